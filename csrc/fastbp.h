@@ -1,0 +1,196 @@
+/* fastbp.h: everything the engine may know about the kernels.
+ *
+ * The kernels know vector registers, tiles and formulas. They know no thread, no allocation, no Python, no model:
+ * whoever calls them says which panels and which units are theirs, and owns every buffer.
+ *
+ * Layouts (VL = `lanes`, the samples of a panel, which is the elements of one vector register):
+ *
+ *   panels    [panel][feature][VL]   sample s of a batch is lane s % VL of panel s / VL. Features are padded with
+ *                                    zeros to whole vectors, so that a panel is whole VL x VL blocks.
+ *   blocks    [feature / VL][sample][VL]  the same numbers with features as lanes: what the weight gradient reads.
+ *   weights   [unit][ld]             plain rows, one a unit; ld = inputs padded to FBP_ALIGN_BYTES. The padding is zero and
+ *                                    stays zero.
+ *
+ * Determinism: every sum over inputs, units or samples runs in the order of its index, in steps whose size is a
+ * constant of the instruction set. How the panels and the units are shared out never changes a bit.
+ */
+#ifndef FASTBP_H
+#define FASTBP_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Rows of weights and all buffers start at multiples of this: a cache line, and the widest vector. */
+#define FBP_ALIGN_BYTES 64
+
+typedef enum { FBP_FLOAT32 = 0, FBP_FLOAT64 = 1 } fbp_dtype;
+
+typedef enum {
+    FBP_LINEAR = 0,
+    FBP_RELU = 1,
+    FBP_LEAKY_RELU = 2, /* parameter: the slope below zero */
+    FBP_TANH = 3,
+    FBP_SIGMOID = 4,
+    FBP_SOFTMAX = 5,
+    FBP_GELU = 6,
+    FBP_SILU = 7,
+} fbp_activation;
+
+/* What a row of the user's array is made of. */
+typedef enum {
+    FBP_SRC_BOOL = 0,
+    FBP_SRC_INT8,
+    FBP_SRC_UINT8,
+    FBP_SRC_INT16,
+    FBP_SRC_UINT16,
+    FBP_SRC_INT32,
+    FBP_SRC_UINT32,
+    FBP_SRC_INT64,
+    FBP_SRC_UINT64,
+    FBP_SRC_FLOAT16,
+    FBP_SRC_FLOAT32,
+    FBP_SRC_FLOAT64,
+} fbp_source_type;
+
+/* A two-dimensional array of the user's, read where it lies. Strides in bytes, negative ones too. */
+typedef struct {
+    const void *data;
+    ptrdiff_t row_stride;
+    ptrdiff_t column_stride;
+    ptrdiff_t n_columns;
+    fbp_source_type type;
+} fbp_source;
+
+typedef enum {
+    FBP_MSE = 0,                        /* mean over samples and outputs of (a - y)^2 */
+    FBP_MAE = 1,                        /* mean over samples and outputs of |a - y| */
+    FBP_CROSS_ENTROPY_LABELS = 2,       /* softmax, integer labels */
+    FBP_CROSS_ENTROPY_DISTRIBUTION = 3, /* softmax, a probability a class (one-hot or soft) */
+    FBP_BINARY_CROSS_ENTROPY = 4,       /* sigmoid, targets in [0, 1] */
+} fbp_loss;
+
+typedef enum {
+    FBP_METRIC_NONE = 0,
+    FBP_METRIC_CORRECT_LABEL = 1,        /* samples whose largest output is the label's */
+    FBP_METRIC_CORRECT_DISTRIBUTION = 2, /* samples whose largest output is the largest target's */
+    FBP_METRIC_CORRECT_BINARY = 3,       /* outputs on the same side of 1/2 as their target */
+    FBP_METRIC_ABSOLUTE_ERROR = 4,       /* sum of |a - y| */
+    FBP_METRIC_SQUARED_ERROR = 5,        /* sum of (a - y)^2 */
+} fbp_metric;
+
+typedef enum { FBP_SGD = 0, FBP_ADAM = 1 } fbp_optimizer;
+
+/* Numbers of one update, the same for every weight. Unused ones are zero. */
+typedef struct {
+    double learning_rate;
+    double momentum;        /* SGD */
+    int nesterov;           /* SGD */
+    double beta_1;          /* Adam */
+    double beta_2;          /* Adam */
+    double epsilon;         /* Adam */
+    double correction_1;    /* Adam: 1 / (1 - beta_1^t) */
+    double correction_2;    /* Adam: 1 / (1 - beta_2^t) */
+    double weight_decay;    /* added to the gradient (L2), or */
+    int decoupled_decay;    /* taken from the weight itself (AdamW) */
+} fbp_update;
+
+/* Panels of one layer: panel p starts `stride` elements after panel p - 1. */
+typedef struct {
+    void *data;
+    ptrdiff_t stride;
+} fbp_panels;
+
+/* One dense layer as the kernels see it. */
+typedef struct {
+    ptrdiff_t n_inputs;
+    ptrdiff_t n_units;
+    ptrdiff_t ld;              /* elements from one unit's row of weights to the next */
+    void *weights;             /* [n_units][ld] */
+    void *bias;                /* [n_units], padded */
+    fbp_activation activation;
+    double alpha;              /* the activation's parameter */
+} fbp_layer;
+
+/* The kernels of one instruction set and one dtype. Every `void *` points at elements of that dtype. */
+typedef struct {
+    const char *isa;
+    fbp_dtype dtype;
+    int lanes;               /* VL */
+    int tile_rows;           /* units (or inputs) of a register tile */
+    int tile_panels;         /* panels (or vectors of inputs) of a register tile */
+    ptrdiff_t pack_elements; /* what input_gradient wants as scratch, a thread */
+
+    /* X -> panels and blocks. Rows index[0..n_rows) of X (index NULL: rows first, first + 1, ...), n_rows <= VL, become
+     * panel p; `blocks` NULL: not wanted. Returns 0 where a number is NaN or infinite (in this dtype), else 1. */
+    int (*gather_panel)(const fbp_source *X, const int64_t *index, ptrdiff_t first, ptrdiff_t n_rows, ptrdiff_t p,
+                        fbp_panels panels, void *blocks, ptrdiff_t block_stride);
+    /* panels -> rows: out[r][0..n_columns), for the n_rows samples of panel p, rows `out_stride` elements apart. */
+    void (*scatter_panel)(fbp_panels panels, ptrdiff_t p, ptrdiff_t n_columns, ptrdiff_t n_rows, void *out,
+                          ptrdiff_t out_stride);
+    /* panels p0..p1 -> blocks. */
+    void (*transpose_panels)(fbp_panels panels, ptrdiff_t n_features, ptrdiff_t p0, ptrdiff_t p1, void *blocks,
+                             ptrdiff_t block_stride);
+
+    /* out = activation(in @ W.T + b) for panels p0..p1. `slope` receives act'(Z) for the activations that
+     * `stores_slope` names (data NULL: not wanted). Softmax is left to softmax_forward: here it is linear. */
+    void (*dense_forward)(const fbp_layer *layer, fbp_panels in, fbp_panels out, fbp_panels slope, ptrdiff_t p0,
+                          ptrdiff_t p1);
+    /* dZ_below = (dZ @ W) * act'(below) for panels p0..p1, where `below` made the outputs A_below (or, where it stores
+     * them, the slopes). `scratch`: pack_elements elements. */
+    void (*input_gradient)(const fbp_layer *layer, fbp_panels dZ, const fbp_layer *below, fbp_panels A_below,
+                           fbp_panels slope_below, fbp_panels dZ_below, ptrdiff_t p0, ptrdiff_t p1, void *scratch);
+    /* dW[n][k] (+)= sum over the samples of dZ[s][n] * A[s][k], db[n] (+)= sum of dZ[s][n], for units n0..n1. dW rows are
+     * layer->ld apart and their padding becomes zero. accumulate = 0 does not read dW and db. */
+    void (*weight_gradient)(const fbp_layer *layer, fbp_panels dZ, const void *blocks, ptrdiff_t block_stride,
+                            ptrdiff_t n_samples, ptrdiff_t n0, ptrdiff_t n1, void *dW, void *db, int accumulate);
+
+    /* Z -> probabilities over the units, in place; and dA -> dZ, in place, given the probabilities. */
+    void (*softmax_forward)(fbp_panels Z, ptrdiff_t n_units, ptrdiff_t p0, ptrdiff_t p1);
+    void (*softmax_backward)(fbp_panels A, fbp_panels dA, ptrdiff_t n_units, ptrdiff_t p0, ptrdiff_t p1);
+    /* dA -> dZ, in place, for one panel of an element-wise activation. */
+    void (*activation_backward)(const fbp_layer *layer, fbp_panels A, fbp_panels slope, fbp_panels dA, ptrdiff_t p0,
+                                ptrdiff_t p1);
+
+    /* One panel of n_rows samples: the sum of the samples' losses and, unless dZ.data is NULL, its gradient times `scale`
+     * (unused lanes: zero). `output` is the last layer's result with its activation applied, or Z itself for the cross-entropies (stable
+     * from Z). With the regression losses the gradient is dA. `labels`: int32 [VL], or `targets` as panels. */
+    double (*loss_panel)(fbp_loss loss, fbp_panels output, fbp_panels targets, const int32_t *labels,
+                         ptrdiff_t n_units, ptrdiff_t p, ptrdiff_t n_rows, double scale, fbp_panels gradient);
+    /* Adds the sums that `metric` names, over one panel, to sums[0] (the counts) or sums[unit] (the errors); `output` as
+     * in loss_panel. */
+    void (*metric_panel)(fbp_metric metric, fbp_panels output, fbp_panels targets, const int32_t *labels,
+                         ptrdiff_t n_units, ptrdiff_t p, ptrdiff_t n_rows, double *sums);
+
+    /* w, state <- one update by the gradient g, n elements. SGD keeps its velocity in state_1 (NULL without
+     * momentum), Adam its two moments. */
+    void (*update)(fbp_optimizer optimizer, const fbp_update *numbers, void *w, const void *g, void *state_1,
+                   void *state_2, ptrdiff_t n);
+
+    /* 1 where all n elements are finite. */
+    int (*all_finite)(const void *x, ptrdiff_t n);
+    /* y[i] = f(x[i]), for the tests: exp, log, tanh, sigmoid, erf-based normal distribution. Any alignment. */
+    void (*exp)(const void *x, void *y, ptrdiff_t n);
+    void (*log)(const void *x, void *y, ptrdiff_t n);
+    void (*tanh)(const void *x, void *y, ptrdiff_t n);
+    void (*sigmoid)(const void *x, void *y, ptrdiff_t n);
+    void (*normal_cdf)(const void *x, void *y, ptrdiff_t n);
+
+    /* n rounds of independent multiply-adds in registers; returns the floating-point operations done. */
+    double (*burn)(ptrdiff_t n, volatile double *sink);
+} fbp_kernels;
+
+/* The instruction sets compiled in, best first, ending in NULL; and whether this CPU and OS run one. */
+extern const char *const fbp_isa_names[];
+int fbp_isa_available(const char *isa);
+/* The kernels of an instruction set, NULL where it is unknown or not available. */
+const fbp_kernels *fbp_kernels_for(const char *isa, fbp_dtype dtype);
+
+/* 1 for the activations whose slope is kept by forward and not derived from the output. */
+int fbp_stores_slope(fbp_activation activation);
+
+/* Philox4x32-10 (Salmon et al., SC 2011): 128 random bits for a 128-bit counter and a 64-bit key. */
+void fbp_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]);
+/* index[0..n) <- a random permutation of 0..n-1 (Fisher and Yates), a function of seed, stream and n alone. */
+void fbp_permutation(uint64_t seed, uint64_t stream, ptrdiff_t n, int64_t *index);
+
+#endif

@@ -1,0 +1,12 @@
+/* baseline.c: what every CPU of this architecture has: SSE2 on x86-64, 128-bit vectors elsewhere, plain C where the compiler knows
+ * no vectors. 16 registers, and the product of a multiply-add needs one of its own: 4 x 2 sums.
+ */
+#include "platform.h"
+
+#define ISA baseline
+#define VECTOR_BYTES (16 * HAS_VECTORS)
+#define MR 4
+#define NV 2
+#define KC 448
+#define L2_BYTES (200 * 1024)
+#include "instantiate.h"

@@ -1,0 +1,57 @@
+/* platform.h: what the templates need from the compiler, before any target is switched (a header's inline functions take the target
+ * that is in force where it is included).
+ */
+#include "../fastbp.h"
+
+#include <math.h>
+#include <string.h>
+
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_shufflevector) && !defined(FASTBP_PLAIN_C)
+#define HAS_VECTORS 1 /* GCC 12 and newer, clang */
+#endif
+#endif
+#ifndef HAS_VECTORS
+#define HAS_VECTORS 0
+#endif
+
+#if HAS_VECTORS && (defined(__x86_64__) || defined(__i386__))
+#include <immintrin.h>
+#elif HAS_VECTORS && defined(__aarch64__)
+#include <arm_neon.h>
+#endif
+
+#if defined(__GNUC__)
+#define INLINE inline __attribute__((always_inline))
+#define NOINLINE __attribute__((noinline))
+#elif defined(_MSC_VER)
+#define INLINE __forceinline
+#define NOINLINE __declspec(noinline)
+#else
+#define INLINE inline
+#define NOINLINE
+#endif
+
+/* The loops over a register tile have constant bounds and must vanish, or its sums do not live in registers. */
+#if defined(__clang__)
+#define UNROLL _Pragma("unroll")
+#elif defined(__GNUC__)
+#define UNROLL _Pragma("GCC unroll 16")
+#else
+#define UNROLL
+#endif
+
+/* IEEE binary16, as NumPy stores float16. Exact. */
+static inline float fbp_half_to_float(uint16_t half)
+{
+    const uint32_t sign = (uint32_t)(half & 0x8000u) << 16, exponent = (half >> 10) & 0x1Fu, fraction = half & 0x3FFu;
+    uint32_t bits;
+    float value;
+    if (exponent == 0) { /* zero or denormal: fraction * 2^-24 */
+        value = (float)fraction * (1.0f / 16777216.0f);
+        return sign ? -value : value;
+    }
+    bits = sign | (exponent == 31 ? 0x7F800000u : (exponent + 112) << 23) | fraction << 13;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}

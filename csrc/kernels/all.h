@@ -1,0 +1,44 @@
+/* all.h: every template of one dtype, lowest first, and the table that hands them out. */
+#include "simd.h"
+
+#include "vmath.h"
+
+#include "transpose.h"
+#include "rows.h"
+#include "activation.h"
+#include "gemm.h"
+#include "loss.h"
+#include "optimizer.h"
+#include "elementwise.h"
+
+static const fbp_kernels NAME(table) = {
+    .isa = STRING(ISA),
+    .dtype = REAL_BITS == 32 ? FBP_FLOAT32 : FBP_FLOAT64,
+    .lanes = VL,
+    .tile_rows = MR,
+    .tile_panels = NV,
+    .pack_elements = PACK_ELEMENTS,
+    .gather_panel = NAME(gather_panel),
+    .scatter_panel = NAME(scatter_panel),
+    .transpose_panels = NAME(transpose_panels),
+    .dense_forward = NAME(dense_forward),
+    .input_gradient = NAME(input_gradient),
+    .weight_gradient = NAME(weight_gradient),
+    .softmax_forward = NAME(softmax_forward),
+    .softmax_backward = NAME(softmax_backward),
+    .activation_backward = NAME(activation_backward),
+    .loss_panel = NAME(loss_panel),
+    .metric_panel = NAME(metric_panel),
+    .update = NAME(update),
+    .all_finite = NAME(all_finite),
+    .exp = NAME(array_exp),
+    .log = NAME(array_log),
+    .tanh = NAME(array_tanh),
+    .sigmoid = NAME(array_sigmoid),
+    .normal_cdf = NAME(array_normal_cdf),
+    .burn = NAME(burn),
+};
+
+#undef PACK_INPUTS
+#undef PACK_ELEMENTS
+#include "undef.h"

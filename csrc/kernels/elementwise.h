@@ -1,0 +1,62 @@
+/* elementwise.h: plain passes over arrays: the functions of vmath.h for the tests, and the check for NaN and infinity. */
+
+#define ARRAY_FUNCTION(name, function)                                    \
+    static void NAME(name)(const void *from, void *to, ptrdiff_t n)       \
+    {                                                                     \
+        const real *x = from;                                             \
+        real *y = to;                                                     \
+        for (ptrdiff_t i = 0; i < n; i += VL) {                           \
+            const size_t bytes = (size_t)(n - i < VL ? n - i : VL) * sizeof(real); \
+            vec v = NAME(splat)(0);                                       \
+            memcpy(&v, x + i, bytes);                                     \
+            v = NAME(function)(v);                                        \
+            memcpy(y + i, &v, bytes);                                     \
+        }                                                                 \
+    }
+ARRAY_FUNCTION(array_exp, vexp)
+ARRAY_FUNCTION(array_log, vlog)
+ARRAY_FUNCTION(array_tanh, vtanh)
+ARRAY_FUNCTION(array_sigmoid, vsigmoid)
+ARRAY_FUNCTION(array_normal_cdf, vnormal_cdf)
+#undef ARRAY_FUNCTION
+
+/* x - x is zero, or NaN where x is not finite: a sum of them tells. */
+static int NAME(all_finite)(const void *from, ptrdiff_t n)
+{
+    const real *x = from;
+    vec suspect = NAME(splat)(0);
+    ptrdiff_t i = 0;
+    for (; i + VL <= n; i += VL) {
+        const vec v = NAME(load_any)(x + i);
+        suspect += v - v;
+    }
+    double rest = 0;
+    for (; i < n; i++)
+        rest += (double)(x[i] - x[i]);
+    return NAME(sum_lanes)(suspect) + rest == 0;
+}
+
+/* 12 sums that do not wait for each other (and start apart, or they would be computed once): nothing but multiply-adds, at the
+ * rate that the core can issue them. */
+static double NAME(burn)(ptrdiff_t n, volatile double *sink)
+{
+    const vec scale = NAME(splat)((real)0.999), shift = NAME(splat)((real)0.001);
+    vec a = shift, b = a + shift, c = b + shift, d = c + shift, e = d + shift, f = e + shift;
+    vec g = f + shift, h = g + shift, i = h + shift, j = i + shift, k = j + shift, l = k + shift;
+    for (ptrdiff_t round = 0; round < n; round++) {
+        a = a * scale + shift;
+        b = b * scale + shift;
+        c = c * scale + shift;
+        d = d * scale + shift;
+        e = e * scale + shift;
+        f = f * scale + shift;
+        g = g * scale + shift;
+        h = h * scale + shift;
+        i = i * scale + shift;
+        j = j * scale + shift;
+        k = k * scale + shift;
+        l = l * scale + shift;
+    }
+    *sink = NAME(sum_lanes)(a + b + c + d + e + f + g + h + i + j + k + l);
+    return 2.0 * 12 * VL * (double)n;
+}

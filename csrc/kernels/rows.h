@@ -1,0 +1,104 @@
+/* rows.h: between the user's rows and the kernels' panels.
+ *
+ * A panel is gathered a block of VL rows times VL columns at a time: each row's part is read, whatever its dtype and
+ * stride, into one vector; the block is stored as it is for the weight gradient, and transposed for the forward pass.
+ */
+
+/* Reads n <= VL elements of one row, `stride` bytes apart, the lanes behind them zero. */
+typedef vec (*NAME(reader))(const char *from, ptrdiff_t stride, ptrdiff_t n);
+
+/* Elements next to each other and a whole vector of them: a loop of constant length, which the compiler vectorises. */
+#define READER(name, type, value)                                                                \
+    static vec NAME(PASTE(read_, name))(const char *from, ptrdiff_t stride, ptrdiff_t n)         \
+    {                                                                                            \
+        real lanes[VL] = {0};                                                                    \
+        type x;                                                                                  \
+        if (n == VL && stride == (ptrdiff_t)sizeof(type)) {                                      \
+            type whole[VL];                                                                      \
+            memcpy(whole, from, sizeof whole);                                                   \
+            for (int i = 0; i < VL; i++) {                                                       \
+                x = whole[i];                                                                    \
+                lanes[i] = (real)(value);                                                        \
+            }                                                                                    \
+        } else {                                                                                 \
+            for (ptrdiff_t i = 0; i < n; i++, from += stride) {                                  \
+                memcpy(&x, from, sizeof x);                                                      \
+                lanes[i] = (real)(value);                                                        \
+            }                                                                                    \
+        }                                                                                        \
+        vec result;                                                                              \
+        memcpy(&result, lanes, sizeof result);                                                   \
+        return result;                                                                           \
+    }
+
+READER(bool, uint8_t, x != 0)
+READER(int8, int8_t, x)
+READER(uint8, uint8_t, x)
+READER(int16, int16_t, x)
+READER(uint16, uint16_t, x)
+READER(int32, int32_t, x)
+READER(uint32, uint32_t, x)
+READER(int64, int64_t, x)
+READER(uint64, uint64_t, x)
+READER(float16, uint16_t, fbp_half_to_float(x))
+READER(float32, float, x)
+READER(float64, double, x)
+#undef READER
+
+static const NAME(reader) NAME(readers)[] = {
+    [FBP_SRC_BOOL] = NAME(read_bool),       [FBP_SRC_INT8] = NAME(read_int8),       [FBP_SRC_UINT8] = NAME(read_uint8),
+    [FBP_SRC_INT16] = NAME(read_int16),     [FBP_SRC_UINT16] = NAME(read_uint16),   [FBP_SRC_INT32] = NAME(read_int32),
+    [FBP_SRC_UINT32] = NAME(read_uint32),   [FBP_SRC_INT64] = NAME(read_int64),     [FBP_SRC_UINT64] = NAME(read_uint64),
+    [FBP_SRC_FLOAT16] = NAME(read_float16), [FBP_SRC_FLOAT32] = NAME(read_float32), [FBP_SRC_FLOAT64] = NAME(read_float64),
+};
+
+#define OWN_SOURCE_TYPE (REAL_BITS == 32 ? FBP_SRC_FLOAT32 : FBP_SRC_FLOAT64)
+
+static int NAME(gather_panel)(const fbp_source *X, const int64_t *index, ptrdiff_t first, ptrdiff_t n_rows, ptrdiff_t p,
+                              fbp_panels panels, void *blocks, ptrdiff_t block_stride)
+{
+    const NAME(reader) read = NAME(readers)[X->type];
+    const int plain = X->type == OWN_SOURCE_TYPE && X->column_stride == (ptrdiff_t)sizeof(real);
+    const char *row_start[VL];
+    for (ptrdiff_t r = 0; r < n_rows; r++)
+        row_start[r] = (const char *)X->data + (index ? (ptrdiff_t)index[r] : first + r) * X->row_stride;
+
+    vec suspect = NAME(splat)(0); /* x - x is zero, or NaN where x is not finite */
+    real *panel = (real *)panels.data + p * panels.stride;
+    for (ptrdiff_t column = 0; column < X->n_columns; column += VL) {
+        const ptrdiff_t n = X->n_columns - column < VL ? X->n_columns - column : VL;
+        vec rows[VL];
+        for (ptrdiff_t r = 0; r < n_rows; r++) {
+            const char *from = row_start[r] + column * X->column_stride;
+            rows[r] = plain && n == VL ? NAME(load_any)((const real *)(const void *)from) : read(from, X->column_stride, n);
+            suspect += rows[r] - rows[r];
+        }
+        for (ptrdiff_t r = n_rows; r < VL; r++)
+            rows[r] = NAME(splat)(0);
+        if (blocks) {
+            real *to = (real *)blocks + column / VL * block_stride + p * VL * VL;
+            for (int r = 0; r < VL; r++)
+                NAME(store)(to + r * VL, rows[r]);
+        }
+        NAME(transpose)(rows);
+        for (int i = 0; i < VL; i++)
+            NAME(store)(panel + (column + i) * VL, rows[i]);
+    }
+    return NAME(sum_lanes)(suspect) == 0;
+}
+
+static void NAME(scatter_panel)(fbp_panels panels, ptrdiff_t p, ptrdiff_t n_columns, ptrdiff_t n_rows, void *out,
+                                ptrdiff_t out_stride)
+{
+    const real *panel = (const real *)panels.data + p * panels.stride;
+    for (ptrdiff_t column = 0; column < n_columns; column += VL) {
+        const ptrdiff_t n = n_columns - column < VL ? n_columns - column : VL;
+        vec rows[VL];
+        for (int i = 0; i < VL; i++)
+            rows[i] = NAME(load)(panel + (column + i) * VL);
+        NAME(transpose)(rows);
+        for (ptrdiff_t r = 0; r < n_rows; r++)
+            memcpy((real *)out + r * out_stride + column, &rows[r], (size_t)n * sizeof(real));
+    }
+}
+#undef OWN_SOURCE_TYPE

@@ -1,0 +1,177 @@
+/* simd.h: the vector type of one instruction set and one dtype, and the few operations that C lacks on it.
+ *
+ * Template parameters, set by the including file:
+ *   REAL_BITS   32 or 64: the dtype
+ *   VECTOR_BYTES  the register's width: 16, 32 or 64; 0 makes `vec` a plain scalar for compilers without vectors
+ *   NAME(x)     decorates every function with the dtype
+ *
+ * Gives: real, vec (VL of them), integer and ivec of the same width, masks (an ivec of 0 or -1 a lane).
+ */
+#if REAL_BITS == 32
+typedef float NAME(real_t);
+typedef int32_t NAME(integer_t);
+#define real float
+#define integer int32_t
+#else
+typedef double NAME(real_t);
+typedef int64_t NAME(integer_t);
+#define real double
+#define integer int64_t
+#endif
+
+#if VECTOR_BYTES
+#define VL (VECTOR_BYTES * 8 / REAL_BITS)
+typedef real NAME(vec_t) __attribute__((vector_size(VECTOR_BYTES)));
+typedef integer NAME(ivec_t) __attribute__((vector_size(VECTOR_BYTES)));
+#else
+#define VL 1
+typedef real NAME(vec_t);
+typedef integer NAME(ivec_t);
+#endif
+#define vec NAME(vec_t)
+#define ivec NAME(ivec_t)
+
+/* x in every lane. Subtracting zero, which is exact for every x (even -0.0), compiles to nothing but the broadcast. */
+static INLINE vec NAME(splat)(real x)
+{
+#if VECTOR_BYTES
+    return x - (vec){0};
+#else
+    return x;
+#endif
+}
+
+static INLINE ivec NAME(isplat)(integer x)
+{
+#if VECTOR_BYTES
+    return x - (ivec){0};
+#else
+    return x;
+#endif
+}
+
+/* Aligned by FBP_ALIGN_BYTES or not at all: the address says it, the compiler need not know. */
+static INLINE vec NAME(load_any)(const real *p)
+{
+    vec x;
+    memcpy(&x, p, sizeof x);
+    return x;
+}
+
+static INLINE void NAME(store_any)(real *p, vec x)
+{
+    memcpy(p, &x, sizeof x);
+}
+
+static INLINE vec NAME(load)(const real *p)
+{
+    return *(const vec *)p;
+}
+
+static INLINE void NAME(store)(real *p, vec x)
+{
+    *(vec *)p = x;
+}
+
+/* The same bits under the other type. */
+static INLINE ivec NAME(bits)(vec x)
+{
+    ivec i;
+    memcpy(&i, &x, sizeof i);
+    return i;
+}
+
+static INLINE vec NAME(from_bits)(ivec i)
+{
+    vec x;
+    memcpy(&x, &i, sizeof x);
+    return x;
+}
+
+/* Comparisons: all ones where true. A NaN makes every one of them false. */
+#if VECTOR_BYTES
+#define MASK(condition) ((ivec)(condition))
+#else
+#define MASK(condition) ((ivec) - (integer)(condition))
+#endif
+
+/* mask ? x : y, lane by lane. */
+static INLINE vec NAME(select)(ivec mask, vec x, vec y)
+{
+    return NAME(from_bits)((mask & NAME(bits)(x)) | (~mask & NAME(bits)(y)));
+}
+
+/* mask ? x : 0 */
+static INLINE vec NAME(keep)(ivec mask, vec x)
+{
+    return NAME(from_bits)(mask & NAME(bits)(x));
+}
+
+/* |x| */
+static INLINE vec NAME(absolute)(vec x)
+{
+    return NAME(from_bits)(NAME(bits)(x) & NAME(isplat)((integer)(((uint64_t)1 << (REAL_BITS - 1)) - 1)));
+}
+
+/* max(x, y); y where either is a NaN (x86's rule, so that it is one instruction there). */
+static INLINE vec NAME(maximum)(vec x, vec y)
+{
+    return NAME(select)(MASK(x > y), x, y);
+}
+
+/* max(z, 0), a NaN staying one. */
+static INLINE vec NAME(relu)(vec z)
+{
+    return NAME(from_bits)(NAME(bits)(z) & ~MASK(z < NAME(splat)(0)));
+}
+
+/* Square root, correctly rounded: the one function that vector extensions leave out. */
+static INLINE vec NAME(square_root)(vec x)
+{
+#if VECTOR_BYTES == 64 && REAL_BITS == 32
+    return (vec)_mm512_sqrt_ps((__m512)x);
+#elif VECTOR_BYTES == 64
+    return (vec)_mm512_sqrt_pd((__m512d)x);
+#elif VECTOR_BYTES == 32 && REAL_BITS == 32
+    return (vec)_mm256_sqrt_ps((__m256)x);
+#elif VECTOR_BYTES == 32
+    return (vec)_mm256_sqrt_pd((__m256d)x);
+#elif VECTOR_BYTES == 16 && defined(__SSE2__) && REAL_BITS == 32
+    return (vec)_mm_sqrt_ps((__m128)x);
+#elif VECTOR_BYTES == 16 && defined(__SSE2__)
+    return (vec)_mm_sqrt_pd((__m128d)x);
+#elif VECTOR_BYTES == 16 && defined(__aarch64__) && REAL_BITS == 32
+    return (vec)vsqrtq_f32((float32x4_t)x);
+#elif VECTOR_BYTES == 16 && defined(__aarch64__)
+    return (vec)vsqrtq_f64((float64x2_t)x);
+#else
+    real lanes[VL];
+    memcpy(lanes, &x, sizeof x);
+    for (int i = 0; i < VL; i++)
+        lanes[i] = (real)sqrt((double)lanes[i]);
+    memcpy(&x, lanes, sizeof x);
+    return x;
+#endif
+}
+
+/* The lanes' sum, in the order of their index. */
+static INLINE double NAME(sum_lanes)(vec x)
+{
+    real lanes[VL];
+    memcpy(lanes, &x, sizeof x);
+    double sum = 0;
+    for (int i = 0; i < VL; i++)
+        sum += (double)lanes[i];
+    return sum;
+}
+
+/* The first n lanes of x, zero in the others. */
+static INLINE vec NAME(first_lanes)(vec x, ptrdiff_t n)
+{
+    real lanes[VL];
+    memcpy(lanes, &x, sizeof x);
+    for (ptrdiff_t i = n; i < VL; i++)
+        lanes[i] = 0;
+    memcpy(&x, lanes, sizeof x);
+    return x;
+}

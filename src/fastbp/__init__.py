@@ -1,0 +1,58 @@
+"""fastbp trains dense neural networks on CPUs, fast, and to the same bits on any number of threads."""
+
+from fastbp.activations import GELU, LeakyReLU, Linear, ReLU, Sigmoid, SiLU, Softmax, Tanh
+from fastbp.callbacks import Callback
+from fastbp.config import show_config
+from fastbp.history import History
+from fastbp.initializers import Glorot, He, LeCun, Normal, Uniform, Zeros
+from fastbp.layers import Dense
+from fastbp.losses import BinaryCrossEntropy, CrossEntropy, MeanAbsoluteError, MeanSquaredError
+from fastbp.metrics import R2, AbsoluteError, Accuracy, SquaredError
+from fastbp.model import Model
+from fastbp.optimizers import SGD, Adam, AdamW
+from fastbp.trainer import Trainer
+
+__version__ = "0.1.0"
+
+__all__ = [
+    # building
+    "Model",
+    "Dense",
+    # training
+    "Trainer",
+    "History",
+    "Callback",
+    # activations
+    "Linear",
+    "ReLU",
+    "LeakyReLU",
+    "Tanh",
+    "Sigmoid",
+    "Softmax",
+    "GELU",
+    "SiLU",
+    # losses
+    "MeanSquaredError",
+    "MeanAbsoluteError",
+    "CrossEntropy",
+    "BinaryCrossEntropy",
+    # optimizers
+    "SGD",
+    "Adam",
+    "AdamW",
+    # initializers
+    "He",
+    "Glorot",
+    "LeCun",
+    "Zeros",
+    "Normal",
+    "Uniform",
+    # metrics
+    "Accuracy",
+    "R2",
+    "AbsoluteError",
+    "SquaredError",
+    # telling about
+    "show_config",
+    "__version__",
+]

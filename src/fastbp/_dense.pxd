@@ -1,0 +1,32 @@
+# A dense layer in a training run: where its numbers lie, and its share of the work.
+
+from fastbp._arena cimport Arena
+from fastbp._kernels cimport fbp_dtype, fbp_kernels, fbp_layer, fbp_panels
+
+# One layer with all the buffers of a step. VL: the kernels' lanes.
+cdef struct Stage:
+    fbp_layer layer
+    fbp_panels source          # inputs                [panel][n_inputs][VL]
+    void *source_blocks        # the same numbers      [n_inputs / VL][sample][VL]
+    Py_ssize_t block_stride    # elements from one block to the next
+    fbp_panels output          # A                     [panel][n_units][VL]
+    fbp_panels slope           # act'(Z), or NULL      [panel][n_units][VL]
+    fbp_panels gradient        # dZ                    [panel][n_units][VL]
+    void *dW                   # [n_units][ld]
+    void *db                   # [n_units]
+
+cdef Py_ssize_t item_size(fbp_dtype dtype) noexcept nogil
+cdef Py_ssize_t padded(Py_ssize_t n, fbp_dtype dtype) noexcept nogil
+cdef Py_ssize_t leading_dimension(Py_ssize_t n_inputs, fbp_dtype dtype) noexcept nogil
+cdef Py_ssize_t panel_stride(Py_ssize_t n_features, const fbp_kernels *k) noexcept nogil
+cdef fbp_panels take_panels(Arena arena, Py_ssize_t n_features, Py_ssize_t n_panels, const fbp_kernels *k) noexcept
+cdef void *take_blocks(Arena arena, Py_ssize_t n_features, Py_ssize_t n_panels, const fbp_kernels *k) noexcept
+cdef Py_ssize_t block_stride(Py_ssize_t n_panels, const fbp_kernels *k) noexcept nogil
+
+cdef double forward_work(const fbp_layer *layer) noexcept nogil
+cdef void forward(const fbp_kernels *k, Stage *stage, Py_ssize_t p0, Py_ssize_t p1) noexcept nogil
+cdef void activation_gradient(const fbp_kernels *k, Stage *stage, Py_ssize_t p0, Py_ssize_t p1) noexcept nogil
+cdef void backward(const fbp_kernels *k, Stage *stage, Stage *below, Py_ssize_t p0, Py_ssize_t p1,
+                   void *scratch) noexcept nogil
+cdef void units_of_share(const fbp_kernels *k, Stage *stages, Py_ssize_t n_stages, Py_ssize_t i, int t, int n_threads,
+                         Py_ssize_t *n0, Py_ssize_t *n1) noexcept nogil

@@ -1,0 +1,982 @@
+"""The training step and the epoch, forward passes over any number of rows: one native call each, the GIL released.
+
+A training step, with the team's threads side by side:
+
+1. Each thread takes its share of the batch's panels through gather, forward, loss and input gradients, down to dZ of the first
+   layer. All samples are independent, so no thread waits for another.
+2. Barrier. Every thread looks at every panel's verdict, so that all decide alike whether the step goes on.
+3. Each thread computes the weight gradients of its share of the units, and updates those weights.
+4. Barrier.
+
+A batch of more than CHUNK_SAMPLES passes in chunks, whose weight gradients add up in the chunks' order. A step of much work
+(FUSED_WORK and more) first completes all gradients and then updates all weights, so that Ctrl-C can give up a step at
+any time before: the weights are always those of a completed step.
+"""
+
+from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBUF_WRITABLE, Py_buffer, PyBuffer_Release, PyObject_GetBuffer
+from cpython.exc cimport PyErr_CheckSignals
+from cpython.mem cimport PyMem_Calloc, PyMem_Free
+from libc.math cimport isfinite
+from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.string cimport memset
+
+import numpy as np
+
+from fastbp._arena cimport Arena, aligned
+from fastbp._dense cimport (
+    Stage, activation_gradient, backward, block_stride, forward, forward_work, item_size, leading_dimension, padded,
+    panel_stride, take_blocks, take_panels, units_of_share,
+)
+from fastbp._kernels cimport (
+    FBP_ADAM, FBP_BINARY_CROSS_ENTROPY, FBP_CROSS_ENTROPY_DISTRIBUTION, FBP_CROSS_ENTROPY_LABELS, FBP_FLOAT32,
+    FBP_FLOAT64, FBP_GELU, FBP_LEAKY_RELU, FBP_LINEAR, FBP_RELU, FBP_SGD, FBP_SIGMOID, FBP_SILU, FBP_SOFTMAX, FBP_TANH,
+    fbp_activation, fbp_dtype, fbp_kernels, fbp_layer, fbp_panels, fbp_source, fbp_update, fill_permutation,
+    kernels_in_use, stores_slope,
+)
+from fastbp._loss cimport BAD_INPUTS, BAD_TARGETS, Judge, gather_targets, judge_panel, set_judge
+from fastbp._rows cimport Rows
+from fastbp._team cimport fbp_barrier, fetch_and_add, monotonic_seconds, run_team, wait_for_all
+from fastbp._update cimport Updater, numbers_of_step, set_numbers
+
+cdef enum:
+    # Samples whose gradients are computed at once; a constant, or the sums' order would change.
+    CHUNK_SAMPLES = 4096
+    # Panels that one thread carries through a forward pass at a time; a constant for the same reason.
+    SWEEP_PANELS = 12
+    # Bytes of weight gradients that are computed and then used for the update while they are in the cache.
+    UPDATE_BYTES = 512 * 1024
+
+cdef:
+    # Seconds between two looks at signals, well under the 100 ms that Ctrl-C may take.
+    double LOOK_SECONDS = 0.05
+    # Floating-point operations of a step from which on its work is cut up and can be given up halfway.
+    double FUSED_WORK = 4e9
+    # Of one kernel call in such a step.
+    double PIECE_WORK = 1.5e9
+    # What a thread must have to do a step (an epoch's team stays awake), or a call (it may have to be woken).
+    double EPOCH_WORK_A_THREAD = 1e6
+    double CALL_WORK_A_THREAD = 1e7
+
+_ACTIVATIONS = {
+    "linear": FBP_LINEAR, "relu": FBP_RELU, "leaky_relu": FBP_LEAKY_RELU, "tanh": FBP_TANH, "sigmoid": FBP_SIGMOID,
+    "softmax": FBP_SOFTMAX, "gelu": FBP_GELU, "silu": FBP_SILU,
+}
+
+
+def work_limits(**changes: float) -> dict[str, float]:
+    """The floating-point operations from which on work is shared or cut up; names given are changed. Returns the former limits.
+
+    For tests, which force every path on small networks, and for measurements. No limit changes a result.
+    """
+    global FUSED_WORK, PIECE_WORK, EPOCH_WORK_A_THREAD, CALL_WORK_A_THREAD
+    former = {
+        "fused": FUSED_WORK, "piece": PIECE_WORK, "epoch_thread": EPOCH_WORK_A_THREAD, "call_thread": CALL_WORK_A_THREAD,
+    }
+    limits = {**former, **changes}
+    FUSED_WORK, PIECE_WORK = limits["fused"], limits["piece"]
+    EPOCH_WORK_A_THREAD, CALL_WORK_A_THREAD = limits["epoch_thread"], limits["call_thread"]
+    return former
+
+
+class NonFinite(Exception):
+    """A NaN or an infinity was met; nothing was updated with it.
+
+    Attributes
+    ----------
+    where : {"inputs", "targets", "loss", "weights"}
+    batch : int
+        Of the epoch, from 0; -1 where it is not known.
+    row : int
+        Of the array passed in, for inputs and targets; else -1.
+    layer : int
+        First layer whose outputs (or weights) are not finite, from 0; else -1.
+    """
+
+    def __init__(self, where, batch=-1, row=-1, layer=-1):
+        super().__init__(f"{where} not finite: batch {batch}, row {row}, layer {layer}")
+        self.where = where
+        self.batch = batch
+        self.row = row
+        self.layer = layer
+
+
+def _first_bad_row(array, rows):
+    """The first of those rows of the array that is not finite (in the network's dtype it may overflow: then the largest)."""
+    values = np.asarray(array)[rows].astype(np.float64)
+    bad = ~np.isfinite(values).all(axis=1)
+    return int(rows[int(bad.argmax() if bad.any() else np.abs(values).max(axis=1).argmax())])
+
+
+cdef int _team_size(int n_threads, double work, double work_a_thread, Py_ssize_t n_panels) noexcept nogil:
+    """As many threads as have enough to do."""
+    cdef double most = work / work_a_thread
+    if most < n_threads:
+        n_threads = <int>most
+    if n_panels < n_threads:
+        n_threads = <int>n_panels
+    return n_threads if n_threads > 1 else 1
+
+
+# ---- The network --------------------------------------------------------------------------------------------------------
+
+
+cdef class Network:
+    """Weights and biases in the kernels' layout, and what can be computed from them.
+
+    Parameters
+    ----------
+    n_inputs : int
+    layers : list of (n_units, activation name, activation parameter)
+    dtype : {"float32", "float64"}
+    """
+
+    cdef const fbp_kernels *k
+    cdef fbp_dtype dtype_code
+    cdef readonly str dtype
+    cdef readonly Py_ssize_t n_inputs, n_outputs, n_layers, n_parameters
+    cdef fbp_layer *layers
+    cdef Arena parameters
+    cdef Py_ssize_t parameter_bytes
+    cdef Workspace workspace          # of the last forward pass, unless it is in use
+
+    def __cinit__(self, Py_ssize_t n_inputs, list layers, str dtype):
+        self.dtype = dtype
+        self.dtype_code = FBP_FLOAT32 if dtype == "float32" else FBP_FLOAT64
+        self.k = kernels_in_use(self.dtype_code)
+        self.n_inputs = n_inputs
+        self.n_layers = len(layers)
+        self.layers = <fbp_layer *>PyMem_Calloc(self.n_layers, sizeof(fbp_layer))
+        if self.layers == NULL:
+            raise MemoryError
+        self.n_parameters = 0
+        for i, (n_units, activation, alpha) in enumerate(layers):
+            self.layers[i].n_inputs = n_inputs
+            self.layers[i].n_units = n_units
+            self.layers[i].ld = leading_dimension(n_inputs, self.dtype_code)
+            self.layers[i].activation = _ACTIVATIONS[activation]
+            self.layers[i].alpha = alpha
+            self.n_parameters += (n_inputs + 1) * n_units
+            n_inputs = n_units
+        self.n_outputs = n_inputs
+        self.parameters = Arena()
+        self.place(self.parameters)
+        self.parameter_bytes = self.parameters.n_bytes
+        self.parameters.allocate()
+        self.place(self.parameters)
+
+    def __dealloc__(self):
+        PyMem_Free(self.layers)
+
+    cdef void place(self, Arena arena) noexcept:
+        """Weights and bias of every layer, one after the other. Gradients and optimizer states lie in the same order."""
+        cdef Py_ssize_t i
+        cdef fbp_layer *layer
+        for i in range(self.n_layers):
+            layer = &self.layers[i]
+            layer.weights = arena.take(layer.n_units * layer.ld * item_size(self.dtype_code))
+            layer.bias = arena.take(padded(layer.n_units, self.dtype_code) * item_size(self.dtype_code))
+
+    cdef tuple views(self, Arena arena, Py_ssize_t i):
+        """Arrays over the weights (n_units, n_inputs) and biases (n_units,) of layer i, in an arena laid out like `parameters`."""
+        cdef fbp_layer *layer = &self.layers[i]
+        cdef Py_ssize_t size = item_size(self.dtype_code)
+        cdef Py_ssize_t base = arena.start - <char *>&arena.memory[0]
+        cdef Py_ssize_t W = base + (<char *>layer.weights - self.parameters.start)
+        cdef Py_ssize_t b = base + (<char *>layer.bias - self.parameters.start)
+        memory = np.asarray(arena.memory)
+        weights = memory[W:W + layer.n_units * layer.ld * size].view(self.dtype).reshape(layer.n_units, layer.ld)
+        return weights[:, :layer.n_inputs], memory[b:b + layer.n_units * size].view(self.dtype)
+
+    def set_layer(self, Py_ssize_t i, W, b):
+        """Copy in the weights (n_inputs, n_units) and biases (n_units,) of layer i."""
+        weights, bias = self.views(self.parameters, i)
+        weights[:] = np.asarray(W).T
+        bias[:] = b
+
+    def get_layer(self, Py_ssize_t i):
+        """Copies of the weights (n_inputs, n_units) and biases (n_units,) of layer i."""
+        return self.layer_copy(self.parameters, i)
+
+    cdef tuple layer_copy(self, Arena arena, Py_ssize_t i):
+        W, b = self.views(arena, i)
+        return W.T.copy(order="C"), b.copy()
+
+    cdef double forward_work(self) noexcept nogil:
+        """Floating-point operations a sample."""
+        cdef double work = 0
+        cdef Py_ssize_t i
+        for i in range(self.n_layers):
+            work += forward_work(&self.layers[i])
+        return work
+
+    def forward(self, Rows rows, out, int n_threads):
+        """The outputs for all rows, into out: C-contiguous, shape (n_rows, n_outputs), of the network's dtype.
+
+        Raises
+        ------
+        NonFinite
+            If a row has a NaN or an infinity.
+        """
+        cdef Sweep sweep
+        cdef Py_buffer buffer
+        memset(&sweep, 0, sizeof(sweep))
+        PyObject_GetBuffer(out, &buffer, PyBUF_WRITABLE | PyBUF_C_CONTIGUOUS)
+        try:
+            sweep.out = <char *>buffer.buf
+            self.sweep(&sweep, rows, n_threads)
+        finally:
+            PyBuffer_Release(&buffer)
+
+    def evaluate(self, Rows rows, targets, str loss, tuple metrics, int n_threads):
+        """The mean loss of all rows, and the metrics' sums: (float, [float64 arrays])."""
+        cdef Sweep sweep
+        cdef Judge judge
+        cdef const int32_t[::1] labels
+        cdef Py_ssize_t n_chunks = (rows.n_rows - 1) // (SWEEP_PANELS * self.k.lanes) + 1
+        memset(&sweep, 0, sizeof(sweep))
+        memset(&judge, 0, sizeof(judge))
+        set_judge(&judge, loss, metrics, not isinstance(targets, Rows), self.n_outputs)
+        if isinstance(targets, Rows):
+            judge.all_targets = &(<Rows>targets).source
+        else:
+            labels = targets
+            judge.all_labels = &labels[0]
+        slots = np.zeros((n_chunks, judge.slot_size))
+        cdef double[:, ::1] slot_memory = slots
+        sweep.judge = &judge
+        sweep.slots = &slot_memory[0, 0]
+        self.sweep(&sweep, rows, n_threads, targets)
+        sums = slots.sum(axis=0)
+        return sums[0] / (rows.n_rows * judge.terms), _split_sums(&judge, sums)
+
+    cdef int sweep(self, Sweep *sweep, Rows rows, int n_threads, targets=None) except -1:
+        """Runs a forward pass over all rows, a chunk of panels a turn, looking at signals now and then."""
+        cdef Py_ssize_t n_panels = (rows.n_rows - 1) // self.k.lanes + 1
+        cdef int size = _team_size(n_threads, self.forward_work() * rows.n_rows, CALL_WORK_A_THREAD, n_panels)
+        cdef Workspace workspace = self.workspace
+        self.workspace = None
+        if workspace is None or workspace.n_threads < size:
+            workspace = Workspace(self, size)
+        sweep.k = self.k
+        sweep.layers = self.layers
+        sweep.n_layers = self.n_layers
+        sweep.workspace = workspace.memory.start
+        sweep.plan = &workspace.plan
+        sweep.X = &rows.source
+        sweep.n_rows = rows.n_rows
+        sweep.n_chunks = <int>((n_panels - 1) // SWEEP_PANELS + 1)
+        try:
+            while sweep.next_chunk < sweep.n_chunks and not sweep.bad:
+                sweep.paused = 0
+                sweep.look_again = monotonic_seconds() + LOOK_SECONDS
+                with nogil:
+                    run_team(_sweep_share, sweep, size)
+                PyErr_CheckSignals()
+        finally:
+            self.workspace = workspace
+        if sweep.bad:
+            first = sweep.bad_chunk * SWEEP_PANELS * self.k.lanes
+            chunk = np.arange(first, min(first + SWEEP_PANELS * self.k.lanes, rows.n_rows))
+            where = "inputs" if sweep.bad == BAD_INPUTS else "targets"
+            raise NonFinite(where, row=_first_bad_row(_array_of(rows if where == "inputs" else targets), chunk))
+        return 0
+
+    def gradients(self, Rows rows, targets, str loss, int n_threads):
+        """Mean loss of all rows and its gradients: (float, [(dW (n_inputs, n_units), db (n_units,)), ...])."""
+        cdef Session session = Session(self, loss, (), "sgd", n_threads)
+        return session.gradients(rows, targets)
+
+
+def _array_of(rows):
+    """The array that a Rows reads."""
+    return np.asarray(<object>(<Rows>rows).buffer.obj)
+
+
+cdef list _split_sums(const Judge *judge, sums):
+    ends = [judge.sum_offset[i] for i in range(judge.n_metrics)] + [judge.slot_size]
+    return [sums[ends[i]:ends[i + 1]] for i in range(judge.n_metrics)]
+
+
+# ---- Forward passes over many rows --------------------------------------------------------------------------------------
+
+# Bytes from the start of a thread's workspace; features of the widest layer and of the targets, padded.
+cdef struct SweepPlan:
+    Py_ssize_t thread_bytes
+    Py_ssize_t other_offset        # two buffers take turns as source and output: [SWEEP_PANELS][widest][VL]
+    Py_ssize_t targets_offset      # [SWEEP_PANELS][n_outputs][VL]
+    Py_ssize_t labels_offset       # int32 [SWEEP_PANELS][VL]
+    Py_ssize_t stride              # elements from panel to panel
+    Py_ssize_t targets_stride
+
+cdef struct Sweep:
+    const fbp_kernels *k
+    fbp_layer *layers
+    Py_ssize_t n_layers
+    char *workspace
+    SweepPlan *plan
+    const fbp_source *X
+    Py_ssize_t n_rows
+    int n_chunks
+    int next_chunk                 # shared: whoever is free takes it
+    char *out                      # [n_rows][n_outputs], or NULL
+    Judge *judge                   # or NULL
+    double *slots                  # [n_chunks][slot_size]
+    int bad, bad_chunk
+    int paused
+    double look_again
+
+
+cdef class Workspace:
+    """Two activations' worth of memory a thread."""
+
+    cdef Arena memory
+    cdef SweepPlan plan
+    cdef int n_threads
+
+    def __cinit__(self, Network network, int n_threads):
+        cdef Py_ssize_t size = item_size(network.dtype_code)
+        cdef Py_ssize_t widest = max(
+            [network.n_inputs] + [network.layers[i].n_units for i in range(network.n_layers)])
+        self.n_threads = n_threads
+        self.plan.stride = panel_stride(widest, network.k)
+        self.plan.targets_stride = panel_stride(network.n_outputs, network.k)
+        self.plan.other_offset = SWEEP_PANELS * self.plan.stride * size
+        self.plan.targets_offset = 2 * self.plan.other_offset
+        self.plan.labels_offset = self.plan.targets_offset + SWEEP_PANELS * self.plan.targets_stride * size
+        self.plan.thread_bytes = aligned(
+            self.plan.labels_offset + SWEEP_PANELS * network.k.lanes * <Py_ssize_t>sizeof(int32_t))
+        self.memory = Arena()
+        self.memory.take(self.plan.thread_bytes * n_threads)
+        self.memory.allocate()
+
+
+cdef void _sweep_share(void *job, int t, int n_threads) noexcept nogil:
+    cdef Sweep *sweep = <Sweep *>job
+    cdef int chunk
+    while not sweep.bad and not sweep.paused:
+        chunk = fetch_and_add(&sweep.next_chunk, 1)
+        if chunk >= sweep.n_chunks:
+            return
+        _sweep_chunk(sweep, chunk, sweep.workspace + t * sweep.plan.thread_bytes)
+        if t == 0 and monotonic_seconds() > sweep.look_again:
+            sweep.paused = 1
+
+
+cdef void _sweep_chunk(Sweep *sweep, int chunk, char *memory) noexcept nogil:
+    """Rows of one chunk, from X to out or to the judge."""
+    cdef const fbp_kernels *k = sweep.k
+    cdef Py_ssize_t first = <Py_ssize_t>chunk * SWEEP_PANELS * k.lanes
+    cdef Py_ssize_t n = min(sweep.n_rows - first, <Py_ssize_t>SWEEP_PANELS * k.lanes)
+    cdef Py_ssize_t n_panels = (n - 1) // k.lanes + 1
+    cdef Py_ssize_t n_outputs = sweep.layers[sweep.n_layers - 1].n_units
+    cdef Py_ssize_t p, i, count
+    cdef fbp_panels targets
+    cdef int32_t *labels = <int32_t *>(memory + sweep.plan.labels_offset)
+    cdef Stage stage
+    memset(&stage, 0, sizeof(stage))
+    stage.source = fbp_panels(memory, sweep.plan.stride)
+    stage.output = fbp_panels(memory + sweep.plan.other_offset, sweep.plan.stride)
+    targets = fbp_panels(memory + sweep.plan.targets_offset, sweep.plan.targets_stride)
+
+    for p in range(n_panels):
+        count = min(n - p * k.lanes, <Py_ssize_t>k.lanes)
+        if not k.gather_panel(sweep.X, NULL, first + p * k.lanes, count, p, stage.source, NULL, 0):
+            _report(sweep, BAD_INPUTS, chunk)
+            return
+        if sweep.judge != NULL and not gather_targets(k, sweep.judge, NULL, first + p * k.lanes, count, p, targets, labels):
+            _report(sweep, BAD_TARGETS, chunk)
+            return
+    for i in range(sweep.n_layers):
+        stage.layer = sweep.layers[i]
+        if sweep.judge != NULL and i == sweep.n_layers - 1 and _takes_Z(sweep.judge):
+            stage.layer.activation = FBP_LINEAR
+        forward(k, &stage, 0, n_panels)
+        stage.source, stage.output = stage.output, stage.source
+    for p in range(n_panels):
+        count = min(n - p * k.lanes, <Py_ssize_t>k.lanes)
+        if sweep.out != NULL:
+            k.scatter_panel(stage.source, p, n_outputs, count,
+                            sweep.out + (first + p * k.lanes) * n_outputs * item_size(k.dtype), n_outputs)
+        if sweep.judge != NULL:
+            judge_panel(k, sweep.judge, stage.source, targets, labels, n_outputs, p, count, 0, fbp_panels(NULL, 0),
+                        sweep.slots + chunk * sweep.judge.slot_size)
+
+
+cdef void _report(Sweep *sweep, int what, int chunk) noexcept nogil:
+    """Any bad chunk will do: the search for the row starts there."""
+    sweep.bad_chunk = chunk
+    sweep.bad = what
+
+
+cdef bint _takes_Z(const Judge *judge) noexcept nogil:
+    """Whether the loss is computed from Z, with the last activation built in."""
+    return judge.loss in (FBP_CROSS_ENTROPY_LABELS, FBP_CROSS_ENTROPY_DISTRIBUTION, FBP_BINARY_CROSS_ENTROPY)
+
+
+# ---- Training -----------------------------------------------------------------------------------------------------------
+
+cdef struct Run:
+    const fbp_kernels *k
+    Stage *stages
+    Py_ssize_t n_stages
+    Judge judge
+    Updater updater
+    # Where the gradients and the optimizer's states lie: as far from their arena's start as the weights from theirs.
+    char *parameters
+    char *gradients
+    char *state_1
+    char *state_2
+    # The data of this call.
+    const fbp_source *X
+    const int64_t *index           # the order of the rows, or NULL
+    Py_ssize_t n_rows
+    Py_ssize_t batch_size
+    # One step's buffers.
+    fbp_panels targets             # [panel][n_outputs][VL]
+    int32_t *labels                # [panel][VL]
+    double *slots                  # [panel][slot_size]
+    int *verdicts                  # [panel]: 0, or what is wrong
+    char *scratch                  # [thread][scratch_bytes]
+    Py_ssize_t scratch_bytes
+    # How the work is cut.
+    bint fused
+    bint updates                   # else the gradients alone are wanted
+    # Progress. Thread 0 writes between the step's two barriers, everyone reads outside.
+    Py_ssize_t next_row
+    Py_ssize_t batch
+    long long n_steps
+    double *sums                   # [slot_size] of the epoch so far
+    bint halted                    # the epoch's end, or time to look at Python
+    int bad
+    # Ctrl-C during a long step: set before either barrier, read behind it.
+    int stop_samples
+    int stop_weights
+    double look_again
+    void *session
+    fbp_barrier barrier
+
+
+cdef int _look_at_signals(void *session) noexcept with gil:
+    """1 where a signal's handler raised; the exception waits in the session."""
+    try:
+        PyErr_CheckSignals()
+    except BaseException as error:
+        (<Session>session).pending = error
+        return 1
+    return 0
+
+
+cdef int _interrupted(Run *run, int t) noexcept nogil:
+    """In a long step, asked between two pieces of work: whether it is to be given up."""
+    cdef double now
+    if t or run.fused:
+        return 0
+    now = monotonic_seconds()
+    if now < run.look_again:
+        return 0
+    run.look_again = now + LOOK_SECONDS
+    return _look_at_signals(run.session)
+
+
+cdef Py_ssize_t _piece(const Run *run, double work_of_one, Py_ssize_t unit, Py_ssize_t all_of_them) noexcept nogil:
+    """How many panels (or units) one kernel call takes: all, or in a long step at most PIECE_WORK, in whole tiles."""
+    cdef Py_ssize_t most
+    if run.fused:
+        return all_of_them
+    most = <Py_ssize_t>(PIECE_WORK / work_of_one) // unit * unit
+    return max(most, unit)
+
+
+cdef void _sample_share(Run *run, Py_ssize_t first, Py_ssize_t n, double scale, Py_ssize_t p0, Py_ssize_t p1,
+                        int t) noexcept nogil:
+    """Panels p0..p1 of the chunk of n samples from row `first` on: from X to dZ of the first layer."""
+    cdef const fbp_kernels *k = run.k
+    cdef Stage *stage
+    cdef Stage *last = &run.stages[run.n_stages - 1]
+    cdef Py_ssize_t p, q, i, count, row, piece
+    cdef const int64_t *index
+    cdef double *slot
+    for p in range(p0, p1):
+        count = min(n - p * k.lanes, <Py_ssize_t>k.lanes)
+        row = first + p * k.lanes
+        index = NULL
+        if run.index != NULL:
+            index = run.index + row
+        run.verdicts[p] = 0
+        if not k.gather_panel(run.X, index, row, count, p, run.stages[0].source, run.stages[0].source_blocks,
+                              run.stages[0].block_stride):
+            run.verdicts[p] = BAD_INPUTS
+        if not gather_targets(k, &run.judge, index, row, count, p, run.targets, run.labels):
+            run.verdicts[p] = BAD_TARGETS
+
+    for i in range(run.n_stages):
+        stage = &run.stages[i]
+        piece = _piece(run, forward_work(&stage.layer) * k.lanes, k.tile_panels, p1 - p0)
+        p = p0
+        while p < p1:
+            if _interrupted(run, t):
+                run.stop_samples = 1
+                return
+            q = min(p + piece, p1)
+            forward(k, stage, p, q)
+            if i + 1 < run.n_stages:
+                k.transpose_panels(stage.output, stage.layer.n_units, p, q, run.stages[i + 1].source_blocks,
+                                   run.stages[i + 1].block_stride)
+            p = q
+
+    for p in range(p0, p1):
+        slot = run.slots + p * run.judge.slot_size
+        memset(slot, 0, run.judge.slot_size * sizeof(double))
+        judge_panel(k, &run.judge, last.output, run.targets, run.labels, last.layer.n_units, p,
+                    min(n - p * k.lanes, <Py_ssize_t>k.lanes), scale, last.gradient, slot)
+    if not _takes_Z(&run.judge) and p0 < p1:
+        activation_gradient(k, last, p0, p1)
+
+    for i in range(run.n_stages - 1, 0, -1):
+        stage = &run.stages[i]
+        piece = _piece(run, forward_work(&stage.layer) * k.lanes, k.tile_panels, p1 - p0)
+        p = p0
+        while p < p1:
+            if _interrupted(run, t):
+                run.stop_samples = 1
+                return
+            q = min(p + piece, p1)
+            backward(k, stage, stage - 1, p, q, run.scratch + t * run.scratch_bytes)
+            p = q
+
+
+cdef int _verdict(const Run *run, Py_ssize_t n_panels) noexcept nogil:
+    """What is wrong with the chunk: 0, BAD_INPUTS, BAD_TARGETS, or -1 where the loss is not finite."""
+    cdef Py_ssize_t p
+    cdef double loss = 0
+    for p in range(n_panels):
+        if run.verdicts[p]:
+            return run.verdicts[p]
+        loss += run.slots[p * run.judge.slot_size]
+    return 0 if isfinite(loss) else -1
+
+
+cdef void _update_units(Run *run, const fbp_update *numbers, Stage *stage, Py_ssize_t n0, Py_ssize_t n1) noexcept nogil:
+    """Weights and biases of units n0..n1. The decay is the weights' alone."""
+    cdef fbp_layer *layer = &stage.layer
+    cdef Py_ssize_t size = item_size(run.k.dtype)
+    cdef Py_ssize_t W = <char *>layer.weights - run.parameters + n0 * layer.ld * size
+    cdef Py_ssize_t b = <char *>layer.bias - run.parameters + n0 * size
+    cdef fbp_update without_decay = numbers[0]
+    without_decay.weight_decay = 0
+    run.k.update(run.updater.optimizer, numbers, run.parameters + W, run.gradients + W,
+                 NULL if run.state_1 == NULL else run.state_1 + W, NULL if run.state_2 == NULL else run.state_2 + W,
+                 (n1 - n0) * layer.ld)
+    run.k.update(run.updater.optimizer, &without_decay, run.parameters + b, run.gradients + b,
+                 NULL if run.state_1 == NULL else run.state_1 + b, NULL if run.state_2 == NULL else run.state_2 + b, n1 - n0)
+
+
+cdef void _weight_share(Run *run, Py_ssize_t n, bint accumulate, const fbp_update *numbers, int t,
+                        int n_threads) noexcept nogil:
+    """Weight gradients of thread t's units over the chunk's n samples; and, unless numbers is NULL, their update."""
+    cdef const fbp_kernels *k = run.k
+    cdef Stage *stage
+    cdef Py_ssize_t i, n0, n1, m0, m1, piece, size = item_size(k.dtype)
+    for i in range(run.n_stages):
+        stage = &run.stages[i]
+        units_of_share(k, run.stages, run.n_stages, i, t, n_threads, &n0, &n1)
+        piece = UPDATE_BYTES // (stage.layer.ld * size) // k.tile_rows * k.tile_rows
+        piece = max(min(piece, _piece(run, 2.0 * n * stage.layer.n_inputs, k.tile_rows, n1 - n0)), k.tile_rows)
+        m0 = n0
+        while m0 < n1:
+            if _interrupted(run, t):
+                run.stop_weights = 1
+                return
+            m1 = min(m0 + piece, n1)
+            k.weight_gradient(&stage.layer, stage.gradient, stage.source_blocks, stage.block_stride, n, m0, m1,
+                              stage.dW, stage.db, accumulate)
+            if numbers != NULL:
+                _update_units(run, numbers, stage, m0, m1)
+            m0 = m1
+
+
+cdef void _update_share(Run *run, const fbp_update *numbers, int t, int n_threads) noexcept nogil:
+    cdef Py_ssize_t i, n0, n1
+    for i in range(run.n_stages):
+        units_of_share(run.k, run.stages, run.n_stages, i, t, n_threads, &n0, &n1)
+        if n0 < n1:
+            _update_units(run, numbers, &run.stages[i], n0, n1)
+
+
+cdef void _add_up(Run *run, Py_ssize_t n_panels) noexcept nogil:
+    """The panels' sums to the epoch's, in the panels' order."""
+    cdef Py_ssize_t p, j
+    for p in range(n_panels):
+        for j in range(run.judge.slot_size):
+            run.sums[j] += run.slots[p * run.judge.slot_size + j]
+
+
+cdef void _finish_step(Run *run, Py_ssize_t n) noexcept nogil:
+    run.next_row += n
+    run.batch += 1
+    run.n_steps += run.updates
+    run.halted = run.next_row >= run.n_rows or monotonic_seconds() > run.look_again
+
+
+cdef bint _train_step(Run *run, int t, int n_threads) noexcept nogil:
+    """Thread t's part of the next step. Returns whether the one after it is to follow at once: the same for all."""
+    cdef const fbp_kernels *k = run.k
+    cdef Py_ssize_t first = run.next_row
+    cdef Py_ssize_t n = min(run.batch_size, run.n_rows - first)
+    cdef double scale = 1 / (n * run.judge.terms)
+    cdef fbp_update numbers = numbers_of_step(&run.updater, run.n_steps + 1)
+    cdef bint fused = run.fused and run.updates
+    cdef Py_ssize_t done = 0, count, n_panels
+    cdef bint last
+    cdef int bad
+    while done < n:
+        count = min(n - done, <Py_ssize_t>CHUNK_SAMPLES)
+        n_panels = (count - 1) // k.lanes + 1
+        last = done + count == n
+        _sample_share(run, first + done, count, scale, n_panels * t // n_threads, n_panels * (t + 1) // n_threads, t)
+        wait_for_all(&run.barrier, n_threads)
+        if run.stop_samples:
+            return False
+        bad = _verdict(run, n_panels)
+        if bad:
+            if t == 0:
+                run.bad = bad
+            return False
+        if t == 0:
+            _add_up(run, n_panels)
+        _weight_share(run, count, done > 0, &numbers if fused and last else NULL, t, n_threads)
+        if t == 0 and last and fused:
+            _finish_step(run, n)
+        wait_for_all(&run.barrier, n_threads)
+        if run.stop_weights:
+            return False
+        done += count
+    if not fused:
+        if run.updates:
+            _update_share(run, &numbers, t, n_threads)
+        if t == 0:
+            _finish_step(run, n)
+        wait_for_all(&run.barrier, n_threads)
+    return not run.halted
+
+
+cdef void _train_share(void *job, int t, int n_threads) noexcept nogil:
+    while _train_step(<Run *>job, t, n_threads):
+        pass
+
+
+cdef class Session:
+    """A training run: a network, what it is judged by, and the optimizer's state.
+
+    Parameters
+    ----------
+    network : Network
+    loss : {"mse", "mae", "cross_entropy", "binary_cross_entropy"}
+    metrics : tuple of {"correct", "absolute_error", "squared_error"}
+    optimizer : {"sgd", "adam"}
+    n_threads : int
+        At most so many; fewer where a step has too little work.
+    """
+
+    cdef readonly Network network
+    cdef readonly str loss
+    cdef tuple metrics
+    cdef int n_threads
+    cdef Run run
+    cdef Arena buffers, gradient_memory, first_state, second_state
+    cdef Py_ssize_t n_panels           # that the buffers hold
+    cdef int team                      # that the scratch is for
+    cdef object order                  # the rows' order in this epoch, int64
+    cdef object sums                   # float64 [slot_size]
+    cdef object pending                # an exception from a signal during a long step
+    cdef bint busy
+
+    def __cinit__(self, Network network, str loss, tuple metrics, str optimizer, int n_threads):
+        self.network = network
+        self.loss = loss
+        self.metrics = metrics
+        self.n_threads = n_threads
+        self.run.k = network.k
+        self.run.n_stages = network.n_layers
+        self.run.parameters = <char *>network.layers[0].weights
+        self.run.updater.optimizer = FBP_ADAM if optimizer == "adam" else FBP_SGD
+        self.run.session = <void *>self
+        self.run.stages = <Stage *>PyMem_Calloc(network.n_layers, sizeof(Stage))
+        if self.run.stages == NULL:
+            raise MemoryError
+        self.gradient_memory = self.like_parameters()
+        self.run.gradients = self.gradient_memory.start
+        if optimizer == "adam":
+            self.first_state = self.like_parameters()
+            self.second_state = self.like_parameters()
+            self.run.state_1 = self.first_state.start
+            self.run.state_2 = self.second_state.start
+
+    def __dealloc__(self):
+        PyMem_Free(self.run.stages)
+
+    cdef Arena like_parameters(self):
+        cdef Arena arena = Arena()
+        arena.take(self.network.parameter_bytes)
+        arena.allocate()
+        return arena
+
+    @property
+    def n_steps(self) -> int:
+        """Updates done so far."""
+        return self.run.n_steps
+
+    @n_steps.setter
+    def n_steps(self, value):
+        self.run.n_steps = value
+
+    cdef list states(self):
+        """(name, arena) of each of the optimizer's states."""
+        if self.run.updater.optimizer == FBP_ADAM:
+            return [("first_moment", self.first_state), ("second_moment", self.second_state)]
+        return [("velocity", self.first_state)] if self.first_state is not None else []
+
+    def get_state(self):
+        """The optimizer's state: a list of (name, array), arrays of shape (n_inputs, n_units) and (n_units,)."""
+        result = []
+        for name, arena in self.states():
+            for i in range(self.network.n_layers):
+                W, b = self.network.layer_copy(arena, i)
+                result += [(f"{name}.{i}.W", W), (f"{name}.{i}.b", b)]
+        return result
+
+    def set_state(self, state):
+        """What get_state returned, put back."""
+        arrays = dict(state)
+        if "velocity.0.W" in arrays:
+            self.want_velocity()
+        for name, arena in self.states():
+            for i in range(self.network.n_layers):
+                W, b = self.network.views(arena, i)
+                W[:] = arrays[f"{name}.{i}.W"].T
+                b[:] = arrays[f"{name}.{i}.b"]
+
+    cdef int want_velocity(self) except -1:
+        """SGD keeps a velocity from the first step with momentum on."""
+        if self.run.state_1 == NULL:
+            self.first_state = self.like_parameters()
+            self.run.state_1 = self.first_state.start
+        return 0
+
+    # ---- Buffers ----
+
+    cdef void place(self, Arena arena, Py_ssize_t n_panels, int team) noexcept:
+        """The buffers of one chunk: every layer's activations and gradients, panel by panel; scratch a thread."""
+        cdef const fbp_kernels *k = self.run.k
+        cdef Py_ssize_t i
+        cdef Stage *stage
+        cdef fbp_panels source = take_panels(arena, self.network.n_inputs, n_panels, k)
+        for i in range(self.network.n_layers):
+            stage = &self.run.stages[i]
+            stage.layer = self.network.layers[i]
+            stage.source = source
+            stage.block_stride = block_stride(n_panels, k)
+            stage.source_blocks = take_blocks(arena, stage.layer.n_inputs, n_panels, k)
+            stage.output = take_panels(arena, stage.layer.n_units, n_panels, k)
+            stage.slope = fbp_panels(NULL, 0)
+            if stores_slope(stage.layer.activation):
+                stage.slope = take_panels(arena, stage.layer.n_units, n_panels, k)
+            stage.gradient = take_panels(arena, stage.layer.n_units, n_panels, k)
+            stage.dW = self.run.gradients + (<char *>stage.layer.weights - self.run.parameters)
+            stage.db = self.run.gradients + (<char *>stage.layer.bias - self.run.parameters)
+            source = stage.output
+        if _takes_Z(&self.run.judge):
+            self.run.stages[self.network.n_layers - 1].layer.activation = FBP_LINEAR
+        self.run.targets = take_panels(arena, self.network.n_outputs, n_panels, k)
+        self.run.labels = <int32_t *>arena.take(n_panels * k.lanes * sizeof(int32_t))
+        self.run.slots = <double *>arena.take(n_panels * self.run.judge.slot_size * sizeof(double))
+        self.run.verdicts = <int *>arena.take(n_panels * sizeof(int))
+        self.run.scratch_bytes = padded(k.pack_elements, k.dtype) * item_size(k.dtype)
+        self.run.scratch = <char *>arena.take(team * self.run.scratch_bytes)
+
+    cdef int make_room(self, Py_ssize_t n_panels, int team) except -1:
+        """Buffers for at least so many panels and threads."""
+        if self.buffers is not None and n_panels <= self.n_panels and team <= self.team:
+            return 0
+        n_panels = max(n_panels, self.n_panels)
+        team = max(team, self.team)
+        cdef Arena arena = Arena()
+        self.n_panels = 0              # should memory run out, nothing is there
+        self.place(arena, n_panels, team)
+        arena.allocate()
+        self.place(arena, n_panels, team)
+        self.buffers = arena
+        self.n_panels = n_panels
+        self.team = team
+        return 0
+
+    # ---- Running ----
+
+    cdef int begin(self, Rows rows, targets, Py_ssize_t batch_size, double work_a_thread) except -1:
+        """Sets up the data of one call. Returns the team's size."""
+        cdef Run *run = &self.run
+        cdef const int32_t[::1] labels
+        cdef bint labelled = not isinstance(targets, Rows)
+        run.judge.all_labels = NULL
+        run.judge.all_targets = NULL
+        set_judge(&run.judge, self.loss, self.metrics, labelled, self.network.n_outputs)
+        if labelled:
+            labels = targets
+            run.judge.all_labels = &labels[0]
+        else:
+            run.judge.all_targets = &(<Rows>targets).source
+        run.X = &rows.source
+        run.index = NULL
+        run.n_rows = rows.n_rows
+        run.batch_size = min(batch_size, rows.n_rows)
+        run.next_row = 0
+        run.batch = 0
+        run.bad = 0
+        run.stop_samples = 0
+        run.stop_weights = 0
+        self.sums = np.zeros(run.judge.slot_size)
+        cdef double[::1] sums = self.sums
+        run.sums = &sums[0]
+
+        cdef Py_ssize_t chunk = min(run.batch_size, <Py_ssize_t>CHUNK_SAMPLES)
+        cdef Py_ssize_t n_panels = (chunk - 1) // run.k.lanes + 1
+        cdef double work = 3 * run.batch_size * self.network.forward_work()
+        cdef int team = _team_size(self.n_threads, work, work_a_thread, n_panels)
+        run.fused = run.batch_size <= CHUNK_SAMPLES and work < FUSED_WORK
+        self.make_room(n_panels, team)
+        return team
+
+    cdef int go(self, Rows rows, targets, int team, on_tick) except -1:
+        """Runs all the steps of the call, coming up for signals and on_tick."""
+        cdef Run *run = &self.run
+        self.pending = None
+        while run.next_row < run.n_rows:
+            run.look_again = monotonic_seconds() + LOOK_SECONDS
+            run.barrier.arrived = 0
+            with nogil:
+                run_team(_train_share, run, team)
+            if self.pending is not None:
+                raise self.pending
+            if run.bad:
+                raise self.explain(rows, targets)
+            PyErr_CheckSignals()
+            if on_tick is not None:
+                on_tick(run.next_row, self.sums[0] / (run.next_row * run.judge.terms))
+        return 0
+
+    cdef object explain(self, Rows rows, targets):
+        """The NonFinite for what the last step met."""
+        cdef Run *run = &self.run
+        cdef Py_ssize_t i
+        batch_rows = np.arange(run.next_row, min(run.next_row + run.batch_size, run.n_rows))
+        if run.index != NULL:
+            batch_rows = self.order[batch_rows]
+        if run.bad == BAD_INPUTS:
+            return NonFinite("inputs", run.batch, row=_first_bad_row(_array_of(rows), batch_rows))
+        if run.bad == BAD_TARGETS:
+            return NonFinite("targets", run.batch, row=_first_bad_row(_array_of(targets), batch_rows))
+        for i in range(run.n_stages):
+            if not run.k.all_finite(run.stages[i].output.data, self.n_panels * run.stages[i].output.stride):
+                return NonFinite("loss", run.batch, layer=i)
+        return NonFinite("loss", run.batch)
+
+    cdef int check_weights(self) except -1:
+        """An update may overflow without any loss having shown it yet."""
+        cdef Run *run = &self.run
+        cdef fbp_layer *layer
+        cdef Py_ssize_t i
+        for i in range(run.n_stages):
+            layer = &run.stages[i].layer
+            if not (run.k.all_finite(layer.weights, layer.n_units * layer.ld) and run.k.all_finite(layer.bias, layer.n_units)):
+                raise NonFinite("weights", run.batch - 1, layer=i)
+        return 0
+
+    cdef tuple results(self):
+        return self.sums[0] / (self.run.n_rows * self.run.judge.terms), _split_sums(&self.run.judge, self.sums)
+
+    cdef int enter(self) except -1:
+        """One call at a time: the buffers are the session's own."""
+        if self.busy:
+            raise RuntimeError("this trainer is already training, in another thread: give each thread a trainer of its own")
+        self.busy = True
+        return 0
+
+    def epoch(self, Rows rows, targets, Py_ssize_t batch_size, bint shuffle, uint64_t seed, uint64_t epoch, dict numbers,
+              on_tick=None):
+        """Trains on all rows once, batch by batch, the last short one too.
+
+        Parameters
+        ----------
+        rows : Rows, (n_samples, n_inputs)
+        targets : Rows, (n_samples, n_outputs), or int32 labels, shape (n_samples,)
+        batch_size : int
+        shuffle : bool
+            In the order that (seed, epoch) gives, else as they stand.
+        numbers : dict
+            Of the optimizer.
+        on_tick : callable, optional
+            on_tick(samples done, mean loss so far), about every 50 ms.
+
+        Returns
+        -------
+        loss : float
+            Mean over the epoch, each batch before its update.
+        sums : list of ndarray
+            A float64 array a metric.
+
+        Raises
+        ------
+        NonFinite
+            The batch it names was not trained on.
+        KeyboardInterrupt
+            And whatever else a signal's handler raises; the weights are those of a completed step.
+        """
+        self.enter()
+        cdef int64_t[::1] order
+        cdef int team
+        try:
+            set_numbers(&self.run.updater, numbers)
+            if self.run.updater.optimizer == FBP_SGD and self.run.updater.numbers.momentum != 0:
+                self.want_velocity()
+            team = self.begin(rows, targets, batch_size, EPOCH_WORK_A_THREAD)
+            self.run.updates = True
+            if shuffle:
+                if self.order is None or self.order.size != rows.n_rows:
+                    self.order = np.empty(rows.n_rows, dtype=np.int64)
+                order = self.order
+                with nogil:
+                    fill_permutation(seed, epoch, order.shape[0], &order[0])
+                self.run.index = &order[0]
+            self.go(rows, targets, team, on_tick)
+            self.check_weights()
+            return self.results()
+        finally:
+            self.busy = False
+
+    def step(self, Rows rows, targets, dict numbers):
+        """One update on all the rows. Returns their mean loss before it."""
+        self.enter()
+        cdef int team
+        try:
+            set_numbers(&self.run.updater, numbers)
+            if self.run.updater.optimizer == FBP_SGD and self.run.updater.numbers.momentum != 0:
+                self.want_velocity()
+            team = self.begin(rows, targets, rows.n_rows, CALL_WORK_A_THREAD)
+            self.run.updates = True
+            self.go(rows, targets, team, None)
+            return self.results()[0]
+        finally:
+            self.busy = False
+
+    def gradients(self, Rows rows, targets):
+        """Mean loss of all rows and its gradients, layer by layer; nothing is updated."""
+        self.enter()
+        cdef int team
+        try:
+            team = self.begin(rows, targets, rows.n_rows, CALL_WORK_A_THREAD)
+            self.run.updates = False
+            self.go(rows, targets, team, None)
+            gradients = [self.network.layer_copy(self.gradient_memory, i) for i in range(self.network.n_layers)]
+            return self.results()[0], gradients
+        finally:
+            self.busy = False

@@ -1,0 +1,137 @@
+# The contract of csrc/fastbp.h, as Cython sees it; the comments are there.
+
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+
+
+cdef extern from "fastbp.h":
+    int FBP_ALIGN_BYTES
+
+    ctypedef enum fbp_dtype:
+        FBP_FLOAT32
+        FBP_FLOAT64
+
+    ctypedef enum fbp_activation:
+        FBP_LINEAR
+        FBP_RELU
+        FBP_LEAKY_RELU
+        FBP_TANH
+        FBP_SIGMOID
+        FBP_SOFTMAX
+        FBP_GELU
+        FBP_SILU
+
+    ctypedef enum fbp_source_type:
+        FBP_SRC_BOOL
+        FBP_SRC_INT8
+        FBP_SRC_UINT8
+        FBP_SRC_INT16
+        FBP_SRC_UINT16
+        FBP_SRC_INT32
+        FBP_SRC_UINT32
+        FBP_SRC_INT64
+        FBP_SRC_UINT64
+        FBP_SRC_FLOAT16
+        FBP_SRC_FLOAT32
+        FBP_SRC_FLOAT64
+
+    ctypedef struct fbp_source:
+        const void *data
+        Py_ssize_t row_stride
+        Py_ssize_t column_stride
+        Py_ssize_t n_columns
+        fbp_source_type type
+
+    ctypedef enum fbp_loss:
+        FBP_MSE
+        FBP_MAE
+        FBP_CROSS_ENTROPY_LABELS
+        FBP_CROSS_ENTROPY_DISTRIBUTION
+        FBP_BINARY_CROSS_ENTROPY
+
+    ctypedef enum fbp_metric:
+        FBP_METRIC_NONE
+        FBP_METRIC_CORRECT_LABEL
+        FBP_METRIC_CORRECT_DISTRIBUTION
+        FBP_METRIC_CORRECT_BINARY
+        FBP_METRIC_ABSOLUTE_ERROR
+        FBP_METRIC_SQUARED_ERROR
+
+    ctypedef enum fbp_optimizer:
+        FBP_SGD
+        FBP_ADAM
+
+    ctypedef struct fbp_update:
+        double learning_rate
+        double momentum
+        int nesterov
+        double beta_1
+        double beta_2
+        double epsilon
+        double correction_1
+        double correction_2
+        double weight_decay
+        int decoupled_decay
+
+    ctypedef struct fbp_panels:
+        void *data
+        Py_ssize_t stride
+
+    ctypedef struct fbp_layer:
+        Py_ssize_t n_inputs
+        Py_ssize_t n_units
+        Py_ssize_t ld
+        void *weights
+        void *bias
+        fbp_activation activation
+        double alpha
+
+    ctypedef struct fbp_kernels:
+        const char *isa
+        fbp_dtype dtype
+        int lanes
+        int tile_rows
+        int tile_panels
+        Py_ssize_t pack_elements
+        int (*gather_panel)(const fbp_source *X, const int64_t *index, Py_ssize_t first, Py_ssize_t n_rows, Py_ssize_t p,
+                            fbp_panels panels, void *blocks, Py_ssize_t block_stride) noexcept nogil
+        void (*scatter_panel)(fbp_panels panels, Py_ssize_t p, Py_ssize_t n_columns, Py_ssize_t n_rows, void *out,
+                              Py_ssize_t out_stride) noexcept nogil
+        void (*transpose_panels)(fbp_panels panels, Py_ssize_t n_features, Py_ssize_t p0, Py_ssize_t p1, void *blocks,
+                                 Py_ssize_t block_stride) noexcept nogil
+        void (*dense_forward)(const fbp_layer *layer, fbp_panels source, fbp_panels out, fbp_panels slope, Py_ssize_t p0,
+                              Py_ssize_t p1) noexcept nogil
+        void (*input_gradient)(const fbp_layer *layer, fbp_panels dZ, const fbp_layer *below, fbp_panels A_below,
+                               fbp_panels slope_below, fbp_panels dZ_below, Py_ssize_t p0, Py_ssize_t p1,
+                               void *scratch) noexcept nogil
+        void (*weight_gradient)(const fbp_layer *layer, fbp_panels dZ, const void *blocks, Py_ssize_t block_stride,
+                                Py_ssize_t n_samples, Py_ssize_t n0, Py_ssize_t n1, void *dW, void *db,
+                                int accumulate) noexcept nogil
+        void (*softmax_forward)(fbp_panels Z, Py_ssize_t n_units, Py_ssize_t p0, Py_ssize_t p1) noexcept nogil
+        void (*softmax_backward)(fbp_panels A, fbp_panels dA, Py_ssize_t n_units, Py_ssize_t p0,
+                                 Py_ssize_t p1) noexcept nogil
+        void (*activation_backward)(const fbp_layer *layer, fbp_panels A, fbp_panels slope, fbp_panels dA, Py_ssize_t p0,
+                                    Py_ssize_t p1) noexcept nogil
+        double (*loss_panel)(fbp_loss loss, fbp_panels output, fbp_panels targets, const int32_t *labels,
+                             Py_ssize_t n_units, Py_ssize_t p, Py_ssize_t n_rows, double scale,
+                             fbp_panels gradient) noexcept nogil
+        void (*metric_panel)(fbp_metric metric, fbp_panels output, fbp_panels targets, const int32_t *labels,
+                             Py_ssize_t n_units, Py_ssize_t p, Py_ssize_t n_rows, double *sums) noexcept nogil
+        void (*update)(fbp_optimizer optimizer, const fbp_update *numbers, void *w, const void *g, void *state_1,
+                       void *state_2, Py_ssize_t n) noexcept nogil
+        int (*all_finite)(const void *x, Py_ssize_t n) noexcept nogil
+        void (*exp)(const void *x, void *y, Py_ssize_t n) noexcept nogil
+        void (*log)(const void *x, void *y, Py_ssize_t n) noexcept nogil
+        void (*tanh)(const void *x, void *y, Py_ssize_t n) noexcept nogil
+        void (*sigmoid)(const void *x, void *y, Py_ssize_t n) noexcept nogil
+        void (*normal_cdf)(const void *x, void *y, Py_ssize_t n) noexcept nogil
+        double (*burn)(Py_ssize_t n, double *sink) noexcept nogil
+
+    # The C functions proper belong to _kernels.pyx alone, the one module that links csrc.
+
+
+# The kernels in use for a dtype.
+cdef const fbp_kernels *kernels_in_use(fbp_dtype dtype) noexcept nogil
+# 1 where forward stores the activation's slope.
+cdef bint stores_slope(fbp_activation activation) noexcept nogil
+# A random permutation of 0..n-1.
+cdef void fill_permutation(uint64_t seed, uint64_t stream, Py_ssize_t n, int64_t *index) noexcept nogil

@@ -1,0 +1,164 @@
+"""The one module that links the C kernels: which instruction set is in use, and the way to its functions."""
+
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+
+cdef extern from "fastbp.h":
+    const char **fbp_isa_names
+    bint fbp_isa_available(const char *isa) nogil
+    const fbp_kernels *fbp_kernels_for(const char *isa, fbp_dtype dtype) nogil
+    bint fbp_stores_slope(fbp_activation activation) nogil
+    void fbp_philox(const uint32_t *counter, const uint32_t *key, uint32_t *out) nogil
+    void fbp_permutation(uint64_t seed, uint64_t stream, Py_ssize_t n, int64_t *index) nogil
+
+
+# The tables in use, one a dtype.
+cdef const fbp_kernels *_in_use[2]
+
+
+cdef const fbp_kernels *kernels_in_use(fbp_dtype dtype) noexcept nogil:
+    return _in_use[<int>dtype]
+
+
+cdef bint stores_slope(fbp_activation activation) noexcept nogil:
+    return fbp_stores_slope(activation)
+
+
+cdef void fill_permutation(uint64_t seed, uint64_t stream, Py_ssize_t n, int64_t *index) noexcept nogil:
+    fbp_permutation(seed, stream, n, index)
+
+
+def compiled_isas() -> list[str]:
+    """Names of the instruction sets this build has kernels for, best first."""
+    cdef Py_ssize_t i = 0
+    names = []
+    while fbp_isa_names[i] != NULL:
+        names.append(fbp_isa_names[i].decode())
+        i += 1
+    return names
+
+
+def available_isas() -> list[str]:
+    """Names of those that this CPU and operating system run, best first."""
+    return [name for name in compiled_isas() if fbp_isa_available(name.encode())]
+
+
+def isa() -> str:
+    """Name of the instruction set in use."""
+    return _in_use[0].isa.decode()
+
+
+def select_isa(name: str) -> None:
+    """Use the kernels of another instruction set for the networks made from now on.
+
+    Raises
+    ------
+    ValueError
+        If this build has no such kernels, or this machine cannot run them.
+    """
+    if name not in available_isas():
+        raise ValueError(
+            f"instruction set {name!r} is not available on this machine: choose one of {', '.join(available_isas())} "
+            f"(compiled in: {', '.join(compiled_isas())})"
+        )
+    key = name.encode()
+    _in_use[0] = fbp_kernels_for(key, FBP_FLOAT32)
+    _in_use[1] = fbp_kernels_for(key, FBP_FLOAT64)
+
+
+def _select_first() -> None:
+    """The best there is, or what FASTBP_ISA forces."""
+    forced = os.environ.get("FASTBP_ISA")
+    if not forced:
+        select_isa(available_isas()[0])
+        return
+    try:
+        select_isa(forced)
+    except ValueError as error:
+        raise ImportError(f"FASTBP_ISA forces an instruction set that cannot be used: {error}, or unset FASTBP_ISA") from None
+
+
+_select_first()
+
+
+def permutation(seed: int, stream: int, n: int) -> np.ndarray:
+    """The order in which an epoch (its number is the stream) takes n samples: int64, shape (n,)."""
+    result = np.empty(n, dtype=np.int64)
+    cdef int64_t[::1] index = result
+    if n:
+        fbp_permutation(seed, stream, n, &index[0])
+    return result
+
+
+def philox(counter: tuple[int, int, int, int], key: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Philox4x32-10: four random 32-bit words for four words of counter and two of key."""
+    cdef uint32_t c[4]
+    cdef uint32_t k[2]
+    cdef uint32_t out[4]
+    for i in range(4):
+        c[i] = counter[i]
+    for i in range(2):
+        k[i] = key[i]
+    fbp_philox(c, k, out)
+    return out[0], out[1], out[2], out[3]
+
+
+cdef const fbp_kernels *_table(isa_name, fbp_dtype dtype) except NULL:
+    cdef const fbp_kernels *table
+    if isa_name is None:
+        return _in_use[<int>dtype]
+    key = isa_name.encode()
+    table = fbp_kernels_for(key, dtype)
+    if table == NULL:
+        raise ValueError(f"instruction set {isa_name!r} is not available on this machine")
+    return table
+
+
+def evaluate_function(name: str, x: np.ndarray, isa: str | None = None) -> np.ndarray:
+    """One of the vector functions (exp, log, tanh, sigmoid, normal_cdf) of a float32 or float64 array of shape (n,)."""
+    source = np.ascontiguousarray(x)
+    result = np.empty_like(source)
+    cdef fbp_dtype dtype = FBP_FLOAT32 if source.dtype == np.float32 else FBP_FLOAT64
+    cdef const fbp_kernels *table = _table(isa, dtype)
+    cdef const unsigned char[::1] x_bytes = source.view(np.uint8)
+    cdef unsigned char[::1] y_bytes = result.view(np.uint8)
+    cdef Py_ssize_t n = source.size
+    if n == 0:
+        return result
+    cdef const void *x_data = &x_bytes[0]
+    cdef void *y_data = &y_bytes[0]
+    if name == "exp":
+        table.exp(x_data, y_data, n)
+    elif name == "log":
+        table.log(x_data, y_data, n)
+    elif name == "tanh":
+        table.tanh(x_data, y_data, n)
+    elif name == "sigmoid":
+        table.sigmoid(x_data, y_data, n)
+    elif name == "normal_cdf":
+        table.normal_cdf(x_data, y_data, n)
+    else:
+        raise ValueError(f"name is {name!r}, expected exp, log, tanh, sigmoid or normal_cdf")
+    return result
+
+
+def _burn(fbp_dtype dtype, double seconds) -> float:
+    """FLOP/s of one core, multiplying and adding in registers for so long."""
+    cdef double sink = 0, done = 0
+    cdef const fbp_kernels *table = _in_use[<int>dtype]
+    start = time.perf_counter()
+    while time.perf_counter() - start < seconds:
+        with nogil:
+            done += table.burn(20000, &sink)
+    return done / (time.perf_counter() - start)
+
+
+def fma_peak(dtype: str, seconds: float, n_threads: int = 1) -> float:
+    """Measured peak of multiply-adds in FLOP/s, over n_threads cores at once: what the bench holds every figure against."""
+    code = FBP_FLOAT32 if dtype == "float32" else FBP_FLOAT64
+    with ThreadPoolExecutor(n_threads) as pool:
+        return sum(pool.map(lambda _: _burn(code, seconds), range(n_threads)))

@@ -1,0 +1,29 @@
+# The loss of a share of the panels, and the sums that metrics need.
+
+from libc.stdint cimport int32_t, int64_t
+
+from fastbp._kernels cimport fbp_kernels, fbp_loss, fbp_metric, fbp_panels, fbp_source
+
+cdef enum:
+    MAX_METRICS = 8
+    # What is wrong with a panel.
+    BAD_INPUTS = 1
+    BAD_TARGETS = 2
+
+# What is compared with what, and where the results go.
+cdef struct Judge:
+    fbp_loss loss
+    double terms               # of the mean, a sample: 1, or the number of outputs
+    int n_metrics
+    fbp_metric metrics[MAX_METRICS]
+    int sum_offset[MAX_METRICS]    # where a metric's sums begin in a slot
+    Py_ssize_t slot_size       # doubles: the loss, then the metrics' sums
+    const int32_t *all_labels  # [n_rows] of the user's, or NULL
+    const fbp_source *all_targets  # the user's rows, or NULL
+
+cdef int gather_targets(const fbp_kernels *k, const Judge *judge, const int64_t *index, Py_ssize_t first,
+                        Py_ssize_t n_rows, Py_ssize_t p, fbp_panels targets, int32_t *labels) noexcept nogil
+cdef void judge_panel(const fbp_kernels *k, const Judge *judge, fbp_panels output, fbp_panels targets,
+                      const int32_t *labels, Py_ssize_t n_units, Py_ssize_t p, Py_ssize_t n_rows, double scale,
+                      fbp_panels gradient, double *slot) noexcept nogil
+cdef int set_judge(Judge *judge, str loss, tuple metrics, bint labelled, Py_ssize_t n_outputs) except -1

@@ -1,0 +1,61 @@
+"""Losses and metrics of one panel of samples: targets gathered beside the inputs, sums left in the panel's own slot."""
+
+from fastbp._kernels cimport (
+    FBP_BINARY_CROSS_ENTROPY, FBP_CROSS_ENTROPY_DISTRIBUTION, FBP_CROSS_ENTROPY_LABELS, FBP_MAE,
+    FBP_METRIC_ABSOLUTE_ERROR, FBP_METRIC_CORRECT_BINARY, FBP_METRIC_CORRECT_DISTRIBUTION, FBP_METRIC_CORRECT_LABEL,
+    FBP_METRIC_SQUARED_ERROR, FBP_MSE,
+)
+
+_LOSSES = {
+    # name: (with targets, with labels, terms of the mean a sample: outputs or one)
+    "mse": (FBP_MSE, None, True),
+    "mae": (FBP_MAE, None, True),
+    "cross_entropy": (FBP_CROSS_ENTROPY_DISTRIBUTION, FBP_CROSS_ENTROPY_LABELS, False),
+    "binary_cross_entropy": (FBP_BINARY_CROSS_ENTROPY, None, True),
+}
+
+
+cdef fbp_metric _metric(str name, fbp_loss loss):
+    if name == "absolute_error":
+        return FBP_METRIC_ABSOLUTE_ERROR
+    if name == "squared_error":
+        return FBP_METRIC_SQUARED_ERROR
+    if loss == FBP_CROSS_ENTROPY_LABELS:
+        return FBP_METRIC_CORRECT_LABEL
+    return FBP_METRIC_CORRECT_BINARY if loss == FBP_BINARY_CROSS_ENTROPY else FBP_METRIC_CORRECT_DISTRIBUTION
+
+
+cdef int set_judge(Judge *judge, str loss, tuple metrics, bint labelled, Py_ssize_t n_outputs) except -1:
+    """Fill in all but the targets themselves."""
+    with_targets, with_labels, mean_over_outputs = _LOSSES[loss]
+    judge.loss = with_labels if labelled else with_targets
+    judge.terms = n_outputs if mean_over_outputs else 1
+    judge.n_metrics = len(metrics)
+    judge.slot_size = 1
+    for i, name in enumerate(metrics):
+        judge.metrics[i] = _metric(name, judge.loss)
+        judge.sum_offset[i] = judge.slot_size
+        judge.slot_size += 1 if name == "correct" else n_outputs
+    return 0
+
+
+cdef int gather_targets(const fbp_kernels *k, const Judge *judge, const int64_t *index, Py_ssize_t first,
+                        Py_ssize_t n_rows, Py_ssize_t p, fbp_panels targets, int32_t *labels) noexcept nogil:
+    """The targets of panel p: of rows index[0..n_rows), or first.. where index is NULL. 0 where one is not finite."""
+    cdef Py_ssize_t r
+    if judge.all_labels == NULL:
+        return k.gather_panel(judge.all_targets, index, first, n_rows, p, targets, NULL, 0)
+    for r in range(n_rows):
+        labels[p * k.lanes + r] = judge.all_labels[first + r if index == NULL else index[r]]
+    return 1
+
+
+cdef void judge_panel(const fbp_kernels *k, const Judge *judge, fbp_panels output, fbp_panels targets,
+                      const int32_t *labels, Py_ssize_t n_units, Py_ssize_t p, Py_ssize_t n_rows, double scale,
+                      fbp_panels gradient, double *slot) noexcept nogil:
+    """Loss, gradient (unless its data is NULL) and metrics of panel p; the sums are added to the slot."""
+    cdef const int32_t *panel_labels = labels + p * k.lanes
+    cdef int i
+    for i in range(judge.n_metrics):
+        k.metric_panel(judge.metrics[i], output, targets, panel_labels, n_units, p, n_rows, slot + judge.sum_offset[i])
+    slot[0] += k.loss_panel(judge.loss, output, targets, panel_labels, n_units, p, n_rows, scale, gradient)

@@ -1,0 +1,3 @@
+"""The team of threads."""
+
+def openmp_version() -> int: ...
