@@ -1,0 +1,30 @@
+"""What several test files share: a test for every instruction set, and teams forced on small networks."""
+
+import pytest
+
+from fastbp import _engine, _kernels
+
+# Not every machine runs every instruction set: the ones it lacks are skipped, by name.
+EVERY_ISA = [
+    pytest.param(
+        name, marks=[] if name in _kernels.available_isas() else pytest.mark.skip(reason=f"this CPU does not run {name}")
+    )
+    for name in _kernels.compiled_isas()
+]
+
+
+@pytest.fixture(params=EVERY_ISA)
+def isa(request):
+    """The test runs once with each instruction set that was compiled in."""
+    former = _kernels.isa()
+    _kernels.select_isa(request.param)
+    yield request.param
+    _kernels.select_isa(former)
+
+
+@pytest.fixture
+def limits():
+    """`_engine.work_limits`, put back afterwards."""
+    former = _engine.work_limits()
+    yield _engine.work_limits
+    _engine.work_limits(**former)

@@ -1,0 +1,75 @@
+"""Networks made for the engine and for the oracle alike."""
+
+import numpy as np
+import reference
+
+from fastbp._engine import Network, Session
+from fastbp._rows import Rows
+
+ADAM = {"learning_rate": 1e-2, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8}
+
+# What float32 may be off, relative to the largest number of an array, after sums of a few thousand terms.
+TOLERANCE = {"float32": 2e-5, "float64": 1e-12}
+
+
+def make_pair(n_inputs, specs, dtype, seed=0):
+    """The same random network for the engine and the oracle; specs: (units, activation, parameter)."""
+    layers = reference.make_layers(np.random.default_rng(seed), n_inputs, specs)
+    layers = [layer._replace(W=layer.W.astype(dtype).astype(float), b=layer.b.astype(dtype).astype(float)) for layer in layers]
+    return to_engine(n_inputs, specs, layers, dtype), layers
+
+
+def to_engine(n_inputs, specs, layers, dtype):
+    network = Network(n_inputs, list(specs), dtype)
+    for i, layer in enumerate(layers):
+        network.set_layer(i, layer.W, layer.b)
+    return network
+
+
+def make_data(n_samples, n_inputs, n_outputs, loss, dtype, seed=1, labelled=True):
+    """X, and the targets as the oracle takes them."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n_samples, n_inputs)).astype(dtype)
+    if loss == "cross_entropy":
+        labels = rng.integers(0, n_outputs, n_samples).astype(np.int32)
+        return X, labels if labelled else np.eye(n_outputs)[labels].astype(dtype)
+    if loss == "binary_cross_entropy":
+        return X, rng.integers(0, 2, (n_samples, n_outputs)).astype(dtype)
+    return X, rng.normal(size=(n_samples, n_outputs)).astype(dtype)
+
+
+def targets_of(y):
+    """As the engine takes them."""
+    return y if y.ndim == 1 else Rows(y)
+
+
+def predict(network, X, n_threads=1):
+    out = np.empty((len(X), network.n_outputs), network.dtype)
+    network.forward(Rows(X), out, n_threads)
+    return out
+
+
+def parameters(network):
+    return [array for i in range(network.n_layers) for array in network.get_layer(i)]
+
+
+def assert_close(got, wanted, dtype, factor=1):
+    """Relative to the array's largest element: a sum's rounding is relative to its terms, not to what is left of them."""
+    scale = max(np.abs(wanted).max(), 1e-3)
+    np.testing.assert_allclose(got, wanted, rtol=0, atol=factor * TOLERANCE[dtype] * scale)
+
+
+def assert_same_bits(got, wanted):
+    for a, b in zip(got, wanted, strict=True):
+        assert a.tobytes() == b.tobytes()
+
+
+def train(n_inputs, specs, dtype, X, y, loss, n_threads, batch_size, epochs=2, optimizer="adam", numbers=None):
+    """A fresh network after some epochs: its parameters, and the epochs' losses and sums."""
+    network, _ = make_pair(n_inputs, specs, dtype)
+    metrics = ("correct",) if "entropy" in loss else ("squared_error", "absolute_error")
+    session = Session(network, loss, metrics, optimizer, n_threads)
+    results = [
+        session.epoch(Rows(X), targets_of(y), batch_size, True, 7, epoch, numbers or ADAM) for epoch in range(epochs)
+    ]
+    return parameters(network), results

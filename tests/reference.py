@@ -1,0 +1,351 @@
+"""The oracle: backpropagation as a textbook writes it, in float64 NumPy, never fast and meant to be read.
+
+Everything that the native engine computes is computed here a second time, in the plainest way there is: one function
+an idea, no fusing, no blocking, no tricks. When the engine and this file disagree, one of the two is wrong, and this
+one is proved in ``test_reference.py`` against finite differences and against PyTorch.
+
+Shapes: X (n, inputs), W (inputs, units), b (units,), Z and A (n, units). ``d*`` is the gradient of the mean loss with
+respect to ``*``. Targets are a 1-D array of integer labels (cross_entropy only) or an array of the shape of the output.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+__all__ = [
+    "ACTIVATIONS",
+    "LOSSES",
+    "Adam",
+    "Layer",
+    "SGD",
+    "activate",
+    "activation_gradient",
+    "accuracy",
+    "backward",
+    "dense_targets",
+    "forward",
+    "loss_and_gradients",
+    "loss_gradient",
+    "loss_value",
+    "make_layers",
+    "make_optimizer",
+    "numerical_gradients",
+    "output_gradient",
+    "predict",
+    "train_step",
+]
+
+ACTIVATIONS = ("linear", "relu", "leaky_relu", "tanh", "sigmoid", "softmax", "gelu", "silu")
+LOSSES = ("mse", "mae", "cross_entropy", "binary_cross_entropy")
+
+Gradients = list[tuple[np.ndarray, np.ndarray]]  # [(dW, db), ...], first layer first
+
+_erfc = np.vectorize(math.erfc, otypes=[np.float64])
+
+
+class Layer(NamedTuple):
+    """One dense layer: A = activation(X @ W + b). The parameter is the slope of leaky_relu."""
+
+    W: np.ndarray  # (inputs, units)
+    b: np.ndarray  # (units,)
+    activation: str = "linear"
+    parameter: float = 0.0
+
+
+def make_layers(
+    rng: np.random.Generator, n_inputs: int, layers: Sequence[tuple[int, str, float]], scale: float = 1.0
+) -> list[Layer]:
+    """Random layers for a list of (units, activation, parameter): W from N(0, scale²/inputs), b from N(0, 0.1²)."""
+    made = []
+    for n_units, activation, parameter in layers:
+        W = rng.normal(0.0, scale / math.sqrt(n_inputs), (n_inputs, n_units))
+        b = rng.normal(0.0, 0.1, n_units)
+        made.append(Layer(W, b, activation, parameter))
+        n_inputs = n_units
+    return made
+
+
+# ---------------------------------------------------------------------------------------------- activations
+
+
+def _sigmoid(Z: np.ndarray) -> np.ndarray:
+    e = np.exp(-np.abs(Z))  # never overflows
+    return np.where(Z >= 0, 1.0, e) / (1.0 + e)
+
+
+def _softmax(Z: np.ndarray) -> np.ndarray:
+    e = np.exp(Z - Z.max(axis=1, keepdims=True))
+    return e / e.sum(axis=1, keepdims=True)
+
+
+def _normal_cdf(Z: np.ndarray) -> np.ndarray:
+    return 0.5 * _erfc(-Z / math.sqrt(2.0))
+
+
+def _normal_pdf(Z: np.ndarray) -> np.ndarray:
+    return np.exp(-0.5 * Z * Z) / math.sqrt(2.0 * math.pi)
+
+
+def activate(name: str, Z: np.ndarray, parameter: float = 0.0) -> np.ndarray:
+    """A = activation(Z), shape (n, units)."""
+    match name:
+        case "linear":
+            return Z.copy()
+        case "relu":
+            return np.maximum(Z, 0.0)
+        case "leaky_relu":
+            return np.where(Z > 0, Z, parameter * Z)
+        case "tanh":
+            return np.tanh(Z)
+        case "sigmoid":
+            return _sigmoid(Z)
+        case "softmax":
+            return _softmax(Z)
+        case "gelu":
+            return Z * _normal_cdf(Z)
+        case "silu":
+            return Z * _sigmoid(Z)
+    raise ValueError(f"activation is {name!r}; expected one of {', '.join(ACTIVATIONS)}")
+
+
+def activation_gradient(name: str, Z: np.ndarray, dA: np.ndarray, parameter: float = 0.0) -> np.ndarray:
+    """dZ from dA: the Jacobian of the activation at Z, applied to dA. At a kink, the slope to the left."""
+    match name:
+        case "linear":
+            return dA.copy()
+        case "relu":
+            return dA * (Z > 0)
+        case "leaky_relu":
+            return dA * np.where(Z > 0, 1.0, parameter)
+        case "tanh":
+            return dA * (1.0 - np.tanh(Z) ** 2)
+        case "sigmoid":
+            return dA * _sigmoid(Z) * _sigmoid(-Z)
+        case "softmax":
+            # dA_i/dz_j = a_i (delta_ij - a_j), hence dZ_j = a_j (dA_j - sum_i dA_i a_i).
+            A = _softmax(Z)
+            return A * (dA - (dA * A).sum(axis=1, keepdims=True))
+        case "gelu":
+            return dA * (_normal_cdf(Z) + Z * _normal_pdf(Z))
+        case "silu":
+            return dA * (_sigmoid(Z) + Z * _sigmoid(Z) * _sigmoid(-Z))
+    raise ValueError(f"activation is {name!r}; expected one of {', '.join(ACTIVATIONS)}")
+
+
+# --------------------------------------------------------------------------------------------------- losses
+
+
+def dense_targets(targets: np.ndarray, n_outputs: int) -> np.ndarray:
+    """Targets as float64 (n, n_outputs): labels become one-hot rows, anything else is only converted."""
+    targets = np.asarray(targets)
+    if targets.ndim == 1 and targets.dtype.kind in "iu":
+        return np.eye(n_outputs)[targets]
+    return np.asarray(targets, dtype=np.float64)
+
+
+def loss_value(loss: str, A: np.ndarray, targets: np.ndarray) -> float:
+    """The mean loss of the outputs A, from its definition. The entropies mean 0 log 0 = 0."""
+    Y = dense_targets(targets, A.shape[1])
+    match loss:
+        case "mse":
+            return float(np.mean((A - Y) ** 2))
+        case "mae":
+            return float(np.mean(np.abs(A - Y)))
+        case "cross_entropy":
+            return float(np.mean(np.sum(-_y_log(Y, A), axis=1)))
+        case "binary_cross_entropy":
+            return float(np.mean(-_y_log(Y, A) - _y_log(1.0 - Y, 1.0 - A)))
+    raise ValueError(f"loss is {loss!r}; expected one of {', '.join(LOSSES)}")
+
+
+def loss_gradient(loss: str, A: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """dA of the mean loss, shape (n, units), from its definition. mae has slope 0 where A meets the target."""
+    Y = dense_targets(targets, A.shape[1])
+    match loss:
+        case "mse":
+            return 2.0 * (A - Y) / A.size
+        case "mae":
+            return np.sign(A - Y) / A.size
+        case "cross_entropy":
+            return -Y / A / A.shape[0]
+        case "binary_cross_entropy":
+            return ((1.0 - Y) / (1.0 - A) - Y / A) / A.size
+    raise ValueError(f"loss is {loss!r}; expected one of {', '.join(LOSSES)}")
+
+
+def _y_log(Y: np.ndarray, A: np.ndarray) -> np.ndarray:
+    """Y log(A), where 0 log(0) is 0."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(Y == 0.0, 0.0, Y * np.log(A))
+
+
+def output_gradient(layer: Layer, Z: np.ndarray, targets: np.ndarray, loss: str) -> tuple[float, np.ndarray]:
+    """The mean loss and dZ of the last layer.
+
+    The chain rule, dZ = act'(Z) dL/dA, except for the two pairs whose quotient of two vanishing numbers cancels on
+    paper: softmax with cross_entropy and sigmoid with binary_cross_entropy, which are written from Z so that they hold
+    for any Z. ``test_reference.py`` shows that the two ways agree wherever the plain one can be computed.
+    """
+    Y = dense_targets(targets, Z.shape[1])
+    match layer.activation, loss:
+        case "softmax", "cross_entropy":
+            top = Z.max(axis=1, keepdims=True)
+            log_A = Z - top - np.log(np.exp(Z - top).sum(axis=1, keepdims=True))
+            value = float(np.mean(np.sum(-Y * log_A, axis=1)))
+            return value, (_softmax(Z) * Y.sum(axis=1, keepdims=True) - Y) / Z.shape[0]
+        case "sigmoid", "binary_cross_entropy":
+            # log(1 + exp(z)) - y z, with the exponential kept below one.
+            value = float(np.mean(np.maximum(Z, 0.0) - Y * Z + np.log1p(np.exp(-np.abs(Z)))))
+            return value, (_sigmoid(Z) - Y) / Z.size
+    A = activate(layer.activation, Z, layer.parameter)
+    dA = loss_gradient(loss, A, Y)
+    return loss_value(loss, A, Y), activation_gradient(layer.activation, Z, dA, layer.parameter)
+
+
+# -------------------------------------------------------------------------------------- forward and backward
+
+
+def forward(layers: Sequence[Layer], X: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """(Zs, As): Zs[i] goes into the activation of layer i, As[0] is X and As[i + 1] is what layer i puts out."""
+    Zs, As = [], [np.asarray(X, dtype=np.float64)]
+    for layer in layers:
+        Zs.append(As[-1] @ np.asarray(layer.W, dtype=np.float64) + np.asarray(layer.b, dtype=np.float64))
+        As.append(activate(layer.activation, Zs[-1], layer.parameter))
+    return Zs, As
+
+
+def predict(layers: Sequence[Layer], X: np.ndarray) -> np.ndarray:
+    """What the last layer puts out, shape (n, units)."""
+    return forward(layers, X)[1][-1]
+
+
+def backward(layers: Sequence[Layer], Zs: list[np.ndarray], As: list[np.ndarray], dZ: np.ndarray) -> Gradients:
+    """Gradients of every layer, from the dZ of the last one, layer by layer backwards."""
+    gradients: Gradients = []
+    for i in reversed(range(len(layers))):
+        gradients.append((As[i].T @ dZ, dZ.sum(axis=0)))
+        if i > 0:
+            dA = dZ @ np.asarray(layers[i].W, dtype=np.float64).T
+            dZ = activation_gradient(layers[i - 1].activation, Zs[i - 1], dA, layers[i - 1].parameter)
+    return gradients[::-1]
+
+
+def loss_and_gradients(
+    layers: Sequence[Layer], X: np.ndarray, targets: np.ndarray, loss: str
+) -> tuple[float, Gradients]:
+    """The mean loss and its gradients [(dW, db), ...]."""
+    Zs, As = forward(layers, X)
+    value, dZ = output_gradient(layers[-1], Zs[-1], targets, loss)
+    return value, backward(layers, Zs, As, dZ)
+
+
+def numerical_gradients(
+    layers: Sequence[Layer], X: np.ndarray, targets: np.ndarray, loss: str, step: float = 1e-6
+) -> Gradients:
+    """The same gradients by central differences, one parameter at a time: (L(w + h) - L(w - h)) / 2h.
+
+    Uses nothing but the forward pass. Error about h² + 1e-16/h: 1e-9 or so where the loss is smooth within h.
+    """
+    layers = [Layer(np.array(w, np.float64), np.array(b, np.float64), act, p) for w, b, act, p in layers]
+
+    def value() -> float:
+        return output_gradient(layers[-1], forward(layers, X)[0][-1], targets, loss)[0]
+
+    def slopes(parameter: np.ndarray) -> np.ndarray:
+        d = np.empty_like(parameter)
+        for index in np.ndindex(parameter.shape):
+            kept = parameter[index]
+            h = step * max(1.0, abs(kept))
+            parameter[index] = kept + h
+            above = value()
+            parameter[index] = kept - h
+            d[index] = (above - value()) / (2.0 * h)
+            parameter[index] = kept
+        return d
+
+    return [(slopes(layer.W), slopes(layer.b)) for layer in layers]
+
+
+def accuracy(A: np.ndarray, targets: np.ndarray) -> float:
+    """Share of the samples whose largest output is the target's class."""
+    return float(np.mean(A.argmax(axis=1) == dense_targets(targets, A.shape[1]).argmax(axis=1)))
+
+
+# ------------------------------------------------------------------------------------------------ optimizers
+
+
+class SGD:
+    """Gradient descent with momentum, Nesterov or not, and weight decay added to the gradient; PyTorch's definition."""
+
+    def __init__(
+        self, learning_rate: float, momentum: float = 0.0, nesterov: bool = False, weight_decay: float = 0.0
+    ) -> None:
+        self.learning_rate, self.momentum = learning_rate, momentum
+        self.nesterov, self.weight_decay = bool(nesterov), weight_decay
+        self.velocity: Gradients | None = None
+
+    def step(self, layers: list[Layer], gradients: Gradients) -> None:
+        """One update of the layers' W and b, in place. Weights decay, biases do not."""
+        if self.velocity is None:
+            self.velocity = [(np.zeros_like(dW), np.zeros_like(db)) for dW, db in gradients]
+        for layer, (dW, db), (vW, vb) in zip(layers, gradients, self.velocity, strict=True):
+            self._update(layer.W, dW + self.weight_decay * layer.W, vW)
+            self._update(layer.b, db, vb)
+
+    def _update(self, w: np.ndarray, g: np.ndarray, v: np.ndarray) -> None:
+        v[...] = self.momentum * v + g
+        w -= self.learning_rate * (g + self.momentum * v if self.nesterov else v)
+
+
+class Adam:
+    """Adam in PyTorch's definition; with ``decoupled`` the decay shrinks the weights themselves (AdamW)."""
+
+    def __init__(
+        self,
+        learning_rate: float,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        weight_decay: float = 0.0,
+        decoupled: bool = False,
+    ) -> None:
+        self.learning_rate, self.beta_1, self.beta_2, self.epsilon = learning_rate, beta_1, beta_2, epsilon
+        self.weight_decay, self.decoupled = weight_decay, bool(decoupled)
+        self.n_steps = 0
+        self.moments: list[tuple[np.ndarray, ...]] | None = None
+
+    def step(self, layers: list[Layer], gradients: Gradients) -> None:
+        """One update of the layers' W and b, in place. Weights decay, biases do not."""
+        if self.moments is None:
+            self.moments = [tuple(np.zeros_like(g) for g in (dW, dW, db, db)) for dW, db in gradients]
+        self.n_steps += 1
+        for layer, (dW, db), (mW, vW, mb, vb) in zip(layers, gradients, self.moments, strict=True):
+            if self.decoupled:
+                layer.W[...] *= 1.0 - self.learning_rate * self.weight_decay
+            else:
+                dW = dW + self.weight_decay * layer.W
+            self._update(layer.W, dW, mW, vW)
+            self._update(layer.b, db, mb, vb)
+
+    def _update(self, w: np.ndarray, g: np.ndarray, m: np.ndarray, v: np.ndarray) -> None:
+        m[...] = self.beta_1 * m + (1.0 - self.beta_1) * g
+        v[...] = self.beta_2 * v + (1.0 - self.beta_2) * g * g
+        m_hat = m / (1.0 - self.beta_1**self.n_steps)
+        v_hat = v / (1.0 - self.beta_2**self.n_steps)
+        w -= self.learning_rate * m_hat / (np.sqrt(v_hat) + self.epsilon)
+
+
+def make_optimizer(name: str, numbers: dict[str, float]) -> SGD | Adam:
+    """An optimizer by the engine's name, "sgd" or "adam", from the engine's dictionary of numbers."""
+    return {"sgd": SGD, "adam": Adam}[name](**numbers)
+
+
+def train_step(layers: list[Layer], optimizer: SGD | Adam, X: np.ndarray, targets: np.ndarray, loss: str) -> float:
+    """One update of the layers in place on all the rows of X; returns their mean loss before it. Layers: float64."""
+    value, gradients = loss_and_gradients(layers, X, targets, loss)
+    optimizer.step(layers, gradients)
+    return value

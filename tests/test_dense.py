@@ -1,0 +1,140 @@
+"""Forward, input gradient and weight gradient against the float64 oracle: every shape around the tiles, every dtype and ISA."""
+
+import numpy as np
+import pytest
+import reference
+from engine_helpers import assert_close, make_data, make_pair, predict, targets_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fastbp import _kernels
+from fastbp._rows import Rows
+
+DTYPES = ["float32", "float64"]
+ACTIVATIONS = ["linear", "relu", "leaky_relu", "tanh", "sigmoid", "softmax", "gelu", "silu"]
+
+# Rows of a tile are at most 8, vectors 2 to 16 elements, panels (or vectors) of a tile at most 3; sums are cut at 192 and 448.
+UNITS = [1, 2, 3, 4, 5, 7, 8, 9, 12, 13, 15, 16, 17, 31, 33, 49]
+INPUTS = [1, 3, 4, 5, 8, 15, 16, 17, 33, 48, 49, 65, 191, 193, 385, 449]
+SAMPLES = [1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 33, 47, 48, 49, 97, 193]
+
+
+def check(n_samples, n_inputs, specs, dtype, loss, labelled=True, n_threads=1):
+    network, layers = make_pair(n_inputs, specs, dtype)
+    X, y = make_data(n_samples, n_inputs, specs[-1][0], loss, dtype, labelled=labelled)
+    assert_close(predict(network, X, n_threads), reference.predict(layers, X.astype(float)), dtype)
+    wanted_loss, wanted = reference.loss_and_gradients(layers, X.astype(float), y, loss)
+    got_loss, got = network.gradients(Rows(X), targets_of(y), loss, n_threads)
+    assert_close(got_loss, wanted_loss, dtype)
+    for (dW, db), (dW_wanted, db_wanted) in zip(got, wanted, strict=True):
+        assert_close(dW, dW_wanted, dtype)
+        assert_close(db, db_wanted, dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("n_units", UNITS)
+def test_units_around_the_tile(isa, dtype, n_units):
+    check(33, 17, [(n_units, "relu", 0.0), (5, "linear", 0.0)], dtype, "mse")
+    check(33, 17, [(9, "relu", 0.0), (n_units, "linear", 0.0)], dtype, "mse")
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("n_inputs", INPUTS)
+def test_inputs_around_the_tile_and_the_block(isa, dtype, n_inputs):
+    check(35, n_inputs, [(6, "relu", 0.0), (3, "linear", 0.0)], dtype, "mse")
+    check(35, 5, [(n_inputs, "relu", 0.0), (3, "linear", 0.0)], dtype, "mse")
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("n_samples", SAMPLES)
+def test_samples_around_the_panel(isa, dtype, n_samples):
+    check(n_samples, 19, [(11, "relu", 0.0), (3, "softmax", 0.0)], dtype, "cross_entropy")
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_weights_packed_and_cut_into_blocks(isa, dtype):
+    """Large enough for every loop of the input gradient to run more than once, with ragged ends."""
+    check(150, 37, [(701, "relu", 0.0), (457, "tanh", 0.0), (3, "linear", 0.0)], dtype, "mse")
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_activations_hidden_and_last(isa, dtype, activation):
+    alpha = 0.1 if activation == "leaky_relu" else 0.0
+    check(37, 7, [(13, activation, alpha), (9, activation, alpha), (4, activation, alpha)], dtype, "mse")
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    ("loss", "activation", "labelled"),
+    [
+        ("mse", "linear", False),
+        ("mae", "linear", False),
+        ("cross_entropy", "softmax", True),
+        ("cross_entropy", "softmax", False),
+        ("binary_cross_entropy", "sigmoid", False),
+    ],
+)
+@pytest.mark.parametrize("n_outputs", [1, 2, 3, 10, 17])
+def test_losses(isa, dtype, loss, activation, labelled, n_outputs):
+    check(41, 6, [(8, "tanh", 0.0), (n_outputs, activation, 0.0)], dtype, loss, labelled)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    n_samples=st.integers(1, 120),
+    widths=st.lists(st.integers(1, 70), min_size=2, max_size=5),
+    activation=st.sampled_from(ACTIVATIONS),
+    dtype=st.sampled_from(DTYPES),
+    isa_name=st.sampled_from(_kernels.available_isas()),
+    n_threads=st.sampled_from([1, 3]),
+)
+def test_any_network(n_samples, widths, activation, dtype, isa_name, n_threads):
+    former = _kernels.isa()
+    _kernels.select_isa(isa_name)
+    try:
+        specs = [(n, activation, 0.01) for n in widths[1:-1]] + [(widths[-1], "linear", 0.0)]
+        check(n_samples, widths[0], specs, dtype, "mse", n_threads=n_threads)
+    finally:
+        _kernels.select_isa(former)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_sample_s_output_does_not_depend_on_its_neighbours(isa, dtype):
+    network, _ = make_pair(21, [(30, "tanh", 0.0), (4, "softmax", 0.0)], dtype)
+    X, _ = make_data(70, 21, 4, "cross_entropy", dtype)
+    together = predict(network, X)
+    for i in (0, 15, 16, 69):
+        np.testing.assert_array_equal(predict(network, X[i : i + 1])[0], together[i])
+
+
+@pytest.mark.parametrize(
+    ("specs", "loss"),
+    [
+        *[([(5, a, 0.1), (3, a, 0.1)], loss) for a in ACTIVATIONS for loss in ("mse", "mae")],
+        *[([(5, a, 0.1), (3, "softmax", 0.0)], "cross_entropy") for a in ACTIVATIONS],
+        *[([(5, a, 0.1), (3, "sigmoid", 0.0)], "binary_cross_entropy") for a in ACTIVATIONS],
+    ],
+)
+def test_finite_differences(isa, specs, loss):
+    """The engine's gradient against the engine's own loss, in float64: relative error under 1e-6."""
+    n_inputs, step = 4, 1e-6
+    network, layers = make_pair(n_inputs, specs, "float64", seed=3)
+    X, y = make_data(6, n_inputs, 3, loss, "float64", labelled=False)
+    _, gradients = network.gradients(Rows(X), Rows(y), loss, 1)
+    got = np.concatenate([array.ravel() for pair in gradients for array in pair])
+    flat = np.concatenate([array.ravel() for layer in layers for array in (layer.W, layer.b)])
+
+    def loss_at(values):
+        start = 0
+        for i, layer in enumerate(layers):
+            W = values[start : start + layer.W.size].reshape(layer.W.shape)
+            start += layer.W.size
+            network.set_layer(i, W, values[start : start + layer.b.size])
+            start += layer.b.size
+        return network.evaluate(Rows(X), Rows(y), loss, (), 1)[0]
+
+    slopes = np.array(
+        [(loss_at(flat + step * e) - loss_at(flat - step * e)) / (2 * step) for e in np.eye(len(flat))]
+    )
+    assert np.linalg.norm(got - slopes) <= 1e-6 * (np.linalg.norm(got) + np.linalg.norm(slopes))

@@ -1,0 +1,188 @@
+"""The oracle proved: against finite differences, against PyTorch where it is installed, and by hand."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+import reference as ref
+
+WORKING_OUTPUTS = {
+    "mse": ref.ACTIVATIONS,
+    "mae": ref.ACTIVATIONS,
+    "cross_entropy": ("softmax",),
+    "binary_cross_entropy": ("sigmoid",),
+}
+PAIRS = [(output, loss) for loss, outputs in WORKING_OUTPUTS.items() for output in outputs]
+
+
+def make_problem(loss, hidden, output, seed=0, n=7, n_outputs=3):
+    rng = np.random.default_rng(seed)
+    layers = ref.make_layers(rng, 5, [(6, hidden, 0.1), (n_outputs, output, 0.1)])
+    X = rng.normal(size=(n, 5))
+    if loss == "cross_entropy":
+        targets = rng.integers(0, n_outputs, n)
+    elif loss == "binary_cross_entropy":
+        targets = rng.random((n, n_outputs)).round(1)
+    else:
+        targets = rng.normal(size=(n, n_outputs))
+    return layers, X, targets
+
+
+def relative_error(a, b):
+    return np.linalg.norm(a - b) / max(np.linalg.norm(a), np.linalg.norm(b), 1e-3)
+
+
+@pytest.mark.parametrize(("output", "loss"), PAIRS)
+@pytest.mark.parametrize("hidden", ref.ACTIVATIONS)
+def test_gradients_agree_with_finite_differences(hidden, output, loss):
+    layers, X, targets = make_problem(loss, hidden, output)
+    _, exact = ref.loss_and_gradients(layers, X, targets, loss)
+    numerical = ref.numerical_gradients(layers, X, targets, loss)
+    for got, want in zip(itertools.chain(*exact), itertools.chain(*numerical), strict=True):
+        assert relative_error(got, want) < 1e-7
+
+
+@pytest.mark.parametrize(("output", "loss"), [("softmax", "cross_entropy"), ("sigmoid", "binary_cross_entropy")])
+def test_fused_pairs_agree_with_the_chain_rule(output, loss):
+    layers, X, targets = make_problem(loss, "tanh", output)
+    Zs, As = ref.forward(layers, X)
+    value, dZ = ref.output_gradient(layers[-1], Zs[-1], targets, loss)
+    assert value == pytest.approx(ref.loss_value(loss, As[-1], targets), rel=1e-13)
+    by_chain_rule = ref.activation_gradient(output, Zs[-1], ref.loss_gradient(loss, As[-1], targets))
+    np.testing.assert_allclose(dZ, by_chain_rule, rtol=1e-12, atol=1e-16)
+
+
+def test_cross_entropy_of_a_soft_target_weighs_its_classes():
+    layers, X, _ = make_problem("cross_entropy", "relu", "softmax")
+    Y = np.random.default_rng(1).random((len(X), 3))  # rows need not sum to one
+    _, exact = ref.loss_and_gradients(layers, X, Y, "cross_entropy")
+    numerical = ref.numerical_gradients(layers, X, Y, "cross_entropy")
+    for got, want in zip(itertools.chain(*exact), itertools.chain(*numerical), strict=True):
+        assert relative_error(got, want) < 1e-7
+
+
+@pytest.mark.parametrize(("output", "loss"), [("softmax", "cross_entropy"), ("sigmoid", "binary_cross_entropy")])
+def test_huge_z_stays_finite(output, loss):
+    layer = ref.Layer(np.eye(2), np.zeros(2), output)
+    value, dZ = ref.output_gradient(layer, np.array([[1e4, -1e4]]), np.array([[0.0, 1.0]]), loss)
+    assert value == pytest.approx(2e4 if loss == "cross_entropy" else 1e4)
+    np.testing.assert_allclose(dZ, np.array([[1.0, -1.0]]) / (1 if loss == "cross_entropy" else 2))
+
+
+def test_losses_by_hand():
+    A, Y = np.array([[0.5, 0.5], [0.25, 0.75]]), np.array([[0.0, 1.0], [1.0, 0.0]])
+    assert ref.loss_value("mse", A, Y) == pytest.approx((0.25 + 0.25 + 0.5625 + 0.5625) / 4)
+    assert ref.loss_value("mae", A, Y) == pytest.approx((0.5 + 0.5 + 0.75 + 0.75) / 4)
+    assert ref.loss_value("cross_entropy", A, np.array([1, 0])) == pytest.approx((np.log(2) + np.log(4)) / 2)
+    assert ref.loss_value("binary_cross_entropy", A, Y) == pytest.approx((2 * np.log(2) + 2 * np.log(4)) / 4)
+    assert ref.accuracy(A, np.array([0, 0])) == 0.5  # the first of equal outputs wins
+
+
+def test_unknown_names_get_a_sentence():
+    with pytest.raises(ValueError, match="activation is 'swish'; expected one of linear"):
+        ref.activate("swish", np.zeros((1, 1)))
+    with pytest.raises(ValueError, match="loss is 'hinge'; expected one of mse"):
+        ref.loss_value("hinge", np.zeros((1, 1)), np.zeros((1, 1)))
+
+
+# -------------------------------------------------------------------------------------------- against PyTorch
+
+OPTIMIZERS = [
+    ("SGD", "sgd", dict(learning_rate=0.1), dict(lr=0.1)),
+    (
+        "SGD",
+        "sgd",
+        dict(learning_rate=0.05, momentum=0.9, weight_decay=0.01),
+        dict(lr=0.05, momentum=0.9, weight_decay=0.01),
+    ),
+    (
+        "SGD",
+        "sgd",
+        dict(learning_rate=0.05, momentum=0.9, nesterov=1, weight_decay=0.01),
+        dict(lr=0.05, momentum=0.9, nesterov=True, weight_decay=0.01),
+    ),
+    (
+        "Adam",
+        "adam",
+        dict(learning_rate=0.01, beta_1=0.8, beta_2=0.99, epsilon=1e-6, weight_decay=0.01),
+        dict(lr=0.01, betas=(0.8, 0.99), eps=1e-6, weight_decay=0.01),
+    ),
+    (
+        "AdamW",
+        "adam",
+        dict(learning_rate=0.01, weight_decay=0.1, decoupled=1),
+        dict(lr=0.01, weight_decay=0.1),
+    ),
+]
+
+
+def torch_forward(torch, layers, parameters, X):
+    functions = {
+        "linear": lambda z, _: z,
+        "relu": lambda z, _: torch.relu(z),
+        "leaky_relu": torch.nn.functional.leaky_relu,
+        "tanh": lambda z, _: torch.tanh(z),
+        "sigmoid": lambda z, _: torch.sigmoid(z),
+        "softmax": lambda z, _: torch.softmax(z, dim=1),
+        "gelu": lambda z, _: torch.nn.functional.gelu(z),
+        "silu": lambda z, _: torch.nn.functional.silu(z),
+    }
+    A = X
+    for layer, (W, b) in zip(layers, parameters, strict=True):
+        Z = A @ W + b
+        A = functions[layer.activation](Z, layer.parameter)
+    return Z, A
+
+
+def torch_loss(torch, loss, Z, A, targets):
+    functional = torch.nn.functional
+    match loss:
+        case "mse":
+            return functional.mse_loss(A, targets)
+        case "mae":
+            return functional.l1_loss(A, targets)
+        case "cross_entropy":
+            return functional.cross_entropy(Z, targets)
+        case "binary_cross_entropy":
+            return functional.binary_cross_entropy_with_logits(Z, targets)
+
+
+@pytest.mark.parametrize(("output", "loss"), PAIRS)
+@pytest.mark.parametrize("hidden", ref.ACTIVATIONS)
+def test_gradients_agree_with_pytorch(hidden, output, loss):
+    torch = pytest.importorskip("torch")
+    layers, X, targets = make_problem(loss, hidden, output, seed=1)
+    parameters = [[torch.tensor(p, requires_grad=True) for p in (layer.W, layer.b)] for layer in layers]
+    Z, A = torch_forward(torch, layers, parameters, torch.tensor(X))
+    value = torch_loss(torch, loss, Z, A, torch.tensor(targets))
+    value.backward()
+    got_value, got = ref.loss_and_gradients(layers, X, targets, loss)
+    assert got_value == pytest.approx(value.item(), rel=1e-13)
+    for g, p in zip(itertools.chain(*got), itertools.chain(*parameters), strict=True):
+        np.testing.assert_allclose(g, p.grad.numpy(), rtol=1e-10, atol=1e-14)
+
+
+@pytest.mark.parametrize(("torch_name", "name", "numbers", "torch_numbers"), OPTIMIZERS)
+def test_ten_steps_agree_with_pytorch(torch_name, name, numbers, torch_numbers):
+    torch = pytest.importorskip("torch")
+    layers, X, targets = make_problem("cross_entropy", "tanh", "softmax", n=20)
+    parameters = [[torch.tensor(p.copy(), requires_grad=True) for p in (layer.W, layer.b)] for layer in layers]
+    decay = torch_numbers.get("weight_decay", 0.0)
+    groups = [
+        {"params": [W for W, _ in parameters], "weight_decay": decay},
+        {"params": [b for _, b in parameters], "weight_decay": 0.0},
+    ]
+    torch_optimizer = getattr(torch.optim, torch_name)(groups, **torch_numbers)
+    optimizer = ref.make_optimizer(name, numbers)
+    for _ in range(10):
+        torch_optimizer.zero_grad()
+        value = torch_loss(
+            torch, "cross_entropy", *torch_forward(torch, layers, parameters, torch.tensor(X)), torch.tensor(targets)
+        )
+        value.backward()
+        torch_optimizer.step()
+        assert ref.train_step(layers, optimizer, X, targets, "cross_entropy") == pytest.approx(value.item(), rel=1e-12)
+    for layer, (W, b) in zip(layers, parameters, strict=True):
+        np.testing.assert_allclose(layer.W, W.detach().numpy(), rtol=1e-11, atol=1e-14)
+        np.testing.assert_allclose(layer.b, b.detach().numpy(), rtol=1e-11, atol=1e-14)
