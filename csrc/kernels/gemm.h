@@ -12,24 +12,40 @@
  * neither the blocks' order nor the tile's shape changes a bit.
  */
 
+/* ---- Straight-line loops ---- */
+
+/* Loops over a register tile, written out with i and j as constants. An array of sums that is indexed by a loop, even one that will
+ * be unrolled, lives in memory too long for some compilers to keep it in registers (clang 14). */
+#define MOST_ROWS 8
+#define MOST_VECTORS 3
+#define STEP_OF_LOOP(variable, value, end, ...) \
+    if (value < end) {                          \
+        enum { variable = value };              \
+        __VA_ARGS__                             \
+    }
+#define EACH_VECTOR(...) \
+    STEP_OF_LOOP(j, 0, nv, __VA_ARGS__) STEP_OF_LOOP(j, 1, nv, __VA_ARGS__) STEP_OF_LOOP(j, 2, nv, __VA_ARGS__)
+#define EACH_ROW(...)                                                                     \
+    STEP_OF_LOOP(i, 0, mr, __VA_ARGS__) STEP_OF_LOOP(i, 1, mr, __VA_ARGS__)               \
+    STEP_OF_LOOP(i, 2, mr, __VA_ARGS__) STEP_OF_LOOP(i, 3, mr, __VA_ARGS__)               \
+    STEP_OF_LOOP(i, 4, mr, __VA_ARGS__) STEP_OF_LOOP(i, 5, mr, __VA_ARGS__)               \
+    STEP_OF_LOOP(i, 6, mr, __VA_ARGS__) STEP_OF_LOOP(i, 7, mr, __VA_ARGS__)
+#define EACH_SUM(...) EACH_ROW(EACH_VECTOR(__VA_ARGS__))
+#if MR > MOST_ROWS || NV > MOST_VECTORS
+#error "write out more rows or vectors above"
+#endif
+
 /* ---- The micro-kernel ---------------------------------------------------------------------------------------- */
 
 /* sums[i][j] += sum over t < steps of scalars[i * row + t * step] * vectors[j * next + t * VL] */
 static INLINE void NAME(multiply_add)(const int mr, const int nv, ptrdiff_t steps, const real *scalars, ptrdiff_t row,
-                                      ptrdiff_t step, const real *vectors, ptrdiff_t next, vec sums[MR][NV])
+                                      ptrdiff_t step, const real *vectors, ptrdiff_t next, vec sums[MOST_ROWS][MOST_VECTORS])
 {
     for (ptrdiff_t t = 0; t < steps; t++) {
-        vec x[NV];
-        UNROLL
-        for (int j = 0; j < nv; j++)
-            x[j] = NAME(load)(vectors + j * next + t * VL);
-        UNROLL
-        for (int i = 0; i < mr; i++) {
-            const vec s = NAME(splat)(scalars[i * row + t * step]);
-            UNROLL
-            for (int j = 0; j < nv; j++)
-                sums[i][j] += s * x[j];
-        }
+        vec x[MOST_VECTORS];
+        EACH_VECTOR(x[j] = NAME(load)(vectors + j * next + t * VL);)
+        EACH_ROW(const vec s = NAME(splat)(scalars[i * row + t * step]);
+                 EACH_VECTOR(sums[i][j] += s * x[j];))
     }
 }
 
@@ -58,25 +74,13 @@ static INLINE void NAME(forward_tile)(const int mr, const int nv, strip *s)
     const real *W = s->scalars, *bias = s->start;
     real *out = s->out;
     for (ptrdiff_t tile = 0; tile < s->n_tiles; tile++) {
-        vec sums[MR][NV];
-        UNROLL
-        for (int i = 0; i < mr; i++)
-            UNROLL
-            for (int j = 0; j < nv; j++)
-                sums[i][j] = s->first ? NAME(splat)(bias[i]) : NAME(load)(out + j * s->out_stride + i * VL);
+        vec sums[MOST_ROWS][MOST_VECTORS];
+        EACH_SUM(sums[i][j] = s->first ? NAME(splat)(bias[i]) : NAME(load)(out + j * s->out_stride + i * VL);)
         NAME(multiply_add)(mr, nv, s->steps, W, s->scalar_stride, 1, s->vectors, s->vector_next, sums);
         if (s->relu) {
-            UNROLL
-            for (int i = 0; i < mr; i++)
-                UNROLL
-                for (int j = 0; j < nv; j++)
-                    sums[i][j] = NAME(relu)(sums[i][j]);
+            EACH_SUM(sums[i][j] = NAME(relu)(sums[i][j]);)
         }
-        UNROLL
-        for (int i = 0; i < mr; i++)
-            UNROLL
-            for (int j = 0; j < nv; j++)
-                NAME(store)(out + j * s->out_stride + i * VL, sums[i][j]);
+        EACH_SUM(NAME(store)(out + j * s->out_stride + i * VL, sums[i][j]);)
         W += mr * s->scalar_stride;
         bias += mr;
         out += mr * VL;
@@ -91,25 +95,13 @@ static INLINE void NAME(input_gradient_tile)(const int mr, const int nv, strip *
     const real *W = s->scalars, *gate = s->gate;
     real *out = s->out;
     for (ptrdiff_t tile = 0; tile < s->n_tiles; tile++) {
-        vec sums[MR][NV];
-        UNROLL
-        for (int i = 0; i < mr; i++)
-            UNROLL
-            for (int j = 0; j < nv; j++)
-                sums[i][j] = s->first ? NAME(splat)(0) : NAME(load)(out + j * s->out_stride + i * VL);
+        vec sums[MOST_ROWS][MOST_VECTORS];
+        EACH_SUM(sums[i][j] = s->first ? NAME(splat)(0) : NAME(load)(out + j * s->out_stride + i * VL);)
         NAME(multiply_add)(mr, nv, s->steps, W, 1, s->scalar_stride, s->vectors, s->vector_next, sums);
         if (s->relu) {
-            UNROLL
-            for (int i = 0; i < mr; i++)
-                UNROLL
-                for (int j = 0; j < nv; j++)
-                    sums[i][j] = NAME(keep)(MASK(NAME(load)(gate + j * s->gate_stride + i * VL) > NAME(splat)(0)), sums[i][j]);
+            EACH_SUM(sums[i][j] = NAME(keep)(MASK(NAME(load)(gate + j * s->gate_stride + i * VL) > NAME(splat)(0)), sums[i][j]);)
         }
-        UNROLL
-        for (int i = 0; i < mr; i++)
-            UNROLL
-            for (int j = 0; j < nv; j++)
-                NAME(store)(out + j * s->out_stride + i * VL, sums[i][j]);
+        EACH_SUM(NAME(store)(out + j * s->out_stride + i * VL, sums[i][j]);)
         W += s->scalar_tile ? s->scalar_tile : mr;
         gate += mr * VL;
         out += mr * VL;
@@ -124,22 +116,12 @@ static INLINE void NAME(weight_gradient_tile)(const int mr, const int nv, strip 
     const real *dZ = s->scalars;
     real *out = s->out;
     for (ptrdiff_t tile = 0; tile < s->n_tiles; tile++) {
-        vec sums[MR][NV];
-        UNROLL
-        for (int i = 0; i < mr; i++)
-            UNROLL
-            for (int j = 0; j < nv; j++)
-                sums[i][j] = s->first ? NAME(splat)(0) : NAME(load)(out + i * s->out_stride + j * VL);
+        vec sums[MOST_ROWS][MOST_VECTORS];
+        EACH_SUM(sums[i][j] = s->first ? NAME(splat)(0) : NAME(load)(out + i * s->out_stride + j * VL);)
         const real *panel = dZ, *inputs = s->vectors;
-        ptrdiff_t left = s->steps;
-        for (; left >= VL; left -= VL, panel += s->scalar_stride, inputs += VL * VL)
-            NAME(multiply_add)(mr, nv, VL, panel, VL, 1, inputs, s->vector_next, sums);
-        NAME(multiply_add)(mr, nv, left, panel, VL, 1, inputs, s->vector_next, sums);
-        UNROLL
-        for (int i = 0; i < mr; i++)
-            UNROLL
-            for (int j = 0; j < nv; j++)
-                NAME(store)(out + i * s->out_stride + j * VL, sums[i][j]);
+        for (ptrdiff_t left = s->steps; left > 0; left -= VL, panel += s->scalar_stride, inputs += VL * VL)
+            NAME(multiply_add)(mr, nv, left < VL ? left : VL, panel, VL, 1, inputs, s->vector_next, sums);
+        EACH_SUM(NAME(store)(out + i * s->out_stride + j * VL, sums[i][j]);)
         dZ += mr * VL;
         out += mr * s->out_stride;
     }
@@ -352,3 +334,9 @@ static void NAME(weight_gradient)(const fbp_layer *layer, fbp_panels dZ, const v
 }
 #undef strip
 #undef PACK_FROM_BYTES
+#undef MOST_ROWS
+#undef MOST_VECTORS
+#undef STEP_OF_LOOP
+#undef EACH_VECTOR
+#undef EACH_ROW
+#undef EACH_SUM
