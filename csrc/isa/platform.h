@@ -32,7 +32,14 @@
 #define NOINLINE
 #endif
 
-/* The loops over a register tile have constant bounds and must vanish, or its sums do not live in registers. */
+/* A line of memory that will be read soon; any address will do, also one behind the array. */
+#if defined(__GNUC__)
+#define PREFETCH(p) __builtin_prefetch(p)
+#else
+#define PREFETCH(p) ((void)(p))
+#endif
+
+/* Loops over the rows of a transposition have constant bounds and must vanish, or the rows do not live in registers. */
 #if defined(__clang__)
 #define UNROLL _Pragma("unroll")
 #elif defined(__GNUC__)

@@ -49,6 +49,19 @@ static INLINE void NAME(multiply_add)(const int mr, const int nv, ptrdiff_t step
     }
 }
 
+/* The same, and meanwhile the next tile's scalars come nearer: they lie in rows of their own, too short for the hardware to see
+ * the next ones coming, and are needed one tile later. `next_tile`: elements from this tile's scalars to the next one's. */
+static INLINE void NAME(multiply_add_ahead)(const int mr, const int nv, ptrdiff_t steps, const real *scalars,
+                                            ptrdiff_t row, ptrdiff_t next_tile, const real *vectors, ptrdiff_t next,
+                                            vec sums[MOST_ROWS][MOST_VECTORS])
+{
+    const ptrdiff_t line = FBP_ALIGN_BYTES / (ptrdiff_t)sizeof(real);
+    for (; steps > 0; steps -= line, scalars += line, vectors += line * VL) {
+        EACH_ROW(PREFETCH(scalars + next_tile + i * row);)
+        NAME(multiply_add)(mr, nv, steps < line ? steps : line, scalars, row, 1, vectors, next, sums);
+    }
+}
+
 /* What a strip of tiles works on. A tile function runs n_tiles tiles, one below the other, and leaves `scalars`, `out`,
  * `start` and `gate` behind its last row, ready for the tiles that follow. */
 typedef struct {
@@ -76,7 +89,7 @@ static INLINE void NAME(forward_tile)(const int mr, const int nv, strip *s)
     for (ptrdiff_t tile = 0; tile < s->n_tiles; tile++) {
         vec sums[MOST_ROWS][MOST_VECTORS];
         EACH_SUM(sums[i][j] = s->first ? NAME(splat)(bias[i]) : NAME(load)(out + j * s->out_stride + i * VL);)
-        NAME(multiply_add)(mr, nv, s->steps, W, s->scalar_stride, 1, s->vectors, s->vector_next, sums);
+        NAME(multiply_add_ahead)(mr, nv, s->steps, W, s->scalar_stride, mr * s->scalar_stride, s->vectors, s->vector_next, sums);
         if (s->relu) {
             EACH_SUM(sums[i][j] = NAME(relu)(sums[i][j]);)
         }
@@ -227,18 +240,18 @@ static void NAME(pack_weights)(const fbp_layer *layer, ptrdiff_t n0, ptrdiff_t n
     const real *W = layer->weights;
     const ptrdiff_t n_rows = k1 - k0, n_tiles = NAME(pieces)(n_rows, MR), rows = n_rows / n_tiles;
     const ptrdiff_t larger = n_rows % n_tiles;
-    for (ptrdiff_t n = n0; n < n1; n++) {
-        const real *from = W + n * layer->ld + k0;
-        real *to = packed + (n - n0) * MR;
-        for (ptrdiff_t tile = 0; tile < n_tiles; tile++, to += (n1 - n0) * MR) {
-            const ptrdiff_t width = tile < larger ? rows + 1 : rows;
-            /* A whole tile is copied, also where it is narrower: rows are padded, and who reads it knows its width. */
-            if (from + MR <= W + (n + 1) * layer->ld)
-                memcpy(to, from, MR * sizeof(real));
-            else
-                memcpy(to, from, (size_t)width * sizeof(real));
-            from += width;
-        }
+    for (ptrdiff_t tile = 0; tile < n_tiles; tile++) {
+        const ptrdiff_t width = tile < larger ? rows + 1 : rows;
+        /* Whole tiles are copied, also where they are narrower, unless that would lead out of the row: who reads them knows. */
+        const size_t bytes = (size_t)(k0 + MR <= layer->ld ? MR : width) * sizeof(real);
+        const real *from = W + n0 * layer->ld + k0;
+        if (bytes == MR * sizeof(real))
+            for (ptrdiff_t n = n0; n < n1; n++, from += layer->ld, packed += MR)
+                memcpy(packed, from, MR * sizeof(real)); /* of constant size: a few registers */
+        else
+            for (ptrdiff_t n = n0; n < n1; n++, from += layer->ld, packed += MR)
+                memcpy(packed, from, bytes);
+        k0 += width;
     }
 }
 
@@ -293,14 +306,29 @@ static void NAME(input_gradient)(const fbp_layer *layer, fbp_panels dZ, const fb
 
 /* ---- Weight gradient ------------------------------------------------------------------------------------------- */
 
-/* db[n] (+)= sum over the samples of dZ[n]: unused lanes are zero, so whole panels are added. */
+/* db[n] (+)= sum over the samples of dZ[n]: unused lanes are zero, so whole panels are added, and the lanes of VL
+ * units then change places with the units, to be added in the order of their index. */
 static void NAME(bias_gradient)(fbp_panels dZ, ptrdiff_t n_panels, ptrdiff_t n0, ptrdiff_t n1, real *db, int accumulate)
 {
-    for (ptrdiff_t n = n0; n < n1; n++) {
-        vec sum = NAME(splat)(0);
-        for (ptrdiff_t p = 0; p < n_panels; p++)
-            sum += NAME(load)((const real *)dZ.data + p * dZ.stride + n * VL);
-        db[n] = (real)NAME(sum_lanes)(sum) + (accumulate ? db[n] : 0);
+    for (ptrdiff_t n = n0; n < n1; n += VL) {
+        const ptrdiff_t n_units = n1 - n < VL ? n1 - n : VL;
+        vec sums[VL];
+        for (ptrdiff_t i = 0; i < VL; i++) {
+            sums[i] = NAME(splat)(0);
+            if (i < n_units)
+                for (ptrdiff_t p = 0; p < n_panels; p++)
+                    sums[i] += NAME(load)((const real *)dZ.data + p * dZ.stride + (n + i) * VL);
+        }
+        NAME(transpose)(sums);
+        vec total = sums[0];
+        for (int i = 1; i < VL; i++)
+            total += sums[i];
+        if (accumulate) {
+            vec before = NAME(splat)(0);
+            memcpy(&before, db + n, (size_t)n_units * sizeof(real));
+            total += before;
+        }
+        memcpy(db + n, &total, (size_t)n_units * sizeof(real));
     }
 }
 
