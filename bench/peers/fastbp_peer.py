@@ -1,0 +1,50 @@
+"""fastbp: `Trainer.fit` as a user calls it."""
+
+import numpy as np
+
+import fastbp as fb
+from fastbp import _kernels
+
+from ..workloads import BETA_1, BETA_2, EPSILON, LEARNING_RATE, Workload, make_data
+
+
+class FastbpPeer:
+    """One call of `Trainer.fit` for all epochs of a turn. No metrics, as no peer computes any."""
+
+    settings = "Trainer.fit(epochs=k, progress=False), metrics=[]"
+    note = ""
+
+    def __init__(self, workload: Workload, dtype: str, n_threads: int):
+        self.batch_size = workload.batch_size
+        self.n_threads = n_threads
+        self.X, self.y = make_data(workload, dtype)
+        layers = [fb.Dense(units, "relu") for units in workload.sizes[1:-1]] + [fb.Dense(workload.sizes[-1], "softmax")]
+        self.model = fb.Model(layers, inputs=workload.sizes[0], dtype=dtype, seed=0)
+        self.settings = f"{FastbpPeer.settings}, {_kernels.isa()} kernels"
+
+    def reset(self, weights: list[np.ndarray]) -> None:
+        """See `Peer`. One trainer for the timed turns, which shuffle, one for the comparison, which does not."""
+        self.model.set_weights(weights)
+        self.trainers = {shuffle: self._make_trainer(shuffle) for shuffle in (True, False)}
+
+    def _make_trainer(self, shuffle: bool) -> fb.Trainer:
+        return fb.Trainer(
+            self.model,
+            loss="cross_entropy",
+            optimizer=fb.Adam(LEARNING_RATE, beta_1=BETA_1, beta_2=BETA_2, epsilon=EPSILON),
+            metrics=[],
+            batch_size=self.batch_size,
+            n_threads=self.n_threads,
+            shuffle=shuffle,
+            seed=0,
+        )
+
+    def train(self, n_batches: int, epochs: int, shuffle: bool) -> list[float]:
+        """See `Peer`."""
+        n_samples = n_batches * self.batch_size
+        history = self.trainers[shuffle].fit(self.X[:n_samples], self.y[:n_samples], epochs=epochs, progress=False)
+        return list(history["loss"][-epochs:])
+
+    def versions(self) -> dict[str, str]:
+        """See `Peer`."""
+        return {"fastbp": fb.__version__, "fastbp ISA": _kernels.isa()}

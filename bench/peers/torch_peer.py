@@ -1,0 +1,55 @@
+"""PyTorch, eager."""
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from ..workloads import BETA_1, BETA_2, EPSILON, LEARNING_RATE, Workload, make_data
+
+
+class TorchPeer:
+    """The usual loop, without a DataLoader: batches are taken from tensors in memory by index_select."""
+
+    settings = "eager, Adam(fused=True), zero_grad(set_to_none=True), batches by index_select, torch.set_num_threads"
+    note = ""
+
+    def __init__(self, workload: Workload, dtype: str, n_threads: int):
+        torch.set_num_threads(n_threads)
+        torch.manual_seed(0)
+        self.batch_size = workload.batch_size
+        X, y = make_data(workload, dtype)
+        self.X, self.y = torch.from_numpy(X), torch.from_numpy(y)
+        self.linears = [torch.nn.Linear(n, m, dtype=self.X.dtype) for n, m in workload.layers]
+        modules = [module for linear in self.linears for module in (linear, torch.nn.ReLU())]
+        self.model = torch.nn.Sequential(*modules[:-1])
+
+    def reset(self, weights: list[np.ndarray]) -> None:
+        """See `Peer`."""
+        with torch.no_grad():
+            for linear, W, b in zip(self.linears, weights[::2], weights[1::2], strict=True):
+                linear.weight.copy_(torch.from_numpy(W).T)
+                linear.bias.copy_(torch.from_numpy(b))
+        self.optimizer = torch.optim.Adam(
+            self.model.parameters(), lr=LEARNING_RATE, betas=(BETA_1, BETA_2), eps=EPSILON, fused=True
+        )
+
+    def train(self, n_batches: int, epochs: int, shuffle: bool) -> list[float]:
+        """See `Peer`."""
+        return [self._epoch(n_batches, shuffle) for _ in range(epochs)]
+
+    def _epoch(self, n_batches: int, shuffle: bool) -> float:
+        n_samples = n_batches * self.batch_size
+        order = torch.randperm(n_samples) if shuffle else torch.arange(n_samples)
+        total = torch.zeros((), dtype=self.X.dtype)
+        for rows in order.split(self.batch_size):
+            self.optimizer.zero_grad(set_to_none=True)
+            Z = self.model(self.X.index_select(0, rows))
+            loss = functional.cross_entropy(Z, self.y.index_select(0, rows))
+            loss.backward()
+            self.optimizer.step()
+            total += loss.detach()
+        return total.item() / n_batches
+
+    def versions(self) -> dict[str, str]:
+        """See `Peer`."""
+        return {"torch": torch.__version__}

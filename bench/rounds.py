@@ -1,0 +1,103 @@
+"""Taking turns: who trains when, next to which measurement of the peak."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from .worker import Worker
+
+# The idle threads of one peer (OpenBLAS, XLA, OpenMP) spin for tens of milliseconds on the core of the next.
+REST_SECONDS = 0.15
+PEAK_SECONDS = 0.03
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a peer does in one turn."""
+
+    n_batches: int  # in an epoch, the same for all peers
+    epochs: int  # as many as fill the turn
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What came of it. `peak_flops` is the mean of the peaks measured just before and just after, if there is one."""
+
+    round: int
+    peer: str
+    seconds: float
+    steps: int
+    epochs: int
+    peak_flops: float | None
+
+    @property
+    def step_seconds(self) -> float:
+        """Time per step, everything in it that the epoch does."""
+        return self.seconds / self.steps
+
+
+class PeakMeter:
+    """Measures the peak of fused multiply-adds in a process of its own, on the same CPUs as the peers.
+
+    Its idle threads sleep at once, so that they take nothing from the turn that follows.
+    """
+
+    def __init__(self, n_threads: int, dtype: str):
+        self.worker = Worker(n_threads, {"OMP_WAIT_POLICY": "passive"})
+        self.dtype = dtype
+        self.read()
+
+    def read(self) -> float:
+        """FLOP/s now."""
+        return float(self.worker.ask("peak", dtype=self.dtype, seconds=PEAK_SECONDS)["flops"])
+
+    def close(self) -> None:
+        """End the process."""
+        self.worker.close()
+
+
+def choose_epoch(n_batches: int, step_seconds: list[float], turn_seconds: float) -> int:
+    """How many batches an epoch has, for all peers: all there are, or as many as the fastest does in a turn."""
+    return max(1, min(n_batches, round(turn_seconds / min(step_seconds))))
+
+
+def make_plans(workers: Mapping[str, Worker], n_batches: int, turn_seconds: float) -> dict[str, Plan]:
+    """Warm every worker up for epochs of `n_batches` and find how many fill a turn."""
+    plans = {}
+    for peer, worker in workers.items():
+        epochs = worker.ask("calibrate", n_batches=n_batches, seconds=turn_seconds)["epochs"]
+        plans[peer] = Plan(n_batches, epochs)
+        time.sleep(REST_SECONDS)
+    return plans
+
+
+def take_turns(
+    workers: Mapping[str, Worker], plans: Mapping[str, Plan], meter: PeakMeter | None, rounds: int
+) -> list[Turn]:
+    """Every worker trains once a round, each round begun by another one, with a rest after every turn.
+
+    Parameters
+    ----------
+    workers, plans : mapping of peer to Worker and to Plan
+    meter : PeakMeter or None
+        None where fastbp, which has the kernel for it, is not installed.
+    rounds : int
+
+    Returns
+    -------
+    list of Turn
+        In the order in which they were taken.
+    """
+    peers = list(workers)
+    turns = []
+    peak = meter.read() if meter else 0.0
+    for i in range(rounds):
+        first = i % len(peers)
+        for peer in peers[first:] + peers[:first]:
+            plan = plans[peer]
+            seconds = workers[peer].ask("turn", n_batches=plan.n_batches, epochs=plan.epochs)["seconds"]
+            time.sleep(REST_SECONDS)
+            before, peak = peak, meter.read() if meter else 0.0
+            around = (before + peak) / 2 if meter else None
+            turns.append(Turn(i, peer, seconds, plan.n_batches * plan.epochs, plan.epochs, around))
+    return turns
