@@ -1,0 +1,89 @@
+"""Bad input gets a sentence: which argument, what it was, what was expected, what to do.
+
+Each function takes a public argument and its name, and returns it in the form the library works with, or raises
+TypeError (the wrong kind of thing) or ValueError (the right kind, a wrong value).
+"""
+
+from __future__ import annotations
+
+import math
+import numbers
+import operator
+from typing import Any
+
+import numpy as np
+
+__all__ = ["check_flag", "check_int", "check_number", "check_seed", "describe", "sentence"]
+
+_LARGEST_INT = 2**31 - 1  # what the kernels count layers' inputs and units with on every platform
+
+
+def describe(value: object) -> str:
+    """Say what a value is in a few words: an array by its shape and dtype, anything else by a short repr."""
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    shape, dtype = getattr(value, "shape", ()), getattr(value, "dtype", None)
+    if shape != ():
+        what = f"{_with_article(type(value).__name__)} of shape {shape}"
+        return what if dtype is None else f"{what} and dtype {dtype}"
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:60]}... ({_with_article(type(value).__name__)})"
+
+
+def _with_article(noun: str) -> str:
+    return f"{'an' if noun[0] in 'aeiouAEIO' or noun == 'ndarray' else 'a'} {noun}"
+
+
+def sentence(argument: str, value: object, expected: str, remedy: str = "") -> str:
+    """Return the message for an argument that is not what was expected."""
+    return f"{argument} is {describe(value)}; expected {expected}.{' ' + remedy if remedy else ''}"
+
+
+def check_int(value: Any, argument: str, *, minimum: int = 1, maximum: int = _LARGEST_INT, remedy: str = "") -> int:
+    """Return an integer argument as an int; booleans and floats are refused."""
+    expected = f"an integer of {minimum} or more" if maximum == _LARGEST_INT else f"an integer {minimum} to {maximum}"
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(sentence(argument, value, expected, remedy)) from None
+    if not minimum <= number <= maximum:
+        raise ValueError(sentence(argument, value, expected, remedy))
+    return number
+
+
+def check_seed(value: Any, argument: str = "seed") -> int:
+    """Return a seed, an integer of 64 bits."""
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(sentence(argument, value, "an integer", "The same seed gives the same numbers.")) from None
+    if not 0 <= number < 2**64:
+        raise ValueError(sentence(argument, value, "an integer from 0 to 2**64 - 1"))
+    return number
+
+
+def check_number(
+    value: Any, argument: str, *, above: float = -math.inf, at_least: float = -math.inf, below: float = math.inf
+) -> float:
+    """Return a finite real number, at_least <= number < below and number > above, as a float."""
+    bounds = [f"above {above:g}"] if above > -math.inf else []
+    bounds += [f"of {at_least:g} or more"] if at_least > -math.inf else []
+    bounds += [f"below {below:g}"] if below < math.inf else []
+    expected = f"a finite number {' and '.join(bounds)}".rstrip()
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(sentence(argument, value, expected))
+    number = float(value)
+    if not (math.isfinite(number) and number > above and number >= at_least and number < below):
+        raise ValueError(sentence(argument, value, expected))
+    return number
+
+
+def check_flag(value: Any, argument: str) -> bool:
+    """Return True or False; NumPy's booleans count."""
+    if isinstance(value, (bool, np.bool_)):
+        return bool(value)
+    raise TypeError(sentence(argument, value, "True or False"))

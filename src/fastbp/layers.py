@@ -1,0 +1,78 @@
+"""The layers of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fastbp.activations import ACTIVATIONS, Activation
+from fastbp.checks import check_int
+from fastbp.initializers import INITIALIZERS, Initializer
+from fastbp.registry import from_config, resolve, shorthand, to_config
+
+__all__ = ["Dense"]
+
+
+@dataclass(frozen=True, init=False, repr=False)
+class Dense:
+    """A layer in which every unit sees every input: A = activation(X @ W + b).
+
+    Parameters
+    ----------
+    units : int
+        How many outputs the layer has.
+    activation : str or Activation, default "linear"
+        "linear", "relu", "leaky_relu", "tanh", "sigmoid", "softmax", "gelu", "silu", or an object such as
+        ``fb.LeakyReLU(slope=0.2)``.
+    initializer : str or Initializer, default "auto"
+        How W begins: "he", "glorot", "lecun", "zeros", "normal", "uniform", or an object such as
+        ``fb.He("uniform")``. "auto" is He for relu, leaky_relu, gelu and silu, and Glorot for the others. b begins
+        at zero.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not one of the above.
+    """
+
+    units: int
+    activation: Activation
+    initializer: Initializer
+
+    def __init__(
+        self, units: int, activation: Activation | str = "linear", initializer: Initializer | str = "auto"
+    ) -> None:
+        function = resolve(activation, ACTIVATIONS, "activation")
+        if isinstance(initializer, str) and initializer == "auto":
+            initializer = function.initializer
+        object.__setattr__(self, "units", check_int(units, "units"))
+        object.__setattr__(self, "activation", function)
+        object.__setattr__(self, "initializer", resolve(initializer, INITIALIZERS, "initializer"))
+
+    def __repr__(self) -> str:
+        text = f"Dense({self.units}, {shorthand(self.activation, ACTIVATIONS)}"
+        if self.initializer != INITIALIZERS[self.activation.initializer]():
+            text += f", initializer={shorthand(self.initializer, INITIALIZERS)}"
+        return f"{text})"
+
+    def to_config(self) -> dict[str, Any]:
+        """Return the layer as plain data."""
+        return {
+            "type": "dense",
+            "units": self.units,
+            "activation": to_config(self.activation),
+            "initializer": to_config(self.initializer),
+        }
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Dense:
+        """Return the layer that ``to_config`` wrote down."""
+        return cls(
+            config["units"],
+            from_config(config["activation"], ACTIVATIONS, "activation"),
+            from_config(config["initializer"], INITIALIZERS, "initializer"),
+        )
+
+
+LAYERS: dict[str, type[Dense]] = {"dense": Dense}

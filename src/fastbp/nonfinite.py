@@ -1,0 +1,50 @@
+"""NaN and infinity get a name: in the data the row and column, in training the epoch, batch and layer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NoReturn
+
+from fastbp.data import refuse_nonfinite
+
+if TYPE_CHECKING:
+    from fastbp._engine import NonFinite
+    from fastbp.model import Model
+    from fastbp.samples import Samples
+
+__all__ = ["explain_nonfinite"]
+
+
+def explain_nonfinite(error: NonFinite, model: Model, data: Samples, where: str, remedy: str = "") -> NoReturn:
+    """Raise what the engine's NonFinite means.
+
+    Parameters
+    ----------
+    error : NonFinite
+    model : Model
+    data : Samples
+        What the engine was reading.
+    where : str
+        When it happened: "in epoch 3, batch 5", say.
+    remedy : str
+        What to do about it if the data is not the reason.
+
+    Raises
+    ------
+    ValueError
+        If a number in the data is NaN or infinite.
+    FloatingPointError
+        If the data is finite and what the model made of it is not.
+    """
+    if error.where == "inputs":
+        refuse_nonfinite(data.X, model.dtype, data.names[0], error.row)
+    if error.where == "targets":
+        refuse_nonfinite(data.y, model.dtype, data.names[1], error.row)
+    if error.layer < 0:
+        what = "the loss is not finite, while the outputs of all layers are"
+    else:
+        layer = f"layer {error.layer + 1} of {len(model.layers)} (counted from 1), {model.layers[error.layer]!r}"
+        if error.where == "weights":
+            what = f"an update made the weights of {layer}, infinite or NaN"
+        else:
+            what = f"the outputs of {layer}, are not all finite, while those of the layers before are"
+    raise FloatingPointError(f"{where}, {what}.{' ' + remedy if remedy else ''}") from None

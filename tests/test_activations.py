@@ -1,0 +1,71 @@
+"""Activations: each against SciPy's or math's own formula, and what a layer takes from their objects."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+import fastbp as fb
+from fastbp.activations import ACTIVATIONS
+
+special = pytest.importorskip("scipy.special", reason="SciPy is the independent source of these formulas")
+
+FORMULAS = {
+    "linear": lambda z: z,
+    "relu": lambda z: np.where(z > 0, z, 0.0),
+    "leaky_relu": lambda z: np.where(z > 0, z, 0.01 * z),
+    "tanh": np.tanh,
+    "sigmoid": special.expit,
+    "softmax": lambda z: special.softmax(z, axis=1),
+    "gelu": lambda z: z * special.ndtr(z),
+    "silu": lambda z: z * special.expit(z),
+}
+
+
+def identity_model(activation, n_units, dtype):
+    model = fb.Model([fb.Dense(n_units, activation)], inputs=n_units, dtype=dtype)
+    model.set_weights([np.eye(n_units), np.zeros(n_units)])
+    return model
+
+
+def test_formulas_cover_the_registry():
+    assert list(FORMULAS) == list(ACTIVATIONS)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", FORMULAS)
+def test_layer_computes_the_formula(name, dtype):
+    z = np.random.default_rng(0).normal(0, 3, (50, 11)).astype(dtype)
+    z[0] = 0
+    found = identity_model(name, 11, dtype).predict(z)
+    expected = FORMULAS[name](z.astype(np.float64))
+    eps = np.finfo(dtype).eps
+    np.testing.assert_allclose(found, expected, rtol=16 * eps, atol=16 * eps)
+
+
+def test_leaky_relu_takes_its_slope():
+    model = identity_model(fb.LeakyReLU(slope=0.25), 3, "float64")
+    assert model.predict([[-4.0, 0.0, 2.0]]).tolist() == [[-1.0, 0.0, 2.0]]
+
+
+def test_softmax_sums_to_one_for_huge_inputs():
+    P = identity_model("softmax", 3, "float32").predict([[3e38, -3e38, 0.0], [-1e4, -1e4, -1e4]])
+    assert P[0].tolist() == [1, 0, 0]
+    np.testing.assert_allclose(P[1], 1 / 3, rtol=1e-6)
+
+
+def test_names_and_objects_are_the_same():
+    for name, cls in ACTIVATIONS.items():
+        assert fb.Dense(3, name) == fb.Dense(3, cls())
+        assert getattr(fb, cls.__name__) is cls
+
+
+def test_objects_cannot_be_changed_behind_a_models_back():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        fb.LeakyReLU().slope = 2.0
+
+
+@pytest.mark.parametrize("slope", [-0.1, 1.0, float("nan"), float("inf")])
+def test_slope_out_of_range(slope):
+    with pytest.raises(ValueError, match=r"slope is .*; expected a finite number of 0 or more and below 1"):
+        fb.LeakyReLU(slope)
