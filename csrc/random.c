@@ -3,25 +3,52 @@
  */
 #include "fastbp.h"
 
-enum { PHILOX_ROUNDS = 10 };
+/* Philox4x32-10 works on `lanes` counters side by side: ten rounds that wait for each other, but not for the neighbour's. */
+enum { ROUNDS = 10, LANES = 8 };
 
-/* Philox4x32-10: J. Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011; the constants are theirs. */
-void fbp_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4])
+/* J. Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011; the constants are theirs. `words`: the counters,
+ * and then the random bits, [4][LANES]. */
+static void philox_lanes(uint32_t words[4][LANES], uint32_t k0, uint32_t k1)
 {
-    uint32_t c0 = counter[0], c1 = counter[1], c2 = counter[2], c3 = counter[3], k0 = key[0], k1 = key[1];
-    for (int round = 0; round < PHILOX_ROUNDS; round++) {
-        const uint64_t p0 = (uint64_t)0xD2511F53u * c0, p1 = (uint64_t)0xCD9E8D57u * c2;
-        c0 = (uint32_t)(p1 >> 32) ^ c1 ^ k0;
-        c1 = (uint32_t)p1;
-        c2 = (uint32_t)(p0 >> 32) ^ c3 ^ k1;
-        c3 = (uint32_t)p0;
+    for (int round = 0; round < ROUNDS; round++) {
+        for (int i = 0; i < LANES; i++) {
+            const uint64_t p0 = (uint64_t)0xD2511F53u * words[0][i], p1 = (uint64_t)0xCD9E8D57u * words[2][i];
+            words[0][i] = (uint32_t)(p1 >> 32) ^ words[1][i] ^ k0;
+            words[1][i] = (uint32_t)p1;
+            words[2][i] = (uint32_t)(p0 >> 32) ^ words[3][i] ^ k1;
+            words[3][i] = (uint32_t)p0;
+        }
         k0 += 0x9E3779B9u;
         k1 += 0xBB67AE85u;
     }
-    out[0] = c0;
-    out[1] = c1;
-    out[2] = c2;
-    out[3] = c3;
+}
+
+void fbp_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4])
+{
+    uint32_t words[4][LANES] = {{0}};
+    for (int j = 0; j < 4; j++)
+        words[j][0] = counter[j];
+    philox_lanes(words, key[0], key[1]);
+    for (int j = 0; j < 4; j++)
+        out[j] = words[j][0];
+}
+
+/* 64 random bits for each of the draws first .. first + 2 LANES - 1 of a stream: two draws a counter. */
+static void draw(uint64_t seed, uint64_t stream, uint64_t first, uint64_t bits[2 * LANES])
+{
+    uint32_t words[4][LANES];
+    for (int i = 0; i < LANES; i++) {
+        const uint64_t pair = first / 2 + (uint64_t)i;
+        words[0][i] = (uint32_t)pair;
+        words[1][i] = (uint32_t)(pair >> 32);
+        words[2][i] = (uint32_t)stream;
+        words[3][i] = (uint32_t)(stream >> 32);
+    }
+    philox_lanes(words, (uint32_t)seed, (uint32_t)(seed >> 32));
+    for (int i = 0; i < LANES; i++) {
+        bits[2 * i] = (uint64_t)words[1][i] << 32 | words[0][i];
+        bits[2 * i + 1] = (uint64_t)words[3][i] << 32 | words[2][i];
+    }
 }
 
 /* floor(x * n / 2^64): x, uniform over 64 bits, made uniform over 0..n-1 (to within n / 2^64). */
@@ -35,18 +62,15 @@ static uint64_t scaled_down(uint64_t x, uint64_t n)
 
 void fbp_permutation(uint64_t seed, uint64_t stream, ptrdiff_t n, int64_t *index)
 {
-    const uint32_t key[2] = {(uint32_t)seed, (uint32_t)(seed >> 32)};
-    uint32_t bits[4] = {0};
-    for (ptrdiff_t i = 0; i < n; i++) {
-        /* "Inside-out": element i enters at a random place, whose holder moves to the end. Two draws a Philox call. */
-        if (i % 2 == 0) {
-            const uint64_t pair = (uint64_t)i / 2;
-            const uint32_t counter[4] = {(uint32_t)pair, (uint32_t)(pair >> 32), (uint32_t)stream, (uint32_t)(stream >> 32)};
-            fbp_philox(counter, key, bits);
+    uint64_t bits[2 * LANES];
+    for (ptrdiff_t first = 0; first < n; first += 2 * LANES) {
+        const ptrdiff_t end = n - first < 2 * LANES ? n : first + 2 * LANES;
+        draw(seed, stream, (uint64_t)first, bits);
+        /* "Inside-out": element i enters at a random place, whose holder moves to the end. */
+        for (ptrdiff_t i = first; i < end; i++) {
+            const uint64_t j = scaled_down(bits[i - first], (uint64_t)i + 1);
+            index[i] = index[j];
+            index[j] = i;
         }
-        const uint32_t *half = bits + 2 * (i % 2);
-        const uint64_t j = scaled_down((uint64_t)half[1] << 32 | half[0], (uint64_t)i + 1);
-        index[i] = index[j];
-        index[j] = i;
     }
 }

@@ -19,6 +19,7 @@ from engine_helpers import (
     parameters,
     predict,
     targets_of,
+    to_engine,
     train,
 )
 
@@ -105,6 +106,21 @@ def test_ten_steps_follow_pytorch(isa, optimizer, numbers):
         W, b = network.get_layer(i)
         np.testing.assert_allclose(W, module.weight.detach().numpy().T, rtol=0, atol=1e-10)
         np.testing.assert_allclose(b, module.bias.detach().numpy(), rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("optimizer", "numbers"), OPTIMIZERS)
+def test_a_step_s_change_in_the_network_s_own_dtype(isa, dtype, optimizer, numbers):
+    """Gradients of all magnitudes, from weights of zero, so that what is seen is the change: to a few roundings of the dtype."""
+    rng = np.random.default_rng(4)
+    n_inputs, n_outputs = 97, 3
+    X = (rng.normal(size=(1, n_inputs)) * 10.0 ** rng.integers(-12, 4, n_inputs)).astype(dtype)
+    y = np.full((1, n_outputs), -1.0, dtype)
+    layers = [reference.Layer(np.zeros((n_inputs, n_outputs)), np.zeros(n_outputs), "linear")]
+    network = to_engine(n_inputs, [(n_outputs, "linear", 0.0)], layers, dtype)
+    Session(network, "mse", (), optimizer, 1).step(Rows(X), Rows(y), numbers)
+    reference.train_step(layers, reference.make_optimizer(optimizer, numbers), X.astype(float), y.astype(float), "mse")
+    np.testing.assert_allclose(network.get_layer(0)[0], layers[0].W, rtol=20 * np.finfo(dtype).eps, atol=1e-30)
 
 
 # ---- The same bits ----

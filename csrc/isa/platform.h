@@ -3,6 +3,7 @@
  */
 #include "../fastbp.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 

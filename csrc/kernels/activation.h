@@ -63,7 +63,7 @@ static void NAME(pass_back)(fbp_activation activation, real alpha, const real *A
         break;
     case FBP_RELU:
         for (ptrdiff_t i = 0; i < n; i += VL)
-            NAME(store)(dA + i, NAME(keep)(MASK(NAME(load)(A + i) > zero), NAME(load)(dA + i)));
+            NAME(store)(dA + i, NAME(keep_positive)(NAME(load)(A + i), NAME(load)(dA + i)));
         break;
     case FBP_LEAKY_RELU: /* alpha >= 0, so that the output has the sign of z */
         for (ptrdiff_t i = 0; i < n; i += VL) {

@@ -112,7 +112,7 @@ static INLINE void NAME(input_gradient_tile)(const int mr, const int nv, strip *
         EACH_SUM(sums[i][j] = s->first ? NAME(splat)(0) : NAME(load)(out + j * s->out_stride + i * VL);)
         NAME(multiply_add)(mr, nv, s->steps, W, 1, s->scalar_stride, s->vectors, s->vector_next, sums);
         if (s->relu) {
-            EACH_SUM(sums[i][j] = NAME(keep)(MASK(NAME(load)(gate + j * s->gate_stride + i * VL) > NAME(splat)(0)), sums[i][j]);)
+            EACH_SUM(sums[i][j] = NAME(keep_positive)(NAME(load)(gate + j * s->gate_stride + i * VL), sums[i][j]);)
         }
         EACH_SUM(NAME(store)(out + j * s->out_stride + i * VL, sums[i][j]);)
         W += s->scalar_tile ? s->scalar_tile : mr;

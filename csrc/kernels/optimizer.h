@@ -41,7 +41,7 @@ static NOINLINE void NAME(update_adam)(const fbp_update *u, real *w, const real 
         NAME(store_any)(m + i, first);
         NAME(store_any)(v + i, second);
         weight -= shrink * weight;
-        NAME(store_any)(w + i, weight - rate * first / (NAME(square_root)(second) * root_correction + epsilon));
+        NAME(store_any)(w + i, weight - rate * NAME(over_root)(first, second, root_correction, epsilon));
     }
 }
 

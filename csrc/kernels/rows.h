@@ -63,28 +63,35 @@ static int NAME(gather_panel)(const fbp_source *X, const int64_t *index, ptrdiff
     for (ptrdiff_t r = 0; r < n_rows; r++)
         row_start[r] = (const char *)X->data + (index ? (ptrdiff_t)index[r] : first + r) * X->row_stride;
 
-    vec suspect = NAME(splat)(0); /* x - x is zero, or NaN where x is not finite */
     real *panel = (real *)panels.data + p * panels.stride;
+    vec suspect[4] = {NAME(splat)(0), NAME(splat)(0), NAME(splat)(0), NAME(splat)(0)}; /* four sums: none waits for the last */
     for (ptrdiff_t column = 0; column < X->n_columns; column += VL) {
         const ptrdiff_t n = X->n_columns - column < VL ? X->n_columns - column : VL;
+        const ptrdiff_t offset = column * X->column_stride;
         vec rows[VL];
-        for (ptrdiff_t r = 0; r < n_rows; r++) {
-            const char *from = row_start[r] + column * X->column_stride;
-            rows[r] = plain && n == VL ? NAME(load_any)((const real *)(const void *)from) : read(from, X->column_stride, n);
-            suspect += rows[r] - rows[r];
+        if (plain && n == VL && n_rows == VL) {
+            UNROLL
+            for (int r = 0; r < VL; r++)
+                rows[r] = NAME(load_any)((const real *)(const void *)(row_start[r] + offset));
+        } else {
+            for (ptrdiff_t r = 0; r < VL; r++)
+                rows[r] = r < n_rows ? read(row_start[r] + offset, X->column_stride, n) : NAME(splat)(0);
         }
-        for (ptrdiff_t r = n_rows; r < VL; r++)
-            rows[r] = NAME(splat)(0);
+        UNROLL
+        for (int r = 0; r < VL; r++)
+            suspect[r % 4] += rows[r] - rows[r]; /* zero, or NaN where it is not finite */
         if (blocks) {
             real *to = (real *)blocks + column / VL * block_stride + p * VL * VL;
+            UNROLL
             for (int r = 0; r < VL; r++)
                 NAME(store)(to + r * VL, rows[r]);
         }
         NAME(transpose)(rows);
+        UNROLL
         for (int i = 0; i < VL; i++)
             NAME(store)(panel + (column + i) * VL, rows[i]);
     }
-    return NAME(sum_lanes)(suspect) == 0;
+    return NAME(sum_lanes)((suspect[0] + suspect[1]) + (suspect[2] + suspect[3])) == 0;
 }
 
 static void NAME(scatter_panel)(fbp_panels panels, ptrdiff_t p, ptrdiff_t n_columns, ptrdiff_t n_rows, void *out,
