@@ -23,6 +23,9 @@
 /* Rows of weights and all buffers start at multiples of this: a cache line, and the widest vector. */
 #define FBP_ALIGN_BYTES 64
 
+/* What an update reads beside the gradient: weights and two states. */
+#define FBP_SOON 3
+
 typedef enum { FBP_FLOAT32 = 0, FBP_FLOAT64 = 1 } fbp_dtype;
 
 typedef enum {
@@ -140,9 +143,11 @@ typedef struct {
     void (*input_gradient)(const fbp_layer *layer, fbp_panels dZ, const fbp_layer *below, fbp_panels A_below,
                            fbp_panels slope_below, fbp_panels dZ_below, ptrdiff_t p0, ptrdiff_t p1, void *scratch);
     /* dW[n][k] (+)= sum over the samples of dZ[s][n] * A[s][k], db[n] (+)= sum of dZ[s][n], for units n0..n1. dW rows are
-     * layer->ld apart and their padding becomes zero. accumulate = 0 does not read dW and db. */
+     * layer->ld apart and their padding becomes zero. accumulate = 0 does not read dW and db. `soon` (or NULL): FBP_SOON arrays
+     * laid out like dW (each may be NULL) that the update will want next; they are fetched into the cache on the way. */
     void (*weight_gradient)(const fbp_layer *layer, fbp_panels dZ, const void *blocks, ptrdiff_t block_stride,
-                            ptrdiff_t n_samples, ptrdiff_t n0, ptrdiff_t n1, void *dW, void *db, int accumulate);
+                            ptrdiff_t n_samples, ptrdiff_t n0, ptrdiff_t n1, void *dW, void *db, int accumulate,
+                            const void *const *soon);
 
     /* Z -> probabilities over the units, in place; and dA -> dZ, in place, given the probabilities. */
     void (*softmax_forward)(fbp_panels Z, ptrdiff_t n_units, ptrdiff_t p0, ptrdiff_t p1);

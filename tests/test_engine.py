@@ -47,7 +47,7 @@ def batches(n, batch_size, seed, epoch, shuffle=True):
 
 
 @pytest.mark.parametrize(("optimizer", "numbers"), OPTIMIZERS)
-@pytest.mark.parametrize("limits_changed", [{}, {"fused": 0.0, "piece": 0.0}])
+@pytest.mark.parametrize("limits_changed", [{}, {"long": 0.0, "piece": 0.0}, {"long": 0.0, "apart": 0.0, "piece": 0.0}])
 def test_epochs_follow_the_oracle(isa, limits, optimizer, numbers, limits_changed):
     """Every batch of two epochs, the short last one too, with the update fused and apart."""
     limits(**limits_changed)
@@ -146,7 +146,7 @@ def test_the_same_bits_for_large_layers_and_chunked_batches(limits, dtype):
     X, y = make_data(5000, 70, 3, "mse", dtype)
     specs = [(300, "relu", 0.0), (257, "silu", 0.0), (3, "linear", 0.0)]
     alone = train(70, specs, dtype, X, y, "mse", 1, 5000, epochs=1)
-    limits(fused=0.0, piece=1e6)
+    limits(long=0.0, apart=0.0, piece=1e5)
     for n_threads in (2, 3, 7):
         assert_same_bits(train(70, specs, dtype, X, y, "mse", n_threads, 5000, epochs=1)[0], alone[0])
 
@@ -154,7 +154,7 @@ def test_the_same_bits_for_large_layers_and_chunked_batches(limits, dtype):
 def test_how_the_work_is_cut_changes_no_bit(limits):
     X, y = make_data(300, 40, 5, "cross_entropy", "float32")
     alone = train(40, SPECS, "float32", X, y, "cross_entropy", 1, 128)
-    limits(fused=0.0, piece=0.0)
+    limits(long=0.0, apart=0.0, piece=0.0)
     assert_same_bits(train(40, SPECS, "float32", X, y, "cross_entropy", 1, 128)[0], alone[0])
 
 
@@ -331,7 +331,7 @@ def steps_until_stopped(session, X, y, batch_size, alarm, seconds):
     ("specs", "n_samples", "batch_size", "changed"),
     [
         (SPECS, 3000, 8, {"epoch_thread": 1.0}),  # thousands of short steps
-        ([(1000, "relu", 0.0), (1000, "relu", 0.0), (5, "softmax", 0.0)], 4000, 4000, {"fused": 0.0, "piece": 1e8}),  # long ones
+        ([(1000, "relu", 0.0), (1000, "relu", 0.0), (5, "softmax", 0.0)], 4000, 4000, {"long": 0.0, "apart": 0.0, "piece": 1e7}),  # long ones
     ],
 )
 def test_interrupted_training_stands_at_a_completed_step(limits, alarm, n_threads, specs, n_samples, batch_size, changed):

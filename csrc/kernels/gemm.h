@@ -79,6 +79,7 @@ typedef struct {
     const real *start;         /* forward: the bias */
     const real *gate;          /* input gradient: the outputs of the ReLU below */
     ptrdiff_t gate_stride;
+    ptrdiff_t soon[FBP_SOON];  /* weight gradient: bytes from dW to arrays that are to come nearer; 0: none */
 } NAME(strip_t);
 #define strip NAME(strip_t)
 
@@ -124,6 +125,15 @@ static INLINE void NAME(input_gradient_tile)(const int mr, const int nv, strip *
     s->out = out;
 }
 
+/* nv vectors of each array of `soon`, beside those of dW. */
+static INLINE void NAME(bring_nearer)(const int nv, const strip *s, const real *dW)
+{
+    for (int a = 0; a < FBP_SOON; a++)
+        if (s->soon[a]) {
+            EACH_VECTOR(PREFETCH((const char *)(dW + j * VL) + s->soon[a]);)
+        }
+}
+
 static INLINE void NAME(weight_gradient_tile)(const int mr, const int nv, strip *s)
 {
     const real *dZ = s->scalars;
@@ -132,8 +142,12 @@ static INLINE void NAME(weight_gradient_tile)(const int mr, const int nv, strip 
         vec sums[MOST_ROWS][MOST_VECTORS];
         EACH_SUM(sums[i][j] = s->first ? NAME(splat)(0) : NAME(load)(out + i * s->out_stride + j * VL);)
         const real *panel = dZ, *inputs = s->vectors;
-        for (ptrdiff_t left = s->steps; left > 0; left -= VL, panel += s->scalar_stride, inputs += VL * VL)
+        ptrdiff_t row = 0;
+        for (ptrdiff_t left = s->steps; left > 0; left -= VL, panel += s->scalar_stride, inputs += VL * VL, row++) {
+            if (row < mr) /* a row of the tile at a time, or the memory's queue would be full */
+                NAME(bring_nearer)(nv, s, out + row * s->out_stride);
             NAME(multiply_add)(mr, nv, left < VL ? left : VL, panel, VL, 1, inputs, s->vector_next, sums);
+        }
         EACH_SUM(NAME(store)(out + i * s->out_stride + j * VL, sums[i][j]);)
         dZ += mr * VL;
         out += mr * s->out_stride;
@@ -334,7 +348,8 @@ static void NAME(bias_gradient)(fbp_panels dZ, ptrdiff_t n_panels, ptrdiff_t n0,
 
 /* Loops, outermost first: group of input vectors, block of samples (the group's part stays in L1), tile of units. */
 static void NAME(weight_gradient)(const fbp_layer *layer, fbp_panels dZ, const void *blocks, ptrdiff_t block_stride,
-                                  ptrdiff_t n_samples, ptrdiff_t n0, ptrdiff_t n1, void *dW, void *db, int accumulate)
+                                  ptrdiff_t n_samples, ptrdiff_t n0, ptrdiff_t n1, void *dW, void *db, int accumulate,
+                                  const void *const *soon)
 {
     const ptrdiff_t n_panels = NAME(pieces)(n_samples, VL), n_vectors = NAME(pieces)(layer->n_inputs, VL);
     const ptrdiff_t groups = NAME(pieces)(n_vectors, NV);
@@ -355,6 +370,9 @@ static void NAME(weight_gradient)(const fbp_layer *layer, fbp_panels dZ, const v
                 .out_stride = layer->ld,
                 .first = sb == 0 && !accumulate,
             };
+            for (int a = 0; a < FBP_SOON; a++)
+                if (soon && soon[a] && sb == s_blocks - 1)
+                    s.soon[a] = (const char *)soon[a] - (const char *)dW;
             NAME(run_tiles)(NAME(weight_tiles), n1 - n0, v1 - v0, &s);
         }
     }

@@ -8,9 +8,9 @@ A training step, with the team's threads side by side:
 3. Each thread computes the weight gradients of its share of the units, and updates those weights.
 4. Barrier.
 
-A batch of more than CHUNK_SAMPLES passes in chunks, whose weight gradients add up in the chunks' order. A step of much work
-(FUSED_WORK and more) first completes all gradients and then updates all weights, so that Ctrl-C can give up a step at
-any time before: the weights are always those of a completed step.
+A batch of more than CHUNK_SAMPLES passes in chunks, whose weight gradients add up in the chunks' order. Ctrl-C can give up
+a long step until its first weight changes: the weights are always those of a completed step. Where step 3 itself is long, all
+gradients are completed first and then all weights updated, behind a barrier of their own.
 """
 
 from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBUF_WRITABLE, Py_buffer, PyBuffer_Release, PyObject_GetBuffer
@@ -29,7 +29,8 @@ from fastbp._dense cimport (
 )
 from fastbp._kernels cimport (
     FBP_ADAM, FBP_BINARY_CROSS_ENTROPY, FBP_CROSS_ENTROPY_DISTRIBUTION, FBP_CROSS_ENTROPY_LABELS, FBP_FLOAT32,
-    FBP_FLOAT64, FBP_GELU, FBP_LEAKY_RELU, FBP_LINEAR, FBP_RELU, FBP_SGD, FBP_SIGMOID, FBP_SILU, FBP_SOFTMAX, FBP_TANH,
+    FBP_FLOAT64, FBP_GELU, FBP_LEAKY_RELU, FBP_LINEAR, FBP_RELU, FBP_SGD, FBP_SIGMOID, FBP_SILU, FBP_SOFTMAX, FBP_SOON,
+    FBP_TANH,
     fbp_activation, fbp_dtype, fbp_kernels, fbp_layer, fbp_panels, fbp_source, fbp_update, fill_permutation,
     kernels_in_use, stores_slope,
 )
@@ -43,16 +44,20 @@ cdef enum:
     CHUNK_SAMPLES = 4096
     # Panels that one thread carries through a forward pass at a time; a constant for the same reason.
     SWEEP_PANELS = 12
-    # Bytes of weight gradients that are computed and then used for the update while they are in the cache.
-    UPDATE_BYTES = 512 * 1024
+    # Bytes of weight gradients that are computed and then used for the update; with the weights and two states they stay in L2.
+    # But so many tiles at least, or the inputs, which pass by once for each such piece, cost more than that gains.
+    UPDATE_BYTES = 128 * 1024
+    UPDATE_TILES = 6
 
 cdef:
     # Seconds between two looks at signals, well under the 100 ms that Ctrl-C may take.
     double LOOK_SECONDS = 0.05
-    # Floating-point operations of a step from which on its work is cut up and can be given up halfway.
-    double FUSED_WORK = 4e9
-    # Of one kernel call in such a step.
-    double PIECE_WORK = 1.5e9
+    # Floating-point operations of a thread's part of a step, a lane, from which on it is long: cut up, and may be given up; and from
+    # which on gradients and updates are apart. At 5e9 a second and lane, a third of the latter, step 3, takes 50 ms.
+    double LONG_WORK = 1e8
+    double APART_WORK = 7.5e8
+    # Of one kernel call in a long step: 20 ms.
+    double PIECE_WORK = 1e8
     # What a thread must have to do a step (an epoch's team stays awake), or a call (it may have to be woken).
     double EPOCH_WORK_A_THREAD = 1e6
     double CALL_WORK_A_THREAD = 1e7
@@ -68,12 +73,13 @@ def work_limits(**changes: float) -> dict[str, float]:
 
     For tests, which force every path on small networks, and for measurements. No limit changes a result.
     """
-    global FUSED_WORK, PIECE_WORK, EPOCH_WORK_A_THREAD, CALL_WORK_A_THREAD
+    global LONG_WORK, APART_WORK, PIECE_WORK, EPOCH_WORK_A_THREAD, CALL_WORK_A_THREAD
     former = {
-        "fused": FUSED_WORK, "piece": PIECE_WORK, "epoch_thread": EPOCH_WORK_A_THREAD, "call_thread": CALL_WORK_A_THREAD,
+        "long": LONG_WORK, "apart": APART_WORK, "piece": PIECE_WORK,
+        "epoch_thread": EPOCH_WORK_A_THREAD, "call_thread": CALL_WORK_A_THREAD,
     }
     limits = {**former, **changes}
-    FUSED_WORK, PIECE_WORK = limits["fused"], limits["piece"]
+    LONG_WORK, APART_WORK, PIECE_WORK = limits["long"], limits["apart"], limits["piece"]
     EPOCH_WORK_A_THREAD, CALL_WORK_A_THREAD = limits["epoch_thread"], limits["call_thread"]
     return former
 
@@ -247,7 +253,7 @@ cdef class Network:
         sweep.slots = &slot_memory[0, 0]
         self.sweep(&sweep, rows, n_threads, targets)
         sums = slots.sum(axis=0)
-        return sums[0] / (rows.n_rows * judge.terms), _split_sums(&judge, sums)
+        return float(sums[0]) / (rows.n_rows * judge.terms), _split_sums(&judge, sums)
 
     cdef int sweep(self, Sweep *sweep, Rows rows, int n_threads, targets=None) except -1:
         """Runs a forward pass over all rows, a chunk of panels a turn, looking at signals now and then."""
@@ -439,7 +445,8 @@ cdef struct Run:
     char *scratch                  # [thread][scratch_bytes]
     Py_ssize_t scratch_bytes
     # How the work is cut.
-    bint fused
+    bint long_step                 # signals are looked at on the way
+    bint fused                     # gradients are used for the update at once
     bint updates                   # else the gradients alone are wanted
     # Progress. Thread 0 writes between the step's two barriers, everyone reads outside.
     Py_ssize_t next_row
@@ -469,7 +476,7 @@ cdef int _look_at_signals(void *session) noexcept with gil:
 cdef int _interrupted(Run *run, int t) noexcept nogil:
     """In a long step, asked between two pieces of work: whether it is to be given up."""
     cdef double now
-    if t or run.fused:
+    if t or not run.long_step:
         return 0
     now = monotonic_seconds()
     if now < run.look_again:
@@ -481,9 +488,9 @@ cdef int _interrupted(Run *run, int t) noexcept nogil:
 cdef Py_ssize_t _piece(const Run *run, double work_of_one, Py_ssize_t unit, Py_ssize_t all_of_them) noexcept nogil:
     """How many panels (or units) one kernel call takes: all, or in a long step at most PIECE_WORK, in whole tiles."""
     cdef Py_ssize_t most
-    if run.fused:
+    if not run.long_step:
         return all_of_them
-    most = <Py_ssize_t>(PIECE_WORK / work_of_one) // unit * unit
+    most = <Py_ssize_t>(PIECE_WORK * run.k.lanes / work_of_one) // unit * unit
     return max(most, unit)
 
 
@@ -576,20 +583,26 @@ cdef void _weight_share(Run *run, Py_ssize_t n, bint accumulate, const fbp_updat
     """Weight gradients of thread t's units over the chunk's n samples; and, unless numbers is NULL, their update."""
     cdef const fbp_kernels *k = run.k
     cdef Stage *stage
-    cdef Py_ssize_t i, n0, n1, m0, m1, piece, size = item_size(k.dtype)
+    cdef Py_ssize_t i, n0, n1, m0, m1, piece, W, size = item_size(k.dtype)
+    cdef const void *soon[FBP_SOON]
     for i in range(run.n_stages):
         stage = &run.stages[i]
+        W = <char *>stage.layer.weights - run.parameters
+        soon[0] = stage.layer.weights
+        soon[1] = NULL if run.state_1 == NULL else run.state_1 + W
+        soon[2] = NULL if run.state_2 == NULL else run.state_2 + W
         units_of_share(k, run.stages, run.n_stages, i, t, n_threads, &n0, &n1)
-        piece = UPDATE_BYTES // (stage.layer.ld * size) // k.tile_rows * k.tile_rows
-        piece = max(min(piece, _piece(run, 2.0 * n * stage.layer.n_inputs, k.tile_rows, n1 - n0)), k.tile_rows)
+        piece = _piece(run, 2.0 * n * stage.layer.n_inputs, k.tile_rows, n1 - n0)
+        if numbers != NULL:
+            piece = min(piece, max(UPDATE_BYTES // (stage.layer.ld * size * k.tile_rows), UPDATE_TILES) * k.tile_rows)
         m0 = n0
         while m0 < n1:
-            if _interrupted(run, t):
+            if numbers == NULL and _interrupted(run, t):
                 run.stop_weights = 1
                 return
             m1 = min(m0 + piece, n1)
             k.weight_gradient(&stage.layer, stage.gradient, stage.source_blocks, stage.block_stride, n, m0, m1,
-                              stage.dW, stage.db, accumulate)
+                              stage.dW, stage.db, accumulate, NULL if numbers == NULL else soon)
             if numbers != NULL:
                 _update_units(run, numbers, stage, m0, m1)
             m0 = m1
@@ -842,7 +855,8 @@ cdef class Session:
         cdef Py_ssize_t n_panels = (chunk - 1) // run.k.lanes + 1
         cdef double work = 3 * run.batch_size * self.network.forward_work()
         cdef int team = _team_size(self.n_threads, work, work_a_thread, n_panels)
-        run.fused = run.batch_size <= CHUNK_SAMPLES and work < FUSED_WORK
+        run.long_step = work > LONG_WORK * run.k.lanes * team
+        run.fused = run.batch_size <= CHUNK_SAMPLES and work < APART_WORK * run.k.lanes * team
         self.make_room(n_panels, team)
         return team
 
@@ -861,7 +875,7 @@ cdef class Session:
                 raise self.explain(rows, targets)
             PyErr_CheckSignals()
             if on_tick is not None:
-                on_tick(run.next_row, self.sums[0] / (run.next_row * run.judge.terms))
+                on_tick(run.next_row, float(self.sums[0]) / (run.next_row * run.judge.terms))
         return 0
 
     cdef object explain(self, Rows rows, targets):
@@ -892,7 +906,7 @@ cdef class Session:
         return 0
 
     cdef tuple results(self):
-        return self.sums[0] / (self.run.n_rows * self.run.judge.terms), _split_sums(&self.run.judge, self.sums)
+        return float(self.sums[0]) / (self.run.n_rows * self.run.judge.terms), _split_sums(&self.run.judge, self.sums)
 
     cdef int enter(self) except -1:
         """One call at a time: the buffers are the session's own."""

@@ -4,7 +4,9 @@ from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
 
 cdef extern from "fastbp.h":
-    int FBP_ALIGN_BYTES
+    enum:
+        FBP_ALIGN_BYTES
+        FBP_SOON
 
     ctypedef enum fbp_dtype:
         FBP_FLOAT32
@@ -105,7 +107,7 @@ cdef extern from "fastbp.h":
                                void *scratch) noexcept nogil
         void (*weight_gradient)(const fbp_layer *layer, fbp_panels dZ, const void *blocks, Py_ssize_t block_stride,
                                 Py_ssize_t n_samples, Py_ssize_t n0, Py_ssize_t n1, void *dW, void *db,
-                                int accumulate) noexcept nogil
+                                int accumulate, const void *const *soon) noexcept nogil
         void (*softmax_forward)(fbp_panels Z, Py_ssize_t n_units, Py_ssize_t p0, Py_ssize_t p1) noexcept nogil
         void (*softmax_backward)(fbp_panels A, fbp_panels dA, Py_ssize_t n_units, Py_ssize_t p0,
                                  Py_ssize_t p1) noexcept nogil

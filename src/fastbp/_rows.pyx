@@ -10,8 +10,12 @@ from fastbp._kernels cimport (
 
 cdef int _source_type(char kind, Py_ssize_t itemsize) noexcept:
     """The element's type from its struct-module letter and size, or -1."""
-    if kind == c"f" or kind == c"d" or kind == c"e":
-        return {2: FBP_SRC_FLOAT16, 4: FBP_SRC_FLOAT32, 8: FBP_SRC_FLOAT64}[itemsize]
+    if kind == c"f":
+        return FBP_SRC_FLOAT32
+    if kind == c"d":
+        return FBP_SRC_FLOAT64
+    if kind == c"e":
+        return FBP_SRC_FLOAT16
     if kind == c"?":
         return FBP_SRC_BOOL
     if kind in b"bhilq":
