@@ -27,7 +27,7 @@ KERNEL_HEADERS = sorted(str(path) for path in Path("csrc").rglob("*.h"))
 # Multiply and add may become one instruction, rounded once; nothing else may change a result. Comparisons
 # may be turned into masks, and square roots into instructions, as nobody reads the floating-point flags or errno.
 GNU_FLAGS = ["-ffp-contract=fast", "-fno-trapping-math", "-fno-math-errno", "-fvisibility=hidden"]
-MSVC_FLAGS = ["/O2", "/fp:precise", "/std:c11"]
+MSVC_FLAGS = ["/O2", "/fp:precise", "/std:c11", "/Zc:preprocessor"]
 
 # To try in turn, as (compile flags, link flags). Apple's clang takes the flag only through the preprocessor.
 OPENMP_FLAGS = {

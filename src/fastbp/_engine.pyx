@@ -473,16 +473,18 @@ cdef int _look_at_signals(void *session) noexcept with gil:
     return 0
 
 
-cdef int _interrupted(Run *run, int t) noexcept nogil:
-    """In a long step, asked between two pieces of work: whether it is to be given up."""
+cdef bint _interrupted(Run *run, int *stop, int t) noexcept nogil:
+    """In a long step, asked between two pieces of work: whether it is to be given up. Thread 0 says so in `stop`; the others need
+    not go on once they see it, but all decide behind the barrier."""
     cdef double now
-    if t or not run.long_step:
-        return 0
-    now = monotonic_seconds()
-    if now < run.look_again:
-        return 0
-    run.look_again = now + LOOK_SECONDS
-    return _look_at_signals(run.session)
+    if not run.long_step:
+        return False
+    if t == 0:
+        now = monotonic_seconds()
+        if now >= run.look_again:
+            run.look_again = now + LOOK_SECONDS
+            stop[0] = _look_at_signals(run.session)
+    return stop[0]
 
 
 cdef Py_ssize_t _piece(const Run *run, double work_of_one, Py_ssize_t unit, Py_ssize_t all_of_them) noexcept nogil:
@@ -521,8 +523,7 @@ cdef void _sample_share(Run *run, Py_ssize_t first, Py_ssize_t n, double scale, 
         piece = _piece(run, forward_work(&stage.layer) * k.lanes, k.tile_panels, p1 - p0)
         p = p0
         while p < p1:
-            if _interrupted(run, t):
-                run.stop_samples = 1
+            if _interrupted(run, &run.stop_samples, t):
                 return
             q = min(p + piece, p1)
             forward(k, stage, p, q)
@@ -544,8 +545,7 @@ cdef void _sample_share(Run *run, Py_ssize_t first, Py_ssize_t n, double scale, 
         piece = _piece(run, forward_work(&stage.layer) * k.lanes, k.tile_panels, p1 - p0)
         p = p0
         while p < p1:
-            if _interrupted(run, t):
-                run.stop_samples = 1
+            if _interrupted(run, &run.stop_samples, t):
                 return
             q = min(p + piece, p1)
             backward(k, stage, stage - 1, p, q, run.scratch + t * run.scratch_bytes)
@@ -597,8 +597,7 @@ cdef void _weight_share(Run *run, Py_ssize_t n, bint accumulate, const fbp_updat
             piece = min(piece, max(UPDATE_BYTES // (stage.layer.ld * size * k.tile_rows), UPDATE_TILES) * k.tile_rows)
         m0 = n0
         while m0 < n1:
-            if numbers == NULL and _interrupted(run, t):
-                run.stop_weights = 1
+            if numbers == NULL and _interrupted(run, &run.stop_weights, t):
                 return
             m1 = min(m0 + piece, n1)
             k.weight_gradient(&stage.layer, stage.gradient, stage.source_blocks, stage.block_stride, n, m0, m1,
