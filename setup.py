@@ -108,8 +108,10 @@ setup(
     ext_modules=cythonize(
         [
             extension("_kernels", tuple(KERNEL_SOURCES), tuple(KERNEL_HEADERS)),
-            *(extension(name, depends=("csrc/fastbp.h",)) for name in
-              ("_team", "_arena", "_rows", "_dense", "_loss", "_update", "_engine")),
+            *(
+                extension(name, depends=("csrc/fastbp.h",))
+                for name in ("_team", "_arena", "_rows", "_dense", "_loss", "_update", "_engine")
+            ),
         ],
         include_path=["src"],
         build_dir="build/cython",

@@ -1,4 +1,4 @@
-/* cpu.c: which instruction sets this CPU and OS offer.
+/* cpu.c: which instruction sets this CPU and OS offer, and how it treats denormal numbers.
  *
  * The compiler's run-time support asks CPUID and, for the wide registers, XGETBV, so that an OS that does not save them counts as
  * not offering them.
@@ -6,6 +6,9 @@
 #include "fastbp.h"
 
 #include <string.h>
+#if defined(__SSE2__) || defined(_M_X64)
+#include <xmmintrin.h>
+#endif
 
 int fbp_isa_available(const char *isa)
 {
@@ -25,3 +28,44 @@ int fbp_isa_available(const char *isa)
 #endif
     return 0;
 }
+
+#if defined(__SSE2__) || defined(_M_X64)
+enum { FLUSH_RESULTS = 1 << 15, FLUSH_OPERANDS = 1 << 6 };
+
+unsigned long fbp_flush_denormals(void)
+{
+    const unsigned former = _mm_getcsr();
+    _mm_setcsr(former | FLUSH_RESULTS | FLUSH_OPERANDS);
+    return former;
+}
+
+void fbp_restore_denormals(unsigned long former)
+{
+    _mm_setcsr((unsigned)former);
+}
+#elif defined(__aarch64__) && defined(__GNUC__)
+enum { FLUSH_TO_ZERO = 1 << 24 };
+
+unsigned long fbp_flush_denormals(void)
+{
+    unsigned long former;
+    __asm__ volatile("mrs %0, fpcr" : "=r"(former));
+    __asm__ volatile("msr fpcr, %0" : : "r"(former | FLUSH_TO_ZERO));
+    return former;
+}
+
+void fbp_restore_denormals(unsigned long former)
+{
+    __asm__ volatile("msr fpcr, %0" : : "r"(former));
+}
+#else
+unsigned long fbp_flush_denormals(void)
+{
+    return 0; /* slower, no less right */
+}
+
+void fbp_restore_denormals(unsigned long former)
+{
+    (void)former;
+}
+#endif

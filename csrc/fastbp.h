@@ -190,6 +190,11 @@ int fbp_isa_available(const char *isa);
 /* The kernels of an instruction set, NULL where it is unknown or not available. */
 const fbp_kernels *fbp_kernels_for(const char *isa, fbp_dtype dtype);
 
+/* From here on this thread takes numbers too small for a normal exponent as zero, until what is returned is given to
+ * fbp_restore_denormals: the moments of a unit that has died shrink into them, where every operation costs a hundred cycles more. */
+unsigned long fbp_flush_denormals(void);
+void fbp_restore_denormals(unsigned long former);
+
 /* 1 for the activations whose slope is kept by forward and not derived from the output. */
 int fbp_stores_slope(fbp_activation activation);
 

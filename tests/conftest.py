@@ -7,7 +7,8 @@ from fastbp import _engine, _kernels
 # Not every machine runs every instruction set: the ones it lacks are skipped, by name.
 EVERY_ISA = [
     pytest.param(
-        name, marks=[] if name in _kernels.available_isas() else pytest.mark.skip(reason=f"this CPU does not run {name}")
+        name,
+        marks=[] if name in _kernels.available_isas() else pytest.mark.skip(reason=f"this CPU does not run {name}"),
     )
     for name in _kernels.compiled_isas()
 ]

@@ -1,8 +1,8 @@
 """Networks made for the engine and for the oracle alike."""
 
 import numpy as np
-import reference
 
+import reference
 from fastbp._engine import Network, Session
 from fastbp._rows import Rows
 
@@ -15,7 +15,9 @@ TOLERANCE = {"float32": 2e-5, "float64": 1e-12}
 def make_pair(n_inputs, specs, dtype, seed=0):
     """The same random network for the engine and the oracle; specs: (units, activation, parameter)."""
     layers = reference.make_layers(np.random.default_rng(seed), n_inputs, specs)
-    layers = [layer._replace(W=layer.W.astype(dtype).astype(float), b=layer.b.astype(dtype).astype(float)) for layer in layers]
+    layers = [
+        layer._replace(W=layer.W.astype(dtype).astype(float), b=layer.b.astype(dtype).astype(float)) for layer in layers
+    ]
     return to_engine(n_inputs, specs, layers, dtype), layers
 
 

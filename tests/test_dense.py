@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-import reference
-from engine_helpers import assert_close, make_data, make_pair, predict, targets_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import reference
+from engine_helpers import assert_close, make_data, make_pair, predict, targets_of
 from fastbp import _kernels
 from fastbp._rows import Rows
 
@@ -134,7 +134,5 @@ def test_finite_differences(isa, specs, loss):
             start += layer.b.size
         return network.evaluate(Rows(X), Rows(y), loss, (), 1)[0]
 
-    slopes = np.array(
-        [(loss_at(flat + step * e) - loss_at(flat - step * e)) / (2 * step) for e in np.eye(len(flat))]
-    )
+    slopes = np.array([(loss_at(flat + step * e) - loss_at(flat - step * e)) / (2 * step) for e in np.eye(len(flat))])
     assert np.linalg.norm(got - slopes) <= 1e-6 * (np.linalg.norm(got) + np.linalg.norm(slopes))

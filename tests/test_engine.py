@@ -9,6 +9,7 @@ import time
 import numpy as np
 import psutil
 import pytest
+
 import reference
 from engine_helpers import (
     ADAM,
@@ -22,7 +23,6 @@ from engine_helpers import (
     to_engine,
     train,
 )
-
 from fastbp import _kernels
 from fastbp._engine import NonFinite, Session
 from fastbp._rows import Rows
@@ -81,14 +81,23 @@ def test_ten_steps_follow_pytorch(isa, optimizer, numbers):
         with torch.no_grad():
             linear.weight.copy_(torch.from_numpy(layer.W.T))
             linear.bias.copy_(torch.from_numpy(layer.b))
-        modules += [linear, {"relu": torch.nn.ReLU, "gelu": torch.nn.GELU, "softmax": torch.nn.Identity}[layer.activation]()]
+        modules += [
+            linear,
+            {"relu": torch.nn.ReLU, "gelu": torch.nn.GELU, "softmax": torch.nn.Identity}[layer.activation](),
+        ]
     model = torch.nn.Sequential(*modules)
     weights = [m.weight for m in modules if isinstance(m, torch.nn.Linear)]
     biases = [m.bias for m in modules if isinstance(m, torch.nn.Linear)]
-    groups = [{"params": weights, "weight_decay": numbers.get("weight_decay", 0.0)}, {"params": biases, "weight_decay": 0.0}]
+    groups = [
+        {"params": weights, "weight_decay": numbers.get("weight_decay", 0.0)},
+        {"params": biases, "weight_decay": 0.0},
+    ]
     if optimizer == "sgd":
         peer = torch.optim.SGD(
-            groups, lr=numbers["learning_rate"], momentum=numbers.get("momentum", 0), nesterov=bool(numbers.get("nesterov", 0))
+            groups,
+            lr=numbers["learning_rate"],
+            momentum=numbers.get("momentum", 0),
+            nesterov=bool(numbers.get("nesterov", 0)),
         )
     else:
         kind = torch.optim.AdamW if numbers.get("decoupled") else torch.optim.Adam
@@ -185,6 +194,21 @@ def test_a_batch_of_many_chunks_is_one_mean(isa):
             assert_close(got, expected, "float64")
 
 
+def test_moments_that_die_away_become_zero_and_not_denormal(isa):
+    """A column that is zero from some step on: its moments shrink for ever, and would make every later step slow."""
+    network, _ = make_pair(8, [(16, "tanh", 0.0), (2, "linear", 0.0)], "float32")
+    X, y = make_data(32, 8, 2, "mse", "float32")
+    session = Session(network, "mse", (), "adam", 1)
+    session.step(Rows(X), Rows(y), ADAM)
+    X[:, 3] = 0
+    for _ in range(1500):
+        session.step(Rows(X), Rows(y), ADAM)
+    for _, state in session.get_state():
+        assert not ((state != 0) & (np.abs(state) < np.finfo(np.float32).tiny)).any()
+    # Python's own arithmetic goes on as it was.
+    assert np.float32(1e-40) * np.float32(0.5) > 0
+
+
 # ---- Metrics ----
 
 
@@ -211,7 +235,20 @@ def test_correct_counts(isa, dtype):
 
 # ---- The user's data, read in place ----
 
-SOURCES = ["bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float16", "float32", "float64"]
+SOURCES = [
+    "bool",
+    "int8",
+    "uint8",
+    "int16",
+    "uint16",
+    "int32",
+    "uint32",
+    "int64",
+    "uint64",
+    "float16",
+    "float32",
+    "float64",
+]
 
 
 @pytest.mark.parametrize("source", SOURCES)
@@ -331,10 +368,17 @@ def steps_until_stopped(session, X, y, batch_size, alarm, seconds):
     ("specs", "n_samples", "batch_size", "changed"),
     [
         (SPECS, 3000, 8, {"epoch_thread": 1.0}),  # thousands of short steps
-        ([(1000, "relu", 0.0), (1000, "relu", 0.0), (5, "softmax", 0.0)], 4000, 4000, {"long": 0.0, "apart": 0.0, "piece": 1e7}),  # long ones
+        (
+            [(1000, "relu", 0.0), (1000, "relu", 0.0), (5, "softmax", 0.0)],
+            4000,
+            4000,
+            {"long": 0.0, "apart": 0.0, "piece": 1e7},
+        ),  # long ones
     ],
 )
-def test_interrupted_training_stands_at_a_completed_step(limits, alarm, n_threads, specs, n_samples, batch_size, changed):
+def test_interrupted_training_stands_at_a_completed_step(
+    limits, alarm, n_threads, specs, n_samples, batch_size, changed
+):
     limits(**changed)
     X, y = make_data(n_samples, 33, 5, "cross_entropy", "float32")
     network, _ = make_pair(33, specs, "float32")

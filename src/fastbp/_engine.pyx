@@ -32,7 +32,7 @@ from fastbp._kernels cimport (
     FBP_FLOAT64, FBP_GELU, FBP_LEAKY_RELU, FBP_LINEAR, FBP_RELU, FBP_SGD, FBP_SIGMOID, FBP_SILU, FBP_SOFTMAX, FBP_SOON,
     FBP_TANH,
     fbp_activation, fbp_dtype, fbp_kernels, fbp_layer, fbp_panels, fbp_source, fbp_update, fill_permutation,
-    kernels_in_use, stores_slope,
+    flush_denormals, kernels_in_use, restore_denormals, stores_slope,
 )
 from fastbp._loss cimport BAD_INPUTS, BAD_TARGETS, Judge, gather_targets, judge_panel, set_judge
 from fastbp._rows cimport Rows
@@ -673,8 +673,10 @@ cdef bint _train_step(Run *run, int t, int n_threads) noexcept nogil:
 
 
 cdef void _train_share(void *job, int t, int n_threads) noexcept nogil:
+    cdef unsigned long former = flush_denormals()
     while _train_step(<Run *>job, t, n_threads):
         pass
+    restore_denormals(former)
 
 
 cdef class Session:

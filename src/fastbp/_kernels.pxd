@@ -137,3 +137,6 @@ cdef const fbp_kernels *kernels_in_use(fbp_dtype dtype) noexcept nogil
 cdef bint stores_slope(fbp_activation activation) noexcept nogil
 # A random permutation of 0..n-1.
 cdef void fill_permutation(uint64_t seed, uint64_t stream, Py_ssize_t n, int64_t *index) noexcept nogil
+# Denormal numbers are zero to this thread, until the former state is restored.
+cdef unsigned long flush_denormals() noexcept nogil
+cdef void restore_denormals(unsigned long former) noexcept nogil

@@ -13,6 +13,8 @@ cdef extern from "fastbp.h":
     const fbp_kernels *fbp_kernels_for(const char *isa, fbp_dtype dtype) nogil
     bint fbp_stores_slope(fbp_activation activation) nogil
     void fbp_philox(const uint32_t *counter, const uint32_t *key, uint32_t *out) nogil
+    unsigned long fbp_flush_denormals() nogil
+    void fbp_restore_denormals(unsigned long former) nogil
     void fbp_permutation(uint64_t seed, uint64_t stream, Py_ssize_t n, int64_t *index) nogil
 
 
@@ -26,6 +28,14 @@ cdef const fbp_kernels *kernels_in_use(fbp_dtype dtype) noexcept nogil:
 
 cdef bint stores_slope(fbp_activation activation) noexcept nogil:
     return fbp_stores_slope(activation)
+
+
+cdef unsigned long flush_denormals() noexcept nogil:
+    return fbp_flush_denormals()
+
+
+cdef void restore_denormals(unsigned long former) noexcept nogil:
+    fbp_restore_denormals(former)
 
 
 cdef void fill_permutation(uint64_t seed, uint64_t stream, Py_ssize_t n, int64_t *index) noexcept nogil:
