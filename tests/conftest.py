@@ -2,7 +2,7 @@
 
 import pytest
 
-from fastbp import _engine, _kernels
+from fastbp import _kernels, _team
 
 # Not every machine runs every instruction set: the ones it lacks are skipped, by name.
 EVERY_ISA = [
@@ -25,7 +25,7 @@ def isa(request):
 
 @pytest.fixture
 def limits():
-    """`_engine.work_limits`, put back afterwards."""
-    former = _engine.work_limits()
-    yield _engine.work_limits
-    _engine.work_limits(**former)
+    """`_team.work_limits`, put back afterwards."""
+    former = _team.work_limits()
+    yield _team.work_limits
+    _team.work_limits(**former)

@@ -3,7 +3,8 @@
 import numpy as np
 
 import reference
-from fastbp._engine import Network, Session
+from fastbp._engine import Session
+from fastbp._network import Network
 from fastbp._rows import Rows
 
 ADAM = {"learning_rate": 1e-2, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8}

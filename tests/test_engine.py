@@ -24,7 +24,8 @@ from engine_helpers import (
     train,
 )
 from fastbp import _kernels
-from fastbp._engine import NonFinite, Session
+from fastbp._engine import Session, gradients
+from fastbp._network import NonFinite
 from fastbp._rows import Rows
 
 DTYPES = ["float32", "float64"]
@@ -47,7 +48,7 @@ def batches(n, batch_size, seed, epoch, shuffle=True):
 
 
 @pytest.mark.parametrize(("optimizer", "numbers"), OPTIMIZERS)
-@pytest.mark.parametrize("limits_changed", [{}, {"long": 0.0, "piece": 0.0}, {"long": 0.0, "apart": 0.0, "piece": 0.0}])
+@pytest.mark.parametrize("limits_changed", [{}, {"long_step": 0.0, "piece": 0.0}, {"long_step": 0.0, "apart": 0.0, "piece": 0.0}])
 def test_epochs_follow_the_oracle(isa, limits, optimizer, numbers, limits_changed):
     """Every batch of two epochs, the short last one too, with the update fused and apart."""
     limits(**limits_changed)
@@ -155,7 +156,7 @@ def test_the_same_bits_for_large_layers_and_chunked_batches(limits, dtype):
     X, y = make_data(5000, 70, 3, "mse", dtype)
     specs = [(300, "relu", 0.0), (257, "silu", 0.0), (3, "linear", 0.0)]
     alone = train(70, specs, dtype, X, y, "mse", 1, 5000, epochs=1)
-    limits(long=0.0, apart=0.0, piece=1e5)
+    limits(long_step=0.0, apart=0.0, piece=1e5)
     for n_threads in (2, 3, 7):
         assert_same_bits(train(70, specs, dtype, X, y, "mse", n_threads, 5000, epochs=1)[0], alone[0])
 
@@ -163,7 +164,7 @@ def test_the_same_bits_for_large_layers_and_chunked_batches(limits, dtype):
 def test_how_the_work_is_cut_changes_no_bit(limits):
     X, y = make_data(300, 40, 5, "cross_entropy", "float32")
     alone = train(40, SPECS, "float32", X, y, "cross_entropy", 1, 128)
-    limits(long=0.0, apart=0.0, piece=0.0)
+    limits(long_step=0.0, apart=0.0, piece=0.0)
     assert_same_bits(train(40, SPECS, "float32", X, y, "cross_entropy", 1, 128)[0], alone[0])
 
 
@@ -187,9 +188,9 @@ def test_a_batch_of_many_chunks_is_one_mean(isa):
     network, layers = make_pair(6, [(7, "tanh", 0.0), (2, "linear", 0.0)], "float64")
     X, y = make_data(9000, 6, 2, "mse", "float64")
     wanted_loss, wanted = reference.loss_and_gradients(layers, X, y, "mse")
-    loss, gradients = network.gradients(Rows(X), Rows(y), "mse", 1)
+    loss, got_gradients = gradients(network, Rows(X), Rows(y), "mse", 1)
     assert_close(loss, wanted_loss, "float64")
-    for pair, wanted_pair in zip(gradients, wanted, strict=True):
+    for pair, wanted_pair in zip(got_gradients, wanted, strict=True):
         for got, expected in zip(pair, wanted_pair, strict=True):
             assert_close(got, expected, "float64")
 
@@ -372,7 +373,7 @@ def steps_until_stopped(session, X, y, batch_size, alarm, seconds):
             [(1000, "relu", 0.0), (1000, "relu", 0.0), (5, "softmax", 0.0)],
             4000,
             4000,
-            {"long": 0.0, "apart": 0.0, "piece": 1e7},
+            {"long_step": 0.0, "apart": 0.0, "piece": 1e7},
         ),  # long ones
     ],
 )

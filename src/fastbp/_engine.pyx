@@ -1,19 +1,18 @@
-"""The training step and the epoch, forward passes over any number of rows: one native call each, the GIL released.
+"""Training: the step and the epoch, one native call each, the GIL released.
 
-A training step, with the team's threads side by side:
+A step, with the team's threads side by side:
 
-1. Each thread takes its share of the batch's panels through gather, forward, loss and input gradients, down to dZ of the first
-   layer. All samples are independent, so no thread waits for another.
+1. Each thread takes its share of the batch's panels through gather, forward, loss and input gradients, down to dZ of
+   the first layer. All samples are independent, so no thread waits for another.
 2. Barrier. Every thread looks at every panel's verdict, so that all decide alike whether the step goes on.
 3. Each thread computes the weight gradients of its share of the units, and updates those weights.
 4. Barrier.
 
-A batch of more than CHUNK_SAMPLES passes in chunks, whose weight gradients add up in the chunks' order. Ctrl-C can give up
-a long step until its first weight changes: the weights are always those of a completed step. Where step 3 itself is long, all
-gradients are completed first and then all weights updated, behind a barrier of their own.
+A batch of more than CHUNK_SAMPLES passes in chunks, whose weight gradients add up in the chunks' order. Ctrl-C can give
+up a long step until its first weight changes: the weights are always those of a completed step. Where step 3 itself is
+long, all gradients are completed first and then all weights updated, behind a barrier of their own.
 """
 
-from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBUF_WRITABLE, Py_buffer, PyBuffer_Release, PyObject_GetBuffer
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from libc.math cimport isfinite
@@ -22,404 +21,35 @@ from libc.string cimport memset
 
 import numpy as np
 
-from fastbp._arena cimport Arena, aligned
+from fastbp._arena cimport Arena
 from fastbp._dense cimport (
-    Stage, activation_gradient, backward, block_stride, forward, forward_work, item_size, leading_dimension, padded,
-    panel_stride, take_blocks, take_panels, units_of_share,
+    Stage, activation_gradient, backward, block_stride, forward, forward_work, item_size, padded, take_blocks,
+    take_panels, units_of_share,
 )
 from fastbp._kernels cimport (
-    FBP_ADAM, FBP_BINARY_CROSS_ENTROPY, FBP_CROSS_ENTROPY_DISTRIBUTION, FBP_CROSS_ENTROPY_LABELS, FBP_FLOAT32,
-    FBP_FLOAT64, FBP_GELU, FBP_LEAKY_RELU, FBP_LINEAR, FBP_RELU, FBP_SGD, FBP_SIGMOID, FBP_SILU, FBP_SOFTMAX, FBP_SOON,
-    FBP_TANH,
-    fbp_activation, fbp_dtype, fbp_kernels, fbp_layer, fbp_panels, fbp_source, fbp_update, fill_permutation,
-    flush_denormals, kernels_in_use, restore_denormals, stores_slope,
+    FBP_ADAM, FBP_LINEAR, FBP_SGD, FBP_SOON, fbp_kernels, fbp_layer, fbp_panels, fbp_source, fbp_update,
+    fill_permutation, flush_denormals, restore_denormals, stores_slope,
 )
-from fastbp._loss cimport BAD_INPUTS, BAD_TARGETS, Judge, gather_targets, judge_panel, set_judge
+from fastbp._loss cimport BAD_INPUTS, BAD_TARGETS, Judge, gather_targets, judge_panel, set_judge, split_sums, takes_Z
+from fastbp._network cimport Network
 from fastbp._rows cimport Rows
-from fastbp._team cimport fbp_barrier, fetch_and_add, monotonic_seconds, run_team, wait_for_all
+from fastbp._team cimport (
+    Pace, fbp_barrier, limits_in_use, look_seconds, monotonic_seconds, pace_done, pace_next, run_team, team_size,
+    wait_for_all,
+)
 from fastbp._update cimport Updater, numbers_of_step, set_numbers
+
+from fastbp._network import NonFinite, first_bad_row
 
 cdef enum:
     # Samples whose gradients are computed at once; a constant, or the sums' order would change.
     CHUNK_SAMPLES = 4096
-    # Panels that one thread carries through a forward pass at a time; a constant for the same reason.
-    SWEEP_PANELS = 12
-    # Bytes of weight gradients that are computed and then used for the update; with the weights and two states they stay in L2.
-    # But so many tiles at least, or the inputs, which pass by once for each such piece, cost more than that gains.
+    # Bytes of weight gradients that are computed and then used for the update; with the weights and two states they
+    # stay in L2. But so many tiles at least, or the inputs, which pass by once for each such piece, cost more than
+    # that gains.
     UPDATE_BYTES = 128 * 1024
     UPDATE_TILES = 6
 
-cdef:
-    # Seconds between two looks at signals, well under the 100 ms that Ctrl-C may take.
-    double LOOK_SECONDS = 0.05
-    # Floating-point operations of a thread's part of a step, a lane, from which on it is long: cut up, and may be given up; and from
-    # which on gradients and updates are apart. At 5e9 a second and lane, a third of the latter, step 3, takes 50 ms.
-    double LONG_WORK = 1e8
-    double APART_WORK = 7.5e8
-    # Of one kernel call in a long step: 20 ms.
-    double PIECE_WORK = 1e8
-    # What a thread must have to do a step (an epoch's team stays awake), or a call (it may have to be woken).
-    double EPOCH_WORK_A_THREAD = 1e6
-    double CALL_WORK_A_THREAD = 1e7
-
-_ACTIVATIONS = {
-    "linear": FBP_LINEAR, "relu": FBP_RELU, "leaky_relu": FBP_LEAKY_RELU, "tanh": FBP_TANH, "sigmoid": FBP_SIGMOID,
-    "softmax": FBP_SOFTMAX, "gelu": FBP_GELU, "silu": FBP_SILU,
-}
-
-
-def work_limits(**changes: float) -> dict[str, float]:
-    """The floating-point operations from which on work is shared or cut up; names given are changed. Returns the former limits.
-
-    For tests, which force every path on small networks, and for measurements. No limit changes a result.
-    """
-    global LONG_WORK, APART_WORK, PIECE_WORK, EPOCH_WORK_A_THREAD, CALL_WORK_A_THREAD
-    former = {
-        "long": LONG_WORK, "apart": APART_WORK, "piece": PIECE_WORK,
-        "epoch_thread": EPOCH_WORK_A_THREAD, "call_thread": CALL_WORK_A_THREAD,
-    }
-    limits = {**former, **changes}
-    LONG_WORK, APART_WORK, PIECE_WORK = limits["long"], limits["apart"], limits["piece"]
-    EPOCH_WORK_A_THREAD, CALL_WORK_A_THREAD = limits["epoch_thread"], limits["call_thread"]
-    return former
-
-
-class NonFinite(Exception):
-    """A NaN or an infinity was met; nothing was updated with it.
-
-    Attributes
-    ----------
-    where : {"inputs", "targets", "loss", "weights"}
-    batch : int
-        Of the epoch, from 0; -1 where it is not known.
-    row : int
-        Of the array passed in, for inputs and targets; else -1.
-    layer : int
-        First layer whose outputs (or weights) are not finite, from 0; else -1.
-    """
-
-    def __init__(self, where, batch=-1, row=-1, layer=-1):
-        super().__init__(f"{where} not finite: batch {batch}, row {row}, layer {layer}")
-        self.where = where
-        self.batch = batch
-        self.row = row
-        self.layer = layer
-
-
-def _first_bad_row(array, rows):
-    """The first of those rows of the array that is not finite (in the network's dtype it may overflow: then the largest)."""
-    values = np.asarray(array)[rows].astype(np.float64)
-    bad = ~np.isfinite(values).all(axis=1)
-    return int(rows[int(bad.argmax() if bad.any() else np.abs(values).max(axis=1).argmax())])
-
-
-cdef int _team_size(int n_threads, double work, double work_a_thread, Py_ssize_t n_panels) noexcept nogil:
-    """As many threads as have enough to do."""
-    cdef double most = work / work_a_thread
-    if most < n_threads:
-        n_threads = <int>most
-    if n_panels < n_threads:
-        n_threads = <int>n_panels
-    return n_threads if n_threads > 1 else 1
-
-
-# ---- The network --------------------------------------------------------------------------------------------------------
-
-
-cdef class Network:
-    """Weights and biases in the kernels' layout, and what can be computed from them.
-
-    Parameters
-    ----------
-    n_inputs : int
-    layers : list of (n_units, activation name, activation parameter)
-    dtype : {"float32", "float64"}
-    """
-
-    cdef const fbp_kernels *k
-    cdef fbp_dtype dtype_code
-    cdef readonly str dtype
-    cdef readonly Py_ssize_t n_inputs, n_outputs, n_layers, n_parameters
-    cdef fbp_layer *layers
-    cdef Arena parameters
-    cdef Py_ssize_t parameter_bytes
-    cdef Workspace workspace          # of the last forward pass, unless it is in use
-
-    def __cinit__(self, Py_ssize_t n_inputs, list layers, str dtype):
-        self.dtype = dtype
-        self.dtype_code = FBP_FLOAT32 if dtype == "float32" else FBP_FLOAT64
-        self.k = kernels_in_use(self.dtype_code)
-        self.n_inputs = n_inputs
-        self.n_layers = len(layers)
-        self.layers = <fbp_layer *>PyMem_Calloc(self.n_layers, sizeof(fbp_layer))
-        if self.layers == NULL:
-            raise MemoryError
-        self.n_parameters = 0
-        for i, (n_units, activation, alpha) in enumerate(layers):
-            self.layers[i].n_inputs = n_inputs
-            self.layers[i].n_units = n_units
-            self.layers[i].ld = leading_dimension(n_inputs, self.dtype_code)
-            self.layers[i].activation = _ACTIVATIONS[activation]
-            self.layers[i].alpha = alpha
-            self.n_parameters += (n_inputs + 1) * n_units
-            n_inputs = n_units
-        self.n_outputs = n_inputs
-        self.parameters = Arena()
-        self.place(self.parameters)
-        self.parameter_bytes = self.parameters.n_bytes
-        self.parameters.allocate()
-        self.place(self.parameters)
-
-    def __dealloc__(self):
-        PyMem_Free(self.layers)
-
-    cdef void place(self, Arena arena) noexcept:
-        """Weights and bias of every layer, one after the other. Gradients and optimizer states lie in the same order."""
-        cdef Py_ssize_t i
-        cdef fbp_layer *layer
-        for i in range(self.n_layers):
-            layer = &self.layers[i]
-            layer.weights = arena.take(layer.n_units * layer.ld * item_size(self.dtype_code))
-            layer.bias = arena.take(padded(layer.n_units, self.dtype_code) * item_size(self.dtype_code))
-
-    cdef tuple views(self, Arena arena, Py_ssize_t i):
-        """Arrays over the weights (n_units, n_inputs) and biases (n_units,) of layer i, in an arena laid out like `parameters`."""
-        cdef fbp_layer *layer = &self.layers[i]
-        cdef Py_ssize_t size = item_size(self.dtype_code)
-        cdef Py_ssize_t base = arena.start - <char *>&arena.memory[0]
-        cdef Py_ssize_t W = base + (<char *>layer.weights - self.parameters.start)
-        cdef Py_ssize_t b = base + (<char *>layer.bias - self.parameters.start)
-        memory = np.asarray(arena.memory)
-        weights = memory[W:W + layer.n_units * layer.ld * size].view(self.dtype).reshape(layer.n_units, layer.ld)
-        return weights[:, :layer.n_inputs], memory[b:b + layer.n_units * size].view(self.dtype)
-
-    def set_layer(self, Py_ssize_t i, W, b):
-        """Copy in the weights (n_inputs, n_units) and biases (n_units,) of layer i."""
-        weights, bias = self.views(self.parameters, i)
-        weights[:] = np.asarray(W).T
-        bias[:] = b
-
-    def get_layer(self, Py_ssize_t i):
-        """Copies of the weights (n_inputs, n_units) and biases (n_units,) of layer i."""
-        return self.layer_copy(self.parameters, i)
-
-    cdef tuple layer_copy(self, Arena arena, Py_ssize_t i):
-        W, b = self.views(arena, i)
-        return W.T.copy(order="C"), b.copy()
-
-    cdef double forward_work(self) noexcept nogil:
-        """Floating-point operations a sample."""
-        cdef double work = 0
-        cdef Py_ssize_t i
-        for i in range(self.n_layers):
-            work += forward_work(&self.layers[i])
-        return work
-
-    def forward(self, Rows rows, out, int n_threads):
-        """The outputs for all rows, into out: C-contiguous, shape (n_rows, n_outputs), of the network's dtype.
-
-        Raises
-        ------
-        NonFinite
-            If a row has a NaN or an infinity.
-        """
-        cdef Sweep sweep
-        cdef Py_buffer buffer
-        memset(&sweep, 0, sizeof(sweep))
-        PyObject_GetBuffer(out, &buffer, PyBUF_WRITABLE | PyBUF_C_CONTIGUOUS)
-        try:
-            sweep.out = <char *>buffer.buf
-            self.sweep(&sweep, rows, n_threads)
-        finally:
-            PyBuffer_Release(&buffer)
-
-    def evaluate(self, Rows rows, targets, str loss, tuple metrics, int n_threads):
-        """The mean loss of all rows, and the metrics' sums: (float, [float64 arrays])."""
-        cdef Sweep sweep
-        cdef Judge judge
-        cdef const int32_t[::1] labels
-        cdef Py_ssize_t n_chunks = (rows.n_rows - 1) // (SWEEP_PANELS * self.k.lanes) + 1
-        memset(&sweep, 0, sizeof(sweep))
-        memset(&judge, 0, sizeof(judge))
-        set_judge(&judge, loss, metrics, not isinstance(targets, Rows), self.n_outputs)
-        if isinstance(targets, Rows):
-            judge.all_targets = &(<Rows>targets).source
-        else:
-            labels = targets
-            judge.all_labels = &labels[0]
-        slots = np.zeros((n_chunks, judge.slot_size))
-        cdef double[:, ::1] slot_memory = slots
-        sweep.judge = &judge
-        sweep.slots = &slot_memory[0, 0]
-        self.sweep(&sweep, rows, n_threads, targets)
-        sums = slots.sum(axis=0)
-        return float(sums[0]) / (rows.n_rows * judge.terms), _split_sums(&judge, sums)
-
-    cdef int sweep(self, Sweep *sweep, Rows rows, int n_threads, targets=None) except -1:
-        """Runs a forward pass over all rows, a chunk of panels a turn, looking at signals now and then."""
-        cdef Py_ssize_t n_panels = (rows.n_rows - 1) // self.k.lanes + 1
-        cdef int size = _team_size(n_threads, self.forward_work() * rows.n_rows, CALL_WORK_A_THREAD, n_panels)
-        cdef Workspace workspace = self.workspace
-        self.workspace = None
-        if workspace is None or workspace.n_threads < size:
-            workspace = Workspace(self, size)
-        sweep.k = self.k
-        sweep.layers = self.layers
-        sweep.n_layers = self.n_layers
-        sweep.workspace = workspace.memory.start
-        sweep.plan = &workspace.plan
-        sweep.X = &rows.source
-        sweep.n_rows = rows.n_rows
-        sweep.n_chunks = <int>((n_panels - 1) // SWEEP_PANELS + 1)
-        try:
-            while sweep.next_chunk < sweep.n_chunks and not sweep.bad:
-                sweep.paused = 0
-                sweep.look_again = monotonic_seconds() + LOOK_SECONDS
-                with nogil:
-                    run_team(_sweep_share, sweep, size)
-                PyErr_CheckSignals()
-        finally:
-            self.workspace = workspace
-        if sweep.bad:
-            first = sweep.bad_chunk * SWEEP_PANELS * self.k.lanes
-            chunk = np.arange(first, min(first + SWEEP_PANELS * self.k.lanes, rows.n_rows))
-            where = "inputs" if sweep.bad == BAD_INPUTS else "targets"
-            raise NonFinite(where, row=_first_bad_row(_array_of(rows if where == "inputs" else targets), chunk))
-        return 0
-
-    def gradients(self, Rows rows, targets, str loss, int n_threads):
-        """Mean loss of all rows and its gradients: (float, [(dW (n_inputs, n_units), db (n_units,)), ...])."""
-        cdef Session session = Session(self, loss, (), "sgd", n_threads)
-        return session.gradients(rows, targets)
-
-
-def _array_of(rows):
-    """The array that a Rows reads."""
-    return np.asarray(<object>(<Rows>rows).buffer.obj)
-
-
-cdef list _split_sums(const Judge *judge, sums):
-    ends = [judge.sum_offset[i] for i in range(judge.n_metrics)] + [judge.slot_size]
-    return [sums[ends[i]:ends[i + 1]] for i in range(judge.n_metrics)]
-
-
-# ---- Forward passes over many rows --------------------------------------------------------------------------------------
-
-# Bytes from the start of a thread's workspace; features of the widest layer and of the targets, padded.
-cdef struct SweepPlan:
-    Py_ssize_t thread_bytes
-    Py_ssize_t other_offset        # two buffers take turns as source and output: [SWEEP_PANELS][widest][VL]
-    Py_ssize_t targets_offset      # [SWEEP_PANELS][n_outputs][VL]
-    Py_ssize_t labels_offset       # int32 [SWEEP_PANELS][VL]
-    Py_ssize_t stride              # elements from panel to panel
-    Py_ssize_t targets_stride
-
-cdef struct Sweep:
-    const fbp_kernels *k
-    fbp_layer *layers
-    Py_ssize_t n_layers
-    char *workspace
-    SweepPlan *plan
-    const fbp_source *X
-    Py_ssize_t n_rows
-    int n_chunks
-    int next_chunk                 # shared: whoever is free takes it
-    char *out                      # [n_rows][n_outputs], or NULL
-    Judge *judge                   # or NULL
-    double *slots                  # [n_chunks][slot_size]
-    int bad, bad_chunk
-    int paused
-    double look_again
-
-
-cdef class Workspace:
-    """Two activations' worth of memory a thread."""
-
-    cdef Arena memory
-    cdef SweepPlan plan
-    cdef int n_threads
-
-    def __cinit__(self, Network network, int n_threads):
-        cdef Py_ssize_t size = item_size(network.dtype_code)
-        cdef Py_ssize_t widest = max(
-            [network.n_inputs] + [network.layers[i].n_units for i in range(network.n_layers)])
-        self.n_threads = n_threads
-        self.plan.stride = panel_stride(widest, network.k)
-        self.plan.targets_stride = panel_stride(network.n_outputs, network.k)
-        self.plan.other_offset = SWEEP_PANELS * self.plan.stride * size
-        self.plan.targets_offset = 2 * self.plan.other_offset
-        self.plan.labels_offset = self.plan.targets_offset + SWEEP_PANELS * self.plan.targets_stride * size
-        self.plan.thread_bytes = aligned(
-            self.plan.labels_offset + SWEEP_PANELS * network.k.lanes * <Py_ssize_t>sizeof(int32_t))
-        self.memory = Arena()
-        self.memory.take(self.plan.thread_bytes * n_threads)
-        self.memory.allocate()
-
-
-cdef void _sweep_share(void *job, int t, int n_threads) noexcept nogil:
-    cdef Sweep *sweep = <Sweep *>job
-    cdef int chunk
-    while not sweep.bad and not sweep.paused:
-        chunk = fetch_and_add(&sweep.next_chunk, 1)
-        if chunk >= sweep.n_chunks:
-            return
-        _sweep_chunk(sweep, chunk, sweep.workspace + t * sweep.plan.thread_bytes)
-        if t == 0 and monotonic_seconds() > sweep.look_again:
-            sweep.paused = 1
-
-
-cdef void _sweep_chunk(Sweep *sweep, int chunk, char *memory) noexcept nogil:
-    """Rows of one chunk, from X to out or to the judge."""
-    cdef const fbp_kernels *k = sweep.k
-    cdef Py_ssize_t first = <Py_ssize_t>chunk * SWEEP_PANELS * k.lanes
-    cdef Py_ssize_t n = min(sweep.n_rows - first, <Py_ssize_t>SWEEP_PANELS * k.lanes)
-    cdef Py_ssize_t n_panels = (n - 1) // k.lanes + 1
-    cdef Py_ssize_t n_outputs = sweep.layers[sweep.n_layers - 1].n_units
-    cdef Py_ssize_t p, i, count
-    cdef fbp_panels targets
-    cdef int32_t *labels = <int32_t *>(memory + sweep.plan.labels_offset)
-    cdef Stage stage
-    memset(&stage, 0, sizeof(stage))
-    stage.source = fbp_panels(memory, sweep.plan.stride)
-    stage.output = fbp_panels(memory + sweep.plan.other_offset, sweep.plan.stride)
-    targets = fbp_panels(memory + sweep.plan.targets_offset, sweep.plan.targets_stride)
-
-    for p in range(n_panels):
-        count = min(n - p * k.lanes, <Py_ssize_t>k.lanes)
-        if not k.gather_panel(sweep.X, NULL, first + p * k.lanes, count, p, stage.source, NULL, 0):
-            _report(sweep, BAD_INPUTS, chunk)
-            return
-        if sweep.judge != NULL and not gather_targets(k, sweep.judge, NULL, first + p * k.lanes, count, p, targets, labels):
-            _report(sweep, BAD_TARGETS, chunk)
-            return
-    for i in range(sweep.n_layers):
-        stage.layer = sweep.layers[i]
-        if sweep.judge != NULL and i == sweep.n_layers - 1 and _takes_Z(sweep.judge):
-            stage.layer.activation = FBP_LINEAR
-        forward(k, &stage, 0, n_panels)
-        stage.source, stage.output = stage.output, stage.source
-    for p in range(n_panels):
-        count = min(n - p * k.lanes, <Py_ssize_t>k.lanes)
-        if sweep.out != NULL:
-            k.scatter_panel(stage.source, p, n_outputs, count,
-                            sweep.out + (first + p * k.lanes) * n_outputs * item_size(k.dtype), n_outputs)
-        if sweep.judge != NULL:
-            judge_panel(k, sweep.judge, stage.source, targets, labels, n_outputs, p, count, 0, fbp_panels(NULL, 0),
-                        sweep.slots + chunk * sweep.judge.slot_size)
-
-
-cdef void _report(Sweep *sweep, int what, int chunk) noexcept nogil:
-    """Any bad chunk will do: the search for the row starts there."""
-    sweep.bad_chunk = chunk
-    sweep.bad = what
-
-
-cdef bint _takes_Z(const Judge *judge) noexcept nogil:
-    """Whether the loss is computed from Z, with the last activation built in."""
-    return judge.loss in (FBP_CROSS_ENTROPY_LABELS, FBP_CROSS_ENTROPY_DISTRIBUTION, FBP_BINARY_CROSS_ENTROPY)
-
-
-# ---- Training -----------------------------------------------------------------------------------------------------------
 
 cdef struct Run:
     const fbp_kernels *k
@@ -482,17 +112,17 @@ cdef bint _interrupted(Run *run, int *stop, int t) noexcept nogil:
     if t == 0:
         now = monotonic_seconds()
         if now >= run.look_again:
-            run.look_again = now + LOOK_SECONDS
+            run.look_again = now + look_seconds()
             stop[0] = _look_at_signals(run.session)
     return stop[0]
 
 
 cdef Py_ssize_t _piece(const Run *run, double work_of_one, Py_ssize_t unit, Py_ssize_t all_of_them) noexcept nogil:
-    """How many panels (or units) one kernel call takes: all, or in a long step at most PIECE_WORK, in whole tiles."""
+    """How many panels (or units) one kernel call takes: all, or in a long step at most limits_in_use().piece, in whole tiles."""
     cdef Py_ssize_t most
     if not run.long_step:
         return all_of_them
-    most = <Py_ssize_t>(PIECE_WORK * run.k.lanes / work_of_one) // unit * unit
+    most = <Py_ssize_t>(limits_in_use().piece * run.k.lanes / work_of_one) // unit * unit
     return max(most, unit)
 
 
@@ -537,7 +167,7 @@ cdef void _sample_share(Run *run, Py_ssize_t first, Py_ssize_t n, double scale, 
         memset(slot, 0, run.judge.slot_size * sizeof(double))
         judge_panel(k, &run.judge, last.output, run.targets, run.labels, last.layer.n_units, p,
                     min(n - p * k.lanes, <Py_ssize_t>k.lanes), scale, last.gradient, slot)
-    if not _takes_Z(&run.judge) and p0 < p1:
+    if not takes_Z(&run.judge) and p0 < p1:
         activation_gradient(k, last, p0, p1)
 
     for i in range(run.n_stages - 1, 0, -1):
@@ -704,6 +334,8 @@ cdef class Session:
     cdef object sums                   # float64 [slot_size]
     cdef object pending                # an exception from a signal during a long step
     cdef bint busy
+    cdef Pace pace
+    cdef bint paced
 
     def __cinit__(self, Network network, str loss, tuple metrics, str optimizer, int n_threads):
         self.network = network
@@ -799,7 +431,7 @@ cdef class Session:
             stage.dW = self.run.gradients + (<char *>stage.layer.weights - self.run.parameters)
             stage.db = self.run.gradients + (<char *>stage.layer.bias - self.run.parameters)
             source = stage.output
-        if _takes_Z(&self.run.judge):
+        if takes_Z(&self.run.judge):
             self.run.stages[self.network.n_layers - 1].layer.activation = FBP_LINEAR
         self.run.targets = take_panels(arena, self.network.n_outputs, n_panels, k)
         self.run.labels = <int32_t *>arena.take(n_panels * k.lanes * sizeof(int32_t))
@@ -854,22 +486,33 @@ cdef class Session:
 
         cdef Py_ssize_t chunk = min(run.batch_size, <Py_ssize_t>CHUNK_SAMPLES)
         cdef Py_ssize_t n_panels = (chunk - 1) // run.k.lanes + 1
-        cdef double work = 3 * run.batch_size * self.network.forward_work()
-        cdef int team = _team_size(self.n_threads, work, work_a_thread, n_panels)
-        run.long_step = work > LONG_WORK * run.k.lanes * team
-        run.fused = run.batch_size <= CHUNK_SAMPLES and work < APART_WORK * run.k.lanes * team
+        cdef double work = 3 * run.batch_size * self.network.sample_work()
+        cdef int team = team_size(self.n_threads, work, work_a_thread, n_panels)
+        run.long_step = work > limits_in_use().long_step * run.k.lanes * team
+        run.fused = run.batch_size <= CHUNK_SAMPLES and work < limits_in_use().apart * run.k.lanes * team
+        # With more work a step than this, more threads are faster even where another process wants their cores.
+        self.paced = work < limits_in_use().paced
         self.make_room(n_panels, team)
         return team
 
     cdef int go(self, Rows rows, targets, int team, on_tick) except -1:
         """Runs all the steps of the call, coming up for signals and on_tick."""
         cdef Run *run = &self.run
+        cdef Py_ssize_t first
+        cdef double start, seconds = look_seconds()
+        cdef int size = team
         self.pending = None
         while run.next_row < run.n_rows:
-            run.look_again = monotonic_seconds() + LOOK_SECONDS
+            if self.paced:
+                size = pace_next(&self.pace, team, &seconds)
+            first = run.next_row
+            start = monotonic_seconds()
+            run.look_again = start + seconds
             run.barrier.arrived = 0
             with nogil:
-                run_team(_train_share, run, team)
+                run_team(_train_share, run, size)
+            if self.paced:
+                pace_done(&self.pace, run.next_row - first, monotonic_seconds() - start)
             if self.pending is not None:
                 raise self.pending
             if run.bad:
@@ -887,9 +530,9 @@ cdef class Session:
         if run.index != NULL:
             batch_rows = self.order[batch_rows]
         if run.bad == BAD_INPUTS:
-            return NonFinite("inputs", run.batch, row=_first_bad_row(_array_of(rows), batch_rows))
+            return NonFinite("inputs", run.batch, row=first_bad_row(rows, batch_rows))
         if run.bad == BAD_TARGETS:
-            return NonFinite("targets", run.batch, row=_first_bad_row(_array_of(targets), batch_rows))
+            return NonFinite("targets", run.batch, row=first_bad_row(targets, batch_rows))
         for i in range(run.n_stages):
             if not run.k.all_finite(run.stages[i].output.data, self.n_panels * run.stages[i].output.stride):
                 return NonFinite("loss", run.batch, layer=i)
@@ -907,7 +550,7 @@ cdef class Session:
         return 0
 
     cdef tuple results(self):
-        return float(self.sums[0]) / (self.run.n_rows * self.run.judge.terms), _split_sums(&self.run.judge, self.sums)
+        return float(self.sums[0]) / (self.run.n_rows * self.run.judge.terms), split_sums(&self.run.judge, self.sums)
 
     cdef int enter(self) except -1:
         """One call at a time: the buffers are the session's own."""
@@ -953,7 +596,7 @@ cdef class Session:
             set_numbers(&self.run.updater, numbers)
             if self.run.updater.optimizer == FBP_SGD and self.run.updater.numbers.momentum != 0:
                 self.want_velocity()
-            team = self.begin(rows, targets, batch_size, EPOCH_WORK_A_THREAD)
+            team = self.begin(rows, targets, batch_size, limits_in_use().epoch_thread)
             self.run.updates = True
             if shuffle:
                 if self.order is None or self.order.size != rows.n_rows:
@@ -976,7 +619,7 @@ cdef class Session:
             set_numbers(&self.run.updater, numbers)
             if self.run.updater.optimizer == FBP_SGD and self.run.updater.numbers.momentum != 0:
                 self.want_velocity()
-            team = self.begin(rows, targets, rows.n_rows, CALL_WORK_A_THREAD)
+            team = self.begin(rows, targets, rows.n_rows, limits_in_use().call_thread)
             self.run.updates = True
             self.go(rows, targets, team, None)
             return self.results()[0]
@@ -988,10 +631,15 @@ cdef class Session:
         self.enter()
         cdef int team
         try:
-            team = self.begin(rows, targets, rows.n_rows, CALL_WORK_A_THREAD)
+            team = self.begin(rows, targets, rows.n_rows, limits_in_use().call_thread)
             self.run.updates = False
             self.go(rows, targets, team, None)
             gradients = [self.network.layer_copy(self.gradient_memory, i) for i in range(self.network.n_layers)]
             return self.results()[0], gradients
         finally:
             self.busy = False
+
+
+def gradients(Network network, Rows rows, targets, str loss, int n_threads):
+    """Mean loss of all rows and its gradients: (float, [(dW (n_inputs, n_units), db (n_units,)), ...])."""
+    return Session(network, loss, (), "sgd", n_threads).gradients(rows, targets)

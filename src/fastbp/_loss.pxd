@@ -27,3 +27,5 @@ cdef void judge_panel(const fbp_kernels *k, const Judge *judge, fbp_panels outpu
                       const int32_t *labels, Py_ssize_t n_units, Py_ssize_t p, Py_ssize_t n_rows, double scale,
                       fbp_panels gradient, double *slot) noexcept nogil
 cdef int set_judge(Judge *judge, str loss, tuple metrics, bint labelled, Py_ssize_t n_outputs) except -1
+cdef bint takes_Z(const Judge *judge) noexcept nogil
+cdef list split_sums(const Judge *judge, sums)

@@ -59,3 +59,13 @@ cdef void judge_panel(const fbp_kernels *k, const Judge *judge, fbp_panels outpu
     for i in range(judge.n_metrics):
         k.metric_panel(judge.metrics[i], output, targets, panel_labels, n_units, p, n_rows, slot + judge.sum_offset[i])
     slot[0] += k.loss_panel(judge.loss, output, targets, panel_labels, n_units, p, n_rows, scale, gradient)
+
+
+cdef bint takes_Z(const Judge *judge) noexcept nogil:
+    """Whether the loss is computed from Z, with the last activation built in."""
+    return judge.loss in (FBP_CROSS_ENTROPY_LABELS, FBP_CROSS_ENTROPY_DISTRIBUTION, FBP_BINARY_CROSS_ENTROPY)
+
+
+cdef list split_sums(const Judge *judge, sums):
+    ends = [judge.sum_offset[i] for i in range(judge.n_metrics)] + [judge.slot_size]
+    return [sums[ends[i]:ends[i + 1]] for i in range(judge.n_metrics)]

@@ -26,3 +26,38 @@ cdef void wait_for_all(fbp_barrier *barrier, int n_threads) noexcept nogil
 cdef int fetch_and_add(int *x, int amount) noexcept nogil
 # Seconds of a clock that only goes forward.
 cdef double monotonic_seconds() noexcept nogil
+
+# Seconds between two looks at signals, well under the 100 ms that Ctrl-C may take.
+cdef inline double look_seconds() noexcept nogil:
+    return 0.05
+
+# Floating-point operations from which on work is shared or cut up.
+cdef struct WorkLimits:
+    # A thread's part of a step, a lane, from which on it is long: cut up, and may be given up; and from which on gradients
+    # and updates are apart. At 5e9 a second and lane, a third of the latter, the weight gradients, takes 50 ms.
+    double long_step
+    double apart
+    # One kernel call in a long step, a lane: 20 ms.
+    double piece
+    # What a thread must have to do in a step (an epoch's team stays awake), or in a call (it may have to be woken).
+    double epoch_thread
+    double call_thread
+    # A step, up to which the team's size is measured and not only reckoned.
+    double paced
+
+cdef WorkLimits *limits_in_use() noexcept nogil
+# As many threads as have enough to do, n_threads at most.
+cdef int team_size(int n_threads, double work, double work_a_thread, Py_ssize_t n_panels) noexcept nogil
+
+# The size of a team that has proved fastest: measured again and again, as other processes come and go. The result never
+# depends on it.
+cdef struct Pace:
+    int most               # what the work is enough for
+    int size               # the fastest so far
+    double rate            # its samples a second, lately
+    int trial              # another size that is being tried, or 0
+    int smaller_next       # which side to try next
+    double try_again       # seconds to work until the next trial
+
+cdef int pace_next(Pace *pace, int most, double *seconds) noexcept nogil
+cdef void pace_done(Pace *pace, double n_samples, double seconds) noexcept nogil

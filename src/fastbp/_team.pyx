@@ -112,6 +112,85 @@ cdef double monotonic_seconds() noexcept nogil:
     return fbp_seconds()
 
 
+# ---- How many work together ----------------------------------------------------------------------------------------
+
+
+cdef WorkLimits _limits
+_limits.long_step = 1e8
+_limits.apart = 7.5e8
+_limits.piece = 1e8
+_limits.epoch_thread = 1e6
+_limits.call_thread = 1e7
+_limits.paced = 3e8
+
+
+cdef WorkLimits *limits_in_use() noexcept nogil:
+    return &_limits
+
+
+def work_limits(**changes: float) -> dict[str, float]:
+    """Change the limits that are named (see _team.pxd), and return the former ones.
+
+    For tests, which force every path on small networks, and for measurements. No limit changes a result.
+    """
+    global _limits
+    former = dict(_limits)
+    _limits = {**former, **changes}
+    return former
+
+
+cdef int team_size(int n_threads, double work, double work_a_thread, Py_ssize_t n_panels) noexcept nogil:
+    cdef double most = work / work_a_thread
+    if most < n_threads:
+        n_threads = <int>most
+    if n_panels < n_threads:
+        n_threads = <int>n_panels
+    return n_threads if n_threads > 1 else 1
+
+
+cdef:
+    double TRIAL_SECONDS = 0.004       # how long another size is tried
+    double SETTLED_SECONDS = 1.0       # how long its failure is believed
+    double CLEARLY_FASTER = 1.03
+
+
+cdef int _other_size(Pace *pace) noexcept nogil:
+    """Half or double the size, in turn, as far as there is one; else 0."""
+    cdef int smaller = pace.size // 2, larger = min(2 * pace.size, pace.most)
+    pace.smaller_next = not pace.smaller_next
+    if larger == pace.size or (smaller > 0 and not pace.smaller_next):
+        return smaller
+    return larger
+
+
+cdef int pace_next(Pace *pace, int most, double *seconds) noexcept nogil:
+    """The size of the team for the next while, and how long that is."""
+    if pace.most != most:
+        pace.most = most
+        pace.size = most
+        pace.rate = 0
+        pace.try_again = 0
+    pace.trial = 0
+    if most > 1 and pace.rate > 0 and pace.try_again <= 0:
+        pace.trial = _other_size(pace)
+    seconds[0] = look_seconds() if pace.trial == 0 and (most == 1 or pace.rate > 0) else TRIAL_SECONDS
+    return pace.trial if pace.trial else pace.size
+
+
+cdef void pace_done(Pace *pace, double n_samples, double seconds) noexcept nogil:
+    """What that while brought."""
+    cdef double rate = n_samples / seconds
+    if pace.trial == 0:
+        pace.rate = rate
+        pace.try_again -= seconds
+    elif rate > CLEARLY_FASTER * pace.rate:
+        pace.size = pace.trial
+        pace.rate = rate
+        pace.try_again = TRIAL_SECONDS
+    else:
+        pace.try_again = SETTLED_SECONDS
+
+
 def openmp_version() -> int:
     """Date of the OpenMP standard this build uses, as 201511; 0 where it was built without OpenMP."""
     return FBP_OPENMP

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from fastbp._engine import Network, NonFinite
+from fastbp._engine import gradients
+from fastbp._network import Network, NonFinite
 from fastbp._rows import Rows
 from fastbp.checks import check_int, check_seed, sentence
 from fastbp.data import as_matrix, refuse_nonfinite
@@ -170,7 +171,9 @@ class Model:
         function.check_output(self._layers[-1].activation, self._n_outputs)
         data = Samples(X, y, self._n_inputs, self._n_outputs, function)
         try:
-            value, pairs = self._network.gradients(data.rows, data.targets, function.name, choose_threads(n_threads))
+            value, pairs = gradients(
+                self._network, data.rows, data.targets, function.name, choose_threads(n_threads)
+            )
         except NonFinite as error:
             explain_nonfinite(error, self, data, "in loss_and_gradients")
         return float(value), [array for pair in pairs for array in pair]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NoReturn
 from fastbp.data import refuse_nonfinite
 
 if TYPE_CHECKING:
-    from fastbp._engine import NonFinite
+    from fastbp._network import NonFinite
     from fastbp.model import Model
     from fastbp.samples import Samples
 

@@ -12,7 +12,7 @@ from fastbp._rows import Rows
 from fastbp.data import as_matrix
 
 if TYPE_CHECKING:
-    from fastbp._engine import Targets
+    from fastbp._network import Targets
     from fastbp.losses import Loss
 
 __all__ = ["Samples"]

@@ -10,7 +10,8 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from fastbp._engine import NonFinite, Session
+from fastbp._engine import Session
+from fastbp._network import NonFinite
 from fastbp.callbacks import Callback, CallbackLike, as_callbacks
 from fastbp.checks import check_flag, check_int, check_seed, sentence
 from fastbp.history import History

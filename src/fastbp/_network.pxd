@@ -1,0 +1,55 @@
+# A network's parameters in the kernels' layout.
+
+from fastbp._arena cimport Arena
+from fastbp._kernels cimport fbp_dtype, fbp_kernels, fbp_layer, fbp_source
+from fastbp._loss cimport Judge
+from fastbp._rows cimport Rows
+
+# Bytes from the start of a thread's workspace; features of the widest layer and of the targets, padded.
+cdef struct SweepPlan:
+    Py_ssize_t thread_bytes
+    Py_ssize_t other_offset        # two buffers take turns as source and output: [SWEEP_PANELS][widest][VL]
+    Py_ssize_t targets_offset      # [SWEEP_PANELS][n_outputs][VL]
+    Py_ssize_t labels_offset       # int32 [SWEEP_PANELS][VL]
+    Py_ssize_t stride              # elements from panel to panel
+    Py_ssize_t targets_stride
+
+# Two activations' worth of memory a thread.
+cdef class Workspace:
+    cdef Arena memory
+    cdef SweepPlan plan
+    cdef int n_threads
+
+# One forward pass over all rows.
+cdef struct Sweep:
+    const fbp_kernels *k
+    fbp_layer *layers
+    Py_ssize_t n_layers
+    char *workspace
+    SweepPlan *plan
+    const fbp_source *X
+    Py_ssize_t n_rows
+    int n_chunks
+    int next_chunk                 # shared: whoever is free takes it
+    char *out                      # [n_rows][n_outputs], or NULL
+    Judge *judge                   # or NULL
+    double *slots                  # [n_chunks][slot_size]
+    int bad, bad_chunk
+    int paused
+    double look_again
+
+cdef class Network:
+    cdef const fbp_kernels *k
+    cdef fbp_dtype dtype_code
+    cdef readonly str dtype
+    cdef readonly Py_ssize_t n_inputs, n_outputs, n_layers, n_parameters
+    cdef fbp_layer *layers
+    cdef Arena parameters
+    cdef Py_ssize_t parameter_bytes
+    cdef Workspace workspace          # of the last forward pass, unless it is in use
+
+    cdef void place(self, Arena arena) noexcept
+    cdef tuple views(self, Arena arena, Py_ssize_t i)
+    cdef tuple layer_copy(self, Arena arena, Py_ssize_t i)
+    cdef double sample_work(self) noexcept nogil
+    cdef int sweep(self, Sweep *sweep, Rows rows, int n_threads, targets=*) except -1

@@ -1,0 +1,38 @@
+"""A network's parameters, and forward passes. It trusts its arguments; the library checks them."""
+
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastbp._rows import Rows
+
+_Array: TypeAlias = NDArray[Any]
+
+class NonFinite(Exception):  # noqa: N818 (the engine's word; people get a ValueError or FloatingPointError)
+    where: Literal["inputs", "targets", "loss", "weights"]
+    batch: int
+    row: int
+    layer: int
+    def __init__(self, where: str, batch: int = -1, row: int = -1, layer: int = -1) -> None: ...
+
+Targets: TypeAlias = Rows | NDArray[np.int32]
+
+class Network:
+    @property
+    def n_inputs(self) -> int: ...
+    @property
+    def n_outputs(self) -> int: ...
+    @property
+    def n_layers(self) -> int: ...
+    @property
+    def n_parameters(self) -> int: ...
+    @property
+    def dtype(self) -> str: ...
+    def __new__(cls, n_inputs: int, layers: list[tuple[int, str, float]], dtype: str) -> Network: ...
+    def set_layer(self, i: int, W: _Array, b: _Array) -> None: ...
+    def get_layer(self, i: int) -> tuple[_Array, _Array]: ...
+    def forward(self, rows: Rows, out: _Array, n_threads: int) -> None: ...
+    def evaluate(
+        self, rows: Rows, targets: Targets, loss: str, metrics: tuple[str, ...], n_threads: int
+    ) -> tuple[float, list[NDArray[np.float64]]]: ...

@@ -1,0 +1,292 @@
+"""A network's parameters, and forward passes over any number of rows: one native call each, the GIL released.
+
+The rows pass in chunks of panels. Each chunk goes through all layers on one thread, and whoever is free takes the next:
+nothing depends on who does.
+"""
+
+from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBUF_WRITABLE, Py_buffer, PyBuffer_Release, PyObject_GetBuffer
+from cpython.exc cimport PyErr_CheckSignals
+from cpython.mem cimport PyMem_Calloc, PyMem_Free
+from libc.stdint cimport int32_t
+from libc.string cimport memset
+
+import numpy as np
+
+from fastbp._arena cimport Arena, aligned
+from fastbp._dense cimport Stage, forward, forward_work, item_size, leading_dimension, padded, panel_stride
+from fastbp._kernels cimport (
+    FBP_FLOAT32, FBP_FLOAT64, FBP_GELU, FBP_LEAKY_RELU, FBP_LINEAR, FBP_RELU, FBP_SIGMOID, FBP_SILU, FBP_SOFTMAX,
+    FBP_TANH, fbp_kernels, fbp_layer, fbp_panels, fbp_source, kernels_in_use,
+)
+from fastbp._loss cimport BAD_INPUTS, BAD_TARGETS, Judge, gather_targets, judge_panel, set_judge, split_sums, takes_Z
+from fastbp._rows cimport Rows
+from fastbp._team cimport fetch_and_add, limits_in_use, look_seconds, monotonic_seconds, run_team, team_size
+
+cdef enum:
+    # Panels that one thread carries through all layers at a time; a constant, or the sums' order would change.
+    SWEEP_PANELS = 12
+
+_ACTIVATIONS = {
+    "linear": FBP_LINEAR, "relu": FBP_RELU, "leaky_relu": FBP_LEAKY_RELU, "tanh": FBP_TANH, "sigmoid": FBP_SIGMOID,
+    "softmax": FBP_SOFTMAX, "gelu": FBP_GELU, "silu": FBP_SILU,
+}
+
+
+class NonFinite(Exception):
+    """A NaN or an infinity was met; nothing was updated with it.
+
+    Attributes
+    ----------
+    where : {"inputs", "targets", "loss", "weights"}
+    batch : int
+        Of the epoch, from 0; -1 where it is not known.
+    row : int
+        Of the array passed in, for inputs and targets; else -1.
+    layer : int
+        First layer whose outputs (or weights) are not finite, from 0; else -1.
+    """
+
+    def __init__(self, where, batch=-1, row=-1, layer=-1):
+        super().__init__(f"{where} not finite: batch {batch}, row {row}, layer {layer}")
+        self.where = where
+        self.batch = batch
+        self.row = row
+        self.layer = layer
+
+
+def first_bad_row(Rows rows, numbers):
+    """The first of the rows of these numbers that is not finite (or, overflowing in the network's dtype, the largest)."""
+    values = np.asarray(<object>rows.buffer.obj)[numbers].astype(np.float64)
+    bad = ~np.isfinite(values).all(axis=1)
+    return int(numbers[int(bad.argmax() if bad.any() else np.abs(values).max(axis=1).argmax())])
+
+
+cdef class Network:
+    """Weights and biases in the kernels' layout, and what can be computed from them.
+
+    Parameters
+    ----------
+    n_inputs : int
+    layers : list of (n_units, activation name, activation parameter)
+    dtype : {"float32", "float64"}
+    """
+
+    def __cinit__(self, Py_ssize_t n_inputs, list layers, str dtype):
+        self.dtype = dtype
+        self.dtype_code = FBP_FLOAT32 if dtype == "float32" else FBP_FLOAT64
+        self.k = kernels_in_use(self.dtype_code)
+        self.n_inputs = n_inputs
+        self.n_layers = len(layers)
+        self.layers = <fbp_layer *>PyMem_Calloc(self.n_layers, sizeof(fbp_layer))
+        if self.layers == NULL:
+            raise MemoryError
+        self.n_parameters = 0
+        for i, (n_units, activation, alpha) in enumerate(layers):
+            self.layers[i].n_inputs = n_inputs
+            self.layers[i].n_units = n_units
+            self.layers[i].ld = leading_dimension(n_inputs, self.dtype_code)
+            self.layers[i].activation = _ACTIVATIONS[activation]
+            self.layers[i].alpha = alpha
+            self.n_parameters += (n_inputs + 1) * n_units
+            n_inputs = n_units
+        self.n_outputs = n_inputs
+        self.parameters = Arena()
+        self.place(self.parameters)
+        self.parameter_bytes = self.parameters.n_bytes
+        self.parameters.allocate()
+        self.place(self.parameters)
+
+    def __dealloc__(self):
+        PyMem_Free(self.layers)
+
+    cdef void place(self, Arena arena) noexcept:
+        """Weights and bias of every layer, one after the other. Gradients and optimizer states lie in the same order."""
+        cdef Py_ssize_t i
+        cdef fbp_layer *layer
+        for i in range(self.n_layers):
+            layer = &self.layers[i]
+            layer.weights = arena.take(layer.n_units * layer.ld * item_size(self.dtype_code))
+            layer.bias = arena.take(padded(layer.n_units, self.dtype_code) * item_size(self.dtype_code))
+
+    cdef tuple views(self, Arena arena, Py_ssize_t i):
+        """Arrays over the weights (n_units, n_inputs) and biases (n_units,) of layer i, in an arena laid out like `parameters`."""
+        cdef fbp_layer *layer = &self.layers[i]
+        cdef Py_ssize_t size = item_size(self.dtype_code)
+        cdef Py_ssize_t base = arena.start - <char *>&arena.memory[0]
+        cdef Py_ssize_t W = base + (<char *>layer.weights - self.parameters.start)
+        cdef Py_ssize_t b = base + (<char *>layer.bias - self.parameters.start)
+        memory = np.asarray(arena.memory)
+        weights = memory[W:W + layer.n_units * layer.ld * size].view(self.dtype).reshape(layer.n_units, layer.ld)
+        return weights[:, :layer.n_inputs], memory[b:b + layer.n_units * size].view(self.dtype)
+
+    def set_layer(self, Py_ssize_t i, W, b):
+        """Copy in the weights (n_inputs, n_units) and biases (n_units,) of layer i."""
+        weights, bias = self.views(self.parameters, i)
+        weights[:] = np.asarray(W).T
+        bias[:] = b
+
+    def get_layer(self, Py_ssize_t i):
+        """Copies of the weights (n_inputs, n_units) and biases (n_units,) of layer i."""
+        return self.layer_copy(self.parameters, i)
+
+    cdef tuple layer_copy(self, Arena arena, Py_ssize_t i):
+        W, b = self.views(arena, i)
+        return W.T.copy(order="C"), b.copy()
+
+    cdef double sample_work(self) noexcept nogil:
+        """Floating-point operations a sample."""
+        cdef double work = 0
+        cdef Py_ssize_t i
+        for i in range(self.n_layers):
+            work += forward_work(&self.layers[i])
+        return work
+
+    def forward(self, Rows rows, out, int n_threads):
+        """The outputs for all rows, into out: C-contiguous, shape (n_rows, n_outputs), of the network's dtype.
+
+        Raises
+        ------
+        NonFinite
+            If a row has a NaN or an infinity.
+        """
+        cdef Sweep sweep
+        cdef Py_buffer buffer
+        memset(&sweep, 0, sizeof(sweep))
+        PyObject_GetBuffer(out, &buffer, PyBUF_WRITABLE | PyBUF_C_CONTIGUOUS)
+        try:
+            sweep.out = <char *>buffer.buf
+            self.sweep(&sweep, rows, n_threads)
+        finally:
+            PyBuffer_Release(&buffer)
+
+    def evaluate(self, Rows rows, targets, str loss, tuple metrics, int n_threads):
+        """The mean loss of all rows, and the metrics' sums: (float, [float64 arrays])."""
+        cdef Sweep sweep
+        cdef Judge judge
+        cdef const int32_t[::1] labels
+        cdef Py_ssize_t n_chunks = (rows.n_rows - 1) // (SWEEP_PANELS * self.k.lanes) + 1
+        memset(&sweep, 0, sizeof(sweep))
+        memset(&judge, 0, sizeof(judge))
+        set_judge(&judge, loss, metrics, not isinstance(targets, Rows), self.n_outputs)
+        if isinstance(targets, Rows):
+            judge.all_targets = &(<Rows>targets).source
+        else:
+            labels = targets
+            judge.all_labels = &labels[0]
+        slots = np.zeros((n_chunks, judge.slot_size))
+        cdef double[:, ::1] slot_memory = slots
+        sweep.judge = &judge
+        sweep.slots = &slot_memory[0, 0]
+        self.sweep(&sweep, rows, n_threads, targets)
+        sums = slots.sum(axis=0)
+        return float(sums[0]) / (rows.n_rows * judge.terms), split_sums(&judge, sums)
+
+    cdef int sweep(self, Sweep *sweep, Rows rows, int n_threads, targets=None) except -1:
+        """Runs a forward pass over all rows, a chunk of panels a turn, looking at signals now and then."""
+        cdef Py_ssize_t n_panels = (rows.n_rows - 1) // self.k.lanes + 1
+        cdef int size = team_size(n_threads, self.sample_work() * rows.n_rows, limits_in_use().call_thread, n_panels)
+        cdef Workspace workspace = self.workspace
+        self.workspace = None
+        if workspace is None or workspace.n_threads < size:
+            workspace = Workspace(self, size)
+        sweep.k = self.k
+        sweep.layers = self.layers
+        sweep.n_layers = self.n_layers
+        sweep.workspace = workspace.memory.start
+        sweep.plan = &workspace.plan
+        sweep.X = &rows.source
+        sweep.n_rows = rows.n_rows
+        sweep.n_chunks = <int>((n_panels - 1) // SWEEP_PANELS + 1)
+        try:
+            while sweep.next_chunk < sweep.n_chunks and not sweep.bad:
+                sweep.paused = 0
+                sweep.look_again = monotonic_seconds() + look_seconds()
+                with nogil:
+                    run_team(_sweep_share, sweep, size)
+                PyErr_CheckSignals()
+        finally:
+            self.workspace = workspace
+        if sweep.bad:
+            first = sweep.bad_chunk * SWEEP_PANELS * self.k.lanes
+            chunk = np.arange(first, min(first + SWEEP_PANELS * self.k.lanes, rows.n_rows))
+            where = "inputs" if sweep.bad == BAD_INPUTS else "targets"
+            raise NonFinite(where, row=first_bad_row(rows if where == "inputs" else targets, chunk))
+        return 0
+
+
+cdef class Workspace:
+    """Two activations' worth of memory a thread."""
+
+    def __cinit__(self, Network network, int n_threads):
+        cdef Py_ssize_t size = item_size(network.dtype_code)
+        cdef Py_ssize_t widest = max(
+            [network.n_inputs] + [network.layers[i].n_units for i in range(network.n_layers)])
+        self.n_threads = n_threads
+        self.plan.stride = panel_stride(widest, network.k)
+        self.plan.targets_stride = panel_stride(network.n_outputs, network.k)
+        self.plan.other_offset = SWEEP_PANELS * self.plan.stride * size
+        self.plan.targets_offset = 2 * self.plan.other_offset
+        self.plan.labels_offset = self.plan.targets_offset + SWEEP_PANELS * self.plan.targets_stride * size
+        self.plan.thread_bytes = aligned(
+            self.plan.labels_offset + SWEEP_PANELS * network.k.lanes * <Py_ssize_t>sizeof(int32_t))
+        self.memory = Arena()
+        self.memory.take(self.plan.thread_bytes * n_threads)
+        self.memory.allocate()
+
+
+cdef void _sweep_share(void *job, int t, int n_threads) noexcept nogil:
+    cdef Sweep *sweep = <Sweep *>job
+    cdef int chunk
+    while not sweep.bad and not sweep.paused:
+        chunk = fetch_and_add(&sweep.next_chunk, 1)
+        if chunk >= sweep.n_chunks:
+            return
+        _sweep_chunk(sweep, chunk, sweep.workspace + t * sweep.plan.thread_bytes)
+        if t == 0 and monotonic_seconds() > sweep.look_again:
+            sweep.paused = 1
+
+
+cdef void _sweep_chunk(Sweep *sweep, int chunk, char *memory) noexcept nogil:
+    """Rows of one chunk, from X to out or to the judge."""
+    cdef const fbp_kernels *k = sweep.k
+    cdef Py_ssize_t first = <Py_ssize_t>chunk * SWEEP_PANELS * k.lanes
+    cdef Py_ssize_t n = min(sweep.n_rows - first, <Py_ssize_t>SWEEP_PANELS * k.lanes)
+    cdef Py_ssize_t n_panels = (n - 1) // k.lanes + 1
+    cdef Py_ssize_t n_outputs = sweep.layers[sweep.n_layers - 1].n_units
+    cdef Py_ssize_t p, i, count
+    cdef fbp_panels targets
+    cdef int32_t *labels = <int32_t *>(memory + sweep.plan.labels_offset)
+    cdef Stage stage
+    memset(&stage, 0, sizeof(stage))
+    stage.source = fbp_panels(memory, sweep.plan.stride)
+    stage.output = fbp_panels(memory + sweep.plan.other_offset, sweep.plan.stride)
+    targets = fbp_panels(memory + sweep.plan.targets_offset, sweep.plan.targets_stride)
+
+    for p in range(n_panels):
+        count = min(n - p * k.lanes, <Py_ssize_t>k.lanes)
+        if not k.gather_panel(sweep.X, NULL, first + p * k.lanes, count, p, stage.source, NULL, 0):
+            _report(sweep, BAD_INPUTS, chunk)
+            return
+        if sweep.judge != NULL and not gather_targets(k, sweep.judge, NULL, first + p * k.lanes, count, p, targets, labels):
+            _report(sweep, BAD_TARGETS, chunk)
+            return
+    for i in range(sweep.n_layers):
+        stage.layer = sweep.layers[i]
+        if sweep.judge != NULL and i == sweep.n_layers - 1 and takes_Z(sweep.judge):
+            stage.layer.activation = FBP_LINEAR
+        forward(k, &stage, 0, n_panels)
+        stage.source, stage.output = stage.output, stage.source
+    for p in range(n_panels):
+        count = min(n - p * k.lanes, <Py_ssize_t>k.lanes)
+        if sweep.out != NULL:
+            k.scatter_panel(stage.source, p, n_outputs, count,
+                            sweep.out + (first + p * k.lanes) * n_outputs * item_size(k.dtype), n_outputs)
+        if sweep.judge != NULL:
+            judge_panel(k, sweep.judge, stage.source, targets, labels, n_outputs, p, count, 0, fbp_panels(NULL, 0),
+                        sweep.slots + chunk * sweep.judge.slot_size)
+
+
+cdef void _report(Sweep *sweep, int what, int chunk) noexcept nogil:
+    """Any bad chunk will do: the search for the row starts there."""
+    sweep.bad_chunk = chunk
+    sweep.bad = what
