@@ -1,7 +1,7 @@
 /* cpu.c: which instruction sets this CPU and OS offer, and how it treats denormal numbers.
  *
- * The compiler's run-time support asks CPUID and, for the wide registers, XGETBV, so that an OS that does not save them counts as
- * not offering them.
+ * The compiler's run-time support asks CPUID and, for the wide registers, XGETBV, so that an OS that does not save them
+ * counts as not offering them.
  */
 #include "fastbp.h"
 

@@ -8,8 +8,8 @@
  *   panels    [panel][feature][VL]   sample s of a batch is lane s % VL of panel s / VL. Features are padded with
  *                                    zeros to whole vectors, so that a panel is whole VL x VL blocks.
  *   blocks    [feature / VL][sample][VL]  the same numbers with features as lanes: what the weight gradient reads.
- *   weights   [unit][ld]             plain rows, one a unit; ld = inputs padded to FBP_ALIGN_BYTES. The padding is zero and
- *                                    stays zero.
+ *   weights   [unit][ld]             plain rows, one a unit; ld = inputs padded to FBP_ALIGN_BYTES. The padding is
+ *                                    zero and stays zero.
  *
  * Determinism: every sum over inputs, units or samples runs in the order of its index, in steps whose size is a
  * constant of the instruction set. How the panels and the units are shared out never changes a bit.
@@ -142,9 +142,10 @@ typedef struct {
      * them, the slopes). `scratch`: pack_elements elements. */
     void (*input_gradient)(const fbp_layer *layer, fbp_panels dZ, const fbp_layer *below, fbp_panels A_below,
                            fbp_panels slope_below, fbp_panels dZ_below, ptrdiff_t p0, ptrdiff_t p1, void *scratch);
-    /* dW[n][k] (+)= sum over the samples of dZ[s][n] * A[s][k], db[n] (+)= sum of dZ[s][n], for units n0..n1. dW rows are
-     * layer->ld apart and their padding becomes zero. accumulate = 0 does not read dW and db. `soon` (or NULL): FBP_SOON arrays
-     * laid out like dW (each may be NULL) that the update will want next; they are fetched into the cache on the way. */
+    /* dW[n][k] (+)= sum over the samples of dZ[s][n] * A[s][k], db[n] (+)= sum of dZ[s][n], for units n0..n1. dW rows
+     * are layer->ld apart and their padding becomes zero. accumulate = 0 does not read dW and db. `soon` (or NULL):
+     * FBP_SOON arrays laid out like dW (each may be NULL) that the update will want next; they are fetched into the
+     * cache on the way. */
     void (*weight_gradient)(const fbp_layer *layer, fbp_panels dZ, const void *blocks, ptrdiff_t block_stride,
                             ptrdiff_t n_samples, ptrdiff_t n0, ptrdiff_t n1, void *dW, void *db, int accumulate,
                             const void *const *soon);
@@ -156,13 +157,14 @@ typedef struct {
     void (*activation_backward)(const fbp_layer *layer, fbp_panels A, fbp_panels slope, fbp_panels dA, ptrdiff_t p0,
                                 ptrdiff_t p1);
 
-    /* One panel of n_rows samples: the sum of the samples' losses and, unless dZ.data is NULL, its gradient times `scale`
-     * (unused lanes: zero). `output` is the last layer's result with its activation applied, or Z itself for the cross-entropies (stable
-     * from Z). With the regression losses the gradient is dA. `labels`: int32 [VL], or `targets` as panels. */
+    /* One panel of n_rows samples: the sum of the samples' losses and, unless dZ.data is NULL, its gradient times
+     * `scale` (unused lanes: zero). `output` is the last layer's result with its activation applied, or Z itself for
+     * the cross-entropies (stable from Z). With the regression losses the gradient is dA. `labels`: int32 [VL], or
+     * `targets` as panels. */
     double (*loss_panel)(fbp_loss loss, fbp_panels output, fbp_panels targets, const int32_t *labels,
                          ptrdiff_t n_units, ptrdiff_t p, ptrdiff_t n_rows, double scale, fbp_panels gradient);
-    /* Adds the sums that `metric` names, over one panel, to sums[0] (the counts) or sums[unit] (the errors); `output` as
-     * in loss_panel. */
+    /* Adds the sums that `metric` names, over one panel, to sums[0] (the counts) or sums[unit] (the errors); `output`
+     * as in loss_panel. */
     void (*metric_panel)(fbp_metric metric, fbp_panels output, fbp_panels targets, const int32_t *labels,
                          ptrdiff_t n_units, ptrdiff_t p, ptrdiff_t n_rows, double *sums);
 
@@ -191,7 +193,8 @@ int fbp_isa_available(const char *isa);
 const fbp_kernels *fbp_kernels_for(const char *isa, fbp_dtype dtype);
 
 /* From here on this thread takes numbers too small for a normal exponent as zero, until what is returned is given to
- * fbp_restore_denormals: the moments of a unit that has died shrink into them, where every operation costs a hundred cycles more. */
+ * fbp_restore_denormals: the moments of a unit that has died shrink into them, where every operation costs a hundred
+ * cycles more. */
 unsigned long fbp_flush_denormals(void);
 void fbp_restore_denormals(unsigned long former);
 

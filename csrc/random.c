@@ -1,13 +1,13 @@
-/* random.c: counter-based random numbers. No state: a number is a function of its key and its counter alone, so that any
- * thread may ask for any of them in any order.
+/* random.c: counter-based random numbers. No state: a number is a function of its key and its counter alone, so that
+ * any thread may ask for any of them in any order.
  */
 #include "fastbp.h"
 
-/* Philox4x32-10 works on `lanes` counters side by side: ten rounds that wait for each other, but not for the neighbour's. */
+/* Philox4x32-10 works on `lanes` counters side by side: ten rounds wait for each other, not for the neighbour's. */
 enum { ROUNDS = 10, LANES = 8 };
 
-/* J. Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011; the constants are theirs. `words`: the counters,
- * and then the random bits, [4][LANES]. */
+/* J. Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011; the constants are theirs. `words`: the
+ * counters, and then the random bits, [4][LANES]. */
 static void philox_lanes(uint32_t words[4][LANES], uint32_t k0, uint32_t k1)
 {
     for (int round = 0; round < ROUNDS; round++) {

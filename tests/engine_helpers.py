@@ -57,7 +57,7 @@ def parameters(network):
 
 
 def assert_close(got, wanted, dtype, factor=1):
-    """Relative to the array's largest element: a sum's rounding is relative to its terms, not to what is left of them."""
+    """Relative to the array's largest element: a sum is rounded relative to its terms, not to what is left of them."""
     scale = max(np.abs(wanted).max(), 1e-3)
     np.testing.assert_allclose(got, wanted, rtol=0, atol=factor * TOLERANCE[dtype] * scale)
 

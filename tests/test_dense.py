@@ -1,4 +1,4 @@
-"""Forward, input gradient and weight gradient against the float64 oracle: every shape around the tiles, every dtype and ISA."""
+"""Forward pass and both gradients against the float64 oracle: every shape around the tiles, every dtype and ISA."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from fastbp._rows import Rows
 DTYPES = ["float32", "float64"]
 ACTIVATIONS = ["linear", "relu", "leaky_relu", "tanh", "sigmoid", "softmax", "gelu", "silu"]
 
-# Rows of a tile are at most 8, vectors 2 to 16 elements, panels (or vectors) of a tile at most 3; sums are cut at 192 and 448.
+# A tile has at most 8 rows and 3 panels (or vectors), a vector 2 to 16 elements; sums are cut at 192 and 448.
 UNITS = [1, 2, 3, 4, 5, 7, 8, 9, 12, 13, 15, 16, 17, 31, 33, 49]
 INPUTS = [1, 3, 4, 5, 8, 15, 16, 17, 33, 48, 49, 65, 191, 193, 385, 449]
 SAMPLES = [1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 33, 47, 48, 49, 97, 193]

@@ -1,4 +1,4 @@
-"""Epochs, steps and forward passes: against the oracle step by step, the same bits on any team, whole under interruption."""
+"""Epochs, steps, forward passes: against the oracle step by step, the same bits on any team, whole when interrupted."""
 
 import gc
 import os
@@ -48,7 +48,9 @@ def batches(n, batch_size, seed, epoch, shuffle=True):
 
 
 @pytest.mark.parametrize(("optimizer", "numbers"), OPTIMIZERS)
-@pytest.mark.parametrize("limits_changed", [{}, {"long_step": 0.0, "piece": 0.0}, {"long_step": 0.0, "apart": 0.0, "piece": 0.0}])
+@pytest.mark.parametrize(
+    "limits_changed", [{}, {"long_step": 0.0, "piece": 0.0}, {"long_step": 0.0, "apart": 0.0, "piece": 0.0}]
+)
 def test_epochs_follow_the_oracle(isa, limits, optimizer, numbers, limits_changed):
     """Every batch of two epochs, the short last one too, with the update fused and apart."""
     limits(**limits_changed)
@@ -121,7 +123,7 @@ def test_ten_steps_follow_pytorch(isa, optimizer, numbers):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("optimizer", "numbers"), OPTIMIZERS)
 def test_a_step_s_change_in_the_network_s_own_dtype(isa, dtype, optimizer, numbers):
-    """Gradients of all magnitudes, from weights of zero, so that what is seen is the change: to a few roundings of the dtype."""
+    """Gradients of all magnitudes, weights of zero: what is seen is the change, to a few roundings of the dtype."""
     rng = np.random.default_rng(4)
     n_inputs, n_outputs = 97, 3
     X = (rng.normal(size=(1, n_inputs)) * 10.0 ** rng.integers(-12, 4, n_inputs)).astype(dtype)
@@ -139,7 +141,7 @@ def test_a_step_s_change_in_the_network_s_own_dtype(isa, dtype, optimizer, numbe
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("batch_size", [1, 7, 50, 64, 200])
 def test_the_same_bits_for_any_number_of_threads(isa, limits, dtype, batch_size):
-    limits(epoch_thread=1.0, call_thread=1.0)
+    limits(epoch_thread=1.0, call_thread=1.0, paced=0.0)
     X, y = make_data(200 if batch_size > 7 else 30, 33, 5, "cross_entropy", dtype)
     alone = train(33, SPECS, dtype, X, y, "cross_entropy", 1, batch_size)
     for n_threads in (2, 3, 7):
@@ -152,7 +154,7 @@ def test_the_same_bits_for_any_number_of_threads(isa, limits, dtype, batch_size)
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_the_same_bits_for_large_layers_and_chunked_batches(limits, dtype):
-    """W is packed, sums are cut into blocks, the batch passes in two chunks, the team is one that work alone would start."""
+    """W is packed, sums are cut into blocks, the batch passes in two chunks, the team is one that work alone starts."""
     X, y = make_data(5000, 70, 3, "mse", dtype)
     specs = [(300, "relu", 0.0), (257, "silu", 0.0), (3, "linear", 0.0)]
     alone = train(70, specs, dtype, X, y, "mse", 1, 5000, epochs=1)
@@ -282,7 +284,7 @@ def test_rows_refuse_what_they_cannot_read():
 
 @pytest.mark.parametrize("n_threads", [1, 3])
 def test_bad_input_is_found_and_not_trained_on(isa, limits, n_threads):
-    limits(epoch_thread=1.0, call_thread=1.0)
+    limits(epoch_thread=1.0, call_thread=1.0, paced=0.0)
     for value in (np.nan, np.inf, -np.inf):
         network, _ = make_pair(9, SPECS, "float32")
         X, y = make_data(200, 9, 5, "cross_entropy", "float32")
@@ -368,7 +370,7 @@ def steps_until_stopped(session, X, y, batch_size, alarm, seconds):
 @pytest.mark.parametrize(
     ("specs", "n_samples", "batch_size", "changed"),
     [
-        (SPECS, 3000, 8, {"epoch_thread": 1.0}),  # thousands of short steps
+        (SPECS, 3000, 8, {"epoch_thread": 1.0, "paced": 0.0}),  # thousands of short steps
         (
             [(1000, "relu", 0.0), (1000, "relu", 0.0), (5, "softmax", 0.0)],
             4000,
@@ -402,7 +404,7 @@ def test_interrupted_training_stands_at_a_completed_step(
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_forked_child_trains_and_predicts(limits):
-    limits(epoch_thread=1.0, call_thread=1.0)
+    limits(epoch_thread=1.0, call_thread=1.0, paced=0.0)
     X, y = make_data(300, 33, 5, "cross_entropy", "float32")
     wanted, _ = train(33, SPECS, "float32", X, y, "cross_entropy", 3, 50)  # the parent has used a team
     child = os.fork()

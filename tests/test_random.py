@@ -1,4 +1,4 @@
-"""Philox against the published vectors; permutations that are permutations, fair, and functions of seed and epoch alone."""
+"""Philox against the published vectors; permutations that are permutations, fair, functions of seed and epoch alone."""
 
 import numpy as np
 import pytest

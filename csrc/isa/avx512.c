@@ -1,11 +1,12 @@
-/* avx512.c: AVX-512 F, DQ, BW, VL (Intel since Skylake-SP, AMD since Zen 4). 32 registers: 8 x 3 sums, 3 inputs, 1 weight. Three
- * panels, because two loads and two multiply-adds start a cycle: a tile loads 8 + 3 numbers for its 24.
+/* avx512.c: AVX-512 F, DQ, BW, VL (Intel since Skylake-SP, AMD since Zen 4). 32 registers: 8 x 3 sums, 3 inputs, 1
+ * weight. Three panels, because two loads and two multiply-adds start a cycle: a tile loads 8 + 3 numbers for its 24.
  */
 #include "platform.h"
 
 #if HAS_VECTORS && defined(__x86_64__)
 #if defined(__clang__)
-#pragma clang attribute push(__attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,avx2,fma"))), apply_to = function)
+#pragma clang attribute push(__attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,avx2,fma"))), \
+                             apply_to = function)
 #else
 #pragma GCC push_options
 #pragma GCC target("avx512f,avx512dq,avx512bw,avx512vl,avx2,fma,prefer-vector-width=512")

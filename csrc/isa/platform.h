@@ -1,5 +1,5 @@
-/* platform.h: what the templates need from the compiler, before any target is switched (a header's inline functions take the target
- * that is in force where it is included).
+/* platform.h: what the templates need from the compiler, before any target is switched (a header's inline functions
+ * take the target that is in force where it is included).
  */
 #include "../fastbp.h"
 

@@ -91,8 +91,8 @@ static void NAME(pass_back)(fbp_activation activation, real alpha, const real *A
     }
 }
 
-static void NAME(activation_backward)(const fbp_layer *layer, fbp_panels A, fbp_panels slope, fbp_panels dA, ptrdiff_t p0,
-                                      ptrdiff_t p1)
+static void NAME(activation_backward)(const fbp_layer *layer, fbp_panels A, fbp_panels slope, fbp_panels dA,
+                                      ptrdiff_t p0, ptrdiff_t p1)
 {
     for (ptrdiff_t p = p0; p < p1; p++)
         NAME(pass_back)(layer->activation, (real)layer->alpha, (const real *)A.data + p * A.stride,

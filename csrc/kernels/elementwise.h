@@ -1,4 +1,4 @@
-/* elementwise.h: plain passes over arrays: the functions of vmath.h for the tests, and the check for NaN and infinity. */
+/* elementwise.h: plain passes over arrays: vmath.h's functions for the tests, and the check for NaN and infinity. */
 
 #define ARRAY_FUNCTION(name, function)                                    \
     static void NAME(name)(const void *from, void *to, ptrdiff_t n)       \
@@ -36,8 +36,8 @@ static int NAME(all_finite)(const void *from, ptrdiff_t n)
     return NAME(sum_lanes)(suspect) + rest == 0;
 }
 
-/* 12 sums that do not wait for each other (and start apart, or they would be computed once): nothing but multiply-adds, at the
- * rate that the core can issue them. */
+/* 12 sums that do not wait for each other (and start apart, or they would be computed once): nothing but multiply-adds,
+ * at the rate that the core can issue them. */
 static double NAME(burn)(ptrdiff_t n, volatile double *sink)
 {
     const vec scale = NAME(splat)((real)0.999), shift = NAME(splat)((real)0.001);

@@ -4,18 +4,18 @@
  *   input gradient   dA[k]  =        sum over n of W[n][k] * dZ[n]       scalars W, vectors: samples
  *   weight gradient  dW[n]  =        sum over s of dZ[n][s] * A[s]       scalars dZ, vectors: inputs
  *
- * A register tile holds MR rows times NV vectors of sums. Each step of the sum loads NV vectors, broadcasts MR scalars, and
- * multiplies and adds MR * NV times. Every (rows, vectors) up to (MR, NV) has its own tile function, compiled with
+ * A register tile holds MR rows times NV vectors of sums. Each step of the sum loads NV vectors, broadcasts MR scalars,
+ * and multiplies and adds MR * NV times. Every (rows, vectors) up to (MR, NV) has its own tile function, compiled with
  * both as constants, and rows are dealt out near-equally (10 units are 5 + 5, never 8 + 2).
  *
- * A sum longer than KC steps is cut into near-equal blocks; between them its value rests in the output, unrounded, so that
- * neither the blocks' order nor the tile's shape changes a bit.
+ * A sum longer than KC steps is cut into near-equal blocks; between them its value rests in the output, unrounded, so
+ * that neither the blocks' order nor the tile's shape changes a bit.
  */
 
 /* ---- Straight-line loops ---- */
 
-/* Loops over a register tile, written out with i and j as constants. An array of sums that is indexed by a loop, even one that will
- * be unrolled, lives in memory too long for some compilers to keep it in registers (clang 14). */
+/* Loops over a register tile, written out with i and j as constants. An array of sums that is indexed by a loop, even
+ * one that will be unrolled, lives in memory too long for some compilers to keep it in registers (clang 14). */
 #define MOST_ROWS 8
 #define MOST_VECTORS 3
 #define STEP_OF_LOOP(variable, value, end, ...) \
@@ -39,7 +39,8 @@
 
 /* sums[i][j] += sum over t < steps of scalars[i * row + t * step] * vectors[j * next + t * VL] */
 static INLINE void NAME(multiply_add)(const int mr, const int nv, ptrdiff_t steps, const real *scalars, ptrdiff_t row,
-                                      ptrdiff_t step, const real *vectors, ptrdiff_t next, vec sums[MOST_ROWS][MOST_VECTORS])
+                                      ptrdiff_t step, const real *vectors, ptrdiff_t next,
+                                      vec sums[MOST_ROWS][MOST_VECTORS])
 {
     for (ptrdiff_t t = 0; t < steps; t++) {
         vec x[MOST_VECTORS];
@@ -49,8 +50,9 @@ static INLINE void NAME(multiply_add)(const int mr, const int nv, ptrdiff_t step
     }
 }
 
-/* The same, and meanwhile the next tile's scalars come nearer: they lie in rows of their own, too short for the hardware to see
- * the next ones coming, and are needed one tile later. `next_tile`: elements from this tile's scalars to the next one's. */
+/* The same, and meanwhile the next tile's scalars come nearer: they lie in rows of their own, too short for the
+ * hardware to see the next ones coming, and are needed one tile later. `next_tile`: elements from this tile's scalars
+ * to the next one's. */
 static INLINE void NAME(multiply_add_ahead)(const int mr, const int nv, ptrdiff_t steps, const real *scalars,
                                             ptrdiff_t row, ptrdiff_t next_tile, const real *vectors, ptrdiff_t next,
                                             vec sums[MOST_ROWS][MOST_VECTORS])
@@ -68,7 +70,7 @@ typedef struct {
     ptrdiff_t n_tiles;
     ptrdiff_t steps;           /* of the sum; weight gradient: the samples */
     const real *scalars;
-    ptrdiff_t scalar_stride;   /* forward: between rows of W. Input gradient: between steps. Weight gradient: between panels */
+    ptrdiff_t scalar_stride;   /* between rows of W (forward), steps (input gradient) or panels (weight gradient) */
     ptrdiff_t scalar_tile;     /* input gradient: from a packed tile to the next; 0 where W is read in place */
     const real *vectors;
     ptrdiff_t vector_next;     /* between panels; weight gradient: between vectors of inputs */
@@ -90,7 +92,8 @@ static INLINE void NAME(forward_tile)(const int mr, const int nv, strip *s)
     for (ptrdiff_t tile = 0; tile < s->n_tiles; tile++) {
         vec sums[MOST_ROWS][MOST_VECTORS];
         EACH_SUM(sums[i][j] = s->first ? NAME(splat)(bias[i]) : NAME(load)(out + j * s->out_stride + i * VL);)
-        NAME(multiply_add_ahead)(mr, nv, s->steps, W, s->scalar_stride, mr * s->scalar_stride, s->vectors, s->vector_next, sums);
+        NAME(multiply_add_ahead)(mr, nv, s->steps, W, s->scalar_stride, mr * s->scalar_stride, s->vectors,
+                                 s->vector_next, sums);
         if (s->relu) {
             EACH_SUM(sums[i][j] = NAME(relu)(sums[i][j]);)
         }
@@ -246,8 +249,8 @@ static void NAME(dense_forward)(const fbp_layer *layer, fbp_panels in, fbp_panel
 
 /* ---- Input gradient -------------------------------------------------------------------------------------------- */
 
-/* W[n0..n1)[k0..k1) -> packed[tile of inputs][n][MR]: the order in which the tiles want their scalars. Read in place, rows lie a
- * page apart and the L1 cache and the TLB lose them. */
+/* W[n0..n1)[k0..k1) -> packed[tile of inputs][n][MR]: the order in which the tiles want their scalars. Read in place,
+ * rows lie a page apart and the L1 cache and the TLB lose them. */
 static void NAME(pack_weights)(const fbp_layer *layer, ptrdiff_t n0, ptrdiff_t n1, ptrdiff_t k0, ptrdiff_t k1,
                                real *packed)
 {
@@ -256,7 +259,7 @@ static void NAME(pack_weights)(const fbp_layer *layer, ptrdiff_t n0, ptrdiff_t n
     const ptrdiff_t larger = n_rows % n_tiles;
     for (ptrdiff_t tile = 0; tile < n_tiles; tile++) {
         const ptrdiff_t width = tile < larger ? rows + 1 : rows;
-        /* Whole tiles are copied, also where they are narrower, unless that would lead out of the row: who reads them knows. */
+        /* Whole tiles are copied, also narrower ones (who reads them knows), unless that would lead out of the row. */
         const size_t bytes = (size_t)(k0 + MR <= layer->ld ? MR : width) * sizeof(real);
         const real *from = W + n0 * layer->ld + k0;
         if (bytes == MR * sizeof(real))
@@ -310,8 +313,9 @@ static void NAME(input_gradient)(const fbp_layer *layer, fbp_panels dZ, const fb
                     for (ptrdiff_t q = q0; q < q1; q++)
                         NAME(pass_back)(below->activation, (real)below->alpha,
                                         (const real *)A_below.data + q * A_below.stride + k0 * VL,
-                                        slope_below.data ? (const real *)slope_below.data + q * slope_below.stride + k0 * VL
-                                                         : NULL,
+                                        slope_below.data
+                                            ? (const real *)slope_below.data + q * slope_below.stride + k0 * VL
+                                            : NULL,
                                         (real *)dZ_below.data + q * dZ_below.stride + k0 * VL, k1 - k0);
             }
         }

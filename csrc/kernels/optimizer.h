@@ -1,11 +1,13 @@
 /* optimizer.h: the weight updates, element by element.
  *
- * Each formula works on whole vectors, in a function of its own that is compiled once; what is left of a row passes through a vector
- * on the stack and the same function. So an element gets the same bits wherever a share of the weights begins or ends.
+ * Each formula works on whole vectors, in a function of its own that is compiled once; what is left of a row passes
+ * through a vector on the stack and the same function. So an element gets the same bits wherever a share of the weights
+ * begins or ends.
  */
 
 /* SGD as PyTorch defines it (momentum after Polyak 1964, Nesterov after Sutskever et al. 2013, without dampening):
- *   d = g + decay * w;  velocity = momentum * velocity + d;  w -= rate * (nesterov ? d + momentum * velocity : velocity) */
+ *   d = g + decay * w;  velocity = momentum * velocity + d;
+ *   w -= rate * (nesterov ? d + momentum * velocity : velocity) */
 static NOINLINE void NAME(update_sgd)(const fbp_update *u, real *w, const real *g, real *velocity, ptrdiff_t n)
 {
     const vec rate = NAME(splat)((real)u->learning_rate), momentum = NAME(splat)((real)u->momentum);
@@ -45,8 +47,8 @@ static NOINLINE void NAME(update_adam)(const fbp_update *u, real *w, const real 
     }
 }
 
-static void NAME(update_vectors)(fbp_optimizer optimizer, const fbp_update *numbers, real *w, const real *g, real *state_1,
-                                 real *state_2, ptrdiff_t n)
+static void NAME(update_vectors)(fbp_optimizer optimizer, const fbp_update *numbers, real *w, const real *g,
+                                 real *state_1, real *state_2, ptrdiff_t n)
 {
     if (optimizer == FBP_ADAM)
         NAME(update_adam)(numbers, w, g, state_1, state_2, n);
@@ -72,7 +74,8 @@ static void NAME(update)(fbp_optimizer optimizer, const fbp_update *numbers, voi
         memcpy(first_rest, first + whole, rest);
     if (second)
         memcpy(second_rest, second + whole, rest);
-    NAME(update_vectors)(optimizer, numbers, w_rest, g_rest, first ? first_rest : NULL, second ? second_rest : NULL, VL);
+    NAME(update_vectors)(optimizer, numbers, w_rest, g_rest, first ? first_rest : NULL, second ? second_rest : NULL,
+                         VL);
     memcpy(weights + whole, w_rest, rest);
     if (first)
         memcpy(first + whole, first_rest, rest);

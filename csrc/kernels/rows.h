@@ -46,10 +46,12 @@ READER(float64, double, x)
 #undef READER
 
 static const NAME(reader) NAME(readers)[] = {
-    [FBP_SRC_BOOL] = NAME(read_bool),       [FBP_SRC_INT8] = NAME(read_int8),       [FBP_SRC_UINT8] = NAME(read_uint8),
-    [FBP_SRC_INT16] = NAME(read_int16),     [FBP_SRC_UINT16] = NAME(read_uint16),   [FBP_SRC_INT32] = NAME(read_int32),
-    [FBP_SRC_UINT32] = NAME(read_uint32),   [FBP_SRC_INT64] = NAME(read_int64),     [FBP_SRC_UINT64] = NAME(read_uint64),
-    [FBP_SRC_FLOAT16] = NAME(read_float16), [FBP_SRC_FLOAT32] = NAME(read_float32), [FBP_SRC_FLOAT64] = NAME(read_float64),
+    [FBP_SRC_BOOL] = NAME(read_bool),       [FBP_SRC_INT8] = NAME(read_int8),
+    [FBP_SRC_UINT8] = NAME(read_uint8),     [FBP_SRC_INT16] = NAME(read_int16),
+    [FBP_SRC_UINT16] = NAME(read_uint16),   [FBP_SRC_INT32] = NAME(read_int32),
+    [FBP_SRC_UINT32] = NAME(read_uint32),   [FBP_SRC_INT64] = NAME(read_int64),
+    [FBP_SRC_UINT64] = NAME(read_uint64),   [FBP_SRC_FLOAT16] = NAME(read_float16),
+    [FBP_SRC_FLOAT32] = NAME(read_float32), [FBP_SRC_FLOAT64] = NAME(read_float64),
 };
 
 #define OWN_SOURCE_TYPE (REAL_BITS == 32 ? FBP_SRC_FLOAT32 : FBP_SRC_FLOAT64)
@@ -59,12 +61,13 @@ static int NAME(gather_panel)(const fbp_source *X, const int64_t *index, ptrdiff
 {
     const NAME(reader) read = NAME(readers)[X->type];
     const int plain = X->type == OWN_SOURCE_TYPE && X->column_stride == (ptrdiff_t)sizeof(real);
-    const char *row_start[VL];
+    const char *row_start[VL] = {0};
     for (ptrdiff_t r = 0; r < n_rows; r++)
         row_start[r] = (const char *)X->data + (index ? (ptrdiff_t)index[r] : first + r) * X->row_stride;
 
     real *panel = (real *)panels.data + p * panels.stride;
-    vec suspect[4] = {NAME(splat)(0), NAME(splat)(0), NAME(splat)(0), NAME(splat)(0)}; /* four sums: none waits for the last */
+    /* Four sums: none waits for the last. */
+    vec suspect[4] = {NAME(splat)(0), NAME(splat)(0), NAME(splat)(0), NAME(splat)(0)};
     for (ptrdiff_t column = 0; column < X->n_columns; column += VL) {
         const ptrdiff_t n = X->n_columns - column < VL ? X->n_columns - column : VL;
         const ptrdiff_t offset = column * X->column_stride;

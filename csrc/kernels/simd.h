@@ -113,8 +113,8 @@ static INLINE vec NAME(absolute)(vec x)
     return NAME(from_bits)(NAME(bits)(x) & NAME(isplat)((integer)(((uint64_t)1 << (REAL_BITS - 1)) - 1)));
 }
 
-/* AVX-512 compares into mask registers, and GCC 12 takes a detour from there to a mask of lanes and back: what the tiles' ends
- * do for every sum is said to it in its own words. */
+/* AVX-512 compares into mask registers, and GCC 12 takes a detour from there to a mask of lanes and back: what the
+ * tiles' ends do for every sum is said to it in its own words. */
 #if VECTOR_BYTES == 64 && REAL_BITS == 32
 #define OWN_MAXIMUM(x, y) ((vec)_mm512_max_ps((__m512)(x), (__m512)(y)))
 #define OWN_KEEP_POSITIVE(gate, x) \
@@ -186,8 +186,9 @@ static INLINE vec NAME(square_root)(vec x)
 #endif
 }
 
-/* x / (sqrt(y) * scale + shift), y >= 0: the quotient of Adam. Exact operations, but for float32 on AVX-512, whose square root and
- * division take 22 cycles a vector, and whose 14-bit estimates with a Newton step each take 9, to within 4 ulp. */
+/* x / (sqrt(y) * scale + shift), y >= 0: the quotient of Adam. Exact operations, but for float32 on AVX-512, whose
+ * square root and division take 22 cycles a vector, and whose 14-bit estimates with a Newton step each take 9, to
+ * within 4 ulp. */
 static INLINE vec NAME(over_root)(vec x, vec y, vec scale, vec shift)
 {
 #if VECTOR_BYTES == 64 && REAL_BITS == 32

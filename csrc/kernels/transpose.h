@@ -1,7 +1,7 @@
 /* transpose.h: a VL x VL block of numbers, rows to columns, in registers.
  *
- * log2(VL) rounds. In the round of distance d, rows i and i + d (bit d of i is 0) exchange the lanes whose bit d differs from the
- * row's: after all rounds, lane and row have changed places.
+ * log2(VL) rounds. In the round of distance d, rows i and i + d (bit d of i is 0) exchange the lanes whose bit d
+ * differs from the row's: after all rounds, lane and row have changed places.
  */
 #if VL > 1
 

@@ -1,4 +1,4 @@
-"""Dense layers over panels: how their buffers are laid out, one layer's forward and backward, and who owns which weights."""
+"""Dense layers over panels: their buffers' layout, one layer's forward and backward, and who owns which weights."""
 
 from fastbp._kernels cimport FBP_ALIGN_BYTES, FBP_FLOAT32, FBP_SOFTMAX
 
@@ -8,7 +8,7 @@ cdef enum:
     PANEL_ALIAS_BYTES = 2048
 
 
-# ---- Layout ------------------------------------------------------------------------------------------------------------
+# ---- Layout --------------------------------------------------------------------------------------------------------
 
 
 cdef Py_ssize_t item_size(fbp_dtype dtype) noexcept nogil:
@@ -52,7 +52,7 @@ cdef void *take_blocks(Arena arena, Py_ssize_t n_features, Py_ssize_t n_panels, 
     return arena.take(n_vectors * block_stride(n_panels, k) * item_size(k.dtype))
 
 
-# ---- One layer's work --------------------------------------------------------------------------------------------------
+# ---- One layer's work ----------------------------------------------------------------------------------------------
 
 
 cdef double forward_work(const fbp_layer *layer) noexcept nogil:
@@ -78,12 +78,13 @@ cdef void activation_gradient(const fbp_kernels *k, Stage *stage, Py_ssize_t p0,
 cdef void backward(const fbp_kernels *k, Stage *stage, Stage *below, Py_ssize_t p0, Py_ssize_t p1,
                    void *scratch) noexcept nogil:
     """dZ of the layer below from dZ of this one."""
-    k.input_gradient(&stage.layer, stage.gradient, &below.layer, below.output, below.slope, below.gradient, p0, p1, scratch)
+    k.input_gradient(&stage.layer, stage.gradient, &below.layer, below.output, below.slope, below.gradient, p0, p1,
+                     scratch)
     if below.layer.activation == FBP_SOFTMAX:
         k.softmax_backward(below.output, below.gradient, below.layer.n_units, p0, p1)
 
 
-# ---- Who owns which weights --------------------------------------------------------------------------------------------
+# ---- Who owns which weights ----------------------------------------------------------------------------------------
 
 
 cdef Py_ssize_t _boundary(double share, double before, const fbp_layer *layer, int tile_rows) noexcept nogil:
@@ -98,7 +99,7 @@ cdef Py_ssize_t _boundary(double share, double before, const fbp_layer *layer, i
 
 cdef void units_of_share(const fbp_kernels *k, Stage *stages, Py_ssize_t n_stages, Py_ssize_t i, int t, int n_threads,
                          Py_ssize_t *n0, Py_ssize_t *n1) noexcept nogil:
-    """Units n0..n1 of layer i are thread t's: the layers' weights, one after the other, in n_threads near-equal parts."""
+    """Units n0..n1 of layer i are thread t's: the layers' weights, end to end, in n_threads near-equal parts."""
     cdef double total = 0, before = 0
     cdef Py_ssize_t j
     for j in range(n_stages):

@@ -104,8 +104,10 @@ cdef int _look_at_signals(void *session) noexcept with gil:
 
 
 cdef bint _interrupted(Run *run, int *stop, int t) noexcept nogil:
-    """In a long step, asked between two pieces of work: whether it is to be given up. Thread 0 says so in `stop`; the others need
-    not go on once they see it, but all decide behind the barrier."""
+    """In a long step, asked between two pieces of work: whether it is to be given up.
+
+    Thread 0 says so in `stop`; the others need not go on once they see it, but all decide behind the barrier.
+    """
     cdef double now
     if not run.long_step:
         return False
@@ -118,7 +120,7 @@ cdef bint _interrupted(Run *run, int *stop, int t) noexcept nogil:
 
 
 cdef Py_ssize_t _piece(const Run *run, double work_of_one, Py_ssize_t unit, Py_ssize_t all_of_them) noexcept nogil:
-    """How many panels (or units) one kernel call takes: all, or in a long step at most limits_in_use().piece, in whole tiles."""
+    """How many panels (or units) one kernel call takes: all, or in a long step only so many whole tiles."""
     cdef Py_ssize_t most
     if not run.long_step:
         return all_of_them
@@ -199,13 +201,14 @@ cdef void _update_units(Run *run, const fbp_update *numbers, Stage *stage, Py_ss
     cdef Py_ssize_t size = item_size(run.k.dtype)
     cdef Py_ssize_t W = <char *>layer.weights - run.parameters + n0 * layer.ld * size
     cdef Py_ssize_t b = <char *>layer.bias - run.parameters + n0 * size
+    cdef char *m = run.state_1
+    cdef char *v = run.state_2
     cdef fbp_update without_decay = numbers[0]
     without_decay.weight_decay = 0
     run.k.update(run.updater.optimizer, numbers, run.parameters + W, run.gradients + W,
-                 NULL if run.state_1 == NULL else run.state_1 + W, NULL if run.state_2 == NULL else run.state_2 + W,
-                 (n1 - n0) * layer.ld)
+                 NULL if m == NULL else m + W, NULL if v == NULL else v + W, (n1 - n0) * layer.ld)
     run.k.update(run.updater.optimizer, &without_decay, run.parameters + b, run.gradients + b,
-                 NULL if run.state_1 == NULL else run.state_1 + b, NULL if run.state_2 == NULL else run.state_2 + b, n1 - n0)
+                 NULL if m == NULL else m + b, NULL if v == NULL else v + b, n1 - n0)
 
 
 cdef void _weight_share(Run *run, Py_ssize_t n, bint accumulate, const fbp_update *numbers, int t,
@@ -545,7 +548,8 @@ cdef class Session:
         cdef Py_ssize_t i
         for i in range(run.n_stages):
             layer = &run.stages[i].layer
-            if not (run.k.all_finite(layer.weights, layer.n_units * layer.ld) and run.k.all_finite(layer.bias, layer.n_units)):
+            if not (run.k.all_finite(layer.weights, layer.n_units * layer.ld)
+                    and run.k.all_finite(layer.bias, layer.n_units)):
                 raise NonFinite("weights", run.batch - 1, layer=i)
         return 0
 
@@ -555,12 +559,13 @@ cdef class Session:
     cdef int enter(self) except -1:
         """One call at a time: the buffers are the session's own."""
         if self.busy:
-            raise RuntimeError("this trainer is already training, in another thread: give each thread a trainer of its own")
+            raise RuntimeError(
+                "this trainer is already training, in another thread: give each thread a trainer of its own")
         self.busy = True
         return 0
 
-    def epoch(self, Rows rows, targets, Py_ssize_t batch_size, bint shuffle, uint64_t seed, uint64_t epoch, dict numbers,
-              on_tick=None):
+    def epoch(self, Rows rows, targets, Py_ssize_t batch_size, bint shuffle, uint64_t seed, uint64_t epoch,
+              dict numbers, on_tick=None):
         """Trains on all rows once, batch by batch, the last short one too.
 
         Parameters

@@ -94,14 +94,14 @@ cdef extern from "fastbp.h":
         int tile_rows
         int tile_panels
         Py_ssize_t pack_elements
-        int (*gather_panel)(const fbp_source *X, const int64_t *index, Py_ssize_t first, Py_ssize_t n_rows, Py_ssize_t p,
-                            fbp_panels panels, void *blocks, Py_ssize_t block_stride) noexcept nogil
+        int (*gather_panel)(const fbp_source *X, const int64_t *index, Py_ssize_t first, Py_ssize_t n_rows,
+                            Py_ssize_t p, fbp_panels panels, void *blocks, Py_ssize_t block_stride) noexcept nogil
         void (*scatter_panel)(fbp_panels panels, Py_ssize_t p, Py_ssize_t n_columns, Py_ssize_t n_rows, void *out,
                               Py_ssize_t out_stride) noexcept nogil
         void (*transpose_panels)(fbp_panels panels, Py_ssize_t n_features, Py_ssize_t p0, Py_ssize_t p1, void *blocks,
                                  Py_ssize_t block_stride) noexcept nogil
-        void (*dense_forward)(const fbp_layer *layer, fbp_panels source, fbp_panels out, fbp_panels slope, Py_ssize_t p0,
-                              Py_ssize_t p1) noexcept nogil
+        void (*dense_forward)(const fbp_layer *layer, fbp_panels source, fbp_panels out, fbp_panels slope,
+                              Py_ssize_t p0, Py_ssize_t p1) noexcept nogil
         void (*input_gradient)(const fbp_layer *layer, fbp_panels dZ, const fbp_layer *below, fbp_panels A_below,
                                fbp_panels slope_below, fbp_panels dZ_below, Py_ssize_t p0, Py_ssize_t p1,
                                void *scratch) noexcept nogil
@@ -111,8 +111,8 @@ cdef extern from "fastbp.h":
         void (*softmax_forward)(fbp_panels Z, Py_ssize_t n_units, Py_ssize_t p0, Py_ssize_t p1) noexcept nogil
         void (*softmax_backward)(fbp_panels A, fbp_panels dA, Py_ssize_t n_units, Py_ssize_t p0,
                                  Py_ssize_t p1) noexcept nogil
-        void (*activation_backward)(const fbp_layer *layer, fbp_panels A, fbp_panels slope, fbp_panels dA, Py_ssize_t p0,
-                                    Py_ssize_t p1) noexcept nogil
+        void (*activation_backward)(const fbp_layer *layer, fbp_panels A, fbp_panels slope, fbp_panels dA,
+                                    Py_ssize_t p0, Py_ssize_t p1) noexcept nogil
         double (*loss_panel)(fbp_loss loss, fbp_panels output, fbp_panels targets, const int32_t *labels,
                              Py_ssize_t n_units, Py_ssize_t p, Py_ssize_t n_rows, double scale,
                              fbp_panels gradient) noexcept nogil

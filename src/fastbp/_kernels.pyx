@@ -89,7 +89,9 @@ def _select_first() -> None:
     try:
         select_isa(forced)
     except ValueError as error:
-        raise ImportError(f"FASTBP_ISA forces an instruction set that cannot be used: {error}, or unset FASTBP_ISA") from None
+        raise ImportError(
+            f"FASTBP_ISA forces an instruction set that cannot be used: {error}, or unset FASTBP_ISA"
+        ) from None
 
 
 _select_first()
@@ -168,7 +170,7 @@ def _burn(fbp_dtype dtype, double seconds) -> float:
 
 
 def fma_peak(dtype: str, seconds: float, n_threads: int = 1) -> float:
-    """Measured peak of multiply-adds in FLOP/s, over n_threads cores at once: what the bench holds every figure against."""
+    """Measured peak of multiply-adds in FLOP/s, over n_threads cores: what the bench holds every figure against."""
     code = FBP_FLOAT32 if dtype == "float32" else FBP_FLOAT64
     with ThreadPoolExecutor(n_threads) as pool:
         return sum(pool.map(lambda _: _burn(code, seconds), range(n_threads)))

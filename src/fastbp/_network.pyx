@@ -16,7 +16,7 @@ from fastbp._arena cimport Arena, aligned
 from fastbp._dense cimport Stage, forward, forward_work, item_size, leading_dimension, padded, panel_stride
 from fastbp._kernels cimport (
     FBP_FLOAT32, FBP_FLOAT64, FBP_GELU, FBP_LEAKY_RELU, FBP_LINEAR, FBP_RELU, FBP_SIGMOID, FBP_SILU, FBP_SOFTMAX,
-    FBP_TANH, fbp_kernels, fbp_layer, fbp_panels, fbp_source, kernels_in_use,
+    FBP_TANH, fbp_kernels, fbp_layer, fbp_panels, kernels_in_use,
 )
 from fastbp._loss cimport BAD_INPUTS, BAD_TARGETS, Judge, gather_targets, judge_panel, set_judge, split_sums, takes_Z
 from fastbp._rows cimport Rows
@@ -55,7 +55,7 @@ class NonFinite(Exception):
 
 
 def first_bad_row(Rows rows, numbers):
-    """The first of the rows of these numbers that is not finite (or, overflowing in the network's dtype, the largest)."""
+    """The first row of these numbers that is not finite (or, overflowing in the network's dtype, the largest)."""
     values = np.asarray(<object>rows.buffer.obj)[numbers].astype(np.float64)
     bad = ~np.isfinite(values).all(axis=1)
     return int(numbers[int(bad.argmax() if bad.any() else np.abs(values).max(axis=1).argmax())])
@@ -100,7 +100,7 @@ cdef class Network:
         PyMem_Free(self.layers)
 
     cdef void place(self, Arena arena) noexcept:
-        """Weights and bias of every layer, one after the other. Gradients and optimizer states lie in the same order."""
+        """Every layer's weights and bias, one after the other. Gradients and optimizer states lie in the same order."""
         cdef Py_ssize_t i
         cdef fbp_layer *layer
         for i in range(self.n_layers):
@@ -109,7 +109,7 @@ cdef class Network:
             layer.bias = arena.take(padded(layer.n_units, self.dtype_code) * item_size(self.dtype_code))
 
     cdef tuple views(self, Arena arena, Py_ssize_t i):
-        """Arrays over the weights (n_units, n_inputs) and biases (n_units,) of layer i, in an arena laid out like `parameters`."""
+        """Layer i's weights (n_units, n_inputs) and biases (n_units,) in an arena laid out like `parameters`."""
         cdef fbp_layer *layer = &self.layers[i]
         cdef Py_ssize_t size = item_size(self.dtype_code)
         cdef Py_ssize_t base = arena.start - <char *>&arena.memory[0]
@@ -267,7 +267,8 @@ cdef void _sweep_chunk(Sweep *sweep, int chunk, char *memory) noexcept nogil:
         if not k.gather_panel(sweep.X, NULL, first + p * k.lanes, count, p, stage.source, NULL, 0):
             _report(sweep, BAD_INPUTS, chunk)
             return
-        if sweep.judge != NULL and not gather_targets(k, sweep.judge, NULL, first + p * k.lanes, count, p, targets, labels):
+        if sweep.judge != NULL and not gather_targets(k, sweep.judge, NULL, first + p * k.lanes, count, p, targets,
+                                                      labels):
             _report(sweep, BAD_TARGETS, chunk)
             return
     for i in range(sweep.n_layers):

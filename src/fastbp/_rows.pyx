@@ -45,7 +45,9 @@ cdef class Rows:
         cdef const char *letter = self.buffer.format
         cdef int type_code = _source_type(letter[0], self.buffer.itemsize) if letter[1] == 0 else -1
         if type_code < 0 or self.buffer.ndim != 2:
-            raise TypeError(f"cannot read a {self.buffer.ndim}-dimensional array of format {letter.decode()!r} in place")
+            raise TypeError(
+                f"cannot read a {self.buffer.ndim}-dimensional array of format {letter.decode()!r} in place"
+            )
         self.n_rows = self.buffer.shape[0]
         self.n_columns = self.buffer.shape[1]
         self.source.data = self.buffer.buf

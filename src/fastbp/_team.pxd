@@ -33,7 +33,7 @@ cdef inline double look_seconds() noexcept nogil:
 
 # Floating-point operations from which on work is shared or cut up.
 cdef struct WorkLimits:
-    # A thread's part of a step, a lane, from which on it is long: cut up, and may be given up; and from which on gradients
+    # A thread's part of a step, a lane, from which on it is long: cut up, may be given up; and from which on gradients
     # and updates are apart. At 5e9 a second and lane, a third of the latter, the weight gradients, takes 50 ms.
     double long_step
     double apart

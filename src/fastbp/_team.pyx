@@ -54,8 +54,8 @@ cdef extern from *:
     }
     #endif
 
-    /* Spin for some microseconds, as long as a step's shares may differ, then give the core away each time: a thread that
-     * was put off its core must get one back. */
+    /* Spin for some microseconds, as long as a step's shares may differ, then give the core away each time: a thread
+     * that was put off its core must get one back. */
     enum { FBP_SPINS = 4000 };
 
     static void fbp_wait_for_all(fbp_barrier *barrier, int n_threads)
@@ -83,8 +83,8 @@ cdef extern from *:
     void fbp_wait_for_all(fbp_barrier *barrier, int n_threads) noexcept nogil
 
 
-# The process that first used a team of several; 0: none yet. A child made by fork inherits the OpenMP runtime's records of
-# threads that it does not have, and GNU's would wait for them for ever: such a child works on one thread.
+# The process that first used a team of several; 0: none yet. A child made by fork inherits the OpenMP runtime's records
+# of threads that it does not have, and GNU's would wait for them for ever: such a child works on one thread.
 cdef int _team_process = 0
 
 
