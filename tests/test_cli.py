@@ -1,0 +1,76 @@
+"""The ``fastbp`` command, in this process and, once for each way to start it, in another."""
+
+import shutil
+import subprocess
+import sys
+import sysconfig
+
+import pytest
+
+import fastbp
+from fastbp import cli, demo
+
+
+def test_info_shows_the_configuration(capsys):
+    assert cli.main(["info"]) == 0
+    out = capsys.readouterr().out
+    assert fastbp.__version__ in out
+    fastbp.show_config()
+    assert capsys.readouterr().out == out
+
+
+@pytest.mark.parametrize("start", ["module", "script"])
+def test_command_starts(start):
+    script = shutil.which("fastbp", path=sysconfig.get_path("scripts"))
+    if start == "script" and script is None:
+        pytest.skip("the package is not installed, so there is no script")
+    command = [script] if start == "script" else [sys.executable, "-m", "fastbp"]
+    result = subprocess.run([*command, "--version"], capture_output=True, text=True, timeout=60, check=False)
+    assert (result.returncode, result.stdout) == (0, f"fastbp {fastbp.__version__}\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ([], "required: command"),
+        (["dmeo"], "invalid choice: 'dmeo'"),
+        (["demo", "mnist"], "invalid choice: 'mnist'"),
+        (["demo", "--data", "x"], "--data is for `fastbp demo fashion-mnist`"),
+        (["demo", "--epochs", "0"], "'0' is not a whole number of 1 or more"),
+        (["demo", "--epochs", "many"], "'many' is not a whole number of 1 or more"),
+        (["demo", "--threads", "-1"], "'-1' is not a whole number of 1 or more"),
+        (["demo", "--threads", "1000000"], "n_threads is 1000000"),
+    ],
+)
+def test_misspelt_command_gets_a_sentence(capsys, arguments, sentence):
+    with pytest.raises(SystemExit) as exit_:
+        cli.main(arguments)
+    assert exit_.value.code == 2
+    assert sentence in capsys.readouterr().err
+
+
+def test_missing_data_gets_a_sentence_and_no_traceback(tmp_path, capsys):
+    assert cli.main(["demo", "fashion-mnist", "--data", str(tmp_path / "nowhere"), "--output", str(tmp_path)]) == 1
+    err = capsys.readouterr().err
+    assert err.startswith("fastbp: --data is ")
+    assert "which is not a directory" in err
+
+
+def test_fashion_mnist_needs_its_directory(tmp_path, capsys):
+    assert cli.main(["demo", "fashion-mnist", "--output", str(tmp_path)]) == 1
+    assert capsys.readouterr().err.startswith("fastbp: fashion-mnist needs --data DIR")
+
+
+@pytest.mark.parametrize(("agreed", "code"), [(True, 0), (False, 1)])
+def test_exit_code_tells_whether_the_two_agreed(monkeypatch, tmp_path, agreed, code):
+    monkeypatch.setattr(demo, "run", lambda *args, **kwargs: agreed)
+    assert cli.main(["demo", "--output", str(tmp_path)]) == code
+
+
+def test_interrupt_ends_the_demo_quietly(monkeypatch, capsys):
+    def interrupted(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(demo, "run", interrupted)
+    assert cli.main(["demo"]) == 130
+    assert "interrupted; nothing was saved" in capsys.readouterr().err
