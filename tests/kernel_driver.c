@@ -1,0 +1,270 @@
+/* kernel_driver.c: one training step on the kernels alone, for compilers and machines without the tests' Python.
+ *
+ *     kernel_driver ISA < problem > solution
+ *
+ * Everything is a double, whatever the dtype. The problem, as test_kernel_driver.py writes it:
+ *   dtype, loss, n_samples, n_inputs, n_layers, learning rate (Adam's), n_points,
+ *   a layer: n_units, activation, alpha, W [n_units][n_inputs], b [n_units],
+ *   X [n_samples][n_inputs], targets: labels [n_samples] or [n_samples][n_outputs],
+ *   points [n_points]
+ * The solution:
+ *   mean loss, what the last layer puts out, a layer: dW, db, W and b after one step of Adam,
+ *   exp, log of |.|, tanh, sigmoid and normal_cdf of the points.
+ * With a cross-entropy the last activation is given as linear: the kernels take that loss from Z.
+ */
+#include "fastbp.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_LAYERS = 8 };
+
+typedef struct {
+    fbp_layer layer;
+    fbp_panels input, output, slope, gradient; /* gradient: dA, then dZ */
+    void *blocks;                              /* the input again, features as lanes */
+    void *dW, *db;
+} stage;
+
+static const fbp_kernels *k;
+static size_t item;
+static ptrdiff_t n_panels;
+
+static double number(void)
+{
+    double x;
+    if (fread(&x, sizeof x, 1, stdin) != 1) {
+        fputs("kernel_driver: the problem ends too early\n", stderr);
+        exit(2);
+    }
+    return x;
+}
+
+static void *memory(ptrdiff_t n_elements)
+{
+    const size_t n_bytes = ((size_t)n_elements * item + FBP_ALIGN_BYTES - 1) / FBP_ALIGN_BYTES * FBP_ALIGN_BYTES;
+    void *p = aligned_alloc(FBP_ALIGN_BYTES, n_bytes + FBP_ALIGN_BYTES);
+    if (!p) {
+        fputs("kernel_driver: no memory\n", stderr);
+        exit(2);
+    }
+    return memset(p, 0, n_bytes + FBP_ALIGN_BYTES);
+}
+
+static void set(void *x, ptrdiff_t i, double value)
+{
+    if (k->dtype == FBP_FLOAT32)
+        ((float *)x)[i] = (float)value;
+    else
+        ((double *)x)[i] = value;
+}
+
+static void put(const void *x, ptrdiff_t i)
+{
+    const double value = k->dtype == FBP_FLOAT32 ? (double)((const float *)x)[i] : ((const double *)x)[i];
+    fwrite(&value, sizeof value, 1, stdout);
+}
+
+static ptrdiff_t padded(ptrdiff_t n)
+{
+    const ptrdiff_t line = FBP_ALIGN_BYTES / (ptrdiff_t)item;
+    return (n + line - 1) / line * line;
+}
+
+static fbp_panels make_panels(ptrdiff_t n_features)
+{
+    const ptrdiff_t stride = padded(n_features) * k->lanes;
+    return (fbp_panels){memory(n_panels * stride), stride};
+}
+
+static ptrdiff_t block_stride(void)
+{
+    return n_panels * k->lanes * k->lanes;
+}
+
+static void *make_blocks(ptrdiff_t n_features)
+{
+    return memory(padded(n_features) / k->lanes * block_stride());
+}
+
+static void read_layer(stage *s, ptrdiff_t n_inputs)
+{
+    fbp_layer *layer = &s->layer;
+    layer->n_inputs = n_inputs;
+    layer->n_units = (ptrdiff_t)number();
+    layer->activation = (fbp_activation)number();
+    layer->alpha = number();
+    layer->ld = padded(n_inputs);
+    layer->weights = memory(layer->n_units * layer->ld);
+    layer->bias = memory(padded(layer->n_units));
+    s->dW = memory(layer->n_units * layer->ld);
+    s->db = memory(padded(layer->n_units));
+    for (ptrdiff_t n = 0; n < layer->n_units; n++)
+        for (ptrdiff_t i = 0; i < n_inputs; i++)
+            set(layer->weights, n * layer->ld + i, number());
+    for (ptrdiff_t n = 0; n < layer->n_units; n++)
+        set(layer->bias, n, number());
+    s->blocks = make_blocks(n_inputs);
+    s->output = make_panels(layer->n_units);
+    s->slope = fbp_stores_slope(layer->activation) ? make_panels(layer->n_units) : (fbp_panels){NULL, 0};
+    s->gradient = make_panels(layer->n_units);
+}
+
+/* n_samples rows of doubles from the problem into panels, and into blocks where they are wanted. */
+static void read_rows(ptrdiff_t n_samples, ptrdiff_t n_columns, fbp_panels panels, void *blocks)
+{
+    double *rows = calloc((size_t)(n_samples * n_columns) + 1, sizeof *rows);
+    for (ptrdiff_t i = 0; i < n_samples * n_columns; i++)
+        rows[i] = number();
+    const fbp_source source = {rows, n_columns * (ptrdiff_t)sizeof *rows, sizeof *rows, n_columns, FBP_SRC_FLOAT64};
+    for (ptrdiff_t p = 0; p < n_panels; p++) {
+        const ptrdiff_t first = p * k->lanes, left = n_samples - first;
+        if (!k->gather_panel(&source, NULL, first, left < k->lanes ? left : k->lanes, p, panels, blocks,
+                             block_stride()))
+            fputs("kernel_driver: a number is not finite\n", stderr);
+    }
+    free(rows);
+}
+
+static void forward(stage *stages, int n_layers)
+{
+    for (int i = 0; i < n_layers; i++) {
+        stage *s = &stages[i];
+        if (i > 0) {
+            s->input = stages[i - 1].output;
+            k->transpose_panels(s->input, s->layer.n_inputs, 0, n_panels, s->blocks, block_stride());
+        }
+        k->dense_forward(&s->layer, s->input, s->output, s->slope, 0, n_panels);
+        if (s->layer.activation == FBP_SOFTMAX)
+            k->softmax_forward(s->output, s->layer.n_units, 0, n_panels);
+    }
+}
+
+/* The mean loss; dZ of the last layer is left in its gradient. */
+static double judge(stage *last, fbp_loss loss, fbp_panels targets, const int32_t *labels, ptrdiff_t n_samples)
+{
+    const int by_sample = loss == FBP_CROSS_ENTROPY_LABELS || loss == FBP_CROSS_ENTROPY_DISTRIBUTION;
+    const double scale = 1.0 / (double)(n_samples * (by_sample ? 1 : last->layer.n_units));
+    double sum = 0;
+    for (ptrdiff_t p = 0; p < n_panels; p++) {
+        const ptrdiff_t left = n_samples - p * k->lanes;
+        sum += k->loss_panel(loss, last->output, targets, labels + p * k->lanes, last->layer.n_units, p,
+                             left < k->lanes ? left : k->lanes, scale, last->gradient);
+    }
+    if (last->layer.activation == FBP_SOFTMAX)
+        k->softmax_backward(last->output, last->gradient, last->layer.n_units, 0, n_panels);
+    else
+        k->activation_backward(&last->layer, last->output, last->slope, last->gradient, 0, n_panels);
+    return sum * scale;
+}
+
+static void backward(stage *stages, int n_layers, ptrdiff_t n_samples)
+{
+    void *scratch = memory(k->pack_elements);
+    for (int i = n_layers - 1; i >= 0; i--) {
+        stage *s = &stages[i], *below = s - 1;
+        if (i > 0) {
+            k->input_gradient(&s->layer, s->gradient, &below->layer, below->output, below->slope, below->gradient, 0,
+                              n_panels, scratch);
+            if (below->layer.activation == FBP_SOFTMAX)
+                k->softmax_backward(below->output, below->gradient, below->layer.n_units, 0, n_panels);
+        }
+        k->weight_gradient(&s->layer, s->gradient, s->blocks, block_stride(), n_samples, 0, s->layer.n_units, s->dW,
+                           s->db, 0, NULL);
+    }
+}
+
+static void put_layer(stage *s)
+{
+    const fbp_layer *layer = &s->layer;
+    for (ptrdiff_t n = 0; n < layer->n_units; n++)
+        for (ptrdiff_t i = 0; i < layer->n_inputs; i++)
+            put(s->dW, n * layer->ld + i);
+    for (ptrdiff_t n = 0; n < layer->n_units; n++)
+        put(s->db, n);
+}
+
+static void put_updated_layer(stage *s, double learning_rate)
+{
+    const fbp_layer *layer = &s->layer;
+    const fbp_update numbers = {.learning_rate = learning_rate, .beta_1 = 0.9, .beta_2 = 0.999, .epsilon = 1e-8,
+                                .correction_1 = 1 / (1 - 0.9), .correction_2 = 1 / (1 - 0.999)};
+    const ptrdiff_t n_weights = layer->n_units * layer->ld;
+    k->update(FBP_ADAM, &numbers, layer->weights, s->dW, memory(n_weights), memory(n_weights), n_weights);
+    k->update(FBP_ADAM, &numbers, layer->bias, s->db, memory(layer->n_units), memory(layer->n_units), layer->n_units);
+    for (ptrdiff_t n = 0; n < layer->n_units; n++)
+        for (ptrdiff_t i = 0; i < layer->n_inputs; i++)
+            put(layer->weights, n * layer->ld + i);
+    for (ptrdiff_t n = 0; n < layer->n_units; n++)
+        put(layer->bias, n);
+}
+
+static void put_functions(ptrdiff_t n)
+{
+    void (*const functions[])(const void *, void *, ptrdiff_t) = {k->exp, k->log, k->tanh, k->sigmoid, k->normal_cdf};
+    void *x = memory(n), *absolute = memory(n), *y = memory(n);
+    for (ptrdiff_t i = 0; i < n; i++) {
+        const double point = number();
+        set(x, i, point);
+        set(absolute, i, fabs(point));
+    }
+    for (size_t f = 0; f < sizeof functions / sizeof *functions; f++) {
+        functions[f](functions[f] == k->log ? absolute : x, y, n);
+        for (ptrdiff_t i = 0; i < n; i++)
+            put(y, i);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    static stage stages[MAX_LAYERS];
+    const fbp_dtype dtype = (fbp_dtype)number();
+    k = argc == 2 ? fbp_kernels_for(argv[1], dtype) : NULL;
+    if (!k) {
+        fprintf(stderr, "kernel_driver: no kernels for %s here\n", argc == 2 ? argv[1] : "nothing");
+        return 2;
+    }
+    item = dtype == FBP_FLOAT32 ? sizeof(float) : sizeof(double);
+    const fbp_loss loss = (fbp_loss)number();
+    const ptrdiff_t n_samples = (ptrdiff_t)number(), n_inputs = (ptrdiff_t)number();
+    const int n_layers = (int)number();
+    const double learning_rate = number();
+    const ptrdiff_t n_points = (ptrdiff_t)number();
+    n_panels = (n_samples + k->lanes - 1) / k->lanes;
+
+    for (int i = 0; i < n_layers; i++)
+        read_layer(&stages[i], i ? stages[i - 1].layer.n_units : n_inputs);
+    stages[0].input = make_panels(n_inputs);
+    read_rows(n_samples, n_inputs, stages[0].input, stages[0].blocks);
+
+    stage *last = &stages[n_layers - 1];
+    fbp_panels targets = make_panels(last->layer.n_units);
+    int32_t *labels = calloc((size_t)(n_panels * k->lanes), sizeof *labels);
+    if (loss == FBP_CROSS_ENTROPY_LABELS)
+        for (ptrdiff_t i = 0; i < n_samples; i++)
+            labels[i] = (int32_t)number();
+    else
+        read_rows(n_samples, last->layer.n_units, targets, NULL);
+
+    forward(stages, n_layers);
+    const double mean_loss = judge(last, loss, targets, labels, n_samples);
+    backward(stages, n_layers, n_samples);
+
+    fwrite(&mean_loss, sizeof mean_loss, 1, stdout);
+    void *rows = memory(n_panels * k->lanes * last->layer.n_units);
+    for (ptrdiff_t p = 0; p < n_panels; p++) {
+        const ptrdiff_t first = p * k->lanes, left = n_samples - first;
+        k->scatter_panel(last->output, p, last->layer.n_units, left < k->lanes ? left : k->lanes,
+                         (char *)rows + (size_t)(first * last->layer.n_units) * item, last->layer.n_units);
+    }
+    for (ptrdiff_t i = 0; i < n_samples * last->layer.n_units; i++)
+        put(rows, i);
+    for (int i = 0; i < n_layers; i++)
+        put_layer(&stages[i]);
+    for (int i = 0; i < n_layers; i++)
+        put_updated_layer(&stages[i], learning_rate);
+    put_functions(n_points);
+    return 0;
+}

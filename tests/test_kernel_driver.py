@@ -1,0 +1,153 @@
+"""The kernels where Python does not run them: built by other compilers, and for Arm, where an emulator runs them.
+
+``kernel_driver.c`` does one training step on the kernels alone, without engine and threads; here it is compiled in
+several ways and its every figure is compared with the oracle. A compiler or an emulator that is missing is named.
+"""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import reference as ref
+from fastbp import _kernels
+
+special = pytest.importorskip("scipy.special", reason="SciPy is the independent source of these functions")
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCES = [ROOT / "tests" / "kernel_driver.c", *sorted((ROOT / "csrc").rglob("*.c"))]
+FLAGS = ["-std=c11", "-O2", "-ffp-contract=fast", f"-I{ROOT / 'csrc'}"]
+
+ACTIVATIONS = ["linear", "relu", "leaky_relu", "tanh", "sigmoid", "softmax", "gelu", "silu"]  # by fbp_activation
+LOSSES = ["mse", "mae", "labels", "distribution", "binary_cross_entropy"]  # by fbp_loss
+
+NATIVE_ISAS = _kernels.available_isas()
+BUILDS = {
+    # name: (compiler, its own flags, emulators that could run the program, instruction sets in it)
+    "clang": ("clang", [], None, NATIVE_ISAS),
+    "plain C": ("cc", ["-DFASTBP_PLAIN_C"], None, ["baseline"]),
+    "arm": ("aarch64-linux-gnu-gcc", ["-static"], ["qemu-aarch64", "qemu-aarch64-static"], ["neon", "baseline"]),
+}
+CASES = [(build, isa) for build, (_, _, _, isas) in BUILDS.items() for isa in isas]
+
+# hidden layers, last activation, loss: every activation and every loss at least once
+NETWORKS = [
+    (["relu", "gelu"], "softmax", "labels"),
+    (["leaky_relu", "tanh"], "softmax", "distribution"),
+    (["silu", "sigmoid"], "sigmoid", "binary_cross_entropy"),
+    (["softmax", "linear"], "tanh", "mse"),
+    (["relu"], "softmax", "mae"),
+    (["tanh"], "gelu", "mse"),
+]
+LEARNING_RATE = 0.01
+SHAPES = [(1, 1, [1, 1], 2), (45, 50, [37, 19], 5), (130, 16, [70, 33], 3)]  # n_samples, n_inputs, hidden, n_outputs
+
+
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory):
+    """Build name -> the command that runs the driver, each made once."""
+    made = {}
+
+    def get(build):
+        if build not in made:
+            made[build] = compile_driver(build, tmp_path_factory.mktemp("driver"))
+        return made[build]
+
+    return get
+
+
+def compile_driver(build, directory):
+    compiler, flags, emulators, _ = BUILDS[build]
+    if shutil.which(compiler) is None:
+        pytest.skip(f"{build}: there is no {compiler} here")
+    prefix = []
+    if emulators is not None:
+        prefix = [found for name in emulators if (found := shutil.which(name))][:1]
+        if not prefix:
+            pytest.skip(f"{build}: there is neither {' nor '.join(emulators)} here to run it")
+    program = directory / "driver"
+    command = [compiler, *FLAGS, *flags, *SOURCES, "-lm", "-o", program]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert result.returncode == 0, result.stderr
+    return [*prefix, program]
+
+
+def make_problem(network, shape, dtype, points):
+    """The oracle's layers, X and targets, rounded to the dtype, and the same as the driver reads it."""
+    hidden, last, loss = network
+    n_samples, n_inputs, sizes, n_outputs = shape
+    rng = np.random.default_rng(len(hidden) + n_samples)
+    specs = [(n, name, 0.1) for n, name in zip(sizes, hidden, strict=False)] + [(n_outputs, last, 0.1)]
+    layers = [
+        ref.Layer(layer.W.astype(dtype).astype(float), layer.b.astype(dtype).astype(float), *layer[2:])
+        for layer in ref.make_layers(rng, n_inputs, specs)
+    ]
+    X = rng.normal(size=(n_samples, n_inputs)).astype(dtype).astype(float)
+    targets = rng.random((n_samples, n_outputs)).astype(dtype).astype(float)
+    if loss == "labels":
+        targets = rng.integers(0, n_outputs, n_samples)
+    words = [dtype == "float64", LOSSES.index(loss), n_samples, n_inputs, len(layers), LEARNING_RATE, len(points)]
+    for i, layer in enumerate(layers):
+        from_z = i == len(layers) - 1 and loss in ("labels", "distribution", "binary_cross_entropy")
+        words += [layer.W.shape[1], ACTIVATIONS.index("linear" if from_z else layer.activation), layer.parameter]
+        words += [*layer.W.T.ravel(), *layer.b]
+    words += [*X.ravel(), *targets.ravel(), *points]
+    return layers, X, targets, np.array(words, dtype=np.float64)
+
+
+def solve(network, layers, X, targets, points):
+    """What the driver should answer but for the updated weights: name -> array."""
+    loss = {"labels": "cross_entropy", "distribution": "cross_entropy"}.get(network[2], network[2])
+    value, gradients = ref.loss_and_gradients(layers, X, targets, loss)
+    Zs, As = ref.forward(layers, X)
+    from_z = loss in ("cross_entropy", "binary_cross_entropy")
+    answer = {"loss": np.array([value]), "outputs": (Zs if from_z else As)[-1]}
+    for i, (dW, db) in enumerate(gradients):
+        answer |= {f"dW{i}": dW.T, f"db{i}": db}
+    answer |= {"exp": np.exp(points), "log": np.log(np.abs(points)), "tanh": np.tanh(points)}
+    return answer | {"sigmoid": special.expit(points), "normal_cdf": special.ndtr(points)}
+
+
+def read_solution(content, layers, n_samples, n_points):
+    """The driver's answer: name -> array."""
+    shapes = {"loss": (1,), "outputs": (n_samples, layers[-1].W.shape[1])}
+    for prefix in ("d", "updated "):
+        for i, layer in enumerate(layers):
+            shapes |= {f"{prefix}W{i}": layer.W.T.shape, f"{prefix}b{i}": layer.b.shape}
+    shapes |= dict.fromkeys(("exp", "log", "tanh", "sigmoid", "normal_cdf"), (n_points,))
+    numbers = np.frombuffer(content)
+    ends = np.cumsum([np.prod(shape) for shape in shapes.values()])
+    assert len(numbers) == ends[-1]
+    parts = np.split(numbers, ends[:-1])
+    return {name: part.reshape(shape) for (name, shape), part in zip(shapes.items(), parts, strict=True)}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("build", "isa"), CASES)
+def test_one_training_step_agrees_with_the_oracle(programs, build, isa, dtype):
+    program = programs(build)
+    points = np.linspace(-8, 8, 1000).astype(dtype).astype(float)
+    for network in NETWORKS:
+        for shape in SHAPES:
+            layers, X, targets, problem = make_problem(network, shape, dtype, points)
+            result = subprocess.run(
+                [*program, isa], input=problem.tobytes(), capture_output=True, timeout=120, check=False
+            )
+            assert (result.returncode, result.stderr) == (0, b"")
+            got = read_solution(result.stdout, layers, len(X), len(points))
+            compare(got, solve(network, layers, X, targets, points), layers, dtype, f"{network}, {shape}")
+
+
+def compare(got, want, layers, dtype, problem):
+    tolerance = 3e-6 if dtype == "float32" else 1e-13
+    for name, array in want.items():
+        error = np.linalg.norm(got[name] - array) / max(np.linalg.norm(array), 1e-2)
+        assert error < tolerance, f"{name} of {problem}: relative error {error:.1e}"
+    for i, layer in enumerate(layers):
+        for name, before in ((f"W{i}", layer.W.T), (f"b{i}", layer.b)):
+            gradient = got[f"d{name}"]  # the driver's own: where it is next to nothing, its rounding decides the step
+            after = before - LEARNING_RATE * gradient / (np.abs(gradient) + 1e-8)  # Adam's first step
+            error = np.max(np.abs(got[f"updated {name}"] - after)) / (LEARNING_RATE + np.max(np.abs(after)))
+            assert error < tolerance, f"updated {name} of {problem}: relative error {error:.1e}"

@@ -1,0 +1,142 @@
+"""The floors do not blur: C knows SIMD, Cython knows threads, Python knows models, and each uses only what is below."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "src" / "fastbp"
+
+# The floors of the package, from the bottom; a module may import from its own floor or from a lower one.
+KERNELS, ENGINE, LIBRARY, COMMAND = range(4)
+FLOOR_NAMES = ["kernels", "engine", "library", "command"]
+COMMAND_MODULES = {"__main__", "cli", "demo", "numpy_twin"}
+
+C_SOURCES = sorted((ROOT / "csrc").rglob("*.[ch]"))
+CYTHON_SOURCES = sorted([*PACKAGE.rglob("*.pyx"), *PACKAGE.rglob("*.pxd")])
+PYTHON_SOURCES = sorted(PACKAGE.rglob("*.py"))
+
+
+def name_of(path):
+    return str(path.relative_to(ROOT))
+
+
+def floor_of(module):
+    """The floor of "fastbp.x.y" by its x; the package itself is its public library."""
+    top = module.split(".")[1] if "." in module else ""
+    if top == "_kernels":
+        return KERNELS
+    if top in COMMAND_MODULES:
+        return COMMAND
+    return ENGINE if top.startswith("_") and top != "__init__" else LIBRARY
+
+
+def module_of(path):
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports_of(path):
+    """The fastbp modules that a Python file imports, wherever in the file."""
+    package = module_of(path) if path.name == "__init__.py" else module_of(path).rpartition(".")[0]
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            origin = node.module or ""
+            if node.level:
+                base = package.split(".")[: len(package.split(".")) - node.level + 1]
+                origin = ".".join([*base, origin] if origin else base)
+            names = [f"{origin}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        for name in names:
+            if name.split(".")[0] == "fastbp":
+                yield name
+
+
+def cython_imports_of(path):
+    """The fastbp modules that a Cython file imports or cimports."""
+    text = without_comments(path)
+    for match in re.finditer(r"^\s*from\s+(?:fastbp)?\.?(\w+)\s+c?import\b", text, re.MULTILINE):
+        if (PACKAGE / f"{match[1]}.pyx").exists() or (PACKAGE / f"{match[1]}.py").exists():
+            yield f"fastbp.{match[1]}"
+    for match in re.finditer(r"^\s*from\s+(?:fastbp|\.)\s+c?import\s+(.+)$", text, re.MULTILINE):
+        yield from (f"fastbp.{name.split()[0]}" for name in match[1].strip("()").split(","))
+
+
+def without_comments(path):
+    text = path.read_text(encoding="utf-8")
+    if path.suffix in {".c", ".h"}:
+        return re.sub(r"/\*.*?\*/|//[^\n]*", " ", text, flags=re.DOTALL)
+    return re.sub(r'"""(?:.|\n)*?"""|#[^\n]*', " ", text)
+
+
+def test_all_floors_are_there():
+    assert C_SOURCES
+    assert CYTHON_SOURCES
+    assert PYTHON_SOURCES
+
+
+@pytest.mark.parametrize("path", PYTHON_SOURCES, ids=name_of)
+def test_python_imports_only_downward(path):
+    floor = floor_of(module_of(path))
+    for imported in imports_of(path):
+        below = floor_of(imported)
+        assert below <= floor, f"{name_of(path)} ({FLOOR_NAMES[floor]}) imports {imported} ({FLOOR_NAMES[below]})"
+
+
+@pytest.mark.parametrize("path", CYTHON_SOURCES, ids=name_of)
+def test_cython_imports_only_downward(path):
+    floor = floor_of(module_of(path))
+    for imported in cython_imports_of(path):
+        below = floor_of(imported)
+        assert below <= floor, f"{name_of(path)} ({FLOOR_NAMES[floor]}) imports {imported} ({FLOOR_NAMES[below]})"
+
+
+def test_only_the_kernels_module_links_csrc():
+    """Every other Cython module gets the kernels from _kernels' table, through its .pxd."""
+    for path in CYTHON_SOURCES:
+        if path.stem != "_kernels":
+            assert "fastbp.h" not in without_comments(path), f"{name_of(path)} includes the kernels' header itself"
+
+
+FORBIDDEN_IN_C = {
+    "OpenMP": r"#\s*pragma\s+omp|\bomp_\w+|<omp\.h>|_OPENMP",
+    "a thread": r"\bpthread_\w+|<pthread\.h>|<threads\.h>|\bthrd_\w+|\bCreateThread\b",
+    "an allocation": r"\b(?:malloc|calloc|realloc|free|aligned_alloc|posix_memalign|_mm_malloc|alloca)\s*\(",
+    "Python": r"\bPython\.h\b|\bPy[A-Z_]\w*",
+}
+
+
+@pytest.mark.parametrize("path", C_SOURCES, ids=name_of)
+@pytest.mark.parametrize("what", FORBIDDEN_IN_C)
+def test_kernels_know_nothing_above(path, what):
+    found = re.search(FORBIDDEN_IN_C[what], without_comments(path))
+    assert found is None, f"{name_of(path)} has {what}: {found[0]!r}"
+
+
+@pytest.mark.parametrize("path", [*CYTHON_SOURCES, *PYTHON_SOURCES], ids=name_of)
+def test_intrinsics_stay_in_c(path):
+    found = re.search(
+        r"\b_mm\d*_\w+|\b__m\d+\w*|\bv(?:ld1|st1|fma|mla|add|mul)q?_\w+|\bimmintrin|\barm_neon", path.read_text()
+    )
+    assert found is None, f"{name_of(path)} has the intrinsic {found[0]!r}"
+
+
+@pytest.mark.parametrize("path", PYTHON_SOURCES, ids=name_of)
+def test_python_never_links_c(path):
+    """The library calls the engine; it does not reach around it."""
+    assert not re.search(r"\b(?:import|from)\s+(?:ctypes|cffi)\b", path.read_text(encoding="utf-8"))
+
+
+def test_the_test_itself_can_fail(tmp_path):
+    """An upward import and a malloc are found where they are."""
+    assert floor_of("fastbp._engine") == ENGINE < floor_of("fastbp.model") == LIBRARY < floor_of("fastbp.cli")
+    source = tmp_path / "kernel.c"
+    source.write_text("/* malloc(1) */ void f(void) { malloc(1); }")
+    assert re.search(FORBIDDEN_IN_C["an allocation"], without_comments(source))
+    source.write_text("/* malloc(1) */ void f(void) { }  // omp_get_num_threads()")
+    assert not any(re.search(pattern, without_comments(source)) for pattern in FORBIDDEN_IN_C.values())
