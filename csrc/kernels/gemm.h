@@ -81,6 +81,9 @@ typedef struct {
     const real *start;         /* forward: the bias */
     const real *gate;          /* input gradient: the outputs of the ReLU below */
     ptrdiff_t gate_stride;
+    const real *coming;        /* weight gradient: the vectors of the block that follows, up to `coming_end`; */
+    const real *coming_end;
+    ptrdiff_t coming_pace;     /* so many elements of each are to come nearer every VL samples */
     ptrdiff_t soon[FBP_SOON];  /* weight gradient: bytes from dW to arrays that are to come nearer; 0: none */
 } NAME(strip_t);
 #define strip NAME(strip_t)
@@ -139,7 +142,7 @@ static INLINE void NAME(bring_nearer)(const int nv, const strip *s, const real *
 
 static INLINE void NAME(weight_gradient_tile)(const int mr, const int nv, strip *s)
 {
-    const real *dZ = s->scalars;
+    const real *dZ = s->scalars, *coming = s->coming;
     real *out = s->out;
     for (ptrdiff_t tile = 0; tile < s->n_tiles; tile++) {
         vec sums[MOST_ROWS][MOST_VECTORS];
@@ -149,6 +152,9 @@ static INLINE void NAME(weight_gradient_tile)(const int mr, const int nv, strip 
         for (ptrdiff_t left = s->steps; left > 0; left -= VL, panel += s->scalar_stride, inputs += VL * VL, row++) {
             if (row < mr) /* a row of the tile at a time, or the memory's queue would be full */
                 NAME(bring_nearer)(nv, s, out + row * s->out_stride);
+            for (const real *stop = coming + s->coming_pace; coming < stop && coming < s->coming_end; coming += VL) {
+                EACH_VECTOR(PREFETCH(coming + j * s->vector_next);)
+            }
             NAME(multiply_add)(mr, nv, left < VL ? left : VL, panel, VL, 1, inputs, s->vector_next, sums);
         }
         EACH_SUM(NAME(store)(out + i * s->out_stride + j * VL, sums[i][j]);)
@@ -156,6 +162,7 @@ static INLINE void NAME(weight_gradient_tile)(const int mr, const int nv, strip 
         out += mr * s->out_stride;
     }
     s->scalars = dZ;
+    s->coming = coming;
     s->out = out;
 }
 
@@ -374,8 +381,18 @@ static void NAME(weight_gradient)(const fbp_layer *layer, fbp_panels dZ, const v
                 .out_stride = layer->ld,
                 .first = sb == 0 && !accumulate,
             };
+            /* What the next turn of these loops reads: from L2 or beyond, and every tile but its first one from L1. */
+            const int last = sb == s_blocks - 1;
+            const ptrdiff_t next_v = last ? v1 : v0, next_q = last ? 0 : q1;
+            if (next_v < n_vectors) {
+                const ptrdiff_t next_end = n_panels * (last ? 1 : sb + 2) / s_blocks;
+                const ptrdiff_t turns = NAME(pieces)(n1 - n0, MR) * (q1 - q0);
+                s.coming = (const real *)blocks + next_v * block_stride + next_q * VL * VL;
+                s.coming_end = s.coming + (next_end - next_q) * VL * VL;
+                s.coming_pace = NAME(pieces)((next_end - next_q) * VL, turns) * VL;
+            }
             for (int a = 0; a < FBP_SOON; a++)
-                if (soon && soon[a] && sb == s_blocks - 1)
+                if (soon && soon[a] && last)
                     s.soon[a] = (const char *)soon[a] - (const char *)dW;
             NAME(run_tiles)(NAME(weight_tiles), n1 - n0, v1 - v0, &s);
         }

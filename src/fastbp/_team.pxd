@@ -37,7 +37,7 @@ cdef struct WorkLimits:
     # and updates are apart. At 5e9 a second and lane, a third of the latter, the weight gradients, takes 50 ms.
     double long_step
     double apart
-    # One kernel call in a long step, a lane: 20 ms.
+    # One kernel call in a long step, a lane: some 20 ms, between two looks at signals.
     double piece
     # What a thread must have to do in a step (an epoch's team stays awake), or in a call (it may have to be woken).
     double epoch_thread
