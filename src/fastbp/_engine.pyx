@@ -333,6 +333,7 @@ cdef class Session:
     cdef Arena buffers, gradient_memory, first_state, second_state
     cdef Py_ssize_t n_panels           # that the buffers hold
     cdef int team                      # that the scratch is for
+    cdef readonly int last_team        # threads that did the last steps
     cdef object order                  # the rows' order in this epoch, int64
     cdef object sums                   # float64 [slot_size]
     cdef object pending                # an exception from a signal during a long step
@@ -512,6 +513,7 @@ cdef class Session:
             start = monotonic_seconds()
             run.look_again = start + seconds
             run.barrier.arrived = 0
+            self.last_team = size
             with nogil:
                 run_team(_train_share, run, size)
             if self.paced:

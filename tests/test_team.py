@@ -1,0 +1,45 @@
+"""How many threads work together: by the work there is, and by what proves faster."""
+
+import pytest
+
+from engine_helpers import ADAM, make_data, make_pair
+from fastbp import _team
+from fastbp._engine import Session
+from fastbp._rows import Rows
+
+SMALL = [(64, "relu", 0.0), (64, "relu", 0.0), (4, "softmax", 0.0)]
+LARGE = [(300, "relu", 0.0), (300, "relu", 0.0), (4, "softmax", 0.0)]
+
+
+@pytest.mark.parametrize(("specs", "n_samples", "wanted"), [(SMALL, 32, 1), (LARGE, 200, 3), (LARGE, 8, 1)])
+def test_a_step_gets_the_threads_that_its_work_is_enough_for(limits, specs, n_samples, wanted):
+    """A million operations a thread at least: 16-64-64-4 at batch 32 is one thread's, whatever is allowed."""
+    limits(paced=0.0)
+    network, _ = make_pair(16, specs, "float32")
+    X, y = make_data(n_samples, 16, 4, "cross_entropy", "float32")
+    session = Session(network, "cross_entropy", (), "adam", 3)
+    session.epoch(Rows(X), y, n_samples, True, 0, 0, ADAM)
+    assert session.last_team == wanted
+
+
+def share(sizes, size):
+    return sizes.count(size) / len(sizes)
+
+
+def test_a_team_that_gains_is_kept():
+    sizes = _team.sizes_taken(4, {1: 1e5, 2: 1.9e5, 4: 3.5e5}, 1000)
+    assert sizes[0] == 4
+    assert share(sizes, 4) > 0.9
+
+
+def test_a_team_that_loses_is_given_up_for_the_best_there_is():
+    """As where other processes want the cores."""
+    sizes = _team.sizes_taken(8, {1: 1e5, 2: 1.8e5, 4: 1.2e5, 8: 0.5e5}, 1000)
+    assert share(sizes, 2) > 0.9
+    assert share(_team.sizes_taken(2, {1: 1e5, 2: 0.3e5}, 1000), 1) > 0.9
+
+
+def test_no_team_is_larger_than_the_work_or_smaller_than_one():
+    for most in (1, 2, 3, 5, 7):
+        rates = {size: 1e5 * (1 + size % 3) for size in range(1, most + 1)}
+        assert set(_team.sizes_taken(most, rates, 300)) <= set(rates)
