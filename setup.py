@@ -2,7 +2,7 @@
 
 Switches, from the environment:
 
-FASTBP_DEBUG=1                        no optimisation, debug symbols
+FASTBP_DEBUG=1                        hardly any optimisation, debug symbols, bounds checks in the Cython code
 FASTBP_SANITIZE=address,undefined     instrumented by those sanitizers, with debug symbols
 FASTBP_NO_OPENMP=1                    serial, as where the compiler has no OpenMP
 """
@@ -117,10 +117,10 @@ setup(
         build_dir="build/cython",
         compiler_directives={
             "language_level": 3,
-            "boundscheck": False,
+            "boundscheck": DEBUG,
             "wraparound": False,
             "cdivision": True,
-            "initializedcheck": False,
+            "initializedcheck": DEBUG,
             "embedsignature": True,
         },
     ),

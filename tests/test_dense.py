@@ -14,9 +14,9 @@ from fastbp._rows import Rows
 DTYPES = ["float32", "float64"]
 ACTIVATIONS = ["linear", "relu", "leaky_relu", "tanh", "sigmoid", "softmax", "gelu", "silu"]
 
-# A tile has at most 8 rows and 3 panels (or vectors), a vector 2 to 16 elements; sums are cut at 192 and 448.
+# A tile has at most 8 rows and 3 panels (or vectors), a vector 2 to 16 elements; sums are cut at 144 and 448.
 UNITS = [1, 2, 3, 4, 5, 7, 8, 9, 12, 13, 15, 16, 17, 31, 33, 49]
-INPUTS = [1, 3, 4, 5, 8, 15, 16, 17, 33, 48, 49, 65, 191, 193, 385, 449]
+INPUTS = [1, 3, 4, 5, 8, 15, 16, 17, 33, 48, 49, 65, 143, 145, 289, 449]
 SAMPLES = [1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 33, 47, 48, 49, 97, 193]
 
 

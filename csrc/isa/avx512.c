@@ -16,7 +16,7 @@
 #define VECTOR_BYTES 64
 #define MR 8
 #define NV 3
-#define KC 192
+#define KC 144
 #define L2_BYTES (400 * 1024)
 #include "instantiate.h"
 

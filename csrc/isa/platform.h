@@ -7,13 +7,21 @@
 #include <math.h>
 #include <string.h>
 
-#if defined(__has_builtin)
-#if __has_builtin(__builtin_shufflevector) && !defined(FASTBP_PLAIN_C)
-#define HAS_VECTORS 1 /* GCC 12 and newer, clang */
-#endif
-#endif
-#ifndef HAS_VECTORS
+/* Vector extensions: GCC and clang. Other compilers get plain C, whose vectors have one lane. */
+#if defined(__GNUC__) && !defined(FASTBP_PLAIN_C)
+#define HAS_VECTORS 1
+#else
 #define HAS_VECTORS 0
+#endif
+
+/* Lanes of two vectors in an order given by constants: clang and GCC 12 spell it alike, GCC before has its own word. */
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_shufflevector)
+#define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#endif
+#endif
+#ifndef SHUFFLE
+#define SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (ivec){__VA_ARGS__})
 #endif
 
 #if HAS_VECTORS && (defined(__x86_64__) || defined(__i386__))

@@ -28,8 +28,8 @@
     for (int i = 0; i < VL; i++)                                                    \
         if (!(i & (d))) {                                                           \
             const vec a = rows[i], b = rows[(i + (d)) % VL];                        \
-            rows[i] = __builtin_shufflevector(a, b, LANES(FROM_A, d));              \
-            rows[(i + (d)) % VL] = __builtin_shufflevector(a, b, LANES(FROM_B, d)); \
+            rows[i] = SHUFFLE(a, b, LANES(FROM_A, d));              \
+            rows[(i + (d)) % VL] = SHUFFLE(a, b, LANES(FROM_B, d)); \
         }
 
 static INLINE void NAME(transpose)(vec rows[VL])

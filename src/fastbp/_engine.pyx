@@ -90,16 +90,21 @@ cdef struct Run:
     int stop_weights
     double look_again
     void *session
+    unsigned long float_mode       # Python's own, for the handlers of signals
     fbp_barrier barrier
 
 
 cdef int _look_at_signals(void *session) noexcept with gil:
     """1 where a signal's handler raised; the exception waits in the session."""
+    cdef unsigned long former = (<Session>session).run.float_mode
+    restore_denormals(former)
     try:
         PyErr_CheckSignals()
     except BaseException as error:
         (<Session>session).pending = error
         return 1
+    finally:
+        flush_denormals()
     return 0
 
 
@@ -307,6 +312,8 @@ cdef bint _train_step(Run *run, int t, int n_threads) noexcept nogil:
 
 cdef void _train_share(void *job, int t, int n_threads) noexcept nogil:
     cdef unsigned long former = flush_denormals()
+    if t == 0:
+        (<Run *>job).float_mode = former
     while _train_step(<Run *>job, t, n_threads):
         pass
     restore_denormals(former)

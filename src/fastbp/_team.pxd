@@ -9,13 +9,13 @@ cdef extern from *:
     typedef struct {
         volatile int arrived;
         char apart[60];
-        volatile int generation;
+        volatile unsigned generation;
         char apart_too[60];
     } fbp_barrier;
     """
     ctypedef struct fbp_barrier:
         int arrived
-        int generation
+        unsigned generation
 
 # Runs share(job, t, n) for t = 0 .. n-1 at once, n <= n_threads. The calling thread is t = 0.
 cdef void run_team(share_function share, void *job, int n_threads) noexcept nogil

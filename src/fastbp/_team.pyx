@@ -60,7 +60,7 @@ cdef extern from *:
 
     static void fbp_wait_for_all(fbp_barrier *barrier, int n_threads)
     {
-        const int generation = fbp_load(&barrier->generation);
+        const unsigned generation = fbp_load(&barrier->generation); /* counts round and round */
         if (fbp_fetch_add(&barrier->arrived, 1) == n_threads - 1) {
             fbp_store(&barrier->arrived, 0);
             fbp_store(&barrier->generation, generation + 1);
