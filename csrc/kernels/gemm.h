@@ -95,6 +95,7 @@ static INLINE void NAME(forward_tile)(const int mr, const int nv, strip *s)
     for (ptrdiff_t tile = 0; tile < s->n_tiles; tile++) {
         vec sums[MOST_ROWS][MOST_VECTORS];
         EACH_SUM(sums[i][j] = s->first ? NAME(splat)(bias[i]) : NAME(load)(out + j * s->out_stride + i * VL);)
+        EACH_SUM(PREFETCH(out + j * s->out_stride + (mr + i) * VL);) /* what the next tile goes on from */
         NAME(multiply_add_ahead)(mr, nv, s->steps, W, s->scalar_stride, mr * s->scalar_stride, s->vectors,
                                  s->vector_next, sums);
         if (s->relu) {
@@ -117,6 +118,7 @@ static INLINE void NAME(input_gradient_tile)(const int mr, const int nv, strip *
     for (ptrdiff_t tile = 0; tile < s->n_tiles; tile++) {
         vec sums[MOST_ROWS][MOST_VECTORS];
         EACH_SUM(sums[i][j] = s->first ? NAME(splat)(0) : NAME(load)(out + j * s->out_stride + i * VL);)
+        EACH_SUM(PREFETCH(out + j * s->out_stride + (mr + i) * VL);)
         NAME(multiply_add)(mr, nv, s->steps, W, 1, s->scalar_stride, s->vectors, s->vector_next, sums);
         if (s->relu) {
             EACH_SUM(sums[i][j] = NAME(keep_positive)(NAME(load)(gate + j * s->gate_stride + i * VL), sums[i][j]);)
