@@ -505,7 +505,9 @@ def test_state_goes_on_where_it_was(optimizer, numbers):
     assert_same_bits(parameters(other), parameters(network))
 
 
-def test_on_tick_sees_the_epoch_pass():
+@pytest.mark.parametrize("limits_changed", [{}, {"long_step": 0.0, "piece": 0.0}])
+def test_on_tick_sees_the_epoch_pass(limits, limits_changed):
+    limits(**limits_changed)
     X, y = make_data(20_000, 33, 5, "cross_entropy", "float32")
     network, _ = make_pair(33, [(400, "relu", 0.0), (400, "relu", 0.0), (5, "softmax", 0.0)], "float32")
     ticks = []

@@ -11,11 +11,8 @@ static void NAME(activate)(fbp_activation activation, real alpha, real *rows, re
     const ptrdiff_t n = n_rows * VL;
     switch (activation) {
     case FBP_LINEAR:
+    case FBP_RELU:    /* applied in the tile */
     case FBP_SOFTMAX: /* not element-wise: softmax_forward follows */
-        break;
-    case FBP_RELU:
-        for (ptrdiff_t i = 0; i < n; i += VL)
-            NAME(store)(rows + i, NAME(relu)(NAME(load)(rows + i)));
         break;
     case FBP_LEAKY_RELU:
         for (ptrdiff_t i = 0; i < n; i += VL) {

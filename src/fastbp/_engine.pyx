@@ -88,7 +88,8 @@ cdef struct Run:
     # Ctrl-C during a long step: set before either barrier, read behind it.
     int stop_samples
     int stop_weights
-    double look_again
+    double next_look
+    double come_up                 # when Python is to be entered again, behind the step that is under way
     void *session
     unsigned long float_mode       # Python's own, for the handlers of signals
     fbp_barrier barrier
@@ -118,8 +119,8 @@ cdef bint _interrupted(Run *run, int *stop, int t) noexcept nogil:
         return False
     if t == 0:
         now = monotonic_seconds()
-        if now >= run.look_again:
-            run.look_again = now + look_seconds() / 4  # the piece of work that follows takes time too
+        if now >= run.next_look:
+            run.next_look = now + look_seconds() / 4  # the piece of work that follows takes time too
             stop[0] = _look_at_signals(run.session)
     return stop[0]
 
@@ -265,7 +266,7 @@ cdef void _finish_step(Run *run, Py_ssize_t n) noexcept nogil:
     run.next_row += n
     run.batch += 1
     run.n_steps += run.updates
-    run.halted = run.next_row >= run.n_rows or monotonic_seconds() > run.look_again
+    run.halted = run.next_row >= run.n_rows or monotonic_seconds() > run.come_up
 
 
 cdef bint _train_step(Run *run, int t, int n_threads) noexcept nogil:
@@ -518,7 +519,8 @@ cdef class Session:
                 size = pace_next(&self.pace, team, &seconds)
             first = run.next_row
             start = monotonic_seconds()
-            run.look_again = start + seconds
+            run.next_look = start + look_seconds() / 4
+            run.come_up = start + seconds
             run.barrier.arrived = 0
             self.last_team = size
             with nogil:
@@ -565,6 +567,13 @@ cdef class Session:
     cdef tuple results(self):
         return float(self.sums[0]) / (self.run.n_rows * self.run.judge.terms), split_sums(&self.run.judge, self.sums)
 
+    cdef int take_numbers(self, dict numbers) except -1:
+        """The optimizer's numbers for the updates that follow, and the state that they call for."""
+        set_numbers(&self.run.updater, numbers)
+        if self.run.updater.optimizer == FBP_SGD and self.run.updater.numbers.momentum != 0:
+            self.want_velocity()
+        return 0
+
     cdef int enter(self) except -1:
         """One call at a time: the buffers are the session's own."""
         if self.busy:
@@ -607,9 +616,7 @@ cdef class Session:
         cdef int64_t[::1] order
         cdef int team
         try:
-            set_numbers(&self.run.updater, numbers)
-            if self.run.updater.optimizer == FBP_SGD and self.run.updater.numbers.momentum != 0:
-                self.want_velocity()
+            self.take_numbers(numbers)
             team = self.begin(rows, targets, batch_size, limits_in_use().epoch_thread)
             self.run.updates = True
             if shuffle:
@@ -630,9 +637,7 @@ cdef class Session:
         self.enter()
         cdef int team
         try:
-            set_numbers(&self.run.updater, numbers)
-            if self.run.updater.optimizer == FBP_SGD and self.run.updater.numbers.momentum != 0:
-                self.want_velocity()
+            self.take_numbers(numbers)
             team = self.begin(rows, targets, rows.n_rows, limits_in_use().call_thread)
             self.run.updates = True
             self.go(rows, targets, team, None)
