@@ -124,9 +124,11 @@ typedef struct {
     ptrdiff_t pack_elements; /* what input_gradient wants as scratch, a thread */
 
     /* X -> panels and blocks. Rows index[0..n_rows) of X (index NULL: rows first, first + 1, ...), n_rows <= VL, become
-     * panel p; `blocks` NULL: not wanted. Returns 0 where a number is NaN or infinite (in this dtype), else 1. */
-    int (*gather_panel)(const fbp_source *X, const int64_t *index, ptrdiff_t first, ptrdiff_t n_rows, ptrdiff_t p,
-                        fbp_panels panels, void *blocks, ptrdiff_t block_stride);
+     * panel p; `blocks` NULL: not wanted. Rows next[0..n_next), n_next <= VL, will be asked for soon: they are fetched
+     * into the cache on the way. Returns 0 where a number is NaN or infinite (in this dtype), else 1. */
+    int (*gather_panel)(const fbp_source *X, const int64_t *index, ptrdiff_t first, ptrdiff_t n_rows,
+                        const int64_t *next, ptrdiff_t n_next, ptrdiff_t p, fbp_panels panels, void *blocks,
+                        ptrdiff_t block_stride);
     /* panels -> rows: out[r][0..n_columns), for the n_rows samples of panel p, rows `out_stride` elements apart. */
     void (*scatter_panel)(fbp_panels panels, ptrdiff_t p, ptrdiff_t n_columns, ptrdiff_t n_rows, void *out,
                           ptrdiff_t out_stride);

@@ -121,7 +121,7 @@ static void read_rows(ptrdiff_t n_samples, ptrdiff_t n_columns, fbp_panels panel
     const fbp_source source = {rows, n_columns * (ptrdiff_t)sizeof *rows, sizeof *rows, n_columns, FBP_SRC_FLOAT64};
     for (ptrdiff_t p = 0; p < n_panels; p++) {
         const ptrdiff_t first = p * k->lanes, left = n_samples - first;
-        if (!k->gather_panel(&source, NULL, first, left < k->lanes ? left : k->lanes, p, panels, blocks,
+        if (!k->gather_panel(&source, NULL, first, left < k->lanes ? left : k->lanes, NULL, 0, p, panels, blocks,
                              block_stride()))
             fputs("kernel_driver: a number is not finite\n", stderr);
     }

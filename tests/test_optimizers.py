@@ -126,3 +126,16 @@ def test_numbers_out_of_range(make, sentence):
 def test_no_numbers(make, sentence):
     with pytest.raises(TypeError, match=sentence):
         make()
+
+
+@pytest.mark.parametrize("epsilon", [1e-60, 1e-320])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_an_epsilon_too_small_for_the_dtype_divides_nothing_by_zero(epsilon, dtype):
+    model = fb.Model([fb.Dense(3)], inputs=2, dtype=dtype)
+    X = np.array([[1.0, 0.0], [2.0, 0.0]])  # the weights of the second input have no gradient
+    before, _ = model.get_weights()
+    fb.Trainer(model, "mse", fb.Adam(0.01, epsilon=epsilon)).fit(X, np.ones((2, 3)), epochs=3)
+    after, _ = model.get_weights()
+    assert np.isfinite(after).all()
+    np.testing.assert_array_equal(after[1], before[1])
+    assert (after[0] != before[0]).all()

@@ -333,23 +333,26 @@ static void NAME(input_gradient)(const fbp_layer *layer, fbp_panels dZ, const fb
 
 /* ---- Weight gradient ------------------------------------------------------------------------------------------- */
 
-/* db[n] (+)= sum over the samples of dZ[n]: unused lanes are zero, so whole panels are added, and the lanes of VL
- * units then change places with the units, to be added in the order of their index. */
+/* db[n] (+)= sum over the samples of dZ[n]: unused lanes are zero, so whole panels are added, VL units side by side,
+ * and then each unit's lanes. */
 static void NAME(bias_gradient)(fbp_panels dZ, ptrdiff_t n_panels, ptrdiff_t n0, ptrdiff_t n1, real *db, int accumulate)
 {
     for (ptrdiff_t n = n0; n < n1; n += VL) {
         const ptrdiff_t n_units = n1 - n < VL ? n1 - n : VL;
-        vec sums[VL];
-        for (ptrdiff_t i = 0; i < VL; i++) {
-            sums[i] = NAME(splat)(0);
-            if (i < n_units)
-                for (ptrdiff_t p = 0; p < n_panels; p++)
-                    sums[i] += NAME(load)((const real *)dZ.data + p * dZ.stride + (n + i) * VL);
+        const real *panel = (const real *)dZ.data + n * VL;
+        vec sums[VL] = {0};
+        if (n_units == VL) {
+            for (ptrdiff_t p = 0; p < n_panels; p++, panel += dZ.stride) {
+                UNROLL
+                for (int i = 0; i < VL; i++)
+                    sums[i] += NAME(load)(panel + i * VL);
+            }
+        } else {
+            for (ptrdiff_t p = 0; p < n_panels; p++, panel += dZ.stride)
+                for (ptrdiff_t i = 0; i < n_units; i++)
+                    sums[i] += NAME(load)(panel + i * VL);
         }
-        NAME(transpose)(sums);
-        vec total = sums[0];
-        for (int i = 1; i < VL; i++)
-            total += sums[i];
+        vec total = NAME(sum_each)(sums);
         if (accumulate) {
             vec before = NAME(splat)(0);
             memcpy(&before, db + n, (size_t)n_units * sizeof(real));

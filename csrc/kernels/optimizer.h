@@ -30,7 +30,10 @@ static NOINLINE void NAME(update_sgd)(const fbp_update *u, real *w, const real *
 static NOINLINE void NAME(update_adam)(const fbp_update *u, real *w, const real *g, real *m, real *v, ptrdiff_t n)
 {
     const vec rate = NAME(splat)((real)(u->learning_rate * u->correction_1));
-    const vec root_correction = NAME(splat)((real)sqrt(u->correction_2)), epsilon = NAME(splat)((real)u->epsilon);
+    const vec root_correction = NAME(splat)((real)sqrt(u->correction_2));
+    /* An epsilon too small for this dtype would be zero, and a weight without gradient 0 / 0. */
+    const double least = REAL_BITS == 32 ? FLT_MIN : DBL_MIN;
+    const vec epsilon = NAME(splat)((real)(u->epsilon > least ? u->epsilon : least));
     const vec new_1 = NAME(splat)((real)(1 - u->beta_1)), new_2 = NAME(splat)((real)(1 - u->beta_2));
     const vec decay = NAME(splat)((real)(u->decoupled_decay ? 0 : u->weight_decay));
     const vec shrink = NAME(splat)((real)(u->decoupled_decay ? u->learning_rate * u->weight_decay : 0));

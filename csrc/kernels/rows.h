@@ -56,14 +56,20 @@ static const NAME(reader) NAME(readers)[] = {
 
 #define OWN_SOURCE_TYPE (REAL_BITS == 32 ? FBP_SRC_FLOAT32 : FBP_SRC_FLOAT64)
 
-static int NAME(gather_panel)(const fbp_source *X, const int64_t *index, ptrdiff_t first, ptrdiff_t n_rows, ptrdiff_t p,
-                              fbp_panels panels, void *blocks, ptrdiff_t block_stride)
+/* Shuffled rows lie where no hardware expects them, so they are asked for this many columns' vectors ahead. */
+#define GATHER_AHEAD 4
+
+static int NAME(gather_panel)(const fbp_source *X, const int64_t *index, ptrdiff_t first, ptrdiff_t n_rows,
+                              const int64_t *next, ptrdiff_t n_next, ptrdiff_t p, fbp_panels panels, void *blocks,
+                              ptrdiff_t block_stride)
 {
     const NAME(reader) read = NAME(readers)[X->type];
     const int plain = X->type == OWN_SOURCE_TYPE && X->column_stride == (ptrdiff_t)sizeof(real);
     const char *row_start[VL] = {0};
     for (ptrdiff_t r = 0; r < n_rows; r++)
         row_start[r] = (const char *)X->data + (index ? (ptrdiff_t)index[r] : first + r) * X->row_stride;
+    const ptrdiff_t width = (X->n_columns + VL - 1) / VL * VL;
+    const ptrdiff_t ahead = width < GATHER_AHEAD * VL ? width : GATHER_AHEAD * VL;
 
     real *panel = (real *)panels.data + p * panels.stride;
     /* Four sums: none waits for the last. */
@@ -72,6 +78,14 @@ static int NAME(gather_panel)(const fbp_source *X, const int64_t *index, ptrdiff
         const ptrdiff_t n = X->n_columns - column < VL ? X->n_columns - column : VL;
         const ptrdiff_t offset = column * X->column_stride;
         vec rows[VL];
+        if (column + ahead < width) {
+            for (ptrdiff_t r = 0; r < n_rows; r++)
+                PREFETCH(row_start[r] + offset + ahead * X->column_stride);
+        } else {
+            const ptrdiff_t ahead_of_next = (column + ahead - width) * X->column_stride;
+            for (ptrdiff_t r = 0; r < n_next; r++)
+                PREFETCH((const char *)X->data + (ptrdiff_t)next[r] * X->row_stride + ahead_of_next);
+        }
         if (plain && n == VL && n_rows == VL) {
             UNROLL
             for (int r = 0; r < VL; r++)
@@ -112,3 +126,4 @@ static void NAME(scatter_panel)(fbp_panels panels, ptrdiff_t p, ptrdiff_t n_colu
     }
 }
 #undef OWN_SOURCE_TYPE
+#undef GATHER_AHEAD

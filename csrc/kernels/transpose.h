@@ -46,7 +46,32 @@ static INLINE void NAME(transpose)(vec rows[VL])
     EXCHANGE(1)
 }
 
+/* Lane i: the sum of the lanes of rows[i]. Half a transposition: rows i and i + d become one, whose lanes hold the
+ * sums of two lanes each. The order of a sum is the same for every row. */
+#define FOLD(d)                                                                  \
+    UNROLL                                                                       \
+    for (int i = 0; i < (d); i++) {                                              \
+        const vec a = rows[i], b = rows[i + (d)];                                \
+        rows[i] = SHUFFLE(a, b, LANES(FROM_A, d)) + SHUFFLE(a, b, LANES(FROM_B, d)); \
+    }
+
+static INLINE vec NAME(sum_each)(vec rows[VL])
+{
+#if VECTOR_BYTES * 8 / REAL_BITS > 8
+    FOLD(8)
+#endif
+#if VECTOR_BYTES * 8 / REAL_BITS > 4
+    FOLD(4)
+#endif
+#if VECTOR_BYTES * 8 / REAL_BITS > 2
+    FOLD(2)
+#endif
+    FOLD(1)
+    return rows[0];
+}
+
 #undef EXCHANGE
+#undef FOLD
 #undef FROM_A
 #undef FROM_B
 #undef LANES
@@ -60,6 +85,11 @@ static INLINE void NAME(transpose)(vec rows[VL])
 static INLINE void NAME(transpose)(vec rows[VL])
 {
     (void)rows; /* one by one: itself */
+}
+
+static INLINE vec NAME(sum_each)(vec rows[VL])
+{
+    return rows[0];
 }
 
 #endif

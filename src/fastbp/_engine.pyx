@@ -140,18 +140,24 @@ cdef void _sample_share(Run *run, Py_ssize_t first, Py_ssize_t n, double scale, 
     cdef const fbp_kernels *k = run.k
     cdef Stage *stage
     cdef Stage *last = &run.stages[run.n_stages - 1]
-    cdef Py_ssize_t p, q, i, count, row, piece
+    cdef Py_ssize_t p, q, i, count, row, next_row, n_next, piece
     cdef const int64_t *index
+    cdef const int64_t *next_index
     cdef double *slot
     for p in range(p0, p1):
         count = min(n - p * k.lanes, <Py_ssize_t>k.lanes)
         row = first + p * k.lanes
         index = NULL
+        next_index = NULL
+        n_next = 0
         if run.index != NULL:
             index = run.index + row
+            next_row = row + k.lanes if p + 1 < p1 else first + run.batch_size + p0 * k.lanes
+            next_index = run.index + next_row
+            n_next = max(0, min(run.n_rows - next_row, <Py_ssize_t>k.lanes))
         run.verdicts[p] = 0
-        if not k.gather_panel(run.X, index, row, count, p, run.stages[0].source, run.stages[0].source_blocks,
-                              run.stages[0].block_stride):
+        if not k.gather_panel(run.X, index, row, count, next_index, n_next, p, run.stages[0].source,
+                              run.stages[0].source_blocks, run.stages[0].block_stride):
             run.verdicts[p] = BAD_INPUTS
         if not gather_targets(k, &run.judge, index, row, count, p, run.targets, run.labels):
             run.verdicts[p] = BAD_TARGETS

@@ -95,7 +95,8 @@ cdef extern from "fastbp.h":
         int tile_panels
         Py_ssize_t pack_elements
         int (*gather_panel)(const fbp_source *X, const int64_t *index, Py_ssize_t first, Py_ssize_t n_rows,
-                            Py_ssize_t p, fbp_panels panels, void *blocks, Py_ssize_t block_stride) noexcept nogil
+                            const int64_t *next, Py_ssize_t n_next, Py_ssize_t p, fbp_panels panels, void *blocks,
+                            Py_ssize_t block_stride) noexcept nogil
         void (*scatter_panel)(fbp_panels panels, Py_ssize_t p, Py_ssize_t n_columns, Py_ssize_t n_rows, void *out,
                               Py_ssize_t out_stride) noexcept nogil
         void (*transpose_panels)(fbp_panels panels, Py_ssize_t n_features, Py_ssize_t p0, Py_ssize_t p1, void *blocks,

@@ -44,7 +44,7 @@ cdef int gather_targets(const fbp_kernels *k, const Judge *judge, const int64_t 
     """The targets of panel p: of rows index[0..n_rows), or first.. where index is NULL. 0 where one is not finite."""
     cdef Py_ssize_t r
     if judge.all_labels == NULL:
-        return k.gather_panel(judge.all_targets, index, first, n_rows, p, targets, NULL, 0)
+        return k.gather_panel(judge.all_targets, index, first, n_rows, NULL, 0, p, targets, NULL, 0)
     for r in range(n_rows):
         labels[p * k.lanes + r] = judge.all_labels[first + r if index == NULL else index[r]]
     return 1

@@ -264,7 +264,7 @@ cdef void _sweep_chunk(Sweep *sweep, int chunk, char *memory) noexcept nogil:
 
     for p in range(n_panels):
         count = min(n - p * k.lanes, <Py_ssize_t>k.lanes)
-        if not k.gather_panel(sweep.X, NULL, first + p * k.lanes, count, p, stage.source, NULL, 0):
+        if not k.gather_panel(sweep.X, NULL, first + p * k.lanes, count, NULL, 0, p, stage.source, NULL, 0):
             _report(sweep, BAD_INPUTS, chunk)
             return
         if sweep.judge != NULL and not gather_targets(k, sweep.judge, NULL, first + p * k.lanes, count, p, targets,
