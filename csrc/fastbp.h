@@ -184,6 +184,9 @@ typedef struct {
     void (*sigmoid)(const void *x, void *y, ptrdiff_t n);
     void (*normal_cdf)(const void *x, void *y, ptrdiff_t n);
 
+    /* index[0..n) <- a random permutation of 0..n-1 (Fisher and Yates): a function of seed, stream and n alone, the
+     * same for every instruction set. */
+    void (*permutation)(uint64_t seed, uint64_t stream, ptrdiff_t n, int64_t *index);
     /* n rounds of independent multiply-adds in registers; returns the floating-point operations done. */
     double (*burn)(ptrdiff_t n, volatile double *sink);
 } fbp_kernels;
@@ -205,7 +208,5 @@ int fbp_stores_slope(fbp_activation activation);
 
 /* Philox4x32-10 (Salmon et al., SC 2011): 128 random bits for a 128-bit counter and a 64-bit key. */
 void fbp_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]);
-/* index[0..n) <- a random permutation of 0..n-1 (Fisher and Yates), a function of seed, stream and n alone. */
-void fbp_permutation(uint64_t seed, uint64_t stream, ptrdiff_t n, int64_t *index);
 
 #endif

@@ -32,6 +32,24 @@ def test_permutation_is_one(seed, epoch, n):
     np.testing.assert_array_equal(order, _kernels.permutation(seed, epoch, n))
 
 
+@given(seed=st.integers(0, 2**64 - 1), stream=st.integers(0, 2**64 - 1), n=st.sampled_from([1, 2, 31, 32, 33, 65]))
+def test_permutation_is_made_of_philox_for_every_isa(seed, stream, n):
+    expected = []
+    for i in range(n):
+        words = _kernels.philox((i // 2, 0, stream % 2**32, stream >> 32), (seed % 2**32, seed >> 32))
+        draw = words[1] << 32 | words[0] if i % 2 == 0 else words[3] << 32 | words[2]
+        j = draw * (i + 1) >> 64
+        expected.append(i)
+        expected[i], expected[j] = expected[j], i
+    former = _kernels.isa()
+    try:
+        for isa in _kernels.available_isas():
+            _kernels.select_isa(isa)
+            assert _kernels.permutation(seed, stream, n).tolist() == expected, isa
+    finally:
+        _kernels.select_isa(former)
+
+
 def test_permutations_differ_between_seeds_and_epochs():
     orders = {tuple(_kernels.permutation(seed, epoch, 50)) for seed in range(20) for epoch in range(20)}
     assert len(orders) == 400

@@ -4,6 +4,7 @@
 #include "vmath.h"
 
 #include "transpose.h"
+#include "random.h"
 #include "rows.h"
 #include "activation.h"
 #include "gemm.h"
@@ -36,6 +37,7 @@ static const fbp_kernels NAME(table) = {
     .tanh = NAME(array_tanh),
     .sigmoid = NAME(array_sigmoid),
     .normal_cdf = NAME(array_normal_cdf),
+    .permutation = NAME(permutation),
     .burn = NAME(burn),
 };
 

@@ -28,7 +28,7 @@ from fastbp._dense cimport (
 )
 from fastbp._kernels cimport (
     FBP_ADAM, FBP_LINEAR, FBP_SGD, FBP_SOON, fbp_kernels, fbp_layer, fbp_panels, fbp_source, fbp_update,
-    fill_permutation, flush_denormals, restore_denormals, stores_slope,
+    flush_denormals, restore_denormals, stores_slope,
 )
 from fastbp._loss cimport BAD_INPUTS, BAD_TARGETS, Judge, gather_targets, judge_panel, set_judge, split_sums, takes_Z
 from fastbp._network cimport Network
@@ -630,7 +630,7 @@ cdef class Session:
                     self.order = np.empty(rows.n_rows, dtype=np.int64)
                 order = self.order
                 with nogil:
-                    fill_permutation(seed, epoch, order.shape[0], &order[0])
+                    self.run.k.permutation(seed, epoch, order.shape[0], &order[0])
                 self.run.index = &order[0]
             self.go(rows, targets, team, on_tick)
             self.check_weights()

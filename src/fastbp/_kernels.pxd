@@ -127,6 +127,7 @@ cdef extern from "fastbp.h":
         void (*tanh)(const void *x, void *y, Py_ssize_t n) noexcept nogil
         void (*sigmoid)(const void *x, void *y, Py_ssize_t n) noexcept nogil
         void (*normal_cdf)(const void *x, void *y, Py_ssize_t n) noexcept nogil
+        void (*permutation)(uint64_t seed, uint64_t stream, Py_ssize_t n, int64_t *index) noexcept nogil
         double (*burn)(Py_ssize_t n, double *sink) noexcept nogil
 
     # The C functions proper belong to _kernels.pyx alone, the one module that links csrc.
@@ -136,8 +137,6 @@ cdef extern from "fastbp.h":
 cdef const fbp_kernels *kernels_in_use(fbp_dtype dtype) noexcept nogil
 # 1 where forward stores the activation's slope.
 cdef bint stores_slope(fbp_activation activation) noexcept nogil
-# A random permutation of 0..n-1.
-cdef void fill_permutation(uint64_t seed, uint64_t stream, Py_ssize_t n, int64_t *index) noexcept nogil
 # Denormal numbers are zero to this thread, until the former state is restored.
 cdef unsigned long flush_denormals() noexcept nogil
 cdef void restore_denormals(unsigned long former) noexcept nogil

@@ -15,7 +15,6 @@ cdef extern from "fastbp.h":
     void fbp_philox(const uint32_t *counter, const uint32_t *key, uint32_t *out) nogil
     unsigned long fbp_flush_denormals() nogil
     void fbp_restore_denormals(unsigned long former) nogil
-    void fbp_permutation(uint64_t seed, uint64_t stream, Py_ssize_t n, int64_t *index) nogil
 
 
 # The tables in use, one a dtype.
@@ -36,10 +35,6 @@ cdef unsigned long flush_denormals() noexcept nogil:
 
 cdef void restore_denormals(unsigned long former) noexcept nogil:
     fbp_restore_denormals(former)
-
-
-cdef void fill_permutation(uint64_t seed, uint64_t stream, Py_ssize_t n, int64_t *index) noexcept nogil:
-    fbp_permutation(seed, stream, n, index)
 
 
 def compiled_isas() -> list[str]:
@@ -102,7 +97,7 @@ def permutation(seed: int, stream: int, n: int) -> np.ndarray:
     result = np.empty(n, dtype=np.int64)
     cdef int64_t[::1] index = result
     if n:
-        fbp_permutation(seed, stream, n, &index[0])
+        _in_use[0].permutation(seed, stream, n, &index[0])
     return result
 
 
