@@ -13,7 +13,7 @@
 #define VECTOR_BYTES 32
 #define MR 6
 #define NV 2
-#define KC 448
+#define KC 224
 #define L2_BYTES (200 * 1024)
 #include "instantiate.h"
 

@@ -266,18 +266,28 @@ static void NAME(pack_weights)(const fbp_layer *layer, ptrdiff_t n0, ptrdiff_t n
     const real *W = layer->weights;
     const ptrdiff_t n_rows = k1 - k0, n_tiles = NAME(pieces)(n_rows, MR), rows = n_rows / n_tiles;
     const ptrdiff_t larger = n_rows % n_tiles;
-    for (ptrdiff_t tile = 0; tile < n_tiles; tile++) {
-        const ptrdiff_t width = tile < larger ? rows + 1 : rows;
-        /* Whole tiles are copied, also narrower ones (who reads them knows), unless that would lead out of the row. */
-        const size_t bytes = (size_t)(k0 + MR <= layer->ld ? MR : width) * sizeof(real);
+    for (ptrdiff_t tile = 0; tile < n_tiles;) {
+        const ptrdiff_t width = tile < larger ? rows + 1 : rows, next_width = tile + 1 < larger ? rows + 1 : rows;
         const real *from = W + n0 * layer->ld + k0;
-        if (bytes == MR * sizeof(real))
-            for (ptrdiff_t n = n0; n < n1; n++, from += layer->ld, packed += MR)
+        /* Whole tiles are copied, also narrower ones (who reads them knows), unless that would lead out of the row. Two
+         * tiles at a time, as the rows lie far apart and one tile wants but half a cache line of each. */
+        if (tile + 1 < n_tiles && k0 + width + MR <= layer->ld) {
+            real *other = packed + (n1 - n0) * MR;
+            for (ptrdiff_t n = n0; n < n1; n++, from += layer->ld, packed += MR, other += MR) {
                 memcpy(packed, from, MR * sizeof(real)); /* of constant size: a few registers */
-        else
+                memcpy(other, from + width, MR * sizeof(real));
+                PREFETCH(from + 4 * MR); /* of the pair after the next one */
+            }
+            packed = other;
+            k0 += width + next_width;
+            tile += 2;
+        } else {
+            const size_t bytes = (size_t)(k0 + MR <= layer->ld ? MR : width) * sizeof(real);
             for (ptrdiff_t n = n0; n < n1; n++, from += layer->ld, packed += MR)
                 memcpy(packed, from, bytes);
-        k0 += width;
+            k0 += width;
+            tile++;
+        }
     }
 }
 

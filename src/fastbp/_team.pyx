@@ -118,7 +118,7 @@ cdef double monotonic_seconds() noexcept nogil:
 cdef WorkLimits _limits
 _limits.long_step = 1e8
 _limits.apart = 7.5e8
-_limits.piece = 1e8
+_limits.piece = 2e8
 _limits.epoch_thread = 1e6
 _limits.call_thread = 1e7
 _limits.paced = 3e8
