@@ -159,6 +159,12 @@ typedef struct {
     void (*activation_backward)(const fbp_layer *layer, fbp_panels A, fbp_panels slope, fbp_panels dA, ptrdiff_t p0,
                                 ptrdiff_t p1);
 
+    /* One sample alone, with the bits that it has in a panel. Row `row` of X -> out[0..n_columns), zeros up to whole
+     * vectors; returns 0 where a number is NaN or infinite (in this dtype), else 1. And out[0..n_units) =
+     * activation(in @ W.T + b), softmax too; `out` has room for whole vectors. */
+    int (*read_row)(const fbp_source *X, ptrdiff_t row, void *out);
+    void (*forward_single)(const fbp_layer *layer, const void *in, void *out);
+
     /* One panel of n_rows samples: the sum of the samples' losses and, unless dZ.data is NULL, its gradient times
      * `scale` (unused lanes: zero). `output` is the last layer's result with its activation applied, or Z itself for
      * the cross-entropies (stable from Z). With the regression losses the gradient is dA. `labels`: int32 [VL], or

@@ -8,6 +8,7 @@
 #include "rows.h"
 #include "activation.h"
 #include "gemm.h"
+#include "single.h"
 #include "loss.h"
 #include "optimizer.h"
 #include "elementwise.h"
@@ -28,6 +29,8 @@ static const fbp_kernels NAME(table) = {
     .softmax_forward = NAME(softmax_forward),
     .softmax_backward = NAME(softmax_backward),
     .activation_backward = NAME(activation_backward),
+    .read_row = NAME(read_row),
+    .forward_single = NAME(forward_single),
     .loss_panel = NAME(loss_panel),
     .metric_panel = NAME(metric_panel),
     .update = NAME(update),

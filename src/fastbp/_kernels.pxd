@@ -114,6 +114,8 @@ cdef extern from "fastbp.h":
                                  Py_ssize_t p1) noexcept nogil
         void (*activation_backward)(const fbp_layer *layer, fbp_panels A, fbp_panels slope, fbp_panels dA,
                                     Py_ssize_t p0, Py_ssize_t p1) noexcept nogil
+        int (*read_row)(const fbp_source *X, Py_ssize_t row, void *out) noexcept nogil
+        void (*forward_single)(const fbp_layer *layer, const void *inputs, void *out) noexcept nogil
         double (*loss_panel)(fbp_loss loss, fbp_panels output, fbp_panels targets, const int32_t *labels,
                              Py_ssize_t n_units, Py_ssize_t p, Py_ssize_t n_rows, double scale,
                              fbp_panels gradient) noexcept nogil

@@ -52,4 +52,5 @@ cdef class Network:
     cdef tuple views(self, Arena arena, Py_ssize_t i)
     cdef tuple layer_copy(self, Arena arena, Py_ssize_t i)
     cdef double sample_work(self) noexcept nogil
+    cdef int forward_single(self, Rows rows, char *out) except -1
     cdef int sweep(self, Sweep *sweep, Rows rows, int n_threads, targets=*) except -1

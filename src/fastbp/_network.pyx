@@ -8,7 +8,7 @@ from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBUF_WRITABLE, Py_buffer, PyBuf
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from libc.stdint cimport int32_t
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 import numpy as np
 
@@ -25,6 +25,8 @@ from fastbp._team cimport fetch_and_add, limits_in_use, look_seconds, monotonic_
 cdef enum:
     # Panels that one thread carries through all layers at a time; a constant, or the sums' order would change.
     SWEEP_PANELS = 12
+    # With less work than this (floating-point operations), other Python threads would not gain by the lock's release.
+    BRIEF_WORK = 200000
 
 _ACTIVATIONS = {
     "linear": FBP_LINEAR, "relu": FBP_RELU, "leaky_relu": FBP_LEAKY_RELU, "tanh": FBP_TANH, "sigmoid": FBP_SIGMOID,
@@ -154,10 +156,30 @@ cdef class Network:
         memset(&sweep, 0, sizeof(sweep))
         PyObject_GetBuffer(out, &buffer, PyBUF_WRITABLE | PyBUF_C_CONTIGUOUS)
         try:
-            sweep.out = <char *>buffer.buf
-            self.sweep(&sweep, rows, n_threads)
+            if rows.n_rows == 1:
+                self.forward_single(rows, <char *>buffer.buf)
+            else:
+                sweep.out = <char *>buffer.buf
+                self.sweep(&sweep, rows, n_threads)
         finally:
             PyBuffer_Release(&buffer)
+
+    cdef int forward_single(self, Rows rows, char *out) except -1:
+        """The one row's outputs."""
+        cdef Workspace workspace = self.workspace
+        cdef int good
+        self.workspace = None
+        if workspace is None:
+            workspace = Workspace(self, 1)
+        if self.sample_work() < BRIEF_WORK:
+            good = _forward_single(self, &rows.source, workspace, out)
+        else:
+            with nogil:
+                good = _forward_single(self, &rows.source, workspace, out)
+        self.workspace = workspace
+        if not good:
+            raise NonFinite("inputs", row=0)
+        return 0
 
     def evaluate(self, Rows rows, targets, str loss, tuple metrics, int n_threads):
         """The mean loss of all rows, and the metrics' sums: (float, [float64 arrays])."""
@@ -232,6 +254,21 @@ cdef class Workspace:
         self.memory = Arena()
         self.memory.take(self.plan.thread_bytes * n_threads)
         self.memory.allocate()
+
+
+cdef int _forward_single(Network network, const fbp_source *X, Workspace workspace, char *out) noexcept nogil:
+    """Row 0 of X to out, through the two halves of the workspace in turn. 0 where it is not finite."""
+    cdef const fbp_kernels *k = network.k
+    cdef char *source = workspace.memory.start
+    cdef char *output = source + workspace.plan.other_offset
+    cdef Py_ssize_t i
+    if not k.read_row(X, 0, source):
+        return 0
+    for i in range(network.n_layers):
+        k.forward_single(&network.layers[i], source, output)
+        source, output = output, source
+    memcpy(out, source, network.n_outputs * item_size(k.dtype))
+    return 1
 
 
 cdef void _sweep_share(void *job, int t, int n_threads) noexcept nogil:

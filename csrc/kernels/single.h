@@ -1,0 +1,71 @@
+/* single.h: the forward pass of one sample alone.
+ *
+ * With one sample a panel would have one lane in use. Here the units are the lanes: VL rows of weights, VL inputs at a
+ * time, are transposed in registers, and each input is multiplied into the sums of VL units. Every sum has the same
+ * terms in the same order as in a panel, so that a row's outputs have the same bits alone and among others.
+ */
+
+/* Row `row` of X -> out[0 .. n_columns, padded to whole vectors). 0 where a number is NaN or infinite, else 1. */
+static int NAME(read_row)(const fbp_source *X, ptrdiff_t row, void *out)
+{
+    const NAME(reader) read = NAME(readers)[X->type];
+    const char *from = (const char *)X->data + row * X->row_stride;
+    vec suspect = NAME(splat)(0);
+    for (ptrdiff_t column = 0; column < X->n_columns; column += VL) {
+        const ptrdiff_t n = X->n_columns - column < VL ? X->n_columns - column : VL;
+        const vec x = read(from + column * X->column_stride, X->column_stride, n);
+        suspect += x - x; /* zero, or NaN where it is not finite */
+        NAME(store)((real *)out + column, x);
+    }
+    return NAME(sum_lanes)(suspect) == 0;
+}
+
+/* As softmax_forward; a sum in the order of the units. */
+static void NAME(softmax_single)(real *z, ptrdiff_t n_units)
+{
+    real largest = z[0], sum = 0;
+    for (ptrdiff_t i = 1; i < n_units; i++)
+        largest = z[i] > largest ? z[i] : largest;
+    for (ptrdiff_t i = 0; i < n_units; i += VL)
+        NAME(store)(z + i, NAME(vexp)(NAME(load)(z + i) - NAME(splat)(largest)));
+    for (ptrdiff_t i = 0; i < n_units; i++)
+        sum += z[i];
+    const vec share = NAME(splat)(1) / NAME(splat)(sum);
+    for (ptrdiff_t i = 0; i < n_units; i += VL)
+        NAME(store)(z + i, NAME(load)(z + i) * share);
+}
+
+static void NAME(forward_single)(const fbp_layer *layer, const void *in, void *out)
+{
+    const ptrdiff_t K = layer->n_inputs, N = layer->n_units;
+    const real *x = in, *bias = layer->bias;
+    real *z = out;
+    for (ptrdiff_t n = 0; n < N; n += VL) {
+        const real *rows_of_units[VL];
+        for (ptrdiff_t i = 0; i < VL; i++) /* lanes behind the last unit repeat it, and are never looked at */
+            rows_of_units[i] = (const real *)layer->weights + (n + i < N ? n + i : N - 1) * layer->ld;
+        vec sums = NAME(load)(bias + n);
+        for (ptrdiff_t k = 0; k < K; k += VL) {
+            vec W[VL];
+            UNROLL
+            for (int i = 0; i < VL; i++)
+                W[i] = NAME(load)(rows_of_units[i] + k);
+            NAME(transpose)(W);
+            if (K - k >= VL) {
+                UNROLL
+                for (int t = 0; t < VL; t++)
+                    sums += W[t] * NAME(splat)(x[k + t]);
+            } else {
+                for (ptrdiff_t t = 0; t < K - k; t++)
+                    sums += W[t] * NAME(splat)(x[k + t]);
+            }
+        }
+        if (layer->activation == FBP_RELU)
+            sums = NAME(relu)(sums);
+        NAME(store)(z + n, sums);
+    }
+    if (layer->activation == FBP_SOFTMAX)
+        NAME(softmax_single)(z, N);
+    else
+        NAME(activate)(layer->activation, (real)layer->alpha, z, NULL, (N + VL - 1) / VL);
+}
