@@ -5,6 +5,7 @@ import pytest
 from engine_helpers import ADAM, make_data, make_pair
 from fastbp import _team
 from fastbp._engine import Session
+from fastbp._network import Network
 from fastbp._rows import Rows
 
 SMALL = [(64, "relu", 0.0), (64, "relu", 0.0), (4, "softmax", 0.0)]
@@ -20,6 +21,18 @@ def test_a_step_gets_the_threads_that_its_work_is_enough_for(limits, specs, n_sa
     session = Session(network, "cross_entropy", (), "adam", 3)
     session.epoch(Rows(X), y, n_samples, True, 0, 0, ADAM)
     assert session.last_team == wanted
+
+
+@pytest.mark.parametrize("n_threads", [8, 16, 64])
+def test_a_large_step_is_shared_out_evenly(isa, n_threads):
+    """2048-2048-2048-2048-10, batch 512: no thread has 10 % more to do than the mean; no more than there are panels."""
+    network = Network(2048, [(2048, "relu", 0.0)] * 3 + [(10, "softmax", 0.0)], "float32")
+    shares = Session(network, "cross_entropy", (), "sgd", n_threads).shares(512)
+    n_panels, n_weights = map(sum, zip(*shares, strict=True))
+    assert n_weights == network.n_parameters - 3 * 2048 - 10
+    assert len(shares) == min(n_threads, n_panels)
+    for part in zip(*shares, strict=True):
+        assert max(part) <= 1.1 * sum(part) / len(part)
 
 
 def share(sizes, size):

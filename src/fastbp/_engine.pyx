@@ -513,6 +513,23 @@ cdef class Session:
         self.make_room(n_panels, team)
         return team
 
+    def shares(self, Py_ssize_t batch_size):
+        """How a training step would be shared out: (panels of samples, weights) of each thread of the team."""
+        cdef const fbp_kernels *k = self.run.k
+        cdef Py_ssize_t n_panels = (min(batch_size, <Py_ssize_t>CHUNK_SAMPLES) - 1) // k.lanes + 1
+        cdef int team = team_size(
+            self.n_threads, 3 * batch_size * self.network.sample_work(), limits_in_use().epoch_thread, n_panels)
+        cdef Py_ssize_t i, n0, n1, n_weights
+        self.make_room(n_panels, team)
+        result = []
+        for t in range(team):
+            n_weights = 0
+            for i in range(self.run.n_stages):
+                units_of_share(k, self.run.stages, self.run.n_stages, i, t, team, &n0, &n1)
+                n_weights += (n1 - n0) * self.run.stages[i].layer.n_inputs
+            result.append((n_panels * (t + 1) // team - n_panels * t // team, n_weights))
+        return result
+
     cdef int go(self, Rows rows, targets, int team, on_tick) except -1:
         """Runs all the steps of the call, coming up for signals and on_tick."""
         cdef Run *run = &self.run
