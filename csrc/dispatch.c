@@ -1,4 +1,4 @@
-/* dispatch.c: the instruction sets that were compiled in, best first, and the way to their kernels. */
+/* dispatch.c: the instruction sets that were compiled in, best first, and the way to their kernels; activations by name. */
 #include "isa/platform.h"
 
 typedef const fbp_kernels *const table_pair[2];
@@ -25,7 +25,20 @@ const fbp_kernels *fbp_kernels_for(const char *isa, fbp_dtype dtype)
     return NULL;
 }
 
+#define NAME_ENTRY(constant, name, stores) [constant] = #name,
+#define STORES_ENTRY(constant, name, stores) [constant] = stores,
+static const char *const activation_names[] = {FBP_EACH_ACTIVATION(NAME_ENTRY)};
+static const int stores_slope[] = {FBP_EACH_ACTIVATION(STORES_ENTRY)};
+
+int fbp_activation_named(const char *name)
+{
+    for (int i = 0; i < (int)(sizeof activation_names / sizeof activation_names[0]); i++)
+        if (strcmp(activation_names[i], name) == 0)
+            return i;
+    return -1;
+}
+
 int fbp_stores_slope(fbp_activation activation)
 {
-    return activation == FBP_GELU || activation == FBP_SILU;
+    return stores_slope[activation];
 }

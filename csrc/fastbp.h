@@ -28,16 +28,28 @@
 
 typedef enum { FBP_FLOAT32 = 0, FBP_FLOAT64 = 1 } fbp_dtype;
 
-typedef enum {
-    FBP_LINEAR = 0,
-    FBP_RELU = 1,
-    FBP_LEAKY_RELU = 2, /* parameter: the slope below zero */
-    FBP_TANH = 3,
-    FBP_SIGMOID = 4,
-    FBP_SOFTMAX = 5,
-    FBP_GELU = 6,
-    FBP_SILU = 7,
-} fbp_activation;
+/* X(constant, name, 1 where forward stores the slope beside the output): one row an activation. */
+#define FBP_EACH_ACTIVATION(X)         \
+    X(FBP_LINEAR, linear, 0)           \
+    X(FBP_RELU, relu, 0)               \
+    X(FBP_LEAKY_RELU, leaky_relu, 0)   \
+    X(FBP_TANH, tanh, 0)               \
+    X(FBP_SIGMOID, sigmoid, 0)         \
+    X(FBP_SOFTMAX, softmax, 0)         \
+    X(FBP_GELU, gelu, 1)               \
+    X(FBP_GELU_TANH, gelu_tanh, 1)     \
+    X(FBP_SILU, silu, 1)               \
+    X(FBP_ELU, elu, 1)                 \
+    X(FBP_SELU, selu, 1)               \
+    X(FBP_SOFTPLUS, softplus, 1)       \
+    X(FBP_SOFTSIGN, softsign, 1)       \
+    X(FBP_MISH, mish, 1)               \
+    X(FBP_HARD_SIGMOID, hard_sigmoid, 1) \
+    X(FBP_HARD_SWISH, hard_swish, 1)
+
+#define FBP_CONSTANT(constant, name, stores) constant,
+typedef enum { FBP_EACH_ACTIVATION(FBP_CONSTANT) } fbp_activation;
+#undef FBP_CONSTANT
 
 /* What a row of the user's array is made of. */
 typedef enum {
@@ -183,8 +195,10 @@ typedef struct {
 
     /* 1 where all n elements are finite. */
     int (*all_finite)(const void *x, ptrdiff_t n);
-    /* y[i] = f(x[i]), for the tests: exp, log, tanh, sigmoid, erf-based normal distribution. Any alignment. */
+    /* y[i] = f(x[i]), for the tests: exp, expm1 (x <= 0), log, tanh, sigmoid, erf-based normal distribution. Any
+     * alignment. */
     void (*exp)(const void *x, void *y, ptrdiff_t n);
+    void (*expm1)(const void *x, void *y, ptrdiff_t n);
     void (*log)(const void *x, void *y, ptrdiff_t n);
     void (*tanh)(const void *x, void *y, ptrdiff_t n);
     void (*sigmoid)(const void *x, void *y, ptrdiff_t n);
@@ -209,7 +223,9 @@ const fbp_kernels *fbp_kernels_for(const char *isa, fbp_dtype dtype);
 unsigned long fbp_flush_denormals(void);
 void fbp_restore_denormals(unsigned long former);
 
-/* 1 for the activations whose slope is kept by forward and not derived from the output. */
+/* The activation of that name, -1 for a name that is none; and 1 where its slope is kept by forward and not derived
+ * from the output. */
+int fbp_activation_named(const char *name);
 int fbp_stores_slope(fbp_activation activation);
 
 /* Philox4x32-10 (Salmon et al., SC 2011): 128 random bits for a 128-bit counter and a 64-bit key. */

@@ -39,16 +39,36 @@ __all__ = [
     "train_step",
 ]
 
-ACTIVATIONS = ("linear", "relu", "leaky_relu", "tanh", "sigmoid", "softmax", "gelu", "silu")
+ACTIVATIONS = (
+    "linear",
+    "relu",
+    "leaky_relu",
+    "tanh",
+    "sigmoid",
+    "softmax",
+    "gelu",
+    "gelu_tanh",
+    "silu",
+    "elu",
+    "selu",
+    "softplus",
+    "softsign",
+    "mish",
+    "hard_sigmoid",
+    "hard_swish",
+)
 LOSSES = ("mse", "mae", "cross_entropy", "binary_cross_entropy")
 
 Gradients = list[tuple[np.ndarray, np.ndarray]]  # [(dW, db), ...], first layer first
+
+# Klambauer et al. 2017: the numbers for which mean 0 and variance 1 are a fixed point.
+SELU_SCALE, SELU_ALPHA = 1.0507009873554804934, 1.6732632423543772848
 
 _erfc = np.vectorize(math.erfc, otypes=[np.float64])
 
 
 class Layer(NamedTuple):
-    """One dense layer: A = activation(X @ W + b). The parameter is the slope of leaky_relu."""
+    """One dense layer: A = activation(X @ W + b). The parameter is the slope of leaky_relu or elu's alpha."""
 
     W: np.ndarray  # (inputs, units)
     b: np.ndarray  # (units,)
@@ -90,6 +110,10 @@ def _normal_pdf(Z: np.ndarray) -> np.ndarray:
     return np.exp(-0.5 * Z * Z) / math.sqrt(2.0 * math.pi)
 
 
+def _gelu_argument(Z: np.ndarray) -> np.ndarray:
+    return math.sqrt(2.0 / math.pi) * (Z + 0.044715 * Z**3)
+
+
 def activate(name: str, Z: np.ndarray, parameter: float = 0.0) -> np.ndarray:
     """A = activation(Z), shape (n, units)."""
     match name:
@@ -107,8 +131,24 @@ def activate(name: str, Z: np.ndarray, parameter: float = 0.0) -> np.ndarray:
             return _softmax(Z)
         case "gelu":
             return Z * _normal_cdf(Z)
+        case "gelu_tanh":
+            return Z * 0.5 * (1.0 + np.tanh(_gelu_argument(Z)))
         case "silu":
             return Z * _sigmoid(Z)
+        case "elu":
+            return np.where(Z > 0, Z, parameter * np.expm1(np.minimum(Z, 0.0)))
+        case "selu":
+            return SELU_SCALE * activate("elu", Z, SELU_ALPHA)
+        case "softplus":
+            return np.logaddexp(0.0, Z)
+        case "softsign":
+            return Z / (1.0 + np.abs(Z))
+        case "mish":
+            return Z * np.tanh(np.logaddexp(0.0, Z))
+        case "hard_sigmoid":
+            return np.clip(Z + 3.0, 0.0, 6.0) / 6.0
+        case "hard_swish":
+            return Z * np.clip(Z + 3.0, 0.0, 6.0) / 6.0
     raise ValueError(f"activation is {name!r}; expected one of {', '.join(ACTIVATIONS)}")
 
 
@@ -131,8 +171,27 @@ def activation_gradient(name: str, Z: np.ndarray, dA: np.ndarray, parameter: flo
             return A * (dA - (dA * A).sum(axis=1, keepdims=True))
         case "gelu":
             return dA * (_normal_cdf(Z) + Z * _normal_pdf(Z))
+        case "gelu_tanh":
+            t = np.tanh(_gelu_argument(Z))
+            slope = math.sqrt(2.0 / math.pi) * (1.0 + 3.0 * 0.044715 * Z * Z)
+            return dA * 0.5 * (1.0 + t + Z * (1.0 - t * t) * slope)
         case "silu":
             return dA * (_sigmoid(Z) + Z * _sigmoid(Z) * _sigmoid(-Z))
+        case "elu":
+            return dA * np.where(Z > 0, 1.0, parameter * np.exp(np.minimum(Z, 0.0)))
+        case "selu":
+            return SELU_SCALE * activation_gradient("elu", Z, dA, SELU_ALPHA)
+        case "softplus":
+            return dA * _sigmoid(Z)
+        case "softsign":
+            return dA / (1.0 + np.abs(Z)) ** 2
+        case "mish":
+            t = np.tanh(np.logaddexp(0.0, Z))
+            return dA * (t + Z * (1.0 - t * t) * _sigmoid(Z))
+        case "hard_sigmoid":
+            return dA * (np.abs(Z) < 3.0) / 6.0
+        case "hard_swish":
+            return dA * (np.clip(Z + 3.0, 0.0, 6.0) / 6.0 + Z * (np.abs(Z) < 3.0) / 6.0)
     raise ValueError(f"activation is {name!r}; expected one of {', '.join(ACTIVATIONS)}")
 
 

@@ -18,7 +18,15 @@ FORMULAS = {
     "sigmoid": special.expit,
     "softmax": lambda z: special.softmax(z, axis=1),
     "gelu": lambda z: z * special.ndtr(z),
+    "gelu_tanh": lambda z: z * 0.5 * (1 + np.tanh(np.sqrt(2 / np.pi) * (z + 0.044715 * z**3))),
     "silu": lambda z: z * special.expit(z),
+    "elu": lambda z: np.where(z > 0, z, np.expm1(np.minimum(z, 0))),
+    "selu": lambda z: 1.0507009873554805 * np.where(z > 0, z, 1.6732632423543772 * np.expm1(np.minimum(z, 0))),
+    "softplus": lambda z: np.logaddexp(0, z),
+    "softsign": lambda z: z / (1 + abs(z)),
+    "mish": lambda z: z * np.tanh(np.logaddexp(0, z)),
+    "hard_sigmoid": lambda z: np.clip(z / 6 + 0.5, 0, 1),
+    "hard_swish": lambda z: z * np.clip(z / 6 + 0.5, 0, 1),
 }
 
 
@@ -63,6 +71,32 @@ def test_names_and_objects_are_the_same():
 def test_objects_cannot_be_changed_behind_a_models_back():
     with pytest.raises(dataclasses.FrozenInstanceError):
         fb.LeakyReLU().slope = 2.0
+
+
+def test_elu_takes_its_alpha():
+    model = identity_model(fb.ELU(alpha=2.0), 3, "float64")
+    np.testing.assert_allclose(model.predict([[-1.0, 0.0, 2.0]]), [[2 * np.expm1(-1), 0, 2]], rtol=1e-15)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", [name for name in FORMULAS if name != "softmax"])
+def test_huge_and_tiny_numbers_have_finite_outputs_and_slopes(name, dtype):
+    """From the smallest normal number to a thousandth of the largest, both signs: SciPy's own tails are no better."""
+    info = np.finfo(dtype)
+    sizes = np.array([float(info.tiny), 1e-6, 30, 1e4, float(info.max) / 1e3])
+    z = np.concatenate([sizes, -sizes])[np.newaxis].astype(dtype)
+    model = identity_model(name, z.shape[1], dtype)
+    with np.errstate(over="ignore"):
+        expected = FORMULAS[name](z.astype(float))
+    np.testing.assert_allclose(model.predict(z), expected, rtol=512 * info.eps, atol=info.tiny)
+    _, gradients = model.loss_and_gradients(z / np.abs(z), np.zeros_like(z), "mse")
+    assert all(np.isfinite(gradient).all() for gradient in gradients)
+
+
+@pytest.mark.parametrize("alpha", [0.0, -1.0, float("nan")])
+def test_alpha_out_of_range(alpha):
+    with pytest.raises(ValueError, match=r"alpha is .*; expected a finite number above 0"):
+        fb.ELU(alpha)
 
 
 @pytest.mark.parametrize("slope", [-0.1, 1.0, float("nan"), float("inf")])

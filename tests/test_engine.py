@@ -186,7 +186,7 @@ def test_predict_and_evaluate_have_the_same_bits_for_any_number_of_threads(isa, 
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("activation", ["linear", "relu", "leaky_relu", "tanh", "sigmoid", "softmax", "gelu", "silu"])
+@pytest.mark.parametrize("activation", reference.ACTIVATIONS)
 @pytest.mark.parametrize("sizes", [(1, 1, 1), (3, 16, 17), (15, 8, 4), (16, 7, 31), (33, 9, 1), (600, 33, 70)])
 def test_a_row_alone_has_the_bits_that_it_has_among_others(isa, dtype, activation, sizes):
     n_inputs, n_hidden, n_outputs = sizes

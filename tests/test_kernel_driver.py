@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCES = [ROOT / "tests" / "kernel_driver.c", *sorted((ROOT / "csrc").rglob("*.c"))]
 FLAGS = ["-std=c11", "-O2", "-ffp-contract=fast", f"-I{ROOT / 'csrc'}"]
 
-ACTIVATIONS = ["linear", "relu", "leaky_relu", "tanh", "sigmoid", "softmax", "gelu", "silu"]  # by fbp_activation
+ACTIVATIONS = list(ref.ACTIVATIONS)  # in the order of fbp_activation
 LOSSES = ["mse", "mae", "labels", "distribution", "binary_cross_entropy"]  # by fbp_loss
 
 NATIVE_ISAS = _kernels.available_isas()
@@ -40,6 +40,9 @@ NETWORKS = [
     (["softmax", "linear"], "tanh", "mse"),
     (["relu"], "softmax", "mae"),
     (["tanh"], "gelu", "mse"),
+    (["gelu_tanh", "elu"], "selu", "mse"),
+    (["softplus", "softsign"], "mish", "mse"),
+    (["hard_sigmoid", "hard_swish"], "softplus", "mae"),
 ]
 LEARNING_RATE = 0.01
 SHAPES = [(1, 1, [1, 1], 2), (45, 50, [37, 19], 5), (130, 16, [70, 33], 3)]  # n_samples, n_inputs, hidden, n_outputs

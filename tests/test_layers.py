@@ -15,8 +15,9 @@ def test_defaults():
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_auto_initializer_follows_the_activation(name):
-    rectifying = name in {"relu", "leaky_relu", "gelu", "silu"}
-    assert fb.Dense(2, name).initializer == (fb.He() if rectifying else fb.Glorot())
+    level_on_both_sides = {"tanh", "sigmoid", "softmax", "softsign", "hard_sigmoid"}
+    expected = fb.Glorot() if name in {"linear", *level_on_both_sides} else fb.LeCun() if name == "selu" else fb.He()
+    assert fb.Dense(2, name).initializer == expected
 
 
 @pytest.mark.parametrize(

@@ -126,7 +126,15 @@ def torch_forward(torch, layers, parameters, X):
         "sigmoid": lambda z, _: torch.sigmoid(z),
         "softmax": lambda z, _: torch.softmax(z, dim=1),
         "gelu": lambda z, _: torch.nn.functional.gelu(z),
+        "gelu_tanh": lambda z, _: torch.nn.functional.gelu(z, approximate="tanh"),
         "silu": lambda z, _: torch.nn.functional.silu(z),
+        "elu": torch.nn.functional.elu,
+        "selu": lambda z, _: torch.selu(z),
+        "softplus": lambda z, _: torch.nn.functional.softplus(z, threshold=100.0),
+        "softsign": lambda z, _: torch.nn.functional.softsign(z),
+        "mish": lambda z, _: torch.nn.functional.mish(z),
+        "hard_sigmoid": lambda z, _: torch.clamp(z + 3, 0, 6) / 6,  # hardsigmoid's own slope is a float32 1 / 6
+        "hard_swish": lambda z, _: torch.nn.functional.hardswish(z),
     }
     A = X
     for layer, (W, b) in zip(layers, parameters, strict=True):

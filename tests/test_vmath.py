@@ -8,18 +8,20 @@ import pytest
 
 from fastbp import _kernels
 
-FUNCTIONS = ("exp", "log", "tanh", "sigmoid", "normal_cdf")
+FUNCTIONS = ("exp", "expm1", "log", "tanh", "sigmoid", "normal_cdf")
 DTYPES = (np.float32, np.float64)
 ISAS = _kernels.available_isas()
 
 # The largest errors, in ulp, that vmath.h states. The normal distribution has another one left of -1.
-BOUNDS = {"exp": 1.0, "log": 0.9, "tanh": 1.5, "sigmoid": 2.0, "normal_cdf": 5.0}
+BOUNDS = {"exp": 1.0, "expm1": 1.5, "log": 0.9, "tanh": 1.5, "sigmoid": 2.0, "normal_cdf": 5.0}
 NORMAL_CDF_TAIL_BOUND = 8.0
 
 # Where each function has finite, non-constant values: swept densely on top of every exponent.
 RANGES = {
     ("exp", np.float32): (-104, 89),
     ("exp", np.float64): (-746, 710),
+    ("expm1", np.float32): (-20, 0),
+    ("expm1", np.float64): (-40, 0),
     ("log", np.float32): (0, 8),
     ("log", np.float64): (0, 8),
     ("tanh", np.float32): (-11, 11),
@@ -59,7 +61,7 @@ def sweep(name, dtype):
     around_zero = np.random.default_rng(3).uniform(-2, 2, 50_000)
     mantissas = 300 if dtype is np.float32 else 40
     x = np.concatenate([every_exponent(dtype, mantissas), dense.astype(dtype), around_zero.astype(dtype)])
-    return x[x > 0] if name == "log" else x
+    return x[x > 0] if name == "log" else x[x <= 0] if name == "expm1" else x
 
 
 def formula(name, x):
@@ -148,6 +150,7 @@ def edges(name, dtype):
     inf, nan, tiny, huge, denormal = np.inf, np.nan, info.tiny, info.max, info.smallest_subnormal
     pairs = {
         "exp": [(0.0, 1), (-0.0, 1), (inf, inf), (-inf, 0.0), (huge, inf), (-huge, 0.0), (denormal, 1), (-tiny, 1)],
+        "expm1": [(0.0, 0.0), (-inf, -1), (-huge, -1), (-denormal, -denormal), (-tiny, -tiny)],
         "log": [(1, 0.0), (0.0, -inf), (-0.0, -inf), (inf, inf)] + [(x, nan) for x in (-inf, -1, -denormal, -huge)],
         "tanh": [(x, x) for x in (0.0, -0.0, denormal, -denormal, 3 * denormal, tiny, -tiny)]
         + [(inf, 1), (-inf, -1), (huge, 1), (-huge, -1)],

@@ -36,6 +36,7 @@ static const fbp_kernels NAME(table) = {
     .update = NAME(update),
     .all_finite = NAME(all_finite),
     .exp = NAME(array_exp),
+    .expm1 = NAME(array_expm1),
     .log = NAME(array_log),
     .tanh = NAME(array_tanh),
     .sigmoid = NAME(array_sigmoid),

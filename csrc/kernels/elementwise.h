@@ -14,6 +14,7 @@
         }                                                                 \
     }
 ARRAY_FUNCTION(array_exp, vexp)
+ARRAY_FUNCTION(array_expm1, vexpm1)
 ARRAY_FUNCTION(array_log, vlog)
 ARRAY_FUNCTION(array_tanh, vtanh)
 ARRAY_FUNCTION(array_sigmoid, vsigmoid)

@@ -1,4 +1,4 @@
-/* vmath.h: exponential, logarithm, tanh, sigmoid and the normal distribution, a vector at a time, without a branch.
+/* vmath.h: exponentials, logarithm, tanh, sigmoid and the normal distribution, a vector at a time, without a branch.
  *
  * Included after simd.h, once a dtype. A NaN gives NaN everywhere; overflow, gradual underflow and infinities come out
  * as C's functions give them. The bounds below are for both dtypes, with and without fused multiply-add, in units in
@@ -198,6 +198,17 @@ static INLINE vec NAME(exp_bounded)(vec x)
 static INLINE vec NAME(vexp)(vec x)
 {
     return NAME(exp_bounded)(NAME(maximum)(NAME(splat)(EXP_LOW), NAME(minimum)(NAME(splat)(EXP_HIGH), x)));
+}
+
+/* exp(x) - 1 for x <= 0, without the cancellation near zero. Error at most 1.5 ulp.
+ * 2^n (exp(r) - 1) + (2^n - 1), with the reduction of exp. */
+static INLINE vec NAME(vexpm1)(vec x)
+{
+    uvec steps;
+    x = NAME(maximum)(NAME(splat)(EXP_LOW), x);
+    vec n = NAME(exp_steps)(x, &steps);
+    vec r = (x - n * NAME(ln2_high)) - n * NAME(ln2_low);
+    return NAME(exp_scale)(NAME(expm1_fraction)(r), steps) + (NAME(exp_scale)(NAME(splat)(1), steps) - (real)1);
 }
 
 /* log(x). Error at most 0.9 ulp.

@@ -1,6 +1,23 @@
 """fastbp trains dense neural networks on CPUs, fast, and to the same bits on any number of threads."""
 
-from fastbp.activations import GELU, LeakyReLU, Linear, ReLU, Sigmoid, SiLU, Softmax, Tanh
+from fastbp.activations import (
+    ELU,
+    GELU,
+    SELU,
+    GELUTanh,
+    HardSigmoid,
+    HardSwish,
+    LeakyReLU,
+    Linear,
+    Mish,
+    ReLU,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Softplus,
+    Softsign,
+    Tanh,
+)
 from fastbp.callbacks import Callback
 from fastbp.config import show_config
 from fastbp.history import History
@@ -30,7 +47,15 @@ __all__ = [
     "Sigmoid",
     "Softmax",
     "GELU",
+    "GELUTanh",
     "SiLU",
+    "ELU",
+    "SELU",
+    "Softplus",
+    "Softsign",
+    "Mish",
+    "HardSigmoid",
+    "HardSwish",
     # losses
     "MeanSquaredError",
     "MeanAbsoluteError",

@@ -14,13 +14,8 @@ cdef extern from "fastbp.h":
 
     ctypedef enum fbp_activation:
         FBP_LINEAR
-        FBP_RELU
-        FBP_LEAKY_RELU
-        FBP_TANH
-        FBP_SIGMOID
         FBP_SOFTMAX
-        FBP_GELU
-        FBP_SILU
+        # ... and those that fastbp.h lists; the engine knows these two apart.
 
     ctypedef enum fbp_source_type:
         FBP_SRC_BOOL
@@ -125,6 +120,7 @@ cdef extern from "fastbp.h":
                        void *state_2, Py_ssize_t n) noexcept nogil
         int (*all_finite)(const void *x, Py_ssize_t n) noexcept nogil
         void (*exp)(const void *x, void *y, Py_ssize_t n) noexcept nogil
+        void (*expm1)(const void *x, void *y, Py_ssize_t n) noexcept nogil
         void (*log)(const void *x, void *y, Py_ssize_t n) noexcept nogil
         void (*tanh)(const void *x, void *y, Py_ssize_t n) noexcept nogil
         void (*sigmoid)(const void *x, void *y, Py_ssize_t n) noexcept nogil
@@ -137,6 +133,8 @@ cdef extern from "fastbp.h":
 
 # The kernels in use for a dtype.
 cdef const fbp_kernels *kernels_in_use(fbp_dtype dtype) noexcept nogil
+# The activation of that name, which must be one.
+cdef fbp_activation activation_named(str name) except *
 # 1 where forward stores the activation's slope.
 cdef bint stores_slope(fbp_activation activation) noexcept nogil
 # Denormal numbers are zero to this thread, until the former state is restored.

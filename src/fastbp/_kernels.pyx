@@ -11,6 +11,7 @@ cdef extern from "fastbp.h":
     const char **fbp_isa_names
     bint fbp_isa_available(const char *isa) nogil
     const fbp_kernels *fbp_kernels_for(const char *isa, fbp_dtype dtype) nogil
+    int fbp_activation_named(const char *name) nogil
     bint fbp_stores_slope(fbp_activation activation) nogil
     void fbp_philox(const uint32_t *counter, const uint32_t *key, uint32_t *out) nogil
     unsigned long fbp_flush_denormals() nogil
@@ -23,6 +24,15 @@ cdef const fbp_kernels *_in_use[2]
 
 cdef const fbp_kernels *kernels_in_use(fbp_dtype dtype) noexcept nogil:
     return _in_use[<int>dtype]
+
+
+cdef fbp_activation activation_named(str name) except *:
+    cdef int activation
+    key = name.encode()
+    activation = fbp_activation_named(key)
+    if activation < 0:
+        raise ValueError(f"the kernels have no activation {name!r}")
+    return <fbp_activation>activation
 
 
 cdef bint stores_slope(fbp_activation activation) noexcept nogil:
@@ -126,7 +136,7 @@ cdef const fbp_kernels *_table(isa_name, fbp_dtype dtype) except NULL:
 
 
 def evaluate_function(name: str, x: np.ndarray, isa: str | None = None) -> np.ndarray:
-    """One of the vector functions (exp, log, tanh, sigmoid, normal_cdf) of a float32 or float64 array of shape (n,)."""
+    """One of the vector functions (exp, expm1, log, tanh, sigmoid, normal_cdf) of a float32 or float64 array of shape (n,)."""
     source = np.ascontiguousarray(x)
     result = np.empty_like(source)
     cdef fbp_dtype dtype = FBP_FLOAT32 if source.dtype == np.float32 else FBP_FLOAT64
@@ -140,6 +150,8 @@ def evaluate_function(name: str, x: np.ndarray, isa: str | None = None) -> np.nd
     cdef void *y_data = &y_bytes[0]
     if name == "exp":
         table.exp(x_data, y_data, n)
+    elif name == "expm1":
+        table.expm1(x_data, y_data, n)
     elif name == "log":
         table.log(x_data, y_data, n)
     elif name == "tanh":
@@ -149,7 +161,7 @@ def evaluate_function(name: str, x: np.ndarray, isa: str | None = None) -> np.nd
     elif name == "normal_cdf":
         table.normal_cdf(x_data, y_data, n)
     else:
-        raise ValueError(f"name is {name!r}, expected exp, log, tanh, sigmoid or normal_cdf")
+        raise ValueError(f"name is {name!r}, expected exp, expm1, log, tanh, sigmoid or normal_cdf")
     return result
 
 

@@ -15,8 +15,7 @@ import numpy as np
 from fastbp._arena cimport Arena, aligned
 from fastbp._dense cimport Stage, forward, forward_work, item_size, leading_dimension, padded, panel_stride
 from fastbp._kernels cimport (
-    FBP_FLOAT32, FBP_FLOAT64, FBP_GELU, FBP_LEAKY_RELU, FBP_LINEAR, FBP_RELU, FBP_SIGMOID, FBP_SILU, FBP_SOFTMAX,
-    FBP_TANH, fbp_kernels, fbp_layer, fbp_panels, kernels_in_use,
+    FBP_FLOAT32, FBP_FLOAT64, FBP_LINEAR, activation_named, fbp_kernels, fbp_layer, fbp_panels, kernels_in_use,
 )
 from fastbp._loss cimport BAD_INPUTS, BAD_TARGETS, Judge, gather_targets, judge_panel, set_judge, split_sums, takes_Z
 from fastbp._rows cimport Rows
@@ -27,11 +26,6 @@ cdef enum:
     SWEEP_PANELS = 12
     # With less work than this (floating-point operations), other Python threads would not gain by the lock's release.
     BRIEF_WORK = 200000
-
-_ACTIVATIONS = {
-    "linear": FBP_LINEAR, "relu": FBP_RELU, "leaky_relu": FBP_LEAKY_RELU, "tanh": FBP_TANH, "sigmoid": FBP_SIGMOID,
-    "softmax": FBP_SOFTMAX, "gelu": FBP_GELU, "silu": FBP_SILU,
-}
 
 
 class NonFinite(Exception):
@@ -87,7 +81,7 @@ cdef class Network:
             self.layers[i].n_inputs = n_inputs
             self.layers[i].n_units = n_units
             self.layers[i].ld = leading_dimension(n_inputs, self.dtype_code)
-            self.layers[i].activation = _ACTIVATIONS[activation]
+            self.layers[i].activation = activation_named(activation)
             self.layers[i].alpha = alpha
             self.n_parameters += (n_inputs + 1) * n_units
             n_inputs = n_units

@@ -1,6 +1,7 @@
 """What a layer makes of its weighted sums: A = activation(Z).
 
-A new activation is a class here, an entry in ACTIVATIONS and its formula in csrc/kernels/activation.h.
+A new activation is a class here, an entry in ACTIVATIONS, a row in csrc/fastbp.h and its formula in
+csrc/kernels/activation.h.
 """
 
 from __future__ import annotations
@@ -10,7 +11,26 @@ from typing import ClassVar
 
 from fastbp.checks import check_number
 
-__all__ = ["ACTIVATIONS", "GELU", "Activation", "LeakyReLU", "Linear", "ReLU", "SiLU", "Sigmoid", "Softmax", "Tanh"]
+__all__ = [
+    "ACTIVATIONS",
+    "ELU",
+    "GELU",
+    "SELU",
+    "Activation",
+    "GELUTanh",
+    "HardSigmoid",
+    "HardSwish",
+    "LeakyReLU",
+    "Linear",
+    "Mish",
+    "ReLU",
+    "SiLU",
+    "Sigmoid",
+    "Softmax",
+    "Softplus",
+    "Softsign",
+    "Tanh",
+]
 
 
 @dataclass(frozen=True)
@@ -85,19 +105,115 @@ class Softmax(Activation):
 
 
 class GELU(Activation):
-    """A = Z * Phi(Z) with the normal distribution function Phi, computed exactly and not by the tanh formula."""
+    """A = Z * Phi(Z) with the normal distribution function Phi, exactly (Hendrycks and Gimpel, 2016)."""
 
     name = "gelu"
     initializer = "he"
 
 
+class GELUTanh(Activation):
+    """A = Z * (1 + tanh(sqrt(2 / pi) * (Z + 0.044715 Z³))) / 2, their approximation (Hendrycks and Gimpel, 2016).
+
+    For networks that were trained with it elsewhere.
+    """
+
+    name = "gelu_tanh"
+    initializer = "he"
+
+
 class SiLU(Activation):
-    """A = Z * sigmoid(Z), also known as swish."""
+    """A = Z * sigmoid(Z), also known as swish (Ramachandran, Zoph and Le, 2017)."""
 
     name = "silu"
     initializer = "he"
 
 
+@dataclass(frozen=True)
+class ELU(Activation):
+    """A = Z where Z > 0, else alpha * (exp(Z) - 1) (Clevert, Unterthiner and Hochreiter, 2016).
+
+    Parameters
+    ----------
+    alpha : float, default 1.0
+        What A tends to far below zero, negated; alpha > 0.
+    """
+
+    alpha: float = 1.0
+    name = "elu"
+    initializer = "he"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "alpha", check_number(self.alpha, "alpha", above=0))
+
+    @property
+    def parameter(self) -> float:
+        """The limit below zero, negated."""
+        return self.alpha
+
+
+class SELU(Activation):
+    """A = 1.0507 * elu(Z) with alpha = 1.6733, which keep mean 0 and variance 1 (Klambauer et al., 2017).
+
+    They do with LeCun's initializer, which "auto" takes.
+    """
+
+    name = "selu"
+    initializer = "lecun"
+
+
+class Softplus(Activation):
+    """A = log(1 + exp(Z)), a smooth relu, always above 0 (Dugas et al., 2001)."""
+
+    name = "softplus"
+    initializer = "he"
+
+
+class Softsign(Activation):
+    """A = Z / (1 + |Z|), between -1 and 1 (Bergstra et al., 2009)."""
+
+    name = "softsign"
+    initializer = "glorot"
+
+
+class Mish(Activation):
+    """A = Z * tanh(log(1 + exp(Z))) (Misra, 2020)."""
+
+    name = "mish"
+    initializer = "he"
+
+
+class HardSigmoid(Activation):
+    """A = min(max(Z + 3, 0), 6) / 6, a sigmoid of three straight lines (Howard et al., 2019); the slope at ±3 is 0."""
+
+    name = "hard_sigmoid"
+    initializer = "glorot"
+
+
+class HardSwish(Activation):
+    """A = Z * min(max(Z + 3, 0), 6) / 6 (Howard et al., 2019)."""
+
+    name = "hard_swish"
+    initializer = "he"
+
+
 ACTIVATIONS: dict[str, type[Activation]] = {
-    cls.name: cls for cls in (Linear, ReLU, LeakyReLU, Tanh, Sigmoid, Softmax, GELU, SiLU)
+    cls.name: cls
+    for cls in (
+        Linear,
+        ReLU,
+        LeakyReLU,
+        Tanh,
+        Sigmoid,
+        Softmax,
+        GELU,
+        GELUTanh,
+        SiLU,
+        ELU,
+        SELU,
+        Softplus,
+        Softsign,
+        Mish,
+        HardSigmoid,
+        HardSwish,
+    )
 }

@@ -61,7 +61,7 @@ class _ScaledByFan(Initializer):
 
 
 class He(_ScaledByFan):
-    """Variance 2 / inputs (He et al., 2015): for the relu family, gelu and silu.
+    """Variance 2 / inputs (He et al., 2015): for the relu family and its smooth relatives.
 
     Parameters
     ----------

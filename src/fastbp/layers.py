@@ -23,12 +23,12 @@ class Dense:
     units : int
         How many outputs the layer has.
     activation : str or Activation, default "linear"
-        "linear", "relu", "leaky_relu", "tanh", "sigmoid", "softmax", "gelu", "silu", or an object such as
-        ``fb.LeakyReLU(slope=0.2)``.
+        "linear", "relu", "leaky_relu", "tanh", "sigmoid", "softmax", "gelu", "gelu_tanh", "silu", "elu", "selu",
+        "softplus", "softsign", "mish", "hard_sigmoid", "hard_swish", or an object such as ``fb.LeakyReLU(slope=0.2)``.
     initializer : str or Initializer, default "auto"
         How W begins: "he", "glorot", "lecun", "zeros", "normal", "uniform", or an object such as
-        ``fb.He("uniform")``. "auto" is He for relu, leaky_relu, gelu and silu, and Glorot for the others. b begins
-        at zero.
+        ``fb.He("uniform")``. "auto" is Glorot for linear and the activations that level off on both sides (tanh,
+        sigmoid, softmax, softsign, hard_sigmoid), LeCun for selu, and He for the others. b begins at zero.
 
     Raises
     ------
