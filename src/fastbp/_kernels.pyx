@@ -136,7 +136,7 @@ cdef const fbp_kernels *_table(isa_name, fbp_dtype dtype) except NULL:
 
 
 def evaluate_function(name: str, x: np.ndarray, isa: str | None = None) -> np.ndarray:
-    """One of the vector functions (exp, expm1, log, tanh, sigmoid, normal_cdf) of a float32 or float64 array of shape (n,)."""
+    """exp, expm1, log, tanh, sigmoid or normal_cdf of a float32 or float64 array of shape (n,)."""
     source = np.ascontiguousarray(x)
     result = np.empty_like(source)
     cdef fbp_dtype dtype = FBP_FLOAT32 if source.dtype == np.float32 else FBP_FLOAT64
