@@ -22,6 +22,7 @@ from fastbp.callbacks import Callback
 from fastbp.config import show_config
 from fastbp.history import History
 from fastbp.initializers import Glorot, He, LeCun, Normal, Uniform, Zeros
+from fastbp.inspection import GradientError, LayerStatistics, ModelStatistics, check_gradients
 from fastbp.layers import Dense
 from fastbp.losses import BinaryCrossEntropy, CrossEntropy, MeanAbsoluteError, MeanSquaredError
 from fastbp.metrics import R2, AbsoluteError, Accuracy, SquaredError
@@ -77,6 +78,11 @@ __all__ = [
     "R2",
     "AbsoluteError",
     "SquaredError",
+    # looking into a model
+    "check_gradients",
+    "GradientError",
+    "ModelStatistics",
+    "LayerStatistics",
     # telling about
     "show_config",
     "__version__",

@@ -25,6 +25,7 @@ from fastbp.threads import choose_threads
 from fastbp.weights import check_weights, name_weight, weight_shapes
 
 if TYPE_CHECKING:
+    from fastbp.inspection import ModelStatistics
     from fastbp.losses import Loss
 
 __all__ = ["Model"]
@@ -200,19 +201,56 @@ class Model:
     # -------------------------------------------------------------------------------------------- telling about
 
     def summary(self) -> None:
-        """Print a table of the layers and the number of parameters."""
+        """Print a table of the layers: sizes, parameters, floating-point operations a sample; and what they take.
+
+        An operation is a multiplication or an addition; activations are not counted. Training does three times those of
+        a prediction, but for the first layer, where nobody needs the gradient of the data.
+        """
         print(self._summarise())
 
+    def inspect(self, X: ArrayLike, y: ArrayLike | None = None, loss: str | Loss | None = None) -> ModelStatistics:
+        """Return what every layer makes of a batch: mean and spread of its outputs, dead units, length of its gradient.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_inputs)
+        y : array-like, optional
+            Targets as for ``Trainer.fit``; with them, and a loss, the gradients are looked at too.
+        loss : str or Loss, optional
+
+        Returns
+        -------
+        ModelStatistics
+            ``print`` shows it as a table; ``.layers`` holds the figures of each layer.
+
+        Raises
+        ------
+        TypeError, ValueError, FloatingPointError
+            If an argument does not fit the model, or only one of y and loss is given.
+        """
+        from fastbp.inspection import inspect_model
+
+        return inspect_model(self, X, y, loss)
+
     def _summarise(self) -> str:
-        lines = [f"{'layer':>5}  {'kind':5}  {'inputs':>9}  {'units':>9}  {'activation':10}  {'parameters':>13}"]
-        n_inputs = self._n_inputs
+        lines = [
+            f"{'layer':>5}  {'kind':5}  {'inputs':>9}  {'units':>9}  {'activation':12}  {'parameters':>13}  "
+            f"{'FLOPs a sample':>14}"
+        ]
+        n_inputs, forward_flops = self._n_inputs, 0
         for i, layer in enumerate(self._layers):
             n_parameters = (n_inputs + 1) * layer.units
+            flops = 2 * n_inputs * layer.units
             sizes = f"{n_inputs:>9,}  {layer.units:>9,}"
-            lines.append(f"{i + 1:>5}  {'Dense':5}  {sizes}  {layer.activation.name:10}  {n_parameters:>13,}")
+            lines.append(
+                f"{i + 1:>5}  {'Dense':5}  {sizes}  {layer.activation.name:12}  {n_parameters:>13,}  {flops:>14,}"
+            )
             n_inputs = layer.units
+            forward_flops += flops
         size = self.n_parameters * self._dtype.itemsize / 1e6
+        training = 3 * forward_flops - 2 * self._n_inputs * self._layers[0].units
         lines.append(f"{self.n_parameters:,} parameters in {self._dtype.name}, {size:.3g} MB")
+        lines.append(f"{forward_flops:,} FLOPs to predict a sample, {training:,} to train on it")
         return "\n".join(lines)
 
     # ------------------------------------------------------------------------------------- keeping and restoring
