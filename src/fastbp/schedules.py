@@ -1,0 +1,399 @@
+"""Numbers that change while training goes on: learning rates and weight decays that depend on the step or the epoch.
+
+A schedule is a function of the steps (or epochs) done, so that a run that goes on from a file goes on where it was. The
+values of an epoch are computed in one go before it starts: inside, the engine reads an array.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastbp.checks import check_int, check_number, sentence
+
+__all__ = [
+    "SCHEDULES",
+    "Cosine",
+    "Exponential",
+    "FunctionSchedule",
+    "InverseScaling",
+    "OneCycle",
+    "Plateau",
+    "Polynomial",
+    "Schedule",
+    "StepDecay",
+    "as_schedule",
+]
+
+Values = NDArray[np.float64]
+Unit = Literal["step", "epoch"]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """What all schedules have: a name, a unit of time, and a value for every time."""
+
+    name: ClassVar[str]
+
+    def at(self, t: Values) -> Values:
+        """Return the values at times t, counted from 0 in this schedule's unit."""
+        raise NotImplementedError
+
+    def of_steps(self, first_step: int, n_steps: int, epoch: int, memory: Any = None) -> Values:
+        """Return the values of n_steps steps: ``first_step`` steps were done before, and ``epoch`` epochs."""
+        if getattr(self, "per", "epoch") == "epoch":
+            return np.full(n_steps, self.at(np.array([float(epoch)]))[0])
+        return self.at(np.arange(first_step, first_step + n_steps, dtype=np.float64))
+
+    def observe(self, figures: Mapping[str, float], memory: Any = None) -> Any:
+        """Return what is to be remembered after an epoch with these figures: nothing, for a function of the time."""
+        return memory
+
+    def _check(self, *, positive: Sequence[str] = (), times: Sequence[str] = ()) -> None:
+        """Check and store the fields named: numbers above 0, and times of 1 or more; and the unit."""
+        for argument in positive:
+            object.__setattr__(self, argument, check_number(getattr(self, argument), argument, above=0))
+        for argument in times:
+            object.__setattr__(self, argument, check_int(getattr(self, argument), argument))
+        unit = getattr(self, "per", "epoch")
+        if unit not in ("step", "epoch"):
+            raise ValueError(sentence("per", unit, "'step' or 'epoch'"))
+
+    def _check_not_negative(self, argument: str) -> None:
+        object.__setattr__(self, argument, check_number(getattr(self, argument), argument, at_least=0))
+
+
+@dataclass(frozen=True)
+class StepDecay(Schedule):
+    """start * factor ** (t // every): a stair (PyTorch's StepLR).
+
+    Parameters
+    ----------
+    start : float
+    every : int
+        The width of a stair.
+    factor : float, default 0.1
+        Above 0.
+    per : {"epoch", "step"}, default "epoch"
+        What t counts.
+    """
+
+    start: float
+    every: int
+    factor: float = 0.1
+    per: Unit = "epoch"
+    name = "step_decay"
+
+    def __post_init__(self) -> None:
+        self._check(positive=("start", "factor"), times=("every",))
+
+    def at(self, t: Values) -> Values:
+        """Return the values at times t."""
+        values: Values = self.start * self.factor ** (t // self.every)
+        return values
+
+
+@dataclass(frozen=True)
+class Exponential(Schedule):
+    """start * factor ** t (PyTorch's ExponentialLR).
+
+    Parameters
+    ----------
+    start : float
+    factor : float
+        Above 0, and below 1 if the values are to fall.
+    per : {"epoch", "step"}, default "epoch"
+        What t counts.
+    """
+
+    start: float
+    factor: float
+    per: Unit = "epoch"
+    name = "exponential"
+
+    def __post_init__(self) -> None:
+        self._check(positive=("start", "factor"))
+
+    def at(self, t: Values) -> Values:
+        """Return the values at times t."""
+        values: Values = self.start * self.factor**t
+        return values
+
+
+@dataclass(frozen=True)
+class Polynomial(Schedule):
+    """end + (start - end) * (1 - t / over) ** power, and end from t = over on; a line for power 1 (PolynomialLR).
+
+    Parameters
+    ----------
+    start : float
+    over : int
+        When the end is reached.
+    end : float, default 0.0
+    power : float, default 1.0
+    per : {"epoch", "step"}, default "epoch"
+        What t counts.
+    """
+
+    start: float
+    over: int
+    end: float = 0.0
+    power: float = 1.0
+    per: Unit = "epoch"
+    name = "polynomial"
+
+    def __post_init__(self) -> None:
+        self._check(positive=("start", "power"), times=("over",))
+        self._check_not_negative("end")
+
+    def at(self, t: Values) -> Values:
+        """Return the values at times t."""
+        values: Values = self.end + (self.start - self.end) * (1 - np.minimum(t, self.over) / self.over) ** self.power
+        return values
+
+
+@dataclass(frozen=True)
+class InverseScaling(Schedule):
+    """start / (1 + t) ** power (Robbins and Monro, 1951, for powers above 1/2 and up to 1).
+
+    Parameters
+    ----------
+    start : float
+    power : float, default 0.5
+    per : {"step", "epoch"}, default "step"
+        What t counts.
+    """
+
+    start: float
+    power: float = 0.5
+    per: Unit = "step"
+    name = "inverse_scaling"
+
+    def __post_init__(self) -> None:
+        self._check(positive=("start", "power"))
+
+    def at(self, t: Values) -> Values:
+        """Return the values at times t."""
+        values: Values = self.start / (1 + t) ** self.power
+        return values
+
+
+@dataclass(frozen=True)
+class Cosine(Schedule):
+    """Half a cosine from start down to end, after a warm-up, again and again if wanted (Loshchilov and Hutter, 2017).
+
+    For t < warmup: start * (t + 1) / warmup. Then, s = t - warmup and a cycle of length ``over``:
+    end + (start - end) * (1 + cos(pi s / over)) / 2. Afterwards the value stays at ``end``, or, with ``restarts``, the
+    next cycle begins, ``stretch`` times as long as the one before.
+
+    Parameters
+    ----------
+    start : float
+        The largest value.
+    over : int
+        The length of the (first) cycle.
+    end : float, default 0.0
+    warmup : int, default 0
+    restarts : bool, default False
+    stretch : int, default 1
+    per : {"epoch", "step"}, default "epoch"
+        What t counts.
+    """
+
+    start: float
+    over: int
+    end: float = 0.0
+    warmup: int = 0
+    restarts: bool = False
+    stretch: int = 1
+    per: Unit = "epoch"
+    name = "cosine"
+
+    def __post_init__(self) -> None:
+        self._check(positive=("start",), times=("over", "stretch"))
+        self._check_not_negative("end")
+        object.__setattr__(self, "warmup", check_int(self.warmup, "warmup", minimum=0))
+        if self.stretch > 1 and not self.restarts:
+            raise ValueError(f"stretch is {self.stretch} and restarts is False; expected restarts=True with it.")
+
+    def at(self, t: Values) -> Values:
+        """Return the values at times t."""
+        s = np.maximum(t - self.warmup, 0)
+        share = self._share_of_cycle(s) if self.restarts else np.minimum(s / self.over, 1)
+        falling = self.end + (self.start - self.end) * (1 + np.cos(np.pi * share)) / 2
+        rising = self.start * (t + 1) / max(self.warmup, 1)
+        values: Values = np.where(t < self.warmup, rising, falling)
+        return values
+
+    def _share_of_cycle(self, s: Values) -> Values:
+        """How much of its cycle is over at each time s since the warm-up; cycle n begins at over (q^n - 1)/(q - 1)."""
+        q = self.stretch
+        if q == 1:
+            shares: Values = s % self.over / self.over
+            return shares
+        n = np.floor(np.log1p(s * (q - 1) / self.over) / math.log(q) + 1e-12)
+        begin, length = self.over * (q**n - 1) / (q - 1), self.over * q**n
+        rest: Values = (s - begin) / length
+        return rest
+
+
+@dataclass(frozen=True)
+class OneCycle(Schedule):
+    """Up to a peak and far down again, each along half a cosine (Smith and Topin, 2019; PyTorch's OneCycleLR).
+
+    From peak / divide up to peak in the first ``rise`` of the time, then down to peak / divide / final_divide.
+
+    Parameters
+    ----------
+    peak : float
+    over : int
+        The whole length; the value stays at the end from then on.
+    rise : float, default 0.3
+        Between 0 and 1.
+    divide : float, default 25.0
+    final_divide : float, default 1e4
+    per : {"step", "epoch"}, default "step"
+        What t counts.
+    """
+
+    peak: float
+    over: int
+    rise: float = 0.3
+    divide: float = 25.0
+    final_divide: float = 1e4
+    per: Unit = "step"
+    name = "one_cycle"
+
+    def __post_init__(self) -> None:
+        self._check(positive=("peak", "divide", "final_divide"), times=("over",))
+        object.__setattr__(self, "rise", check_number(self.rise, "rise", above=0, below=1))
+        if self.over * self.rise <= 1:
+            raise ValueError(
+                f"over is {self.over} and rise is {self.rise:g}: the peak would come before the second value; expected "
+                "a longer cycle or a longer rise."
+            )
+
+    def at(self, t: Values) -> Values:
+        """Return the values at times t."""
+        first, top, last = self.peak / self.divide, self.rise * self.over - 1, self.over - 1
+        final = first / self.final_divide
+        up = first + (self.peak - first) * (1 - np.cos(np.pi * t / top)) / 2
+        down = final + (self.peak - final) * (1 + np.cos(np.pi * np.minimum((t - top) / (last - top), 1))) / 2
+        values: Values = np.where(t <= top, up, down)
+        return values
+
+
+@dataclass(frozen=True)
+class FunctionSchedule(Schedule):
+    """Whatever a function of the steps (or epochs) done returns.
+
+    Parameters
+    ----------
+    function : callable
+        function(t) -> float, for t = 0, 1, 2...
+    per : {"step", "epoch"}, default "step"
+        What t counts.
+    """
+
+    function: Callable[[int], float]
+    per: Unit = "step"
+    name = "function"
+
+    def __post_init__(self) -> None:
+        self._check()
+        if not callable(self.function):
+            raise TypeError(sentence("function", self.function, "a function of one number"))
+
+    def at(self, t: Values) -> Values:
+        """Return the values at times t."""
+        return np.array([self._call(int(time)) for time in t])
+
+    def _call(self, t: int) -> float:
+        return check_number(self.function(t), f"what the schedule returns for {self.per} {t}", at_least=0)
+
+
+@dataclass(frozen=True)
+class PlateauMemory:
+    """What a Plateau has to know of the epochs so far."""
+
+    factor: float = 1.0
+    best: float = math.inf
+    n_bad: int = 0
+
+
+@dataclass(frozen=True)
+class Plateau(Schedule):
+    """start, times ``factor`` whenever a figure has been no better for ``patience`` epochs (ReduceLROnPlateau).
+
+    Parameters
+    ----------
+    start : float
+    factor : float, default 0.1
+        Above 0 and below 1.
+    patience : int, default 10
+        So many epochs without progress are forgiven.
+    min_delta : float, default 1e-4
+        What counts as progress: a figure below best * (1 - min_delta).
+    lowest : float, default 0.0
+        The value does not fall below.
+    monitor : str, default "loss"
+        The figure of the history that is to fall, such as "val_loss".
+    """
+
+    start: float
+    factor: float = 0.1
+    patience: int = 10
+    min_delta: float = 1e-4
+    lowest: float = 0.0
+    monitor: str = "loss"
+    name = "plateau"
+
+    def __post_init__(self) -> None:
+        self._check(positive=("start",))
+        object.__setattr__(self, "factor", check_number(self.factor, "factor", above=0, below=1))
+        object.__setattr__(self, "patience", check_int(self.patience, "patience", minimum=0))
+        self._check_not_negative("min_delta")
+        self._check_not_negative("lowest")
+        if not isinstance(self.monitor, str):
+            raise TypeError(sentence("monitor", self.monitor, "the name of a figure, such as 'val_loss'"))
+
+    def of_steps(self, first_step: int, n_steps: int, epoch: int, memory: Any = None) -> Values:
+        """Return the value as it is now, whatever the time."""
+        factor = 1.0 if memory is None else memory.factor
+        return np.full(n_steps, max(self.start * factor, self.lowest))
+
+    def observe(self, figures: Mapping[str, float], memory: Any = None) -> PlateauMemory:
+        """Return what is to be remembered after an epoch with these figures."""
+        if self.monitor not in figures:
+            known = ", ".join(map(repr, figures))
+            raise ValueError(f"monitor is {self.monitor!r}; expected one of the figures there are: {known}.")
+        before: PlateauMemory = memory or PlateauMemory()
+        if figures[self.monitor] < before.best * (1 - self.min_delta):
+            return PlateauMemory(before.factor, best=figures[self.monitor])
+        if before.n_bad == self.patience:
+            return PlateauMemory(before.factor * self.factor, before.best)
+        return PlateauMemory(before.factor, before.best, before.n_bad + 1)
+
+
+SCHEDULES: dict[str, type[Schedule]] = {
+    cls.name: cls
+    for cls in (StepDecay, Exponential, Polynomial, InverseScaling, Cosine, OneCycle, Plateau, FunctionSchedule)
+}
+
+
+def as_schedule(value: Any, argument: str, *, above: float = -math.inf, at_least: float = -math.inf) -> Any:
+    """Return a number that an argument gives, checked, or the schedule that it is; a function becomes one."""
+    if isinstance(value, Schedule):
+        return value
+    if isinstance(value, type) and issubclass(value, Schedule):
+        raise TypeError(
+            sentence(argument, value, "a number or a schedule", f"Give its numbers: {value.__name__}(...).")
+        )
+    if callable(value):
+        return FunctionSchedule(value)
+    return check_number(value, argument, above=above, at_least=at_least)

@@ -1,0 +1,131 @@
+"""Schedules: each against PyTorch's own, or its formula written out, and what they refuse."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+
+from fastbp.schedules import (
+    SCHEDULES,
+    Cosine,
+    Exponential,
+    FunctionSchedule,
+    InverseScaling,
+    OneCycle,
+    Plateau,
+    Polynomial,
+    StepDecay,
+    as_schedule,
+)
+
+
+def values_of(schedule, n):
+    return (
+        schedule.of_steps(0, n, 0)
+        if schedule.per == "step"
+        else np.array([schedule.of_steps(7, 1, t)[0] for t in range(n)])
+    )
+
+
+def torch_values(make, n, start=0.1):
+    torch = pytest.importorskip("torch")
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=start)
+    scheduler = make(torch.optim.lr_scheduler, optimizer)
+    values = []
+    for _ in range(n):
+        values.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    return values
+
+
+@pytest.mark.parametrize("per", ["step", "epoch"])
+@pytest.mark.parametrize(
+    ("schedule", "make"),
+    [
+        (StepDecay(0.1, every=4, factor=0.5), lambda lr, o: lr.StepLR(o, 4, 0.5)),
+        (Exponential(0.1, 0.9), lambda lr, o: lr.ExponentialLR(o, 0.9)),
+        (Polynomial(0.1, over=15, power=2.0), lambda lr, o: lr.PolynomialLR(o, 15, 2.0)),
+        (Cosine(0.1, over=30, end=0.01), lambda lr, o: lr.CosineAnnealingLR(o, 30, 0.01)),
+        (Cosine(0.1, over=7, restarts=True), lambda lr, o: lr.CosineAnnealingWarmRestarts(o, 7)),
+        (Cosine(0.1, over=3, restarts=True, stretch=2), lambda lr, o: lr.CosineAnnealingWarmRestarts(o, 3, 2)),
+        (OneCycle(0.1, over=31), lambda lr, o: lr.OneCycleLR(o, 0.1, total_steps=31)),
+        (
+            OneCycle(0.1, over=25, rise=0.5, divide=5.0),
+            lambda lr, o: lr.OneCycleLR(o, 0.1, 25, pct_start=0.5, div_factor=5),
+        ),
+    ],
+    ids=repr,
+)
+def test_values_are_pytorchs(schedule, make, per):
+    n = 24
+    np.testing.assert_allclose(values_of(dataclasses.replace(schedule, per=per), n), torch_values(make, n), rtol=1e-10)
+
+
+def test_values_by_formula():
+    np.testing.assert_allclose(values_of(InverseScaling(2.0, 0.5), 4), 2 / np.sqrt([1, 2, 3, 4]))
+    np.testing.assert_allclose(
+        values_of(Cosine(1.0, over=4, warmup=2, per="step"), 8),
+        [0.5, 1, 1, (1 + math.sqrt(0.5)) / 2, 0.5, (1 - math.sqrt(0.5)) / 2, 0, 0],
+        atol=1e-6,
+    )
+    np.testing.assert_array_equal(values_of(FunctionSchedule(lambda t: 1 / (t + 1)), 3), [1, 1 / 2, 1 / 3])
+    np.testing.assert_array_equal(Exponential(1.0, 0.5, per="step").of_steps(2, 3, 99), [0.25, 0.125, 0.0625])
+    np.testing.assert_array_equal(Exponential(1.0, 0.5).of_steps(99, 3, 2), [0.25, 0.25, 0.25])
+
+
+def test_plateau_is_pytorchs():
+    losses = [5, 4, 4, 4, 4, 3.9999, 3, 3, 3, 3, 3, 3, 3, 3, 3, 2]
+    schedule = Plateau(0.1, factor=0.5, patience=2, lowest=0.02)
+    torch = pytest.importorskip("torch")
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
+    scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, patience=2, min_lr=0.02)
+    memory = None
+    for epoch, loss in enumerate(losses):
+        memory = schedule.observe({"loss": loss}, memory)
+        scheduler.step(loss)
+        expected = optimizer.param_groups[0]["lr"]
+        np.testing.assert_allclose(schedule.of_steps(0, 2, epoch, memory), [expected, expected])
+
+
+def test_plateau_names_the_figures_there_are():
+    with pytest.raises(
+        ValueError, match="monitor is 'val_loss'; expected one of the figures there are: 'loss', 'accuracy'"
+    ):
+        Plateau(0.1, monitor="val_loss").observe({"loss": 1.0, "accuracy": 0.5})
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "sentence"),
+    [
+        (lambda: StepDecay(0.0, 3), ValueError, "start is 0.0; expected a finite number above 0"),
+        (lambda: StepDecay(0.1, 0), ValueError, "every is 0; expected an integer of 1 or more"),
+        (lambda: Exponential(0.1, 0.9, per="batch"), ValueError, "per is 'batch'; expected 'step' or 'epoch'"),
+        (lambda: Polynomial(0.1, 10, end=-1.0), ValueError, "end is -1.0; expected a finite number of 0 or more"),
+        (lambda: Cosine(0.1, 10, stretch=2), ValueError, "stretch is 2 and restarts is False"),
+        (lambda: OneCycle(0.1, 3), ValueError, "the peak would come before the second value"),
+        (lambda: OneCycle(0.1, 30, rise=1.0), ValueError, "rise is 1.0"),
+        (lambda: Plateau(0.1, factor=1.0), ValueError, "factor is 1.0; expected a finite number above 0 and below 1"),
+        (lambda: Plateau(0.1, monitor=3), TypeError, "monitor is 3; expected the name of a figure"),
+        (lambda: FunctionSchedule(3), TypeError, "function is 3; expected a function of one number"),
+        (
+            lambda: FunctionSchedule(lambda t: "x").of_steps(0, 1, 0),
+            TypeError,
+            "what the schedule returns for step 0 is 'x'",
+        ),
+        (lambda: FunctionSchedule(lambda t: float("nan")).of_steps(4, 1, 0), ValueError, "returns for step 4 is nan"),
+        (lambda: as_schedule(Cosine, "learning_rate"), TypeError, "learning_rate is the class Cosine"),
+        (lambda: as_schedule("fast", "learning_rate"), TypeError, "learning_rate is 'fast'; expected a finite number"),
+    ],
+)
+def test_misuse(make, error, sentence):
+    with pytest.raises(error, match=sentence):
+        make()
+
+
+def test_registry_and_functions():
+    assert all(cls.name == name for name, cls in SCHEDULES.items())
+    assert as_schedule(0.5, "learning_rate") == 0.5
+    assert isinstance(as_schedule(math.exp, "learning_rate"), FunctionSchedule)
+    assert as_schedule(Exponential(0.1, 0.9), "learning_rate") == Exponential(0.1, 0.9)
