@@ -5,6 +5,7 @@
 
 #include "transpose.h"
 #include "random.h"
+#include "dropout.h"
 #include "rows.h"
 #include "activation.h"
 #include "gemm.h"
@@ -42,9 +43,12 @@ static const fbp_kernels NAME(table) = {
     .sigmoid = NAME(array_sigmoid),
     .normal_cdf = NAME(array_normal_cdf),
     .permutation = NAME(permutation),
+    .dropout = NAME(dropout),
     .burn = NAME(burn),
 };
 
+#undef COUNTERS
+#undef DRAWS
 #undef PACK_INPUTS
 #undef PACK_ELEMENTS
 #include "undef.h"

@@ -103,5 +103,3 @@ static void NAME(permutation)(uint64_t seed, uint64_t stream, ptrdiff_t n, int64
 }
 #undef WORDS
 #undef words
-#undef COUNTERS
-#undef DRAWS

@@ -23,7 +23,7 @@ from fastbp.config import show_config
 from fastbp.history import History
 from fastbp.initializers import Glorot, He, LeCun, Normal, Uniform, Zeros
 from fastbp.inspection import GradientError, LayerStatistics, ModelStatistics, check_gradients
-from fastbp.layers import Dense
+from fastbp.layers import Dense, Dropout
 from fastbp.losses import BinaryCrossEntropy, CrossEntropy, MeanAbsoluteError, MeanSquaredError
 from fastbp.metrics import R2, AbsoluteError, Accuracy, SquaredError
 from fastbp.model import Model
@@ -36,6 +36,7 @@ __all__ = [
     # building
     "Model",
     "Dense",
+    "Dropout",
     # training
     "Trainer",
     "History",

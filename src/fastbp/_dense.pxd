@@ -3,11 +3,17 @@
 from fastbp._arena cimport Arena
 from fastbp._kernels cimport fbp_dtype, fbp_kernels, fbp_layer, fbp_panels
 
+# What a stage does with its source.
+cdef enum StageKind:
+    DENSE
+    DROPOUT                    # layer.alpha: the rate
+
 # One layer with all the buffers of a step. VL: the kernels' lanes.
 cdef struct Stage:
-    fbp_layer layer
+    StageKind kind
+    fbp_layer layer            # without weights: as many units as inputs, ld 0, linear
     fbp_panels source          # inputs                [panel][n_inputs][VL]
-    void *source_blocks        # the same numbers      [n_inputs / VL][sample][VL]
+    void *source_blocks        # the same numbers      [n_inputs / VL][sample][VL], for a dense layer
     Py_ssize_t block_stride    # elements from one block to the next
     fbp_panels output          # A                     [panel][n_units][VL]
     fbp_panels slope           # act'(Z), or NULL      [panel][n_units][VL]

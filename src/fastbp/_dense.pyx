@@ -57,7 +57,7 @@ cdef void *take_blocks(Arena arena, Py_ssize_t n_features, Py_ssize_t n_panels, 
 
 cdef double forward_work(const fbp_layer *layer) noexcept nogil:
     """Floating-point operations a sample; each of the other two products has as many."""
-    return 2.0 * layer.n_inputs * layer.n_units
+    return 2.0 * layer.n_inputs * layer.n_units if layer.ld else 0.0
 
 
 cdef void forward(const fbp_kernels *k, Stage *stage, Py_ssize_t p0, Py_ssize_t p1) noexcept nogil:
@@ -102,6 +102,10 @@ cdef void units_of_share(const fbp_kernels *k, Stage *stages, Py_ssize_t n_stage
     """Units n0..n1 of layer i are thread t's: the layers' weights, end to end, in n_threads near-equal parts."""
     cdef double total = 0, before = 0
     cdef Py_ssize_t j
+    n0[0] = 0
+    n1[0] = 0
+    if stages[i].layer.ld == 0:
+        return
     for j in range(n_stages):
         if j == i:
             before = total

@@ -22,7 +22,7 @@ class Session:
     @property
     def last_team(self) -> int: ...
     def __new__(
-        cls, network: Network, loss: str, metrics: tuple[str, ...], optimizer: str, n_threads: int
+        cls, network: Network, loss: str, metrics: tuple[str, ...], optimizer: str, n_threads: int, seed: int = 0
     ) -> Session: ...
     def epoch(
         self,

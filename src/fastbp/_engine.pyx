@@ -23,8 +23,8 @@ import numpy as np
 
 from fastbp._arena cimport Arena
 from fastbp._dense cimport (
-    Stage, activation_gradient, backward, block_stride, forward, forward_work, item_size, padded, take_blocks,
-    take_panels, units_of_share,
+    DENSE, DROPOUT, Stage, activation_gradient, backward, block_stride, forward, forward_work, item_size, padded,
+    take_blocks, take_panels, units_of_share,
 )
 from fastbp._kernels cimport (
     FBP_ADAM, FBP_LINEAR, FBP_SGD, FBP_SOON, fbp_kernels, fbp_layer, fbp_panels, fbp_source, fbp_update,
@@ -55,6 +55,8 @@ cdef struct Run:
     const fbp_kernels *k
     Stage *stages
     Py_ssize_t n_stages
+    Py_ssize_t first_dense         # the first stage that learns
+    uint64_t seed                  # of what a step leaves to chance
     Judge judge
     Updater updater
     # Where the gradients and the optimizer's states lie: as far from their arena's start as the weights from theirs.
@@ -128,10 +130,22 @@ cdef bint _interrupted(Run *run, int *stop, int t) noexcept nogil:
 cdef Py_ssize_t _piece(const Run *run, double work_of_one, Py_ssize_t unit, Py_ssize_t all_of_them) noexcept nogil:
     """How many panels (or units) one kernel call takes: all, or in a long step only so many whole tiles."""
     cdef Py_ssize_t most
-    if not run.long_step:
+    if not run.long_step or work_of_one == 0:
         return all_of_them
     most = <Py_ssize_t>(limits_in_use().piece * run.k.lanes / work_of_one) // unit * unit
     return max(most, unit)
+
+
+cdef void _drop(Run *run, Py_ssize_t i, fbp_panels source, fbp_panels target, Py_ssize_t first, Py_ssize_t p0,
+                Py_ssize_t p1) noexcept nogil:
+    """What dropout layer i lets through, forward or backward, of the chunk from row `first` on; all, if none learns.
+
+    A key of its own for every layer, a stream for every step.
+    """
+    cdef uint64_t key = run.seed + <uint64_t>0x9E3779B97F4A7C15 * <uint64_t>(i + 1)
+    cdef fbp_layer *layer = &run.stages[i].layer
+    run.k.dropout(source, target, layer.n_units, (first - run.next_row) // run.k.lanes, p0, p1,
+                  layer.alpha if run.updates else 0.0, key, run.n_steps)
 
 
 cdef void _sample_share(Run *run, Py_ssize_t first, Py_ssize_t n, double scale, Py_ssize_t p0, Py_ssize_t p1,
@@ -170,8 +184,11 @@ cdef void _sample_share(Run *run, Py_ssize_t first, Py_ssize_t n, double scale, 
             if _interrupted(run, &run.stop_samples, t):
                 return
             q = min(p + piece, p1)
-            forward(k, stage, p, q)
-            if i + 1 < run.n_stages:
+            if stage.kind == DROPOUT:
+                _drop(run, i, stage.source, stage.output, first, p, q)
+            else:
+                forward(k, stage, p, q)
+            if i + 1 < run.n_stages and run.stages[i + 1].kind == DENSE:
                 k.transpose_panels(stage.output, stage.layer.n_units, p, q, run.stages[i + 1].source_blocks,
                                    run.stages[i + 1].block_stride)
             p = q
@@ -184,7 +201,7 @@ cdef void _sample_share(Run *run, Py_ssize_t first, Py_ssize_t n, double scale, 
     if not takes_Z(&run.judge) and p0 < p1:
         activation_gradient(k, last, p0, p1)
 
-    for i in range(run.n_stages - 1, 0, -1):
+    for i in range(run.n_stages - 1, run.first_dense, -1):
         stage = &run.stages[i]
         piece = _piece(run, forward_work(&stage.layer) * k.lanes, k.tile_panels, p1 - p0)
         p = p0
@@ -192,7 +209,11 @@ cdef void _sample_share(Run *run, Py_ssize_t first, Py_ssize_t n, double scale, 
             if _interrupted(run, &run.stop_samples, t):
                 return
             q = min(p + piece, p1)
-            backward(k, stage, stage - 1, p, q, run.scratch + t * run.scratch_bytes)
+            if stage.kind == DROPOUT:
+                _drop(run, i, stage.gradient, (stage - 1).gradient, first, p, q)
+                activation_gradient(k, stage - 1, p, q)
+            else:
+                backward(k, stage, stage - 1, p, q, run.scratch + t * run.scratch_bytes)
             p = q
 
 
@@ -237,6 +258,8 @@ cdef void _weight_share(Run *run, Py_ssize_t n, bint accumulate, const fbp_updat
         soon[1] = NULL if run.state_1 == NULL else run.state_1 + W
         soon[2] = NULL if run.state_2 == NULL else run.state_2 + W
         units_of_share(k, run.stages, run.n_stages, i, t, n_threads, &n0, &n1)
+        if n0 == n1:
+            continue
         piece = _piece(run, 2.0 * n * stage.layer.n_inputs, k.tile_rows, n1 - n0)
         if numbers != NULL:
             piece = min(piece, max(UPDATE_BYTES // (stage.layer.ld * size * k.tile_rows), UPDATE_TILES) * k.tile_rows)
@@ -337,6 +360,8 @@ cdef class Session:
     optimizer : {"sgd", "adam"}
     n_threads : int
         At most so many; fewer where a step has too little work.
+    seed : int, default 0
+        Of dropout.
     """
 
     cdef readonly Network network
@@ -355,14 +380,16 @@ cdef class Session:
     cdef Pace pace
     cdef bint paced
 
-    def __cinit__(self, Network network, str loss, tuple metrics, str optimizer, int n_threads):
+    def __cinit__(self, Network network, str loss, tuple metrics, str optimizer, int n_threads, uint64_t seed=0):
         self.network = network
         self.loss = loss
         self.metrics = metrics
         self.n_threads = n_threads
         self.run.k = network.k
         self.run.n_stages = network.n_layers
-        self.run.parameters = <char *>network.layers[0].weights
+        self.run.first_dense = network.dense_layers[0]
+        self.run.seed = seed
+        self.run.parameters = <char *>network.layers[self.run.first_dense].weights
         self.run.updater.optimizer = FBP_ADAM if optimizer == "adam" else FBP_SGD
         self.run.session = <void *>self
         self.run.stages = <Stage *>PyMem_Calloc(network.n_layers, sizeof(Stage))
@@ -404,7 +431,7 @@ cdef class Session:
         """The optimizer's state: a list of (name, array), arrays of shape (n_inputs, n_units) and (n_units,)."""
         result = []
         for name, arena in self.states():
-            for i in range(self.network.n_layers):
+            for i in self.network.dense_layers:
                 W, b = self.network.layer_copy(arena, i)
                 result += [(f"{name}.{i}.W", W), (f"{name}.{i}.b", b)]
         return result
@@ -415,7 +442,7 @@ cdef class Session:
         if "velocity.0.W" in arrays:
             self.want_velocity()
         for name, arena in self.states():
-            for i in range(self.network.n_layers):
+            for i in self.network.dense_layers:
                 W, b = self.network.views(arena, i)
                 W[:] = arrays[f"{name}.{i}.W"].T
                 b[:] = arrays[f"{name}.{i}.b"]
@@ -437,17 +464,21 @@ cdef class Session:
         cdef fbp_panels source = take_panels(arena, self.network.n_inputs, n_panels, k)
         for i in range(self.network.n_layers):
             stage = &self.run.stages[i]
+            stage.kind = self.network.kinds[i]
             stage.layer = self.network.layers[i]
             stage.source = source
             stage.block_stride = block_stride(n_panels, k)
-            stage.source_blocks = take_blocks(arena, stage.layer.n_inputs, n_panels, k)
+            stage.source_blocks = NULL
+            if stage.kind == DENSE:
+                stage.source_blocks = take_blocks(arena, stage.layer.n_inputs, n_panels, k)
             stage.output = take_panels(arena, stage.layer.n_units, n_panels, k)
             stage.slope = fbp_panels(NULL, 0)
             if stores_slope(stage.layer.activation):
                 stage.slope = take_panels(arena, stage.layer.n_units, n_panels, k)
             stage.gradient = take_panels(arena, stage.layer.n_units, n_panels, k)
-            stage.dW = self.run.gradients + (<char *>stage.layer.weights - self.run.parameters)
-            stage.db = self.run.gradients + (<char *>stage.layer.bias - self.run.parameters)
+            if stage.kind == DENSE:
+                stage.dW = self.run.gradients + (<char *>stage.layer.weights - self.run.parameters)
+                stage.db = self.run.gradients + (<char *>stage.layer.bias - self.run.parameters)
             source = stage.output
         if takes_Z(&self.run.judge):
             self.run.stages[self.network.n_layers - 1].layer.activation = FBP_LINEAR
@@ -582,6 +613,8 @@ cdef class Session:
         cdef Py_ssize_t i
         for i in range(run.n_stages):
             layer = &run.stages[i].layer
+            if layer.ld == 0:
+                continue
             if not (run.k.all_finite(layer.weights, layer.n_units * layer.ld)
                     and run.k.all_finite(layer.bias, layer.n_units)):
                 raise NonFinite("weights", run.batch - 1, layer=i)
@@ -676,7 +709,7 @@ cdef class Session:
             team = self.begin(rows, targets, rows.n_rows, limits_in_use().call_thread)
             self.run.updates = False
             self.go(rows, targets, team, None)
-            gradients = [self.network.layer_copy(self.gradient_memory, i) for i in range(self.network.n_layers)]
+            gradients = [self.network.layer_copy(self.gradient_memory, i) for i in self.network.dense_layers]
             return self.results()[0], gradients
         finally:
             self.busy = False

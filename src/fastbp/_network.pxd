@@ -1,6 +1,7 @@
 # A network's parameters in the kernels' layout.
 
 from fastbp._arena cimport Arena
+from fastbp._dense cimport StageKind
 from fastbp._kernels cimport fbp_dtype, fbp_kernels, fbp_layer, fbp_source
 from fastbp._loss cimport Judge
 from fastbp._rows cimport Rows
@@ -24,6 +25,7 @@ cdef class Workspace:
 cdef struct Sweep:
     const fbp_kernels *k
     fbp_layer *layers
+    const StageKind *kinds
     Py_ssize_t n_layers
     char *workspace
     SweepPlan *plan
@@ -43,7 +45,9 @@ cdef class Network:
     cdef fbp_dtype dtype_code
     cdef readonly str dtype
     cdef readonly Py_ssize_t n_inputs, n_outputs, n_layers, n_parameters
-    cdef fbp_layer *layers
+    cdef fbp_layer *layers            # of every stage; one without weights has ld 0
+    cdef StageKind *kinds
+    cdef readonly tuple dense_layers  # the numbers of those with weights
     cdef Arena parameters
     cdef Py_ssize_t parameter_bytes
     cdef Workspace workspace          # of the last forward pass, unless it is in use

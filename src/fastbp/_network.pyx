@@ -13,7 +13,9 @@ from libc.string cimport memcpy, memset
 import numpy as np
 
 from fastbp._arena cimport Arena, aligned
-from fastbp._dense cimport Stage, forward, forward_work, item_size, leading_dimension, padded, panel_stride
+from fastbp._dense cimport (
+    DENSE, DROPOUT, Stage, StageKind, forward, forward_work, item_size, leading_dimension, padded, panel_stride,
+)
 from fastbp._kernels cimport (
     FBP_FLOAT32, FBP_FLOAT64, FBP_LINEAR, activation_named, fbp_kernels, fbp_layer, fbp_panels, kernels_in_use,
 )
@@ -63,7 +65,8 @@ cdef class Network:
     Parameters
     ----------
     n_inputs : int
-    layers : list of (n_units, activation name, activation parameter)
+    layers : list of (n_units, activation name, activation parameter) or ("dropout", rate)
+        The last one is dense.
     dtype : {"float32", "float64"}
     """
 
@@ -74,15 +77,23 @@ cdef class Network:
         self.n_inputs = n_inputs
         self.n_layers = len(layers)
         self.layers = <fbp_layer *>PyMem_Calloc(self.n_layers, sizeof(fbp_layer))
-        if self.layers == NULL:
+        self.kinds = <StageKind *>PyMem_Calloc(self.n_layers, sizeof(StageKind))
+        if self.layers == NULL or self.kinds == NULL:
             raise MemoryError
         self.n_parameters = 0
-        for i, (n_units, activation, alpha) in enumerate(layers):
+        self.dense_layers = tuple(i for i, spec in enumerate(layers) if spec[0] != "dropout")
+        for i, spec in enumerate(layers):
             self.layers[i].n_inputs = n_inputs
+            if spec[0] == "dropout":
+                self.kinds[i] = DROPOUT
+                self.layers[i].n_units = n_inputs
+                self.layers[i].activation = FBP_LINEAR
+                self.layers[i].alpha = spec[1]
+                continue
+            n_units, activation, self.layers[i].alpha = spec
             self.layers[i].n_units = n_units
             self.layers[i].ld = leading_dimension(n_inputs, self.dtype_code)
             self.layers[i].activation = activation_named(activation)
-            self.layers[i].alpha = alpha
             self.n_parameters += (n_inputs + 1) * n_units
             n_inputs = n_units
         self.n_outputs = n_inputs
@@ -94,6 +105,7 @@ cdef class Network:
 
     def __dealloc__(self):
         PyMem_Free(self.layers)
+        PyMem_Free(self.kinds)
 
     cdef void place(self, Arena arena) noexcept:
         """Every layer's weights and bias, one after the other. Gradients and optimizer states lie in the same order."""
@@ -101,6 +113,8 @@ cdef class Network:
         cdef fbp_layer *layer
         for i in range(self.n_layers):
             layer = &self.layers[i]
+            if layer.ld == 0:
+                continue
             layer.weights = arena.take(layer.n_units * layer.ld * item_size(self.dtype_code))
             layer.bias = arena.take(padded(layer.n_units, self.dtype_code) * item_size(self.dtype_code))
 
@@ -207,6 +221,7 @@ cdef class Network:
             workspace = Workspace(self, size)
         sweep.k = self.k
         sweep.layers = self.layers
+        sweep.kinds = self.kinds
         sweep.n_layers = self.n_layers
         sweep.workspace = workspace.memory.start
         sweep.plan = &workspace.plan
@@ -259,6 +274,8 @@ cdef int _forward_single(Network network, const fbp_source *X, Workspace workspa
     if not k.read_row(X, 0, source):
         return 0
     for i in range(network.n_layers):
+        if network.kinds[i] != DENSE:
+            continue
         k.forward_single(&network.layers[i], source, output)
         source, output = output, source
     memcpy(out, source, network.n_outputs * item_size(k.dtype))
@@ -303,6 +320,8 @@ cdef void _sweep_chunk(Sweep *sweep, int chunk, char *memory) noexcept nogil:
             _report(sweep, BAD_TARGETS, chunk)
             return
     for i in range(sweep.n_layers):
+        if sweep.kinds[i] != DENSE:  # dropout is for training
+            continue
         stage.layer = sweep.layers[i]
         if sweep.judge != NULL and i == sweep.n_layers - 1 and takes_Z(sweep.judge):
             stage.layer.activation = FBP_LINEAR

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastbp.checks import check_int, check_number, check_seed, sentence
+from fastbp.layers import Dense
 from fastbp.model import Model
-from fastbp.weights import name_weight
+from fastbp.weights import weight_names
 
 if TYPE_CHECKING:
     from fastbp.losses import Loss
@@ -87,6 +88,7 @@ def check_gradients(
         return twin.loss_and_gradients(X, y, loss)[0]
 
     differences = {}
+    names = weight_names(model.layers)
     for i, (weight, gradient) in enumerate(zip(weights, gradients, strict=True)):
         worst = 0.0
         for _ in range(n_directions):
@@ -94,7 +96,7 @@ def check_gradients(
             d *= 1 / np.linalg.norm(d)
             slope = (loss_at(i, weight + h * d) - loss_at(i, weight - h * d)) / (2 * h)
             worst = max(worst, abs(slope - float(np.vdot(gradient, d))))
-        differences[name_weight(i)] = worst / max(float(np.linalg.norm(gradient)), h)
+        differences[names[i]] = worst / max(float(np.linalg.norm(gradient)), h)
     for name, difference in differences.items():
         if difference > allowed:
             raise GradientError(
@@ -169,7 +171,7 @@ def inspect_model(
     outputs = X
     layers = []
     n_inputs = model.n_inputs
-    for i, layer in enumerate(model.layers):
+    for i, layer in enumerate(layer for layer in model.layers if isinstance(layer, Dense)):
         config = {**model.to_config(), "inputs": n_inputs, "layers": [layer.to_config()]}
         outputs = Model.from_config(config, weights[2 * i : 2 * i + 2]).predict(outputs)
         layers.append(

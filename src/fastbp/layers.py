@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastbp.activations import ACTIVATIONS, Activation
-from fastbp.checks import check_int
+from fastbp.checks import check_int, check_number
 from fastbp.initializers import INITIALIZERS, Initializer
 from fastbp.registry import from_config, resolve, shorthand, to_config
 
-__all__ = ["Dense"]
+__all__ = ["LAYERS", "Dense", "Dropout", "Layer"]
 
 
 @dataclass(frozen=True, init=False, repr=False)
@@ -75,4 +75,42 @@ class Dense:
         )
 
 
-LAYERS: dict[str, type[Dense]] = {"dense": Dense}
+@dataclass(frozen=True)
+class Dropout:
+    """In training, each number that passes becomes 0 with probability ``rate``, and the others grow by 1 / (1 - rate).
+
+    Which ones is drawn anew for every step, from the trainer's seed, the step's number and the number's place. In
+    ``predict``, ``evaluate`` and ``loss_and_gradients`` all numbers pass as they are (Srivastava et al., 2014).
+
+    Parameters
+    ----------
+    rate : float
+        0 <= rate < 1.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is not.
+    """
+
+    rate: float
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "rate", check_number(self.rate, "rate", at_least=0, below=1))
+
+    def __repr__(self) -> str:
+        return f"Dropout({self.rate:g})"
+
+    def to_config(self) -> dict[str, Any]:
+        """Return the layer as plain data."""
+        return {"type": "dropout", "rate": self.rate}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Dropout:
+        """Return the layer that ``to_config`` wrote down."""
+        return cls(config["rate"])
+
+
+Layer = Dense | Dropout
+
+LAYERS: dict[str, type[Dense] | type[Dropout]] = {"dense": Dense, "dropout": Dropout}

@@ -16,13 +16,13 @@ from fastbp._rows import Rows
 from fastbp.checks import check_int, check_seed, sentence
 from fastbp.data import as_matrix, refuse_nonfinite
 from fastbp.initializers import make_generator
-from fastbp.layers import LAYERS, Dense
+from fastbp.layers import LAYERS, Dense, Dropout, Layer
 from fastbp.losses import LOSSES
 from fastbp.nonfinite import explain_nonfinite
 from fastbp.registry import resolve
 from fastbp.samples import Samples
 from fastbp.threads import choose_threads
-from fastbp.weights import check_weights, name_weight, weight_shapes
+from fastbp.weights import check_weights, weight_names
 
 if TYPE_CHECKING:
     from fastbp.inspection import ModelStatistics
@@ -34,11 +34,11 @@ Array = NDArray[Any]
 
 
 class Model:
-    """A stack of dense layers, each fed with the outputs of the one before.
+    """A stack of layers, each fed with the outputs of the one before.
 
     Parameters
     ----------
-    layers : sequence of Dense
+    layers : sequence of Dense and Dropout
         From the first hidden layer to the output layer, whose activation says what the model outputs: "softmax" a
         probability for each class, "sigmoid" a probability for each output, "linear" any numbers.
     inputs : int
@@ -61,22 +61,24 @@ class Model:
     (1, 3)
     """
 
-    def __init__(self, layers: Sequence[Dense], *, inputs: int, dtype: DTypeLike = "float32", seed: int = 0) -> None:
+    def __init__(self, layers: Sequence[Layer], *, inputs: int, dtype: DTypeLike = "float32", seed: int = 0) -> None:
         self._build(_check_layers(layers), check_int(inputs, "inputs"), _check_dtype(dtype), check_seed(seed))
         n_inputs = self._n_inputs
-        for i, layer in enumerate(self._layers):
-            W = layer.initializer.draw(make_generator(self._seed, i), n_inputs, layer.units)
-            self._network.set_layer(i, W, np.zeros(layer.units))
+        weights: list[Array] = []
+        for i, layer in enumerate(self._dense):
+            weights.append(layer.initializer.draw(make_generator(self._seed, i), n_inputs, layer.units))
+            weights.append(np.zeros(layer.units))
             n_inputs = layer.units
+        self._set_weights(weights)
 
-    def _build(self, layers: tuple[Dense, ...], n_inputs: int, dtype: np.dtype[Any], seed: int) -> None:
+    def _build(self, layers: tuple[Layer, ...], n_inputs: int, dtype: np.dtype[Any], seed: int) -> None:
         self._layers, self._n_inputs, self._dtype, self._seed = layers, n_inputs, dtype, seed
-        self._n_outputs = layers[-1].units
-        rows = [(layer.units, layer.activation.name, layer.activation.parameter) for layer in layers]
-        self._network = Network(n_inputs, rows, dtype.name)
+        self._dense = [layer for layer in layers if isinstance(layer, Dense)]
+        self._n_outputs = self._dense[-1].units
+        self._network = Network(n_inputs, [_specify(layer) for layer in layers], dtype.name)
 
     @property
-    def layers(self) -> tuple[Dense, ...]:
+    def layers(self) -> tuple[Layer, ...]:
         """The layers, first to last."""
         return self._layers
 
@@ -169,7 +171,7 @@ class Model:
             If a layer's outputs or the loss are not finite.
         """
         function = resolve(loss, LOSSES, "loss")
-        function.check_output(self._layers[-1].activation, self._n_outputs)
+        function.check_output(self._dense[-1].activation, self._n_outputs)
         data = Samples(X, y, self._n_inputs, self._n_outputs, function)
         try:
             value, pairs = gradients(self._network, data.rows, data.targets, function.name, choose_threads(n_threads))
@@ -181,7 +183,7 @@ class Model:
 
     def get_weights(self) -> list[Array]:
         """Return copies of all parameters: [W0, b0, W1, b1, ...], W of shape (inputs, units), b of shape (units,)."""
-        return [array for i in range(len(self._layers)) for array in self._network.get_layer(i)]
+        return [array for i in self._network.dense_layers for array in self._network.get_layer(i)]
 
     def set_weights(self, weights: Sequence[ArrayLike]) -> None:
         """Set all parameters, in the order and the shapes of ``get_weights``; they are copied.
@@ -191,12 +193,11 @@ class Model:
         TypeError, ValueError
             If there are not as many, or one has the wrong shape or a number that is not finite. Nothing is set then.
         """
-        shapes = weight_shapes(self._layers, self._n_inputs)
-        self._set_weights(check_weights(weights, shapes, self._dtype))
+        self._set_weights(check_weights(weights, self._layers, self._n_inputs, self._dtype))
 
     def _set_weights(self, weights: Sequence[Array]) -> None:
-        for i in range(len(self._layers)):
-            self._network.set_layer(i, weights[2 * i], weights[2 * i + 1])
+        for j, i in enumerate(self._network.dense_layers):
+            self._network.set_layer(i, weights[2 * j], weights[2 * j + 1])
 
     # -------------------------------------------------------------------------------------------- telling about
 
@@ -234,21 +235,23 @@ class Model:
 
     def _summarise(self) -> str:
         lines = [
-            f"{'layer':>5}  {'kind':5}  {'inputs':>9}  {'units':>9}  {'activation':12}  {'parameters':>13}  "
+            f"{'layer':>5}  {'kind':7}  {'inputs':>9}  {'units':>9}  {'activation':12}  {'parameters':>13}  "
             f"{'FLOPs a sample':>14}"
         ]
         n_inputs, forward_flops = self._n_inputs, 0
         for i, layer in enumerate(self._layers):
-            n_parameters = (n_inputs + 1) * layer.units
-            flops = 2 * n_inputs * layer.units
-            sizes = f"{n_inputs:>9,}  {layer.units:>9,}"
+            dense = isinstance(layer, Dense)
+            units = layer.units if isinstance(layer, Dense) else n_inputs
+            activation = layer.activation.name if isinstance(layer, Dense) else "-"
+            n_parameters, flops = ((n_inputs + 1) * units, 2 * n_inputs * units) if dense else (0, 0)
             lines.append(
-                f"{i + 1:>5}  {'Dense':5}  {sizes}  {layer.activation.name:12}  {n_parameters:>13,}  {flops:>14,}"
+                f"{i + 1:>5}  {type(layer).__name__:7}  {n_inputs:>9,}  {units:>9,}  {activation:12}  "
+                f"{n_parameters:>13,}  {flops:>14,}"
             )
-            n_inputs = layer.units
+            n_inputs = units
             forward_flops += flops
         size = self.n_parameters * self._dtype.itemsize / 1e6
-        training = 3 * forward_flops - 2 * self._n_inputs * self._layers[0].units
+        training = 3 * forward_flops - 2 * self._n_inputs * self._dense[0].units
         lines.append(f"{self.n_parameters:,} parameters in {self._dtype.name}, {size:.3g} MB")
         lines.append(f"{forward_flops:,} FLOPs to predict a sample, {training:,} to train on it")
         return "\n".join(lines)
@@ -274,7 +277,7 @@ class Model:
             If the description is not one, or the weights do not fit it.
         """
         layers, n_inputs, dtype, seed = _parse(config)
-        checked = check_weights(weights, weight_shapes(layers, n_inputs), dtype)  # first: the sizes may be made up
+        checked = check_weights(weights, layers, n_inputs, dtype)  # first: the sizes may be made up
         model = cls.__new__(cls)
         model._build(layers, n_inputs, dtype, seed)
         model._set_weights(checked)
@@ -302,10 +305,10 @@ class Model:
         from fastbp.files import write_model
 
         weights = self.get_weights()
-        for i, weight in enumerate(weights):
+        for name, weight in zip(weight_names(self._layers), weights, strict=True):
             if not np.isfinite(weight).all():
                 raise ValueError(
-                    f"{name_weight(i)} has numbers that are not finite; expected a model that "
+                    f"{name} has numbers that are not finite; expected a model that "
                     "works. Train it again from the start, with a smaller learning rate."
                 )
         write_model(path, self.to_config(), weights)
@@ -330,7 +333,14 @@ class Model:
             raise BrokenFileError(path, f"the description in it does not fit: {error}") from error
 
 
-def _parse(config: Mapping[str, Any]) -> tuple[tuple[Dense, ...], int, np.dtype[Any], int]:
+def _specify(layer: Layer) -> tuple[int, str, float] | tuple[str, float]:
+    """Return a layer as the engine wants it."""
+    if isinstance(layer, Dropout):
+        return "dropout", layer.rate
+    return layer.units, layer.activation.name, layer.activation.parameter
+
+
+def _parse(config: Mapping[str, Any]) -> tuple[tuple[Layer, ...], int, np.dtype[Any], int]:
     """Return layers, number of inputs, dtype and seed of what ``to_config`` wrote down, each checked."""
     layers = [LAYERS[layer["type"]].from_config(layer) for layer in config["layers"]]
     return (
@@ -341,18 +351,25 @@ def _parse(config: Mapping[str, Any]) -> tuple[tuple[Dense, ...], int, np.dtype[
     )
 
 
-def _check_layers(layers: Sequence[Dense]) -> tuple[Dense, ...]:
+def _check_layers(layers: Sequence[Layer]) -> tuple[Layer, ...]:
     example = "[fb.Dense(64, 'relu'), fb.Dense(10, 'softmax')]"
-    if isinstance(layers, Dense):
+    if isinstance(layers, Layer):
         raise TypeError(f"layers is {layers!r}; expected a list. Put it in brackets: [{layers!r}].")
     if not isinstance(layers, Sequence) or isinstance(layers, str):
         raise TypeError(sentence("layers", layers, f"a list such as {example}"))
     if not layers:
         raise ValueError(f"layers is empty; expected one layer or more, such as {example}.")
     for i, layer in enumerate(layers):
-        if not isinstance(layer, Dense):
+        if not isinstance(layer, Layer):
             remedy = f"Give fb.Dense({layer}, 'relu')." if isinstance(layer, int) else ""
-            raise TypeError(sentence(f"layers[{i}]", layer, "an fb.Dense", remedy))
+            raise TypeError(sentence(f"layers[{i}]", layer, "an fb.Dense or fb.Dropout", remedy))
+        if isinstance(layer, Dropout) and i > 0 and isinstance(layers[i - 1], Dropout):
+            raise ValueError(f"layers[{i}] is {layer!r} and follows {layers[i - 1]!r}; expected one of the two.")
+    if not isinstance(layers[-1], Dense):
+        raise ValueError(
+            f"layers ends with {layers[-1]!r}; expected an fb.Dense, whose outputs are the model's. Leave the dropout "
+            "out, or add a layer."
+        )
     return tuple(layers)
 
 

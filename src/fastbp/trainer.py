@@ -82,7 +82,7 @@ class Trainer:
             raise TypeError(sentence("model", model, "an fb.Model"))
         self._model = model
         self._loss = resolve(loss, LOSSES, "loss")
-        self._loss.check_output(model.layers[-1].activation, model.n_outputs)
+        self._loss.check_output(model._dense[-1].activation, model.n_outputs)
         self._optimizer = resolve(optimizer, OPTIMIZERS, "optimizer")
         self._numbers = self._optimizer.numbers()
         self._batch_size = _check_batch_size(batch_size)
@@ -96,7 +96,9 @@ class Trainer:
         self._session = self._new_session()
 
     def _new_session(self) -> Session:
-        return Session(self._model._network, self._loss.name, self._sums, self._optimizer.rule, self._n_threads)
+        return Session(
+            self._model._network, self._loss.name, self._sums, self._optimizer.rule, self._n_threads, self._seed
+        )
 
     @property
     def model(self) -> Model:

@@ -11,44 +11,46 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastbp.checks import describe
 from fastbp.data import as_array, refuse_first
-from fastbp.layers import Dense
+from fastbp.layers import Dense, Layer
 
-__all__ = ["check_weights", "name_weight", "weight_shapes"]
+__all__ = ["check_weights", "weight_names", "weight_shapes"]
 
 Array = NDArray[Any]
 
 
-def name_weight(i: int) -> str:
-    """Return what the i-th array of the list is; people count layers from 1."""
-    return f"{'Wb'[i % 2]} of layer {i // 2 + 1}"
+def weight_names(layers: Sequence[Layer]) -> list[str]:
+    """Return what each array of the list is; people count layers from 1."""
+    return [f"{array} of layer {i + 1}" for i, layer in enumerate(layers) if isinstance(layer, Dense) for array in "Wb"]
 
 
-def weight_shapes(layers: Sequence[Dense], n_inputs: int) -> list[tuple[int, ...]]:
+def weight_shapes(layers: Sequence[Layer], n_inputs: int) -> list[tuple[int, ...]]:
     """Return the shapes of all arrays of the list."""
-    sizes = itertools.pairwise([n_inputs, *(layer.units for layer in layers)])
+    sizes = itertools.pairwise([n_inputs, *(layer.units for layer in layers if isinstance(layer, Dense))])
     return [shape for inputs, units in sizes for shape in ((inputs, units), (units,))]
 
 
-def check_weights(weights: Any, shapes: Sequence[tuple[int, ...]], dtype: np.dtype[Any]) -> list[Array]:
-    """Return the arrays of a list of parameters in this dtype.
+def check_weights(weights: Any, layers: Sequence[Layer], n_inputs: int, dtype: np.dtype[Any]) -> list[Array]:
+    """Return the arrays of a list of parameters of these layers in this dtype.
 
     Raises
     ------
     TypeError, ValueError
-        If there are not as many as shapes, or one has another shape or a number that is not finite in this dtype.
+        If there are more or fewer, or one has another shape or a number that is not finite in this dtype.
     """
+    shapes = weight_shapes(layers, n_inputs)
     if not isinstance(weights, Sequence) or len(weights) != len(shapes):
         was = f"a list of {len(weights)}" if isinstance(weights, Sequence) else describe(weights)
-        raise ValueError(f"weights is {was}; expected a list of {len(shapes)} arrays: W and b of every layer.")
-    return [_check_weight(weight, i, shapes[i], dtype) for i, weight in enumerate(weights)]
+        raise ValueError(f"weights is {was}; expected a list of {len(shapes)} arrays: W and b of every dense layer.")
+    places = [f"weights[{i}], {name}," for i, name in enumerate(weight_names(layers))]
+    return [_check_weight(*each, dtype, i) for i, each in enumerate(zip(weights, places, shapes, strict=True))]
 
 
-def _check_weight(weight: ArrayLike, i: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+def _check_weight(weight: ArrayLike, place: str, shape: tuple[int, ...], dtype: np.dtype[Any], i: int) -> Array:
     argument = f"weights[{i}]"
     array = as_array(weight, argument)
     if array.shape != shape:
         remedy = " Transpose it." if array.shape == shape[::-1] else ""
-        raise ValueError(f"{argument}, {name_weight(i)}, has shape {array.shape}; expected {shape}.{remedy}")
+        raise ValueError(f"{place} has shape {array.shape}; expected {shape}.{remedy}")
     with np.errstate(over="ignore"):
         converted = array.astype(dtype)
     finite = np.isfinite(converted)

@@ -1,0 +1,226 @@
+"""Dropout: which numbers fall out, what that does to the gradient, and when it does nothing."""
+
+import pickle
+
+import numpy as np
+import pytest
+
+import fastbp as fb
+import reference
+from engine_helpers import ADAM, assert_same_bits, make_data
+from fastbp._engine import Session
+from fastbp._network import Network
+from fastbp._rows import Rows
+
+DTYPES = ["float32", "float64"]
+SPECS = [
+    ("dropout", 0.2),
+    (40, "relu", 0.0),
+    ("dropout", 0.5),
+    (23, "tanh", 0.0),
+    ("dropout", 0.1),
+    (5, "softmax", 0.0),
+]
+
+
+def masks_of_a_step(rate, n_samples, n_features, dtype, behind_a_layer=False, seed=0, step=0):
+    """What the dropout multiplies each number of a batch with, read off the weights that one step of SGD makes.
+
+    The layer after the dropout has a unit a sample, no weights yet, and targets that make dZ the unit matrix.
+    """
+    identity = [fb.Dense(n_features, "linear")] if behind_a_layer else []
+    model = fb.Model([*identity, fb.Dropout(rate), fb.Dense(n_samples)], inputs=n_features, dtype=dtype)
+    first = [np.eye(n_features), np.zeros(n_features)] if behind_a_layer else []
+    model.set_weights([*first, np.zeros((n_features, n_samples)), np.zeros(n_samples)])
+    trainer = fb.Trainer(model, "mse", fb.SGD(1.0), batch_size=None, seed=seed, n_threads=1)
+    X, y = np.ones((n_samples, n_features)), np.eye(n_samples) * n_samples**2 / 2
+    for _ in range(step):
+        trainer.step(X, y)
+        model.set_weights([*first, np.zeros((n_features, n_samples)), np.zeros(n_samples)])
+    trainer.step(X, y)
+    return model.get_weights()[-2].T.astype(float)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("rate", [0.0, 0.1, 0.5, 0.9])
+def test_so_many_fall_out_and_the_others_grow(isa, dtype, rate):
+    masks = masks_of_a_step(rate, 50, 200, dtype)
+    kept = masks != 0
+    np.testing.assert_allclose(masks[kept], 1 / (1 - rate), rtol=1e-6)
+    deviation = np.sqrt(rate * (1 - rate) / masks.size)
+    assert abs(1 - kept.mean() - rate) <= 5 * deviation
+    for axis in (0, 1):  # no row and no column is favoured
+        n = masks.shape[1 - axis] if axis == 1 else masks.shape[0]
+        shares = kept.mean(axis=axis)
+        assert np.abs(shares - (1 - rate)).max() <= 6 * np.sqrt(rate * (1 - rate) / n)
+
+
+def test_every_step_seed_and_layer_has_its_own_mask():
+    arguments = [{}, {"step": 1}, {"seed": 1}, {"behind_a_layer": True}]
+    masks = [masks_of_a_step(0.5, 30, 64, "float32", **each) for each in arguments]
+    for i in range(4):
+        for j in range(i):
+            agreement = np.mean((masks[i] != 0) == (masks[j] != 0))
+            assert 0.4 < agreement < 0.6
+    np.testing.assert_array_equal(masks[0], masks_of_a_step(0.5, 30, 64, "float32"))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("loss", ["cross_entropy", "mse"])
+@pytest.mark.parametrize("activation", ["relu", "tanh", "gelu", "linear"])
+def test_a_step_is_the_textbooks_with_these_masks(isa, dtype, activation, loss):
+    n_samples, n_inputs, n_hidden = 37, 11, 20
+    X, y = make_data(n_samples, n_inputs, 3, loss, dtype)
+    last = "softmax" if loss == "cross_entropy" else "linear"
+    model = fb.Model(
+        [fb.Dropout(0.3), fb.Dense(n_hidden, activation), fb.Dropout(0.5), fb.Dense(3, last)],
+        inputs=n_inputs,
+        dtype=dtype,
+        seed=2,
+    )
+    W1, b1, W2, b2 = (weight.astype(float) for weight in model.get_weights())
+    first = masks_of_a_step(0.3, n_samples, n_inputs, dtype)
+    # The mask belongs to the layer's place in the model: here it is the third.
+    probe = fb.Model(
+        [fb.Dropout(0.0), fb.Dense(n_hidden), fb.Dropout(0.5), fb.Dense(n_samples)], inputs=n_hidden, dtype=dtype
+    )
+    zeros = [np.zeros((n_hidden, n_samples)), np.zeros(n_samples)]
+    probe.set_weights([np.eye(n_hidden), np.zeros(n_hidden), *zeros])
+    targets = np.eye(n_samples) * n_samples**2 / 2
+    fb.Trainer(probe, "mse", fb.SGD(1.0)).step(np.ones((n_samples, n_hidden)), targets)
+    second = probe.get_weights()[2].T.astype(float)
+
+    A0 = X.astype(float) * first
+    Z1 = A0 @ W1 + b1
+    A1 = reference.activate(activation, Z1) * second
+    layer = reference.Layer(W2, b2, last)
+    value, dZ2 = reference.output_gradient(layer, A1 @ W2 + b2, y, loss)
+    dZ1 = reference.activation_gradient(activation, Z1, dZ2 @ W2.T * second)
+    wanted = [W1 - A0.T @ dZ1, b1 - dZ1.sum(axis=0), W2 - A1.T @ dZ2, b2 - dZ2.sum(axis=0)]
+
+    found = fb.Trainer(model, loss, fb.SGD(1.0)).step(X, y)
+    tolerance = 2e-5 if dtype == "float32" else 1e-12
+    assert found == pytest.approx(value, rel=tolerance)
+    for weight, expected in zip(model.get_weights(), wanted, strict=True):
+        np.testing.assert_allclose(weight, expected, rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_same_bits_for_any_number_of_threads_and_any_cut(isa, limits, dtype):
+    X, y = make_data(300, 33, 5, "cross_entropy", dtype)
+
+    def train(n_threads, **changed):
+        limits(epoch_thread=1.0, paced=0.0, **changed)
+        network = Network(33, SPECS, dtype)
+        for i in network.dense_layers:
+            W, b = network.get_layer(i)
+            network.set_layer(i, np.random.default_rng(i).normal(size=W.shape) * 0.1, b)
+        session = Session(network, "cross_entropy", (), "adam", n_threads, seed=3)
+        losses = [session.epoch(Rows(X), y, 130, True, 3, epoch, ADAM)[0] for epoch in range(2)]
+        return [array for i in network.dense_layers for array in network.get_layer(i)], losses
+
+    alone = train(1)
+    for n_threads in (2, 3, 7):
+        weights, losses = train(n_threads)
+        assert_same_bits(weights, alone[0])
+        assert losses == alone[1]
+    weights, losses = train(2, long_step=0.0, apart=0.0, piece=0.0)
+    assert_same_bits(weights, alone[0])
+
+
+def test_nothing_falls_out_but_in_training():
+    X, y = make_data(100, 9, 3, "cross_entropy", "float32")
+    layers = [fb.Dense(30, "relu"), fb.Dense(3, "softmax")]
+    plain = fb.Model(layers, inputs=9, seed=5)
+    dropped = fb.Model([fb.Dropout(0.4), layers[0], fb.Dropout(0.4), layers[1]], inputs=9, seed=5)
+    assert_same_bits(dropped.get_weights(), plain.get_weights())
+    assert_same_bits([dropped.predict(X), dropped.predict(X[:1])], [plain.predict(X), plain.predict(X[:1])])
+    loss, gradients = dropped.loss_and_gradients(X, y, "cross_entropy")
+    plain_loss, plain_gradients = plain.loss_and_gradients(X, y, "cross_entropy")
+    assert loss == plain_loss
+    assert_same_bits(gradients, plain_gradients)
+    assert fb.Trainer(dropped, "cross_entropy").evaluate(X, y) == fb.Trainer(plain, "cross_entropy").evaluate(X, y)
+    fb.check_gradients(dropped, X, y, "cross_entropy", step=1e-7)
+
+
+def test_a_batch_of_many_chunks_draws_on():
+    """Rows behind the first 4,096 of a batch have masks of their own: about as many are kept, but not the same."""
+
+    def kept_of(rows):
+        model = fb.Model([fb.Dropout(0.5), fb.Dense(1)], inputs=8, dtype="float64")
+        model.set_weights([np.zeros((8, 1)), [0.0]])
+        y = np.zeros(5000)
+        y[rows] = 5000 / 4  # each number that is kept adds 1 to its weight
+        fb.Trainer(model, "mse", fb.SGD(1.0), batch_size=None, shuffle=False).fit(np.ones((5000, 8)), y)
+        return model.get_weights()[0][:, 0]
+
+    first, behind = kept_of(slice(0, 904)), kept_of(slice(4096, 5000))
+    assert (first != behind).any()
+    for kept in (first, behind):
+        np.testing.assert_allclose(kept, 904 / 2, atol=6 * np.sqrt(904) / 2)
+
+
+def test_going_on_from_a_pickle_draws_the_same():
+    X, y = make_data(90, 9, 3, "cross_entropy", "float32")
+
+    def make():
+        model = fb.Model([fb.Dense(30, "relu"), fb.Dropout(0.5), fb.Dense(3, "softmax")], inputs=9)
+        return fb.Trainer(model, "cross_entropy", batch_size=20, seed=7)
+
+    whole, half = make(), make()
+    whole.fit(X, y, epochs=4)
+    half.fit(X, y, epochs=2)
+    again = pickle.loads(pickle.dumps(half))
+    again.fit(X, y, epochs=2)
+    assert_same_bits(again.model.get_weights(), whole.model.get_weights())
+
+
+def test_it_regularises():
+    """Noise learnt by heart without dropout is not with it: the training loss stays higher."""
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(200, 20)).astype(np.float32), rng.integers(0, 2, 200)
+
+    def final_loss(rate):
+        model = fb.Model([fb.Dense(100, "relu"), fb.Dropout(rate), fb.Dense(2, "softmax")], inputs=20, seed=1)
+        trainer = fb.Trainer(model, "cross_entropy", fb.Adam(0.01))
+        trainer.fit(X, y, epochs=60)
+        return trainer.evaluate(X, y)["loss"]
+
+    assert final_loss(0.8) > 3 * final_loss(0.0)
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "sentence"),
+    [
+        (lambda: fb.Dropout(1.0), ValueError, "rate is 1.0; expected a finite number of 0 or more and below 1"),
+        (lambda: fb.Dropout(-0.1), ValueError, "rate is -0.1"),
+        (lambda: fb.Dropout("half"), TypeError, "rate is 'half'"),
+        (
+            lambda: fb.Model([fb.Dense(3), fb.Dropout(0.5)], inputs=2),
+            ValueError,
+            r"layers ends with Dropout\(0.5\); expected an fb.Dense, whose outputs are the model's",
+        ),
+        (lambda: fb.Model([fb.Dropout(0.5)], inputs=2), ValueError, "layers ends with Dropout"),
+        (
+            lambda: fb.Model([fb.Dense(3), fb.Dropout(0.5), fb.Dropout(0.2), fb.Dense(1)], inputs=2),
+            ValueError,
+            r"layers\[2\] is Dropout\(0.2\) and follows Dropout\(0.5\); expected one of the two",
+        ),
+    ],
+)
+def test_misuse(make, error, sentence):
+    with pytest.raises(error, match=sentence):
+        make()
+
+
+def test_telling_keeping_and_loading(tmp_path, capsys):
+    model = fb.Model([fb.Dense(4, "relu"), fb.Dropout(0.25), fb.Dense(2, "softmax")], inputs=3)
+    assert repr(model).startswith("Model([Dense(4, 'relu'), Dropout(0.25), Dense(2, 'softmax')], inputs=3")
+    model.summary()
+    assert capsys.readouterr().out.splitlines()[2].split() == ["2", "Dropout", "4", "4", "-", "0", "0"]
+    model.save(tmp_path / "model.safetensors")
+    again = fb.Model.load(tmp_path / "model.safetensors")
+    assert again.layers == model.layers
+    assert_same_bits(again.get_weights(), model.get_weights())
+    with pytest.raises(ValueError, match=r"weights\[2\], W of layer 3, has shape \(2, 4\); expected \(4, 2\)"):
+        model.set_weights([np.zeros((3, 4)), np.zeros(4), np.zeros((2, 4)), np.zeros(2)])
