@@ -1,4 +1,5 @@
-/* dispatch.c: the instruction sets that were compiled in, best first, and the way to their kernels; activations by name. */
+/* dispatch.c: the instruction sets that were compiled in, best first, and the way to their kernels; activations and
+ * optimizers by name. */
 #include "isa/platform.h"
 
 typedef const fbp_kernels *const table_pair[2];
@@ -30,15 +31,35 @@ const fbp_kernels *fbp_kernels_for(const char *isa, fbp_dtype dtype)
 static const char *const activation_names[] = {FBP_EACH_ACTIVATION(NAME_ENTRY)};
 static const int stores_slope[] = {FBP_EACH_ACTIVATION(STORES_ENTRY)};
 
+static int find(const char *name, const char *const *names, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(names[i], name) == 0)
+            return (int)i;
+    return -1;
+}
+
 int fbp_activation_named(const char *name)
 {
-    for (int i = 0; i < (int)(sizeof activation_names / sizeof activation_names[0]); i++)
-        if (strcmp(activation_names[i], name) == 0)
-            return i;
-    return -1;
+    return find(name, activation_names, sizeof activation_names / sizeof activation_names[0]);
 }
 
 int fbp_stores_slope(fbp_activation activation)
 {
     return stores_slope[activation];
+}
+
+#define OPTIMIZER_ENTRY(constant, name, state_1, state_2, state_3) [constant] = #name,
+#define STATES_ENTRY(constant, name, state_1, state_2, state_3) [constant] = {state_1, state_2, state_3},
+static const char *const optimizer_names[] = {FBP_EACH_OPTIMIZER(OPTIMIZER_ENTRY)};
+static const char *const state_names[][FBP_STATES] = {FBP_EACH_OPTIMIZER(STATES_ENTRY)};
+
+int fbp_optimizer_named(const char *name)
+{
+    return find(name, optimizer_names, sizeof optimizer_names / sizeof optimizer_names[0]);
+}
+
+const char *fbp_state_name(fbp_optimizer optimizer, int i)
+{
+    return state_names[optimizer][i];
 }

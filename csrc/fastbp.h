@@ -23,8 +23,9 @@
 /* Rows of weights and all buffers start at multiples of this: a cache line, and the widest vector. */
 #define FBP_ALIGN_BYTES 64
 
-/* What an update reads beside the gradient: weights and two states. */
-#define FBP_SOON 3
+/* An optimizer remembers at most so many numbers a weight; an update reads them, and the weights, beside the gradient. */
+#define FBP_STATES 3
+#define FBP_SOON (1 + FBP_STATES)
 
 typedef enum { FBP_FLOAT32 = 0, FBP_FLOAT64 = 1 } fbp_dtype;
 
@@ -93,20 +94,45 @@ typedef enum {
     FBP_METRIC_SQUARED_ERROR = 5,        /* sum of (a - y)^2 */
 } fbp_metric;
 
-typedef enum { FBP_SGD = 0, FBP_ADAM = 1 } fbp_optimizer;
+/* X(constant, name, its states): one row an optimizer, NULL where it has fewer states. They all start from zero. */
+#define FBP_EACH_OPTIMIZER(X)                                                               \
+    X(FBP_SGD, sgd, "velocity", NULL, NULL)                                                 \
+    X(FBP_ADAM, adam, "first_moment", "second_moment", "largest_second_moment")             \
+    X(FBP_RMSPROP, rmsprop, "square_average", "velocity", "gradient_average")               \
+    X(FBP_ADAGRAD, adagrad, "square_sum", NULL, NULL)                                       \
+    X(FBP_ADADELTA, adadelta, "square_average", "change_average", NULL)                     \
+    X(FBP_ADAMAX, adamax, "first_moment", "largest_gradient", NULL)                         \
+    X(FBP_NADAM, nadam, "first_moment", "second_moment", NULL)                              \
+    X(FBP_RADAM, radam, "first_moment", "second_moment", NULL)                              \
+    X(FBP_LION, lion, "first_moment", NULL, NULL)                                           \
+    X(FBP_RPROP, rprop, "former_gradient", "step_size", NULL)
+
+#define FBP_CONSTANT(constant, name, state_1, state_2, state_3) constant,
+typedef enum { FBP_EACH_OPTIMIZER(FBP_CONSTANT) } fbp_optimizer;
+#undef FBP_CONSTANT
 
 /* Numbers of one update, the same for every weight. Unused ones are zero. */
 typedef struct {
-    double learning_rate;
-    double momentum;        /* SGD */
+    double learning_rate;   /* of this step (Adagrad's decays) */
+    double momentum;        /* SGD, RMSprop */
     int nesterov;           /* SGD */
-    double beta_1;          /* Adam */
-    double beta_2;          /* Adam */
-    double epsilon;         /* Adam */
-    double correction_1;    /* Adam: 1 / (1 - beta_1^t) */
-    double correction_2;    /* Adam: 1 / (1 - beta_2^t) */
+    int centered;           /* RMSprop */
+    int amsgrad;            /* Adam */
+    double beta_1;          /* Adam and its kin, Lion */
+    double beta_2;          /* of the average of squares too: RMSprop, Adadelta */
+    double epsilon;
+    double correction_1;    /* Adam and its kin: 1 / (1 - beta_1^t) */
+    double correction_2;    /* Adam and its kin: 1 / (1 - beta_2^t) */
+    double moment_share;    /* NAdam: how much of the first moment a step takes, */
+    double gradient_share;  /* and how much of the gradient itself */
+    double rectification;   /* RAdam: times Adam's step; 0 where it is too early for that step */
+    double initial;         /* Adagrad: what the sum of squares starts from */
+    double eta_minus;       /* Rprop: the step's factor where the gradient's sign changes, */
+    double eta_plus;        /* and where it stays */
+    double min_step;        /* Rprop */
+    double max_step;        /* Rprop */
     double weight_decay;    /* added to the gradient (L2), or */
-    int decoupled_decay;    /* taken from the weight itself (AdamW) */
+    int decoupled_decay;    /* taken from the weight itself (AdamW, Lion) */
 } fbp_update;
 
 /* Panels of one layer: panel p starts `stride` elements after panel p - 1. */
@@ -188,10 +214,10 @@ typedef struct {
     void (*metric_panel)(fbp_metric metric, fbp_panels output, fbp_panels targets, const int32_t *labels,
                          ptrdiff_t n_units, ptrdiff_t p, ptrdiff_t n_rows, double *sums);
 
-    /* w, state <- one update by the gradient g, n elements. SGD keeps its velocity in state_1 (NULL without
-     * momentum), Adam its two moments. */
-    void (*update)(fbp_optimizer optimizer, const fbp_update *numbers, void *w, const void *g, void *state_1,
-                   void *state_2, ptrdiff_t n);
+    /* w, states <- one update by the gradient g, n elements. states: FBP_STATES arrays, in the order of the optimizer's
+     * row above; NULL those that it does not have or that the numbers do not call for (a velocity without momentum). */
+    void (*update)(fbp_optimizer optimizer, const fbp_update *numbers, void *w, const void *g, void *const *states,
+                   ptrdiff_t n);
 
     /* 1 where all n elements are finite. */
     int (*all_finite)(const void *x, ptrdiff_t n);
@@ -232,6 +258,10 @@ void fbp_restore_denormals(unsigned long former);
  * from the output. */
 int fbp_activation_named(const char *name);
 int fbp_stores_slope(fbp_activation activation);
+
+/* The optimizer of that name, -1 for a name that is none; and the name of its state i < FBP_STATES, or NULL. */
+int fbp_optimizer_named(const char *name);
+const char *fbp_state_name(fbp_optimizer optimizer, int i);
 
 /* Philox4x32-10 (Salmon et al., SC 2011): 128 random bits for a 128-bit counter and a 64-bit key. */
 void fbp_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]);

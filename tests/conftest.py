@@ -29,3 +29,13 @@ def limits():
     former = _team.work_limits()
     yield _team.work_limits
     _team.work_limits(**former)
+
+
+@pytest.fixture
+def torch():
+    """PyTorch with float64 as its default: NAdam keeps a product of its own in the default dtype."""
+    module = pytest.importorskip("torch", reason="PyTorch is not installed: pip install torch")
+    former = module.get_default_dtype()
+    module.set_default_dtype(module.float64)
+    yield module
+    module.set_default_dtype(former)

@@ -192,8 +192,10 @@ static void put_updated_layer(stage *s, double learning_rate)
     const fbp_update numbers = {.learning_rate = learning_rate, .beta_1 = 0.9, .beta_2 = 0.999, .epsilon = 1e-8,
                                 .correction_1 = 1 / (1 - 0.9), .correction_2 = 1 / (1 - 0.999)};
     const ptrdiff_t n_weights = layer->n_units * layer->ld;
-    k->update(FBP_ADAM, &numbers, layer->weights, s->dW, memory(n_weights), memory(n_weights), n_weights);
-    k->update(FBP_ADAM, &numbers, layer->bias, s->db, memory(layer->n_units), memory(layer->n_units), layer->n_units);
+    void *const of_weights[FBP_STATES] = {memory(n_weights), memory(n_weights)};
+    void *const of_biases[FBP_STATES] = {memory(layer->n_units), memory(layer->n_units)};
+    k->update(FBP_ADAM, &numbers, layer->weights, s->dW, of_weights, n_weights);
+    k->update(FBP_ADAM, &numbers, layer->bias, s->db, of_biases, layer->n_units);
     for (ptrdiff_t n = 0; n < layer->n_units; n++)
         for (ptrdiff_t i = 0; i < layer->n_inputs; i++)
             put(layer->weights, n * layer->ld + i);

@@ -19,9 +19,8 @@ import numpy as np
 __all__ = [
     "ACTIVATIONS",
     "LOSSES",
-    "Adam",
     "Layer",
-    "SGD",
+    "Optimizer",
     "activate",
     "activation_gradient",
     "accuracy",
@@ -337,31 +336,53 @@ def accuracy(A: np.ndarray, targets: np.ndarray) -> float:
 # ------------------------------------------------------------------------------------------------ optimizers
 
 
-class SGD:
-    """Gradient descent with momentum, Nesterov or not, and weight decay added to the gradient; PyTorch's definition."""
+class Optimizer:
+    """What all have in common: a state a parameter, the number of the step, weight decay. Biases do not decay.
 
-    def __init__(
-        self, learning_rate: float, momentum: float = 0.0, nesterov: bool = False, weight_decay: float = 0.0
-    ) -> None:
-        self.learning_rate, self.momentum = learning_rate, momentum
-        self.nesterov, self.weight_decay = bool(nesterov), weight_decay
-        self.velocity: Gradients | None = None
+    The decay is added to the gradient, or with ``decoupled`` taken from the weights before anything else.
+    """
+
+    def __init__(self, learning_rate: float, weight_decay: float = 0.0, decoupled: bool = False) -> None:
+        self.learning_rate, self.weight_decay, self.decoupled = learning_rate, weight_decay, bool(decoupled)
+        self.n_steps = 0
+        self.states: dict[tuple[int, str], dict[str, np.ndarray]] = {}
 
     def step(self, layers: list[Layer], gradients: Gradients) -> None:
-        """One update of the layers' W and b, in place. Weights decay, biases do not."""
-        if self.velocity is None:
-            self.velocity = [(np.zeros_like(dW), np.zeros_like(db)) for dW, db in gradients]
-        for layer, (dW, db), (vW, vb) in zip(layers, gradients, self.velocity, strict=True):
-            self._update(layer.W, dW + self.weight_decay * layer.W, vW)
-            self._update(layer.b, db, vb)
+        """One update of the layers' W and b, in place."""
+        self.n_steps += 1
+        for i, (layer, (dW, db)) in enumerate(zip(layers, gradients, strict=True)):
+            if self.decoupled:
+                layer.W[...] *= 1.0 - self.learning_rate * self.weight_decay
+            else:
+                dW = dW + self.weight_decay * layer.W
+            layer.W[...] -= self.change(dW, self.states.setdefault((i, "W"), {}))
+            layer.b[...] -= self.change(db, self.states.setdefault((i, "b"), {}))
 
-    def _update(self, w: np.ndarray, g: np.ndarray, v: np.ndarray) -> None:
-        v[...] = self.momentum * v + g
-        w -= self.learning_rate * (g + self.momentum * v if self.nesterov else v)
+    def change(self, g: np.ndarray, state: dict[str, np.ndarray]) -> np.ndarray:
+        """What the gradient g takes from a parameter."""
+        raise NotImplementedError
 
 
-class Adam:
-    """Adam in PyTorch's definition; with ``decoupled`` the decay shrinks the weights themselves (AdamW)."""
+def _average(state: dict[str, np.ndarray], name: str, x: np.ndarray, beta: float) -> np.ndarray:
+    """The exponential average of x, from zero, kept in the state under that name."""
+    state[name] = beta * state.get(name, np.zeros_like(x)) + (1.0 - beta) * x
+    return state[name]
+
+
+class SGD(Optimizer):
+    """Gradient descent with momentum, Nesterov or not; PyTorch's definition."""
+
+    def __init__(self, learning_rate: float, momentum: float = 0.0, nesterov: bool = False, **others: float) -> None:
+        super().__init__(learning_rate, **others)
+        self.momentum, self.nesterov = momentum, bool(nesterov)
+
+    def change(self, g, state):
+        v = state["v"] = self.momentum * state.get("v", 0.0) + g
+        return self.learning_rate * (g + self.momentum * v if self.nesterov else v)
+
+
+class Adam(Optimizer):
+    """Adam in PyTorch's definition; with ``decoupled`` AdamW; with ``amsgrad`` never a larger step again."""
 
     def __init__(
         self,
@@ -369,41 +390,164 @@ class Adam:
         beta_1: float = 0.9,
         beta_2: float = 0.999,
         epsilon: float = 1e-8,
-        weight_decay: float = 0.0,
-        decoupled: bool = False,
+        amsgrad: bool = False,
+        **others: float,
     ) -> None:
-        self.learning_rate, self.beta_1, self.beta_2, self.epsilon = learning_rate, beta_1, beta_2, epsilon
-        self.weight_decay, self.decoupled = weight_decay, bool(decoupled)
-        self.n_steps = 0
-        self.moments: list[tuple[np.ndarray, ...]] | None = None
+        super().__init__(learning_rate, **others)
+        self.beta_1, self.beta_2, self.epsilon, self.amsgrad = beta_1, beta_2, epsilon, bool(amsgrad)
 
-    def step(self, layers: list[Layer], gradients: Gradients) -> None:
-        """One update of the layers' W and b, in place. Weights decay, biases do not."""
-        if self.moments is None:
-            self.moments = [tuple(np.zeros_like(g) for g in (dW, dW, db, db)) for dW, db in gradients]
-        self.n_steps += 1
-        for layer, (dW, db), (mW, vW, mb, vb) in zip(layers, gradients, self.moments, strict=True):
-            if self.decoupled:
-                layer.W[...] *= 1.0 - self.learning_rate * self.weight_decay
-            else:
-                dW = dW + self.weight_decay * layer.W
-            self._update(layer.W, dW, mW, vW)
-            self._update(layer.b, db, mb, vb)
-
-    def _update(self, w: np.ndarray, g: np.ndarray, m: np.ndarray, v: np.ndarray) -> None:
-        m[...] = self.beta_1 * m + (1.0 - self.beta_1) * g
-        v[...] = self.beta_2 * v + (1.0 - self.beta_2) * g * g
+    def change(self, g, state):
+        m, v = _average(state, "m", g, self.beta_1), _average(state, "v", g * g, self.beta_2)
+        if self.amsgrad:
+            v = state["largest"] = np.maximum(state.get("largest", 0.0), v)
         m_hat = m / (1.0 - self.beta_1**self.n_steps)
         v_hat = v / (1.0 - self.beta_2**self.n_steps)
-        w -= self.learning_rate * m_hat / (np.sqrt(v_hat) + self.epsilon)
+        return self.learning_rate * m_hat / (np.sqrt(v_hat) + self.epsilon)
 
 
-def make_optimizer(name: str, numbers: dict[str, float]) -> SGD | Adam:
-    """An optimizer by the engine's name, "sgd" or "adam", from the engine's dictionary of numbers."""
-    return {"sgd": SGD, "adam": Adam}[name](**numbers)
+class NAdam(Adam):
+    """Adam with Nesterov's momentum, which grows with the steps; PyTorch's definition."""
+
+    def __init__(self, learning_rate: float, momentum_decay: float = 4e-3, **others: float) -> None:
+        super().__init__(learning_rate, **others)
+        self.momentum_decay = momentum_decay
+
+    def momentum(self, step: int) -> float:
+        return self.beta_1 * (1.0 - 0.5 * 0.96 ** (step * self.momentum_decay))
+
+    def change(self, g, state):
+        m, v = _average(state, "m", g, self.beta_1), _average(state, "v", g * g, self.beta_2)
+        t = self.n_steps
+        product = math.prod(self.momentum(i) for i in range(1, t + 1))
+        of_gradient = (1.0 - self.momentum(t)) / (1.0 - product)
+        of_moment = self.momentum(t + 1) / (1.0 - product * self.momentum(t + 1))
+        v_hat = v / (1.0 - self.beta_2**t)
+        return self.learning_rate * (of_gradient * g + of_moment * m) / (np.sqrt(v_hat) + self.epsilon)
 
 
-def train_step(layers: list[Layer], optimizer: SGD | Adam, X: np.ndarray, targets: np.ndarray, loss: str) -> float:
+class RAdam(Adam):
+    """Adam that waits with its denominator until the variance of the step is tractable; PyTorch's definition."""
+
+    def change(self, g, state):
+        m, v = _average(state, "m", g, self.beta_1), _average(state, "v", g * g, self.beta_2)
+        t = self.n_steps
+        m_hat = m / (1.0 - self.beta_1**t)
+        most = 2.0 / (1.0 - self.beta_2) - 1.0
+        length = most - 2.0 * t * self.beta_2**t / (1.0 - self.beta_2**t)
+        if length <= 5.0:
+            return self.learning_rate * m_hat
+        r = math.sqrt((length - 4.0) * (length - 2.0) * most / ((most - 4.0) * (most - 2.0) * length))
+        return self.learning_rate * r * m_hat * math.sqrt(1.0 - self.beta_2**t) / (np.sqrt(v) + self.epsilon)
+
+
+class Adamax(Adam):
+    """Adam by the largest gradient of late in place of the root of the squares' average; PyTorch's definition."""
+
+    def change(self, g, state):
+        m = _average(state, "m", g, self.beta_1)
+        u = state["u"] = np.maximum(self.beta_2 * state.get("u", 0.0), np.abs(g) + self.epsilon)
+        return self.learning_rate / (1.0 - self.beta_1**self.n_steps) * m / u
+
+
+class RMSprop(Optimizer):
+    """The gradient over the root of its squares' average; ``beta_2`` is PyTorch's alpha; PyTorch's definition."""
+
+    def __init__(
+        self,
+        learning_rate: float,
+        beta_2: float = 0.99,
+        epsilon: float = 1e-8,
+        momentum: float = 0.0,
+        centered: bool = False,
+        **others: float,
+    ) -> None:
+        super().__init__(learning_rate, **others)
+        self.beta_2, self.epsilon, self.momentum, self.centered = beta_2, epsilon, momentum, bool(centered)
+
+    def change(self, g, state):
+        variance = _average(state, "square", g * g, self.beta_2)
+        if self.centered:
+            variance = np.maximum(variance - _average(state, "mean", g, self.beta_2) ** 2, 0.0)
+        v = state["v"] = self.momentum * state.get("v", 0.0) + g / (np.sqrt(variance) + self.epsilon)
+        return self.learning_rate * v
+
+
+class Adagrad(Optimizer):
+    """The gradient over the root of the sum of its squares; PyTorch's definition."""
+
+    def __init__(
+        self,
+        learning_rate: float,
+        rate_decay: float = 0.0,
+        initial: float = 0.0,
+        epsilon: float = 1e-10,
+        **others: float,
+    ) -> None:
+        super().__init__(learning_rate, **others)
+        self.rate_decay, self.initial, self.epsilon = rate_decay, initial, epsilon
+
+    def change(self, g, state):
+        s = state["s"] = state.get("s", self.initial) + g * g
+        rate = self.learning_rate / (1.0 + (self.n_steps - 1) * self.rate_decay)
+        return rate * g / (np.sqrt(s) + self.epsilon)
+
+
+class Adadelta(Optimizer):
+    """The gradient times the root of the changes' average over that of its own; PyTorch's definition."""
+
+    def __init__(self, learning_rate: float, beta_2: float = 0.9, epsilon: float = 1e-6, **others: float) -> None:
+        super().__init__(learning_rate, **others)
+        self.beta_2, self.epsilon = beta_2, epsilon
+
+    def change(self, g, state):
+        square = _average(state, "square", g * g, self.beta_2)
+        change = g * np.sqrt(state.get("change", 0.0) + self.epsilon) / np.sqrt(square + self.epsilon)
+        _average(state, "change", change**2, self.beta_2)
+        return self.learning_rate * change
+
+
+class Lion(Optimizer):
+    """The sign of an average of momentum and gradient (Chen et al. 2023, algorithm 2), the decay decoupled."""
+
+    def __init__(self, learning_rate: float, beta_1: float = 0.9, beta_2: float = 0.99, **others: float) -> None:
+        super().__init__(learning_rate, **{**others, "decoupled": True})
+        self.beta_1, self.beta_2 = beta_1, beta_2
+
+    def change(self, g, state):
+        direction = np.sign(self.beta_1 * state.get("m", 0.0) + (1.0 - self.beta_1) * g)
+        _average(state, "m", g, self.beta_2)
+        return self.learning_rate * direction
+
+
+class Rprop(Optimizer):
+    """A step a weight, which grows while the gradient keeps its sign and shrinks where not; PyTorch's definition."""
+
+    def __init__(
+        self,
+        learning_rate: float,
+        eta_minus: float = 0.5,
+        eta_plus: float = 1.2,
+        min_step: float = 1e-6,
+        max_step: float = 50.0,
+    ) -> None:
+        super().__init__(learning_rate)
+        self.eta_minus, self.eta_plus, self.min_step, self.max_step = eta_minus, eta_plus, min_step, max_step
+
+    def change(self, g, state):
+        same = np.sign(g) * np.sign(state.get("g", 0.0))
+        factor = np.select([same > 0, same < 0], [self.eta_plus, self.eta_minus], 1.0)
+        size = state["size"] = np.clip(state.get("size", self.learning_rate) * factor, self.min_step, self.max_step)
+        state["g"] = np.where(same < 0, 0.0, g)
+        return np.sign(state["g"]) * size
+
+
+def make_optimizer(name: str, numbers: dict[str, float]) -> Optimizer:
+    """An optimizer by the engine's name ("sgd", "adam", ...) from the engine's dictionary of numbers."""
+    kinds = (SGD, Adam, RMSprop, Adagrad, Adadelta, Adamax, NAdam, RAdam, Lion, Rprop)
+    return {kind.__name__.lower(): kind for kind in kinds}[name](**numbers)
+
+
+def train_step(layers: list[Layer], optimizer: Optimizer, X: np.ndarray, targets: np.ndarray, loss: str) -> float:
     """One update of the layers in place on all the rows of X; returns their mean loss before it. Layers: float64."""
     value, gradients = loss_and_gradients(layers, X, targets, loss)
     optimizer.step(layers, gradients)

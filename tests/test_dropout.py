@@ -160,12 +160,13 @@ def test_a_batch_of_many_chunks_draws_on():
         np.testing.assert_allclose(kept, 904 / 2, atol=6 * np.sqrt(904) / 2)
 
 
-def test_going_on_from_a_pickle_draws_the_same():
+@pytest.mark.parametrize("optimizer", ["adam", fb.SGD(0.1, momentum=0.9)])
+def test_going_on_from_a_pickle_draws_the_same(optimizer):
     X, y = make_data(90, 9, 3, "cross_entropy", "float32")
 
     def make():
-        model = fb.Model([fb.Dense(30, "relu"), fb.Dropout(0.5), fb.Dense(3, "softmax")], inputs=9)
-        return fb.Trainer(model, "cross_entropy", batch_size=20, seed=7)
+        model = fb.Model([fb.Dropout(0.1), fb.Dense(30, "relu"), fb.Dropout(0.5), fb.Dense(3, "softmax")], inputs=9)
+        return fb.Trainer(model, "cross_entropy", optimizer, batch_size=20, seed=7)
 
     whole, half = make(), make()
     whole.fit(X, y, epochs=4)

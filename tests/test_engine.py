@@ -31,6 +31,7 @@ from fastbp._rows import Rows
 DTYPES = ["float32", "float64"]
 SPECS = [(40, "relu", 0.0), (23, "gelu", 0.0), (5, "softmax", 0.0)]
 SGD = {"learning_rate": 0.05}
+RMSPROP = {"learning_rate": 0.01, "beta_2": 0.99, "epsilon": 1e-8}
 OPTIMIZERS = [
     ("sgd", SGD),
     ("sgd", {**SGD, "weight_decay": 0.1}),
@@ -39,6 +40,20 @@ OPTIMIZERS = [
     ("adam", ADAM),
     ("adam", {**ADAM, "beta_1": 0.5, "beta_2": 0.9, "epsilon": 1e-3, "weight_decay": 0.1}),
     ("adam", {**ADAM, "weight_decay": 0.1, "decoupled": 1.0}),
+    ("adam", {**ADAM, "beta_2": 0.5, "weight_decay": 0.1, "amsgrad": 1.0}),
+    ("rmsprop", RMSPROP),
+    ("rmsprop", {**RMSPROP, "momentum": 0.8, "weight_decay": 0.1}),
+    ("rmsprop", {**RMSPROP, "centered": 1.0}),
+    ("rmsprop", {**RMSPROP, "momentum": 0.8, "centered": 1.0, "weight_decay": 0.1}),
+    ("adagrad", {"learning_rate": 0.1, "epsilon": 1e-10}),
+    ("adagrad", {"learning_rate": 0.1, "epsilon": 1e-4, "rate_decay": 0.1, "initial": 0.2, "weight_decay": 0.1}),
+    ("adadelta", {"learning_rate": 1.0, "beta_2": 0.9, "epsilon": 1e-6, "weight_decay": 0.1}),
+    ("adamax", {**ADAM, "weight_decay": 0.1}),
+    ("nadam", {**ADAM, "momentum_decay": 4e-3, "weight_decay": 0.1}),
+    ("radam", {**ADAM, "weight_decay": 0.1}),
+    ("radam", {**ADAM, "beta_2": 0.9}),
+    ("lion", {"learning_rate": 1e-3, "beta_1": 0.9, "beta_2": 0.99, "weight_decay": 0.1}),
+    ("rprop", {"learning_rate": 1e-3, "eta_minus": 0.5, "eta_plus": 1.2, "min_step": 1e-6, "max_step": 50.0}),
 ]
 
 
@@ -73,9 +88,35 @@ def test_epochs_follow_the_oracle(isa, limits, optimizer, numbers, limits_change
     assert session.n_steps == 10
 
 
-@pytest.mark.parametrize(("optimizer", "numbers"), OPTIMIZERS)
-def test_ten_steps_follow_pytorch(isa, optimizer, numbers):
-    torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install torch")
+def torch_peer(torch, optimizer, numbers, weights, biases):
+    """PyTorch's optimizer of the same numbers; a weight decay for the weights alone."""
+    names = {"adam": "AdamW" if numbers.get("decoupled") else "Adam"}
+    kinds = {
+        name.lower(): name for name in ("SGD", "RMSprop", "Adagrad", "Adadelta", "Adamax", "NAdam", "RAdam", "Rprop")
+    }
+    arguments = {"lr": numbers["learning_rate"]}
+    if "beta_1" in numbers:
+        arguments["betas"] = (numbers["beta_1"], numbers["beta_2"])
+    elif "beta_2" in numbers:
+        arguments["alpha" if optimizer == "rmsprop" else "rho"] = numbers["beta_2"]
+    if optimizer == "rprop":
+        arguments["etas"] = (numbers["eta_minus"], numbers["eta_plus"])
+        arguments["step_sizes"] = (numbers["min_step"], numbers["max_step"])
+    theirs = {"epsilon": "eps", "rate_decay": "lr_decay", "initial": "initial_accumulator_value"}
+    for name in ("epsilon", "rate_decay", "initial", "momentum", "momentum_decay"):
+        if name in numbers:
+            arguments[theirs.get(name, name)] = numbers[name]
+    arguments |= {name: bool(numbers[name]) for name in ("nesterov", "centered", "amsgrad") if name in numbers}
+    groups = [{"params": weights}, {"params": biases}]
+    if "weight_decay" in numbers:
+        groups[0]["weight_decay"], groups[1]["weight_decay"] = numbers["weight_decay"], 0.0
+    elif optimizer == "adam":
+        arguments["weight_decay"] = 0.0
+    return getattr(torch.optim, (names | kinds)[optimizer])(groups, **arguments)
+
+
+@pytest.mark.parametrize(("optimizer", "numbers"), [case for case in OPTIMIZERS if case[0] != "lion"])
+def test_ten_steps_follow_pytorch(isa, torch, optimizer, numbers):
     network, layers = make_pair(9, SPECS, "float64")
     X, y = make_data(40, 9, 5, "cross_entropy", "float64")
     modules = []
@@ -91,22 +132,7 @@ def test_ten_steps_follow_pytorch(isa, optimizer, numbers):
     model = torch.nn.Sequential(*modules)
     weights = [m.weight for m in modules if isinstance(m, torch.nn.Linear)]
     biases = [m.bias for m in modules if isinstance(m, torch.nn.Linear)]
-    groups = [
-        {"params": weights, "weight_decay": numbers.get("weight_decay", 0.0)},
-        {"params": biases, "weight_decay": 0.0},
-    ]
-    if optimizer == "sgd":
-        peer = torch.optim.SGD(
-            groups,
-            lr=numbers["learning_rate"],
-            momentum=numbers.get("momentum", 0),
-            nesterov=bool(numbers.get("nesterov", 0)),
-        )
-    else:
-        kind = torch.optim.AdamW if numbers.get("decoupled") else torch.optim.Adam
-        peer = kind(
-            groups, lr=numbers["learning_rate"], betas=(numbers["beta_1"], numbers["beta_2"]), eps=numbers["epsilon"]
-        )
+    peer = torch_peer(torch, optimizer, numbers, weights, biases)
     session = Session(network, "cross_entropy", (), optimizer, 1)
     for _ in range(10):
         peer.zero_grad()
@@ -514,7 +540,7 @@ def test_one_session_trains_one_call_at_a_time():
 # ---- State ----
 
 
-@pytest.mark.parametrize(("optimizer", "numbers"), [OPTIMIZERS[0], OPTIMIZERS[2], OPTIMIZERS[4]])
+@pytest.mark.parametrize(("optimizer", "numbers"), OPTIMIZERS)
 def test_state_goes_on_where_it_was(optimizer, numbers):
     X, y = make_data(100, 9, 5, "cross_entropy", "float32")
     network, _ = make_pair(9, SPECS, "float32")

@@ -1,9 +1,12 @@
 """Optimizers: a few steps on real data against the formulas written out here, and the numbers they accept."""
 
+import pickle
+
 import numpy as np
 import pytest
 
 import fastbp as fb
+import reference
 from fastbp.optimizers import OPTIMIZERS
 
 datasets = pytest.importorskip("sklearn.datasets")
@@ -73,8 +76,157 @@ def test_five_steps_follow_the_formula(optimizer, rule, numbers, data):
         np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
 
 
+PYTORCH = [
+    (fb.Adam(0.01, amsgrad=True, beta_2=0.5), "Adam", {"betas": (0.9, 0.5), "amsgrad": True}),
+    (fb.AdamW(0.01, amsgrad=True, beta_2=0.5), "AdamW", {"betas": (0.9, 0.5), "amsgrad": True, "weight_decay": 0.01}),
+    (fb.RMSprop(), "RMSprop", {}),
+    (
+        fb.RMSprop(0.02, rho=0.9, epsilon=1e-5, weight_decay=0.1, momentum=0.7, centered=True),
+        "RMSprop",
+        {"lr": 0.02, "alpha": 0.9, "eps": 1e-5, "weight_decay": 0.1, "momentum": 0.7, "centered": True},
+    ),
+    (fb.Adagrad(), "Adagrad", {}),
+    (
+        fb.Adagrad(0.1, lr_decay=0.2, weight_decay=0.1, initial_accumulator_value=0.3, epsilon=1e-4),
+        "Adagrad",
+        {"lr": 0.1, "lr_decay": 0.2, "weight_decay": 0.1, "initial_accumulator_value": 0.3, "eps": 1e-4},
+    ),
+    (fb.Adadelta(), "Adadelta", {}),
+    (
+        fb.Adadelta(0.5, rho=0.8, epsilon=1e-3, weight_decay=0.1),
+        "Adadelta",
+        {"lr": 0.5, "rho": 0.8, "eps": 1e-3, "weight_decay": 0.1},
+    ),
+    (fb.Adamax(), "Adamax", {}),
+    (
+        fb.Adamax(0.01, beta_1=0.8, beta_2=0.9, epsilon=1e-4, weight_decay=0.1),
+        "Adamax",
+        {"lr": 0.01, "betas": (0.8, 0.9), "eps": 1e-4, "weight_decay": 0.1},
+    ),
+    (fb.NAdam(), "NAdam", {}),
+    (
+        fb.NAdam(0.01, beta_1=0.8, beta_2=0.9, epsilon=1e-4, weight_decay=0.1, momentum_decay=0.3),
+        "NAdam",
+        {"lr": 0.01, "betas": (0.8, 0.9), "eps": 1e-4, "weight_decay": 0.1, "momentum_decay": 0.3},
+    ),
+    (fb.RAdam(), "RAdam", {}),
+    (
+        fb.RAdam(0.01, beta_1=0.8, beta_2=0.9, epsilon=1e-4, weight_decay=0.1),
+        "RAdam",
+        {"lr": 0.01, "betas": (0.8, 0.9), "eps": 1e-4, "weight_decay": 0.1},
+    ),
+    (fb.Rprop(), "Rprop", {}),
+    (
+        fb.Rprop(0.1, eta_minus=0.3, eta_plus=1.5, min_step=0.01, max_step=0.15),
+        "Rprop",
+        {"lr": 0.1, "etas": (0.3, 1.5), "step_sizes": (0.01, 0.15)},
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "name", "arguments"), PYTORCH, ids=lambda value: repr(value) if hasattr(value, "name") else ""
+)
+def test_ten_steps_follow_pytorch(torch, optimizer, name, arguments, data):
+    """The defaults are PyTorch's too."""
+    X, y = data
+    model = make_model()
+    trainer = fb.Trainer(model, "binary_cross_entropy", optimizer, batch_size=None)
+    weights = [torch.tensor(w, requires_grad=True) for w in model.get_weights()]
+    groups = [{"params": weights[::2]}, {"params": weights[1::2]}]
+    if "weight_decay" in arguments:
+        groups[1]["weight_decay"] = 0.0
+    defaults = {"lr": 0.01} if name.startswith("AdamW") or name == "Adam" else {}
+    peer = getattr(torch.optim, name)(groups, **(defaults | arguments))
+    inputs, targets = torch.tensor(X), torch.tensor(y, dtype=torch.float64)[:, None]
+    for _ in range(10):
+        peer.zero_grad()
+        Z = torch.tanh(inputs @ weights[0] + weights[1]) @ weights[2] + weights[3]
+        loss = torch.nn.functional.binary_cross_entropy_with_logits(Z, targets)
+        loss.backward()
+        peer.step()
+        assert trainer.step(X, y) == pytest.approx(loss.item(), rel=1e-10)
+    for found, expected in zip(model.get_weights(), weights, strict=True):
+        np.testing.assert_allclose(found, expected.detach().numpy(), rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("optimizer", [fb.Lion(), fb.Lion(0.01, beta_1=0.7, beta_2=0.8, weight_decay=0.3)])
+def test_ten_steps_of_lion_follow_its_paper(optimizer, data):
+    X, y = data
+    model = make_model()
+    trainer = fb.Trainer(model, "binary_cross_entropy", optimizer)
+    W, b, W2, b2 = model.get_weights()
+    layers = [reference.Layer(W, b, "tanh"), reference.Layer(W2, b2, "sigmoid")]
+    momenta = [0.0] * 4
+    for _ in range(10):
+        _, gradients = reference.loss_and_gradients(layers, X, y[:, None], "binary_cross_entropy")
+        for i, (w, g) in enumerate(zip((W, b, W2, b2), (g for pair in gradients for g in pair), strict=True)):
+            update = np.sign(optimizer.beta_1 * momenta[i] + (1 - optimizer.beta_1) * g)
+            decay = 0.0 if i % 2 else optimizer.weight_decay
+            w -= optimizer.learning_rate * (update + decay * w)
+            momenta[i] = optimizer.beta_2 * momenta[i] + (1 - optimizer.beta_2) * g
+        trainer.step(X, y)
+    for found, expected in zip(model.get_weights(), (W, b, W2, b2), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_every_optimizer_learns_and_any_team_learns_the_same(name, dtype, data, limits):
+    limits(epoch_thread=1.0, call_thread=1.0, paced=0.0)
+    X, y = data
+    slow = {"learning_rate": {"sgd": 0.5, "lion": 3e-3}.get(name, 0.01)} if name != "adadelta" else {}
+    weights = []
+    for n_threads in (1, 3):
+        model = fb.Model([fb.Dense(37, "tanh"), fb.Dense(1, "sigmoid")], inputs=30, dtype=dtype, seed=3)
+        batch_size = None if OPTIMIZERS[name].full_batch else 50
+        trainer = fb.Trainer(model, "binary_cross_entropy", OPTIMIZERS[name](**slow), batch_size, n_threads)
+        losses = trainer.fit(X, y, epochs=20)["loss"]
+        assert losses[-1] < 0.6 * losses[0]
+        weights.append([w.tobytes() for w in model.get_weights()])
+    assert weights[0] == weights[1]
+
+
+def test_numbers_may_change_between_epochs_and_states_come_when_they_are_called_for(data):
+    """As if they had been there from the start, from zero."""
+    X, y = data
+    trainer = fb.Trainer(make_model(), "binary_cross_entropy", fb.RMSprop())
+    trainer.fit(X, y)
+    for changed in (fb.RMSprop(momentum=0.9), fb.RMSprop(momentum=0.9, centered=True), fb.RMSprop(1e-3)):
+        trainer.optimizer = changed
+        before = trainer.history["loss"][-1]
+        assert trainer.fit(X, y)["loss"][-1] < before
+    with pytest.raises(ValueError, match="expected one that can go on from RMSprop"):
+        trainer.optimizer = "nadam"
+
+
+def test_nadam_goes_by_the_step_s_number_alone(data):
+    """The product of its momenta is taken up anew by a copy, and is the same."""
+    X, y = data
+    X, y = X[:20], y[:20]
+    trainer = fb.Trainer(make_model(), "binary_cross_entropy", fb.NAdam(1e-4), batch_size=1)
+    trainer.fit(X, y, epochs=20)
+    twin = pickle.loads(pickle.dumps(trainer))
+    assert trainer.step(X, y) == twin.step(X, y)
+    assert trainer.step(X, y) == twin.step(X, y)
+    for found, expected in zip(twin.model.get_weights(), trainer.model.get_weights(), strict=True):
+        assert found.tobytes() == expected.tobytes()
+
+
+def test_rprop_takes_full_batches_only():
+    for batch_size in ({}, {"batch_size": 10}):
+        with pytest.raises(
+            ValueError, match=r"batch_size is \d+; expected None, all samples at once, with Rprop\. .*pass"
+        ):
+            fb.Trainer(make_model(), "binary_cross_entropy", "rprop", **batch_size)
+
+
 def test_weight_decay_leaves_biases_alone():
-    for optimizer in (fb.SGD(0.1, weight_decay=0.5), fb.AdamW(0.1, weight_decay=0.5)):
+    for optimizer in (
+        fb.SGD(0.1, weight_decay=0.5),
+        fb.AdamW(0.1, weight_decay=0.5),
+        fb.Lion(0.1, weight_decay=0.5),
+    ):
         model = fb.Model([fb.Dense(1)], inputs=2, dtype="float64")
         model.set_weights([[[1.0], [1.0]], [3.0]])
         fb.Trainer(model, "mse", optimizer).step([[0.0, 0.0]], [3.0])  # the gradient is 0
@@ -87,7 +239,9 @@ def test_defaults():
     assert fb.SGD() == fb.SGD(learning_rate=0.01, momentum=0.0, nesterov=False, weight_decay=0.0)
     assert fb.Adam() == fb.Adam(learning_rate=1e-3, beta_1=0.9, beta_2=0.999, epsilon=1e-8, weight_decay=0.0)
     assert fb.AdamW() == fb.AdamW(learning_rate=1e-3, beta_1=0.9, beta_2=0.999, epsilon=1e-8, weight_decay=0.01)
-    assert {name: cls.__name__ for name, cls in OPTIMIZERS.items()} == {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW"}
+    names = ["SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "Adadelta", "Adamax", "NAdam", "RAdam", "Lion", "Rprop"]
+    assert {name: cls.__name__ for name, cls in OPTIMIZERS.items()} == {name.lower(): name for name in names}
+    assert all(getattr(fb, name) is OPTIMIZERS[name.lower()] for name in names)
 
 
 def test_numpy_numbers_will_do():
@@ -107,6 +261,18 @@ def test_numpy_numbers_will_do():
         (lambda: fb.Adam(beta_1=1.0), "beta_1 is 1.0"),
         (lambda: fb.Adam(beta_2=-0.1), "beta_2 is -0.1"),
         (lambda: fb.AdamW(epsilon=0), "epsilon is 0; expected a finite number above 0"),
+        (lambda: fb.RMSprop(rho=1.0), "rho is 1.0; expected a finite number of 0 or more and below 1"),
+        (lambda: fb.RMSprop(momentum=-0.1), "momentum is -0.1"),
+        (lambda: fb.Adagrad(lr_decay=-1), "lr_decay is -1; expected a finite number of 0 or more"),
+        (lambda: fb.Adagrad(initial_accumulator_value=-1), "initial_accumulator_value is -1"),
+        (lambda: fb.Adadelta(rho=-0.5), "rho is -0.5"),
+        (lambda: fb.Adamax(beta_2=1), "beta_2 is 1;"),
+        (lambda: fb.NAdam(momentum_decay=-1), "momentum_decay is -1"),
+        (lambda: fb.RAdam(epsilon=0), "epsilon is 0"),
+        (lambda: fb.Lion(weight_decay=-1), "weight_decay is -1"),
+        (lambda: fb.Rprop(eta_minus=1), "eta_minus is 1; expected a finite number above 0 and below 1"),
+        (lambda: fb.Rprop(eta_plus=1), "eta_plus is 1; expected a finite number above 1"),
+        (lambda: fb.Rprop(min_step=2, max_step=1), "max_step is 1; expected a finite number of 2 or more"),
     ],
 )
 def test_numbers_out_of_range(make, sentence):
@@ -121,6 +287,8 @@ def test_numbers_out_of_range(make, sentence):
         (lambda: fb.Adam(True), "learning_rate is True"),
         (lambda: fb.SGD(momentum=None), "momentum is None"),
         (lambda: fb.SGD(momentum=0.9, nesterov=1), "nesterov is 1; expected True or False"),
+        (lambda: fb.Adam(amsgrad="yes"), "amsgrad is 'yes'; expected True or False"),
+        (lambda: fb.RMSprop(centered=0), "centered is 0; expected True or False"),
     ],
 )
 def test_no_numbers(make, sentence):
@@ -130,12 +298,14 @@ def test_no_numbers(make, sentence):
 
 @pytest.mark.parametrize("epsilon", [1e-60, 1e-320])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_an_epsilon_too_small_for_the_dtype_divides_nothing_by_zero(epsilon, dtype):
+@pytest.mark.parametrize("kind", [fb.Adam, fb.RMSprop, fb.Adagrad, fb.Adadelta, fb.Adamax, fb.NAdam, fb.RAdam])
+def test_an_epsilon_too_small_for_the_dtype_divides_nothing_by_zero(kind, epsilon, dtype):
     model = fb.Model([fb.Dense(3)], inputs=2, dtype=dtype)
     X = np.array([[1.0, 0.0], [2.0, 0.0]])  # the weights of the second input have no gradient
     before, _ = model.get_weights()
-    fb.Trainer(model, "mse", fb.Adam(0.01, epsilon=epsilon)).fit(X, np.ones((2, 3)), epochs=3)
+    fb.Trainer(model, "mse", kind(0.01, epsilon=epsilon)).fit(X, np.ones((2, 3)), epochs=3)
     after, _ = model.get_weights()
     assert np.isfinite(after).all()
     np.testing.assert_array_equal(after[1], before[1])
-    assert (after[0] != before[0]).all()
+    if kind is not fb.Adadelta:  # whose first steps are of the size of its epsilon
+        assert (after[0] != before[0]).all()

@@ -114,6 +114,72 @@ OPTIMIZERS = [
         dict(learning_rate=0.01, weight_decay=0.1, decoupled=1),
         dict(lr=0.01, weight_decay=0.1),
     ),
+    (
+        "Adam",
+        "adam",
+        dict(learning_rate=0.01, beta_2=0.5, weight_decay=0.01, amsgrad=1),
+        dict(lr=0.01, betas=(0.9, 0.5), weight_decay=0.01, amsgrad=True),
+    ),
+    (
+        "AdamW",
+        "adam",
+        dict(learning_rate=0.01, beta_2=0.5, weight_decay=0.1, amsgrad=1, decoupled=1),
+        dict(lr=0.01, betas=(0.9, 0.5), weight_decay=0.1, amsgrad=True),
+    ),
+    ("RMSprop", "rmsprop", dict(learning_rate=0.01), dict(lr=0.01)),
+    (
+        "RMSprop",
+        "rmsprop",
+        dict(learning_rate=0.01, beta_2=0.9, epsilon=1e-6, momentum=0.8, weight_decay=0.01),
+        dict(lr=0.01, alpha=0.9, eps=1e-6, momentum=0.8, weight_decay=0.01),
+    ),
+    (
+        "RMSprop",
+        "rmsprop",
+        dict(learning_rate=0.01, beta_2=0.9, momentum=0.8, centered=1, weight_decay=0.01),
+        dict(lr=0.01, alpha=0.9, momentum=0.8, centered=True, weight_decay=0.01),
+    ),
+    ("Adagrad", "adagrad", dict(learning_rate=0.1), dict(lr=0.1)),
+    (
+        "Adagrad",
+        "adagrad",
+        dict(learning_rate=0.1, rate_decay=0.1, initial=0.2, epsilon=1e-6, weight_decay=0.01),
+        dict(lr=0.1, lr_decay=0.1, initial_accumulator_value=0.2, eps=1e-6, weight_decay=0.01),
+    ),
+    ("Adadelta", "adadelta", dict(learning_rate=1.0), dict(lr=1.0)),
+    (
+        "Adadelta",
+        "adadelta",
+        dict(learning_rate=0.5, beta_2=0.8, epsilon=1e-4, weight_decay=0.01),
+        dict(lr=0.5, rho=0.8, eps=1e-4, weight_decay=0.01),
+    ),
+    (
+        "Adamax",
+        "adamax",
+        dict(learning_rate=0.01, beta_1=0.8, beta_2=0.9, epsilon=1e-6, weight_decay=0.01),
+        dict(lr=0.01, betas=(0.8, 0.9), eps=1e-6, weight_decay=0.01),
+    ),
+    ("NAdam", "nadam", dict(learning_rate=0.01), dict(lr=0.01)),
+    (
+        "NAdam",
+        "nadam",
+        dict(learning_rate=0.01, beta_1=0.8, beta_2=0.9, epsilon=1e-6, weight_decay=0.01, momentum_decay=0.2),
+        dict(lr=0.01, betas=(0.8, 0.9), eps=1e-6, weight_decay=0.01, momentum_decay=0.2),
+    ),
+    ("RAdam", "radam", dict(learning_rate=0.01), dict(lr=0.01)),
+    (
+        "RAdam",
+        "radam",
+        dict(learning_rate=0.01, beta_1=0.8, beta_2=0.9, epsilon=1e-6, weight_decay=0.01),
+        dict(lr=0.01, betas=(0.8, 0.9), eps=1e-6, weight_decay=0.01),
+    ),
+    ("Rprop", "rprop", dict(learning_rate=0.01), dict(lr=0.01)),
+    (
+        "Rprop",
+        "rprop",
+        dict(learning_rate=0.05, eta_minus=0.3, eta_plus=1.6, min_step=0.01, max_step=0.2),
+        dict(lr=0.05, etas=(0.3, 1.6), step_sizes=(0.01, 0.2)),
+    ),
 ]
 
 
@@ -172,15 +238,12 @@ def test_gradients_agree_with_pytorch(hidden, output, loss):
 
 
 @pytest.mark.parametrize(("torch_name", "name", "numbers", "torch_numbers"), OPTIMIZERS)
-def test_ten_steps_agree_with_pytorch(torch_name, name, numbers, torch_numbers):
-    torch = pytest.importorskip("torch")
+def test_ten_steps_agree_with_pytorch(torch, torch_name, name, numbers, torch_numbers):
     layers, X, targets = make_problem("cross_entropy", "tanh", "softmax", n=20)
     parameters = [[torch.tensor(p.copy(), requires_grad=True) for p in (layer.W, layer.b)] for layer in layers]
-    decay = torch_numbers.get("weight_decay", 0.0)
-    groups = [
-        {"params": [W for W, _ in parameters], "weight_decay": decay},
-        {"params": [b for _, b in parameters], "weight_decay": 0.0},
-    ]
+    groups = [{"params": [W for W, _ in parameters]}, {"params": [b for _, b in parameters]}]
+    if "weight_decay" in torch_numbers:
+        groups[1]["weight_decay"] = 0.0
     torch_optimizer = getattr(torch.optim, torch_name)(groups, **torch_numbers)
     optimizer = ref.make_optimizer(name, numbers)
     for _ in range(10):
@@ -194,3 +257,15 @@ def test_ten_steps_agree_with_pytorch(torch_name, name, numbers, torch_numbers):
     for layer, (W, b) in zip(layers, parameters, strict=True):
         np.testing.assert_allclose(layer.W, W.detach().numpy(), rtol=1e-11, atol=1e-14)
         np.testing.assert_allclose(layer.b, b.detach().numpy(), rtol=1e-11, atol=1e-14)
+
+
+def test_three_steps_of_lion_by_hand():
+    layer = ref.Layer(np.array([[1.0]]), np.array([1.0]), "linear")
+    lion = ref.make_optimizer("lion", dict(learning_rate=0.1, beta_1=0.9, beta_2=0.5, weight_decay=0.5))
+    w, b = 1.0, 1.0
+    # c = 0.9 m + 0.1 g: 0.1, then 0.45 - 0.2, then -0.675 - 0.1; m = 0.5, -0.75
+    for g, sign in ((1.0, 1.0), (-2.0, 1.0), (-1.0, -1.0)):
+        lion.step([layer], [(np.array([[g]]), np.array([0.0]))])
+        w = w - 0.1 * (sign + 0.5 * w)
+    np.testing.assert_allclose(layer.W, [[w]], rtol=1e-14)
+    assert layer.b == b  # no gradient, no decay

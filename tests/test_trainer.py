@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import fastbp as fb
+from fastbp.optimizers import OPTIMIZERS
 
 datasets = pytest.importorskip("sklearn.datasets")
 
@@ -345,10 +346,14 @@ def test_attributes_and_repr(iris):
 
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda trainer: pickle.loads(pickle.dumps(trainer))])
-@pytest.mark.parametrize("optimizer", ["adam", fb.SGD(momentum=0.9)])
+@pytest.mark.parametrize(
+    "optimizer",
+    [*OPTIMIZERS, fb.SGD(momentum=0.9), fb.Adam(amsgrad=True), fb.RMSprop(momentum=0.9, centered=True)],
+    ids=str,
+)
 def test_a_copy_goes_on_alike_and_apart(iris, copied, optimizer):
     X, y = iris
-    trainer = make_trainer(optimizer)
+    trainer = make_trainer(optimizer, batch_size=None if optimizer == "rprop" else 32)
     trainer.fit(X, y, epochs=2)
     twin = copied(trainer)
     assert twin.n_steps == trainer.n_steps

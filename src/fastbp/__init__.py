@@ -27,7 +27,7 @@ from fastbp.layers import Dense, Dropout
 from fastbp.losses import BinaryCrossEntropy, CrossEntropy, MeanAbsoluteError, MeanSquaredError
 from fastbp.metrics import R2, AbsoluteError, Accuracy, SquaredError
 from fastbp.model import Model
-from fastbp.optimizers import SGD, Adam, AdamW
+from fastbp.optimizers import SGD, Adadelta, Adagrad, Adam, Adamax, AdamW, Lion, NAdam, RAdam, RMSprop, Rprop
 from fastbp.trainer import Trainer
 
 __version__ = "0.1.0"
@@ -67,6 +67,14 @@ __all__ = [
     "SGD",
     "Adam",
     "AdamW",
+    "RMSprop",
+    "Adagrad",
+    "Adadelta",
+    "Adamax",
+    "NAdam",
+    "RAdam",
+    "Lion",
+    "Rprop",
     # initializers
     "He",
     "Glorot",

@@ -27,8 +27,8 @@ from fastbp._dense cimport (
     take_blocks, take_panels, units_of_share,
 )
 from fastbp._kernels cimport (
-    FBP_ADAM, FBP_LINEAR, FBP_SGD, FBP_SOON, fbp_kernels, fbp_layer, fbp_panels, fbp_source, fbp_update,
-    flush_denormals, restore_denormals, stores_slope,
+    FBP_LINEAR, FBP_SOON, FBP_STATES, fbp_kernels, fbp_layer, fbp_panels, fbp_source, fbp_update, flush_denormals,
+    optimizer_named, restore_denormals, state_names, stores_slope,
 )
 from fastbp._loss cimport BAD_INPUTS, BAD_TARGETS, Judge, gather_targets, judge_panel, set_judge, split_sums, takes_Z
 from fastbp._network cimport Network
@@ -37,7 +37,7 @@ from fastbp._team cimport (
     Pace, fbp_barrier, limits_in_use, look_seconds, monotonic_seconds, pace_done, pace_next, run_team, team_size,
     wait_for_all,
 )
-from fastbp._update cimport Updater, numbers_of_step, set_numbers
+from fastbp._update cimport Updater, numbers_of_step, reach_step, set_numbers, state_wanted
 
 from fastbp._network import NonFinite, first_bad_row
 
@@ -62,8 +62,7 @@ cdef struct Run:
     # Where the gradients and the optimizer's states lie: as far from their arena's start as the weights from theirs.
     char *parameters
     char *gradients
-    char *state_1
-    char *state_2
+    char *states[FBP_STATES]       # NULL those that there are not
     # The data of this call.
     const fbp_source *X
     const int64_t *index           # the order of the rows, or NULL
@@ -228,20 +227,25 @@ cdef int _verdict(const Run *run, Py_ssize_t n_panels) noexcept nogil:
     return 0 if isfinite(loss) else -1
 
 
+cdef void _states_at(const Run *run, Py_ssize_t offset, void **states) noexcept nogil:
+    """Where the optimizer's states lie for the parameter so many bytes from the first."""
+    for i in range(FBP_STATES):
+        states[i] = NULL if run.states[i] == NULL else run.states[i] + offset
+
+
 cdef void _update_units(Run *run, const fbp_update *numbers, Stage *stage, Py_ssize_t n0, Py_ssize_t n1) noexcept nogil:
     """Weights and biases of units n0..n1. The decay is the weights' alone."""
     cdef fbp_layer *layer = &stage.layer
     cdef Py_ssize_t size = item_size(run.k.dtype)
     cdef Py_ssize_t W = <char *>layer.weights - run.parameters + n0 * layer.ld * size
     cdef Py_ssize_t b = <char *>layer.bias - run.parameters + n0 * size
-    cdef char *m = run.state_1
-    cdef char *v = run.state_2
+    cdef void *states[FBP_STATES]
     cdef fbp_update without_decay = numbers[0]
     without_decay.weight_decay = 0
-    run.k.update(run.updater.optimizer, numbers, run.parameters + W, run.gradients + W,
-                 NULL if m == NULL else m + W, NULL if v == NULL else v + W, (n1 - n0) * layer.ld)
-    run.k.update(run.updater.optimizer, &without_decay, run.parameters + b, run.gradients + b,
-                 NULL if m == NULL else m + b, NULL if v == NULL else v + b, n1 - n0)
+    _states_at(run, W, states)
+    run.k.update(run.updater.optimizer, numbers, run.parameters + W, run.gradients + W, states, (n1 - n0) * layer.ld)
+    _states_at(run, b, states)
+    run.k.update(run.updater.optimizer, &without_decay, run.parameters + b, run.gradients + b, states, n1 - n0)
 
 
 cdef void _weight_share(Run *run, Py_ssize_t n, bint accumulate, const fbp_update *numbers, int t,
@@ -250,13 +254,12 @@ cdef void _weight_share(Run *run, Py_ssize_t n, bint accumulate, const fbp_updat
     cdef const fbp_kernels *k = run.k
     cdef Stage *stage
     cdef Py_ssize_t i, n0, n1, m0, m1, piece, W, size = item_size(k.dtype)
-    cdef const void *soon[FBP_SOON]
+    cdef void *soon[FBP_SOON]
     for i in range(run.n_stages):
         stage = &run.stages[i]
         W = <char *>stage.layer.weights - run.parameters
         soon[0] = stage.layer.weights
-        soon[1] = NULL if run.state_1 == NULL else run.state_1 + W
-        soon[2] = NULL if run.state_2 == NULL else run.state_2 + W
+        _states_at(run, W, soon + 1)
         units_of_share(k, run.stages, run.n_stages, i, t, n_threads, &n0, &n1)
         if n0 == n1:
             continue
@@ -269,7 +272,7 @@ cdef void _weight_share(Run *run, Py_ssize_t n, bint accumulate, const fbp_updat
                 return
             m1 = min(m0 + piece, n1)
             k.weight_gradient(&stage.layer, stage.gradient, stage.source_blocks, stage.block_stride, n, m0, m1,
-                              stage.dW, stage.db, accumulate, NULL if numbers == NULL else soon)
+                              stage.dW, stage.db, accumulate, NULL if numbers == NULL else <const void **>soon)
             if numbers != NULL:
                 _update_units(run, numbers, stage, m0, m1)
             m0 = m1
@@ -295,6 +298,7 @@ cdef void _finish_step(Run *run, Py_ssize_t n) noexcept nogil:
     run.next_row += n
     run.batch += 1
     run.n_steps += run.updates
+    reach_step(&run.updater, run.n_steps + 1)
     run.halted = run.next_row >= run.n_rows or monotonic_seconds() > run.come_up
 
 
@@ -357,7 +361,8 @@ cdef class Session:
     network : Network
     loss : {"mse", "mae", "cross_entropy", "binary_cross_entropy"}
     metrics : tuple of {"correct", "absolute_error", "squared_error"}
-    optimizer : {"sgd", "adam"}
+    optimizer : str
+        One of those that fastbp.h lists.
     n_threads : int
         At most so many; fewer where a step has too little work.
     seed : int, default 0
@@ -369,7 +374,8 @@ cdef class Session:
     cdef tuple metrics
     cdef int n_threads
     cdef Run run
-    cdef Arena buffers, gradient_memory, first_state, second_state
+    cdef Arena buffers, gradient_memory
+    cdef list state_names, state_memory   # an Arena a state, None where the numbers did not call for it yet
     cdef Py_ssize_t n_panels           # that the buffers hold
     cdef int team                      # that the scratch is for
     cdef readonly int last_team        # threads that did the last steps
@@ -390,18 +396,16 @@ cdef class Session:
         self.run.first_dense = network.dense_layers[0]
         self.run.seed = seed
         self.run.parameters = <char *>network.layers[self.run.first_dense].weights
-        self.run.updater.optimizer = FBP_ADAM if optimizer == "adam" else FBP_SGD
+        self.run.updater.optimizer = optimizer_named(optimizer)
         self.run.session = <void *>self
         self.run.stages = <Stage *>PyMem_Calloc(network.n_layers, sizeof(Stage))
         if self.run.stages == NULL:
             raise MemoryError
         self.gradient_memory = self.like_parameters()
         self.run.gradients = self.gradient_memory.start
-        if optimizer == "adam":
-            self.first_state = self.like_parameters()
-            self.second_state = self.like_parameters()
-            self.run.state_1 = self.first_state.start
-            self.run.state_2 = self.second_state.start
+        self.state_names = state_names(self.run.updater.optimizer)
+        self.state_memory = [None] * len(self.state_names)
+        self.want_states([name for name in self.state_names if state_wanted(name, {})])
 
     def __dealloc__(self):
         PyMem_Free(self.run.stages)
@@ -422,10 +426,9 @@ cdef class Session:
         self.run.n_steps = value
 
     cdef list states(self):
-        """(name, arena) of each of the optimizer's states."""
-        if self.run.updater.optimizer == FBP_ADAM:
-            return [("first_moment", self.first_state), ("second_moment", self.second_state)]
-        return [("velocity", self.first_state)] if self.first_state is not None else []
+        """(name, arena) of each of the optimizer's states that there are."""
+        pairs = zip(self.state_names, self.state_memory, strict=True)
+        return [(name, arena) for name, arena in pairs if arena is not None]
 
     def get_state(self):
         """The optimizer's state: a list of (name, array), arrays of shape (n_inputs, n_units) and (n_units,)."""
@@ -439,19 +442,23 @@ cdef class Session:
     def set_state(self, state):
         """What get_state returned, put back."""
         arrays = dict(state)
-        if "velocity.0.W" in arrays:
-            self.want_velocity()
+        first = self.network.dense_layers[0]
+        self.want_states([name for name in self.state_names if f"{name}.{first}.W" in arrays])
         for name, arena in self.states():
             for i in self.network.dense_layers:
                 W, b = self.network.views(arena, i)
                 W[:] = arrays[f"{name}.{i}.W"].T
                 b[:] = arrays[f"{name}.{i}.b"]
 
-    cdef int want_velocity(self) except -1:
-        """SGD keeps a velocity from the first step with momentum on."""
-        if self.run.state_1 == NULL:
-            self.first_state = self.like_parameters()
-            self.run.state_1 = self.first_state.start
+    cdef int want_states(self, list names) except -1:
+        """These states from now on, starting from zero unless they are there. Some come late: SGD keeps a velocity from
+        the first step with momentum on."""
+        cdef Arena arena
+        for i, name in enumerate(self.state_names):
+            if name in names and self.state_memory[i] is None:
+                arena = self.like_parameters()
+                self.state_memory[i] = arena
+                self.run.states[<int>i] = arena.start
         return 0
 
     # ---- Buffers ----
@@ -626,8 +633,8 @@ cdef class Session:
     cdef int take_numbers(self, dict numbers) except -1:
         """The optimizer's numbers for the updates that follow, and the state that they call for."""
         set_numbers(&self.run.updater, numbers)
-        if self.run.updater.optimizer == FBP_SGD and self.run.updater.numbers.momentum != 0:
-            self.want_velocity()
+        reach_step(&self.run.updater, self.run.n_steps + 1)
+        self.want_states([name for name in self.state_names if state_wanted(name, numbers)])
         return 0
 
     cdef int enter(self) except -1:

@@ -6,6 +6,7 @@ from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 cdef extern from "fastbp.h":
     enum:
         FBP_ALIGN_BYTES
+        FBP_STATES
         FBP_SOON
 
     ctypedef enum fbp_dtype:
@@ -55,17 +56,28 @@ cdef extern from "fastbp.h":
 
     ctypedef enum fbp_optimizer:
         FBP_SGD
-        FBP_ADAM
+        FBP_NADAM
+        # ... and those that fastbp.h lists; the engine knows these two apart.
 
     ctypedef struct fbp_update:
         double learning_rate
         double momentum
         int nesterov
+        int centered
+        int amsgrad
         double beta_1
         double beta_2
         double epsilon
         double correction_1
         double correction_2
+        double moment_share
+        double gradient_share
+        double rectification
+        double initial
+        double eta_minus
+        double eta_plus
+        double min_step
+        double max_step
         double weight_decay
         int decoupled_decay
 
@@ -116,8 +128,8 @@ cdef extern from "fastbp.h":
                              fbp_panels gradient) noexcept nogil
         void (*metric_panel)(fbp_metric metric, fbp_panels output, fbp_panels targets, const int32_t *labels,
                              Py_ssize_t n_units, Py_ssize_t p, Py_ssize_t n_rows, double *sums) noexcept nogil
-        void (*update)(fbp_optimizer optimizer, const fbp_update *numbers, void *w, const void *g, void *state_1,
-                       void *state_2, Py_ssize_t n) noexcept nogil
+        void (*update)(fbp_optimizer optimizer, const fbp_update *numbers, void *w, const void *g, void *const *states,
+                       Py_ssize_t n) noexcept nogil
         int (*all_finite)(const void *x, Py_ssize_t n) noexcept nogil
         void (*exp)(const void *x, void *y, Py_ssize_t n) noexcept nogil
         void (*expm1)(const void *x, void *y, Py_ssize_t n) noexcept nogil
@@ -139,6 +151,9 @@ cdef const fbp_kernels *kernels_in_use(fbp_dtype dtype) noexcept nogil
 cdef fbp_activation activation_named(str name) except *
 # 1 where forward stores the activation's slope.
 cdef bint stores_slope(fbp_activation activation) noexcept nogil
+# The optimizer of that name, which must be one, and the names of its states.
+cdef fbp_optimizer optimizer_named(str name) except *
+cdef list state_names(fbp_optimizer optimizer)
 # Denormal numbers are zero to this thread, until the former state is restored.
 cdef unsigned long flush_denormals() noexcept nogil
 cdef void restore_denormals(unsigned long former) noexcept nogil

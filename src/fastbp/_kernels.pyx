@@ -13,6 +13,8 @@ cdef extern from "fastbp.h":
     const fbp_kernels *fbp_kernels_for(const char *isa, fbp_dtype dtype) nogil
     int fbp_activation_named(const char *name) nogil
     bint fbp_stores_slope(fbp_activation activation) nogil
+    int fbp_optimizer_named(const char *name) nogil
+    const char *fbp_state_name(fbp_optimizer optimizer, int i) nogil
     void fbp_philox(const uint32_t *counter, const uint32_t *key, uint32_t *out) nogil
     unsigned long fbp_flush_denormals() nogil
     void fbp_restore_denormals(unsigned long former) nogil
@@ -37,6 +39,20 @@ cdef fbp_activation activation_named(str name) except *:
 
 cdef bint stores_slope(fbp_activation activation) noexcept nogil:
     return fbp_stores_slope(activation)
+
+
+cdef fbp_optimizer optimizer_named(str name) except *:
+    cdef int optimizer
+    key = name.encode()
+    optimizer = fbp_optimizer_named(key)
+    if optimizer < 0:
+        raise ValueError(f"the kernels have no optimizer {name!r}")
+    return <fbp_optimizer>optimizer
+
+
+cdef list state_names(fbp_optimizer optimizer):
+    cdef int i
+    return [fbp_state_name(optimizer, i).decode() for i in range(FBP_STATES) if fbp_state_name(optimizer, i) != NULL]
 
 
 cdef unsigned long flush_denormals() noexcept nogil:

@@ -1,10 +1,16 @@
 # One update of a share of the weights.
 
-from fastbp._kernels cimport fbp_kernels, fbp_optimizer, fbp_update
+from fastbp._kernels cimport fbp_optimizer, fbp_update
 
 cdef struct Updater:
     fbp_optimizer optimizer
-    fbp_update numbers         # but for the corrections, which depend on the step
+    fbp_update numbers         # but for those that depend on the step
+    double rate_decay          # Adagrad
+    double momentum_decay      # NAdam
+    double momenta             # NAdam: the product of the momenta of steps 1..momenta_steps
+    long long momenta_steps
 
 cdef int set_numbers(Updater *updater, dict numbers) except -1
+cdef bint state_wanted(str name, dict numbers)
+cdef void reach_step(Updater *updater, long long step) noexcept nogil
 cdef fbp_update numbers_of_step(const Updater *updater, long long step) noexcept nogil

@@ -38,7 +38,8 @@ class Trainer:
     loss : str or Loss
         "mse", "mae", "cross_entropy" (the model ends with a softmax) or "binary_cross_entropy" (with a sigmoid).
     optimizer : str or Optimizer, default "adam"
-        "sgd", "adam", "adamw", or an object such as ``fb.Adam(learning_rate=1e-4)``.
+        "sgd", "adam", "adamw", "rmsprop", "adagrad", "adadelta", "adamax", "nadam", "radam", "lion", "rprop" (with
+        batch_size=None only), or an object such as ``fb.Adam(learning_rate=1e-4)``.
     batch_size : int or None, default 32
         How many samples a step averages the gradient over. None is all of them (full-batch gradient descent), 1 is
         stochastic gradient descent. A last batch that is shorter is trained on like the others.
@@ -85,7 +86,7 @@ class Trainer:
         self._loss.check_output(model._dense[-1].activation, model.n_outputs)
         self._optimizer = resolve(optimizer, OPTIMIZERS, "optimizer")
         self._numbers = self._optimizer.numbers()
-        self._batch_size = _check_batch_size(batch_size)
+        self._batch_size = _check_batch_size(batch_size, self._optimizer)
         self._n_threads = choose_threads(n_threads)
         self._shuffle = check_flag(shuffle, "shuffle")
         self._seed = check_seed(seed)
@@ -382,7 +383,11 @@ class Trainer:
         self._session.n_steps = state["n_steps"]
 
 
-def _check_batch_size(batch_size: int | None) -> int | None:
+def _check_batch_size(batch_size: int | None, optimizer: Optimizer) -> int | None:
     if batch_size is None:
         return None
+    if optimizer.full_batch:
+        name = type(optimizer).__name__
+        remedy = f"From batch to batch the gradient's sign changes, by which {name} goes: pass batch_size=None."
+        raise ValueError(sentence("batch_size", batch_size, f"None, all samples at once, with {name}", remedy))
     return check_int(batch_size, "batch_size", remedy="None is all the samples at once.")
