@@ -214,6 +214,12 @@ typedef struct {
     void (*metric_panel)(fbp_metric metric, fbp_panels output, fbp_panels targets, const int32_t *labels,
                          ptrdiff_t n_units, ptrdiff_t p, ptrdiff_t n_rows, double *sums);
 
+    /* squares[n] = the sum of the squares of dW[n][..] and db[n], in double, for units n0..n1: what the gradient's norm
+     * is made of. */
+    void (*unit_squares)(const fbp_layer *layer, const void *dW, const void *db, ptrdiff_t n0, ptrdiff_t n1,
+                         double *squares);
+    /* g <- factor * g, cut off at -bound and bound, n elements. */
+    void (*clip)(void *g, ptrdiff_t n, double factor, double bound);
     /* w, states <- one update by the gradient g, n elements. states: FBP_STATES arrays, in the order of the optimizer's
      * row above; NULL those that it does not have or that the numbers do not call for (a velocity without momentum). */
     void (*update)(fbp_optimizer optimizer, const fbp_update *numbers, void *w, const void *g, void *const *states,

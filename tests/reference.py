@@ -25,6 +25,7 @@ __all__ = [
     "activation_gradient",
     "accuracy",
     "backward",
+    "clip_gradients",
     "dense_targets",
     "forward",
     "loss_and_gradients",
@@ -541,14 +542,27 @@ class Rprop(Optimizer):
         return np.sign(state["g"]) * size
 
 
+def clip_gradients(gradients: Gradients, clip_value: float = 0.0, clip_norm: float = 0.0) -> Gradients:
+    """Every element cut off at clip_value; or all times what makes their norm clip_norm, if it is larger. 0: not."""
+    if clip_value:
+        return [(np.clip(dW, -clip_value, clip_value), np.clip(db, -clip_value, clip_value)) for dW, db in gradients]
+    if clip_norm:
+        norm = math.sqrt(sum((g**2).sum() for pair in gradients for g in pair))
+        factor = min(1.0, clip_norm / (norm + 1e-6))
+        return [(factor * dW, factor * db) for dW, db in gradients]
+    return gradients
+
+
 def make_optimizer(name: str, numbers: dict[str, float]) -> Optimizer:
     """An optimizer by the engine's name ("sgd", "adam", ...) from the engine's dictionary of numbers."""
     kinds = (SGD, Adam, RMSprop, Adagrad, Adadelta, Adamax, NAdam, RAdam, Lion, Rprop)
     return {kind.__name__.lower(): kind for kind in kinds}[name](**numbers)
 
 
-def train_step(layers: list[Layer], optimizer: Optimizer, X: np.ndarray, targets: np.ndarray, loss: str) -> float:
+def train_step(
+    layers: list[Layer], optimizer: Optimizer, X: np.ndarray, targets: np.ndarray, loss: str, **clipping: float
+) -> float:
     """One update of the layers in place on all the rows of X; returns their mean loss before it. Layers: float64."""
     value, gradients = loss_and_gradients(layers, X, targets, loss)
-    optimizer.step(layers, gradients)
+    optimizer.step(layers, clip_gradients(gradients, **clipping))
     return value

@@ -98,9 +98,9 @@ TRAINER = [
         "loss is None; expected one of 'mse', 'mae', 'cross_entropy'",
     ),
     (
-        lambda: regressor(optimizer="adaboost"),
+        lambda: regressor(optimizer="adam_w"),
         ValueError,
-        "optimizer is 'adaboost'; expected one of 'sgd', 'adam', 'adamw'",
+        "optimizer is 'adam_w'; expected one of 'sgd', 'adam', 'adamw'.*Did you mean 'adamw'",
     ),
     (lambda: regressor(optimizer=0.01), TypeError, r"optimizer is 0.01; .* or an object such as fb.SGD\(\)"),
     (lambda: regressor(optimizer=fb.Adam), TypeError, r"optimizer is the class Adam; .*Add parentheses: Adam\(\)"),

@@ -161,7 +161,58 @@ def test_a_step_s_change_in_the_network_s_own_dtype(isa, dtype, optimizer, numbe
     np.testing.assert_allclose(network.get_layer(0)[0], layers[0].W, rtol=20 * np.finfo(dtype).eps, atol=1e-30)
 
 
+CLIPPINGS = [{"clip_value": 0.01}, {"clip_norm": 0.1}, {"clip_norm": 0.4}]
+
+
+@pytest.mark.parametrize("clipping", CLIPPINGS, ids=str)
+@pytest.mark.parametrize("n_threads", [1, 3])
+@pytest.mark.parametrize("limits_changed", [{}, {"long_step": 0.0, "apart": 0.0, "piece": 0.0}])
+def test_clipped_gradients_follow_the_oracle(isa, limits, clipping, n_threads, limits_changed):
+    limits(epoch_thread=1.0, call_thread=1.0, paced=0.0, **limits_changed)
+    numbers = {**SGD, "momentum": 0.9, "weight_decay": 0.01}
+    network, layers = make_pair(9, SPECS, "float64")
+    X, y = make_data(75, 9, 5, "cross_entropy", "float64")
+    session = Session(network, "cross_entropy", (), "sgd", n_threads)
+    oracle = reference.make_optimizer("sgd", numbers)
+    norms = []
+    for epoch in range(2):
+        session.epoch(Rows(X), y, 16, True, 11, epoch, numbers | clipping)
+        for rows in batches(75, 16, 11, epoch):
+            _, whole = reference.loss_and_gradients(layers, X[rows], y[rows], "cross_entropy")
+            norms.append(np.sqrt(sum((g**2).sum() for pair in whole for g in pair)))
+            reference.train_step(layers, oracle, X[rows], y[rows], "cross_entropy", **clipping)
+    assert max(norms) > clipping.get("clip_norm", 0)
+    for i, layer in enumerate(layers):
+        W, b = network.get_layer(i)
+        np.testing.assert_allclose(W, layer.W, rtol=0, atol=1e-10)
+        np.testing.assert_allclose(b, layer.b, rtol=0, atol=1e-10)
+
+
+def test_a_batch_of_many_chunks_is_clipped_as_one(isa):
+    numbers = {**SGD, "clip_norm": 0.1}
+    network, layers = make_pair(6, [(7, "tanh", 0.0), (2, "linear", 0.0)], "float64")
+    X, y = make_data(9000, 6, 2, "mse", "float64")
+    Session(network, "mse", (), "sgd", 1).step(Rows(X), Rows(y), numbers)
+    reference.train_step(layers, reference.make_optimizer("sgd", SGD), X, y, "mse", clip_norm=0.1)
+    for i, layer in enumerate(layers):
+        np.testing.assert_allclose(network.get_layer(i)[0], layer.W, rtol=0, atol=1e-12)
+
+
 # ---- The same bits ----
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("clipping", CLIPPINGS, ids=str)
+def test_clipped_gradients_have_the_same_bits_for_any_number_of_threads(isa, limits, dtype, clipping):
+    limits(epoch_thread=1.0, call_thread=1.0, paced=0.0)
+    X, y = make_data(200, 33, 5, "cross_entropy", dtype)
+    numbers = ADAM | clipping
+    alone = train(33, SPECS, dtype, X, y, "cross_entropy", 1, 50, numbers=numbers)
+    for n_threads in (2, 3, 7):
+        together = train(33, SPECS, dtype, X, y, "cross_entropy", n_threads, 50, numbers=numbers)
+        assert_same_bits(together[0], alone[0])
+    limits(long_step=0.0, apart=0.0, piece=0.0)
+    assert_same_bits(train(33, SPECS, dtype, X, y, "cross_entropy", 3, 50, numbers=numbers)[0], alone[0])
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -213,6 +213,64 @@ def test_nadam_goes_by_the_step_s_number_alone(data):
         assert found.tobytes() == expected.tobytes()
 
 
+@pytest.mark.parametrize("clipping", [{"clip_value": 0.02}, {"clip_norm": 0.1}, {"clip_norm": 1e3}], ids=str)
+def test_ten_steps_of_clipped_gradients_follow_pytorch(torch, clipping, data):
+    X, y = data
+    model = make_model()
+    trainer = fb.Trainer(model, "binary_cross_entropy", fb.SGD(0.1, momentum=0.9), **clipping)
+    weights = [torch.tensor(w, requires_grad=True) for w in model.get_weights()]
+    peer = torch.optim.SGD(weights, lr=0.1, momentum=0.9)
+    inputs, targets = torch.tensor(X), torch.tensor(y, dtype=torch.float64)[:, None]
+    for _ in range(10):
+        peer.zero_grad()
+        Z = torch.tanh(inputs @ weights[0] + weights[1]) @ weights[2] + weights[3]
+        torch.nn.functional.binary_cross_entropy_with_logits(Z, targets).backward()
+        if "clip_norm" in clipping:
+            torch.nn.utils.clip_grad_norm_(weights, clipping["clip_norm"])
+        else:
+            torch.nn.utils.clip_grad_value_(weights, clipping["clip_value"])
+        peer.step()
+        trainer.step(X, y)
+    for found, expected in zip(model.get_weights(), weights, strict=True):
+        np.testing.assert_allclose(found, expected.detach().numpy(), rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_norm_beyond_the_dtype_s_squares_is_clipped_all_the_same(dtype):
+    model = fb.Model([fb.Dense(1)], inputs=1, dtype=dtype)
+    model.set_weights([[[0.0]], [0.0]])
+    loss = fb.Trainer(model, "mse", fb.SGD(1.0), clip_norm=1e-3).step([[1e15]], [1e15])  # dW = -2e30
+    assert loss == pytest.approx(1e30)
+    np.testing.assert_allclose(model.get_weights()[0], 1e-3, rtol=1e-6)
+
+
+def test_clipping_survives_a_change_of_numbers_and_a_copy(data):
+    X, y = data
+    trainer = fb.Trainer(make_model(), "binary_cross_entropy", fb.SGD(0.1), clip_norm=1e-6)
+    assert (trainer.clip_norm, trainer.clip_value) == (1e-6, None)
+    assert repr(trainer).endswith(", clip_norm=1e-06)")
+    trainer.optimizer = fb.SGD(1.0)
+    twin = pickle.loads(pickle.dumps(trainer))
+    before = twin.model.get_weights()
+    twin.step(X, y)
+    change = [a - b for a, b in zip(twin.model.get_weights(), before, strict=True)]
+    assert 0 < np.sqrt(sum((c**2).sum() for c in change)) < 1.001e-6
+
+
+@pytest.mark.parametrize(
+    ("clipping", "error", "sentence"),
+    [
+        ({"clip_norm": 0}, ValueError, "clip_norm is 0; expected a finite number above 0"),
+        ({"clip_value": -1.0}, ValueError, "clip_value is -1.0; expected a finite number above 0"),
+        ({"clip_value": "much"}, TypeError, "clip_value is 'much'"),
+        ({"clip_value": 1.0, "clip_norm": 2.0}, ValueError, "clip_value is 1.0 and clip_norm is 2.0; expected one"),
+    ],
+)
+def test_bad_clipping(clipping, error, sentence):
+    with pytest.raises(error, match=sentence):
+        fb.Trainer(make_model(), "binary_cross_entropy", **clipping)
+
+
 def test_rprop_takes_full_batches_only():
     for batch_size in ({}, {"batch_size": 10}):
         with pytest.raises(

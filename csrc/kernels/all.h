@@ -11,6 +11,7 @@
 #include "gemm.h"
 #include "single.h"
 #include "loss.h"
+#include "clip.h"
 #include "optimizer.h"
 #include "elementwise.h"
 
@@ -34,6 +35,8 @@ static const fbp_kernels NAME(table) = {
     .forward_single = NAME(forward_single),
     .loss_panel = NAME(loss_panel),
     .metric_panel = NAME(metric_panel),
+    .unit_squares = NAME(unit_squares),
+    .clip = NAME(clip),
     .update = NAME(update),
     .all_finite = NAME(all_finite),
     .exp = NAME(array_exp),

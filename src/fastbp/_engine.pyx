@@ -10,12 +10,13 @@ A step, with the team's threads side by side:
 
 A batch of more than CHUNK_SAMPLES passes in chunks, whose weight gradients add up in the chunks' order. Ctrl-C can give
 up a long step until its first weight changes: the weights are always those of a completed step. Where step 3 itself is
-long, all gradients are completed first and then all weights updated, behind a barrier of their own.
+long, or the gradient's norm is to be clipped, all gradients are completed first and then all weights updated, behind a
+barrier of their own.
 """
 
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
-from libc.math cimport isfinite
+from libc.math cimport INFINITY, isfinite, sqrt
 from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.string cimport memset
 
@@ -63,6 +64,7 @@ cdef struct Run:
     char *parameters
     char *gradients
     char *states[FBP_STATES]       # NULL those that there are not
+    double *squares                # [unit, layer by layer] of the gradient, where its norm is to be clipped
     # The data of this call.
     const fbp_source *X
     const int64_t *index           # the order of the rows, or NULL
@@ -233,8 +235,32 @@ cdef void _states_at(const Run *run, Py_ssize_t offset, void **states) noexcept 
         states[i] = NULL if run.states[i] == NULL else run.states[i] + offset
 
 
-cdef void _update_units(Run *run, const fbp_update *numbers, Stage *stage, Py_ssize_t n0, Py_ssize_t n1) noexcept nogil:
-    """Weights and biases of units n0..n1. The decay is the weights' alone."""
+cdef double _norm_factor(const Run *run) noexcept nogil:
+    """What the gradient is multiplied by so that its norm is clip_norm at most, as PyTorch defines it."""
+    cdef Py_ssize_t i, n, first = 0
+    cdef double sum = 0
+    if run.updater.clip_norm == 0:
+        return 1
+    for i in range(run.n_stages):
+        for n in range(run.stages[i].layer.n_units):
+            sum += run.squares[first + n]
+        first += run.stages[i].layer.n_units
+    # A NaN goes through, to be found in the weights.
+    cdef double factor = run.updater.clip_norm / (sqrt(sum) + 1e-6)
+    return 1 if factor > 1 else factor
+
+
+cdef void _clip_units(Run *run, Stage *stage, double factor, Py_ssize_t n0, Py_ssize_t n1) noexcept nogil:
+    cdef Py_ssize_t size = item_size(run.k.dtype), ld = stage.layer.ld
+    cdef double bound = run.updater.clip_value if run.updater.clip_value > 0 else INFINITY
+    if factor != 1 or bound < INFINITY:
+        run.k.clip(<char *>stage.dW + n0 * ld * size, (n1 - n0) * ld, factor, bound)
+        run.k.clip(<char *>stage.db + n0 * size, n1 - n0, factor, bound)
+
+
+cdef void _update_units(Run *run, const fbp_update *numbers, Stage *stage, double factor, Py_ssize_t n0,
+                        Py_ssize_t n1) noexcept nogil:
+    """Weights and biases of units n0..n1, the gradient multiplied by the factor. The decay is the weights' alone."""
     cdef fbp_layer *layer = &stage.layer
     cdef Py_ssize_t size = item_size(run.k.dtype)
     cdef Py_ssize_t W = <char *>layer.weights - run.parameters + n0 * layer.ld * size
@@ -242,6 +268,7 @@ cdef void _update_units(Run *run, const fbp_update *numbers, Stage *stage, Py_ss
     cdef void *states[FBP_STATES]
     cdef fbp_update without_decay = numbers[0]
     without_decay.weight_decay = 0
+    _clip_units(run, stage, factor, n0, n1)
     _states_at(run, W, states)
     run.k.update(run.updater.optimizer, numbers, run.parameters + W, run.gradients + W, states, (n1 - n0) * layer.ld)
     _states_at(run, b, states)
@@ -253,7 +280,7 @@ cdef void _weight_share(Run *run, Py_ssize_t n, bint accumulate, const fbp_updat
     """Weight gradients of thread t's units over the chunk's n samples; and, unless numbers is NULL, their update."""
     cdef const fbp_kernels *k = run.k
     cdef Stage *stage
-    cdef Py_ssize_t i, n0, n1, m0, m1, piece, W, size = item_size(k.dtype)
+    cdef Py_ssize_t i, n0, n1, m0, m1, piece, W, size = item_size(k.dtype), first_unit = 0
     cdef void *soon[FBP_SOON]
     for i in range(run.n_stages):
         stage = &run.stages[i]
@@ -273,17 +300,21 @@ cdef void _weight_share(Run *run, Py_ssize_t n, bint accumulate, const fbp_updat
             m1 = min(m0 + piece, n1)
             k.weight_gradient(&stage.layer, stage.gradient, stage.source_blocks, stage.block_stride, n, m0, m1,
                               stage.dW, stage.db, accumulate, NULL if numbers == NULL else <const void **>soon)
+            if run.updates and run.updater.clip_norm > 0:
+                k.unit_squares(&stage.layer, stage.dW, stage.db, m0, m1, run.squares + first_unit)
             if numbers != NULL:
-                _update_units(run, numbers, stage, m0, m1)
+                _update_units(run, numbers, stage, 1, m0, m1)
             m0 = m1
+        first_unit += stage.layer.n_units
 
 
 cdef void _update_share(Run *run, const fbp_update *numbers, int t, int n_threads) noexcept nogil:
     cdef Py_ssize_t i, n0, n1
+    cdef double factor = _norm_factor(run)
     for i in range(run.n_stages):
         units_of_share(run.k, run.stages, run.n_stages, i, t, n_threads, &n0, &n1)
         if n0 < n1:
-            _update_units(run, numbers, &run.stages[i], n0, n1)
+            _update_units(run, numbers, &run.stages[i], factor, n0, n1)
 
 
 cdef void _add_up(Run *run, Py_ssize_t n_panels) noexcept nogil:
@@ -381,6 +412,7 @@ cdef class Session:
     cdef readonly int last_team        # threads that did the last steps
     cdef object order                  # the rows' order in this epoch, int64
     cdef object sums                   # float64 [slot_size]
+    cdef double[::1] squares           # [units of all layers], once a norm is to be clipped
     cdef object pending                # an exception from a signal during a long step
     cdef bint busy
     cdef Pace pace
@@ -545,7 +577,8 @@ cdef class Session:
         cdef double work = 3 * run.batch_size * self.network.sample_work()
         cdef int team = team_size(self.n_threads, work, work_a_thread, n_panels)
         run.long_step = work > limits_in_use().long_step * run.k.lanes * team
-        run.fused = run.batch_size <= CHUNK_SAMPLES and work < limits_in_use().apart * run.k.lanes * team
+        run.fused = (run.updater.clip_norm == 0 and run.batch_size <= CHUNK_SAMPLES
+                     and work < limits_in_use().apart * run.k.lanes * team)
         # With more work a step than this, more threads are faster even where another process wants their cores.
         self.paced = work < limits_in_use().paced
         self.make_room(n_panels, team)
@@ -631,8 +664,12 @@ cdef class Session:
         return float(self.sums[0]) / (self.run.n_rows * self.run.judge.terms), split_sums(&self.run.judge, self.sums)
 
     cdef int take_numbers(self, dict numbers) except -1:
-        """The optimizer's numbers for the updates that follow, and the state that they call for."""
+        """The optimizer's numbers for the updates that follow, and the memory that they call for."""
+        cdef Py_ssize_t i
         set_numbers(&self.run.updater, numbers)
+        if self.run.updater.clip_norm > 0 and self.run.squares == NULL:
+            self.squares = np.zeros(sum([self.network.layers[i].n_units for i in range(self.network.n_layers)]))
+            self.run.squares = &self.squares[0]
         reach_step(&self.run.updater, self.run.n_steps + 1)
         self.want_states([name for name in self.state_names if state_wanted(name, numbers)])
         return 0
@@ -657,7 +694,7 @@ cdef class Session:
         shuffle : bool
             In the order that (seed, epoch) gives, else as they stand.
         numbers : dict
-            Of the optimizer.
+            Of the optimizer; and clip_value or clip_norm, where the gradient is to be clipped.
         on_tick : callable, optional
             on_tick(samples done, mean loss so far), about every 50 ms.
 

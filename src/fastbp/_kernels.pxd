@@ -128,6 +128,9 @@ cdef extern from "fastbp.h":
                              fbp_panels gradient) noexcept nogil
         void (*metric_panel)(fbp_metric metric, fbp_panels output, fbp_panels targets, const int32_t *labels,
                              Py_ssize_t n_units, Py_ssize_t p, Py_ssize_t n_rows, double *sums) noexcept nogil
+        void (*unit_squares)(const fbp_layer *layer, const void *dW, const void *db, Py_ssize_t n0, Py_ssize_t n1,
+                             double *squares) noexcept nogil
+        void (*clip)(void *g, Py_ssize_t n, double factor, double bound) noexcept nogil
         void (*update)(fbp_optimizer optimizer, const fbp_update *numbers, void *w, const void *g, void *const *states,
                        Py_ssize_t n) noexcept nogil
         int (*all_finite)(const void *x, Py_ssize_t n) noexcept nogil

@@ -4,6 +4,8 @@ from fastbp._kernels cimport fbp_optimizer, fbp_update
 
 cdef struct Updater:
     fbp_optimizer optimizer
+    double clip_value          # what no element of the gradient exceeds, or 0
+    double clip_norm           # what the norm of the whole gradient does not exceed, or 0
     fbp_update numbers         # but for those that depend on the step
     double rate_decay          # Adagrad
     double momentum_decay      # NAdam

@@ -18,6 +18,8 @@ cdef int set_numbers(Updater *updater, dict numbers) except -1:
     cdef double beta_1 = numbers.get("beta_1", 0.0), momentum_decay = numbers.get("momentum_decay", 0.0)
     if beta_1 != u.beta_1 or momentum_decay != updater.momentum_decay:
         updater.momenta_steps = 0
+    updater.clip_value = numbers.get("clip_value", 0.0)
+    updater.clip_norm = numbers.get("clip_norm", 0.0)
     updater.momentum_decay = momentum_decay
     updater.rate_decay = numbers.get("rate_decay", 0.0)
     u.learning_rate = numbers["learning_rate"]

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from fastbp._engine import Session
 from fastbp._network import NonFinite
 from fastbp.callbacks import Callback, CallbackLike, as_callbacks
-from fastbp.checks import check_flag, check_int, check_seed, sentence
+from fastbp.checks import check_flag, check_int, check_number, check_seed, sentence
 from fastbp.history import History
 from fastbp.losses import LOSSES, Loss
 from fastbp.metrics import Metric, choose_metrics
@@ -52,6 +52,11 @@ class Trainer:
     metrics : list of str or Metric, or None, default None
         What is reported beside the loss: "accuracy" with the cross-entropies; "r2", "mae", "mse" with the others. None
         is "accuracy" or "r2", [] is nothing.
+    clip_value : float or None, default None
+        Every element of the gradient is cut off at -clip_value and clip_value before the optimizer sees it.
+    clip_norm : float or None, default None
+        Where the norm of the gradient, of all weights and biases together, is larger than this, the gradient is scaled
+        down to it: times clip_norm / (norm + 1e-6), as PyTorch does. Not both.
 
     Raises
     ------
@@ -78,6 +83,8 @@ class Trainer:
         shuffle: bool = True,
         seed: int = 0,
         metrics: str | Metric | Sequence[str | Metric] | None = None,
+        clip_value: float | None = None,
+        clip_norm: float | None = None,
     ) -> None:
         if not isinstance(model, Model):
             raise TypeError(sentence("model", model, "an fb.Model"))
@@ -85,7 +92,8 @@ class Trainer:
         self._loss = resolve(loss, LOSSES, "loss")
         self._loss.check_output(model._dense[-1].activation, model.n_outputs)
         self._optimizer = resolve(optimizer, OPTIMIZERS, "optimizer")
-        self._numbers = self._optimizer.numbers()
+        self._clip_value, self._clip_norm = _check_clipping(clip_value, clip_norm)
+        self._numbers = self._numbers_of(self._optimizer)
         self._batch_size = _check_batch_size(batch_size, self._optimizer)
         self._n_threads = choose_threads(n_threads)
         self._shuffle = check_flag(shuffle, "shuffle")
@@ -100,6 +108,10 @@ class Trainer:
         return Session(
             self._model._network, self._loss.name, self._sums, self._optimizer.rule, self._n_threads, self._seed
         )
+
+    def _numbers_of(self, optimizer: Optimizer) -> dict[str, float]:
+        """Return what the engine's updates go by."""
+        return optimizer.numbers() | {"clip_value": self._clip_value or 0.0, "clip_norm": self._clip_norm or 0.0}
 
     @property
     def model(self) -> Model:
@@ -137,6 +149,16 @@ class Trainer:
         return self._seed
 
     @property
+    def clip_value(self) -> float | None:
+        """The largest element that the gradient may have, or None."""
+        return self._clip_value
+
+    @property
+    def clip_norm(self) -> float | None:
+        """The largest norm that the gradient may have, or None."""
+        return self._clip_norm
+
+    @property
     def n_steps(self) -> int:
         """The number of updates so far."""
         return self._session.n_steps
@@ -164,14 +186,19 @@ class Trainer:
                 "the same model to change the rule."
             )
         self._optimizer = new
-        self._numbers = new.numbers()
+        self._numbers = self._numbers_of(new)
 
     def __repr__(self) -> str:
         return (
             f"Trainer({self._model!r}, loss={self._loss.name!r}, optimizer={self._optimizer!r}, "
             f"batch_size={self._batch_size}, n_threads={self._n_threads}, shuffle={self._shuffle}, seed={self._seed}, "
-            f"metrics={[metric.name for metric in self._metrics]})"
+            f"metrics={[metric.name for metric in self._metrics]}{self._clipping_repr()})"
         )
+
+    def _clipping_repr(self) -> str:
+        if self._clip_norm is not None:
+            return f", clip_norm={self._clip_norm}"
+        return "" if self._clip_value is None else f", clip_value={self._clip_value}"
 
     # --------------------------------------------------------------------------------------------- training
 
@@ -381,6 +408,17 @@ class Trainer:
         self._session = self._new_session()
         self._session.set_state(state["optimizer_state"])
         self._session.n_steps = state["n_steps"]
+
+
+def _check_clipping(clip_value: float | None, clip_norm: float | None) -> tuple[float | None, float | None]:
+    if clip_value is not None and clip_norm is not None:
+        raise ValueError(
+            f"clip_value is {clip_value!r} and clip_norm is {clip_norm!r}; expected one of the two or neither."
+        )
+    return (
+        None if clip_value is None else check_number(clip_value, "clip_value", above=0),
+        None if clip_norm is None else check_number(clip_norm, "clip_norm", above=0),
+    )
 
 
 def _check_batch_size(batch_size: int | None, optimizer: Optimizer) -> int | None:

@@ -1,0 +1,44 @@
+/* clip.h: gradients kept small: the squares that their norm is made of, and the clipping itself. */
+
+/* VL doubles, whatever the dtype: float32's squares leave its range where the gradient is far from it. */
+#if VECTOR_BYTES
+typedef double NAME(wide_t) __attribute__((vector_size(VL * 8)));
+#define WIDEN(x) __builtin_convertvector(x, NAME(wide_t))
+#else
+typedef double NAME(wide_t);
+#define WIDEN(x) ((double)(x))
+#endif
+
+/* squares[n] = the sum over unit n's weights, and its bias, of the gradient's square. Rows are whole vectors. */
+static void NAME(unit_squares)(const fbp_layer *layer, const void *dW, const void *db, ptrdiff_t n0, ptrdiff_t n1,
+                               double *squares)
+{
+    for (ptrdiff_t n = n0; n < n1; n++) {
+        const real *row = (const real *)dW + n * layer->ld, bias = ((const real *)db)[n];
+        NAME(wide_t) sums = {0};
+        for (ptrdiff_t i = 0; i < layer->ld; i += VL) {
+            const NAME(wide_t) x = WIDEN(NAME(load_any)(row + i));
+            sums += x * x;
+        }
+        double lanes[VL], sum = (double)bias * (double)bias;
+        memcpy(lanes, &sums, sizeof lanes);
+        for (int i = 0; i < VL; i++)
+            sum += lanes[i];
+        squares[n] = sum;
+    }
+}
+#undef WIDEN
+
+/* g <- factor * g, cut off at -bound and bound. A NaN stays one. */
+static void NAME(clip)(void *g, ptrdiff_t n, double factor, double bound)
+{
+    real *gradient = g;
+    const vec times = NAME(splat)((real)factor), most = NAME(splat)((real)bound);
+    for (ptrdiff_t i = 0; i < n; i += VL) {
+        const size_t bytes = (size_t)(n - i < VL ? n - i : VL) * sizeof(real);
+        vec x = NAME(splat)(0);
+        memcpy(&x, gradient + i, bytes);
+        x = NAME(minimum)(most, NAME(maximum)(-most, times * x));
+        memcpy(gradient + i, &x, bytes);
+    }
+}
