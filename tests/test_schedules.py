@@ -2,10 +2,12 @@
 
 import dataclasses
 import math
+import pickle
 
 import numpy as np
 import pytest
 
+import fastbp as fb
 from fastbp.schedules import (
     SCHEDULES,
     Cosine,
@@ -129,3 +131,92 @@ def test_registry_and_functions():
     assert as_schedule(0.5, "learning_rate") == 0.5
     assert isinstance(as_schedule(math.exp, "learning_rate"), FunctionSchedule)
     assert as_schedule(Exponential(0.1, 0.9), "learning_rate") == Exponential(0.1, 0.9)
+
+
+# ---- In training
+
+
+def make_trainer(optimizer, **arguments):
+    model = fb.Model([fb.Dense(7, "tanh"), fb.Dense(1)], inputs=3, dtype="float64", seed=4)
+    return fb.Trainer(model, "mse", optimizer, **{"batch_size": 5, "shuffle": False} | arguments)
+
+
+@pytest.fixture
+def problem():
+    rng = np.random.default_rng(1)
+    return rng.normal(size=(23, 3)), rng.normal(size=(23, 1))
+
+
+@pytest.mark.parametrize("per", ["step", "epoch"])
+@pytest.mark.parametrize("which", ["learning_rate", "weight_decay"])
+def test_training_goes_by_the_schedule(problem, which, per):
+    """Five steps an epoch: the same weights as with a number set by hand before every step."""
+    X, y = problem
+    schedule = Exponential(0.2, 0.8, per=per)
+    rest = {"learning_rate": 0.1} if which == "weight_decay" else {}
+    trainer = make_trainer(fb.SGD(**rest, **{which: schedule}))
+    trainer.fit(X, y, epochs=3)
+    by_hand = make_trainer(fb.SGD(**rest, **{which: 0.2}))
+    for step in range(15):
+        t = step if per == "step" else step // 5
+        by_hand.optimizer = fb.SGD(**rest, **{which: 0.2 * 0.8**t})
+        rows = slice(step % 5 * 5, step % 5 * 5 + 5)
+        by_hand.step(X[rows], y[rows])
+    for found, expected in zip(trainer.model.get_weights(), by_hand.model.get_weights(), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+def test_ten_steps_are_pytorchs(problem):
+    torch = pytest.importorskip("torch")
+    X, y = problem
+    trainer = make_trainer(fb.Adam(OneCycle(0.1, over=10)), batch_size=None)
+    W1, b1, W2, b2 = (torch.tensor(w, requires_grad=True) for w in trainer.model.get_weights())
+    optimizer = torch.optim.Adam([W1, b1, W2, b2], lr=0.1)
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.1, total_steps=10, cycle_momentum=False)
+    for step in range(10):
+        loss = ((torch.tanh(torch.tensor(X) @ W1 + b1) @ W2 + b2 - torch.tensor(y)) ** 2).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        if step < 9:
+            scheduler.step()
+    trainer.fit(X, y, epochs=10)
+    for found, expected in zip(trainer.model.get_weights(), (W1, b1, W2, b2), strict=True):
+        np.testing.assert_allclose(found, expected.detach().numpy(), rtol=0, atol=1e-10)
+
+
+def test_a_function_is_a_schedule_by_steps(problem):
+    X, y = problem
+    trainer, twin = make_trainer(fb.SGD(lambda t: 0.1 / (1 + t))), make_trainer(fb.SGD(InverseScaling(0.1, 1.0)))
+    for each in (trainer, twin):
+        each.fit(X, y, epochs=2)
+        each.step(X, y)
+    for found, expected in zip(trainer.model.get_weights(), twin.model.get_weights(), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-14)
+
+
+def test_going_on_from_a_pickle_goes_on_in_the_schedule(problem):
+    X, y = problem
+    optimizer = fb.Adam(Plateau(0.5, factor=0.5, patience=0), weight_decay=Cosine(0.1, over=20, per="step"))
+    whole, half = make_trainer(optimizer), make_trainer(optimizer)
+    whole.fit(X, y, epochs=6)
+    half.fit(X, y, epochs=3)
+    again = pickle.loads(pickle.dumps(half))
+    again.fit(X, y, epochs=3)
+    assert whole._memories["learning_rate"].factor < 1
+    for found, expected in zip(again.model.get_weights(), whole.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_a_plateau_of_the_validation_needs_validation_data(problem):
+    X, y = problem
+    trainer = make_trainer(fb.SGD(Plateau(0.1, monitor="val_loss")))
+    trainer.fit(X, y, validation_data=(X, y))
+    with pytest.raises(ValueError, match="monitor is 'val_loss'; expected one of the figures there are"):
+        trainer.fit(X, y)
+
+
+def test_divergence_names_the_rate_in_effect(problem):
+    X, y = problem
+    with pytest.raises(FloatingPointError, match=r"the learning rate, 1e\+60, is too large"):
+        make_trainer(fb.SGD(StepDecay(1e60, 5, per="step"))).fit(X, y, epochs=10)

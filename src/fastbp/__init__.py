@@ -28,6 +28,16 @@ from fastbp.losses import BinaryCrossEntropy, CrossEntropy, MeanAbsoluteError, M
 from fastbp.metrics import R2, AbsoluteError, Accuracy, SquaredError
 from fastbp.model import Model
 from fastbp.optimizers import SGD, Adadelta, Adagrad, Adam, Adamax, AdamW, Lion, NAdam, RAdam, RMSprop, Rprop
+from fastbp.schedules import (
+    Cosine,
+    Exponential,
+    FunctionSchedule,
+    InverseScaling,
+    OneCycle,
+    Plateau,
+    Polynomial,
+    StepDecay,
+)
 from fastbp.trainer import Trainer
 
 __version__ = "0.1.0"
@@ -75,6 +85,15 @@ __all__ = [
     "RAdam",
     "Lion",
     "Rprop",
+    # schedules
+    "StepDecay",
+    "Exponential",
+    "Polynomial",
+    "InverseScaling",
+    "Cosine",
+    "OneCycle",
+    "Plateau",
+    "FunctionSchedule",
     # initializers
     "He",
     "Glorot",

@@ -1,6 +1,6 @@
 """Training sessions. They trust their arguments; the library checks them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -10,7 +10,7 @@ from fastbp._network import Network, Targets
 from fastbp._rows import Rows
 
 _Array: TypeAlias = NDArray[Any]
-_Numbers: TypeAlias = dict[str, float]
+_Numbers: TypeAlias = Mapping[str, float | NDArray[np.float64]]
 _OnTick: TypeAlias = Callable[[int, float], object]
 
 class Session:

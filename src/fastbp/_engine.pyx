@@ -38,7 +38,7 @@ from fastbp._team cimport (
     Pace, fbp_barrier, limits_in_use, look_seconds, monotonic_seconds, pace_done, pace_next, run_team, team_size,
     wait_for_all,
 )
-from fastbp._update cimport Updater, numbers_of_step, reach_step, set_numbers, state_wanted
+from fastbp._update cimport Updater, numbers_of_step, reach_step, set_numbers, set_schedules, state_wanted
 
 from fastbp._network import NonFinite, first_bad_row
 
@@ -406,6 +406,7 @@ cdef class Session:
     cdef int n_threads
     cdef Run run
     cdef Arena buffers, gradient_memory
+    cdef tuple schedules               # arrays or None: the learning rate and the weight decay of each step
     cdef list state_names, state_memory   # an Arena a state, None where the numbers did not call for it yet
     cdef Py_ssize_t n_panels           # that the buffers hold
     cdef int team                      # that the scratch is for
@@ -667,6 +668,10 @@ cdef class Session:
         """The optimizer's numbers for the updates that follow, and the memory that they call for."""
         cdef Py_ssize_t i
         set_numbers(&self.run.updater, numbers)
+        self.schedules = tuple([
+            number if isinstance(number, np.ndarray) else None
+            for number in (numbers["learning_rate"], numbers.get("weight_decay"))])
+        set_schedules(&self.run.updater, self.schedules[0], self.schedules[1], self.run.n_steps + 1)
         if self.run.updater.clip_norm > 0 and self.run.squares == NULL:
             self.squares = np.zeros(sum([self.network.layers[i].n_units for i in range(self.network.n_layers)]))
             self.run.squares = &self.squares[0]

@@ -57,6 +57,7 @@ cdef extern from "fastbp.h":
     ctypedef enum fbp_optimizer:
         FBP_SGD
         FBP_NADAM
+        FBP_RADAM
         # ... and those that fastbp.h lists; the engine knows these two apart.
 
     ctypedef struct fbp_update:

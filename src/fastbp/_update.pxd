@@ -7,12 +7,17 @@ cdef struct Updater:
     double clip_value          # what no element of the gradient exceeds, or 0
     double clip_norm           # what the norm of the whole gradient does not exceed, or 0
     fbp_update numbers         # but for those that depend on the step
+    const double *rates        # the learning rate of each step from first_step on, or NULL: always the same
+    const double *decays       # the weight decay likewise
+    long long first_step
     double rate_decay          # Adagrad
     double momentum_decay      # NAdam
     double momenta             # NAdam: the product of the momenta of steps 1..momenta_steps
     long long momenta_steps
 
 cdef int set_numbers(Updater *updater, dict numbers) except -1
+cdef int set_schedules(Updater *updater, double[::1] rates, double[::1] decays,
+                       long long first_step) except -1
 cdef bint state_wanted(str name, dict numbers)
 cdef void reach_step(Updater *updater, long long step) noexcept nogil
 cdef fbp_update numbers_of_step(const Updater *updater, long long step) noexcept nogil

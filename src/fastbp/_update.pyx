@@ -2,7 +2,9 @@
 
 from libc.math cimport pow, sqrt
 
-from fastbp._kernels cimport FBP_NADAM
+import numpy as np
+
+from fastbp._kernels cimport FBP_NADAM, FBP_RADAM
 
 # States that an optimizer has only where this number is not 0.
 _OPTIONAL_STATES = {"velocity": "momentum", "gradient_average": "centered", "largest_second_moment": "amsgrad"}
@@ -11,6 +13,11 @@ _OPTIONAL_STATES = {"velocity": "momentum", "gradient_average": "centered", "lar
 cdef bint state_wanted(str name, dict numbers):
     """Whether the numbers call for that state of their optimizer."""
     return name not in _OPTIONAL_STATES or bool(numbers.get(_OPTIONAL_STATES[name], 0))
+
+
+cdef double _one_number(number):
+    """A number, or the first of those that a schedule gives."""
+    return number[0] if isinstance(number, np.ndarray) else number
 
 
 cdef int set_numbers(Updater *updater, dict numbers) except -1:
@@ -22,7 +29,7 @@ cdef int set_numbers(Updater *updater, dict numbers) except -1:
     updater.clip_norm = numbers.get("clip_norm", 0.0)
     updater.momentum_decay = momentum_decay
     updater.rate_decay = numbers.get("rate_decay", 0.0)
-    u.learning_rate = numbers["learning_rate"]
+    u.learning_rate = _one_number(numbers["learning_rate"])
     u.momentum = numbers.get("momentum", 0.0)
     u.nesterov = bool(numbers.get("nesterov", 0))
     u.centered = bool(numbers.get("centered", 0))
@@ -35,8 +42,17 @@ cdef int set_numbers(Updater *updater, dict numbers) except -1:
     u.eta_plus = numbers.get("eta_plus", 0.0)
     u.min_step = numbers.get("min_step", 0.0)
     u.max_step = numbers.get("max_step", 0.0)
-    u.weight_decay = numbers.get("weight_decay", 0.0)
+    u.weight_decay = _one_number(numbers.get("weight_decay", 0.0))
     u.decoupled_decay = bool(numbers.get("decoupled", 0))
+    return 0
+
+
+cdef int set_schedules(Updater *updater, double[::1] rates, double[::1] decays,
+                       long long first_step) except -1:
+    """Arrays, or None, with a value for each step of the call that begins with first_step; the caller keeps them."""
+    updater.rates = NULL if rates is None else &rates[0]
+    updater.decays = NULL if decays is None else &decays[0]
+    updater.first_step = first_step
     return 0
 
 
@@ -75,10 +91,15 @@ cdef fbp_update numbers_of_step(const Updater *updater, long long step) noexcept
     """With what depends on the step, which counts from 1."""
     cdef fbp_update numbers = updater.numbers
     cdef double momentum, next_momentum
+    if updater.rates != NULL:
+        numbers.learning_rate = updater.rates[step - updater.first_step]
+    if updater.decays != NULL:
+        numbers.weight_decay = updater.decays[step - updater.first_step]
     numbers.learning_rate /= 1 + (step - 1) * updater.rate_decay
     numbers.correction_1 = 1 / (1 - pow(numbers.beta_1, step))
     numbers.correction_2 = 1 / (1 - pow(numbers.beta_2, step))
-    numbers.rectification = _rectification(&numbers, step)
+    if updater.optimizer == FBP_RADAM:
+        numbers.rectification = _rectification(&numbers, step)
     if updater.optimizer == FBP_NADAM:
         momentum = _momentum_of_step(updater, step)
         next_momentum = _momentum_of_step(updater, step + 1)

@@ -2,7 +2,8 @@
 
 The arithmetic is the engine's (csrc/kernels/optimizer.h), the definitions are PyTorch's; here are their numbers. In
 the formulas g is the gradient of the mean loss, t the number of the step from 1 on, and what is averaged or added up
-starts from zero. Weight decay never touches biases.
+starts from zero. Weight decay never touches biases. Learning rates and weight decays may be schedules
+(`fastbp.schedules`), or functions of the number of steps done.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from fastbp.checks import check_flag, check_number
+from fastbp.schedules import Schedule, as_schedule
 
 __all__ = [
     "OPTIMIZERS",
@@ -28,6 +30,8 @@ __all__ = [
     "Rprop",
 ]
 
+Scheduled = float | Schedule  # a number, or one that changes while training goes on
+
 
 @dataclass(frozen=True)
 class Optimizer:
@@ -37,12 +41,15 @@ class Optimizer:
     rule: ClassVar[str]  # what the engine calls it; optimizers of one rule can take over each other's state
     full_batch: ClassVar[bool] = False  # whether it makes sense on the gradient of all samples only
 
-    def numbers(self) -> dict[str, float]:
+    def numbers(self) -> dict[str, Scheduled]:
         """Return the numbers of the update rule by the engine's names; what is absent is 0."""
         raise NotImplementedError
 
-    def _store(self, field: str, value: float | bool) -> None:
+    def _store(self, field: str, value: Scheduled) -> None:
         object.__setattr__(self, field, value)
+
+    def _check_schedule(self, field: str, **bounds: Any) -> None:
+        self._store(field, as_schedule(getattr(self, field), field, **bounds))
 
     def _check_number(self, field: str, **bounds: Any) -> None:
         self._store(field, check_number(getattr(self, field), field, **bounds))
@@ -57,12 +64,12 @@ class SGD(Optimizer):
 
     Parameters
     ----------
-    learning_rate : float, default 0.01
+    learning_rate : float or schedule, default 0.01
     momentum : float, default 0.0
         How much of the last step is kept, 0 <= momentum < 1.
     nesterov : bool, default False
         Look ahead: w -= learning_rate * (gradient + momentum * v). Needs momentum.
-    weight_decay : float, default 0.0
+    weight_decay : float or schedule, default 0.0
         weight_decay * W is added to the gradient of the weights (L2 regularisation); never to that of the biases.
 
     Raises
@@ -71,22 +78,22 @@ class SGD(Optimizer):
         If a number is out of its range.
     """
 
-    learning_rate: float = 0.01
+    learning_rate: Scheduled = 0.01
     momentum: float = 0.0
     nesterov: bool = False
-    weight_decay: float = 0.0
+    weight_decay: Scheduled = 0.0
     name = "sgd"
     rule = "sgd"
 
     def __post_init__(self) -> None:
-        self._check_number("learning_rate", above=0)
+        self._check_schedule("learning_rate", above=0)
         self._check_number("momentum", at_least=0, below=1)
         self._check_flag("nesterov")
-        self._check_number("weight_decay", at_least=0)
+        self._check_schedule("weight_decay", at_least=0)
         if self.nesterov and self.momentum == 0:
             raise ValueError("nesterov is True and momentum is 0; Nesterov's step needs momentum, say momentum=0.9.")
 
-    def numbers(self) -> dict[str, float]:
+    def numbers(self) -> dict[str, Scheduled]:
         """Return the numbers of the update rule by the engine's names."""
         return {
             "learning_rate": self.learning_rate,
@@ -100,20 +107,20 @@ class SGD(Optimizer):
 class _Moments(Optimizer):
     """What Adam and its kin share: averages m of the gradient and v of its size, and weight decay."""
 
-    learning_rate: float = 1e-3
+    learning_rate: Scheduled = 1e-3
     beta_1: float = 0.9
     beta_2: float = 0.999
     epsilon: float = 1e-8
-    weight_decay: float = 0.0
+    weight_decay: Scheduled = 0.0
 
     def __post_init__(self) -> None:
-        self._check_number("learning_rate", above=0)
+        self._check_schedule("learning_rate", above=0)
         self._check_number("beta_1", at_least=0, below=1)
         self._check_number("beta_2", at_least=0, below=1)
         self._check_number("epsilon", above=0)
-        self._check_number("weight_decay", at_least=0)
+        self._check_schedule("weight_decay", at_least=0)
 
-    def numbers(self) -> dict[str, float]:
+    def numbers(self) -> dict[str, Scheduled]:
         """Return the numbers of the update rule by the engine's names."""
         return {
             "learning_rate": self.learning_rate,
@@ -136,7 +143,7 @@ class _AdamRule(_Moments):
         super().__post_init__()
         self._check_flag("amsgrad")
 
-    def numbers(self) -> dict[str, float]:
+    def numbers(self) -> dict[str, Scheduled]:
         """Return the numbers of the update rule by the engine's names."""
         return super().numbers() | {"amsgrad": float(self.amsgrad), "decoupled": float(self.decoupled)}
 
@@ -149,14 +156,14 @@ class Adam(_AdamRule):
 
     Parameters
     ----------
-    learning_rate : float, default 1e-3
+    learning_rate : float or schedule, default 1e-3
     beta_1 : float, default 0.9
         How slowly the average of the gradient forgets, 0 <= beta_1 < 1.
     beta_2 : float, default 0.999
         How slowly the average of its square forgets, 0 <= beta_2 < 1.
     epsilon : float, default 1e-8
         Added to the square root below the fraction line.
-    weight_decay : float, default 0.0
+    weight_decay : float or schedule, default 0.0
         weight_decay * W is added to the gradient of the weights (L2 regularisation); never to that of the biases.
         See AdamW for decay that is not scaled along with the gradient.
     amsgrad : bool, default False
@@ -179,14 +186,14 @@ class AdamW(_AdamRule):
 
     Parameters
     ----------
-    learning_rate : float, default 1e-3
+    learning_rate : float or schedule, default 1e-3
     beta_1 : float, default 0.9
         How slowly the average of the gradient forgets, 0 <= beta_1 < 1.
     beta_2 : float, default 0.999
         How slowly the average of its square forgets, 0 <= beta_2 < 1.
     epsilon : float, default 1e-8
         Added to the square root below the fraction line.
-    weight_decay : float, default 0.01
+    weight_decay : float or schedule, default 0.01
         How much of every weight a step takes away, times the learning rate; biases keep all.
     amsgrad : bool, default False
         AMSGrad (Reddi, Kale and Kumar, 2018): divide by the root of the largest v so far, so that steps do not grow
@@ -198,7 +205,7 @@ class AdamW(_AdamRule):
         If a number is out of its range.
     """
 
-    weight_decay: float = 0.01
+    weight_decay: Scheduled = 0.01
     name = "adamw"
     decoupled = True
 
@@ -212,14 +219,14 @@ class Adamax(_Moments):
 
     Parameters
     ----------
-    learning_rate : float, default 2e-3
+    learning_rate : float or schedule, default 2e-3
     beta_1 : float, default 0.9
         How slowly the average of the gradient forgets, 0 <= beta_1 < 1.
     beta_2 : float, default 0.999
         How slowly its largest size is forgotten, 0 <= beta_2 < 1.
     epsilon : float, default 1e-8
         Added to the gradient's size.
-    weight_decay : float, default 0.0
+    weight_decay : float or schedule, default 0.0
         weight_decay * W is added to the gradient of the weights (L2 regularisation); never to that of the biases.
 
     Raises
@@ -228,7 +235,7 @@ class Adamax(_Moments):
         If a number is out of its range.
     """
 
-    learning_rate: float = 2e-3
+    learning_rate: Scheduled = 2e-3
     name = "adamax"
     rule = "adamax"
 
@@ -243,14 +250,14 @@ class NAdam(_Moments):
 
     Parameters
     ----------
-    learning_rate : float, default 2e-3
+    learning_rate : float or schedule, default 2e-3
     beta_1 : float, default 0.9
         How slowly the average of the gradient forgets, 0 <= beta_1 < 1.
     beta_2 : float, default 0.999
         How slowly the average of its square forgets, 0 <= beta_2 < 1.
     epsilon : float, default 1e-8
         Added to the square root below the fraction line.
-    weight_decay : float, default 0.0
+    weight_decay : float or schedule, default 0.0
         weight_decay * W is added to the gradient of the weights (L2 regularisation); never to that of the biases.
     momentum_decay : float, default 4e-3
         How fast the momentum grows from half of beta_1 to beta_1.
@@ -261,7 +268,7 @@ class NAdam(_Moments):
         If a number is out of its range.
     """
 
-    learning_rate: float = 2e-3
+    learning_rate: Scheduled = 2e-3
     momentum_decay: float = 4e-3
     name = "nadam"
     rule = "nadam"
@@ -270,7 +277,7 @@ class NAdam(_Moments):
         super().__post_init__()
         self._check_number("momentum_decay", at_least=0)
 
-    def numbers(self) -> dict[str, float]:
+    def numbers(self) -> dict[str, Scheduled]:
         """Return the numbers of the update rule by the engine's names."""
         return super().numbers() | {"momentum_decay": self.momentum_decay}
 
@@ -284,14 +291,14 @@ class RAdam(_Moments):
 
     Parameters
     ----------
-    learning_rate : float, default 1e-3
+    learning_rate : float or schedule, default 1e-3
     beta_1 : float, default 0.9
         How slowly the average of the gradient forgets, 0 <= beta_1 < 1.
     beta_2 : float, default 0.999
         How slowly the average of its square forgets, 0 <= beta_2 < 1.
     epsilon : float, default 1e-8
         Added to the square root below the fraction line.
-    weight_decay : float, default 0.0
+    weight_decay : float or schedule, default 0.0
         weight_decay * W is added to the gradient of the weights (L2 regularisation); never to that of the biases.
 
     Raises
@@ -312,12 +319,12 @@ class RMSprop(Optimizer):
 
     Parameters
     ----------
-    learning_rate : float, default 0.01
+    learning_rate : float or schedule, default 0.01
     rho : float, default 0.99
         How slowly the average of squares forgets, 0 <= rho < 1; PyTorch calls it alpha.
     epsilon : float, default 1e-8
         Added to the square root below the fraction line.
-    weight_decay : float, default 0.0
+    weight_decay : float or schedule, default 0.0
         weight_decay * W is added to the gradient of the weights (L2 regularisation); never to that of the biases.
     momentum : float, default 0.0
         How much of the last step is kept, 0 <= momentum < 1.
@@ -330,24 +337,24 @@ class RMSprop(Optimizer):
         If a number is out of its range.
     """
 
-    learning_rate: float = 0.01
+    learning_rate: Scheduled = 0.01
     rho: float = 0.99
     epsilon: float = 1e-8
-    weight_decay: float = 0.0
+    weight_decay: Scheduled = 0.0
     momentum: float = 0.0
     centered: bool = False
     name = "rmsprop"
     rule = "rmsprop"
 
     def __post_init__(self) -> None:
-        self._check_number("learning_rate", above=0)
+        self._check_schedule("learning_rate", above=0)
         self._check_number("rho", at_least=0, below=1)
         self._check_number("epsilon", above=0)
-        self._check_number("weight_decay", at_least=0)
+        self._check_schedule("weight_decay", at_least=0)
         self._check_number("momentum", at_least=0, below=1)
         self._check_flag("centered")
 
-    def numbers(self) -> dict[str, float]:
+    def numbers(self) -> dict[str, Scheduled]:
         """Return the numbers of the update rule by the engine's names."""
         return {
             "learning_rate": self.learning_rate,
@@ -367,10 +374,10 @@ class Adagrad(Optimizer):
 
     Parameters
     ----------
-    learning_rate : float, default 0.01
+    learning_rate : float or schedule, default 0.01
     lr_decay : float, default 0.0
         How fast the learning rate falls with the steps.
-    weight_decay : float, default 0.0
+    weight_decay : float or schedule, default 0.0
         weight_decay * W is added to the gradient of the weights (L2 regularisation); never to that of the biases.
     initial_accumulator_value : float, default 0.0
         What the sum of squares starts from.
@@ -383,22 +390,22 @@ class Adagrad(Optimizer):
         If a number is out of its range.
     """
 
-    learning_rate: float = 0.01
+    learning_rate: Scheduled = 0.01
     lr_decay: float = 0.0
-    weight_decay: float = 0.0
+    weight_decay: Scheduled = 0.0
     initial_accumulator_value: float = 0.0
     epsilon: float = 1e-10
     name = "adagrad"
     rule = "adagrad"
 
     def __post_init__(self) -> None:
-        self._check_number("learning_rate", above=0)
+        self._check_schedule("learning_rate", above=0)
         self._check_number("lr_decay", at_least=0)
-        self._check_number("weight_decay", at_least=0)
+        self._check_schedule("weight_decay", at_least=0)
         self._check_number("initial_accumulator_value", at_least=0)
         self._check_number("epsilon", above=0)
 
-    def numbers(self) -> dict[str, float]:
+    def numbers(self) -> dict[str, Scheduled]:
         """Return the numbers of the update rule by the engine's names."""
         return {
             "learning_rate": self.learning_rate,
@@ -418,12 +425,12 @@ class Adadelta(Optimizer):
 
     Parameters
     ----------
-    learning_rate : float, default 1.0
+    learning_rate : float or schedule, default 1.0
     rho : float, default 0.9
         How slowly both averages of squares forget, 0 <= rho < 1.
     epsilon : float, default 1e-6
         Added to them below the root; the first steps are of its size.
-    weight_decay : float, default 0.0
+    weight_decay : float or schedule, default 0.0
         weight_decay * W is added to the gradient of the weights (L2 regularisation); never to that of the biases.
 
     Raises
@@ -432,20 +439,20 @@ class Adadelta(Optimizer):
         If a number is out of its range.
     """
 
-    learning_rate: float = 1.0
+    learning_rate: Scheduled = 1.0
     rho: float = 0.9
     epsilon: float = 1e-6
-    weight_decay: float = 0.0
+    weight_decay: Scheduled = 0.0
     name = "adadelta"
     rule = "adadelta"
 
     def __post_init__(self) -> None:
-        self._check_number("learning_rate", above=0)
+        self._check_schedule("learning_rate", above=0)
         self._check_number("rho", at_least=0, below=1)
         self._check_number("epsilon", above=0)
-        self._check_number("weight_decay", at_least=0)
+        self._check_schedule("weight_decay", at_least=0)
 
-    def numbers(self) -> dict[str, float]:
+    def numbers(self) -> dict[str, Scheduled]:
         """Return the numbers of the update rule by the engine's names."""
         return {
             "learning_rate": self.learning_rate,
@@ -464,13 +471,13 @@ class Lion(Optimizer):
 
     Parameters
     ----------
-    learning_rate : float, default 1e-4
+    learning_rate : float or schedule, default 1e-4
         Three to ten times less than would do for Adam, say its authors.
     beta_1 : float, default 0.9
         How much the momentum counts beside the gradient, 0 <= beta_1 < 1.
     beta_2 : float, default 0.99
         How slowly the momentum forgets, 0 <= beta_2 < 1.
-    weight_decay : float, default 0.0
+    weight_decay : float or schedule, default 0.0
         How much of every weight a step takes away, times the learning rate; biases keep all.
 
     Raises
@@ -479,20 +486,20 @@ class Lion(Optimizer):
         If a number is out of its range.
     """
 
-    learning_rate: float = 1e-4
+    learning_rate: Scheduled = 1e-4
     beta_1: float = 0.9
     beta_2: float = 0.99
-    weight_decay: float = 0.0
+    weight_decay: Scheduled = 0.0
     name = "lion"
     rule = "lion"
 
     def __post_init__(self) -> None:
-        self._check_number("learning_rate", above=0)
+        self._check_schedule("learning_rate", above=0)
         self._check_number("beta_1", at_least=0, below=1)
         self._check_number("beta_2", at_least=0, below=1)
-        self._check_number("weight_decay", at_least=0)
+        self._check_schedule("weight_decay", at_least=0)
 
-    def numbers(self) -> dict[str, float]:
+    def numbers(self) -> dict[str, Scheduled]:
         """Return the numbers of the update rule by the engine's names."""
         return {
             "learning_rate": self.learning_rate,
@@ -512,7 +519,7 @@ class Rprop(Optimizer):
 
     Parameters
     ----------
-    learning_rate : float, default 0.01
+    learning_rate : float or schedule, default 0.01
         What all steps start from.
     eta_minus : float, default 0.5
         How much a step shrinks, 0 < eta_minus < 1.
@@ -529,7 +536,7 @@ class Rprop(Optimizer):
         If a number is out of its range.
     """
 
-    learning_rate: float = 0.01
+    learning_rate: Scheduled = 0.01
     eta_minus: float = 0.5
     eta_plus: float = 1.2
     min_step: float = 1e-6
@@ -539,13 +546,13 @@ class Rprop(Optimizer):
     full_batch = True
 
     def __post_init__(self) -> None:
-        self._check_number("learning_rate", above=0)
+        self._check_schedule("learning_rate", above=0)
         self._check_number("eta_minus", above=0, below=1)
         self._check_number("eta_plus", above=1)
         self._check_number("min_step", above=0)
         self._check_number("max_step", at_least=self.min_step)
 
-    def numbers(self) -> dict[str, float]:
+    def numbers(self) -> dict[str, Scheduled]:
         """Return the numbers of the update rule by the engine's names."""
         return {
             "learning_rate": self.learning_rate,

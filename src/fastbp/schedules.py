@@ -386,7 +386,9 @@ SCHEDULES: dict[str, type[Schedule]] = {
 }
 
 
-def as_schedule(value: Any, argument: str, *, above: float = -math.inf, at_least: float = -math.inf) -> Any:
+def as_schedule(
+    value: Any, argument: str, *, above: float = -math.inf, at_least: float = -math.inf
+) -> float | Schedule:
     """Return a number that an argument gives, checked, or the schedule that it is; a function becomes one."""
     if isinstance(value, Schedule):
         return value

@@ -8,7 +8,8 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from numpy.typing import ArrayLike
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from fastbp._engine import Session
 from fastbp._network import NonFinite
@@ -19,10 +20,11 @@ from fastbp.losses import LOSSES, Loss
 from fastbp.metrics import Metric, choose_metrics
 from fastbp.model import Model
 from fastbp.nonfinite import explain_nonfinite
-from fastbp.optimizers import OPTIMIZERS, Optimizer
+from fastbp.optimizers import OPTIMIZERS, Optimizer, Scheduled
 from fastbp.progress import ProgressBar
 from fastbp.registry import resolve
 from fastbp.samples import Samples
+from fastbp.schedules import Schedule
 from fastbp.threads import choose_threads
 
 __all__ = ["Trainer"]
@@ -94,6 +96,7 @@ class Trainer:
         self._optimizer = resolve(optimizer, OPTIMIZERS, "optimizer")
         self._clip_value, self._clip_norm = _check_clipping(clip_value, clip_norm)
         self._numbers = self._numbers_of(self._optimizer)
+        self._memories: dict[str, Any] = {}  # what schedules must know of the epochs before
         self._batch_size = _check_batch_size(batch_size, self._optimizer)
         self._n_threads = choose_threads(n_threads)
         self._shuffle = check_flag(shuffle, "shuffle")
@@ -109,9 +112,24 @@ class Trainer:
             self._model._network, self._loss.name, self._sums, self._optimizer.rule, self._n_threads, self._seed
         )
 
-    def _numbers_of(self, optimizer: Optimizer) -> dict[str, float]:
+    def _numbers_of(self, optimizer: Optimizer) -> dict[str, Scheduled]:
         """Return what the engine's updates go by."""
         return optimizer.numbers() | {"clip_value": self._clip_value or 0.0, "clip_norm": self._clip_norm or 0.0}
+
+    def _numbers_of_steps(self, n_steps: int) -> dict[str, float | NDArray[np.float64]]:
+        """Return the numbers of the next steps: for a schedule, one for each step."""
+        return {
+            name: number.of_steps(self.n_steps, n_steps, self._history.n_epochs, self._memories.get(name))
+            if isinstance(number, Schedule)
+            else number
+            for name, number in self._numbers.items()
+        }
+
+    def _remember(self, figures: dict[str, float]) -> None:
+        """Let the schedules that depend on them know an epoch's figures."""
+        for name, number in self._numbers.items():
+            if isinstance(number, Schedule):
+                self._memories[name] = number.observe(figures, self._memories.get(name))
 
     @property
     def model(self) -> Model:
@@ -278,6 +296,7 @@ class Trainer:
             figures = self._run_epoch(data, bar)
             if validation is not None:
                 figures |= {f"val_{name}": value for name, value in self._evaluate(validation).items()}
+            self._remember(figures)
             self._history.append(figures)
             if bar is not None:
                 bar.end_epoch(figures)
@@ -291,9 +310,10 @@ class Trainer:
         batch_size = len(data) if self._batch_size is None else min(self._batch_size, len(data))
         on_tick = None if bar is None else bar.tick
         start = time.perf_counter()
+        numbers = self._numbers_of_steps(-(-len(data) // batch_size))
         try:
             loss, sums = self._session.epoch(
-                data.rows, data.targets, batch_size, self._shuffle, self._seed, epoch, self._numbers, on_tick
+                data.rows, data.targets, batch_size, self._shuffle, self._seed, epoch, numbers, on_tick
             )
         except NonFinite as error:
             where = f"in epoch {epoch + 1}" + (f", batch {error.batch + 1}" if error.batch >= 0 else "")
@@ -324,12 +344,12 @@ class Trainer:
         """
         data = self._samples(X, y)
         try:
-            return float(self._session.step(data.rows, data.targets, self._numbers))
+            return float(self._session.step(data.rows, data.targets, self._numbers_of_steps(1)))
         except NonFinite as error:
             explain_nonfinite(error, self._model, data, f"in step {self.n_steps + 1}", self._divergence())
 
     def _divergence(self) -> str:
-        rate = self._numbers["learning_rate"]
+        rate = float(np.max(self._numbers_of_steps(1)["learning_rate"]))
         return (
             f"Most likely the learning rate, {rate:g}, is too large: try {rate / 10:g}, and scale the columns of X to "
             "similar sizes."
