@@ -10,7 +10,7 @@ from typing import Any
 from . import compare, machine, report, scaling
 from .peers import PEERS
 from .worker import WorkerError
-from .workloads import WORKLOADS
+from .workloads import DEFAULT_WORKLOADS, WORKLOADS
 
 _DEFAULT_OUTPUT = Path(__file__).resolve().parent / "results"
 _QUICK_WORKLOADS = ("rl", "digits")
@@ -22,7 +22,13 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "what", nargs="?", choices=("training", "scaling"), default="training", help="default: %(default)s"
     )
-    parser.add_argument("--workloads", nargs="+", choices=WORKLOADS, metavar="NAME", help=f"of {', '.join(WORKLOADS)}")
+    parser.add_argument(
+        "--workloads",
+        nargs="+",
+        choices=WORKLOADS,
+        metavar="NAME",
+        help=f"of {', '.join(WORKLOADS)} (default: the first {len(DEFAULT_WORKLOADS)})",
+    )
     parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS), metavar="NAME", help=", ".join(PEERS))
     parser.add_argument("--threads", nargs="+", type=_positive, metavar="N", help="default: 1, and all CPUs")
     parser.add_argument("--rounds", type=_positive, help="turns of each peer (default: 9; scaling 5; quick 2)")
@@ -46,7 +52,7 @@ def fill_in(arguments: argparse.Namespace) -> None:
     """Defaults that depend on other options and on the machine."""
     quick = arguments.quick
     if arguments.workloads is None:
-        arguments.workloads = list(_QUICK_WORKLOADS if quick else WORKLOADS)
+        arguments.workloads = list(_QUICK_WORKLOADS if quick else DEFAULT_WORKLOADS)
     if arguments.threads is None:
         arguments.threads = sorted({1, len(machine.usable_cpus())})
     if arguments.rounds is None:

@@ -61,8 +61,16 @@ WORKLOADS = {
         Workload("tabular", (100, 512, 512, 512, 2), 1024, 24),
         Workload("wide", (784, 1024, 1024, 10), 256, 24),
         Workload("large", (2048, 2048, 2048, 2048, 10), 512, 24),
+        # Nothing divides by a vector; and neighbours where everything does, to compare the GFLOP/s with.
+        Workload("odd", (45, 131, 71, 6), 83, 48),
+        Workload("odd-neighbour", (48, 144, 48, 16), 80, 48),
+        Workload("deep", (60, *10 * (100,), 10), 70, 48),
+        Workload("deep-neighbour", (48, *10 * (96,), 16), 64, 48),
+        Workload("uneven", (310, 1100, 9, 1100, 21), 54, 48),
+        Workload("uneven-neighbour", (288, 1104, 16, 1104, 16), 48, 48),
     )
 }
+DEFAULT_WORKLOADS = ("rl", "digits", "fashion", "tabular", "wide", "large")
 
 
 def make_data(workload: Workload, dtype: str) -> tuple[np.ndarray, np.ndarray]:

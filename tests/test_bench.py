@@ -12,7 +12,7 @@ sys.path.insert(0, str(ROOT))  # the bench is not part of the package: it is fou
 
 from bench import __main__ as command_line  # noqa: E402
 from bench import compare, machine, report, rounds, scaling  # noqa: E402
-from bench.workloads import WORKLOADS, Workload, initial_weights, make_data  # noqa: E402
+from bench.workloads import DEFAULT_WORKLOADS, WORKLOADS, Workload, initial_weights, make_data  # noqa: E402
 
 TINY = Workload("tiny", (3, 5, 2), 7, 4)
 
@@ -21,6 +21,23 @@ def test_flops_of_a_step_by_hand():
     # 7 samples; 3x5: forward and weight gradient; 5x2: these and the input gradient.
     assert TINY.step_flops == 2 * 7 * (3 * 5 * 2 + 5 * 2 * 3)
     assert WORKLOADS["rl"].step_flops == 2 * 32 * (2 * 16 * 64 + 3 * 64 * 64 + 3 * 64 * 4)
+
+
+def test_default_workloads():
+    arguments = command_line.make_parser().parse_args([])
+    command_line.fill_in(arguments)
+    assert arguments.workloads == ["rl", "digits", "fashion", "tabular", "wide", "large"]
+
+
+def test_neighbours_divide_and_cost_about_as_much():
+    names = [name for name in WORKLOADS if name not in DEFAULT_WORKLOADS and not name.endswith("-neighbour")]
+    assert names == ["odd", "deep", "uneven"]
+    for name in names:
+        alone, neighbour = WORKLOADS[name], WORKLOADS[f"{name}-neighbour"]
+        assert all(size % 16 for size in (*alone.sizes, alone.batch_size))
+        assert not any(size % 16 for size in (*neighbour.sizes, neighbour.batch_size))
+        assert len(alone.sizes) == len(neighbour.sizes)
+        assert 0.8 < neighbour.step_flops / alone.step_flops < 1
 
 
 def test_data_and_weights_are_the_same_every_time():
