@@ -1,4 +1,7 @@
-"""Taking turns: who trains when, next to which measurement of the peak."""
+"""Taking turns: who works when, next to which measurement of the peak.
+
+A step is one of training, or one call of predict; an epoch of predictions is one call.
+"""
 
 import time
 from collections.abc import Mapping
@@ -74,7 +77,7 @@ def make_plans(workers: Mapping[str, Worker], n_batches: int, turn_seconds: floa
 def take_turns(
     workers: Mapping[str, Worker], plans: Mapping[str, Plan], meter: PeakMeter | None, rounds: int
 ) -> list[Turn]:
-    """Every worker trains once a round, each round begun by another one, with a rest after every turn.
+    """Every worker works once a round, each round begun by another one, with a rest after every turn.
 
     Parameters
     ----------
