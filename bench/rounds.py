@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from .worker import Worker
 
-# The idle threads of one peer (OpenBLAS, XLA, OpenMP) spin for tens of milliseconds on the core of the next.
+# The idle threads of one peer (OpenBLAS, XLA, OpenMP, ONNX Runtime) spin for tens of ms on the core of the next.
 REST_SECONDS = 0.15
 PEAK_SECONDS = 0.03
 
