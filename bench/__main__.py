@@ -1,4 +1,4 @@
-"""`python -m bench` and `python -m bench scaling`, from the root of the repository. See README.md."""
+"""`python -m bench`, with `training`, `predict` or `scaling`, from the root of the repository. See README.md."""
 
 import argparse
 import shlex
@@ -7,26 +7,35 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from . import compare, machine, report, scaling
-from .peers import PEERS
+from . import compare, machine, predict, report, scaling
+from .peers import PEERS, peers_of
 from .worker import WorkerError
-from .workloads import WORKLOADS
+from .workloads import DEFAULT_WORKLOADS, WORKLOADS, Workload
 
 _DEFAULT_OUTPUT = Path(__file__).resolve().parent / "results"
-_QUICK_WORKLOADS = ("rl", "digits")
+_WORKLOADS = {"training": DEFAULT_WORKLOADS, "predict": predict.DEFAULT_WORKLOADS}
+_QUICK_WORKLOADS = {"training": ("rl", "digits"), "predict": ("rl",)}
+_ROUNDS = {"training": 9, "predict": 9, "scaling": 5}
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """The options of both commands."""
+    """The options of all commands."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("what", nargs="?", choices=_ROUNDS, default="training", help="default: %(default)s")
     parser.add_argument(
-        "what", nargs="?", choices=("training", "scaling"), default="training", help="default: %(default)s"
+        "--workloads",
+        nargs="+",
+        choices=WORKLOADS,
+        metavar="NAME",
+        help=f"of {', '.join(WORKLOADS)} (default: the first {len(DEFAULT_WORKLOADS)}; "
+        f"predict: {', '.join(predict.DEFAULT_WORKLOADS)})",
     )
-    parser.add_argument("--workloads", nargs="+", choices=WORKLOADS, metavar="NAME", help=f"of {', '.join(WORKLOADS)}")
-    parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS), metavar="NAME", help=", ".join(PEERS))
+    parser.add_argument(
+        "--peers", nargs="+", choices=PEERS, metavar="NAME", help=f"of {', '.join(PEERS)} (default: all)"
+    )
     parser.add_argument("--threads", nargs="+", type=_positive, metavar="N", help="default: 1, and all CPUs")
-    parser.add_argument("--rounds", type=_positive, help="turns of each peer (default: 9; scaling 5; quick 2)")
-    parser.add_argument("--turn", type=float, metavar="SECONDS", help="length of a turn (default: 0.3; quick 0.03)")
+    parser.add_argument("--rounds", type=_positive, help="turns of each peer (default: 9; scaling: 5; quick: 2)")
+    parser.add_argument("--turn", type=float, metavar="SECONDS", help="length of a turn (default: 0.3; quick: 0.03)")
     parser.add_argument("--dtype", choices=("float32", "float64"), default="float32", help="default: %(default)s")
     parser.add_argument(
         "--output", type=Path, default=_DEFAULT_OUTPUT, metavar="DIR", help="for the files (default: bench/results)"
@@ -45,21 +54,33 @@ def _positive(text: str) -> int:
 def fill_in(arguments: argparse.Namespace) -> None:
     """Defaults that depend on other options and on the machine."""
     quick = arguments.quick
-    if arguments.workloads is None:
-        arguments.workloads = list(_QUICK_WORKLOADS if quick else WORKLOADS)
+    if arguments.what == "scaling":
+        del arguments.workloads, arguments.peers
+    else:
+        fill_in_comparison(arguments)
     if arguments.threads is None:
         arguments.threads = sorted({1, len(machine.usable_cpus())})
     if arguments.rounds is None:
-        arguments.rounds = 2 if quick else {"training": 9, "scaling": 5}[arguments.what]
+        arguments.rounds = 2 if quick else _ROUNDS[arguments.what]
     if arguments.turn is None:
         arguments.turn = 0.03 if quick else 0.3
 
 
+def fill_in_comparison(arguments: argparse.Namespace) -> None:
+    """What is compared, and who takes part."""
+    if arguments.workloads is None:
+        arguments.workloads = list((_QUICK_WORKLOADS if arguments.quick else _WORKLOADS)[arguments.what])
+    able = peers_of(arguments.what)
+    if arguments.peers is None:
+        arguments.peers = able
+    unable = [peer for peer in arguments.peers if peer not in able]
+    if unable:
+        raise SystemExit(f"bench: {', '.join(unable)}: not a peer in {arguments.what}")
+
+
 def describe_run(arguments: argparse.Namespace, results: list[dict[str, Any]]) -> dict[str, Any]:
-    """What both kinds of run have in common, for the JSON file."""
+    """What all kinds of run have in common, for the JSON file."""
     settings = {name: value for name, value in vars(arguments).items() if name not in ("what", "output")}
-    if arguments.what == "scaling":
-        del settings["workloads"], settings["peers"]
     return {
         "command": command(arguments.what, settings),
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
@@ -81,29 +102,42 @@ def command(what: str, settings: dict[str, Any]) -> str:
 
 
 def run_training(arguments: argparse.Namespace) -> None:
-    """Compare the peers on every workload, and report."""
+    """Compare the peers in training every workload, and report."""
+    workloads = [WORKLOADS[name] for name in arguments.workloads]
+    run_comparison(arguments, compare.TRAINING, workloads, report.TRAINING)
+
+
+def run_predict(arguments: argparse.Namespace) -> None:
+    """Compare the peers in predicting for every workload and number of rows, and report."""
+    run_comparison(arguments, predict.PREDICT, predict.make_workloads(arguments.workloads), report.PREDICT)
+
+
+def run_comparison(
+    arguments: argparse.Namespace, task: compare.Task, workloads: list[Workload], wording: report.Wording
+) -> None:
+    """Compare the peers on every workload and number of threads, and report."""
     missing = compare.find_missing(arguments.peers)
     for peer, reason in missing.items():
         print(f"{peer}: {reason}", flush=True)
     present = [peer for peer in arguments.peers if peer not in missing]
     results = []
-    for name in arguments.workloads:
+    for workload in workloads:
         for n_threads in arguments.threads:
-            print(f"\n{name} {WORKLOADS[name].describe()}, threads: {n_threads}", flush=True)
+            print(f"\n{workload.name} {workload.describe()}, threads: {n_threads}", flush=True)
             result = compare.compare(
-                WORKLOADS[name], present, n_threads, arguments.dtype, arguments.rounds, arguments.turn
+                task, workload, present, n_threads, arguments.dtype, arguments.rounds, arguments.turn
             )
             for peer, reason in result["failed"].items():
                 print(f"{peer}: {reason}")
             missing |= result["failed"]
             results.append(result)
-            print(report.comparison_table([result]), flush=True)
+            print(report.comparison_table([result], wording), flush=True)
     versions = {}
     for result in results:
         for figures in result["peers"].values():
             versions |= figures["versions"]
     run = {**describe_run(arguments, results), "versions": versions, "missing": missing}
-    finish(run, arguments.output, "training", report.comparison_markdown(run), report.draw_comparison)
+    finish(run, arguments.output, task.command, report.comparison_markdown(run, wording), report.draw_comparison)
 
 
 def run_scaling(arguments: argparse.Namespace) -> None:
@@ -135,7 +169,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments = make_parser().parse_args(argv)
     fill_in(arguments)
     try:
-        {"training": run_training, "scaling": run_scaling}[arguments.what](arguments)
+        {"training": run_training, "predict": run_predict, "scaling": run_scaling}[arguments.what](arguments)
     except (WorkerError, compare.DifferentComputationError) as error:
         raise SystemExit(f"bench: {error}") from error
 

@@ -2,11 +2,43 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-_HEADER = ("workload", "threads", "peer", "time a step", "GFLOP/s", "of the peak", "fastbp is faster", "losses differ")
-_COLOURS = {"fastbp": "#c0392b", "numpy": "#4c72b0", "sklearn": "#dd9b3a", "torch": "#7f5fa8", "jax": "#4f9d69"}
+_COLOURS = {
+    "fastbp": "#c0392b",
+    "numpy": "#4c72b0",
+    "sklearn": "#dd9b3a",
+    "torch": "#7f5fa8",
+    "jax": "#4f9d69",
+    "onnxruntime": "#6b7785",
+}
+
+
+@dataclass(frozen=True)
+class Wording:
+    """What differs between the reports of two comparisons."""
+
+    title: str
+    computation: str
+    keys: tuple[str, ...]  # of a result, that a row of the table begins with
+    step: str
+    checked: str
+
+    @property
+    def header(self) -> tuple[str, ...]:
+        """The columns of the table."""
+        figures = (f"time a {self.step}", "GFLOP/s", "of the peak", "fastbp is faster", f"{self.checked} differ")
+        return (*self.keys, "peer", *figures)
+
+
+TRAINING = Wording(
+    "Training the same network", "ReLU, softmax cross-entropy, Adam", ("workload", "threads"), "step", "losses"
+)
+PREDICT = Wording(
+    "Predicting with the same network", "ReLU, softmax", ("workload", "rows", "threads"), "call", "outputs"
+)
 
 
 def format_seconds(seconds: float) -> str:
@@ -29,7 +61,7 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([line(header), rule, *map(line, rows)])
 
 
-def comparison_rows(result: Mapping[str, Any]) -> list[list[str]]:
+def comparison_rows(result: Mapping[str, Any], wording: Wording) -> list[list[str]]:
     """The table's rows for one workload on one number of threads, a peer each."""
     rows = []
     for peer, figures in result["peers"].items():
@@ -37,8 +69,7 @@ def comparison_rows(result: Mapping[str, Any]) -> list[list[str]]:
         ratio = figures["ratio"] if peer != "fastbp" else None
         rows.append(
             [
-                result["workload"],
-                str(result["threads"]),
+                *(str(result[key]) for key in wording.keys),
                 peer,
                 format_seconds(figures["step_seconds"]["median"]),
                 f"{figures['gflops']:.1f}",
@@ -51,37 +82,37 @@ def comparison_rows(result: Mapping[str, Any]) -> list[list[str]]:
 
 
 def _describe_agreement(agreement: Mapping[str, Any], peer: str) -> str:
-    """How far the peer's losses are from the reference's; the report says why where they were not compared."""
+    """How far what the peer computes is from the reference's; the report says why where they were not compared."""
     if peer == agreement["reference"]:
         return "reference"
     return f"{agreement['differences'][peer]:.0e}" if peer in agreement["differences"] else "not compared"
 
 
-def comparison_table(results: Sequence[Mapping[str, Any]]) -> str:
+def comparison_table(results: Sequence[Mapping[str, Any]], wording: Wording) -> str:
     """One table of all results."""
-    return markdown_table(_HEADER, [row for result in results for row in comparison_rows(result)])
+    return markdown_table(wording.header, [row for result in results for row in comparison_rows(result, wording)])
 
 
-def comparison_markdown(run: Mapping[str, Any]) -> str:
+def comparison_markdown(run: Mapping[str, Any], wording: Wording) -> str:
     """The whole report of a comparison."""
     networks = dict.fromkeys(f"`{result['workload']}` {result['network']}" for result in run["results"])
     settings = {peer: f["settings"] for result in run["results"] for peer, f in result["peers"].items()}
     notes = [
-        f"`{result['workload']}`, {peer}: {figures['note']}, so its losses are not compared"
+        f"`{result['workload']}`, {peer}: {figures['note']}, so its {wording.checked} are not compared"
         for result in run["results"]
         for peer, figures in result["peers"].items()
         if figures["note"]
     ]
     return "\n".join(
         [
-            *preamble("Training the same network", run),
+            *preamble(wording.title, run),
             *(f"- {peer}: {text}" for peer, text in settings.items()),
             *(f"- {peer}: {reason}" for peer, reason in run["missing"].items()),
             *(f"- {note}" for note in dict.fromkeys(notes)),
             "",
-            f"ReLU, softmax cross-entropy, Adam, {run['settings']['dtype']}. " + "; ".join(networks) + ".",
+            f"{wording.computation}, {run['settings']['dtype']}. " + "; ".join(networks) + ".",
             "",
-            comparison_table(run["results"]),
+            comparison_table(run["results"], wording),
             "",
         ]
     )
@@ -115,7 +146,7 @@ def draw_comparison(run: Mapping[str, Any], path: Path) -> None:
         _draw_bars(ax, results, has_peaks)
         ax.set_title(f"{n_threads} thread{'s' if n_threads > 1 else ''}", loc="left")
         ax.set_ylabel("fraction of the FMA peak" if has_peaks else "GFLOP/s")
-    axes[0].legend(frameon=False, ncols=5, loc="upper left", bbox_to_anchor=(0.2, 1.15))
+    axes[0].legend(frameon=False, ncols=len(_COLOURS), loc="lower right", bbox_to_anchor=(1, 1))
     figure.suptitle(f"{run['machine']['cpu']}, {run['settings']['dtype']}", fontsize=9)
     figure.savefig(path, dpi=120)
 
@@ -129,11 +160,15 @@ def _draw_bars(ax: Any, results: Sequence[Mapping[str, Any]], has_peaks: bool) -
         figures = [results[j]["peers"][peer] for j in places]
         heights = [f["peak_fraction"]["median"] if has_peaks else f["gflops"] for f in figures]
         ax.bar([j - 0.4 + (i + 0.5) * width for j in places], heights, width, label=peer, color=_COLOURS[peer])
-    names = [f"{result['workload']}\n{result['network']}".replace(", ", "\n") for result in results]
-    ax.set_xticks(range(len(results)), names, fontsize=6)
+    ax.set_xticks(range(len(results)), [_bar_label(result) for result in results], fontsize=6)
     ax.spines[["top", "right"]].set_visible(False)
     if has_peaks:
         ax.set_ylim(0, 1)
+
+
+def _bar_label(result: Mapping[str, Any]) -> str:
+    rows = [f"{result['rows']} row{'s' if result['rows'] > 1 else ''}"] if "rows" in result else []
+    return "\n".join([result["workload"], *result["network"].split(", "), *rows])
 
 
 def write(

@@ -1,4 +1,7 @@
-"""Taking turns: who trains when, next to which measurement of the peak."""
+"""Taking turns: who works when, next to which measurement of the peak.
+
+A step is one of training, or one call of predict; an epoch of predictions is one call.
+"""
 
 import time
 from collections.abc import Mapping
@@ -6,7 +9,7 @@ from dataclasses import dataclass
 
 from .worker import Worker
 
-# The idle threads of one peer (OpenBLAS, XLA, OpenMP) spin for tens of milliseconds on the core of the next.
+# The idle threads of one peer (OpenBLAS, XLA, OpenMP, ONNX Runtime) spin for tens of ms on the core of the next.
 REST_SECONDS = 0.15
 PEAK_SECONDS = 0.03
 
@@ -74,7 +77,7 @@ def make_plans(workers: Mapping[str, Worker], n_batches: int, turn_seconds: floa
 def take_turns(
     workers: Mapping[str, Worker], plans: Mapping[str, Plan], meter: PeakMeter | None, rounds: int
 ) -> list[Turn]:
-    """Every worker trains once a round, each round begun by another one, with a rest after every turn.
+    """Every worker works once a round, each round begun by another one, with a rest after every turn.
 
     Parameters
     ----------

@@ -71,7 +71,7 @@ def run_sweep(sweep: Sweep, n_threads: int, dtype: str, rounds: int, turn_second
         workers, plans = {}, {}
         for value in sweep.values:
             workload = sweep.workload(value)
-            started, about, failed = start_workers(stack, workload, ["fastbp"], n_threads, dtype)
+            started, about, failed = start_workers(stack, "training", workload, ["fastbp"], n_threads, dtype)
             if failed:
                 raise WorkerError(failed["fastbp"])
             workers[str(value)] = started["fastbp"]

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from . import machine
-from .peers import make_peer
-from .workloads import Workload, initial_weights
+from .peers import make_peer, versions
+from .workloads import Workload, initial_weights, make_data
 
 _ROOT = Path(__file__).resolve().parent.parent
 
@@ -68,9 +68,9 @@ class Worker:
             raise WorkerError(answer["error"])
         return answer
 
-    def set_up(self, peer: str, workload: Workload, dtype: str) -> dict[str, Any]:
+    def set_up(self, command: str, peer: str, workload: Workload, dtype: str) -> dict[str, Any]:
         """Have the worker import the peer's library and make the data; returns versions, settings and note."""
-        return self.ask("set_up", peer=peer, workload=asdict(workload), dtype=dtype)
+        return self.ask("set_up", command=command, peer=peer, workload=asdict(workload), dtype=dtype)
 
     def close(self) -> None:
         """End the process: it stops when its stdin ends."""
@@ -80,18 +80,33 @@ class Worker:
 
 
 class Servant:
-    """The worker's side: one method a request."""
+    """The worker's side: one method a request.
+
+    What is timed is done in epochs of `n_batches` steps. For the command predict a step is a call of `predict`,
+    always on the same batch.
+    """
 
     def __init__(self, n_threads: int):
         self.n_threads = n_threads
 
-    def set_up(self, peer: str, workload: dict[str, Any], dtype: str) -> dict[str, Any]:
+    def set_up(self, command: str, peer: str, workload: dict[str, Any], dtype: str) -> dict[str, Any]:
         """Import the library, make the data and the network."""
         spec = Workload(**{**workload, "sizes": tuple(workload["sizes"])})
-        self.peer = make_peer(peer, spec, dtype, self.n_threads)
+        self.peer = make_peer(command, peer, spec, dtype, self.n_threads)
         self.weights = initial_weights(spec, dtype)
         self.peer.reset(self.weights)
-        return {"versions": self.peer.versions(), "settings": self.peer.settings, "note": self.peer.note}
+        if command == "predict":
+            self.X = make_data(spec, dtype)[0][: spec.batch_size]
+        self.run = {"training": self._train, "predict": self._predict}[command]
+        return {"versions": versions(peer), "settings": self.peer.settings, "note": self.peer.note}
+
+    def _train(self, n_batches: int, epochs: int) -> None:
+        self.peer.train(n_batches, epochs, shuffle=True)
+
+    def _predict(self, n_batches: int, epochs: int) -> None:
+        predict, X = self.peer.predict, self.X
+        for _ in range(n_batches * epochs):
+            predict(X)
 
     def losses(self, n_batches: int, epochs: int) -> dict[str, Any]:
         """Mean loss of each epoch from the initial weights, batches in order; then start again."""
@@ -99,23 +114,27 @@ class Servant:
         self.peer.reset(self.weights)
         return {"losses": losses}
 
+    def outputs(self) -> dict[str, Any]:
+        """What the peer predicts for the batch."""
+        return {"outputs": self.peer.predict(self.X).tolist()}
+
     def estimate(self) -> dict[str, float]:
         """Warm up; about how long a step takes."""
-        self.peer.train(1, 1, shuffle=True)
+        self.run(1, 1)
         return {"step_seconds": min(self.turn(1, 1)["seconds"] for _ in range(2))}
 
     def calibrate(self, n_batches: int, seconds: float) -> dict[str, int]:
         """Warm up at this length of an epoch; how many epochs fill a turn of about `seconds`."""
-        self.peer.train(n_batches, 1, shuffle=True)
+        self.run(n_batches, 1)
         epochs = 1
         for _ in range(3):
             epochs = max(1, round(epochs * seconds / self.turn(n_batches, epochs)["seconds"]))
         return {"epochs": epochs}
 
     def turn(self, n_batches: int, epochs: int) -> dict[str, float]:
-        """Train, by the clock."""
+        """Train or predict, by the clock."""
         start = time.perf_counter()
-        self.peer.train(n_batches, epochs, shuffle=True)
+        self.run(n_batches, epochs)
         return {"seconds": time.perf_counter() - start}
 
     def peak(self, dtype: str, seconds: float) -> dict[str, float]:

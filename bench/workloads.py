@@ -1,4 +1,4 @@
-"""The networks that are trained, their data, their initial weights and what a step of each costs.
+"""The networks, their data, their initial weights, and what a step of training and a call of predict cost.
 
 Everything here depends on fixed seeds alone, so that every process of a run works on the same numbers.
 """
@@ -47,9 +47,19 @@ class Workload:
         products = [n_inputs * n_units * (2 if i == 0 else 3) for i, (n_inputs, n_units) in enumerate(self.layers)]
         return 2 * self.batch_size * sum(products)
 
+    @property
+    def predict_flops(self) -> int:
+        """Floating point operations of predicting one batch: 2MNK for the product of each layer and nothing else."""
+        return 2 * self.batch_size * sum(n_inputs * n_units for n_inputs, n_units in self.layers)
+
+    @property
+    def network(self) -> str:
+        """The sizes as they are written in the tables: 16-64-64-4."""
+        return "-".join(map(str, self.sizes))
+
     def describe(self) -> str:
-        """Sizes and batch as they are written in the tables: 16-64-64-4, batch 32."""
-        return f"{'-'.join(map(str, self.sizes))}, batch {self.batch_size}"
+        """Sizes and batch: 16-64-64-4, batch 32."""
+        return f"{self.network}, batch {self.batch_size}"
 
 
 WORKLOADS = {
@@ -61,8 +71,16 @@ WORKLOADS = {
         Workload("tabular", (100, 512, 512, 512, 2), 1024, 24),
         Workload("wide", (784, 1024, 1024, 10), 256, 24),
         Workload("large", (2048, 2048, 2048, 2048, 10), 512, 24),
+        # Nothing divides by a vector; and neighbours where everything does, to compare the GFLOP/s with.
+        Workload("odd", (45, 131, 71, 6), 83, 48),
+        Workload("odd-neighbour", (48, 144, 48, 16), 80, 48),
+        Workload("deep", (60, *10 * (100,), 10), 70, 48),
+        Workload("deep-neighbour", (48, *10 * (96,), 16), 64, 48),
+        Workload("uneven", (310, 1100, 9, 1100, 21), 54, 48),
+        Workload("uneven-neighbour", (288, 1104, 16, 1104, 16), 48, 48),
     )
 }
+DEFAULT_WORKLOADS = ("rl", "digits", "fashion", "tabular", "wide", "large")
 
 
 def make_data(workload: Workload, dtype: str) -> tuple[np.ndarray, np.ndarray]:

@@ -5,14 +5,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # the bench is not part of the package: it is found from the root of the repository
 
 from bench import __main__ as command_line  # noqa: E402
-from bench import compare, machine, report, rounds, scaling  # noqa: E402
-from bench.workloads import WORKLOADS, Workload, initial_weights, make_data  # noqa: E402
+from bench import compare, machine, predict, report, rounds, scaling  # noqa: E402
+from bench.peers import PEERS, is_installed, make_peer  # noqa: E402
+from bench.workloads import DEFAULT_WORKLOADS, WORKLOADS, Workload, initial_weights, make_data  # noqa: E402
 
 TINY = Workload("tiny", (3, 5, 2), 7, 4)
 
@@ -21,6 +23,41 @@ def test_flops_of_a_step_by_hand():
     # 7 samples; 3x5: forward and weight gradient; 5x2: these and the input gradient.
     assert TINY.step_flops == 2 * 7 * (3 * 5 * 2 + 5 * 2 * 3)
     assert WORKLOADS["rl"].step_flops == 2 * 32 * (2 * 16 * 64 + 3 * 64 * 64 + 3 * 64 * 4)
+
+
+def test_flops_of_a_prediction_by_hand():
+    assert TINY.predict_flops == 2 * 7 * (3 * 5 + 5 * 2)
+    one, some, many = predict.make_workloads(["rl"])
+    assert (one.predict_flops, some.predict_flops) == (2 * 5376, 2 * 64 * 5376)  # 16x64 + 64x64 + 64x4
+    assert many.predict_flops == 2 * 10_000 * 5376 and many.n_samples == 10_000
+
+
+def filled_in(*options):
+    arguments = command_line.make_parser().parse_args(options)
+    command_line.fill_in(arguments)
+    return arguments
+
+
+def test_defaults_of_each_command():
+    training, prediction = filled_in("training"), filled_in("predict")
+    assert training.workloads == ["rl", "digits", "fashion", "tabular", "wide", "large"]
+    assert training.peers == ["fastbp", "numpy", "sklearn", "torch", "jax"]
+    assert prediction.workloads == ["rl", "fashion", "wide"]
+    assert prediction.peers == ["fastbp", "numpy", "sklearn", "torch", "jax", "onnxruntime"]
+    assert filled_in("predict", "--quick").workloads == ["rl"]
+    with pytest.raises(SystemExit, match="onnxruntime: not a peer in training"):
+        filled_in("training", "--peers", "numpy", "onnxruntime")
+
+
+def test_neighbours_divide_and_cost_about_as_much():
+    names = [name for name in WORKLOADS if name not in DEFAULT_WORKLOADS and not name.endswith("-neighbour")]
+    assert names == ["odd", "deep", "uneven"]
+    for name in names:
+        alone, neighbour = WORKLOADS[name], WORKLOADS[f"{name}-neighbour"]
+        assert all(size % 16 for size in (*alone.sizes, alone.batch_size))
+        assert not any(size % 16 for size in (*neighbour.sizes, neighbour.batch_size))
+        assert len(alone.sizes) == len(neighbour.sizes)
+        assert 0.8 < neighbour.step_flops / alone.step_flops < 1
 
 
 def test_data_and_weights_are_the_same_every_time():
@@ -44,7 +81,7 @@ def test_summary_by_hand():
     peak = 4.0 * TINY.step_flops
     times = [(0, "fastbp", 1.0), (0, "numpy", 3.0), (1, "numpy", 4.0), (1, "fastbp", 2.0)]
     turns = [rounds.Turn(i, peer, 10 * seconds, 10, 1, peak) for i, peer, seconds in times]
-    figures = compare.summarise(TINY, turns)
+    figures = compare.summarise(TINY.step_flops, turns)
     assert figures["fastbp"]["step_seconds"]["median"] == pytest.approx(1.5)
     assert figures["fastbp"]["peak_fraction"]["median"] == pytest.approx((1 / 4 + 1 / 8) / 2)
     assert figures["fastbp"]["ratio"] == pytest.approx({"median": 1.0, "low": 1.0, "high": 1.0})
@@ -70,27 +107,56 @@ def test_cpu_lists():
 
 
 class Answers:
-    """A worker that has these losses."""
+    """A worker that has these losses, or outputs."""
 
-    def __init__(self, losses):
-        self.losses = losses
+    def __init__(self, values):
+        self.values = values
 
     def ask(self, do, **arguments):
-        return {"losses": self.losses}
+        return {do: self.values}
 
 
 def test_peer_that_computes_something_else_is_refused():
     workers = {"numpy": Answers([2.0, 1.0]), "torch": Answers([2.0, 1.01])}
     with pytest.raises(compare.DifferentComputationError, match="torch does not compute what numpy does"):
-        compare.check_agreement(workers, {"numpy": {"note": ""}, "torch": {"note": ""}})
-    agreement = compare.check_agreement(workers, {"numpy": {"note": ""}, "torch": {"note": "another loss"}})
+        compare.check_losses(workers, {"numpy": {"note": ""}, "torch": {"note": ""}})
+    agreement = compare.check_losses(workers, {"numpy": {"note": ""}, "torch": {"note": "another loss"}})
     assert agreement["differences"] == {"numpy": 0.0}
 
 
 def test_peer_whose_losses_are_not_numbers_is_refused():
     workers = {"numpy": Answers([2.0]), "torch": Answers([float("nan")])}
     with pytest.raises(compare.DifferentComputationError, match="torch"):
-        compare.check_agreement(workers, {"numpy": {"note": ""}, "torch": {"note": ""}})
+        compare.check_losses(workers, {"numpy": {"note": ""}, "torch": {"note": ""}})
+
+
+@pytest.mark.parametrize("outputs", [[[0.5, 0.5], [0.25, 0.7501]], [[0.5, 0.5], [0.25, float("nan")]], [[0.5, 0.5]]])
+def test_peer_that_predicts_something_else_is_refused(outputs):
+    workers = {"torch": Answers(outputs), "numpy": Answers([[0.5, 0.5], [0.25, 0.75]])}
+    with pytest.raises(compare.DifferentComputationError, match="torch does not compute what numpy does: its outputs"):
+        predict.check_outputs(workers, {})
+
+
+def test_peer_that_rounds_otherwise_is_not_refused():
+    workers = {"fastbp": Answers([[0.5, 0.5]]), "jax": Answers([[0.500001, 0.499999]])}
+    agreement = predict.check_outputs(workers, {})
+    assert agreement["reference"] == "fastbp"
+    assert agreement["differences"] == pytest.approx({"fastbp": 0.0, "jax": 1e-6})
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", ["fastbp", "sklearn", "onnxruntime"])  # the others want a process of their own
+def test_predictors_compute_what_numpy_does(name, dtype):
+    if not is_installed(name):
+        pytest.skip(f"not installed: {PEERS[name].pip_name}")
+    X, _ = make_data(TINY, dtype)
+    outputs = []
+    for peer in (name, "numpy"):
+        predictor = make_peer("predict", peer, TINY, dtype, n_threads=1)
+        predictor.reset(initial_weights(TINY, dtype))
+        outputs.append(predictor.predict(X[: TINY.batch_size]))
+    assert outputs[0].dtype == dtype
+    np.testing.assert_allclose(*outputs, rtol=0, atol=1e-6)
 
 
 def test_missing_peers_are_named(monkeypatch, tmp_path, capsys):
@@ -105,11 +171,23 @@ def test_missing_peers_are_named(monkeypatch, tmp_path, capsys):
     assert "jax: not installed: pip install jax" in (tmp_path / "training.md").read_text()
 
 
+def test_missing_peers_of_predict_are_named(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(compare, "is_installed", lambda peer: peer == "numpy")
+    monkeypatch.setattr(predict, "ROWS", (1,))
+    options = ["predict", "--quick", "--peers", "numpy", "onnxruntime", "--threads", "1"]
+    command_line.main([*options, "--output", str(tmp_path)])
+    assert "onnxruntime: not installed: pip install onnxruntime onnx" in capsys.readouterr().out
+    assert set(json.loads((tmp_path / "predict.json").read_text())["missing"]) == {"onnxruntime"}
+    assert "onnxruntime: not installed: pip install onnxruntime onnx" in (tmp_path / "predict.md").read_text()
+
+
+def run_bench(*options):
+    subprocess.run([sys.executable, "-m", "bench", *options], cwd=ROOT, check=True, timeout=120)
+
+
 def test_smoke(tmp_path):
     options = ["--quick", "--workloads", "rl", "digits", "--peers", "fastbp", "numpy", "--threads", "1"]
-    subprocess.run(
-        [sys.executable, "-m", "bench", *options, "--output", str(tmp_path)], cwd=ROOT, check=True, timeout=120
-    )
+    run_bench(*options, "--output", str(tmp_path))
     run = json.loads((tmp_path / "training.json").read_text())
     assert [result["workload"] for result in run["results"]] == ["rl", "digits"]
     assert run["missing"] == {}
@@ -123,6 +201,43 @@ def test_smoke(tmp_path):
             assert figures["gflops"] > 0 and figures["peak_fraction"]["median"] > 0 and figures["ratio"]["median"] > 0
     table = (tmp_path / "training.md").read_text()
     assert "mean nothing" in table and "| digits   | 1       | fastbp |" in table
+
+
+def test_predict_smoke(tmp_path):
+    options = ["--quick", "--workloads", "rl", "--peers", "fastbp", "numpy", "--threads", "1"]
+    run_bench("predict", *options, "--output", str(tmp_path))
+    run = json.loads((tmp_path / "predict.json").read_text())
+    assert run["command"].startswith("python -m bench predict --workloads rl --peers fastbp numpy")
+    assert [(result["workload"], result["rows"]) for result in run["results"]] == [
+        ("rl", 1),
+        ("rl", 64),
+        ("rl", 10_000),
+    ]
+    for result in run["results"]:
+        assert result["step_flops"] == 2 * result["rows"] * 5376
+        assert result["agreement"]["differences"]["fastbp"] < predict.OUTPUT_TOLERANCE
+        for peer in ("fastbp", "numpy"):
+            figures = result["peers"][peer]
+            assert len(figures["turns"]) == 2
+            assert figures["gflops"] > 0 and figures["peak_fraction"]["median"] > 0 and figures["ratio"]["median"] > 0
+    table = (tmp_path / "predict.md").read_text()
+    assert "mean nothing" in table and "time a call" in table and "| rl       | 64    | 1       | numpy  |" in table
+
+
+def test_charts_of_both_comparisons(tmp_path):
+    pytest.importorskip("matplotlib")
+    figures = {"peak_fraction": {"median": 0.5}, "gflops": 1.0}
+    for more in ({}, {"rows": 64}):
+        result = {
+            "workload": "rl",
+            "network": "16-64-64-4",
+            "threads": 1,
+            "peers": dict.fromkeys(PEERS, figures),
+            **more,
+        }
+        run = {"machine": {"cpu": "a CPU"}, "settings": {"dtype": "float32"}, "results": [result]}
+        report.draw_comparison(run, tmp_path / "chart.png")
+        assert (tmp_path / "chart.png").stat().st_size > 0
 
 
 def test_scaling_runs():

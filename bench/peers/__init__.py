@@ -1,4 +1,6 @@
-"""The libraries that are compared: one module each, one class each, all with the methods of `Peer`.
+"""The libraries that are compared: one module each, with a class for each command that it takes part in.
+
+A module also has a function `versions`: the version of the library and of what does the work below it, by name.
 
 Nothing is imported here: a library may only be loaded in the worker process that is its own.
 """
@@ -13,7 +15,7 @@ from ..workloads import Workload
 
 
 class Peer(Protocol):
-    """What a peer's class provides. Its constructor takes (workload, dtype, n_threads) and holds the data."""
+    """What a peer's class provides that trains. Its constructor takes (workload, dtype, n_threads), holds the data."""
 
     settings: str  # how the library was set up, for the report
     note: str  # how its computation differs from the others', or ""; if it does, its losses are not compared
@@ -24,33 +26,61 @@ class Peer(Protocol):
     def train(self, n_batches: int, epochs: int, shuffle: bool) -> list[float]:
         """Train on the first `n_batches` batches of the data; return the mean loss of each epoch."""
 
-    def versions(self) -> dict[str, str]:
-        """Version of the library and of what does the work below it."""
+
+class Predictor(Protocol):
+    """What a peer's class provides that predicts. Its constructor takes (workload, dtype, n_threads)."""
+
+    settings: str
+    note: str
+
+    def reset(self, weights: list[np.ndarray]) -> None:
+        """Take these weights."""
+
+    def predict(self, X: np.ndarray) -> np.ndarray:
+        """The probabilities of a batch: from a NumPy array to a NumPy array. The next call may overwrite them."""
 
 
 class Entry(NamedTuple):
     """Where a peer is found."""
 
-    class_name: str
-    import_name: str
+    class_names: dict[str, str]  # by command
+    import_names: tuple[str, ...]
     pip_name: str
 
 
+def _both(prefix: str) -> dict[str, str]:
+    return {"training": f"{prefix}Peer", "predict": f"{prefix}Predictor"}
+
+
 PEERS = {
-    "fastbp": Entry("FastbpPeer", "fastbp", "fastbp (from the repository root: pip install .)"),
-    "numpy": Entry("NumpyPeer", "numpy", "numpy"),
-    "sklearn": Entry("SklearnPeer", "sklearn", "scikit-learn"),
-    "torch": Entry("TorchPeer", "torch", "torch"),
-    "jax": Entry("JaxPeer", "jax", "jax"),
+    "fastbp": Entry(_both("Fastbp"), ("fastbp",), "fastbp (from the repository root: pip install .)"),
+    "numpy": Entry(_both("Numpy"), ("numpy",), "numpy"),
+    "sklearn": Entry(_both("Sklearn"), ("sklearn",), "scikit-learn"),
+    "torch": Entry(_both("Torch"), ("torch",), "torch"),
+    "jax": Entry(_both("Jax"), ("jax",), "jax"),
+    "onnxruntime": Entry({"predict": "OnnxruntimePredictor"}, ("onnxruntime", "onnx"), "onnxruntime onnx"),
 }
 
 
+def peers_of(command: str) -> list[str]:
+    """The peers that take part in a command."""
+    return [name for name, entry in PEERS.items() if command in entry.class_names]
+
+
 def is_installed(name: str) -> bool:
-    """Whether the peer's library can be found, without importing it."""
-    return importlib.util.find_spec(PEERS[name].import_name) is not None
+    """Whether all that the peer needs can be found, without importing it."""
+    return all(importlib.util.find_spec(module) is not None for module in PEERS[name].import_names)
 
 
-def make_peer(name: str, workload: Workload, dtype: str, n_threads: int) -> Any:
-    """Import the peer's library and set it up for a workload."""
-    module = importlib.import_module(f".{name}_peer", __name__)
-    return getattr(module, PEERS[name].class_name)(workload, dtype, n_threads)
+def make_peer(command: str, name: str, workload: Workload, dtype: str, n_threads: int) -> Any:
+    """Import the peer's library and set it up for a workload: a `Peer`, or for the command predict a `Predictor`."""
+    return getattr(_module(name), PEERS[name].class_names[command])(workload, dtype, n_threads)
+
+
+def versions(name: str) -> dict[str, str]:
+    """What the peer's module says of the library."""
+    return _module(name).versions()
+
+
+def _module(name: str) -> Any:
+    return importlib.import_module(f".{name}_peer", __name__)

@@ -1,4 +1,4 @@
-"""fastbp: `Trainer.fit` as a user calls it."""
+"""fastbp: `Trainer.fit` and `Model.predict` as a user calls them."""
 
 import numpy as np
 
@@ -6,6 +6,11 @@ import fastbp as fb
 from fastbp import _kernels
 
 from ..workloads import BETA_1, BETA_2, EPSILON, LEARNING_RATE, Workload, make_data
+
+
+def _make_model(workload: Workload, dtype: str) -> fb.Model:
+    layers = [fb.Dense(units, "relu") for units in workload.sizes[1:-1]] + [fb.Dense(workload.sizes[-1], "softmax")]
+    return fb.Model(layers, inputs=workload.sizes[0], dtype=dtype, seed=0)
 
 
 class FastbpPeer:
@@ -18,8 +23,7 @@ class FastbpPeer:
         self.batch_size = workload.batch_size
         self.n_threads = n_threads
         self.X, self.y = make_data(workload, dtype)
-        layers = [fb.Dense(units, "relu") for units in workload.sizes[1:-1]] + [fb.Dense(workload.sizes[-1], "softmax")]
-        self.model = fb.Model(layers, inputs=workload.sizes[0], dtype=dtype, seed=0)
+        self.model = _make_model(workload, dtype)
         self.settings = f"{FastbpPeer.settings}, {_kernels.isa()} kernels"
 
     def reset(self, weights: list[np.ndarray]) -> None:
@@ -45,6 +49,25 @@ class FastbpPeer:
         history = self.trainers[shuffle].fit(self.X[:n_samples], self.y[:n_samples], epochs=epochs, progress=False)
         return list(history["loss"][-epochs:])
 
-    def versions(self) -> dict[str, str]:
-        """See `Peer`."""
-        return {"fastbp": fb.__version__, "fastbp ISA": _kernels.isa()}
+
+class FastbpPredictor:
+    """`Model.predict`, the number of threads from the environment."""
+
+    note = ""
+
+    def __init__(self, workload: Workload, dtype: str, n_threads: int):
+        self.model = _make_model(workload, dtype)
+        self.settings = f"model.predict(X), OMP_NUM_THREADS, {_kernels.isa()} kernels"
+
+    def reset(self, weights: list[np.ndarray]) -> None:
+        """See `Predictor`."""
+        self.model.set_weights(weights)
+
+    def predict(self, X: np.ndarray) -> np.ndarray:
+        """See `Predictor`."""
+        return self.model.predict(X)
+
+
+def versions() -> dict[str, str]:
+    """See `bench.peers`."""
+    return {"fastbp": fb.__version__, "fastbp ISA": _kernels.isa()}

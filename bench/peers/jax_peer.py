@@ -1,4 +1,4 @@
-"""JAX: the whole epoch is one jit-compiled lax.scan, with the parameters and moments donated."""
+"""JAX: the whole epoch is one jit-compiled lax.scan, its state donated; a prediction is one jit-compiled function."""
 
 from functools import partial
 
@@ -10,13 +10,34 @@ from jax import lax
 from ..workloads import BETA_1, BETA_2, EPSILON, LEARNING_RATE, Workload, make_data
 
 
-def _mean_loss(parameters, X, y):
-    """Softmax cross-entropy of a batch."""
+def _configure(dtype: str) -> None:
+    jax.config.update("jax_platforms", "cpu")
+    jax.config.update("jax_enable_x64", dtype == "float64")
+
+
+def _to_device(weights: list[np.ndarray]) -> list[tuple[jax.Array, jax.Array]]:
+    """Copies, as the state of the training is donated, and the caller's arrays are not ours to give away."""
+    arrays = [jnp.array(array, copy=True) for array in weights]
+    return list(zip(arrays[::2], arrays[1::2], strict=True))
+
+
+def _logits(parameters, X):
+    """What the last layer gives before the softmax."""
     A = X
     for W, b in parameters[:-1]:
         A = jax.nn.relu(A @ W + b)
     W, b = parameters[-1]
-    log_probabilities = jax.nn.log_softmax(A @ W + b)
+    return A @ W + b
+
+
+@jax.jit
+def _probabilities(parameters, X):
+    return jax.nn.softmax(_logits(parameters, X))
+
+
+def _mean_loss(parameters, X, y):
+    """Softmax cross-entropy of a batch."""
+    log_probabilities = jax.nn.log_softmax(_logits(parameters, X))
     return -jnp.take_along_axis(log_probabilities, y[:, None], axis=1).mean()
 
 
@@ -53,8 +74,7 @@ class JaxPeer:
     note = ""
 
     def __init__(self, workload: Workload, dtype: str, n_threads: int):
-        jax.config.update("jax_platforms", "cpu")
-        jax.config.update("jax_enable_x64", dtype == "float64")
+        _configure(dtype)
         self.batch_size = workload.batch_size
         X, y = make_data(workload, dtype)
         self.X, self.y = jnp.asarray(X), jnp.asarray(y, dtype=jnp.int32)
@@ -62,9 +82,7 @@ class JaxPeer:
 
     def reset(self, weights: list[np.ndarray]) -> None:
         """See `Peer`."""
-        pairs = zip(weights[::2], weights[1::2], strict=True)
-        # Copies: the state is donated, and the caller's arrays are not ours to give away.
-        parameters = [(jnp.array(W, copy=True), jnp.array(b, copy=True)) for W, b in pairs]
+        parameters = _to_device(weights)
         m = jax.tree.map(jnp.zeros_like, parameters)
         v = jax.tree.map(jnp.zeros_like, parameters)
         self.state = (parameters, m, v, jnp.zeros((), self.X.dtype))
@@ -80,6 +98,25 @@ class JaxPeer:
             losses.append(loss)
         return [float(loss) for loss in losses]
 
-    def versions(self) -> dict[str, str]:
-        """See `Peer`."""
-        return {"jax": jax.__version__, "jaxlib": jax.lib.__version__}
+
+class JaxPredictor:
+    """The compiled function, from a NumPy array to a NumPy array."""
+
+    settings = "jit, np.asarray of the result, threads limited by CPU affinity"
+    note = ""
+
+    def __init__(self, workload: Workload, dtype: str, n_threads: int):
+        _configure(dtype)
+
+    def reset(self, weights: list[np.ndarray]) -> None:
+        """See `Predictor`."""
+        self.parameters = _to_device(weights)
+
+    def predict(self, X: np.ndarray) -> np.ndarray:
+        """See `Predictor`."""
+        return np.asarray(_probabilities(self.parameters, X))
+
+
+def versions() -> dict[str, str]:
+    """See `bench.peers`."""
+    return {"jax": jax.__version__, "jaxlib": jax.lib.__version__}

@@ -1,7 +1,8 @@
 """Pure NumPy, written as well as NumPy allows.
 
-No array is made in the loop: every result goes to a buffer by `out=`. All parameters are views of one flat array,
-so Adam is ten calls for the whole network and not ten a layer, over chunks that stay in the cache between the calls.
+No array is made in the loop: every result goes to a buffer by `out=`. All parameters that are trained are views of one
+flat array, so Adam is ten calls for the whole network and not ten a layer, over chunks that stay in the cache between
+the calls.
 """
 
 import math
@@ -47,6 +48,26 @@ class FlatAdam:
             np.divide(m, scratch, out=scratch)
             np.multiply(scratch, step_size, out=scratch)
             np.subtract(parameters, scratch, out=parameters)
+
+
+def _forward(parameters: list[tuple[np.ndarray, np.ndarray]], A: list[np.ndarray]) -> None:
+    """A[l + 1] = relu(A[l] W + b); the last layer keeps its Z."""
+    last = len(parameters) - 1
+    for i, (W, b) in enumerate(parameters):
+        Z = A[i + 1]
+        np.matmul(A[i], W, out=Z)
+        np.add(Z, b, out=Z)
+        if i < last:
+            np.maximum(Z, 0, out=Z)
+
+
+def _softmax(Z: np.ndarray, row_stat: np.ndarray, out: np.ndarray) -> None:
+    """The probabilities in `out`, which may be Z; else Z is left less its rows' maxima. In `row_stat` the divisors."""
+    np.max(Z, axis=1, keepdims=True, out=row_stat)
+    np.subtract(Z, row_stat, out=Z)
+    np.exp(Z, out=out)
+    np.sum(out, axis=1, keepdims=True, out=row_stat)
+    np.divide(out, row_stat, out=out)
 
 
 class NumpyPeer:
@@ -101,30 +122,16 @@ class NumpyPeer:
             # mode="clip" lets take write to `out` directly; with the default it goes through a copy.
             np.take(self.X, rows, axis=0, out=self.A[0], mode="clip")
             np.take(self.y, rows, out=self.labels, mode="clip")
-            self._forward()
+            _forward(self.parameters, self.A)
             total += self._loss()
             self._backward()
             self.optimizer.step()
         return total / n_batches
 
-    def _forward(self) -> None:
-        """A[l + 1] = relu(A[l] W + b); the last layer keeps its Z."""
-        last = len(self.parameters) - 1
-        for i, (W, b) in enumerate(self.parameters):
-            Z = self.A[i + 1]
-            np.matmul(self.A[i], W, out=Z)
-            np.add(Z, b, out=Z)
-            if i < last:
-                np.maximum(Z, 0, out=Z)
-
     def _loss(self) -> float:
         """Softmax cross-entropy: the mean over the batch, and its gradient in dZ[-1]."""
         Z, dZ, stat = self.A[-1], self.dZ[-1], self.row_stat
-        np.max(Z, axis=1, keepdims=True, out=stat)
-        np.subtract(Z, stat, out=Z)
-        np.exp(Z, out=dZ)
-        np.sum(dZ, axis=1, keepdims=True, out=stat)
-        np.divide(dZ, stat, out=dZ)
+        _softmax(Z, stat, out=dZ)
         np.log(stat, out=stat)
         loss = (stat.sum() - Z[self.row, self.labels].sum()) / self.row.size
         dZ[self.row, self.labels] -= 1
@@ -142,7 +149,30 @@ class NumpyPeer:
                 np.greater(self.A[i], 0, out=self.active[i - 1])
                 np.multiply(self.dZ[i - 1], self.active[i - 1], out=self.dZ[i - 1])
 
-    def versions(self) -> dict[str, str]:
-        """See `Peer`."""
-        blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
-        return {"numpy": np.__version__, "numpy BLAS": f"{blas['name']} {blas['version']}"}
+
+class NumpyPredictor:
+    """The forward half of `NumpyPeer`, over buffers of its own."""
+
+    settings = "preallocated buffers with out="
+    note = ""
+
+    def __init__(self, workload: Workload, dtype: str, n_threads: int):
+        self.buffers = [np.empty((workload.batch_size, size), dtype) for size in workload.sizes[1:]]
+        self.row_stat = np.empty((workload.batch_size, 1), dtype)
+
+    def reset(self, weights: list[np.ndarray]) -> None:
+        """See `Predictor`."""
+        self.parameters = list(zip(weights[::2], weights[1::2], strict=True))
+
+    def predict(self, X: np.ndarray) -> np.ndarray:
+        """See `Predictor`."""
+        probabilities = self.buffers[-1]
+        _forward(self.parameters, [X, *self.buffers])
+        _softmax(probabilities, self.row_stat, out=probabilities)
+        return probabilities
+
+
+def versions() -> dict[str, str]:
+    """See `bench.peers`."""
+    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
+    return {"numpy": np.__version__, "numpy BLAS": f"{blas['name']} {blas['version']}"}

@@ -52,6 +52,32 @@ class SklearnPeer:
         self.classifier.fit(self.X[:n_samples], self.y[:n_samples])
         return [float(loss) for loss in self.classifier.loss_curve_[-epochs:]]
 
-    def versions(self) -> dict[str, str]:
-        """See `Peer`."""
-        return {"scikit-learn": sklearn.__version__}
+
+class SklearnPredictor:
+    """`MLPClassifier.predict_proba` of a classifier that was not fitted, but given what a fit leaves behind.
+
+    Two classes are two softmax outputs here, as for the others, and not the logistic one that `fit` would make.
+    """
+
+    settings = "MLPClassifier.predict_proba"
+    note = ""
+
+    def __init__(self, workload: Workload, dtype: str, n_threads: int):
+        self.classifier = MLPClassifier(workload.sizes[1:-1], activation="relu")
+        self.classifier.n_features_in_ = workload.sizes[0]
+        self.classifier.n_outputs_ = workload.sizes[-1]
+        self.classifier.n_layers_ = len(workload.sizes)
+        self.classifier.out_activation_ = "softmax"
+
+    def reset(self, weights: list[np.ndarray]) -> None:
+        """See `Predictor`."""
+        self.classifier.coefs_, self.classifier.intercepts_ = weights[::2], weights[1::2]
+
+    def predict(self, X: np.ndarray) -> np.ndarray:
+        """See `Predictor`."""
+        return self.classifier.predict_proba(X)
+
+
+def versions() -> dict[str, str]:
+    """See `bench.peers`."""
+    return {"scikit-learn": sklearn.__version__}

@@ -7,6 +7,23 @@ from torch.nn import functional
 from ..workloads import BETA_1, BETA_2, EPSILON, LEARNING_RATE, Workload, make_data
 
 
+def _make_linears(workload: Workload, dtype: torch.dtype) -> list[torch.nn.Linear]:
+    return [torch.nn.Linear(n, m, dtype=dtype) for n, m in workload.layers]
+
+
+def _chain(linears: list[torch.nn.Linear], output: list[torch.nn.Module]) -> torch.nn.Sequential:
+    """The layers, a ReLU between each two, and what follows the last."""
+    modules = [module for linear in linears for module in (linear, torch.nn.ReLU())]
+    return torch.nn.Sequential(*modules[:-1], *output)
+
+
+def _set_weights(linears: list[torch.nn.Linear], weights: list[np.ndarray]) -> None:
+    with torch.no_grad():
+        for linear, W, b in zip(linears, weights[::2], weights[1::2], strict=True):
+            linear.weight.copy_(torch.from_numpy(W).T)
+            linear.bias.copy_(torch.from_numpy(b))
+
+
 class TorchPeer:
     """The usual loop, without a DataLoader: batches are taken from tensors in memory by index_select."""
 
@@ -19,16 +36,12 @@ class TorchPeer:
         self.batch_size = workload.batch_size
         X, y = make_data(workload, dtype)
         self.X, self.y = torch.from_numpy(X), torch.from_numpy(y)
-        self.linears = [torch.nn.Linear(n, m, dtype=self.X.dtype) for n, m in workload.layers]
-        modules = [module for linear in self.linears for module in (linear, torch.nn.ReLU())]
-        self.model = torch.nn.Sequential(*modules[:-1])
+        self.linears = _make_linears(workload, self.X.dtype)
+        self.model = _chain(self.linears, output=[])
 
     def reset(self, weights: list[np.ndarray]) -> None:
         """See `Peer`."""
-        with torch.no_grad():
-            for linear, W, b in zip(self.linears, weights[::2], weights[1::2], strict=True):
-                linear.weight.copy_(torch.from_numpy(W).T)
-                linear.bias.copy_(torch.from_numpy(b))
+        _set_weights(self.linears, weights)
         self.optimizer = torch.optim.Adam(
             self.model.parameters(), lr=LEARNING_RATE, betas=(BETA_1, BETA_2), eps=EPSILON, fused=True
         )
@@ -50,6 +63,28 @@ class TorchPeer:
             total += loss.detach()
         return total.item() / n_batches
 
-    def versions(self) -> dict[str, str]:
-        """See `Peer`."""
-        return {"torch": torch.__version__}
+
+class TorchPredictor:
+    """What a user who has NumPy arrays calls: the memory is shared on the way in and on the way out."""
+
+    settings = "eager, inference_mode, from_numpy in and numpy out, torch.set_num_threads"
+    note = ""
+
+    def __init__(self, workload: Workload, dtype: str, n_threads: int):
+        torch.set_num_threads(n_threads)
+        self.linears = _make_linears(workload, getattr(torch, dtype))
+        self.model = _chain(self.linears, output=[torch.nn.Softmax(dim=1)])
+
+    def reset(self, weights: list[np.ndarray]) -> None:
+        """See `Predictor`."""
+        _set_weights(self.linears, weights)
+
+    def predict(self, X: np.ndarray) -> np.ndarray:
+        """See `Predictor`."""
+        with torch.inference_mode():
+            return self.model(torch.from_numpy(X)).numpy()
+
+
+def versions() -> dict[str, str]:
+    """See `bench.peers`."""
+    return {"torch": torch.__version__}
