@@ -29,16 +29,25 @@ static void NAME(unit_squares)(const fbp_layer *layer, const void *dW, const voi
 }
 #undef WIDEN
 
-/* g <- factor * g, cut off at -bound and bound. A NaN stays one. */
+/* A NaN stays one. */
+static INLINE vec NAME(clipped)(vec x, vec times, vec most)
+{
+    return NAME(minimum)(most, NAME(maximum)(-most, times * x));
+}
+
+/* g <- factor * g, cut off at -bound and bound. */
 static void NAME(clip)(void *g, ptrdiff_t n, double factor, double bound)
 {
     real *gradient = g;
     const vec times = NAME(splat)((real)factor), most = NAME(splat)((real)bound);
-    for (ptrdiff_t i = 0; i < n; i += VL) {
-        const size_t bytes = (size_t)(n - i < VL ? n - i : VL) * sizeof(real);
+    ptrdiff_t i = 0;
+    for (; i + VL <= n; i += VL)
+        NAME(store_any)(gradient + i, NAME(clipped)(NAME(load_any)(gradient + i), times, most));
+    if (i < n) {
+        const size_t rest = (size_t)(n - i) * sizeof(real);
         vec x = NAME(splat)(0);
-        memcpy(&x, gradient + i, bytes);
-        x = NAME(minimum)(most, NAME(maximum)(-most, times * x));
-        memcpy(gradient + i, &x, bytes);
+        memcpy(&x, gradient + i, rest);
+        x = NAME(clipped)(x, times, most);
+        memcpy(gradient + i, &x, rest);
     }
 }

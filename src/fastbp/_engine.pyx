@@ -235,16 +235,22 @@ cdef void _states_at(const Run *run, Py_ssize_t offset, void **states) noexcept 
         states[i] = NULL if run.states[i] == NULL else run.states[i] + offset
 
 
+cdef double *_squares_of(const Run *run, Py_ssize_t i) noexcept nogil:
+    """Where the squares of stage i's units lie."""
+    cdef Py_ssize_t below, first = 0
+    for below in range(i):
+        first += run.stages[below].layer.n_units
+    return run.squares + first
+
+
 cdef double _norm_factor(const Run *run) noexcept nogil:
     """What the gradient is multiplied by so that its norm is clip_norm at most, as PyTorch defines it."""
-    cdef Py_ssize_t i, n, first = 0
+    cdef Py_ssize_t n
     cdef double sum = 0
     if run.updater.clip_norm == 0:
         return 1
-    for i in range(run.n_stages):
-        for n in range(run.stages[i].layer.n_units):
-            sum += run.squares[first + n]
-        first += run.stages[i].layer.n_units
+    for n in range(_squares_of(run, run.n_stages) - run.squares):
+        sum += run.squares[n]
     # A NaN goes through, to be found in the weights.
     cdef double factor = run.updater.clip_norm / (sqrt(sum) + 1e-6)
     return 1 if factor > 1 else factor
@@ -280,7 +286,7 @@ cdef void _weight_share(Run *run, Py_ssize_t n, bint accumulate, const fbp_updat
     """Weight gradients of thread t's units over the chunk's n samples; and, unless numbers is NULL, their update."""
     cdef const fbp_kernels *k = run.k
     cdef Stage *stage
-    cdef Py_ssize_t i, n0, n1, m0, m1, piece, W, size = item_size(k.dtype), first_unit = 0
+    cdef Py_ssize_t i, n0, n1, m0, m1, piece, W, size = item_size(k.dtype)
     cdef void *soon[FBP_SOON]
     for i in range(run.n_stages):
         stage = &run.stages[i]
@@ -301,11 +307,10 @@ cdef void _weight_share(Run *run, Py_ssize_t n, bint accumulate, const fbp_updat
             k.weight_gradient(&stage.layer, stage.gradient, stage.source_blocks, stage.block_stride, n, m0, m1,
                               stage.dW, stage.db, accumulate, NULL if numbers == NULL else <const void **>soon)
             if run.updates and run.updater.clip_norm > 0:
-                k.unit_squares(&stage.layer, stage.dW, stage.db, m0, m1, run.squares + first_unit)
+                k.unit_squares(&stage.layer, stage.dW, stage.db, m0, m1, _squares_of(run, i))
             if numbers != NULL:
                 _update_units(run, numbers, stage, 1, m0, m1)
             m0 = m1
-        first_unit += stage.layer.n_units
 
 
 cdef void _update_share(Run *run, const fbp_update *numbers, int t, int n_threads) noexcept nogil:
@@ -475,8 +480,7 @@ cdef class Session:
     def set_state(self, state):
         """What get_state returned, put back."""
         arrays = dict(state)
-        first = self.network.dense_layers[0]
-        self.want_states([name for name in self.state_names if f"{name}.{first}.W" in arrays])
+        self.want_states([key.partition(".")[0] for key in arrays])
         for name, arena in self.states():
             for i in self.network.dense_layers:
                 W, b = self.network.views(arena, i)
