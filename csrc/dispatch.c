@@ -1,4 +1,5 @@
-/* dispatch.c: the instruction sets that were compiled in, best first, and the way to their kernels; activations by name. */
+/* dispatch.c: the instruction sets that were compiled in, best first, and the way to their kernels; activations
+ * and losses by name. */
 #include "isa/platform.h"
 
 typedef const fbp_kernels *const table_pair[2];
@@ -30,15 +31,42 @@ const fbp_kernels *fbp_kernels_for(const char *isa, fbp_dtype dtype)
 static const char *const activation_names[] = {FBP_EACH_ACTIVATION(NAME_ENTRY)};
 static const int stores_slope[] = {FBP_EACH_ACTIVATION(STORES_ENTRY)};
 
+static int position(const char *name, const char *const *names, size_t n_names)
+{
+    for (size_t i = 0; i < n_names; i++)
+        if (strcmp(names[i], name) == 0)
+            return (int)i;
+    return -1;
+}
+
 int fbp_activation_named(const char *name)
 {
-    for (int i = 0; i < (int)(sizeof activation_names / sizeof activation_names[0]); i++)
-        if (strcmp(activation_names[i], name) == 0)
-            return i;
-    return -1;
+    return position(name, activation_names, sizeof activation_names / sizeof activation_names[0]);
 }
 
 int fbp_stores_slope(fbp_activation activation)
 {
     return stores_slope[activation];
+}
+
+#define LOSS_NAME_ENTRY(constant, name, elementwise, takes_Z, over_outputs) [constant] = #name,
+#define TAKES_Z_ENTRY(constant, name, elementwise, takes_Z, over_outputs) [constant] = takes_Z,
+#define OUTPUTS_ENTRY(constant, name, elementwise, takes_Z, over_outputs) [constant] = over_outputs,
+static const char *const loss_names[] = {FBP_EACH_LOSS(LOSS_NAME_ENTRY)};
+static const int takes_Z[] = {FBP_EACH_LOSS(TAKES_Z_ENTRY)};
+static const int averages_outputs[] = {FBP_EACH_LOSS(OUTPUTS_ENTRY)};
+
+int fbp_loss_named(const char *name)
+{
+    return position(name, loss_names, sizeof loss_names / sizeof loss_names[0]);
+}
+
+int fbp_takes_Z(fbp_loss loss)
+{
+    return takes_Z[loss];
+}
+
+int fbp_averages_outputs(fbp_loss loss)
+{
+    return averages_outputs[loss];
 }

@@ -7,6 +7,7 @@ cdef extern from "fastbp.h":
     enum:
         FBP_ALIGN_BYTES
         FBP_SOON
+        FBP_LOSS_PARAMETERS
 
     ctypedef enum fbp_dtype:
         FBP_FLOAT32
@@ -39,11 +40,14 @@ cdef extern from "fastbp.h":
         fbp_source_type type
 
     ctypedef enum fbp_loss:
-        FBP_MSE
-        FBP_MAE
+        FBP_CROSS_ENTROPY
         FBP_CROSS_ENTROPY_LABELS
-        FBP_CROSS_ENTROPY_DISTRIBUTION
-        FBP_BINARY_CROSS_ENTROPY
+        # ... and those that fastbp.h lists; the engine knows these two apart.
+
+    ctypedef struct fbp_objective:
+        fbp_loss loss
+        int n_parameters
+        double parameters[FBP_LOSS_PARAMETERS]
 
     ctypedef enum fbp_metric:
         FBP_METRIC_NONE
@@ -111,9 +115,9 @@ cdef extern from "fastbp.h":
                                     Py_ssize_t p0, Py_ssize_t p1) noexcept nogil
         int (*read_row)(const fbp_source *X, Py_ssize_t row, void *out) noexcept nogil
         void (*forward_single)(const fbp_layer *layer, const void *inputs, void *out) noexcept nogil
-        double (*loss_panel)(fbp_loss loss, fbp_panels output, fbp_panels targets, const int32_t *labels,
-                             Py_ssize_t n_units, Py_ssize_t p, Py_ssize_t n_rows, double scale,
-                             fbp_panels gradient) noexcept nogil
+        double (*loss_panel)(const fbp_objective *objective, fbp_panels output, fbp_panels targets,
+                             const int32_t *labels, Py_ssize_t n_units, Py_ssize_t p, Py_ssize_t n_rows,
+                             double scale, fbp_panels gradient) noexcept nogil
         void (*metric_panel)(fbp_metric metric, fbp_panels output, fbp_panels targets, const int32_t *labels,
                              Py_ssize_t n_units, Py_ssize_t p, Py_ssize_t n_rows, double *sums) noexcept nogil
         void (*update)(fbp_optimizer optimizer, const fbp_update *numbers, void *w, const void *g, void *state_1,
@@ -137,6 +141,10 @@ cdef const fbp_kernels *kernels_in_use(fbp_dtype dtype) noexcept nogil
 cdef fbp_activation activation_named(str name) except *
 # 1 where forward stores the activation's slope.
 cdef bint stores_slope(fbp_activation activation) noexcept nogil
+# The loss of that name, which must be one; and what csrc/fastbp.h says of it.
+cdef fbp_loss loss_named(str name) except *
+cdef bint loss_takes_Z(fbp_loss loss) noexcept nogil
+cdef bint averages_outputs(fbp_loss loss) noexcept nogil
 # Denormal numbers are zero to this thread, until the former state is restored.
 cdef unsigned long flush_denormals() noexcept nogil
 cdef void restore_denormals(unsigned long former) noexcept nogil

@@ -1,19 +1,23 @@
 """What training makes small: a number for the model's outputs A and the targets Y, averaged over the samples.
 
 The model says what it outputs (its last activation), the loss says what is minimised; a pair that makes no sense is
-refused with the fix. A new loss is a class here, an entry in LOSSES and its formula in csrc/kernels/loss.h.
+refused with the fix. A new loss is a class here, an entry in LOSSES, a row in csrc/fastbp.h and its formula in
+csrc/kernels/loss.h.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastbp.activations import Activation
 from fastbp.data import READABLE, as_array, refuse_first
+
+if TYPE_CHECKING:
+    from fastbp._network import Objective
 
 __all__ = ["LOSSES", "BinaryCrossEntropy", "CrossEntropy", "Loss", "MeanAbsoluteError", "MeanSquaredError"]
 
@@ -25,10 +29,24 @@ class Loss:
     """What all losses have: a name, the metric that goes with them, and their demands on outputs and targets."""
 
     name: ClassVar[str]
-    metric: ClassVar[str]  # what a Trainer reports beside the loss unless told otherwise
+    metrics: ClassVar[tuple[str, ...]]  # what a Trainer reports beside the loss unless told otherwise
+
+    @property
+    def parameters(self) -> tuple[float, ...]:
+        """The numbers that the kernel wants beside outputs and targets."""
+        return ()
+
+    @property
+    def objective(self) -> Objective:
+        """What the engine calls this loss."""
+        return self.name, self.parameters
 
     def check_output(self, activation: Activation, n_outputs: int) -> None:
         """Refuse a last layer that this loss cannot go with."""
+
+    def n_targets(self, n_outputs: int) -> int:
+        """Return how many columns the targets of a model with so many outputs have."""
+        return n_outputs
 
     def as_targets(self, y: ArrayLike, n_outputs: int, argument: str = "y") -> Array:
         """Return targets as the engine wants them.
@@ -36,23 +54,23 @@ class Loss:
         Returns
         -------
         ndarray
-            int32 labels of shape (n,), C-contiguous, or numbers of shape (n, n_outputs).
+            int32 labels of shape (n,), C-contiguous, or numbers of shape (n, n_targets).
         """
-        return as_outputs(y, n_outputs, argument)
+        return as_outputs(y, self.n_targets(n_outputs), argument)
 
 
 class MeanSquaredError(Loss):
     """The mean over samples and outputs of (A - Y)²."""
 
     name = "mse"
-    metric = "r2"
+    metrics = ("r2",)
 
 
 class MeanAbsoluteError(Loss):
     """The mean over samples and outputs of |A - Y|; its slope at 0 is 0."""
 
     name = "mae"
-    metric = "r2"
+    metrics = ("r2",)
 
 
 class CrossEntropy(Loss):
@@ -62,7 +80,7 @@ class CrossEntropy(Loss):
     """
 
     name = "cross_entropy"
-    metric = "accuracy"
+    metrics = ("accuracy",)
 
     def check_output(self, activation: Activation, n_outputs: int) -> None:
         """Refuse everything but a softmax over two classes or more."""
@@ -109,7 +127,7 @@ class BinaryCrossEntropy(Loss):
     """
 
     name = "binary_cross_entropy"
-    metric = "accuracy"
+    metrics = ("accuracy",)
 
     def check_output(self, activation: Activation, n_outputs: int) -> None:
         """Refuse everything but a sigmoid."""

@@ -48,7 +48,7 @@ class Accuracy(Metric):
 
     def value(self, sums: Sums, data: Samples) -> float:
         """Return the share, from 0 to 1."""
-        n_answers = len(data) * (data.n_outputs if data.loss.name == "binary_cross_entropy" else 1)
+        n_answers = len(data) * (1 if data.loss.name == "cross_entropy" else data.n_targets)
         return float(sums[0]) / n_answers
 
 
@@ -81,7 +81,7 @@ class AbsoluteError(Metric):
 
     def value(self, sums: Sums, data: Samples) -> float:
         """Return the mean."""
-        return float(sums.sum()) / (len(data) * data.n_outputs)
+        return float(sums.sum()) / (len(data) * data.n_targets)
 
 
 class SquaredError(Metric):
@@ -93,16 +93,16 @@ class SquaredError(Metric):
 
     def value(self, sums: Sums, data: Samples) -> float:
         """Return the mean."""
-        return float(sums.sum()) / (len(data) * data.n_outputs)
+        return float(sums.sum()) / (len(data) * data.n_targets)
 
 
 METRICS: dict[str, type[Metric]] = {cls.name: cls for cls in (Accuracy, R2, AbsoluteError, SquaredError)}
 
 
 def choose_metrics(metrics: str | Metric | Sequence[str | Metric] | None, loss: Loss) -> tuple[Metric, ...]:
-    """Return the metrics that an argument names; None is the one that goes with the loss."""
+    """Return the metrics that an argument names; None are those that go with the loss."""
     if metrics is None:
-        metrics = [loss.metric]
+        metrics = loss.metrics
     elif isinstance(metrics, (str, Metric)):
         metrics = [metrics]
     elif not isinstance(metrics, Sequence):
@@ -110,7 +110,7 @@ def choose_metrics(metrics: str | Metric | Sequence[str | Metric] | None, loss: 
     chosen = tuple(resolve(metric, METRICS, "metrics") for metric in metrics)
     for metric in chosen:
         if loss.name not in metric.losses:
-            fitting = ", ".join(repr(name) for name, cls in METRICS.items() if loss.name in cls.losses)
+            fitting = ", ".join(repr(name) for name, cls in METRICS.items() if loss.name in cls.losses) or "none"
             raise ValueError(f"metrics has {metric.name!r} and loss is {loss.name!r}; with that loss go {fitting}.")
     if len(set(chosen)) < len(chosen):
         raise ValueError(f"metrics is {[metric.name for metric in chosen]}; expected each once.")
