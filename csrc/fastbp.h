@@ -84,7 +84,18 @@ typedef struct {
     X(FBP_MAE, mae, 1, 0, 1)                                              \
     X(FBP_CROSS_ENTROPY, cross_entropy, 0, 1, 0)                          \
     X(FBP_CROSS_ENTROPY_LABELS, cross_entropy_labels, 0, 1, 0)            \
-    X(FBP_BINARY_CROSS_ENTROPY, binary_cross_entropy, 1, 1, 1)
+    X(FBP_BINARY_CROSS_ENTROPY, binary_cross_entropy, 1, 1, 1)            \
+    X(FBP_HUBER, huber, 1, 0, 1)                                          \
+    X(FBP_LOG_COSH, log_cosh, 1, 0, 1)                                    \
+    X(FBP_POISSON, poisson, 1, 0, 1)                                      \
+    X(FBP_GAMMA, gamma, 1, 0, 1)                                          \
+    X(FBP_TWEEDIE, tweedie, 1, 0, 1)                                      \
+    X(FBP_HINGE, hinge, 1, 0, 1)                                          \
+    X(FBP_SQUARED_HINGE, squared_hinge, 1, 0, 1)                          \
+    X(FBP_FOCAL, focal, 1, 1, 1)                                          \
+    X(FBP_QUANTILE, quantile, 0, 0, 1)                                    \
+    X(FBP_GAUSSIAN_NLL, gaussian_nll, 0, 0, 1)                            \
+    X(FBP_COSINE, cosine, 0, 0, 0)
 
 #define FBP_CONSTANT(constant, name, elementwise, takes_Z, over_outputs) constant,
 typedef enum { FBP_EACH_LOSS(FBP_CONSTANT) } fbp_loss;

@@ -43,6 +43,98 @@ static INLINE vec NAME(binary_cross_entropy)(vec z, vec t, const double *paramet
     return (NAME(relu)(z) - z * target) + tail;
 }
 
+/* (o - t)^2 / 2 up to |o - t| = delta, from there on the straight line that continues it (Huber 1964) */
+static INLINE vec NAME(huber)(vec o, vec t, const double *parameters, vec *slope)
+{
+    const vec delta = NAME(splat)((real)parameters[0]), d = o - t, size = NAME(absolute)(d);
+    *slope = NAME(maximum)(-delta, NAME(minimum)(delta, d));
+    return NAME(select)(MASK(size <= delta), d * d * (real)0.5, delta * (size - delta * (real)0.5));
+}
+
+/* log(cosh(d)) = |d| + log(1 + exp(-2 |d|)) - log(2), d = o - t */
+static INLINE vec NAME(log_cosh)(vec o, vec t, const double *parameters, vec *slope)
+{
+    (void)parameters;
+    const vec d = o - t, size = NAME(absolute)(d);
+    *slope = NAME(vtanh)(d);
+    return NAME(relu)(size + (NAME(vlog1p_of_exp)(size * (real)-2) - (real)0.69314718055994530942));
+}
+
+/* A positive output for a quotient and a logarithm: one that has come down to nothing counts as this. */
+static INLINE vec NAME(above_zero)(vec o)
+{
+    return NAME(maximum)(NAME(splat)((real)1e-8), o);
+}
+
+/* o - t log(o) */
+static INLINE vec NAME(poisson)(vec o, vec t, const double *parameters, vec *slope)
+{
+    (void)parameters;
+    const vec a = NAME(above_zero)(o);
+    *slope = (real)1 - t / a;
+    return a - t * NAME(vlog)(a);
+}
+
+/* 2 (t / o - 1 - log(t / o)), t > 0 */
+static INLINE vec NAME(gamma)(vec o, vec t, const double *parameters, vec *slope)
+{
+    (void)parameters;
+    const vec a = NAME(above_zero)(o), ratio = t / a, excess = ratio - (real)1;
+    *slope = excess * (real)-2 / a;
+    return (excess - NAME(vlog)(ratio)) * (real)2;
+}
+
+/* The deviance whose variance is the mean to the power p >= 1 (Tweedie 1984; Jorgensen 1987):
+ *   2 (t^(2 - p) / ((1 - p) (2 - p)) - t o^(1 - p) / (1 - p) + o^(2 - p) / (2 - p)), slope 2 o^(-p) (o - t),
+ * which for p = 1 and p = 2 are the limits, Poisson's and the gamma distribution's. */
+static INLINE vec NAME(tweedie)(vec o, vec t, const double *parameters, vec *slope)
+{
+    const double p = parameters[0];
+    if (p == 2)
+        return NAME(gamma)(o, t, parameters, slope);
+    const vec a = NAME(above_zero)(o), ratio = t / a, excess = (real)1 - ratio;
+    if (p == 1) {
+        *slope = excess * (real)2;
+        return NAME(keep)(MASK(t > 0), t * NAME(vlog)(ratio)) * (real)2 - (t - a) * (real)2;
+    }
+    const vec rest = NAME(vexp)(NAME(vlog)(a) * (real)(1 - p)), whole = NAME(vexp)(NAME(vlog)(t) * (real)(2 - p));
+    *slope = rest * excess * (real)2;
+    return whole * (real)(2 / ((1 - p) * (2 - p))) + rest * (a * (real)(2 / (2 - p)) - t * (real)(2 / (1 - p)));
+}
+
+/* max(0, 1 - t o), t = -1 or 1; the slope at the corner is 0 */
+static INLINE vec NAME(hinge)(vec o, vec t, const double *parameters, vec *slope)
+{
+    (void)parameters;
+    const vec missing = (real)1 - t * o;
+    *slope = NAME(keep_positive)(missing, -t);
+    return NAME(relu)(missing);
+}
+
+/* max(0, 1 - t o)^2 */
+static INLINE vec NAME(squared_hinge)(vec o, vec t, const double *parameters, vec *slope)
+{
+    (void)parameters;
+    const vec missing = NAME(relu)((real)1 - t * o);
+    *slope = t * missing * (real)-2;
+    return missing * missing;
+}
+
+/* sigmoid and the focal loss from Z (Lin et al. 2017): w u^gamma (-log(1 - u)), where u is the probability of the wrong
+ * answer, sigmoid(x) for x = z (t = 0) or -z (t = 1), so that -log(1 - u) = log(1 + exp(x)) and log(u) = -log(1 +
+ * exp(-x)). Parameters: gamma, the weight w of t = 0, that of t = 1. */
+static INLINE vec NAME(focal)(vec z, vec t, const double *parameters, vec *slope)
+{
+    const real power = (real)parameters[0];
+    const ivec yes = MASK(t > (real)0.5);
+    const vec side = NAME(select)(yes, NAME(splat)(-1), NAME(splat)(1)), x = z * side;
+    const vec u = NAME(vsigmoid)(x), entropy = NAME(vlog1p_of_exp)(x);
+    const vec weight = NAME(select)(yes, NAME(splat)((real)parameters[2]), NAME(splat)((real)parameters[1]))
+                       * NAME(vexp)(NAME(vlog1p_of_exp)(-x) * -power);
+    *slope = side * weight * (u + entropy * NAME(vsigmoid)(-x) * power);
+    return weight * entropy;
+}
+
 /* ---- Losses of a whole panel -------------------------------------------------------------------------------------- */
 
 /* What a loss sees of a panel. The gradient g (NULL where only the value is wanted) is already multiplied by `scale`
@@ -133,6 +225,68 @@ static vec NAME(cross_entropy)(const NAME(judged) *x)
         }
     }
     return loss;
+}
+
+/* The pinball loss (Koenker & Bassett 1978) of each quantile q, outputs [quantile][target]: q (t - o) where the target is
+ * above, (1 - q) (o - t) where it is below, sum over outputs */
+static vec NAME(quantile)(const NAME(judged) *x)
+{
+    const ptrdiff_t n_targets = x->n_units / x->n_parameters;
+    vec loss = NAME(splat)(0);
+    for (ptrdiff_t n = 0; n < x->n_units; n++) {
+        const vec q = NAME(splat)((real)x->parameters[n / n_targets]);
+        const vec d = NAME(load)(x->o + n * VL) - NAME(load)(x->t + n % n_targets * VL);
+        const vec slope = NAME(keep_positive)(d, (real)1 - q) - NAME(keep_positive)(-d, q);
+        loss += d * slope;
+        if (x->g)
+            NAME(store)(x->g + n * VL, slope * x->scale);
+    }
+    return loss;
+}
+
+/* Twice the negative log-likelihood of a normal distribution, without its constant, outputs [mean or s][target]:
+ * sum over targets of s + (o - t)^2 exp(-s), s the logarithm of the variance (Nix & Weigend 1994). Below its floor, the
+ * parameter, s counts as the floor, and what would push it further down is dropped. */
+static vec NAME(gaussian_nll)(const NAME(judged) *x)
+{
+    const ptrdiff_t n_targets = x->n_units / 2;
+    const vec floor = NAME(splat)((real)x->parameters[0]), zero = NAME(splat)(0);
+    vec loss = zero;
+    for (ptrdiff_t i = 0; i < n_targets * VL; i += VL) {
+        const ptrdiff_t j = i + n_targets * VL;
+        const vec d = NAME(load)(x->o + i) - NAME(load)(x->t + i), raw = NAME(load)(x->o + j);
+        const vec s = NAME(maximum)(floor, raw), precision = NAME(vexp)(-s), distance = d * d * precision;
+        loss += s + distance;
+        if (x->g) {
+            const vec down = (real)1 - distance;
+            NAME(store)(x->g + i, d * precision * (real)2 * x->scale);
+            NAME(store)(x->g + j, NAME(select)(MASK(raw < floor), NAME(minimum)(zero, down), down) * x->scale);
+        }
+    }
+    return loss;
+}
+
+/* 1 - o . t / (|o| |t|); a length below 1e-8 counts as 1e-8 */
+static vec NAME(cosine)(const NAME(judged) *x)
+{
+    const ptrdiff_t n = x->n_units * VL;
+    const vec least = NAME(splat)((real)1e-8), zero = NAME(splat)(0);
+    vec dot = zero, o_square = zero, t_square = zero;
+    for (ptrdiff_t i = 0; i < n; i += VL) {
+        const vec o = NAME(load)(x->o + i), t = NAME(load)(x->t + i);
+        dot += o * t;
+        o_square += o * o;
+        t_square += t * t;
+    }
+    const vec o_length = NAME(maximum)(least, NAME(square_root)(o_square));
+    const vec t_length = NAME(maximum)(least, NAME(square_root)(t_square));
+    const vec similarity = dot / o_length / t_length;
+    if (x->g) {
+        const vec along = similarity / o_length / o_length * x->scale, across = x->scale / o_length / t_length;
+        for (ptrdiff_t i = 0; i < n; i += VL)
+            NAME(store)(x->g + i, NAME(load)(x->o + i) * along - NAME(load)(x->t + i) * across);
+    }
+    return (real)1 - similarity;
 }
 
 static vec NAME(losses_of)(fbp_loss loss, const NAME(judged) *x)

@@ -23,7 +23,23 @@ from fastbp.config import show_config
 from fastbp.history import History
 from fastbp.initializers import Glorot, He, LeCun, Normal, Uniform, Zeros
 from fastbp.layers import Dense
-from fastbp.losses import BinaryCrossEntropy, CrossEntropy, MeanAbsoluteError, MeanSquaredError
+from fastbp.losses import (
+    BinaryCrossEntropy,
+    Cosine,
+    CrossEntropy,
+    Focal,
+    GammaDeviance,
+    GaussianNLL,
+    Hinge,
+    Huber,
+    LogCosh,
+    MeanAbsoluteError,
+    MeanSquaredError,
+    Poisson,
+    Quantile,
+    SquaredHinge,
+    TweedieDeviance,
+)
 from fastbp.metrics import R2, AbsoluteError, Accuracy, SquaredError
 from fastbp.model import Model
 from fastbp.optimizers import SGD, Adam, AdamW
@@ -61,6 +77,17 @@ __all__ = [
     "MeanAbsoluteError",
     "CrossEntropy",
     "BinaryCrossEntropy",
+    "Huber",
+    "LogCosh",
+    "Quantile",
+    "GaussianNLL",
+    "Poisson",
+    "GammaDeviance",
+    "TweedieDeviance",
+    "Hinge",
+    "SquaredHinge",
+    "Focal",
+    "Cosine",
     # optimizers
     "SGD",
     "Adam",

@@ -21,6 +21,9 @@ __all__ = ["METRICS", "R2", "Accuracy", "AbsoluteError", "Metric", "SquaredError
 
 Sums = NDArray[np.float64]
 
+# The losses whose first outputs estimate the targets themselves.
+_REGRESSION = ("mse", "mae", "huber", "log_cosh", "gaussian_nll", "poisson", "gamma", "tweedie")
+
 
 @dataclass(frozen=True)
 class Metric:
@@ -31,20 +34,20 @@ class Metric:
     losses: ClassVar[tuple[str, ...]]
 
     def value(self, sums: Sums, data: Samples) -> float:
-        """Return the figure, given the engine's sums over all samples: one a count, else one an output."""
+        """Return the figure, given the engine's sums over all samples: one a count, else one a target."""
         raise NotImplementedError
 
 
 class Accuracy(Metric):
     """The share of right answers.
 
-    For cross_entropy a sample is right if its likeliest class is the target's, for binary_cross_entropy an output is
-    right if it is on the target's side of 1/2.
+    For cross_entropy a sample is right if its likeliest class is the target's, for binary_cross_entropy and focal an
+    output is right if it is on the target's side of 1/2, for the hinge losses if it has the target's sign.
     """
 
     name = "accuracy"
     sums = "correct"
-    losses = ("cross_entropy", "binary_cross_entropy")
+    losses = ("cross_entropy", "binary_cross_entropy", "focal", "hinge", "squared_hinge")
 
     def value(self, sums: Sums, data: Samples) -> float:
         """Return the share, from 0 to 1."""
@@ -61,7 +64,7 @@ class R2(Metric):
 
     name = "r2"
     sums = "squared_error"
-    losses = ("mse", "mae")
+    losses = _REGRESSION
 
     def value(self, sums: Sums, data: Samples) -> float:
         """Return the coefficient of determination."""
@@ -77,7 +80,7 @@ class AbsoluteError(Metric):
 
     name = "mae"
     sums = "absolute_error"
-    losses = ("mse", "mae")
+    losses = _REGRESSION
 
     def value(self, sums: Sums, data: Samples) -> float:
         """Return the mean."""
@@ -89,7 +92,7 @@ class SquaredError(Metric):
 
     name = "mse"
     sums = "squared_error"
-    losses = ("mse", "mae")
+    losses = _REGRESSION
 
     def value(self, sums: Sums, data: Samples) -> float:
         """Return the mean."""
