@@ -1,5 +1,5 @@
-/* dispatch.c: the instruction sets that were compiled in, best first, and the way to their kernels; activations and
- * optimizers by name. */
+/* dispatch.c: the instruction sets that were compiled in, best first, and the way to their kernels; activations,
+ * losses and optimizers by name. */
 #include "isa/platform.h"
 
 typedef const fbp_kernels *const table_pair[2];
@@ -62,4 +62,26 @@ int fbp_optimizer_named(const char *name)
 const char *fbp_state_name(fbp_optimizer optimizer, int i)
 {
     return state_names[optimizer][i];
+}
+
+#define LOSS_NAME_ENTRY(constant, name, elementwise, takes_Z, over_outputs) [constant] = #name,
+#define TAKES_Z_ENTRY(constant, name, elementwise, takes_Z, over_outputs) [constant] = takes_Z,
+#define OUTPUTS_ENTRY(constant, name, elementwise, takes_Z, over_outputs) [constant] = over_outputs,
+static const char *const loss_names[] = {FBP_EACH_LOSS(LOSS_NAME_ENTRY)};
+static const int takes_Z[] = {FBP_EACH_LOSS(TAKES_Z_ENTRY)};
+static const int averages_outputs[] = {FBP_EACH_LOSS(OUTPUTS_ENTRY)};
+
+int fbp_loss_named(const char *name)
+{
+    return find(name, loss_names, sizeof loss_names / sizeof loss_names[0]);
+}
+
+int fbp_takes_Z(fbp_loss loss)
+{
+    return takes_Z[loss];
+}
+
+int fbp_averages_outputs(fbp_loss loss)
+{
+    return averages_outputs[loss];
 }

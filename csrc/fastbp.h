@@ -77,13 +77,40 @@ typedef struct {
     fbp_source_type type;
 } fbp_source;
 
-typedef enum {
-    FBP_MSE = 0,                        /* mean over samples and outputs of (a - y)^2 */
-    FBP_MAE = 1,                        /* mean over samples and outputs of |a - y| */
-    FBP_CROSS_ENTROPY_LABELS = 2,       /* softmax, integer labels */
-    FBP_CROSS_ENTROPY_DISTRIBUTION = 3, /* softmax, a probability a class (one-hot or soft) */
-    FBP_BINARY_CROSS_ENTROPY = 4,       /* sigmoid, targets in [0, 1] */
-} fbp_loss;
+/* X(constant, name, 1 where it is a sum over the outputs of a function of one output and one target, 1 where it is
+ * computed from Z with the last activation built in, 1 where the mean is over samples and outputs and not over the
+ * samples alone): one row a loss. `name` is the function in kernels/loss.h, where the formula stands. */
+#define FBP_EACH_LOSS(X)                                                  \
+    X(FBP_MSE, mse, 1, 0, 1)                                              \
+    X(FBP_MAE, mae, 1, 0, 1)                                              \
+    X(FBP_CROSS_ENTROPY, cross_entropy, 0, 1, 0)                          \
+    X(FBP_CROSS_ENTROPY_LABELS, cross_entropy_labels, 0, 1, 0)            \
+    X(FBP_BINARY_CROSS_ENTROPY, binary_cross_entropy, 1, 1, 1)            \
+    X(FBP_HUBER, huber, 1, 0, 1)                                          \
+    X(FBP_LOG_COSH, log_cosh, 1, 0, 1)                                    \
+    X(FBP_POISSON, poisson, 1, 0, 1)                                      \
+    X(FBP_GAMMA, gamma, 1, 0, 1)                                          \
+    X(FBP_TWEEDIE, tweedie, 1, 0, 1)                                      \
+    X(FBP_HINGE, hinge, 1, 0, 1)                                          \
+    X(FBP_SQUARED_HINGE, squared_hinge, 1, 0, 1)                          \
+    X(FBP_FOCAL, focal, 1, 1, 1)                                          \
+    X(FBP_QUANTILE, quantile, 0, 0, 1)                                    \
+    X(FBP_GAUSSIAN_NLL, gaussian_nll, 0, 0, 1)                            \
+    X(FBP_COSINE, cosine, 0, 0, 0)
+
+#define FBP_CONSTANT(constant, name, elementwise, takes_Z, over_outputs) constant,
+typedef enum { FBP_EACH_LOSS(FBP_CONSTANT) } fbp_loss;
+#undef FBP_CONSTANT
+
+/* The most parameters of a loss: a quantile for each percent. */
+#define FBP_LOSS_PARAMETERS 99
+
+/* A loss and its parameters, in the order that its class gives them; unused ones are zero. */
+typedef struct {
+    fbp_loss loss;
+    int n_parameters;
+    double parameters[FBP_LOSS_PARAMETERS];
+} fbp_objective;
 
 typedef enum {
     FBP_METRIC_NONE = 0,
@@ -205,9 +232,9 @@ typedef struct {
 
     /* One panel of n_rows samples: the sum of the samples' losses and, unless dZ.data is NULL, its gradient times
      * `scale` (unused lanes: zero). `output` is the last layer's result with its activation applied, or Z itself for
-     * the cross-entropies (stable from Z). With the regression losses the gradient is dA. `labels`: int32 [VL], or
+     * the losses that fbp_takes_Z names (stable from Z); the gradient is dA, or dZ for those. `labels`: int32 [VL], or
      * `targets` as panels. */
-    double (*loss_panel)(fbp_loss loss, fbp_panels output, fbp_panels targets, const int32_t *labels,
+    double (*loss_panel)(const fbp_objective *objective, fbp_panels output, fbp_panels targets, const int32_t *labels,
                          ptrdiff_t n_units, ptrdiff_t p, ptrdiff_t n_rows, double scale, fbp_panels gradient);
     /* Adds the sums that `metric` names, over one panel, to sums[0] (the counts) or sums[unit] (the errors); `output`
      * as in loss_panel. */
@@ -268,6 +295,10 @@ int fbp_stores_slope(fbp_activation activation);
 /* The optimizer of that name, -1 for a name that is none; and the name of its state i < FBP_STATES, or NULL. */
 int fbp_optimizer_named(const char *name);
 const char *fbp_state_name(fbp_optimizer optimizer, int i);
+/* The loss of that name, -1 for a name that is none; and what FBP_EACH_LOSS says of it. */
+int fbp_loss_named(const char *name);
+int fbp_takes_Z(fbp_loss loss);
+int fbp_averages_outputs(fbp_loss loss);
 
 /* Philox4x32-10 (Salmon et al., SC 2011): 128 random bits for a 128-bit counter and a 64-bit key. */
 void fbp_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]);

@@ -38,7 +38,10 @@ def make_data(n_samples, n_inputs, n_outputs, loss, dtype, seed=1, labelled=True
         return X, labels if labelled else np.eye(n_outputs)[labels].astype(dtype)
     if loss == "binary_cross_entropy":
         return X, rng.integers(0, 2, (n_samples, n_outputs)).astype(dtype)
-    return X, rng.normal(size=(n_samples, n_outputs)).astype(dtype)
+    targets = reference.make_targets(rng, loss, n_samples, n_outputs // reference.outputs_a_target(loss))
+    if targets.ndim == 1:
+        return X, targets.astype(np.int32) if labelled else np.eye(n_outputs)[targets].astype(dtype)
+    return X, targets.astype(dtype)
 
 
 def targets_of(y):

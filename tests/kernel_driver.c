@@ -3,14 +3,15 @@
  *     kernel_driver ISA < problem > solution
  *
  * Everything is a double, whatever the dtype. The problem, as test_kernel_driver.py writes it:
- *   dtype, loss, n_samples, n_inputs, n_layers, learning rate (Adam's), n_points,
+ *   dtype, loss, n_parameters, the loss's parameters, n_targets (columns),
+ *   n_samples, n_inputs, n_layers, learning rate (Adam's), n_points,
  *   a layer: n_units, activation, alpha, W [n_units][n_inputs], b [n_units],
- *   X [n_samples][n_inputs], targets: labels [n_samples] or [n_samples][n_outputs],
+ *   X [n_samples][n_inputs], targets: labels [n_samples] or [n_samples][n_targets],
  *   points [n_points]
  * The solution:
  *   mean loss, what the last layer puts out, a layer: dW, db, W and b after one step of Adam,
  *   exp, log of |.|, tanh, sigmoid and normal_cdf of the points.
- * With a cross-entropy the last activation is given as linear: the kernels take that loss from Z.
+ * With a loss that is taken from Z the last activation is given as linear.
  */
 #include "fastbp.h"
 
@@ -128,6 +129,15 @@ static void read_rows(ptrdiff_t n_samples, ptrdiff_t n_columns, fbp_panels panel
     free(rows);
 }
 
+static fbp_objective read_objective(void)
+{
+    fbp_objective objective = {.loss = (fbp_loss)number()};
+    objective.n_parameters = (int)number();
+    for (int i = 0; i < objective.n_parameters; i++)
+        objective.parameters[i] = number();
+    return objective;
+}
+
 static void forward(stage *stages, int n_layers)
 {
     for (int i = 0; i < n_layers; i++) {
@@ -143,14 +153,14 @@ static void forward(stage *stages, int n_layers)
 }
 
 /* The mean loss; dZ of the last layer is left in its gradient. */
-static double judge(stage *last, fbp_loss loss, fbp_panels targets, const int32_t *labels, ptrdiff_t n_samples)
+static double judge(stage *last, const fbp_objective *objective, fbp_panels targets, const int32_t *labels, ptrdiff_t n_samples)
 {
-    const int by_sample = loss == FBP_CROSS_ENTROPY_LABELS || loss == FBP_CROSS_ENTROPY_DISTRIBUTION;
-    const double scale = 1.0 / (double)(n_samples * (by_sample ? 1 : last->layer.n_units));
+    const ptrdiff_t terms = fbp_averages_outputs(objective->loss) ? last->layer.n_units : 1;
+    const double scale = 1.0 / (double)(n_samples * terms);
     double sum = 0;
     for (ptrdiff_t p = 0; p < n_panels; p++) {
         const ptrdiff_t left = n_samples - p * k->lanes;
-        sum += k->loss_panel(loss, last->output, targets, labels + p * k->lanes, last->layer.n_units, p,
+        sum += k->loss_panel(objective, last->output, targets, labels + p * k->lanes, last->layer.n_units, p,
                              left < k->lanes ? left : k->lanes, scale, last->gradient);
     }
     if (last->layer.activation == FBP_SOFTMAX)
@@ -229,7 +239,8 @@ int main(int argc, char **argv)
         return 2;
     }
     item = dtype == FBP_FLOAT32 ? sizeof(float) : sizeof(double);
-    const fbp_loss loss = (fbp_loss)number();
+    const fbp_objective objective = read_objective();
+    const ptrdiff_t n_targets = (ptrdiff_t)number();
     const ptrdiff_t n_samples = (ptrdiff_t)number(), n_inputs = (ptrdiff_t)number();
     const int n_layers = (int)number();
     const double learning_rate = number();
@@ -244,14 +255,14 @@ int main(int argc, char **argv)
     stage *last = &stages[n_layers - 1];
     fbp_panels targets = make_panels(last->layer.n_units);
     int32_t *labels = calloc((size_t)(n_panels * k->lanes), sizeof *labels);
-    if (loss == FBP_CROSS_ENTROPY_LABELS)
+    if (objective.loss == FBP_CROSS_ENTROPY_LABELS)
         for (ptrdiff_t i = 0; i < n_samples; i++)
             labels[i] = (int32_t)number();
     else
-        read_rows(n_samples, last->layer.n_units, targets, NULL);
+        read_rows(n_samples, n_targets, targets, NULL);
 
     forward(stages, n_layers);
-    const double mean_loss = judge(last, loss, targets, labels, n_samples);
+    const double mean_loss = judge(last, &objective, targets, labels, n_samples);
     backward(stages, n_layers, n_samples);
 
     fwrite(&mean_loss, sizeof mean_loss, 1, stdout);

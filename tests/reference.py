@@ -5,7 +5,9 @@ an idea, no fusing, no blocking, no tricks. When the engine and this file disagr
 one is proved in ``test_reference.py`` against finite differences and against PyTorch.
 
 Shapes: X (n, inputs), W (inputs, units), b (units,), Z and A (n, units). ``d*`` is the gradient of the mean loss with
-respect to ``*``. Targets are a 1-D array of integer labels (cross_entropy only) or an array of the shape of the output.
+respect to ``*``. Targets are a 1-D array of integer labels (cross_entropy only) or an array of the shape of the output
+(quantile and gaussian_nll, which have several outputs a target: of fewer columns). A loss is its name, or its name and
+its parameters, as the engine takes it: ("huber", (delta,)).
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import numpy as np
 
 __all__ = [
     "ACTIVATIONS",
+    "EXAMPLES",
     "LOSSES",
     "Layer",
     "Optimizer",
@@ -33,8 +36,11 @@ __all__ = [
     "loss_value",
     "make_layers",
     "make_optimizer",
+    "make_targets",
     "numerical_gradients",
     "output_gradient",
+    "outputs_a_target",
+    "parse_loss",
     "predict",
     "train_step",
 ]
@@ -57,8 +63,35 @@ ACTIVATIONS = (
     "hard_sigmoid",
     "hard_swish",
 )
-LOSSES = ("mse", "mae", "cross_entropy", "binary_cross_entropy")
+# Every loss at least once: (the loss, an activation of the last layer that it goes with).
+EXAMPLES = (
+    ("mse", "linear"),
+    ("mae", "linear"),
+    ("cross_entropy", "softmax"),
+    (("cross_entropy", (0.1,)), "softmax"),  # label_smoothing
+    ("binary_cross_entropy", "sigmoid"),
+    (("binary_cross_entropy", (0.1,)), "sigmoid"),
+    (("huber", (0.7,)), "linear"),  # delta
+    ("log_cosh", "linear"),
+    ("poisson", "softplus"),
+    ("gamma", "softplus"),
+    (("tweedie", (1.0,)), "softplus"),  # power
+    (("tweedie", (1.5,)), "softplus"),
+    (("tweedie", (2.0,)), "softplus"),
+    (("tweedie", (2.5,)), "softplus"),
+    ("hinge", "linear"),
+    ("squared_hinge", "tanh"),
+    (("focal", (2.0, 1.0, 1.0)), "sigmoid"),  # gamma, the weights of no and yes
+    (("focal", (0.5, 0.75, 0.25)), "sigmoid"),
+    (("quantile", (0.3,)), "linear"),  # the quantiles
+    (("quantile", (0.1, 0.5, 0.9)), "linear"),
+    (("gaussian_nll", (math.log(1e-6),)), "linear"),  # the smallest log-variance
+    ("cosine", "linear"),
+)
 
+LOSSES = tuple(dict.fromkeys(loss if isinstance(loss, str) else loss[0] for loss, _ in EXAMPLES))
+
+Loss = str | tuple[str, tuple[float, ...]]
 Gradients = list[tuple[np.ndarray, np.ndarray]]  # [(dW, db), ...], first layer first
 
 # Klambauer et al. 2017: the numbers for which mean 0 and variance 1 are a fixed point.
@@ -206,10 +239,74 @@ def dense_targets(targets: np.ndarray, n_outputs: int) -> np.ndarray:
     return np.asarray(targets, dtype=np.float64)
 
 
-def loss_value(loss: str, A: np.ndarray, targets: np.ndarray) -> float:
+def parse_loss(loss: Loss) -> tuple[str, tuple[float, ...]]:
+    """(name, parameters), none where only a name is given."""
+    return (loss, ()) if isinstance(loss, str) else loss
+
+
+def outputs_a_target(loss: Loss) -> int:
+    """How many outputs belong to one target: one but where a loss asks for more of a distribution than its middle."""
+    name, parameters = parse_loss(loss)
+    return {"quantile": len(parameters), "gaussian_nll": 2}.get(name, 1)
+
+
+def make_targets(rng: np.random.Generator, loss: Loss, n: int, n_targets: int) -> np.ndarray:
+    """Random targets that suit a loss: labels for cross_entropy, else (n, n_targets)."""
+    name, parameters = parse_loss(loss)
+    match name:
+        case "cross_entropy":
+            return rng.integers(0, n_targets, n)
+        case "binary_cross_entropy":
+            return rng.random((n, n_targets)).round(1)
+        case "focal":
+            return rng.integers(0, 2, (n, n_targets)).astype(np.float64)
+        case "hinge" | "squared_hinge":
+            return rng.integers(0, 2, (n, n_targets)) * 2.0 - 1.0
+        case "poisson":
+            return rng.poisson(1.5, (n, n_targets)).astype(np.float64)
+        case "tweedie" if parameters[0] < 2:
+            return rng.gamma(2.0, 1.0, (n, n_targets)) * rng.integers(0, 2, (n, n_targets))
+        case "gamma" | "tweedie":
+            return rng.gamma(2.0, 1.0, (n, n_targets)) + 0.05
+    return rng.normal(size=(n, n_targets))
+
+
+def _smooth(name: str, parameters: tuple[float, ...], Y: np.ndarray) -> np.ndarray:
+    """Label smoothing (Szegedy et al. 2016): a share of each target is spread evenly over all answers."""
+    share = parameters[0] if parameters else 0.0
+    return (1.0 - share) * Y + share / (Y.shape[1] if name == "cross_entropy" else 2)
+
+
+def _focal_weight(parameters: tuple[float, ...], Y: np.ndarray) -> np.ndarray:
+    return np.where(Y == 1, parameters[2], parameters[1])
+
+
+def _deviance(power: float, A: np.ndarray, Y: np.ndarray) -> np.ndarray:
+    """Tweedie's; of Poisson's distribution for power 1, of the gamma distribution for power 2."""
+    if power == 1:
+        return 2 * (_y_log(Y, Y / A) - Y + A)
+    if power == 2:
+        return 2 * (np.log(A / Y) + Y / A - 1)
+    whole = Y ** (2 - power) / ((1 - power) * (2 - power))
+    return 2 * (whole - Y * A ** (1 - power) / (1 - power) + A ** (2 - power) / (2 - power))
+
+
+def _by_quantile(parameters: tuple[float, ...], A: np.ndarray, Y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Errors A - Y (n, quantiles, targets), and the quantiles to go with them."""
+    return A.reshape(len(Y), len(parameters), -1) - Y[:, np.newaxis, :], np.array(parameters)[:, np.newaxis]
+
+
+def _lengths(V: np.ndarray) -> np.ndarray:
+    return np.maximum(np.linalg.norm(V, axis=1, keepdims=True), 1e-8)
+
+
+def loss_value(loss: Loss, A: np.ndarray, targets: np.ndarray) -> float:
     """The mean loss of the outputs A, from its definition. The entropies mean 0 log 0 = 0."""
+    name, parameters = parse_loss(loss)
     Y = dense_targets(targets, A.shape[1])
-    match loss:
+    if "entropy" in name:
+        Y = _smooth(name, parameters, Y)
+    match name:
         case "mse":
             return float(np.mean((A - Y) ** 2))
         case "mae":
@@ -218,13 +315,43 @@ def loss_value(loss: str, A: np.ndarray, targets: np.ndarray) -> float:
             return float(np.mean(np.sum(-_y_log(Y, A), axis=1)))
         case "binary_cross_entropy":
             return float(np.mean(-_y_log(Y, A) - _y_log(1.0 - Y, 1.0 - A)))
+        case "huber":
+            (delta,), size = parameters, np.abs(A - Y)
+            return float(np.mean(np.where(size <= delta, size**2 / 2, delta * (size - delta / 2))))
+        case "log_cosh":
+            return float(np.mean(np.log(np.cosh(A - Y))))
+        case "poisson":
+            return float(np.mean(A - Y * np.log(A)))
+        case "gamma":
+            return float(np.mean(_deviance(2, A, Y)))
+        case "tweedie":
+            return float(np.mean(_deviance(parameters[0], A, Y)))
+        case "hinge":
+            return float(np.mean(np.maximum(0.0, 1.0 - Y * A)))
+        case "squared_hinge":
+            return float(np.mean(np.maximum(0.0, 1.0 - Y * A) ** 2))
+        case "focal":
+            right = np.where(Y == 1, A, 1.0 - A)
+            return float(np.mean(_focal_weight(parameters, Y) * (1.0 - right) ** parameters[0] * -np.log(right)))
+        case "quantile":
+            d, q = _by_quantile(parameters, A, Y)
+            return float(np.mean(np.maximum((1.0 - q) * d, -q * d)))
+        case "gaussian_nll":
+            mean, s = np.split(A, 2, axis=1)
+            s = np.maximum(s, parameters[0])
+            return float(np.mean(0.5 * (s + (mean - Y) ** 2 / np.exp(s))))
+        case "cosine":
+            return float(np.mean(1.0 - (A * Y).sum(axis=1, keepdims=True) / (_lengths(A) * _lengths(Y))))
     raise ValueError(f"loss is {loss!r}; expected one of {', '.join(LOSSES)}")
 
 
-def loss_gradient(loss: str, A: np.ndarray, targets: np.ndarray) -> np.ndarray:
+def loss_gradient(loss: Loss, A: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """dA of the mean loss, shape (n, units), from its definition. mae has slope 0 where A meets the target."""
+    name, parameters = parse_loss(loss)
     Y = dense_targets(targets, A.shape[1])
-    match loss:
+    if "entropy" in name:
+        Y = _smooth(name, parameters, Y)
+    match name:
         case "mse":
             return 2.0 * (A - Y) / A.size
         case "mae":
@@ -233,6 +360,37 @@ def loss_gradient(loss: str, A: np.ndarray, targets: np.ndarray) -> np.ndarray:
             return -Y / A / A.shape[0]
         case "binary_cross_entropy":
             return ((1.0 - Y) / (1.0 - A) - Y / A) / A.size
+        case "huber":
+            return np.clip(A - Y, -parameters[0], parameters[0]) / A.size
+        case "log_cosh":
+            return np.tanh(A - Y) / A.size
+        case "poisson":
+            return (1.0 - Y / A) / A.size
+        case "gamma":
+            return 2.0 * (A - Y) / A**2 / A.size
+        case "tweedie":
+            return 2.0 * (A - Y) * A ** -parameters[0] / A.size
+        case "hinge":
+            return -Y * (Y * A < 1.0) / A.size
+        case "squared_hinge":
+            return -2.0 * Y * np.maximum(0.0, 1.0 - Y * A) / A.size
+        case "focal":
+            gamma, right = parameters[0], np.where(Y == 1, A, 1.0 - A)
+            wrong = 1.0 - right
+            slope = gamma * wrong ** (gamma - 1.0) * np.log(right) - wrong**gamma / right
+            return _focal_weight(parameters, Y) * slope * np.where(Y == 1, 1.0, -1.0) / A.size
+        case "quantile":
+            d, q = _by_quantile(parameters, A, Y)
+            return (np.where(d > 0, 1.0 - q, 0.0) - np.where(d < 0, q, 0.0)).reshape(A.shape) / A.size
+        case "gaussian_nll":
+            mean, raw = np.split(A, 2, axis=1)
+            s = np.maximum(raw, parameters[0])
+            d_mean, d_s = (mean - Y) / np.exp(s), 0.5 * (1.0 - (mean - Y) ** 2 / np.exp(s))
+            d_s = np.where(raw < parameters[0], np.minimum(d_s, 0.0), d_s)  # what is below its floor may only rise
+            return np.hstack([d_mean, d_s]) / Y.size
+        case "cosine":
+            similarity = (A * Y).sum(axis=1, keepdims=True) / (_lengths(A) * _lengths(Y))
+            return (similarity * A / _lengths(A) - Y / _lengths(Y)) / _lengths(A) / len(A)
     raise ValueError(f"loss is {loss!r}; expected one of {', '.join(LOSSES)}")
 
 
@@ -242,21 +400,24 @@ def _y_log(Y: np.ndarray, A: np.ndarray) -> np.ndarray:
         return np.where(Y == 0.0, 0.0, Y * np.log(A))
 
 
-def output_gradient(layer: Layer, Z: np.ndarray, targets: np.ndarray, loss: str) -> tuple[float, np.ndarray]:
+def output_gradient(layer: Layer, Z: np.ndarray, targets: np.ndarray, loss: Loss) -> tuple[float, np.ndarray]:
     """The mean loss and dZ of the last layer.
 
     The chain rule, dZ = act'(Z) dL/dA, except for the two pairs whose quotient of two vanishing numbers cancels on
     paper: softmax with cross_entropy and sigmoid with binary_cross_entropy, which are written from Z so that they hold
     for any Z. ``test_reference.py`` shows that the two ways agree wherever the plain one can be computed.
     """
+    name, parameters = parse_loss(loss)
     Y = dense_targets(targets, Z.shape[1])
-    match layer.activation, loss:
+    match layer.activation, name:
         case "softmax", "cross_entropy":
+            Y = _smooth(name, parameters, Y)
             top = Z.max(axis=1, keepdims=True)
             log_A = Z - top - np.log(np.exp(Z - top).sum(axis=1, keepdims=True))
             value = float(np.mean(np.sum(-Y * log_A, axis=1)))
             return value, (_softmax(Z) * Y.sum(axis=1, keepdims=True) - Y) / Z.shape[0]
         case "sigmoid", "binary_cross_entropy":
+            Y = _smooth(name, parameters, Y)
             # log(1 + exp(z)) - y z, with the exponential kept below one.
             value = float(np.mean(np.maximum(Z, 0.0) - Y * Z + np.log1p(np.exp(-np.abs(Z)))))
             return value, (_sigmoid(Z) - Y) / Z.size
@@ -294,7 +455,7 @@ def backward(layers: Sequence[Layer], Zs: list[np.ndarray], As: list[np.ndarray]
 
 
 def loss_and_gradients(
-    layers: Sequence[Layer], X: np.ndarray, targets: np.ndarray, loss: str
+    layers: Sequence[Layer], X: np.ndarray, targets: np.ndarray, loss: Loss
 ) -> tuple[float, Gradients]:
     """The mean loss and its gradients [(dW, db), ...]."""
     Zs, As = forward(layers, X)
@@ -303,7 +464,7 @@ def loss_and_gradients(
 
 
 def numerical_gradients(
-    layers: Sequence[Layer], X: np.ndarray, targets: np.ndarray, loss: str, step: float = 1e-6
+    layers: Sequence[Layer], X: np.ndarray, targets: np.ndarray, loss: Loss, step: float = 1e-6
 ) -> Gradients:
     """The same gradients by central differences, one parameter at a time: (L(w + h) - L(w - h)) / 2h.
 

@@ -4,6 +4,7 @@
 several ways and its every figure is compared with the oracle. A compiler or an emulator that is missing is named.
 """
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -21,7 +22,8 @@ SOURCES = [ROOT / "tests" / "kernel_driver.c", *sorted((ROOT / "csrc").rglob("*.
 FLAGS = ["-std=c11", "-O2", "-ffp-contract=fast", f"-I{ROOT / 'csrc'}"]
 
 ACTIVATIONS = list(ref.ACTIVATIONS)  # in the order of fbp_activation
-LOSSES = ["mse", "mae", "labels", "distribution", "binary_cross_entropy"]  # by fbp_loss
+LOSSES = re.findall(r"X\(FBP_\w+, (\w+), [01], [01], [01]\)", (ROOT / "csrc" / "fastbp.h").read_text())  # by fbp_loss
+FROM_Z = ("cross_entropy", "cross_entropy_labels", "binary_cross_entropy", "focal")
 
 NATIVE_ISAS = _kernels.available_isas()
 BUILDS = {
@@ -34,8 +36,8 @@ CASES = [(build, isa) for build, (_, _, _, isas) in BUILDS.items() for isa in is
 
 # hidden layers, last activation, loss: every activation and every loss at least once
 NETWORKS = [
-    (["relu", "gelu"], "softmax", "labels"),
-    (["leaky_relu", "tanh"], "softmax", "distribution"),
+    (["relu", "gelu"], "softmax", "cross_entropy_labels"),
+    (["leaky_relu", "tanh"], "softmax", "cross_entropy"),
     (["silu", "sigmoid"], "sigmoid", "binary_cross_entropy"),
     (["softmax", "linear"], "tanh", "mse"),
     (["relu"], "softmax", "mae"),
@@ -43,6 +45,7 @@ NETWORKS = [
     (["gelu_tanh", "elu"], "selu", "mse"),
     (["softplus", "softsign"], "mish", "mse"),
     (["hard_sigmoid", "hard_swish"], "softplus", "mae"),
+    *[(["relu"], last, loss) for loss, last in ref.EXAMPLES if loss not in ("mse", "mae", "cross_entropy")],
 ]
 LEARNING_RATE = 0.01
 SHAPES = [(1, 1, [1, 1], 2), (45, 50, [37, 19], 5), (130, 16, [70, 33], 3)]  # n_samples, n_inputs, hidden, n_outputs
@@ -80,7 +83,9 @@ def compile_driver(build, directory):
 def make_problem(network, shape, dtype, points):
     """The oracle's layers, X and targets, rounded to the dtype, and the same as the driver reads it."""
     hidden, last, loss = network
-    n_samples, n_inputs, sizes, n_outputs = shape
+    name, parameters = ref.parse_loss(loss)
+    n_samples, n_inputs, sizes, n_targets = shape
+    n_outputs = n_targets * ref.outputs_a_target(loss)
     rng = np.random.default_rng(len(hidden) + n_samples)
     specs = [(n, name, 0.1) for n, name in zip(sizes, hidden, strict=False)] + [(n_outputs, last, 0.1)]
     layers = [
@@ -88,12 +93,15 @@ def make_problem(network, shape, dtype, points):
         for layer in ref.make_layers(rng, n_inputs, specs)
     ]
     X = rng.normal(size=(n_samples, n_inputs)).astype(dtype).astype(float)
-    targets = rng.random((n_samples, n_outputs)).astype(dtype).astype(float)
-    if loss == "labels":
-        targets = rng.integers(0, n_outputs, n_samples)
-    words = [dtype == "float64", LOSSES.index(loss), n_samples, n_inputs, len(layers), LEARNING_RATE, len(points)]
+    targets = ref.make_targets(rng, (name.removesuffix("_labels"), parameters), n_samples, n_targets)
+    if name == "cross_entropy":
+        targets = rng.random((n_samples, n_targets))
+    if targets.ndim == 2:
+        targets = targets.astype(dtype).astype(float)
+    words = [dtype == "float64", LOSSES.index(name), len(parameters), *parameters, n_targets]
+    words += [n_samples, n_inputs, len(layers), LEARNING_RATE, len(points)]
     for i, layer in enumerate(layers):
-        from_z = i == len(layers) - 1 and loss in ("labels", "distribution", "binary_cross_entropy")
+        from_z = i == len(layers) - 1 and name in FROM_Z
         words += [layer.W.shape[1], ACTIVATIONS.index("linear" if from_z else layer.activation), layer.parameter]
         words += [*layer.W.T.ravel(), *layer.b]
     words += [*X.ravel(), *targets.ravel(), *points]
@@ -102,11 +110,11 @@ def make_problem(network, shape, dtype, points):
 
 def solve(network, layers, X, targets, points):
     """What the driver should answer but for the updated weights: name -> array."""
-    loss = {"labels": "cross_entropy", "distribution": "cross_entropy"}.get(network[2], network[2])
+    name, parameters = ref.parse_loss(network[2])
+    loss = (name.removesuffix("_labels"), parameters)
     value, gradients = ref.loss_and_gradients(layers, X, targets, loss)
     Zs, As = ref.forward(layers, X)
-    from_z = loss in ("cross_entropy", "binary_cross_entropy")
-    answer = {"loss": np.array([value]), "outputs": (Zs if from_z else As)[-1]}
+    answer = {"loss": np.array([value]), "outputs": (Zs if name in FROM_Z else As)[-1]}
     for i, (dW, db) in enumerate(gradients):
         answer |= {f"dW{i}": dW.T, f"db{i}": db}
     answer |= {"exp": np.exp(points), "log": np.log(np.abs(points)), "tanh": np.tanh(points)}

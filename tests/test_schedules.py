@@ -10,13 +10,13 @@ import pytest
 import fastbp as fb
 from fastbp.schedules import (
     SCHEDULES,
-    Cosine,
-    Exponential,
+    CosineDecay,
+    ExponentialDecay,
     FunctionSchedule,
     InverseScaling,
     OneCycle,
     Plateau,
-    Polynomial,
+    PolynomialDecay,
     StepDecay,
     as_schedule,
 )
@@ -47,11 +47,11 @@ def torch_values(make, n, start=0.1):
     ("schedule", "make"),
     [
         (StepDecay(0.1, every=4, factor=0.5), lambda lr, o: lr.StepLR(o, 4, 0.5)),
-        (Exponential(0.1, 0.9), lambda lr, o: lr.ExponentialLR(o, 0.9)),
-        (Polynomial(0.1, over=15, power=2.0), lambda lr, o: lr.PolynomialLR(o, 15, 2.0)),
-        (Cosine(0.1, over=30, end=0.01), lambda lr, o: lr.CosineAnnealingLR(o, 30, 0.01)),
-        (Cosine(0.1, over=7, restarts=True), lambda lr, o: lr.CosineAnnealingWarmRestarts(o, 7)),
-        (Cosine(0.1, over=3, restarts=True, stretch=2), lambda lr, o: lr.CosineAnnealingWarmRestarts(o, 3, 2)),
+        (ExponentialDecay(0.1, 0.9), lambda lr, o: lr.ExponentialLR(o, 0.9)),
+        (PolynomialDecay(0.1, over=15, power=2.0), lambda lr, o: lr.PolynomialLR(o, 15, 2.0)),
+        (CosineDecay(0.1, over=30, end=0.01), lambda lr, o: lr.CosineAnnealingLR(o, 30, 0.01)),
+        (CosineDecay(0.1, over=7, restarts=True), lambda lr, o: lr.CosineAnnealingWarmRestarts(o, 7)),
+        (CosineDecay(0.1, over=3, restarts=True, stretch=2), lambda lr, o: lr.CosineAnnealingWarmRestarts(o, 3, 2)),
         (OneCycle(0.1, over=31), lambda lr, o: lr.OneCycleLR(o, 0.1, total_steps=31)),
         (
             OneCycle(0.1, over=25, rise=0.5, divide=5.0),
@@ -68,13 +68,13 @@ def test_values_are_pytorchs(schedule, make, per):
 def test_values_by_formula():
     np.testing.assert_allclose(values_of(InverseScaling(2.0, 0.5), 4), 2 / np.sqrt([1, 2, 3, 4]))
     np.testing.assert_allclose(
-        values_of(Cosine(1.0, over=4, warmup=2, per="step"), 8),
+        values_of(CosineDecay(1.0, over=4, warmup=2, per="step"), 8),
         [0.5, 1, 1, (1 + math.sqrt(0.5)) / 2, 0.5, (1 - math.sqrt(0.5)) / 2, 0, 0],
         atol=1e-6,
     )
     np.testing.assert_array_equal(values_of(FunctionSchedule(lambda t: 1 / (t + 1)), 3), [1, 1 / 2, 1 / 3])
-    np.testing.assert_array_equal(Exponential(1.0, 0.5, per="step").of_steps(2, 3, 99), [0.25, 0.125, 0.0625])
-    np.testing.assert_array_equal(Exponential(1.0, 0.5).of_steps(99, 3, 2), [0.25, 0.25, 0.25])
+    np.testing.assert_array_equal(ExponentialDecay(1.0, 0.5, per="step").of_steps(2, 3, 99), [0.25, 0.125, 0.0625])
+    np.testing.assert_array_equal(ExponentialDecay(1.0, 0.5).of_steps(99, 3, 2), [0.25, 0.25, 0.25])
 
 
 def test_plateau_is_pytorchs():
@@ -103,9 +103,9 @@ def test_plateau_names_the_figures_there_are():
     [
         (lambda: StepDecay(0.0, 3), ValueError, "start is 0.0; expected a finite number above 0"),
         (lambda: StepDecay(0.1, 0), ValueError, "every is 0; expected an integer of 1 or more"),
-        (lambda: Exponential(0.1, 0.9, per="batch"), ValueError, "per is 'batch'; expected 'step' or 'epoch'"),
-        (lambda: Polynomial(0.1, 10, end=-1.0), ValueError, "end is -1.0; expected a finite number of 0 or more"),
-        (lambda: Cosine(0.1, 10, stretch=2), ValueError, "stretch is 2 and restarts is False"),
+        (lambda: ExponentialDecay(0.1, 0.9, per="batch"), ValueError, "per is 'batch'; expected 'step' or 'epoch'"),
+        (lambda: PolynomialDecay(0.1, 10, end=-1.0), ValueError, "end is -1.0; expected a finite number of 0 or more"),
+        (lambda: CosineDecay(0.1, 10, stretch=2), ValueError, "stretch is 2 and restarts is False"),
         (lambda: OneCycle(0.1, 3), ValueError, "the peak would come before the second value"),
         (lambda: OneCycle(0.1, 30, rise=1.0), ValueError, "rise is 1.0"),
         (lambda: Plateau(0.1, factor=1.0), ValueError, "factor is 1.0; expected a finite number above 0 and below 1"),
@@ -117,7 +117,7 @@ def test_plateau_names_the_figures_there_are():
             "what the schedule returns for step 0 is 'x'",
         ),
         (lambda: FunctionSchedule(lambda t: float("nan")).of_steps(4, 1, 0), ValueError, "returns for step 4 is nan"),
-        (lambda: as_schedule(Cosine, "learning_rate"), TypeError, "learning_rate is the class Cosine"),
+        (lambda: as_schedule(CosineDecay, "learning_rate"), TypeError, "learning_rate is the class CosineDecay"),
         (lambda: as_schedule("fast", "learning_rate"), TypeError, "learning_rate is 'fast'; expected a finite number"),
     ],
 )
@@ -130,7 +130,7 @@ def test_registry_and_functions():
     assert all(cls.name == name for name, cls in SCHEDULES.items())
     assert as_schedule(0.5, "learning_rate") == 0.5
     assert isinstance(as_schedule(math.exp, "learning_rate"), FunctionSchedule)
-    assert as_schedule(Exponential(0.1, 0.9), "learning_rate") == Exponential(0.1, 0.9)
+    assert as_schedule(ExponentialDecay(0.1, 0.9), "learning_rate") == ExponentialDecay(0.1, 0.9)
 
 
 # ---- In training
@@ -152,7 +152,7 @@ def problem():
 def test_training_goes_by_the_schedule(problem, which, per):
     """Five steps an epoch: the same weights as with a number set by hand before every step."""
     X, y = problem
-    schedule = Exponential(0.2, 0.8, per=per)
+    schedule = ExponentialDecay(0.2, 0.8, per=per)
     rest = {"learning_rate": 0.1} if which == "weight_decay" else {}
     trainer = make_trainer(fb.SGD(**rest, **{which: schedule}))
     trainer.fit(X, y, epochs=3)
@@ -197,7 +197,7 @@ def test_a_function_is_a_schedule_by_steps(problem):
 
 def test_going_on_from_a_pickle_goes_on_in_the_schedule(problem):
     X, y = problem
-    optimizer = fb.Adam(Plateau(0.5, factor=0.5, patience=0), weight_decay=Cosine(0.1, over=20, per="step"))
+    optimizer = fb.Adam(Plateau(0.5, factor=0.5, patience=0), weight_decay=CosineDecay(0.1, over=20, per="step"))
     whole, half = make_trainer(optimizer), make_trainer(optimizer)
     whole.fit(X, y, epochs=6)
     half.fit(X, y, epochs=3)

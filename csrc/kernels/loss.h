@@ -1,37 +1,147 @@
 /* loss.h: the losses, their gradients, and the sums that metrics need, one panel at a time.
  *
- * The samples are the lanes: every formula below reads as if for one sample. `o` are the outputs [n_units][VL], `t` the
- * targets, `g` the gradient (NULL where only the value is wanted). The gradient is already multiplied by `scale` (one
- * over the number of terms of the mean; zero in unused lanes), the value is not.
+ * The samples are the lanes: every formula below reads as if for one sample. A loss is a function of the name that
+ * fastbp.h lists. Most are sums over the outputs: their function returns one output's loss, for the output o (or z, with
+ * the activation built in) and the target t, and leaves its slope in *slope. The others see a panel whole.
  */
 
-/* sum over units of (o - t)^2 */
-static vec NAME(squared_error)(const real *o, const real *t, ptrdiff_t n_units, vec scale, real *g)
+/* ---- Losses of one output and its target -------------------------------------------------------------------------- */
+
+/* (o - t)^2 */
+static INLINE vec NAME(mse)(vec o, vec t, const double *parameters, vec *slope)
 {
-    const vec twice = scale + scale;
-    vec loss = NAME(splat)(0);
-    for (ptrdiff_t i = 0; i < n_units * VL; i += VL) {
-        const vec d = NAME(load)(o + i) - NAME(load)(t + i);
-        loss += d * d;
-        if (g)
-            NAME(store)(g + i, d * twice);
-    }
-    return loss;
+    (void)parameters;
+    const vec d = o - t;
+    *slope = d + d;
+    return d * d;
 }
 
-/* sum over units of |o - t|; where they are equal, the subgradient 0 */
-static vec NAME(absolute_error)(const real *o, const real *t, ptrdiff_t n_units, vec scale, real *g)
+/* |o - t|; where they are equal, the subgradient 0 */
+static INLINE vec NAME(mae)(vec o, vec t, const double *parameters, vec *slope)
 {
-    const vec zero = NAME(splat)(0);
-    vec loss = zero;
-    for (ptrdiff_t i = 0; i < n_units * VL; i += VL) {
-        const vec d = NAME(load)(o + i) - NAME(load)(t + i);
-        loss += NAME(absolute)(d);
-        if (g)
-            NAME(store)(g + i, NAME(keep)(MASK(d > zero), scale) - NAME(keep)(MASK(d < zero), scale));
-    }
-    return loss;
+    (void)parameters;
+    const vec d = o - t;
+    *slope = NAME(sign)(d);
+    return NAME(absolute)(d);
 }
+
+/* sigmoid and binary cross-entropy from Z: max(z, 0) - z t + log(1 + exp(-|z|)); slope sigmoid(z) - t. The share of
+ * each target that `smoothing` names is spread evenly over no and yes. */
+static INLINE vec NAME(binary_cross_entropy)(vec z, vec t, const double *parameters, vec *slope)
+{
+    const real smoothing = (real)parameters[0];
+    const vec target = t * ((real)1 - smoothing) + smoothing * (real)0.5;
+    const vec tail = NAME(vlog1p_of_exp)(-NAME(absolute)(z));
+    *slope = NAME(vsigmoid)(z) - target;
+    return (NAME(relu)(z) - z * target) + tail;
+}
+
+/* (o - t)^2 / 2 up to |o - t| = delta, from there on the straight line that continues it (Huber 1964) */
+static INLINE vec NAME(huber)(vec o, vec t, const double *parameters, vec *slope)
+{
+    const vec delta = NAME(splat)((real)parameters[0]), d = o - t, size = NAME(absolute)(d);
+    *slope = NAME(maximum)(-delta, NAME(minimum)(delta, d));
+    return NAME(select)(MASK(size <= delta), d * d * (real)0.5, delta * (size - delta * (real)0.5));
+}
+
+/* log(cosh(d)) = |d| + log(1 + exp(-2 |d|)) - log(2), d = o - t */
+static INLINE vec NAME(log_cosh)(vec o, vec t, const double *parameters, vec *slope)
+{
+    (void)parameters;
+    const vec d = o - t, size = NAME(absolute)(d);
+    *slope = NAME(vtanh)(d);
+    return NAME(relu)(size + (NAME(vlog1p_of_exp)(size * (real)-2) - (real)0.69314718055994530942));
+}
+
+/* A positive output for a quotient and a logarithm: one that has come down to nothing counts as this. */
+static INLINE vec NAME(above_zero)(vec o)
+{
+    return NAME(maximum)(NAME(splat)((real)1e-8), o);
+}
+
+/* o - t log(o) */
+static INLINE vec NAME(poisson)(vec o, vec t, const double *parameters, vec *slope)
+{
+    (void)parameters;
+    const vec a = NAME(above_zero)(o);
+    *slope = (real)1 - t / a;
+    return a - t * NAME(vlog)(a);
+}
+
+/* 2 (t / o - 1 - log(t / o)), t > 0 */
+static INLINE vec NAME(gamma)(vec o, vec t, const double *parameters, vec *slope)
+{
+    (void)parameters;
+    const vec a = NAME(above_zero)(o), ratio = t / a, excess = ratio - (real)1;
+    *slope = excess * (real)-2 / a;
+    return (excess - NAME(vlog)(ratio)) * (real)2;
+}
+
+/* The deviance whose variance is the mean to the power p >= 1 (Tweedie 1984; Jorgensen 1987):
+ *   2 (t^(2 - p) / ((1 - p) (2 - p)) - t o^(1 - p) / (1 - p) + o^(2 - p) / (2 - p)), slope 2 o^(-p) (o - t),
+ * which for p = 1 and p = 2 are the limits, Poisson's and the gamma distribution's. */
+static INLINE vec NAME(tweedie)(vec o, vec t, const double *parameters, vec *slope)
+{
+    const double p = parameters[0];
+    if (p == 2)
+        return NAME(gamma)(o, t, parameters, slope);
+    const vec a = NAME(above_zero)(o), ratio = t / a, excess = (real)1 - ratio;
+    if (p == 1) {
+        *slope = excess * (real)2;
+        return NAME(keep)(MASK(t > 0), t * NAME(vlog)(ratio)) * (real)2 - (t - a) * (real)2;
+    }
+    const vec rest = NAME(vexp)(NAME(vlog)(a) * (real)(1 - p)), whole = NAME(vexp)(NAME(vlog)(t) * (real)(2 - p));
+    *slope = rest * excess * (real)2;
+    return whole * (real)(2 / ((1 - p) * (2 - p))) + rest * (a * (real)(2 / (2 - p)) - t * (real)(2 / (1 - p)));
+}
+
+/* max(0, 1 - t o), t = -1 or 1; the slope at the corner is 0 */
+static INLINE vec NAME(hinge)(vec o, vec t, const double *parameters, vec *slope)
+{
+    (void)parameters;
+    const vec missing = (real)1 - t * o;
+    *slope = NAME(keep_positive)(missing, -t);
+    return NAME(relu)(missing);
+}
+
+/* max(0, 1 - t o)^2 */
+static INLINE vec NAME(squared_hinge)(vec o, vec t, const double *parameters, vec *slope)
+{
+    (void)parameters;
+    const vec missing = NAME(relu)((real)1 - t * o);
+    *slope = t * missing * (real)-2;
+    return missing * missing;
+}
+
+/* sigmoid and the focal loss from Z (Lin et al. 2017): w u^gamma (-log(1 - u)), where u is the probability of the wrong
+ * answer, sigmoid(x) for x = z (t = 0) or -z (t = 1), so that -log(1 - u) = log(1 + exp(x)) and log(u) = -log(1 +
+ * exp(-x)). Parameters: gamma, the weight w of t = 0, that of t = 1. */
+static INLINE vec NAME(focal)(vec z, vec t, const double *parameters, vec *slope)
+{
+    const real power = (real)parameters[0];
+    const ivec yes = MASK(t > (real)0.5);
+    const vec side = NAME(select)(yes, NAME(splat)(-1), NAME(splat)(1)), x = z * side;
+    const vec u = NAME(vsigmoid)(x), entropy = NAME(vlog1p_of_exp)(x);
+    const vec weight = NAME(select)(yes, NAME(splat)((real)parameters[2]), NAME(splat)((real)parameters[1]))
+                       * NAME(vexp)(NAME(vlog1p_of_exp)(-x) * -power);
+    *slope = side * weight * (u + entropy * NAME(vsigmoid)(-x) * power);
+    return weight * entropy;
+}
+
+/* ---- Losses of a whole panel -------------------------------------------------------------------------------------- */
+
+/* What a loss sees of a panel. The gradient g (NULL where only the value is wanted) is already multiplied by `scale`
+ * (one over the number of terms of the mean; zero in unused lanes), the value is not. */
+typedef struct {
+    const real *o;            /* outputs, or Z: [n_units][VL] */
+    const real *t;            /* targets [n_units, or fewer][VL] */
+    const int32_t *labels;    /* or labels [n_rows] */
+    ptrdiff_t n_units, n_rows;
+    const double *parameters;
+    int n_parameters;
+    vec scale;
+    real *g;                  /* [n_units][VL] */
+} NAME(judged);
 
 /* The softmax's parts, stable for every z: the largest z, and sum over units of exp(z - largest); the exponentials go
  * to g (unless NULL). */
@@ -50,86 +160,172 @@ static vec NAME(exponentials)(const real *z, ptrdiff_t n_units, vec *largest, re
     return sum;
 }
 
-/* softmax and cross-entropy from Z, one label a sample: log(sum of exp) - z[label]; gradient p - (unit == label) */
-static vec NAME(cross_entropy_labels)(const real *z, const int32_t *labels, ptrdiff_t n_units, ptrdiff_t n_rows,
-                                      vec scale, real *g)
+/* sum over units of largest - z */
+static vec NAME(distance_from)(vec largest, const real *z, ptrdiff_t n_units)
 {
+    vec sum = NAME(splat)(0);
+    for (ptrdiff_t i = 0; i < n_units * VL; i += VL)
+        sum += largest - NAME(load)(z + i);
+    return sum;
+}
+
+/* softmax and cross-entropy from Z, one label a sample: log(sum of exp) - z[label]; gradient p - (unit == label). The
+ * share of the label that `smoothing` names is spread evenly over all units. */
+static vec NAME(cross_entropy_labels)(const NAME(judged) *x)
+{
+    const real smoothing = (real)x->parameters[0], sure = (real)1 - smoothing, spread = smoothing / (real)x->n_units;
+    const ptrdiff_t n = x->n_units * VL;
     vec top;
-    const vec sum = NAME(exponentials)(z, n_units, &top, g);
+    const vec sum = NAME(exponentials)(x->o, x->n_units, &top, x->g);
     real z_label[VL] = {0}, scales[VL];
-    memcpy(scales, &scale, sizeof scales);
-    for (ptrdiff_t r = 0; r < n_rows; r++)
-        z_label[r] = z[labels[r] * VL + r];
-    if (g) {
-        const vec share = scale / sum;
-        for (ptrdiff_t i = 0; i < n_units * VL; i += VL)
-            NAME(store)(g + i, NAME(load)(g + i) * share);
-        for (ptrdiff_t r = 0; r < n_rows; r++)
-            g[labels[r] * VL + r] -= scales[r];
+    memcpy(scales, &x->scale, sizeof scales);
+    for (ptrdiff_t r = 0; r < x->n_rows; r++)
+        z_label[r] = x->o[x->labels[r] * VL + r];
+    if (x->g) {
+        const vec share = x->scale / sum;
+        for (ptrdiff_t i = 0; i < n; i += VL)
+            NAME(store)(x->g + i, NAME(load)(x->g + i) * share);
+        if (smoothing != 0)
+            for (ptrdiff_t i = 0; i < n; i += VL)
+                NAME(store)(x->g + i, NAME(load)(x->g + i) - x->scale * spread);
+        for (ptrdiff_t r = 0; r < x->n_rows; r++)
+            x->g[x->labels[r] * VL + r] -= scales[r] * sure;
     }
-    return NAME(vlog)(sum) + (top - NAME(load_any)(z_label));
+    vec loss = NAME(vlog)(sum) + (top - NAME(load_any)(z_label)) * sure;
+    if (smoothing != 0)
+        loss += NAME(distance_from)(top, x->o, x->n_units) * spread;
+    return loss;
 }
 
 /* The same for a distribution t over the units: sum of t * (log(sum of exp) - z); gradient p * sum(t) - t */
-static vec NAME(cross_entropy_distribution)(const real *z, const real *t, ptrdiff_t n_units, vec scale, real *g)
+static vec NAME(cross_entropy)(const NAME(judged) *x)
 {
+    const real smoothing = (real)x->parameters[0], sure = (real)1 - smoothing, spread = smoothing / (real)x->n_units;
+    const ptrdiff_t n = x->n_units * VL;
     vec top, total = NAME(splat)(0), loss = NAME(splat)(0);
-    const vec sum = NAME(exponentials)(z, n_units, &top, g);
+    const vec sum = NAME(exponentials)(x->o, x->n_units, &top, x->g);
     const vec log_sum = NAME(vlog)(sum);
-    for (ptrdiff_t i = 0; i < n_units * VL; i += VL) {
-        const vec target = NAME(load)(t + i);
+    for (ptrdiff_t i = 0; i < n; i += VL) {
+        const vec target = NAME(load)(x->t + i) * sure + spread;
         total += target;
-        loss += target * (log_sum + (top - NAME(load)(z + i)));
+        loss += target * (log_sum + (top - NAME(load)(x->o + i)));
     }
-    if (g) {
+    if (x->g) {
         const vec share = total / sum;
-        for (ptrdiff_t i = 0; i < n_units * VL; i += VL)
-            NAME(store)(g + i, (NAME(load)(g + i) * share - NAME(load)(t + i)) * scale);
+        for (ptrdiff_t i = 0; i < n; i += VL) {
+            const vec target = NAME(load)(x->t + i) * sure + spread;
+            NAME(store)(x->g + i, (NAME(load)(x->g + i) * share - target) * x->scale);
+        }
     }
     return loss;
 }
 
-/* sigmoid and binary cross-entropy from Z: max(z, 0) - z t + log(1 + exp(-|z|)); gradient sigmoid(z) - t */
-static vec NAME(binary_cross_entropy)(const real *z, const real *t, ptrdiff_t n_units, vec scale, real *g)
+/* The pinball loss (Koenker & Bassett 1978) of each quantile q, outputs [quantile][target]: q (t - o) where the target is
+ * above, (1 - q) (o - t) where it is below, sum over outputs */
+static vec NAME(quantile)(const NAME(judged) *x)
 {
-    const vec zero = NAME(splat)(0);
+    const ptrdiff_t n_targets = x->n_units / x->n_parameters;
+    vec loss = NAME(splat)(0);
+    for (ptrdiff_t n = 0; n < x->n_units; n++) {
+        const vec q = NAME(splat)((real)x->parameters[n / n_targets]);
+        const vec d = NAME(load)(x->o + n * VL) - NAME(load)(x->t + n % n_targets * VL);
+        const vec slope = NAME(keep_positive)(d, (real)1 - q) - NAME(keep_positive)(-d, q);
+        loss += d * slope;
+        if (x->g)
+            NAME(store)(x->g + n * VL, slope * x->scale);
+    }
+    return loss;
+}
+
+/* Twice the negative log-likelihood of a normal distribution, without its constant, outputs [mean or s][target]:
+ * sum over targets of s + (o - t)^2 exp(-s), s the logarithm of the variance (Nix & Weigend 1994). Below its floor, the
+ * parameter, s counts as the floor, and what would push it further down is dropped. */
+static vec NAME(gaussian_nll)(const NAME(judged) *x)
+{
+    const ptrdiff_t n_targets = x->n_units / 2;
+    const vec floor = NAME(splat)((real)x->parameters[0]), zero = NAME(splat)(0);
     vec loss = zero;
-    for (ptrdiff_t i = 0; i < n_units * VL; i += VL) {
-        const vec x = NAME(load)(z + i), target = NAME(load)(t + i);
-        const vec positive = NAME(relu)(x), tail = NAME(vlog1p_of_exp)(zero - NAME(absolute)(x));
-        loss += (positive - x * target) + tail;
-        if (g)
-            NAME(store)(g + i, (NAME(vsigmoid)(x) - target) * scale);
+    for (ptrdiff_t i = 0; i < n_targets * VL; i += VL) {
+        const ptrdiff_t j = i + n_targets * VL;
+        const vec d = NAME(load)(x->o + i) - NAME(load)(x->t + i), raw = NAME(load)(x->o + j);
+        const vec s = NAME(maximum)(floor, raw), precision = NAME(vexp)(-s), distance = d * d * precision;
+        loss += s + distance;
+        if (x->g) {
+            const vec down = (real)1 - distance;
+            NAME(store)(x->g + i, d * precision * (real)2 * x->scale);
+            NAME(store)(x->g + j, NAME(select)(MASK(raw < floor), NAME(minimum)(zero, down), down) * x->scale);
+        }
     }
     return loss;
 }
 
-static double NAME(loss_panel)(fbp_loss loss, fbp_panels output, fbp_panels targets, const int32_t *labels,
-                               ptrdiff_t n_units, ptrdiff_t p, ptrdiff_t n_rows, double scale, fbp_panels gradient)
+/* 1 - o . t / (|o| |t|); a length below 1e-8 counts as 1e-8 */
+static vec NAME(cosine)(const NAME(judged) *x)
 {
-    const real *o = (const real *)output.data + p * output.stride;
-    const real *t = targets.data ? (const real *)targets.data + p * targets.stride : NULL;
-    real *g = gradient.data ? (real *)gradient.data + p * gradient.stride : NULL;
-    const vec scales = NAME(first_lanes)(NAME(splat)((real)scale), n_rows);
-    vec losses = NAME(splat)(0);
-    switch (loss) {
-    case FBP_MSE:
-        losses = NAME(squared_error)(o, t, n_units, scales, g);
-        break;
-    case FBP_MAE:
-        losses = NAME(absolute_error)(o, t, n_units, scales, g);
-        break;
-    case FBP_CROSS_ENTROPY_LABELS:
-        losses = NAME(cross_entropy_labels)(o, labels, n_units, n_rows, scales, g);
-        break;
-    case FBP_CROSS_ENTROPY_DISTRIBUTION:
-        losses = NAME(cross_entropy_distribution)(o, t, n_units, scales, g);
-        break;
-    case FBP_BINARY_CROSS_ENTROPY:
-        losses = NAME(binary_cross_entropy)(o, t, n_units, scales, g);
-        break;
+    const ptrdiff_t n = x->n_units * VL;
+    const vec least = NAME(splat)((real)1e-8), zero = NAME(splat)(0);
+    vec dot = zero, o_square = zero, t_square = zero;
+    for (ptrdiff_t i = 0; i < n; i += VL) {
+        const vec o = NAME(load)(x->o + i), t = NAME(load)(x->t + i);
+        dot += o * t;
+        o_square += o * o;
+        t_square += t * t;
     }
-    return NAME(sum_lanes)(NAME(first_lanes)(losses, n_rows));
+    const vec o_length = NAME(maximum)(least, NAME(square_root)(o_square));
+    const vec t_length = NAME(maximum)(least, NAME(square_root)(t_square));
+    const vec similarity = dot / o_length / t_length;
+    if (x->g) {
+        const vec along = similarity / o_length / o_length * x->scale, across = x->scale / o_length / t_length;
+        for (ptrdiff_t i = 0; i < n; i += VL)
+            NAME(store)(x->g + i, NAME(load)(x->o + i) * along - NAME(load)(x->t + i) * across);
+    }
+    return (real)1 - similarity;
+}
+
+static vec NAME(losses_of)(fbp_loss loss, const NAME(judged) *x)
+{
+    const real *o = x->o, *t = x->t;
+    real *g = x->g;
+    const ptrdiff_t n = x->n_units * VL;
+    vec sum = NAME(splat)(0), slope;
+    switch (loss) {
+#define CASE_0(constant, name) \
+    case constant:             \
+        sum = NAME(name)(x);   \
+        break;
+#define CASE_1(constant, name)                                                                \
+    case constant:                                                                            \
+        for (ptrdiff_t i = 0; i < n; i += VL) {                                               \
+            sum += NAME(name)(NAME(load)(o + i), NAME(load)(t + i), x->parameters, &slope);   \
+            if (g)                                                                            \
+                NAME(store)(g + i, slope * x->scale);                                         \
+        }                                                                                     \
+        break;
+#define CASE(constant, name, elementwise, takes_Z, over_outputs) CASE_##elementwise(constant, name)
+        FBP_EACH_LOSS(CASE)
+#undef CASE
+#undef CASE_0
+#undef CASE_1
+    }
+    return sum;
+}
+
+static double NAME(loss_panel)(const fbp_objective *objective, fbp_panels output, fbp_panels targets,
+                               const int32_t *labels, ptrdiff_t n_units, ptrdiff_t p, ptrdiff_t n_rows, double scale,
+                               fbp_panels gradient)
+{
+    const NAME(judged) panel = {
+        .o = (const real *)output.data + p * output.stride,
+        .t = targets.data ? (const real *)targets.data + p * targets.stride : NULL,
+        .labels = labels,
+        .n_units = n_units,
+        .n_rows = n_rows,
+        .parameters = objective->parameters,
+        .n_parameters = objective->n_parameters,
+        .scale = NAME(first_lanes)(NAME(splat)((real)scale), n_rows),
+        .g = gradient.data ? (real *)gradient.data + p * gradient.stride : NULL,
+    };
+    return NAME(sum_lanes)(NAME(first_lanes)(NAME(losses_of)(objective->loss, &panel), n_rows));
 }
 
 /* ---- Metrics ----------------------------------------------------------------------------------------------------- */

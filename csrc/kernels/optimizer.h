@@ -12,13 +12,6 @@ static INLINE vec NAME(at_least_normal)(double x)
     return NAME(splat)((real)(x > least ? x : least));
 }
 
-/* 1, 0 or -1; a NaN stays one. */
-static INLINE vec NAME(sign)(vec x)
-{
-    const vec below = NAME(select)(MASK(x < NAME(splat)(0)), NAME(splat)(-1), x);
-    return NAME(select)(MASK(x > NAME(splat)(0)), NAME(splat)(1), below);
-}
-
 /* SGD as PyTorch defines it (momentum after Polyak 1964, Nesterov after Sutskever et al. 2013, without dampening):
  *   d = g + decay * w;  velocity = momentum * velocity + d;
  *   w -= rate * (nesterov ? d + momentum * velocity : velocity) */

@@ -157,6 +157,13 @@ static INLINE vec NAME(keep_positive)(vec gate, vec x)
 #undef OWN_MAXIMUM
 #undef OWN_KEEP_POSITIVE
 
+/* 1, 0 or -1; a NaN stays one. */
+static INLINE vec NAME(sign)(vec x)
+{
+    const vec below = NAME(select)(MASK(x < NAME(splat)(0)), NAME(splat)(-1), x);
+    return NAME(select)(MASK(x > NAME(splat)(0)), NAME(splat)(1), below);
+}
+
 /* Square root, correctly rounded: the one function that vector extensions leave out. */
 static INLINE vec NAME(square_root)(vec x)
 {

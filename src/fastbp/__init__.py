@@ -24,18 +24,34 @@ from fastbp.history import History
 from fastbp.initializers import Glorot, He, LeCun, Normal, Uniform, Zeros
 from fastbp.inspection import GradientError, LayerStatistics, ModelStatistics, check_gradients
 from fastbp.layers import Dense, Dropout
-from fastbp.losses import BinaryCrossEntropy, CrossEntropy, MeanAbsoluteError, MeanSquaredError
+from fastbp.losses import (
+    BinaryCrossEntropy,
+    Cosine,
+    CrossEntropy,
+    Focal,
+    GammaDeviance,
+    GaussianNLL,
+    Hinge,
+    Huber,
+    LogCosh,
+    MeanAbsoluteError,
+    MeanSquaredError,
+    Poisson,
+    Quantile,
+    SquaredHinge,
+    TweedieDeviance,
+)
 from fastbp.metrics import R2, AbsoluteError, Accuracy, SquaredError
 from fastbp.model import Model
 from fastbp.optimizers import SGD, Adadelta, Adagrad, Adam, Adamax, AdamW, Lion, NAdam, RAdam, RMSprop, Rprop
 from fastbp.schedules import (
-    Cosine,
-    Exponential,
+    CosineDecay,
+    ExponentialDecay,
     FunctionSchedule,
     InverseScaling,
     OneCycle,
     Plateau,
-    Polynomial,
+    PolynomialDecay,
     StepDecay,
 )
 from fastbp.trainer import Trainer
@@ -73,6 +89,17 @@ __all__ = [
     "MeanAbsoluteError",
     "CrossEntropy",
     "BinaryCrossEntropy",
+    "Huber",
+    "LogCosh",
+    "Quantile",
+    "GaussianNLL",
+    "Poisson",
+    "GammaDeviance",
+    "TweedieDeviance",
+    "Hinge",
+    "SquaredHinge",
+    "Focal",
+    "Cosine",
     # optimizers
     "SGD",
     "Adam",
@@ -87,10 +114,10 @@ __all__ = [
     "Rprop",
     # schedules
     "StepDecay",
-    "Exponential",
-    "Polynomial",
+    "ExponentialDecay",
+    "PolynomialDecay",
     "InverseScaling",
-    "Cosine",
+    "CosineDecay",
     "OneCycle",
     "Plateau",
     "FunctionSchedule",

@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbp._network import Network, Targets
+from fastbp._network import Network, Objective, Targets
 from fastbp._rows import Rows
 
 _Array: TypeAlias = NDArray[Any]
@@ -18,11 +18,17 @@ class Session:
     @property
     def network(self) -> Network: ...
     @property
-    def loss(self) -> str: ...
+    def loss(self) -> Objective: ...
     @property
     def last_team(self) -> int: ...
     def __new__(
-        cls, network: Network, loss: str, metrics: tuple[str, ...], optimizer: str, n_threads: int, seed: int = 0
+        cls,
+        network: Network,
+        loss: Objective,
+        metrics: tuple[str, ...],
+        optimizer: str,
+        n_threads: int,
+        seed: int = 0,
     ) -> Session: ...
     def epoch(
         self,
@@ -42,5 +48,5 @@ class Session:
     def set_state(self, state: Sequence[tuple[str, _Array]]) -> None: ...
 
 def gradients(
-    network: Network, rows: Rows, targets: Targets, loss: str, n_threads: int
+    network: Network, rows: Rows, targets: Targets, loss: Objective, n_threads: int
 ) -> tuple[float, list[tuple[_Array, _Array]]]: ...

@@ -395,7 +395,8 @@ cdef class Session:
     Parameters
     ----------
     network : Network
-    loss : {"mse", "mae", "cross_entropy", "binary_cross_entropy"}
+    loss : str or (str, tuple of float)
+        Its name in csrc/fastbp.h, and its parameters.
     metrics : tuple of {"correct", "absolute_error", "squared_error"}
     optimizer : str
         One of those that fastbp.h lists.
@@ -406,7 +407,7 @@ cdef class Session:
     """
 
     cdef readonly Network network
-    cdef readonly str loss
+    cdef readonly object loss
     cdef tuple metrics
     cdef int n_threads
     cdef Run run
@@ -424,7 +425,7 @@ cdef class Session:
     cdef Pace pace
     cdef bint paced
 
-    def __cinit__(self, Network network, str loss, tuple metrics, str optimizer, int n_threads, uint64_t seed=0):
+    def __cinit__(self, Network network, object loss, tuple metrics, str optimizer, int n_threads, uint64_t seed=0):
         self.network = network
         self.loss = loss
         self.metrics = metrics
@@ -558,7 +559,8 @@ cdef class Session:
         cdef bint labelled = not isinstance(targets, Rows)
         run.judge.all_labels = NULL
         run.judge.all_targets = NULL
-        set_judge(&run.judge, self.loss, self.metrics, labelled, self.network.n_outputs)
+        set_judge(&run.judge, self.loss, self.metrics, 0 if labelled else (<Rows>targets).source.n_columns,
+                  self.network.n_outputs)
         if labelled:
             labels = targets
             run.judge.all_labels = &labels[0]
@@ -768,6 +770,6 @@ cdef class Session:
             self.busy = False
 
 
-def gradients(Network network, Rows rows, targets, str loss, int n_threads):
+def gradients(Network network, Rows rows, targets, object loss, int n_threads):
     """Mean loss of all rows and its gradients: (float, [(dW (n_inputs, n_units), db (n_units,)), ...])."""
     return Session(network, loss, (), "sgd", n_threads).gradients(rows, targets)

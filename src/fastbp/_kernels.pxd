@@ -8,6 +8,7 @@ cdef extern from "fastbp.h":
         FBP_ALIGN_BYTES
         FBP_STATES
         FBP_SOON
+        FBP_LOSS_PARAMETERS
 
     ctypedef enum fbp_dtype:
         FBP_FLOAT32
@@ -40,11 +41,14 @@ cdef extern from "fastbp.h":
         fbp_source_type type
 
     ctypedef enum fbp_loss:
-        FBP_MSE
-        FBP_MAE
+        FBP_CROSS_ENTROPY
         FBP_CROSS_ENTROPY_LABELS
-        FBP_CROSS_ENTROPY_DISTRIBUTION
-        FBP_BINARY_CROSS_ENTROPY
+        # ... and those that fastbp.h lists; the engine knows these two apart.
+
+    ctypedef struct fbp_objective:
+        fbp_loss loss
+        int n_parameters
+        double parameters[FBP_LOSS_PARAMETERS]
 
     ctypedef enum fbp_metric:
         FBP_METRIC_NONE
@@ -124,9 +128,9 @@ cdef extern from "fastbp.h":
                                     Py_ssize_t p0, Py_ssize_t p1) noexcept nogil
         int (*read_row)(const fbp_source *X, Py_ssize_t row, void *out) noexcept nogil
         void (*forward_single)(const fbp_layer *layer, const void *inputs, void *out) noexcept nogil
-        double (*loss_panel)(fbp_loss loss, fbp_panels output, fbp_panels targets, const int32_t *labels,
-                             Py_ssize_t n_units, Py_ssize_t p, Py_ssize_t n_rows, double scale,
-                             fbp_panels gradient) noexcept nogil
+        double (*loss_panel)(const fbp_objective *objective, fbp_panels output, fbp_panels targets,
+                             const int32_t *labels, Py_ssize_t n_units, Py_ssize_t p, Py_ssize_t n_rows,
+                             double scale, fbp_panels gradient) noexcept nogil
         void (*metric_panel)(fbp_metric metric, fbp_panels output, fbp_panels targets, const int32_t *labels,
                              Py_ssize_t n_units, Py_ssize_t p, Py_ssize_t n_rows, double *sums) noexcept nogil
         void (*unit_squares)(const fbp_layer *layer, const void *dW, const void *db, Py_ssize_t n0, Py_ssize_t n1,
@@ -158,6 +162,10 @@ cdef bint stores_slope(fbp_activation activation) noexcept nogil
 # The optimizer of that name, which must be one, and the names of its states.
 cdef fbp_optimizer optimizer_named(str name) except *
 cdef list state_names(fbp_optimizer optimizer)
+# The loss of that name, which must be one; and what csrc/fastbp.h says of it.
+cdef fbp_loss loss_named(str name) except *
+cdef bint loss_takes_Z(fbp_loss loss) noexcept nogil
+cdef bint averages_outputs(fbp_loss loss) noexcept nogil
 # Denormal numbers are zero to this thread, until the former state is restored.
 cdef unsigned long flush_denormals() noexcept nogil
 cdef void restore_denormals(unsigned long former) noexcept nogil

@@ -15,6 +15,9 @@ cdef extern from "fastbp.h":
     bint fbp_stores_slope(fbp_activation activation) nogil
     int fbp_optimizer_named(const char *name) nogil
     const char *fbp_state_name(fbp_optimizer optimizer, int i) nogil
+    int fbp_loss_named(const char *name) nogil
+    bint fbp_takes_Z(fbp_loss loss) nogil
+    bint fbp_averages_outputs(fbp_loss loss) nogil
     void fbp_philox(const uint32_t *counter, const uint32_t *key, uint32_t *out) nogil
     unsigned long fbp_flush_denormals() nogil
     void fbp_restore_denormals(unsigned long former) nogil
@@ -53,6 +56,23 @@ cdef fbp_optimizer optimizer_named(str name) except *:
 cdef list state_names(fbp_optimizer optimizer):
     cdef int i
     return [fbp_state_name(optimizer, i).decode() for i in range(FBP_STATES) if fbp_state_name(optimizer, i) != NULL]
+
+
+cdef fbp_loss loss_named(str name) except *:
+    cdef int loss
+    key = name.encode()
+    loss = fbp_loss_named(key)
+    if loss < 0:
+        raise ValueError(f"the kernels have no loss {name!r}")
+    return <fbp_loss>loss
+
+
+cdef bint loss_takes_Z(fbp_loss loss) noexcept nogil:
+    return fbp_takes_Z(loss)
+
+
+cdef bint averages_outputs(fbp_loss loss) noexcept nogil:
+    return fbp_averages_outputs(loss)
 
 
 cdef unsigned long flush_denormals() noexcept nogil:

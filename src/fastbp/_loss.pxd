@@ -2,7 +2,7 @@
 
 from libc.stdint cimport int32_t, int64_t
 
-from fastbp._kernels cimport fbp_kernels, fbp_loss, fbp_metric, fbp_panels, fbp_source
+from fastbp._kernels cimport fbp_kernels, fbp_metric, fbp_objective, fbp_panels, fbp_source
 
 cdef enum:
     MAX_METRICS = 8
@@ -12,8 +12,9 @@ cdef enum:
 
 # What is compared with what, and where the results go.
 cdef struct Judge:
-    fbp_loss loss
+    fbp_objective objective
     double terms               # of the mean, a sample: 1, or the number of outputs
+    Py_ssize_t n_targets       # a sample: the outputs that metrics look at, the first ones
     int n_metrics
     fbp_metric metrics[MAX_METRICS]
     int sum_offset[MAX_METRICS]    # where a metric's sums begin in a slot
@@ -26,6 +27,6 @@ cdef int gather_targets(const fbp_kernels *k, const Judge *judge, const int64_t 
 cdef void judge_panel(const fbp_kernels *k, const Judge *judge, fbp_panels output, fbp_panels targets,
                       const int32_t *labels, Py_ssize_t n_units, Py_ssize_t p, Py_ssize_t n_rows, double scale,
                       fbp_panels gradient, double *slot) noexcept nogil
-cdef int set_judge(Judge *judge, str loss, tuple metrics, bint labelled, Py_ssize_t n_outputs) except -1
+cdef int set_judge(Judge *judge, object loss, tuple metrics, Py_ssize_t n_columns, Py_ssize_t n_outputs) except -1
 cdef bint takes_Z(const Judge *judge) noexcept nogil
 cdef list split_sums(const Judge *judge, sums)

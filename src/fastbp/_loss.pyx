@@ -1,18 +1,12 @@
 """Losses and metrics of one panel of samples: targets gathered beside the inputs, sums left in the panel's own slot."""
 
-from fastbp._kernels cimport (
-    FBP_BINARY_CROSS_ENTROPY, FBP_CROSS_ENTROPY_DISTRIBUTION, FBP_CROSS_ENTROPY_LABELS, FBP_MAE,
-    FBP_METRIC_ABSOLUTE_ERROR, FBP_METRIC_CORRECT_BINARY, FBP_METRIC_CORRECT_DISTRIBUTION, FBP_METRIC_CORRECT_LABEL,
-    FBP_METRIC_SQUARED_ERROR, FBP_MSE,
-)
+from libc.string cimport memset
 
-_LOSSES = {
-    # name: (with targets, with labels, terms of the mean a sample: outputs or one)
-    "mse": (FBP_MSE, None, True),
-    "mae": (FBP_MAE, None, True),
-    "cross_entropy": (FBP_CROSS_ENTROPY_DISTRIBUTION, FBP_CROSS_ENTROPY_LABELS, False),
-    "binary_cross_entropy": (FBP_BINARY_CROSS_ENTROPY, None, True),
-}
+from fastbp._kernels cimport (
+    FBP_CROSS_ENTROPY, FBP_CROSS_ENTROPY_LABELS, FBP_LOSS_PARAMETERS, FBP_METRIC_ABSOLUTE_ERROR,
+    FBP_METRIC_CORRECT_BINARY, FBP_METRIC_CORRECT_DISTRIBUTION, FBP_METRIC_CORRECT_LABEL, FBP_METRIC_SQUARED_ERROR,
+    averages_outputs, fbp_loss, loss_named, loss_takes_Z,
+)
 
 
 cdef fbp_metric _metric(str name, fbp_loss loss):
@@ -22,20 +16,31 @@ cdef fbp_metric _metric(str name, fbp_loss loss):
         return FBP_METRIC_SQUARED_ERROR
     if loss == FBP_CROSS_ENTROPY_LABELS:
         return FBP_METRIC_CORRECT_LABEL
-    return FBP_METRIC_CORRECT_BINARY if loss == FBP_BINARY_CROSS_ENTROPY else FBP_METRIC_CORRECT_DISTRIBUTION
+    return FBP_METRIC_CORRECT_DISTRIBUTION if loss == FBP_CROSS_ENTROPY else FBP_METRIC_CORRECT_BINARY
 
 
-cdef int set_judge(Judge *judge, str loss, tuple metrics, bint labelled, Py_ssize_t n_outputs) except -1:
-    """Fill in all but the targets themselves."""
-    with_targets, with_labels, mean_over_outputs = _LOSSES[loss]
-    judge.loss = with_labels if labelled else with_targets
-    judge.terms = n_outputs if mean_over_outputs else 1
+cdef int set_judge(Judge *judge, object loss, tuple metrics, Py_ssize_t n_columns, Py_ssize_t n_outputs) except -1:
+    """Fill in all but the targets themselves.
+
+    The loss is its name, or (name, parameters). n_columns are the targets', 0 for labels.
+    """
+    cdef int i
+    name, parameters = (loss, ()) if isinstance(loss, str) else loss
+    if len(parameters) > FBP_LOSS_PARAMETERS:
+        raise ValueError(f"the loss {name!r} has {len(parameters)} parameters; the kernels take {FBP_LOSS_PARAMETERS}")
+    judge.objective.loss = loss_named(name if n_columns else name + "_labels")
+    judge.objective.n_parameters = len(parameters)
+    memset(judge.objective.parameters, 0, sizeof(judge.objective.parameters))
+    for i, parameter in enumerate(parameters):
+        judge.objective.parameters[i] = parameter
+    judge.terms = n_outputs if averages_outputs(judge.objective.loss) else 1
+    judge.n_targets = n_columns or n_outputs
     judge.n_metrics = len(metrics)
     judge.slot_size = 1
-    for i, name in enumerate(metrics):
-        judge.metrics[i] = _metric(name, judge.loss)
+    for i, metric in enumerate(metrics):
+        judge.metrics[i] = _metric(metric, judge.objective.loss)
         judge.sum_offset[i] = judge.slot_size
-        judge.slot_size += 1 if name == "correct" else n_outputs
+        judge.slot_size += 1 if metric == "correct" else judge.n_targets
     return 0
 
 
@@ -57,13 +62,14 @@ cdef void judge_panel(const fbp_kernels *k, const Judge *judge, fbp_panels outpu
     cdef const int32_t *panel_labels = labels + p * k.lanes
     cdef int i
     for i in range(judge.n_metrics):
-        k.metric_panel(judge.metrics[i], output, targets, panel_labels, n_units, p, n_rows, slot + judge.sum_offset[i])
-    slot[0] += k.loss_panel(judge.loss, output, targets, panel_labels, n_units, p, n_rows, scale, gradient)
+        k.metric_panel(judge.metrics[i], output, targets, panel_labels, judge.n_targets, p, n_rows,
+                       slot + judge.sum_offset[i])
+    slot[0] += k.loss_panel(&judge.objective, output, targets, panel_labels, n_units, p, n_rows, scale, gradient)
 
 
 cdef bint takes_Z(const Judge *judge) noexcept nogil:
     """Whether the loss is computed from Z, with the last activation built in."""
-    return judge.loss in (FBP_CROSS_ENTROPY_LABELS, FBP_CROSS_ENTROPY_DISTRIBUTION, FBP_BINARY_CROSS_ENTROPY)
+    return loss_takes_Z(judge.objective.loss)
 
 
 cdef list split_sums(const Judge *judge, sums):

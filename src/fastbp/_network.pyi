@@ -18,6 +18,7 @@ class NonFinite(Exception):  # noqa: N818 (the engine's word; people get a Value
     def __init__(self, where: str, batch: int = -1, row: int = -1, layer: int = -1) -> None: ...
 
 Targets: TypeAlias = Rows | NDArray[np.int32]
+Objective: TypeAlias = str | tuple[str, tuple[float, ...]]  # a loss: its name, or its name and its parameters
 
 class Network:
     @property
@@ -39,5 +40,5 @@ class Network:
     def get_layer(self, i: int) -> tuple[_Array, _Array]: ...
     def forward(self, rows: Rows, out: _Array, n_threads: int) -> None: ...
     def evaluate(
-        self, rows: Rows, targets: Targets, loss: str, metrics: tuple[str, ...], n_threads: int
+        self, rows: Rows, targets: Targets, loss: Objective, metrics: tuple[str, ...], n_threads: int
     ) -> tuple[float, list[NDArray[np.float64]]]: ...

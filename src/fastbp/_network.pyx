@@ -189,15 +189,16 @@ cdef class Network:
             raise NonFinite("inputs", row=0)
         return 0
 
-    def evaluate(self, Rows rows, targets, str loss, tuple metrics, int n_threads):
-        """The mean loss of all rows, and the metrics' sums: (float, [float64 arrays])."""
+    def evaluate(self, Rows rows, targets, object loss, tuple metrics, int n_threads):
+        """The mean loss (its name, or name and parameters) of all rows, and the metrics' sums, float64 arrays."""
         cdef Sweep sweep
         cdef Judge judge
         cdef const int32_t[::1] labels
         cdef Py_ssize_t n_chunks = (rows.n_rows - 1) // (SWEEP_PANELS * self.k.lanes) + 1
         memset(&sweep, 0, sizeof(sweep))
         memset(&judge, 0, sizeof(judge))
-        set_judge(&judge, loss, metrics, not isinstance(targets, Rows), self.n_outputs)
+        set_judge(&judge, loss, metrics, (<Rows>targets).source.n_columns if isinstance(targets, Rows) else 0,
+                  self.n_outputs)
         if isinstance(targets, Rows):
             judge.all_targets = &(<Rows>targets).source
         else:

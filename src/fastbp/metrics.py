@@ -21,6 +21,9 @@ __all__ = ["METRICS", "R2", "Accuracy", "AbsoluteError", "Metric", "SquaredError
 
 Sums = NDArray[np.float64]
 
+# The losses whose first outputs estimate the targets themselves.
+_REGRESSION = ("mse", "mae", "huber", "log_cosh", "gaussian_nll", "poisson", "gamma", "tweedie")
+
 
 @dataclass(frozen=True)
 class Metric:
@@ -31,24 +34,24 @@ class Metric:
     losses: ClassVar[tuple[str, ...]]
 
     def value(self, sums: Sums, data: Samples) -> float:
-        """Return the figure, given the engine's sums over all samples: one a count, else one an output."""
+        """Return the figure, given the engine's sums over all samples: one a count, else one a target."""
         raise NotImplementedError
 
 
 class Accuracy(Metric):
     """The share of right answers.
 
-    For cross_entropy a sample is right if its likeliest class is the target's, for binary_cross_entropy an output is
-    right if it is on the target's side of 1/2.
+    For cross_entropy a sample is right if its likeliest class is the target's, for binary_cross_entropy and focal an
+    output is right if it is on the target's side of 1/2, for the hinge losses if it has the target's sign.
     """
 
     name = "accuracy"
     sums = "correct"
-    losses = ("cross_entropy", "binary_cross_entropy")
+    losses = ("cross_entropy", "binary_cross_entropy", "focal", "hinge", "squared_hinge")
 
     def value(self, sums: Sums, data: Samples) -> float:
         """Return the share, from 0 to 1."""
-        n_answers = len(data) * (data.n_outputs if data.loss.name == "binary_cross_entropy" else 1)
+        n_answers = len(data) * (1 if data.loss.name == "cross_entropy" else data.n_targets)
         return float(sums[0]) / n_answers
 
 
@@ -61,7 +64,7 @@ class R2(Metric):
 
     name = "r2"
     sums = "squared_error"
-    losses = ("mse", "mae")
+    losses = _REGRESSION
 
     def value(self, sums: Sums, data: Samples) -> float:
         """Return the coefficient of determination."""
@@ -77,11 +80,11 @@ class AbsoluteError(Metric):
 
     name = "mae"
     sums = "absolute_error"
-    losses = ("mse", "mae")
+    losses = _REGRESSION
 
     def value(self, sums: Sums, data: Samples) -> float:
         """Return the mean."""
-        return float(sums.sum()) / (len(data) * data.n_outputs)
+        return float(sums.sum()) / (len(data) * data.n_targets)
 
 
 class SquaredError(Metric):
@@ -89,20 +92,20 @@ class SquaredError(Metric):
 
     name = "mse"
     sums = "squared_error"
-    losses = ("mse", "mae")
+    losses = _REGRESSION
 
     def value(self, sums: Sums, data: Samples) -> float:
         """Return the mean."""
-        return float(sums.sum()) / (len(data) * data.n_outputs)
+        return float(sums.sum()) / (len(data) * data.n_targets)
 
 
 METRICS: dict[str, type[Metric]] = {cls.name: cls for cls in (Accuracy, R2, AbsoluteError, SquaredError)}
 
 
 def choose_metrics(metrics: str | Metric | Sequence[str | Metric] | None, loss: Loss) -> tuple[Metric, ...]:
-    """Return the metrics that an argument names; None is the one that goes with the loss."""
+    """Return the metrics that an argument names; None are those that go with the loss."""
     if metrics is None:
-        metrics = [loss.metric]
+        metrics = loss.metrics
     elif isinstance(metrics, (str, Metric)):
         metrics = [metrics]
     elif not isinstance(metrics, Sequence):
@@ -110,7 +113,7 @@ def choose_metrics(metrics: str | Metric | Sequence[str | Metric] | None, loss: 
     chosen = tuple(resolve(metric, METRICS, "metrics") for metric in metrics)
     for metric in chosen:
         if loss.name not in metric.losses:
-            fitting = ", ".join(repr(name) for name, cls in METRICS.items() if loss.name in cls.losses)
+            fitting = ", ".join(repr(name) for name, cls in METRICS.items() if loss.name in cls.losses) or "none"
             raise ValueError(f"metrics has {metric.name!r} and loss is {loss.name!r}; with that loss go {fitting}.")
     if len(set(chosen)) < len(chosen):
         raise ValueError(f"metrics is {[metric.name for metric in chosen]}; expected each once.")

@@ -174,7 +174,9 @@ class Model:
         function.check_output(self._dense[-1].activation, self._n_outputs)
         data = Samples(X, y, self._n_inputs, self._n_outputs, function)
         try:
-            value, pairs = gradients(self._network, data.rows, data.targets, function.name, choose_threads(n_threads))
+            value, pairs = gradients(
+                self._network, data.rows, data.targets, function.objective, choose_threads(n_threads)
+            )
         except NonFinite as error:
             explain_nonfinite(error, self, data, "in loss_and_gradients")
         return float(value), [array for pair in pairs for array in pair]

@@ -55,7 +55,7 @@ class Samples:
             raise ValueError(
                 f"{names[0]} has {len(self.X)} rows, {names[1]} has {len(self.y)}; expected a target for each sample."
             )
-        self.n_outputs = n_outputs
+        self.n_targets = loss.n_targets(n_outputs)
         self.loss = loss
         self.names = names
         self.rows = Rows(self.X)

@@ -18,13 +18,13 @@ from fastbp.checks import check_int, check_number, sentence
 
 __all__ = [
     "SCHEDULES",
-    "Cosine",
-    "Exponential",
+    "CosineDecay",
+    "ExponentialDecay",
     "FunctionSchedule",
     "InverseScaling",
     "OneCycle",
     "Plateau",
-    "Polynomial",
+    "PolynomialDecay",
     "Schedule",
     "StepDecay",
     "as_schedule",
@@ -99,7 +99,7 @@ class StepDecay(Schedule):
 
 
 @dataclass(frozen=True)
-class Exponential(Schedule):
+class ExponentialDecay(Schedule):
     """start * factor ** t (PyTorch's ExponentialLR).
 
     Parameters
@@ -114,7 +114,7 @@ class Exponential(Schedule):
     start: float
     factor: float
     per: Unit = "epoch"
-    name = "exponential"
+    name = "exponential_decay"
 
     def __post_init__(self) -> None:
         self._check(positive=("start", "factor"))
@@ -126,7 +126,7 @@ class Exponential(Schedule):
 
 
 @dataclass(frozen=True)
-class Polynomial(Schedule):
+class PolynomialDecay(Schedule):
     """end + (start - end) * (1 - t / over) ** power, and end from t = over on; a line for power 1 (PolynomialLR).
 
     Parameters
@@ -145,7 +145,7 @@ class Polynomial(Schedule):
     end: float = 0.0
     power: float = 1.0
     per: Unit = "epoch"
-    name = "polynomial"
+    name = "polynomial_decay"
 
     def __post_init__(self) -> None:
         self._check(positive=("start", "power"), times=("over",))
@@ -184,7 +184,7 @@ class InverseScaling(Schedule):
 
 
 @dataclass(frozen=True)
-class Cosine(Schedule):
+class CosineDecay(Schedule):
     """Half a cosine from start down to end, after a warm-up, again and again if wanted (Loshchilov and Hutter, 2017).
 
     For t < warmup: start * (t + 1) / warmup. Then, s = t - warmup and a cycle of length ``over``:
@@ -212,7 +212,7 @@ class Cosine(Schedule):
     restarts: bool = False
     stretch: int = 1
     per: Unit = "epoch"
-    name = "cosine"
+    name = "cosine_decay"
 
     def __post_init__(self) -> None:
         self._check(positive=("start",), times=("over", "stretch"))
@@ -382,7 +382,16 @@ class Plateau(Schedule):
 
 SCHEDULES: dict[str, type[Schedule]] = {
     cls.name: cls
-    for cls in (StepDecay, Exponential, Polynomial, InverseScaling, Cosine, OneCycle, Plateau, FunctionSchedule)
+    for cls in (
+        StepDecay,
+        ExponentialDecay,
+        PolynomialDecay,
+        InverseScaling,
+        CosineDecay,
+        OneCycle,
+        Plateau,
+        FunctionSchedule,
+    )
 }
 
 

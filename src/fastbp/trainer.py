@@ -22,7 +22,7 @@ from fastbp.model import Model
 from fastbp.nonfinite import explain_nonfinite
 from fastbp.optimizers import OPTIMIZERS, Optimizer, Scheduled
 from fastbp.progress import ProgressBar
-from fastbp.registry import resolve
+from fastbp.registry import resolve, shorthand
 from fastbp.samples import Samples
 from fastbp.schedules import Schedule
 from fastbp.threads import choose_threads
@@ -109,7 +109,7 @@ class Trainer:
 
     def _new_session(self) -> Session:
         return Session(
-            self._model._network, self._loss.name, self._sums, self._optimizer.rule, self._n_threads, self._seed
+            self._model._network, self._loss.objective, self._sums, self._optimizer.rule, self._n_threads, self._seed
         )
 
     def _numbers_of(self, optimizer: Optimizer) -> dict[str, Scheduled]:
@@ -208,7 +208,7 @@ class Trainer:
 
     def __repr__(self) -> str:
         return (
-            f"Trainer({self._model!r}, loss={self._loss.name!r}, optimizer={self._optimizer!r}, "
+            f"Trainer({self._model!r}, loss={shorthand(self._loss, LOSSES)}, optimizer={self._optimizer!r}, "
             f"batch_size={self._batch_size}, n_threads={self._n_threads}, shuffle={self._shuffle}, seed={self._seed}, "
             f"metrics={[metric.name for metric in self._metrics]}{self._clipping_repr()})"
         )
@@ -383,7 +383,7 @@ class Trainer:
     def _evaluate(self, data: Samples) -> dict[str, float]:
         try:
             loss, sums = self._model._network.evaluate(
-                data.rows, data.targets, self._loss.name, self._sums, self._n_threads
+                data.rows, data.targets, self._loss.objective, self._sums, self._n_threads
             )
         except NonFinite as error:
             explain_nonfinite(error, self._model, data, f"in the evaluation on {data.names[0]}")
