@@ -10,7 +10,8 @@
  *   points [n_points]
  * The solution:
  *   mean loss, what the last layer puts out, a layer: dW, db, W and b after one step of Adam,
- *   exp, log of |.|, tanh, sigmoid and normal_cdf of the points.
+ *   exp, log of |.|, tanh, sigmoid and normal_cdf of the points,
+ *   the points after the first step of every optimizer, their gradient being the points from the last to the first.
  * With a loss that is taken from Z the last activation is given as linear.
  */
 #include "fastbp.h"
@@ -213,19 +214,43 @@ static void put_updated_layer(stage *s, double learning_rate)
         put(layer->bias, n);
 }
 
-static void put_functions(ptrdiff_t n)
+static void put_functions(const double *points, ptrdiff_t n)
 {
     void (*const functions[])(const void *, void *, ptrdiff_t) = {k->exp, k->log, k->tanh, k->sigmoid, k->normal_cdf};
     void *x = memory(n), *absolute = memory(n), *y = memory(n);
     for (ptrdiff_t i = 0; i < n; i++) {
-        const double point = number();
-        set(x, i, point);
-        set(absolute, i, fabs(point));
+        set(x, i, points[i]);
+        set(absolute, i, fabs(points[i]));
     }
     for (size_t f = 0; f < sizeof functions / sizeof *functions; f++) {
         functions[f](functions[f] == k->log ? absolute : x, y, n);
         for (ptrdiff_t i = 0; i < n; i++)
             put(y, i);
+    }
+}
+
+/* The numbers of the first step, weights decaying by 0.1; beta_1 is 0.9, beta_2 0.999. */
+static void put_first_steps(double learning_rate, const double *points, ptrdiff_t n)
+{
+#define CONSTANT(constant, name, state_1, state_2, state_3) constant,
+    static const fbp_optimizer optimizers[] = {FBP_EACH_OPTIMIZER(CONSTANT)};
+#undef CONSTANT
+    const double momentum = 0.9 * (1 - 0.5 * pow(0.96, 0.004)), next = 0.9 * (1 - 0.5 * pow(0.96, 0.008));
+    const fbp_update numbers = {.learning_rate = learning_rate, .momentum = 0.9, .centered = 1, .amsgrad = 1,
+                                .beta_1 = 0.9, .beta_2 = 0.999, .epsilon = 1e-8, .correction_1 = 1 / (1 - 0.9),
+                                .correction_2 = 1 / (1 - 0.999), .moment_share = next / (1 - momentum * next),
+                                .gradient_share = 1, .initial = 0.1, .eta_minus = 0.5, .eta_plus = 1.2,
+                                .min_step = 1e-6, .max_step = 50, .weight_decay = 0.1};
+    void *w = memory(n), *g = memory(n);
+    for (size_t o = 0; o < sizeof optimizers / sizeof *optimizers; o++) {
+        void *const states[FBP_STATES] = {memory(n), memory(n), memory(n)};
+        for (ptrdiff_t i = 0; i < n; i++) {
+            set(w, i, points[i]);
+            set(g, i, points[n - 1 - i]);
+        }
+        k->update(optimizers[o], &numbers, w, g, states, n);
+        for (ptrdiff_t i = 0; i < n; i++)
+            put(w, i);
     }
 }
 
@@ -278,6 +303,10 @@ int main(int argc, char **argv)
         put_layer(&stages[i]);
     for (int i = 0; i < n_layers; i++)
         put_updated_layer(&stages[i], learning_rate);
-    put_functions(n_points);
+    double *points = calloc((size_t)n_points + 1, sizeof *points);
+    for (ptrdiff_t i = 0; i < n_points; i++)
+        points[i] = number();
+    put_functions(points, n_points);
+    put_first_steps(learning_rate, points, n_points);
     return 0;
 }

@@ -48,6 +48,18 @@ NETWORKS = [
     *[(["relu"], last, loss) for loss, last in ref.EXAMPLES if loss not in ("mse", "mae", "cross_entropy")],
 ]
 LEARNING_RATE = 0.01
+FIRST_STEPS = {  # in the order of fbp_optimizer: the numbers that are not the oracle's own
+    "sgd": {"momentum": 0.9},
+    "adam": {"amsgrad": True},
+    "rmsprop": {"beta_2": 0.999, "momentum": 0.9, "centered": True},
+    "adagrad": {"initial": 0.1, "epsilon": 1e-8},
+    "adadelta": {"beta_2": 0.999, "epsilon": 1e-8},
+    "adamax": {},
+    "nadam": {},
+    "radam": {},
+    "lion": {"beta_2": 0.999},
+    "rprop": {},
+}
 SHAPES = [(1, 1, [1, 1], 2), (45, 50, [37, 19], 5), (130, 16, [70, 33], 3)]  # n_samples, n_inputs, hidden, n_outputs
 
 
@@ -118,7 +130,18 @@ def solve(network, layers, X, targets, points):
     for i, (dW, db) in enumerate(gradients):
         answer |= {f"dW{i}": dW.T, f"db{i}": db}
     answer |= {"exp": np.exp(points), "log": np.log(np.abs(points)), "tanh": np.tanh(points)}
-    return answer | {"sigmoid": special.expit(points), "normal_cdf": special.ndtr(points)}
+    answer |= {"sigmoid": special.expit(points), "normal_cdf": special.ndtr(points)}
+    return answer | {f"first step of {name}": first_step(name, points) for name in FIRST_STEPS}
+
+
+def first_step(name, points):
+    """The points after one step of that optimizer, their gradient being the points from the last to the first."""
+    numbers = {"learning_rate": LEARNING_RATE} | FIRST_STEPS[name]
+    if name != "rprop":
+        numbers["weight_decay"] = 0.1
+    layer = ref.Layer(points[None, :].copy(), np.zeros(1), "linear")
+    ref.make_optimizer(name, numbers).step([layer], [(points[None, ::-1], np.zeros(1))])
+    return layer.W[0]
 
 
 def read_solution(content, layers, n_samples, n_points):
@@ -128,6 +151,7 @@ def read_solution(content, layers, n_samples, n_points):
         for i, layer in enumerate(layers):
             shapes |= {f"{prefix}W{i}": layer.W.T.shape, f"{prefix}b{i}": layer.b.shape}
     shapes |= dict.fromkeys(("exp", "log", "tanh", "sigmoid", "normal_cdf"), (n_points,))
+    shapes |= dict.fromkeys((f"first step of {name}" for name in FIRST_STEPS), (n_points,))
     numbers = np.frombuffer(content)
     ends = np.cumsum([np.prod(shape) for shape in shapes.values()])
     assert len(numbers) == ends[-1]
