@@ -70,10 +70,13 @@ def assert_same_bits(got, wanted):
         assert a.tobytes() == b.tobytes()
 
 
-def train(n_inputs, specs, dtype, X, y, loss, n_threads, batch_size, epochs=2, optimizer="adam", numbers=None):
+def train(
+    n_inputs, specs, dtype, X, y, loss, n_threads, batch_size, epochs=2, optimizer="adam", numbers=None, metrics=None
+):
     """A fresh network after some epochs: its parameters, and the epochs' losses and sums."""
     network, _ = make_pair(n_inputs, specs, dtype)
-    metrics = ("correct",) if "entropy" in loss else ("squared_error", "absolute_error")
+    if metrics is None:
+        metrics = ("correct",) if "entropy" in loss else ("squared_error", "absolute_error")
     session = Session(network, loss, metrics, optimizer, n_threads)
     results = [
         session.epoch(Rows(X), targets_of(y), batch_size, True, 7, epoch, numbers or ADAM) for epoch in range(epochs)

@@ -154,7 +154,8 @@ static void forward(stage *stages, int n_layers)
 }
 
 /* The mean loss; dZ of the last layer is left in its gradient. */
-static double judge(stage *last, const fbp_objective *objective, fbp_panels targets, const int32_t *labels, ptrdiff_t n_samples)
+static double judge(stage *last, const fbp_objective *objective, fbp_panels targets, const int32_t *labels,
+                    ptrdiff_t n_samples)
 {
     const ptrdiff_t terms = fbp_averages_outputs(objective->loss) ? last->layer.n_units : 1;
     const double scale = 1.0 / (double)(n_samples * terms);

@@ -229,6 +229,18 @@ def test_the_same_bits_for_any_number_of_threads(isa, limits, dtype, batch_size)
             assert_same_bits(sums, sums_alone)
 
 
+@pytest.mark.parametrize(("loss", "activation"), reference.EXAMPLES)
+def test_the_same_bits_for_any_number_of_threads_with_every_loss(isa, limits, loss, activation):
+    limits(epoch_thread=1.0, call_thread=1.0, paced=0.0)
+    specs = [(20, "tanh", 0.0), (3 * reference.outputs_a_target(loss), activation, 0.0)]
+    X, y = make_data(300, 9, specs[-1][0], loss, "float32")
+    alone = train(9, specs, "float32", X, y, loss, 1, 100, metrics=())
+    for n_threads in (2, 3):
+        together = train(9, specs, "float32", X, y, loss, n_threads, 100, metrics=())
+        assert_same_bits(together[0], alone[0])
+        assert together[1] == alone[1]
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_the_same_bits_for_large_layers_and_chunked_batches(limits, dtype):
     """W is packed, sums are cut into blocks, the batch passes in two chunks, the team is one that work alone starts."""

@@ -35,6 +35,18 @@ def test_a_large_step_is_shared_out_evenly(isa, n_threads):
         assert max(part) <= 1.1 * sum(part) / len(part)
 
 
+def test_looking_at_the_shares_changes_nothing():
+    X, y = make_data(32, 16, 4, "cross_entropy", "float32")
+    losses = []
+    for look in (False, True):
+        network, _ = make_pair(16, SMALL, "float32")
+        session = Session(network, "cross_entropy", (), "adam", 1)
+        if look:
+            session.shares(32)
+        losses.append(session.epoch(Rows(X), y, 16, False, 0, 0, ADAM)[0])
+    assert losses[0] == losses[1]
+
+
 def share(sizes, size):
     return sizes.count(size) / len(sizes)
 

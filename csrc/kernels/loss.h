@@ -1,11 +1,11 @@
 /* loss.h: the losses, their gradients, and the sums that metrics need, one panel at a time.
  *
  * The samples are the lanes: every formula below reads as if for one sample. A loss is a function of the name that
- * fastbp.h lists. Most are sums over the outputs: their function returns one output's loss, for the output o (or z, with
- * the activation built in) and the target t, and leaves its slope in *slope. The others see a panel whole.
+ * fastbp.h lists. Most are sums over the outputs: their function returns one output's loss, for the output o (or z,
+ * with the activation built in) and the target t, and leaves its slope in *slope. The others see a panel whole.
  */
 
-/* ---- Losses of one output and its target -------------------------------------------------------------------------- */
+/* ---- Losses of one output and its target ------------------------------------------------------------------------- */
 
 /* (o - t)^2 */
 static INLINE vec NAME(mse)(vec o, vec t, const double *parameters, vec *slope)
@@ -128,7 +128,7 @@ static INLINE vec NAME(focal)(vec z, vec t, const double *parameters, vec *slope
     return weight * entropy;
 }
 
-/* ---- Losses of a whole panel -------------------------------------------------------------------------------------- */
+/* ---- Losses of a whole panel ------------------------------------------------------------------------------------- */
 
 /* What a loss sees of a panel. The gradient g (NULL where only the value is wanted) is already multiplied by `scale`
  * (one over the number of terms of the mean; zero in unused lanes), the value is not. */
@@ -220,8 +220,8 @@ static vec NAME(cross_entropy)(const NAME(judged) *x)
     return loss;
 }
 
-/* The pinball loss (Koenker & Bassett 1978) of each quantile q, outputs [quantile][target]: q (t - o) where the target is
- * above, (1 - q) (o - t) where it is below, sum over outputs */
+/* The pinball loss (Koenker & Bassett 1978) of each quantile q, outputs [quantile][target]: q (t - o) where the target
+ * is above, (1 - q) (o - t) where it is below, sum over outputs */
 static vec NAME(quantile)(const NAME(judged) *x)
 {
     const ptrdiff_t n_targets = x->n_units / x->n_parameters;

@@ -606,6 +606,7 @@ cdef class Session:
                 units_of_share(k, self.run.stages, self.run.n_stages, i, t, team, &n0, &n1)
                 n_weights += (n1 - n0) * self.run.stages[i].layer.n_inputs
             result.append((n_panels * (t + 1) // team - n_panels * t // team, n_weights))
+        self.buffers = None            # laid out without a loss: the next step lays them out anew
         return result
 
     cdef int go(self, Rows rows, targets, int team, on_tick) except -1:

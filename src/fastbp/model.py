@@ -153,7 +153,7 @@ class Model:
         y : array-like
             Targets, as for ``Trainer.fit``.
         loss : str or Loss
-            "mse", "mae", "cross_entropy" or "binary_cross_entropy".
+            As for ``Trainer``.
         n_threads : int or None, default None
             None takes OMP_NUM_THREADS or all CPUs. The result does not depend on it.
 

@@ -38,7 +38,9 @@ class Trainer:
     model : Model
         What is trained, in place.
     loss : str or Loss
-        "mse", "mae", "cross_entropy" (the model ends with a softmax) or "binary_cross_entropy" (with a sigmoid).
+        "mse", "mae", "huber", "log_cosh", "quantile", "gaussian_nll", "cosine"; "poisson", "gamma", "tweedie" (the
+        model ends with a softplus); "cross_entropy" (with a softmax); "binary_cross_entropy", "focal" (with a sigmoid);
+        "hinge", "squared_hinge"; or an object such as ``fb.Quantile([0.1, 0.5, 0.9])``.
     optimizer : str or Optimizer, default "adam"
         "sgd", "adam", "adamw", "rmsprop", "adagrad", "adadelta", "adamax", "nadam", "radam", "lion", "rprop" (with
         batch_size=None only), or an object such as ``fb.Adam(learning_rate=1e-4)``.
@@ -52,8 +54,8 @@ class Trainer:
     seed : int, default 0
         Where these orders come from: the same seed gives the same ones.
     metrics : list of str or Metric, or None, default None
-        What is reported beside the loss: "accuracy" with the cross-entropies; "r2", "mae", "mse" with the others. None
-        is "accuracy" or "r2", [] is nothing.
+        What is reported beside the loss: "accuracy" where the answer is yes or no or a class; "r2", "mae", "mse" where
+        outputs estimate the targets. None is "accuracy" or "r2" (with "quantile" and "cosine" nothing), [] is nothing.
     clip_value : float or None, default None
         Every element of the gradient is cut off at -clip_value and clip_value before the optimizer sees it.
     clip_norm : float or None, default None
@@ -238,8 +240,8 @@ class Trainer:
             strides.
         y : array-like
             For cross_entropy class labels (n_samples,), integers from 0, or a probability for each class (n_samples,
-            classes); else numbers (n_samples, n_outputs), or (n_samples,) for one output, from 0 to 1 for
-            binary_cross_entropy.
+            classes); else numbers (n_samples, n_outputs), or (n_samples,) for one output, such as the loss's class
+            asks for. A model for "quantile" or "gaussian_nll" has several outputs for each column of targets.
         epochs : int, default 1
             How often to go through the samples.
         validation_data : (X, y) or None, default None
