@@ -1,0 +1,69 @@
+"""Write docs/features.md from the package's own registries, so that the list cannot differ from the code.
+
+    python docs/make_features.py
+
+A test compares the file with what this script would write.
+"""
+
+import inspect
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from fastbp.activations import ACTIVATIONS
+from fastbp.initializers import INITIALIZERS
+from fastbp.layers import LAYERS
+from fastbp.losses import LOSSES
+from fastbp.metrics import METRICS
+from fastbp.optimizers import OPTIMIZERS
+from fastbp.schedules import SCHEDULES
+
+PATH = Path(__file__).with_name("features.md")
+
+REGISTRIES = {
+    "Layers": LAYERS,
+    "Activations": ACTIVATIONS,
+    "Losses": LOSSES,
+    "Optimizers": OPTIMIZERS,
+    "Schedules": SCHEDULES,
+    "Initializers": INITIALIZERS,
+    "Metrics": METRICS,
+}
+
+_SECTION = re.compile(r"^(Parameters|Raises|Attributes|Examples|Notes)\n-+$", re.MULTILINE)
+
+
+def describe(cls: type) -> str:
+    """What the class's docstring says before its list of parameters, as one paragraph."""
+    text = inspect.getdoc(cls) or ""
+    return " ".join(_SECTION.split(text)[0].split())
+
+
+def signature(cls: type) -> str:
+    """How an object of the class is written, with the defaults."""
+    parameters = inspect.signature(cls).parameters.values()
+    return f"fb.{cls.__name__}({', '.join(map(_parameter, parameters))})"
+
+
+def _parameter(parameter: inspect.Parameter) -> str:
+    return parameter.name if parameter.default is parameter.empty else f"{parameter.name}={parameter.default!r}"
+
+
+def section(title: str, registry: Mapping[str, type]) -> str:
+    """One registry as a list."""
+    entries = [f"- **{name}**: `{signature(cls)}`\n  {describe(cls)}" for name, cls in registry.items()]
+    return f"## {title}\n\n" + "\n".join(entries) + "\n"
+
+
+def features() -> str:
+    """The whole page."""
+    head = (
+        "# What fastbp can do\n\n"
+        "Written from the code's registries by `python docs/make_features.py`; every entry with its formula and its "
+        'source.\nThe name in bold is the shorthand: `"relu"` is `fb.ReLU()`.\n'
+    )
+    return "\n".join([head, *(section(title, registry) for title, registry in REGISTRIES.items())])
+
+
+if __name__ == "__main__":
+    PATH.write_text(features(), encoding="utf-8")
