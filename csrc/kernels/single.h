@@ -5,6 +5,9 @@
  * terms in the same order as in a panel, so that a row's outputs have the same bits alone and among others.
  */
 
+/* Vectors of a row of weights that are fetched ahead. */
+#define SINGLE_AHEAD 8
+
 /* Row `row` of X -> out[0 .. n_columns, padded to whole vectors). 0 where a number is NaN or infinite, else 1. */
 static int NAME(read_row)(const fbp_source *X, ptrdiff_t row, void *out)
 {
@@ -48,8 +51,10 @@ static void NAME(forward_single)(const fbp_layer *layer, const void *in, void *o
         for (ptrdiff_t k = 0; k < K; k += VL) {
             vec W[VL];
             UNROLL
-            for (int i = 0; i < VL; i++)
+            for (int i = 0; i < VL; i++) {
                 W[i] = NAME(load)(rows_of_units[i] + k);
+                PREFETCH(rows_of_units[i] + k + SINGLE_AHEAD * VL); /* more rows side by side than hardware follows */
+            }
             NAME(transpose)(W);
             if (K - k >= VL) {
                 UNROLL
@@ -69,3 +74,4 @@ static void NAME(forward_single)(const fbp_layer *layer, const void *in, void *o
     else
         NAME(activate)(layer->activation, (real)layer->alpha, z, NULL, (N + VL - 1) / VL);
 }
+#undef SINGLE_AHEAD

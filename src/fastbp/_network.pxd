@@ -31,6 +31,7 @@ cdef struct Sweep:
     SweepPlan *plan
     const fbp_source *X
     Py_ssize_t n_rows
+    Py_ssize_t chunk_panels
     int n_chunks
     int next_chunk                 # shared: whoever is free takes it
     char *out                      # [n_rows][n_outputs], or NULL

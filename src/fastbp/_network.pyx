@@ -24,7 +24,8 @@ from fastbp._rows cimport Rows
 from fastbp._team cimport fetch_and_add, limits_in_use, look_seconds, monotonic_seconds, run_team, team_size
 
 cdef enum:
-    # Panels that one thread carries through all layers at a time; a constant, or the sums' order would change.
+    # Panels that one thread carries through all layers at a time, at most; where sums are made, a constant, or their
+    # order would change.
     SWEEP_PANELS = 12
     # With less work than this (floating-point operations), other Python threads would not gain by the lock's release.
     BRIEF_WORK = 200000
@@ -228,7 +229,10 @@ cdef class Network:
         sweep.plan = &workspace.plan
         sweep.X = &rows.source
         sweep.n_rows = rows.n_rows
-        sweep.n_chunks = <int>((n_panels - 1) // SWEEP_PANELS + 1)
+        sweep.chunk_panels = SWEEP_PANELS
+        if sweep.judge == NULL:        # a few rows are for the whole team
+            sweep.chunk_panels = min(SWEEP_PANELS, (n_panels - 1) // size + 1)
+        sweep.n_chunks = <int>((n_panels - 1) // sweep.chunk_panels + 1)
         try:
             while sweep.next_chunk < sweep.n_chunks and not sweep.bad:
                 sweep.paused = 0
@@ -239,8 +243,8 @@ cdef class Network:
         finally:
             self.workspace = workspace
         if sweep.bad:
-            first = sweep.bad_chunk * SWEEP_PANELS * self.k.lanes
-            chunk = np.arange(first, min(first + SWEEP_PANELS * self.k.lanes, rows.n_rows))
+            first = sweep.bad_chunk * sweep.chunk_panels * self.k.lanes
+            chunk = np.arange(first, min(first + sweep.chunk_panels * self.k.lanes, rows.n_rows))
             where = "inputs" if sweep.bad == BAD_INPUTS else "targets"
             raise NonFinite(where, row=first_bad_row(rows if where == "inputs" else targets, chunk))
         return 0
@@ -298,8 +302,8 @@ cdef void _sweep_share(void *job, int t, int n_threads) noexcept nogil:
 cdef void _sweep_chunk(Sweep *sweep, int chunk, char *memory) noexcept nogil:
     """Rows of one chunk, from X to out or to the judge."""
     cdef const fbp_kernels *k = sweep.k
-    cdef Py_ssize_t first = <Py_ssize_t>chunk * SWEEP_PANELS * k.lanes
-    cdef Py_ssize_t n = min(sweep.n_rows - first, <Py_ssize_t>SWEEP_PANELS * k.lanes)
+    cdef Py_ssize_t first = chunk * sweep.chunk_panels * k.lanes
+    cdef Py_ssize_t n = min(sweep.n_rows - first, sweep.chunk_panels * k.lanes)
     cdef Py_ssize_t n_panels = (n - 1) // k.lanes + 1
     cdef Py_ssize_t n_outputs = sweep.layers[sweep.n_layers - 1].n_units
     cdef Py_ssize_t p, i, count
