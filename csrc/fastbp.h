@@ -201,14 +201,15 @@ typedef struct {
     void (*transpose_panels)(fbp_panels panels, ptrdiff_t n_features, ptrdiff_t p0, ptrdiff_t p1, void *blocks,
                              ptrdiff_t block_stride);
 
-    /* out = activation(in @ W.T + b) for panels p0..p1. `slope` receives act'(Z) for the activations that
+    /* out = activation(in @ W.T + b) for panels p0..p1 and units n0..n1. `slope` receives act'(Z) for the activations that
      * `stores_slope` names (data NULL: not wanted). Softmax is left to softmax_forward: here it is linear. */
     void (*dense_forward)(const fbp_layer *layer, fbp_panels in, fbp_panels out, fbp_panels slope, ptrdiff_t p0,
-                          ptrdiff_t p1);
-    /* dZ_below = (dZ @ W) * act'(below) for panels p0..p1, where `below` made the outputs A_below (or, where it stores
+                          ptrdiff_t p1, ptrdiff_t n0, ptrdiff_t n1);
+    /* dZ_below = (dZ @ W) * act'(below) for panels p0..p1 and inputs k0..k1, where `below` made the outputs A_below (or, where it stores
      * them, the slopes). `scratch`: pack_elements elements. */
     void (*input_gradient)(const fbp_layer *layer, fbp_panels dZ, const fbp_layer *below, fbp_panels A_below,
-                           fbp_panels slope_below, fbp_panels dZ_below, ptrdiff_t p0, ptrdiff_t p1, void *scratch);
+                           fbp_panels slope_below, fbp_panels dZ_below, ptrdiff_t p0, ptrdiff_t p1, ptrdiff_t k0, ptrdiff_t k1,
+                           void *scratch);
     /* dW[n][k] (+)= sum over the samples of dZ[s][n] * A[s][k], db[n] (+)= sum of dZ[s][n], for units n0..n1. dW rows
      * are layer->ld apart and their padding becomes zero. accumulate = 0 does not read dW and db. `soon` (or NULL):
      * FBP_SOON arrays laid out like dW (each may be NULL) that the update will want next; they are fetched into the

@@ -147,7 +147,9 @@ static void forward(stage *stages, int n_layers)
             s->input = stages[i - 1].output;
             k->transpose_panels(s->input, s->layer.n_inputs, 0, n_panels, s->blocks, block_stride());
         }
-        k->dense_forward(&s->layer, s->input, s->output, s->slope, 0, n_panels);
+        const ptrdiff_t half = s->layer.n_units / 2; /* any range of units will do */
+        k->dense_forward(&s->layer, s->input, s->output, s->slope, 0, n_panels, 0, half);
+        k->dense_forward(&s->layer, s->input, s->output, s->slope, 0, n_panels, half, s->layer.n_units);
         if (s->layer.activation == FBP_SOFTMAX)
             k->softmax_forward(s->output, s->layer.n_units, 0, n_panels);
     }
@@ -178,8 +180,10 @@ static void backward(stage *stages, int n_layers, ptrdiff_t n_samples)
     for (int i = n_layers - 1; i >= 0; i--) {
         stage *s = &stages[i], *below = s - 1;
         if (i > 0) {
-            k->input_gradient(&s->layer, s->gradient, &below->layer, below->output, below->slope, below->gradient, 0,
-                              n_panels, scratch);
+            const ptrdiff_t ends[] = {0, s->layer.n_inputs / 2, s->layer.n_inputs};
+            for (int j = 0; j < 2; j++)
+                k->input_gradient(&s->layer, s->gradient, &below->layer, below->output, below->slope, below->gradient,
+                                  0, n_panels, ends[j], ends[j + 1], scratch);
             if (below->layer.activation == FBP_SOFTMAX)
                 k->softmax_backward(below->output, below->gradient, below->layer.n_units, 0, n_panels);
         }

@@ -14,6 +14,7 @@
 #define MR 6
 #define NV 2
 #define KC 224
+#define SC 128
 #define L2_BYTES (200 * 1024)
 #include "instantiate.h"
 

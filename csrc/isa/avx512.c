@@ -17,6 +17,7 @@
 #define MR 8
 #define NV 3
 #define KC 144
+#define SC 144
 #define L2_BYTES (400 * 1024)
 #include "instantiate.h"
 

@@ -8,5 +8,6 @@
 #define MR 4
 #define NV 2
 #define KC 448
+#define SC 448
 #define L2_BYTES (200 * 1024)
 #include "instantiate.h"

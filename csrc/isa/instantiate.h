@@ -6,6 +6,8 @@
  *   MR, NV         the register tile: MR scalars times NV vectors. MR * NV + NV + 1 registers live (one more where
  *                  multiply and add are two instructions)
  *   KC             steps of a sum between two visits to memory: NV * KC vectors and an MR-row strip share the L1 cache
+ *   SC             the same for the weight gradient, whose steps are samples: its scalars lie a panel apart, and fall
+ *                  into few sets of the cache
  *   L2_BYTES       the block of weights that is kept in the L2 cache while the panels pass by
  */
 #define PASTE_(a, b) a##b

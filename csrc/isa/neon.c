@@ -7,6 +7,7 @@
 #define MR 8
 #define NV 3
 #define KC 448
+#define SC 448
 #define L2_BYTES (200 * 1024)
 #include "instantiate.h"
 #endif

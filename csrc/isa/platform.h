@@ -48,6 +48,13 @@
 #define PREFETCH(p) ((void)(p))
 #endif
 
+/* What is written before it is compiled before it, what is written behind it behind it. */
+#if defined(__GNUC__)
+#define FENCE() __asm__ volatile("" : : : "memory")
+#else
+#define FENCE() ((void)0)
+#endif
+
 /* Loops over the rows of a transposition have constant bounds and must vanish, or the rows do not live in registers. */
 #if defined(__clang__)
 #define UNROLL _Pragma("unroll")

@@ -50,7 +50,19 @@ static INLINE void NAME(multiply_add)(const int mr, const int nv, ptrdiff_t step
     }
 }
 
-/* The same, and meanwhile the next tile's scalars come nearer: they lie in rows of their own, too short for the
+/* The same for VL steps, written out. Without the fence the loads of later steps are moved ahead, and sums leave their
+ * registers for them. */
+static INLINE void NAME(multiply_add_block)(const int mr, const int nv, const real *scalars, ptrdiff_t row,
+                                            const real *vectors, ptrdiff_t next, vec sums[MOST_ROWS][MOST_VECTORS])
+{
+    UNROLL
+    for (ptrdiff_t t = 0; t < VL; t++) {
+        FENCE();
+        NAME(multiply_add)(mr, nv, 1, scalars + t, row, 1, vectors + t * VL, next, sums);
+    }
+}
+
+/* multiply_add, and meanwhile the next tile's scalars come nearer: they lie in rows of their own, too short for the
  * hardware to see the next ones coming, and are needed one tile later. `next_tile`: elements from this tile's scalars
  * to the next one's. */
 static INLINE void NAME(multiply_add_ahead)(const int mr, const int nv, ptrdiff_t steps, const real *scalars,
@@ -81,12 +93,23 @@ typedef struct {
     const real *start;         /* forward: the bias */
     const real *gate;          /* input gradient: the outputs of the ReLU below */
     ptrdiff_t gate_stride;
-    const real *coming;        /* weight gradient: the vectors of the block that follows, up to `coming_end`; */
-    const real *coming_end;
-    ptrdiff_t coming_pace;     /* so many elements of each are to come nearer every VL samples */
+    int far;                   /* the layer's weights do not stay in L1 and L2 from step to step */
+    const real *coming;        /* the vectors of the strip that follows, up to `coming_end`; so many elements of each */
+    const real *coming_end;    /* are to come nearer every tile (weight gradient: every VL samples) */
+    ptrdiff_t coming_pace;
     ptrdiff_t soon[FBP_SOON];  /* weight gradient: bytes from dW to arrays that are to come nearer; 0: none */
 } NAME(strip_t);
 #define strip NAME(strip_t)
+
+/* Brings the next part of what is coming nearer; returns where the part after it begins. */
+static INLINE const real *NAME(fetch_coming)(const int nv, const strip *s, const real *coming)
+{
+    const real *stop = coming + s->coming_pace < s->coming_end ? coming + s->coming_pace : s->coming_end;
+    for (; coming < stop; coming += FBP_ALIGN_BYTES / (ptrdiff_t)sizeof(real)) {
+        EACH_VECTOR(PREFETCH(coming + j * s->vector_next);)
+    }
+    return coming;
+}
 
 static INLINE void NAME(forward_tile)(const int mr, const int nv, strip *s)
 {
@@ -95,9 +118,14 @@ static INLINE void NAME(forward_tile)(const int mr, const int nv, strip *s)
     for (ptrdiff_t tile = 0; tile < s->n_tiles; tile++) {
         vec sums[MOST_ROWS][MOST_VECTORS];
         EACH_SUM(sums[i][j] = s->first ? NAME(splat)(bias[i]) : NAME(load)(out + j * s->out_stride + i * VL);)
-        EACH_SUM(PREFETCH(out + j * s->out_stride + (mr + i) * VL);) /* what the next tile goes on from */
-        NAME(multiply_add_ahead)(mr, nv, s->steps, W, s->scalar_stride, mr * s->scalar_stride, s->vectors,
-                                 s->vector_next, sums);
+        if (s->far) {
+            EACH_SUM(PREFETCH(out + j * s->out_stride + (mr + i) * VL);) /* what the next tile goes on from */
+            s->coming = NAME(fetch_coming)(nv, s, s->coming);
+            NAME(multiply_add_ahead)(mr, nv, s->steps, W, s->scalar_stride, mr * s->scalar_stride, s->vectors,
+                                     s->vector_next, sums);
+        } else {
+            NAME(multiply_add)(mr, nv, s->steps, W, s->scalar_stride, 1, s->vectors, s->vector_next, sums);
+        }
         if (s->relu) {
             EACH_SUM(sums[i][j] = NAME(relu)(sums[i][j]);)
         }
@@ -118,7 +146,10 @@ static INLINE void NAME(input_gradient_tile)(const int mr, const int nv, strip *
     for (ptrdiff_t tile = 0; tile < s->n_tiles; tile++) {
         vec sums[MOST_ROWS][MOST_VECTORS];
         EACH_SUM(sums[i][j] = s->first ? NAME(splat)(0) : NAME(load)(out + j * s->out_stride + i * VL);)
-        EACH_SUM(PREFETCH(out + j * s->out_stride + (mr + i) * VL);)
+        if (s->far) {
+            EACH_SUM(PREFETCH(out + j * s->out_stride + (mr + i) * VL);)
+            s->coming = NAME(fetch_coming)(nv, s, s->coming);
+        }
         NAME(multiply_add)(mr, nv, s->steps, W, 1, s->scalar_stride, s->vectors, s->vector_next, sums);
         if (s->relu) {
             EACH_SUM(sums[i][j] = NAME(keep_positive)(NAME(load)(gate + j * s->gate_stride + i * VL), sums[i][j]);)
@@ -133,9 +164,10 @@ static INLINE void NAME(input_gradient_tile)(const int mr, const int nv, strip *
     s->out = out;
 }
 
-/* nv vectors of each array of `soon`, beside those of dW. */
-static INLINE void NAME(bring_nearer)(const int nv, const strip *s, const real *dW)
+/* nv vectors of dW a tile further on, or its stores would wait for them; and of each array of `soon`, beside dW. */
+static INLINE void NAME(bring_nearer)(const int mr, const int nv, const strip *s, const real *dW)
 {
+    EACH_VECTOR(PREFETCH(dW + mr * s->out_stride + j * VL);)
     for (int a = 0; a < FBP_SOON; a++)
         if (s->soon[a]) {
             EACH_VECTOR(PREFETCH((const char *)(dW + j * VL) + s->soon[a]);)
@@ -152,12 +184,13 @@ static INLINE void NAME(weight_gradient_tile)(const int mr, const int nv, strip 
         const real *panel = dZ, *inputs = s->vectors;
         ptrdiff_t row = 0;
         for (ptrdiff_t left = s->steps; left > 0; left -= VL, panel += s->scalar_stride, inputs += VL * VL, row++) {
-            if (row < mr) /* a row of the tile at a time, or the memory's queue would be full */
-                NAME(bring_nearer)(nv, s, out + row * s->out_stride);
-            for (const real *stop = coming + s->coming_pace; coming < stop && coming < s->coming_end; coming += VL) {
-                EACH_VECTOR(PREFETCH(coming + j * s->vector_next);)
-            }
-            NAME(multiply_add)(mr, nv, left < VL ? left : VL, panel, VL, 1, inputs, s->vector_next, sums);
+            if (s->far && row < mr) /* a row of the tile at a time, or the memory's queue would be full */
+                NAME(bring_nearer)(mr, nv, s, out + row * s->out_stride);
+            coming = NAME(fetch_coming)(nv, s, coming);
+            if (left >= VL)
+                NAME(multiply_add_block)(mr, nv, panel, VL, inputs, s->vector_next, sums);
+            else
+                NAME(multiply_add)(mr, nv, left, panel, VL, 1, inputs, s->vector_next, sums);
         }
         EACH_SUM(NAME(store)(out + i * s->out_stride + j * VL, sums[i][j]);)
         dZ += mr * VL;
@@ -195,9 +228,17 @@ static const NAME(tile_function) NAME(weight_tiles)[MR][NV] = {FOR_EACH_TILE(WEI
 #define PACK_INPUTS (L2_BYTES / (ptrdiff_t)sizeof(real) / KC)
 #define PACK_ELEMENTS ((PACK_INPUTS + MR) * KC)
 
+/* Layers up to this size are near: what they read and write is still in the caches from one step to the next. */
+#define NEAR_BYTES (48 * 1024)
+
 static INLINE ptrdiff_t NAME(pieces)(ptrdiff_t total, ptrdiff_t most)
 {
     return (total + most - 1) / most;
+}
+
+static INLINE int NAME(is_far)(const fbp_layer *layer)
+{
+    return layer->n_units * layer->ld * (ptrdiff_t)sizeof(real) > NEAR_BYTES;
 }
 
 /* Runs tiles over n_rows rows: near-equal ones, first those with one row more. */
@@ -212,22 +253,35 @@ static INLINE void NAME(run_tiles)(const NAME(tile_function) tiles[MR][NV], ptrd
     tiles[rows - 1][nv - 1](s);
 }
 
+/* The strip that follows this one reads `length` elements of each vector from `coming` on; they are fetched in so many
+ * turns, but not more of them at a time than the memory's queue takes. */
+#define MOST_COMING (512 / (ptrdiff_t)sizeof(real))
+static INLINE void NAME(expect)(strip *s, const real *coming, ptrdiff_t length, ptrdiff_t turns)
+{
+    const ptrdiff_t line = FBP_ALIGN_BYTES / (ptrdiff_t)sizeof(real);
+    const ptrdiff_t pace = NAME(pieces)(length, turns * line) * line;
+    s->coming = coming;
+    s->coming_end = coming + length;
+    s->coming_pace = pace < MOST_COMING ? pace : MOST_COMING;
+}
+
 /* ---- Forward --------------------------------------------------------------------------------------------------- */
 
 /* Loops, outermost first: block of units (its weights stay in L2), block of inputs, group of panels (its inputs stay
  * in L1), tile of units (its weights pass through). */
 static void NAME(dense_forward)(const fbp_layer *layer, fbp_panels in, fbp_panels out, fbp_panels slope, ptrdiff_t p0,
-                                ptrdiff_t p1)
+                                ptrdiff_t p1, ptrdiff_t first_unit, ptrdiff_t end_unit)
 {
-    const ptrdiff_t K = layer->n_inputs, N = layer->n_units, n_panels = p1 - p0;
+    const ptrdiff_t K = layer->n_inputs, N = end_unit - first_unit, n_panels = p1 - p0;
     const ptrdiff_t k_blocks = NAME(pieces)(K, KC), groups = NAME(pieces)(n_panels, NV);
     const ptrdiff_t block_units = L2_BYTES / (ptrdiff_t)sizeof(real) / NAME(pieces)(K, k_blocks);
     const ptrdiff_t n_blocks = NAME(pieces)(N, block_units > MR ? block_units : MR);
+    const int far = NAME(is_far)(layer);
     const int in_tile = layer->activation == FBP_RELU; /* the others pass over the rows just written */
     const real *W = layer->weights, *bias = layer->bias;
 
     for (ptrdiff_t nb = 0; nb < n_blocks; nb++) {
-        const ptrdiff_t n0 = N * nb / n_blocks, n1 = N * (nb + 1) / n_blocks;
+        const ptrdiff_t n0 = first_unit + N * nb / n_blocks, n1 = first_unit + N * (nb + 1) / n_blocks;
         for (ptrdiff_t kb = 0; kb < k_blocks; kb++) {
             const ptrdiff_t k0 = K * kb / k_blocks, k1 = K * (kb + 1) / k_blocks;
             const int last = kb == k_blocks - 1;
@@ -244,7 +298,13 @@ static void NAME(dense_forward)(const fbp_layer *layer, fbp_panels in, fbp_panel
                     .start = bias + n0,
                     .first = kb == 0,
                     .relu = last && in_tile,
+                    .far = far,
                 };
+                const int next_group = g + 1 < groups;
+                if (far && (next_group || !last))
+                    NAME(expect)(&s, (const real *)in.data + (next_group ? q1 : p0) * in.stride
+                                         + (next_group ? k0 : k1) * VL,
+                                 (k1 - k0) * VL, NAME(pieces)(n1 - n0, MR));
                 NAME(run_tiles)(NAME(forward_tiles), n1 - n0, q1 - q0, &s);
                 if (last && !in_tile)
                     for (ptrdiff_t q = q0; q < q1; q++)
@@ -294,18 +354,18 @@ static void NAME(pack_weights)(const fbp_layer *layer, ptrdiff_t n0, ptrdiff_t n
 /* Loops as in forward, inputs and units exchanged. */
 static void NAME(input_gradient)(const fbp_layer *layer, fbp_panels dZ, const fbp_layer *below, fbp_panels A_below,
                                  fbp_panels slope_below, fbp_panels dZ_below, ptrdiff_t p0, ptrdiff_t p1,
-                                 void *scratch)
+                                 ptrdiff_t first_input, ptrdiff_t end_input, void *scratch)
 {
-    const ptrdiff_t K = layer->n_inputs, N = layer->n_units, n_panels = p1 - p0;
+    const ptrdiff_t K = end_input - first_input, N = layer->n_units, n_panels = p1 - p0;
     const ptrdiff_t n_blocks = NAME(pieces)(N, KC), groups = NAME(pieces)(n_panels, NV);
     const ptrdiff_t k_blocks = NAME(pieces)(K, PACK_INPUTS);
-    const int in_tile = below->activation == FBP_RELU;
+    const int far = NAME(is_far)(layer), in_tile = below->activation == FBP_RELU;
     /* ... and packing pays where every packed number is used by several groups. */
     const int packed = N * layer->ld * (ptrdiff_t)sizeof(real) > PACK_FROM_BYTES && groups > 1;
     const real *W = layer->weights;
 
     for (ptrdiff_t kb = 0; kb < k_blocks; kb++) {
-        const ptrdiff_t k0 = K * kb / k_blocks, k1 = K * (kb + 1) / k_blocks;
+        const ptrdiff_t k0 = first_input + K * kb / k_blocks, k1 = first_input + K * (kb + 1) / k_blocks;
         for (ptrdiff_t nb = 0; nb < n_blocks; nb++) {
             const ptrdiff_t n0 = N * nb / n_blocks, n1 = N * (nb + 1) / n_blocks;
             const int last = nb == n_blocks - 1;
@@ -326,7 +386,13 @@ static void NAME(input_gradient)(const fbp_layer *layer, fbp_panels dZ, const fb
                     .gate_stride = A_below.stride,
                     .first = nb == 0,
                     .relu = last && in_tile,
+                    .far = far,
                 };
+                const int next_group = g + 1 < groups;
+                if (far && (next_group || !last))
+                    NAME(expect)(&s, (const real *)dZ.data + (next_group ? q1 : p0) * dZ.stride
+                                         + (next_group ? n0 : n1) * VL,
+                                 (n1 - n0) * VL, NAME(pieces)(k1 - k0, MR));
                 NAME(run_tiles)(NAME(input_tiles), k1 - k0, q1 - q0, &s);
                 if (last && !in_tile)
                     for (ptrdiff_t q = q0; q < q1; q++)
@@ -372,50 +438,61 @@ static void NAME(bias_gradient)(fbp_panels dZ, ptrdiff_t n_panels, ptrdiff_t n0,
     }
 }
 
-/* Loops, outermost first: group of input vectors, block of samples (the group's part stays in L1), tile of units. */
+/* Tiles of a block of units at least, or the inputs, which pass by once for each block, cost more than it gains. */
+#define LEAST_TILES 6
+
+/* Loops, outermost first: block of units (its dZ stays in L2), group of input vectors, block of samples (the group's
+ * part stays in L1), tile of units. */
 static void NAME(weight_gradient)(const fbp_layer *layer, fbp_panels dZ, const void *blocks, ptrdiff_t block_stride,
-                                  ptrdiff_t n_samples, ptrdiff_t n0, ptrdiff_t n1, void *dW, void *db, int accumulate,
-                                  const void *const *soon)
+                                  ptrdiff_t n_samples, ptrdiff_t first_unit, ptrdiff_t end_unit, void *dW, void *db,
+                                  int accumulate, const void *const *soon)
 {
+    const ptrdiff_t N = end_unit - first_unit;
     const ptrdiff_t n_panels = NAME(pieces)(n_samples, VL), n_vectors = NAME(pieces)(layer->n_inputs, VL);
     const ptrdiff_t groups = NAME(pieces)(n_vectors, NV);
-    const ptrdiff_t s_blocks = NAME(pieces)(n_panels, KC / VL > 0 ? KC / VL : 1);
+    const ptrdiff_t s_blocks = n_samples <= KC ? 1 : NAME(pieces)(n_panels, SC / VL > 0 ? SC / VL : 1);
+    const ptrdiff_t block_units = L2_BYTES / (ptrdiff_t)sizeof(real) / n_samples;
+    const ptrdiff_t n_blocks = NAME(pieces)(N, block_units > LEAST_TILES * MR ? block_units : LEAST_TILES * MR);
 
-    for (ptrdiff_t g = 0; g < groups; g++) {
-        const ptrdiff_t v0 = n_vectors * g / groups, v1 = n_vectors * (g + 1) / groups;
-        for (ptrdiff_t sb = 0; sb < s_blocks; sb++) {
-            const ptrdiff_t q0 = n_panels * sb / s_blocks, q1 = n_panels * (sb + 1) / s_blocks;
-            const ptrdiff_t end = q1 * VL < n_samples ? q1 * VL : n_samples;
-            strip s = {
-                .steps = end - q0 * VL,
-                .scalars = (const real *)dZ.data + q0 * dZ.stride + n0 * VL,
-                .scalar_stride = dZ.stride,
-                .vectors = (const real *)blocks + v0 * block_stride + q0 * VL * VL,
-                .vector_next = block_stride,
-                .out = (real *)dW + n0 * layer->ld + v0 * VL,
-                .out_stride = layer->ld,
-                .first = sb == 0 && !accumulate,
-            };
-            /* What the next turn of these loops reads: from L2 or beyond, and every tile but its first one from L1. */
-            const int last = sb == s_blocks - 1;
-            const ptrdiff_t next_v = last ? v1 : v0, next_q = last ? 0 : q1;
-            if (next_v < n_vectors) {
-                const ptrdiff_t next_end = n_panels * (last ? 1 : sb + 2) / s_blocks;
-                const ptrdiff_t turns = NAME(pieces)(n1 - n0, MR) * (q1 - q0);
-                s.coming = (const real *)blocks + next_v * block_stride + next_q * VL * VL;
-                s.coming_end = s.coming + (next_end - next_q) * VL * VL;
-                s.coming_pace = NAME(pieces)((next_end - next_q) * VL, turns) * VL;
+    for (ptrdiff_t nb = 0; nb < n_blocks; nb++) {
+        const ptrdiff_t n0 = first_unit + N * nb / n_blocks, n1 = first_unit + N * (nb + 1) / n_blocks;
+        for (ptrdiff_t g = 0; g < groups; g++) {
+            const ptrdiff_t v0 = n_vectors * g / groups, v1 = n_vectors * (g + 1) / groups;
+            for (ptrdiff_t sb = 0; sb < s_blocks; sb++) {
+                const ptrdiff_t q0 = n_panels * sb / s_blocks, q1 = n_panels * (sb + 1) / s_blocks;
+                const ptrdiff_t end = q1 * VL < n_samples ? q1 * VL : n_samples;
+                strip s = {
+                    .steps = end - q0 * VL,
+                    .scalars = (const real *)dZ.data + q0 * dZ.stride + n0 * VL,
+                    .scalar_stride = dZ.stride,
+                    .vectors = (const real *)blocks + v0 * block_stride + q0 * VL * VL,
+                    .vector_next = block_stride,
+                    .out = (real *)dW + n0 * layer->ld + v0 * VL,
+                    .out_stride = layer->ld,
+                    .first = sb == 0 && !accumulate,
+                    .far = NAME(is_far)(layer),
+                };
+                const int last = sb == s_blocks - 1;
+                const ptrdiff_t next_v = last ? v1 : v0, next_q = last ? 0 : q1;
+                if (next_v < n_vectors) {
+                    const ptrdiff_t next_end = n_panels * (last ? 1 : sb + 2) / s_blocks;
+                    NAME(expect)(&s, (const real *)blocks + next_v * block_stride + next_q * VL * VL,
+                                 (next_end - next_q) * VL * VL, NAME(pieces)(n1 - n0, MR) * (q1 - q0));
+                }
+                for (int a = 0; a < FBP_SOON; a++)
+                    if (soon && soon[a] && last)
+                        s.soon[a] = (const char *)soon[a] - (const char *)dW;
+                NAME(run_tiles)(NAME(weight_tiles), n1 - n0, v1 - v0, &s);
             }
-            for (int a = 0; a < FBP_SOON; a++)
-                if (soon && soon[a] && last)
-                    s.soon[a] = (const char *)soon[a] - (const char *)dW;
-            NAME(run_tiles)(NAME(weight_tiles), n1 - n0, v1 - v0, &s);
         }
     }
-    NAME(bias_gradient)(dZ, n_panels, n0, n1, db, accumulate);
+    NAME(bias_gradient)(dZ, n_panels, first_unit, end_unit, db, accumulate);
 }
 #undef strip
 #undef PACK_FROM_BYTES
+#undef MOST_COMING
+#undef NEAR_BYTES
+#undef LEAST_TILES
 #undef MOST_ROWS
 #undef MOST_VECTORS
 #undef STEP_OF_LOOP

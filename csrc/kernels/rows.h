@@ -56,8 +56,9 @@ static const NAME(reader) NAME(readers)[] = {
 
 #define OWN_SOURCE_TYPE (REAL_BITS == 32 ? FBP_SRC_FLOAT32 : FBP_SRC_FLOAT64)
 
-/* Shuffled rows lie where no hardware expects them, so they are asked for this many columns' vectors ahead. */
-#define GATHER_AHEAD 4
+/* Shuffled rows lie where no hardware expects them, so they are asked for this many columns' vectors ahead (the last
+ * ones of a row: at the next panel's rows), which takes about as long as memory far away. */
+#define GATHER_AHEAD 8
 
 static int NAME(gather_panel)(const fbp_source *X, const int64_t *index, ptrdiff_t first, ptrdiff_t n_rows,
                               const int64_t *next, ptrdiff_t n_next, ptrdiff_t p, fbp_panels panels, void *blocks,
@@ -71,6 +72,9 @@ static int NAME(gather_panel)(const fbp_source *X, const int64_t *index, ptrdiff
     const ptrdiff_t width = (X->n_columns + VL - 1) / VL * VL;
     const ptrdiff_t ahead = width < GATHER_AHEAD * VL ? width : GATHER_AHEAD * VL;
 
+    const ptrdiff_t stride = X->column_stride < 0 ? -X->column_stride : X->column_stride;
+    const ptrdiff_t vectors_a_line = stride > 0 && VL * stride < FBP_ALIGN_BYTES ? FBP_ALIGN_BYTES / (VL * stride) : 1;
+
     real *panel = (real *)panels.data + p * panels.stride;
     /* Four sums: none waits for the last. */
     vec suspect[4] = {NAME(splat)(0), NAME(splat)(0), NAME(splat)(0), NAME(splat)(0)};
@@ -78,13 +82,15 @@ static int NAME(gather_panel)(const fbp_source *X, const int64_t *index, ptrdiff
         const ptrdiff_t n = X->n_columns - column < VL ? X->n_columns - column : VL;
         const ptrdiff_t offset = column * X->column_stride;
         vec rows[VL];
-        if (column + ahead < width) {
-            for (ptrdiff_t r = 0; r < n_rows; r++)
-                PREFETCH(row_start[r] + offset + ahead * X->column_stride);
-        } else {
-            const ptrdiff_t ahead_of_next = (column + ahead - width) * X->column_stride;
-            for (ptrdiff_t r = 0; r < n_next; r++)
-                PREFETCH((const char *)X->data + (ptrdiff_t)next[r] * X->row_stride + ahead_of_next);
+        if (column / VL % vectors_a_line == 0) {
+            if (column + ahead < width) {
+                for (ptrdiff_t r = 0; r < n_rows; r++)
+                    PREFETCH(row_start[r] + offset + ahead * X->column_stride);
+            } else {
+                const ptrdiff_t ahead_of_next = (column + ahead - width) * X->column_stride;
+                for (ptrdiff_t r = 0; r < n_next; r++)
+                    PREFETCH((const char *)X->data + (ptrdiff_t)next[r] * X->row_stride + ahead_of_next);
+            }
         }
         if (plain && n == VL && n_rows == VL) {
             UNROLL

@@ -113,8 +113,8 @@ static INLINE vec NAME(absolute)(vec x)
     return NAME(from_bits)(NAME(bits)(x) & NAME(isplat)((integer)(((uint64_t)1 << (REAL_BITS - 1)) - 1)));
 }
 
-/* AVX-512 compares into mask registers, and GCC 12 takes a detour from there to a mask of lanes and back: what the
- * tiles' ends do for every sum is said to it in its own words. */
+/* What the tiles' ends do for every sum, in x86's own words: GCC 12 makes two instructions of a maximum, and takes a
+ * detour from AVX-512's mask registers to a mask of lanes and back. */
 #if VECTOR_BYTES == 64 && REAL_BITS == 32
 #define OWN_MAXIMUM(x, y) ((vec)_mm512_max_ps((__m512)(x), (__m512)(y)))
 #define OWN_KEEP_POSITIVE(gate, x) \
@@ -123,6 +123,10 @@ static INLINE vec NAME(absolute)(vec x)
 #define OWN_MAXIMUM(x, y) ((vec)_mm512_max_pd((__m512d)(x), (__m512d)(y)))
 #define OWN_KEEP_POSITIVE(gate, x) \
     ((vec)_mm512_maskz_mov_pd(_mm512_cmp_pd_mask((__m512d)(gate), _mm512_setzero_pd(), _CMP_GT_OQ), (__m512d)(x)))
+#elif VECTOR_BYTES == 32 && REAL_BITS == 32
+#define OWN_MAXIMUM(x, y) ((vec)_mm256_max_ps((__m256)(x), (__m256)(y)))
+#elif VECTOR_BYTES == 32
+#define OWN_MAXIMUM(x, y) ((vec)_mm256_max_pd((__m256d)(x), (__m256d)(y)))
 #endif
 
 /* max(x, y); y where either is a NaN (x86's rule). */

@@ -31,8 +31,12 @@ cdef Py_ssize_t block_stride(Py_ssize_t n_panels, const fbp_kernels *k) noexcept
 
 cdef double forward_work(const fbp_layer *layer) noexcept nogil
 cdef void forward(const fbp_kernels *k, Stage *stage, Py_ssize_t p0, Py_ssize_t p1) noexcept nogil
+cdef void forward_units(const fbp_kernels *k, Stage *stage, Py_ssize_t p0, Py_ssize_t p1, Py_ssize_t n0,
+                        Py_ssize_t n1) noexcept nogil
+cdef void finish_forward(const fbp_kernels *k, Stage *stage, Py_ssize_t p0, Py_ssize_t p1) noexcept nogil
 cdef void activation_gradient(const fbp_kernels *k, Stage *stage, Py_ssize_t p0, Py_ssize_t p1) noexcept nogil
-cdef void backward(const fbp_kernels *k, Stage *stage, Stage *below, Py_ssize_t p0, Py_ssize_t p1,
-                   void *scratch) noexcept nogil
+cdef void backward_inputs(const fbp_kernels *k, Stage *stage, Stage *below, Py_ssize_t p0, Py_ssize_t p1,
+                          Py_ssize_t k0, Py_ssize_t k1, void *scratch) noexcept nogil
+cdef void finish_backward(const fbp_kernels *k, Stage *below, Py_ssize_t p0, Py_ssize_t p1) noexcept nogil
 cdef void units_of_share(const fbp_kernels *k, Stage *stages, Py_ssize_t n_stages, Py_ssize_t i, int t, int n_threads,
                          Py_ssize_t *n0, Py_ssize_t *n1) noexcept nogil

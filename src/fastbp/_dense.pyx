@@ -62,7 +62,17 @@ cdef double forward_work(const fbp_layer *layer) noexcept nogil:
 
 cdef void forward(const fbp_kernels *k, Stage *stage, Py_ssize_t p0, Py_ssize_t p1) noexcept nogil:
     """A = act(source @ W.T + b) for panels p0..p1."""
-    k.dense_forward(&stage.layer, stage.source, stage.output, stage.slope, p0, p1)
+    forward_units(k, stage, p0, p1, 0, stage.layer.n_units)
+    finish_forward(k, stage, p0, p1)
+
+
+cdef void forward_units(const fbp_kernels *k, Stage *stage, Py_ssize_t p0, Py_ssize_t p1, Py_ssize_t n0,
+                        Py_ssize_t n1) noexcept nogil:
+    """The same for units n0..n1, but for what needs all units, which is left to finish_forward."""
+    k.dense_forward(&stage.layer, stage.source, stage.output, stage.slope, p0, p1, n0, n1)
+
+
+cdef void finish_forward(const fbp_kernels *k, Stage *stage, Py_ssize_t p0, Py_ssize_t p1) noexcept nogil:
     if stage.layer.activation == FBP_SOFTMAX:
         k.softmax_forward(stage.output, stage.layer.n_units, p0, p1)
 
@@ -75,11 +85,14 @@ cdef void activation_gradient(const fbp_kernels *k, Stage *stage, Py_ssize_t p0,
         k.activation_backward(&stage.layer, stage.output, stage.slope, stage.gradient, p0, p1)
 
 
-cdef void backward(const fbp_kernels *k, Stage *stage, Stage *below, Py_ssize_t p0, Py_ssize_t p1,
-                   void *scratch) noexcept nogil:
-    """dZ of the layer below from dZ of this one."""
+cdef void backward_inputs(const fbp_kernels *k, Stage *stage, Stage *below, Py_ssize_t p0, Py_ssize_t p1,
+                          Py_ssize_t k0, Py_ssize_t k1, void *scratch) noexcept nogil:
+    """dZ of the layer below from dZ of this one, for inputs k0..k1, but for what needs all of them."""
     k.input_gradient(&stage.layer, stage.gradient, &below.layer, below.output, below.slope, below.gradient, p0, p1,
-                     scratch)
+                     k0, k1, scratch)
+
+
+cdef void finish_backward(const fbp_kernels *k, Stage *below, Py_ssize_t p0, Py_ssize_t p1) noexcept nogil:
     if below.layer.activation == FBP_SOFTMAX:
         k.softmax_backward(below.output, below.gradient, below.layer.n_units, p0, p1)
 

@@ -24,8 +24,8 @@ import numpy as np
 
 from fastbp._arena cimport Arena
 from fastbp._dense cimport (
-    DENSE, DROPOUT, Stage, activation_gradient, backward, block_stride, forward, forward_work, item_size, padded,
-    take_blocks, take_panels, units_of_share,
+    DENSE, DROPOUT, Stage, activation_gradient, backward_inputs, block_stride, finish_backward, finish_forward,
+    forward_units, item_size, padded, take_blocks, take_panels, units_of_share,
 )
 from fastbp._kernels cimport (
     FBP_LINEAR, FBP_SOON, FBP_STATES, fbp_kernels, fbp_layer, fbp_panels, fbp_source, fbp_update, flush_denormals,
@@ -128,13 +128,41 @@ cdef bint _interrupted(Run *run, int *stop, int t) noexcept nogil:
     return stop[0]
 
 
-cdef Py_ssize_t _piece(const Run *run, double work_of_one, Py_ssize_t unit, Py_ssize_t all_of_them) noexcept nogil:
-    """How many panels (or units) one kernel call takes: all, or in a long step only so many whole tiles."""
-    cdef Py_ssize_t most
-    if not run.long_step or work_of_one == 0:
+cdef Py_ssize_t _piece(const Run *run, double work_of_one, Py_ssize_t all_of_them) noexcept nogil:
+    """How many units (or inputs) one kernel call takes: all, or in a long step only so many whole tiles."""
+    cdef Py_ssize_t most, rows = run.k.tile_rows
+    if not run.long_step:
         return all_of_them
-    most = <Py_ssize_t>(limits_in_use().piece * run.k.lanes / work_of_one) // unit * unit
-    return max(most, unit)
+    most = <Py_ssize_t>(limits_in_use().piece * run.k.lanes / work_of_one) // rows * rows
+    return max(most, rows)
+
+
+cdef bint _forward_in_pieces(Run *run, Stage *stage, Py_ssize_t p0, Py_ssize_t p1, int t) noexcept nogil:
+    """One dense layer. False where the step is to be given up."""
+    cdef Py_ssize_t n = 0, end, n_units = stage.layer.n_units
+    cdef Py_ssize_t piece = _piece(run, 2.0 * stage.layer.n_inputs * (p1 - p0) * run.k.lanes, n_units)
+    while n < n_units:
+        if _interrupted(run, &run.stop_samples, t):
+            return False
+        end = min(n + piece, n_units)
+        forward_units(run.k, stage, p0, p1, n, end)
+        n = end
+    finish_forward(run.k, stage, p0, p1)
+    return True
+
+
+cdef bint _backward_in_pieces(Run *run, Stage *stage, Stage *below, Py_ssize_t p0, Py_ssize_t p1,
+                              int t) noexcept nogil:
+    cdef Py_ssize_t i = 0, end, n_inputs = stage.layer.n_inputs
+    cdef Py_ssize_t piece = _piece(run, 2.0 * stage.layer.n_units * (p1 - p0) * run.k.lanes, n_inputs)
+    while i < n_inputs:
+        if _interrupted(run, &run.stop_samples, t):
+            return False
+        end = min(i + piece, n_inputs)
+        backward_inputs(run.k, stage, below, p0, p1, i, end, run.scratch + t * run.scratch_bytes)
+        i = end
+    finish_backward(run.k, below, p0, p1)
+    return True
 
 
 cdef void _drop(Run *run, Py_ssize_t i, fbp_panels source, fbp_panels target, Py_ssize_t first, Py_ssize_t p0,
@@ -155,7 +183,7 @@ cdef void _sample_share(Run *run, Py_ssize_t first, Py_ssize_t n, double scale, 
     cdef const fbp_kernels *k = run.k
     cdef Stage *stage
     cdef Stage *last = &run.stages[run.n_stages - 1]
-    cdef Py_ssize_t p, q, i, count, row, next_row, n_next, piece
+    cdef Py_ssize_t p, i, count, row, next_row, n_next
     cdef const int64_t *index
     cdef const int64_t *next_index
     cdef double *slot
@@ -177,45 +205,33 @@ cdef void _sample_share(Run *run, Py_ssize_t first, Py_ssize_t n, double scale, 
         if not gather_targets(k, &run.judge, index, row, count, p, run.targets, run.labels):
             run.verdicts[p] = BAD_TARGETS
 
+    if p0 == p1:
+        return
     for i in range(run.n_stages):
         stage = &run.stages[i]
-        piece = _piece(run, forward_work(&stage.layer) * k.lanes, k.tile_panels, p1 - p0)
-        p = p0
-        while p < p1:
-            if _interrupted(run, &run.stop_samples, t):
-                return
-            q = min(p + piece, p1)
-            if stage.kind == DROPOUT:
-                _drop(run, i, stage.source, stage.output, first, p, q)
-            else:
-                forward(k, stage, p, q)
-            if i + 1 < run.n_stages and run.stages[i + 1].kind == DENSE:
-                k.transpose_panels(stage.output, stage.layer.n_units, p, q, run.stages[i + 1].source_blocks,
-                                   run.stages[i + 1].block_stride)
-            p = q
+        if stage.kind == DROPOUT:
+            _drop(run, i, stage.source, stage.output, first, p0, p1)
+        elif not _forward_in_pieces(run, stage, p0, p1, t):
+            return
+        if i + 1 < run.n_stages and run.stages[i + 1].kind == DENSE:
+            k.transpose_panels(stage.output, stage.layer.n_units, p0, p1, run.stages[i + 1].source_blocks,
+                               run.stages[i + 1].block_stride)
 
     for p in range(p0, p1):
         slot = run.slots + p * run.judge.slot_size
         memset(slot, 0, run.judge.slot_size * sizeof(double))
         judge_panel(k, &run.judge, last.output, run.targets, run.labels, last.layer.n_units, p,
                     min(n - p * k.lanes, <Py_ssize_t>k.lanes), scale, last.gradient, slot)
-    if not takes_Z(&run.judge) and p0 < p1:
+    if not takes_Z(&run.judge):
         activation_gradient(k, last, p0, p1)
 
     for i in range(run.n_stages - 1, run.first_dense, -1):
         stage = &run.stages[i]
-        piece = _piece(run, forward_work(&stage.layer) * k.lanes, k.tile_panels, p1 - p0)
-        p = p0
-        while p < p1:
-            if _interrupted(run, &run.stop_samples, t):
-                return
-            q = min(p + piece, p1)
-            if stage.kind == DROPOUT:
-                _drop(run, i, stage.gradient, (stage - 1).gradient, first, p, q)
-                activation_gradient(k, stage - 1, p, q)
-            else:
-                backward(k, stage, stage - 1, p, q, run.scratch + t * run.scratch_bytes)
-            p = q
+        if stage.kind == DROPOUT:
+            _drop(run, i, stage.gradient, (stage - 1).gradient, first, p0, p1)
+            activation_gradient(k, stage - 1, p0, p1)
+        elif not _backward_in_pieces(run, stage, stage - 1, p0, p1, t):
+            return
 
 
 cdef int _verdict(const Run *run, Py_ssize_t n_panels) noexcept nogil:
@@ -296,7 +312,7 @@ cdef void _weight_share(Run *run, Py_ssize_t n, bint accumulate, const fbp_updat
         units_of_share(k, run.stages, run.n_stages, i, t, n_threads, &n0, &n1)
         if n0 == n1:
             continue
-        piece = _piece(run, 2.0 * n * stage.layer.n_inputs, k.tile_rows, n1 - n0)
+        piece = _piece(run, 2.0 * n * stage.layer.n_inputs, n1 - n0)
         if numbers != NULL:
             piece = min(piece, max(UPDATE_BYTES // (stage.layer.ld * size * k.tile_rows), UPDATE_TILES) * k.tile_rows)
         m0 = n0
