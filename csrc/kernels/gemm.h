@@ -31,6 +31,8 @@
     STEP_OF_LOOP(i, 4, mr, __VA_ARGS__) STEP_OF_LOOP(i, 5, mr, __VA_ARGS__)               \
     STEP_OF_LOOP(i, 6, mr, __VA_ARGS__) STEP_OF_LOOP(i, 7, mr, __VA_ARGS__)
 #define EACH_SUM(...) EACH_ROW(EACH_VECTOR(__VA_ARGS__))
+/* Whether vector i of a row begins a cache line, if the row does: one fetch a line will do. */
+#define BEGINS_LINE(i) ((i) * VL * sizeof(real) % FBP_ALIGN_BYTES == 0)
 #if MR > MOST_ROWS || NV > MOST_VECTORS
 #error "write out more rows or vectors above"
 #endif
@@ -119,7 +121,8 @@ static INLINE void NAME(forward_tile)(const int mr, const int nv, strip *s)
         vec sums[MOST_ROWS][MOST_VECTORS];
         EACH_SUM(sums[i][j] = s->first ? NAME(splat)(bias[i]) : NAME(load)(out + j * s->out_stride + i * VL);)
         if (s->far) {
-            EACH_SUM(PREFETCH(out + j * s->out_stride + (mr + i) * VL);) /* what the next tile goes on from */
+            /* What the next tile goes on from. */
+            EACH_SUM(if (BEGINS_LINE(i)) PREFETCH(out + j * s->out_stride + (mr + i) * VL);)
             s->coming = NAME(fetch_coming)(nv, s, s->coming);
             NAME(multiply_add_ahead)(mr, nv, s->steps, W, s->scalar_stride, mr * s->scalar_stride, s->vectors,
                                      s->vector_next, sums);
@@ -147,7 +150,7 @@ static INLINE void NAME(input_gradient_tile)(const int mr, const int nv, strip *
         vec sums[MOST_ROWS][MOST_VECTORS];
         EACH_SUM(sums[i][j] = s->first ? NAME(splat)(0) : NAME(load)(out + j * s->out_stride + i * VL);)
         if (s->far) {
-            EACH_SUM(PREFETCH(out + j * s->out_stride + (mr + i) * VL);)
+            EACH_SUM(if (BEGINS_LINE(i)) PREFETCH(out + j * s->out_stride + (mr + i) * VL);)
             s->coming = NAME(fetch_coming)(nv, s, s->coming);
         }
         NAME(multiply_add)(mr, nv, s->steps, W, 1, s->scalar_stride, s->vectors, s->vector_next, sums);
@@ -167,10 +170,10 @@ static INLINE void NAME(input_gradient_tile)(const int mr, const int nv, strip *
 /* nv vectors of dW a tile further on, or its stores would wait for them; and of each array of `soon`, beside dW. */
 static INLINE void NAME(bring_nearer)(const int mr, const int nv, const strip *s, const real *dW)
 {
-    EACH_VECTOR(PREFETCH(dW + mr * s->out_stride + j * VL);)
+    EACH_VECTOR(if (BEGINS_LINE(j)) PREFETCH(dW + mr * s->out_stride + j * VL);)
     for (int a = 0; a < FBP_SOON; a++)
         if (s->soon[a]) {
-            EACH_VECTOR(PREFETCH((const char *)(dW + j * VL) + s->soon[a]);)
+            EACH_VECTOR(if (BEGINS_LINE(j)) PREFETCH((const char *)(dW + j * VL) + s->soon[a]);)
         }
 }
 
@@ -499,3 +502,4 @@ static void NAME(weight_gradient)(const fbp_layer *layer, fbp_panels dZ, const v
 #undef EACH_VECTOR
 #undef EACH_ROW
 #undef EACH_SUM
+#undef BEGINS_LINE
