@@ -233,13 +233,14 @@ typedef struct {
     /* One panel of n_rows samples: the sum of the samples' losses and, unless dZ.data is NULL, its gradient times
      * `scale` (unused lanes: zero). `output` is the last layer's result with its activation applied, or Z itself for
      * the losses that fbp_takes_Z names (stable from Z); the gradient is dA, or dZ for those. `labels`: int32 [VL], or
-     * `targets` as panels. */
+     * `targets` as panels. Each sample's loss and gradient count weights[r] times; NULL: once. */
     double (*loss_panel)(const fbp_objective *objective, fbp_panels output, fbp_panels targets, const int32_t *labels,
-                         ptrdiff_t n_units, ptrdiff_t p, ptrdiff_t n_rows, double scale, fbp_panels gradient);
+                         const double *weights, ptrdiff_t n_units, ptrdiff_t p, ptrdiff_t n_rows, double scale,
+                         fbp_panels gradient);
     /* Adds the sums that `metric` names, over one panel, to sums[0] (the counts) or sums[unit] (the errors); `output`
-     * as in loss_panel. */
+     * and `weights` as in loss_panel. */
     void (*metric_panel)(fbp_metric metric, fbp_panels output, fbp_panels targets, const int32_t *labels,
-                         ptrdiff_t n_units, ptrdiff_t p, ptrdiff_t n_rows, double *sums);
+                         const double *weights, ptrdiff_t n_units, ptrdiff_t p, ptrdiff_t n_rows, double *sums);
 
     /* squares[n] = the sum of the squares of dW[n][..] and db[n], in double, for units n0..n1: what the gradient's norm
      * is made of. */

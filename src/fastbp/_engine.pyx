@@ -31,7 +31,10 @@ from fastbp._kernels cimport (
     FBP_LINEAR, FBP_SOON, FBP_STATES, fbp_kernels, fbp_layer, fbp_panels, fbp_source, fbp_update, flush_denormals,
     optimizer_named, restore_denormals, state_names, stores_slope,
 )
-from fastbp._loss cimport BAD_INPUTS, BAD_TARGETS, Judge, gather_targets, judge_panel, set_judge, split_sums, takes_Z
+from fastbp._loss cimport (
+    BAD_INPUTS, BAD_TARGETS, Judge, gather_targets, gather_weights, judge_panel, set_judge, split_sums, takes_Z,
+    weight_of_rows,
+)
 from fastbp._network cimport Network
 from fastbp._rows cimport Rows
 from fastbp._team cimport (
@@ -73,6 +76,7 @@ cdef struct Run:
     # One step's buffers.
     fbp_panels targets             # [panel][n_outputs][VL]
     int32_t *labels                # [panel][VL]
+    double *weights                # [panel][VL]
     double *slots                  # [panel][slot_size]
     int *verdicts                  # [panel]: 0, or what is wrong
     char *scratch                  # [thread][scratch_bytes]
@@ -83,6 +87,8 @@ cdef struct Run:
     bint updates                   # else the gradients alone are wanted
     # Progress. Thread 0 writes between the step's two barriers, everyone reads outside.
     Py_ssize_t next_row
+    double next_weight             # of the next batch's samples together: their number, where all count alike
+    double weight_done             # of those before
     Py_ssize_t batch
     long long n_steps
     double *sums                   # [slot_size] of the epoch so far
@@ -159,6 +165,7 @@ cdef void _sample_share(Run *run, Py_ssize_t first, Py_ssize_t n, double scale, 
     cdef const int64_t *index
     cdef const int64_t *next_index
     cdef double *slot
+    cdef const double *weights
     for p in range(p0, p1):
         count = min(n - p * k.lanes, <Py_ssize_t>k.lanes)
         row = first + p * k.lanes
@@ -197,8 +204,12 @@ cdef void _sample_share(Run *run, Py_ssize_t first, Py_ssize_t n, double scale, 
     for p in range(p0, p1):
         slot = run.slots + p * run.judge.slot_size
         memset(slot, 0, run.judge.slot_size * sizeof(double))
-        judge_panel(k, &run.judge, last.output, run.targets, run.labels, last.layer.n_units, p,
-                    min(n - p * k.lanes, <Py_ssize_t>k.lanes), scale, last.gradient, slot)
+        count = min(n - p * k.lanes, <Py_ssize_t>k.lanes)
+        row = first + p * k.lanes
+        weights = gather_weights(&run.judge, NULL if run.index == NULL else run.index + row, row, count,
+                                 run.weights + p * k.lanes)
+        judge_panel(k, &run.judge, last.output, run.targets, run.labels, weights, last.layer.n_units, p, count, scale,
+                    last.gradient, slot)
     if not takes_Z(&run.judge) and p0 < p1:
         activation_gradient(k, last, p0, p1)
 
@@ -330,8 +341,15 @@ cdef void _add_up(Run *run, Py_ssize_t n_panels) noexcept nogil:
             run.sums[j] += run.slots[p * run.judge.slot_size + j]
 
 
+cdef void _weigh_next(Run *run) noexcept nogil:
+    run.next_weight = weight_of_rows(&run.judge, run.index, run.next_row,
+                                     min(run.batch_size, run.n_rows - run.next_row))
+
+
 cdef void _finish_step(Run *run, Py_ssize_t n) noexcept nogil:
     run.next_row += n
+    run.weight_done += run.next_weight
+    _weigh_next(run)
     run.batch += 1
     run.n_steps += run.updates
     reach_step(&run.updater, run.n_steps + 1)
@@ -343,9 +361,12 @@ cdef bint _train_step(Run *run, int t, int n_threads) noexcept nogil:
     cdef const fbp_kernels *k = run.k
     cdef Py_ssize_t first = run.next_row
     cdef Py_ssize_t n = min(run.batch_size, run.n_rows - first)
-    cdef double scale = 1 / (n * run.judge.terms)
+    cdef double weight = run.next_weight
+    # Samples that all weigh nothing are looked at, and nothing is learnt from them.
+    cdef double scale = 1 / (weight * run.judge.terms) if weight > 0 else 0
+    cdef bint updates = run.updates and weight > 0
     cdef fbp_update numbers = numbers_of_step(&run.updater, run.n_steps + 1)
-    cdef bint fused = run.fused and run.updates
+    cdef bint fused = run.fused and updates
     cdef Py_ssize_t done = 0, count, n_panels
     cdef bint last
     cdef int bad
@@ -372,7 +393,7 @@ cdef bint _train_step(Run *run, int t, int n_threads) noexcept nogil:
             return False
         done += count
     if not fused:
-        if run.updates:
+        if updates:
             _update_share(run, &numbers, t, n_threads)
         if t == 0:
             _finish_step(run, n)
@@ -529,6 +550,7 @@ cdef class Session:
             self.run.stages[self.network.n_layers - 1].layer.activation = FBP_LINEAR
         self.run.targets = take_panels(arena, self.network.n_outputs, n_panels, k)
         self.run.labels = <int32_t *>arena.take(n_panels * k.lanes * sizeof(int32_t))
+        self.run.weights = <double *>arena.take(n_panels * k.lanes * sizeof(double))
         self.run.slots = <double *>arena.take(n_panels * self.run.judge.slot_size * sizeof(double))
         self.run.verdicts = <int *>arena.take(n_panels * sizeof(int))
         self.run.scratch_bytes = padded(k.pack_elements, k.dtype) * item_size(k.dtype)
@@ -552,25 +574,16 @@ cdef class Session:
 
     # ---- Running ----
 
-    cdef int begin(self, Rows rows, targets, Py_ssize_t batch_size, double work_a_thread) except -1:
+    cdef int begin(self, Rows rows, targets, weights, Py_ssize_t batch_size, double work_a_thread) except -1:
         """Sets up the data of one call. Returns the team's size."""
         cdef Run *run = &self.run
-        cdef const int32_t[::1] labels
-        cdef bint labelled = not isinstance(targets, Rows)
-        run.judge.all_labels = NULL
-        run.judge.all_targets = NULL
-        set_judge(&run.judge, self.loss, self.metrics, 0 if labelled else (<Rows>targets).source.n_columns,
-                  self.network.n_outputs)
-        if labelled:
-            labels = targets
-            run.judge.all_labels = &labels[0]
-        else:
-            run.judge.all_targets = &(<Rows>targets).source
+        set_judge(&run.judge, self.loss, self.metrics, targets, weights, self.network.n_outputs)
         run.X = &rows.source
         run.index = NULL
         run.n_rows = rows.n_rows
         run.batch_size = min(batch_size, rows.n_rows)
         run.next_row = 0
+        run.weight_done = 0
         run.batch = 0
         run.bad = 0
         run.stop_samples = 0
@@ -616,6 +629,7 @@ cdef class Session:
         cdef double start, seconds = look_seconds()
         cdef int size = team
         self.pending = None
+        _weigh_next(run)
         while run.next_row < run.n_rows:
             if self.paced:
                 size = pace_next(&self.pace, team, &seconds)
@@ -634,8 +648,8 @@ cdef class Session:
             if run.bad:
                 raise self.explain(rows, targets)
             PyErr_CheckSignals()
-            if on_tick is not None:
-                on_tick(run.next_row, float(self.sums[0]) / (run.next_row * run.judge.terms))
+            if on_tick is not None and run.weight_done > 0:
+                on_tick(run.next_row, float(self.sums[0]) / (run.weight_done * run.judge.terms))
         return 0
 
     cdef object explain(self, Rows rows, targets):
@@ -669,7 +683,8 @@ cdef class Session:
         return 0
 
     cdef tuple results(self):
-        return float(self.sums[0]) / (self.run.n_rows * self.run.judge.terms), split_sums(&self.run.judge, self.sums)
+        loss = float(self.sums[0]) / (self.run.weight_done * self.run.judge.terms)
+        return loss, split_sums(&self.run.judge, self.sums)
 
     cdef int take_numbers(self, dict numbers) except -1:
         """The optimizer's numbers for the updates that follow, and the memory that they call for."""
@@ -695,7 +710,7 @@ cdef class Session:
         return 0
 
     def epoch(self, Rows rows, targets, Py_ssize_t batch_size, bint shuffle, uint64_t seed, uint64_t epoch,
-              dict numbers, on_tick=None):
+              dict numbers, on_tick=None, weights=None):
         """Trains on all rows once, batch by batch, the last short one too.
 
         Parameters
@@ -709,6 +724,8 @@ cdef class Session:
             Of the optimizer; and clip_value or clip_norm, where the gradient is to be clipped.
         on_tick : callable, optional
             on_tick(samples done, mean loss so far), about every 50 ms.
+        weights : float64 ndarray, shape (n_samples,), optional
+            How often each sample counts, in the mean of its batch and in all sums. Not all are 0.
 
         Returns
         -------
@@ -729,7 +746,7 @@ cdef class Session:
         cdef int team
         try:
             self.take_numbers(numbers)
-            team = self.begin(rows, targets, batch_size, limits_in_use().epoch_thread)
+            team = self.begin(rows, targets, weights, batch_size, limits_in_use().epoch_thread)
             self.run.updates = True
             if shuffle:
                 if self.order is None or self.order.size != rows.n_rows:
@@ -744,25 +761,25 @@ cdef class Session:
         finally:
             self.busy = False
 
-    def step(self, Rows rows, targets, dict numbers):
+    def step(self, Rows rows, targets, dict numbers, weights=None):
         """One update on all the rows. Returns their mean loss before it."""
         self.enter()
         cdef int team
         try:
             self.take_numbers(numbers)
-            team = self.begin(rows, targets, rows.n_rows, limits_in_use().call_thread)
+            team = self.begin(rows, targets, weights, rows.n_rows, limits_in_use().call_thread)
             self.run.updates = True
             self.go(rows, targets, team, None)
             return self.results()[0]
         finally:
             self.busy = False
 
-    def gradients(self, Rows rows, targets):
+    def gradients(self, Rows rows, targets, weights=None):
         """Mean loss of all rows and its gradients, layer by layer; nothing is updated."""
         self.enter()
         cdef int team
         try:
-            team = self.begin(rows, targets, rows.n_rows, limits_in_use().call_thread)
+            team = self.begin(rows, targets, weights, rows.n_rows, limits_in_use().call_thread)
             self.run.updates = False
             self.go(rows, targets, team, None)
             gradients = [self.network.layer_copy(self.gradient_memory, i) for i in self.network.dense_layers]
@@ -771,6 +788,6 @@ cdef class Session:
             self.busy = False
 
 
-def gradients(Network network, Rows rows, targets, object loss, int n_threads):
+def gradients(Network network, Rows rows, targets, object loss, int n_threads, weights=None):
     """Mean loss of all rows and its gradients: (float, [(dW (n_inputs, n_units), db (n_units,)), ...])."""
-    return Session(network, loss, (), "sgd", n_threads).gradients(rows, targets)
+    return Session(network, loss, (), "sgd", n_threads).gradients(rows, targets, weights)

@@ -129,10 +129,11 @@ cdef extern from "fastbp.h":
         int (*read_row)(const fbp_source *X, Py_ssize_t row, void *out) noexcept nogil
         void (*forward_single)(const fbp_layer *layer, const void *inputs, void *out) noexcept nogil
         double (*loss_panel)(const fbp_objective *objective, fbp_panels output, fbp_panels targets,
-                             const int32_t *labels, Py_ssize_t n_units, Py_ssize_t p, Py_ssize_t n_rows,
-                             double scale, fbp_panels gradient) noexcept nogil
+                             const int32_t *labels, const double *weights, Py_ssize_t n_units, Py_ssize_t p,
+                             Py_ssize_t n_rows, double scale, fbp_panels gradient) noexcept nogil
         void (*metric_panel)(fbp_metric metric, fbp_panels output, fbp_panels targets, const int32_t *labels,
-                             Py_ssize_t n_units, Py_ssize_t p, Py_ssize_t n_rows, double *sums) noexcept nogil
+                             const double *weights, Py_ssize_t n_units, Py_ssize_t p, Py_ssize_t n_rows,
+                             double *sums) noexcept nogil
         void (*unit_squares)(const fbp_layer *layer, const void *dW, const void *db, Py_ssize_t n0, Py_ssize_t n1,
                              double *squares) noexcept nogil
         void (*clip)(void *g, Py_ssize_t n, double factor, double bound) noexcept nogil

@@ -40,5 +40,11 @@ class Network:
     def get_layer(self, i: int) -> tuple[_Array, _Array]: ...
     def forward(self, rows: Rows, out: _Array, n_threads: int) -> None: ...
     def evaluate(
-        self, rows: Rows, targets: Targets, loss: Objective, metrics: tuple[str, ...], n_threads: int
+        self,
+        rows: Rows,
+        targets: Targets,
+        loss: Objective,
+        metrics: tuple[str, ...],
+        n_threads: int,
+        weights: NDArray[np.float64] | None = None,
     ) -> tuple[float, list[NDArray[np.float64]]]: ...

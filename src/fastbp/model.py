@@ -143,7 +143,12 @@ class Model:
         return out
 
     def loss_and_gradients(
-        self, X: ArrayLike, y: ArrayLike, loss: str | Loss, n_threads: int | None = None
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        loss: str | Loss,
+        n_threads: int | None = None,
+        sample_weight: ArrayLike | None = None,
     ) -> tuple[float, list[Array]]:
         """Return the mean loss over samples and its gradient with respect to every weight and bias; train nothing.
 
@@ -156,6 +161,8 @@ class Model:
             As for ``Trainer``.
         n_threads : int or None, default None
             None takes OMP_NUM_THREADS or all CPUs. The result does not depend on it.
+        sample_weight : array-like of shape (n_samples,) or None, default None
+            How often each sample counts in the mean, as for ``Trainer.fit``.
 
         Returns
         -------
@@ -172,10 +179,10 @@ class Model:
         """
         function = resolve(loss, LOSSES, "loss")
         function.check_output(self._dense[-1].activation, self._n_outputs)
-        data = Samples(X, y, self._n_inputs, self._n_outputs, function)
+        data = Samples(X, y, self._n_inputs, self._n_outputs, function, sample_weight=sample_weight)
         try:
             value, pairs = gradients(
-                self._network, data.rows, data.targets, function.objective, choose_threads(n_threads)
+                self._network, data.rows, data.targets, function.objective, choose_threads(n_threads), data.weights
             )
         except NonFinite as error:
             explain_nonfinite(error, self, data, "in loss_and_gradients")

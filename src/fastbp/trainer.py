@@ -23,7 +23,7 @@ from fastbp.nonfinite import explain_nonfinite
 from fastbp.optimizers import OPTIMIZERS, Optimizer, Scheduled
 from fastbp.progress import ProgressBar
 from fastbp.registry import resolve, shorthand
-from fastbp.samples import Samples
+from fastbp.samples import NAMES, Samples
 from fastbp.schedules import Schedule
 from fastbp.threads import choose_threads
 
@@ -227,9 +227,10 @@ class Trainer:
         X: ArrayLike,
         y: ArrayLike,
         epochs: int = 1,
-        validation_data: tuple[ArrayLike, ArrayLike] | None = None,
+        validation_data: tuple[ArrayLike, ...] | None = None,
         callbacks: Iterable[CallbackLike] | CallbackLike = (),
         progress: bool = False,
+        sample_weight: ArrayLike | None = None,
     ) -> History:
         """Train for a number of epochs; called again, go on from there.
 
@@ -244,12 +245,17 @@ class Trainer:
             asks for. A model for "quantile" or "gaussian_nll" has several outputs for each column of targets.
         epochs : int, default 1
             How often to go through the samples.
-        validation_data : (X, y) or None, default None
+        validation_data : (X, y) or (X, y, sample_weight) or None, default None
             Samples to evaluate the model on after every epoch.
         callbacks : sequence of Callback or function, default ()
             What to run between epochs; a function is called with the trainer and the figures after every epoch.
         progress : bool, default False
             Whether to show a progress bar.
+        sample_weight : array-like of shape (n_samples,) or None, default None
+            How often each sample counts: 2 is as if it stood there twice, 0 as if it were not there. The loss of a
+            batch is sum(w * loss of the sample) / sum(w) over its samples, and so are loss and metrics over the epoch.
+            From a batch whose weights are all 0 nothing is learnt: no weight and no average of the optimizer moves,
+            only the number of steps grows. None counts every sample once, and costs nothing.
 
         Returns
         -------
@@ -266,7 +272,7 @@ class Trainer:
         KeyboardInterrupt
             On Ctrl-C. The model is as after the last completed step, the history as after the last completed epoch.
         """
-        data = self._samples(X, y)
+        data = self._samples(X, y, sample_weight)
         validation = self._check_validation_data(validation_data)
         n_epochs = check_int(epochs, "epochs")
         listeners = as_callbacks(callbacks)
@@ -315,7 +321,7 @@ class Trainer:
         numbers = self._numbers_of_steps(-(-len(data) // batch_size))
         try:
             loss, sums = self._session.epoch(
-                data.rows, data.targets, batch_size, self._shuffle, self._seed, epoch, numbers, on_tick
+                data.rows, data.targets, batch_size, self._shuffle, self._seed, epoch, numbers, on_tick, data.weights
             )
         except NonFinite as error:
             where = f"in epoch {epoch + 1}" + (f", batch {error.batch + 1}" if error.batch >= 0 else "")
@@ -323,7 +329,7 @@ class Trainer:
         seconds = time.perf_counter() - start
         return {**self._figures(loss, sums, data), "seconds": seconds}
 
-    def step(self, X: ArrayLike, y: ArrayLike) -> float:
+    def step(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Make one update on one batch of samples, whatever its size; for online and reinforcement learning.
 
         Parameters
@@ -331,6 +337,8 @@ class Trainer:
         X : array-like of shape (n_samples, n_inputs)
         y : array-like
             Targets as for ``fit``.
+        sample_weight : array-like of shape (n_samples,) or None, default None
+            As for ``fit``; not all of them are 0.
 
         Returns
         -------
@@ -344,9 +352,9 @@ class Trainer:
         FloatingPointError
             If a layer's outputs or the loss are not finite: training has diverged.
         """
-        data = self._samples(X, y)
+        data = self._samples(X, y, sample_weight)
         try:
-            return float(self._session.step(data.rows, data.targets, self._numbers_of_steps(1)))
+            return float(self._session.step(data.rows, data.targets, self._numbers_of_steps(1), data.weights))
         except NonFinite as error:
             explain_nonfinite(error, self._model, data, f"in step {self.n_steps + 1}", self._divergence())
 
@@ -359,7 +367,7 @@ class Trainer:
 
     # ------------------------------------------------------------------------------------------- evaluating
 
-    def evaluate(self, X: ArrayLike, y: ArrayLike) -> dict[str, float]:
+    def evaluate(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> dict[str, float]:
         """Return loss and metrics of the model as it is.
 
         Parameters
@@ -367,6 +375,8 @@ class Trainer:
         X : array-like of shape (n_samples, n_inputs)
         y : array-like
             Targets as for ``fit``.
+        sample_weight : array-like of shape (n_samples,) or None, default None
+            How often each sample counts in loss and metrics.
 
         Returns
         -------
@@ -380,12 +390,12 @@ class Trainer:
         FloatingPointError
             If a layer's outputs or the loss are not finite.
         """
-        return self._evaluate(self._samples(X, y))
+        return self._evaluate(self._samples(X, y, sample_weight))
 
     def _evaluate(self, data: Samples) -> dict[str, float]:
         try:
             loss, sums = self._model._network.evaluate(
-                data.rows, data.targets, self._loss.objective, self._sums, self._n_threads
+                data.rows, data.targets, self._loss.objective, self._sums, self._n_threads, data.weights
             )
         except NonFinite as error:
             explain_nonfinite(error, self._model, data, f"in the evaluation on {data.names[0]}")
@@ -408,16 +418,24 @@ class Trainer:
 
     # --------------------------------------------------------------------------------------------- checking
 
-    def _samples(self, X: ArrayLike, y: ArrayLike, names: tuple[str, str] = ("X", "y")) -> Samples:
-        return Samples(X, y, self._model._n_inputs, self._model._n_outputs, self._loss, names)
+    def _samples(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        names: tuple[str, str, str] = NAMES,
+    ) -> Samples:
+        return Samples(X, y, self._model._n_inputs, self._model._n_outputs, self._loss, names, sample_weight)
 
     def _check_validation_data(self, validation_data: Any) -> Samples | None:
         if validation_data is None:
             return None
-        if not isinstance(validation_data, (tuple, list)) or len(validation_data) != 2:
-            raise TypeError(sentence("validation_data", validation_data, "a pair (X_val, y_val)"))
-        X, y = validation_data
-        return self._samples(X, y, ("validation_data[0]", "validation_data[1]"))
+        if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
+            expected = "a pair (X_val, y_val), or with weights (X_val, y_val, sample_weight)"
+            raise TypeError(sentence("validation_data", validation_data, expected))
+        X, y, *weights = validation_data
+        names = ("validation_data[0]", "validation_data[1]", "validation_data[2]")
+        return self._samples(X, y, weights[0] if weights else None, names)
 
     # ------------------------------------------------------------------------------------------- restoring
 
