@@ -25,6 +25,7 @@ from fastbp.threads import choose_threads
 from fastbp.weights import check_weights, weight_names
 
 if TYPE_CHECKING:
+    from fastbp.class_weights import ClassWeight
     from fastbp.inspection import ModelStatistics
     from fastbp.losses import Loss
 
@@ -149,6 +150,7 @@ class Model:
         loss: str | Loss,
         n_threads: int | None = None,
         sample_weight: ArrayLike | None = None,
+        class_weight: ClassWeight | None = None,
     ) -> tuple[float, list[Array]]:
         """Return the mean loss over samples and its gradient with respect to every weight and bias; train nothing.
 
@@ -163,6 +165,8 @@ class Model:
             None takes OMP_NUM_THREADS or all CPUs. The result does not depend on it.
         sample_weight : array-like of shape (n_samples,) or None, default None
             How often each sample counts in the mean, as for ``Trainer.fit``.
+        class_weight : dict of int to float, "balanced" or None, default None
+            How often the samples of each class count, as for ``Trainer.fit``.
 
         Returns
         -------
@@ -179,7 +183,15 @@ class Model:
         """
         function = resolve(loss, LOSSES, "loss")
         function.check_output(self._dense[-1].activation, self._n_outputs)
-        data = Samples(X, y, self._n_inputs, self._n_outputs, function, sample_weight=sample_weight)
+        data = Samples(
+            X,
+            y,
+            self._n_inputs,
+            self._n_outputs,
+            function,
+            sample_weight=sample_weight,
+            class_weight=class_weight,
+        )
         try:
             value, pairs = gradients(
                 self._network, data.rows, data.targets, function.objective, choose_threads(n_threads), data.weights

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastbp._rows import Rows
+from fastbp.class_weights import ClassWeight, weights_by_class
 from fastbp.data import as_matrix, as_weights
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ class Samples:
         What the user calls X, y and the weights.
     sample_weight : array-like of shape (n_samples,) or None
         How often each sample counts; None is once.
+    class_weight : dict, "balanced" or None
+        How often the samples of each class count.
 
     Raises
     ------
@@ -53,6 +56,7 @@ class Samples:
         loss: Loss,
         names: tuple[str, str, str] = NAMES,
         sample_weight: ArrayLike | None = None,
+        class_weight: ClassWeight | None = None,
     ) -> None:
         self.X = as_matrix(X, n_inputs, names[0])
         self.y = loss.as_targets(y, n_outputs, names[1])
@@ -61,6 +65,10 @@ class Samples:
                 f"{names[0]} has {len(self.X)} rows, {names[1]} has {len(self.y)}; expected a target for each sample."
             )
         self.weights = None if sample_weight is None else as_weights(sample_weight, len(self.X), names[2])
+        if class_weight is not None:
+            by_class = weights_by_class(class_weight, *loss.classes(self.y, n_outputs, names[1]))
+            self.weights = by_class if self.weights is None else by_class * self.weights
+            as_weights(self.weights, len(self.X), f"class_weight and {names[2]} together")
         self.n_targets = loss.n_targets(n_outputs)
         self.loss = loss
         self.names = names

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from fastbp._engine import Session
 from fastbp._network import NonFinite
 from fastbp.callbacks import Callback, CallbackLike, as_callbacks
 from fastbp.checks import check_flag, check_int, check_number, check_seed, sentence
+from fastbp.class_weights import ClassWeight
 from fastbp.history import History
 from fastbp.losses import LOSSES, Loss
 from fastbp.metrics import Metric, choose_metrics
@@ -231,6 +232,7 @@ class Trainer:
         callbacks: Iterable[CallbackLike] | CallbackLike = (),
         progress: bool = False,
         sample_weight: ArrayLike | None = None,
+        class_weight: ClassWeight | None = None,
     ) -> History:
         """Train for a number of epochs; called again, go on from there.
 
@@ -256,6 +258,13 @@ class Trainer:
             batch is sum(w * loss of the sample) / sum(w) over its samples, and so are loss and metrics over the epoch.
             From a batch whose weights are all 0 nothing is learnt: no weight and no average of the optimizer moves,
             only the number of steps grows. None counts every sample once, and costs nothing.
+        class_weight : dict of int to float, "balanced" or None, default None
+            For cross_entropy, and for binary_cross_entropy with one output (classes 0 and 1): how often the samples of
+            each class count, multiplied with sample_weight; PyTorch's ``weight`` of CrossEntropyLoss. A class that the
+            dictionary lacks has the weight 1; "balanced" gives class c the weight n_samples / (classes * samples of c)
+            over the classes that occur, as scikit-learn does. Targets that are probabilities are refused, and so are
+            several outputs of binary_cross_entropy, where a sample is of no one class. Validation data keeps its own
+            weights.
 
         Returns
         -------
@@ -272,7 +281,7 @@ class Trainer:
         KeyboardInterrupt
             On Ctrl-C. The model is as after the last completed step, the history as after the last completed epoch.
         """
-        data = self._samples(X, y, sample_weight)
+        data = self._samples(X, y, sample_weight, class_weight)
         validation = self._check_validation_data(validation_data)
         n_epochs = check_int(epochs, "epochs")
         listeners = as_callbacks(callbacks)
@@ -329,7 +338,13 @@ class Trainer:
         seconds = time.perf_counter() - start
         return {**self._figures(loss, sums, data), "seconds": seconds}
 
-    def step(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+    def step(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        class_weight: Mapping[int, float] | None = None,
+    ) -> float:
         """Make one update on one batch of samples, whatever its size; for online and reinforcement learning.
 
         Parameters
@@ -339,6 +354,8 @@ class Trainer:
             Targets as for ``fit``.
         sample_weight : array-like of shape (n_samples,) or None, default None
             As for ``fit``; not all of them are 0.
+        class_weight : dict of int to float or None, default None
+            As for ``fit``; "balanced" is refused, as one batch does not say how common a class is.
 
         Returns
         -------
@@ -352,7 +369,10 @@ class Trainer:
         FloatingPointError
             If a layer's outputs or the loss are not finite: training has diverged.
         """
-        data = self._samples(X, y, sample_weight)
+        if isinstance(class_weight, str):
+            remedy = "One batch does not say how common a class is."
+            raise ValueError(sentence("class_weight", class_weight, "a dictionary from class to weight", remedy))
+        data = self._samples(X, y, sample_weight, class_weight)
         try:
             return float(self._session.step(data.rows, data.targets, self._numbers_of_steps(1), data.weights))
         except NonFinite as error:
@@ -367,7 +387,13 @@ class Trainer:
 
     # ------------------------------------------------------------------------------------------- evaluating
 
-    def evaluate(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> dict[str, float]:
+    def evaluate(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        class_weight: ClassWeight | None = None,
+    ) -> dict[str, float]:
         """Return loss and metrics of the model as it is.
 
         Parameters
@@ -377,6 +403,8 @@ class Trainer:
             Targets as for ``fit``.
         sample_weight : array-like of shape (n_samples,) or None, default None
             How often each sample counts in loss and metrics.
+        class_weight : dict of int to float, "balanced" or None, default None
+            How often the samples of each class count, as for ``fit``.
 
         Returns
         -------
@@ -390,7 +418,7 @@ class Trainer:
         FloatingPointError
             If a layer's outputs or the loss are not finite.
         """
-        return self._evaluate(self._samples(X, y, sample_weight))
+        return self._evaluate(self._samples(X, y, sample_weight, class_weight))
 
     def _evaluate(self, data: Samples) -> dict[str, float]:
         try:
@@ -423,9 +451,11 @@ class Trainer:
         X: ArrayLike,
         y: ArrayLike,
         sample_weight: ArrayLike | None = None,
+        class_weight: ClassWeight | None = None,
         names: tuple[str, str, str] = NAMES,
     ) -> Samples:
-        return Samples(X, y, self._model._n_inputs, self._model._n_outputs, self._loss, names, sample_weight)
+        sizes = self._model._n_inputs, self._model._n_outputs
+        return Samples(X, y, *sizes, self._loss, names, sample_weight, class_weight)
 
     def _check_validation_data(self, validation_data: Any) -> Samples | None:
         if validation_data is None:
@@ -435,7 +465,7 @@ class Trainer:
             raise TypeError(sentence("validation_data", validation_data, expected))
         X, y, *weights = validation_data
         names = ("validation_data[0]", "validation_data[1]", "validation_data[2]")
-        return self._samples(X, y, weights[0] if weights else None, names)
+        return self._samples(X, y, weights[0] if weights else None, None, names)
 
     # ------------------------------------------------------------------------------------------- restoring
 
