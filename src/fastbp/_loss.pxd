@@ -13,6 +13,7 @@ cdef enum:
 # What is compared with what, and where the results go.
 cdef struct Judge:
     fbp_objective objective
+    bint custom                # the loss is a Python function: no objective, no targets, no metrics here
     double terms               # of the mean, a sample: 1, or the number of outputs
     Py_ssize_t n_targets       # a sample: the outputs that metrics look at, the first ones
     int n_metrics

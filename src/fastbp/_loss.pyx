@@ -24,7 +24,7 @@ cdef int set_judge(Judge *judge, object loss, tuple metrics, object targets, con
                    Py_ssize_t n_outputs) except -1:
     """The loss is its name, or (name, parameters); the targets Rows, or int32 labels; the weights one a row, or None.
 
-    Targets and weights are the caller's to keep.
+    Or the loss is a function, whose targets nobody reads here. Targets and weights are the caller's to keep.
     """
     cdef int i
     cdef const int32_t[::1] labels
@@ -32,6 +32,12 @@ cdef int set_judge(Judge *judge, object loss, tuple metrics, object targets, con
     judge.all_labels = NULL
     judge.all_targets = NULL
     judge.all_weights = NULL if weights is None else &weights[0]
+    judge.custom = callable(loss)
+    if judge.custom:
+        judge.terms = 1
+        judge.n_metrics = 0
+        judge.slot_size = 1
+        return 0
     if isinstance(targets, Rows):
         judge.all_targets = &(<Rows>targets).source
         n_columns = judge.all_targets.n_columns
@@ -61,6 +67,8 @@ cdef int gather_targets(const fbp_kernels *k, const Judge *judge, const int64_t 
                         Py_ssize_t n_rows, Py_ssize_t p, fbp_panels targets, int32_t *labels) noexcept nogil:
     """The targets of panel p: of rows index[0..n_rows), or first.. where index is NULL. 0 where one is not finite."""
     cdef Py_ssize_t r
+    if judge.custom:
+        return 1
     if judge.all_labels == NULL:
         return k.gather_panel(judge.all_targets, index, first, n_rows, NULL, 0, p, targets, NULL, 0)
     for r in range(n_rows):
@@ -109,7 +117,7 @@ cdef void judge_panel(const fbp_kernels *k, const Judge *judge, fbp_panels outpu
 
 cdef bint takes_Z(const Judge *judge) noexcept nogil:
     """Whether the loss is computed from Z, with the last activation built in."""
-    return loss_takes_Z(judge.objective.loss)
+    return not judge.custom and loss_takes_Z(judge.objective.loss)
 
 
 cdef list split_sums(const Judge *judge, sums):
