@@ -51,6 +51,7 @@ class Loss:
 
     name: ClassVar[str]
     metrics: ClassVar[tuple[str, ...]]  # what a Trainer reports beside the loss unless told otherwise
+    in_python: ClassVar[bool] = False  # whether the engine asks a function for it
 
     @property
     def parameters(self) -> tuple[float, ...]:

@@ -14,18 +14,18 @@ from fastbp._engine import gradients
 from fastbp._network import Network, NonFinite
 from fastbp._rows import Rows
 from fastbp.checks import check_int, check_seed, sentence
+from fastbp.custom_loss import as_loss
 from fastbp.data import as_matrix, refuse_nonfinite
 from fastbp.initializers import make_generator
 from fastbp.layers import LAYERS, Dense, Dropout, Layer
-from fastbp.losses import LOSSES
 from fastbp.nonfinite import explain_nonfinite
-from fastbp.registry import resolve
 from fastbp.samples import Samples
 from fastbp.threads import choose_threads
 from fastbp.weights import check_weights, weight_names
 
 if TYPE_CHECKING:
     from fastbp.class_weights import ClassWeight
+    from fastbp.custom_loss import LossFunction
     from fastbp.inspection import ModelStatistics
     from fastbp.losses import Loss
 
@@ -147,7 +147,7 @@ class Model:
         self,
         X: ArrayLike,
         y: ArrayLike,
-        loss: str | Loss,
+        loss: str | Loss | LossFunction,
         n_threads: int | None = None,
         sample_weight: ArrayLike | None = None,
         class_weight: ClassWeight | None = None,
@@ -159,7 +159,7 @@ class Model:
         X : array-like of shape (n_samples, n_inputs)
         y : array-like
             Targets, as for ``Trainer.fit``.
-        loss : str or Loss
+        loss : str, Loss or callable
             As for ``Trainer``.
         n_threads : int or None, default None
             None takes OMP_NUM_THREADS or all CPUs. The result does not depend on it.
@@ -181,7 +181,7 @@ class Model:
         FloatingPointError
             If a layer's outputs or the loss are not finite.
         """
-        function = resolve(loss, LOSSES, "loss")
+        function = as_loss(loss)
         function.check_output(self._dense[-1].activation, self._n_outputs)
         data = Samples(
             X,
@@ -230,7 +230,9 @@ class Model:
         """
         print(self._summarise())
 
-    def inspect(self, X: ArrayLike, y: ArrayLike | None = None, loss: str | Loss | None = None) -> ModelStatistics:
+    def inspect(
+        self, X: ArrayLike, y: ArrayLike | None = None, loss: str | Loss | LossFunction | None = None
+    ) -> ModelStatistics:
         """Return what every layer makes of a batch: mean and spread of its outputs, dead units, length of its gradient.
 
         Parameters
@@ -238,7 +240,7 @@ class Model:
         X : array-like of shape (n_samples, n_inputs)
         y : array-like, optional
             Targets as for ``Trainer.fit``; with them, and a loss, the gradients are looked at too.
-        loss : str or Loss, optional
+        loss : str, Loss or callable, optional
 
         Returns
         -------

@@ -73,7 +73,7 @@ class Samples:
         self.loss = loss
         self.names = names
         self.rows = Rows(self.X)
-        self.targets: Targets = Rows(self.y) if self.y.ndim == 2 else self.y
+        self.targets: Targets = Rows(self.y) if self.y.ndim == 2 and not loss.in_python else self.y
 
     def __len__(self) -> int:
         return len(self.X)

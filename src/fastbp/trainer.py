@@ -16,6 +16,7 @@ from fastbp._network import NonFinite
 from fastbp.callbacks import Callback, CallbackLike, as_callbacks
 from fastbp.checks import check_flag, check_int, check_number, check_seed, sentence
 from fastbp.class_weights import ClassWeight
+from fastbp.custom_loss import CustomLoss, LossFunction, as_loss, mean_of_function
 from fastbp.history import History
 from fastbp.losses import LOSSES, Loss
 from fastbp.metrics import Metric, choose_metrics
@@ -38,10 +39,13 @@ class Trainer:
     ----------
     model : Model
         What is trained, in place.
-    loss : str or Loss
+    loss : str, Loss or callable
         "mse", "mae", "huber", "log_cosh", "quantile", "gaussian_nll", "cosine"; "poisson", "gamma", "tweedie" (the
         model ends with a softplus); "cross_entropy" (with a softmax); "binary_cross_entropy", "focal" (with a sigmoid);
-        "hinge", "squared_hinge"; or an object such as ``fb.Quantile([0.1, 0.5, 0.9])``.
+        "hinge", "squared_hinge"; or an object such as ``fb.Quantile([0.1, 0.5, 0.9])``. Or a function of one batch,
+        loss(outputs, targets) -> (losses, gradient): each sample's loss (n,), and its gradient with respect to the
+        outputs (n, n_outputs), neither divided by n; ``targets`` are the batch's rows of y. It is called once a batch,
+        with all of it; what it raises comes out of ``fit`` with the model as after the last completed step.
     optimizer : str or Optimizer, default "adam"
         "sgd", "adam", "adamw", "rmsprop", "adagrad", "adadelta", "adamax", "nadam", "radam", "lion", "rprop" (with
         batch_size=None only), or an object such as ``fb.Adam(learning_rate=1e-4)``.
@@ -81,7 +85,7 @@ class Trainer:
     def __init__(
         self,
         model: Model,
-        loss: str | Loss,
+        loss: str | Loss | LossFunction,
         optimizer: str | Optimizer = "adam",
         batch_size: int | None = 32,
         n_threads: int | None = None,
@@ -94,7 +98,7 @@ class Trainer:
         if not isinstance(model, Model):
             raise TypeError(sentence("model", model, "an fb.Model"))
         self._model = model
-        self._loss = resolve(loss, LOSSES, "loss")
+        self._loss = as_loss(loss)
         self._loss.check_output(model._dense[-1].activation, model.n_outputs)
         self._optimizer = resolve(optimizer, OPTIMIZERS, "optimizer")
         self._clip_value, self._clip_norm = _check_clipping(clip_value, clip_norm)
@@ -421,10 +425,15 @@ class Trainer:
         return self._evaluate(self._samples(X, y, sample_weight, class_weight))
 
     def _evaluate(self, data: Samples) -> dict[str, float]:
+        network = self._model._network
+        sums: Sequence[Any] = ()
         try:
-            loss, sums = self._model._network.evaluate(
-                data.rows, data.targets, self._loss.objective, self._sums, self._n_threads, data.weights
-            )
+            if isinstance(self._loss, CustomLoss):
+                loss = mean_of_function(self._loss, network, data, self._batch_size or len(data), self._n_threads)
+            else:
+                loss, sums = network.evaluate(
+                    data.rows, data.targets, self._loss.objective, self._sums, self._n_threads, data.weights
+                )
         except NonFinite as error:
             explain_nonfinite(error, self._model, data, f"in the evaluation on {data.names[0]}")
         if not math.isfinite(loss):
