@@ -18,6 +18,7 @@ from fastbp.activations import (
     Softsign,
     Tanh,
 )
+from fastbp.averaging import EMA, SWA
 from fastbp.callbacks import Callback
 from fastbp.config import show_config
 from fastbp.history import History
@@ -121,6 +122,9 @@ __all__ = [
     "OneCycle",
     "Plateau",
     "FunctionSchedule",
+    # averages of the weights
+    "EMA",
+    "SWA",
     # initializers
     "He",
     "Glorot",

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastbp._engine import Session
 from fastbp._network import NonFinite
+from fastbp.averaging import AVERAGINGS, Averaging
 from fastbp.callbacks import Callback, CallbackLike, as_callbacks
 from fastbp.checks import check_flag, check_int, check_number, check_seed, sentence
 from fastbp.class_weights import ClassWeight
@@ -66,6 +67,9 @@ class Trainer:
     clip_norm : float or None, default None
         Where the norm of the gradient, of all weights and biases together, is larger than this, the gradient is scaled
         down to it: times clip_norm / (norm + 1e-6), as PyTorch does. Not both.
+    averaging : str or Averaging or None, default None
+        "ema", "swa", or an object such as ``fb.EMA(0.99)``: an average of the weights is kept beside them, for
+        ``averaged_model`` and ``evaluate(averaged=True)``.
 
     Raises
     ------
@@ -94,6 +98,7 @@ class Trainer:
         metrics: str | Metric | Sequence[str | Metric] | None = None,
         clip_value: float | None = None,
         clip_norm: float | None = None,
+        averaging: str | Averaging | None = None,
     ) -> None:
         if not isinstance(model, Model):
             raise TypeError(sentence("model", model, "an fb.Model"))
@@ -102,6 +107,7 @@ class Trainer:
         self._loss.check_output(model._dense[-1].activation, model.n_outputs)
         self._optimizer = resolve(optimizer, OPTIMIZERS, "optimizer")
         self._clip_value, self._clip_norm = _check_clipping(clip_value, clip_norm)
+        self._averaging = None if averaging is None else resolve(averaging, AVERAGINGS, "averaging")
         self._numbers = self._numbers_of(self._optimizer)
         self._memories: dict[str, Any] = {}  # what schedules must know of the epochs before
         self._batch_size = _check_batch_size(batch_size, self._optimizer)
@@ -121,7 +127,8 @@ class Trainer:
 
     def _numbers_of(self, optimizer: Optimizer) -> dict[str, Scheduled]:
         """Return what the engine's updates go by."""
-        return optimizer.numbers() | {"clip_value": self._clip_value or 0.0, "clip_norm": self._clip_norm or 0.0}
+        clipping = {"clip_value": self._clip_value or 0.0, "clip_norm": self._clip_norm or 0.0}
+        return optimizer.numbers() | clipping | (self._averaging.numbers() if self._averaging else {})
 
     def _numbers_of_steps(self, n_steps: int) -> dict[str, float | NDArray[np.float64]]:
         """Return the numbers of the next steps: for a schedule, one for each step."""
@@ -184,6 +191,11 @@ class Trainer:
         return self._clip_norm
 
     @property
+    def averaging(self) -> Averaging | None:
+        """How the weights are averaged, or None."""
+        return self._averaging
+
+    @property
     def n_steps(self) -> int:
         """The number of updates so far."""
         return self._session.n_steps
@@ -217,13 +229,16 @@ class Trainer:
         return (
             f"Trainer({self._model!r}, loss={shorthand(self._loss, LOSSES)}, optimizer={self._optimizer!r}, "
             f"batch_size={self._batch_size}, n_threads={self._n_threads}, shuffle={self._shuffle}, seed={self._seed}, "
-            f"metrics={[metric.name for metric in self._metrics]}{self._clipping_repr()})"
+            f"metrics={[metric.name for metric in self._metrics]}{self._options_repr()})"
         )
 
-    def _clipping_repr(self) -> str:
-        if self._clip_norm is not None:
-            return f", clip_norm={self._clip_norm}"
-        return "" if self._clip_value is None else f", clip_value={self._clip_value}"
+    def _options_repr(self) -> str:
+        options = {
+            "clip_value": self._clip_value,
+            "clip_norm": self._clip_norm,
+            "averaging": self._averaging,
+        }
+        return "".join(f", {name}={value!r}" for name, value in options.items() if value is not None)
 
     # --------------------------------------------------------------------------------------------- training
 
@@ -315,8 +330,10 @@ class Trainer:
     ) -> None:
         for _ in range(n_epochs):
             figures = self._run_epoch(data, bar)
+            if self._averaging is not None and self._averaging.takes_epoch(self._history.n_epochs + 1):
+                self._session.average()
             if validation is not None:
-                figures |= {f"val_{name}": value for name, value in self._evaluate(validation).items()}
+                figures |= {f"val_{name}": value for name, value in self._evaluate(validation, self._model).items()}
             self._remember(figures)
             self._history.append(figures)
             if bar is not None:
@@ -397,8 +414,9 @@ class Trainer:
         y: ArrayLike,
         sample_weight: ArrayLike | None = None,
         class_weight: ClassWeight | None = None,
+        averaged: bool = False,
     ) -> dict[str, float]:
-        """Return loss and metrics of the model as it is.
+        """Return loss and metrics of the model as it is, or of the average of its weights.
 
         Parameters
         ----------
@@ -409,6 +427,8 @@ class Trainer:
             How often each sample counts in loss and metrics.
         class_weight : dict of int to float, "balanced" or None, default None
             How often the samples of each class count, as for ``fit``.
+        averaged : bool, default False
+            Whether to take the averaged weights, as ``averaged_model`` has them.
 
         Returns
         -------
@@ -422,10 +442,30 @@ class Trainer:
         FloatingPointError
             If a layer's outputs or the loss are not finite.
         """
-        return self._evaluate(self._samples(X, y, sample_weight, class_weight))
+        model = self.averaged_model() if check_flag(averaged, "averaged") else self._model
+        return self._evaluate(self._samples(X, y, sample_weight, class_weight), model)
 
-    def _evaluate(self, data: Samples) -> dict[str, float]:
-        network = self._model._network
+    def averaged_model(self) -> Model:
+        """Return a new model with the averaged weights.
+
+        ``trainer.model.set_weights(trainer.averaged_model().get_weights())`` goes on with them.
+
+        Raises
+        ------
+        ValueError
+            If this trainer keeps no average, or that has taken nothing in yet.
+        """
+        if self._averaging is None:
+            raise ValueError("averaging is None; expected a trainer made with averaging=fb.EMA() or fb.SWA().")
+        if self._session.n_averaged == 0:
+            raise ValueError(
+                f"averaging is {self._averaging!r} and has taken no weights in yet; train for longer first."
+            )
+        weights = [array for pair in self._session.get_averages() for array in pair]
+        return Model.from_config(self._model.to_config(), weights)
+
+    def _evaluate(self, data: Samples, model: Model) -> dict[str, float]:
+        network = model._network
         sums: Sequence[Any] = ()
         try:
             if isinstance(self._loss, CustomLoss):
@@ -435,7 +475,7 @@ class Trainer:
                     data.rows, data.targets, self._loss.objective, self._sums, self._n_threads, data.weights
                 )
         except NonFinite as error:
-            explain_nonfinite(error, self._model, data, f"in the evaluation on {data.names[0]}")
+            explain_nonfinite(error, model, data, f"in the evaluation on {data.names[0]}")
         if not math.isfinite(loss):
             raise FloatingPointError(
                 f"the loss on {data.names[0]} is {loss}; expected a finite number. The model's outputs or their "
@@ -480,13 +520,21 @@ class Trainer:
 
     def __getstate__(self) -> dict[str, Any]:
         state = {name: value for name, value in self.__dict__.items() if name != "_session"}
-        return {"attributes": state, "n_steps": self._session.n_steps, "optimizer_state": self._session.get_state()}
+        averages = None if self._averaging is None else (self._session.get_averages(), self._session.n_averaged)
+        return {
+            "attributes": state,
+            "n_steps": self._session.n_steps,
+            "optimizer_state": self._session.get_state(),
+            "averages": averages,
+        }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state["attributes"])
         self._session = self._new_session()
         self._session.set_state(state["optimizer_state"])
         self._session.n_steps = state["n_steps"]
+        if state["averages"] is not None:
+            self._session.set_averages(*state["averages"])
 
 
 def _check_clipping(clip_value: float | None, clip_norm: float | None) -> tuple[float | None, float | None]:
