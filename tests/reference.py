@@ -718,14 +718,19 @@ class Rprop(Optimizer):
         return np.sign(state["g"]) * size
 
 
-def clip_gradients(gradients: Gradients, clip_value: float = 0.0, clip_norm: float = 0.0) -> Gradients:
-    """Every element cut off at clip_value; or all times what makes their norm clip_norm, if it is larger. 0: not."""
+def clip_gradients(
+    gradients: Gradients, clip_value: float = 0.0, clip_norm: float = 0.0, clip_array_norm: float = 0.0
+) -> Gradients:
+    """Every element cut off at clip_value; or all times what makes their norm clip_norm, if it is larger; or each array
+    times what makes its own norm clip_array_norm. 0: not."""
     if clip_value:
         return [(np.clip(dW, -clip_value, clip_value), np.clip(db, -clip_value, clip_value)) for dW, db in gradients]
     if clip_norm:
         norm = math.sqrt(sum((g**2).sum() for pair in gradients for g in pair))
         factor = min(1.0, clip_norm / (norm + 1e-6))
         return [(factor * dW, factor * db) for dW, db in gradients]
+    if clip_array_norm:
+        return [tuple(min(1.0, clip_array_norm / (np.linalg.norm(g) + 1e-6)) * g for g in pair) for pair in gradients]
     return gradients
 
 

@@ -66,10 +66,17 @@ class Trainer:
         Every element of the gradient is cut off at -clip_value and clip_value before the optimizer sees it.
     clip_norm : float or None, default None
         Where the norm of the gradient, of all weights and biases together, is larger than this, the gradient is scaled
-        down to it: times clip_norm / (norm + 1e-6), as PyTorch does. Not both.
+        down to it: times clip_norm / (norm + 1e-6), as PyTorch does.
+    clip_array_norm : float or None, default None
+        The same for each array of parameters alone, every layer's W and every layer's b (Keras' ``clipnorm``, whose
+        ``global_clipnorm`` is clip_norm here). One of the three at most.
     averaging : str or Averaging or None, default None
         "ema", "swa", or an object such as ``fb.EMA(0.99)``: an average of the weights is kept beside them, for
         ``averaged_model`` and ``evaluate(averaged=True)``.
+    accumulate : int, default 1
+        So many batches make one step of ``fit``, by the gradient of the mean over all their samples: as one batch that
+        is so many times as large, up to rounding. Dropout draws for each batch, and a loss function of your own is
+        called with one batch at a time. The last step of an epoch takes what is left. ``step`` takes what it is given.
 
     Raises
     ------
@@ -99,6 +106,8 @@ class Trainer:
         clip_value: float | None = None,
         clip_norm: float | None = None,
         averaging: str | Averaging | None = None,
+        accumulate: int = 1,
+        clip_array_norm: float | None = None,
     ) -> None:
         if not isinstance(model, Model):
             raise TypeError(sentence("model", model, "an fb.Model"))
@@ -106,11 +115,14 @@ class Trainer:
         self._loss = as_loss(loss)
         self._loss.check_output(model._dense[-1].activation, model.n_outputs)
         self._optimizer = resolve(optimizer, OPTIMIZERS, "optimizer")
-        self._clip_value, self._clip_norm = _check_clipping(clip_value, clip_norm)
+        self._clipping = _check_clipping(
+            {"clip_value": clip_value, "clip_norm": clip_norm, "clip_array_norm": clip_array_norm}
+        )
         self._averaging = None if averaging is None else resolve(averaging, AVERAGINGS, "averaging")
         self._numbers = self._numbers_of(self._optimizer)
         self._memories: dict[str, Any] = {}  # what schedules must know of the epochs before
         self._batch_size = _check_batch_size(batch_size, self._optimizer)
+        self._accumulate = _check_accumulate(accumulate, self._batch_size)
         self._n_threads = choose_threads(n_threads)
         self._shuffle = check_flag(shuffle, "shuffle")
         self._seed = check_seed(seed)
@@ -127,8 +139,7 @@ class Trainer:
 
     def _numbers_of(self, optimizer: Optimizer) -> dict[str, Scheduled]:
         """Return what the engine's updates go by."""
-        clipping = {"clip_value": self._clip_value or 0.0, "clip_norm": self._clip_norm or 0.0}
-        return optimizer.numbers() | clipping | (self._averaging.numbers() if self._averaging else {})
+        return optimizer.numbers() | self._clipping | (self._averaging.numbers() if self._averaging else {})
 
     def _numbers_of_steps(self, n_steps: int) -> dict[str, float | NDArray[np.float64]]:
         """Return the numbers of the next steps: for a schedule, one for each step."""
@@ -166,6 +177,11 @@ class Trainer:
         return self._batch_size
 
     @property
+    def accumulate(self) -> int:
+        """The batches of a step."""
+        return self._accumulate
+
+    @property
     def n_threads(self) -> int:
         """The number of threads used at most."""
         return self._n_threads
@@ -183,12 +199,17 @@ class Trainer:
     @property
     def clip_value(self) -> float | None:
         """The largest element that the gradient may have, or None."""
-        return self._clip_value
+        return self._clipping.get("clip_value")
 
     @property
     def clip_norm(self) -> float | None:
-        """The largest norm that the gradient may have, or None."""
-        return self._clip_norm
+        """The largest norm that the gradient as a whole may have, or None."""
+        return self._clipping.get("clip_norm")
+
+    @property
+    def clip_array_norm(self) -> float | None:
+        """The largest norm that each array of the gradient may have, or None."""
+        return self._clipping.get("clip_array_norm")
 
     @property
     def averaging(self) -> Averaging | None:
@@ -233,10 +254,9 @@ class Trainer:
         )
 
     def _options_repr(self) -> str:
-        options = {
-            "clip_value": self._clip_value,
-            "clip_norm": self._clip_norm,
+        options = self._clipping | {
             "averaging": self._averaging,
+            "accumulate": None if self._accumulate == 1 else self._accumulate,
         }
         return "".join(f", {name}={value!r}" for name, value in options.items() if value is not None)
 
@@ -348,10 +368,19 @@ class Trainer:
         batch_size = len(data) if self._batch_size is None else min(self._batch_size, len(data))
         on_tick = None if bar is None else bar.tick
         start = time.perf_counter()
-        numbers = self._numbers_of_steps(-(-len(data) // batch_size))
+        numbers = self._numbers_of_steps(-(-len(data) // (batch_size * self._accumulate)))
         try:
             loss, sums = self._session.epoch(
-                data.rows, data.targets, batch_size, self._shuffle, self._seed, epoch, numbers, on_tick, data.weights
+                data.rows,
+                data.targets,
+                batch_size,
+                self._shuffle,
+                self._seed,
+                epoch,
+                numbers,
+                on_tick,
+                data.weights,
+                self._accumulate,
             )
         except NonFinite as error:
             where = f"in epoch {epoch + 1}" + (f", batch {error.batch + 1}" if error.batch >= 0 else "")
@@ -537,15 +566,13 @@ class Trainer:
             self._session.set_averages(*state["averages"])
 
 
-def _check_clipping(clip_value: float | None, clip_norm: float | None) -> tuple[float | None, float | None]:
-    if clip_value is not None and clip_norm is not None:
-        raise ValueError(
-            f"clip_value is {clip_value!r} and clip_norm is {clip_norm!r}; expected one of the two or neither."
-        )
-    return (
-        None if clip_value is None else check_number(clip_value, "clip_value", above=0),
-        None if clip_norm is None else check_number(clip_norm, "clip_norm", above=0),
-    )
+def _check_clipping(clipping: dict[str, float | None]) -> dict[str, float]:
+    """Return what is given of these, one at most."""
+    given = {name: bound for name, bound in clipping.items() if bound is not None}
+    if len(given) > 1:
+        was = " and ".join(f"{name} is {bound!r}" for name, bound in given.items())
+        raise ValueError(f"{was}; expected one of them at most.")
+    return {name: check_number(bound, name, above=0) for name, bound in given.items()}
 
 
 def _check_batch_size(batch_size: int | None, optimizer: Optimizer) -> int | None:
@@ -556,3 +583,13 @@ def _check_batch_size(batch_size: int | None, optimizer: Optimizer) -> int | Non
         remedy = f"From batch to batch the gradient's sign changes, by which {name} goes: pass batch_size=None."
         raise ValueError(sentence("batch_size", batch_size, f"None, all samples at once, with {name}", remedy))
     return check_int(batch_size, "batch_size", remedy="None is all the samples at once.")
+
+
+def _check_accumulate(accumulate: int, batch_size: int | None) -> int:
+    number = check_int(accumulate, "accumulate")
+    if batch_size is None and number > 1:
+        raise ValueError(
+            f"accumulate is {number} and batch_size is None, all samples at once; expected accumulate=1 with it, or a "
+            "batch_size."
+        )
+    return number
