@@ -44,7 +44,7 @@ from fastbp.losses import (
 )
 from fastbp.metrics import R2, AbsoluteError, Accuracy, SquaredError
 from fastbp.model import Model
-from fastbp.optimizers import SGD, Adadelta, Adagrad, Adam, Adamax, AdamW, Lion, NAdam, RAdam, RMSprop, Rprop
+from fastbp.optimizers import LBFGS, SGD, Adadelta, Adagrad, Adam, Adamax, AdamW, Lion, NAdam, RAdam, RMSprop, Rprop
 from fastbp.schedules import (
     CosineDecay,
     ExponentialDecay,
@@ -113,6 +113,7 @@ __all__ = [
     "RAdam",
     "Lion",
     "Rprop",
+    "LBFGS",
     # schedules
     "StepDecay",
     "ExponentialDecay",

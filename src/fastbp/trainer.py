@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from fastbp._engine import Session
 from fastbp._network import NonFinite
@@ -19,11 +19,14 @@ from fastbp.checks import check_flag, check_int, check_number, check_seed, sente
 from fastbp.class_weights import ClassWeight
 from fastbp.custom_loss import CustomLoss, LossFunction, as_loss, mean_of_function
 from fastbp.history import History
+from fastbp.layer_factors import check_decay_biases, check_decay_factors, check_rate_factors
+from fastbp.layers import Dropout
+from fastbp.lbfgs import minimise
 from fastbp.losses import LOSSES, Loss
 from fastbp.metrics import Metric, choose_metrics
 from fastbp.model import Model
 from fastbp.nonfinite import explain_nonfinite
-from fastbp.optimizers import OPTIMIZERS, Optimizer, Scheduled
+from fastbp.optimizers import LBFGS, OPTIMIZERS, Optimizer, Scheduled
 from fastbp.progress import ProgressBar
 from fastbp.registry import resolve, shorthand
 from fastbp.samples import NAMES, Samples
@@ -48,8 +51,8 @@ class Trainer:
         outputs (n, n_outputs), neither divided by n; ``targets`` are the batch's rows of y. It is called once a batch,
         with all of it; what it raises comes out of ``fit`` with the model as after the last completed step.
     optimizer : str or Optimizer, default "adam"
-        "sgd", "adam", "adamw", "rmsprop", "adagrad", "adadelta", "adamax", "nadam", "radam", "lion", "rprop" (with
-        batch_size=None only), or an object such as ``fb.Adam(learning_rate=1e-4)``.
+        "sgd", "adam", "adamw", "rmsprop", "adagrad", "adadelta", "adamax", "nadam", "radam", "lion", "rprop" and
+        "lbfgs" (these two with batch_size=None only), or an object such as ``fb.Adam(learning_rate=1e-4)``.
     batch_size : int or None, default 32
         How many samples a step averages the gradient over. None is all of them (full-batch gradient descent), 1 is
         stochastic gradient descent. A last batch that is shorter is trained on like the others.
@@ -70,6 +73,14 @@ class Trainer:
     clip_array_norm : float or None, default None
         The same for each array of parameters alone, every layer's W and every layer's b (Keras' ``clipnorm``, whose
         ``global_clipnorm`` is clip_norm here). One of the three at most.
+    learning_rate_factors : dict of int to float or None, default None
+        What a layer's learning rate is of the optimizer's: ``{0: 0.1}`` gives model.layers[0] a tenth of it, whatever
+        a schedule makes of it. Above 0; 1 where a layer is not named. (PyTorch's parameter groups. Rprop's learning
+        rate is only what its steps start from.)
+    weight_decay_factors : dict of int to float or None, default None
+        The same for the weight decay; 0 is none.
+    decay_biases : bool, default False
+        Whether weight decay is for the biases too, and not for the weights alone.
     averaging : str or Averaging or None, default None
         "ema", "swa", or an object such as ``fb.EMA(0.99)``: an average of the weights is kept beside them, for
         ``averaged_model`` and ``evaluate(averaged=True)``.
@@ -108,6 +119,9 @@ class Trainer:
         averaging: str | Averaging | None = None,
         accumulate: int = 1,
         clip_array_norm: float | None = None,
+        learning_rate_factors: Mapping[int, float] | None = None,
+        weight_decay_factors: Mapping[int, float] | None = None,
+        decay_biases: bool = False,
     ) -> None:
         if not isinstance(model, Model):
             raise TypeError(sentence("model", model, "an fb.Model"))
@@ -118,11 +132,16 @@ class Trainer:
         self._clipping = _check_clipping(
             {"clip_value": clip_value, "clip_norm": clip_norm, "clip_array_norm": clip_array_norm}
         )
+        self._rate_factors = check_rate_factors(learning_rate_factors, model.layers)
+        self._decay_factors = check_decay_factors(weight_decay_factors, model.layers, self._optimizer)
+        self._decay_biases = check_decay_biases(check_flag(decay_biases, "decay_biases"), self._optimizer)
         self._averaging = None if averaging is None else resolve(averaging, AVERAGINGS, "averaging")
         self._numbers = self._numbers_of(self._optimizer)
         self._memories: dict[str, Any] = {}  # what schedules must know of the epochs before
         self._batch_size = _check_batch_size(batch_size, self._optimizer)
         self._accumulate = _check_accumulate(accumulate, self._batch_size)
+        if not self._optimizer.native:
+            self._check_without_engine()
         self._n_threads = choose_threads(n_threads)
         self._shuffle = check_flag(shuffle, "shuffle")
         self._seed = check_seed(seed)
@@ -133,21 +152,41 @@ class Trainer:
         self._session = self._new_session()
 
     def _new_session(self) -> Session:
-        return Session(
-            self._model._network, self._loss.objective, self._sums, self._optimizer.rule, self._n_threads, self._seed
-        )
+        rule = self._optimizer.rule if self._optimizer.native else "sgd"  # whose steps are not made then
+        return Session(self._model._network, self._loss.objective, self._sums, rule, self._n_threads, self._seed)
+
+    def _check_without_engine(self) -> None:
+        """Refuse what only the engine's own steps do."""
+        name = type(self._optimizer).__name__
+        options: dict[str, Any] = self._clipping | {"learning_rate_factors": self._rate_factors or None}
+        if self._averaging is not None and self._averaging.numbers():
+            options["averaging"] = self._averaging
+        for option, value in options.items():
+            if value is not None:
+                raise ValueError(f"{option} is {value!r}; expected none with {name}, whose steps are not the engine's.")
+        for i, layer in enumerate(self._model.layers):
+            if isinstance(layer, Dropout):
+                raise ValueError(
+                    f"layers[{i}] is {layer!r} and the optimizer {self._optimizer!r}, which needs a loss that does not "
+                    "change from one look to the next. Leave the dropout out, or take another optimizer."
+                )
 
     def _numbers_of(self, optimizer: Optimizer) -> dict[str, Scheduled]:
         """Return what the engine's updates go by."""
         return optimizer.numbers() | self._clipping | (self._averaging.numbers() if self._averaging else {})
 
-    def _numbers_of_steps(self, n_steps: int) -> dict[str, float | NDArray[np.float64]]:
-        """Return the numbers of the next steps: for a schedule, one for each step."""
-        return {
+    def _numbers_of_steps(self, n_steps: int) -> dict[str, Any]:
+        """Return what the engine goes by in the next steps: for a schedule, a number for each step."""
+        numbers: dict[str, Any] = {
             name: number.of_steps(self.n_steps, n_steps, self._history.n_epochs, self._memories.get(name))
             if isinstance(number, Schedule)
             else number
             for name, number in self._numbers.items()
+        }
+        return numbers | {
+            "rate_factors": self._rate_factors,
+            "decay_factors": self._decay_factors,
+            "decay_biases": self._decay_biases,
         }
 
     def _remember(self, figures: dict[str, float]) -> None:
@@ -256,6 +295,9 @@ class Trainer:
     def _options_repr(self) -> str:
         options = self._clipping | {
             "averaging": self._averaging,
+            "learning_rate_factors": self._rate_factors or None,
+            "weight_decay_factors": self._decay_factors or None,
+            "decay_biases": self._decay_biases or None,
             "accumulate": None if self._accumulate == 1 else self._accumulate,
         }
         return "".join(f", {name}={value!r}" for name, value in options.items() if value is not None)
@@ -348,20 +390,65 @@ class Trainer:
         listeners: list[Callback],
         bar: ProgressBar | None,
     ) -> None:
+        if isinstance(self._optimizer, LBFGS):
+            self._run_iterations(self._optimizer, n_epochs, data, validation, listeners, bar)
+            return
         for _ in range(n_epochs):
-            figures = self._run_epoch(data, bar)
-            if self._averaging is not None and self._averaging.takes_epoch(self._history.n_epochs + 1):
-                self._session.average()
-            if validation is not None:
-                figures |= {f"val_{name}": value for name, value in self._evaluate(validation, self._model).items()}
-            self._remember(figures)
-            self._history.append(figures)
-            if bar is not None:
-                bar.end_epoch(figures)
-            for listener in listeners:
-                listener.on_epoch_end(self, self._latest())
+            self._end_epoch(self._run_epoch(data, bar), validation, listeners, bar)
             if self._stopping:
                 return
+
+    def _end_epoch(
+        self,
+        figures: dict[str, float],
+        validation: Samples | None,
+        listeners: list[Callback],
+        bar: ProgressBar | None,
+    ) -> None:
+        """Do what follows the training of an epoch, with its figures."""
+        if self._averaging is not None and self._averaging.takes_epoch(self._history.n_epochs + 1):
+            self._session.average()
+        if validation is not None:
+            figures |= {f"val_{name}": value for name, value in self._evaluate(validation, self._model).items()}
+        self._remember(figures)
+        self._history.append(figures)
+        if bar is not None:
+            bar.end_epoch(figures)
+        for listener in listeners:
+            listener.on_epoch_end(self, self._latest())
+
+    def _run_iterations(
+        self,
+        optimizer: LBFGS,
+        n_epochs: int,
+        data: Samples,
+        validation: Samples | None,
+        listeners: list[Callback],
+        bar: ProgressBar | None,
+    ) -> None:
+        """Train by an optimizer that makes its steps itself, an iteration an epoch."""
+        start = time.perf_counter()
+
+        def after_iteration(loss: float) -> bool:
+            nonlocal start
+            seconds = time.perf_counter() - start
+            self._session.n_steps += 1
+            figures = self._evaluate(data, self._model) if self._metrics else {"loss": loss}
+            self._end_epoch({**figures, "seconds": seconds}, validation, listeners, bar)
+            start = time.perf_counter()
+            return not self._stopping
+
+        try:
+            minimise(
+                optimizer,
+                self._model,
+                lambda: self._session.gradients(data.rows, data.targets, data.weights),
+                n_epochs,
+                after_iteration,
+            )
+        except NonFinite as error:
+            where = f"in the search of epoch {self._history.n_epochs + 1}"
+            explain_nonfinite(error, self._model, data, where, "Scale the columns of X to similar sizes.")
 
     def _run_epoch(self, data: Samples, bar: ProgressBar | None) -> dict[str, float]:
         epoch = self._history.n_epochs
@@ -419,6 +506,11 @@ class Trainer:
         FloatingPointError
             If a layer's outputs or the loss are not finite: training has diverged.
         """
+        if not self._optimizer.native:
+            raise ValueError(
+                f"the optimizer is {self._optimizer!r}, which goes by what it saw in the iterations before; expected "
+                "one that makes single steps. Call fit."
+            )
         if isinstance(class_weight, str):
             remedy = "One batch does not say how common a class is."
             raise ValueError(sentence("class_weight", class_weight, "a dictionary from class to weight", remedy))
@@ -580,7 +672,7 @@ def _check_batch_size(batch_size: int | None, optimizer: Optimizer) -> int | Non
         return None
     if optimizer.full_batch:
         name = type(optimizer).__name__
-        remedy = f"From batch to batch the gradient's sign changes, by which {name} goes: pass batch_size=None."
+        remedy = f"From batch to batch the gradient changes, and {name} takes that for the loss: pass batch_size=None."
         raise ValueError(sentence("batch_size", batch_size, f"None, all samples at once, with {name}", remedy))
     return check_int(batch_size, "batch_size", remedy="None is all the samples at once.")
 
