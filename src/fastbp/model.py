@@ -20,6 +20,7 @@ from fastbp.initializers import make_generator
 from fastbp.layers import LAYERS, Dense, Dropout, Layer
 from fastbp.nonfinite import explain_nonfinite
 from fastbp.samples import Samples
+from fastbp.schedules import FunctionSchedule, Schedule
 from fastbp.threads import choose_threads
 from fastbp.weights import check_weights, weight_names
 
@@ -323,10 +324,16 @@ class Model:
         OSError
             If the file cannot be written.
         ValueError
-            If a weight is not finite, as after training that diverged.
+            If a weight is not finite, as after training that diverged, or a dropout rate is a function.
         """
         from fastbp.files import write_model
 
+        for i, layer in enumerate(self._layers):
+            if isinstance(layer, Dropout) and isinstance(layer.rate, FunctionSchedule):
+                raise ValueError(
+                    f"layers[{i}] is {layer!r}, and a file cannot hold a function; expected a rate or another "
+                    "schedule, such as fb.PolynomialDecay. pickle can, if the function is one of a module."
+                )
         weights = self.get_weights()
         for name, weight in zip(weight_names(self._layers), weights, strict=True):
             if not np.isfinite(weight).all():
@@ -359,7 +366,7 @@ class Model:
 def _specify(layer: Layer) -> tuple[int, str, float] | tuple[str, float]:
     """Return a layer as the engine wants it."""
     if isinstance(layer, Dropout):
-        return "dropout", layer.rate
+        return "dropout", 0.0 if isinstance(layer.rate, Schedule) else layer.rate  # a schedule is the trainer's
     return layer.units, layer.activation.name, layer.activation.parameter
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from fastbp._engine import Session
 from fastbp._network import NonFinite
@@ -136,7 +136,7 @@ class Trainer:
         self._decay_factors = check_decay_factors(weight_decay_factors, model.layers, self._optimizer)
         self._decay_biases = check_decay_biases(check_flag(decay_biases, "decay_biases"), self._optimizer)
         self._averaging = None if averaging is None else resolve(averaging, AVERAGINGS, "averaging")
-        self._numbers = self._numbers_of(self._optimizer)
+        self._take_numbers(self._optimizer)
         self._memories: dict[str, Any] = {}  # what schedules must know of the epochs before
         self._batch_size = _check_batch_size(batch_size, self._optimizer)
         self._accumulate = _check_accumulate(accumulate, self._batch_size)
@@ -171,29 +171,48 @@ class Trainer:
                     "change from one look to the next. Leave the dropout out, or take another optimizer."
                 )
 
-    def _numbers_of(self, optimizer: Optimizer) -> dict[str, Scheduled]:
-        """Return what the engine's updates go by."""
-        return optimizer.numbers() | self._clipping | (self._averaging.numbers() if self._averaging else {})
-
-    def _numbers_of_steps(self, n_steps: int) -> dict[str, Any]:
-        """Return what the engine goes by in the next steps: for a schedule, a number for each step."""
+    def _take_numbers(self, optimizer: Optimizer) -> None:
+        """Set what the engine's updates go by: what stays, and the schedules, the dropout rates' too."""
         numbers: dict[str, Any] = {
-            name: number.of_steps(self.n_steps, n_steps, self._history.n_epochs, self._memories.get(name))
-            if isinstance(number, Schedule)
-            else number
-            for name, number in self._numbers.items()
-        }
-        return numbers | {
+            **optimizer.numbers(),
+            **self._clipping,
+            **(self._averaging.numbers() if self._averaging else {}),
             "rate_factors": self._rate_factors,
             "decay_factors": self._decay_factors,
             "decay_biases": self._decay_biases,
         }
+        rates = {_rate_name(i): layer.rate for i, layer in enumerate(self._model.layers) if isinstance(layer, Dropout)}
+        self._schedules = {name: value for name, value in (numbers | rates).items() if isinstance(value, Schedule)}
+        self._numbers = {name: value for name, value in numbers.items() if name not in self._schedules}
+
+    def _numbers_of_steps(self, n_steps: int) -> dict[str, Any]:
+        """Return what the engine goes by in the next steps: for a schedule, a number for each step."""
+        if not self._schedules:  # quickly: a loop calls step()
+            return self._numbers
+        values = {
+            name: schedule.of_steps(self.n_steps, n_steps, self._history.n_epochs, self._memories.get(name))
+            for name, schedule in self._schedules.items()
+        }
+        return self._numbers | values | {"dropout_rates": self._dropout_rates(values)}
 
     def _remember(self, figures: dict[str, float]) -> None:
         """Let the schedules that depend on them know an epoch's figures."""
-        for name, number in self._numbers.items():
-            if isinstance(number, Schedule):
-                self._memories[name] = number.observe(figures, self._memories.get(name))
+        for name, schedule in self._schedules.items():
+            self._memories[name] = schedule.observe(figures, self._memories.get(name))
+
+    def _dropout_rates(self, values: dict[str, NDArray[np.float64]]) -> dict[int, NDArray[np.float64]]:
+        """Return the scheduled ones by the layer's number, each between 0 and 1."""
+        n_layers = len(self._model.layers)
+        rates = {i: values[_rate_name(i)] for i in range(n_layers) if _rate_name(i) in values}
+        for i, of_steps in rates.items():
+            bad = ~((of_steps >= 0) & (of_steps < 1))
+            if bad.any():
+                step = int(np.argmax(bad))
+                raise ValueError(
+                    f"layers[{i}] is {self._model.layers[i]!r}, whose rate after {self.n_steps + step} steps is "
+                    f"{of_steps[step]:g}; expected 0 <= rate < 1."
+                )
+        return rates
 
     @property
     def model(self) -> Model:
@@ -283,7 +302,7 @@ class Trainer:
                 "the same model to change the rule."
             )
         self._optimizer = new
-        self._numbers = self._numbers_of(new)
+        self._take_numbers(new)
 
     def __repr__(self) -> str:
         return (
@@ -656,6 +675,10 @@ class Trainer:
         self._session.n_steps = state["n_steps"]
         if state["averages"] is not None:
             self._session.set_averages(*state["averages"])
+
+
+def _rate_name(i: int) -> str:
+    return f"rate of layers[{i}]"
 
 
 def _check_clipping(clipping: dict[str, float | None]) -> dict[str, float]:
