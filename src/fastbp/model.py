@@ -224,10 +224,13 @@ class Model:
     # -------------------------------------------------------------------------------------------- telling about
 
     def summary(self) -> None:
-        """Print a table of the layers: sizes, parameters, floating-point operations a sample; and what they take.
+        """Print a table of the layers: sizes, parameters, memory, floating-point operations; and what they take.
 
-        An operation is a multiplication or an addition; activations are not counted. Training does three times those of
-        a prediction, but for the first layer, where nobody needs the gradient of the data.
+        A layer makes (n, units) of (n, inputs). An operation is a multiplication or an addition; activations are not
+        counted. Training does three times those of a prediction, but for the first layer, where nobody needs the
+        gradient of the data. It keeps a gradient, and what the optimizer remembers (Adam: two numbers), for each
+        parameter; and for each sample of a batch, 4096 at most, about its inputs twice, every layer's outputs twice and
+        their gradients.
         """
         print(self._summarise())
 
@@ -260,9 +263,9 @@ class Model:
     def _summarise(self) -> str:
         lines = [
             f"{'layer':>5}  {'kind':7}  {'inputs':>9}  {'units':>9}  {'activation':12}  {'parameters':>13}  "
-            f"{'FLOPs a sample':>14}"
+            f"{'kB':>10}  {'FLOPs a sample':>14}"
         ]
-        n_inputs, forward_flops = self._n_inputs, 0
+        n_inputs, forward_flops, n_kept = self._n_inputs, 0, 2 * self._n_inputs
         for i, layer in enumerate(self._layers):
             dense = isinstance(layer, Dense)
             units = layer.units if isinstance(layer, Dense) else n_inputs
@@ -270,13 +273,15 @@ class Model:
             n_parameters, flops = ((n_inputs + 1) * units, 2 * n_inputs * units) if dense else (0, 0)
             lines.append(
                 f"{i + 1:>5}  {type(layer).__name__:7}  {n_inputs:>9,}  {units:>9,}  {activation:12}  "
-                f"{n_parameters:>13,}  {flops:>14,}"
+                f"{n_parameters:>13,}  {n_parameters * self._dtype.itemsize / 1e3:>10,.1f}  {flops:>14,}"
             )
             n_inputs = units
             forward_flops += flops
+            n_kept += 3 * units
         size = self.n_parameters * self._dtype.itemsize / 1e6
         training = 3 * forward_flops - 2 * self._n_inputs * self._dense[0].units
         lines.append(f"{self.n_parameters:,} parameters in {self._dtype.name}, {size:.3g} MB")
+        lines.append(f"training keeps about {n_kept * self._dtype.itemsize / 1e3:,.1f} kB for each sample of a batch")
         lines.append(f"{forward_flops:,} FLOPs to predict a sample, {training:,} to train on it")
         return "\n".join(lines)
 

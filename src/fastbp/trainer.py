@@ -26,7 +26,7 @@ from fastbp.losses import LOSSES, Loss
 from fastbp.metrics import Metric, choose_metrics
 from fastbp.model import Model
 from fastbp.nonfinite import explain_nonfinite
-from fastbp.optimizers import LBFGS, OPTIMIZERS, Optimizer, Scheduled
+from fastbp.optimizers import LBFGS, OPTIMIZERS, Optimizer
 from fastbp.progress import ProgressBar
 from fastbp.registry import resolve, shorthand
 from fastbp.samples import NAMES, Samples
