@@ -189,6 +189,18 @@ def test_nothing_is_learnt_from_a_batch_that_weighs_nothing(clipping):
     assert trainers[0].history["loss"] == trainers[1].history["loss"]
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_what_stands_for_a_missing_target_does_no_harm(dtype):
+    """The square of the error is infinite, and weighs nothing."""
+    huge = np.finfo(dtype).max / 4
+    X, y = np.ones((3, 2)), np.array([1.0, huge, 2.0])
+    trainer = fb.Trainer(fb.Model([fb.Dense(1)], inputs=2, dtype=dtype), "mse", metrics=["mse", "mae"])
+    found = trainer.evaluate(X, y, [1, 0, 1])
+    assert found == pytest.approx(trainer.evaluate(X[::2], y[::2]))
+    assert trainer.step(X, y, [1, 0, 1]) == pytest.approx(found["loss"])
+    assert np.isfinite(trainer.model.get_weights()[0]).all()
+
+
 @pytest.mark.parametrize(
     ("weights", "error", "sentence"),
     [

@@ -9,8 +9,8 @@ typedef double NAME(wide_t);
 #define WIDEN(x) ((double)(x))
 #endif
 
-/* squares[n] = the sum over unit n's weights of the gradient's square, bias_squares[n] = that of its bias. Rows are whole
- * vectors. */
+/* squares[n] = the sum over unit n's weights of the gradient's square, bias_squares[n] = that of its bias. Rows are
+ * whole vectors. */
 static void NAME(unit_squares)(const fbp_layer *layer, const void *dW, const void *db, ptrdiff_t n0, ptrdiff_t n1,
                                double *squares, double *bias_squares)
 {

@@ -38,8 +38,8 @@ static int NAME(all_finite)(const void *from, ptrdiff_t n)
     return NAME(sum_lanes)(suspect) + rest == 0;
 }
 
-/* average += share * (w - average): share 1 - decay is an exponential average, 1 / (n + 1) the mean of n + 1 (Izmailov et
- * al. 2018). Each element gets the same bits wherever a share of the weights begins or ends. */
+/* average += share * (w - average): share 1 - decay is an exponential average, 1 / (n + 1) the mean of n + 1 (Izmailov
+ * et al. 2018). Each element gets the same bits wherever a share of the weights begins or ends. */
 static void NAME(average)(void *averages, const void *weights, ptrdiff_t n, double share)
 {
     real *average = averages;

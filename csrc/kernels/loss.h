@@ -310,8 +310,10 @@ static vec NAME(losses_of)(fbp_loss loss, const NAME(judged) *x)
     return sum;
 }
 
-/* The sum over the samples of x, each times its weight unless `weights` is NULL. Unused lanes may hold no number. */
-static double NAME(total)(vec x, const double *weights, ptrdiff_t n_rows)
+/* The sum over the samples of x, each times its weight unless `weights` is NULL. What stands in unused lanes, or for a
+ * sample that weighs nothing, may be no number. Inline: GCC lets a function that is handed vectors and returns none leave
+ * without vzeroupper, and the scalar code that follows pays for it. */
+static INLINE double NAME(total)(vec x, const double *weights, ptrdiff_t n_rows)
 {
     if (!weights)
         return NAME(sum_lanes)(NAME(first_lanes)(x, n_rows));
@@ -319,12 +321,13 @@ static double NAME(total)(vec x, const double *weights, ptrdiff_t n_rows)
     double sum = 0;
     memcpy(lanes, &x, sizeof lanes);
     for (ptrdiff_t r = 0; r < n_rows; r++)
-        sum += weights[r] * (double)lanes[r];
+        if (weights[r] != 0)
+            sum += weights[r] * (double)lanes[r];
     return sum;
 }
 
 /* What each sample's gradient is multiplied by: `scale`, times its weight; zero in unused lanes. */
-static vec NAME(scale_of_samples)(const double *weights, ptrdiff_t n_rows, double scale)
+static INLINE vec NAME(scale_of_samples)(const double *weights, ptrdiff_t n_rows, double scale)
 {
     if (!weights)
         return NAME(first_lanes)(NAME(splat)((real)scale), n_rows);

@@ -513,6 +513,7 @@ cdef class Session:
     cdef Arena buffers, gradient_memory, average_memory
     cdef tuple schedules               # arrays or None: the learning rate and the weight decay of each step,
     cdef dict dropout_rates            # and the rate of a dropout layer
+    cdef bint layers_alike             # no layer has numbers of its own
     cdef object weights                # of this call's rows, or None
     cdef object targets                # that a loss in Python is asked about, in the order of the rows
     cdef list state_names, state_memory   # an Arena a state, None where the numbers did not call for it yet
@@ -543,8 +544,6 @@ cdef class Session:
         if self.run.stages == NULL:
             raise MemoryError
         for i in range(network.n_layers):
-            self.run.stages[<int>i].rate_factor = 1
-            self.run.stages[<int>i].decay_factor = 1
             self.run.n_units += network.layers[<int>i].n_units
         self.gradient_memory = self.like_parameters()
         self.run.gradients = self.gradient_memory.start
@@ -832,6 +831,10 @@ cdef class Session:
         cdef Stage *stage
         rate_factors, decay_factors = numbers.get("rate_factors", {}), numbers.get("decay_factors", {})
         self.dropout_rates = numbers.get("dropout_rates", {})
+        cdef bint alike = not (rate_factors or decay_factors or self.dropout_rates)
+        if alike and self.layers_alike:
+            return 0
+        self.layers_alike = alike
         for i in range(self.run.n_stages):
             stage = &self.run.stages[i]
             stage.rate_factor = rate_factors.get(i, 1.0)

@@ -354,10 +354,11 @@ class Trainer:
         progress : bool, default False
             Whether to show a progress bar.
         sample_weight : array-like of shape (n_samples,) or None, default None
-            How often each sample counts: 2 is as if it stood there twice, 0 as if it were not there. The loss of a
-            batch is sum(w * loss of the sample) / sum(w) over its samples, and so are loss and metrics over the epoch.
-            From a batch whose weights are all 0 nothing is learnt: no weight and no average of the optimizer moves,
-            only the number of steps grows. None counts every sample once, and costs nothing.
+            How often each sample counts: 2 is as if it stood there twice, 0 as if it were not there (its numbers must
+            be finite all the same). The loss of a batch is sum(w * loss of the sample) / sum(w) over its samples; loss
+            and metrics of the epoch are weighted means likewise. From a batch whose weights are all 0 nothing is
+            learnt: no weight and no average of the optimizer moves, only the number of steps grows. The result does not
+            depend on the number of threads. None counts every sample once, and costs nothing.
         class_weight : dict of int to float, "balanced" or None, default None
             For cross_entropy, and for binary_cross_entropy with one output (classes 0 and 1): how often the samples of
             each class count, multiplied with sample_weight; PyTorch's ``weight`` of CrossEntropyLoss. A class that the
