@@ -160,6 +160,7 @@ typedef struct {
     double max_step;        /* Rprop */
     double weight_decay;    /* added to the gradient (L2), or */
     int decoupled_decay;    /* taken from the weight itself (AdamW, Lion) */
+    double average_share;   /* for the caller: what this step's weights count in their average; 0: it stays */
 } fbp_update;
 
 /* Panels of one layer: panel p starts `stride` elements after panel p - 1. */
@@ -234,24 +235,27 @@ typedef struct {
     /* One panel of n_rows samples: the sum of the samples' losses and, unless dZ.data is NULL, its gradient times
      * `scale` (unused lanes: zero). `output` is the last layer's result with its activation applied, or Z itself for
      * the losses that fbp_takes_Z names (stable from Z); the gradient is dA, or dZ for those. `labels`: int32 [VL], or
-     * `targets` as panels. */
+     * `targets` as panels. Each sample's loss and gradient count weights[r] times; NULL: once. */
     double (*loss_panel)(const fbp_objective *objective, fbp_panels output, fbp_panels targets, const int32_t *labels,
-                         ptrdiff_t n_units, ptrdiff_t p, ptrdiff_t n_rows, double scale, fbp_panels gradient);
+                         const double *weights, ptrdiff_t n_units, ptrdiff_t p, ptrdiff_t n_rows, double scale,
+                         fbp_panels gradient);
     /* Adds the sums that `metric` names, over one panel, to sums[0] (the counts) or sums[unit] (the errors); `output`
-     * as in loss_panel. */
+     * and `weights` as in loss_panel. */
     void (*metric_panel)(fbp_metric metric, fbp_panels output, fbp_panels targets, const int32_t *labels,
-                         ptrdiff_t n_units, ptrdiff_t p, ptrdiff_t n_rows, double *sums);
+                         const double *weights, ptrdiff_t n_units, ptrdiff_t p, ptrdiff_t n_rows, double *sums);
 
-    /* squares[n] = the sum of the squares of dW[n][..] and db[n], in double, for units n0..n1: what the gradient's norm
-     * is made of. */
+    /* squares[n] = the sum of the squares of dW[n][..], bias_squares[n] = the square of db[n], in double, for units
+     * n0..n1: what the gradient's norm is made of. */
     void (*unit_squares)(const fbp_layer *layer, const void *dW, const void *db, ptrdiff_t n0, ptrdiff_t n1,
-                         double *squares);
+                         double *squares, double *bias_squares);
     /* g <- factor * g, cut off at -bound and bound, n elements. */
     void (*clip)(void *g, ptrdiff_t n, double factor, double bound);
     /* w, states <- one update by the gradient g, n elements. states: FBP_STATES arrays, in the order of the optimizer's
      * row above; NULL those that it does not have or that the numbers do not call for (a velocity without momentum). */
     void (*update)(fbp_optimizer optimizer, const fbp_update *numbers, void *w, const void *g, void *const *states,
                    ptrdiff_t n);
+    /* average += share * (w - average), n elements; a share of 1 copies. */
+    void (*average)(void *average, const void *w, ptrdiff_t n, double share);
 
     /* 1 where all n elements are finite. */
     int (*all_finite)(const void *x, ptrdiff_t n);

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from fastbp.activations import ACTIVATIONS
+from fastbp.averaging import AVERAGINGS
 from fastbp.initializers import INITIALIZERS
 from fastbp.layers import LAYERS
 from fastbp.losses import LOSSES
@@ -26,6 +27,7 @@ REGISTRIES = {
     "Losses": LOSSES,
     "Optimizers": OPTIMIZERS,
     "Schedules": SCHEDULES,
+    "Averages of the weights": AVERAGINGS,
     "Initializers": INITIALIZERS,
     "Metrics": METRICS,
 }

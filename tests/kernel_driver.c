@@ -164,8 +164,8 @@ static double judge(stage *last, const fbp_objective *objective, fbp_panels targ
     double sum = 0;
     for (ptrdiff_t p = 0; p < n_panels; p++) {
         const ptrdiff_t left = n_samples - p * k->lanes;
-        sum += k->loss_panel(objective, last->output, targets, labels + p * k->lanes, last->layer.n_units, p,
-                             left < k->lanes ? left : k->lanes, scale, last->gradient);
+        sum += k->loss_panel(objective, last->output, targets, labels + p * k->lanes, NULL, last->layer.n_units,
+                             p, left < k->lanes ? left : k->lanes, scale, last->gradient);
     }
     if (last->layer.activation == FBP_SOFTMAX)
         k->softmax_backward(last->output, last->gradient, last->layer.n_units, 0, n_panels);

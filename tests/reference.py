@@ -455,12 +455,27 @@ def backward(layers: Sequence[Layer], Zs: list[np.ndarray], As: list[np.ndarray]
 
 
 def loss_and_gradients(
-    layers: Sequence[Layer], X: np.ndarray, targets: np.ndarray, loss: Loss
+    layers: Sequence[Layer], X: np.ndarray, targets: np.ndarray, loss: Loss, sample_weight: np.ndarray | None = None
 ) -> tuple[float, Gradients]:
-    """The mean loss and its gradients [(dW, db), ...]."""
+    """The mean loss and its gradients [(dW, db), ...]; with weights the sum of w times a sample's over that of w."""
+    if sample_weight is not None:
+        return _weighted_mean(
+            [loss_and_gradients(layers, X[i : i + 1], targets[i : i + 1], loss) for i in range(len(X))], sample_weight
+        )
     Zs, As = forward(layers, X)
     value, dZ = output_gradient(layers[-1], Zs[-1], targets, loss)
     return value, backward(layers, Zs, As, dZ)
+
+
+def _weighted_mean(results: list[tuple[float, Gradients]], weights: np.ndarray) -> tuple[float, Gradients]:
+    shares = np.asarray(weights, np.float64) / np.sum(weights)
+    value = sum(share * value for share, (value, _) in zip(shares, results, strict=True))
+    by_layer = zip(*(gradients for _, gradients in results), strict=True)
+    means = []
+    for pairs in by_layer:
+        dWs, dbs = zip(*pairs, strict=True)
+        means.append((np.tensordot(shares, np.array(dWs), 1), np.tensordot(shares, np.array(dbs), 1)))
+    return float(value), means
 
 
 def numerical_gradients(
@@ -703,14 +718,19 @@ class Rprop(Optimizer):
         return np.sign(state["g"]) * size
 
 
-def clip_gradients(gradients: Gradients, clip_value: float = 0.0, clip_norm: float = 0.0) -> Gradients:
-    """Every element cut off at clip_value; or all times what makes their norm clip_norm, if it is larger. 0: not."""
+def clip_gradients(
+    gradients: Gradients, clip_value: float = 0.0, clip_norm: float = 0.0, clip_array_norm: float = 0.0
+) -> Gradients:
+    """Every element cut off at clip_value; or all times what makes their norm clip_norm, if it is larger; or each array
+    times what makes its own norm clip_array_norm. 0: not."""
     if clip_value:
         return [(np.clip(dW, -clip_value, clip_value), np.clip(db, -clip_value, clip_value)) for dW, db in gradients]
     if clip_norm:
         norm = math.sqrt(sum((g**2).sum() for pair in gradients for g in pair))
         factor = min(1.0, clip_norm / (norm + 1e-6))
         return [(factor * dW, factor * db) for dW, db in gradients]
+    if clip_array_norm:
+        return [tuple(min(1.0, clip_array_norm / (np.linalg.norm(g) + 1e-6)) * g for g in pair) for pair in gradients]
     return gradients
 
 
@@ -721,9 +741,15 @@ def make_optimizer(name: str, numbers: dict[str, float]) -> Optimizer:
 
 
 def train_step(
-    layers: list[Layer], optimizer: Optimizer, X: np.ndarray, targets: np.ndarray, loss: str, **clipping: float
+    layers: list[Layer],
+    optimizer: Optimizer,
+    X: np.ndarray,
+    targets: np.ndarray,
+    loss: Loss,
+    sample_weight: np.ndarray | None = None,
+    **clipping: float,
 ) -> float:
     """One update of the layers in place on all the rows of X; returns their mean loss before it. Layers: float64."""
-    value, gradients = loss_and_gradients(layers, X, targets, loss)
+    value, gradients = loss_and_gradients(layers, X, targets, loss, sample_weight)
     optimizer.step(layers, clip_gradients(gradients, **clipping))
     return value

@@ -218,10 +218,93 @@ def test_telling_keeping_and_loading(tmp_path, capsys):
     model = fb.Model([fb.Dense(4, "relu"), fb.Dropout(0.25), fb.Dense(2, "softmax")], inputs=3)
     assert repr(model).startswith("Model([Dense(4, 'relu'), Dropout(0.25), Dense(2, 'softmax')], inputs=3")
     model.summary()
-    assert capsys.readouterr().out.splitlines()[2].split() == ["2", "Dropout", "4", "4", "-", "0", "0"]
+    assert capsys.readouterr().out.splitlines()[2].split() == ["2", "Dropout", "4", "4", "-", "0", "0.0", "0"]
     model.save(tmp_path / "model.safetensors")
     again = fb.Model.load(tmp_path / "model.safetensors")
     assert again.layers == model.layers
     assert_same_bits(again.get_weights(), model.get_weights())
     with pytest.raises(ValueError, match=r"weights\[2\], W of layer 3, has shape \(2, 4\); expected \(4, 2\)"):
         model.set_weights([np.zeros((3, 4)), np.zeros(4), np.zeros((2, 4)), np.zeros(2)])
+
+
+# ---- Rates that change ----
+
+
+def scheduled(rate, **arguments):
+    layers = [fb.Dense(23, "tanh"), fb.Dropout(rate), fb.Dense(3, "softmax")]
+    model = fb.Model(layers, inputs=9, dtype=arguments.pop("dtype", "float64"))
+    return fb.Trainer(model, "cross_entropy", fb.SGD(0.1), batch_size=16, shuffle=False, **arguments)
+
+
+SCHEDULES = [
+    fb.PolynomialDecay(0.8, 12, per="step"),
+    fb.StepDecay(0.8, 1, 0.5),
+    fb.FunctionSchedule(lambda t: 0.1 * t, per="epoch"),
+]
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=lambda schedule: schedule.name)
+def test_each_step_drops_out_at_its_own_rate(isa, schedule):
+    """As many trainers as steps, each with one rate, hand the weights on."""
+    X, y = make_data(75, 9, 3, "cross_entropy", "float64")
+    trainer = scheduled(schedule)
+    trainer.fit(X, y, epochs=2)
+    trainer.fit(X, y)
+    weights = scheduled(0.0).model.get_weights()
+    for step in range(15):
+        time = step if schedule.per == "step" else step // 5
+        single = scheduled(float(schedule.at(np.array([float(time)]))[0]))
+        single.model.set_weights(weights)
+        single._session.n_steps = step
+        rows = slice(16 * (step % 5), 16 * (step % 5) + 16)
+        single.step(X[rows], y[rows])
+        weights = single.model.get_weights()
+    assert_same_bits(trainer.model.get_weights(), weights)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_scheduled_rates_give_the_same_bits_on_any_team_and_in_copies(limits, dtype):
+    limits(epoch_thread=1.0, paced=0.0)
+    X, y = make_data(75, 9, 3, "cross_entropy", dtype)
+    models = []
+    for n_threads in (1, 3):
+        trainer = scheduled(fb.CosineDecay(0.5, 20, per="step"), dtype=dtype, n_threads=n_threads)
+        trainer.fit(X, y)
+        if n_threads == 3:
+            trainer = pickle.loads(pickle.dumps(trainer))
+        trainer.fit(X, y, epochs=2)
+        models.append(trainer.model.get_weights())
+    assert_same_bits(*models)
+
+
+def test_a_plateau_of_the_loss_lowers_the_rate():
+    X, y = make_data(75, 9, 3, "cross_entropy", "float64")
+    trainer = scheduled(fb.Plateau(0.5, factor=0.5, patience=0, min_delta=0.9))  # no epoch is as good as that
+    trainer.fit(X, y, epochs=4)
+    assert trainer._numbers_of_steps(1)["dropout_rates"][1][0] == 0.5**4
+
+
+def test_a_scheduled_rate_is_for_training_only_and_is_kept_in_files(tmp_path):
+    X, y = make_data(75, 9, 3, "cross_entropy", "float64")
+    trainer = scheduled(fb.StepDecay(0.5, 3))
+    plain = scheduled(0.0)
+    assert trainer.evaluate(X, y) == plain.evaluate(X, y)
+    trainer.model.save(tmp_path / "model.safetensors")
+    loaded = fb.Model.load(tmp_path / "model.safetensors")
+    assert loaded.layers == trainer.model.layers
+    assert repr(loaded.layers[1]) == "Dropout(StepDecay(start=0.5, every=3, factor=0.1, per='epoch'))"
+    model = scheduled(lambda t: 0.5).model
+    with pytest.raises(ValueError, match=r"layers\[1\] is Dropout\(FunctionSchedule.* a file cannot hold a function"):
+        model.save(tmp_path / "model.safetensors")
+
+
+def test_rates_beyond_their_bounds_are_refused_before_anything_is_trained():
+    X, y = make_data(75, 9, 3, "cross_entropy", "float64")
+    trainer = scheduled(lambda t: 0.3 * t)
+    before = trainer.model.get_weights()
+    with pytest.raises(ValueError, match=r"layers\[1\] is .*, whose rate after 4 steps is 1.2; expected 0 <= rate < 1"):
+        trainer.fit(X, y)
+    assert_same_bits(trainer.model.get_weights(), before)
+    for rate, error in ((fb.StepDecay, TypeError), (1.0, ValueError), (None, TypeError)):
+        with pytest.raises(error, match="rate is"):
+            fb.Dropout(rate)

@@ -161,7 +161,7 @@ def test_a_step_s_change_in_the_network_s_own_dtype(isa, dtype, optimizer, numbe
     np.testing.assert_allclose(network.get_layer(0)[0], layers[0].W, rtol=20 * np.finfo(dtype).eps, atol=1e-30)
 
 
-CLIPPINGS = [{"clip_value": 0.01}, {"clip_norm": 0.1}, {"clip_norm": 0.4}]
+CLIPPINGS = [{"clip_value": 0.01}, {"clip_norm": 0.1}, {"clip_norm": 0.4}, {"clip_array_norm": 0.05}]
 
 
 @pytest.mark.parametrize("clipping", CLIPPINGS, ids=str)
@@ -188,12 +188,13 @@ def test_clipped_gradients_follow_the_oracle(isa, limits, clipping, n_threads, l
         np.testing.assert_allclose(b, layer.b, rtol=0, atol=1e-10)
 
 
-def test_a_batch_of_many_chunks_is_clipped_as_one(isa):
-    numbers = {**SGD, "clip_norm": 0.1}
+@pytest.mark.parametrize("clipping", [{"clip_norm": 0.1}, {"clip_array_norm": 0.1}], ids=str)
+def test_a_batch_of_many_chunks_is_clipped_as_one(isa, clipping):
+    numbers = SGD | clipping
     network, layers = make_pair(6, [(7, "tanh", 0.0), (2, "linear", 0.0)], "float64")
     X, y = make_data(9000, 6, 2, "mse", "float64")
     Session(network, "mse", (), "sgd", 1).step(Rows(X), Rows(y), numbers)
-    reference.train_step(layers, reference.make_optimizer("sgd", SGD), X, y, "mse", clip_norm=0.1)
+    reference.train_step(layers, reference.make_optimizer("sgd", SGD), X, y, "mse", **clipping)
     for i, layer in enumerate(layers):
         np.testing.assert_allclose(network.get_layer(i)[0], layer.W, rtol=0, atol=1e-12)
 

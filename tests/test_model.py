@@ -114,11 +114,23 @@ def test_repr_is_how_to_write_it():
 def test_summary(capsys):
     fb.Model([fb.Dense(256, "relu"), fb.Dense(10, "softmax")], inputs=784).summary()
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split() == ["layer", "kind", "inputs", "units", "activation", "parameters", "FLOPs", "a", "sample"]
-    assert lines[1].split() == ["1", "Dense", "784", "256", "relu", "200,960", "401,408"]
-    assert lines[2].split() == ["2", "Dense", "256", "10", "softmax", "2,570", "5,120"]
+    assert lines[0].split() == [
+        "layer",
+        "kind",
+        "inputs",
+        "units",
+        "activation",
+        "parameters",
+        "kB",
+        "FLOPs",
+        "a",
+        "sample",
+    ]
+    assert lines[1].split() == ["1", "Dense", "784", "256", "relu", "200,960", "803.8", "401,408"]
+    assert lines[2].split() == ["2", "Dense", "256", "10", "softmax", "2,570", "10.3", "5,120"]
     assert lines[3] == "203,530 parameters in float32, 0.814 MB"
-    assert lines[4] == "406,528 FLOPs to predict a sample, 818,176 to train on it"
+    assert lines[4] == "training keeps about 9.5 kB for each sample of a batch"  # 4 * (2 * 784 + 3 * 266)
+    assert lines[5] == "406,528 FLOPs to predict a sample, 818,176 to train on it"
 
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])

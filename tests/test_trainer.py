@@ -353,7 +353,7 @@ def test_attributes_and_repr(iris):
 )
 def test_a_copy_goes_on_alike_and_apart(iris, copied, optimizer):
     X, y = iris
-    trainer = make_trainer(optimizer, batch_size=None if optimizer == "rprop" else 32)
+    trainer = make_trainer(optimizer, batch_size=None if optimizer in ("rprop", "lbfgs") else 32)
     trainer.fit(X, y, epochs=2)
     twin = copied(trainer)
     assert twin.n_steps == trainer.n_steps

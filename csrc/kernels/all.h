@@ -38,6 +38,7 @@ static const fbp_kernels NAME(table) = {
     .unit_squares = NAME(unit_squares),
     .clip = NAME(clip),
     .update = NAME(update),
+    .average = NAME(average),
     .all_finite = NAME(all_finite),
     .exp = NAME(array_exp),
     .expm1 = NAME(array_expm1),

@@ -9,9 +9,10 @@ typedef double NAME(wide_t);
 #define WIDEN(x) ((double)(x))
 #endif
 
-/* squares[n] = the sum over unit n's weights, and its bias, of the gradient's square. Rows are whole vectors. */
+/* squares[n] = the sum over unit n's weights of the gradient's square, bias_squares[n] = that of its bias. Rows are
+ * whole vectors. */
 static void NAME(unit_squares)(const fbp_layer *layer, const void *dW, const void *db, ptrdiff_t n0, ptrdiff_t n1,
-                               double *squares)
+                               double *squares, double *bias_squares)
 {
     for (ptrdiff_t n = n0; n < n1; n++) {
         const real *row = (const real *)dW + n * layer->ld, bias = ((const real *)db)[n];
@@ -20,11 +21,12 @@ static void NAME(unit_squares)(const fbp_layer *layer, const void *dW, const voi
             const NAME(wide_t) x = WIDEN(NAME(load_any)(row + i));
             sums += x * x;
         }
-        double lanes[VL], sum = (double)bias * (double)bias;
+        double lanes[VL], sum = 0;
         memcpy(lanes, &sums, sizeof lanes);
         for (int i = 0; i < VL; i++)
             sum += lanes[i];
         squares[n] = sum;
+        bias_squares[n] = (double)bias * (double)bias;
     }
 }
 #undef WIDEN

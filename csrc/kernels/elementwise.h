@@ -1,4 +1,5 @@
-/* elementwise.h: plain passes over arrays: vmath.h's functions for the tests, and the check for NaN and infinity. */
+/* elementwise.h: plain passes over arrays: vmath.h's functions for the tests, the check for NaN and infinity, running
+ * averages. */
 
 #define ARRAY_FUNCTION(name, function)                                    \
     static void NAME(name)(const void *from, void *to, ptrdiff_t n)       \
@@ -35,6 +36,32 @@ static int NAME(all_finite)(const void *from, ptrdiff_t n)
     for (; i < n; i++)
         rest += (double)(x[i] - x[i]);
     return NAME(sum_lanes)(suspect) + rest == 0;
+}
+
+/* average += share * (w - average): share 1 - decay is an exponential average, 1 / (n + 1) the mean of n + 1 (Izmailov
+ * et al. 2018). Each element gets the same bits wherever a share of the weights begins or ends. */
+static void NAME(average)(void *averages, const void *weights, ptrdiff_t n, double share)
+{
+    real *average = averages;
+    const real *w = weights;
+    if (share == 1) {
+        memcpy(average, w, (size_t)n * sizeof(real));
+        return;
+    }
+    const vec part = NAME(splat)((real)share);
+    ptrdiff_t i = 0;
+    for (; i + VL <= n; i += VL) {
+        const vec old = NAME(load_any)(average + i);
+        NAME(store_any)(average + i, old + part * (NAME(load_any)(w + i) - old));
+    }
+    if (i < n) {
+        const size_t rest = (size_t)(n - i) * sizeof(real);
+        vec old = NAME(splat)(0), new = old;
+        memcpy(&old, average + i, rest);
+        memcpy(&new, w + i, rest);
+        old += part * (new - old);
+        memcpy(average + i, &old, rest);
+    }
 }
 
 /* 12 sums that do not wait for each other (and start apart, or they would be computed once): nothing but multiply-adds,

@@ -310,9 +310,36 @@ static vec NAME(losses_of)(fbp_loss loss, const NAME(judged) *x)
     return sum;
 }
 
+/* The sum over the samples of x, each times its weight unless `weights` is NULL. What stands in unused lanes, or for a
+ * sample that weighs nothing, may be no number. Inline: GCC lets a function that is handed vectors and returns none leave
+ * without vzeroupper, and the scalar code that follows pays for it. */
+static INLINE double NAME(total)(vec x, const double *weights, ptrdiff_t n_rows)
+{
+    if (!weights)
+        return NAME(sum_lanes)(NAME(first_lanes)(x, n_rows));
+    real lanes[VL];
+    double sum = 0;
+    memcpy(lanes, &x, sizeof lanes);
+    for (ptrdiff_t r = 0; r < n_rows; r++)
+        if (weights[r] != 0)
+            sum += weights[r] * (double)lanes[r];
+    return sum;
+}
+
+/* What each sample's gradient is multiplied by: `scale`, times its weight; zero in unused lanes. */
+static INLINE vec NAME(scale_of_samples)(const double *weights, ptrdiff_t n_rows, double scale)
+{
+    if (!weights)
+        return NAME(first_lanes)(NAME(splat)((real)scale), n_rows);
+    real lanes[VL] = {0};
+    for (ptrdiff_t r = 0; r < n_rows; r++)
+        lanes[r] = (real)(scale * weights[r]);
+    return NAME(load_any)(lanes);
+}
+
 static double NAME(loss_panel)(const fbp_objective *objective, fbp_panels output, fbp_panels targets,
-                               const int32_t *labels, ptrdiff_t n_units, ptrdiff_t p, ptrdiff_t n_rows, double scale,
-                               fbp_panels gradient)
+                               const int32_t *labels, const double *weights, ptrdiff_t n_units, ptrdiff_t p,
+                               ptrdiff_t n_rows, double scale, fbp_panels gradient)
 {
     const NAME(judged) panel = {
         .o = (const real *)output.data + p * output.stride,
@@ -322,10 +349,10 @@ static double NAME(loss_panel)(const fbp_objective *objective, fbp_panels output
         .n_rows = n_rows,
         .parameters = objective->parameters,
         .n_parameters = objective->n_parameters,
-        .scale = NAME(first_lanes)(NAME(splat)((real)scale), n_rows),
+        .scale = NAME(scale_of_samples)(weights, n_rows, scale),
         .g = gradient.data ? (real *)gradient.data + p * gradient.stride : NULL,
     };
-    return NAME(sum_lanes)(NAME(first_lanes)(NAME(losses_of)(objective->loss, &panel), n_rows));
+    return NAME(total)(NAME(losses_of)(objective->loss, &panel), weights, n_rows);
 }
 
 /* ---- Metrics ----------------------------------------------------------------------------------------------------- */
@@ -349,7 +376,7 @@ static vec NAME(ones_where)(ivec mask)
 }
 
 static void NAME(metric_panel)(fbp_metric metric, fbp_panels output, fbp_panels targets, const int32_t *labels,
-                               ptrdiff_t n_units, ptrdiff_t p, ptrdiff_t n_rows, double *sums)
+                               const double *weights, ptrdiff_t n_units, ptrdiff_t p, ptrdiff_t n_rows, double *sums)
 {
     const real *o = (const real *)output.data + p * output.stride;
     const real *t = targets.data ? (const real *)targets.data + p * targets.stride : NULL;
@@ -361,31 +388,31 @@ static void NAME(metric_panel)(fbp_metric metric, fbp_panels output, fbp_panels 
         for (ptrdiff_t r = 0; r < n_rows; r++)
             wanted[r] = (real)labels[r];
         const vec hit = NAME(ones_where)(MASK(NAME(index_of_largest)(o, n_units) == NAME(load_any)(wanted)));
-        sums[0] += NAME(sum_lanes)(NAME(first_lanes)(hit, n_rows));
+        sums[0] += NAME(total)(hit, weights, n_rows);
         break;
     }
     case FBP_METRIC_CORRECT_DISTRIBUTION: {
         const ivec same = MASK(NAME(index_of_largest)(o, n_units) == NAME(index_of_largest)(t, n_units));
-        sums[0] += NAME(sum_lanes)(NAME(first_lanes)(NAME(ones_where)(same), n_rows));
+        sums[0] += NAME(total)(NAME(ones_where)(same), weights, n_rows);
         break;
     }
     case FBP_METRIC_CORRECT_BINARY:
         for (ptrdiff_t i = 0; i < n_units * VL; i += VL) {
             const vec z = NAME(ones_where)(MASK(NAME(load)(o + i) > NAME(splat)(0)));
             const vec wanted = NAME(ones_where)(MASK(NAME(load)(t + i) > NAME(splat)((real)0.5)));
-            sums[0] += NAME(sum_lanes)(NAME(first_lanes)(NAME(ones_where)(MASK(z == wanted)), n_rows));
+            sums[0] += NAME(total)(NAME(ones_where)(MASK(z == wanted)), weights, n_rows);
         }
         break;
     case FBP_METRIC_ABSOLUTE_ERROR:
         for (ptrdiff_t n = 0; n < n_units; n++) {
             const vec d = NAME(load)(o + n * VL) - NAME(load)(t + n * VL);
-            sums[n] += NAME(sum_lanes)(NAME(first_lanes)(NAME(absolute)(d), n_rows));
+            sums[n] += NAME(total)(NAME(absolute)(d), weights, n_rows);
         }
         break;
     case FBP_METRIC_SQUARED_ERROR:
         for (ptrdiff_t n = 0; n < n_units; n++) {
             const vec d = NAME(load)(o + n * VL) - NAME(load)(t + n * VL);
-            sums[n] += NAME(sum_lanes)(NAME(first_lanes)(d * d, n_rows));
+            sums[n] += NAME(total)(d * d, weights, n_rows);
         }
         break;
     }

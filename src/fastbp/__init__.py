@@ -18,6 +18,7 @@ from fastbp.activations import (
     Softsign,
     Tanh,
 )
+from fastbp.averaging import EMA, SWA
 from fastbp.callbacks import Callback
 from fastbp.config import show_config
 from fastbp.history import History
@@ -43,7 +44,7 @@ from fastbp.losses import (
 )
 from fastbp.metrics import R2, AbsoluteError, Accuracy, SquaredError
 from fastbp.model import Model
-from fastbp.optimizers import SGD, Adadelta, Adagrad, Adam, Adamax, AdamW, Lion, NAdam, RAdam, RMSprop, Rprop
+from fastbp.optimizers import LBFGS, SGD, Adadelta, Adagrad, Adam, Adamax, AdamW, Lion, NAdam, RAdam, RMSprop, Rprop
 from fastbp.schedules import (
     CosineDecay,
     ExponentialDecay,
@@ -112,6 +113,7 @@ __all__ = [
     "RAdam",
     "Lion",
     "Rprop",
+    "LBFGS",
     # schedules
     "StepDecay",
     "ExponentialDecay",
@@ -121,6 +123,9 @@ __all__ = [
     "OneCycle",
     "Plateau",
     "FunctionSchedule",
+    # averages of the weights
+    "EMA",
+    "SWA",
     # initializers
     "He",
     "Glorot",

@@ -20,6 +20,9 @@ cdef struct Stage:
     fbp_panels gradient        # dZ                    [panel][n_units][VL]
     void *dW                   # [n_units][ld]
     void *db                   # [n_units]
+    double rate_factor         # this layer's learning rate over that of the optimizer
+    double decay_factor        # and its weight decay
+    const double *rates        # dropout: the rate of each step of this call, or NULL: always layer.alpha
 
 cdef Py_ssize_t item_size(fbp_dtype dtype) noexcept nogil
 cdef Py_ssize_t padded(Py_ssize_t n, fbp_dtype dtype) noexcept nogil

@@ -12,11 +12,14 @@ A batch of more than CHUNK_SAMPLES passes in chunks, whose weight gradients add 
 up a long step until its first weight changes: the weights are always those of a completed step. Where step 3 itself is
 long, or the gradient's norm is to be clipped, all gradients are completed first and then all weights updated, behind a
 barrier of their own.
+
+A loss that is a Python function is asked between forward and backward, by one thread with the GIL held, while the
+others wait. A step over several batches (gradient accumulation) takes each of them as a chunk of its own.
 """
 
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
-from libc.math cimport INFINITY, isfinite, sqrt
+from libc.math cimport INFINITY, NAN, isfinite, sqrt
 from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.string cimport memset
 
@@ -31,14 +34,19 @@ from fastbp._kernels cimport (
     FBP_LINEAR, FBP_SOON, FBP_STATES, fbp_kernels, fbp_layer, fbp_panels, fbp_source, fbp_update, flush_denormals,
     optimizer_named, restore_denormals, state_names, stores_slope,
 )
-from fastbp._loss cimport BAD_INPUTS, BAD_TARGETS, Judge, gather_targets, judge_panel, set_judge, split_sums, takes_Z
+from fastbp._loss cimport (
+    BAD_INPUTS, BAD_TARGETS, Judge, gather_targets, gather_weights, judge_panel, set_judge, split_sums, takes_Z,
+    weight_of_rows,
+)
 from fastbp._network cimport Network
 from fastbp._rows cimport Rows
 from fastbp._team cimport (
     Pace, fbp_barrier, limits_in_use, look_seconds, monotonic_seconds, pace_done, pace_next, run_team, team_size,
     wait_for_all,
 )
-from fastbp._update cimport Updater, numbers_of_step, reach_step, set_numbers, set_schedules, state_wanted
+from fastbp._update cimport (
+    Updater, numbers_of_step, reach_step, set_numbers, set_schedules, state_wanted, takes_norm,
+)
 
 from fastbp._network import NonFinite, first_bad_row
 
@@ -64,15 +72,20 @@ cdef struct Run:
     char *parameters
     char *gradients
     char *states[FBP_STATES]       # NULL those that there are not
-    double *squares                # [unit, layer by layer] of the gradient, where its norm is to be clipped
+    char *averages                 # of the weights over the steps, or NULL
+    Py_ssize_t n_units             # of all layers
+    double *squares                # [unit, layer by layer] of dW, then of db, where a norm is to be clipped
     # The data of this call.
     const fbp_source *X
     const int64_t *index           # the order of the rows, or NULL
     Py_ssize_t n_rows
     Py_ssize_t batch_size
+    Py_ssize_t step_size           # samples of a step: one batch, or several
+    Py_ssize_t chunk_size          # samples whose gradients are computed at once
     # One step's buffers.
     fbp_panels targets             # [panel][n_outputs][VL]
     int32_t *labels                # [panel][VL]
+    double *weights                # [panel][VL]
     double *slots                  # [panel][slot_size]
     int *verdicts                  # [panel]: 0, or what is wrong
     char *scratch                  # [thread][scratch_bytes]
@@ -83,7 +96,9 @@ cdef struct Run:
     bint updates                   # else the gradients alone are wanted
     # Progress. Thread 0 writes between the step's two barriers, everyone reads outside.
     Py_ssize_t next_row
-    Py_ssize_t batch
+    double next_weight             # of the next batch's samples together: their number, where all count alike
+    double weight_done             # of those before
+    Py_ssize_t bad_row             # the first row of what was bad, in the order of this call
     long long n_steps
     double *sums                   # [slot_size] of the epoch so far
     bint halted                    # the epoch's end, or time to look at Python
@@ -172,21 +187,21 @@ cdef void _drop(Run *run, Py_ssize_t i, fbp_panels source, fbp_panels target, Py
     A key of its own for every layer, a stream for every step.
     """
     cdef uint64_t key = run.seed + <uint64_t>0x9E3779B97F4A7C15 * <uint64_t>(i + 1)
-    cdef fbp_layer *layer = &run.stages[i].layer
-    run.k.dropout(source, target, layer.n_units, (first - run.next_row) // run.k.lanes, p0, p1,
-                  layer.alpha if run.updates else 0.0, key, run.n_steps)
+    cdef Stage *stage = &run.stages[i]
+    cdef Py_ssize_t panels_before = (first - run.next_row) // run.chunk_size * ((run.chunk_size - 1) // run.k.lanes + 1)
+    cdef double rate = 0
+    if run.updates:
+        rate = stage.layer.alpha if stage.rates == NULL else stage.rates[run.n_steps + 1 - run.updater.first_step]
+    run.k.dropout(source, target, stage.layer.n_units, panels_before, p0, p1, rate, key, run.n_steps)
 
 
-cdef void _sample_share(Run *run, Py_ssize_t first, Py_ssize_t n, double scale, Py_ssize_t p0, Py_ssize_t p1,
-                        int t) noexcept nogil:
-    """Panels p0..p1 of the chunk of n samples from row `first` on: from X to dZ of the first layer."""
+cdef void _forward_share(Run *run, Py_ssize_t first, Py_ssize_t n, Py_ssize_t p0, Py_ssize_t p1, int t) noexcept nogil:
+    """Panels p0..p1 of the chunk of n samples from row `first` on: from X to the last layer's outputs."""
     cdef const fbp_kernels *k = run.k
     cdef Stage *stage
-    cdef Stage *last = &run.stages[run.n_stages - 1]
     cdef Py_ssize_t p, i, count, row, next_row, n_next
     cdef const int64_t *index
     cdef const int64_t *next_index
-    cdef double *slot
     for p in range(p0, p1):
         count = min(n - p * k.lanes, <Py_ssize_t>k.lanes)
         row = first + p * k.lanes
@@ -195,7 +210,7 @@ cdef void _sample_share(Run *run, Py_ssize_t first, Py_ssize_t n, double scale, 
         n_next = 0
         if run.index != NULL:
             index = run.index + row
-            next_row = row + k.lanes if p + 1 < p1 else first + run.batch_size + p0 * k.lanes
+            next_row = row + k.lanes if p + 1 < p1 else first + n + p0 * k.lanes
             next_index = run.index + next_row
             n_next = max(0, min(run.n_rows - next_row, <Py_ssize_t>k.lanes))
         run.verdicts[p] = 0
@@ -217,11 +232,34 @@ cdef void _sample_share(Run *run, Py_ssize_t first, Py_ssize_t n, double scale, 
             k.transpose_panels(stage.output, stage.layer.n_units, p0, p1, run.stages[i + 1].source_blocks,
                                run.stages[i + 1].block_stride)
 
+
+cdef void _judge_share(Run *run, Py_ssize_t first, Py_ssize_t n, double scale, Py_ssize_t p0,
+                       Py_ssize_t p1) noexcept nogil:
+    """The losses of these panels, and their gradient with respect to what the last layer puts out."""
+    cdef const fbp_kernels *k = run.k
+    cdef Stage *last = &run.stages[run.n_stages - 1]
+    cdef Py_ssize_t p, count, row
+    cdef double *slot
+    cdef const double *weights
     for p in range(p0, p1):
         slot = run.slots + p * run.judge.slot_size
         memset(slot, 0, run.judge.slot_size * sizeof(double))
-        judge_panel(k, &run.judge, last.output, run.targets, run.labels, last.layer.n_units, p,
-                    min(n - p * k.lanes, <Py_ssize_t>k.lanes), scale, last.gradient, slot)
+        count = min(n - p * k.lanes, <Py_ssize_t>k.lanes)
+        row = first + p * k.lanes
+        weights = gather_weights(&run.judge, NULL if run.index == NULL else run.index + row, row, count,
+                                 run.weights + p * k.lanes)
+        judge_panel(k, &run.judge, last.output, run.targets, run.labels, weights, last.layer.n_units, p, count, scale,
+                    last.gradient, slot)
+
+
+cdef void _backward_share(Run *run, Py_ssize_t first, Py_ssize_t p0, Py_ssize_t p1, int t) noexcept nogil:
+    """From the gradient of the last layer's outputs to dZ of the first layer."""
+    cdef const fbp_kernels *k = run.k
+    cdef Stage *stage
+    cdef Stage *last = &run.stages[run.n_stages - 1]
+    cdef Py_ssize_t i
+    if p0 == p1:
+        return
     if not takes_Z(&run.judge):
         activation_gradient(k, last, p0, p1)
 
@@ -232,6 +270,34 @@ cdef void _sample_share(Run *run, Py_ssize_t first, Py_ssize_t n, double scale, 
             activation_gradient(k, stage - 1, p0, p1)
         elif not _backward_in_pieces(run, stage, stage - 1, p0, p1, t):
             return
+
+
+cdef int _ask_function(Run *run, Py_ssize_t first, Py_ssize_t n, double scale) noexcept with gil:
+    """Has the loss that is a Python function judge the chunk. 1 where it raised; the exception waits in the session."""
+    restore_denormals(run.float_mode)
+    try:
+        (<Session>run.session).ask_function(first, n, scale)
+    except BaseException as error:
+        (<Session>run.session).pending = error
+        return 1
+    finally:
+        flush_denormals()
+    return 0
+
+
+cdef void _sample_share(Run *run, Py_ssize_t first, Py_ssize_t n, double scale, Py_ssize_t p0, Py_ssize_t p1, int t,
+                        int n_threads) noexcept nogil:
+    """Panels p0..p1 of the chunk of n samples from row `first` on: from X to dZ of the first layer."""
+    _forward_share(run, first, n, p0, p1, t)
+    if run.judge.custom:
+        wait_for_all(&run.barrier, n_threads)
+        if t == 0 and not run.stop_samples:
+            run.stop_samples = _ask_function(run, first, n, scale)
+        wait_for_all(&run.barrier, n_threads)
+    elif not run.stop_samples:
+        _judge_share(run, first, n, scale, p0, p1)
+    if not run.stop_samples:
+        _backward_share(run, first, p0, p1, t)
 
 
 cdef int _verdict(const Run *run, Py_ssize_t n_panels) noexcept nogil:
@@ -259,17 +325,25 @@ cdef double *_squares_of(const Run *run, Py_ssize_t i) noexcept nogil:
     return run.squares + first
 
 
-cdef double _norm_factor(const Run *run) noexcept nogil:
-    """What the gradient is multiplied by so that its norm is clip_norm at most, as PyTorch defines it."""
-    cdef Py_ssize_t n
+cdef double _norm_factor(const double *squares, Py_ssize_t n, double most) noexcept nogil:
+    """What numbers of these n squares are multiplied by so that their norm is `most` at most, as PyTorch defines it."""
+    cdef Py_ssize_t i
     cdef double sum = 0
-    if run.updater.clip_norm == 0:
-        return 1
-    for n in range(_squares_of(run, run.n_stages) - run.squares):
-        sum += run.squares[n]
+    for i in range(n):
+        sum += squares[i]
     # A NaN goes through, to be found in the weights.
-    cdef double factor = run.updater.clip_norm / (sqrt(sum) + 1e-6)
+    cdef double factor = most / (sqrt(sum) + 1e-6)
     return 1 if factor > 1 else factor
+
+
+cdef void _clip_arrays(Run *run, Py_ssize_t i, Py_ssize_t n0, Py_ssize_t n1) noexcept nogil:
+    """Gradients of units n0..n1 of stage i, scaled by the norms of the whole dW and the whole db."""
+    cdef Stage *stage = &run.stages[i]
+    cdef Py_ssize_t size = item_size(run.k.dtype), ld = stage.layer.ld, n = stage.layer.n_units
+    cdef const double *squares = _squares_of(run, i)
+    cdef double most = run.updater.clip_array_norm
+    run.k.clip(<char *>stage.dW + n0 * ld * size, (n1 - n0) * ld, _norm_factor(squares, n, most), INFINITY)
+    run.k.clip(<char *>stage.db + n0 * size, n1 - n0, _norm_factor(squares + run.n_units, n, most), INFINITY)
 
 
 cdef void _clip_units(Run *run, Stage *stage, double factor, Py_ssize_t n0, Py_ssize_t n1) noexcept nogil:
@@ -282,19 +356,26 @@ cdef void _clip_units(Run *run, Stage *stage, double factor, Py_ssize_t n0, Py_s
 
 cdef void _update_units(Run *run, const fbp_update *numbers, Stage *stage, double factor, Py_ssize_t n0,
                         Py_ssize_t n1) noexcept nogil:
-    """Weights and biases of units n0..n1, the gradient multiplied by the factor. The decay is the weights' alone."""
+    """Weights and biases of units n0..n1, the gradient multiplied by the factor; and their averages."""
     cdef fbp_layer *layer = &stage.layer
     cdef Py_ssize_t size = item_size(run.k.dtype)
     cdef Py_ssize_t W = <char *>layer.weights - run.parameters + n0 * layer.ld * size
     cdef Py_ssize_t b = <char *>layer.bias - run.parameters + n0 * size
     cdef void *states[FBP_STATES]
-    cdef fbp_update without_decay = numbers[0]
-    without_decay.weight_decay = 0
+    cdef fbp_update for_W = numbers[0], for_b
+    for_W.learning_rate *= stage.rate_factor
+    for_W.weight_decay *= stage.decay_factor
+    for_b = for_W
+    if not run.updater.decay_biases:
+        for_b.weight_decay = 0
     _clip_units(run, stage, factor, n0, n1)
     _states_at(run, W, states)
-    run.k.update(run.updater.optimizer, numbers, run.parameters + W, run.gradients + W, states, (n1 - n0) * layer.ld)
+    run.k.update(run.updater.optimizer, &for_W, run.parameters + W, run.gradients + W, states, (n1 - n0) * layer.ld)
     _states_at(run, b, states)
-    run.k.update(run.updater.optimizer, &without_decay, run.parameters + b, run.gradients + b, states, n1 - n0)
+    run.k.update(run.updater.optimizer, &for_b, run.parameters + b, run.gradients + b, states, n1 - n0)
+    if numbers.average_share > 0:
+        run.k.average(run.averages + W, run.parameters + W, (n1 - n0) * layer.ld, numbers.average_share)
+        run.k.average(run.averages + b, run.parameters + b, n1 - n0, numbers.average_share)
 
 
 cdef void _weight_share(Run *run, Py_ssize_t n, bint accumulate, const fbp_update *numbers, int t,
@@ -322,8 +403,9 @@ cdef void _weight_share(Run *run, Py_ssize_t n, bint accumulate, const fbp_updat
             m1 = min(m0 + piece, n1)
             k.weight_gradient(&stage.layer, stage.gradient, stage.source_blocks, stage.block_stride, n, m0, m1,
                               stage.dW, stage.db, accumulate, NULL if numbers == NULL else <const void **>soon)
-            if run.updates and run.updater.clip_norm > 0:
-                k.unit_squares(&stage.layer, stage.dW, stage.db, m0, m1, _squares_of(run, i))
+            if run.updates and takes_norm(&run.updater):
+                k.unit_squares(&stage.layer, stage.dW, stage.db, m0, m1, _squares_of(run, i),
+                               _squares_of(run, i) + run.n_units)
             if numbers != NULL:
                 _update_units(run, numbers, stage, 1, m0, m1)
             m0 = m1
@@ -331,10 +413,14 @@ cdef void _weight_share(Run *run, Py_ssize_t n, bint accumulate, const fbp_updat
 
 cdef void _update_share(Run *run, const fbp_update *numbers, int t, int n_threads) noexcept nogil:
     cdef Py_ssize_t i, n0, n1
-    cdef double factor = _norm_factor(run)
+    cdef double factor = 1
+    if run.updater.clip_norm > 0:
+        factor = _norm_factor(run.squares, 2 * run.n_units, run.updater.clip_norm)
     for i in range(run.n_stages):
         units_of_share(run.k, run.stages, run.n_stages, i, t, n_threads, &n0, &n1)
         if n0 < n1:
+            if run.updater.clip_array_norm > 0:
+                _clip_arrays(run, i, n0, n1)
             _update_units(run, numbers, &run.stages[i], factor, n0, n1)
 
 
@@ -346,9 +432,17 @@ cdef void _add_up(Run *run, Py_ssize_t n_panels) noexcept nogil:
             run.sums[j] += run.slots[p * run.judge.slot_size + j]
 
 
-cdef void _finish_step(Run *run, Py_ssize_t n) noexcept nogil:
+cdef void _weigh_next(Run *run) noexcept nogil:
+    run.next_weight = weight_of_rows(&run.judge, run.index, run.next_row,
+                                     min(run.step_size, run.n_rows - run.next_row))
+
+
+cdef void _finish_step(Run *run, const fbp_update *numbers, Py_ssize_t n) noexcept nogil:
+    if run.updates and run.next_weight > 0 and numbers.average_share > 0:
+        run.updater.n_averaged += 1
     run.next_row += n
-    run.batch += 1
+    run.weight_done += run.next_weight
+    _weigh_next(run)
     run.n_steps += run.updates
     reach_step(&run.updater, run.n_steps + 1)
     run.halted = run.next_row >= run.n_rows or monotonic_seconds() > run.come_up
@@ -358,18 +452,22 @@ cdef bint _train_step(Run *run, int t, int n_threads) noexcept nogil:
     """Thread t's part of the next step. Returns whether the one after it is to follow at once: the same for all."""
     cdef const fbp_kernels *k = run.k
     cdef Py_ssize_t first = run.next_row
-    cdef Py_ssize_t n = min(run.batch_size, run.n_rows - first)
-    cdef double scale = 1 / (n * run.judge.terms)
+    cdef Py_ssize_t n = min(run.step_size, run.n_rows - first)
+    cdef double weight = run.next_weight
+    # Samples that all weigh nothing are looked at, and nothing is learnt from them.
+    cdef double scale = 1 / (weight * run.judge.terms) if weight > 0 else 0
+    cdef bint updates = run.updates and weight > 0
     cdef fbp_update numbers = numbers_of_step(&run.updater, run.n_steps + 1)
-    cdef bint fused = run.fused and run.updates
+    cdef bint fused = run.fused and updates
     cdef Py_ssize_t done = 0, count, n_panels
     cdef bint last
     cdef int bad
     while done < n:
-        count = min(n - done, <Py_ssize_t>CHUNK_SAMPLES)
+        count = min(n - done, run.chunk_size)
         n_panels = (count - 1) // k.lanes + 1
         last = done + count == n
-        _sample_share(run, first + done, count, scale, n_panels * t // n_threads, n_panels * (t + 1) // n_threads, t)
+        _sample_share(run, first + done, count, scale, n_panels * t // n_threads, n_panels * (t + 1) // n_threads, t,
+                      n_threads)
         wait_for_all(&run.barrier, n_threads)
         if run.stop_samples:
             return False
@@ -377,21 +475,22 @@ cdef bint _train_step(Run *run, int t, int n_threads) noexcept nogil:
         if bad:
             if t == 0:
                 run.bad = bad
+                run.bad_row = first + done
             return False
         if t == 0:
             _add_up(run, n_panels)
         _weight_share(run, count, done > 0, &numbers if fused and last else NULL, t, n_threads)
         if t == 0 and last and fused:
-            _finish_step(run, n)
+            _finish_step(run, &numbers, n)
         wait_for_all(&run.barrier, n_threads)
         if run.stop_weights:
             return False
         done += count
     if not fused:
-        if run.updates:
+        if updates:
             _update_share(run, &numbers, t, n_threads)
         if t == 0:
-            _finish_step(run, n)
+            _finish_step(run, &numbers, n)
         wait_for_all(&run.barrier, n_threads)
     return not run.halted
 
@@ -411,8 +510,10 @@ cdef class Session:
     Parameters
     ----------
     network : Network
-    loss : str or (str, tuple of float)
-        Its name in csrc/fastbp.h, and its parameters.
+    loss : str, (str, tuple of float), or callable
+        Its name in csrc/fastbp.h, and its parameters. Or loss(outputs, targets) -> (losses, gradient), which is asked
+        for each batch: outputs (n, n_outputs) of the network's dtype and the rows of the targets, an array, that belong
+        to it; back come float64 arrays (n,) and (n, n_outputs), each sample's loss and its gradient, all finite.
     metrics : tuple of {"correct", "absolute_error", "squared_error"}
     optimizer : str
         One of those that fastbp.h lists.
@@ -427,15 +528,19 @@ cdef class Session:
     cdef tuple metrics
     cdef int n_threads
     cdef Run run
-    cdef Arena buffers, gradient_memory
-    cdef tuple schedules               # arrays or None: the learning rate and the weight decay of each step
+    cdef Arena buffers, gradient_memory, average_memory
+    cdef tuple schedules               # arrays or None: the learning rate and the weight decay of each step,
+    cdef dict dropout_rates            # and the rate of a dropout layer
+    cdef bint layers_alike             # no layer has numbers of its own
+    cdef object weights                # of this call's rows, or None
+    cdef object targets                # that a loss in Python is asked about, in the order of the rows
     cdef list state_names, state_memory   # an Arena a state, None where the numbers did not call for it yet
     cdef Py_ssize_t n_panels           # that the buffers hold
     cdef int team                      # that the scratch is for
     cdef readonly int last_team        # threads that did the last steps
     cdef object order                  # the rows' order in this epoch, int64
     cdef object sums                   # float64 [slot_size]
-    cdef double[::1] squares           # [units of all layers], once a norm is to be clipped
+    cdef double[::1] squares           # [2 * units of all layers], once a norm is to be clipped
     cdef object pending                # an exception from a signal during a long step
     cdef bint busy
     cdef Pace pace
@@ -456,6 +561,8 @@ cdef class Session:
         self.run.stages = <Stage *>PyMem_Calloc(network.n_layers, sizeof(Stage))
         if self.run.stages == NULL:
             raise MemoryError
+        for i in range(network.n_layers):
+            self.run.n_units += network.layers[<int>i].n_units
         self.gradient_memory = self.like_parameters()
         self.run.gradients = self.gradient_memory.start
         self.state_names = state_names(self.run.updater.optimizer)
@@ -545,6 +652,7 @@ cdef class Session:
             self.run.stages[self.network.n_layers - 1].layer.activation = FBP_LINEAR
         self.run.targets = take_panels(arena, self.network.n_outputs, n_panels, k)
         self.run.labels = <int32_t *>arena.take(n_panels * k.lanes * sizeof(int32_t))
+        self.run.weights = <double *>arena.take(n_panels * k.lanes * sizeof(double))
         self.run.slots = <double *>arena.take(n_panels * self.run.judge.slot_size * sizeof(double))
         self.run.verdicts = <int *>arena.take(n_panels * sizeof(int))
         self.run.scratch_bytes = padded(k.pack_elements, k.dtype) * item_size(k.dtype)
@@ -568,26 +676,21 @@ cdef class Session:
 
     # ---- Running ----
 
-    cdef int begin(self, Rows rows, targets, Py_ssize_t batch_size, double work_a_thread) except -1:
+    cdef int begin(self, Rows rows, targets, weights, Py_ssize_t batch_size, double work_a_thread,
+                   Py_ssize_t n_batches=1) except -1:
         """Sets up the data of one call. Returns the team's size."""
         cdef Run *run = &self.run
-        cdef const int32_t[::1] labels
-        cdef bint labelled = not isinstance(targets, Rows)
-        run.judge.all_labels = NULL
-        run.judge.all_targets = NULL
-        set_judge(&run.judge, self.loss, self.metrics, 0 if labelled else (<Rows>targets).source.n_columns,
-                  self.network.n_outputs)
-        if labelled:
-            labels = targets
-            run.judge.all_labels = &labels[0]
-        else:
-            run.judge.all_targets = &(<Rows>targets).source
+        self.targets = targets
+        self.weights = weights
+        set_judge(&run.judge, self.loss, self.metrics, targets, weights, self.network.n_outputs)
         run.X = &rows.source
         run.index = NULL
         run.n_rows = rows.n_rows
         run.batch_size = min(batch_size, rows.n_rows)
+        run.step_size = min(batch_size * n_batches, rows.n_rows)
+        run.chunk_size = run.batch_size if run.judge.custom else min(run.batch_size, <Py_ssize_t>CHUNK_SAMPLES)
         run.next_row = 0
-        run.batch = 0
+        run.weight_done = 0
         run.bad = 0
         run.stop_samples = 0
         run.stop_weights = 0
@@ -595,12 +698,11 @@ cdef class Session:
         cdef double[::1] sums = self.sums
         run.sums = &sums[0]
 
-        cdef Py_ssize_t chunk = min(run.batch_size, <Py_ssize_t>CHUNK_SAMPLES)
-        cdef Py_ssize_t n_panels = (chunk - 1) // run.k.lanes + 1
-        cdef double work = 3 * run.batch_size * self.network.sample_work()
+        cdef Py_ssize_t n_panels = (run.chunk_size - 1) // run.k.lanes + 1
+        cdef double work = 3 * run.step_size * self.network.sample_work()
         cdef int team = team_size(self.n_threads, work, work_a_thread, n_panels)
         run.long_step = work > limits_in_use().long_step * run.k.lanes * team
-        run.fused = (run.updater.clip_norm == 0 and run.batch_size <= CHUNK_SAMPLES
+        run.fused = (not takes_norm(&run.updater) and run.step_size <= run.chunk_size
                      and work < limits_in_use().apart * run.k.lanes * team)
         # With more work a step than this, more threads are faster even where another process wants their cores.
         self.paced = work < limits_in_use().paced
@@ -632,6 +734,7 @@ cdef class Session:
         cdef double start, seconds = look_seconds()
         cdef int size = team
         self.pending = None
+        _weigh_next(run)
         while run.next_row < run.n_rows:
             if self.paced:
                 size = pace_next(&self.pace, team, &seconds)
@@ -650,25 +753,59 @@ cdef class Session:
             if run.bad:
                 raise self.explain(rows, targets)
             PyErr_CheckSignals()
-            if on_tick is not None:
-                on_tick(run.next_row, float(self.sums[0]) / (run.next_row * run.judge.terms))
+            if on_tick is not None and run.weight_done > 0:
+                on_tick(run.next_row, float(self.sums[0]) / (run.weight_done * run.judge.terms))
         return 0
 
     cdef object explain(self, Rows rows, targets):
         """The NonFinite for what the last step met."""
         cdef Run *run = &self.run
         cdef Py_ssize_t i
-        batch_rows = np.arange(run.next_row, min(run.next_row + run.batch_size, run.n_rows))
+        cdef Py_ssize_t batch = run.bad_row // run.batch_size
+        batch_rows = np.arange(run.bad_row, min(run.bad_row + run.chunk_size, run.n_rows))
         if run.index != NULL:
             batch_rows = self.order[batch_rows]
         if run.bad == BAD_INPUTS:
-            return NonFinite("inputs", run.batch, row=first_bad_row(rows, batch_rows))
+            return NonFinite("inputs", batch, row=first_bad_row(rows, batch_rows))
         if run.bad == BAD_TARGETS:
-            return NonFinite("targets", run.batch, row=first_bad_row(targets, batch_rows))
+            return NonFinite("targets", batch, row=first_bad_row(targets, batch_rows))
         for i in range(run.n_stages):
             if not run.k.all_finite(run.stages[i].output.data, self.n_panels * run.stages[i].output.stride):
-                return NonFinite("loss", run.batch, layer=i)
-        return NonFinite("loss", run.batch)
+                return NonFinite("loss", batch, layer=i)
+        return NonFinite("loss", batch)
+
+    cdef int ask_function(self, Py_ssize_t first, Py_ssize_t n, double scale) except -1:
+        """Losses and gradient of the chunk from row `first` on by the loss that is a Python function."""
+        cdef Run *run = &self.run
+        cdef const fbp_kernels *k = run.k
+        cdef Stage *last = &run.stages[run.n_stages - 1]
+        cdef Py_ssize_t p, r, count, n_outputs = self.network.n_outputs, n_panels = (n - 1) // k.lanes + 1
+        memset(run.slots, 0, n_panels * sizeof(double))
+        for p in range(n_panels):
+            if run.verdicts[p]:
+                return 0
+        outputs = np.empty((n, n_outputs), self.network.dtype)
+        cdef char[:, ::1] out = outputs.view(np.int8)
+        for p in range(n_panels):
+            k.scatter_panel(last.output, p, n_outputs, min(n - p * k.lanes, <Py_ssize_t>k.lanes),
+                            &out[p * k.lanes, 0], n_outputs)
+        if not np.isfinite(outputs).all():
+            run.slots[0] = NAN
+            return 0
+        rows = np.arange(first, first + n) if run.index == NULL else self.order[first:first + n]
+        losses, gradient = self.loss(outputs, self.targets[rows])
+        cdef double[::1] values = losses
+        weights = None
+        if self.weights is not None:
+            weights = self.weights[rows]
+            values = losses * weights
+        cdef Rows scaled = Rows(gradient * (scale if weights is None else scale * weights[:, np.newaxis]))
+        for p in range(n_panels):
+            count = min(n - p * k.lanes, <Py_ssize_t>k.lanes)
+            for r in range(p * k.lanes, p * k.lanes + count):
+                run.slots[p] += values[r]
+            k.gather_panel(&scaled.source, NULL, p * k.lanes, count, NULL, 0, p, last.gradient, NULL, 0)
+        return 0
 
     cdef int check_weights(self) except -1:
         """An update may overflow without any loss having shown it yet."""
@@ -681,26 +818,85 @@ cdef class Session:
                 continue
             if not (run.k.all_finite(layer.weights, layer.n_units * layer.ld)
                     and run.k.all_finite(layer.bias, layer.n_units)):
-                raise NonFinite("weights", run.batch - 1, layer=i)
+                raise NonFinite("weights", (run.n_rows - 1) // run.batch_size, layer=i)
         return 0
 
     cdef tuple results(self):
-        return float(self.sums[0]) / (self.run.n_rows * self.run.judge.terms), split_sums(&self.run.judge, self.sums)
+        loss = float(self.sums[0]) / (self.run.weight_done * self.run.judge.terms)
+        return loss, split_sums(&self.run.judge, self.sums)
 
     cdef int take_numbers(self, dict numbers) except -1:
         """The optimizer's numbers for the updates that follow, and the memory that they call for."""
-        cdef Py_ssize_t i
         set_numbers(&self.run.updater, numbers)
         self.schedules = tuple([
             number if isinstance(number, np.ndarray) else None
             for number in (numbers["learning_rate"], numbers.get("weight_decay"))])
         set_schedules(&self.run.updater, self.schedules[0], self.schedules[1], self.run.n_steps + 1)
-        if self.run.updater.clip_norm > 0 and self.run.squares == NULL:
-            self.squares = np.zeros(sum([self.network.layers[i].n_units for i in range(self.network.n_layers)]))
+        if takes_norm(&self.run.updater) and self.run.squares == NULL:
+            self.squares = np.zeros(2 * self.run.n_units)
             self.run.squares = &self.squares[0]
+        if self.run.updater.average_every > 0:
+            self.want_averages()
+        self.take_layers(numbers)
         reach_step(&self.run.updater, self.run.n_steps + 1)
         self.want_states([name for name in self.state_names if state_wanted(name, numbers)])
         return 0
+
+    cdef int take_layers(self, dict numbers) except -1:
+        """What one layer goes by and another does not."""
+        cdef Py_ssize_t i
+        cdef const double[::1] rates
+        cdef Stage *stage
+        rate_factors, decay_factors = numbers.get("rate_factors", {}), numbers.get("decay_factors", {})
+        self.dropout_rates = numbers.get("dropout_rates", {})
+        cdef bint alike = not (rate_factors or decay_factors or self.dropout_rates)
+        if alike and self.layers_alike:
+            return 0
+        self.layers_alike = alike
+        for i in range(self.run.n_stages):
+            stage = &self.run.stages[i]
+            stage.rate_factor = rate_factors.get(i, 1.0)
+            stage.decay_factor = decay_factors.get(i, 1.0)
+            stage.rates = NULL
+            if i in self.dropout_rates:
+                rates = self.dropout_rates[i]
+                stage.rates = &rates[0]
+        return 0
+
+    # ---- Averages of the weights ----
+
+    cdef int want_averages(self) except -1:
+        if self.average_memory is None:
+            self.average_memory = self.like_parameters()
+            self.run.averages = self.average_memory.start
+        return 0
+
+    @property
+    def n_averaged(self) -> int:
+        """How often the average has taken the weights in."""
+        return self.run.updater.n_averaged
+
+    def average(self):
+        """Takes the weights as they are into their average, the plain mean of all that it took in."""
+        cdef Py_ssize_t n = self.network.parameter_bytes // item_size(self.run.k.dtype)
+        self.want_averages()
+        self.run.k.average(self.run.averages, self.run.parameters, n, 1.0 / (self.run.updater.n_averaged + 1))
+        self.run.updater.n_averaged += 1
+
+    def get_averages(self):
+        """(W (n_inputs, n_units), b (n_units,)) of each dense layer; what set_averages takes, with n_averaged."""
+        self.want_averages()
+        return [self.network.layer_copy(self.average_memory, i) for i in self.network.dense_layers]
+
+    def set_averages(self, averages, n_averaged):
+        self.want_averages()
+        for i, (W, b) in zip(self.network.dense_layers, averages, strict=True):
+            weights, bias = self.network.views(self.average_memory, i)
+            weights[:] = W.T
+            bias[:] = b
+        self.run.updater.n_averaged = n_averaged
+
+    # ---- Calls ----
 
     cdef int enter(self) except -1:
         """One call at a time: the buffers are the session's own."""
@@ -711,7 +907,7 @@ cdef class Session:
         return 0
 
     def epoch(self, Rows rows, targets, Py_ssize_t batch_size, bint shuffle, uint64_t seed, uint64_t epoch,
-              dict numbers, on_tick=None):
+              dict numbers, on_tick=None, weights=None, Py_ssize_t n_batches=1):
         """Trains on all rows once, batch by batch, the last short one too.
 
         Parameters
@@ -722,9 +918,15 @@ cdef class Session:
         shuffle : bool
             In the order that (seed, epoch) gives, else as they stand.
         numbers : dict
-            Of the optimizer; and clip_value or clip_norm, where the gradient is to be clipped.
+            Of the optimizer; and clip_value, clip_norm or clip_array_norm, where the gradient is to be clipped;
+            decay_biases; average_every (steps) and average_decay; and, by the layer's number, rate_factors,
+            decay_factors and dropout_rates (an array each, a rate for each step).
         on_tick : callable, optional
             on_tick(samples done, mean loss so far), about every 50 ms.
+        weights : float64 ndarray, shape (n_samples,), optional
+            How often each sample counts, in the mean of its batch and in all sums. Not all are 0.
+        n_batches : int, default 1
+            How many batches make a step.
 
         Returns
         -------
@@ -745,7 +947,7 @@ cdef class Session:
         cdef int team
         try:
             self.take_numbers(numbers)
-            team = self.begin(rows, targets, batch_size, limits_in_use().epoch_thread)
+            team = self.begin(rows, targets, weights, batch_size, limits_in_use().epoch_thread, n_batches)
             self.run.updates = True
             if shuffle:
                 if self.order is None or self.order.size != rows.n_rows:
@@ -760,25 +962,25 @@ cdef class Session:
         finally:
             self.busy = False
 
-    def step(self, Rows rows, targets, dict numbers):
+    def step(self, Rows rows, targets, dict numbers, weights=None):
         """One update on all the rows. Returns their mean loss before it."""
         self.enter()
         cdef int team
         try:
             self.take_numbers(numbers)
-            team = self.begin(rows, targets, rows.n_rows, limits_in_use().call_thread)
+            team = self.begin(rows, targets, weights, rows.n_rows, limits_in_use().call_thread)
             self.run.updates = True
             self.go(rows, targets, team, None)
             return self.results()[0]
         finally:
             self.busy = False
 
-    def gradients(self, Rows rows, targets):
+    def gradients(self, Rows rows, targets, weights=None):
         """Mean loss of all rows and its gradients, layer by layer; nothing is updated."""
         self.enter()
         cdef int team
         try:
-            team = self.begin(rows, targets, rows.n_rows, limits_in_use().call_thread)
+            team = self.begin(rows, targets, weights, rows.n_rows, limits_in_use().call_thread)
             self.run.updates = False
             self.go(rows, targets, team, None)
             gradients = [self.network.layer_copy(self.gradient_memory, i) for i in self.network.dense_layers]
@@ -787,6 +989,6 @@ cdef class Session:
             self.busy = False
 
 
-def gradients(Network network, Rows rows, targets, object loss, int n_threads):
+def gradients(Network network, Rows rows, targets, object loss, int n_threads, weights=None):
     """Mean loss of all rows and its gradients: (float, [(dW (n_inputs, n_units), db (n_units,)), ...])."""
-    return Session(network, loss, (), "sgd", n_threads).gradients(rows, targets)
+    return Session(network, loss, (), "sgd", n_threads).gradients(rows, targets, weights)

@@ -85,6 +85,7 @@ cdef extern from "fastbp.h":
         double max_step
         double weight_decay
         int decoupled_decay
+        double average_share
 
     ctypedef struct fbp_panels:
         void *data
@@ -129,15 +130,17 @@ cdef extern from "fastbp.h":
         int (*read_row)(const fbp_source *X, Py_ssize_t row, void *out) noexcept nogil
         void (*forward_single)(const fbp_layer *layer, const void *inputs, void *out) noexcept nogil
         double (*loss_panel)(const fbp_objective *objective, fbp_panels output, fbp_panels targets,
-                             const int32_t *labels, Py_ssize_t n_units, Py_ssize_t p, Py_ssize_t n_rows,
-                             double scale, fbp_panels gradient) noexcept nogil
+                             const int32_t *labels, const double *weights, Py_ssize_t n_units, Py_ssize_t p,
+                             Py_ssize_t n_rows, double scale, fbp_panels gradient) noexcept nogil
         void (*metric_panel)(fbp_metric metric, fbp_panels output, fbp_panels targets, const int32_t *labels,
-                             Py_ssize_t n_units, Py_ssize_t p, Py_ssize_t n_rows, double *sums) noexcept nogil
+                             const double *weights, Py_ssize_t n_units, Py_ssize_t p, Py_ssize_t n_rows,
+                             double *sums) noexcept nogil
         void (*unit_squares)(const fbp_layer *layer, const void *dW, const void *db, Py_ssize_t n0, Py_ssize_t n1,
-                             double *squares) noexcept nogil
+                             double *squares, double *bias_squares) noexcept nogil
         void (*clip)(void *g, Py_ssize_t n, double factor, double bound) noexcept nogil
         void (*update)(fbp_optimizer optimizer, const fbp_update *numbers, void *w, const void *g, void *const *states,
                        Py_ssize_t n) noexcept nogil
+        void (*average)(void *average, const void *w, Py_ssize_t n, double share) noexcept nogil
         int (*all_finite)(const void *x, Py_ssize_t n) noexcept nogil
         void (*exp)(const void *x, void *y, Py_ssize_t n) noexcept nogil
         void (*expm1)(const void *x, void *y, Py_ssize_t n) noexcept nogil

@@ -13,6 +13,7 @@ cdef enum:
 # What is compared with what, and where the results go.
 cdef struct Judge:
     fbp_objective objective
+    bint custom                # the loss is a Python function: no objective, no targets, no metrics here
     double terms               # of the mean, a sample: 1, or the number of outputs
     Py_ssize_t n_targets       # a sample: the outputs that metrics look at, the first ones
     int n_metrics
@@ -21,12 +22,18 @@ cdef struct Judge:
     Py_ssize_t slot_size       # doubles: the loss, then the metrics' sums
     const int32_t *all_labels  # [n_rows] of the user's, or NULL
     const fbp_source *all_targets  # the user's rows, or NULL
+    const double *all_weights  # [n_rows] of the user's, or NULL: each sample counts once
 
 cdef int gather_targets(const fbp_kernels *k, const Judge *judge, const int64_t *index, Py_ssize_t first,
                         Py_ssize_t n_rows, Py_ssize_t p, fbp_panels targets, int32_t *labels) noexcept nogil
+cdef const double *gather_weights(const Judge *judge, const int64_t *index, Py_ssize_t first, Py_ssize_t n_rows,
+                                  double *weights) noexcept nogil
+cdef double weight_of_rows(const Judge *judge, const int64_t *index, Py_ssize_t first,
+                           Py_ssize_t n_rows) noexcept nogil
 cdef void judge_panel(const fbp_kernels *k, const Judge *judge, fbp_panels output, fbp_panels targets,
-                      const int32_t *labels, Py_ssize_t n_units, Py_ssize_t p, Py_ssize_t n_rows, double scale,
-                      fbp_panels gradient, double *slot) noexcept nogil
-cdef int set_judge(Judge *judge, object loss, tuple metrics, Py_ssize_t n_columns, Py_ssize_t n_outputs) except -1
+                      const int32_t *labels, const double *weights, Py_ssize_t n_units, Py_ssize_t p,
+                      Py_ssize_t n_rows, double scale, fbp_panels gradient, double *slot) noexcept nogil
+cdef int set_judge(Judge *judge, object loss, tuple metrics, object targets, const double[::1] weights,
+                   Py_ssize_t n_outputs) except -1
 cdef bint takes_Z(const Judge *judge) noexcept nogil
 cdef list split_sums(const Judge *judge, sums)

@@ -1,12 +1,13 @@
 """Losses and metrics of one panel of samples: targets gathered beside the inputs, sums left in the panel's own slot."""
 
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 from fastbp._kernels cimport (
     FBP_CROSS_ENTROPY, FBP_CROSS_ENTROPY_LABELS, FBP_LOSS_PARAMETERS, FBP_METRIC_ABSOLUTE_ERROR,
     FBP_METRIC_CORRECT_BINARY, FBP_METRIC_CORRECT_DISTRIBUTION, FBP_METRIC_CORRECT_LABEL, FBP_METRIC_SQUARED_ERROR,
     averages_outputs, fbp_loss, loss_named, loss_takes_Z,
 )
+from fastbp._rows cimport Rows
 
 
 cdef fbp_metric _metric(str name, fbp_loss loss):
@@ -19,12 +20,30 @@ cdef fbp_metric _metric(str name, fbp_loss loss):
     return FBP_METRIC_CORRECT_DISTRIBUTION if loss == FBP_CROSS_ENTROPY else FBP_METRIC_CORRECT_BINARY
 
 
-cdef int set_judge(Judge *judge, object loss, tuple metrics, Py_ssize_t n_columns, Py_ssize_t n_outputs) except -1:
-    """Fill in all but the targets themselves.
+cdef int set_judge(Judge *judge, object loss, tuple metrics, object targets, const double[::1] weights,
+                   Py_ssize_t n_outputs) except -1:
+    """The loss is its name, or (name, parameters); the targets Rows, or int32 labels; the weights one a row, or None.
 
-    The loss is its name, or (name, parameters). n_columns are the targets', 0 for labels.
+    Or the loss is a function, whose targets nobody reads here. Targets and weights are the caller's to keep.
     """
     cdef int i
+    cdef const int32_t[::1] labels
+    cdef Py_ssize_t n_columns = 0      # of labels
+    judge.all_labels = NULL
+    judge.all_targets = NULL
+    judge.all_weights = NULL if weights is None else &weights[0]
+    judge.custom = callable(loss)
+    if judge.custom:
+        judge.terms = 1
+        judge.n_metrics = 0
+        judge.slot_size = 1
+        return 0
+    if isinstance(targets, Rows):
+        judge.all_targets = &(<Rows>targets).source
+        n_columns = judge.all_targets.n_columns
+    else:
+        labels = targets
+        judge.all_labels = &labels[0]
     name, parameters = (loss, ()) if isinstance(loss, str) else loss
     if len(parameters) > FBP_LOSS_PARAMETERS:
         raise ValueError(f"the loss {name!r} has {len(parameters)} parameters; the kernels take {FBP_LOSS_PARAMETERS}")
@@ -48,6 +67,8 @@ cdef int gather_targets(const fbp_kernels *k, const Judge *judge, const int64_t 
                         Py_ssize_t n_rows, Py_ssize_t p, fbp_panels targets, int32_t *labels) noexcept nogil:
     """The targets of panel p: of rows index[0..n_rows), or first.. where index is NULL. 0 where one is not finite."""
     cdef Py_ssize_t r
+    if judge.custom:
+        return 1
     if judge.all_labels == NULL:
         return k.gather_panel(judge.all_targets, index, first, n_rows, NULL, 0, p, targets, NULL, 0)
     for r in range(n_rows):
@@ -55,21 +76,48 @@ cdef int gather_targets(const fbp_kernels *k, const Judge *judge, const int64_t 
     return 1
 
 
+cdef const double *gather_weights(const Judge *judge, const int64_t *index, Py_ssize_t first, Py_ssize_t n_rows,
+                                  double *weights) noexcept nogil:
+    """The weights of rows index[0..n_rows), or first.. where index is NULL; NULL where all count alike."""
+    cdef Py_ssize_t r
+    if judge.all_weights == NULL:
+        return NULL
+    if index == NULL:
+        memcpy(weights, judge.all_weights + first, n_rows * sizeof(double))
+    else:
+        for r in range(n_rows):
+            weights[r] = judge.all_weights[index[r]]
+    return weights
+
+
+cdef double weight_of_rows(const Judge *judge, const int64_t *index, Py_ssize_t first,
+                           Py_ssize_t n_rows) noexcept nogil:
+    """The sum of these rows' weights, one after the other; their number where all count alike."""
+    cdef double sum = 0
+    cdef Py_ssize_t r
+    if judge.all_weights == NULL:
+        return n_rows
+    for r in range(first, first + n_rows):
+        sum += judge.all_weights[r if index == NULL else index[r]]
+    return sum
+
+
 cdef void judge_panel(const fbp_kernels *k, const Judge *judge, fbp_panels output, fbp_panels targets,
-                      const int32_t *labels, Py_ssize_t n_units, Py_ssize_t p, Py_ssize_t n_rows, double scale,
-                      fbp_panels gradient, double *slot) noexcept nogil:
+                      const int32_t *labels, const double *weights, Py_ssize_t n_units, Py_ssize_t p,
+                      Py_ssize_t n_rows, double scale, fbp_panels gradient, double *slot) noexcept nogil:
     """Loss, gradient (unless its data is NULL) and metrics of panel p; the sums are added to the slot."""
     cdef const int32_t *panel_labels = labels + p * k.lanes
     cdef int i
     for i in range(judge.n_metrics):
-        k.metric_panel(judge.metrics[i], output, targets, panel_labels, judge.n_targets, p, n_rows,
+        k.metric_panel(judge.metrics[i], output, targets, panel_labels, weights, judge.n_targets, p, n_rows,
                        slot + judge.sum_offset[i])
-    slot[0] += k.loss_panel(&judge.objective, output, targets, panel_labels, n_units, p, n_rows, scale, gradient)
+    slot[0] += k.loss_panel(&judge.objective, output, targets, panel_labels, weights, n_units, p, n_rows, scale,
+                            gradient)
 
 
 cdef bint takes_Z(const Judge *judge) noexcept nogil:
     """Whether the loss is computed from Z, with the last activation built in."""
-    return loss_takes_Z(judge.objective.loss)
+    return not judge.custom and loss_takes_Z(judge.objective.loss)
 
 
 cdef list split_sums(const Judge *judge, sums):

@@ -1,6 +1,6 @@
 """A network's parameters, and forward passes. It trusts its arguments; the library checks them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -17,8 +17,11 @@ class NonFinite(Exception):  # noqa: N818 (the engine's word; people get a Value
     layer: int
     def __init__(self, where: str, batch: int = -1, row: int = -1, layer: int = -1) -> None: ...
 
-Targets: TypeAlias = Rows | NDArray[np.int32]
-Objective: TypeAlias = str | tuple[str, tuple[float, ...]]  # a loss: its name, or its name and its parameters
+# A loss: its name, or its name and its parameters, or a function that a training session asks.
+Objective: TypeAlias = (
+    str | tuple[str, tuple[float, ...]] | Callable[[_Array, _Array], tuple[NDArray[np.float64], NDArray[np.float64]]]
+)
+Targets: TypeAlias = Rows | _Array  # int32 labels; or what a function is asked about
 
 class Network:
     @property
@@ -40,5 +43,11 @@ class Network:
     def get_layer(self, i: int) -> tuple[_Array, _Array]: ...
     def forward(self, rows: Rows, out: _Array, n_threads: int) -> None: ...
     def evaluate(
-        self, rows: Rows, targets: Targets, loss: Objective, metrics: tuple[str, ...], n_threads: int
+        self,
+        rows: Rows,
+        targets: Targets,
+        loss: Objective,
+        metrics: tuple[str, ...],
+        n_threads: int,
+        weights: NDArray[np.float64] | None = None,
     ) -> tuple[float, list[NDArray[np.float64]]]: ...

@@ -19,7 +19,9 @@ from fastbp._dense cimport (
 from fastbp._kernels cimport (
     FBP_FLOAT32, FBP_FLOAT64, FBP_LINEAR, activation_named, fbp_kernels, fbp_layer, fbp_panels, kernels_in_use,
 )
-from fastbp._loss cimport BAD_INPUTS, BAD_TARGETS, Judge, gather_targets, judge_panel, set_judge, split_sums, takes_Z
+from fastbp._loss cimport (
+    BAD_INPUTS, BAD_TARGETS, Judge, gather_targets, judge_panel, set_judge, split_sums, takes_Z, weight_of_rows,
+)
 from fastbp._rows cimport Rows
 from fastbp._team cimport fetch_and_add, limits_in_use, look_seconds, monotonic_seconds, run_team, team_size
 
@@ -190,28 +192,24 @@ cdef class Network:
             raise NonFinite("inputs", row=0)
         return 0
 
-    def evaluate(self, Rows rows, targets, object loss, tuple metrics, int n_threads):
-        """The mean loss (its name, or name and parameters) of all rows, and the metrics' sums, float64 arrays."""
+    def evaluate(self, Rows rows, targets, object loss, tuple metrics, int n_threads, weights=None):
+        """The mean loss (its name, or name and parameters) of all rows, and the metrics' sums, float64 arrays.
+
+        The weights, one a row, float64, say how often each counts in the mean and in the sums.
+        """
         cdef Sweep sweep
         cdef Judge judge
-        cdef const int32_t[::1] labels
         cdef Py_ssize_t n_chunks = (rows.n_rows - 1) // (SWEEP_PANELS * self.k.lanes) + 1
         memset(&sweep, 0, sizeof(sweep))
         memset(&judge, 0, sizeof(judge))
-        set_judge(&judge, loss, metrics, (<Rows>targets).source.n_columns if isinstance(targets, Rows) else 0,
-                  self.n_outputs)
-        if isinstance(targets, Rows):
-            judge.all_targets = &(<Rows>targets).source
-        else:
-            labels = targets
-            judge.all_labels = &labels[0]
+        set_judge(&judge, loss, metrics, targets, weights, self.n_outputs)
         slots = np.zeros((n_chunks, judge.slot_size))
         cdef double[:, ::1] slot_memory = slots
         sweep.judge = &judge
         sweep.slots = &slot_memory[0, 0]
         self.sweep(&sweep, rows, n_threads, targets)
         sums = slots.sum(axis=0)
-        return float(sums[0]) / (rows.n_rows * judge.terms), split_sums(&judge, sums)
+        return float(sums[0]) / (weight_of_rows(&judge, NULL, 0, rows.n_rows) * judge.terms), split_sums(&judge, sums)
 
     cdef int sweep(self, Sweep *sweep, Rows rows, int n_threads, targets=None) except -1:
         """Runs a forward pass over all rows, a chunk of panels a turn, looking at signals now and then."""
@@ -309,6 +307,7 @@ cdef void _sweep_chunk(Sweep *sweep, int chunk, char *memory) noexcept nogil:
     cdef Py_ssize_t p, i, count
     cdef fbp_panels targets
     cdef int32_t *labels = <int32_t *>(memory + sweep.plan.labels_offset)
+    cdef const double *weights = NULL
     cdef Stage stage
     memset(&stage, 0, sizeof(stage))
     stage.source = fbp_panels(memory, sweep.plan.stride)
@@ -338,8 +337,10 @@ cdef void _sweep_chunk(Sweep *sweep, int chunk, char *memory) noexcept nogil:
             k.scatter_panel(stage.source, p, n_outputs, count,
                             sweep.out + (first + p * k.lanes) * n_outputs * item_size(k.dtype), n_outputs)
         if sweep.judge != NULL:
-            judge_panel(k, sweep.judge, stage.source, targets, labels, n_outputs, p, count, 0, fbp_panels(NULL, 0),
-                        sweep.slots + chunk * sweep.judge.slot_size)
+            if sweep.judge.all_weights != NULL:
+                weights = sweep.judge.all_weights + first + p * k.lanes
+            judge_panel(k, sweep.judge, stage.source, targets, labels, weights, n_outputs, p, count, 0,
+                        fbp_panels(NULL, 0), sweep.slots + chunk * sweep.judge.slot_size)
 
 
 cdef void _report(Sweep *sweep, int what, int chunk) noexcept nogil:

@@ -27,6 +27,10 @@ cdef int set_numbers(Updater *updater, dict numbers) except -1:
         updater.momenta_steps = 0
     updater.clip_value = numbers.get("clip_value", 0.0)
     updater.clip_norm = numbers.get("clip_norm", 0.0)
+    updater.clip_array_norm = numbers.get("clip_array_norm", 0.0)
+    updater.decay_biases = bool(numbers.get("decay_biases", 0))
+    updater.average_every = numbers.get("average_every", 0)
+    updater.average_decay = numbers.get("average_decay", 0.0)
     updater.momentum_decay = momentum_decay
     updater.rate_decay = numbers.get("rate_decay", 0.0)
     u.learning_rate = _one_number(numbers["learning_rate"])
@@ -54,6 +58,11 @@ cdef int set_schedules(Updater *updater, double[::1] rates, double[::1] decays,
     updater.decays = NULL if decays is None else &decays[0]
     updater.first_step = first_step
     return 0
+
+
+cdef bint takes_norm(const Updater *updater) noexcept nogil:
+    """Whether the gradient must be complete before any weight changes: its norm is to be clipped."""
+    return updater.clip_norm > 0 or updater.clip_array_norm > 0
 
 
 cdef double _momentum_of_step(const Updater *updater, long long step) noexcept nogil:
@@ -96,6 +105,9 @@ cdef fbp_update numbers_of_step(const Updater *updater, long long step) noexcept
     if updater.decays != NULL:
         numbers.weight_decay = updater.decays[step - updater.first_step]
     numbers.learning_rate /= 1 + (step - 1) * updater.rate_decay
+    numbers.average_share = 0
+    if updater.average_every > 0 and step % updater.average_every == 0:
+        numbers.average_share = 1 - updater.average_decay if updater.n_averaged > 0 else 1
     numbers.correction_1 = 1 / (1 - pow(numbers.beta_1, step))
     numbers.correction_2 = 1 / (1 - pow(numbers.beta_2, step))
     if updater.optimizer == FBP_RADAM:

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastbp.checks import sentence
 
-__all__ = ["READABLE", "as_array", "as_matrix", "find_nonfinite", "refuse_first", "refuse_nonfinite"]
+__all__ = ["READABLE", "as_array", "as_matrix", "as_weights", "find_nonfinite", "refuse_first", "refuse_nonfinite"]
 
 Array = NDArray[Any]
 
@@ -162,6 +162,28 @@ def _no_number_among(array: Array, argument: str) -> str:
             where = "it" if array.ndim == 1 else f"column {j}"
             return f"{was}; expected numbers or booleans, but {where} holds something else: {error}."
     return f"{was}; expected numbers or booleans. Convert it first: {argument}.astype(np.float64)."
+
+
+def as_weights(values: ArrayLike, n_samples: int, argument: str) -> NDArray[np.float64]:
+    """Return a weight for each sample as float64 (n_samples,), C-contiguous: finite, none below 0, not all 0."""
+    array = as_array(values, argument)
+    if array.shape != (n_samples,):
+        remedy = f"Give {argument}.reshape(-1)." if array.shape in ((n_samples, 1), (1, n_samples)) else ""
+        raise ValueError(
+            f"{argument} has shape {array.shape}; expected ({n_samples},), a weight for each sample."
+            f"{' ' + remedy if remedy else ''}"
+        )
+    weights = np.ascontiguousarray(array, np.float64)
+    good = np.isfinite(weights) & (weights >= 0)
+    if not good.all():
+        refuse_first(~good, array, argument, "a finite number of 0 or more", "A weight of 0 leaves a sample out.")
+    with np.errstate(over="ignore"):
+        total = np.add.reduce(weights)
+    if not 0 < total < math.inf:
+        raise ValueError(
+            f"the weights in {argument} sum to {total:g}; expected a finite sum above 0: the loss is divided by it."
+        )
+    return weights
 
 
 def refuse_first(bad: NDArray[np.bool_], array: Array, argument: str, expected: str, remedy: str = "") -> NoReturn:

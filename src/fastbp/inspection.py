@@ -14,6 +14,7 @@ from fastbp.model import Model
 from fastbp.weights import weight_names
 
 if TYPE_CHECKING:
+    from fastbp.custom_loss import LossFunction
     from fastbp.losses import Loss
 
 __all__ = ["GradientError", "LayerStatistics", "ModelStatistics", "check_gradients", "inspect_model"]
@@ -29,7 +30,7 @@ def check_gradients(
     model: Model,
     X: ArrayLike,
     y: ArrayLike,
-    loss: str | Loss,
+    loss: str | Loss | LossFunction,
     *,
     directions: int = 3,
     step: float = 1e-6,
@@ -50,7 +51,7 @@ def check_gradients(
         A few samples will do.
     y : array-like
         Targets, as for ``Trainer.fit``.
-    loss : str or Loss
+    loss : str, Loss or callable
     directions : int, default 3
         How many directions to try for each array of parameters.
     step : float, default 1e-6
@@ -160,7 +161,7 @@ class ModelStatistics:
 
 
 def inspect_model(
-    model: Model, X: ArrayLike, y: ArrayLike | None = None, loss: str | Loss | None = None
+    model: Model, X: ArrayLike, y: ArrayLike | None = None, loss: str | Loss | LossFunction | None = None
 ) -> ModelStatistics:
     """Return the statistics that ``Model.inspect`` describes."""
     if (y is None) != (loss is None):

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastbp.activations import ACTIVATIONS, Activation
-from fastbp.checks import check_int, check_number
+from fastbp.checks import check_int
 from fastbp.initializers import INITIALIZERS, Initializer
 from fastbp.registry import from_config, resolve, shorthand, to_config
+from fastbp.schedules import SCHEDULES, Schedule, as_schedule
 
 __all__ = ["LAYERS", "Dense", "Dropout", "Layer"]
 
@@ -84,31 +85,33 @@ class Dropout:
 
     Parameters
     ----------
-    rate : float
-        0 <= rate < 1.
+    rate : float or schedule
+        0 <= rate < 1. A schedule gives one for every step or epoch, as for a learning rate; so does a function of the
+        number of steps done.
 
     Raises
     ------
     TypeError, ValueError
-        If it is not.
+        If it is not. A schedule that leaves these bounds is refused by ``fit`` and ``step``.
     """
 
-    rate: float
+    rate: float | Schedule
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "rate", check_number(self.rate, "rate", at_least=0, below=1))
+        object.__setattr__(self, "rate", as_schedule(self.rate, "rate", at_least=0, below=1))
 
     def __repr__(self) -> str:
-        return f"Dropout({self.rate:g})"
+        return f"Dropout({self.rate!r})" if isinstance(self.rate, Schedule) else f"Dropout({self.rate:g})"
 
     def to_config(self) -> dict[str, Any]:
-        """Return the layer as plain data."""
-        return {"type": "dropout", "rate": self.rate}
+        """Return the layer as plain data; but a function in it stays one."""
+        return {"type": "dropout", "rate": to_config(self.rate) if isinstance(self.rate, Schedule) else self.rate}
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Dropout:
         """Return the layer that ``to_config`` wrote down."""
-        return cls(config["rate"])
+        rate = config["rate"]
+        return cls(from_config(rate, SCHEDULES, "rate") if isinstance(rate, Mapping) else rate)
 
 
 Layer = Dense | Dropout

@@ -51,6 +51,7 @@ class Loss:
 
     name: ClassVar[str]
     metrics: ClassVar[tuple[str, ...]]  # what a Trainer reports beside the loss unless told otherwise
+    in_python: ClassVar[bool] = False  # whether the engine asks a function for it
 
     @property
     def parameters(self) -> tuple[float, ...]:
@@ -68,6 +69,13 @@ class Loss:
     def n_targets(self, n_outputs: int) -> int:
         """Return how many columns the targets of a model with so many outputs have."""
         return n_outputs
+
+    def classes(self, targets: Array, n_outputs: int, argument: str = "y") -> tuple[Array, int]:
+        """Return the class of each sample, integers of shape (n,), and how many classes there are."""
+        raise ValueError(
+            f"class_weight is given and loss is {self.name!r}; expected 'cross_entropy' or 'binary_cross_entropy', "
+            "whose targets are classes. Give sample_weight, a weight for each sample."
+        )
 
     def as_targets(self, y: ArrayLike, n_outputs: int, argument: str = "y") -> Array:
         """Return targets as the engine wants them.
@@ -133,6 +141,13 @@ class CrossEntropy(Loss):
                 remedy += ", or use loss='binary_cross_entropy' if a sample can be of several classes at once"
             raise ValueError(_wrong_activation(self, activation, "'softmax'", remedy))
 
+    def classes(self, targets: Array, n_outputs: int, argument: str = "y") -> tuple[Array, int]:
+        """Return the labels; of one-hot targets, where the 1 is."""
+        if targets.ndim == 2:
+            _check_certain(targets, argument)
+            return targets.argmax(axis=1), n_outputs
+        return targets, n_outputs
+
     def as_targets(self, y: ArrayLike, n_outputs: int, argument: str = "y") -> Array:
         """Return labels (n,) as int32, or probabilities (n, n_outputs) as they are."""
         if (
@@ -185,6 +200,16 @@ class BinaryCrossEntropy(Loss):
     def check_output(self, activation: Activation, n_outputs: int) -> None:
         """Refuse everything but a sigmoid."""
         _check_sigmoid(self, activation, n_outputs)
+
+    def classes(self, targets: Array, n_outputs: int, argument: str = "y") -> tuple[Array, int]:
+        """Return 0 or 1 for each sample of a model with one output."""
+        if n_outputs > 1:
+            raise ValueError(
+                f"class_weight is given and the model has {n_outputs} outputs, a yes or no each; expected 1 output, by "
+                "which a sample is of class 0 or of class 1. Give sample_weight, a weight for each sample."
+            )
+        _check_certain(targets, argument)
+        return targets[:, 0].astype(np.int64), 2
 
     def as_targets(self, y: ArrayLike, n_outputs: int, argument: str = "y") -> Array:
         """Return probabilities (n, n_outputs)."""
@@ -567,6 +592,14 @@ def _as_labels(array: Array, n_classes: int, argument: str) -> NDArray[np.int32]
     if np.minimum.reduce(array) < 0 or np.maximum.reduce(array) >= n_classes:
         refuse_first((array < 0) | (array >= n_classes), array, argument, expected, remedy)
     return array.astype(np.int32, order="C")
+
+
+def _check_certain(array: Array, argument: str) -> None:
+    """Refuse targets that are probabilities: such a sample is of several classes."""
+    bad = (array != 0) & (array != 1)
+    if bad.any():
+        remedy = "Give sample_weight, a weight for each sample."
+        refuse_first(bad, array, argument, "0 or 1, as class_weight goes by the class of each sample", remedy)
 
 
 def _check_probabilities(array: Array, argument: str) -> Array:

@@ -51,7 +51,7 @@ class Accuracy(Metric):
 
     def value(self, sums: Sums, data: Samples) -> float:
         """Return the share, from 0 to 1."""
-        n_answers = len(data) * (1 if data.loss.name == "cross_entropy" else data.n_targets)
+        n_answers = data.total_weight * (1 if data.loss.name == "cross_entropy" else data.n_targets)
         return float(sums[0]) / n_answers
 
 
@@ -84,7 +84,7 @@ class AbsoluteError(Metric):
 
     def value(self, sums: Sums, data: Samples) -> float:
         """Return the mean."""
-        return float(sums.sum()) / (len(data) * data.n_targets)
+        return float(sums.sum()) / (data.total_weight * data.n_targets)
 
 
 class SquaredError(Metric):
@@ -96,7 +96,7 @@ class SquaredError(Metric):
 
     def value(self, sums: Sums, data: Samples) -> float:
         """Return the mean."""
-        return float(sums.sum()) / (len(data) * data.n_targets)
+        return float(sums.sum()) / (data.total_weight * data.n_targets)
 
 
 METRICS: dict[str, type[Metric]] = {cls.name: cls for cls in (Accuracy, R2, AbsoluteError, SquaredError)}

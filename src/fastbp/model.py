@@ -14,17 +14,19 @@ from fastbp._engine import gradients
 from fastbp._network import Network, NonFinite
 from fastbp._rows import Rows
 from fastbp.checks import check_int, check_seed, sentence
+from fastbp.custom_loss import as_loss
 from fastbp.data import as_matrix, refuse_nonfinite
 from fastbp.initializers import make_generator
 from fastbp.layers import LAYERS, Dense, Dropout, Layer
-from fastbp.losses import LOSSES
 from fastbp.nonfinite import explain_nonfinite
-from fastbp.registry import resolve
 from fastbp.samples import Samples
+from fastbp.schedules import FunctionSchedule, Schedule
 from fastbp.threads import choose_threads
 from fastbp.weights import check_weights, weight_names
 
 if TYPE_CHECKING:
+    from fastbp.class_weights import ClassWeight
+    from fastbp.custom_loss import LossFunction
     from fastbp.inspection import ModelStatistics
     from fastbp.losses import Loss
 
@@ -143,7 +145,13 @@ class Model:
         return out
 
     def loss_and_gradients(
-        self, X: ArrayLike, y: ArrayLike, loss: str | Loss, n_threads: int | None = None
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        loss: str | Loss | LossFunction,
+        n_threads: int | None = None,
+        sample_weight: ArrayLike | None = None,
+        class_weight: ClassWeight | None = None,
     ) -> tuple[float, list[Array]]:
         """Return the mean loss over samples and its gradient with respect to every weight and bias; train nothing.
 
@@ -152,10 +160,14 @@ class Model:
         X : array-like of shape (n_samples, n_inputs)
         y : array-like
             Targets, as for ``Trainer.fit``.
-        loss : str or Loss
+        loss : str, Loss or callable
             As for ``Trainer``.
         n_threads : int or None, default None
             None takes OMP_NUM_THREADS or all CPUs. The result does not depend on it.
+        sample_weight : array-like of shape (n_samples,) or None, default None
+            How often each sample counts in the mean, as for ``Trainer.fit``.
+        class_weight : dict of int to float, "balanced" or None, default None
+            How often the samples of each class count, as for ``Trainer.fit``.
 
         Returns
         -------
@@ -170,12 +182,20 @@ class Model:
         FloatingPointError
             If a layer's outputs or the loss are not finite.
         """
-        function = resolve(loss, LOSSES, "loss")
+        function = as_loss(loss)
         function.check_output(self._dense[-1].activation, self._n_outputs)
-        data = Samples(X, y, self._n_inputs, self._n_outputs, function)
+        data = Samples(
+            X,
+            y,
+            self._n_inputs,
+            self._n_outputs,
+            function,
+            sample_weight=sample_weight,
+            class_weight=class_weight,
+        )
         try:
             value, pairs = gradients(
-                self._network, data.rows, data.targets, function.objective, choose_threads(n_threads)
+                self._network, data.rows, data.targets, function.objective, choose_threads(n_threads), data.weights
             )
         except NonFinite as error:
             explain_nonfinite(error, self, data, "in loss_and_gradients")
@@ -204,14 +224,19 @@ class Model:
     # -------------------------------------------------------------------------------------------- telling about
 
     def summary(self) -> None:
-        """Print a table of the layers: sizes, parameters, floating-point operations a sample; and what they take.
+        """Print a table of the layers: sizes, parameters, memory, floating-point operations; and what they take.
 
-        An operation is a multiplication or an addition; activations are not counted. Training does three times those of
-        a prediction, but for the first layer, where nobody needs the gradient of the data.
+        A layer makes (n, units) of (n, inputs). An operation is a multiplication or an addition; activations are not
+        counted. Training does three times those of a prediction, but for the first layer, where nobody needs the
+        gradient of the data. It keeps a gradient, and what the optimizer remembers (Adam: two numbers), for each
+        parameter; and for each sample of a batch, 4096 at most, about its inputs twice, every layer's outputs twice and
+        their gradients.
         """
         print(self._summarise())
 
-    def inspect(self, X: ArrayLike, y: ArrayLike | None = None, loss: str | Loss | None = None) -> ModelStatistics:
+    def inspect(
+        self, X: ArrayLike, y: ArrayLike | None = None, loss: str | Loss | LossFunction | None = None
+    ) -> ModelStatistics:
         """Return what every layer makes of a batch: mean and spread of its outputs, dead units, length of its gradient.
 
         Parameters
@@ -219,7 +244,7 @@ class Model:
         X : array-like of shape (n_samples, n_inputs)
         y : array-like, optional
             Targets as for ``Trainer.fit``; with them, and a loss, the gradients are looked at too.
-        loss : str or Loss, optional
+        loss : str, Loss or callable, optional
 
         Returns
         -------
@@ -238,9 +263,9 @@ class Model:
     def _summarise(self) -> str:
         lines = [
             f"{'layer':>5}  {'kind':7}  {'inputs':>9}  {'units':>9}  {'activation':12}  {'parameters':>13}  "
-            f"{'FLOPs a sample':>14}"
+            f"{'kB':>10}  {'FLOPs a sample':>14}"
         ]
-        n_inputs, forward_flops = self._n_inputs, 0
+        n_inputs, forward_flops, n_kept = self._n_inputs, 0, 2 * self._n_inputs
         for i, layer in enumerate(self._layers):
             dense = isinstance(layer, Dense)
             units = layer.units if isinstance(layer, Dense) else n_inputs
@@ -248,13 +273,15 @@ class Model:
             n_parameters, flops = ((n_inputs + 1) * units, 2 * n_inputs * units) if dense else (0, 0)
             lines.append(
                 f"{i + 1:>5}  {type(layer).__name__:7}  {n_inputs:>9,}  {units:>9,}  {activation:12}  "
-                f"{n_parameters:>13,}  {flops:>14,}"
+                f"{n_parameters:>13,}  {n_parameters * self._dtype.itemsize / 1e3:>10,.1f}  {flops:>14,}"
             )
             n_inputs = units
             forward_flops += flops
+            n_kept += 3 * units
         size = self.n_parameters * self._dtype.itemsize / 1e6
         training = 3 * forward_flops - 2 * self._n_inputs * self._dense[0].units
         lines.append(f"{self.n_parameters:,} parameters in {self._dtype.name}, {size:.3g} MB")
+        lines.append(f"training keeps about {n_kept * self._dtype.itemsize / 1e3:,.1f} kB for each sample of a batch")
         lines.append(f"{forward_flops:,} FLOPs to predict a sample, {training:,} to train on it")
         return "\n".join(lines)
 
@@ -302,10 +329,16 @@ class Model:
         OSError
             If the file cannot be written.
         ValueError
-            If a weight is not finite, as after training that diverged.
+            If a weight is not finite, as after training that diverged, or a dropout rate is a function.
         """
         from fastbp.files import write_model
 
+        for i, layer in enumerate(self._layers):
+            if isinstance(layer, Dropout) and isinstance(layer.rate, FunctionSchedule):
+                raise ValueError(
+                    f"layers[{i}] is {layer!r}, and a file cannot hold a function; expected a rate or another "
+                    "schedule, such as fb.PolynomialDecay. pickle can, if the function is one of a module."
+                )
         weights = self.get_weights()
         for name, weight in zip(weight_names(self._layers), weights, strict=True):
             if not np.isfinite(weight).all():
@@ -338,7 +371,7 @@ class Model:
 def _specify(layer: Layer) -> tuple[int, str, float] | tuple[str, float]:
     """Return a layer as the engine wants it."""
     if isinstance(layer, Dropout):
-        return "dropout", layer.rate
+        return "dropout", 0.0 if isinstance(layer.rate, Schedule) else layer.rate  # a schedule is the trainer's
     return layer.units, layer.activation.name, layer.activation.parameter
 
 

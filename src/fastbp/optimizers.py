@@ -2,19 +2,21 @@
 
 The arithmetic is the engine's (csrc/kernels/optimizer.h), the definitions are PyTorch's; here are their numbers. In
 the formulas g is the gradient of the mean loss, t the number of the step from 1 on, and what is averaged or added up
-starts from zero. Weight decay never touches biases. Learning rates and weight decays may be schedules
-(`fastbp.schedules`), or functions of the number of steps done.
+starts from zero. Weight decay leaves biases alone, unless a Trainer says ``decay_biases=True``. Learning rates and
+weight decays may be schedules (`fastbp.schedules`), or functions of the number of steps done.
 """
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from fastbp.checks import check_flag, check_number
+from fastbp.checks import check_flag, check_int, check_number
 from fastbp.schedules import Schedule, as_schedule
 
 __all__ = [
+    "LBFGS",
     "OPTIMIZERS",
     "SGD",
     "Adadelta",
@@ -40,6 +42,7 @@ class Optimizer:
     name: ClassVar[str]
     rule: ClassVar[str]  # what the engine calls it; optimizers of one rule can take over each other's state
     full_batch: ClassVar[bool] = False  # whether it makes sense on the gradient of all samples only
+    native: ClassVar[bool] = True  # whether the engine makes its steps
 
     def numbers(self) -> dict[str, Scheduled]:
         """Return the numbers of the update rule by the engine's names; what is absent is 0."""
@@ -70,7 +73,7 @@ class SGD(Optimizer):
     nesterov : bool, default False
         Look ahead: w -= learning_rate * (gradient + momentum * v). Needs momentum.
     weight_decay : float or schedule, default 0.0
-        weight_decay * W is added to the gradient of the weights (L2 regularisation); never to that of the biases.
+        weight_decay * W is added to the gradient of the weights (L2 regularisation), not to that of the biases.
 
     Raises
     ------
@@ -164,7 +167,7 @@ class Adam(_AdamRule):
     epsilon : float, default 1e-8
         Added to the square root below the fraction line.
     weight_decay : float or schedule, default 0.0
-        weight_decay * W is added to the gradient of the weights (L2 regularisation); never to that of the biases.
+        weight_decay * W is added to the gradient of the weights (L2 regularisation), not to that of the biases.
         See AdamW for decay that is not scaled along with the gradient.
     amsgrad : bool, default False
         AMSGrad (Reddi, Kale and Kumar, 2018): divide by the root of the largest v so far, so that steps do not grow
@@ -194,7 +197,7 @@ class AdamW(_AdamRule):
     epsilon : float, default 1e-8
         Added to the square root below the fraction line.
     weight_decay : float or schedule, default 0.01
-        How much of every weight a step takes away, times the learning rate; biases keep all.
+        How much of every weight a step takes away, times the learning rate; biases keep all of theirs.
     amsgrad : bool, default False
         AMSGrad (Reddi, Kale and Kumar, 2018): divide by the root of the largest v so far, so that steps do not grow
         again.
@@ -227,7 +230,7 @@ class Adamax(_Moments):
     epsilon : float, default 1e-8
         Added to the gradient's size.
     weight_decay : float or schedule, default 0.0
-        weight_decay * W is added to the gradient of the weights (L2 regularisation); never to that of the biases.
+        weight_decay * W is added to the gradient of the weights (L2 regularisation), not to that of the biases.
 
     Raises
     ------
@@ -258,7 +261,7 @@ class NAdam(_Moments):
     epsilon : float, default 1e-8
         Added to the square root below the fraction line.
     weight_decay : float or schedule, default 0.0
-        weight_decay * W is added to the gradient of the weights (L2 regularisation); never to that of the biases.
+        weight_decay * W is added to the gradient of the weights (L2 regularisation), not to that of the biases.
     momentum_decay : float, default 4e-3
         How fast the momentum grows from half of beta_1 to beta_1.
 
@@ -299,7 +302,7 @@ class RAdam(_Moments):
     epsilon : float, default 1e-8
         Added to the square root below the fraction line.
     weight_decay : float or schedule, default 0.0
-        weight_decay * W is added to the gradient of the weights (L2 regularisation); never to that of the biases.
+        weight_decay * W is added to the gradient of the weights (L2 regularisation), not to that of the biases.
 
     Raises
     ------
@@ -325,7 +328,7 @@ class RMSprop(Optimizer):
     epsilon : float, default 1e-8
         Added to the square root below the fraction line.
     weight_decay : float or schedule, default 0.0
-        weight_decay * W is added to the gradient of the weights (L2 regularisation); never to that of the biases.
+        weight_decay * W is added to the gradient of the weights (L2 regularisation), not to that of the biases.
     momentum : float, default 0.0
         How much of the last step is kept, 0 <= momentum < 1.
     centered : bool, default False
@@ -378,7 +381,7 @@ class Adagrad(Optimizer):
     lr_decay : float, default 0.0
         How fast the learning rate falls with the steps.
     weight_decay : float or schedule, default 0.0
-        weight_decay * W is added to the gradient of the weights (L2 regularisation); never to that of the biases.
+        weight_decay * W is added to the gradient of the weights (L2 regularisation), not to that of the biases.
     initial_accumulator_value : float, default 0.0
         What the sum of squares starts from.
     epsilon : float, default 1e-10
@@ -431,7 +434,7 @@ class Adadelta(Optimizer):
     epsilon : float, default 1e-6
         Added to them below the root; the first steps are of its size.
     weight_decay : float or schedule, default 0.0
-        weight_decay * W is added to the gradient of the weights (L2 regularisation); never to that of the biases.
+        weight_decay * W is added to the gradient of the weights (L2 regularisation), not to that of the biases.
 
     Raises
     ------
@@ -478,7 +481,7 @@ class Lion(Optimizer):
     beta_2 : float, default 0.99
         How slowly the momentum forgets, 0 <= beta_2 < 1.
     weight_decay : float or schedule, default 0.0
-        How much of every weight a step takes away, times the learning rate; biases keep all.
+        How much of every weight a step takes away, times the learning rate; biases keep all of theirs.
 
     Raises
     ------
@@ -563,6 +566,56 @@ class Rprop(Optimizer):
         }
 
 
+@dataclass(frozen=True)
+class LBFGS(Optimizer):
+    """L-BFGS (Liu and Nocedal, 1989): Newton's direction from the last few gradients, and a search along it.
+
+    SciPy's L-BFGS-B on the loss of all samples, for small data and few weights; it needs SciPy, and batch_size=None.
+    An epoch is one iteration, which asks for loss and gradient once or a few times; loss and metrics are those behind
+    it. Training ends before all epochs are done where a tolerance is reached. Each call of ``fit`` begins anew, without
+    what the last one gathered. A float64 model suits it better: float32 rounds off what the search goes by.
+
+    Parameters
+    ----------
+    memory : int, default 10
+        How many gradients are remembered.
+    gradient_tolerance : float, default 1e-5
+        Enough is reached when no element of the gradient is larger.
+    loss_tolerance : float, default 2.2e-9
+        Or when an iteration gains less than this share of the loss.
+    line_search : int, default 20
+        How often a search asks for the loss, at most.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a number is out of its range.
+    ImportError
+        If there is no SciPy.
+    """
+
+    memory: int = 10
+    gradient_tolerance: float = 1e-5
+    loss_tolerance: float = 2.2e-9
+    line_search: int = 20
+    name = "lbfgs"
+    rule = "lbfgs"
+    full_batch = True
+    native = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "memory", check_int(self.memory, "memory"))
+        self._check_number("gradient_tolerance", at_least=0)
+        self._check_number("loss_tolerance", at_least=0)
+        object.__setattr__(self, "line_search", check_int(self.line_search, "line_search"))
+        if importlib.util.find_spec("scipy") is None:
+            raise ImportError("LBFGS needs SciPy, which is not installed: pip install 'fastbp[lbfgs]'.")
+
+    def numbers(self) -> dict[str, Scheduled]:
+        """Return nothing: the engine makes none of its steps."""
+        return {}
+
+
 OPTIMIZERS: dict[str, type[Optimizer]] = {
-    cls.name: cls for cls in (SGD, Adam, AdamW, RMSprop, Adagrad, Adadelta, Adamax, NAdam, RAdam, Lion, Rprop)
+    cls.name: cls for cls in (SGD, Adam, AdamW, RMSprop, Adagrad, Adadelta, Adamax, NAdam, RAdam, Lion, Rprop, LBFGS)
 }

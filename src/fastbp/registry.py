@@ -61,7 +61,8 @@ def _example(registry: Mapping[str, type[T]]) -> str:
 
 def shorthand(value: Named, registry: Mapping[str, type[T]]) -> str:
     """Return how to write an object most shortly: its name in quotes if it is what its name gives, else its repr."""
-    return repr(value.name) if value == registry[value.name]() else repr(value)
+    known = registry.get(value.name)
+    return repr(value.name) if known is not None and value == known() else repr(value)
 
 
 def to_config(value: Named) -> dict[str, Any]:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastbp._rows import Rows
-from fastbp.data import as_matrix
+from fastbp.class_weights import ClassWeight, weights_by_class
+from fastbp.data import as_matrix, as_weights
 
 if TYPE_CHECKING:
     from fastbp._network import Targets
     from fastbp.losses import Loss
 
-__all__ = ["Samples"]
+__all__ = ["NAMES", "Samples"]
 
+NAMES = ("X", "y", "sample_weight")
 _BLOCK_ROWS = 4096
 
 
@@ -31,8 +34,12 @@ class Samples:
     n_inputs, n_outputs : int
         The model's.
     loss : Loss
-    names : pair of str
-        What the user calls X and y.
+    names : tuple of str
+        What the user calls X, y and the weights.
+    sample_weight : array-like of shape (n_samples,) or None
+        How often each sample counts; None is once.
+    class_weight : dict, "balanced" or None
+        How often the samples of each class count.
 
     Raises
     ------
@@ -47,7 +54,9 @@ class Samples:
         n_inputs: int,
         n_outputs: int,
         loss: Loss,
-        names: tuple[str, str] = ("X", "y"),
+        names: tuple[str, str, str] = NAMES,
+        sample_weight: ArrayLike | None = None,
+        class_weight: ClassWeight | None = None,
     ) -> None:
         self.X = as_matrix(X, n_inputs, names[0])
         self.y = loss.as_targets(y, n_outputs, names[1])
@@ -55,20 +64,36 @@ class Samples:
             raise ValueError(
                 f"{names[0]} has {len(self.X)} rows, {names[1]} has {len(self.y)}; expected a target for each sample."
             )
+        self.weights = None if sample_weight is None else as_weights(sample_weight, len(self.X), names[2])
+        if class_weight is not None:
+            by_class = weights_by_class(class_weight, *loss.classes(self.y, n_outputs, names[1]))
+            self.weights = by_class if self.weights is None else by_class * self.weights
+            as_weights(self.weights, len(self.X), f"class_weight and {names[2]} together")
         self.n_targets = loss.n_targets(n_outputs)
         self.loss = loss
         self.names = names
         self.rows = Rows(self.X)
-        self.targets: Targets = Rows(self.y) if self.y.ndim == 2 else self.y
+        self.targets: Targets = Rows(self.y) if self.y.ndim == 2 and not loss.in_python else self.y
 
     def __len__(self) -> int:
         return len(self.X)
 
     @cached_property
+    def total_weight(self) -> float:
+        """The sum of the samples' weights: what a mean over the samples is divided by."""
+        return float(len(self)) if self.weights is None else float(self.weights.sum())
+
+    @cached_property
     def spread(self) -> NDArray[np.float64]:
         """Sum of squared deviations of the targets from their mean, for each output: what r2 compares with."""
         first = self.y[0].astype(np.float64)  # seen from here, equal targets are exactly 0
-        blocks = [self.y[i : i + _BLOCK_ROWS] for i in range(0, len(self.y), _BLOCK_ROWS)]
-        mean = sum((block - first).sum(axis=0) for block in blocks) / len(self.y)
-        total: NDArray[np.float64] = sum((np.square(block - first - mean).sum(axis=0) for block in blocks), np.zeros(1))
+        mean = self._sum_over_samples(lambda block: block - first) / self.total_weight
+        return self._sum_over_samples(lambda block: np.square(block - first - mean))
+
+    def _sum_over_samples(self, function: Callable[[NDArray[Any]], NDArray[np.float64]]) -> NDArray[np.float64]:
+        """Return the weighted sum of what a function makes of the rows of y, block by block."""
+        total = np.zeros(self.y.shape[1])
+        for i in range(0, len(self.y), _BLOCK_ROWS):
+            values = function(self.y[i : i + _BLOCK_ROWS])
+            total += values.sum(axis=0) if self.weights is None else self.weights[i : i + _BLOCK_ROWS] @ values
         return total

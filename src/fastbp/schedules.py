@@ -1,4 +1,4 @@
-"""Numbers that change while training goes on: learning rates and weight decays that depend on the step or the epoch.
+"""Numbers that change while training goes on: learning rates, weight decays, dropout rates by the step or the epoch.
 
 A schedule is a function of the steps (or epochs) done, so that a run that goes on from a file goes on where it was. The
 values of an epoch are computed in one go before it starts: inside, the engine reads an array.
@@ -396,7 +396,7 @@ SCHEDULES: dict[str, type[Schedule]] = {
 
 
 def as_schedule(
-    value: Any, argument: str, *, above: float = -math.inf, at_least: float = -math.inf
+    value: Any, argument: str, *, above: float = -math.inf, at_least: float = -math.inf, below: float = math.inf
 ) -> float | Schedule:
     """Return a number that an argument gives, checked, or the schedule that it is; a function becomes one."""
     if isinstance(value, Schedule):
@@ -407,4 +407,4 @@ def as_schedule(
         )
     if callable(value):
         return FunctionSchedule(value)
-    return check_number(value, argument, above=above, at_least=at_least)
+    return check_number(value, argument, above=above, at_least=at_least, below=below)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,17 +13,23 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastbp._engine import Session
 from fastbp._network import NonFinite
+from fastbp.averaging import AVERAGINGS, Averaging
 from fastbp.callbacks import Callback, CallbackLike, as_callbacks
 from fastbp.checks import check_flag, check_int, check_number, check_seed, sentence
+from fastbp.class_weights import ClassWeight
+from fastbp.custom_loss import CustomLoss, LossFunction, as_loss, mean_of_function
 from fastbp.history import History
+from fastbp.layer_factors import check_decay_biases, check_decay_factors, check_rate_factors
+from fastbp.layers import Dropout
+from fastbp.lbfgs import minimise
 from fastbp.losses import LOSSES, Loss
 from fastbp.metrics import Metric, choose_metrics
 from fastbp.model import Model
 from fastbp.nonfinite import explain_nonfinite
-from fastbp.optimizers import OPTIMIZERS, Optimizer, Scheduled
+from fastbp.optimizers import LBFGS, OPTIMIZERS, Optimizer
 from fastbp.progress import ProgressBar
 from fastbp.registry import resolve, shorthand
-from fastbp.samples import Samples
+from fastbp.samples import NAMES, Samples
 from fastbp.schedules import Schedule
 from fastbp.threads import choose_threads
 
@@ -37,13 +43,16 @@ class Trainer:
     ----------
     model : Model
         What is trained, in place.
-    loss : str or Loss
+    loss : str, Loss or callable
         "mse", "mae", "huber", "log_cosh", "quantile", "gaussian_nll", "cosine"; "poisson", "gamma", "tweedie" (the
         model ends with a softplus); "cross_entropy" (with a softmax); "binary_cross_entropy", "focal" (with a sigmoid);
-        "hinge", "squared_hinge"; or an object such as ``fb.Quantile([0.1, 0.5, 0.9])``.
+        "hinge", "squared_hinge"; or an object such as ``fb.Quantile([0.1, 0.5, 0.9])``. Or a function of one batch,
+        loss(outputs, targets) -> (losses, gradient): each sample's loss (n,), and its gradient with respect to the
+        outputs (n, n_outputs), neither divided by n; ``targets`` are the batch's rows of y. It is called once a batch,
+        with all of it; what it raises comes out of ``fit`` with the model as after the last completed step.
     optimizer : str or Optimizer, default "adam"
-        "sgd", "adam", "adamw", "rmsprop", "adagrad", "adadelta", "adamax", "nadam", "radam", "lion", "rprop" (with
-        batch_size=None only), or an object such as ``fb.Adam(learning_rate=1e-4)``.
+        "sgd", "adam", "adamw", "rmsprop", "adagrad", "adadelta", "adamax", "nadam", "radam", "lion", "rprop" and
+        "lbfgs" (these two with batch_size=None only), or an object such as ``fb.Adam(learning_rate=1e-4)``.
     batch_size : int or None, default 32
         How many samples a step averages the gradient over. None is all of them (full-batch gradient descent), 1 is
         stochastic gradient descent. A last batch that is shorter is trained on like the others.
@@ -60,7 +69,25 @@ class Trainer:
         Every element of the gradient is cut off at -clip_value and clip_value before the optimizer sees it.
     clip_norm : float or None, default None
         Where the norm of the gradient, of all weights and biases together, is larger than this, the gradient is scaled
-        down to it: times clip_norm / (norm + 1e-6), as PyTorch does. Not both.
+        down to it: times clip_norm / (norm + 1e-6), as PyTorch does.
+    clip_array_norm : float or None, default None
+        The same for each array of parameters alone, every layer's W and every layer's b (Keras' ``clipnorm``, whose
+        ``global_clipnorm`` is clip_norm here). One of the three at most.
+    learning_rate_factors : dict of int to float or None, default None
+        What a layer's learning rate is of the optimizer's: ``{0: 0.1}`` gives model.layers[0] a tenth of it, whatever
+        a schedule makes of it. Above 0; 1 where a layer is not named. (PyTorch's parameter groups. Rprop's learning
+        rate is only what its steps start from.)
+    weight_decay_factors : dict of int to float or None, default None
+        The same for the weight decay; 0 is none.
+    decay_biases : bool, default False
+        Whether weight decay is for the biases too, and not for the weights alone.
+    averaging : str or Averaging or None, default None
+        "ema", "swa", or an object such as ``fb.EMA(0.99)``: an average of the weights is kept beside them, for
+        ``averaged_model`` and ``evaluate(averaged=True)``.
+    accumulate : int, default 1
+        So many batches make one step of ``fit``, by the gradient of the mean over all their samples: as one batch that
+        is so many times as large, up to rounding. Dropout draws for each batch, and a loss function of your own is
+        called with one batch at a time. The last step of an epoch takes what is left. ``step`` takes what it is given.
 
     Raises
     ------
@@ -80,7 +107,7 @@ class Trainer:
     def __init__(
         self,
         model: Model,
-        loss: str | Loss,
+        loss: str | Loss | LossFunction,
         optimizer: str | Optimizer = "adam",
         batch_size: int | None = 32,
         n_threads: int | None = None,
@@ -89,17 +116,32 @@ class Trainer:
         metrics: str | Metric | Sequence[str | Metric] | None = None,
         clip_value: float | None = None,
         clip_norm: float | None = None,
+        averaging: str | Averaging | None = None,
+        accumulate: int = 1,
+        clip_array_norm: float | None = None,
+        learning_rate_factors: Mapping[int, float] | None = None,
+        weight_decay_factors: Mapping[int, float] | None = None,
+        decay_biases: bool = False,
     ) -> None:
         if not isinstance(model, Model):
             raise TypeError(sentence("model", model, "an fb.Model"))
         self._model = model
-        self._loss = resolve(loss, LOSSES, "loss")
+        self._loss = as_loss(loss)
         self._loss.check_output(model._dense[-1].activation, model.n_outputs)
         self._optimizer = resolve(optimizer, OPTIMIZERS, "optimizer")
-        self._clip_value, self._clip_norm = _check_clipping(clip_value, clip_norm)
-        self._numbers = self._numbers_of(self._optimizer)
+        self._clipping = _check_clipping(
+            {"clip_value": clip_value, "clip_norm": clip_norm, "clip_array_norm": clip_array_norm}
+        )
+        self._rate_factors = check_rate_factors(learning_rate_factors, model.layers)
+        self._decay_factors = check_decay_factors(weight_decay_factors, model.layers, self._optimizer)
+        self._decay_biases = check_decay_biases(check_flag(decay_biases, "decay_biases"), self._optimizer)
+        self._averaging = None if averaging is None else resolve(averaging, AVERAGINGS, "averaging")
+        self._take_numbers(self._optimizer)
         self._memories: dict[str, Any] = {}  # what schedules must know of the epochs before
         self._batch_size = _check_batch_size(batch_size, self._optimizer)
+        self._accumulate = _check_accumulate(accumulate, self._batch_size)
+        if not self._optimizer.native:
+            self._check_without_engine()
         self._n_threads = choose_threads(n_threads)
         self._shuffle = check_flag(shuffle, "shuffle")
         self._seed = check_seed(seed)
@@ -110,28 +152,67 @@ class Trainer:
         self._session = self._new_session()
 
     def _new_session(self) -> Session:
-        return Session(
-            self._model._network, self._loss.objective, self._sums, self._optimizer.rule, self._n_threads, self._seed
-        )
+        rule = self._optimizer.rule if self._optimizer.native else "sgd"  # whose steps are not made then
+        return Session(self._model._network, self._loss.objective, self._sums, rule, self._n_threads, self._seed)
 
-    def _numbers_of(self, optimizer: Optimizer) -> dict[str, Scheduled]:
-        """Return what the engine's updates go by."""
-        return optimizer.numbers() | {"clip_value": self._clip_value or 0.0, "clip_norm": self._clip_norm or 0.0}
+    def _check_without_engine(self) -> None:
+        """Refuse what only the engine's own steps do."""
+        name = type(self._optimizer).__name__
+        options: dict[str, Any] = self._clipping | {"learning_rate_factors": self._rate_factors or None}
+        if self._averaging is not None and self._averaging.numbers():
+            options["averaging"] = self._averaging
+        for option, value in options.items():
+            if value is not None:
+                raise ValueError(f"{option} is {value!r}; expected none with {name}, whose steps are not the engine's.")
+        for i, layer in enumerate(self._model.layers):
+            if isinstance(layer, Dropout):
+                raise ValueError(
+                    f"layers[{i}] is {layer!r} and the optimizer {self._optimizer!r}, which needs a loss that does not "
+                    "change from one look to the next. Leave the dropout out, or take another optimizer."
+                )
 
-    def _numbers_of_steps(self, n_steps: int) -> dict[str, float | NDArray[np.float64]]:
-        """Return the numbers of the next steps: for a schedule, one for each step."""
-        return {
-            name: number.of_steps(self.n_steps, n_steps, self._history.n_epochs, self._memories.get(name))
-            if isinstance(number, Schedule)
-            else number
-            for name, number in self._numbers.items()
+    def _take_numbers(self, optimizer: Optimizer) -> None:
+        """Set what the engine's updates go by: what stays, and the schedules, the dropout rates' too."""
+        numbers: dict[str, Any] = {
+            **optimizer.numbers(),
+            **self._clipping,
+            **(self._averaging.numbers() if self._averaging else {}),
+            "rate_factors": self._rate_factors,
+            "decay_factors": self._decay_factors,
+            "decay_biases": self._decay_biases,
         }
+        rates = {_rate_name(i): layer.rate for i, layer in enumerate(self._model.layers) if isinstance(layer, Dropout)}
+        self._schedules = {name: value for name, value in (numbers | rates).items() if isinstance(value, Schedule)}
+        self._numbers = {name: value for name, value in numbers.items() if name not in self._schedules}
+
+    def _numbers_of_steps(self, n_steps: int) -> dict[str, Any]:
+        """Return what the engine goes by in the next steps: for a schedule, a number for each step."""
+        if not self._schedules:  # quickly: a loop calls step()
+            return self._numbers
+        values = {
+            name: schedule.of_steps(self.n_steps, n_steps, self._history.n_epochs, self._memories.get(name))
+            for name, schedule in self._schedules.items()
+        }
+        return self._numbers | values | {"dropout_rates": self._dropout_rates(values)}
 
     def _remember(self, figures: dict[str, float]) -> None:
         """Let the schedules that depend on them know an epoch's figures."""
-        for name, number in self._numbers.items():
-            if isinstance(number, Schedule):
-                self._memories[name] = number.observe(figures, self._memories.get(name))
+        for name, schedule in self._schedules.items():
+            self._memories[name] = schedule.observe(figures, self._memories.get(name))
+
+    def _dropout_rates(self, values: dict[str, NDArray[np.float64]]) -> dict[int, NDArray[np.float64]]:
+        """Return the scheduled ones by the layer's number, each between 0 and 1."""
+        n_layers = len(self._model.layers)
+        rates = {i: values[_rate_name(i)] for i in range(n_layers) if _rate_name(i) in values}
+        for i, of_steps in rates.items():
+            bad = ~((of_steps >= 0) & (of_steps < 1))
+            if bad.any():
+                step = int(np.argmax(bad))
+                raise ValueError(
+                    f"layers[{i}] is {self._model.layers[i]!r}, whose rate after {self.n_steps + step} steps is "
+                    f"{of_steps[step]:g}; expected 0 <= rate < 1."
+                )
+        return rates
 
     @property
     def model(self) -> Model:
@@ -154,6 +235,11 @@ class Trainer:
         return self._batch_size
 
     @property
+    def accumulate(self) -> int:
+        """The batches of a step."""
+        return self._accumulate
+
+    @property
     def n_threads(self) -> int:
         """The number of threads used at most."""
         return self._n_threads
@@ -171,12 +257,22 @@ class Trainer:
     @property
     def clip_value(self) -> float | None:
         """The largest element that the gradient may have, or None."""
-        return self._clip_value
+        return self._clipping.get("clip_value")
 
     @property
     def clip_norm(self) -> float | None:
-        """The largest norm that the gradient may have, or None."""
-        return self._clip_norm
+        """The largest norm that the gradient as a whole may have, or None."""
+        return self._clipping.get("clip_norm")
+
+    @property
+    def clip_array_norm(self) -> float | None:
+        """The largest norm that each array of the gradient may have, or None."""
+        return self._clipping.get("clip_array_norm")
+
+    @property
+    def averaging(self) -> Averaging | None:
+        """How the weights are averaged, or None."""
+        return self._averaging
 
     @property
     def n_steps(self) -> int:
@@ -206,19 +302,24 @@ class Trainer:
                 "the same model to change the rule."
             )
         self._optimizer = new
-        self._numbers = self._numbers_of(new)
+        self._take_numbers(new)
 
     def __repr__(self) -> str:
         return (
             f"Trainer({self._model!r}, loss={shorthand(self._loss, LOSSES)}, optimizer={self._optimizer!r}, "
             f"batch_size={self._batch_size}, n_threads={self._n_threads}, shuffle={self._shuffle}, seed={self._seed}, "
-            f"metrics={[metric.name for metric in self._metrics]}{self._clipping_repr()})"
+            f"metrics={[metric.name for metric in self._metrics]}{self._options_repr()})"
         )
 
-    def _clipping_repr(self) -> str:
-        if self._clip_norm is not None:
-            return f", clip_norm={self._clip_norm}"
-        return "" if self._clip_value is None else f", clip_value={self._clip_value}"
+    def _options_repr(self) -> str:
+        options = self._clipping | {
+            "averaging": self._averaging,
+            "learning_rate_factors": self._rate_factors or None,
+            "weight_decay_factors": self._decay_factors or None,
+            "decay_biases": self._decay_biases or None,
+            "accumulate": None if self._accumulate == 1 else self._accumulate,
+        }
+        return "".join(f", {name}={value!r}" for name, value in options.items() if value is not None)
 
     # --------------------------------------------------------------------------------------------- training
 
@@ -227,9 +328,11 @@ class Trainer:
         X: ArrayLike,
         y: ArrayLike,
         epochs: int = 1,
-        validation_data: tuple[ArrayLike, ArrayLike] | None = None,
+        validation_data: tuple[ArrayLike, ...] | None = None,
         callbacks: Iterable[CallbackLike] | CallbackLike = (),
         progress: bool = False,
+        sample_weight: ArrayLike | None = None,
+        class_weight: ClassWeight | None = None,
     ) -> History:
         """Train for a number of epochs; called again, go on from there.
 
@@ -244,12 +347,25 @@ class Trainer:
             asks for. A model for "quantile" or "gaussian_nll" has several outputs for each column of targets.
         epochs : int, default 1
             How often to go through the samples.
-        validation_data : (X, y) or None, default None
+        validation_data : (X, y) or (X, y, sample_weight) or None, default None
             Samples to evaluate the model on after every epoch.
         callbacks : sequence of Callback or function, default ()
             What to run between epochs; a function is called with the trainer and the figures after every epoch.
         progress : bool, default False
             Whether to show a progress bar.
+        sample_weight : array-like of shape (n_samples,) or None, default None
+            How often each sample counts: 2 is as if it stood there twice, 0 as if it were not there (its numbers must
+            be finite all the same). The loss of a batch is sum(w * loss of the sample) / sum(w) over its samples; loss
+            and metrics of the epoch are weighted means likewise. From a batch whose weights are all 0 nothing is
+            learnt: no weight and no average of the optimizer moves, only the number of steps grows. The result does not
+            depend on the number of threads. None counts every sample once, and costs nothing.
+        class_weight : dict of int to float, "balanced" or None, default None
+            For cross_entropy, and for binary_cross_entropy with one output (classes 0 and 1): how often the samples of
+            each class count, multiplied with sample_weight; PyTorch's ``weight`` of CrossEntropyLoss. A class that the
+            dictionary lacks has the weight 1; "balanced" gives class c the weight n_samples / (classes * samples of c)
+            over the classes that occur, as scikit-learn does. Targets that are probabilities are refused, and so are
+            several outputs of binary_cross_entropy, where a sample is of no one class. Validation data keeps its own
+            weights.
 
         Returns
         -------
@@ -266,7 +382,7 @@ class Trainer:
         KeyboardInterrupt
             On Ctrl-C. The model is as after the last completed step, the history as after the last completed epoch.
         """
-        data = self._samples(X, y)
+        data = self._samples(X, y, sample_weight, class_weight)
         validation = self._check_validation_data(validation_data)
         n_epochs = check_int(epochs, "epochs")
         listeners = as_callbacks(callbacks)
@@ -294,28 +410,84 @@ class Trainer:
         listeners: list[Callback],
         bar: ProgressBar | None,
     ) -> None:
+        if isinstance(self._optimizer, LBFGS):
+            self._run_iterations(self._optimizer, n_epochs, data, validation, listeners, bar)
+            return
         for _ in range(n_epochs):
-            figures = self._run_epoch(data, bar)
-            if validation is not None:
-                figures |= {f"val_{name}": value for name, value in self._evaluate(validation).items()}
-            self._remember(figures)
-            self._history.append(figures)
-            if bar is not None:
-                bar.end_epoch(figures)
-            for listener in listeners:
-                listener.on_epoch_end(self, self._latest())
+            self._end_epoch(self._run_epoch(data, bar), validation, listeners, bar)
             if self._stopping:
                 return
+
+    def _end_epoch(
+        self,
+        figures: dict[str, float],
+        validation: Samples | None,
+        listeners: list[Callback],
+        bar: ProgressBar | None,
+    ) -> None:
+        """Do what follows the training of an epoch, with its figures."""
+        if self._averaging is not None and self._averaging.takes_epoch(self._history.n_epochs + 1):
+            self._session.average()
+        if validation is not None:
+            figures |= {f"val_{name}": value for name, value in self._evaluate(validation, self._model).items()}
+        self._remember(figures)
+        self._history.append(figures)
+        if bar is not None:
+            bar.end_epoch(figures)
+        for listener in listeners:
+            listener.on_epoch_end(self, self._latest())
+
+    def _run_iterations(
+        self,
+        optimizer: LBFGS,
+        n_epochs: int,
+        data: Samples,
+        validation: Samples | None,
+        listeners: list[Callback],
+        bar: ProgressBar | None,
+    ) -> None:
+        """Train by an optimizer that makes its steps itself, an iteration an epoch."""
+        start = time.perf_counter()
+
+        def after_iteration(loss: float) -> bool:
+            nonlocal start
+            seconds = time.perf_counter() - start
+            self._session.n_steps += 1
+            figures = self._evaluate(data, self._model) if self._metrics else {"loss": loss}
+            self._end_epoch({**figures, "seconds": seconds}, validation, listeners, bar)
+            start = time.perf_counter()
+            return not self._stopping
+
+        try:
+            minimise(
+                optimizer,
+                self._model,
+                lambda: self._session.gradients(data.rows, data.targets, data.weights),
+                n_epochs,
+                after_iteration,
+            )
+        except NonFinite as error:
+            where = f"in the search of epoch {self._history.n_epochs + 1}"
+            explain_nonfinite(error, self._model, data, where, "Scale the columns of X to similar sizes.")
 
     def _run_epoch(self, data: Samples, bar: ProgressBar | None) -> dict[str, float]:
         epoch = self._history.n_epochs
         batch_size = len(data) if self._batch_size is None else min(self._batch_size, len(data))
         on_tick = None if bar is None else bar.tick
         start = time.perf_counter()
-        numbers = self._numbers_of_steps(-(-len(data) // batch_size))
+        numbers = self._numbers_of_steps(-(-len(data) // (batch_size * self._accumulate)))
         try:
             loss, sums = self._session.epoch(
-                data.rows, data.targets, batch_size, self._shuffle, self._seed, epoch, numbers, on_tick
+                data.rows,
+                data.targets,
+                batch_size,
+                self._shuffle,
+                self._seed,
+                epoch,
+                numbers,
+                on_tick,
+                data.weights,
+                self._accumulate,
             )
         except NonFinite as error:
             where = f"in epoch {epoch + 1}" + (f", batch {error.batch + 1}" if error.batch >= 0 else "")
@@ -323,7 +495,13 @@ class Trainer:
         seconds = time.perf_counter() - start
         return {**self._figures(loss, sums, data), "seconds": seconds}
 
-    def step(self, X: ArrayLike, y: ArrayLike) -> float:
+    def step(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        class_weight: Mapping[int, float] | None = None,
+    ) -> float:
         """Make one update on one batch of samples, whatever its size; for online and reinforcement learning.
 
         Parameters
@@ -331,6 +509,10 @@ class Trainer:
         X : array-like of shape (n_samples, n_inputs)
         y : array-like
             Targets as for ``fit``.
+        sample_weight : array-like of shape (n_samples,) or None, default None
+            As for ``fit``; not all of them are 0.
+        class_weight : dict of int to float or None, default None
+            As for ``fit``; "balanced" is refused, as one batch does not say how common a class is.
 
         Returns
         -------
@@ -344,9 +526,17 @@ class Trainer:
         FloatingPointError
             If a layer's outputs or the loss are not finite: training has diverged.
         """
-        data = self._samples(X, y)
+        if not self._optimizer.native:
+            raise ValueError(
+                f"the optimizer is {self._optimizer!r}, which goes by what it saw in the iterations before; expected "
+                "one that makes single steps. Call fit."
+            )
+        if isinstance(class_weight, str):
+            remedy = "One batch does not say how common a class is."
+            raise ValueError(sentence("class_weight", class_weight, "a dictionary from class to weight", remedy))
+        data = self._samples(X, y, sample_weight, class_weight)
         try:
-            return float(self._session.step(data.rows, data.targets, self._numbers_of_steps(1)))
+            return float(self._session.step(data.rows, data.targets, self._numbers_of_steps(1), data.weights))
         except NonFinite as error:
             explain_nonfinite(error, self._model, data, f"in step {self.n_steps + 1}", self._divergence())
 
@@ -359,14 +549,27 @@ class Trainer:
 
     # ------------------------------------------------------------------------------------------- evaluating
 
-    def evaluate(self, X: ArrayLike, y: ArrayLike) -> dict[str, float]:
-        """Return loss and metrics of the model as it is.
+    def evaluate(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        class_weight: ClassWeight | None = None,
+        averaged: bool = False,
+    ) -> dict[str, float]:
+        """Return loss and metrics of the model as it is, or of the average of its weights.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_inputs)
         y : array-like
             Targets as for ``fit``.
+        sample_weight : array-like of shape (n_samples,) or None, default None
+            How often each sample counts in loss and metrics.
+        class_weight : dict of int to float, "balanced" or None, default None
+            How often the samples of each class count, as for ``fit``.
+        averaged : bool, default False
+            Whether to take the averaged weights, as ``averaged_model`` has them.
 
         Returns
         -------
@@ -380,15 +583,40 @@ class Trainer:
         FloatingPointError
             If a layer's outputs or the loss are not finite.
         """
-        return self._evaluate(self._samples(X, y))
+        model = self.averaged_model() if check_flag(averaged, "averaged") else self._model
+        return self._evaluate(self._samples(X, y, sample_weight, class_weight), model)
 
-    def _evaluate(self, data: Samples) -> dict[str, float]:
-        try:
-            loss, sums = self._model._network.evaluate(
-                data.rows, data.targets, self._loss.objective, self._sums, self._n_threads
+    def averaged_model(self) -> Model:
+        """Return a new model with the averaged weights.
+
+        ``trainer.model.set_weights(trainer.averaged_model().get_weights())`` goes on with them.
+
+        Raises
+        ------
+        ValueError
+            If this trainer keeps no average, or that has taken nothing in yet.
+        """
+        if self._averaging is None:
+            raise ValueError("averaging is None; expected a trainer made with averaging=fb.EMA() or fb.SWA().")
+        if self._session.n_averaged == 0:
+            raise ValueError(
+                f"averaging is {self._averaging!r} and has taken no weights in yet; train for longer first."
             )
+        weights = [array for pair in self._session.get_averages() for array in pair]
+        return Model.from_config(self._model.to_config(), weights)
+
+    def _evaluate(self, data: Samples, model: Model) -> dict[str, float]:
+        network = model._network
+        sums: Sequence[Any] = ()
+        try:
+            if isinstance(self._loss, CustomLoss):
+                loss = mean_of_function(self._loss, network, data, self._batch_size or len(data), self._n_threads)
+            else:
+                loss, sums = network.evaluate(
+                    data.rows, data.targets, self._loss.objective, self._sums, self._n_threads, data.weights
+                )
         except NonFinite as error:
-            explain_nonfinite(error, self._model, data, f"in the evaluation on {data.names[0]}")
+            explain_nonfinite(error, model, data, f"in the evaluation on {data.names[0]}")
         if not math.isfinite(loss):
             raise FloatingPointError(
                 f"the loss on {data.names[0]} is {loss}; expected a finite number. The model's outputs or their "
@@ -408,39 +636,59 @@ class Trainer:
 
     # --------------------------------------------------------------------------------------------- checking
 
-    def _samples(self, X: ArrayLike, y: ArrayLike, names: tuple[str, str] = ("X", "y")) -> Samples:
-        return Samples(X, y, self._model._n_inputs, self._model._n_outputs, self._loss, names)
+    def _samples(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        class_weight: ClassWeight | None = None,
+        names: tuple[str, str, str] = NAMES,
+    ) -> Samples:
+        sizes = self._model._n_inputs, self._model._n_outputs
+        return Samples(X, y, *sizes, self._loss, names, sample_weight, class_weight)
 
     def _check_validation_data(self, validation_data: Any) -> Samples | None:
         if validation_data is None:
             return None
-        if not isinstance(validation_data, (tuple, list)) or len(validation_data) != 2:
-            raise TypeError(sentence("validation_data", validation_data, "a pair (X_val, y_val)"))
-        X, y = validation_data
-        return self._samples(X, y, ("validation_data[0]", "validation_data[1]"))
+        if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
+            expected = "a pair (X_val, y_val), or with weights (X_val, y_val, sample_weight)"
+            raise TypeError(sentence("validation_data", validation_data, expected))
+        X, y, *weights = validation_data
+        names = ("validation_data[0]", "validation_data[1]", "validation_data[2]")
+        return self._samples(X, y, weights[0] if weights else None, None, names)
 
     # ------------------------------------------------------------------------------------------- restoring
 
     def __getstate__(self) -> dict[str, Any]:
         state = {name: value for name, value in self.__dict__.items() if name != "_session"}
-        return {"attributes": state, "n_steps": self._session.n_steps, "optimizer_state": self._session.get_state()}
+        averages = None if self._averaging is None else (self._session.get_averages(), self._session.n_averaged)
+        return {
+            "attributes": state,
+            "n_steps": self._session.n_steps,
+            "optimizer_state": self._session.get_state(),
+            "averages": averages,
+        }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state["attributes"])
         self._session = self._new_session()
         self._session.set_state(state["optimizer_state"])
         self._session.n_steps = state["n_steps"]
+        if state["averages"] is not None:
+            self._session.set_averages(*state["averages"])
 
 
-def _check_clipping(clip_value: float | None, clip_norm: float | None) -> tuple[float | None, float | None]:
-    if clip_value is not None and clip_norm is not None:
-        raise ValueError(
-            f"clip_value is {clip_value!r} and clip_norm is {clip_norm!r}; expected one of the two or neither."
-        )
-    return (
-        None if clip_value is None else check_number(clip_value, "clip_value", above=0),
-        None if clip_norm is None else check_number(clip_norm, "clip_norm", above=0),
-    )
+def _rate_name(i: int) -> str:
+    return f"rate of layers[{i}]"
+
+
+def _check_clipping(clipping: dict[str, float | None]) -> dict[str, float]:
+    """Return what is given of these, one at most."""
+    given = {name: bound for name, bound in clipping.items() if bound is not None}
+    if len(given) > 1:
+        was = " and ".join(f"{name} is {bound!r}" for name, bound in given.items())
+        raise ValueError(f"{was}; expected one of them at most.")
+    return {name: check_number(bound, name, above=0) for name, bound in given.items()}
 
 
 def _check_batch_size(batch_size: int | None, optimizer: Optimizer) -> int | None:
@@ -448,6 +696,16 @@ def _check_batch_size(batch_size: int | None, optimizer: Optimizer) -> int | Non
         return None
     if optimizer.full_batch:
         name = type(optimizer).__name__
-        remedy = f"From batch to batch the gradient's sign changes, by which {name} goes: pass batch_size=None."
+        remedy = f"From batch to batch the gradient changes, and {name} takes that for the loss: pass batch_size=None."
         raise ValueError(sentence("batch_size", batch_size, f"None, all samples at once, with {name}", remedy))
     return check_int(batch_size, "batch_size", remedy="None is all the samples at once.")
+
+
+def _check_accumulate(accumulate: int, batch_size: int | None) -> int:
+    number = check_int(accumulate, "accumulate")
+    if batch_size is None and number > 1:
+        raise ValueError(
+            f"accumulate is {number} and batch_size is None, all samples at once; expected accumulate=1 with it, or a "
+            "batch_size."
+        )
+    return number

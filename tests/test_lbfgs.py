@@ -1,0 +1,143 @@
+"""L-BFGS: SciPy's iterations on the engine's gradients, as epochs; and what does not go with it."""
+
+import importlib.util
+import pickle
+
+import numpy as np
+import pytest
+
+import fastbp as fb
+import reference
+from engine_helpers import assert_same_bits
+
+optimize = pytest.importorskip("scipy.optimize")
+datasets = pytest.importorskip("sklearn.datasets")
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(90, 4))
+LABELS = (X[:, 0] > 0).astype(int) + (X[:, 1] * X[:, 2] > 0)
+
+
+def make_trainer(optimizer="lbfgs", dtype="float64", **arguments):
+    model = fb.Model([fb.Dense(7, "tanh"), fb.Dense(3, "softmax")], inputs=4, dtype=dtype)
+    return fb.Trainer(model, "cross_entropy", optimizer, **({"batch_size": None} | arguments))
+
+
+@pytest.mark.parametrize("weights", [None, RNG.random(90)], ids=["once", "weighted"])
+def test_ten_iterations_follow_scipy_on_the_oracle(isa, weights):
+    trainer = make_trainer(fb.LBFGS(memory=5))
+    start = trainer.model.get_weights()
+    shapes = [w.shape for w in start]
+    losses = []
+
+    def value(x):
+        W, b, W2, b2 = (p.reshape(s) for p, s in zip(np.split(x, np.cumsum([28, 7, 21])), shapes, strict=True))
+        layers = [reference.Layer(W, b, "tanh"), reference.Layer(W2, b2, "softmax")]
+        loss, gradients = reference.loss_and_gradients(layers, X, LABELS, "cross_entropy", weights)
+        return loss, np.concatenate([g.ravel() for pair in gradients for g in pair])
+
+    expected = optimize.minimize(
+        value,
+        np.concatenate([w.ravel() for w in start]),
+        jac=True,
+        method="L-BFGS-B",
+        callback=lambda intermediate_result: losses.append(intermediate_result.fun),
+        options={"maxiter": 10, "maxcor": 5},
+    )
+    history = trainer.fit(X, LABELS, epochs=10, sample_weight=weights)
+    np.testing.assert_allclose(history["loss"], losses, rtol=1e-10)
+    found = np.concatenate([w.ravel() for w in trainer.model.get_weights()])
+    np.testing.assert_allclose(found, expected.x, rtol=0, atol=1e-8)
+    assert trainer.n_steps == history.n_epochs == 10
+
+
+def test_it_finds_the_least_squares_solution_and_ends_there():
+    X, y = datasets.load_diabetes(return_X_y=True)
+    X, y = X / X.std(axis=0), y / y.std()
+    model = fb.Model([fb.Dense(1)], inputs=10, dtype="float64")
+    optimizer = fb.LBFGS(gradient_tolerance=1e-9, loss_tolerance=0)
+    history = fb.Trainer(model, "mse", optimizer, batch_size=None).fit(X, y, epochs=1000)
+    assert history.n_epochs < 100
+    solution, *_ = np.linalg.lstsq(np.column_stack([X, np.ones(len(X))]), y)
+    np.testing.assert_allclose(np.append(*model.get_weights()), solution, atol=1e-7)
+    assert history["r2"][-1] == pytest.approx(0.5177, abs=1e-4)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_any_team_finds_the_same_bits(limits, dtype):
+    limits(call_thread=1.0)
+    trainers = [make_trainer(dtype=dtype, n_threads=n) for n in (1, 3)]
+    losses = [trainer.fit(X, LABELS, epochs=20)["loss"] for trainer in trainers]
+    assert losses[0] == losses[1]
+    assert losses[0][-1] < 0.3 * losses[0][0]
+    assert_same_bits(trainers[0].model.get_weights(), trainers[1].model.get_weights())
+
+
+def test_epochs_are_told_like_any_others(capsys):
+    trainer, told = make_trainer(averaging="swa"), []
+
+    def stop_at_three(trainer, figures):
+        told.append((figures["epoch"], figures["loss"]))
+        if figures["epoch"] == 3:
+            trainer.stop()
+
+    history = trainer.fit(X, LABELS, 10, (X, LABELS), [stop_at_three], progress=True)
+    assert told == list(zip([1, 2, 3], history["loss"], strict=True))
+    assert history["loss"] == history["val_loss"]  # both behind the iteration
+    assert history["loss"][-1] == trainer.evaluate(X, LABELS)["loss"]
+    assert "270/900" in capsys.readouterr().err
+    assert trainer.evaluate(X, LABELS, averaged=True)["loss"] != history["loss"][-1]
+    twin = pickle.loads(pickle.dumps(trainer))
+    assert trainer.fit(X, LABELS, epochs=2)["loss"] == twin.fit(X, LABELS, epochs=2)["loss"]
+    assert make_trainer(metrics=[]).fit(X, LABELS)["loss"][0] == pytest.approx(history["loss"][0], rel=1e-12)
+
+
+def test_an_error_leaves_a_completed_iteration():
+    calls = []
+
+    def breaks(outputs, targets):
+        calls.append(1)
+        if len(calls) == 6:
+            raise RuntimeError("enough")
+        return (outputs**2).sum(axis=1), 2 * outputs
+
+    model = fb.Model([fb.Dense(7, "tanh"), fb.Dense(3)], inputs=4, dtype="float64")
+    trainer = fb.Trainer(model, breaks, fb.LBFGS(), batch_size=None)
+    with pytest.raises(RuntimeError, match="enough"):
+        trainer.fit(X, LABELS, epochs=20)
+    done = trainer.history.n_epochs
+    assert 0 < done < 6
+    assert trainer.evaluate(X, LABELS)["loss"] == pytest.approx(trainer.history["loss"][-1], rel=1e-12)
+
+
+def test_what_does_not_go_with_it(monkeypatch):
+    for arguments, sentence in (
+        ({"batch_size": 32}, "batch_size is 32; expected None, all samples at once, with LBFGS"),
+        ({"clip_norm": 1.0}, "clip_norm is 1.0; expected none with LBFGS, whose steps are not the engine's"),
+        ({"clip_value": 1.0}, "clip_value is 1.0"),
+        ({"learning_rate_factors": {0: 2}}, "learning_rate_factors is {0: 2.0}; expected none"),
+        ({"averaging": "ema"}, r"averaging is EMA\(.*; expected none with LBFGS"),
+        ({"decay_biases": True}, "has no weight decay"),
+        ({"accumulate": 2}, "accumulate is 2 and batch_size is None"),
+    ):
+        with pytest.raises(ValueError, match=sentence):
+            make_trainer(**arguments)
+    with pytest.raises(ValueError, match=r"expected one that makes single steps\. Call fit"):
+        make_trainer().step(X, LABELS)
+    model = fb.Model([fb.Dense(7, "tanh"), fb.Dropout(0.5), fb.Dense(3, "softmax")], inputs=4)
+    with pytest.raises(ValueError, match=r"layers\[1\] is Dropout\(0.5\) and .* needs a loss that does not change"):
+        fb.Trainer(model, "cross_entropy", "lbfgs", batch_size=None)
+    for make, sentence in (
+        (lambda: fb.LBFGS(0), "memory is 0"),
+        (lambda: fb.LBFGS(gradient_tolerance=-1), "gradient_tolerance is -1; expected a finite number of 0 or more"),
+        (lambda: fb.LBFGS(loss_tolerance=-1), "loss_tolerance is -1"),
+        (lambda: fb.LBFGS(line_search=0), "line_search is 0"),
+    ):
+        with pytest.raises(ValueError, match=sentence):
+            make()
+    with pytest.raises(ValueError, match="row 2, column 1 of X"):
+        make_trainer().fit(np.where(np.arange(360).reshape(90, 4) == 9, np.inf, X), LABELS)
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "scipy" else found(name))
+    with pytest.raises(ImportError, match=r"LBFGS needs SciPy, which is not installed: pip install 'fastbp\[lbfgs\]'"):
+        fb.LBFGS()
