@@ -55,6 +55,15 @@
 #define FENCE() ((void)0)
 #endif
 
+/* Here and now this vector is in a register. */
+#if HAS_VECTORS && defined(__x86_64__)
+#define IN_REGISTER(x) __asm__ volatile("" : "+x"(x))
+#elif HAS_VECTORS && defined(__aarch64__)
+#define IN_REGISTER(x) __asm__ volatile("" : "+w"(x))
+#else
+#define IN_REGISTER(x) ((void)(x))
+#endif
+
 /* Loops over the rows of a transposition have constant bounds and must vanish, or the rows do not live in registers. */
 #if defined(__clang__)
 #define UNROLL _Pragma("unroll")

@@ -52,14 +52,15 @@ static INLINE void NAME(multiply_add)(const int mr, const int nv, ptrdiff_t step
     }
 }
 
-/* The same for VL steps, written out. Without the fence the loads of later steps are moved ahead, and sums leave their
- * registers for them. */
+/* The same for VL steps, written out. The loads of later steps must not be moved ahead, or sums leave their registers
+ * for them; so all steps are kept apart, and at each of them every sum is asked for in a register. */
 static INLINE void NAME(multiply_add_block)(const int mr, const int nv, const real *scalars, ptrdiff_t row,
                                             const real *vectors, ptrdiff_t next, vec sums[MOST_ROWS][MOST_VECTORS])
 {
     UNROLL
     for (ptrdiff_t t = 0; t < VL; t++) {
         FENCE();
+        EACH_SUM(IN_REGISTER(sums[i][j]);)
         NAME(multiply_add)(mr, nv, 1, scalars + t, row, 1, vectors + t * VL, next, sums);
     }
 }
@@ -79,7 +80,8 @@ static INLINE void NAME(multiply_add_ahead)(const int mr, const int nv, ptrdiff_
 }
 
 /* What a strip of tiles works on. A tile function runs n_tiles tiles, one below the other, and leaves `scalars`, `out`,
- * `start` and `gate` behind its last row, ready for the tiles that follow. */
+ * `start` and `gate` behind its last row, ready for the tiles that follow. Who makes one names every member: else it is
+ * cleared as a whole first, which shows on small layers. */
 typedef struct {
     ptrdiff_t n_tiles;
     ptrdiff_t steps;           /* of the sum; weight gradient: the samples */
@@ -102,6 +104,7 @@ typedef struct {
     ptrdiff_t soon[FBP_SOON];  /* weight gradient: bytes from dW to arrays that are to come nearer; 0: none */
 } NAME(strip_t);
 #define strip NAME(strip_t)
+#define NOTHING_AHEAD(is_far) .far = is_far, .coming = NULL, .coming_end = NULL, .coming_pace = 0, .soon = {0, 0, 0, 0}
 
 /* Brings the next part of what is coming nearer; returns where the part after it begins. */
 static INLINE const real *NAME(fetch_coming)(const int nv, const strip *s, const real *coming)
@@ -244,16 +247,33 @@ static INLINE int NAME(is_far)(const fbp_layer *layer)
     return layer->n_units * layer->ld * (ptrdiff_t)sizeof(real) > NEAR_BYTES;
 }
 
-/* Runs tiles over n_rows rows: near-equal ones, first those with one row more. */
-static INLINE void NAME(run_tiles)(const NAME(tile_function) tiles[MR][NV], ptrdiff_t n_rows, ptrdiff_t nv, strip *s)
+/* A total in n near-equal parts: first `larger` parts of least + 1, then those of `least`. Divided once, outside the
+ * loops: a division takes as long as a hundred multiply-adds. */
+typedef struct {
+    ptrdiff_t n, least, larger;
+} NAME(parts_t);
+#define parts NAME(parts_t)
+
+static INLINE parts NAME(deal)(ptrdiff_t total, ptrdiff_t most)
 {
-    const ptrdiff_t n_tiles = NAME(pieces)(n_rows, MR), rows = n_rows / n_tiles, larger = n_rows % n_tiles;
-    if (larger) {
-        s->n_tiles = larger;
-        tiles[rows][nv - 1](s);
+    const ptrdiff_t n = NAME(pieces)(total, most);
+    return (parts){n, total / n, total % n};
+}
+
+static INLINE ptrdiff_t NAME(part)(parts dealt, ptrdiff_t i)
+{
+    return dealt.least + (i < dealt.larger);
+}
+
+/* Runs the tiles of all rows, dealt out to tiles. */
+static INLINE void NAME(run_tiles)(const NAME(tile_function) tiles[MR][NV], parts rows, ptrdiff_t nv, strip *s)
+{
+    if (rows.larger) {
+        s->n_tiles = rows.larger;
+        tiles[rows.least][nv - 1](s);
     }
-    s->n_tiles = n_tiles - larger;
-    tiles[rows - 1][nv - 1](s);
+    s->n_tiles = rows.n - rows.larger;
+    tiles[rows.least - 1][nv - 1](s);
 }
 
 /* The strip that follows this one reads `length` elements of each vector from `coming` on; they are fetched in so many
@@ -276,7 +296,8 @@ static void NAME(dense_forward)(const fbp_layer *layer, fbp_panels in, fbp_panel
                                 ptrdiff_t p1, ptrdiff_t first_unit, ptrdiff_t end_unit)
 {
     const ptrdiff_t K = layer->n_inputs, N = end_unit - first_unit, n_panels = p1 - p0;
-    const ptrdiff_t k_blocks = NAME(pieces)(K, KC), groups = NAME(pieces)(n_panels, NV);
+    const ptrdiff_t k_blocks = NAME(pieces)(K, KC);
+    const parts groups = NAME(deal)(n_panels, NV);
     const ptrdiff_t block_units = L2_BYTES / (ptrdiff_t)sizeof(real) / NAME(pieces)(K, k_blocks);
     const ptrdiff_t n_blocks = NAME(pieces)(N, block_units > MR ? block_units : MR);
     const int far = NAME(is_far)(layer);
@@ -285,30 +306,35 @@ static void NAME(dense_forward)(const fbp_layer *layer, fbp_panels in, fbp_panel
 
     for (ptrdiff_t nb = 0; nb < n_blocks; nb++) {
         const ptrdiff_t n0 = first_unit + N * nb / n_blocks, n1 = first_unit + N * (nb + 1) / n_blocks;
+        const parts tiles = NAME(deal)(n1 - n0, MR);
         for (ptrdiff_t kb = 0; kb < k_blocks; kb++) {
             const ptrdiff_t k0 = K * kb / k_blocks, k1 = K * (kb + 1) / k_blocks;
             const int last = kb == k_blocks - 1;
-            for (ptrdiff_t g = 0; g < groups; g++) {
-                const ptrdiff_t q0 = p0 + n_panels * g / groups, q1 = p0 + n_panels * (g + 1) / groups;
+            for (ptrdiff_t g = 0, q0 = p0, q1; g < groups.n; g++, q0 = q1) {
+                q1 = q0 + NAME(part)(groups, g);
                 strip s = {
+                    .n_tiles = 0,
                     .steps = k1 - k0,
                     .scalars = W + n0 * layer->ld + k0,
                     .scalar_stride = layer->ld,
+                    .scalar_tile = 0,
                     .vectors = (const real *)in.data + q0 * in.stride + k0 * VL,
                     .vector_next = in.stride,
                     .out = (real *)out.data + q0 * out.stride + n0 * VL,
                     .out_stride = out.stride,
                     .start = bias + n0,
                     .first = kb == 0,
+                    .gate = NULL,
+                    .gate_stride = 0,
                     .relu = last && in_tile,
-                    .far = far,
+                    NOTHING_AHEAD(far),
                 };
-                const int next_group = g + 1 < groups;
+                const int next_group = g + 1 < groups.n;
                 if (far && (next_group || !last))
                     NAME(expect)(&s, (const real *)in.data + (next_group ? q1 : p0) * in.stride
                                          + (next_group ? k0 : k1) * VL,
-                                 (k1 - k0) * VL, NAME(pieces)(n1 - n0, MR));
-                NAME(run_tiles)(NAME(forward_tiles), n1 - n0, q1 - q0, &s);
+                                 (k1 - k0) * VL, tiles.n);
+                NAME(run_tiles)(NAME(forward_tiles), tiles, q1 - q0, &s);
                 if (last && !in_tile)
                     for (ptrdiff_t q = q0; q < q1; q++)
                         NAME(activate)(layer->activation, (real)layer->alpha,
@@ -327,14 +353,13 @@ static void NAME(pack_weights)(const fbp_layer *layer, ptrdiff_t n0, ptrdiff_t n
                                real *packed)
 {
     const real *W = layer->weights;
-    const ptrdiff_t n_rows = k1 - k0, n_tiles = NAME(pieces)(n_rows, MR), rows = n_rows / n_tiles;
-    const ptrdiff_t larger = n_rows % n_tiles;
-    for (ptrdiff_t tile = 0; tile < n_tiles;) {
-        const ptrdiff_t width = tile < larger ? rows + 1 : rows, next_width = tile + 1 < larger ? rows + 1 : rows;
+    const parts tiles = NAME(deal)(k1 - k0, MR);
+    for (ptrdiff_t tile = 0; tile < tiles.n;) {
+        const ptrdiff_t width = NAME(part)(tiles, tile), next_width = NAME(part)(tiles, tile + 1);
         const real *from = W + n0 * layer->ld + k0;
         /* Whole tiles are copied, also narrower ones (who reads them knows), unless that would lead out of the row. Two
          * tiles at a time, as the rows lie far apart and one tile wants but half a cache line of each. */
-        if (tile + 1 < n_tiles && k0 + width + MR <= layer->ld) {
+        if (tile + 1 < tiles.n && k0 + width + MR <= layer->ld) {
             real *other = packed + (n1 - n0) * MR;
             for (ptrdiff_t n = n0; n < n1; n++, from += layer->ld, packed += MR, other += MR) {
                 memcpy(packed, from, MR * sizeof(real)); /* of constant size: a few registers */
@@ -360,23 +385,26 @@ static void NAME(input_gradient)(const fbp_layer *layer, fbp_panels dZ, const fb
                                  ptrdiff_t first_input, ptrdiff_t end_input, void *scratch)
 {
     const ptrdiff_t K = end_input - first_input, N = layer->n_units, n_panels = p1 - p0;
-    const ptrdiff_t n_blocks = NAME(pieces)(N, KC), groups = NAME(pieces)(n_panels, NV);
+    const ptrdiff_t n_blocks = NAME(pieces)(N, KC);
+    const parts groups = NAME(deal)(n_panels, NV);
     const ptrdiff_t k_blocks = NAME(pieces)(K, PACK_INPUTS);
     const int far = NAME(is_far)(layer), in_tile = below->activation == FBP_RELU;
     /* ... and packing pays where every packed number is used by several groups. */
-    const int packed = N * layer->ld * (ptrdiff_t)sizeof(real) > PACK_FROM_BYTES && groups > 1;
+    const int packed = N * layer->ld * (ptrdiff_t)sizeof(real) > PACK_FROM_BYTES && groups.n > 1;
     const real *W = layer->weights;
 
     for (ptrdiff_t kb = 0; kb < k_blocks; kb++) {
         const ptrdiff_t k0 = first_input + K * kb / k_blocks, k1 = first_input + K * (kb + 1) / k_blocks;
+        const parts tiles = NAME(deal)(k1 - k0, MR);
         for (ptrdiff_t nb = 0; nb < n_blocks; nb++) {
             const ptrdiff_t n0 = N * nb / n_blocks, n1 = N * (nb + 1) / n_blocks;
             const int last = nb == n_blocks - 1;
             if (packed)
                 NAME(pack_weights)(layer, n0, n1, k0, k1, scratch);
-            for (ptrdiff_t g = 0; g < groups; g++) {
-                const ptrdiff_t q0 = p0 + n_panels * g / groups, q1 = p0 + n_panels * (g + 1) / groups;
+            for (ptrdiff_t g = 0, q0 = p0, q1; g < groups.n; g++, q0 = q1) {
+                q1 = q0 + NAME(part)(groups, g);
                 strip s = {
+                    .n_tiles = 0,
                     .steps = n1 - n0,
                     .scalars = packed ? scratch : W + n0 * layer->ld + k0,
                     .scalar_stride = packed ? MR : layer->ld,
@@ -388,15 +416,16 @@ static void NAME(input_gradient)(const fbp_layer *layer, fbp_panels dZ, const fb
                     .gate = (const real *)A_below.data + q0 * A_below.stride + k0 * VL,
                     .gate_stride = A_below.stride,
                     .first = nb == 0,
+                    .start = NULL,
                     .relu = last && in_tile,
-                    .far = far,
+                    NOTHING_AHEAD(far),
                 };
-                const int next_group = g + 1 < groups;
+                const int next_group = g + 1 < groups.n;
                 if (far && (next_group || !last))
                     NAME(expect)(&s, (const real *)dZ.data + (next_group ? q1 : p0) * dZ.stride
                                          + (next_group ? n0 : n1) * VL,
-                                 (n1 - n0) * VL, NAME(pieces)(k1 - k0, MR));
-                NAME(run_tiles)(NAME(input_tiles), k1 - k0, q1 - q0, &s);
+                                 (n1 - n0) * VL, tiles.n);
+                NAME(run_tiles)(NAME(input_tiles), tiles, q1 - q0, &s);
                 if (last && !in_tile)
                     for (ptrdiff_t q = q0; q < q1; q++)
                         NAME(pass_back)(below->activation, (real)below->alpha,
@@ -419,7 +448,10 @@ static void NAME(bias_gradient)(fbp_panels dZ, ptrdiff_t n_panels, ptrdiff_t n0,
     for (ptrdiff_t n = n0; n < n1; n += VL) {
         const ptrdiff_t n_units = n1 - n < VL ? n1 - n : VL;
         const real *panel = (const real *)dZ.data + n * VL;
-        vec sums[VL] = {0};
+        vec sums[VL];
+        UNROLL
+        for (int i = 0; i < VL; i++)
+            sums[i] = NAME(splat)(0);
         if (n_units == VL) {
             for (ptrdiff_t p = 0; p < n_panels; p++, panel += dZ.stride) {
                 UNROLL
@@ -452,19 +484,21 @@ static void NAME(weight_gradient)(const fbp_layer *layer, fbp_panels dZ, const v
 {
     const ptrdiff_t N = end_unit - first_unit;
     const ptrdiff_t n_panels = NAME(pieces)(n_samples, VL), n_vectors = NAME(pieces)(layer->n_inputs, VL);
-    const ptrdiff_t groups = NAME(pieces)(n_vectors, NV);
-    const ptrdiff_t s_blocks = n_samples <= KC ? 1 : NAME(pieces)(n_panels, SC / VL > 0 ? SC / VL : 1);
+    const parts groups = NAME(deal)(n_vectors, NV);
+    const parts s_blocks = NAME(deal)(n_panels, n_samples <= KC ? n_panels : SC / VL > 0 ? SC / VL : 1);
     const ptrdiff_t block_units = L2_BYTES / (ptrdiff_t)sizeof(real) / n_samples;
     const ptrdiff_t n_blocks = NAME(pieces)(N, block_units > LEAST_TILES * MR ? block_units : LEAST_TILES * MR);
 
     for (ptrdiff_t nb = 0; nb < n_blocks; nb++) {
         const ptrdiff_t n0 = first_unit + N * nb / n_blocks, n1 = first_unit + N * (nb + 1) / n_blocks;
-        for (ptrdiff_t g = 0; g < groups; g++) {
-            const ptrdiff_t v0 = n_vectors * g / groups, v1 = n_vectors * (g + 1) / groups;
-            for (ptrdiff_t sb = 0; sb < s_blocks; sb++) {
-                const ptrdiff_t q0 = n_panels * sb / s_blocks, q1 = n_panels * (sb + 1) / s_blocks;
+        const parts tiles = NAME(deal)(n1 - n0, MR);
+        for (ptrdiff_t g = 0, v0 = 0, v1; g < groups.n; g++, v0 = v1) {
+            v1 = v0 + NAME(part)(groups, g);
+            for (ptrdiff_t sb = 0, q0 = 0, q1; sb < s_blocks.n; sb++, q0 = q1) {
+                q1 = q0 + NAME(part)(s_blocks, sb);
                 const ptrdiff_t end = q1 * VL < n_samples ? q1 * VL : n_samples;
                 strip s = {
+                    .n_tiles = 0,
                     .steps = end - q0 * VL,
                     .scalars = (const real *)dZ.data + q0 * dZ.stride + n0 * VL,
                     .scalar_stride = dZ.stride,
@@ -473,25 +507,32 @@ static void NAME(weight_gradient)(const fbp_layer *layer, fbp_panels dZ, const v
                     .out = (real *)dW + n0 * layer->ld + v0 * VL,
                     .out_stride = layer->ld,
                     .first = sb == 0 && !accumulate,
-                    .far = NAME(is_far)(layer),
+                    .scalar_tile = 0,
+                    .start = NULL,
+                    .gate = NULL,
+                    .gate_stride = 0,
+                    .relu = 0,
+                    NOTHING_AHEAD(NAME(is_far)(layer)),
                 };
-                const int last = sb == s_blocks - 1;
+                const int last = sb == s_blocks.n - 1;
                 const ptrdiff_t next_v = last ? v1 : v0, next_q = last ? 0 : q1;
-                if (next_v < n_vectors) {
-                    const ptrdiff_t next_end = n_panels * (last ? 1 : sb + 2) / s_blocks;
+                if (s.far && next_v < n_vectors) {
+                    const ptrdiff_t length = NAME(part)(s_blocks, last ? 0 : sb + 1);
                     NAME(expect)(&s, (const real *)blocks + next_v * block_stride + next_q * VL * VL,
-                                 (next_end - next_q) * VL * VL, NAME(pieces)(n1 - n0, MR) * (q1 - q0));
+                                 length * VL * VL, tiles.n * (q1 - q0));
                 }
                 for (int a = 0; a < FBP_SOON; a++)
                     if (soon && soon[a] && last)
                         s.soon[a] = (const char *)soon[a] - (const char *)dW;
-                NAME(run_tiles)(NAME(weight_tiles), n1 - n0, v1 - v0, &s);
+                NAME(run_tiles)(NAME(weight_tiles), tiles, v1 - v0, &s);
             }
         }
     }
     NAME(bias_gradient)(dZ, n_panels, first_unit, end_unit, db, accumulate);
 }
 #undef strip
+#undef parts
+#undef NOTHING_AHEAD
 #undef PACK_FROM_BYTES
 #undef MOST_COMING
 #undef NEAR_BYTES
