@@ -224,6 +224,12 @@ typedef struct {
     void (*activation_backward)(const fbp_layer *layer, fbp_panels A, fbp_panels slope, fbp_panels dA, ptrdiff_t p0,
                                 ptrdiff_t p1);
 
+    /* panels p0..p1 of `in` -> activation(in), in place or not; `slope` as in dense_forward. */
+    void (*activation_forward)(const fbp_layer *layer, fbp_panels in, fbp_panels out, fbp_panels slope, ptrdiff_t p0,
+                               ptrdiff_t p1);
+    /* panels p0..p1: out = a + b, or a where b.data is NULL. */
+    void (*add_panels)(fbp_panels a, fbp_panels b, fbp_panels out, ptrdiff_t n_features, ptrdiff_t p0, ptrdiff_t p1);
+
     /* One sample alone, with the bits that it has in a panel. Row `row` of X -> out[0..n_columns), zeros up to whole
      * vectors; returns 0 where a number is NaN or infinite (in this dtype), else 1. And out[0..n_units) =
      * activation(in @ W.T + b), softmax too; `out` has room for whole vectors. */

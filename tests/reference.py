@@ -22,12 +22,17 @@ __all__ = [
     "ACTIVATIONS",
     "EXAMPLES",
     "LOSSES",
+    "Activation",
+    "Block",
+    "Chain",
+    "Dense",
     "Layer",
     "Optimizer",
     "activate",
     "activation_gradient",
     "accuracy",
     "backward",
+    "block_loss_and_gradients",
     "clip_gradients",
     "dense_targets",
     "forward",
@@ -727,3 +732,81 @@ def train_step(
     value, gradients = loss_and_gradients(layers, X, targets, loss)
     optimizer.step(layers, clip_gradients(gradients, **clipping))
     return value
+
+
+# ------------------------------------------------------------------------------------------------ other layers
+
+
+class Block:
+    """A layer of any kind: its arrays, in the order of ``Model.get_weights``, and how it goes forward and backward."""
+
+    arrays: Sequence[np.ndarray] = ()
+
+    def forward(self, X: np.ndarray) -> np.ndarray:
+        """Its outputs; what ``backward`` needs is remembered."""
+        raise NotImplementedError
+
+    def backward(self, dA: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
+        """The gradient of its inputs, and of each of its arrays."""
+        raise NotImplementedError
+
+
+class Activation(Block):
+    """A = activation(X)."""
+
+    def __init__(self, name: str, parameter: float = 0.0) -> None:
+        self.name, self.parameter = name, parameter
+
+    def forward(self, X):
+        self.X = X
+        return activate(self.name, X, self.parameter)
+
+    def backward(self, dA):
+        return activation_gradient(self.name, self.X, dA, self.parameter), []
+
+
+class Dense(Block):
+    """A = activation(X @ W + b)."""
+
+    def __init__(self, W: np.ndarray, b: np.ndarray, activation: str = "linear", parameter: float = 0.0) -> None:
+        self.arrays, self.activation = [W, b], Activation(activation, parameter)
+
+    def forward(self, X):
+        self.X = X
+        W, b = self.arrays
+        return self.activation.forward(X @ W + b)
+
+    def backward(self, dA):
+        dZ, _ = self.activation.backward(dA)
+        return dZ @ self.arrays[0].T, [self.X.T @ dZ, dZ.sum(axis=0)]
+
+
+class Chain(Block):
+    """One block after the other."""
+
+    def __init__(self, blocks: Sequence[Block]) -> None:
+        self.blocks = blocks
+
+    @property
+    def arrays(self):
+        return [array for block in self.blocks for array in block.arrays]
+
+    def forward(self, X):
+        for block in self.blocks:
+            X = block.forward(X)
+        return X
+
+    def backward(self, dA):
+        gradients = []
+        for block in reversed(self.blocks):
+            dA, own = block.backward(dA)
+            gradients = own + gradients
+        return dA, gradients
+
+
+def block_loss_and_gradients(
+    block: Block, X: np.ndarray, targets: np.ndarray, loss: Loss
+) -> tuple[float, list[np.ndarray]]:
+    """The mean loss and the gradient of each array, by the plain chain rule."""
+    A = block.forward(np.asarray(X, dtype=np.float64))
+    return loss_value(loss, A, targets), block.backward(loss_gradient(loss, A, targets))[1]

@@ -9,6 +9,7 @@
 #include "rows.h"
 #include "activation.h"
 #include "gemm.h"
+#include "pointwise.h"
 #include "single.h"
 #include "loss.h"
 #include "clip.h"
@@ -31,6 +32,8 @@ static const fbp_kernels NAME(table) = {
     .softmax_forward = NAME(softmax_forward),
     .softmax_backward = NAME(softmax_backward),
     .activation_backward = NAME(activation_backward),
+    .activation_forward = NAME(activation_forward),
+    .add_panels = NAME(add_panels),
     .read_row = NAME(read_row),
     .forward_single = NAME(forward_single),
     .loss_panel = NAME(loss_panel),

@@ -23,7 +23,7 @@ from fastbp.config import show_config
 from fastbp.history import History
 from fastbp.initializers import Glorot, He, LeCun, Normal, Uniform, Zeros
 from fastbp.inspection import GradientError, LayerStatistics, ModelStatistics, check_gradients
-from fastbp.layers import Dense, Dropout
+from fastbp.layers import Activation, Dense, Dropout
 from fastbp.losses import (
     BinaryCrossEntropy,
     Cosine,
@@ -62,6 +62,7 @@ __all__ = [
     # building
     "Model",
     "Dense",
+    "Activation",
     "Dropout",
     # training
     "Trainer",

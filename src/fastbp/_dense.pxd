@@ -1,17 +1,22 @@
-# A dense layer in a training run: where its numbers lie, and its share of the work.
+# A stage and its numbers' layout; the work of a dense layer; and who owns which weights.
 
 from fastbp._arena cimport Arena
 from fastbp._kernels cimport fbp_dtype, fbp_kernels, fbp_layer, fbp_panels
 
-# What a stage does with its source.
+# What a stage does with its source; what that means is in _stages.pyx.
 cdef enum StageKind:
     DENSE
-    DROPOUT                    # layer.alpha: the rate
+    DROPOUT
+    ACTIVATION
 
-# One layer with all the buffers of a step. VL: the kernels' lanes.
+# One step of the way from inputs to outputs: what it is, and in a training run all the buffers of a step.
+# VL: the kernels' lanes.
 cdef struct Stage:
     StageKind kind
-    fbp_layer layer            # without weights: as many units as inputs, ld 0, linear
+    Py_ssize_t number          # its place
+    fbp_layer layer            # without weights: as many units as inputs, ld 0
+    bint trained               # it has weights, and they change
+    double rate                # dropout
     fbp_panels source          # inputs                [panel][n_inputs][VL]
     void *source_blocks        # the same numbers      [n_inputs / VL][sample][VL], for a dense layer
     Py_ssize_t block_stride    # elements from one block to the next

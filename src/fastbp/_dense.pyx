@@ -99,17 +99,18 @@ cdef Py_ssize_t _boundary(double share, double before, const fbp_layer *layer, i
 
 cdef void units_of_share(const fbp_kernels *k, Stage *stages, Py_ssize_t n_stages, Py_ssize_t i, int t, int n_threads,
                          Py_ssize_t *n0, Py_ssize_t *n1) noexcept nogil:
-    """Units n0..n1 of layer i are thread t's: the layers' weights, end to end, in n_threads near-equal parts."""
+    """Units n0..n1 of layer i are thread t's: the trained weights, end to end, in n_threads near-equal parts."""
     cdef double total = 0, before = 0
     cdef Py_ssize_t j
     n0[0] = 0
     n1[0] = 0
-    if stages[i].layer.ld == 0:
+    if not stages[i].trained:
         return
     for j in range(n_stages):
         if j == i:
             before = total
-        total += <double>stages[j].layer.n_units * stages[j].layer.ld
+        if stages[j].trained:
+            total += <double>stages[j].layer.n_units * stages[j].layer.ld
     n0[0] = _boundary(total * t / n_threads, before, &stages[i].layer, k.tile_rows)
     n1[0] = stages[i].layer.n_units if t == n_threads - 1 else _boundary(
         total * (t + 1) / n_threads, before, &stages[i].layer, k.tile_rows)

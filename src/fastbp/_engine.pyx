@@ -24,8 +24,8 @@ import numpy as np
 
 from fastbp._arena cimport Arena
 from fastbp._dense cimport (
-    DENSE, DROPOUT, Stage, activation_gradient, backward, block_stride, forward, forward_work, item_size, padded,
-    take_blocks, take_panels, units_of_share,
+    DENSE, Stage, activation_gradient, block_stride, forward_work, item_size, padded, take_blocks, take_panels,
+    units_of_share,
 )
 from fastbp._kernels cimport (
     FBP_LINEAR, FBP_SOON, FBP_STATES, fbp_kernels, fbp_layer, fbp_panels, fbp_source, fbp_update, flush_denormals,
@@ -34,6 +34,7 @@ from fastbp._kernels cimport (
 from fastbp._loss cimport BAD_INPUTS, BAD_TARGETS, Judge, gather_targets, judge_panel, set_judge, split_sums, takes_Z
 from fastbp._network cimport Network
 from fastbp._rows cimport Rows
+from fastbp._stages cimport Pass, array_names, stage_backward, stage_forward, stage_gradient
 from fastbp._team cimport (
     Pace, fbp_barrier, limits_in_use, look_seconds, monotonic_seconds, pace_done, pace_next, run_team, team_size,
     wait_for_all,
@@ -56,7 +57,7 @@ cdef struct Run:
     const fbp_kernels *k
     Stage *stages
     Py_ssize_t n_stages
-    Py_ssize_t first_dense         # the first stage that learns
+    Py_ssize_t first_trained       # the first stage that learns; n_stages where none does
     uint64_t seed                  # of what a step leaves to chance
     Judge judge
     Updater updater
@@ -137,22 +138,25 @@ cdef Py_ssize_t _piece(const Run *run, double work_of_one, Py_ssize_t unit, Py_s
     return max(most, unit)
 
 
-cdef void _drop(Run *run, Py_ssize_t i, fbp_panels source, fbp_panels target, Py_ssize_t first, Py_ssize_t p0,
-                Py_ssize_t p1) noexcept nogil:
-    """What dropout layer i lets through, forward or backward, of the chunk from row `first` on; all, if none learns.
+cdef Pass _pass_of(const Run *run, Py_ssize_t first, Py_ssize_t n, int t) noexcept nogil:
+    """The chunk of n samples from row `first` on, as thread t's stages see it."""
+    cdef Pass p
+    p.k = run.k
+    p.n_samples = n
+    p.first_panel = (first - run.next_row) // run.k.lanes
+    p.training = run.updates
+    p.accumulate = first > run.next_row
+    p.seed = run.seed
+    p.step = run.n_steps
+    p.scratch = run.scratch + t * run.scratch_bytes
+    return p
 
-    A key of its own for every layer, a stream for every step.
-    """
-    cdef uint64_t key = run.seed + <uint64_t>0x9E3779B97F4A7C15 * <uint64_t>(i + 1)
-    cdef fbp_layer *layer = &run.stages[i].layer
-    run.k.dropout(source, target, layer.n_units, (first - run.next_row) // run.k.lanes, p0, p1,
-                  layer.alpha if run.updates else 0.0, key, run.n_steps)
 
-
-cdef void _sample_share(Run *run, Py_ssize_t first, Py_ssize_t n, double scale, Py_ssize_t p0, Py_ssize_t p1,
+cdef void _sample_share(Run *run, const Pass *chunk, Py_ssize_t first, double scale, Py_ssize_t p0, Py_ssize_t p1,
                         int t) noexcept nogil:
-    """Panels p0..p1 of the chunk of n samples from row `first` on: from X to dZ of the first layer."""
+    """Panels p0..p1 of the chunk from row `first` on: from X to dZ of the first stage that learns."""
     cdef const fbp_kernels *k = run.k
+    cdef Py_ssize_t n = chunk.n_samples
     cdef Stage *stage
     cdef Stage *last = &run.stages[run.n_stages - 1]
     cdef Py_ssize_t p, q, i, count, row, next_row, n_next, piece
@@ -185,11 +189,8 @@ cdef void _sample_share(Run *run, Py_ssize_t first, Py_ssize_t n, double scale, 
             if _interrupted(run, &run.stop_samples, t):
                 return
             q = min(p + piece, p1)
-            if stage.kind == DROPOUT:
-                _drop(run, i, stage.source, stage.output, first, p, q)
-            else:
-                forward(k, stage, p, q)
-            if i + 1 < run.n_stages and run.stages[i + 1].kind == DENSE:
+            stage_forward(chunk, stage, p, q)
+            if i + 1 < run.n_stages and run.stages[i + 1].source_blocks != NULL:
                 k.transpose_panels(stage.output, stage.layer.n_units, p, q, run.stages[i + 1].source_blocks,
                                    run.stages[i + 1].block_stride)
             p = q
@@ -202,7 +203,7 @@ cdef void _sample_share(Run *run, Py_ssize_t first, Py_ssize_t n, double scale, 
     if not takes_Z(&run.judge) and p0 < p1:
         activation_gradient(k, last, p0, p1)
 
-    for i in range(run.n_stages - 1, run.first_dense, -1):
+    for i in range(run.n_stages - 1, run.first_trained, -1):
         stage = &run.stages[i]
         piece = _piece(run, forward_work(&stage.layer) * k.lanes, k.tile_panels, p1 - p0)
         p = p0
@@ -210,11 +211,7 @@ cdef void _sample_share(Run *run, Py_ssize_t first, Py_ssize_t n, double scale, 
             if _interrupted(run, &run.stop_samples, t):
                 return
             q = min(p + piece, p1)
-            if stage.kind == DROPOUT:
-                _drop(run, i, stage.gradient, (stage - 1).gradient, first, p, q)
-                activation_gradient(k, stage - 1, p, q)
-            else:
-                backward(k, stage, stage - 1, p, q, run.scratch + t * run.scratch_bytes)
+            stage_backward(chunk, stage, stage - 1, p, q)
             p = q
 
 
@@ -281,9 +278,8 @@ cdef void _update_units(Run *run, const fbp_update *numbers, Stage *stage, doubl
     run.k.update(run.updater.optimizer, &without_decay, run.parameters + b, run.gradients + b, states, n1 - n0)
 
 
-cdef void _weight_share(Run *run, Py_ssize_t n, bint accumulate, const fbp_update *numbers, int t,
-                        int n_threads) noexcept nogil:
-    """Weight gradients of thread t's units over the chunk's n samples; and, unless numbers is NULL, their update."""
+cdef void _weight_share(Run *run, const Pass *chunk, const fbp_update *numbers, int t, int n_threads) noexcept nogil:
+    """Weight gradients of thread t's units over the chunk; and, unless numbers is NULL, their update."""
     cdef const fbp_kernels *k = run.k
     cdef Stage *stage
     cdef Py_ssize_t i, n0, n1, m0, m1, piece, W, size = item_size(k.dtype)
@@ -296,7 +292,7 @@ cdef void _weight_share(Run *run, Py_ssize_t n, bint accumulate, const fbp_updat
         units_of_share(k, run.stages, run.n_stages, i, t, n_threads, &n0, &n1)
         if n0 == n1:
             continue
-        piece = _piece(run, 2.0 * n * stage.layer.n_inputs, k.tile_rows, n1 - n0)
+        piece = _piece(run, 2.0 * chunk.n_samples * stage.layer.n_inputs, k.tile_rows, n1 - n0)
         if numbers != NULL:
             piece = min(piece, max(UPDATE_BYTES // (stage.layer.ld * size * k.tile_rows), UPDATE_TILES) * k.tile_rows)
         m0 = n0
@@ -304,8 +300,7 @@ cdef void _weight_share(Run *run, Py_ssize_t n, bint accumulate, const fbp_updat
             if numbers == NULL and _interrupted(run, &run.stop_weights, t):
                 return
             m1 = min(m0 + piece, n1)
-            k.weight_gradient(&stage.layer, stage.gradient, stage.source_blocks, stage.block_stride, n, m0, m1,
-                              stage.dW, stage.db, accumulate, NULL if numbers == NULL else <const void **>soon)
+            stage_gradient(chunk, stage, m0, m1, NULL if numbers == NULL else <const void **>soon)
             if run.updates and run.updater.clip_norm > 0:
                 k.unit_squares(&stage.layer, stage.dW, stage.db, m0, m1, _squares_of(run, i))
             if numbers != NULL:
@@ -346,6 +341,7 @@ cdef bint _train_step(Run *run, int t, int n_threads) noexcept nogil:
     cdef double scale = 1 / (n * run.judge.terms)
     cdef fbp_update numbers = numbers_of_step(&run.updater, run.n_steps + 1)
     cdef bint fused = run.fused and run.updates
+    cdef Pass chunk
     cdef Py_ssize_t done = 0, count, n_panels
     cdef bint last
     cdef int bad
@@ -353,7 +349,8 @@ cdef bint _train_step(Run *run, int t, int n_threads) noexcept nogil:
         count = min(n - done, <Py_ssize_t>CHUNK_SAMPLES)
         n_panels = (count - 1) // k.lanes + 1
         last = done + count == n
-        _sample_share(run, first + done, count, scale, n_panels * t // n_threads, n_panels * (t + 1) // n_threads, t)
+        chunk = _pass_of(run, first + done, count, t)
+        _sample_share(run, &chunk, first + done, scale, n_panels * t // n_threads, n_panels * (t + 1) // n_threads, t)
         wait_for_all(&run.barrier, n_threads)
         if run.stop_samples:
             return False
@@ -364,7 +361,7 @@ cdef bint _train_step(Run *run, int t, int n_threads) noexcept nogil:
             return False
         if t == 0:
             _add_up(run, n_panels)
-        _weight_share(run, count, done > 0, &numbers if fused and last else NULL, t, n_threads)
+        _weight_share(run, &chunk, &numbers if fused and last else NULL, t, n_threads)
         if t == 0 and last and fused:
             _finish_step(run, n)
         wait_for_all(&run.barrier, n_threads)
@@ -432,9 +429,11 @@ cdef class Session:
         self.n_threads = n_threads
         self.run.k = network.k
         self.run.n_stages = network.n_layers
-        self.run.first_dense = network.dense_layers[0]
+        self.run.first_trained = 0
+        while self.run.first_trained < network.n_layers and not network.stages[self.run.first_trained].trained:
+            self.run.first_trained += 1
         self.run.seed = seed
-        self.run.parameters = <char *>network.layers[self.run.first_dense].weights
+        self.run.parameters = network.parameters.start
         self.run.updater.optimizer = optimizer_named(optimizer)
         self.run.session = <void *>self
         self.run.stages = <Stage *>PyMem_Calloc(network.n_layers, sizeof(Stage))
@@ -473,9 +472,19 @@ cdef class Session:
         """The optimizer's state: a list of (name, array), arrays of shape (n_inputs, n_units) and (n_units,)."""
         result = []
         for name, arena in self.states():
-            for i in self.network.dense_layers:
-                W, b = self.network.layer_copy(arena, i)
-                result += [(f"{name}.{i}.W", W), (f"{name}.{i}.b", b)]
+            for key, view in self.state_views(name, arena):
+                result.append((key, view.copy(order="C")))
+        return result
+
+    cdef list state_views(self, str name, Arena arena):
+        """(key, view) of each array of one of the optimizer's states, kept in that arena."""
+        cdef Py_ssize_t i
+        result = []
+        for i in range(self.network.n_layers):
+            if self.network.stages[i].trained:
+                names = array_names(&self.network.stages[i])
+                result += [(f"{name}.{i}.{array}", view)
+                           for array, view in zip(names, self.network.views(arena, i), strict=True)]
         return result
 
     def set_state(self, state):
@@ -483,10 +492,8 @@ cdef class Session:
         arrays = dict(state)
         self.want_states([key.partition(".")[0] for key in arrays])
         for name, arena in self.states():
-            for i in self.network.dense_layers:
-                W, b = self.network.views(arena, i)
-                W[:] = arrays[f"{name}.{i}.W"].T
-                b[:] = arrays[f"{name}.{i}.b"]
+            for key, view in self.state_views(name, arena):
+                view[:] = arrays[key]
 
     cdef int want_states(self, list names) except -1:
         """These states from now on, starting from zero unless they are there. Some come late: SGD keeps a velocity from
@@ -509,19 +516,16 @@ cdef class Session:
         cdef fbp_panels source = take_panels(arena, self.network.n_inputs, n_panels, k)
         for i in range(self.network.n_layers):
             stage = &self.run.stages[i]
-            stage.kind = self.network.kinds[i]
-            stage.layer = self.network.layers[i]
+            stage[0] = self.network.stages[i]
             stage.source = source
             stage.block_stride = block_stride(n_panels, k)
-            stage.source_blocks = NULL
-            if stage.kind == DENSE:
+            if stage.kind == DENSE and stage.trained:
                 stage.source_blocks = take_blocks(arena, stage.layer.n_inputs, n_panels, k)
             stage.output = take_panels(arena, stage.layer.n_units, n_panels, k)
-            stage.slope = fbp_panels(NULL, 0)
             if stores_slope(stage.layer.activation):
                 stage.slope = take_panels(arena, stage.layer.n_units, n_panels, k)
             stage.gradient = take_panels(arena, stage.layer.n_units, n_panels, k)
-            if stage.kind == DENSE:
+            if stage.trained:
                 stage.dW = self.run.gradients + (<char *>stage.layer.weights - self.run.parameters)
                 stage.db = self.run.gradients + (<char *>stage.layer.bias - self.run.parameters)
             source = stage.output
@@ -680,7 +684,7 @@ cdef class Session:
             for number in (numbers["learning_rate"], numbers.get("weight_decay"))])
         set_schedules(&self.run.updater, self.schedules[0], self.schedules[1], self.run.n_steps + 1)
         if self.run.updater.clip_norm > 0 and self.run.squares == NULL:
-            self.squares = np.zeros(sum([self.network.layers[i].n_units for i in range(self.network.n_layers)]))
+            self.squares = np.zeros(sum([self.network.stages[i].layer.n_units for i in range(self.network.n_layers)]))
             self.run.squares = &self.squares[0]
         reach_step(&self.run.updater, self.run.n_steps + 1)
         self.want_states([name for name in self.state_names if state_wanted(name, numbers)])
@@ -765,8 +769,8 @@ cdef class Session:
             team = self.begin(rows, targets, rows.n_rows, limits_in_use().call_thread)
             self.run.updates = False
             self.go(rows, targets, team, None)
-            gradients = [self.network.layer_copy(self.gradient_memory, i) for i in self.network.dense_layers]
-            return self.results()[0], gradients
+            gradients = [self.network.layer_copy(self.gradient_memory, i) for i in range(self.network.n_layers)]
+            return self.results()[0], [arrays for arrays in gradients if arrays]
         finally:
             self.busy = False
 

@@ -126,6 +126,10 @@ cdef extern from "fastbp.h":
                                  Py_ssize_t p1) noexcept nogil
         void (*activation_backward)(const fbp_layer *layer, fbp_panels A, fbp_panels slope, fbp_panels dA,
                                     Py_ssize_t p0, Py_ssize_t p1) noexcept nogil
+        void (*activation_forward)(const fbp_layer *layer, fbp_panels source, fbp_panels out, fbp_panels slope,
+                                   Py_ssize_t p0, Py_ssize_t p1) noexcept nogil
+        void (*add_panels)(fbp_panels a, fbp_panels b, fbp_panels out, Py_ssize_t n_features, Py_ssize_t p0,
+                           Py_ssize_t p1) noexcept nogil
         int (*read_row)(const fbp_source *X, Py_ssize_t row, void *out) noexcept nogil
         void (*forward_single)(const fbp_layer *layer, const void *inputs, void *out) noexcept nogil
         double (*loss_panel)(const fbp_objective *objective, fbp_panels output, fbp_panels targets,

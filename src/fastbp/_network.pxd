@@ -1,8 +1,8 @@
 # A network's parameters in the kernels' layout.
 
 from fastbp._arena cimport Arena
-from fastbp._dense cimport StageKind
-from fastbp._kernels cimport fbp_dtype, fbp_kernels, fbp_layer, fbp_source
+from fastbp._dense cimport Stage
+from fastbp._kernels cimport fbp_dtype, fbp_kernels, fbp_source
 from fastbp._loss cimport Judge
 from fastbp._rows cimport Rows
 
@@ -24,9 +24,8 @@ cdef class Workspace:
 # One forward pass over all rows.
 cdef struct Sweep:
     const fbp_kernels *k
-    fbp_layer *layers
-    const StageKind *kinds
-    Py_ssize_t n_layers
+    Stage *stages
+    Py_ssize_t n_stages
     char *workspace
     SweepPlan *plan
     const fbp_source *X
@@ -45,16 +44,16 @@ cdef class Network:
     cdef const fbp_kernels *k
     cdef fbp_dtype dtype_code
     cdef readonly str dtype
-    cdef readonly Py_ssize_t n_inputs, n_outputs, n_layers, n_parameters
-    cdef fbp_layer *layers            # of every stage; one without weights has ld 0
-    cdef StageKind *kinds
-    cdef readonly tuple dense_layers  # the numbers of those with weights
+    cdef readonly Py_ssize_t n_inputs, n_outputs, n_parameters
+    cdef readonly Py_ssize_t n_layers     # the number of stages
+    cdef Stage *stages                    # without the buffers of a step
+    cdef bint single                      # all its stages know how to take one sample alone
     cdef Arena parameters
     cdef Py_ssize_t parameter_bytes
     cdef Workspace workspace          # of the last forward pass, unless it is in use
 
     cdef void place(self, Arena arena) noexcept
-    cdef tuple views(self, Arena arena, Py_ssize_t i)
+    cdef list views(self, Arena arena, Py_ssize_t i)
     cdef tuple layer_copy(self, Arena arena, Py_ssize_t i)
     cdef double sample_work(self) noexcept nogil
     cdef int forward_single(self, Rows rows, char *out) except -1

@@ -13,14 +13,13 @@ from libc.string cimport memcpy, memset
 import numpy as np
 
 from fastbp._arena cimport Arena, aligned
-from fastbp._dense cimport (
-    DENSE, DROPOUT, Stage, StageKind, forward, forward_work, item_size, leading_dimension, padded, panel_stride,
-)
+from fastbp._dense cimport DENSE, DROPOUT, Stage, forward_work, item_size, padded, panel_stride
 from fastbp._kernels cimport (
-    FBP_FLOAT32, FBP_FLOAT64, FBP_LINEAR, activation_named, fbp_kernels, fbp_layer, fbp_panels, kernels_in_use,
+    FBP_FLOAT32, FBP_FLOAT64, FBP_LINEAR, fbp_kernels, fbp_layer, fbp_panels, kernels_in_use,
 )
 from fastbp._loss cimport BAD_INPUTS, BAD_TARGETS, Judge, gather_targets, judge_panel, set_judge, split_sums, takes_Z
 from fastbp._rows cimport Rows
+from fastbp._stages cimport Pass, array_names, set_stage, stage_forward
 from fastbp._team cimport fetch_and_add, limits_in_use, look_seconds, monotonic_seconds, run_team, team_size
 
 cdef enum:
@@ -66,8 +65,10 @@ cdef class Network:
     Parameters
     ----------
     n_inputs : int
-    layers : list of (n_units, activation name, activation parameter) or ("dropout", rate)
-        The last one is dense.
+    layers : list of dict
+        The stages, first to last. "kind" is one of those that _stages.pyx lists, "activation" and "parameter" what is
+        applied to its result; the other keys are the kind's own: "units" of a dense one, "rate" of dropout. A dense
+        one may be written (units, activation, parameter), dropout ("dropout", rate).
     dtype : {"float32", "float64"}
     """
 
@@ -77,79 +78,76 @@ cdef class Network:
         self.k = kernels_in_use(self.dtype_code)
         self.n_inputs = n_inputs
         self.n_layers = len(layers)
-        self.layers = <fbp_layer *>PyMem_Calloc(self.n_layers, sizeof(fbp_layer))
-        self.kinds = <StageKind *>PyMem_Calloc(self.n_layers, sizeof(StageKind))
-        if self.layers == NULL or self.kinds == NULL:
+        self.stages = <Stage *>PyMem_Calloc(self.n_layers, sizeof(Stage))
+        if self.stages == NULL:
             raise MemoryError
-        self.n_parameters = 0
-        self.dense_layers = tuple(i for i, spec in enumerate(layers) if spec[0] != "dropout")
         for i, spec in enumerate(layers):
-            self.layers[i].n_inputs = n_inputs
-            if spec[0] == "dropout":
-                self.kinds[i] = DROPOUT
-                self.layers[i].n_units = n_inputs
-                self.layers[i].activation = FBP_LINEAR
-                self.layers[i].alpha = spec[1]
-                continue
-            n_units, activation, self.layers[i].alpha = spec
-            self.layers[i].n_units = n_units
-            self.layers[i].ld = leading_dimension(n_inputs, self.dtype_code)
-            self.layers[i].activation = activation_named(activation)
-            self.n_parameters += (n_inputs + 1) * n_units
-            n_inputs = n_units
+            set_stage(&self.stages[i], i, n_inputs, spec, self.dtype_code)
+            n_inputs = self.stages[i].layer.n_units
         self.n_outputs = n_inputs
+        self.single = all([self.stages[i].kind in (DENSE, DROPOUT) for i in range(self.n_layers)])
         self.parameters = Arena()
         self.place(self.parameters)
         self.parameter_bytes = self.parameters.n_bytes
         self.parameters.allocate()
         self.place(self.parameters)
+        self.n_parameters = sum([view.size for i in range(self.n_layers) for view in self.views(self.parameters, i)])
 
     def __dealloc__(self):
-        PyMem_Free(self.layers)
-        PyMem_Free(self.kinds)
+        PyMem_Free(self.stages)
 
     cdef void place(self, Arena arena) noexcept:
         """Every layer's weights and bias, one after the other. Gradients and optimizer states lie in the same order."""
         cdef Py_ssize_t i
         cdef fbp_layer *layer
         for i in range(self.n_layers):
-            layer = &self.layers[i]
+            layer = &self.stages[i].layer
             if layer.ld == 0:
                 continue
             layer.weights = arena.take(layer.n_units * layer.ld * item_size(self.dtype_code))
             layer.bias = arena.take(padded(layer.n_units, self.dtype_code) * item_size(self.dtype_code))
 
-    cdef tuple views(self, Arena arena, Py_ssize_t i):
-        """Layer i's weights (n_units, n_inputs) and biases (n_units,) in an arena laid out like `parameters`."""
-        cdef fbp_layer *layer = &self.layers[i]
+    cdef list views(self, Arena arena, Py_ssize_t i):
+        """Stage i's weights (n_inputs, n_units) and biases (n_units,) in an arena laid out like `parameters`."""
+        cdef fbp_layer *layer = &self.stages[i].layer
         cdef Py_ssize_t size = item_size(self.dtype_code)
+        if layer.ld == 0:
+            return []
         cdef Py_ssize_t base = arena.start - <char *>&arena.memory[0]
         cdef Py_ssize_t W = base + (<char *>layer.weights - self.parameters.start)
         cdef Py_ssize_t b = base + (<char *>layer.bias - self.parameters.start)
         memory = np.asarray(arena.memory)
         weights = memory[W:W + layer.n_units * layer.ld * size].view(self.dtype).reshape(layer.n_units, layer.ld)
-        return weights[:, :layer.n_inputs], memory[b:b + layer.n_units * size].view(self.dtype)
+        return [weights[:, :layer.n_inputs].T, memory[b:b + layer.n_units * size].view(self.dtype)]
 
-    def set_layer(self, Py_ssize_t i, W, b):
-        """Copy in the weights (n_inputs, n_units) and biases (n_units,) of layer i."""
-        weights, bias = self.views(self.parameters, i)
-        weights[:] = np.asarray(W).T
-        bias[:] = b
+    def set_layer(self, Py_ssize_t i, *arrays):
+        """Copy in the arrays of stage i: of a dense one the weights (n_inputs, n_units) and the biases (n_units,)."""
+        for view, array in zip(self.views(self.parameters, i), arrays, strict=True):
+            view[:] = array
 
     def get_layer(self, Py_ssize_t i):
-        """Copies of the weights (n_inputs, n_units) and biases (n_units,) of layer i."""
+        """Copies of the arrays of stage i; of most kinds there are none."""
         return self.layer_copy(self.parameters, i)
 
     cdef tuple layer_copy(self, Arena arena, Py_ssize_t i):
-        W, b = self.views(arena, i)
-        return W.T.copy(order="C"), b.copy()
+        return tuple([view.copy(order="C") for view in self.views(arena, i)])
+
+    def set_arrays(self, arrays):
+        """Copy in the arrays of all stages, in the order of get_arrays."""
+        arrays = iter(arrays)
+        for i in range(self.n_layers):
+            self.set_layer(i, *[next(arrays) for _ in array_names(&self.stages[<Py_ssize_t>i])])
+
+    def get_arrays(self):
+        """Copies of the arrays of all stages, one after the other."""
+        return [array for i in range(self.n_layers) for array in self.get_layer(i)]
 
     cdef double sample_work(self) noexcept nogil:
         """Floating-point operations a sample."""
         cdef double work = 0
         cdef Py_ssize_t i
         for i in range(self.n_layers):
-            work += forward_work(&self.layers[i])
+            work += forward_work(&self.stages[i].layer)
         return work
 
     def forward(self, Rows rows, out, int n_threads):
@@ -165,7 +163,7 @@ cdef class Network:
         memset(&sweep, 0, sizeof(sweep))
         PyObject_GetBuffer(out, &buffer, PyBUF_WRITABLE | PyBUF_C_CONTIGUOUS)
         try:
-            if rows.n_rows == 1:
+            if rows.n_rows == 1 and self.single:
                 self.forward_single(rows, <char *>buffer.buf)
             else:
                 sweep.out = <char *>buffer.buf
@@ -222,9 +220,8 @@ cdef class Network:
         if workspace is None or workspace.n_threads < size:
             workspace = Workspace(self, size)
         sweep.k = self.k
-        sweep.layers = self.layers
-        sweep.kinds = self.kinds
-        sweep.n_layers = self.n_layers
+        sweep.stages = self.stages
+        sweep.n_stages = self.n_layers
         sweep.workspace = workspace.memory.start
         sweep.plan = &workspace.plan
         sweep.X = &rows.source
@@ -256,7 +253,7 @@ cdef class Workspace:
     def __cinit__(self, Network network, int n_threads):
         cdef Py_ssize_t size = item_size(network.dtype_code)
         cdef Py_ssize_t widest = max(
-            [network.n_inputs] + [network.layers[i].n_units for i in range(network.n_layers)])
+            [network.n_inputs] + [network.stages[i].layer.n_units for i in range(network.n_layers)])
         self.n_threads = n_threads
         self.plan.stride = panel_stride(widest, network.k)
         self.plan.targets_stride = panel_stride(network.n_outputs, network.k)
@@ -279,9 +276,9 @@ cdef int _forward_single(Network network, const fbp_source *X, Workspace workspa
     if not k.read_row(X, 0, source):
         return 0
     for i in range(network.n_layers):
-        if network.kinds[i] != DENSE:
+        if network.stages[i].kind != DENSE:
             continue
-        k.forward_single(&network.layers[i], source, output)
+        k.forward_single(&network.stages[i].layer, source, output)
         source, output = output, source
     memcpy(out, source, network.n_outputs * item_size(k.dtype))
     return 1
@@ -305,40 +302,45 @@ cdef void _sweep_chunk(Sweep *sweep, int chunk, char *memory) noexcept nogil:
     cdef Py_ssize_t first = chunk * sweep.chunk_panels * k.lanes
     cdef Py_ssize_t n = min(sweep.n_rows - first, sweep.chunk_panels * k.lanes)
     cdef Py_ssize_t n_panels = (n - 1) // k.lanes + 1
-    cdef Py_ssize_t n_outputs = sweep.layers[sweep.n_layers - 1].n_units
+    cdef Py_ssize_t n_outputs = sweep.stages[sweep.n_stages - 1].layer.n_units
     cdef Py_ssize_t p, i, count
     cdef fbp_panels targets
     cdef int32_t *labels = <int32_t *>(memory + sweep.plan.labels_offset)
+    cdef fbp_panels source = fbp_panels(memory, sweep.plan.stride)
+    cdef fbp_panels output = fbp_panels(memory + sweep.plan.other_offset, sweep.plan.stride)
     cdef Stage stage
-    memset(&stage, 0, sizeof(stage))
-    stage.source = fbp_panels(memory, sweep.plan.stride)
-    stage.output = fbp_panels(memory + sweep.plan.other_offset, sweep.plan.stride)
+    cdef Pass through
+    memset(&through, 0, sizeof(through))
+    through.k = k
+    through.n_samples = n
     targets = fbp_panels(memory + sweep.plan.targets_offset, sweep.plan.targets_stride)
 
     for p in range(n_panels):
         count = min(n - p * k.lanes, <Py_ssize_t>k.lanes)
-        if not k.gather_panel(sweep.X, NULL, first + p * k.lanes, count, NULL, 0, p, stage.source, NULL, 0):
+        if not k.gather_panel(sweep.X, NULL, first + p * k.lanes, count, NULL, 0, p, source, NULL, 0):
             _report(sweep, BAD_INPUTS, chunk)
             return
         if sweep.judge != NULL and not gather_targets(k, sweep.judge, NULL, first + p * k.lanes, count, p, targets,
                                                       labels):
             _report(sweep, BAD_TARGETS, chunk)
             return
-    for i in range(sweep.n_layers):
-        if sweep.kinds[i] != DENSE:  # dropout is for training
+    for i in range(sweep.n_stages):
+        stage = sweep.stages[i]
+        if stage.kind == DROPOUT:    # is for training
             continue
-        stage.layer = sweep.layers[i]
-        if sweep.judge != NULL and i == sweep.n_layers - 1 and takes_Z(sweep.judge):
+        if sweep.judge != NULL and i == sweep.n_stages - 1 and takes_Z(sweep.judge):
             stage.layer.activation = FBP_LINEAR
-        forward(k, &stage, 0, n_panels)
-        stage.source, stage.output = stage.output, stage.source
+        stage.source = source
+        stage.output = output
+        stage_forward(&through, &stage, 0, n_panels)
+        source, output = output, source
     for p in range(n_panels):
         count = min(n - p * k.lanes, <Py_ssize_t>k.lanes)
         if sweep.out != NULL:
-            k.scatter_panel(stage.source, p, n_outputs, count,
+            k.scatter_panel(source, p, n_outputs, count,
                             sweep.out + (first + p * k.lanes) * n_outputs * item_size(k.dtype), n_outputs)
         if sweep.judge != NULL:
-            judge_panel(k, sweep.judge, stage.source, targets, labels, n_outputs, p, count, 0, fbp_panels(NULL, 0),
+            judge_panel(k, sweep.judge, source, targets, labels, n_outputs, p, count, 0, fbp_panels(NULL, 0),
                         sweep.slots + chunk * sweep.judge.slot_size)
 
 

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastbp.checks import check_int, check_number, check_seed, sentence
-from fastbp.layers import Dense
+from fastbp.layers import Dropout
 from fastbp.model import Model
-from fastbp.weights import weight_names
+from fastbp.weights import weights_of
 
 if TYPE_CHECKING:
     from fastbp.losses import Loss
@@ -88,7 +88,7 @@ def check_gradients(
         return twin.loss_and_gradients(X, y, loss)[0]
 
     differences = {}
-    names = weight_names(model.layers)
+    names = [weight.name for weight in weights_of(model.layers, model.n_inputs)]
     for i, (weight, gradient) in enumerate(zip(weights, gradients, strict=True)):
         worst = 0.0
         for _ in range(n_directions):
@@ -122,9 +122,9 @@ class LayerStatistics:
     dead_units : int
         Units whose output is the same for every sample (with two samples or more): nothing passes through them.
     gradient_norm : float or None
-        Length of the gradient of W and b together; None without targets.
+        Length of the gradient of the layer's arrays together; None without targets.
     weight_norm : float
-        Length of W and b together.
+        Length of the layer's arrays together.
     """
 
     layer: str
@@ -170,10 +170,13 @@ def inspect_model(
     weights = model.get_weights()
     outputs = X
     layers = []
+    kinds = weights_of(model.layers, model.n_inputs)
     n_inputs = model.n_inputs
-    for i, layer in enumerate(layer for layer in model.layers if isinstance(layer, Dense)):
-        config = {**model.to_config(), "inputs": n_inputs, "layers": [layer.to_config()]}
-        outputs = Model.from_config(config, weights[2 * i : 2 * i + 2]).predict(outputs)
+    for i, layer in enumerate(model.layers):
+        if isinstance(layer, Dropout):
+            continue
+        own = [j for j, kind in enumerate(kinds) if kind.layer == i]
+        outputs = model._part(layer, n_inputs, [weights[j] for j in own]).predict(outputs)
         layers.append(
             LayerStatistics(
                 layer=repr(layer),
@@ -181,11 +184,11 @@ def inspect_model(
                 std=float(np.std(outputs, dtype=np.float64)),
                 zeros=float(np.mean(outputs == 0)),
                 dead_units=int((outputs == outputs[0]).all(axis=0).sum()) if len(outputs) > 1 else 0,
-                gradient_norm=None if gradients is None else _length(gradients[2 * i : 2 * i + 2]),
-                weight_norm=_length(weights[2 * i : 2 * i + 2]),
+                gradient_norm=None if gradients is None else _length([gradients[j] for j in own]),
+                weight_norm=_length([weights[j] for j in own]),
             )
         )
-        n_inputs = layer.units
+        n_inputs = layer.n_outputs(n_inputs)
     return ModelStatistics(tuple(layers), value)
 
 

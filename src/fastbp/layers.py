@@ -1,21 +1,73 @@
-"""The layers of a model."""
+"""The layers of a model: what people write, and the stages that the engine makes of each.
+
+A new layer is a class here and an entry in LAYERS; where no stage of the engine does what it does, a kind of stage in
+_stages.pyx.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar, NamedTuple
 
-from fastbp.activations import ACTIVATIONS, Activation
+import numpy as np
+from numpy.typing import NDArray
+
+from fastbp.activations import ACTIVATIONS
+from fastbp.activations import Activation as Function
 from fastbp.checks import check_int, check_number
 from fastbp.initializers import INITIALIZERS, Initializer
 from fastbp.registry import from_config, resolve, shorthand, to_config
 
-__all__ = ["LAYERS", "Dense", "Dropout", "Layer"]
+__all__ = ["LAYERS", "Activation", "Dense", "Dropout", "Layer", "Parameter", "plan"]
+
+Stage = dict[str, Any]
+
+
+class Parameter(NamedTuple):
+    """One array of a layer: its name, and its shape."""
+
+    name: str
+    shape: tuple[int, ...]
+
+
+class Layer:
+    """What all layers have; by default, as many outputs as inputs, no parameters and no arithmetic worth counting."""
+
+    name: ClassVar[str]
+
+    def n_outputs(self, n_inputs: int) -> int:
+        """Return how many numbers come out where so many go in."""
+        return n_inputs
+
+    def parameters(self, n_inputs: int) -> list[Parameter]:
+        """Return the arrays of the layer, in the order of ``get_weights``."""
+        return []
+
+    def draw(self, n_inputs: int, generators: Iterator[np.random.Generator]) -> list[NDArray[np.float64]]:
+        """Return what the arrays begin with; each layer that leaves it to chance takes a generator of its own."""
+        return []
+
+    def flops(self, n_inputs: int) -> int:
+        """Return the multiplications and additions that a sample takes."""
+        return 0
+
+    def stages(self) -> list[Stage]:
+        """Return the layer as the engine runs it, first stage first, each as fastbp._network.Network takes it."""
+        raise NotImplementedError
+
+    def to_config(self) -> dict[str, Any]:
+        """Return the layer as plain data."""
+        raise NotImplementedError
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Layer:
+        """Return the layer that ``to_config`` wrote down."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True, init=False, repr=False)
-class Dense:
+class Dense(Layer):
     """A layer in which every unit sees every input: A = activation(X @ W + b).
 
     Parameters
@@ -37,11 +89,11 @@ class Dense:
     """
 
     units: int
-    activation: Activation
+    activation: Function
     initializer: Initializer
 
     def __init__(
-        self, units: int, activation: Activation | str = "linear", initializer: Initializer | str = "auto"
+        self, units: int, activation: Function | str = "linear", initializer: Initializer | str = "auto"
     ) -> None:
         function = resolve(activation, ACTIVATIONS, "activation")
         if isinstance(initializer, str) and initializer == "auto":
@@ -49,6 +101,28 @@ class Dense:
         object.__setattr__(self, "units", check_int(units, "units"))
         object.__setattr__(self, "activation", function)
         object.__setattr__(self, "initializer", resolve(initializer, INITIALIZERS, "initializer"))
+
+    name = "dense"
+
+    def n_outputs(self, n_inputs: int) -> int:
+        """Return the number of units."""
+        return self.units
+
+    def parameters(self, n_inputs: int) -> list[Parameter]:
+        """Return W and b."""
+        return [Parameter("W", (n_inputs, self.units)), Parameter("b", (self.units,))]
+
+    def draw(self, n_inputs: int, generators: Iterator[np.random.Generator]) -> list[NDArray[np.float64]]:
+        """Return W as the initializer draws it, and b of zeros."""
+        return [self.initializer.draw(next(generators), n_inputs, self.units), np.zeros(self.units)]
+
+    def flops(self, n_inputs: int) -> int:
+        """Return those of the product."""
+        return 2 * n_inputs * self.units
+
+    def stages(self) -> list[Stage]:
+        """Return one stage."""
+        return [{"kind": "dense", "units": self.units, **_stage_keys(self.activation)}]
 
     def __repr__(self) -> str:
         text = f"Dense({self.units}, {shorthand(self.activation, ACTIVATIONS)}"
@@ -75,8 +149,49 @@ class Dense:
         )
 
 
+@dataclass(frozen=True, init=False, repr=False)
+class Activation(Layer):
+    """An activation as a layer of its own: A = activation(X).
+
+    Directly behind a layer that ends without one, it is computed together with it and costs nothing more: Dense(64),
+    Activation("relu") is as fast as Dense(64, "relu").
+
+    Parameters
+    ----------
+    activation : str or Activation
+        As in ``fb.Dense``: "relu", "softmax", ``fb.LeakyReLU(slope=0.2)``, and so on.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is not one of those.
+    """
+
+    activation: Function
+    name = "activation"
+
+    def __init__(self, activation: Function | str) -> None:
+        object.__setattr__(self, "activation", resolve(activation, ACTIVATIONS, "activation"))
+
+    def stages(self) -> list[Stage]:
+        """Return one stage, which ``plan`` may add to the one before."""
+        return [{"kind": "activation", **_stage_keys(self.activation)}]
+
+    def __repr__(self) -> str:
+        return f"Activation({shorthand(self.activation, ACTIVATIONS)})"
+
+    def to_config(self) -> dict[str, Any]:
+        """Return the layer as plain data."""
+        return {"type": self.name, "activation": to_config(self.activation)}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Activation:
+        """Return the layer that ``to_config`` wrote down."""
+        return cls(from_config(config["activation"], ACTIVATIONS, "activation"))
+
+
 @dataclass(frozen=True)
-class Dropout:
+class Dropout(Layer):
     """In training, each number that passes becomes 0 with probability ``rate``, and the others grow by 1 / (1 - rate).
 
     Which ones is drawn anew for every step, from the trainer's seed, the step's number and the number's place. In
@@ -94,9 +209,14 @@ class Dropout:
     """
 
     rate: float
+    name = "dropout"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rate", check_number(self.rate, "rate", at_least=0, below=1))
+
+    def stages(self) -> list[Stage]:
+        """Return one stage."""
+        return [{"kind": "dropout", "rate": self.rate}]
 
     def __repr__(self) -> str:
         return f"Dropout({self.rate:g})"
@@ -111,6 +231,34 @@ class Dropout:
         return cls(config["rate"])
 
 
-Layer = Dense | Dropout
+def _stage_keys(activation: Function) -> Stage:
+    """Return an activation as a stage has it."""
+    return {"activation": activation.name, "parameter": activation.parameter}
 
-LAYERS: dict[str, type[Dense] | type[Dropout]] = {"dense": Dense, "dropout": Dropout}
+
+# The kinds of stages that can apply an activation to their result.
+_ACTIVATING = ("dense",)
+
+
+def plan(layers: Sequence[Layer]) -> tuple[list[Stage], list[int]]:
+    """Return the stages of all layers, and for each stage which layer it is of.
+
+    An activation directly behind a stage that can apply it and has none becomes part of that stage.
+    """
+    stages: list[Stage] = []
+    owners: list[int] = []
+    for i, layer in enumerate(layers):
+        for stage in layer.stages():
+            if stages and stage["kind"] == "activation" and _ends_plain(stages[-1]):
+                stages[-1] |= {key: stage[key] for key in ("activation", "parameter")}
+            else:
+                stages.append(stage)
+                owners.append(i)
+    return stages, owners
+
+
+def _ends_plain(stage: Stage) -> bool:
+    return stage["kind"] in _ACTIVATING and stage.get("activation", "linear") == "linear"
+
+
+LAYERS: dict[str, type[Layer]] = {cls.name: cls for cls in (Dense, Activation, Dropout)}

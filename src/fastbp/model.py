@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
+import math
 import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -13,16 +15,17 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from fastbp._engine import gradients
 from fastbp._network import Network, NonFinite
 from fastbp._rows import Rows
+from fastbp.activations import ACTIVATIONS
 from fastbp.checks import check_int, check_seed, sentence
 from fastbp.data import as_matrix, refuse_nonfinite
 from fastbp.initializers import make_generator
-from fastbp.layers import LAYERS, Dense, Dropout, Layer
+from fastbp.layers import LAYERS, Activation, Dense, Dropout, Layer, plan
 from fastbp.losses import LOSSES
 from fastbp.nonfinite import explain_nonfinite
 from fastbp.registry import resolve
 from fastbp.samples import Samples
 from fastbp.threads import choose_threads
-from fastbp.weights import check_weights, weight_names
+from fastbp.weights import check_weights, weights_of
 
 if TYPE_CHECKING:
     from fastbp.inspection import ModelStatistics
@@ -38,7 +41,7 @@ class Model:
 
     Parameters
     ----------
-    layers : sequence of Dense and Dropout
+    layers : sequence of Dense, Activation, Dropout
         From the first hidden layer to the output layer, whose activation says what the model outputs: "softmax" a
         probability for each class, "sigmoid" a probability for each output, "linear" any numbers.
     inputs : int
@@ -63,19 +66,20 @@ class Model:
 
     def __init__(self, layers: Sequence[Layer], *, inputs: int, dtype: DTypeLike = "float32", seed: int = 0) -> None:
         self._build(_check_layers(layers), check_int(inputs, "inputs"), _check_dtype(dtype), check_seed(seed))
+        generators = (make_generator(self._seed, i) for i in itertools.count())
         n_inputs = self._n_inputs
         weights: list[Array] = []
-        for i, layer in enumerate(self._dense):
-            weights.append(layer.initializer.draw(make_generator(self._seed, i), n_inputs, layer.units))
-            weights.append(np.zeros(layer.units))
-            n_inputs = layer.units
-        self._set_weights(weights)
+        for layer in self._layers:
+            weights += layer.draw(n_inputs, generators)
+            n_inputs = layer.n_outputs(n_inputs)
+        self._network.set_arrays(weights)
 
     def _build(self, layers: tuple[Layer, ...], n_inputs: int, dtype: np.dtype[Any], seed: int) -> None:
         self._layers, self._n_inputs, self._dtype, self._seed = layers, n_inputs, dtype, seed
-        self._dense = [layer for layer in layers if isinstance(layer, Dense)]
-        self._n_outputs = self._dense[-1].units
-        self._network = Network(n_inputs, [_specify(layer) for layer in layers], dtype.name)
+        stages, self._layer_of_stage = plan(layers)
+        self._network = Network(n_inputs, stages, dtype.name)
+        self._n_outputs = self._network.n_outputs
+        self._output_activation = ACTIVATIONS[stages[-1].get("activation", "linear")]()
 
     @property
     def layers(self) -> tuple[Layer, ...]:
@@ -171,21 +175,21 @@ class Model:
             If a layer's outputs or the loss are not finite.
         """
         function = resolve(loss, LOSSES, "loss")
-        function.check_output(self._dense[-1].activation, self._n_outputs)
+        function.check_output(self._output_activation, self._n_outputs)
         data = Samples(X, y, self._n_inputs, self._n_outputs, function)
         try:
-            value, pairs = gradients(
+            value, arrays = gradients(
                 self._network, data.rows, data.targets, function.objective, choose_threads(n_threads)
             )
         except NonFinite as error:
             explain_nonfinite(error, self, data, "in loss_and_gradients")
-        return float(value), [array for pair in pairs for array in pair]
+        return float(value), list(itertools.chain(*arrays))
 
     # ------------------------------------------------------------------------------------------------- weights
 
     def get_weights(self) -> list[Array]:
         """Return copies of all parameters: [W0, b0, W1, b1, ...], W of shape (inputs, units), b of shape (units,)."""
-        return [array for i in self._network.dense_layers for array in self._network.get_layer(i)]
+        return self._network.get_arrays()
 
     def set_weights(self, weights: Sequence[ArrayLike]) -> None:
         """Set all parameters, in the order and the shapes of ``get_weights``; they are copied.
@@ -195,11 +199,7 @@ class Model:
         TypeError, ValueError
             If there are not as many, or one has the wrong shape or a number that is not finite. Nothing is set then.
         """
-        self._set_weights(check_weights(weights, self._layers, self._n_inputs, self._dtype))
-
-    def _set_weights(self, weights: Sequence[Array]) -> None:
-        for j, i in enumerate(self._network.dense_layers):
-            self._network.set_layer(i, weights[2 * j], weights[2 * j + 1])
+        self._network.set_arrays(check_weights(weights, self._layers, self._n_inputs, self._dtype))
 
     # -------------------------------------------------------------------------------------------- telling about
 
@@ -237,23 +237,23 @@ class Model:
 
     def _summarise(self) -> str:
         lines = [
-            f"{'layer':>5}  {'kind':7}  {'inputs':>9}  {'units':>9}  {'activation':12}  {'parameters':>13}  "
+            f"{'layer':>5}  {'kind':10}  {'inputs':>9}  {'units':>9}  {'activation':12}  {'parameters':>13}  "
             f"{'FLOPs a sample':>14}"
         ]
         n_inputs, forward_flops = self._n_inputs, 0
         for i, layer in enumerate(self._layers):
-            dense = isinstance(layer, Dense)
-            units = layer.units if isinstance(layer, Dense) else n_inputs
-            activation = layer.activation.name if isinstance(layer, Dense) else "-"
-            n_parameters, flops = ((n_inputs + 1) * units, 2 * n_inputs * units) if dense else (0, 0)
+            units, flops = layer.n_outputs(n_inputs), layer.flops(n_inputs)
+            activation = layer.activation.name if isinstance(layer, (Dense, Activation)) else "-"
+            n_parameters = sum(math.prod(parameter.shape) for parameter in layer.parameters(n_inputs))
             lines.append(
-                f"{i + 1:>5}  {type(layer).__name__:7}  {n_inputs:>9,}  {units:>9,}  {activation:12}  "
+                f"{i + 1:>5}  {type(layer).__name__:10}  {n_inputs:>9,}  {units:>9,}  {activation:12}  "
                 f"{n_parameters:>13,}  {flops:>14,}"
             )
             n_inputs = units
             forward_flops += flops
         size = self.n_parameters * self._dtype.itemsize / 1e6
-        training = 3 * forward_flops - 2 * self._n_inputs * self._dense[0].units
+        first = next(layer for layer in self._layers if isinstance(layer, Dense))
+        training = 3 * forward_flops - first.flops(self._n_inputs)
         lines.append(f"{self.n_parameters:,} parameters in {self._dtype.name}, {size:.3g} MB")
         lines.append(f"{forward_flops:,} FLOPs to predict a sample, {training:,} to train on it")
         return "\n".join(lines)
@@ -282,15 +282,22 @@ class Model:
         checked = check_weights(weights, layers, n_inputs, dtype)  # first: the sizes may be made up
         model = cls.__new__(cls)
         model._build(layers, n_inputs, dtype, seed)
-        model._set_weights(checked)
+        model._network.set_arrays(checked)
         return model
+
+    def _part(self, layer: Layer, n_inputs: int, weights: Sequence[Array]) -> Model:
+        """Return a model of one of this model's layers alone."""
+        part = Model.__new__(Model)
+        part._build((layer,), n_inputs, self._dtype, self._seed)
+        part._network.set_arrays(weights)
+        return part
 
     def __getstate__(self) -> dict[str, Any]:
         return {"config": self.to_config(), "weights": self.get_weights()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._build(*_parse(state["config"]))
-        self._set_weights(state["weights"])
+        self._network.set_arrays(state["weights"])
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model to a safetensors file: the weights, and the architecture in the metadata; no pickle.
@@ -306,14 +313,14 @@ class Model:
         """
         from fastbp.files import write_model
 
-        weights = self.get_weights()
-        for name, weight in zip(weight_names(self._layers), weights, strict=True):
+        weights, kinds = self.get_weights(), weights_of(self._layers, self._n_inputs)
+        for kind, weight in zip(kinds, weights, strict=True):
             if not np.isfinite(weight).all():
                 raise ValueError(
-                    f"{name} has numbers that are not finite; expected a model that "
+                    f"{kind.name} has numbers that are not finite; expected a model that "
                     "works. Train it again from the start, with a smaller learning rate."
                 )
-        write_model(path, self.to_config(), weights)
+        write_model(path, self.to_config(), weights, [kind.key for kind in kinds])
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Model:
@@ -333,13 +340,6 @@ class Model:
             return cls.from_config(config, weights)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise BrokenFileError(path, f"the description in it does not fit: {error}") from error
-
-
-def _specify(layer: Layer) -> tuple[int, str, float] | tuple[str, float]:
-    """Return a layer as the engine wants it."""
-    if isinstance(layer, Dropout):
-        return "dropout", layer.rate
-    return layer.units, layer.activation.name, layer.activation.parameter
 
 
 def _parse(config: Mapping[str, Any]) -> tuple[tuple[Layer, ...], int, np.dtype[Any], int]:
@@ -364,14 +364,17 @@ def _check_layers(layers: Sequence[Layer]) -> tuple[Layer, ...]:
     for i, layer in enumerate(layers):
         if not isinstance(layer, Layer):
             remedy = f"Give fb.Dense({layer}, 'relu')." if isinstance(layer, int) else ""
-            raise TypeError(sentence(f"layers[{i}]", layer, "an fb.Dense or fb.Dropout", remedy))
+            kinds = ", ".join(f"fb.{cls.__name__}" for cls in LAYERS.values())
+            raise TypeError(sentence(f"layers[{i}]", layer, f"a layer, one of {kinds}", remedy))
         if isinstance(layer, Dropout) and i > 0 and isinstance(layers[i - 1], Dropout):
             raise ValueError(f"layers[{i}] is {layer!r} and follows {layers[i - 1]!r}; expected one of the two.")
-    if not isinstance(layers[-1], Dense):
+    if isinstance(layers[-1], Dropout):
         raise ValueError(
             f"layers ends with {layers[-1]!r}; expected an fb.Dense, whose outputs are the model's. Leave the dropout "
             "out, or add a layer."
         )
+    if not any(isinstance(layer, Dense) for layer in layers):
+        raise ValueError(f"layers is {list(layers)!r}; expected one fb.Dense at least, such as {example}.")
     return tuple(layers)
 
 

@@ -94,7 +94,7 @@ class Trainer:
             raise TypeError(sentence("model", model, "an fb.Model"))
         self._model = model
         self._loss = resolve(loss, LOSSES, "loss")
-        self._loss.check_output(model._dense[-1].activation, model.n_outputs)
+        self._loss.check_output(model._output_activation, model.n_outputs)
         self._optimizer = resolve(optimizer, OPTIMIZERS, "optimizer")
         self._clip_value, self._clip_norm = _check_clipping(clip_value, clip_norm)
         self._numbers = self._numbers_of(self._optimizer)

@@ -1,0 +1,137 @@
+"""The kinds of stages: what each does forward and backward, and how its parameters' gradient is made.
+
+A network is a row of stages. Forward, a stage makes its output from its source, with its activation applied. Backward,
+it has dZ in its `gradient`, the activation's slope already in it, and leaves dZ of the stage below in that one's.
+
+A new kind is its functions and a row of KINDS, a member of StageKind, and its line in set_stage.
+"""
+
+from fastbp._dense cimport (
+    ACTIVATION, DENSE, DROPOUT, StageKind, activation_gradient, backward, forward, leading_dimension,
+)
+from fastbp._kernels cimport FBP_LINEAR, FBP_SOFTMAX, activation_named, fbp_panels
+
+ctypedef void (*forward_function)(const Pass *p, Stage *stage, Py_ssize_t p0, Py_ssize_t p1) noexcept nogil
+ctypedef void (*backward_function)(const Pass *p, Stage *stage, Stage *below, Py_ssize_t p0,
+                                   Py_ssize_t p1) noexcept nogil
+ctypedef void (*gradient_function)(const Pass *p, Stage *stage, Py_ssize_t n0, Py_ssize_t n1,
+                                   const void *const *soon) noexcept nogil
+
+cdef struct Kind:
+    forward_function forward       # panels p0..p1
+    backward_function backward     # panels p0..p1
+    gradient_function gradient     # of units n0..n1; NULL: the kind has no parameters
+
+cdef Kind KINDS[3]
+# What a stage's arrays are called.
+_ARRAYS = {"dense": ("W", "b")}
+_KIND_OF_NAME = {"dense": DENSE, "dropout": DROPOUT, "activation": ACTIVATION}
+_NAME_OF_KIND = {kind: name for name, kind in _KIND_OF_NAME.items()}
+
+
+# ---- What a stage is -----------------------------------------------------------------------------------------------
+
+
+cdef int set_stage(Stage *stage, Py_ssize_t number, Py_ssize_t n_inputs, object spec, fbp_dtype dtype) except -1:
+    """Fill in all but the buffers and where the parameters lie; spec as Network takes it."""
+    if isinstance(spec, tuple):
+        names = ("kind", "rate") if spec[0] == "dropout" else ("units", "activation", "parameter")
+        spec = dict(zip(names, spec, strict=True))
+    stage.kind = <StageKind><int>_KIND_OF_NAME[spec.get("kind", "dense")]
+    stage.number = number
+    stage.layer.n_inputs = n_inputs
+    stage.layer.n_units = spec.get("units", n_inputs)
+    stage.layer.activation = activation_named(spec.get("activation", "linear"))
+    stage.layer.alpha = spec.get("parameter", 0.0)
+    stage.rate = spec.get("rate", 0.0)
+    if stage.kind == DENSE:
+        stage.layer.ld = leading_dimension(n_inputs, dtype)
+        stage.trained = True
+    return 0
+
+
+cdef tuple array_names(const Stage *stage):
+    """What the stage's arrays are called, in the order in which they are kept; none for most kinds."""
+    return _ARRAYS.get(_NAME_OF_KIND[stage.kind], ())
+
+
+# ---- What its kind does --------------------------------------------------------------------------------------------
+
+
+cdef void stage_forward(const Pass *p, Stage *stage, Py_ssize_t p0, Py_ssize_t p1) noexcept nogil:
+    """Panels p0..p1 of the source -> output."""
+    KINDS[<int>stage.kind].forward(p, stage, p0, p1)
+
+
+cdef void stage_backward(const Pass *p, Stage *stage, Stage *below, Py_ssize_t p0, Py_ssize_t p1) noexcept nogil:
+    """dZ of the stage below from dZ of this one."""
+    KINDS[<int>stage.kind].backward(p, stage, below, p0, p1)
+
+
+cdef void stage_gradient(const Pass *p, Stage *stage, Py_ssize_t n0, Py_ssize_t n1,
+                         const void *const *soon) noexcept nogil:
+    """The gradient of units n0..n1 of a stage with parameters; `soon` as weight_gradient has it."""
+    KINDS[<int>stage.kind].gradient(p, stage, n0, n1, soon)
+
+
+cdef void _activate(const Pass *p, Stage *stage, fbp_panels Z, Py_ssize_t p0, Py_ssize_t p1) noexcept nogil:
+    """act(Z) -> output: how the kinds that are no product end."""
+    if stage.layer.activation == FBP_LINEAR and Z.data == stage.output.data:
+        return
+    p.k.activation_forward(&stage.layer, Z, stage.output, stage.slope, p0, p1)
+    if stage.layer.activation == FBP_SOFTMAX:
+        p.k.softmax_forward(stage.output, stage.layer.n_units, p0, p1)
+
+
+# Dense: A = act(source @ W.T + b)
+
+
+cdef void _dense_forward(const Pass *p, Stage *stage, Py_ssize_t p0, Py_ssize_t p1) noexcept nogil:
+    forward(p.k, stage, p0, p1)
+
+
+cdef void _dense_backward(const Pass *p, Stage *stage, Stage *below, Py_ssize_t p0, Py_ssize_t p1) noexcept nogil:
+    backward(p.k, stage, below, p0, p1, p.scratch)
+
+
+cdef void _dense_gradient(const Pass *p, Stage *stage, Py_ssize_t n0, Py_ssize_t n1,
+                          const void *const *soon) noexcept nogil:
+    p.k.weight_gradient(&stage.layer, stage.gradient, stage.source_blocks, stage.block_stride, p.n_samples, n0, n1,
+                        stage.dW, stage.db, p.accumulate, soon)
+
+
+# Dropout: in training some numbers become zero
+
+
+cdef void _drop(const Pass *p, Stage *stage, fbp_panels source, fbp_panels target, Py_ssize_t p0,
+                Py_ssize_t p1) noexcept nogil:
+    """What the stage lets through, forward or backward; a key of its own for every stage, a stream for every step."""
+    cdef uint64_t key = p.seed + <uint64_t>0x9E3779B97F4A7C15 * <uint64_t>(stage.number + 1)
+    p.k.dropout(source, target, stage.layer.n_units, p.first_panel, p0, p1, stage.rate if p.training else 0.0, key,
+                p.step)
+
+
+cdef void _dropout_forward(const Pass *p, Stage *stage, Py_ssize_t p0, Py_ssize_t p1) noexcept nogil:
+    _drop(p, stage, stage.source, stage.output, p0, p1)
+
+
+cdef void _dropout_backward(const Pass *p, Stage *stage, Stage *below, Py_ssize_t p0, Py_ssize_t p1) noexcept nogil:
+    _drop(p, stage, stage.gradient, below.gradient, p0, p1)
+    activation_gradient(p.k, below, p0, p1)
+
+
+# Activation: A = act(source)
+
+
+cdef void _activation_forward(const Pass *p, Stage *stage, Py_ssize_t p0, Py_ssize_t p1) noexcept nogil:
+    _activate(p, stage, stage.source, p0, p1)
+
+
+cdef void _activation_backward(const Pass *p, Stage *stage, Stage *below, Py_ssize_t p0, Py_ssize_t p1) noexcept nogil:
+    p.k.add_panels(stage.gradient, fbp_panels(NULL, 0), below.gradient, stage.layer.n_units, p0, p1)
+    activation_gradient(p.k, below, p0, p1)
+
+
+KINDS[<int>DENSE] = Kind(_dense_forward, _dense_backward, _dense_gradient)
+KINDS[<int>DROPOUT] = Kind(_dropout_forward, _dropout_backward, NULL)
+KINDS[<int>ACTIVATION] = Kind(_activation_forward, _activation_backward, NULL)

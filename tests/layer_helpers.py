@@ -1,0 +1,56 @@
+"""Models of every kind of layer, for the oracle and for PyTorch."""
+
+import numpy as np
+
+import fastbp as fb
+import reference
+
+
+def oracle_of(model):
+    """The model as a reference.Chain, in float64, with arrays of its own."""
+    arrays = iter([np.array(array, np.float64) for array in model.get_weights()])
+    return reference.Chain([_block(layer, arrays) for layer in model.layers])
+
+
+def _block(layer, arrays):
+    match layer:
+        case fb.Dense():
+            return reference.Dense(next(arrays), next(arrays), layer.activation.name, layer.activation.parameter)
+        case fb.Activation():
+            return reference.Activation(layer.activation.name, layer.activation.parameter)
+    raise TypeError(layer)
+
+
+def torch_of(torch, model):
+    """The model as a PyTorch module in float64, and its parameters in the order of ``get_weights``."""
+    arrays = iter(model.get_weights())
+    parameters = []
+
+    def take(transposed=False):
+        array = next(arrays)
+        parameter = torch.nn.Parameter(torch.tensor(array.T.copy() if transposed else array))
+        parameters.append(parameter)
+        return parameter
+
+    modules = [module for layer in model.layers for module in _modules(torch, layer, take)]
+    return torch.nn.Sequential(*modules), parameters
+
+
+def _modules(torch, layer, take):
+    nn = torch.nn
+    activations = {
+        "linear": nn.Identity,
+        "relu": nn.ReLU,
+        "tanh": nn.Tanh,
+        "sigmoid": nn.Sigmoid,
+        "gelu": nn.GELU,
+        "softmax": lambda: nn.Softmax(dim=1),
+    }
+    match layer:
+        case fb.Dense():
+            linear = nn.Linear(1, 1)
+            linear.weight, linear.bias = take(transposed=True), take()
+            return [linear, activations[layer.activation.name]()]
+        case fb.Activation():
+            return [activations[layer.activation.name]()]
+    raise TypeError(layer)

@@ -1,0 +1,176 @@
+"""Layers of every kind: against the oracle, finite differences and PyTorch, on any team, kept and told about."""
+
+import pickle
+
+import numpy as np
+import pytest
+
+import fastbp as fb
+import reference
+from engine_helpers import assert_close, assert_same_bits, make_data
+from layer_helpers import oracle_of, torch_of
+
+DTYPES = ["float32", "float64"]
+N_INPUTS = 11
+
+# Name to (layers, loss); every kind of layer in every position that it can have.
+MODELS = {
+    "activation between": (
+        [fb.Dense(19), fb.Activation("relu"), fb.Dense(7, "tanh"), fb.Activation("gelu"), fb.Dense(3, "softmax")],
+        "cross_entropy",
+    ),
+    "activation first": ([fb.Activation("tanh"), fb.Dense(18), fb.Activation("softmax"), fb.Dense(3)], "mse"),
+    "softmax last": ([fb.Dense(9, "relu"), fb.Dense(3), fb.Activation("softmax")], "cross_entropy"),
+    "two activations": ([fb.Dense(9, "relu"), fb.Dense(3, "tanh"), fb.Activation("sigmoid")], "mse"),
+    "sigmoid of a relu last": (
+        [fb.Dense(5, "relu"), fb.Activation("softmax"), fb.Dense(3, "relu"), fb.Activation("sigmoid")],
+        "binary_cross_entropy",
+    ),
+}
+
+
+def make_model(name, dtype="float64", seed=4):
+    """The model of that name, its arrays all away from where they begin, and its loss."""
+    layers, loss = MODELS[name]
+    model = fb.Model(layers, inputs=N_INPUTS, dtype=dtype, seed=seed)
+    rng = np.random.default_rng(seed)
+    model.set_weights([array + rng.normal(0, 0.1, array.shape) for array in model.get_weights()])
+    return model, loss
+
+
+def data_for(model, loss, n, dtype):
+    return make_data(n, N_INPUTS, model.n_outputs, loss, dtype)
+
+
+def gradients_of(model, X, y, loss):
+    return model.loss_and_gradients(X, y, loss)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("n", [1, 5, 16, 37])
+@pytest.mark.parametrize("name", MODELS)
+def test_gradients_and_outputs_are_the_oracles(isa, name, n, dtype):
+    model, loss = make_model(name, dtype)
+    X, y = data_for(model, loss, n, dtype)
+    oracle = oracle_of(model)
+    wanted, wanted_gradients = reference.block_loss_and_gradients(oracle, X, y, loss)
+    found, gradients = gradients_of(model, X, y, loss)
+    assert found == pytest.approx(wanted, rel=1e-5 if dtype == "float32" else 1e-12)
+    for gradient, expected in zip(gradients, wanted_gradients, strict=True):
+        assert_close(gradient, expected, dtype, factor=4)
+    outputs = model.predict(X)
+    assert_close(outputs, oracle.forward(X.astype(float)), dtype, factor=4)
+    assert_same_bits([model.predict(X[:1])], [outputs[:1]])
+    trainer = fb.Trainer(model, loss)
+    assert trainer.evaluate(X, y)["loss"] == pytest.approx(wanted, rel=1e-5 if dtype == "float32" else 1e-12)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_gradients_agree_with_differences(name):
+    model, loss = make_model(name)
+    X, y = data_for(model, loss, 23, "float64")
+    differences = fb.check_gradients(model, X, y, loss, step=1e-6, tolerance=1e-6)
+    assert len(differences) == len(model.get_weights())
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", MODELS)
+def test_the_same_bits_on_any_team_and_any_cut(isa, limits, name, dtype):
+    def train(n_threads, **changed):
+        limits(epoch_thread=1.0, call_thread=1.0, paced=0.0, **changed)
+        model, loss = make_model(name, dtype)
+        X, y = data_for(model, loss, 210, dtype)
+        trainer = fb.Trainer(model, loss, fb.Adam(0.01), batch_size=60, seed=3, n_threads=n_threads)
+        history = trainer.fit(X, y, epochs=2)
+        return [*model.get_weights(), model.predict(X, n_threads=n_threads), np.array(history["loss"])]
+
+    alone = train(1)
+    for n_threads in (2, 3, 7):
+        assert_same_bits(train(n_threads), alone)
+    assert_same_bits(train(2, long_step=0.0, apart=0.0, piece=0.0), alone)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_ten_steps_agree_with_pytorch(torch, name):
+    model, loss = make_model(name)
+    X, y = data_for(model, loss, 40, "float64")
+    peer, parameters = torch_of(torch, model)
+    optimizer = torch.optim.SGD([p for p in parameters if p.requires_grad], lr=0.1, momentum=0.9)
+    trainer = fb.Trainer(model, loss, fb.SGD(0.1, momentum=0.9))
+    targets = torch.tensor(y)
+    for _ in range(10):
+        A = peer(torch.tensor(X))
+        value = {
+            "mse": lambda A: torch.nn.functional.mse_loss(A, targets),
+            "cross_entropy": lambda A: torch.nn.functional.nll_loss(torch.log(A), targets.long()),
+            "binary_cross_entropy": lambda A: torch.nn.functional.binary_cross_entropy(A, targets),
+        }[loss](A)
+        optimizer.zero_grad()
+        value.backward()
+        optimizer.step()
+        assert trainer.step(X, y) == pytest.approx(value.item(), rel=1e-10)
+    for array, parameter in zip(model.get_weights(), parameters, strict=True):
+        wanted = parameter.detach().numpy()
+        np.testing.assert_allclose(array, wanted.T, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_kept_loaded_pickled_and_told_about(name, tmp_path, capsys):
+    model, loss = make_model(name, "float32")
+    X, y = data_for(model, loss, 50, "float32")
+    assert eval(repr(model), vars(fb).copy()).layers == model.layers
+    trainer = fb.Trainer(model, loss, fb.Adam(0.01), batch_size=20)
+    trainer.fit(X, y, epochs=2)
+    model.save(tmp_path / "model.safetensors")
+    loaded, copied = fb.Model.load(tmp_path / "model.safetensors"), pickle.loads(pickle.dumps(model))
+    again = fb.Model(model.layers, inputs=N_INPUTS)
+    again.set_weights(model.get_weights())
+    for twin in (loaded, copied, again):
+        assert twin.layers == model.layers
+        assert_same_bits([*twin.get_weights(), twin.predict(X)], [*model.get_weights(), model.predict(X)])
+    other = pickle.loads(pickle.dumps(trainer))
+    trainer.fit(X, y)
+    other.fit(X, y)
+    assert_same_bits(other.model.get_weights(), model.get_weights())
+
+    model.summary()
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-2].startswith(f"{model.n_parameters:,} parameters")
+    statistics = model.inspect(X, y, loss)
+    assert statistics.layers[-1].mean == pytest.approx(float(model.predict(X).mean()), rel=1e-5)
+    assert statistics.loss == pytest.approx(trainer.evaluate(X, y)["loss"], rel=1e-6)
+    assert len(str(statistics).splitlines()) == 2 + len(statistics.layers)
+
+
+# ---- Activation ----
+
+
+def test_an_activation_behind_a_linear_layer_is_that_layers():
+    X, y = make_data(30, N_INPUTS, 3, "cross_entropy", "float32")
+    apart = fb.Model([fb.Dense(8), fb.Activation("gelu"), fb.Dense(3), fb.Activation("softmax")], inputs=N_INPUTS)
+    together = fb.Model([fb.Dense(8, "gelu", "glorot"), fb.Dense(3, "softmax")], inputs=N_INPUTS)
+    for model in (apart, together):
+        fb.Trainer(model, "cross_entropy").fit(X, y, epochs=2)
+    assert_same_bits(apart.get_weights(), together.get_weights())
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "sentence"),
+    [
+        (lambda: fb.Activation("ReLU"), ValueError, "activation is 'ReLU'; .*Did you mean 'relu'?"),
+        (lambda: fb.Activation(3), TypeError, "activation is 3; expected one of 'linear', 'relu'"),
+        (
+            lambda: fb.Model([fb.Activation("relu")], inputs=2),
+            ValueError,
+            r"layers is \[Activation\('relu'\)\]; expected one fb.Dense at least",
+        ),
+        (
+            lambda: fb.Trainer(fb.Model([fb.Dense(3, "softmax"), fb.Activation("relu")], inputs=2), "cross_entropy"),
+            ValueError,
+            "loss is 'cross_entropy' and the last layer's activation is 'relu'",
+        ),
+    ],
+)
+def test_misuse(make, error, sentence):
+    with pytest.raises(error, match=sentence):
+        make()
