@@ -210,7 +210,8 @@ typedef struct {
     void (*input_gradient)(const fbp_layer *layer, fbp_panels dZ, const fbp_layer *below, fbp_panels A_below,
                            fbp_panels slope_below, fbp_panels dZ_below, ptrdiff_t p0, ptrdiff_t p1, void *scratch);
     /* dW[n][k] (+)= sum over the samples of dZ[s][n] * A[s][k], db[n] (+)= sum of dZ[s][n], for units n0..n1. dW rows
-     * are layer->ld apart and their padding becomes zero. accumulate = 0 does not read dW and db. `soon` (or NULL):
+     * are layer->ld apart and their padding becomes zero. accumulate = 0 does not read dW and db. db NULL: not wanted,
+     * here and in unit_squares. `soon` (or NULL):
      * FBP_SOON arrays laid out like dW (each may be NULL) that the update will want next; they are fetched into the
      * cache on the way. */
     void (*weight_gradient)(const fbp_layer *layer, fbp_panels dZ, const void *blocks, ptrdiff_t block_stride,

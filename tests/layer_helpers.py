@@ -15,7 +15,8 @@ def oracle_of(model):
 def _block(layer, arrays):
     match layer:
         case fb.Dense():
-            return reference.Dense(next(arrays), next(arrays), layer.activation.name, layer.activation.parameter)
+            W, b = next(arrays), next(arrays) if layer.use_bias else None
+            return reference.Dense(W, b, layer.activation.name, layer.activation.parameter)
         case fb.Activation():
             return reference.Activation(layer.activation.name, layer.activation.parameter)
     raise TypeError(layer)
@@ -48,8 +49,11 @@ def _modules(torch, layer, take):
     }
     match layer:
         case fb.Dense():
-            linear = nn.Linear(1, 1)
-            linear.weight, linear.bias = take(transposed=True), take()
+            linear = nn.Linear(1, 1, bias=layer.use_bias)
+            linear.weight = take(transposed=True)
+            if layer.use_bias:
+                linear.bias = take()
+            linear.requires_grad_(layer.trainable)
             return [linear, activations[layer.activation.name]()]
         case fb.Activation():
             return [activations[layer.activation.name]()]

@@ -766,19 +766,18 @@ class Activation(Block):
 
 
 class Dense(Block):
-    """A = activation(X @ W + b)."""
+    """A = activation(X @ W + b), or without b."""
 
-    def __init__(self, W: np.ndarray, b: np.ndarray, activation: str = "linear", parameter: float = 0.0) -> None:
-        self.arrays, self.activation = [W, b], Activation(activation, parameter)
+    def __init__(self, W: np.ndarray, b: np.ndarray | None, activation: str = "linear", parameter: float = 0.0) -> None:
+        self.arrays, self.activation = [W] if b is None else [W, b], Activation(activation, parameter)
 
     def forward(self, X):
         self.X = X
-        W, b = self.arrays
-        return self.activation.forward(X @ W + b)
+        return self.activation.forward(X @ self.arrays[0] + sum(self.arrays[1:]))
 
     def backward(self, dA):
         dZ, _ = self.activation.backward(dA)
-        return dZ @ self.arrays[0].T, [self.X.T @ dZ, dZ.sum(axis=0)]
+        return dZ @ self.arrays[0].T, [self.X.T @ dZ, dZ.sum(axis=0)][: len(self.arrays)]
 
 
 class Chain(Block):

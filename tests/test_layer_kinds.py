@@ -8,6 +8,9 @@ import pytest
 import fastbp as fb
 import reference
 from engine_helpers import assert_close, assert_same_bits, make_data
+from fastbp._engine import Session
+from fastbp._network import Network
+from fastbp.weights import weights_of
 from layer_helpers import oracle_of, torch_of
 
 DTYPES = ["float32", "float64"]
@@ -26,6 +29,20 @@ MODELS = {
         [fb.Dense(5, "relu"), fb.Activation("softmax"), fb.Dense(3, "relu"), fb.Activation("sigmoid")],
         "binary_cross_entropy",
     ),
+    "no bias": (
+        [fb.Dense(19, "relu", use_bias=False), fb.Dense(7, "gelu"), fb.Dense(3, "softmax", use_bias=False)],
+        "cross_entropy",
+    ),
+    "frozen first": (
+        [fb.Dense(19, "relu", trainable=False), fb.Dense(7, "tanh", use_bias=False), fb.Dense(3, "softmax")],
+        "cross_entropy",
+    ),
+    "frozen between": (
+        [fb.Dense(19, "tanh"), fb.Dense(7, "relu", trainable=False), fb.Activation("softmax"), fb.Dense(3)],
+        "mse",
+    ),
+    "frozen last": ([fb.Dense(19), fb.Dense(3, "softmax", use_bias=False, trainable=False)], "cross_entropy"),
+    "frozen behind nothing": ([fb.Activation("tanh"), fb.Dense(5, trainable=False), fb.Dense(3)], "mse"),
 }
 
 
@@ -42,6 +59,10 @@ def data_for(model, loss, n, dtype):
     return make_data(n, N_INPUTS, model.n_outputs, loss, dtype)
 
 
+def weights_of_model(model):
+    return weights_of(model.layers, model.n_inputs)
+
+
 def gradients_of(model, X, y, loss):
     return model.loss_and_gradients(X, y, loss)
 
@@ -56,8 +77,8 @@ def test_gradients_and_outputs_are_the_oracles(isa, name, n, dtype):
     wanted, wanted_gradients = reference.block_loss_and_gradients(oracle, X, y, loss)
     found, gradients = gradients_of(model, X, y, loss)
     assert found == pytest.approx(wanted, rel=1e-5 if dtype == "float32" else 1e-12)
-    for gradient, expected in zip(gradients, wanted_gradients, strict=True):
-        assert_close(gradient, expected, dtype, factor=4)
+    for gradient, expected, weight in zip(gradients, wanted_gradients, weights_of_model(model), strict=True):
+        assert_close(gradient, expected if weight.trained else np.zeros_like(expected), dtype, factor=4)
     outputs = model.predict(X)
     assert_close(outputs, oracle.forward(X.astype(float)), dtype, factor=4)
     assert_same_bits([model.predict(X[:1])], [outputs[:1]])
@@ -70,7 +91,7 @@ def test_gradients_agree_with_differences(name):
     model, loss = make_model(name)
     X, y = data_for(model, loss, 23, "float64")
     differences = fb.check_gradients(model, X, y, loss, step=1e-6, tolerance=1e-6)
-    assert len(differences) == len(model.get_weights())
+    assert len(differences) == sum(weight.trained for weight in weights_of_model(model))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -154,6 +175,37 @@ def test_an_activation_behind_a_linear_layer_is_that_layers():
     assert_same_bits(apart.get_weights(), together.get_weights())
 
 
+# ---- Dense without a bias, and frozen ----
+
+
+@pytest.mark.parametrize("optimizer", [fb.Adam(0.01), fb.AdamW(0.01, weight_decay=0.1), fb.SGD(0.1, momentum=0.9)])
+@pytest.mark.parametrize("options", [{}, {"clip_norm": 0.01}, {"clip_value": 0.001}])
+def test_what_is_frozen_stays_and_what_is_no_bias_stays_none(optimizer, options):
+    layers = [fb.Dense(9, "relu"), fb.Dense(8, trainable=False), fb.Dense(3, "softmax", use_bias=False)]
+    model = fb.Model(layers, inputs=N_INPUTS)
+    X, y = make_data(50, N_INPUTS, 3, "cross_entropy", "float32")
+    before = model.get_weights()
+    assert [array.shape for array in before] == [(N_INPUTS, 9), (9,), (9, 8), (8,), (8, 3)]
+    fb.Trainer(model, "cross_entropy", optimizer, **options).fit(X, y, epochs=3)
+    changed = [not np.array_equal(a, b) for a, b in zip(model.get_weights(), before, strict=True)]
+    assert changed == [True, True, False, False, True]
+    np.testing.assert_array_equal(model.predict(np.zeros((1, N_INPUTS)))[0], model.predict(np.zeros((2, N_INPUTS)))[1])
+
+
+def test_nobody_is_given_frozen_weights_to_work_on(limits):
+    limits(epoch_thread=1.0)
+    layers = [{"units": 50, "trainable": False}, {"units": 40, "trainable": True}, (3, "linear", 0.0)]
+    session = Session(Network(20, layers, "float32"), "mse", (), "sgd", 2)
+    assert sum(n_weights for _, n_weights in session.shares(100)) == 50 * 40 + 40 * 3
+
+
+def test_without_bias_the_outputs_of_nothing_are_nothing():
+    model = fb.Model([fb.Dense(9, "relu", use_bias=False), fb.Dense(3, use_bias=False)], inputs=N_INPUTS)
+    X, y = make_data(50, N_INPUTS, 3, "mse", "float32")
+    fb.Trainer(model, "mse").fit(X, y, epochs=3)
+    assert not model.predict(np.zeros((1, N_INPUTS))).any()
+
+
 @pytest.mark.parametrize(
     ("make", "error", "sentence"),
     [
@@ -168,6 +220,13 @@ def test_an_activation_behind_a_linear_layer_is_that_layers():
             lambda: fb.Trainer(fb.Model([fb.Dense(3, "softmax"), fb.Activation("relu")], inputs=2), "cross_entropy"),
             ValueError,
             "loss is 'cross_entropy' and the last layer's activation is 'relu'",
+        ),
+        (lambda: fb.Dense(3, use_bias=0), TypeError, "use_bias is 0; expected True or False"),
+        (lambda: fb.Dense(3, trainable="no"), TypeError, "trainable is 'no'; expected True or False"),
+        (
+            lambda: fb.Trainer(fb.Model([fb.Dense(3, trainable=False)], inputs=2), "mse").fit([[1, 2]], [[1, 2, 3]]),
+            ValueError,
+            "no layer of the model is trainable; expected one at least",
         ),
     ],
 )

@@ -14,7 +14,7 @@ static void NAME(unit_squares)(const fbp_layer *layer, const void *dW, const voi
                                double *squares)
 {
     for (ptrdiff_t n = n0; n < n1; n++) {
-        const real *row = (const real *)dW + n * layer->ld, bias = ((const real *)db)[n];
+        const real *row = (const real *)dW + n * layer->ld, bias = db ? ((const real *)db)[n] : 0;
         NAME(wide_t) sums = {0};
         for (ptrdiff_t i = 0; i < layer->ld; i += VL) {
             const NAME(wide_t) x = WIDEN(NAME(load_any)(row + i));

@@ -412,7 +412,8 @@ static void NAME(weight_gradient)(const fbp_layer *layer, fbp_panels dZ, const v
             NAME(run_tiles)(NAME(weight_tiles), n1 - n0, v1 - v0, &s);
         }
     }
-    NAME(bias_gradient)(dZ, n_panels, n0, n1, db, accumulate);
+    if (db)
+        NAME(bias_gradient)(dZ, n_panels, n0, n1, db, accumulate);
 }
 #undef strip
 #undef PACK_FROM_BYTES

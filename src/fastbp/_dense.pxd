@@ -16,6 +16,7 @@ cdef struct Stage:
     Py_ssize_t number          # its place
     fbp_layer layer            # without weights: as many units as inputs, ld 0
     bint trained               # it has weights, and they change
+    bint has_bias              # else the bias, where the kernels want one, is zero and stays so
     double rate                # dropout
     fbp_panels source          # inputs                [panel][n_inputs][VL]
     void *source_blocks        # the same numbers      [n_inputs / VL][sample][VL], for a dense layer
@@ -24,7 +25,7 @@ cdef struct Stage:
     fbp_panels slope           # act'(Z), or NULL      [panel][n_units][VL]
     fbp_panels gradient        # dZ                    [panel][n_units][VL]
     void *dW                   # [n_units][ld]
-    void *db                   # [n_units]
+    void *db                   # [n_units], or NULL
 
 cdef Py_ssize_t item_size(fbp_dtype dtype) noexcept nogil
 cdef Py_ssize_t padded(Py_ssize_t n, fbp_dtype dtype) noexcept nogil

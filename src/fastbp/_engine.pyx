@@ -258,7 +258,8 @@ cdef void _clip_units(Run *run, Stage *stage, double factor, Py_ssize_t n0, Py_s
     cdef double bound = run.updater.clip_value if run.updater.clip_value > 0 else INFINITY
     if factor != 1 or bound < INFINITY:
         run.k.clip(<char *>stage.dW + n0 * ld * size, (n1 - n0) * ld, factor, bound)
-        run.k.clip(<char *>stage.db + n0 * size, n1 - n0, factor, bound)
+        if stage.db != NULL:
+            run.k.clip(<char *>stage.db + n0 * size, n1 - n0, factor, bound)
 
 
 cdef void _update_units(Run *run, const fbp_update *numbers, Stage *stage, double factor, Py_ssize_t n0,
@@ -274,6 +275,8 @@ cdef void _update_units(Run *run, const fbp_update *numbers, Stage *stage, doubl
     _clip_units(run, stage, factor, n0, n1)
     _states_at(run, W, states)
     run.k.update(run.updater.optimizer, numbers, run.parameters + W, run.gradients + W, states, (n1 - n0) * layer.ld)
+    if stage.db == NULL:
+        return
     _states_at(run, b, states)
     run.k.update(run.updater.optimizer, &without_decay, run.parameters + b, run.gradients + b, states, n1 - n0)
 
@@ -527,7 +530,8 @@ cdef class Session:
             stage.gradient = take_panels(arena, stage.layer.n_units, n_panels, k)
             if stage.trained:
                 stage.dW = self.run.gradients + (<char *>stage.layer.weights - self.run.parameters)
-                stage.db = self.run.gradients + (<char *>stage.layer.bias - self.run.parameters)
+                if stage.has_bias:
+                    stage.db = self.run.gradients + (<char *>stage.layer.bias - self.run.parameters)
             source = stage.output
         if takes_Z(&self.run.judge):
             self.run.stages[self.network.n_layers - 1].layer.activation = FBP_LINEAR

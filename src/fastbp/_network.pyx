@@ -67,8 +67,9 @@ cdef class Network:
     n_inputs : int
     layers : list of dict
         The stages, first to last. "kind" is one of those that _stages.pyx lists, "activation" and "parameter" what is
-        applied to its result; the other keys are the kind's own: "units" of a dense one, "rate" of dropout. A dense
-        one may be written (units, activation, parameter), dropout ("dropout", rate).
+        applied to its result; the other keys are the kind's own: "units" of a dense one, with "use_bias" and
+        "trainable", "rate" of dropout. A dense one may be written (units, activation, parameter), dropout ("dropout",
+        rate).
     dtype : {"float32", "float64"}
     """
 
@@ -118,7 +119,10 @@ cdef class Network:
         cdef Py_ssize_t b = base + (<char *>layer.bias - self.parameters.start)
         memory = np.asarray(arena.memory)
         weights = memory[W:W + layer.n_units * layer.ld * size].view(self.dtype).reshape(layer.n_units, layer.ld)
-        return [weights[:, :layer.n_inputs].T, memory[b:b + layer.n_units * size].view(self.dtype)]
+        views = [weights[:, :layer.n_inputs].T]
+        if self.stages[i].has_bias:
+            views.append(memory[b:b + layer.n_units * size].view(self.dtype))
+        return views
 
     def set_layer(self, Py_ssize_t i, *arrays):
         """Copy in the arrays of stage i: of a dense one the weights (n_inputs, n_units) and the biases (n_units,)."""

@@ -46,13 +46,15 @@ cdef int set_stage(Stage *stage, Py_ssize_t number, Py_ssize_t n_inputs, object 
     stage.rate = spec.get("rate", 0.0)
     if stage.kind == DENSE:
         stage.layer.ld = leading_dimension(n_inputs, dtype)
-        stage.trained = True
+        stage.trained = spec.get("trainable", True)
+        stage.has_bias = spec.get("use_bias", True)
     return 0
 
 
 cdef tuple array_names(const Stage *stage):
     """What the stage's arrays are called, in the order in which they are kept; none for most kinds."""
-    return _ARRAYS.get(_NAME_OF_KIND[stage.kind], ())
+    names = _ARRAYS.get(_NAME_OF_KIND[stage.kind], ())
+    return names[:1] if names and not stage.has_bias else names
 
 
 # ---- What its kind does --------------------------------------------------------------------------------------------

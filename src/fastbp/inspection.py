@@ -64,7 +64,7 @@ def check_gradients(
     Returns
     -------
     dict of str to float
-        The largest relative difference found for each array: "W of layer 1" and so on.
+        The largest relative difference found for each array that is trained: "W of layer 1" and so on.
 
     Raises
     ------
@@ -88,15 +88,17 @@ def check_gradients(
         return twin.loss_and_gradients(X, y, loss)[0]
 
     differences = {}
-    names = [weight.name for weight in weights_of(model.layers, model.n_inputs)]
-    for i, (weight, gradient) in enumerate(zip(weights, gradients, strict=True)):
+    kinds = weights_of(model.layers, model.n_inputs)
+    for i, (kind, weight, gradient) in enumerate(zip(kinds, weights, gradients, strict=True)):
+        if not kind.trained:
+            continue
         worst = 0.0
         for _ in range(n_directions):
             d = rng.standard_normal(weight.shape)
             d *= 1 / np.linalg.norm(d)
             slope = (loss_at(i, weight + h * d) - loss_at(i, weight - h * d)) / (2 * h)
             worst = max(worst, abs(slope - float(np.vdot(gradient, d))))
-        differences[names[i]] = worst / max(float(np.linalg.norm(gradient)), h)
+        differences[kind.name] = worst / max(float(np.linalg.norm(gradient)), h)
     for name, difference in differences.items():
         if difference > allowed:
             raise GradientError(

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from fastbp.activations import ACTIVATIONS
 from fastbp.activations import Activation as Function
-from fastbp.checks import check_int, check_number
+from fastbp.checks import check_flag, check_int, check_number
 from fastbp.initializers import INITIALIZERS, Initializer
 from fastbp.registry import from_config, resolve, shorthand, to_config
 
@@ -25,10 +25,11 @@ Stage = dict[str, Any]
 
 
 class Parameter(NamedTuple):
-    """One array of a layer: its name, and its shape."""
+    """One array of a layer: its name, its shape, and whether training changes it by its gradient."""
 
     name: str
     shape: tuple[int, ...]
+    trained: bool = True
 
 
 class Layer:
@@ -81,6 +82,11 @@ class Dense(Layer):
         How W begins: "he", "glorot", "lecun", "zeros", "normal", "uniform", or an object such as
         ``fb.He("uniform")``. "auto" is Glorot for linear and the activations that level off on both sides (tanh,
         sigmoid, softmax, softsign, hard_sigmoid), LeCun for selu, and He for the others. b begins at zero.
+    use_bias : bool, default True
+        Whether there is a b; a layer that normalises its inputs to mean 0 directly behind makes it useless.
+    trainable : bool, default True
+        Whether training changes W and b. If not, their gradient is not computed, nor is that of the layer's inputs
+        where no layer before it learns either; ``loss_and_gradients`` gives zeros for it.
 
     Raises
     ------
@@ -91,9 +97,17 @@ class Dense(Layer):
     units: int
     activation: Function
     initializer: Initializer
+    use_bias: bool
+    trainable: bool
 
     def __init__(
-        self, units: int, activation: Function | str = "linear", initializer: Initializer | str = "auto"
+        self,
+        units: int,
+        activation: Function | str = "linear",
+        initializer: Initializer | str = "auto",
+        *,
+        use_bias: bool = True,
+        trainable: bool = True,
     ) -> None:
         function = resolve(activation, ACTIVATIONS, "activation")
         if isinstance(initializer, str) and initializer == "auto":
@@ -101,6 +115,13 @@ class Dense(Layer):
         object.__setattr__(self, "units", check_int(units, "units"))
         object.__setattr__(self, "activation", function)
         object.__setattr__(self, "initializer", resolve(initializer, INITIALIZERS, "initializer"))
+        object.__setattr__(self, "use_bias", check_flag(use_bias, "use_bias"))
+        object.__setattr__(self, "trainable", check_flag(trainable, "trainable"))
+
+    def _options(self) -> dict[str, Any]:
+        """Return the arguments by keyword that are not what they are by default."""
+        defaults = {"use_bias": True, "trainable": True}
+        return {name: getattr(self, name) for name, value in defaults.items() if getattr(self, name) != value}
 
     name = "dense"
 
@@ -109,12 +130,14 @@ class Dense(Layer):
         return self.units
 
     def parameters(self, n_inputs: int) -> list[Parameter]:
-        """Return W and b."""
-        return [Parameter("W", (n_inputs, self.units)), Parameter("b", (self.units,))]
+        """Return W and, unless it is left out, b."""
+        W = Parameter("W", (n_inputs, self.units), self.trainable)
+        return [W, Parameter("b", (self.units,), self.trainable)] if self.use_bias else [W]
 
     def draw(self, n_inputs: int, generators: Iterator[np.random.Generator]) -> list[NDArray[np.float64]]:
         """Return W as the initializer draws it, and b of zeros."""
-        return [self.initializer.draw(next(generators), n_inputs, self.units), np.zeros(self.units)]
+        W = self.initializer.draw(next(generators), n_inputs, self.units)
+        return [W, np.zeros(self.units)] if self.use_bias else [W]
 
     def flops(self, n_inputs: int) -> int:
         """Return those of the product."""
@@ -122,13 +145,13 @@ class Dense(Layer):
 
     def stages(self) -> list[Stage]:
         """Return one stage."""
-        return [{"kind": "dense", "units": self.units, **_stage_keys(self.activation)}]
+        return [{"kind": "dense", "units": self.units, **_stage_keys(self.activation), **self._options()}]
 
     def __repr__(self) -> str:
         text = f"Dense({self.units}, {shorthand(self.activation, ACTIVATIONS)}"
         if self.initializer != INITIALIZERS[self.activation.initializer]():
             text += f", initializer={shorthand(self.initializer, INITIALIZERS)}"
-        return f"{text})"
+        return text + "".join(f", {name}={value!r}" for name, value in self._options().items()) + ")"
 
     def to_config(self) -> dict[str, Any]:
         """Return the layer as plain data."""
@@ -137,16 +160,17 @@ class Dense(Layer):
             "units": self.units,
             "activation": to_config(self.activation),
             "initializer": to_config(self.initializer),
+            **self._options(),
         }
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Dense:
         """Return the layer that ``to_config`` wrote down."""
-        return cls(
-            config["units"],
-            from_config(config["activation"], ACTIVATIONS, "activation"),
-            from_config(config["initializer"], INITIALIZERS, "initializer"),
-        )
+        options = dict(config)
+        del options["type"]
+        options["activation"] = from_config(config["activation"], ACTIVATIONS, "activation")
+        options["initializer"] = from_config(config["initializer"], INITIALIZERS, "initializer")
+        return cls(**options)
 
 
 @dataclass(frozen=True, init=False, repr=False)

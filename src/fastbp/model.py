@@ -165,7 +165,7 @@ class Model:
         -------
         loss : float
         gradients : list of ndarray
-            [dW0, db0, dW1, db1, ...] in the shapes of ``get_weights``.
+            [dW0, db0, dW1, db1, ...] in the shapes of ``get_weights``; zeros for what is not trained.
 
         Raises
         ------
@@ -284,6 +284,11 @@ class Model:
         model._build(layers, n_inputs, dtype, seed)
         model._network.set_arrays(checked)
         return model
+
+    def _check_training(self) -> None:
+        """Refuse to train what cannot be."""
+        if not any(weight.trained for weight in weights_of(self._layers, self._n_inputs)):
+            raise ValueError("no layer of the model is trainable; expected one at least. Make a layer trainable=True.")
 
     def _part(self, layer: Layer, n_inputs: int, weights: Sequence[Array]) -> Model:
         """Return a model of one of this model's layers alone."""

@@ -29,12 +29,15 @@ class Weight(NamedTuple):
     shape : tuple of int
     layer : int
         The layer's place in the model, from 0.
+    trained : bool
+        Whether training changes it by its gradient.
     """
 
     name: str
     key: str
     shape: tuple[int, ...]
     layer: int
+    trained: bool
 
 
 def weights_of(layers: Sequence[Layer], n_inputs: int) -> list[Weight]:
@@ -43,8 +46,8 @@ def weights_of(layers: Sequence[Layer], n_inputs: int) -> list[Weight]:
     n_before = 0
     for i, layer in enumerate(layers):
         parameters = layer.parameters(n_inputs)
-        for name, shape in parameters:
-            weights.append(Weight(f"{name} of layer {i + 1}", f"layers.{n_before}.{name}", shape, i))
+        for name, shape, trained in parameters:
+            weights.append(Weight(f"{name} of layer {i + 1}", f"layers.{n_before}.{name}", shape, i, trained))
         n_before += bool(parameters)
         n_inputs = layer.n_outputs(n_inputs)
     return weights
