@@ -168,7 +168,8 @@ typedef struct {
     ptrdiff_t stride;
 } fbp_panels;
 
-/* One dense layer as the kernels see it. */
+/* One dense layer as the kernels see it; or a stage with a number or two a unit, whose only input is the unit's own:
+ * n_inputs and ld are 1, `weights` and `bias` are [n_units]. */
 typedef struct {
     ptrdiff_t n_inputs;
     ptrdiff_t n_units;
@@ -230,6 +231,18 @@ typedef struct {
                                ptrdiff_t p1);
     /* panels p0..p1: out = a + b, or a where b.data is NULL. */
     void (*add_panels)(fbp_panels a, fbp_panels b, fbp_panels out, ptrdiff_t n_features, ptrdiff_t p0, ptrdiff_t p1);
+
+    /* dW[n] (+)= sum over the samples of dZ[s][n] * factor[s][n], db[n] (+)= sum of dZ[s][n], for units n0..n1 of a
+     * stage with a number a unit; db NULL: not wanted. */
+    void (*vector_gradient)(fbp_panels dZ, fbp_panels factor, ptrdiff_t n_samples, ptrdiff_t n0, ptrdiff_t n1, void *dW,
+                            void *db, int accumulate);
+    /* panels p0..p1: out = weights * h + bias, h being each sample less its mean over the features and divided by its
+     * deviation, sqrt(variance + epsilon). `kept` (data NULL: not wanted) receives h and, in row n_units, 1 / deviation;
+     * backward, they give the gradient of `in` from dZ. */
+    void (*layer_norm_forward)(const fbp_layer *layer, double epsilon, fbp_panels in, fbp_panels out, fbp_panels kept,
+                               ptrdiff_t p0, ptrdiff_t p1);
+    void (*layer_norm_backward)(const fbp_layer *layer, fbp_panels dZ, fbp_panels kept, fbp_panels dX, ptrdiff_t p0,
+                                ptrdiff_t p1);
 
     /* One sample alone, with the bits that it has in a panel. Row `row` of X -> out[0..n_columns), zeros up to whole
      * vectors; returns 0 where a number is NaN or infinite (in this dtype), else 1. And out[0..n_units) =

@@ -19,6 +19,8 @@ def _block(layer, arrays):
             return reference.Dense(W, b, layer.activation.name, layer.activation.parameter)
         case fb.Activation():
             return reference.Activation(layer.activation.name, layer.activation.parameter)
+        case fb.LayerNorm():
+            return reference.LayerNorm(next(arrays), next(arrays), layer.epsilon)
     raise TypeError(layer)
 
 
@@ -57,4 +59,9 @@ def _modules(torch, layer, take):
             return [linear, activations[layer.activation.name]()]
         case fb.Activation():
             return [activations[layer.activation.name]()]
+        case fb.LayerNorm():
+            norm = nn.LayerNorm(1, layer.epsilon)
+            norm.weight, norm.bias = take(), take()
+            norm.normalized_shape = tuple(norm.weight.shape)
+            return [norm]
     raise TypeError(layer)

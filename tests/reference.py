@@ -27,6 +27,7 @@ __all__ = [
     "Chain",
     "Dense",
     "Layer",
+    "LayerNorm",
     "Optimizer",
     "activate",
     "activation_gradient",
@@ -778,6 +779,23 @@ class Dense(Block):
     def backward(self, dA):
         dZ, _ = self.activation.backward(dA)
         return dZ @ self.arrays[0].T, [self.X.T @ dZ, dZ.sum(axis=0)][: len(self.arrays)]
+
+
+class LayerNorm(Block):
+    """A = gain * H + shift, H being X with mean 0 and variance 1 over the features of each sample."""
+
+    def __init__(self, gain: np.ndarray, shift: np.ndarray, epsilon: float) -> None:
+        self.arrays, self.epsilon = [gain, shift], epsilon
+
+    def forward(self, X):
+        self.deviation = np.sqrt(X.var(axis=1, keepdims=True) + self.epsilon)
+        self.H = (X - X.mean(axis=1, keepdims=True)) / self.deviation
+        return self.arrays[0] * self.H + self.arrays[1]
+
+    def backward(self, dA):
+        dH, H = dA * self.arrays[0], self.H
+        dX = dH - dH.mean(axis=1, keepdims=True) - H * (dH * H).mean(axis=1, keepdims=True)
+        return dX / self.deviation, [(dA * H).sum(axis=0), dA.sum(axis=0)]
 
 
 class Chain(Block):

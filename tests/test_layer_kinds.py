@@ -42,6 +42,17 @@ MODELS = {
         "mse",
     ),
     "frozen last": ([fb.Dense(19), fb.Dense(3, "softmax", use_bias=False, trainable=False)], "cross_entropy"),
+    "layer norm between": (
+        [fb.Dense(19), fb.LayerNorm(), fb.Activation("relu"), fb.Dense(33, "gelu"), fb.LayerNorm(0.1), fb.Dense(3)],
+        "mse",
+    ),
+    "layer norm first": ([fb.LayerNorm(), fb.Dense(7, "relu"), fb.Dense(3, "softmax")], "cross_entropy"),
+    "layer norm last": ([fb.Dense(7, "tanh"), fb.Dense(3), fb.LayerNorm(), fb.Activation("softmax")], "cross_entropy"),
+    "layer norm behind all kinds": (
+        [fb.Dense(7, "softmax"), fb.LayerNorm(), fb.Activation("gelu"), fb.LayerNorm(), fb.Dense(3, "relu")]
+        + [fb.LayerNorm()],
+        "mse",
+    ),
     "frozen behind nothing": ([fb.Activation("tanh"), fb.Dense(5, trainable=False), fb.Dense(3)], "mse"),
 }
 
@@ -136,6 +147,25 @@ def test_ten_steps_agree_with_pytorch(torch, name):
 
 
 @pytest.mark.parametrize("name", MODELS)
+def test_clipping_takes_every_array_into_account(isa, name):
+    model, loss = make_model(name)
+    X, y = data_for(model, loss, 30, "float64")
+    _, gradients = gradients_of(model, X, y, loss)
+    norm = np.sqrt(sum((gradient**2).sum() for gradient in gradients))
+    kinds = weights_of_model(model)
+    for clipping, change in (
+        ({"clip_norm": norm / 3}, lambda g: g / 3 * norm / (norm + 1e-6)),
+        ({"clip_value": norm / 20}, lambda g: np.clip(g, -norm / 20, norm / 20)),
+    ):
+        before = model.get_weights()
+        fb.Trainer(model, loss, fb.SGD(1.0), **clipping).step(X, y)
+        for kind, array, former, gradient in zip(kinds, model.get_weights(), before, gradients, strict=True):
+            if kind.trained:
+                np.testing.assert_allclose(array, former - change(gradient), rtol=0, atol=1e-12)
+        model.set_weights(before)
+
+
+@pytest.mark.parametrize("name", MODELS)
 def test_kept_loaded_pickled_and_told_about(name, tmp_path, capsys):
     model, loss = make_model(name, "float32")
     X, y = data_for(model, loss, 50, "float32")
@@ -206,6 +236,22 @@ def test_without_bias_the_outputs_of_nothing_are_nothing():
     assert not model.predict(np.zeros((1, N_INPUTS))).any()
 
 
+# ---- Normalisation ----
+
+
+@pytest.mark.parametrize("kind", [fb.LayerNorm()])
+def test_gain_and_shift_begin_at_one_and_zero_and_do_not_decay(kind):
+    model = fb.Model([fb.Dense(9, "relu"), kind, fb.Dense(2)], inputs=N_INPUTS)
+    gain, shift = model.get_weights()[2:4]
+    assert (gain == 1).all()
+    assert (shift == 0).all()
+    for optimizer in (fb.AdamW(0.01, weight_decay=1.0), fb.SGD(0.1, weight_decay=1.0)):
+        model.set_weights([*model.get_weights()[:-2], np.zeros((9, 2)), np.zeros(2)])  # no gradient: only the decay
+        fb.Trainer(model, "mse", optimizer).step(np.ones((2, N_INPUTS)), np.zeros((2, 2)))
+        np.testing.assert_array_equal(model.get_weights()[2], gain)
+        np.testing.assert_array_equal(model.get_weights()[3], shift)
+
+
 @pytest.mark.parametrize(
     ("make", "error", "sentence"),
     [
@@ -221,6 +267,8 @@ def test_without_bias_the_outputs_of_nothing_are_nothing():
             ValueError,
             "loss is 'cross_entropy' and the last layer's activation is 'relu'",
         ),
+        (lambda: fb.LayerNorm(0.0), ValueError, "epsilon is 0.0; expected a finite number above 0"),
+        (lambda: fb.LayerNorm("small"), TypeError, "epsilon is 'small'"),
         (lambda: fb.Dense(3, use_bias=0), TypeError, "use_bias is 0; expected True or False"),
         (lambda: fb.Dense(3, trainable="no"), TypeError, "trainable is 'no'; expected True or False"),
         (

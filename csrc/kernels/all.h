@@ -10,6 +10,7 @@
 #include "activation.h"
 #include "gemm.h"
 #include "pointwise.h"
+#include "normalize.h"
 #include "single.h"
 #include "loss.h"
 #include "clip.h"
@@ -34,6 +35,9 @@ static const fbp_kernels NAME(table) = {
     .activation_backward = NAME(activation_backward),
     .activation_forward = NAME(activation_forward),
     .add_panels = NAME(add_panels),
+    .vector_gradient = NAME(vector_gradient),
+    .layer_norm_forward = NAME(layer_norm_forward),
+    .layer_norm_backward = NAME(layer_norm_backward),
     .read_row = NAME(read_row),
     .forward_single = NAME(forward_single),
     .loss_panel = NAME(loss_panel),

@@ -8,21 +8,24 @@ cdef enum StageKind:
     DENSE
     DROPOUT
     ACTIVATION
+    LAYER_NORM
 
 # One step of the way from inputs to outputs: what it is, and in a training run all the buffers of a step.
 # VL: the kernels' lanes.
 cdef struct Stage:
     StageKind kind
     Py_ssize_t number          # its place
-    fbp_layer layer            # without weights: as many units as inputs, ld 0
+    fbp_layer layer            # without a product, as many units as inputs: ld 0, or 1 with a number a unit
     bint trained               # it has weights, and they change
     bint has_bias              # else the bias, where the kernels want one, is zero and stays so
     double rate                # dropout
+    double epsilon             # what normalising adds to the variance
     fbp_panels source          # inputs                [panel][n_inputs][VL]
     void *source_blocks        # the same numbers      [n_inputs / VL][sample][VL], for a dense layer
     Py_ssize_t block_stride    # elements from one block to the next
     fbp_panels output          # A                     [panel][n_units][VL]
     fbp_panels slope           # act'(Z), or NULL      [panel][n_units][VL]
+    fbp_panels kept            # what backward needs too, [panel][n_units + 1][VL]
     fbp_panels gradient        # dZ                    [panel][n_units][VL]
     void *dW                   # [n_units][ld]
     void *db                   # [n_units], or NULL

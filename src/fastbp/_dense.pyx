@@ -57,7 +57,7 @@ cdef void *take_blocks(Arena arena, Py_ssize_t n_features, Py_ssize_t n_panels, 
 
 cdef double forward_work(const fbp_layer *layer) noexcept nogil:
     """Floating-point operations a sample; each of the other two products has as many."""
-    return 2.0 * layer.n_inputs * layer.n_units if layer.ld else 0.0
+    return 2.0 * layer.n_inputs * layer.n_units if layer.ld > 1 else 0.0
 
 
 cdef void forward(const fbp_kernels *k, Stage *stage, Py_ssize_t p0, Py_ssize_t p1) noexcept nogil:

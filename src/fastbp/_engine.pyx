@@ -34,7 +34,7 @@ from fastbp._kernels cimport (
 from fastbp._loss cimport BAD_INPUTS, BAD_TARGETS, Judge, gather_targets, judge_panel, set_judge, split_sums, takes_Z
 from fastbp._network cimport Network
 from fastbp._rows cimport Rows
-from fastbp._stages cimport Pass, array_names, stage_backward, stage_forward, stage_gradient
+from fastbp._stages cimport Pass, array_names, stage_backward, stage_forward, stage_gradient, stage_keeps
 from fastbp._team cimport (
     Pace, fbp_barrier, limits_in_use, look_seconds, monotonic_seconds, pace_done, pace_next, run_team, team_size,
     wait_for_all,
@@ -264,7 +264,7 @@ cdef void _clip_units(Run *run, Stage *stage, double factor, Py_ssize_t n0, Py_s
 
 cdef void _update_units(Run *run, const fbp_update *numbers, Stage *stage, double factor, Py_ssize_t n0,
                         Py_ssize_t n1) noexcept nogil:
-    """Weights and biases of units n0..n1, the gradient multiplied by the factor. The decay is the weights' alone."""
+    """The parameters of units n0..n1, the gradient multiplied by the factor. Only the weights of a product decay."""
     cdef fbp_layer *layer = &stage.layer
     cdef Py_ssize_t size = item_size(run.k.dtype)
     cdef Py_ssize_t W = <char *>layer.weights - run.parameters + n0 * layer.ld * size
@@ -274,7 +274,8 @@ cdef void _update_units(Run *run, const fbp_update *numbers, Stage *stage, doubl
     without_decay.weight_decay = 0
     _clip_units(run, stage, factor, n0, n1)
     _states_at(run, W, states)
-    run.k.update(run.updater.optimizer, numbers, run.parameters + W, run.gradients + W, states, (n1 - n0) * layer.ld)
+    run.k.update(run.updater.optimizer, numbers if layer.ld > 1 else &without_decay, run.parameters + W,
+                 run.gradients + W, states, (n1 - n0) * layer.ld)
     if stage.db == NULL:
         return
     _states_at(run, b, states)
@@ -527,6 +528,8 @@ cdef class Session:
             stage.output = take_panels(arena, stage.layer.n_units, n_panels, k)
             if stores_slope(stage.layer.activation):
                 stage.slope = take_panels(arena, stage.layer.n_units, n_panels, k)
+            if stage_keeps(stage):
+                stage.kept = take_panels(arena, stage.layer.n_units + 1, n_panels, k)
             stage.gradient = take_panels(arena, stage.layer.n_units, n_panels, k)
             if stage.trained:
                 stage.dW = self.run.gradients + (<char *>stage.layer.weights - self.run.parameters)

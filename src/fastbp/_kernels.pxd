@@ -130,6 +130,12 @@ cdef extern from "fastbp.h":
                                    Py_ssize_t p0, Py_ssize_t p1) noexcept nogil
         void (*add_panels)(fbp_panels a, fbp_panels b, fbp_panels out, Py_ssize_t n_features, Py_ssize_t p0,
                            Py_ssize_t p1) noexcept nogil
+        void (*vector_gradient)(fbp_panels dZ, fbp_panels factor, Py_ssize_t n_samples, Py_ssize_t n0, Py_ssize_t n1,
+                                void *dW, void *db, int accumulate) noexcept nogil
+        void (*layer_norm_forward)(const fbp_layer *layer, double epsilon, fbp_panels source, fbp_panels out,
+                                   fbp_panels kept, Py_ssize_t p0, Py_ssize_t p1) noexcept nogil
+        void (*layer_norm_backward)(const fbp_layer *layer, fbp_panels dZ, fbp_panels kept, fbp_panels dX,
+                                    Py_ssize_t p0, Py_ssize_t p1) noexcept nogil
         int (*read_row)(const fbp_source *X, Py_ssize_t row, void *out) noexcept nogil
         void (*forward_single)(const fbp_layer *layer, const void *inputs, void *out) noexcept nogil
         double (*loss_panel)(const fbp_objective *objective, fbp_panels output, fbp_panels targets,

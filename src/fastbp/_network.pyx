@@ -67,9 +67,9 @@ cdef class Network:
     n_inputs : int
     layers : list of dict
         The stages, first to last. "kind" is one of those that _stages.pyx lists, "activation" and "parameter" what is
-        applied to its result; the other keys are the kind's own: "units" of a dense one, with "use_bias" and
-        "trainable", "rate" of dropout. A dense one may be written (units, activation, parameter), dropout ("dropout",
-        rate).
+        applied to its result; the other keys are the kind's own: "units", "use_bias" and "trainable" of a dense
+        one, "rate" of dropout, "epsilon" of those that normalise. A dense one may be written (units, activation,
+        parameter), dropout ("dropout", rate).
     dtype : {"float32", "float64"}
     """
 
@@ -109,7 +109,7 @@ cdef class Network:
             layer.bias = arena.take(padded(layer.n_units, self.dtype_code) * item_size(self.dtype_code))
 
     cdef list views(self, Arena arena, Py_ssize_t i):
-        """Stage i's weights (n_inputs, n_units) and biases (n_units,) in an arena laid out like `parameters`."""
+        """Stage i's arrays in an arena laid out like `parameters`: W (n_inputs, n_units), the others (n_units,)."""
         cdef fbp_layer *layer = &self.stages[i].layer
         cdef Py_ssize_t size = item_size(self.dtype_code)
         if layer.ld == 0:
@@ -119,7 +119,7 @@ cdef class Network:
         cdef Py_ssize_t b = base + (<char *>layer.bias - self.parameters.start)
         memory = np.asarray(arena.memory)
         weights = memory[W:W + layer.n_units * layer.ld * size].view(self.dtype).reshape(layer.n_units, layer.ld)
-        views = [weights[:, :layer.n_inputs].T]
+        views = [weights[:, :layer.n_inputs].T if self.stages[i].kind == DENSE else weights[:, 0]]
         if self.stages[i].has_bias:
             views.append(memory[b:b + layer.n_units * size].view(self.dtype))
         return views

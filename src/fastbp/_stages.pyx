@@ -7,7 +7,7 @@ A new kind is its functions and a row of KINDS, a member of StageKind, and its l
 """
 
 from fastbp._dense cimport (
-    ACTIVATION, DENSE, DROPOUT, StageKind, activation_gradient, backward, forward, leading_dimension,
+    ACTIVATION, DENSE, DROPOUT, LAYER_NORM, StageKind, activation_gradient, backward, forward, leading_dimension,
 )
 from fastbp._kernels cimport FBP_LINEAR, FBP_SOFTMAX, activation_named, fbp_panels
 
@@ -21,11 +21,12 @@ cdef struct Kind:
     forward_function forward       # panels p0..p1
     backward_function backward     # panels p0..p1
     gradient_function gradient     # of units n0..n1; NULL: the kind has no parameters
+    bint keeps                     # backward needs more than source and output
 
-cdef Kind KINDS[3]
+cdef Kind KINDS[4]
 # What a stage's arrays are called.
-_ARRAYS = {"dense": ("W", "b")}
-_KIND_OF_NAME = {"dense": DENSE, "dropout": DROPOUT, "activation": ACTIVATION}
+_ARRAYS = {"dense": ("W", "b"), "layer_norm": ("gain", "shift")}
+_KIND_OF_NAME = {"dense": DENSE, "dropout": DROPOUT, "activation": ACTIVATION, "layer_norm": LAYER_NORM}
 _NAME_OF_KIND = {kind: name for name, kind in _KIND_OF_NAME.items()}
 
 
@@ -44,10 +45,15 @@ cdef int set_stage(Stage *stage, Py_ssize_t number, Py_ssize_t n_inputs, object 
     stage.layer.activation = activation_named(spec.get("activation", "linear"))
     stage.layer.alpha = spec.get("parameter", 0.0)
     stage.rate = spec.get("rate", 0.0)
+    stage.epsilon = spec.get("epsilon", 0.0)
+    stage.has_bias = True
     if stage.kind == DENSE:
         stage.layer.ld = leading_dimension(n_inputs, dtype)
         stage.trained = spec.get("trainable", True)
         stage.has_bias = spec.get("use_bias", True)
+    elif array_names(stage):
+        stage.layer.n_inputs = stage.layer.ld = 1
+        stage.trained = True
     return 0
 
 
@@ -55,6 +61,11 @@ cdef tuple array_names(const Stage *stage):
     """What the stage's arrays are called, in the order in which they are kept; none for most kinds."""
     names = _ARRAYS.get(_NAME_OF_KIND[stage.kind], ())
     return names[:1] if names and not stage.has_bias else names
+
+
+cdef bint stage_keeps(const Stage *stage) noexcept nogil:
+    """Whether training wants memory in `kept`."""
+    return KINDS[<int>stage.kind].keeps
 
 
 # ---- What its kind does --------------------------------------------------------------------------------------------
@@ -134,6 +145,26 @@ cdef void _activation_backward(const Pass *p, Stage *stage, Stage *below, Py_ssi
     activation_gradient(p.k, below, p0, p1)
 
 
-KINDS[<int>DENSE] = Kind(_dense_forward, _dense_backward, _dense_gradient)
-KINDS[<int>DROPOUT] = Kind(_dropout_forward, _dropout_backward, NULL)
-KINDS[<int>ACTIVATION] = Kind(_activation_forward, _activation_backward, NULL)
+# Layer normalisation: A = act(gain * h + shift), h the source normalised over its features
+
+
+cdef void _layer_norm_forward(const Pass *p, Stage *stage, Py_ssize_t p0, Py_ssize_t p1) noexcept nogil:
+    p.k.layer_norm_forward(&stage.layer, stage.epsilon, stage.source, stage.output, stage.kept, p0, p1)
+    _activate(p, stage, stage.output, p0, p1)
+
+
+cdef void _layer_norm_backward(const Pass *p, Stage *stage, Stage *below, Py_ssize_t p0, Py_ssize_t p1) noexcept nogil:
+    p.k.layer_norm_backward(&stage.layer, stage.gradient, stage.kept, below.gradient, p0, p1)
+    activation_gradient(p.k, below, p0, p1)
+
+
+cdef void _vector_gradient(const Pass *p, Stage *stage, Py_ssize_t n0, Py_ssize_t n1,
+                           const void *const *soon) noexcept nogil:
+    """Of a stage with a number or two a unit, the first of which multiplies what is kept."""
+    p.k.vector_gradient(stage.gradient, stage.kept, p.n_samples, n0, n1, stage.dW, stage.db, p.accumulate)
+
+
+KINDS[<int>DENSE] = Kind(_dense_forward, _dense_backward, _dense_gradient, False)
+KINDS[<int>DROPOUT] = Kind(_dropout_forward, _dropout_backward, NULL, False)
+KINDS[<int>ACTIVATION] = Kind(_activation_forward, _activation_backward, NULL, False)
+KINDS[<int>LAYER_NORM] = Kind(_layer_norm_forward, _layer_norm_backward, _vector_gradient, True)

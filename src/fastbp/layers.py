@@ -19,7 +19,7 @@ from fastbp.checks import check_flag, check_int, check_number
 from fastbp.initializers import INITIALIZERS, Initializer
 from fastbp.registry import from_config, resolve, shorthand, to_config
 
-__all__ = ["LAYERS", "Activation", "Dense", "Dropout", "Layer", "Parameter", "plan"]
+__all__ = ["LAYERS", "Activation", "Dense", "Dropout", "Layer", "LayerNorm", "Parameter", "plan"]
 
 Stage = dict[str, Any]
 
@@ -215,6 +215,55 @@ class Activation(Layer):
 
 
 @dataclass(frozen=True)
+class LayerNorm(Layer):
+    """A = gain * (X - mean) / sqrt(variance + epsilon) + shift, mean and variance over the features of each sample.
+
+    Gain and shift are learnt, one of each a feature, from 1 and 0 on; they do not decay. Every sample is by itself, in
+    training as in ``predict`` (Ba, Kiros and Hinton, 2016; PyTorch's definition).
+
+    Parameters
+    ----------
+    epsilon : float, default 1e-5
+        What keeps the variance away from 0; above 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is not.
+    """
+
+    epsilon: float = 1e-5
+    name = "layer_norm"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "epsilon", check_number(self.epsilon, "epsilon", above=0))
+
+    def parameters(self, n_inputs: int) -> list[Parameter]:
+        """Return gain and shift."""
+        return [Parameter("gain", (n_inputs,)), Parameter("shift", (n_inputs,))]
+
+    def draw(self, n_inputs: int, generators: Iterator[np.random.Generator]) -> list[NDArray[np.float64]]:
+        """Return ones and zeros."""
+        return [np.ones(n_inputs), np.zeros(n_inputs)]
+
+    def stages(self) -> list[Stage]:
+        """Return one stage."""
+        return [{"kind": self.name, "epsilon": self.epsilon}]
+
+    def __repr__(self) -> str:
+        return f"LayerNorm(epsilon={self.epsilon!r})"
+
+    def to_config(self) -> dict[str, Any]:
+        """Return the layer as plain data."""
+        return {"type": self.name, "epsilon": self.epsilon}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> LayerNorm:
+        """Return the layer that ``to_config`` wrote down."""
+        return cls(config["epsilon"])
+
+
+@dataclass(frozen=True)
 class Dropout(Layer):
     """In training, each number that passes becomes 0 with probability ``rate``, and the others grow by 1 / (1 - rate).
 
@@ -261,7 +310,7 @@ def _stage_keys(activation: Function) -> Stage:
 
 
 # The kinds of stages that can apply an activation to their result.
-_ACTIVATING = ("dense",)
+_ACTIVATING = ("dense", "layer_norm")
 
 
 def plan(layers: Sequence[Layer]) -> tuple[list[Stage], list[int]]:
@@ -285,4 +334,4 @@ def _ends_plain(stage: Stage) -> bool:
     return stage["kind"] in _ACTIVATING and stage.get("activation", "linear") == "linear"
 
 
-LAYERS: dict[str, type[Layer]] = {cls.name: cls for cls in (Dense, Activation, Dropout)}
+LAYERS: dict[str, type[Layer]] = {cls.name: cls for cls in (Dense, Activation, LayerNorm, Dropout)}
