@@ -244,6 +244,20 @@ typedef struct {
     void (*layer_norm_backward)(const fbp_layer *layer, fbp_panels dZ, fbp_panels kept, fbp_panels dX, ptrdiff_t p0,
                                 ptrdiff_t p1);
 
+    /* Of units n0..n1 over all n_samples: the mean, the variance with n_samples - 1 for its divisor, and 1 / sqrt(the
+     * variance with n_samples for its divisor + epsilon). */
+    void (*batch_statistics)(fbp_panels in, ptrdiff_t n_samples, ptrdiff_t n0, ptrdiff_t n1, double epsilon, void *mean,
+                             void *variance, void *inverse);
+    /* panels p0..p1: out = weights * h + bias, h = (in - mean) * inverse; `kept` (data NULL: not wanted) receives h. */
+    void (*batch_norm_forward)(const fbp_layer *layer, const void *mean, const void *inverse, fbp_panels in,
+                               fbp_panels out, fbp_panels kept, ptrdiff_t p0, ptrdiff_t p1);
+    /* panels p0..p1 of the gradient of `in`, with dW and db over all samples; dW NULL: mean and inverse are constants. */
+    void (*batch_norm_backward)(const fbp_layer *layer, const void *inverse, const void *dW, const void *db,
+                                ptrdiff_t n_samples, fbp_panels dZ, fbp_panels kept, fbp_panels dX, ptrdiff_t p0,
+                                ptrdiff_t p1);
+    /* average <- (1 - share) * average + share * latest, n elements. */
+    void (*move_average)(void *average, const void *latest, double share, ptrdiff_t n);
+
     /* One sample alone, with the bits that it has in a panel. Row `row` of X -> out[0..n_columns), zeros up to whole
      * vectors; returns 0 where a number is NaN or infinite (in this dtype), else 1. And out[0..n_units) =
      * activation(in @ W.T + b), softmax too; `out` has room for whole vectors. */

@@ -21,6 +21,8 @@ def _block(layer, arrays):
             return reference.Activation(layer.activation.name, layer.activation.parameter)
         case fb.LayerNorm():
             return reference.LayerNorm(next(arrays), next(arrays), layer.epsilon)
+        case fb.BatchNorm():
+            return reference.BatchNorm(*(next(arrays) for _ in range(4)), layer.momentum, layer.epsilon)
     raise TypeError(layer)
 
 
@@ -63,5 +65,10 @@ def _modules(torch, layer, take):
             norm = nn.LayerNorm(1, layer.epsilon)
             norm.weight, norm.bias = take(), take()
             norm.normalized_shape = tuple(norm.weight.shape)
+            return [norm]
+        case fb.BatchNorm():
+            norm = nn.BatchNorm1d(1, layer.epsilon, layer.momentum)
+            norm.weight, norm.bias = take(), take()
+            norm.running_mean, norm.running_var = take().detach(), take().detach()
             return [norm]
     raise TypeError(layer)

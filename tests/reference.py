@@ -23,6 +23,7 @@ __all__ = [
     "EXAMPLES",
     "LOSSES",
     "Activation",
+    "BatchNorm",
     "Block",
     "Chain",
     "Dense",
@@ -796,6 +797,32 @@ class LayerNorm(Block):
         dH, H = dA * self.arrays[0], self.H
         dX = dH - dH.mean(axis=1, keepdims=True) - H * (dH * H).mean(axis=1, keepdims=True)
         return dX / self.deviation, [(dA * H).sum(axis=0), dA.sum(axis=0)]
+
+
+class BatchNorm(Block):
+    """A = gain * H + shift, H being X with mean 0 and variance 1 of each feature over the batch; or so on average."""
+
+    def __init__(self, gain, shift, mean, variance, momentum: float, epsilon: float) -> None:
+        self.arrays, self.momentum, self.epsilon = [gain, shift, mean, variance], momentum, epsilon
+        self.training = False
+
+    def forward(self, X):
+        gain, shift, mean, variance = self.arrays
+        if self.training:
+            n = len(X)
+            mean[...] += self.momentum * (X.mean(axis=0) - mean)
+            variance[...] += self.momentum * (X.var(axis=0) * n / (n - 1) - variance)
+            mean, variance = X.mean(axis=0), X.var(axis=0)
+        self.deviation = np.sqrt(variance + self.epsilon)
+        self.H = (X - mean) / self.deviation
+        return gain * self.H + shift
+
+    def backward(self, dA):
+        dH = dA * self.arrays[0]
+        gradients = [(dA * self.H).sum(axis=0), dA.sum(axis=0), *map(np.zeros_like, self.arrays[2:])]
+        if self.training:
+            dH = dH - dH.mean(axis=0) - self.H * (dH * self.H).mean(axis=0)
+        return dH / self.deviation, gradients
 
 
 class Chain(Block):

@@ -1,13 +1,14 @@
 """Layers of every kind: against the oracle, finite differences and PyTorch, on any team, kept and told about."""
 
 import pickle
+import signal
 
 import numpy as np
 import pytest
 
 import fastbp as fb
 import reference
-from engine_helpers import assert_close, assert_same_bits, make_data
+from engine_helpers import TOLERANCE, assert_close, assert_same_bits, make_data
 from fastbp._engine import Session
 from fastbp._network import Network
 from fastbp.weights import weights_of
@@ -53,6 +54,22 @@ MODELS = {
         + [fb.LayerNorm()],
         "mse",
     ),
+    "batch norm between": (
+        [fb.Dense(19, use_bias=False), fb.BatchNorm(), fb.Activation("relu"), fb.Dense(33, "gelu")]
+        + [fb.BatchNorm(0.5, 0.1), fb.Dense(3)],
+        "mse",
+    ),
+    "batch norm first": ([fb.BatchNorm(), fb.Dense(7), fb.BatchNorm(), fb.Dense(3, "softmax")], "cross_entropy"),
+    "batch norm last": (
+        [fb.Dense(7, "tanh"), fb.Dense(3, use_bias=False), fb.BatchNorm(), fb.Activation("softmax")],
+        "cross_entropy",
+    ),
+    "batch norms behind all kinds": (
+        [fb.Activation("tanh"), fb.BatchNorm(), fb.Activation("gelu"), fb.BatchNorm(), fb.Dense(5, use_bias=False)]
+        + [fb.BatchNorm(), fb.Activation("gelu"), fb.LayerNorm(), fb.Activation("tanh"), fb.BatchNorm()]
+        + [fb.Dense(3, trainable=False)],
+        "mse",
+    ),
     "frozen behind nothing": ([fb.Activation("tanh"), fb.Dense(5, trainable=False), fb.Dense(3)], "mse"),
 }
 
@@ -74,8 +91,11 @@ def weights_of_model(model):
     return weights_of(model.layers, model.n_inputs)
 
 
-def gradients_of(model, X, y, loss):
-    return model.loss_and_gradients(X, y, loss)
+def set_training(block):
+    """Batch statistics from here on."""
+    block.training = True
+    for inner in getattr(block, "blocks", ()):
+        set_training(inner)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -86,7 +106,7 @@ def test_gradients_and_outputs_are_the_oracles(isa, name, n, dtype):
     X, y = data_for(model, loss, n, dtype)
     oracle = oracle_of(model)
     wanted, wanted_gradients = reference.block_loss_and_gradients(oracle, X, y, loss)
-    found, gradients = gradients_of(model, X, y, loss)
+    found, gradients = model.loss_and_gradients(X, y, loss)
     assert found == pytest.approx(wanted, rel=1e-5 if dtype == "float32" else 1e-12)
     for gradient, expected, weight in zip(gradients, wanted_gradients, weights_of_model(model), strict=True):
         assert_close(gradient, expected if weight.trained else np.zeros_like(expected), dtype, factor=4)
@@ -97,11 +117,33 @@ def test_gradients_and_outputs_are_the_oracles(isa, name, n, dtype):
     assert trainer.evaluate(X, y)["loss"] == pytest.approx(wanted, rel=1e-5 if dtype == "float32" else 1e-12)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("n", [2, 5, 16, 37])
 @pytest.mark.parametrize("name", MODELS)
-def test_gradients_agree_with_differences(name):
+def test_gradients_in_training_are_the_oracles(isa, name, n, dtype):
+    model, loss = make_model(name, dtype)
+    X, y = data_for(model, loss, n, dtype)
+    oracle = oracle_of(model)
+    set_training(oracle)
+    wanted, wanted_gradients = reference.block_loss_and_gradients(oracle, X, y, loss)
+    before = model.get_weights()
+    found, gradients = model.loss_and_gradients(X, y, loss, training=True)
+    assert found == pytest.approx(wanted, rel=1e-5 if dtype == "float32" else 1e-12)
+    # A gradient that is nothing (of a constant in front of a batch_norm) is what rounding leaves of the others; with
+    # two samples, h is 1 or -1 whatever the source, and all below are so.
+    largest = max(np.abs(gradient).max() for gradient in wanted_gradients)
+    tolerance = TOLERANCE[dtype] * largest * (4 if n > 2 else 40)
+    for gradient, expected, weight in zip(gradients, wanted_gradients, weights_of_model(model), strict=True):
+        np.testing.assert_allclose(gradient, expected if weight.trained else 0 * expected, rtol=0, atol=tolerance)
+    assert_same_bits(model.get_weights(), before)
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("name", MODELS)
+def test_gradients_agree_with_differences(name, training):
     model, loss = make_model(name)
     X, y = data_for(model, loss, 23, "float64")
-    differences = fb.check_gradients(model, X, y, loss, step=1e-6, tolerance=1e-6)
+    differences = fb.check_gradients(model, X, y, loss, step=1e-6, tolerance=1e-6, training=training)
     assert len(differences) == sum(weight.trained for weight in weights_of_model(model))
 
 
@@ -150,7 +192,7 @@ def test_ten_steps_agree_with_pytorch(torch, name):
 def test_clipping_takes_every_array_into_account(isa, name):
     model, loss = make_model(name)
     X, y = data_for(model, loss, 30, "float64")
-    _, gradients = gradients_of(model, X, y, loss)
+    _, gradients = model.loss_and_gradients(X, y, loss, training=True)
     norm = np.sqrt(sum((gradient**2).sum() for gradient in gradients))
     kinds = weights_of_model(model)
     for clipping, change in (
@@ -239,7 +281,7 @@ def test_without_bias_the_outputs_of_nothing_are_nothing():
 # ---- Normalisation ----
 
 
-@pytest.mark.parametrize("kind", [fb.LayerNorm()])
+@pytest.mark.parametrize("kind", [fb.LayerNorm(), fb.BatchNorm()])
 def test_gain_and_shift_begin_at_one_and_zero_and_do_not_decay(kind):
     model = fb.Model([fb.Dense(9, "relu"), kind, fb.Dense(2)], inputs=N_INPUTS)
     gain, shift = model.get_weights()[2:4]
@@ -250,6 +292,107 @@ def test_gain_and_shift_begin_at_one_and_zero_and_do_not_decay(kind):
         fb.Trainer(model, "mse", optimizer).step(np.ones((2, N_INPUTS)), np.zeros((2, 2)))
         np.testing.assert_array_equal(model.get_weights()[2], gain)
         np.testing.assert_array_equal(model.get_weights()[3], shift)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_every_batch_has_its_own_statistics_the_last_short_one_too(isa, dtype):
+    """An epoch of four batches, the last one of 17 of 70 rows, against the oracle step by step."""
+    model, _ = make_model("batch norm between", dtype)
+    X, y = make_data(77, N_INPUTS, 3, "mse", dtype)
+    oracle = oracle_of(model)
+    set_training(oracle)
+    fb.Trainer(model, "mse", fb.SGD(0.1), batch_size=20, shuffle=False, n_threads=1).fit(X, y)
+    for first in range(0, 77, 20):
+        rows = slice(first, first + 20)
+        _, gradients = reference.block_loss_and_gradients(oracle, X[rows], y[rows], "mse")
+        for kind, array, gradient in zip(weights_of_model(model), oracle.arrays, gradients, strict=True):
+            if kind.trained:
+                array -= 0.1 * gradient
+    for array, wanted in zip(model.get_weights(), oracle.arrays, strict=True):
+        assert_close(array, wanted, dtype, factor=10)
+
+
+def test_a_prediction_is_the_folded_layers_and_follows_the_weights():
+    model = fb.Model([fb.Dense(9), fb.Dropout(0.1), fb.BatchNorm(), fb.Dense(2)], inputs=3, dtype="float64")
+    X = np.random.default_rng(0).normal(size=(30, 3))
+    trainer = fb.Trainer(model, "mse", fb.SGD(0.1))
+    predictions = []
+    for step in range(3):
+        W1, b1, gain, shift, mean, variance, W2, b2 = model.get_weights()
+        wanted = (gain * (X @ W1 + b1 - mean) / np.sqrt(variance + 1e-5) + shift) @ W2 + b2
+        np.testing.assert_allclose(model.predict(X), wanted, rtol=1e-12, atol=1e-14)
+        predictions.append(model.predict(X))
+        trainer.step(X, np.ones((30, 2)))
+        if step == 1:
+            model.set_weights([array + 0.1 for array in model.get_weights()])
+    assert not np.array_equal(predictions[0], predictions[1])
+
+
+def test_statistics_move_only_with_a_completed_step():
+    model, loss = make_model("batch norm between", "float32")
+    X, y = data_for(model, loss, 40, "float32")
+    before = model.get_weights()
+    X[3, 2] = np.nan
+    with pytest.raises(ValueError, match="row 3, column 2 of X"):
+        fb.Trainer(model, loss).step(X, y)
+    assert_same_bits(model.get_weights(), before)
+
+
+def test_a_batch_of_many_chunks_has_the_statistics_of_predict():
+    """In loss_and_gradients, where nothing is trained, any number of rows will do."""
+    model, loss = make_model("batch norms behind all kinds")
+    X, y = data_for(model, loss, 9000, "float64")
+    _, wanted = reference.block_loss_and_gradients(oracle_of(model), X, y, loss)
+    for gradient, expected, weight in zip(
+        model.loss_and_gradients(X, y, loss)[1], wanted, weights_of_model(model), strict=True
+    ):
+        if weight.trained:
+            assert_close(gradient, expected, "float64", factor=10)
+
+
+def test_batches_that_have_no_statistics_are_refused():
+    model = fb.Model([fb.Dense(4), fb.BatchNorm(), fb.Dense(1)], inputs=2)
+    X, y = np.zeros((5001, 2)), np.zeros(5001)
+    for call, what in (
+        (lambda: fb.Trainer(model, "mse").step(X[:1], y[:1]), "the batch has 1 sample; expected 2 to 4096"),
+        (lambda: fb.Trainer(model, "mse", batch_size=1).fit(X, y), "the batch has 1 sample; expected 2 to 4096"),
+        (lambda: fb.Trainer(model, "mse", batch_size=None).fit(X, y), "the batch has 5001 samples; expected 2 to 4096"),
+        (
+            lambda: fb.Trainer(model, "mse", batch_size=100).fit(X, y),
+            "the last batch of 5001 samples has 1 sample; expected 2 to 4096 for BatchNorm",
+        ),
+        (lambda: model.loss_and_gradients(X[:1], y[:1], "mse", training=True), "X has 1 sample; expected 2 to 4096"),
+    ):
+        with pytest.raises(ValueError, match=what):
+            call()
+
+
+@pytest.mark.parametrize("n_threads", [1, 3])
+def test_interrupted_training_comes_out_of_every_meeting(limits, n_threads):
+    """A long step with batch norms, given up in the middle: nobody waits for ever, and nothing has changed."""
+    limits(epoch_thread=1.0, call_thread=1.0, paced=0.0, long_step=0.0, apart=0.0, piece=1e5)
+    layers = [fb.Dense(600, "relu"), fb.BatchNorm()] * 4 + [fb.Dense(1)]
+    model = fb.Model(layers, inputs=50)
+    X, y = np.random.default_rng(0).normal(size=(4096, 50)), np.zeros(4096)
+    trainer = fb.Trainer(model, "mse", n_threads=n_threads)
+    before = model.get_weights()
+
+    def stop(signum, frame):
+        raise InterruptedError
+
+    former = signal.signal(signal.SIGALRM, stop)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        with pytest.raises(InterruptedError):
+            while True:
+                steps = trainer.n_steps
+                before = model.get_weights()
+                trainer.step(X, y)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, former)
+    if trainer.n_steps == steps:
+        assert_same_bits(model.get_weights(), before)
 
 
 @pytest.mark.parametrize(
@@ -266,6 +409,14 @@ def test_gain_and_shift_begin_at_one_and_zero_and_do_not_decay(kind):
             lambda: fb.Trainer(fb.Model([fb.Dense(3, "softmax"), fb.Activation("relu")], inputs=2), "cross_entropy"),
             ValueError,
             "loss is 'cross_entropy' and the last layer's activation is 'relu'",
+        ),
+        (lambda: fb.BatchNorm(1.5), ValueError, "momentum is 1.5; expected a number above 0 and up to 1"),
+        (lambda: fb.BatchNorm(0), ValueError, "momentum is 0; expected a finite number above 0"),
+        (lambda: fb.BatchNorm(epsilon=0), ValueError, "epsilon is 0; expected a finite number above 0"),
+        (
+            lambda: fb.Model([fb.Dense(1), fb.BatchNorm()], inputs=1).set_weights([[[1]], [1], [1], [0], [0], [-0.5]]),
+            ValueError,
+            r"weights\[5\], variance of layer 2,.* -0.5; expected numbers of 0 or more",
         ),
         (lambda: fb.LayerNorm(0.0), ValueError, "epsilon is 0.0; expected a finite number above 0"),
         (lambda: fb.LayerNorm("small"), TypeError, "epsilon is 'small'"),

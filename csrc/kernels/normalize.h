@@ -91,3 +91,80 @@ static void NAME(layer_norm_backward)(const fbp_layer *layer, fbp_panels dZ, fbp
         }
     }
 }
+
+/* sums[i] = the lanes' sum, over all samples, of unit i's x - mean[i], or its square; panels in their order. */
+static INLINE vec NAME(sum_units)(fbp_panels in, ptrdiff_t n_samples, ptrdiff_t n, ptrdiff_t n_units, vec mean,
+                                  int squared)
+{
+    real means[VL];
+    memcpy(means, &mean, sizeof mean);
+    const real *x = (const real *)in.data + n * VL;
+    vec sums[VL] = {0};
+    for (ptrdiff_t left = n_samples; left > 0; left -= VL, x += in.stride)
+        for (ptrdiff_t i = 0; i < n_units; i++) {
+            vec d = NAME(load)(x + i * VL) - means[i];
+            d = squared ? d * d : d;
+            sums[i] += left >= VL ? d : NAME(first_lanes)(d, left);
+        }
+    return NAME(sum_each)(sums);
+}
+
+/* The mean first, then the squares of what differs from it: exact where the mean is far from zero. */
+static void NAME(batch_statistics)(fbp_panels in, ptrdiff_t n_samples, ptrdiff_t n0, ptrdiff_t n1, double epsilon,
+                                   void *mean, void *variance, void *inverse)
+{
+    const vec count = NAME(splat)((real)n_samples), one = NAME(splat)(1);
+    for (ptrdiff_t n = n0; n < n1; n += VL) {
+        const ptrdiff_t n_units = n1 - n < VL ? n1 - n : VL;
+        const vec m = NAME(sum_units)(in, n_samples, n, n_units, NAME(splat)(0), 0) / count;
+        const vec squares = NAME(sum_units)(in, n_samples, n, n_units, m, 1);
+        NAME(leave)(m, (real *)mean + n, n_units, 0);
+        NAME(leave)(squares / (count - one), (real *)variance + n, n_units, 0);
+        NAME(leave)(one / NAME(square_root)(squares / count + (real)epsilon), (real *)inverse + n, n_units, 0);
+    }
+}
+
+/* Over the samples of a batch (Ioffe and Szegedy 2015), or with the averages of many batches. */
+static void NAME(batch_norm_forward)(const fbp_layer *layer, const void *mean, const void *inverse, fbp_panels in,
+                                     fbp_panels out, fbp_panels kept, ptrdiff_t p0, ptrdiff_t p1)
+{
+    const real *gain = layer->weights, *shift = layer->bias, *m = mean, *r = inverse;
+    for (ptrdiff_t p = p0; p < p1; p++) {
+        const real *x = (const real *)in.data + p * in.stride;
+        real *a = (real *)out.data + p * out.stride;
+        real *keep = kept.data ? (real *)kept.data + p * kept.stride : NULL;
+        for (ptrdiff_t i = 0; i < layer->n_units; i++) {
+            const vec h = (NAME(load)(x + i * VL) - NAME(splat)(m[i])) * NAME(splat)(r[i]);
+            if (keep)
+                NAME(store)(keep + i * VL, h);
+            NAME(store)(a + i * VL, h * NAME(splat)(gain[i]) + NAME(splat)(shift[i]));
+        }
+    }
+}
+
+/* dX = gain * inverse * (dZ - mean of dZ - h * mean of dZ * h), means over the samples: db / n and dW / n. Unused lanes
+ * become zero. */
+static void NAME(batch_norm_backward)(const fbp_layer *layer, const void *inverse, const void *dW, const void *db,
+                                      ptrdiff_t n_samples, fbp_panels dZ, fbp_panels kept, fbp_panels dX, ptrdiff_t p0,
+                                      ptrdiff_t p1)
+{
+    const real *gain = layer->weights, *r = inverse, *dgain = dW, *dshift = db, n = (real)n_samples;
+    for (ptrdiff_t p = p0; p < p1; p++) {
+        const real *d = (const real *)dZ.data + p * dZ.stride, *h = (const real *)kept.data + p * kept.stride;
+        real *to = (real *)dX.data + p * dX.stride;
+        for (ptrdiff_t i = 0; i < layer->n_units; i++) {
+            const vec mean = NAME(splat)(dgain ? dshift[i] / n : 0), slope = NAME(splat)(dgain ? dgain[i] / n : 0);
+            vec x = NAME(load)(d + i * VL) - mean - NAME(load)(h + i * VL) * slope;
+            x *= NAME(splat)(gain[i] * r[i]);
+            NAME(store)(to + i * VL, n_samples - p * VL >= VL ? x : NAME(first_lanes)(x, n_samples - p * VL));
+        }
+    }
+}
+
+static void NAME(move_average)(void *average, const void *latest, double share, ptrdiff_t n)
+{
+    const real *x = latest, part = (real)share, rest = (real)(1 - share);
+    real *a = average;
+    for (ptrdiff_t i = 0; i < n; i++)
+        a[i] = rest * a[i] + part * x[i];
+}

@@ -9,6 +9,13 @@ cdef enum StageKind:
     DROPOUT
     ACTIVATION
     LAYER_NORM
+    BATCH_NORM
+
+# Of each unit, what normalising takes: the mean, and 1 / sqrt(variance + epsilon). [n_units] each.
+cdef struct Statistics:
+    void *mean
+    void *variance
+    void *inverse
 
 # One step of the way from inputs to outputs: what it is, and in a training run all the buffers of a step.
 # VL: the kernels' lanes.
@@ -20,11 +27,14 @@ cdef struct Stage:
     bint has_bias              # else the bias, where the kernels want one, is zero and stays so
     double rate                # dropout
     double epsilon             # what normalising adds to the variance
+    double momentum            # the share of a batch in the running statistics
+    Statistics running         # over the batches so far
     fbp_panels source          # inputs                [panel][n_inputs][VL]
     void *source_blocks        # the same numbers      [n_inputs / VL][sample][VL], for a dense layer
     Py_ssize_t block_stride    # elements from one block to the next
     fbp_panels output          # A                     [panel][n_units][VL]
     fbp_panels slope           # act'(Z), or NULL      [panel][n_units][VL]
+    Statistics batch           # of this one
     fbp_panels kept            # what backward needs too, [panel][n_units + 1][VL]
     fbp_panels gradient        # dZ                    [panel][n_units][VL]
     void *dW                   # [n_units][ld]

@@ -34,7 +34,10 @@ from fastbp._kernels cimport (
 from fastbp._loss cimport BAD_INPUTS, BAD_TARGETS, Judge, gather_targets, judge_panel, set_judge, split_sums, takes_Z
 from fastbp._network cimport Network
 from fastbp._rows cimport Rows
-from fastbp._stages cimport Pass, array_names, stage_backward, stage_forward, stage_gradient, stage_keeps
+from fastbp._stages cimport (
+    Pass, array_names, stage_backward, stage_forward, stage_gradient, stage_keeps, stage_meet_backward,
+    stage_meet_forward, stage_meets, stage_updated,
+)
 from fastbp._team cimport (
     Pace, fbp_barrier, limits_in_use, look_seconds, monotonic_seconds, pace_done, pace_next, run_team, team_size,
     wait_for_all,
@@ -51,6 +54,9 @@ cdef enum:
     # that gains.
     UPDATE_BYTES = 128 * 1024
     UPDATE_TILES = 6
+
+# The most samples that a step can normalise together.
+LARGEST_BATCH = CHUNK_SAMPLES
 
 
 cdef struct Run:
@@ -82,6 +88,7 @@ cdef struct Run:
     bint long_step                 # signals are looked at on the way
     bint fused                     # gradients are used for the update at once
     bint updates                   # else the gradients alone are wanted
+    bint training                  # dropout, and statistics of the batch
     # Progress. Thread 0 writes between the step's two barriers, everyone reads outside.
     Py_ssize_t next_row
     Py_ssize_t batch
@@ -144,7 +151,7 @@ cdef Pass _pass_of(const Run *run, Py_ssize_t first, Py_ssize_t n, int t) noexce
     p.k = run.k
     p.n_samples = n
     p.first_panel = (first - run.next_row) // run.k.lanes
-    p.training = run.updates
+    p.training = run.training
     p.accumulate = first > run.next_row
     p.seed = run.seed
     p.step = run.n_steps
@@ -152,9 +159,25 @@ cdef Pass _pass_of(const Run *run, Py_ssize_t first, Py_ssize_t n, int t) noexce
     return p
 
 
+cdef void _meet(Run *run, const Pass *chunk, Py_ssize_t i, bint forward, int t, int n_threads) noexcept nogil:
+    """Thread t's units of what stage i has to know of all panels; they are all there, and all is known behind it."""
+    cdef Stage *stage = &run.stages[i]
+    cdef Py_ssize_t n0 = stage.layer.n_units * t // n_threads, n1 = stage.layer.n_units * (t + 1) // n_threads
+    wait_for_all(&run.barrier, n_threads)
+    if forward:
+        stage_meet_forward(chunk, stage, n0, n1)
+    else:
+        stage_meet_backward(chunk, stage, n0, n1)
+    wait_for_all(&run.barrier, n_threads)
+
+
 cdef void _sample_share(Run *run, const Pass *chunk, Py_ssize_t first, double scale, Py_ssize_t p0, Py_ssize_t p1,
-                        int t) noexcept nogil:
-    """Panels p0..p1 of the chunk from row `first` on: from X to dZ of the first stage that learns."""
+                        int t, int n_threads) noexcept nogil:
+    """Panels p0..p1 of the chunk from row `first` on: from X to dZ of the first stage that learns.
+
+    Who finds the step given up does no more work, but comes to every meeting: others may be waiting there.
+    """
+    cdef bint given_up = False
     cdef const fbp_kernels *k = run.k
     cdef Py_ssize_t n = chunk.n_samples
     cdef Stage *stage
@@ -183,11 +206,14 @@ cdef void _sample_share(Run *run, const Pass *chunk, Py_ssize_t first, double sc
 
     for i in range(run.n_stages):
         stage = &run.stages[i]
+        if chunk.training and stage_meets(stage):
+            _meet(run, chunk, i, True, t, n_threads)
         piece = _piece(run, forward_work(&stage.layer) * k.lanes, k.tile_panels, p1 - p0)
         p = p0
-        while p < p1:
+        while p < p1 and not given_up:
             if _interrupted(run, &run.stop_samples, t):
-                return
+                given_up = True
+                break
             q = min(p + piece, p1)
             stage_forward(chunk, stage, p, q)
             if i + 1 < run.n_stages and run.stages[i + 1].source_blocks != NULL:
@@ -195,7 +221,7 @@ cdef void _sample_share(Run *run, const Pass *chunk, Py_ssize_t first, double sc
                                    run.stages[i + 1].block_stride)
             p = q
 
-    for p in range(p0, p1):
+    for p in range(p0, p1 if not given_up else p0):
         slot = run.slots + p * run.judge.slot_size
         memset(slot, 0, run.judge.slot_size * sizeof(double))
         judge_panel(k, &run.judge, last.output, run.targets, run.labels, last.layer.n_units, p,
@@ -203,13 +229,18 @@ cdef void _sample_share(Run *run, const Pass *chunk, Py_ssize_t first, double sc
     if not takes_Z(&run.judge) and p0 < p1:
         activation_gradient(k, last, p0, p1)
 
-    for i in range(run.n_stages - 1, run.first_trained, -1):
+    for i in range(run.n_stages - 1, run.first_trained - 1, -1):
         stage = &run.stages[i]
+        if stage_meets(stage):
+            _meet(run, chunk, i, False, t, n_threads)
+        if i == run.first_trained:
+            return
         piece = _piece(run, forward_work(&stage.layer) * k.lanes, k.tile_panels, p1 - p0)
         p = p0
-        while p < p1:
+        while p < p1 and not given_up:
             if _interrupted(run, &run.stop_samples, t):
-                return
+                given_up = True
+                break
             q = min(p + piece, p1)
             stage_backward(chunk, stage, stage - 1, p, q)
             p = q
@@ -276,10 +307,10 @@ cdef void _update_units(Run *run, const fbp_update *numbers, Stage *stage, doubl
     _states_at(run, W, states)
     run.k.update(run.updater.optimizer, numbers if layer.ld > 1 else &without_decay, run.parameters + W,
                  run.gradients + W, states, (n1 - n0) * layer.ld)
-    if stage.db == NULL:
-        return
-    _states_at(run, b, states)
-    run.k.update(run.updater.optimizer, &without_decay, run.parameters + b, run.gradients + b, states, n1 - n0)
+    if stage.db != NULL:
+        _states_at(run, b, states)
+        run.k.update(run.updater.optimizer, &without_decay, run.parameters + b, run.gradients + b, states, n1 - n0)
+    stage_updated(run.k, stage, n0, n1)
 
 
 cdef void _weight_share(Run *run, const Pass *chunk, const fbp_update *numbers, int t, int n_threads) noexcept nogil:
@@ -354,7 +385,8 @@ cdef bint _train_step(Run *run, int t, int n_threads) noexcept nogil:
         n_panels = (count - 1) // k.lanes + 1
         last = done + count == n
         chunk = _pass_of(run, first + done, count, t)
-        _sample_share(run, &chunk, first + done, scale, n_panels * t // n_threads, n_panels * (t + 1) // n_threads, t)
+        _sample_share(run, &chunk, first + done, scale, n_panels * t // n_threads, n_panels * (t + 1) // n_threads, t,
+                      n_threads)
         wait_for_all(&run.barrier, n_threads)
         if run.stop_samples:
             return False
@@ -488,7 +520,7 @@ cdef class Session:
             if self.network.stages[i].trained:
                 names = array_names(&self.network.stages[i])
                 result += [(f"{name}.{i}.{array}", view)
-                           for array, view in zip(names, self.network.views(arena, i), strict=True)]
+                           for array, view in zip(names, self.network.views(arena, i), strict=False)]
         return result
 
     def set_state(self, state):
@@ -528,6 +560,10 @@ cdef class Session:
             stage.output = take_panels(arena, stage.layer.n_units, n_panels, k)
             if stores_slope(stage.layer.activation):
                 stage.slope = take_panels(arena, stage.layer.n_units, n_panels, k)
+            if stage_meets(stage):
+                stage.batch.mean = arena.take(padded(stage.layer.n_units, k.dtype) * item_size(k.dtype))
+                stage.batch.variance = arena.take(padded(stage.layer.n_units, k.dtype) * item_size(k.dtype))
+                stage.batch.inverse = arena.take(padded(stage.layer.n_units, k.dtype) * item_size(k.dtype))
             if stage_keeps(stage):
                 stage.kept = take_panels(arena, stage.layer.n_units + 1, n_panels, k)
             stage.gradient = take_panels(arena, stage.layer.n_units, n_panels, k)
@@ -638,6 +674,7 @@ cdef class Session:
             self.last_team = size
             with nogil:
                 run_team(_train_share, run, size)
+            self.network.stale |= run.updates
             if self.paced:
                 pace_done(&self.pace, run.next_row - first, monotonic_seconds() - start)
             if self.pending is not None:
@@ -742,6 +779,7 @@ cdef class Session:
             self.take_numbers(numbers)
             team = self.begin(rows, targets, batch_size, limits_in_use().epoch_thread)
             self.run.updates = True
+            self.run.training = True
             if shuffle:
                 if self.order is None or self.order.size != rows.n_rows:
                     self.order = np.empty(rows.n_rows, dtype=np.int64)
@@ -763,25 +801,35 @@ cdef class Session:
             self.take_numbers(numbers)
             team = self.begin(rows, targets, rows.n_rows, limits_in_use().call_thread)
             self.run.updates = True
+            self.run.training = True
             self.go(rows, targets, team, None)
             return self.results()[0]
         finally:
             self.busy = False
 
-    def gradients(self, Rows rows, targets):
-        """Mean loss of all rows and its gradients, layer by layer; nothing is updated."""
+    def gradients(self, Rows rows, targets, bint training=False):
+        """Mean loss of all rows and its gradients, layer by layer; nothing is updated.
+
+        The network is as in a prediction, or as in the next step of training. What is not trained has zeros.
+        """
         self.enter()
         cdef int team
         try:
             team = self.begin(rows, targets, rows.n_rows, limits_in_use().call_thread)
             self.run.updates = False
+            self.run.training = training
+            self.network.refresh()
             self.go(rows, targets, team, None)
-            gradients = [self.network.layer_copy(self.gradient_memory, i) for i in range(self.network.n_layers)]
+            gradients = [
+                self.network.layer_copy(self.gradient_memory, i)
+                + tuple([np.zeros_like(view) for view in self.network.statistic_views(i)])
+                for i in range(self.network.n_layers)
+            ]
             return self.results()[0], [arrays for arrays in gradients if arrays]
         finally:
             self.busy = False
 
 
-def gradients(Network network, Rows rows, targets, object loss, int n_threads):
+def gradients(Network network, Rows rows, targets, object loss, int n_threads, bint training=False):
     """Mean loss of all rows and its gradients: (float, [(dW (n_inputs, n_units), db (n_units,)), ...])."""
-    return Session(network, loss, (), "sgd", n_threads).gradients(rows, targets)
+    return Session(network, loss, (), "sgd", n_threads).gradients(rows, targets, training)

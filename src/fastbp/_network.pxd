@@ -47,12 +47,25 @@ cdef class Network:
     cdef readonly Py_ssize_t n_inputs, n_outputs, n_parameters
     cdef readonly Py_ssize_t n_layers     # the number of stages
     cdef Stage *stages                    # without the buffers of a step
-    cdef bint single                      # all its stages know how to take one sample alone
+    cdef Stage *planned                   # what a prediction passes through: no dropout, batch_norm folded into dense
+    cdef Py_ssize_t n_planned
+    cdef list folded                      # (number of the dense stage, of the batch_norm stage, of the planned one)
+    cdef Arena folded_parameters
+    cdef Arena statistics                 # mean, variance and its inverse root, of each batch_norm stage
+    cdef bint stale                       # the parameters have changed since what follows from them was made
+    cdef bint single                      # all planned stages know how to take one sample alone
     cdef Arena parameters
     cdef Py_ssize_t parameter_bytes
     cdef Workspace workspace          # of the last forward pass, unless it is in use
 
     cdef void place(self, Arena arena) noexcept
+    cdef void place_statistics(self, Arena arena) noexcept
+    cdef int plan(self) except -1
+    cdef void place_folded(self, Arena arena) noexcept
+    cdef object vector(self, Arena arena, const void *start, Py_ssize_t n)
+    cdef list statistic_views(self, Py_ssize_t i)
+    cdef int refresh(self) except -1
+    cdef int fold(self, Py_ssize_t dense, Py_ssize_t norm, Py_ssize_t planned) except -1
     cdef list views(self, Arena arena, Py_ssize_t i)
     cdef tuple layer_copy(self, Arena arena, Py_ssize_t i)
     cdef double sample_work(self) noexcept nogil

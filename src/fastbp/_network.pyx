@@ -13,7 +13,7 @@ from libc.string cimport memcpy, memset
 import numpy as np
 
 from fastbp._arena cimport Arena, aligned
-from fastbp._dense cimport DENSE, DROPOUT, Stage, forward_work, item_size, padded, panel_stride
+from fastbp._dense cimport BATCH_NORM, DENSE, DROPOUT, Stage, forward_work, item_size, padded, panel_stride
 from fastbp._kernels cimport (
     FBP_FLOAT32, FBP_FLOAT64, FBP_LINEAR, fbp_kernels, fbp_layer, fbp_panels, kernels_in_use,
 )
@@ -68,8 +68,8 @@ cdef class Network:
     layers : list of dict
         The stages, first to last. "kind" is one of those that _stages.pyx lists, "activation" and "parameter" what is
         applied to its result; the other keys are the kind's own: "units", "use_bias" and "trainable" of a dense
-        one, "rate" of dropout, "epsilon" of those that normalise. A dense one may be written (units, activation,
-        parameter), dropout ("dropout", rate).
+        one, "rate" of dropout, "epsilon" of those that normalise, "momentum" of batch_norm. A dense one may be
+        written (units, activation, parameter), dropout ("dropout", rate).
     dtype : {"float32", "float64"}
     """
 
@@ -86,16 +86,89 @@ cdef class Network:
             set_stage(&self.stages[i], i, n_inputs, spec, self.dtype_code)
             n_inputs = self.stages[i].layer.n_units
         self.n_outputs = n_inputs
-        self.single = all([self.stages[i].kind in (DENSE, DROPOUT) for i in range(self.n_layers)])
         self.parameters = Arena()
         self.place(self.parameters)
         self.parameter_bytes = self.parameters.n_bytes
         self.parameters.allocate()
         self.place(self.parameters)
-        self.n_parameters = sum([view.size for i in range(self.n_layers) for view in self.views(self.parameters, i)])
+        self.statistics = Arena()
+        self.place_statistics(self.statistics)
+        self.statistics.allocate()
+        self.place_statistics(self.statistics)
+        self.n_parameters = sum([array.size for array in self.get_arrays()])
+        self.plan()
 
     def __dealloc__(self):
         PyMem_Free(self.stages)
+        PyMem_Free(self.planned)
+
+    cdef int plan(self) except -1:
+        """The stages of a prediction: a batch_norm directly behind a product without activation becomes part of it."""
+        cdef Py_ssize_t i
+        cdef Stage *stage
+        cdef Stage *before
+        self.planned = <Stage *>PyMem_Calloc(self.n_layers, sizeof(Stage))
+        if self.planned == NULL:
+            raise MemoryError
+        self.folded = []
+        dense = -1                     # the last planned stage, if it is a product that nothing was folded into
+        for i in range(self.n_layers):
+            stage = &self.stages[i]
+            before = &self.planned[self.n_planned - 1]
+            if stage.kind == DROPOUT:
+                continue
+            if stage.kind == BATCH_NORM and dense >= 0 and before.layer.activation == FBP_LINEAR:
+                self.folded.append((dense, i, self.n_planned - 1))
+                before.layer.activation = stage.layer.activation
+                before.layer.alpha = stage.layer.alpha
+                dense = -1
+                continue
+            dense = i if stage.kind == DENSE else -1
+            self.planned[self.n_planned] = stage[0]
+            self.n_planned += 1
+        self.folded_parameters = Arena()
+        self.place_folded(self.folded_parameters)
+        self.folded_parameters.allocate()
+        self.place_folded(self.folded_parameters)
+        self.stale = True
+        self.single = all([self.planned[i].kind == DENSE for i in range(self.n_planned)])
+        return 0
+
+    cdef void place_folded(self, Arena arena) noexcept:
+        cdef fbp_layer *layer
+        for _, _, planned in self.folded:
+            layer = &self.planned[<Py_ssize_t>planned].layer
+            layer.weights = arena.take(layer.n_units * layer.ld * item_size(self.dtype_code))
+            layer.bias = arena.take(padded(layer.n_units, self.dtype_code) * item_size(self.dtype_code))
+
+    cdef int refresh(self) except -1:
+        """Before a prediction: bring up to date what follows from the parameters."""
+        cdef Py_ssize_t i
+        if not self.stale:
+            return 0
+        for i in range(self.n_layers):
+            if self.stages[i].kind == BATCH_NORM:
+                variance = self.vector(self.statistics, self.stages[i].running.variance, self.stages[i].layer.n_units)
+                inverse = self.vector(self.statistics, self.stages[i].running.inverse, self.stages[i].layer.n_units)
+                inverse[:] = 1 / np.sqrt(variance.astype(np.float64) + self.stages[i].epsilon)
+        for dense, norm, planned in self.folded:
+            self.fold(dense, norm, planned)
+        self.stale = False
+        return 0
+
+    cdef int fold(self, Py_ssize_t dense, Py_ssize_t norm, Py_ssize_t planned) except -1:
+        """The product's weights and bias, multiplied by what the batch_norm multiplies with, and moved likewise."""
+        cdef fbp_layer *layer = &self.stages[dense].layer
+        cdef fbp_layer *target = &self.planned[planned].layer
+        gain, shift = [view.astype(np.float64) for view in self.views(self.parameters, norm)]
+        mean, _ = self.statistic_views(norm)
+        factor = gain * self.vector(self.statistics, self.stages[norm].running.inverse, layer.n_units)
+        weights = self.vector(self.parameters, layer.weights, layer.n_units * layer.ld).reshape(layer.n_units, -1)
+        bias = self.vector(self.parameters, layer.bias, layer.n_units)
+        self.vector(self.folded_parameters, target.weights, weights.size).reshape(weights.shape)[:] = (
+            weights * factor[:, np.newaxis])
+        self.vector(self.folded_parameters, target.bias, bias.size)[:] = (bias - mean) * factor + shift
+        return 0
 
     cdef void place(self, Arena arena) noexcept:
         """Every layer's weights and bias, one after the other. Gradients and optimizer states lie in the same order."""
@@ -107,6 +180,28 @@ cdef class Network:
                 continue
             layer.weights = arena.take(layer.n_units * layer.ld * item_size(self.dtype_code))
             layer.bias = arena.take(padded(layer.n_units, self.dtype_code) * item_size(self.dtype_code))
+
+    cdef void place_statistics(self, Arena arena) noexcept:
+        cdef Py_ssize_t i, n_bytes
+        for i in range(self.n_layers):
+            if self.stages[i].kind == BATCH_NORM:
+                n_bytes = padded(self.stages[i].layer.n_units, self.dtype_code) * item_size(self.dtype_code)
+                self.stages[i].running.mean = arena.take(n_bytes)
+                self.stages[i].running.variance = arena.take(n_bytes)
+                self.stages[i].running.inverse = arena.take(n_bytes)
+
+    cdef object vector(self, Arena arena, const void *start, Py_ssize_t n):
+        """n numbers of the arena, from an address on."""
+        cdef Py_ssize_t first = <char *>start - <char *>&arena.memory[0]
+        return np.asarray(arena.memory)[first:first + n * item_size(self.dtype_code)].view(self.dtype)
+
+    cdef list statistic_views(self, Py_ssize_t i):
+        """Stage i's running mean and variance, for a batch_norm."""
+        cdef Stage *stage = &self.stages[i]
+        if stage.kind != BATCH_NORM:
+            return []
+        return [self.vector(self.statistics, stage.running.mean, stage.layer.n_units),
+                self.vector(self.statistics, stage.running.variance, stage.layer.n_units)]
 
     cdef list views(self, Arena arena, Py_ssize_t i):
         """Stage i's arrays in an arena laid out like `parameters`: W (n_inputs, n_units), the others (n_units,)."""
@@ -126,12 +221,13 @@ cdef class Network:
 
     def set_layer(self, Py_ssize_t i, *arrays):
         """Copy in the arrays of stage i: of a dense one the weights (n_inputs, n_units) and the biases (n_units,)."""
-        for view, array in zip(self.views(self.parameters, i), arrays, strict=True):
+        for view, array in zip(self.views(self.parameters, i) + self.statistic_views(i), arrays, strict=True):
             view[:] = array
+        self.stale = True
 
     def get_layer(self, Py_ssize_t i):
         """Copies of the arrays of stage i; of most kinds there are none."""
-        return self.layer_copy(self.parameters, i)
+        return self.layer_copy(self.parameters, i) + tuple([view.copy() for view in self.statistic_views(i)])
 
     cdef tuple layer_copy(self, Arena arena, Py_ssize_t i):
         return tuple([view.copy(order="C") for view in self.views(arena, i)])
@@ -164,6 +260,7 @@ cdef class Network:
         """
         cdef Sweep sweep
         cdef Py_buffer buffer
+        self.refresh()
         memset(&sweep, 0, sizeof(sweep))
         PyObject_GetBuffer(out, &buffer, PyBUF_WRITABLE | PyBUF_C_CONTIGUOUS)
         try:
@@ -198,6 +295,7 @@ cdef class Network:
         cdef Judge judge
         cdef const int32_t[::1] labels
         cdef Py_ssize_t n_chunks = (rows.n_rows - 1) // (SWEEP_PANELS * self.k.lanes) + 1
+        self.refresh()
         memset(&sweep, 0, sizeof(sweep))
         memset(&judge, 0, sizeof(judge))
         set_judge(&judge, loss, metrics, (<Rows>targets).source.n_columns if isinstance(targets, Rows) else 0,
@@ -224,8 +322,8 @@ cdef class Network:
         if workspace is None or workspace.n_threads < size:
             workspace = Workspace(self, size)
         sweep.k = self.k
-        sweep.stages = self.stages
-        sweep.n_stages = self.n_layers
+        sweep.stages = self.planned
+        sweep.n_stages = self.n_planned
         sweep.workspace = workspace.memory.start
         sweep.plan = &workspace.plan
         sweep.X = &rows.source
@@ -279,10 +377,8 @@ cdef int _forward_single(Network network, const fbp_source *X, Workspace workspa
     cdef Py_ssize_t i
     if not k.read_row(X, 0, source):
         return 0
-    for i in range(network.n_layers):
-        if network.stages[i].kind != DENSE:
-            continue
-        k.forward_single(&network.stages[i].layer, source, output)
+    for i in range(network.n_planned):
+        k.forward_single(&network.planned[i].layer, source, output)
         source, output = output, source
     memcpy(out, source, network.n_outputs * item_size(k.dtype))
     return 1
@@ -330,8 +426,6 @@ cdef void _sweep_chunk(Sweep *sweep, int chunk, char *memory) noexcept nogil:
             return
     for i in range(sweep.n_stages):
         stage = sweep.stages[i]
-        if stage.kind == DROPOUT:    # is for training
-            continue
         if sweep.judge != NULL and i == sweep.n_stages - 1 and takes_Z(sweep.judge):
             stage.layer.activation = FBP_LINEAR
         stage.source = source

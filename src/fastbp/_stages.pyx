@@ -7,7 +7,8 @@ A new kind is its functions and a row of KINDS, a member of StageKind, and its l
 """
 
 from fastbp._dense cimport (
-    ACTIVATION, DENSE, DROPOUT, LAYER_NORM, StageKind, activation_gradient, backward, forward, leading_dimension,
+    ACTIVATION, BATCH_NORM, DENSE, DROPOUT, LAYER_NORM, StageKind, Statistics, activation_gradient, backward, forward,
+    item_size, leading_dimension,
 )
 from fastbp._kernels cimport FBP_LINEAR, FBP_SOFTMAX, activation_named, fbp_panels
 
@@ -16,6 +17,7 @@ ctypedef void (*backward_function)(const Pass *p, Stage *stage, Stage *below, Py
                                    Py_ssize_t p1) noexcept nogil
 ctypedef void (*gradient_function)(const Pass *p, Stage *stage, Py_ssize_t n0, Py_ssize_t n1,
                                    const void *const *soon) noexcept nogil
+ctypedef void (*meeting_function)(const Pass *p, Stage *stage, Py_ssize_t n0, Py_ssize_t n1) noexcept nogil
 
 cdef struct Kind:
     forward_function forward       # panels p0..p1
@@ -23,10 +25,24 @@ cdef struct Kind:
     gradient_function gradient     # of units n0..n1; NULL: the kind has no parameters
     bint keeps                     # backward needs more than source and output
 
-cdef Kind KINDS[4]
+    # Over the whole batch, for units n0..n1: what must be known before any panel goes on; NULL: nothing.
+    meeting_function meet_forward      # in training
+    meeting_function meet_backward     # always
+
+cdef Kind KINDS[5]
 # What a stage's arrays are called.
-_ARRAYS = {"dense": ("W", "b"), "layer_norm": ("gain", "shift")}
-_KIND_OF_NAME = {"dense": DENSE, "dropout": DROPOUT, "activation": ACTIVATION, "layer_norm": LAYER_NORM}
+_ARRAYS = {
+    "dense": ("W", "b"),
+    "layer_norm": ("gain", "shift"),
+    "batch_norm": ("gain", "shift", "mean", "variance"),
+}
+_KIND_OF_NAME = {
+    "dense": DENSE,
+    "dropout": DROPOUT,
+    "activation": ACTIVATION,
+    "layer_norm": LAYER_NORM,
+    "batch_norm": BATCH_NORM,
+}
 _NAME_OF_KIND = {kind: name for name, kind in _KIND_OF_NAME.items()}
 
 
@@ -46,6 +62,7 @@ cdef int set_stage(Stage *stage, Py_ssize_t number, Py_ssize_t n_inputs, object 
     stage.layer.alpha = spec.get("parameter", 0.0)
     stage.rate = spec.get("rate", 0.0)
     stage.epsilon = spec.get("epsilon", 0.0)
+    stage.momentum = spec.get("momentum", 0.0)
     stage.has_bias = True
     if stage.kind == DENSE:
         stage.layer.ld = leading_dimension(n_inputs, dtype)
@@ -85,6 +102,30 @@ cdef void stage_gradient(const Pass *p, Stage *stage, Py_ssize_t n0, Py_ssize_t 
                          const void *const *soon) noexcept nogil:
     """The gradient of units n0..n1 of a stage with parameters; `soon` as weight_gradient has it."""
     KINDS[<int>stage.kind].gradient(p, stage, n0, n1, soon)
+
+
+cdef bint stage_meets(const Stage *stage) noexcept nogil:
+    """Whether the team has to meet before and after the two functions that follow: they are about all panels."""
+    return KINDS[<int>stage.kind].meet_backward != NULL
+
+
+cdef void stage_meet_forward(const Pass *p, Stage *stage, Py_ssize_t n0, Py_ssize_t n1) noexcept nogil:
+    """What training must know of the whole batch, for units n0..n1, before the stage goes forward."""
+    KINDS[<int>stage.kind].meet_forward(p, stage, n0, n1)
+
+
+cdef void stage_meet_backward(const Pass *p, Stage *stage, Py_ssize_t n0, Py_ssize_t n1) noexcept nogil:
+    """The same before it goes backward; the gradient of its parameters is part of it."""
+    KINDS[<int>stage.kind].meet_backward(p, stage, n0, n1)
+
+
+cdef void stage_updated(const fbp_kernels *k, Stage *stage, Py_ssize_t n0, Py_ssize_t n1) noexcept nogil:
+    """What follows an update of units n0..n1."""
+    cdef Py_ssize_t offset = n0 * item_size(k.dtype)
+    if stage.kind == BATCH_NORM:
+        k.move_average(<char *>stage.running.mean + offset, <char *>stage.batch.mean + offset, stage.momentum, n1 - n0)
+        k.move_average(<char *>stage.running.variance + offset, <char *>stage.batch.variance + offset, stage.momentum,
+                       n1 - n0)
 
 
 cdef void _activate(const Pass *p, Stage *stage, fbp_panels Z, Py_ssize_t p0, Py_ssize_t p1) noexcept nogil:
@@ -164,7 +205,44 @@ cdef void _vector_gradient(const Pass *p, Stage *stage, Py_ssize_t n0, Py_ssize_
     p.k.vector_gradient(stage.gradient, stage.kept, p.n_samples, n0, n1, stage.dW, stage.db, p.accumulate)
 
 
-KINDS[<int>DENSE] = Kind(_dense_forward, _dense_backward, _dense_gradient, False)
-KINDS[<int>DROPOUT] = Kind(_dropout_forward, _dropout_backward, NULL, False)
-KINDS[<int>ACTIVATION] = Kind(_activation_forward, _activation_backward, NULL, False)
-KINDS[<int>LAYER_NORM] = Kind(_layer_norm_forward, _layer_norm_backward, _vector_gradient, True)
+# Batch normalisation: A = act(gain * h + shift), h the source normalised over the batch, or by running statistics
+
+
+cdef const Statistics *_statistics(const Pass *p, const Stage *stage) noexcept nogil:
+    return &stage.batch if p.training else &stage.running
+
+
+cdef void _batch_norm_meet_forward(const Pass *p, Stage *stage, Py_ssize_t n0, Py_ssize_t n1) noexcept nogil:
+    p.k.batch_statistics(stage.source, p.n_samples, n0, n1, stage.epsilon, stage.batch.mean, stage.batch.variance,
+                         stage.batch.inverse)
+
+
+cdef void _batch_norm_forward(const Pass *p, Stage *stage, Py_ssize_t p0, Py_ssize_t p1) noexcept nogil:
+    cdef const Statistics *statistics = _statistics(p, stage)
+    p.k.batch_norm_forward(&stage.layer, statistics.mean, statistics.inverse, stage.source, stage.output, stage.kept,
+                           p0, p1)
+    _activate(p, stage, stage.output, p0, p1)
+
+
+cdef void _batch_norm_meet_backward(const Pass *p, Stage *stage, Py_ssize_t n0, Py_ssize_t n1) noexcept nogil:
+    _vector_gradient(p, stage, n0, n1, NULL)
+
+
+cdef void _batch_norm_backward(const Pass *p, Stage *stage, Stage *below, Py_ssize_t p0, Py_ssize_t p1) noexcept nogil:
+    p.k.batch_norm_backward(&stage.layer, _statistics(p, stage).inverse, stage.dW if p.training else NULL, stage.db,
+                            p.n_samples, stage.gradient, stage.kept, below.gradient, p0, p1)
+    activation_gradient(p.k, below, p0, p1)
+
+
+cdef void _made_at_the_meeting(const Pass *p, Stage *stage, Py_ssize_t n0, Py_ssize_t n1,
+                               const void *const *soon) noexcept nogil:
+    """The gradient of the parameters is there already."""
+    pass
+
+
+KINDS[<int>DENSE] = Kind(_dense_forward, _dense_backward, _dense_gradient, False, NULL, NULL)
+KINDS[<int>DROPOUT] = Kind(_dropout_forward, _dropout_backward, NULL, False, NULL, NULL)
+KINDS[<int>ACTIVATION] = Kind(_activation_forward, _activation_backward, NULL, False, NULL, NULL)
+KINDS[<int>LAYER_NORM] = Kind(_layer_norm_forward, _layer_norm_backward, _vector_gradient, True, NULL, NULL)
+KINDS[<int>BATCH_NORM] = Kind(_batch_norm_forward, _batch_norm_backward, _made_at_the_meeting, True,
+                              _batch_norm_meet_forward, _batch_norm_meet_backward)

@@ -6,6 +6,7 @@ _stages.pyx.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
@@ -13,29 +14,33 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbp._engine import LARGEST_BATCH
 from fastbp.activations import ACTIVATIONS
 from fastbp.activations import Activation as Function
-from fastbp.checks import check_flag, check_int, check_number
+from fastbp.checks import check_flag, check_int, check_number, sentence
 from fastbp.initializers import INITIALIZERS, Initializer
 from fastbp.registry import from_config, resolve, shorthand, to_config
 
-__all__ = ["LAYERS", "Activation", "Dense", "Dropout", "Layer", "LayerNorm", "Parameter", "plan"]
+__all__ = ["LAYERS", "Activation", "BatchNorm", "Dense", "Dropout", "Layer", "LayerNorm", "Parameter", "plan"]
 
 Stage = dict[str, Any]
 
 
 class Parameter(NamedTuple):
-    """One array of a layer: its name, its shape, and whether training changes it by its gradient."""
+    """One array of a layer: its name, its shape, whether training changes it by its gradient, and a lower bound."""
 
     name: str
     shape: tuple[int, ...]
     trained: bool = True
+    at_least: float = -math.inf
 
 
 class Layer:
     """What all layers have; by default, as many outputs as inputs, no parameters and no arithmetic worth counting."""
 
     name: ClassVar[str]
+    # The smallest and the largest batch that the layer can be trained with.
+    batch_sizes: ClassVar[tuple[int, float]] = (1, math.inf)
 
     def n_outputs(self, n_inputs: int) -> int:
         """Return how many numbers come out where so many go in."""
@@ -264,6 +269,75 @@ class LayerNorm(Layer):
 
 
 @dataclass(frozen=True)
+class BatchNorm(Layer):
+    """A = gain * (X - mean) / sqrt(variance + epsilon) + shift, mean and variance of each feature over the batch.
+
+    So in training; ``predict``, ``evaluate`` and ``loss_and_gradients`` take running averages of them instead,
+    running = (1 - momentum) * running + momentum * batch, from mean 0 and variance 1 on, the batch's variance for that
+    with n - 1 as its divisor (Ioffe and Szegedy, 2015; PyTorch's definition). Gain and shift are learnt, one of each a
+    feature, from 1 and 0 on; they do not decay. ``get_weights`` has gain, shift, mean and variance.
+
+    The statistics span the whole batch, however many threads work on it, and the last short batch has its own. A batch
+    of one sample, which has no variance, or of more than 4,096 is refused. Directly behind a ``fb.Dense`` without an
+    activation, with or without a dropout between them, it becomes part of that layer in ``predict`` and ``evaluate``
+    and costs nothing.
+
+    Parameters
+    ----------
+    momentum : float, default 0.1
+        The share of the latest batch in the running averages, 0 < momentum <= 1; Keras counts the other way round.
+    epsilon : float, default 1e-5
+        What keeps the variance away from 0; above 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not one of the above.
+    """
+
+    momentum: float = 0.1
+    epsilon: float = 1e-5
+    name = "batch_norm"
+    batch_sizes = (2, LARGEST_BATCH)
+
+    def __post_init__(self) -> None:
+        momentum = check_number(self.momentum, "momentum", above=0)
+        if momentum > 1:
+            raise ValueError(sentence("momentum", self.momentum, "a number above 0 and up to 1"))
+        object.__setattr__(self, "momentum", momentum)
+        object.__setattr__(self, "epsilon", check_number(self.epsilon, "epsilon", above=0))
+
+    def parameters(self, n_inputs: int) -> list[Parameter]:
+        """Return gain, shift, and the running mean and variance."""
+        return [
+            Parameter("gain", (n_inputs,)),
+            Parameter("shift", (n_inputs,)),
+            Parameter("mean", (n_inputs,), trained=False),
+            Parameter("variance", (n_inputs,), trained=False, at_least=0.0),
+        ]
+
+    def draw(self, n_inputs: int, generators: Iterator[np.random.Generator]) -> list[NDArray[np.float64]]:
+        """Return ones, zeros, zeros and ones."""
+        return [np.ones(n_inputs), np.zeros(n_inputs), np.zeros(n_inputs), np.ones(n_inputs)]
+
+    def stages(self) -> list[Stage]:
+        """Return one stage."""
+        return [{"kind": self.name, "momentum": self.momentum, "epsilon": self.epsilon}]
+
+    def __repr__(self) -> str:
+        return f"BatchNorm(momentum={self.momentum!r}, epsilon={self.epsilon!r})"
+
+    def to_config(self) -> dict[str, Any]:
+        """Return the layer as plain data."""
+        return {"type": self.name, "momentum": self.momentum, "epsilon": self.epsilon}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> BatchNorm:
+        """Return the layer that ``to_config`` wrote down."""
+        return cls(config["momentum"], config["epsilon"])
+
+
+@dataclass(frozen=True)
 class Dropout(Layer):
     """In training, each number that passes becomes 0 with probability ``rate``, and the others grow by 1 / (1 - rate).
 
@@ -310,7 +384,7 @@ def _stage_keys(activation: Function) -> Stage:
 
 
 # The kinds of stages that can apply an activation to their result.
-_ACTIVATING = ("dense", "layer_norm")
+_ACTIVATING = ("dense", "layer_norm", "batch_norm")
 
 
 def plan(layers: Sequence[Layer]) -> tuple[list[Stage], list[int]]:
@@ -334,4 +408,4 @@ def _ends_plain(stage: Stage) -> bool:
     return stage["kind"] in _ACTIVATING and stage.get("activation", "linear") == "linear"
 
 
-LAYERS: dict[str, type[Layer]] = {cls.name: cls for cls in (Dense, Activation, LayerNorm, Dropout)}
+LAYERS: dict[str, type[Layer]] = {cls.name: cls for cls in (Dense, Activation, LayerNorm, BatchNorm, Dropout)}

@@ -16,7 +16,7 @@ from fastbp._engine import gradients
 from fastbp._network import Network, NonFinite
 from fastbp._rows import Rows
 from fastbp.activations import ACTIVATIONS
-from fastbp.checks import check_int, check_seed, sentence
+from fastbp.checks import check_flag, check_int, check_seed, sentence
 from fastbp.data import as_matrix, refuse_nonfinite
 from fastbp.initializers import make_generator
 from fastbp.layers import LAYERS, Activation, Dense, Dropout, Layer, plan
@@ -147,7 +147,7 @@ class Model:
         return out
 
     def loss_and_gradients(
-        self, X: ArrayLike, y: ArrayLike, loss: str | Loss, n_threads: int | None = None
+        self, X: ArrayLike, y: ArrayLike, loss: str | Loss, n_threads: int | None = None, *, training: bool = False
     ) -> tuple[float, list[Array]]:
         """Return the mean loss over samples and its gradient with respect to every weight and bias; train nothing.
 
@@ -160,6 +160,9 @@ class Model:
             As for ``Trainer``.
         n_threads : int or None, default None
             None takes OMP_NUM_THREADS or all CPUs. The result does not depend on it.
+        training : bool, default False
+            Whether layers do what they do in training: BatchNorm goes by the statistics of this batch, Dropout drops
+            what the first step of a trainer with seed 0 drops. Else all are as in ``predict``.
 
         Returns
         -------
@@ -177,9 +180,11 @@ class Model:
         function = resolve(loss, LOSSES, "loss")
         function.check_output(self._output_activation, self._n_outputs)
         data = Samples(X, y, self._n_inputs, self._n_outputs, function)
+        if check_flag(training, "training"):
+            self._check_batch(len(data), "X")
         try:
             value, arrays = gradients(
-                self._network, data.rows, data.targets, function.objective, choose_threads(n_threads)
+                self._network, data.rows, data.targets, function.objective, choose_threads(n_threads), training
             )
         except NonFinite as error:
             explain_nonfinite(error, self, data, "in loss_and_gradients")
@@ -285,10 +290,21 @@ class Model:
         model._network.set_arrays(checked)
         return model
 
-    def _check_training(self) -> None:
-        """Refuse to train what cannot be."""
+    def _check_training(self, n_samples: int, batch_size: int | None = None) -> None:
+        """Refuse to train what cannot be, or in batches that a layer cannot be trained with."""
+        self._check_batch(min(n_samples, batch_size or n_samples), "the batch")
+        self._check_batch(n_samples % batch_size if batch_size else 0, f"the last batch of {n_samples} samples")
         if not any(weight.trained for weight in weights_of(self._layers, self._n_inputs)):
             raise ValueError("no layer of the model is trainable; expected one at least. Make a layer trainable=True.")
+
+    def _check_batch(self, size: int, what: str) -> None:
+        for layer in self._layers if size else ():
+            least, most = layer.batch_sizes
+            if not least <= size <= most:
+                raise ValueError(
+                    f"{what} has {size} sample{'s' * (size > 1)}; expected {least} to {most} for {layer!r}, whose "
+                    "statistics are of the whole batch. Choose another batch_size."
+                )
 
     def _part(self, layer: Layer, n_inputs: int, weights: Sequence[Array]) -> Model:
         """Return a model of one of this model's layers alone."""

@@ -266,8 +266,8 @@ class Trainer:
         KeyboardInterrupt
             On Ctrl-C. The model is as after the last completed step, the history as after the last completed epoch.
         """
-        self._model._check_training()
         data = self._samples(X, y)
+        self._model._check_training(len(data), self._batch_size)
         validation = self._check_validation_data(validation_data)
         n_epochs = check_int(epochs, "epochs")
         listeners = as_callbacks(callbacks)
@@ -345,8 +345,8 @@ class Trainer:
         FloatingPointError
             If a layer's outputs or the loss are not finite: training has diverged.
         """
-        self._model._check_training()
         data = self._samples(X, y)
+        self._model._check_training(len(data))
         try:
             return float(self._session.step(data.rows, data.targets, self._numbers_of_steps(1)))
         except NonFinite as error:

@@ -31,6 +31,8 @@ class Weight(NamedTuple):
         The layer's place in the model, from 0.
     trained : bool
         Whether training changes it by its gradient.
+    at_least : float
+        What no number of it may be below.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Weight(NamedTuple):
     shape: tuple[int, ...]
     layer: int
     trained: bool
+    at_least: float
 
 
 def weights_of(layers: Sequence[Layer], n_inputs: int) -> list[Weight]:
@@ -46,8 +49,8 @@ def weights_of(layers: Sequence[Layer], n_inputs: int) -> list[Weight]:
     n_before = 0
     for i, layer in enumerate(layers):
         parameters = layer.parameters(n_inputs)
-        for name, shape, trained in parameters:
-            weights.append(Weight(f"{name} of layer {i + 1}", f"layers.{n_before}.{name}", shape, i, trained))
+        for name, shape, trained, at_least in parameters:
+            weights.append(Weight(f"{name} of layer {i + 1}", f"layers.{n_before}.{name}", shape, i, trained, at_least))
         n_before += bool(parameters)
         n_inputs = layer.n_outputs(n_inputs)
     return weights
@@ -81,4 +84,7 @@ def _check_weight(weight: ArrayLike, expected: Weight, dtype: np.dtype[Any], i: 
     finite = np.isfinite(converted)
     if not finite.all():
         refuse_first(~finite, array, argument, f"a number that is finite in {dtype}")
+    low = converted < expected.at_least
+    if low.any():
+        refuse_first(low, array, f"{argument}, {expected.name},", f"numbers of {expected.at_least:g} or more")
     return converted
