@@ -21,6 +21,10 @@ def _block(layer, arrays):
             return reference.Activation(layer.activation.name, layer.activation.parameter)
         case fb.LayerNorm():
             return reference.LayerNorm(next(arrays), next(arrays), layer.epsilon)
+        case fb.Residual():
+            return reference.Residual([_block(inner, arrays) for inner in layer.layers])
+        case fb.Dropout(rate=0.0):
+            return reference.Activation("linear")
         case fb.BatchNorm():
             return reference.BatchNorm(*(next(arrays) for _ in range(4)), layer.momentum, layer.epsilon)
     raise TypeError(layer)
@@ -66,6 +70,20 @@ def _modules(torch, layer, take):
             norm.weight, norm.bias = take(), take()
             norm.normalized_shape = tuple(norm.weight.shape)
             return [norm]
+        case fb.Residual():
+            inside = nn.Sequential(*(module for inner in layer.layers for module in _modules(torch, inner, take)))
+
+            class Sum(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.inside = inside
+
+                def forward(self, X):
+                    return X + self.inside(X)
+
+            return [Sum()]
+        case fb.Dropout(rate=0.0):
+            return [nn.Identity()]
         case fb.BatchNorm():
             norm = nn.BatchNorm1d(1, layer.epsilon, layer.momentum)
             norm.weight, norm.bias = take(), take()

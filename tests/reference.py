@@ -30,6 +30,7 @@ __all__ = [
     "Layer",
     "LayerNorm",
     "Optimizer",
+    "Residual",
     "activate",
     "activation_gradient",
     "accuracy",
@@ -846,6 +847,17 @@ class Chain(Block):
             dA, own = block.backward(dA)
             gradients = own + gradients
         return dA, gradients
+
+
+class Residual(Chain):
+    """A = X + what the blocks make of X."""
+
+    def forward(self, X):
+        return X + super().forward(X)
+
+    def backward(self, dA):
+        dX, gradients = super().backward(dA)
+        return dA + dX, gradients
 
 
 def block_loss_and_gradients(

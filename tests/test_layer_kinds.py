@@ -70,6 +70,38 @@ MODELS = {
         + [fb.Dense(3, trainable=False)],
         "mse",
     ),
+    "residual between": (
+        [fb.Dense(16, "relu"), fb.Residual([fb.Dense(8, "gelu"), fb.Dense(16)]), fb.Activation("relu")]
+        + [fb.Dense(3, "softmax")],
+        "cross_entropy",
+    ),
+    "residual first": ([fb.Residual([fb.Dense(5, "tanh"), fb.Dense(N_INPUTS, "relu")]), fb.Dense(3)], "mse"),
+    "residual last": ([fb.Dense(3, "gelu"), fb.Residual([fb.Dense(3, "tanh"), fb.Dropout(0.0)])], "mse"),
+    "residual behind a softmax": (
+        [fb.Dense(9, "softmax"), fb.Residual([fb.Dense(9, "relu")]), fb.Dense(3, "softmax")],
+        "cross_entropy",
+    ),
+    "residuals in residuals": (
+        [
+            fb.Dense(9),
+            fb.Residual(
+                [
+                    fb.BatchNorm(),
+                    fb.Activation("relu"),
+                    fb.Residual([fb.LayerNorm(), fb.Dense(7, "gelu"), fb.Dense(9)]),
+                    fb.Residual([fb.Residual([fb.Activation("tanh")]), fb.Dense(9, use_bias=False)]),
+                ]
+            ),
+            fb.Activation("relu"),
+            fb.Residual([fb.Dense(9, "softmax")]),
+            fb.Dense(3),
+        ],
+        "mse",
+    ),
+    "residual of the frozen": (
+        [fb.Dense(9, trainable=False), fb.Residual([fb.Dense(9, "relu", trainable=False), fb.Dense(9)]), fb.Dense(3)],
+        "mse",
+    ),
     "frozen behind nothing": ([fb.Activation("tanh"), fb.Dense(5, trainable=False), fb.Dense(3)], "mse"),
 }
 
@@ -409,6 +441,28 @@ def test_interrupted_training_comes_out_of_every_meeting(limits, n_threads):
             lambda: fb.Trainer(fb.Model([fb.Dense(3, "softmax"), fb.Activation("relu")], inputs=2), "cross_entropy"),
             ValueError,
             "loss is 'cross_entropy' and the last layer's activation is 'relu'",
+        ),
+        (lambda: fb.Residual([]), ValueError, "layers is empty; expected one layer or more"),
+        (lambda: fb.Residual(fb.Dense(3)), TypeError, r"layers is Dense\(3, 'linear'\); expected a list. Put it in"),
+        (lambda: fb.Residual([fb.Dense(3), 7]), TypeError, r"layers\[1\] is 7; expected a layer, one of fb.Dense"),
+        (
+            lambda: fb.Model([fb.Dense(4), fb.Residual([fb.Dense(8, "relu"), fb.Dense(5)])], inputs=2),
+            ValueError,
+            r"Residual\(.*\) takes 4 numbers and its layers make 5 of them; expected as many.* End it with an fb.Dense",
+        ),
+        (
+            lambda: fb.Model([fb.Dense(1), fb.Residual([fb.Dense(1)])], inputs=1).set_weights(
+                [[[1]], [1], [[2]], [1, 2]]
+            ),
+            ValueError,
+            r"weights\[3\], b of layer 2.1, has shape \(2,\); expected \(1,\)",
+        ),
+        (
+            lambda: fb.Trainer(
+                fb.Model([fb.Dense(2), fb.Residual([fb.BatchNorm()])], inputs=1), "mse", batch_size=1
+            ).fit([[1], [2]], [[1, 2], [3, 4]]),
+            ValueError,
+            "the batch has 1 sample; expected 2 to 4096 for Residual",
         ),
         (lambda: fb.BatchNorm(1.5), ValueError, "momentum is 1.5; expected a number above 0 and up to 1"),
         (lambda: fb.BatchNorm(0), ValueError, "momentum is 0; expected a finite number above 0"),

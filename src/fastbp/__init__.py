@@ -23,7 +23,7 @@ from fastbp.config import show_config
 from fastbp.history import History
 from fastbp.initializers import Glorot, He, LeCun, Normal, Uniform, Zeros
 from fastbp.inspection import GradientError, LayerStatistics, ModelStatistics, check_gradients
-from fastbp.layers import Activation, BatchNorm, Dense, Dropout, LayerNorm
+from fastbp.layers import Activation, BatchNorm, Dense, Dropout, LayerNorm, Residual
 from fastbp.losses import (
     BinaryCrossEntropy,
     Cosine,
@@ -65,6 +65,7 @@ __all__ = [
     "Activation",
     "LayerNorm",
     "BatchNorm",
+    "Residual",
     "Dropout",
     # training
     "Trainer",

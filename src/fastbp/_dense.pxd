@@ -10,6 +10,8 @@ cdef enum StageKind:
     ACTIVATION
     LAYER_NORM
     BATCH_NORM
+    FORK
+    ADD
 
 # Of each unit, what normalising takes: the mean, and 1 / sqrt(variance + epsilon). [n_units] each.
 cdef struct Statistics:
@@ -25,6 +27,7 @@ cdef struct Stage:
     fbp_layer layer            # without a product, as many units as inputs: ld 0, or 1 with a number a unit
     bint trained               # it has weights, and they change
     bint has_bias              # else the bias, where the kernels want one, is zero and stays so
+    Py_ssize_t partner         # fork and add: the number of the other
     double rate                # dropout
     double epsilon             # what normalising adds to the variance
     double momentum            # the share of a batch in the running statistics
@@ -35,6 +38,7 @@ cdef struct Stage:
     fbp_panels output          # A                     [panel][n_units][VL]
     fbp_panels slope           # act'(Z), or NULL      [panel][n_units][VL]
     Statistics batch           # of this one
+    fbp_panels other           # add: the output of its fork; fork: the gradient of its add
     fbp_panels kept            # what backward needs too, [panel][n_units + 1][VL]
     fbp_panels gradient        # dZ                    [panel][n_units][VL]
     void *dW                   # [n_units][ld]

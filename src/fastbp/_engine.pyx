@@ -24,7 +24,7 @@ import numpy as np
 
 from fastbp._arena cimport Arena
 from fastbp._dense cimport (
-    DENSE, Stage, activation_gradient, block_stride, forward_work, item_size, padded, take_blocks, take_panels,
+    ADD, DENSE, FORK, Stage, activation_gradient, block_stride, forward_work, item_size, padded, take_blocks, take_panels,
     units_of_share,
 )
 from fastbp._kernels cimport (
@@ -557,7 +557,9 @@ cdef class Session:
             stage.block_stride = block_stride(n_panels, k)
             if stage.kind == DENSE and stage.trained:
                 stage.source_blocks = take_blocks(arena, stage.layer.n_inputs, n_panels, k)
-            stage.output = take_panels(arena, stage.layer.n_units, n_panels, k)
+            stage.output = source
+            if stage.kind != FORK:
+                stage.output = take_panels(arena, stage.layer.n_units, n_panels, k)
             if stores_slope(stage.layer.activation):
                 stage.slope = take_panels(arena, stage.layer.n_units, n_panels, k)
             if stage_meets(stage):
@@ -567,6 +569,9 @@ cdef class Session:
             if stage_keeps(stage):
                 stage.kept = take_panels(arena, stage.layer.n_units + 1, n_panels, k)
             stage.gradient = take_panels(arena, stage.layer.n_units, n_panels, k)
+            if stage.kind == ADD:
+                stage.other = self.run.stages[stage.partner].output
+                self.run.stages[stage.partner].other = stage.gradient
             if stage.trained:
                 stage.dW = self.run.gradients + (<char *>stage.layer.weights - self.run.parameters)
                 if stage.has_bias:

@@ -6,16 +6,22 @@ from fastbp._kernels cimport fbp_dtype, fbp_kernels, fbp_source
 from fastbp._loss cimport Judge
 from fastbp._rows cimport Rows
 
+# Which of a thread's buffers a planned stage reads and writes.
+cdef struct Route:
+    int source
+    int output
+    int other                      # what is added
+
 # Bytes from the start of a thread's workspace; features of the widest layer and of the targets, padded.
 cdef struct SweepPlan:
     Py_ssize_t thread_bytes
-    Py_ssize_t other_offset        # two buffers take turns as source and output: [SWEEP_PANELS][widest][VL]
+    Py_ssize_t buffer_bytes        # of each of the network's buffers: [SWEEP_PANELS][widest][VL]
     Py_ssize_t targets_offset      # [SWEEP_PANELS][n_outputs][VL]
     Py_ssize_t labels_offset       # int32 [SWEEP_PANELS][VL]
     Py_ssize_t stride              # elements from panel to panel
     Py_ssize_t targets_stride
 
-# Two activations' worth of memory a thread.
+# A few activations' worth of memory a thread.
 cdef class Workspace:
     cdef Arena memory
     cdef SweepPlan plan
@@ -25,6 +31,7 @@ cdef class Workspace:
 cdef struct Sweep:
     const fbp_kernels *k
     Stage *stages
+    const Route *routes
     Py_ssize_t n_stages
     char *workspace
     SweepPlan *plan
@@ -48,6 +55,8 @@ cdef class Network:
     cdef readonly Py_ssize_t n_layers     # the number of stages
     cdef Stage *stages                    # without the buffers of a step
     cdef Stage *planned                   # what a prediction passes through: no dropout, batch_norm folded into dense
+    cdef Route *routes                    # of the planned stages
+    cdef int n_buffers                    # that they go through
     cdef Py_ssize_t n_planned
     cdef list folded                      # (number of the dense stage, of the batch_norm stage, of the planned one)
     cdef Arena folded_parameters
@@ -60,6 +69,7 @@ cdef class Network:
 
     cdef void place(self, Arena arena) noexcept
     cdef void place_statistics(self, Arena arena) noexcept
+    cdef void find_partners(self) noexcept
     cdef int plan(self) except -1
     cdef void place_folded(self, Arena arena) noexcept
     cdef object vector(self, Arena arena, const void *start, Py_ssize_t n)

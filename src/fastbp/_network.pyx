@@ -13,7 +13,9 @@ from libc.string cimport memcpy, memset
 import numpy as np
 
 from fastbp._arena cimport Arena, aligned
-from fastbp._dense cimport BATCH_NORM, DENSE, DROPOUT, Stage, forward_work, item_size, padded, panel_stride
+from fastbp._dense cimport (
+    ADD, BATCH_NORM, DENSE, DROPOUT, FORK, Stage, forward_work, item_size, padded, panel_stride,
+)
 from fastbp._kernels cimport (
     FBP_FLOAT32, FBP_FLOAT64, FBP_LINEAR, fbp_kernels, fbp_layer, fbp_panels, kernels_in_use,
 )
@@ -86,6 +88,7 @@ cdef class Network:
             set_stage(&self.stages[i], i, n_inputs, spec, self.dtype_code)
             n_inputs = self.stages[i].layer.n_units
         self.n_outputs = n_inputs
+        self.find_partners()
         self.parameters = Arena()
         self.place(self.parameters)
         self.parameter_bytes = self.parameters.n_bytes
@@ -101,21 +104,46 @@ cdef class Network:
     def __dealloc__(self):
         PyMem_Free(self.stages)
         PyMem_Free(self.planned)
+        PyMem_Free(self.routes)
+
+    cdef void find_partners(self) noexcept:
+        """Every add belongs to the last fork before it that has none yet."""
+        cdef Py_ssize_t i, fork
+        forks = []
+        for i in range(self.n_layers):
+            if self.stages[i].kind == FORK:
+                forks.append(i)
+            elif self.stages[i].kind == ADD:
+                fork = forks.pop()
+                self.stages[i].partner = fork
+                self.stages[fork].partner = i
 
     cdef int plan(self) except -1:
-        """The stages of a prediction: a batch_norm directly behind a product without activation becomes part of it."""
+        """The stages of a prediction, and which buffers they go through.
+
+        A batch_norm directly behind a product without activation becomes part of it. Two buffers are used in turn, and
+        one more for what waits to be added: a fork is no work, its source waits where it is, and nobody writes there.
+        """
         cdef Py_ssize_t i
+        cdef int source = 0, output
         cdef Stage *stage
         cdef Stage *before
         self.planned = <Stage *>PyMem_Calloc(self.n_layers, sizeof(Stage))
-        if self.planned == NULL:
+        self.routes = <Route *>PyMem_Calloc(self.n_layers, sizeof(Route))
+        if self.planned == NULL or self.routes == NULL:
             raise MemoryError
         self.folded = []
-        dense = -1                     # the last planned stage, if it is a product that nothing was folded into
+        self.n_buffers = 2
+        waiting = []
+        dense = -1                     # the last stage, if it is a product that nothing was folded into
         for i in range(self.n_layers):
             stage = &self.stages[i]
             before = &self.planned[self.n_planned - 1]
             if stage.kind == DROPOUT:
+                continue
+            if stage.kind == FORK:
+                waiting.append(source)
+                dense = -1
                 continue
             if stage.kind == BATCH_NORM and dense >= 0 and before.layer.activation == FBP_LINEAR:
                 self.folded.append((dense, i, self.n_planned - 1))
@@ -124,8 +152,14 @@ cdef class Network:
                 dense = -1
                 continue
             dense = i if stage.kind == DENSE else -1
+            output = 0
+            while output == source or output in waiting:
+                output += 1
+            self.routes[self.n_planned] = Route(source, output, waiting.pop() if stage.kind == ADD else 0)
             self.planned[self.n_planned] = stage[0]
             self.n_planned += 1
+            self.n_buffers = max(self.n_buffers, output + 1)
+            source = output
         self.folded_parameters = Arena()
         self.place_folded(self.folded_parameters)
         self.folded_parameters.allocate()
@@ -323,6 +357,7 @@ cdef class Network:
             workspace = Workspace(self, size)
         sweep.k = self.k
         sweep.stages = self.planned
+        sweep.routes = self.routes
         sweep.n_stages = self.n_planned
         sweep.workspace = workspace.memory.start
         sweep.plan = &workspace.plan
@@ -350,7 +385,7 @@ cdef class Network:
 
 
 cdef class Workspace:
-    """Two activations' worth of memory a thread."""
+    """The network's buffers and the targets, for each thread."""
 
     def __cinit__(self, Network network, int n_threads):
         cdef Py_ssize_t size = item_size(network.dtype_code)
@@ -359,8 +394,8 @@ cdef class Workspace:
         self.n_threads = n_threads
         self.plan.stride = panel_stride(widest, network.k)
         self.plan.targets_stride = panel_stride(network.n_outputs, network.k)
-        self.plan.other_offset = SWEEP_PANELS * self.plan.stride * size
-        self.plan.targets_offset = 2 * self.plan.other_offset
+        self.plan.buffer_bytes = SWEEP_PANELS * self.plan.stride * size
+        self.plan.targets_offset = network.n_buffers * self.plan.buffer_bytes
         self.plan.labels_offset = self.plan.targets_offset + SWEEP_PANELS * self.plan.targets_stride * size
         self.plan.thread_bytes = aligned(
             self.plan.labels_offset + SWEEP_PANELS * network.k.lanes * <Py_ssize_t>sizeof(int32_t))
@@ -373,7 +408,7 @@ cdef int _forward_single(Network network, const fbp_source *X, Workspace workspa
     """Row 0 of X to out, through the two halves of the workspace in turn. 0 where it is not finite."""
     cdef const fbp_kernels *k = network.k
     cdef char *source = workspace.memory.start
-    cdef char *output = source + workspace.plan.other_offset
+    cdef char *output = source + workspace.plan.buffer_bytes
     cdef Py_ssize_t i
     if not k.read_row(X, 0, source):
         return 0
@@ -407,7 +442,6 @@ cdef void _sweep_chunk(Sweep *sweep, int chunk, char *memory) noexcept nogil:
     cdef fbp_panels targets
     cdef int32_t *labels = <int32_t *>(memory + sweep.plan.labels_offset)
     cdef fbp_panels source = fbp_panels(memory, sweep.plan.stride)
-    cdef fbp_panels output = fbp_panels(memory + sweep.plan.other_offset, sweep.plan.stride)
     cdef Stage stage
     cdef Pass through
     memset(&through, 0, sizeof(through))
@@ -429,9 +463,12 @@ cdef void _sweep_chunk(Sweep *sweep, int chunk, char *memory) noexcept nogil:
         if sweep.judge != NULL and i == sweep.n_stages - 1 and takes_Z(sweep.judge):
             stage.layer.activation = FBP_LINEAR
         stage.source = source
-        stage.output = output
+        stage.output.data = memory + sweep.routes[i].output * sweep.plan.buffer_bytes
+        stage.output.stride = sweep.plan.stride
+        stage.other.data = memory + sweep.routes[i].other * sweep.plan.buffer_bytes
+        stage.other.stride = sweep.plan.stride
         stage_forward(&through, &stage, 0, n_panels)
-        source, output = output, source
+        source = stage.output
     for p in range(n_panels):
         count = min(n - p * k.lanes, <Py_ssize_t>k.lanes)
         if sweep.out != NULL:

@@ -7,8 +7,8 @@ A new kind is its functions and a row of KINDS, a member of StageKind, and its l
 """
 
 from fastbp._dense cimport (
-    ACTIVATION, BATCH_NORM, DENSE, DROPOUT, LAYER_NORM, StageKind, Statistics, activation_gradient, backward, forward,
-    item_size, leading_dimension,
+    ACTIVATION, ADD, BATCH_NORM, DENSE, DROPOUT, FORK, LAYER_NORM, StageKind, Statistics, activation_gradient, backward,
+    forward, item_size, leading_dimension,
 )
 from fastbp._kernels cimport FBP_LINEAR, FBP_SOFTMAX, activation_named, fbp_panels
 
@@ -29,7 +29,7 @@ cdef struct Kind:
     meeting_function meet_forward      # in training
     meeting_function meet_backward     # always
 
-cdef Kind KINDS[5]
+cdef Kind KINDS[7]
 # What a stage's arrays are called.
 _ARRAYS = {
     "dense": ("W", "b"),
@@ -42,6 +42,8 @@ _KIND_OF_NAME = {
     "activation": ACTIVATION,
     "layer_norm": LAYER_NORM,
     "batch_norm": BATCH_NORM,
+    "fork": FORK,
+    "add": ADD,
 }
 _NAME_OF_KIND = {kind: name for name, kind in _KIND_OF_NAME.items()}
 
@@ -182,6 +184,7 @@ cdef void _activation_forward(const Pass *p, Stage *stage, Py_ssize_t p0, Py_ssi
 
 
 cdef void _activation_backward(const Pass *p, Stage *stage, Stage *below, Py_ssize_t p0, Py_ssize_t p1) noexcept nogil:
+    """dZ is what the stage below gets for its A; an add passes it on likewise."""
     p.k.add_panels(stage.gradient, fbp_panels(NULL, 0), below.gradient, stage.layer.n_units, p0, p1)
     activation_gradient(p.k, below, p0, p1)
 
@@ -240,9 +243,29 @@ cdef void _made_at_the_meeting(const Pass *p, Stage *stage, Py_ssize_t n0, Py_ss
     pass
 
 
+# Fork and add: between the two lies a way beside which the fork's source goes unchanged, to be added behind it
+
+
+cdef void _fork_forward(const Pass *p, Stage *stage, Py_ssize_t p0, Py_ssize_t p1) noexcept nogil:
+    """The output is the source itself."""
+    pass
+
+
+cdef void _fork_backward(const Pass *p, Stage *stage, Stage *below, Py_ssize_t p0, Py_ssize_t p1) noexcept nogil:
+    p.k.add_panels(stage.gradient, stage.other, below.gradient, stage.layer.n_units, p0, p1)
+    activation_gradient(p.k, below, p0, p1)
+
+
+cdef void _add_forward(const Pass *p, Stage *stage, Py_ssize_t p0, Py_ssize_t p1) noexcept nogil:
+    p.k.add_panels(stage.source, stage.other, stage.output, stage.layer.n_units, p0, p1)
+    _activate(p, stage, stage.output, p0, p1)
+
+
 KINDS[<int>DENSE] = Kind(_dense_forward, _dense_backward, _dense_gradient, False, NULL, NULL)
 KINDS[<int>DROPOUT] = Kind(_dropout_forward, _dropout_backward, NULL, False, NULL, NULL)
 KINDS[<int>ACTIVATION] = Kind(_activation_forward, _activation_backward, NULL, False, NULL, NULL)
+KINDS[<int>FORK] = Kind(_fork_forward, _fork_backward, NULL, False, NULL, NULL)
+KINDS[<int>ADD] = Kind(_add_forward, _activation_backward, NULL, False, NULL, NULL)
 KINDS[<int>LAYER_NORM] = Kind(_layer_norm_forward, _layer_norm_backward, _vector_gradient, True, NULL, NULL)
 KINDS[<int>BATCH_NORM] = Kind(_batch_norm_forward, _batch_norm_backward, _made_at_the_meeting, True,
                               _batch_norm_meet_forward, _batch_norm_meet_backward)

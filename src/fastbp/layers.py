@@ -21,13 +21,30 @@ from fastbp.checks import check_flag, check_int, check_number, sentence
 from fastbp.initializers import INITIALIZERS, Initializer
 from fastbp.registry import from_config, resolve, shorthand, to_config
 
-__all__ = ["LAYERS", "Activation", "BatchNorm", "Dense", "Dropout", "Layer", "LayerNorm", "Parameter", "plan"]
+__all__ = [
+    "LAYERS",
+    "Activation",
+    "BatchNorm",
+    "Dense",
+    "Dropout",
+    "Layer",
+    "LayerNorm",
+    "Parameter",
+    "Residual",
+    "check_layers",
+    "innermost",
+    "layer_from_config",
+    "plan",
+]
 
 Stage = dict[str, Any]
 
 
 class Parameter(NamedTuple):
-    """One array of a layer: its name, its shape, whether training changes it by its gradient, and a lower bound."""
+    """One array of a layer: its name, its shape, whether training changes it by its gradient, and a lower bound.
+
+    The name of an array of a layer inside the layer starts with that one's place: "0.W".
+    """
 
     name: str
     shape: tuple[int, ...]
@@ -39,8 +56,12 @@ class Layer:
     """What all layers have; by default, as many outputs as inputs, no parameters and no arithmetic worth counting."""
 
     name: ClassVar[str]
-    # The smallest and the largest batch that the layer can be trained with.
-    batch_sizes: ClassVar[tuple[int, float]] = (1, math.inf)
+    layers: tuple[Layer, ...] = ()  # those inside this one
+
+    @property
+    def batch_sizes(self) -> tuple[int, float]:
+        """The smallest and the largest batch that the layer can be trained with."""
+        return 1, math.inf
 
     def n_outputs(self, n_inputs: int) -> int:
         """Return how many numbers come out where so many go in."""
@@ -298,7 +319,11 @@ class BatchNorm(Layer):
     momentum: float = 0.1
     epsilon: float = 1e-5
     name = "batch_norm"
-    batch_sizes = (2, LARGEST_BATCH)
+
+    @property
+    def batch_sizes(self) -> tuple[int, float]:
+        """Two samples at least, for a variance; and what can be normalised together."""
+        return 2, LARGEST_BATCH
 
     def __post_init__(self) -> None:
         momentum = check_number(self.momentum, "momentum", above=0)
@@ -378,13 +403,123 @@ class Dropout(Layer):
         return cls(config["rate"])
 
 
+@dataclass(frozen=True, init=False, repr=False)
+class Residual(Layer):
+    """A = X + what the layers in it make of X (He, Zhang, Ren and Sun, 2016): they learn what to add to their input.
+
+    An activation of the sum is a layer behind it: Residual([...]), Activation("relu").
+
+    Parameters
+    ----------
+    layers : sequence of layers
+        Any, other Residual layers too. The last one gives as many numbers as the first one takes.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is not a list of layers, or, as soon as a model is made of it, does not give as many numbers as it takes.
+    """
+
+    layers: tuple[Layer, ...]
+    name = "residual"
+
+    def __init__(self, layers: Sequence[Layer]) -> None:
+        object.__setattr__(self, "layers", check_layers(layers))
+
+    @property
+    def batch_sizes(self) -> tuple[int, float]:
+        """What all the layers in it can be trained with."""
+        sizes = [layer.batch_sizes for layer in self.layers]
+        return max(least for least, _ in sizes), min(most for _, most in sizes)
+
+    def _widths(self, n_inputs: int) -> list[int]:
+        """Return how many numbers each of the layers takes, and the last one gives."""
+        widths = [n_inputs]
+        for layer in self.layers:
+            widths.append(layer.n_outputs(widths[-1]))
+        return widths
+
+    def n_outputs(self, n_inputs: int) -> int:
+        """Return how many numbers come out, which must be as many as go in."""
+        if self._widths(n_inputs)[-1] != n_inputs:
+            raise ValueError(
+                f"{self!r} takes {n_inputs} numbers and its layers make {self._widths(n_inputs)[-1]} of them; expected "
+                f"as many, to be added. End it with an fb.Dense({n_inputs})."
+            )
+        return n_inputs
+
+    def parameters(self, n_inputs: int) -> list[Parameter]:
+        """Return those of the layers in it."""
+        return [
+            parameter._replace(name=f"{i}.{parameter.name}")
+            for i, (layer, width) in enumerate(zip(self.layers, self._widths(n_inputs), strict=False))
+            for parameter in layer.parameters(width)
+        ]
+
+    def draw(self, n_inputs: int, generators: Iterator[np.random.Generator]) -> list[NDArray[np.float64]]:
+        """Return what the layers in it begin with."""
+        pairs = zip(self.layers, self._widths(n_inputs), strict=False)
+        return [array for layer, width in pairs for array in layer.draw(width, generators)]
+
+    def flops(self, n_inputs: int) -> int:
+        """Return those of the layers in it, and of the sum."""
+        pairs = zip(self.layers, self._widths(n_inputs), strict=False)
+        return n_inputs + sum(layer.flops(width) for layer, width in pairs)
+
+    def stages(self) -> list[Stage]:
+        """Return the stages of the layers in it between a fork and an add."""
+        return [{"kind": "fork"}, *(stage for layer in self.layers for stage in layer.stages()), {"kind": "add"}]
+
+    def __repr__(self) -> str:
+        return f"Residual([{', '.join(map(repr, self.layers))}])"
+
+    def to_config(self) -> dict[str, Any]:
+        """Return the layer as plain data."""
+        return {"type": self.name, "layers": [layer.to_config() for layer in self.layers]}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Residual:
+        """Return the layer that ``to_config`` wrote down."""
+        return cls([layer_from_config(layer) for layer in config["layers"]])
+
+
+def layer_from_config(config: Mapping[str, Any]) -> Layer:
+    """Return the layer that its ``to_config`` wrote down."""
+    return LAYERS[config["type"]].from_config(config)
+
+
+def innermost(layers: Sequence[Layer]) -> Iterator[Layer]:
+    """Give the layers that have none in them, those in others too."""
+    for layer in layers:
+        yield from innermost(layer.layers) if layer.layers else (layer,)
+
+
+def check_layers(layers: Any) -> tuple[Layer, ...]:
+    """Return a list of layers that can follow one another as a tuple."""
+    example = "[fb.Dense(64, 'relu'), fb.Dense(10, 'softmax')]"
+    if isinstance(layers, Layer):
+        raise TypeError(f"layers is {layers!r}; expected a list. Put it in brackets: [{layers!r}].")
+    if not isinstance(layers, Sequence) or isinstance(layers, str):
+        raise TypeError(sentence("layers", layers, f"a list such as {example}"))
+    if not layers:
+        raise ValueError(f"layers is empty; expected one layer or more, such as {example}.")
+    for i, layer in enumerate(layers):
+        if not isinstance(layer, Layer):
+            remedy = f"Give fb.Dense({layer}, 'relu')." if isinstance(layer, int) else ""
+            kinds = ", ".join(f"fb.{cls.__name__}" for cls in LAYERS.values())
+            raise TypeError(sentence(f"layers[{i}]", layer, f"a layer, one of {kinds}", remedy))
+        if isinstance(layer, Dropout) and i > 0 and isinstance(layers[i - 1], Dropout):
+            raise ValueError(f"layers[{i}] is {layer!r} and follows {layers[i - 1]!r}; expected one of the two.")
+    return tuple(layers)
+
+
 def _stage_keys(activation: Function) -> Stage:
     """Return an activation as a stage has it."""
     return {"activation": activation.name, "parameter": activation.parameter}
 
 
 # The kinds of stages that can apply an activation to their result.
-_ACTIVATING = ("dense", "layer_norm", "batch_norm")
+_ACTIVATING = ("dense", "layer_norm", "batch_norm", "add")
 
 
 def plan(layers: Sequence[Layer]) -> tuple[list[Stage], list[int]]:
@@ -408,4 +543,4 @@ def _ends_plain(stage: Stage) -> bool:
     return stage["kind"] in _ACTIVATING and stage.get("activation", "linear") == "linear"
 
 
-LAYERS: dict[str, type[Layer]] = {cls.name: cls for cls in (Dense, Activation, LayerNorm, BatchNorm, Dropout)}
+LAYERS: dict[str, type[Layer]] = {cls.name: cls for cls in (Dense, Activation, LayerNorm, BatchNorm, Residual, Dropout)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import math
 import os
@@ -19,7 +20,7 @@ from fastbp.activations import ACTIVATIONS
 from fastbp.checks import check_flag, check_int, check_seed, sentence
 from fastbp.data import as_matrix, refuse_nonfinite
 from fastbp.initializers import make_generator
-from fastbp.layers import LAYERS, Activation, Dense, Dropout, Layer, plan
+from fastbp.layers import Dense, Dropout, Layer, check_layers, innermost, layer_from_config, plan
 from fastbp.losses import LOSSES
 from fastbp.nonfinite import explain_nonfinite
 from fastbp.registry import resolve
@@ -41,7 +42,7 @@ class Model:
 
     Parameters
     ----------
-    layers : sequence of Dense, Activation, Dropout
+    layers : sequence of layers, such as Dense and Dropout
         From the first hidden layer to the output layer, whose activation says what the model outputs: "softmax" a
         probability for each class, "sigmoid" a probability for each output, "linear" any numbers.
     inputs : int
@@ -76,6 +77,7 @@ class Model:
 
     def _build(self, layers: tuple[Layer, ...], n_inputs: int, dtype: np.dtype[Any], seed: int) -> None:
         self._layers, self._n_inputs, self._dtype, self._seed = layers, n_inputs, dtype, seed
+        functools.reduce(lambda width, layer: layer.n_outputs(width), layers, n_inputs)  # refuses those that do not fit
         stages, self._layer_of_stage = plan(layers)
         self._network = Network(n_inputs, stages, dtype.name)
         self._n_outputs = self._network.n_outputs
@@ -242,22 +244,16 @@ class Model:
 
     def _summarise(self) -> str:
         lines = [
-            f"{'layer':>5}  {'kind':10}  {'inputs':>9}  {'units':>9}  {'activation':12}  {'parameters':>13}  "
-            f"{'FLOPs a sample':>14}"
+            f"{'layer':>5}  {'kind':12}  {'inputs':>9}  {'units':>9}  {'activation':12}  {'parameters':>13}  "
+            f"{'FLOPs a sample':>14}",
+            *_rows(self._layers, self._n_inputs),
         ]
         n_inputs, forward_flops = self._n_inputs, 0
-        for i, layer in enumerate(self._layers):
-            units, flops = layer.n_outputs(n_inputs), layer.flops(n_inputs)
-            activation = layer.activation.name if isinstance(layer, (Dense, Activation)) else "-"
-            n_parameters = sum(math.prod(parameter.shape) for parameter in layer.parameters(n_inputs))
-            lines.append(
-                f"{i + 1:>5}  {type(layer).__name__:10}  {n_inputs:>9,}  {units:>9,}  {activation:12}  "
-                f"{n_parameters:>13,}  {flops:>14,}"
-            )
-            n_inputs = units
-            forward_flops += flops
+        for layer in self._layers:
+            forward_flops += layer.flops(n_inputs)
+            n_inputs = layer.n_outputs(n_inputs)
         size = self.n_parameters * self._dtype.itemsize / 1e6
-        first = next(layer for layer in self._layers if isinstance(layer, Dense))
+        first = next(layer for layer in innermost(self._layers) if isinstance(layer, Dense))
         training = 3 * forward_flops - first.flops(self._n_inputs)
         lines.append(f"{self.n_parameters:,} parameters in {self._dtype.name}, {size:.3g} MB")
         lines.append(f"{forward_flops:,} FLOPs to predict a sample, {training:,} to train on it")
@@ -363,9 +359,25 @@ class Model:
             raise BrokenFileError(path, f"the description in it does not fit: {error}") from error
 
 
+def _rows(layers: Sequence[Layer], n_inputs: int, outer: str = "") -> list[str]:
+    """Return a line of the summary for each layer, those in others behind the one they are in."""
+    lines = []
+    for i, layer in enumerate(layers):
+        number, units = f"{outer}{i + 1}", layer.n_outputs(n_inputs)
+        activation = getattr(layer, "activation", None)
+        n_parameters = sum(math.prod(parameter.shape) for parameter in layer.parameters(n_inputs))
+        lines.append(
+            f"{number:>5}  {type(layer).__name__:12}  {n_inputs:>9,}  {units:>9,}  "
+            f"{activation.name if activation else '-':12}  {n_parameters:>13,}  {layer.flops(n_inputs):>14,}"
+        )
+        lines += _rows(layer.layers, n_inputs, f"{number}.")
+        n_inputs = units
+    return lines
+
+
 def _parse(config: Mapping[str, Any]) -> tuple[tuple[Layer, ...], int, np.dtype[Any], int]:
     """Return layers, number of inputs, dtype and seed of what ``to_config`` wrote down, each checked."""
-    layers = [LAYERS[layer["type"]].from_config(layer) for layer in config["layers"]]
+    layers = [layer_from_config(layer) for layer in config["layers"]]
     return (
         _check_layers(layers),
         check_int(config["inputs"], "inputs"),
@@ -375,28 +387,17 @@ def _parse(config: Mapping[str, Any]) -> tuple[tuple[Layer, ...], int, np.dtype[
 
 
 def _check_layers(layers: Sequence[Layer]) -> tuple[Layer, ...]:
-    example = "[fb.Dense(64, 'relu'), fb.Dense(10, 'softmax')]"
-    if isinstance(layers, Layer):
-        raise TypeError(f"layers is {layers!r}; expected a list. Put it in brackets: [{layers!r}].")
-    if not isinstance(layers, Sequence) or isinstance(layers, str):
-        raise TypeError(sentence("layers", layers, f"a list such as {example}"))
-    if not layers:
-        raise ValueError(f"layers is empty; expected one layer or more, such as {example}.")
-    for i, layer in enumerate(layers):
-        if not isinstance(layer, Layer):
-            remedy = f"Give fb.Dense({layer}, 'relu')." if isinstance(layer, int) else ""
-            kinds = ", ".join(f"fb.{cls.__name__}" for cls in LAYERS.values())
-            raise TypeError(sentence(f"layers[{i}]", layer, f"a layer, one of {kinds}", remedy))
-        if isinstance(layer, Dropout) and i > 0 and isinstance(layers[i - 1], Dropout):
-            raise ValueError(f"layers[{i}] is {layer!r} and follows {layers[i - 1]!r}; expected one of the two.")
-    if isinstance(layers[-1], Dropout):
+    checked = check_layers(layers)
+    if isinstance(checked[-1], Dropout):
         raise ValueError(
-            f"layers ends with {layers[-1]!r}; expected an fb.Dense, whose outputs are the model's. Leave the dropout "
+            f"layers ends with {checked[-1]!r}; expected an fb.Dense, whose outputs are the model's. Leave the dropout "
             "out, or add a layer."
         )
-    if not any(isinstance(layer, Dense) for layer in layers):
-        raise ValueError(f"layers is {list(layers)!r}; expected one fb.Dense at least, such as {example}.")
-    return tuple(layers)
+    if not any(isinstance(layer, Dense) for layer in innermost(checked)):
+        raise ValueError(
+            f"layers is {list(checked)!r}; expected one fb.Dense at least, whose weights are what a network learns."
+        )
+    return checked
 
 
 def _check_dtype(dtype: DTypeLike) -> np.dtype[Any]:

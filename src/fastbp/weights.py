@@ -23,7 +23,7 @@ class Weight(NamedTuple):
     Attributes
     ----------
     name : str
-        For people, who count layers from 1: "W of layer 3".
+        For people, who count layers from 1: "W of layer 3"; of the second layer in it: "W of layer 3.2".
     key : str
         In a file, where the layers that have arrays count, from 0: "layers.1.W".
     shape : tuple of int
@@ -50,7 +50,10 @@ def weights_of(layers: Sequence[Layer], n_inputs: int) -> list[Weight]:
     for i, layer in enumerate(layers):
         parameters = layer.parameters(n_inputs)
         for name, shape, trained, at_least in parameters:
-            weights.append(Weight(f"{name} of layer {i + 1}", f"layers.{n_before}.{name}", shape, i, trained, at_least))
+            *inner, array = name.split(".")
+            number = ".".join([str(i + 1), *(str(int(place) + 1) for place in inner)])
+            key = f"layers.{n_before}.{name}"
+            weights.append(Weight(f"{array} of layer {number}", key, shape, i, trained, at_least))
         n_before += bool(parameters)
         n_inputs = layer.n_outputs(n_inputs)
     return weights
