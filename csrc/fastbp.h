@@ -258,6 +258,13 @@ typedef struct {
     /* average <- (1 - share) * average + share * latest, n elements. */
     void (*move_average)(void *average, const void *latest, double share, ptrdiff_t n);
 
+    /* panels p0..p1: out = in above 0, else weights * in; `kept` (data NULL: not wanted) receives min(in, 0), of which
+     * vector_gradient makes that of the weights. Backward, the gradient of `in` from dZ. */
+    void (*prelu_forward)(const fbp_layer *layer, fbp_panels in, fbp_panels out, fbp_panels kept, ptrdiff_t p0,
+                          ptrdiff_t p1);
+    void (*prelu_backward)(const fbp_layer *layer, fbp_panels in, fbp_panels dZ, fbp_panels dX, ptrdiff_t p0,
+                           ptrdiff_t p1);
+
     /* One sample alone, with the bits that it has in a panel. Row `row` of X -> out[0..n_columns), zeros up to whole
      * vectors; returns 0 where a number is NaN or infinite (in this dtype), else 1. And out[0..n_units) =
      * activation(in @ W.T + b), softmax too; `out` has room for whole vectors. */

@@ -16,7 +16,11 @@ def _block(layer, arrays):
     match layer:
         case fb.Dense():
             W, b = next(arrays), next(arrays) if layer.use_bias else None
+            if layer.activation.name == "prelu":
+                return reference.Chain([reference.Dense(W, b), reference.PReLU(next(arrays))])
             return reference.Dense(W, b, layer.activation.name, layer.activation.parameter)
+        case fb.Activation(activation=fb.PReLU()):
+            return reference.PReLU(next(arrays))
         case fb.Activation():
             return reference.Activation(layer.activation.name, layer.activation.parameter)
         case fb.LayerNorm():
@@ -55,14 +59,22 @@ def _modules(torch, layer, take):
         "gelu": nn.GELU,
         "softmax": lambda: nn.Softmax(dim=1),
     }
+
+    def prelu():
+        module = nn.PReLU()
+        module.weight = take()
+        return module
+
     match layer:
         case fb.Dense():
             linear = nn.Linear(1, 1, bias=layer.use_bias)
             linear.weight = take(transposed=True)
             if layer.use_bias:
                 linear.bias = take()
-            linear.requires_grad_(layer.trainable)
-            return [linear, activations[layer.activation.name]()]
+            activation = prelu() if layer.activation.name == "prelu" else activations[layer.activation.name]()
+            return [module.requires_grad_(layer.trainable) for module in (linear, activation)]
+        case fb.Activation(activation=fb.PReLU()):
+            return [prelu()]
         case fb.Activation():
             return [activations[layer.activation.name]()]
         case fb.LayerNorm():

@@ -30,6 +30,7 @@ __all__ = [
     "Layer",
     "LayerNorm",
     "Optimizer",
+    "PReLU",
     "Residual",
     "activate",
     "activation_gradient",
@@ -766,6 +767,21 @@ class Activation(Block):
 
     def backward(self, dA):
         return activation_gradient(self.name, self.X, dA, self.parameter), []
+
+
+class PReLU(Block):
+    """A = X where X > 0, else slope * X, with a slope a unit; at 0, the slope to the left."""
+
+    def __init__(self, slope: np.ndarray) -> None:
+        self.arrays = [slope]
+
+    def forward(self, X):
+        self.X = X
+        return np.where(X > 0, X, self.arrays[0] * X)
+
+    def backward(self, dA):
+        dX = dA * np.where(self.X > 0, 1.0, self.arrays[0])
+        return dX, [(dA * np.minimum(self.X, 0.0)).sum(axis=0)]
 
 
 class Dense(Block):

@@ -102,6 +102,13 @@ MODELS = {
         [fb.Dense(9, trainable=False), fb.Residual([fb.Dense(9, "relu", trainable=False), fb.Dense(9)]), fb.Dense(3)],
         "mse",
     ),
+    "prelu between": ([fb.Dense(19, "prelu"), fb.Dense(7, fb.PReLU(0.5), use_bias=False), fb.Dense(3)], "mse"),
+    "prelu first and last": ([fb.Activation("prelu"), fb.Dense(3, "tanh"), fb.Activation(fb.PReLU(-0.3))], "mse"),
+    "prelu among all kinds": (
+        [fb.Dense(9), fb.BatchNorm(), fb.Activation("prelu"), fb.Residual([fb.Dense(9, "prelu", trainable=False)])]
+        + [fb.Activation("prelu"), fb.Activation("gelu"), fb.Dense(3), fb.LayerNorm(), fb.Activation("softmax")],
+        "cross_entropy",
+    ),
     "frozen behind nothing": ([fb.Activation("tanh"), fb.Dense(5, trainable=False), fb.Dense(3)], "mse"),
 }
 
@@ -310,6 +317,20 @@ def test_without_bias_the_outputs_of_nothing_are_nothing():
     assert not model.predict(np.zeros((1, N_INPUTS))).any()
 
 
+# ---- PReLU ----
+
+
+def test_slopes_begin_at_a_quarter_and_do_not_decay():
+    model = fb.Model([fb.Dense(4, "prelu"), fb.Activation(fb.PReLU(0.5)), fb.Dense(2)], inputs=3)
+    names = [weight.name for weight in weights_of_model(model)]
+    assert names[:4] == ["W of layer 1", "b of layer 1", "slope of layer 1", "slope of layer 2"]
+    assert (model.get_weights()[2] == 0.25).all()
+    assert (model.get_weights()[3] == 0.5).all()
+    model.set_weights([*model.get_weights()[:-2], np.zeros((4, 2)), np.zeros(2)])
+    fb.Trainer(model, "mse", fb.SGD(0.1, weight_decay=1.0)).step(np.ones((5, 3)), np.zeros((5, 2)))
+    assert (model.get_weights()[2] == 0.25).all()
+
+
 # ---- Normalisation ----
 
 
@@ -441,6 +462,12 @@ def test_interrupted_training_comes_out_of_every_meeting(limits, n_threads):
             lambda: fb.Trainer(fb.Model([fb.Dense(3, "softmax"), fb.Activation("relu")], inputs=2), "cross_entropy"),
             ValueError,
             "loss is 'cross_entropy' and the last layer's activation is 'relu'",
+        ),
+        (lambda: fb.PReLU("steep"), TypeError, "slope is 'steep'; expected a finite number"),
+        (
+            lambda: fb.Trainer(fb.Model([fb.Dense(3, "prelu")], inputs=2), "cross_entropy"),
+            ValueError,
+            "loss is 'cross_entropy' and the last layer's activation is 'prelu'",
         ),
         (lambda: fb.Residual([]), ValueError, "layers is empty; expected one layer or more"),
         (lambda: fb.Residual(fb.Dense(3)), TypeError, r"layers is Dense\(3, 'linear'\); expected a list. Put it in"),

@@ -37,3 +37,38 @@ static void NAME(add_panels)(fbp_panels a, fbp_panels b, fbp_panels out, ptrdiff
             NAME(store)(to + i, NAME(load)(x + i) + NAME(load)(y + i));
     }
 }
+
+/* x above 0, else the unit's slope times x (He et al. 2015, delving deep into rectifiers). */
+static void NAME(prelu_forward)(const fbp_layer *layer, fbp_panels in, fbp_panels out, fbp_panels kept, ptrdiff_t p0,
+                                ptrdiff_t p1)
+{
+    const real *slope = layer->weights;
+    const vec zero = NAME(splat)(0);
+    for (ptrdiff_t p = p0; p < p1; p++) {
+        const real *from = (const real *)in.data + p * in.stride;
+        real *to = (real *)out.data + p * out.stride;
+        real *keep = kept.data ? (real *)kept.data + p * kept.stride : NULL;
+        for (ptrdiff_t i = 0; i < layer->n_units; i++) {
+            const vec x = NAME(load)(from + i * VL);
+            if (keep)
+                NAME(store)(keep + i * VL, NAME(minimum)(x, zero));
+            NAME(store)(to + i * VL, NAME(select)(MASK(x > zero), x, x * NAME(splat)(slope[i])));
+        }
+    }
+}
+
+static void NAME(prelu_backward)(const fbp_layer *layer, fbp_panels in, fbp_panels dZ, fbp_panels dX, ptrdiff_t p0,
+                                 ptrdiff_t p1)
+{
+    const real *slope = layer->weights;
+    const vec zero = NAME(splat)(0);
+    for (ptrdiff_t p = p0; p < p1; p++) {
+        const real *x = (const real *)in.data + p * in.stride, *d = (const real *)dZ.data + p * dZ.stride;
+        real *to = (real *)dX.data + p * dX.stride;
+        for (ptrdiff_t i = 0; i < layer->n_units; i++) {
+            const vec z = NAME(load)(d + i * VL);
+            NAME(store)(to + i * VL,
+                        NAME(select)(MASK(NAME(load)(x + i * VL) > zero), z, z * NAME(splat)(slope[i])));
+        }
+    }
+}

@@ -12,6 +12,7 @@ cdef enum StageKind:
     BATCH_NORM
     FORK
     ADD
+    PRELU
 
 # Of each unit, what normalising takes: the mean, and 1 / sqrt(variance + epsilon). [n_units] each.
 cdef struct Statistics:

@@ -24,8 +24,8 @@ import numpy as np
 
 from fastbp._arena cimport Arena
 from fastbp._dense cimport (
-    ADD, DENSE, FORK, Stage, activation_gradient, block_stride, forward_work, item_size, padded, take_blocks, take_panels,
-    units_of_share,
+    ADD, DENSE, FORK, Stage, activation_gradient, block_stride, forward_work, item_size, padded, take_blocks,
+    take_panels, units_of_share,
 )
 from fastbp._kernels cimport (
     FBP_LINEAR, FBP_SOON, FBP_STATES, fbp_kernels, fbp_layer, fbp_panels, fbp_source, fbp_update, flush_denormals,

@@ -144,6 +144,10 @@ cdef extern from "fastbp.h":
                                     Py_ssize_t n_samples, fbp_panels dZ, fbp_panels kept, fbp_panels dX,
                                     Py_ssize_t p0, Py_ssize_t p1) noexcept nogil
         void (*move_average)(void *average, const void *latest, double share, Py_ssize_t n) noexcept nogil
+        void (*prelu_forward)(const fbp_layer *layer, fbp_panels source, fbp_panels out, fbp_panels kept,
+                              Py_ssize_t p0, Py_ssize_t p1) noexcept nogil
+        void (*prelu_backward)(const fbp_layer *layer, fbp_panels source, fbp_panels dZ, fbp_panels dX,
+                               Py_ssize_t p0, Py_ssize_t p1) noexcept nogil
         int (*read_row)(const fbp_source *X, Py_ssize_t row, void *out) noexcept nogil
         void (*forward_single)(const fbp_layer *layer, const void *inputs, void *out) noexcept nogil
         double (*loss_panel)(const fbp_objective *objective, fbp_panels output, fbp_panels targets,

@@ -7,8 +7,8 @@ A new kind is its functions and a row of KINDS, a member of StageKind, and its l
 """
 
 from fastbp._dense cimport (
-    ACTIVATION, ADD, BATCH_NORM, DENSE, DROPOUT, FORK, LAYER_NORM, StageKind, Statistics, activation_gradient, backward,
-    forward, item_size, leading_dimension,
+    ACTIVATION, ADD, BATCH_NORM, DENSE, DROPOUT, FORK, LAYER_NORM, PRELU, StageKind, Statistics, activation_gradient,
+    backward, forward, item_size, leading_dimension,
 )
 from fastbp._kernels cimport FBP_LINEAR, FBP_SOFTMAX, activation_named, fbp_panels
 
@@ -29,12 +29,13 @@ cdef struct Kind:
     meeting_function meet_forward      # in training
     meeting_function meet_backward     # always
 
-cdef Kind KINDS[7]
+cdef Kind KINDS[8]
 # What a stage's arrays are called.
 _ARRAYS = {
     "dense": ("W", "b"),
     "layer_norm": ("gain", "shift"),
     "batch_norm": ("gain", "shift", "mean", "variance"),
+    "prelu": ("slope",),
 }
 _KIND_OF_NAME = {
     "dense": DENSE,
@@ -42,6 +43,7 @@ _KIND_OF_NAME = {
     "activation": ACTIVATION,
     "layer_norm": LAYER_NORM,
     "batch_norm": BATCH_NORM,
+    "prelu": PRELU,
     "fork": FORK,
     "add": ADD,
 }
@@ -65,14 +67,13 @@ cdef int set_stage(Stage *stage, Py_ssize_t number, Py_ssize_t n_inputs, object 
     stage.rate = spec.get("rate", 0.0)
     stage.epsilon = spec.get("epsilon", 0.0)
     stage.momentum = spec.get("momentum", 0.0)
-    stage.has_bias = True
+    stage.has_bias = stage.kind != PRELU
     if stage.kind == DENSE:
         stage.layer.ld = leading_dimension(n_inputs, dtype)
-        stage.trained = spec.get("trainable", True)
         stage.has_bias = spec.get("use_bias", True)
     elif array_names(stage):
         stage.layer.n_inputs = stage.layer.ld = 1
-        stage.trained = True
+    stage.trained = stage.layer.ld > 0 and spec.get("trainable", True)
     return 0
 
 
@@ -264,6 +265,20 @@ cdef void _add_forward(const Pass *p, Stage *stage, Py_ssize_t p0, Py_ssize_t p1
 KINDS[<int>DENSE] = Kind(_dense_forward, _dense_backward, _dense_gradient, False, NULL, NULL)
 KINDS[<int>DROPOUT] = Kind(_dropout_forward, _dropout_backward, NULL, False, NULL, NULL)
 KINDS[<int>ACTIVATION] = Kind(_activation_forward, _activation_backward, NULL, False, NULL, NULL)
+# PReLU: A = act(source above 0, else slope * source), a slope a unit
+
+
+cdef void _prelu_forward(const Pass *p, Stage *stage, Py_ssize_t p0, Py_ssize_t p1) noexcept nogil:
+    p.k.prelu_forward(&stage.layer, stage.source, stage.output, stage.kept, p0, p1)
+    _activate(p, stage, stage.output, p0, p1)
+
+
+cdef void _prelu_backward(const Pass *p, Stage *stage, Stage *below, Py_ssize_t p0, Py_ssize_t p1) noexcept nogil:
+    p.k.prelu_backward(&stage.layer, stage.source, stage.gradient, below.gradient, p0, p1)
+    activation_gradient(p.k, below, p0, p1)
+
+
+KINDS[<int>PRELU] = Kind(_prelu_forward, _prelu_backward, _vector_gradient, True, NULL, NULL)
 KINDS[<int>FORK] = Kind(_fork_forward, _fork_backward, NULL, False, NULL, NULL)
 KINDS[<int>ADD] = Kind(_add_forward, _activation_backward, NULL, False, NULL, NULL)
 KINDS[<int>LAYER_NORM] = Kind(_layer_norm_forward, _layer_norm_backward, _vector_gradient, True, NULL, NULL)

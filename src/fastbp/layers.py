@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbp._engine import LARGEST_BATCH
-from fastbp.activations import ACTIVATIONS
+from fastbp.activations import ACTIVATIONS, PReLU
 from fastbp.activations import Activation as Function
 from fastbp.checks import check_flag, check_int, check_number, sentence
 from fastbp.initializers import INITIALIZERS, Initializer
@@ -34,6 +34,7 @@ __all__ = [
     "check_layers",
     "innermost",
     "layer_from_config",
+    "output_activation",
     "plan",
 ]
 
@@ -102,8 +103,9 @@ class Dense(Layer):
     units : int
         How many outputs the layer has.
     activation : str or Activation, default "linear"
-        "linear", "relu", "leaky_relu", "tanh", "sigmoid", "softmax", "gelu", "gelu_tanh", "silu", "elu", "selu",
-        "softplus", "softsign", "mish", "hard_sigmoid", "hard_swish", or an object such as ``fb.LeakyReLU(slope=0.2)``.
+        "linear", "relu", "leaky_relu", "prelu", "tanh", "sigmoid", "softmax", "gelu", "gelu_tanh", "silu", "elu",
+        "selu", "softplus", "softsign", "mish", "hard_sigmoid", "hard_swish", or an object such as
+        ``fb.LeakyReLU(slope=0.2)``.
     initializer : str or Initializer, default "auto"
         How W begins: "he", "glorot", "lecun", "zeros", "normal", "uniform", or an object such as
         ``fb.He("uniform")``. "auto" is Glorot for linear and the activations that level off on both sides (tanh,
@@ -156,22 +158,25 @@ class Dense(Layer):
         return self.units
 
     def parameters(self, n_inputs: int) -> list[Parameter]:
-        """Return W and, unless it is left out, b."""
+        """Return W, unless it is left out b, and the slopes of a prelu."""
         W = Parameter("W", (n_inputs, self.units), self.trainable)
-        return [W, Parameter("b", (self.units,), self.trainable)] if self.use_bias else [W]
+        b = [Parameter("b", (self.units,), self.trainable)] if self.use_bias else []
+        return [W, *b, *_slopes(self.activation, self.units, self.trainable)]
 
     def draw(self, n_inputs: int, generators: Iterator[np.random.Generator]) -> list[NDArray[np.float64]]:
-        """Return W as the initializer draws it, and b of zeros."""
+        """Return W as the initializer draws it, b of zeros, and the slopes."""
         W = self.initializer.draw(next(generators), n_inputs, self.units)
-        return [W, np.zeros(self.units)] if self.use_bias else [W]
+        b = [np.zeros(self.units)] if self.use_bias else []
+        return [W, *b, *_first_slopes(self.activation, self.units)]
 
     def flops(self, n_inputs: int) -> int:
         """Return those of the product."""
         return 2 * n_inputs * self.units
 
     def stages(self) -> list[Stage]:
-        """Return one stage."""
-        return [{"kind": "dense", "units": self.units, **_stage_keys(self.activation), **self._options()}]
+        """Return the product, with the activation in it if that has no numbers of its own."""
+        product = {"kind": "dense", "units": self.units, **self._options()}
+        return _activated([product], self.activation, self.trainable)
 
     def __repr__(self) -> str:
         text = f"Dense({self.units}, {shorthand(self.activation, ACTIVATIONS)}"
@@ -223,9 +228,17 @@ class Activation(Layer):
     def __init__(self, activation: Function | str) -> None:
         object.__setattr__(self, "activation", resolve(activation, ACTIVATIONS, "activation"))
 
+    def parameters(self, n_inputs: int) -> list[Parameter]:
+        """Return the slopes of a prelu."""
+        return _slopes(self.activation, n_inputs)
+
+    def draw(self, n_inputs: int, generators: Iterator[np.random.Generator]) -> list[NDArray[np.float64]]:
+        """Return what the slopes begin with."""
+        return _first_slopes(self.activation, n_inputs)
+
     def stages(self) -> list[Stage]:
         """Return one stage, which ``plan`` may add to the one before."""
-        return [{"kind": "activation", **_stage_keys(self.activation)}]
+        return _activated([], self.activation)
 
     def __repr__(self) -> str:
         return f"Activation({shorthand(self.activation, ACTIVATIONS)})"
@@ -513,13 +526,32 @@ def check_layers(layers: Any) -> tuple[Layer, ...]:
     return tuple(layers)
 
 
-def _stage_keys(activation: Function) -> Stage:
-    """Return an activation as a stage has it."""
-    return {"activation": activation.name, "parameter": activation.parameter}
+def _slopes(activation: Function, n_units: int, trained: bool = True) -> list[Parameter]:
+    """Return the array of an activation that has one."""
+    return [Parameter("slope", (n_units,), trained)] if isinstance(activation, PReLU) else []
+
+
+def _first_slopes(activation: Function, n_units: int) -> list[NDArray[np.float64]]:
+    return [np.full(n_units, activation.slope)] if isinstance(activation, PReLU) else []
+
+
+def _activated(stages: list[Stage], activation: Function, trainable: bool = True) -> list[Stage]:
+    """Return these stages, one or none, and the activation: in the stage, or as a stage of its own."""
+    if isinstance(activation, PReLU):
+        return [*stages, {"kind": "prelu", "trainable": trainable}]
+    function = {"activation": activation.name, "parameter": activation.parameter}
+    return [stage | function for stage in stages] or [{"kind": "activation", **function}]
+
+
+def output_activation(stages: Sequence[Stage]) -> Function:
+    """Return what the last of the stages ends with; of its numbers nothing is known."""
+    last = stages[-1]
+    name = last.get("activation", "linear")
+    return ACTIVATIONS["prelu" if name == "linear" and last["kind"] == "prelu" else name]()
 
 
 # The kinds of stages that can apply an activation to their result.
-_ACTIVATING = ("dense", "layer_norm", "batch_norm", "add")
+_ACTIVATING = ("dense", "layer_norm", "batch_norm", "prelu", "add")
 
 
 def plan(layers: Sequence[Layer]) -> tuple[list[Stage], list[int]]:

@@ -16,11 +16,10 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from fastbp._engine import gradients
 from fastbp._network import Network, NonFinite
 from fastbp._rows import Rows
-from fastbp.activations import ACTIVATIONS
 from fastbp.checks import check_flag, check_int, check_seed, sentence
 from fastbp.data import as_matrix, refuse_nonfinite
 from fastbp.initializers import make_generator
-from fastbp.layers import Dense, Dropout, Layer, check_layers, innermost, layer_from_config, plan
+from fastbp.layers import Dense, Dropout, Layer, check_layers, innermost, layer_from_config, output_activation, plan
 from fastbp.losses import LOSSES
 from fastbp.nonfinite import explain_nonfinite
 from fastbp.registry import resolve
@@ -81,7 +80,7 @@ class Model:
         stages, self._layer_of_stage = plan(layers)
         self._network = Network(n_inputs, stages, dtype.name)
         self._n_outputs = self._network.n_outputs
-        self._output_activation = ACTIVATIONS[stages[-1].get("activation", "linear")]()
+        self._output_activation = output_activation(stages)
 
     @property
     def layers(self) -> tuple[Layer, ...]:
