@@ -16,9 +16,11 @@ def _block(layer, arrays):
     match layer:
         case fb.Dense():
             W, b = next(arrays), next(arrays) if layer.use_bias else None
+            penalties = (layer.l1, layer.l2) if layer.trainable else (0.0, 0.0)
             if layer.activation.name == "prelu":
-                return reference.Chain([reference.Dense(W, b), reference.PReLU(next(arrays))])
-            return reference.Dense(W, b, layer.activation.name, layer.activation.parameter)
+                dense = reference.Dense(W, b, "linear", 0.0, *penalties)
+                return reference.Chain([dense, reference.PReLU(next(arrays))])
+            return reference.Dense(W, b, layer.activation.name, layer.activation.parameter, *penalties)
         case fb.Activation(activation=fb.PReLU()):
             return reference.PReLU(next(arrays))
         case fb.Activation():
@@ -49,6 +51,23 @@ def torch_of(torch, model):
     return torch.nn.Sequential(*modules), parameters
 
 
+def torch_penalty(module):
+    """What Keras adds to the loss for the weights of a module that torch_of made."""
+    penalty = 0.0
+    for part in module.modules():
+        if hasattr(part, "of") and part.of.trainable:
+            penalty += part.of.l1 * part.weight.abs().sum() + part.of.l2 * (part.weight**2).sum()
+    return penalty
+
+
+def torch_limit(torch, module):
+    """Shorten the weights of units that are longer than their layer's max_norm."""
+    for part in module.modules():
+        if hasattr(part, "of") and part.of.trainable and part.of.max_norm is not None:
+            with torch.no_grad():
+                part.weight *= (part.of.max_norm / part.weight.norm(dim=1, keepdim=True)).clamp(max=1.0)
+
+
 def _modules(torch, layer, take):
     nn = torch.nn
     activations = {
@@ -69,6 +88,7 @@ def _modules(torch, layer, take):
         case fb.Dense():
             linear = nn.Linear(1, 1, bias=layer.use_bias)
             linear.weight = take(transposed=True)
+            linear.of = layer
             if layer.use_bias:
                 linear.bias = take()
             activation = prelu() if layer.activation.name == "prelu" else activations[layer.activation.name]()

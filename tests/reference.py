@@ -754,6 +754,10 @@ class Block:
         """The gradient of its inputs, and of each of its arrays."""
         raise NotImplementedError
 
+    def penalty(self) -> float:
+        """What it adds to the loss for its arrays; the slope of that is in ``backward``."""
+        return 0.0
+
 
 class Activation(Block):
     """A = activation(X)."""
@@ -785,10 +789,22 @@ class PReLU(Block):
 
 
 class Dense(Block):
-    """A = activation(X @ W + b), or without b."""
+    """A = activation(X @ W + b), or without b; with penalties on W."""
 
-    def __init__(self, W: np.ndarray, b: np.ndarray | None, activation: str = "linear", parameter: float = 0.0) -> None:
+    def __init__(
+        self,
+        W: np.ndarray,
+        b: np.ndarray | None,
+        activation: str = "linear",
+        parameter: float = 0.0,
+        l1: float = 0.0,
+        l2: float = 0.0,
+    ) -> None:
         self.arrays, self.activation = [W] if b is None else [W, b], Activation(activation, parameter)
+        self.l1, self.l2 = l1, l2
+
+    def penalty(self):
+        return self.l1 * np.abs(self.arrays[0]).sum() + self.l2 * (self.arrays[0] ** 2).sum()
 
     def forward(self, X):
         self.X = X
@@ -796,7 +812,9 @@ class Dense(Block):
 
     def backward(self, dA):
         dZ, _ = self.activation.backward(dA)
-        return dZ @ self.arrays[0].T, [self.X.T @ dZ, dZ.sum(axis=0)][: len(self.arrays)]
+        W = self.arrays[0]
+        dW = self.X.T @ dZ + self.l1 * np.sign(W) + 2.0 * self.l2 * W
+        return dZ @ W.T, [dW, dZ.sum(axis=0)][: len(self.arrays)]
 
 
 class LayerNorm(Block):
@@ -852,6 +870,9 @@ class Chain(Block):
     def arrays(self):
         return [array for block in self.blocks for array in block.arrays]
 
+    def penalty(self):
+        return sum(block.penalty() for block in self.blocks)
+
     def forward(self, X):
         for block in self.blocks:
             X = block.forward(X)
@@ -881,4 +902,4 @@ def block_loss_and_gradients(
 ) -> tuple[float, list[np.ndarray]]:
     """The mean loss and the gradient of each array, by the plain chain rule."""
     A = block.forward(np.asarray(X, dtype=np.float64))
-    return loss_value(loss, A, targets), block.backward(loss_gradient(loss, A, targets))[1]
+    return loss_value(loss, A, targets) + block.penalty(), block.backward(loss_gradient(loss, A, targets))[1]

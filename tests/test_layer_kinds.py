@@ -12,7 +12,7 @@ from engine_helpers import TOLERANCE, assert_close, assert_same_bits, make_data
 from fastbp._engine import Session
 from fastbp._network import Network
 from fastbp.weights import weights_of
-from layer_helpers import oracle_of, torch_of
+from layer_helpers import oracle_of, torch_limit, torch_of, torch_penalty
 
 DTYPES = ["float32", "float64"]
 N_INPUTS = 11
@@ -108,6 +108,16 @@ MODELS = {
         [fb.Dense(9), fb.BatchNorm(), fb.Activation("prelu"), fb.Residual([fb.Dense(9, "prelu", trainable=False)])]
         + [fb.Activation("prelu"), fb.Activation("gelu"), fb.Dense(3), fb.LayerNorm(), fb.Activation("softmax")],
         "cross_entropy",
+    ),
+    "penalties": (
+        [fb.Dense(19, "relu", l1=0.01), fb.Residual([fb.Dense(19, "tanh", l2=0.1)])]
+        + [fb.Dense(7, "prelu", l1=0.02, l2=0.03, use_bias=False), fb.Dense(3, "softmax")],
+        "cross_entropy",
+    ),
+    "penalties of the frozen, and norms": (
+        [fb.Dense(9, "tanh", l1=0.1, trainable=False), fb.Dense(19, max_norm=1.0), fb.LayerNorm()]
+        + [fb.Dense(3, l2=0.01, max_norm=0.5)],
+        "mse",
     ),
     "frozen behind nothing": ([fb.Activation("tanh"), fb.Dense(5, trainable=False), fb.Dense(3)], "mse"),
 }
@@ -219,15 +229,17 @@ def test_ten_steps_agree_with_pytorch(torch, name):
             "binary_cross_entropy": lambda A: torch.nn.functional.binary_cross_entropy(A, targets),
         }[loss](A)
         optimizer.zero_grad()
+        value = value + torch_penalty(peer)
         value.backward()
         optimizer.step()
+        torch_limit(torch, peer)
         assert trainer.step(X, y) == pytest.approx(value.item(), rel=1e-10)
     for array, parameter in zip(model.get_weights(), parameters, strict=True):
         wanted = parameter.detach().numpy()
         np.testing.assert_allclose(array, wanted.T, rtol=0, atol=1e-10)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", sorted(MODELS.keys() - {"penalties of the frozen, and norms"}))
 def test_clipping_takes_every_array_into_account(isa, name):
     model, loss = make_model(name)
     X, y = data_for(model, loss, 30, "float64")
@@ -315,6 +327,43 @@ def test_without_bias_the_outputs_of_nothing_are_nothing():
     X, y = make_data(50, N_INPUTS, 3, "mse", "float32")
     fb.Trainer(model, "mse").fit(X, y, epochs=3)
     assert not model.predict(np.zeros((1, N_INPUTS))).any()
+
+
+# ---- Penalties and norms ----
+
+
+@pytest.mark.parametrize("batch_size", [20, None])
+def test_the_penalty_is_in_the_loss_wherever_it_is_told(batch_size):
+    X, y = make_data(9000, N_INPUTS, 3, "mse", "float64")
+    plain = fb.Model([fb.Dense(5, "relu"), fb.Dense(3)], inputs=N_INPUTS, dtype="float64")
+    model = fb.Model([fb.Dense(5, "relu", l1=0.5), fb.Dense(3, l2=0.25)], inputs=N_INPUTS, dtype="float64")
+    W1, _, W2, _ = model.get_weights()
+    penalty = 0.5 * np.abs(W1).sum() + 0.25 * (W2**2).sum()
+    trainer, other = (fb.Trainer(each, "mse", fb.SGD(1e-30), batch_size=batch_size) for each in (model, plain))
+    assert trainer.evaluate(X, y)["loss"] == pytest.approx(other.evaluate(X, y)["loss"] + penalty, rel=1e-12)
+    loss, gradients = model.loss_and_gradients(X, y, "mse")
+    plain_loss, plain_gradients = plain.loss_and_gradients(X, y, "mse")
+    assert loss == pytest.approx(plain_loss + penalty, rel=1e-12)
+    np.testing.assert_allclose(gradients[0], plain_gradients[0] + 0.5 * np.sign(W1), rtol=1e-12)
+    np.testing.assert_allclose(gradients[2], plain_gradients[2] + 0.5 * W2, rtol=1e-12)
+    assert_same_bits([gradients[1], gradients[3]], [plain_gradients[1], plain_gradients[3]])
+    told = trainer.fit(X, y)["loss"][0]
+    assert told == pytest.approx(other.fit(X, y)["loss"][0] + penalty, rel=1e-12)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_no_unit_is_longer_than_max_norm_after_a_step(isa, dtype, optimizer):
+    layers = [fb.Dense(37, "relu", max_norm=0.5), fb.Dense(3, "softmax", max_norm=2.0)]
+    model = fb.Model(layers, inputs=N_INPUTS, dtype=dtype)
+    X, y = make_data(100, N_INPUTS, 3, "cross_entropy", dtype)
+    before = model.get_weights()
+    fb.Trainer(model, "cross_entropy", optimizer).fit(X, y, epochs=2)
+    for j, most in ((0, 0.5), (2, 2.0)):
+        lengths = np.linalg.norm(model.get_weights()[j].astype(float), axis=0)
+        assert lengths.max() <= most * (1 + 1e-6)
+    assert np.linalg.norm(before[0], axis=0).min() > 0.5  # all were longer
+    np.testing.assert_allclose(np.linalg.norm(model.get_weights()[0].astype(float), axis=0).max(), 0.5, rtol=1e-6)
 
 
 # ---- PReLU ----
@@ -463,6 +512,9 @@ def test_interrupted_training_comes_out_of_every_meeting(limits, n_threads):
             ValueError,
             "loss is 'cross_entropy' and the last layer's activation is 'relu'",
         ),
+        (lambda: fb.Dense(3, l1=-0.1), ValueError, "l1 is -0.1; expected a finite number of 0 or more"),
+        (lambda: fb.Dense(3, l2="much"), TypeError, "l2 is 'much'; expected a finite number of 0 or more"),
+        (lambda: fb.Dense(3, max_norm=0), ValueError, "max_norm is 0; expected a finite number above 0"),
         (lambda: fb.PReLU("steep"), TypeError, "slope is 'steep'; expected a finite number"),
         (
             lambda: fb.Trainer(fb.Model([fb.Dense(3, "prelu")], inputs=2), "cross_entropy"),

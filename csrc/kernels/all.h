@@ -14,6 +14,7 @@
 #include "single.h"
 #include "loss.h"
 #include "clip.h"
+#include "regularize.h"
 #include "optimizer.h"
 #include "elementwise.h"
 
@@ -49,6 +50,9 @@ static const fbp_kernels NAME(table) = {
     .loss_panel = NAME(loss_panel),
     .metric_panel = NAME(metric_panel),
     .unit_squares = NAME(unit_squares),
+    .unit_penalties = NAME(unit_penalties),
+    .add_penalty_slopes = NAME(add_penalty_slopes),
+    .limit_norms = NAME(limit_norms),
     .clip = NAME(clip),
     .update = NAME(update),
     .all_finite = NAME(all_finite),
@@ -63,6 +67,7 @@ static const fbp_kernels NAME(table) = {
     .burn = NAME(burn),
 };
 
+#undef WIDEN
 #undef COUNTERS
 #undef DRAWS
 #undef PACK_INPUTS

@@ -30,7 +30,6 @@ static void NAME(unit_squares)(const fbp_layer *layer, const void *dW, const voi
         squares[n] = sum;
     }
 }
-#undef WIDEN
 
 /* A NaN stays one. */
 static INLINE vec NAME(clipped)(vec x, vec times, vec most)

@@ -28,6 +28,9 @@ cdef struct Stage:
     fbp_layer layer            # without a product, as many units as inputs: ld 0, or 1 with a number a unit
     bint trained               # it has weights, and they change
     bint has_bias              # else the bias, where the kernels want one, is zero and stays so
+    double l1                  # dense: of the penalty on its weights
+    double l2
+    double max_norm            # dense: the length of a unit's weights at most, or 0
     Py_ssize_t partner         # fork and add: the number of the other
     double rate                # dropout
     double epsilon             # what normalising adds to the variance

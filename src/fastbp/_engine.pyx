@@ -36,7 +36,7 @@ from fastbp._network cimport Network
 from fastbp._rows cimport Rows
 from fastbp._stages cimport (
     Pass, array_names, stage_backward, stage_forward, stage_gradient, stage_keeps, stage_meet_backward,
-    stage_meet_forward, stage_meets, stage_updated,
+    stage_meet_forward, stage_meets, stage_penalised, stage_updated,
 )
 from fastbp._team cimport (
     Pace, fbp_barrier, limits_in_use, look_seconds, monotonic_seconds, pace_done, pace_next, run_team, team_size,
@@ -72,6 +72,7 @@ cdef struct Run:
     char *gradients
     char *states[FBP_STATES]       # NULL those that there are not
     double *squares                # [unit, layer by layer] of the gradient, where its norm is to be clipped
+    double *penalties              # [unit, layer by layer] on its weights, or NULL where there are none
     # The data of this call.
     const fbp_source *X
     const int64_t *index           # the order of the rows, or NULL
@@ -263,12 +264,39 @@ cdef void _states_at(const Run *run, Py_ssize_t offset, void **states) noexcept 
         states[i] = NULL if run.states[i] == NULL else run.states[i] + offset
 
 
-cdef double *_squares_of(const Run *run, Py_ssize_t i) noexcept nogil:
-    """Where the squares of stage i's units lie."""
+cdef Py_ssize_t _first_unit(const Run *run, Py_ssize_t i) noexcept nogil:
+    """The number of stage i's first unit among the units of all stages."""
     cdef Py_ssize_t below, first = 0
     for below in range(i):
         first += run.stages[below].layer.n_units
-    return run.squares + first
+    return first
+
+
+cdef double *_squares_of(const Run *run, Py_ssize_t i) noexcept nogil:
+    """Where the squares of stage i's units lie."""
+    return run.squares + _first_unit(run, i)
+
+
+cdef void _penalty_share(Run *run, int t, int n_threads) noexcept nogil:
+    """The penalties on the weights of thread t's units."""
+    cdef Py_ssize_t i, n0, n1
+    cdef Stage *stage
+    for i in range(run.n_stages):
+        stage = &run.stages[i]
+        units_of_share(run.k, run.stages, run.n_stages, i, t, n_threads, &n0, &n1)
+        if stage_penalised(stage):
+            run.k.unit_penalties(&stage.layer, stage.l1, stage.l2, n0, n1, run.penalties + _first_unit(run, i))
+
+
+cdef double _penalty(const Run *run) noexcept nogil:
+    """On all weights together, in their order."""
+    cdef Py_ssize_t n
+    cdef double sum = 0
+    if run.penalties == NULL:
+        return 0
+    for n in range(_first_unit(run, run.n_stages)):
+        sum += run.penalties[n]
+    return sum
 
 
 cdef double _norm_factor(const Run *run) noexcept nogil:
@@ -361,6 +389,7 @@ cdef void _add_up(Run *run, Py_ssize_t n_panels) noexcept nogil:
 
 
 cdef void _finish_step(Run *run, Py_ssize_t n) noexcept nogil:
+    run.sums[0] += _penalty(run) * n * run.judge.terms
     run.next_row += n
     run.batch += 1
     run.n_steps += run.updates
@@ -380,6 +409,8 @@ cdef bint _train_step(Run *run, int t, int n_threads) noexcept nogil:
     cdef Py_ssize_t done = 0, count, n_panels
     cdef bint last
     cdef int bad
+    if run.penalties != NULL:
+        _penalty_share(run, t, n_threads)
     while done < n:
         count = min(n - done, <Py_ssize_t>CHUNK_SAMPLES)
         n_panels = (count - 1) // k.lanes + 1
@@ -452,6 +483,7 @@ cdef class Session:
     cdef readonly int last_team        # threads that did the last steps
     cdef object order                  # the rows' order in this epoch, int64
     cdef object sums                   # float64 [slot_size]
+    cdef double[::1] penalties         # [units of all layers], where a layer has them
     cdef double[::1] squares           # [units of all layers], once a norm is to be clipped
     cdef object pending                # an exception from a signal during a long step
     cdef bint busy
@@ -475,6 +507,9 @@ cdef class Session:
         self.run.stages = <Stage *>PyMem_Calloc(network.n_layers, sizeof(Stage))
         if self.run.stages == NULL:
             raise MemoryError
+        if network.penalised:
+            self.penalties = np.zeros(self.n_units())
+            self.run.penalties = &self.penalties[0]
         self.gradient_memory = self.like_parameters()
         self.run.gradients = self.gradient_memory.start
         self.state_names = state_names(self.run.updater.optimizer)
@@ -483,6 +518,10 @@ cdef class Session:
 
     def __dealloc__(self):
         PyMem_Free(self.run.stages)
+
+    cdef Py_ssize_t n_units(self) noexcept:
+        """Of all stages together."""
+        return sum([self.network.stages[i].layer.n_units for i in range(self.network.n_layers)])
 
     cdef Arena like_parameters(self):
         cdef Arena arena = Arena()
@@ -726,14 +765,13 @@ cdef class Session:
 
     cdef int take_numbers(self, dict numbers) except -1:
         """The optimizer's numbers for the updates that follow, and the memory that they call for."""
-        cdef Py_ssize_t i
         set_numbers(&self.run.updater, numbers)
         self.schedules = tuple([
             number if isinstance(number, np.ndarray) else None
             for number in (numbers["learning_rate"], numbers.get("weight_decay"))])
         set_schedules(&self.run.updater, self.schedules[0], self.schedules[1], self.run.n_steps + 1)
         if self.run.updater.clip_norm > 0 and self.run.squares == NULL:
-            self.squares = np.zeros(sum([self.network.stages[i].layer.n_units for i in range(self.network.n_layers)]))
+            self.squares = np.zeros(self.n_units())
             self.run.squares = &self.squares[0]
         reach_step(&self.run.updater, self.run.n_steps + 1)
         self.want_states([name for name in self.state_names if state_wanted(name, numbers)])

@@ -157,6 +157,11 @@ cdef extern from "fastbp.h":
                              Py_ssize_t n_units, Py_ssize_t p, Py_ssize_t n_rows, double *sums) noexcept nogil
         void (*unit_squares)(const fbp_layer *layer, const void *dW, const void *db, Py_ssize_t n0, Py_ssize_t n1,
                              double *squares) noexcept nogil
+        void (*unit_penalties)(const fbp_layer *layer, double l1, double l2, Py_ssize_t n0, Py_ssize_t n1,
+                               double *penalties) noexcept nogil
+        void (*add_penalty_slopes)(const fbp_layer *layer, double l1, double l2, Py_ssize_t n0, Py_ssize_t n1,
+                                   void *dW) noexcept nogil
+        void (*limit_norms)(const fbp_layer *layer, double most, Py_ssize_t n0, Py_ssize_t n1) noexcept nogil
         void (*clip)(void *g, Py_ssize_t n, double factor, double bound) noexcept nogil
         void (*update)(fbp_optimizer optimizer, const fbp_update *numbers, void *w, const void *g, void *const *states,
                        Py_ssize_t n) noexcept nogil

@@ -62,6 +62,7 @@ cdef class Network:
     cdef Arena folded_parameters
     cdef Arena statistics                 # mean, variance and its inverse root, of each batch_norm stage
     cdef bint stale                       # the parameters have changed since what follows from them was made
+    cdef bint penalised                   # a stage has a penalty on its weights
     cdef bint single                      # all planned stages know how to take one sample alone
     cdef Arena parameters
     cdef Py_ssize_t parameter_bytes
@@ -78,6 +79,7 @@ cdef class Network:
     cdef int fold(self, Py_ssize_t dense, Py_ssize_t norm, Py_ssize_t planned) except -1
     cdef list views(self, Arena arena, Py_ssize_t i)
     cdef tuple layer_copy(self, Arena arena, Py_ssize_t i)
+    cdef double penalty(self)
     cdef double sample_work(self) noexcept nogil
     cdef int forward_single(self, Rows rows, char *out) except -1
     cdef int sweep(self, Sweep *sweep, Rows rows, int n_threads, targets=*) except -1

@@ -21,7 +21,7 @@ from fastbp._kernels cimport (
 )
 from fastbp._loss cimport BAD_INPUTS, BAD_TARGETS, Judge, gather_targets, judge_panel, set_judge, split_sums, takes_Z
 from fastbp._rows cimport Rows
-from fastbp._stages cimport Pass, array_names, set_stage, stage_forward
+from fastbp._stages cimport Pass, array_names, set_stage, stage_forward, stage_penalised
 from fastbp._team cimport fetch_and_add, limits_in_use, look_seconds, monotonic_seconds, run_team, team_size
 
 cdef enum:
@@ -69,9 +69,9 @@ cdef class Network:
     n_inputs : int
     layers : list of dict
         The stages, first to last. "kind" is one of those that _stages.pyx lists, "activation" and "parameter" what is
-        applied to its result; the other keys are the kind's own: "units", "use_bias" and "trainable" of a dense
-        one, "rate" of dropout, "epsilon" of those that normalise, "momentum" of batch_norm. A dense one may be
-        written (units, activation, parameter), dropout ("dropout", rate).
+        applied to its result; the other keys are the kind's own: "units", "use_bias", "trainable", "l1", "l2" and
+        "max_norm" of a dense one, "rate" of dropout, "epsilon" of those that normalise, "momentum" of batch_norm. A
+        dense one may be written (units, activation, parameter), dropout ("dropout", rate).
     dtype : {"float32", "float64"}
     """
 
@@ -89,6 +89,7 @@ cdef class Network:
             n_inputs = self.stages[i].layer.n_units
         self.n_outputs = n_inputs
         self.find_partners()
+        self.penalised = any([stage_penalised(&self.stages[i]) for i in range(self.n_layers)])
         self.parameters = Arena()
         self.place(self.parameters)
         self.parameter_bytes = self.parameters.n_bytes
@@ -276,6 +277,20 @@ cdef class Network:
         """Copies of the arrays of all stages, one after the other."""
         return [array for i in range(self.n_layers) for array in self.get_layer(i)]
 
+    cdef double penalty(self):
+        """What the loss has for the weights beside the samples' losses."""
+        cdef Py_ssize_t i
+        cdef Stage *stage
+        cdef double[::1] of_units
+        result = 0.0
+        for i in range(self.n_layers):
+            stage = &self.stages[i]
+            if stage_penalised(stage):
+                of_units = np.zeros(stage.layer.n_units)
+                self.k.unit_penalties(&stage.layer, stage.l1, stage.l2, 0, stage.layer.n_units, &of_units[0])
+                result += np.sum(of_units)
+        return result
+
     cdef double sample_work(self) noexcept nogil:
         """Floating-point operations a sample."""
         cdef double work = 0
@@ -345,7 +360,7 @@ cdef class Network:
         sweep.slots = &slot_memory[0, 0]
         self.sweep(&sweep, rows, n_threads, targets)
         sums = slots.sum(axis=0)
-        return float(sums[0]) / (rows.n_rows * judge.terms), split_sums(&judge, sums)
+        return float(sums[0]) / (rows.n_rows * judge.terms) + self.penalty(), split_sums(&judge, sums)
 
     cdef int sweep(self, Sweep *sweep, Rows rows, int n_threads, targets=None) except -1:
         """Runs a forward pass over all rows, a chunk of panels a turn, looking at signals now and then."""

@@ -23,6 +23,7 @@ cdef void stage_forward(const Pass *p, Stage *stage, Py_ssize_t p0, Py_ssize_t p
 cdef void stage_backward(const Pass *p, Stage *stage, Stage *below, Py_ssize_t p0, Py_ssize_t p1) noexcept nogil
 cdef void stage_gradient(const Pass *p, Stage *stage, Py_ssize_t n0, Py_ssize_t n1,
                          const void *const *soon) noexcept nogil
+cdef bint stage_penalised(const Stage *stage) noexcept nogil
 cdef bint stage_meets(const Stage *stage) noexcept nogil
 cdef void stage_meet_forward(const Pass *p, Stage *stage, Py_ssize_t n0, Py_ssize_t n1) noexcept nogil
 cdef void stage_meet_backward(const Pass *p, Stage *stage, Py_ssize_t n0, Py_ssize_t n1) noexcept nogil

@@ -71,6 +71,9 @@ cdef int set_stage(Stage *stage, Py_ssize_t number, Py_ssize_t n_inputs, object 
     if stage.kind == DENSE:
         stage.layer.ld = leading_dimension(n_inputs, dtype)
         stage.has_bias = spec.get("use_bias", True)
+        stage.l1 = spec.get("l1", 0.0)
+        stage.l2 = spec.get("l2", 0.0)
+        stage.max_norm = spec.get("max_norm", 0.0)
     elif array_names(stage):
         stage.layer.n_inputs = stage.layer.ld = 1
     stage.trained = stage.layer.ld > 0 and spec.get("trainable", True)
@@ -103,8 +106,15 @@ cdef void stage_backward(const Pass *p, Stage *stage, Stage *below, Py_ssize_t p
 
 cdef void stage_gradient(const Pass *p, Stage *stage, Py_ssize_t n0, Py_ssize_t n1,
                          const void *const *soon) noexcept nogil:
-    """The gradient of units n0..n1 of a stage with parameters; `soon` as weight_gradient has it."""
+    """The gradient of units n0..n1 of a stage with parameters, penalties too; `soon` as weight_gradient has it."""
     KINDS[<int>stage.kind].gradient(p, stage, n0, n1, soon)
+    if stage_penalised(stage) and not p.accumulate:
+        p.k.add_penalty_slopes(&stage.layer, stage.l1, stage.l2, n0, n1, stage.dW)
+
+
+cdef bint stage_penalised(const Stage *stage) noexcept nogil:
+    """Whether the loss has a penalty on the stage's weights; what is frozen has none."""
+    return stage.trained and (stage.l1 > 0 or stage.l2 > 0)
 
 
 cdef bint stage_meets(const Stage *stage) noexcept nogil:
@@ -125,6 +135,8 @@ cdef void stage_meet_backward(const Pass *p, Stage *stage, Py_ssize_t n0, Py_ssi
 cdef void stage_updated(const fbp_kernels *k, Stage *stage, Py_ssize_t n0, Py_ssize_t n1) noexcept nogil:
     """What follows an update of units n0..n1."""
     cdef Py_ssize_t offset = n0 * item_size(k.dtype)
+    if stage.max_norm > 0:
+        k.limit_norms(&stage.layer, stage.max_norm, n0, n1)
     if stage.kind == BATCH_NORM:
         k.move_average(<char *>stage.running.mean + offset, <char *>stage.batch.mean + offset, stage.momentum, n1 - n0)
         k.move_average(<char *>stage.running.variance + offset, <char *>stage.batch.variance + offset, stage.momentum,

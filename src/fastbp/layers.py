@@ -115,6 +115,13 @@ class Dense(Layer):
     trainable : bool, default True
         Whether training changes W and b. If not, their gradient is not computed, nor is that of the layer's inputs
         where no layer before it learns either; ``loss_and_gradients`` gives zeros for it.
+    l1, l2 : float, default 0.0
+        Adds l1 * sum(|W|) + l2 * sum(W²) to the loss, in training, ``evaluate`` and ``loss_and_gradients``, and so its
+        slope, l1 * sign(W) + 2 * l2 * W, to the gradient, before any clipping; Keras's definition. b has no penalty,
+        and a frozen layer has none. An optimizer's weight_decay acts on all dense layers and is not in the loss.
+    max_norm : float or None, default None
+        The length that the weights W[:, j] into one unit have at most: after an update, longer ones are shortened to
+        it (Srebro and Shraibman, 2005).
 
     Raises
     ------
@@ -127,6 +134,9 @@ class Dense(Layer):
     initializer: Initializer
     use_bias: bool
     trainable: bool
+    l1: float
+    l2: float
+    max_norm: float | None
 
     def __init__(
         self,
@@ -136,6 +146,9 @@ class Dense(Layer):
         *,
         use_bias: bool = True,
         trainable: bool = True,
+        l1: float = 0.0,
+        l2: float = 0.0,
+        max_norm: float | None = None,
     ) -> None:
         function = resolve(activation, ACTIVATIONS, "activation")
         if isinstance(initializer, str) and initializer == "auto":
@@ -145,10 +158,14 @@ class Dense(Layer):
         object.__setattr__(self, "initializer", resolve(initializer, INITIALIZERS, "initializer"))
         object.__setattr__(self, "use_bias", check_flag(use_bias, "use_bias"))
         object.__setattr__(self, "trainable", check_flag(trainable, "trainable"))
+        object.__setattr__(self, "l1", check_number(l1, "l1", at_least=0))
+        object.__setattr__(self, "l2", check_number(l2, "l2", at_least=0))
+        longest = None if max_norm is None else check_number(max_norm, "max_norm", above=0)
+        object.__setattr__(self, "max_norm", longest)
 
     def _options(self) -> dict[str, Any]:
         """Return the arguments by keyword that are not what they are by default."""
-        defaults = {"use_bias": True, "trainable": True}
+        defaults = {"use_bias": True, "trainable": True, "l1": 0.0, "l2": 0.0, "max_norm": None}
         return {name: getattr(self, name) for name, value in defaults.items() if getattr(self, name) != value}
 
     name = "dense"
