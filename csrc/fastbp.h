@@ -255,7 +255,7 @@ typedef struct {
     void (*batch_norm_backward)(const fbp_layer *layer, const void *inverse, const void *dW, const void *db,
                                 ptrdiff_t n_samples, fbp_panels dZ, fbp_panels kept, fbp_panels dX, ptrdiff_t p0,
                                 ptrdiff_t p1);
-    /* average <- (1 - share) * average + share * latest, n elements. */
+    /* average <- average + share * (latest - average), n elements. */
     void (*move_average)(void *average, const void *latest, double share, ptrdiff_t n);
 
     /* panels p0..p1: out = in above 0, else weights * in; `kept` (data NULL: not wanted) receives min(in, 0), of which

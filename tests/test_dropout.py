@@ -143,6 +143,18 @@ def test_nothing_falls_out_but_in_training():
     fb.check_gradients(dropped, X, y, "cross_entropy", step=1e-7)
 
 
+def test_gradients_in_training_are_those_of_a_first_step():
+    X, y = make_data(40, 9, 3, "cross_entropy", "float64")
+    layers = [fb.Dropout(0.2), fb.Dense(30, "tanh"), fb.Dropout(0.4), fb.Dense(3, "softmax")]
+    model = fb.Model(layers, inputs=9, dtype="float64", seed=5)
+    fb.check_gradients(model, X, y, "cross_entropy", tolerance=1e-6, training=True)
+    loss, gradients = model.loss_and_gradients(X, y, "cross_entropy", training=True)
+    before = model.get_weights()
+    assert fb.Trainer(model, "cross_entropy", fb.SGD(1.0)).step(X, y) == loss
+    for weight, former, gradient in zip(model.get_weights(), before, gradients, strict=True):
+        np.testing.assert_allclose(weight, former - gradient, rtol=0, atol=1e-15)
+
+
 def test_a_batch_of_many_chunks_draws_on():
     """Rows behind the first 4,096 of a batch have masks of their own: about as many are kept, but not the same."""
 

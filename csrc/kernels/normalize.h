@@ -92,7 +92,9 @@ static void NAME(layer_norm_backward)(const fbp_layer *layer, fbp_panels dZ, fbp
     }
 }
 
-/* sums[i] = the lanes' sum, over all samples, of unit i's x - mean[i], or its square; panels in their order. */
+/* The sum over all samples of each unit's x - mean, or of its square; panels in their order. Unused lanes are put out
+ * before the square is taken, so that product and sum stand together: where the compiler makes one multiply-add of them
+ * in one place and not in another, the bits would depend on how the units are shared out. */
 static INLINE vec NAME(sum_units)(fbp_panels in, ptrdiff_t n_samples, ptrdiff_t n, ptrdiff_t n_units, vec mean,
                                   int squared)
 {
@@ -103,8 +105,9 @@ static INLINE vec NAME(sum_units)(fbp_panels in, ptrdiff_t n_samples, ptrdiff_t 
     for (ptrdiff_t left = n_samples; left > 0; left -= VL, x += in.stride)
         for (ptrdiff_t i = 0; i < n_units; i++) {
             vec d = NAME(load)(x + i * VL) - means[i];
-            d = squared ? d * d : d;
-            sums[i] += left >= VL ? d : NAME(first_lanes)(d, left);
+            if (left < VL)
+                d = NAME(first_lanes)(d, left);
+            sums[i] += squared ? d * d : d;
         }
     return NAME(sum_each)(sums);
 }
@@ -161,10 +164,11 @@ static void NAME(batch_norm_backward)(const fbp_layer *layer, const void *invers
     }
 }
 
+/* One product, for the same reason: with two, a loop and its rest may choose differently which one joins the sum. */
 static void NAME(move_average)(void *average, const void *latest, double share, ptrdiff_t n)
 {
-    const real *x = latest, part = (real)share, rest = (real)(1 - share);
+    const real *x = latest, part = (real)share;
     real *a = average;
     for (ptrdiff_t i = 0; i < n; i++)
-        a[i] = rest * a[i] + part * x[i];
+        a[i] += part * (x[i] - a[i]);
 }

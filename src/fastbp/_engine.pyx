@@ -3,7 +3,9 @@
 A step, with the team's threads side by side:
 
 1. Each thread takes its share of the batch's panels through gather, forward, loss and input gradients, down to dZ of
-   the first layer. All samples are independent, so no thread waits for another.
+   the first stage that learns. All samples are independent, so no thread waits for another; but where a stage wants to
+   know something of the whole batch, the team meets, each thread finds it out for its share of the units, and the team
+   meets again.
 2. Barrier. Every thread looks at every panel's verdict, so that all decide alike whether the step goes on.
 3. Each thread computes the weight gradients of its share of the units, and updates those weights.
 4. Barrier.
@@ -467,7 +469,7 @@ cdef class Session:
     n_threads : int
         At most so many; fewer where a step has too little work.
     seed : int, default 0
-        Of dropout.
+        Of what training leaves to chance.
     """
 
     cdef readonly Network network

@@ -87,7 +87,7 @@ def _read_header(path: str | os.PathLike[str], text: str | None) -> dict[str, An
         header = json.loads(text)
         layout, model, digest = header["layout"], header["model"], header["sha256"]
         names = list(map(str, header.get("names", [])))
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise BrokenFileError(path, "the description in its metadata is damaged") from error
     if layout != _LAYOUT:
         known = f"this fastbp knows version {_LAYOUT}: update fastbp"

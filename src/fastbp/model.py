@@ -99,7 +99,7 @@ class Model:
 
     @property
     def n_parameters(self) -> int:
-        """The number of weights and biases."""
+        """How many numbers ``get_weights`` returns: weights, biases and what else layers have."""
         return self._network.n_parameters
 
     @property
@@ -194,7 +194,10 @@ class Model:
     # ------------------------------------------------------------------------------------------------- weights
 
     def get_weights(self) -> list[Array]:
-        """Return copies of all parameters: [W0, b0, W1, b1, ...], W of shape (inputs, units), b of shape (units,)."""
+        """Return copies of all parameters: [W0, b0, W1, b1, ...], W of shape (inputs, units), b of shape (units,).
+
+        So for dense layers; others have what their classes say (LayerNorm a gain and a shift), in the layers' order.
+        """
         return self._network.get_arrays()
 
     def set_weights(self, weights: Sequence[ArrayLike]) -> None:
@@ -354,7 +357,7 @@ class Model:
         config, weights = read_model(path)
         try:
             return cls.from_config(config, weights)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
             raise BrokenFileError(path, f"the description in it does not fit: {error}") from error
 
 
