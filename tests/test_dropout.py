@@ -289,6 +289,43 @@ def test_scheduled_rates_give_the_same_bits_on_any_team_and_in_copies(limits, dt
     assert_same_bits(*models)
 
 
+def in_residuals(rate):
+    inner = [fb.Residual([fb.Dropout(rate), fb.Dense(23, "tanh")]), fb.LayerNorm()]
+    layers = [fb.Dense(23, "prelu"), fb.Dropout(0.1), fb.Residual(inner), fb.Dense(3, "softmax")]
+    model = fb.Model(layers, inputs=9, dtype="float64")
+    return fb.Trainer(model, "cross_entropy", fb.SGD(0.1), batch_size=16, shuffle=False)
+
+
+def test_a_rate_in_a_residual_may_change_too(tmp_path):
+    X, y = make_data(75, 9, 3, "cross_entropy", "float64")
+    trainer = in_residuals(fb.PolynomialDecay(0.8, 12, per="step"))
+    loss, gradients = trainer.model.loss_and_gradients(X, y, "cross_entropy", training=True)
+    wanted_loss, wanted = in_residuals(0.8).model.loss_and_gradients(X, y, "cross_entropy", training=True)
+    assert loss == wanted_loss
+    assert_same_bits(gradients, wanted)
+    trainer.fit(X, y)
+    weights = in_residuals(0.0).model.get_weights()
+    for step in range(5):
+        single = in_residuals(0.8 * (1 - step / 12))
+        single.model.set_weights(weights)
+        single._session.n_steps = step
+        rows = slice(16 * step, 16 * step + 16)
+        single.step(X[rows], y[rows])
+        weights = single.model.get_weights()
+    for found, expected in zip(trainer.model.get_weights(), weights, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-14)
+    trainer.model.save(tmp_path / "model.safetensors")
+    assert fb.Model.load(tmp_path / "model.safetensors").layers == trainer.model.layers
+    where = r"layers\[2\].layers\[0\].layers\[0\] is Dropout\(.*"
+    growing = in_residuals(lambda t: 0.5 + t)
+    with pytest.raises(ValueError, match=where + "a file cannot hold a function"):
+        growing.model.save(tmp_path / "model.safetensors")
+    with pytest.raises(ValueError, match=where + "whose rate after 1 steps is 1.5; expected 0 <= rate < 1"):
+        growing.fit(X, y)
+    with pytest.raises(ValueError, match=where + "whose rate after 0 steps is 2; expected"):
+        in_residuals(lambda t: 2.0 + t).model.loss_and_gradients(X, y, "cross_entropy", training=True)
+
+
 def test_a_plateau_of_the_loss_lowers_the_rate():
     X, y = make_data(75, 9, 3, "cross_entropy", "float64")
     trainer = scheduled(fb.Plateau(0.5, factor=0.5, patience=0, min_delta=0.9))  # no epoch is as good as that

@@ -249,6 +249,7 @@ def test_clipping_takes_every_array_into_account(isa, name):
     for clipping, change in (
         ({"clip_norm": norm / 3}, lambda g: g / 3 * norm / (norm + 1e-6)),
         ({"clip_value": norm / 20}, lambda g: np.clip(g, -norm / 20, norm / 20)),
+        ({"clip_array_norm": norm / 5}, lambda g: g * min(1, norm / 5 / (np.linalg.norm(g) + 1e-6))),
     ):
         before = model.get_weights()
         fb.Trainer(model, loss, fb.SGD(1.0), **clipping).step(X, y)
@@ -284,6 +285,162 @@ def test_kept_loaded_pickled_and_told_about(name, tmp_path, capsys):
     assert statistics.layers[-1].mean == pytest.approx(float(model.predict(X).mean()), rel=1e-5)
     assert statistics.loss == pytest.approx(trainer.evaluate(X, y)["loss"], rel=1e-6)
     assert len(str(statistics).splitlines()) == 2 + len(statistics.layers)
+
+
+# ---- With what a trainer can do ----
+
+
+def batch_norms(layers):
+    return any(isinstance(layer, fb.BatchNorm) or batch_norms(layer.layers) for layer in layers)
+
+
+def max_norms(layers):
+    return any(getattr(layer, "max_norm", None) is not None for layer in layers)
+
+
+def some_weights(n):
+    return np.random.default_rng(7).random(n) * (np.arange(n) % 4 > 0)
+
+
+def factors_of(model):
+    """One for each layer of which something is learnt, of the learning rate and of the weight decay."""
+    learnt = sorted({weight.layer for weight in weights_of_model(model) if weight.trained})
+    return {i: 0.5 + i for i in learnt}, {i: 2.0 / (1 + i) for i in learnt}
+
+
+@pytest.mark.parametrize("name", [name for name, (layers, _) in MODELS.items() if not batch_norms(layers)])
+@pytest.mark.parametrize("arguments", [{}, {"clip_array_norm": 0.1}, {"averaging": fb.EMA(0.9)}], ids=str)
+def test_several_batches_a_step_are_one_larger_batch(name, arguments):
+    found = []
+    for batch_size, accumulate in ((10, 3), (30, 1)):
+        model, loss = make_model(name)
+        X, y = data_for(model, loss, 130, "float64")
+        trainer = fb.Trainer(model, loss, fb.Adam(0.01), batch_size, accumulate=accumulate, metrics=[], **arguments)
+        losses = trainer.fit(X, y, epochs=2, sample_weight=some_weights(130))["loss"]
+        averages = trainer.averaged_model().get_weights() if arguments.get("averaging") else []
+        found.append([*losses, *model.get_weights(), *averages])
+    for a, b in zip(*found, strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("name", [name for name, (_, loss) in MODELS.items() if loss == "mse"])
+def test_a_loss_in_python_trains_as_the_loss_that_it_is(limits, name):
+    limits(epoch_thread=1.0, call_thread=1.0, paced=0.0)
+    found = []
+    for loss, n_threads in (("mse", 1), (square, 1), (square, 3)):
+        model, _ = make_model(name)
+        X, y = data_for(model, "mse", 130, "float64")
+        weights = some_weights(130)
+        trainer = fb.Trainer(model, loss, fb.SGD(0.1), 40, accumulate=2, metrics=[], n_threads=n_threads)
+        losses = trainer.fit(X, y, epochs=2, sample_weight=weights)["loss"]
+        found.append([*losses, *model.get_weights(), trainer.evaluate(X, y, weights)["loss"]])
+    for a, b in zip(*found[:2], strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-10)
+    assert_same_bits([*map(np.asarray, found[1])], [*map(np.asarray, found[2])])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", MODELS)
+def test_all_of_it_together_on_any_team_and_in_copies(limits, name, dtype):
+    """Weights, several batches a step, clipping, factors, decay of all and an average: the same bits, pickled too."""
+
+    def train(n_threads, copied=False, **changed):
+        limits(epoch_thread=1.0, call_thread=1.0, paced=0.0, **changed)
+        model, loss = make_model(name, dtype)
+        X, y = data_for(model, loss, 210, dtype)
+        rates, decays = factors_of(model)
+        trainer = fb.Trainer(
+            model,
+            loss,
+            fb.AdamW(0.01, weight_decay=0.1),
+            batch_size=35,
+            n_threads=n_threads,
+            accumulate=2,
+            clip_array_norm=0.1,
+            averaging=fb.EMA(0.9),
+            learning_rate_factors=rates,
+            weight_decay_factors=decays,
+            decay_biases=True,
+        )
+        for _ in range(2):
+            losses = trainer.fit(X, y, sample_weight=some_weights(210))["loss"]
+            trainer = pickle.loads(pickle.dumps(trainer)) if copied else trainer
+        return [*trainer.model.get_weights(), *trainer.averaged_model().get_weights(), np.array(losses)]
+
+    alone = train(1)
+    assert_same_bits(train(3), alone)
+    assert_same_bits(train(2, copied=True, long_step=0.0, apart=0.0, piece=0.0), alone)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_an_average_of_all_that_is_learnt_and_the_latest_of_the_rest(name):
+    """Of a frozen layer, and of the running statistics, the averaged model has what the model has."""
+    for averaging in (fb.EMA(0.8), fb.SWA()):
+        model, loss = make_model(name)
+        X, y = data_for(model, loss, 60, "float64")
+        trainer = fb.Trainer(model, loss, fb.SGD(0.1), batch_size=None, averaging=averaging)
+        wanted = [np.zeros(kind.shape) for kind in weights_of_model(model)]
+        for epoch in range(4):
+            trainer.fit(X, y)
+            share = 1 if epoch == 0 else 0.2 if averaging.name == "ema" else 1 / (epoch + 1)
+            wanted = [a + share * (w - a) for a, w in zip(wanted, model.get_weights(), strict=True)]
+        averaged = trainer.averaged_model()
+        arrays = zip(averaged.get_weights(), model.get_weights(), wanted, strict=True)
+        for kind, (array, latest, mean) in zip(weights_of_model(model), arrays, strict=True):
+            np.testing.assert_allclose(array, mean if kind.trained else latest, rtol=1e-13, atol=1e-14)
+        assert trainer.evaluate(X, y, averaged=True) == fb.Trainer(averaged, loss).evaluate(X, y)
+
+
+@pytest.mark.parametrize("name", [name for name, (layers, _) in MODELS.items() if not max_norms(layers)])
+@pytest.mark.parametrize("decay_biases", [False, True])
+def test_factors_are_for_all_that_a_layer_learns(name, decay_biases):
+    """Of a layer in a residual those of the residual; only W decays unless decay_biases says that all does."""
+    model, loss = make_model(name)
+    X, y = data_for(model, loss, 60, "float64")
+    kinds, before = weights_of_model(model), model.get_weights()
+    rates, decays = factors_of(model)
+    if not decay_biases:
+        decays = {i: decays[i] for i in {kind.layer for kind in kinds if kind.trained and kind.key.endswith("W")}}
+    _, gradients = model.loss_and_gradients(X, y, loss, training=True)
+    options = {"learning_rate_factors": rates, "weight_decay_factors": decays, "decay_biases": decay_biases}
+    fb.Trainer(model, loss, fb.SGD(0.1, weight_decay=0.2), **options).step(X, y)
+    for kind, array, former, gradient in zip(kinds, model.get_weights(), before, gradients, strict=True):
+        if kind.trained:
+            decay = 0.2 * decays.get(kind.layer, 1.0) if decay_biases or kind.key.endswith("W") else 0.0
+            change = 0.1 * rates[kind.layer] * (gradient + decay * former)
+            np.testing.assert_allclose(array, former - change, rtol=0, atol=1e-13)
+
+
+def test_factors_of_layers_that_have_nothing_for_them_are_refused():
+    layers = [fb.Dense(4), fb.LayerNorm(), fb.Activation("relu"), fb.Dense(4, trainable=False), fb.Dense(1)]
+    model = fb.Model(layers, inputs=2)
+    for options, what in (
+        ({"learning_rate_factors": {2: 2}}, r"has 2, which is Activation\('relu'\); expected a layer that learns"),
+        ({"learning_rate_factors": {3: 2}}, r"has 3, which is Dense\(.*; expected a layer that learns"),
+        ({"weight_decay_factors": {1: 2}}, r"has 1, which is LayerNorm\(.*, of which nothing decays; expected a layer"),
+    ):
+        with pytest.raises(ValueError, match=what):
+            fb.Trainer(model, "mse", fb.AdamW(), **options)
+    fb.Trainer(model, "mse", fb.AdamW(), weight_decay_factors={1: 2}, decay_biases=True).step([[1, 2]], [1])
+
+
+def test_the_summary_has_a_line_for_every_layer_and_says_what_training_keeps(capsys):
+    layers = [fb.Dense(4, use_bias=False), fb.Residual([fb.BatchNorm(), fb.Dense(4, "relu")]), fb.Dense(2, "prelu")]
+    fb.Model(layers, inputs=3).summary()
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split() for line in lines[1:6]] == [
+        ["1", "Dense", "3", "4", "linear", "12", "0.0", "24"],
+        ["2", "Residual", "4", "4", "-", "36", "0.1", "36"],
+        ["2.1", "BatchNorm", "4", "4", "-", "16", "0.1", "0"],
+        ["2.2", "Dense", "4", "4", "relu", "20", "0.1", "32"],
+        ["3", "Dense", "4", "2", "prelu", "12", "0.0", "16"],
+    ]
+    assert lines[0].split()[-5:] == ["parameters", "kB", "FLOPs", "a", "sample"]
+    assert lines[6:] == [
+        "60 parameters in float32, 0.00024 MB",
+        "training keeps about 0.3 kB for each sample of a batch",
+        "76 FLOPs to predict a sample, 204 to train on it",
+    ]
 
 
 # ---- Activation ----
@@ -332,23 +489,27 @@ def test_without_bias_the_outputs_of_nothing_are_nothing():
 # ---- Penalties and norms ----
 
 
-@pytest.mark.parametrize("batch_size", [20, None])
-def test_the_penalty_is_in_the_loss_wherever_it_is_told(batch_size):
+@pytest.mark.parametrize("weights", [None, np.arange(9000) % 3 * 2.5], ids=["once", "weighted"])
+@pytest.mark.parametrize("batching", [{"batch_size": 20}, {"batch_size": None}, {"batch_size": 30, "accumulate": 7}])
+def test_the_penalty_is_in_the_loss_wherever_it_is_told(batching, weights):
+    """The mean of the samples' losses is by their weights, the penalty is added to it as it is."""
     X, y = make_data(9000, N_INPUTS, 3, "mse", "float64")
     plain = fb.Model([fb.Dense(5, "relu"), fb.Dense(3)], inputs=N_INPUTS, dtype="float64")
     model = fb.Model([fb.Dense(5, "relu", l1=0.5), fb.Dense(3, l2=0.25)], inputs=N_INPUTS, dtype="float64")
     W1, _, W2, _ = model.get_weights()
     penalty = 0.5 * np.abs(W1).sum() + 0.25 * (W2**2).sum()
-    trainer, other = (fb.Trainer(each, "mse", fb.SGD(1e-30), batch_size=batch_size) for each in (model, plain))
-    assert trainer.evaluate(X, y)["loss"] == pytest.approx(other.evaluate(X, y)["loss"] + penalty, rel=1e-12)
-    loss, gradients = model.loss_and_gradients(X, y, "mse")
-    plain_loss, plain_gradients = plain.loss_and_gradients(X, y, "mse")
+    trainer, other = (fb.Trainer(each, "mse", fb.SGD(1e-30), **batching) for each in (model, plain))
+    figures, of_plain = (each.evaluate(X, y, weights) for each in (trainer, other))
+    assert figures["loss"] == pytest.approx(of_plain["loss"] + penalty, rel=1e-12)
+    loss, gradients = model.loss_and_gradients(X, y, "mse", sample_weight=weights)
+    plain_loss, plain_gradients = plain.loss_and_gradients(X, y, "mse", sample_weight=weights)
     assert loss == pytest.approx(plain_loss + penalty, rel=1e-12)
     np.testing.assert_allclose(gradients[0], plain_gradients[0] + 0.5 * np.sign(W1), rtol=1e-12)
     np.testing.assert_allclose(gradients[2], plain_gradients[2] + 0.5 * W2, rtol=1e-12)
     assert_same_bits([gradients[1], gradients[3]], [plain_gradients[1], plain_gradients[3]])
-    told = trainer.fit(X, y)["loss"][0]
-    assert told == pytest.approx(other.fit(X, y)["loss"][0] + penalty, rel=1e-12)
+    assert trainer.step(X, y, weights) == pytest.approx(other.step(X, y, weights) + penalty, rel=1e-12)
+    told = trainer.fit(X, y, sample_weight=weights)["loss"][0]
+    assert told == pytest.approx(other.fit(X, y, sample_weight=weights)["loss"][0] + penalty, rel=1e-12)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -414,6 +575,55 @@ def test_every_batch_has_its_own_statistics_the_last_short_one_too(isa, dtype):
         assert_close(array, wanted, dtype, factor=10)
 
 
+def test_each_batch_of_a_step_is_normalised_by_itself_as_in_pytorch(torch):
+    """And moves the running statistics, in the batches' order."""
+    model, _ = make_model("batch norms behind all kinds")
+    X, y = make_data(60, N_INPUTS, 3, "mse", "float64")
+    peer, parameters = torch_of(torch, model)
+    optimizer = torch.optim.SGD([p for p in parameters if p.requires_grad], lr=0.1)
+    trainer = fb.Trainer(model, "mse", fb.SGD(0.1), batch_size=20, accumulate=3, shuffle=False)
+    for _ in range(5):
+        optimizer.zero_grad()
+        for part in range(3):
+            rows = slice(20 * part, 20 * part + 20)
+            (torch.nn.functional.mse_loss(peer(torch.tensor(X[rows])), torch.tensor(y[rows])) / 3).backward()
+        optimizer.step()
+        trainer.fit(X, y)
+    assert trainer.n_steps == 5
+    for array, parameter in zip(model.get_weights(), parameters, strict=True):
+        np.testing.assert_allclose(array, parameter.detach().numpy().T, rtol=0, atol=1e-10)
+
+
+def test_statistics_count_every_row_once_whatever_its_weight():
+    X, y = make_data(40, N_INPUTS, 3, "mse", "float64")
+    weights = some_weights(40)
+    model, loss = make_model("batch norm between")
+    other, _ = make_model("batch norm between")
+    fb.Trainer(model, loss, fb.SGD(1e-30)).step(X, y, weights)
+    fb.Trainer(other, loss, fb.SGD(1e-30)).step(X, y)
+    assert_same_bits(model.get_weights(), other.get_weights())
+
+    arrays = model.get_weights()
+    _, gradients = model.loss_and_gradients(X, y, loss, sample_weight=weights, training=True)
+    for i, kind in enumerate(weights_of_model(model)):
+        d = np.random.default_rng(i).normal(size=kind.shape)
+        values = []
+        for h in (1e-6, -1e-6):
+            model.set_weights([*arrays[:i], arrays[i] + h * d * kind.trained, *arrays[i + 1 :]])
+            values.append(model.loss_and_gradients(X, y, loss, sample_weight=weights, training=True)[0])
+        assert (values[0] - values[1]) / 2e-6 == pytest.approx(np.vdot(gradients[i], d), rel=1e-6, abs=1e-8)
+
+
+def test_a_step_that_fails_in_its_last_batch_leaves_the_statistics():
+    model, loss = make_model("batch norm between")
+    X, y = data_for(model, loss, 60, "float64")
+    X[55, 2] = np.nan
+    before = model.get_weights()
+    with pytest.raises(ValueError, match="row 55, column 2 of X"):
+        fb.Trainer(model, loss, batch_size=20, accumulate=3, shuffle=False).fit(X, y)
+    assert_same_bits(model.get_weights(), before)
+
+
 def test_a_prediction_is_the_folded_layers_and_follows_the_weights():
     model = fb.Model([fb.Dense(9), fb.Dropout(0.1), fb.BatchNorm(), fb.Dense(2)], inputs=3, dtype="float64")
     X = np.random.default_rng(0).normal(size=(30, 3))
@@ -469,14 +679,20 @@ def test_batches_that_have_no_statistics_are_refused():
             call()
 
 
+def square(outputs, targets):
+    d = outputs - targets
+    return (d**2).mean(axis=1), 2 * d / d.shape[1]
+
+
 @pytest.mark.parametrize("n_threads", [1, 3])
-def test_interrupted_training_comes_out_of_every_meeting(limits, n_threads):
+@pytest.mark.parametrize("loss", ["mse", square], ids=["mse", "function"])
+def test_interrupted_training_comes_out_of_every_meeting(limits, n_threads, loss):
     """A long step with batch norms, given up in the middle: nobody waits for ever, and nothing has changed."""
     limits(epoch_thread=1.0, call_thread=1.0, paced=0.0, long_step=0.0, apart=0.0, piece=1e5)
     layers = [fb.Dense(600, "relu"), fb.BatchNorm()] * 4 + [fb.Dense(1)]
     model = fb.Model(layers, inputs=50)
-    X, y = np.random.default_rng(0).normal(size=(4096, 50)), np.zeros(4096)
-    trainer = fb.Trainer(model, "mse", n_threads=n_threads)
+    X, y = np.random.default_rng(0).normal(size=(4096, 50)), np.zeros((4096, 1))
+    trainer = fb.Trainer(model, loss, n_threads=n_threads)
     before = model.get_weights()
 
     def stop(signum, frame):
