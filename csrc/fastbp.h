@@ -169,7 +169,8 @@ typedef struct {
     ptrdiff_t stride;
 } fbp_panels;
 
-/* One dense layer as the kernels see it. */
+/* One dense layer as the kernels see it; or a stage with a number or two a unit, whose only input is the unit's own:
+ * n_inputs and ld are 1, `weights` and `bias` are [n_units]. */
 typedef struct {
     ptrdiff_t n_inputs;
     ptrdiff_t n_units;
@@ -202,19 +203,19 @@ typedef struct {
     void (*transpose_panels)(fbp_panels panels, ptrdiff_t n_features, ptrdiff_t p0, ptrdiff_t p1, void *blocks,
                              ptrdiff_t block_stride);
 
-    /* out = activation(in @ W.T + b) for panels p0..p1 and units n0..n1. `slope` receives act'(Z) for the activations that
-     * `stores_slope` names (data NULL: not wanted). Softmax is left to softmax_forward: here it is linear. */
+    /* out = activation(in @ W.T + b) for panels p0..p1 and units n0..n1. `slope` receives act'(Z) for the activations
+     * that `stores_slope` names (data NULL: not wanted). Softmax is left to softmax_forward: here it is linear. */
     void (*dense_forward)(const fbp_layer *layer, fbp_panels in, fbp_panels out, fbp_panels slope, ptrdiff_t p0,
                           ptrdiff_t p1, ptrdiff_t n0, ptrdiff_t n1);
-    /* dZ_below = (dZ @ W) * act'(below) for panels p0..p1 and inputs k0..k1, where `below` made the outputs A_below (or, where it stores
-     * them, the slopes). `scratch`: pack_elements elements. */
+    /* dZ_below = (dZ @ W) * act'(below) for panels p0..p1 and inputs k0..k1, where `below` made the outputs A_below (or,
+     * where it stores them, the slopes). `scratch`: pack_elements elements. */
     void (*input_gradient)(const fbp_layer *layer, fbp_panels dZ, const fbp_layer *below, fbp_panels A_below,
-                           fbp_panels slope_below, fbp_panels dZ_below, ptrdiff_t p0, ptrdiff_t p1, ptrdiff_t k0, ptrdiff_t k1,
-                           void *scratch);
+                           fbp_panels slope_below, fbp_panels dZ_below, ptrdiff_t p0, ptrdiff_t p1, ptrdiff_t k0,
+                           ptrdiff_t k1, void *scratch);
     /* dW[n][k] (+)= sum over the samples of dZ[s][n] * A[s][k], db[n] (+)= sum of dZ[s][n], for units n0..n1. dW rows
-     * are layer->ld apart and their padding becomes zero. accumulate = 0 does not read dW and db. `soon` (or NULL):
-     * FBP_SOON arrays laid out like dW (each may be NULL) that the update will want next; they are fetched into the
-     * cache on the way. */
+     * are layer->ld apart and their padding becomes zero. accumulate = 0 does not read dW and db. db NULL: not wanted,
+     * here and in unit_squares. `soon` (or NULL): FBP_SOON arrays laid out like dW (each may be NULL) that the update
+     * will want next; they are fetched into the cache on the way. */
     void (*weight_gradient)(const fbp_layer *layer, fbp_panels dZ, const void *blocks, ptrdiff_t block_stride,
                             ptrdiff_t n_samples, ptrdiff_t n0, ptrdiff_t n1, void *dW, void *db, int accumulate,
                             const void *const *soon);
@@ -225,6 +226,43 @@ typedef struct {
     /* dA -> dZ, in place, for one panel of an element-wise activation. */
     void (*activation_backward)(const fbp_layer *layer, fbp_panels A, fbp_panels slope, fbp_panels dA, ptrdiff_t p0,
                                 ptrdiff_t p1);
+
+    /* panels p0..p1 of `in` -> activation(in), in place or not; `slope` as in dense_forward. */
+    void (*activation_forward)(const fbp_layer *layer, fbp_panels in, fbp_panels out, fbp_panels slope, ptrdiff_t p0,
+                               ptrdiff_t p1);
+    /* panels p0..p1: out = a + b, or a where b.data is NULL. */
+    void (*add_panels)(fbp_panels a, fbp_panels b, fbp_panels out, ptrdiff_t n_features, ptrdiff_t p0, ptrdiff_t p1);
+
+    /* dW[n] (+)= sum over the samples of dZ[s][n] * factor[s][n], db[n] (+)= sum of dZ[s][n], for units n0..n1 of a
+     * stage with a number a unit; db NULL: not wanted. */
+    void (*vector_gradient)(fbp_panels dZ, fbp_panels factor, ptrdiff_t n_samples, ptrdiff_t n0, ptrdiff_t n1, void *dW,
+                            void *db, int accumulate);
+    /* panels p0..p1: out = weights * h + bias, h being each sample less its mean over the features and divided by its
+     * deviation, sqrt(variance + epsilon). `kept` (data NULL: not wanted) receives h and, in row n_units, 1 / deviation;
+     * backward, they give the gradient of `in` from dZ. */
+    void (*layer_norm_forward)(const fbp_layer *layer, double epsilon, fbp_panels in, fbp_panels out, fbp_panels kept,
+                               ptrdiff_t p0, ptrdiff_t p1);
+    void (*layer_norm_backward)(const fbp_layer *layer, fbp_panels dZ, fbp_panels kept, fbp_panels dX, ptrdiff_t p0,
+                                ptrdiff_t p1);
+
+    /* Of units n0..n1 over all n_samples: the mean, the variance with n_samples - 1 for its divisor, and 1 / sqrt(the
+     * variance with n_samples for its divisor + epsilon). */
+    void (*batch_statistics)(fbp_panels in, ptrdiff_t n_samples, ptrdiff_t n0, ptrdiff_t n1, double epsilon, void *mean,
+                             void *variance, void *inverse);
+    /* panels p0..p1: out = weights * h + bias, h = (in - mean) * inverse; `kept` (data NULL: not wanted) receives h. */
+    void (*batch_norm_forward)(const fbp_layer *layer, const void *mean, const void *inverse, fbp_panels in,
+                               fbp_panels out, fbp_panels kept, ptrdiff_t p0, ptrdiff_t p1);
+    /* panels p0..p1 of the gradient of `in`, with dW and db over all samples; dW NULL: mean and inverse are constants. */
+    void (*batch_norm_backward)(const fbp_layer *layer, const void *inverse, const void *dW, const void *db,
+                                ptrdiff_t n_samples, fbp_panels dZ, fbp_panels kept, fbp_panels dX, ptrdiff_t p0,
+                                ptrdiff_t p1);
+
+    /* panels p0..p1: out = in above 0, else weights * in; `kept` (data NULL: not wanted) receives min(in, 0), of which
+     * vector_gradient makes that of the weights. Backward, the gradient of `in` from dZ. */
+    void (*prelu_forward)(const fbp_layer *layer, fbp_panels in, fbp_panels out, fbp_panels kept, ptrdiff_t p0,
+                          ptrdiff_t p1);
+    void (*prelu_backward)(const fbp_layer *layer, fbp_panels in, fbp_panels dZ, fbp_panels dX, ptrdiff_t p0,
+                           ptrdiff_t p1);
 
     /* One sample alone, with the bits that it has in a panel. Row `row` of X -> out[0..n_columns), zeros up to whole
      * vectors; returns 0 where a number is NaN or infinite (in this dtype), else 1. And out[0..n_units) =
@@ -248,6 +286,11 @@ typedef struct {
      * n0..n1: what the gradient's norm is made of. */
     void (*unit_squares)(const fbp_layer *layer, const void *dW, const void *db, ptrdiff_t n0, ptrdiff_t n1,
                          double *squares, double *bias_squares);
+    /* Of the weights of units n0..n1: penalties[n] = the sum over W[n] of l1 * |w| + l2 * w * w; its slope added to dW; and
+     * W[n] shortened to the length `most` where it is longer. */
+    void (*unit_penalties)(const fbp_layer *layer, double l1, double l2, ptrdiff_t n0, ptrdiff_t n1, double *penalties);
+    void (*add_penalty_slopes)(const fbp_layer *layer, double l1, double l2, ptrdiff_t n0, ptrdiff_t n1, void *dW);
+    void (*limit_norms)(const fbp_layer *layer, double most, ptrdiff_t n0, ptrdiff_t n1);
     /* g <- factor * g, cut off at -bound and bound, n elements. */
     void (*clip)(void *g, ptrdiff_t n, double factor, double bound);
     /* w, states <- one update by the gradient g, n elements. states: FBP_STATES arrays, in the order of the optimizer's

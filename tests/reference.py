@@ -22,12 +22,21 @@ __all__ = [
     "ACTIVATIONS",
     "EXAMPLES",
     "LOSSES",
+    "Activation",
+    "BatchNorm",
+    "Block",
+    "Chain",
+    "Dense",
     "Layer",
+    "LayerNorm",
     "Optimizer",
+    "PReLU",
+    "Residual",
     "activate",
     "activation_gradient",
     "accuracy",
     "backward",
+    "block_loss_and_gradients",
     "clip_gradients",
     "dense_targets",
     "forward",
@@ -753,3 +762,170 @@ def train_step(
     value, gradients = loss_and_gradients(layers, X, targets, loss, sample_weight)
     optimizer.step(layers, clip_gradients(gradients, **clipping))
     return value
+
+
+# ------------------------------------------------------------------------------------------------ other layers
+
+
+class Block:
+    """A layer of any kind: its arrays, in the order of ``Model.get_weights``, and how it goes forward and backward."""
+
+    arrays: Sequence[np.ndarray] = ()
+
+    def forward(self, X: np.ndarray) -> np.ndarray:
+        """Its outputs; what ``backward`` needs is remembered."""
+        raise NotImplementedError
+
+    def backward(self, dA: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
+        """The gradient of its inputs, and of each of its arrays."""
+        raise NotImplementedError
+
+    def penalty(self) -> float:
+        """What it adds to the loss for its arrays; the slope of that is in ``backward``."""
+        return 0.0
+
+
+class Activation(Block):
+    """A = activation(X)."""
+
+    def __init__(self, name: str, parameter: float = 0.0) -> None:
+        self.name, self.parameter = name, parameter
+
+    def forward(self, X):
+        self.X = X
+        return activate(self.name, X, self.parameter)
+
+    def backward(self, dA):
+        return activation_gradient(self.name, self.X, dA, self.parameter), []
+
+
+class PReLU(Block):
+    """A = X where X > 0, else slope * X, with a slope a unit; at 0, the slope to the left."""
+
+    def __init__(self, slope: np.ndarray) -> None:
+        self.arrays = [slope]
+
+    def forward(self, X):
+        self.X = X
+        return np.where(X > 0, X, self.arrays[0] * X)
+
+    def backward(self, dA):
+        dX = dA * np.where(self.X > 0, 1.0, self.arrays[0])
+        return dX, [(dA * np.minimum(self.X, 0.0)).sum(axis=0)]
+
+
+class Dense(Block):
+    """A = activation(X @ W + b), or without b; with penalties on W."""
+
+    def __init__(
+        self,
+        W: np.ndarray,
+        b: np.ndarray | None,
+        activation: str = "linear",
+        parameter: float = 0.0,
+        l1: float = 0.0,
+        l2: float = 0.0,
+    ) -> None:
+        self.arrays, self.activation = [W] if b is None else [W, b], Activation(activation, parameter)
+        self.l1, self.l2 = l1, l2
+
+    def penalty(self):
+        return self.l1 * np.abs(self.arrays[0]).sum() + self.l2 * (self.arrays[0] ** 2).sum()
+
+    def forward(self, X):
+        self.X = X
+        return self.activation.forward(X @ self.arrays[0] + sum(self.arrays[1:]))
+
+    def backward(self, dA):
+        dZ, _ = self.activation.backward(dA)
+        W = self.arrays[0]
+        dW = self.X.T @ dZ + self.l1 * np.sign(W) + 2.0 * self.l2 * W
+        return dZ @ W.T, [dW, dZ.sum(axis=0)][: len(self.arrays)]
+
+
+class LayerNorm(Block):
+    """A = gain * H + shift, H being X with mean 0 and variance 1 over the features of each sample."""
+
+    def __init__(self, gain: np.ndarray, shift: np.ndarray, epsilon: float) -> None:
+        self.arrays, self.epsilon = [gain, shift], epsilon
+
+    def forward(self, X):
+        self.deviation = np.sqrt(X.var(axis=1, keepdims=True) + self.epsilon)
+        self.H = (X - X.mean(axis=1, keepdims=True)) / self.deviation
+        return self.arrays[0] * self.H + self.arrays[1]
+
+    def backward(self, dA):
+        dH, H = dA * self.arrays[0], self.H
+        dX = dH - dH.mean(axis=1, keepdims=True) - H * (dH * H).mean(axis=1, keepdims=True)
+        return dX / self.deviation, [(dA * H).sum(axis=0), dA.sum(axis=0)]
+
+
+class BatchNorm(Block):
+    """A = gain * H + shift, H being X with mean 0 and variance 1 of each feature over the batch; or so on average."""
+
+    def __init__(self, gain, shift, mean, variance, momentum: float, epsilon: float) -> None:
+        self.arrays, self.momentum, self.epsilon = [gain, shift, mean, variance], momentum, epsilon
+        self.training = False
+
+    def forward(self, X):
+        gain, shift, mean, variance = self.arrays
+        if self.training:
+            n = len(X)
+            mean[...] += self.momentum * (X.mean(axis=0) - mean)
+            variance[...] += self.momentum * (X.var(axis=0) * n / (n - 1) - variance)
+            mean, variance = X.mean(axis=0), X.var(axis=0)
+        self.deviation = np.sqrt(variance + self.epsilon)
+        self.H = (X - mean) / self.deviation
+        return gain * self.H + shift
+
+    def backward(self, dA):
+        dH = dA * self.arrays[0]
+        gradients = [(dA * self.H).sum(axis=0), dA.sum(axis=0), *map(np.zeros_like, self.arrays[2:])]
+        if self.training:
+            dH = dH - dH.mean(axis=0) - self.H * (dH * self.H).mean(axis=0)
+        return dH / self.deviation, gradients
+
+
+class Chain(Block):
+    """One block after the other."""
+
+    def __init__(self, blocks: Sequence[Block]) -> None:
+        self.blocks = blocks
+
+    @property
+    def arrays(self):
+        return [array for block in self.blocks for array in block.arrays]
+
+    def penalty(self):
+        return sum(block.penalty() for block in self.blocks)
+
+    def forward(self, X):
+        for block in self.blocks:
+            X = block.forward(X)
+        return X
+
+    def backward(self, dA):
+        gradients = []
+        for block in reversed(self.blocks):
+            dA, own = block.backward(dA)
+            gradients = own + gradients
+        return dA, gradients
+
+
+class Residual(Chain):
+    """A = X + what the blocks make of X."""
+
+    def forward(self, X):
+        return X + super().forward(X)
+
+    def backward(self, dA):
+        dX, gradients = super().backward(dA)
+        return dA + dX, gradients
+
+
+def block_loss_and_gradients(
+    block: Block, X: np.ndarray, targets: np.ndarray, loss: Loss
+) -> tuple[float, list[np.ndarray]]:
+    """The mean loss and the gradient of each array, by the plain chain rule."""
+    A = block.forward(np.asarray(X, dtype=np.float64))
+    return loss_value(loss, A, targets) + block.penalty(), block.backward(loss_gradient(loss, A, targets))[1]

@@ -14,6 +14,7 @@ FORMULAS = {
     "linear": lambda z: z,
     "relu": lambda z: np.where(z > 0, z, 0.0),
     "leaky_relu": lambda z: np.where(z > 0, z, 0.01 * z),
+    "prelu": lambda z: np.where(z > 0, z, 0.25 * z),
     "tanh": np.tanh,
     "sigmoid": special.expit,
     "softmax": lambda z: special.softmax(z, axis=1),
@@ -32,7 +33,7 @@ FORMULAS = {
 
 def identity_model(activation, n_units, dtype):
     model = fb.Model([fb.Dense(n_units, activation)], inputs=n_units, dtype=dtype)
-    model.set_weights([np.eye(n_units), np.zeros(n_units)])
+    model.set_weights([np.eye(n_units), np.zeros(n_units), *model.get_weights()[2:]])
     return model
 
 

@@ -65,9 +65,9 @@ BUILDING = [
     (
         lambda: model(fb.Dense(3), 10),
         TypeError,
-        r"layers\[1\] is 10; expected an fb.Dense or fb.Dropout. Give fb.Dense\(10, 'relu'\)",
+        r"layers\[1\] is 10; expected a layer, one of fb.Dense, .*. Give fb.Dense\(10, 'relu'\)",
     ),
-    (lambda: model(fb.Dense), TypeError, r"layers\[0\] is the class Dense; expected an fb.Dense"),
+    (lambda: model(fb.Dense), TypeError, r"layers\[0\] is the class Dense; expected a layer, one of fb.Dense"),
     (lambda: model(fb.Dense(3), inputs=0), ValueError, "inputs is 0; expected an integer of 1 or more"),
     (lambda: model(fb.Dense(3), inputs=(28, 28)), TypeError, r"inputs is \(28, 28\); expected an integer"),
     (lambda: model(fb.Dense(3), inputs=None), TypeError, "inputs is None"),

@@ -112,12 +112,12 @@ def test_the_same_bits_for_any_number_of_threads_and_any_cut(isa, limits, dtype)
     def train(n_threads, **changed):
         limits(epoch_thread=1.0, paced=0.0, **changed)
         network = Network(33, SPECS, dtype)
-        for i in network.dense_layers:
+        for i in (1, 3, 5):
             W, b = network.get_layer(i)
             network.set_layer(i, np.random.default_rng(i).normal(size=W.shape) * 0.1, b)
         session = Session(network, "cross_entropy", (), "adam", n_threads, seed=3)
         losses = [session.epoch(Rows(X), y, 130, True, 3, epoch, ADAM)[0] for epoch in range(2)]
-        return [array for i in network.dense_layers for array in network.get_layer(i)], losses
+        return network.get_arrays(), losses
 
     alone = train(1)
     for n_threads in (2, 3, 7):
@@ -141,6 +141,18 @@ def test_nothing_falls_out_but_in_training():
     assert_same_bits(gradients, plain_gradients)
     assert fb.Trainer(dropped, "cross_entropy").evaluate(X, y) == fb.Trainer(plain, "cross_entropy").evaluate(X, y)
     fb.check_gradients(dropped, X, y, "cross_entropy", step=1e-7)
+
+
+def test_gradients_in_training_are_those_of_a_first_step():
+    X, y = make_data(40, 9, 3, "cross_entropy", "float64")
+    layers = [fb.Dropout(0.2), fb.Dense(30, "tanh"), fb.Dropout(0.4), fb.Dense(3, "softmax")]
+    model = fb.Model(layers, inputs=9, dtype="float64", seed=5)
+    fb.check_gradients(model, X, y, "cross_entropy", tolerance=1e-6, training=True)
+    loss, gradients = model.loss_and_gradients(X, y, "cross_entropy", training=True)
+    before = model.get_weights()
+    assert fb.Trainer(model, "cross_entropy", fb.SGD(1.0)).step(X, y) == loss
+    for weight, former, gradient in zip(model.get_weights(), before, gradients, strict=True):
+        np.testing.assert_allclose(weight, former - gradient, rtol=0, atol=1e-15)
 
 
 def test_a_batch_of_many_chunks_draws_on():
@@ -275,6 +287,43 @@ def test_scheduled_rates_give_the_same_bits_on_any_team_and_in_copies(limits, dt
         trainer.fit(X, y, epochs=2)
         models.append(trainer.model.get_weights())
     assert_same_bits(*models)
+
+
+def in_residuals(rate):
+    inner = [fb.Residual([fb.Dropout(rate), fb.Dense(23, "tanh")]), fb.LayerNorm()]
+    layers = [fb.Dense(23, "prelu"), fb.Dropout(0.1), fb.Residual(inner), fb.Dense(3, "softmax")]
+    model = fb.Model(layers, inputs=9, dtype="float64")
+    return fb.Trainer(model, "cross_entropy", fb.SGD(0.1), batch_size=16, shuffle=False)
+
+
+def test_a_rate_in_a_residual_may_change_too(tmp_path):
+    X, y = make_data(75, 9, 3, "cross_entropy", "float64")
+    trainer = in_residuals(fb.PolynomialDecay(0.8, 12, per="step"))
+    loss, gradients = trainer.model.loss_and_gradients(X, y, "cross_entropy", training=True)
+    wanted_loss, wanted = in_residuals(0.8).model.loss_and_gradients(X, y, "cross_entropy", training=True)
+    assert loss == wanted_loss
+    assert_same_bits(gradients, wanted)
+    trainer.fit(X, y)
+    weights = in_residuals(0.0).model.get_weights()
+    for step in range(5):
+        single = in_residuals(0.8 * (1 - step / 12))
+        single.model.set_weights(weights)
+        single._session.n_steps = step
+        rows = slice(16 * step, 16 * step + 16)
+        single.step(X[rows], y[rows])
+        weights = single.model.get_weights()
+    for found, expected in zip(trainer.model.get_weights(), weights, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-14)
+    trainer.model.save(tmp_path / "model.safetensors")
+    assert fb.Model.load(tmp_path / "model.safetensors").layers == trainer.model.layers
+    where = r"layers\[2\].layers\[0\].layers\[0\] is Dropout\(.*"
+    growing = in_residuals(lambda t: 0.5 + t)
+    with pytest.raises(ValueError, match=where + "a file cannot hold a function"):
+        growing.model.save(tmp_path / "model.safetensors")
+    with pytest.raises(ValueError, match=where + "whose rate after 1 steps is 1.5; expected 0 <= rate < 1"):
+        growing.fit(X, y)
+    with pytest.raises(ValueError, match=where + "whose rate after 0 steps is 2; expected"):
+        in_residuals(lambda t: 2.0 + t).model.loss_and_gradients(X, y, "cross_entropy", training=True)
 
 
 def test_a_plateau_of_the_loss_lowers_the_rate():

@@ -30,8 +30,8 @@ def test_right_gradients_pass(problem, dtype):
 def test_the_first_wrong_gradient_is_named(problem, monkeypatch):
     right = fb.Model.loss_and_gradients
 
-    def wrong(self, *arguments):
-        value, gradients = right(self, *arguments)
+    def wrong(self, *arguments, **options):
+        value, gradients = right(self, *arguments, **options)
         gradients[2] = 1.5 * gradients[2]
         gradients[5] = -gradients[5]
         return value, gradients

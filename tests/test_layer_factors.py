@@ -108,7 +108,7 @@ def test_a_schedule_is_multiplied_and_copies_keep_the_factors():
         ),
         ({"learning_rate_factors": {4: 1}}, ValueError, "a key of learning_rate_factors is 4; .* count from 0"),
         ({"learning_rate_factors": {"0": 1}}, TypeError, "a key of learning_rate_factors is '0'"),
-        ({"learning_rate_factors": {1: 1}}, ValueError, r"has 1, which is Dropout\(0\); expected a layer with weights"),
+        ({"learning_rate_factors": {1: 1}}, ValueError, r"has 1, which is Dropout\(0\); expected a layer that learns"),
         (
             {"learning_rate_factors": {0: 0}},
             ValueError,

@@ -1,4 +1,4 @@
-"""Dense: its arguments, its shorthands, and its plain-data form."""
+"""Layers: their arguments, their shorthands, and their plain-data form."""
 
 import json
 
@@ -28,6 +28,11 @@ def test_auto_initializer_follows_the_activation(name):
         (fb.Dense(8, fb.LeakyReLU(0.2)), "Dense(8, LeakyReLU(slope=0.2))"),
         (fb.Dense(8, "tanh", "he"), "Dense(8, 'tanh', initializer='he')"),
         (fb.Dense(8, "relu", fb.He("uniform")), "Dense(8, 'relu', initializer=He(distribution='uniform'))"),
+        (fb.Dense(8, use_bias=False, trainable=False), "Dense(8, 'linear', use_bias=False, trainable=False)"),
+        (fb.Dense(8, "prelu", l1=0.5, max_norm=2), "Dense(8, 'prelu', l1=0.5, max_norm=2.0)"),
+        (fb.Activation(fb.PReLU(0.5)), "Activation(PReLU(slope=0.5))"),
+        (fb.LayerNorm(), "LayerNorm(epsilon=1e-05)"),
+        (fb.Residual([fb.Dropout(0.5), fb.Dense(2)]), "Residual([Dropout(0.5), Dense(2, 'linear')])"),
     ],
 )
 def test_repr_is_how_to_write_it(layer, text):
@@ -35,9 +40,24 @@ def test_repr_is_how_to_write_it(layer, text):
     assert eval(text, vars(fb).copy()) == layer
 
 
-def test_plain_data_and_back():
-    layer = fb.Dense(8, fb.LeakyReLU(0.2), fb.Uniform(-1, 1))
-    assert fb.Dense.from_config(json.loads(json.dumps(layer.to_config()))) == layer
+@pytest.mark.parametrize(
+    "layer",
+    [
+        fb.Dense(8, fb.LeakyReLU(0.2), fb.Uniform(-1, 1)),
+        fb.Dense(8, "prelu", use_bias=False, trainable=False, l1=0.1, l2=0.2, max_norm=3),
+        fb.Activation(fb.ELU(0.5)),
+        fb.LayerNorm(0.1),
+        fb.BatchNorm(0.2, 0.3),
+        fb.Dropout(0.4),
+        fb.Residual([fb.Residual([fb.BatchNorm(0.5)]), fb.Dense(2, l2=0.5)]),
+    ],
+)
+def test_plain_data_and_back(layer):
+    assert type(layer).from_config(json.loads(json.dumps(layer.to_config()))) == layer
+
+
+def test_a_plain_dense_layer_is_described_as_before_it_had_options():
+    assert fb.Dense(8).to_config().keys() == {"type", "units", "activation", "initializer"}
 
 
 def test_cannot_be_changed():

@@ -9,6 +9,8 @@ import pytest
 import fastbp as fb
 import reference
 from engine_helpers import assert_same_bits
+from fastbp.weights import weights_of
+from layer_helpers import oracle_of
 
 optimize = pytest.importorskip("scipy.optimize")
 datasets = pytest.importorskip("sklearn.datasets")
@@ -49,6 +51,35 @@ def test_ten_iterations_follow_scipy_on_the_oracle(isa, weights):
     found = np.concatenate([w.ravel() for w in trainer.model.get_weights()])
     np.testing.assert_allclose(found, expected.x, rtol=0, atol=1e-8)
     assert trainer.n_steps == history.n_epochs == 10
+
+
+def test_layers_of_many_kinds_follow_scipy_on_the_oracle():
+    """Penalties are minimised too, and what is frozen stays."""
+    layers = [fb.Dense(7, "prelu", trainable=False), fb.LayerNorm(), fb.Residual([fb.Dense(7, "tanh", l2=0.01)])]
+    model = fb.Model([*layers, fb.Dense(3, "softmax", l1=1e-3)], inputs=4, dtype="float64")
+    trainer = fb.Trainer(model, "cross_entropy", fb.LBFGS(), batch_size=None)
+    oracle, before, losses = oracle_of(model), model.get_weights(), []
+    ends = np.cumsum([array.size for array in before])[:-1]
+    trained = [weight.trained for weight in weights_of(model.layers, 4)]
+
+    def value(x):
+        for array, part in zip(oracle.arrays, np.split(x, ends), strict=True):
+            array[:] = part.reshape(array.shape)
+        loss, gradients = reference.block_loss_and_gradients(oracle, X, LABELS, "cross_entropy")
+        return loss, np.concatenate([(g * t).ravel() for g, t in zip(gradients, trained, strict=True)])
+
+    start = np.concatenate([array.ravel() for array in before])
+    optimize.minimize(
+        value,
+        start,
+        jac=True,
+        method="L-BFGS-B",
+        callback=lambda intermediate_result: losses.append(intermediate_result.fun),
+        options={"maxiter": 10},
+    )
+    np.testing.assert_allclose(trainer.fit(X, LABELS, epochs=10)["loss"], losses, rtol=1e-9)
+    assert trainer.evaluate(X, LABELS)["loss"] == pytest.approx(losses[-1], rel=1e-9)
+    assert_same_bits(model.get_weights()[:3], before[:3])
 
 
 def test_it_finds_the_least_squares_solution_and_ends_there():
@@ -127,6 +158,13 @@ def test_what_does_not_go_with_it(monkeypatch):
     model = fb.Model([fb.Dense(7, "tanh"), fb.Dropout(0.5), fb.Dense(3, "softmax")], inputs=4)
     with pytest.raises(ValueError, match=r"layers\[1\] is Dropout\(0.5\) and .* needs a loss that does not change"):
         fb.Trainer(model, "cross_entropy", "lbfgs", batch_size=None)
+    for layer, sentence in (
+        (fb.BatchNorm(), r"layers\[0\].layers\[0\] is BatchNorm\(.* makes no steps that could move running"),
+        (fb.Dense(4, max_norm=1), r"layers\[0\].layers\[0\] is Dense\(.* does not know of lengths"),
+    ):
+        model = fb.Model([fb.Residual([layer]), fb.Dense(3, "softmax")], inputs=4)
+        with pytest.raises(ValueError, match=sentence):
+            fb.Trainer(model, "cross_entropy", "lbfgs", batch_size=None)
     for make, sentence in (
         (lambda: fb.LBFGS(0), "memory is 0"),
         (lambda: fb.LBFGS(gradient_tolerance=-1), "gradient_tolerance is -1; expected a finite number of 0 or more"),

@@ -1,5 +1,6 @@
 """Model files: what is saved is loaded to the last bit, and nothing else is taken for a model."""
 
+import hashlib
 import json
 import os
 
@@ -52,6 +53,39 @@ def test_other_programs_can_read_it(model, path):
         described = json.loads(file.metadata()["fastbp"])["model"]
     assert described["layers"][0]["units"] == 12
     assert described["layers"][0]["activation"] == {"name": "leaky_relu", "slope": 0.2}
+
+
+def test_a_file_of_the_first_layout_still_loads(tmp_path):
+    """As version 0.1.0 wrote it before there were other layers: written out here, not by today's code."""
+    layers = [
+        {"type": "dropout", "rate": 0.5},
+        {
+            "type": "dense",
+            "units": 2,
+            "activation": {"name": "leaky_relu", "slope": 0.25},
+            "initializer": {"name": "he", "distribution": "normal"},
+        },
+        {"type": "dropout", "rate": 0.25},
+        {
+            "type": "dense",
+            "units": 1,
+            "activation": {"name": "linear"},
+            "initializer": {"name": "glorot", "distribution": "uniform"},
+        },
+    ]
+    config = {"inputs": 1, "dtype": "float32", "seed": 3, "layers": layers}
+    arrays = [np.array(a, np.float32) for a in ([[1.0, -4.0]], [0.5, 1.0], [[2.0], [8.0]], [0.125])]
+    digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode())
+    for array in arrays:
+        digest.update(array.data)
+    header = {"layout": 1, "model": config, "sha256": digest.hexdigest()}
+    names = ["layers.0.W", "layers.0.b", "layers.1.W", "layers.1.b"]
+    save_file(dict(zip(names, arrays, strict=True)), tmp_path / "old", metadata={"fastbp": json.dumps(header)})
+    model = fb.Model.load(tmp_path / "old")
+    assert repr(model.layers[1]) == "Dense(2, LeakyReLU(slope=0.25))"
+    assert model.predict([[1.0]]) == 2 * 1.5 + 8 * 0.25 * -3 + 0.125
+    model.save(tmp_path / "new")
+    assert (tmp_path / "new").read_bytes() == (tmp_path / "old").read_bytes()
 
 
 def test_a_model_is_replaced_as_a_whole(model, path, monkeypatch):

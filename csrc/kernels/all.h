@@ -9,9 +9,12 @@
 #include "rows.h"
 #include "activation.h"
 #include "gemm.h"
+#include "pointwise.h"
+#include "normalize.h"
 #include "single.h"
 #include "loss.h"
 #include "clip.h"
+#include "regularize.h"
 #include "optimizer.h"
 #include "elementwise.h"
 
@@ -31,11 +34,24 @@ static const fbp_kernels NAME(table) = {
     .softmax_forward = NAME(softmax_forward),
     .softmax_backward = NAME(softmax_backward),
     .activation_backward = NAME(activation_backward),
+    .activation_forward = NAME(activation_forward),
+    .add_panels = NAME(add_panels),
+    .vector_gradient = NAME(vector_gradient),
+    .layer_norm_forward = NAME(layer_norm_forward),
+    .layer_norm_backward = NAME(layer_norm_backward),
+    .batch_statistics = NAME(batch_statistics),
+    .batch_norm_forward = NAME(batch_norm_forward),
+    .batch_norm_backward = NAME(batch_norm_backward),
+    .prelu_forward = NAME(prelu_forward),
+    .prelu_backward = NAME(prelu_backward),
     .read_row = NAME(read_row),
     .forward_single = NAME(forward_single),
     .loss_panel = NAME(loss_panel),
     .metric_panel = NAME(metric_panel),
     .unit_squares = NAME(unit_squares),
+    .unit_penalties = NAME(unit_penalties),
+    .add_penalty_slopes = NAME(add_penalty_slopes),
+    .limit_norms = NAME(limit_norms),
     .clip = NAME(clip),
     .update = NAME(update),
     .average = NAME(average),
@@ -51,6 +67,7 @@ static const fbp_kernels NAME(table) = {
     .burn = NAME(burn),
 };
 
+#undef WIDEN
 #undef COUNTERS
 #undef DRAWS
 #undef PACK_INPUTS

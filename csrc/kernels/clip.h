@@ -9,27 +9,28 @@ typedef double NAME(wide_t);
 #define WIDEN(x) ((double)(x))
 #endif
 
-/* squares[n] = the sum over unit n's weights of the gradient's square, bias_squares[n] = that of its bias. Rows are
- * whole vectors. */
+/* squares[n] = the sum over unit n's weights of the gradient's square, bias_squares[n] = that of its bias. */
 static void NAME(unit_squares)(const fbp_layer *layer, const void *dW, const void *db, ptrdiff_t n0, ptrdiff_t n1,
                                double *squares, double *bias_squares)
 {
     for (ptrdiff_t n = n0; n < n1; n++) {
-        const real *row = (const real *)dW + n * layer->ld, bias = ((const real *)db)[n];
+        const real *row = (const real *)dW + n * layer->ld, bias = db ? ((const real *)db)[n] : 0;
         NAME(wide_t) sums = {0};
-        for (ptrdiff_t i = 0; i < layer->ld; i += VL) {
+        ptrdiff_t i = 0;
+        for (; i + VL <= layer->ld; i += VL) {
             const NAME(wide_t) x = WIDEN(NAME(load_any)(row + i));
             sums += x * x;
         }
         double lanes[VL], sum = 0;
         memcpy(lanes, &sums, sizeof lanes);
-        for (int i = 0; i < VL; i++)
-            sum += lanes[i];
+        for (int lane = 0; lane < VL; lane++)
+            sum += lanes[lane];
+        for (; i < layer->ld; i++) /* a stage with a number a unit: one */
+            sum += (double)row[i] * (double)row[i];
         squares[n] = sum;
         bias_squares[n] = (double)bias * (double)bias;
     }
 }
-#undef WIDEN
 
 /* A NaN stays one. */
 static INLINE vec NAME(clipped)(vec x, vec times, vec most)

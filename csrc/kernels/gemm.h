@@ -528,7 +528,8 @@ static void NAME(weight_gradient)(const fbp_layer *layer, fbp_panels dZ, const v
             }
         }
     }
-    NAME(bias_gradient)(dZ, n_panels, first_unit, end_unit, db, accumulate);
+    if (db)
+        NAME(bias_gradient)(dZ, n_panels, first_unit, end_unit, db, accumulate);
 }
 #undef strip
 #undef parts

@@ -10,6 +10,7 @@ from fastbp.activations import (
     LeakyReLU,
     Linear,
     Mish,
+    PReLU,
     ReLU,
     Sigmoid,
     SiLU,
@@ -24,7 +25,7 @@ from fastbp.config import show_config
 from fastbp.history import History
 from fastbp.initializers import Glorot, He, LeCun, Normal, Uniform, Zeros
 from fastbp.inspection import GradientError, LayerStatistics, ModelStatistics, check_gradients
-from fastbp.layers import Dense, Dropout
+from fastbp.layers import Activation, BatchNorm, Dense, Dropout, LayerNorm, Residual
 from fastbp.losses import (
     BinaryCrossEntropy,
     Cosine,
@@ -63,6 +64,10 @@ __all__ = [
     # building
     "Model",
     "Dense",
+    "Activation",
+    "LayerNorm",
+    "BatchNorm",
+    "Residual",
     "Dropout",
     # training
     "Trainer",
@@ -72,6 +77,7 @@ __all__ = [
     "Linear",
     "ReLU",
     "LeakyReLU",
+    "PReLU",
     "Tanh",
     "Sigmoid",
     "Softmax",

@@ -1,6 +1,6 @@
 """Dense layers over panels: their buffers' layout, one layer's forward and backward, and who owns which weights."""
 
-from fastbp._kernels cimport FBP_ALIGN_BYTES, FBP_FLOAT32, FBP_SOFTMAX
+from fastbp._kernels cimport FBP_ALIGN_BYTES, FBP_SOFTMAX
 
 # Rows this far apart would fall into the same few sets of a cache: such a row gets one more cache line.
 cdef enum:
@@ -9,10 +9,6 @@ cdef enum:
 
 
 # ---- Layout --------------------------------------------------------------------------------------------------------
-
-
-cdef Py_ssize_t item_size(fbp_dtype dtype) noexcept nogil:
-    return 4 if dtype == FBP_FLOAT32 else 8
 
 
 cdef Py_ssize_t padded(Py_ssize_t n, fbp_dtype dtype) noexcept nogil:
@@ -55,26 +51,12 @@ cdef void *take_blocks(Arena arena, Py_ssize_t n_features, Py_ssize_t n_panels, 
 # ---- One layer's work ----------------------------------------------------------------------------------------------
 
 
-cdef double forward_work(const fbp_layer *layer) noexcept nogil:
-    """Floating-point operations a sample; each of the other two products has as many."""
-    return 2.0 * layer.n_inputs * layer.n_units if layer.ld else 0.0
-
-
-cdef void forward(const fbp_kernels *k, Stage *stage, Py_ssize_t p0, Py_ssize_t p1) noexcept nogil:
-    """A = act(source @ W.T + b) for panels p0..p1."""
-    forward_units(k, stage, p0, p1, 0, stage.layer.n_units)
-    finish_forward(k, stage, p0, p1)
-
-
 cdef void forward_units(const fbp_kernels *k, Stage *stage, Py_ssize_t p0, Py_ssize_t p1, Py_ssize_t n0,
                         Py_ssize_t n1) noexcept nogil:
-    """The same for units n0..n1, but for what needs all units, which is left to finish_forward."""
+    """A = act(source @ W.T + b) for panels p0..p1 and units n0..n1; what needs all units is done with the last one."""
     k.dense_forward(&stage.layer, stage.source, stage.output, stage.slope, p0, p1, n0, n1)
-
-
-cdef void finish_forward(const fbp_kernels *k, Stage *stage, Py_ssize_t p0, Py_ssize_t p1) noexcept nogil:
-    if stage.layer.activation == FBP_SOFTMAX:
-        k.softmax_forward(stage.output, stage.layer.n_units, p0, p1)
+    if stage.layer.activation == FBP_SOFTMAX and n1 == stage.layer.n_units:
+        k.softmax_forward(stage.output, n1, p0, p1)
 
 
 cdef void activation_gradient(const fbp_kernels *k, Stage *stage, Py_ssize_t p0, Py_ssize_t p1) noexcept nogil:
@@ -87,14 +69,11 @@ cdef void activation_gradient(const fbp_kernels *k, Stage *stage, Py_ssize_t p0,
 
 cdef void backward_inputs(const fbp_kernels *k, Stage *stage, Stage *below, Py_ssize_t p0, Py_ssize_t p1,
                           Py_ssize_t k0, Py_ssize_t k1, void *scratch) noexcept nogil:
-    """dZ of the layer below from dZ of this one, for inputs k0..k1, but for what needs all of them."""
+    """dZ of the stage below from dZ of this one, for inputs k0..k1; what needs all of them is done with the last."""
     k.input_gradient(&stage.layer, stage.gradient, &below.layer, below.output, below.slope, below.gradient, p0, p1,
                      k0, k1, scratch)
-
-
-cdef void finish_backward(const fbp_kernels *k, Stage *below, Py_ssize_t p0, Py_ssize_t p1) noexcept nogil:
-    if below.layer.activation == FBP_SOFTMAX:
-        k.softmax_backward(below.output, below.gradient, below.layer.n_units, p0, p1)
+    if below.layer.activation == FBP_SOFTMAX and k1 == below.layer.n_units:
+        k.softmax_backward(below.output, below.gradient, k1, p0, p1)
 
 
 # ---- Who owns which weights ----------------------------------------------------------------------------------------
@@ -112,17 +91,18 @@ cdef Py_ssize_t _boundary(double share, double before, const fbp_layer *layer, i
 
 cdef void units_of_share(const fbp_kernels *k, Stage *stages, Py_ssize_t n_stages, Py_ssize_t i, int t, int n_threads,
                          Py_ssize_t *n0, Py_ssize_t *n1) noexcept nogil:
-    """Units n0..n1 of layer i are thread t's: the layers' weights, end to end, in n_threads near-equal parts."""
+    """Units n0..n1 of layer i are thread t's: the trained weights, end to end, in n_threads near-equal parts."""
     cdef double total = 0, before = 0
     cdef Py_ssize_t j
     n0[0] = 0
     n1[0] = 0
-    if stages[i].layer.ld == 0:
+    if not stages[i].trained:
         return
     for j in range(n_stages):
         if j == i:
             before = total
-        total += <double>stages[j].layer.n_units * stages[j].layer.ld
+        if stages[j].trained:
+            total += <double>stages[j].layer.n_units * stages[j].layer.ld
     n0[0] = _boundary(total * t / n_threads, before, &stages[i].layer, k.tile_rows)
     n1[0] = stages[i].layer.n_units if t == n_threads - 1 else _boundary(
         total * (t + 1) / n_threads, before, &stages[i].layer, k.tile_rows)

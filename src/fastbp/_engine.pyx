@@ -3,7 +3,9 @@
 A step, with the team's threads side by side:
 
 1. Each thread takes its share of the batch's panels through gather, forward, loss and input gradients, down to dZ of
-   the first layer. All samples are independent, so no thread waits for another.
+   the first stage that learns. All samples are independent, so no thread waits for another; but where a stage wants to
+   know something of the whole batch, the team meets, each thread finds it out for its share of the units, and the team
+   meets again.
 2. Barrier. Every thread looks at every panel's verdict, so that all decide alike whether the step goes on.
 3. Each thread computes the weight gradients of its share of the units, and updates those weights.
 4. Barrier.
@@ -21,14 +23,14 @@ from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from libc.math cimport INFINITY, NAN, isfinite, sqrt
 from libc.stdint cimport int32_t, int64_t, uint64_t
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 import numpy as np
 
 from fastbp._arena cimport Arena
 from fastbp._dense cimport (
-    DENSE, DROPOUT, Stage, activation_gradient, backward_inputs, block_stride, finish_backward, finish_forward,
-    forward_units, item_size, padded, take_blocks, take_panels, units_of_share,
+    ADD, DENSE, FORK, Stage, Statistics, activation_gradient, block_stride, forward_work, item_size, padded,
+    take_blocks, take_panels, units_of_share,
 )
 from fastbp._kernels cimport (
     FBP_LINEAR, FBP_SOON, FBP_STATES, fbp_kernels, fbp_layer, fbp_panels, fbp_source, fbp_update, flush_denormals,
@@ -40,6 +42,10 @@ from fastbp._loss cimport (
 )
 from fastbp._network cimport Network
 from fastbp._rows cimport Rows
+from fastbp._stages cimport (
+    Pass, array_names, stage_backward, stage_forward, stage_gradient, stage_keeps, stage_meet_backward,
+    stage_meet_forward, stage_penalised, stage_updated,
+)
 from fastbp._team cimport (
     Pace, fbp_barrier, limits_in_use, look_seconds, monotonic_seconds, pace_done, pace_next, run_team, team_size,
     wait_for_all,
@@ -59,12 +65,15 @@ cdef enum:
     UPDATE_BYTES = 128 * 1024
     UPDATE_TILES = 6
 
+# The most samples that a step can normalise together.
+LARGEST_BATCH = CHUNK_SAMPLES
+
 
 cdef struct Run:
     const fbp_kernels *k
     Stage *stages
     Py_ssize_t n_stages
-    Py_ssize_t first_dense         # the first stage that learns
+    Py_ssize_t first_trained       # the first stage that learns; n_stages where none does
     uint64_t seed                  # of what a step leaves to chance
     Judge judge
     Updater updater
@@ -73,8 +82,9 @@ cdef struct Run:
     char *gradients
     char *states[FBP_STATES]       # NULL those that there are not
     char *averages                 # of the weights over the steps, or NULL
-    Py_ssize_t n_units             # of all layers
-    double *squares                # [unit, layer by layer] of dW, then of db, where a norm is to be clipped
+    Py_ssize_t n_units             # of all stages
+    double *squares                # [unit, stage by stage] of dW, then of db, where a norm is to be clipped
+    double *penalties              # [unit, stage by stage] on its weights, or NULL where there are none
     # The data of this call.
     const fbp_source *X
     const int64_t *index           # the order of the rows, or NULL
@@ -94,6 +104,7 @@ cdef struct Run:
     bint long_step                 # signals are looked at on the way
     bint fused                     # gradients are used for the update at once
     bint updates                   # else the gradients alone are wanted
+    bint training                  # dropout, and statistics of the batch
     # Progress. Thread 0 writes between the step's two barriers, everyone reads outside.
     Py_ssize_t next_row
     double next_weight             # of the next batch's samples together: their number, where all count alike
@@ -143,63 +154,58 @@ cdef bint _interrupted(Run *run, int *stop, int t) noexcept nogil:
     return stop[0]
 
 
-cdef Py_ssize_t _piece(const Run *run, double work_of_one, Py_ssize_t all_of_them) noexcept nogil:
-    """How many units (or inputs) one kernel call takes: all, or in a long step only so many whole tiles."""
+cdef Py_ssize_t _piece(const Run *run, double work, Py_ssize_t n) noexcept nogil:
+    """How many of n units (or inputs) one kernel call takes: all, or in a long step only so many whole tiles."""
     cdef Py_ssize_t most, rows = run.k.tile_rows
-    if not run.long_step:
-        return all_of_them
-    most = <Py_ssize_t>(limits_in_use().piece * run.k.lanes / work_of_one) // rows * rows
+    if not run.long_step or work == 0:
+        return n
+    most = <Py_ssize_t>(limits_in_use().piece * run.k.lanes * n / work) // rows * rows
     return max(most, rows)
 
 
-cdef bint _forward_in_pieces(Run *run, Stage *stage, Py_ssize_t p0, Py_ssize_t p1, int t) noexcept nogil:
-    """One dense layer. False where the step is to be given up."""
+cdef bint _forward_in_pieces(Run *run, const Pass *chunk, Stage *stage, Py_ssize_t p0, Py_ssize_t p1,
+                             int t) noexcept nogil:
+    """One stage. False where the step is to be given up."""
     cdef Py_ssize_t n = 0, end, n_units = stage.layer.n_units
-    cdef Py_ssize_t piece = _piece(run, 2.0 * stage.layer.n_inputs * (p1 - p0) * run.k.lanes, n_units)
+    cdef Py_ssize_t piece = _piece(run, forward_work(&stage.layer) * (p1 - p0) * run.k.lanes, n_units)
     while n < n_units:
         if _interrupted(run, &run.stop_samples, t):
             return False
         end = min(n + piece, n_units)
-        forward_units(run.k, stage, p0, p1, n, end)
+        stage_forward(chunk, stage, p0, p1, n, end)
         n = end
-    finish_forward(run.k, stage, p0, p1)
     return True
 
 
-cdef bint _backward_in_pieces(Run *run, Stage *stage, Stage *below, Py_ssize_t p0, Py_ssize_t p1,
+cdef bint _backward_in_pieces(Run *run, const Pass *chunk, Stage *stage, Py_ssize_t p0, Py_ssize_t p1,
                               int t) noexcept nogil:
-    cdef Py_ssize_t i = 0, end, n_inputs = stage.layer.n_inputs
-    cdef Py_ssize_t piece = _piece(run, 2.0 * stage.layer.n_units * (p1 - p0) * run.k.lanes, n_inputs)
+    cdef Stage *below = stage - 1
+    cdef Py_ssize_t i = 0, end, n_inputs = below.layer.n_units
+    cdef Py_ssize_t piece = _piece(run, forward_work(&stage.layer) * (p1 - p0) * run.k.lanes, n_inputs)
     while i < n_inputs:
         if _interrupted(run, &run.stop_samples, t):
             return False
         end = min(i + piece, n_inputs)
-        backward_inputs(run.k, stage, below, p0, p1, i, end, run.scratch + t * run.scratch_bytes)
+        stage_backward(chunk, stage, below, p0, p1, i, end)
         i = end
-    finish_backward(run.k, below, p0, p1)
     return True
 
 
-cdef void _drop(Run *run, Py_ssize_t i, fbp_panels source, fbp_panels target, Py_ssize_t first, Py_ssize_t p0,
-                Py_ssize_t p1) noexcept nogil:
-    """What dropout layer i lets through, forward or backward, of the chunk from row `first` on; all, if none learns.
-
-    A key of its own for every layer, a stream for every step.
-    """
-    cdef uint64_t key = run.seed + <uint64_t>0x9E3779B97F4A7C15 * <uint64_t>(i + 1)
-    cdef Stage *stage = &run.stages[i]
-    cdef Py_ssize_t panels_before = (first - run.next_row) // run.chunk_size * ((run.chunk_size - 1) // run.k.lanes + 1)
-    cdef double rate = 0
-    if run.updates:
-        rate = stage.layer.alpha if stage.rates == NULL else stage.rates[run.n_steps + 1 - run.updater.first_step]
-    run.k.dropout(source, target, stage.layer.n_units, panels_before, p0, p1, rate, key, run.n_steps)
+cdef void _meet(Run *run, const Pass *chunk, Stage *stage, bint forward, int t, int n_threads) noexcept nogil:
+    """Thread t's units of what the stage has to know of all panels; they are all there, and all is known behind it."""
+    cdef Py_ssize_t n0 = stage.layer.n_units * t // n_threads, n1 = stage.layer.n_units * (t + 1) // n_threads
+    wait_for_all(&run.barrier, n_threads)
+    if forward:
+        stage_meet_forward(chunk, stage, n0, n1)
+    else:
+        stage_meet_backward(chunk, stage, n0, n1)
+    wait_for_all(&run.barrier, n_threads)
 
 
-cdef void _forward_share(Run *run, Py_ssize_t first, Py_ssize_t n, Py_ssize_t p0, Py_ssize_t p1, int t) noexcept nogil:
-    """Panels p0..p1 of the chunk of n samples from row `first` on: from X to the last layer's outputs."""
+cdef void _gather_share(Run *run, Py_ssize_t first, Py_ssize_t n, Py_ssize_t p0, Py_ssize_t p1) noexcept nogil:
+    """Inputs and targets of panels p0..p1 of the chunk of n samples from row `first` on."""
     cdef const fbp_kernels *k = run.k
-    cdef Stage *stage
-    cdef Py_ssize_t p, i, count, row, next_row, n_next
+    cdef Py_ssize_t p, count, row, next_row, n_next
     cdef const int64_t *index
     cdef const int64_t *next_index
     for p in range(p0, p1):
@@ -220,17 +226,27 @@ cdef void _forward_share(Run *run, Py_ssize_t first, Py_ssize_t n, Py_ssize_t p0
         if not gather_targets(k, &run.judge, index, row, count, p, run.targets, run.labels):
             run.verdicts[p] = BAD_TARGETS
 
-    if p0 == p1:
-        return
-    for i in range(run.n_stages):
-        stage = &run.stages[i]
-        if stage.kind == DROPOUT:
-            _drop(run, i, stage.source, stage.output, first, p0, p1)
-        elif not _forward_in_pieces(run, stage, p0, p1, t):
-            return
-        if i + 1 < run.n_stages and run.stages[i + 1].kind == DENSE:
-            k.transpose_panels(stage.output, stage.layer.n_units, p0, p1, run.stages[i + 1].source_blocks,
-                               run.stages[i + 1].block_stride)
+
+cdef bint _forward_share(Run *run, const Pass *chunk, Py_ssize_t p0, Py_ssize_t p1, int t,
+                         int n_threads) noexcept nogil:
+    """Panels p0..p1 of the chunk: from the first stage's source to the last one's output. False where it is given up.
+
+    Who finds the step given up, or has no panels, comes to every meeting all the same: others may be waiting there.
+    """
+    cdef const fbp_kernels *k = run.k
+    cdef Stage *stage
+    cdef Stage *end = run.stages + run.n_stages
+    cdef bint going = p0 < p1
+    stage = run.stages
+    while stage < end:
+        if stage.meets and chunk.training:
+            _meet(run, chunk, stage, True, t, n_threads)
+        going = going and _forward_in_pieces(run, chunk, stage, p0, p1, t)
+        if going and stage + 1 < end and (stage + 1).source_blocks != NULL:
+            k.transpose_panels(stage.output, stage.layer.n_units, p0, p1, (stage + 1).source_blocks,
+                               (stage + 1).block_stride)
+        stage += 1
+    return going
 
 
 cdef void _judge_share(Run *run, Py_ssize_t first, Py_ssize_t n, double scale, Py_ssize_t p0,
@@ -252,24 +268,23 @@ cdef void _judge_share(Run *run, Py_ssize_t first, Py_ssize_t n, double scale, P
                     last.gradient, slot)
 
 
-cdef void _backward_share(Run *run, Py_ssize_t first, Py_ssize_t p0, Py_ssize_t p1, int t) noexcept nogil:
-    """From the gradient of the last layer's outputs to dZ of the first layer."""
-    cdef const fbp_kernels *k = run.k
+cdef void _backward_share(Run *run, const Pass *chunk, bint going, Py_ssize_t p0, Py_ssize_t p1, int t,
+                          int n_threads) noexcept nogil:
+    """From the gradient of the last stage's outputs to dZ of the first stage that learns.
+
+    Who is not going on comes to every meeting, as on the way forward.
+    """
     cdef Stage *stage
     cdef Stage *last = &run.stages[run.n_stages - 1]
     cdef Py_ssize_t i
-    if p0 == p1:
-        return
-    if not takes_Z(&run.judge):
-        activation_gradient(k, last, p0, p1)
+    if going and not takes_Z(&run.judge):
+        activation_gradient(run.k, last, p0, p1)
 
-    for i in range(run.n_stages - 1, run.first_dense, -1):
+    for i in range(run.n_stages - 1, run.first_trained, -1):
         stage = &run.stages[i]
-        if stage.kind == DROPOUT:
-            _drop(run, i, stage.gradient, (stage - 1).gradient, first, p0, p1)
-            activation_gradient(k, stage - 1, p0, p1)
-        elif not _backward_in_pieces(run, stage, stage - 1, p0, p1, t):
-            return
+        if stage.meets and chunk.training:
+            _meet(run, chunk, stage, False, t, n_threads)
+        going = going and _backward_in_pieces(run, chunk, stage, p0, p1, t)
 
 
 cdef int _ask_function(Run *run, Py_ssize_t first, Py_ssize_t n, double scale) noexcept with gil:
@@ -285,19 +300,21 @@ cdef int _ask_function(Run *run, Py_ssize_t first, Py_ssize_t n, double scale) n
     return 0
 
 
-cdef void _sample_share(Run *run, Py_ssize_t first, Py_ssize_t n, double scale, Py_ssize_t p0, Py_ssize_t p1, int t,
-                        int n_threads) noexcept nogil:
-    """Panels p0..p1 of the chunk of n samples from row `first` on: from X to dZ of the first layer."""
-    _forward_share(run, first, n, p0, p1, t)
+cdef void _sample_share(Run *run, const Pass *chunk, Py_ssize_t first, double scale, Py_ssize_t p0, Py_ssize_t p1,
+                        int t, int n_threads) noexcept nogil:
+    """Panels p0..p1 of the chunk from row `first` on: from X to dZ of the first stage that learns."""
+    cdef bint going
+    _gather_share(run, first, chunk.n_samples, p0, p1)
+    going = _forward_share(run, chunk, p0, p1, t, n_threads)
     if run.judge.custom:
         wait_for_all(&run.barrier, n_threads)
         if t == 0 and not run.stop_samples:
-            run.stop_samples = _ask_function(run, first, n, scale)
+            run.stop_samples = _ask_function(run, first, chunk.n_samples, scale)
         wait_for_all(&run.barrier, n_threads)
-    elif not run.stop_samples:
-        _judge_share(run, first, n, scale, p0, p1)
-    if not run.stop_samples:
-        _backward_share(run, first, p0, p1, t)
+        going = going and not run.stop_samples
+    elif going:
+        _judge_share(run, first, chunk.n_samples, scale, p0, p1)
+    _backward_share(run, chunk, going, p0, p1, t, n_threads)
 
 
 cdef int _verdict(const Run *run, Py_ssize_t n_panels) noexcept nogil:
@@ -317,12 +334,34 @@ cdef void _states_at(const Run *run, Py_ssize_t offset, void **states) noexcept 
         states[i] = NULL if run.states[i] == NULL else run.states[i] + offset
 
 
-cdef double *_squares_of(const Run *run, Py_ssize_t i) noexcept nogil:
-    """Where the squares of stage i's units lie."""
+cdef Py_ssize_t _first_unit(const Run *run, Py_ssize_t i) noexcept nogil:
+    """The number of stage i's first unit among the units of all stages."""
     cdef Py_ssize_t below, first = 0
     for below in range(i):
         first += run.stages[below].layer.n_units
-    return run.squares + first
+    return first
+
+
+cdef void _penalty_share(Run *run, int t, int n_threads) noexcept nogil:
+    """The penalties on the weights of thread t's units."""
+    cdef Py_ssize_t i, n0, n1
+    cdef Stage *stage
+    for i in range(run.n_stages):
+        stage = &run.stages[i]
+        units_of_share(run.k, run.stages, run.n_stages, i, t, n_threads, &n0, &n1)
+        if stage_penalised(stage):
+            run.k.unit_penalties(&stage.layer, stage.l1, stage.l2, n0, n1, run.penalties + _first_unit(run, i))
+
+
+cdef double _penalty(const Run *run) noexcept nogil:
+    """On all weights together, in their order."""
+    cdef Py_ssize_t n
+    cdef double sum = 0
+    if run.penalties == NULL:
+        return 0
+    for n in range(run.n_units):
+        sum += run.penalties[n]
+    return sum
 
 
 cdef double _norm_factor(const double *squares, Py_ssize_t n, double most) noexcept nogil:
@@ -340,10 +379,11 @@ cdef void _clip_arrays(Run *run, Py_ssize_t i, Py_ssize_t n0, Py_ssize_t n1) noe
     """Gradients of units n0..n1 of stage i, scaled by the norms of the whole dW and the whole db."""
     cdef Stage *stage = &run.stages[i]
     cdef Py_ssize_t size = item_size(run.k.dtype), ld = stage.layer.ld, n = stage.layer.n_units
-    cdef const double *squares = _squares_of(run, i)
+    cdef const double *squares = run.squares + _first_unit(run, i)
     cdef double most = run.updater.clip_array_norm
     run.k.clip(<char *>stage.dW + n0 * ld * size, (n1 - n0) * ld, _norm_factor(squares, n, most), INFINITY)
-    run.k.clip(<char *>stage.db + n0 * size, n1 - n0, _norm_factor(squares + run.n_units, n, most), INFINITY)
+    if stage.db != NULL:
+        run.k.clip(<char *>stage.db + n0 * size, n1 - n0, _norm_factor(squares + run.n_units, n, most), INFINITY)
 
 
 cdef void _clip_units(Run *run, Stage *stage, double factor, Py_ssize_t n0, Py_ssize_t n1) noexcept nogil:
@@ -351,14 +391,18 @@ cdef void _clip_units(Run *run, Stage *stage, double factor, Py_ssize_t n0, Py_s
     cdef double bound = run.updater.clip_value if run.updater.clip_value > 0 else INFINITY
     if factor != 1 or bound < INFINITY:
         run.k.clip(<char *>stage.dW + n0 * ld * size, (n1 - n0) * ld, factor, bound)
-        run.k.clip(<char *>stage.db + n0 * size, n1 - n0, factor, bound)
+        if stage.db != NULL:
+            run.k.clip(<char *>stage.db + n0 * size, n1 - n0, factor, bound)
 
 
 cdef void _update_units(Run *run, const fbp_update *numbers, Stage *stage, double factor, Py_ssize_t n0,
                         Py_ssize_t n1) noexcept nogil:
-    """Weights and biases of units n0..n1, the gradient multiplied by the factor; and their averages."""
+    """The parameters of units n0..n1, the gradient multiplied by the factor; and their averages.
+
+    Only the weights of a product decay, unless biases, and all other numbers that a unit has, are to as well.
+    """
     cdef fbp_layer *layer = &stage.layer
-    cdef Py_ssize_t size = item_size(run.k.dtype)
+    cdef Py_ssize_t size = item_size(run.k.dtype), n = (n1 - n0) * layer.ld
     cdef Py_ssize_t W = <char *>layer.weights - run.parameters + n0 * layer.ld * size
     cdef Py_ssize_t b = <char *>layer.bias - run.parameters + n0 * size
     cdef void *states[FBP_STATES]
@@ -370,30 +414,32 @@ cdef void _update_units(Run *run, const fbp_update *numbers, Stage *stage, doubl
         for_b.weight_decay = 0
     _clip_units(run, stage, factor, n0, n1)
     _states_at(run, W, states)
-    run.k.update(run.updater.optimizer, &for_W, run.parameters + W, run.gradients + W, states, (n1 - n0) * layer.ld)
-    _states_at(run, b, states)
-    run.k.update(run.updater.optimizer, &for_b, run.parameters + b, run.gradients + b, states, n1 - n0)
+    run.k.update(run.updater.optimizer, &for_W if layer.ld > 1 else &for_b, run.parameters + W, run.gradients + W,
+                 states, n)
+    if stage.db != NULL:
+        _states_at(run, b, states)
+        run.k.update(run.updater.optimizer, &for_b, run.parameters + b, run.gradients + b, states, n1 - n0)
+    stage_updated(run.k, stage, n0, n1)
     if numbers.average_share > 0:
-        run.k.average(run.averages + W, run.parameters + W, (n1 - n0) * layer.ld, numbers.average_share)
+        run.k.average(run.averages + W, run.parameters + W, n, numbers.average_share)
         run.k.average(run.averages + b, run.parameters + b, n1 - n0, numbers.average_share)
 
 
-cdef void _weight_share(Run *run, Py_ssize_t n, bint accumulate, const fbp_update *numbers, int t,
-                        int n_threads) noexcept nogil:
-    """Weight gradients of thread t's units over the chunk's n samples; and, unless numbers is NULL, their update."""
+cdef void _weight_share(Run *run, const Pass *chunk, const fbp_update *numbers, int t, int n_threads) noexcept nogil:
+    """Weight gradients of thread t's units over the chunk; and, unless numbers is NULL, their update."""
     cdef const fbp_kernels *k = run.k
     cdef Stage *stage
-    cdef Py_ssize_t i, n0, n1, m0, m1, piece, W, size = item_size(k.dtype)
+    cdef Py_ssize_t i, n0, n1, m0, m1, piece, size = item_size(k.dtype)
+    cdef double *squares
     cdef void *soon[FBP_SOON]
     for i in range(run.n_stages):
         stage = &run.stages[i]
-        W = <char *>stage.layer.weights - run.parameters
-        soon[0] = stage.layer.weights
-        _states_at(run, W, soon + 1)
         units_of_share(k, run.stages, run.n_stages, i, t, n_threads, &n0, &n1)
         if n0 == n1:
             continue
-        piece = _piece(run, 2.0 * n * stage.layer.n_inputs, n1 - n0)
+        soon[0] = stage.layer.weights
+        _states_at(run, <char *>stage.layer.weights - run.parameters, soon + 1)
+        piece = _piece(run, 2.0 * chunk.n_samples * stage.layer.n_inputs * (n1 - n0), n1 - n0)
         if numbers != NULL:
             piece = min(piece, max(UPDATE_BYTES // (stage.layer.ld * size * k.tile_rows), UPDATE_TILES) * k.tile_rows)
         m0 = n0
@@ -401,11 +447,10 @@ cdef void _weight_share(Run *run, Py_ssize_t n, bint accumulate, const fbp_updat
             if numbers == NULL and _interrupted(run, &run.stop_weights, t):
                 return
             m1 = min(m0 + piece, n1)
-            k.weight_gradient(&stage.layer, stage.gradient, stage.source_blocks, stage.block_stride, n, m0, m1,
-                              stage.dW, stage.db, accumulate, NULL if numbers == NULL else <const void **>soon)
+            stage_gradient(chunk, stage, m0, m1, NULL if numbers == NULL else <const void **>soon)
             if run.updates and takes_norm(&run.updater):
-                k.unit_squares(&stage.layer, stage.dW, stage.db, m0, m1, _squares_of(run, i),
-                               _squares_of(run, i) + run.n_units)
+                squares = run.squares + _first_unit(run, i)
+                k.unit_squares(&stage.layer, stage.dW, stage.db, m0, m1, squares, squares + run.n_units)
             if numbers != NULL:
                 _update_units(run, numbers, stage, 1, m0, m1)
             m0 = m1
@@ -440,12 +485,29 @@ cdef void _weigh_next(Run *run) noexcept nogil:
 cdef void _finish_step(Run *run, const fbp_update *numbers, Py_ssize_t n) noexcept nogil:
     if run.updates and run.next_weight > 0 and numbers.average_share > 0:
         run.updater.n_averaged += 1
+    if run.next_weight > 0:
+        run.sums[0] += _penalty(run) * run.next_weight * run.judge.terms
     run.next_row += n
     run.weight_done += run.next_weight
     _weigh_next(run)
     run.n_steps += run.updates
     reach_step(&run.updater, run.n_steps + 1)
     run.halted = run.next_row >= run.n_rows or monotonic_seconds() > run.come_up
+
+
+cdef Pass _pass_of(const Run *run, int t) noexcept nogil:
+    """The next step's first chunk, as thread t's stages see it."""
+    cdef Pass chunk
+    chunk.k = run.k
+    chunk.n_samples = 0
+    chunk.first_panel = 0
+    chunk.training = run.training
+    chunk.accumulate = False
+    chunk.seed = run.seed
+    chunk.step = run.n_steps
+    chunk.step_of_call = run.n_steps + 1 - run.updater.first_step
+    chunk.scratch = run.scratch + t * run.scratch_bytes
+    return chunk
 
 
 cdef bint _train_step(Run *run, int t, int n_threads) noexcept nogil:
@@ -459,14 +521,18 @@ cdef bint _train_step(Run *run, int t, int n_threads) noexcept nogil:
     cdef bint updates = run.updates and weight > 0
     cdef fbp_update numbers = numbers_of_step(&run.updater, run.n_steps + 1)
     cdef bint fused = run.fused and updates
-    cdef Py_ssize_t done = 0, count, n_panels
+    cdef Pass chunk = _pass_of(run, t)
+    cdef Py_ssize_t done = 0, n_panels
     cdef bint last
     cdef int bad
+    if run.penalties != NULL:
+        _penalty_share(run, t, n_threads)
     while done < n:
-        count = min(n - done, run.chunk_size)
-        n_panels = (count - 1) // k.lanes + 1
-        last = done + count == n
-        _sample_share(run, first + done, count, scale, n_panels * t // n_threads, n_panels * (t + 1) // n_threads, t,
+        chunk.n_samples = min(n - done, run.chunk_size)
+        chunk.accumulate = done > 0
+        n_panels = (chunk.n_samples - 1) // k.lanes + 1
+        last = done + chunk.n_samples == n
+        _sample_share(run, &chunk, first + done, scale, n_panels * t // n_threads, n_panels * (t + 1) // n_threads, t,
                       n_threads)
         wait_for_all(&run.barrier, n_threads)
         if run.stop_samples:
@@ -479,13 +545,14 @@ cdef bint _train_step(Run *run, int t, int n_threads) noexcept nogil:
             return False
         if t == 0:
             _add_up(run, n_panels)
-        _weight_share(run, count, done > 0, &numbers if fused and last else NULL, t, n_threads)
+        _weight_share(run, &chunk, &numbers if fused and last else NULL, t, n_threads)
         if t == 0 and last and fused:
             _finish_step(run, &numbers, n)
         wait_for_all(&run.barrier, n_threads)
         if run.stop_weights:
             return False
-        done += count
+        done += chunk.n_samples
+        chunk.first_panel += n_panels
     if not fused:
         if updates:
             _update_share(run, &numbers, t, n_threads)
@@ -520,7 +587,7 @@ cdef class Session:
     n_threads : int
         At most so many; fewer where a step has too little work.
     seed : int, default 0
-        Of dropout.
+        Of what training leaves to chance.
     """
 
     cdef readonly Network network
@@ -540,7 +607,8 @@ cdef class Session:
     cdef readonly int last_team        # threads that did the last steps
     cdef object order                  # the rows' order in this epoch, int64
     cdef object sums                   # float64 [slot_size]
-    cdef double[::1] squares           # [2 * units of all layers], once a norm is to be clipped
+    cdef double[::1] penalties         # [units of all stages], where a stage has them
+    cdef double[::1] squares           # [2 * units of all stages], once a norm is to be clipped
     cdef object pending                # an exception from a signal during a long step
     cdef bint busy
     cdef Pace pace
@@ -553,16 +621,22 @@ cdef class Session:
         self.n_threads = n_threads
         self.run.k = network.k
         self.run.n_stages = network.n_layers
-        self.run.first_dense = network.dense_layers[0]
+        self.run.first_trained = 0
+        while self.run.first_trained < network.n_layers and not network.stages[self.run.first_trained].trained:
+            self.run.first_trained += 1
         self.run.seed = seed
-        self.run.parameters = <char *>network.layers[self.run.first_dense].weights
+        self.run.parameters = network.parameters.start
         self.run.updater.optimizer = optimizer_named(optimizer)
         self.run.session = <void *>self
         self.run.stages = <Stage *>PyMem_Calloc(network.n_layers, sizeof(Stage))
         if self.run.stages == NULL:
             raise MemoryError
+        memcpy(self.run.stages, network.stages, network.n_layers * sizeof(Stage))
         for i in range(network.n_layers):
-            self.run.n_units += network.layers[<int>i].n_units
+            self.run.n_units += network.stages[<int>i].layer.n_units
+        if network.penalised:
+            self.penalties = np.zeros(self.run.n_units)
+            self.run.penalties = &self.penalties[0]
         self.gradient_memory = self.like_parameters()
         self.run.gradients = self.gradient_memory.start
         self.state_names = state_names(self.run.updater.optimizer)
@@ -596,9 +670,19 @@ cdef class Session:
         """The optimizer's state: a list of (name, array), arrays of shape (n_inputs, n_units) and (n_units,)."""
         result = []
         for name, arena in self.states():
-            for i in self.network.dense_layers:
-                W, b = self.network.layer_copy(arena, i)
-                result += [(f"{name}.{i}.W", W), (f"{name}.{i}.b", b)]
+            for key, view in self.state_views(name, arena):
+                result.append((key, view.copy(order="C")))
+        return result
+
+    cdef list state_views(self, str name, Arena arena):
+        """(key, view) of each array of one of the optimizer's states, kept in that arena."""
+        cdef Py_ssize_t i
+        result = []
+        for i in range(self.network.n_layers):
+            if self.network.stages[i].trained:
+                names = array_names(&self.network.stages[i])
+                result += [(f"{name}.{i}.{array}", view)
+                           for array, view in zip(names, self.network.views(arena, i), strict=False)]
         return result
 
     def set_state(self, state):
@@ -606,10 +690,8 @@ cdef class Session:
         arrays = dict(state)
         self.want_states([key.partition(".")[0] for key in arrays])
         for name, arena in self.states():
-            for i in self.network.dense_layers:
-                W, b = self.network.views(arena, i)
-                W[:] = arrays[f"{name}.{i}.W"].T
-                b[:] = arrays[f"{name}.{i}.b"]
+            for key, view in self.state_views(name, arena):
+                view[:] = arrays[key]
 
     cdef int want_states(self, list names) except -1:
         """These states from now on, starting from zero unless they are there. Some come late: SGD keeps a velocity from
@@ -632,24 +714,31 @@ cdef class Session:
         cdef fbp_panels source = take_panels(arena, self.network.n_inputs, n_panels, k)
         for i in range(self.network.n_layers):
             stage = &self.run.stages[i]
-            stage.kind = self.network.kinds[i]
-            stage.layer = self.network.layers[i]
+            stage.layer.activation = self.network.stages[i].layer.activation
+            if i == self.network.n_layers - 1 and takes_Z(&self.run.judge):
+                stage.layer.activation = FBP_LINEAR
             stage.source = source
             stage.block_stride = block_stride(n_panels, k)
-            stage.source_blocks = NULL
-            if stage.kind == DENSE:
+            if stage.kind == DENSE and stage.trained:
                 stage.source_blocks = take_blocks(arena, stage.layer.n_inputs, n_panels, k)
-            stage.output = take_panels(arena, stage.layer.n_units, n_panels, k)
-            stage.slope = fbp_panels(NULL, 0)
+            stage.output = source
+            if stage.kind != FORK:
+                stage.output = take_panels(arena, stage.layer.n_units, n_panels, k)
             if stores_slope(stage.layer.activation):
                 stage.slope = take_panels(arena, stage.layer.n_units, n_panels, k)
+            if stage_keeps(stage):
+                stage.kept = take_panels(arena, stage.layer.n_units + 1, n_panels, k)
+            if stage.meets:
+                self.place_vectors(arena, stage)
             stage.gradient = take_panels(arena, stage.layer.n_units, n_panels, k)
-            if stage.kind == DENSE:
+            if stage.kind == ADD:
+                stage.other = self.run.stages[stage.partner].output
+                self.run.stages[stage.partner].other = stage.gradient
+            if stage.trained:
                 stage.dW = self.run.gradients + (<char *>stage.layer.weights - self.run.parameters)
-                stage.db = self.run.gradients + (<char *>stage.layer.bias - self.run.parameters)
+                if stage.has_bias:
+                    stage.db = self.run.gradients + (<char *>stage.layer.bias - self.run.parameters)
             source = stage.output
-        if takes_Z(&self.run.judge):
-            self.run.stages[self.network.n_layers - 1].layer.activation = FBP_LINEAR
         self.run.targets = take_panels(arena, self.network.n_outputs, n_panels, k)
         self.run.labels = <int32_t *>arena.take(n_panels * k.lanes * sizeof(int32_t))
         self.run.weights = <double *>arena.take(n_panels * k.lanes * sizeof(double))
@@ -657,6 +746,14 @@ cdef class Session:
         self.run.verdicts = <int *>arena.take(n_panels * sizeof(int))
         self.run.scratch_bytes = padded(k.pack_elements, k.dtype) * item_size(k.dtype)
         self.run.scratch = <char *>arena.take(team * self.run.scratch_bytes)
+
+    cdef void place_vectors(self, Arena arena, Stage *stage) noexcept:
+        """What normalising a batch wants to know of its units, and what it leaves."""
+        cdef Py_ssize_t n_bytes = padded(stage.layer.n_units, self.run.k.dtype) * item_size(self.run.k.dtype)
+        stage.batch = Statistics(arena.take(n_bytes), arena.take(n_bytes), arena.take(n_bytes))
+        stage.moved = Statistics(arena.take(n_bytes), arena.take(n_bytes), NULL)
+        stage.batch_dW = arena.take(n_bytes)
+        stage.batch_db = arena.take(n_bytes)
 
     cdef int make_room(self, Py_ssize_t n_panels, int team) except -1:
         """Buffers for at least so many panels and threads."""
@@ -746,6 +843,7 @@ cdef class Session:
             self.last_team = size
             with nogil:
                 run_team(_train_share, run, size)
+            self.network.stale |= run.updates
             if self.paced:
                 pace_done(&self.pace, run.next_row - first, monotonic_seconds() - start)
             if self.pending is not None:
@@ -843,7 +941,7 @@ cdef class Session:
         return 0
 
     cdef int take_layers(self, dict numbers) except -1:
-        """What one layer goes by and another does not."""
+        """What one stage goes by and another does not."""
         cdef Py_ssize_t i
         cdef const double[::1] rates
         cdef Stage *stage
@@ -884,16 +982,28 @@ cdef class Session:
         self.run.updater.n_averaged += 1
 
     def get_averages(self):
-        """(W (n_inputs, n_units), b (n_units,)) of each dense layer; what set_averages takes, with n_averaged."""
+        """The arrays of all stages, in the order of Network.get_arrays; what set_averages takes, with n_averaged.
+
+        What is not trained by its gradient has no average, and is as it is in the network.
+        """
+        cdef Py_ssize_t i
         self.want_averages()
-        return [self.network.layer_copy(self.average_memory, i) for i in self.network.dense_layers]
+        result = []
+        for i in range(self.run.n_stages):
+            arena = self.average_memory if self.run.stages[i].trained else self.network.parameters
+            result += self.network.layer_copy(arena, i)
+            result += [view.copy() for view in self.network.statistic_views(i)]
+        return result
 
     def set_averages(self, averages, n_averaged):
+        cdef Py_ssize_t i
         self.want_averages()
-        for i, (W, b) in zip(self.network.dense_layers, averages, strict=True):
-            weights, bias = self.network.views(self.average_memory, i)
-            weights[:] = W.T
-            bias[:] = b
+        arrays = iter(averages)
+        for i in range(self.run.n_stages):
+            for view in self.network.views(self.average_memory, i):
+                view[:] = next(arrays)
+            for _ in self.network.statistic_views(i):
+                next(arrays)
         self.run.updater.n_averaged = n_averaged
 
     # ---- Calls ----
@@ -919,7 +1029,7 @@ cdef class Session:
             In the order that (seed, epoch) gives, else as they stand.
         numbers : dict
             Of the optimizer; and clip_value, clip_norm or clip_array_norm, where the gradient is to be clipped;
-            decay_biases; average_every (steps) and average_decay; and, by the layer's number, rate_factors,
+            decay_biases; average_every (steps) and average_decay; and, by the stage's number, rate_factors,
             decay_factors and dropout_rates (an array each, a rate for each step).
         on_tick : callable, optional
             on_tick(samples done, mean loss so far), about every 50 ms.
@@ -949,6 +1059,7 @@ cdef class Session:
             self.take_numbers(numbers)
             team = self.begin(rows, targets, weights, batch_size, limits_in_use().epoch_thread, n_batches)
             self.run.updates = True
+            self.run.training = True
             if shuffle:
                 if self.order is None or self.order.size != rows.n_rows:
                     self.order = np.empty(rows.n_rows, dtype=np.int64)
@@ -970,25 +1081,41 @@ cdef class Session:
             self.take_numbers(numbers)
             team = self.begin(rows, targets, weights, rows.n_rows, limits_in_use().call_thread)
             self.run.updates = True
+            self.run.training = True
             self.go(rows, targets, team, None)
             return self.results()[0]
         finally:
             self.busy = False
 
-    def gradients(self, Rows rows, targets, weights=None):
-        """Mean loss of all rows and its gradients, layer by layer; nothing is updated."""
+    def gradients(self, Rows rows, targets, weights=None, bint training=False):
+        """Mean loss of all rows and its gradients, stage by stage; nothing is updated.
+
+        The network is as in a prediction, or as in the next step of training. What is not trained has zeros.
+        """
         self.enter()
         cdef int team
         try:
             team = self.begin(rows, targets, weights, rows.n_rows, limits_in_use().call_thread)
             self.run.updates = False
+            self.run.training = training
+            self.network.refresh()
             self.go(rows, targets, team, None)
-            gradients = [self.network.layer_copy(self.gradient_memory, i) for i in self.network.dense_layers]
-            return self.results()[0], gradients
+            gradients = [
+                self.network.layer_copy(self.gradient_memory, i)
+                + tuple([np.zeros_like(view) for view in self.network.statistic_views(i)])
+                for i in range(self.network.n_layers)
+            ]
+            return self.results()[0], [arrays for arrays in gradients if arrays]
         finally:
             self.busy = False
 
 
-def gradients(Network network, Rows rows, targets, object loss, int n_threads, weights=None):
-    """Mean loss of all rows and its gradients: (float, [(dW (n_inputs, n_units), db (n_units,)), ...])."""
-    return Session(network, loss, (), "sgd", n_threads).gradients(rows, targets, weights)
+def gradients(Network network, Rows rows, targets, object loss, int n_threads, weights=None, bint training=False,
+              dropout_rates=None):
+    """Mean loss of all rows and its gradients: (float, [(dW (n_inputs, n_units), db (n_units,)), ...]).
+
+    In training, dropout stages take the rates that a dictionary gives by their number, or else their own.
+    """
+    session = Session(network, loss, (), "sgd", n_threads)
+    session.take_numbers({"learning_rate": 0.0, "dropout_rates": dropout_rates or {}})
+    return session.gradients(rows, targets, weights, training)

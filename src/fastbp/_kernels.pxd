@@ -127,6 +127,27 @@ cdef extern from "fastbp.h":
                                  Py_ssize_t p1) noexcept nogil
         void (*activation_backward)(const fbp_layer *layer, fbp_panels A, fbp_panels slope, fbp_panels dA,
                                     Py_ssize_t p0, Py_ssize_t p1) noexcept nogil
+        void (*activation_forward)(const fbp_layer *layer, fbp_panels source, fbp_panels out, fbp_panels slope,
+                                   Py_ssize_t p0, Py_ssize_t p1) noexcept nogil
+        void (*add_panels)(fbp_panels a, fbp_panels b, fbp_panels out, Py_ssize_t n_features, Py_ssize_t p0,
+                           Py_ssize_t p1) noexcept nogil
+        void (*vector_gradient)(fbp_panels dZ, fbp_panels factor, Py_ssize_t n_samples, Py_ssize_t n0, Py_ssize_t n1,
+                                void *dW, void *db, int accumulate) noexcept nogil
+        void (*layer_norm_forward)(const fbp_layer *layer, double epsilon, fbp_panels source, fbp_panels out,
+                                   fbp_panels kept, Py_ssize_t p0, Py_ssize_t p1) noexcept nogil
+        void (*layer_norm_backward)(const fbp_layer *layer, fbp_panels dZ, fbp_panels kept, fbp_panels dX,
+                                    Py_ssize_t p0, Py_ssize_t p1) noexcept nogil
+        void (*batch_statistics)(fbp_panels source, Py_ssize_t n_samples, Py_ssize_t n0, Py_ssize_t n1, double epsilon,
+                                 void *mean, void *variance, void *inverse) noexcept nogil
+        void (*batch_norm_forward)(const fbp_layer *layer, const void *mean, const void *inverse, fbp_panels source,
+                                   fbp_panels out, fbp_panels kept, Py_ssize_t p0, Py_ssize_t p1) noexcept nogil
+        void (*batch_norm_backward)(const fbp_layer *layer, const void *inverse, const void *dW, const void *db,
+                                    Py_ssize_t n_samples, fbp_panels dZ, fbp_panels kept, fbp_panels dX,
+                                    Py_ssize_t p0, Py_ssize_t p1) noexcept nogil
+        void (*prelu_forward)(const fbp_layer *layer, fbp_panels source, fbp_panels out, fbp_panels kept,
+                              Py_ssize_t p0, Py_ssize_t p1) noexcept nogil
+        void (*prelu_backward)(const fbp_layer *layer, fbp_panels source, fbp_panels dZ, fbp_panels dX,
+                               Py_ssize_t p0, Py_ssize_t p1) noexcept nogil
         int (*read_row)(const fbp_source *X, Py_ssize_t row, void *out) noexcept nogil
         void (*forward_single)(const fbp_layer *layer, const void *inputs, void *out) noexcept nogil
         double (*loss_panel)(const fbp_objective *objective, fbp_panels output, fbp_panels targets,
@@ -137,6 +158,11 @@ cdef extern from "fastbp.h":
                              double *sums) noexcept nogil
         void (*unit_squares)(const fbp_layer *layer, const void *dW, const void *db, Py_ssize_t n0, Py_ssize_t n1,
                              double *squares, double *bias_squares) noexcept nogil
+        void (*unit_penalties)(const fbp_layer *layer, double l1, double l2, Py_ssize_t n0, Py_ssize_t n1,
+                               double *penalties) noexcept nogil
+        void (*add_penalty_slopes)(const fbp_layer *layer, double l1, double l2, Py_ssize_t n0, Py_ssize_t n1,
+                                   void *dW) noexcept nogil
+        void (*limit_norms)(const fbp_layer *layer, double most, Py_ssize_t n0, Py_ssize_t n1) noexcept nogil
         void (*clip)(void *g, Py_ssize_t n, double factor, double bound) noexcept nogil
         void (*update)(fbp_optimizer optimizer, const fbp_update *numbers, void *w, const void *g, void *const *states,
                        Py_ssize_t n) noexcept nogil

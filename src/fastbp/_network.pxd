@@ -1,21 +1,27 @@
 # A network's parameters in the kernels' layout.
 
 from fastbp._arena cimport Arena
-from fastbp._dense cimport StageKind
-from fastbp._kernels cimport fbp_dtype, fbp_kernels, fbp_layer, fbp_source
+from fastbp._dense cimport Stage
+from fastbp._kernels cimport fbp_dtype, fbp_kernels, fbp_source
 from fastbp._loss cimport Judge
 from fastbp._rows cimport Rows
+
+# Which of a thread's buffers a planned stage reads and writes.
+cdef struct Route:
+    int source
+    int output
+    int other                      # what is added
 
 # Bytes from the start of a thread's workspace; features of the widest layer and of the targets, padded.
 cdef struct SweepPlan:
     Py_ssize_t thread_bytes
-    Py_ssize_t other_offset        # two buffers take turns as source and output: [SWEEP_PANELS][widest][VL]
+    Py_ssize_t buffer_bytes        # of each of the network's buffers: [SWEEP_PANELS][widest][VL]
     Py_ssize_t targets_offset      # [SWEEP_PANELS][n_outputs][VL]
     Py_ssize_t labels_offset       # int32 [SWEEP_PANELS][VL]
     Py_ssize_t stride              # elements from panel to panel
     Py_ssize_t targets_stride
 
-# Two activations' worth of memory a thread.
+# A few activations' worth of memory a thread.
 cdef class Workspace:
     cdef Arena memory
     cdef SweepPlan plan
@@ -24,9 +30,9 @@ cdef class Workspace:
 # One forward pass over all rows.
 cdef struct Sweep:
     const fbp_kernels *k
-    fbp_layer *layers
-    const StageKind *kinds
-    Py_ssize_t n_layers
+    Stage *stages
+    const Route *routes
+    Py_ssize_t n_stages
     char *workspace
     SweepPlan *plan
     const fbp_source *X
@@ -45,16 +51,33 @@ cdef class Network:
     cdef const fbp_kernels *k
     cdef fbp_dtype dtype_code
     cdef readonly str dtype
-    cdef readonly Py_ssize_t n_inputs, n_outputs, n_layers, n_parameters
-    cdef fbp_layer *layers            # of every stage; one without weights has ld 0
-    cdef StageKind *kinds
-    cdef readonly tuple dense_layers  # the numbers of those with weights
+    cdef readonly Py_ssize_t n_inputs, n_outputs, n_parameters
+    cdef readonly Py_ssize_t n_layers     # the number of stages
+    cdef Stage *stages                    # without the buffers of a step
+    cdef Stage *planned                   # what a prediction passes through: no dropout, batch_norm folded into dense
+    cdef Route *routes                    # of the planned stages
+    cdef int n_buffers                    # that they go through
+    cdef Py_ssize_t n_planned
+    cdef list folded                      # (number of the dense stage, of the batch_norm stage, of the planned one)
+    cdef Arena folded_parameters
+    cdef Arena statistics                 # mean, variance and its inverse root, of each batch_norm stage
+    cdef bint stale                       # the parameters have changed since what follows from them was made
+    cdef bint penalised                   # a stage has a penalty on its weights
+    cdef bint single                      # all planned stages know how to take one sample alone
     cdef Arena parameters
     cdef Py_ssize_t parameter_bytes
     cdef Workspace workspace          # of the last forward pass, unless it is in use
 
     cdef void place(self, Arena arena) noexcept
-    cdef tuple views(self, Arena arena, Py_ssize_t i)
+    cdef void place_statistics(self, Arena arena) noexcept
+    cdef void find_partners(self) noexcept
+    cdef int plan(self) except -1
+    cdef void place_folded(self, Arena arena) noexcept
+    cdef object vector(self, Arena arena, const void *start, Py_ssize_t n)
+    cdef list statistic_views(self, Py_ssize_t i)
+    cdef int refresh(self) except -1
+    cdef int fold(self, Py_ssize_t dense, Py_ssize_t norm, Py_ssize_t planned) except -1
+    cdef list views(self, Arena arena, Py_ssize_t i)
     cdef tuple layer_copy(self, Arena arena, Py_ssize_t i)
     cdef double sample_work(self) noexcept nogil
     cdef int forward_single(self, Rows rows, char *out) except -1

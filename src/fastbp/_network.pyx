@@ -14,15 +14,16 @@ import numpy as np
 
 from fastbp._arena cimport Arena, aligned
 from fastbp._dense cimport (
-    DENSE, DROPOUT, Stage, StageKind, forward, forward_work, item_size, leading_dimension, padded, panel_stride,
+    ADD, BATCH_NORM, DENSE, DROPOUT, FORK, Stage, forward_work, item_size, padded, panel_stride,
 )
 from fastbp._kernels cimport (
-    FBP_FLOAT32, FBP_FLOAT64, FBP_LINEAR, activation_named, fbp_kernels, fbp_layer, fbp_panels, kernels_in_use,
+    FBP_FLOAT32, FBP_FLOAT64, FBP_LINEAR, fbp_kernels, fbp_layer, fbp_panels, kernels_in_use,
 )
 from fastbp._loss cimport (
     BAD_INPUTS, BAD_TARGETS, Judge, gather_targets, judge_panel, set_judge, split_sums, takes_Z, weight_of_rows,
 )
 from fastbp._rows cimport Rows
+from fastbp._stages cimport Pass, array_names, set_stage, stage_forward, stage_penalised
 from fastbp._team cimport fetch_and_add, limits_in_use, look_seconds, monotonic_seconds, run_team, team_size
 
 cdef enum:
@@ -68,8 +69,11 @@ cdef class Network:
     Parameters
     ----------
     n_inputs : int
-    layers : list of (n_units, activation name, activation parameter) or ("dropout", rate)
-        The last one is dense.
+    layers : list of dict
+        The stages, first to last. "kind" is one of those that _stages.pyx lists, "activation" and "parameter" what is
+        applied to its result; the other keys are the kind's own: "units", "use_bias", "trainable", "l1", "l2" and
+        "max_norm" of a dense one, "rate" of dropout, "epsilon" of those that normalise, "momentum" of batch_norm. A
+        dense one may be written (units, activation, parameter), dropout ("dropout", rate).
     dtype : {"float32", "float64"}
     """
 
@@ -79,79 +83,222 @@ cdef class Network:
         self.k = kernels_in_use(self.dtype_code)
         self.n_inputs = n_inputs
         self.n_layers = len(layers)
-        self.layers = <fbp_layer *>PyMem_Calloc(self.n_layers, sizeof(fbp_layer))
-        self.kinds = <StageKind *>PyMem_Calloc(self.n_layers, sizeof(StageKind))
-        if self.layers == NULL or self.kinds == NULL:
+        self.stages = <Stage *>PyMem_Calloc(self.n_layers, sizeof(Stage))
+        if self.stages == NULL:
             raise MemoryError
-        self.n_parameters = 0
-        self.dense_layers = tuple(i for i, spec in enumerate(layers) if spec[0] != "dropout")
         for i, spec in enumerate(layers):
-            self.layers[i].n_inputs = n_inputs
-            if spec[0] == "dropout":
-                self.kinds[i] = DROPOUT
-                self.layers[i].n_units = n_inputs
-                self.layers[i].activation = FBP_LINEAR
-                self.layers[i].alpha = spec[1]
-                continue
-            n_units, activation, self.layers[i].alpha = spec
-            self.layers[i].n_units = n_units
-            self.layers[i].ld = leading_dimension(n_inputs, self.dtype_code)
-            self.layers[i].activation = activation_named(activation)
-            self.n_parameters += (n_inputs + 1) * n_units
-            n_inputs = n_units
+            set_stage(&self.stages[i], i, n_inputs, spec, self.dtype_code)
+            n_inputs = self.stages[i].layer.n_units
         self.n_outputs = n_inputs
+        self.find_partners()
+        self.penalised = any([stage_penalised(&self.stages[i]) for i in range(self.n_layers)])
         self.parameters = Arena()
         self.place(self.parameters)
         self.parameter_bytes = self.parameters.n_bytes
         self.parameters.allocate()
         self.place(self.parameters)
+        self.statistics = Arena()
+        self.place_statistics(self.statistics)
+        self.statistics.allocate()
+        self.place_statistics(self.statistics)
+        self.n_parameters = sum([array.size for array in self.get_arrays()])
+        self.plan()
 
     def __dealloc__(self):
-        PyMem_Free(self.layers)
-        PyMem_Free(self.kinds)
+        PyMem_Free(self.stages)
+        PyMem_Free(self.planned)
+        PyMem_Free(self.routes)
+
+    cdef void find_partners(self) noexcept:
+        """Every add belongs to the last fork before it that has none yet."""
+        cdef Py_ssize_t i, fork
+        forks = []
+        for i in range(self.n_layers):
+            if self.stages[i].kind == FORK:
+                forks.append(i)
+            elif self.stages[i].kind == ADD:
+                fork = forks.pop()
+                self.stages[i].partner = fork
+                self.stages[fork].partner = i
+
+    cdef int plan(self) except -1:
+        """The stages of a prediction, and which buffers they go through.
+
+        A batch_norm directly behind a product without activation becomes part of it. Two buffers are used in turn, and
+        one more for what waits to be added: a fork is no work, its source waits where it is, and nobody writes there.
+        """
+        cdef Py_ssize_t i
+        cdef int source = 0, output
+        cdef Stage *stage
+        cdef Stage *before
+        self.planned = <Stage *>PyMem_Calloc(self.n_layers, sizeof(Stage))
+        self.routes = <Route *>PyMem_Calloc(self.n_layers, sizeof(Route))
+        if self.planned == NULL or self.routes == NULL:
+            raise MemoryError
+        self.folded = []
+        self.n_buffers = 2
+        waiting = []
+        dense = -1                     # the last stage, if it is a product that nothing was folded into
+        for i in range(self.n_layers):
+            stage = &self.stages[i]
+            before = &self.planned[self.n_planned - 1]
+            if stage.kind == DROPOUT:
+                continue
+            if stage.kind == FORK:
+                waiting.append(source)
+                dense = -1
+                continue
+            if stage.kind == BATCH_NORM and dense >= 0 and before.layer.activation == FBP_LINEAR:
+                self.folded.append((dense, i, self.n_planned - 1))
+                before.layer.activation = stage.layer.activation
+                before.layer.alpha = stage.layer.alpha
+                dense = -1
+                continue
+            dense = i if stage.kind == DENSE else -1
+            output = 0
+            while output == source or output in waiting:
+                output += 1
+            self.routes[self.n_planned] = Route(source, output, waiting.pop() if stage.kind == ADD else 0)
+            self.planned[self.n_planned] = stage[0]
+            self.n_planned += 1
+            self.n_buffers = max(self.n_buffers, output + 1)
+            source = output
+        self.folded_parameters = Arena()
+        self.place_folded(self.folded_parameters)
+        self.folded_parameters.allocate()
+        self.place_folded(self.folded_parameters)
+        self.stale = True
+        self.single = all([self.planned[i].kind == DENSE for i in range(self.n_planned)])
+        return 0
+
+    cdef void place_folded(self, Arena arena) noexcept:
+        cdef fbp_layer *layer
+        for _, _, planned in self.folded:
+            layer = &self.planned[<Py_ssize_t>planned].layer
+            layer.weights = arena.take(layer.n_units * layer.ld * item_size(self.dtype_code))
+            layer.bias = arena.take(padded(layer.n_units, self.dtype_code) * item_size(self.dtype_code))
+
+    cdef int refresh(self) except -1:
+        """Before a prediction: bring up to date what follows from the parameters."""
+        cdef Py_ssize_t i
+        if not self.stale:
+            return 0
+        for i in range(self.n_layers):
+            if self.stages[i].kind == BATCH_NORM:
+                variance = self.vector(self.statistics, self.stages[i].running.variance, self.stages[i].layer.n_units)
+                inverse = self.vector(self.statistics, self.stages[i].running.inverse, self.stages[i].layer.n_units)
+                inverse[:] = 1 / np.sqrt(variance.astype(np.float64) + self.stages[i].epsilon)
+        for dense, norm, planned in self.folded:
+            self.fold(dense, norm, planned)
+        self.stale = False
+        return 0
+
+    cdef int fold(self, Py_ssize_t dense, Py_ssize_t norm, Py_ssize_t planned) except -1:
+        """The product's weights and bias, multiplied by what the batch_norm multiplies with, and moved likewise."""
+        cdef fbp_layer *layer = &self.stages[dense].layer
+        cdef fbp_layer *target = &self.planned[planned].layer
+        gain, shift = [view.astype(np.float64) for view in self.views(self.parameters, norm)]
+        mean, _ = self.statistic_views(norm)
+        factor = gain * self.vector(self.statistics, self.stages[norm].running.inverse, layer.n_units)
+        weights = self.vector(self.parameters, layer.weights, layer.n_units * layer.ld).reshape(layer.n_units, -1)
+        bias = self.vector(self.parameters, layer.bias, layer.n_units)
+        self.vector(self.folded_parameters, target.weights, weights.size).reshape(weights.shape)[:] = (
+            weights * factor[:, np.newaxis])
+        self.vector(self.folded_parameters, target.bias, bias.size)[:] = (bias - mean) * factor + shift
+        return 0
 
     cdef void place(self, Arena arena) noexcept:
         """Every layer's weights and bias, one after the other. Gradients and optimizer states lie in the same order."""
         cdef Py_ssize_t i
         cdef fbp_layer *layer
         for i in range(self.n_layers):
-            layer = &self.layers[i]
+            layer = &self.stages[i].layer
             if layer.ld == 0:
                 continue
             layer.weights = arena.take(layer.n_units * layer.ld * item_size(self.dtype_code))
             layer.bias = arena.take(padded(layer.n_units, self.dtype_code) * item_size(self.dtype_code))
 
-    cdef tuple views(self, Arena arena, Py_ssize_t i):
-        """Layer i's weights (n_units, n_inputs) and biases (n_units,) in an arena laid out like `parameters`."""
-        cdef fbp_layer *layer = &self.layers[i]
+    cdef void place_statistics(self, Arena arena) noexcept:
+        cdef Py_ssize_t i, n_bytes
+        for i in range(self.n_layers):
+            if self.stages[i].kind == BATCH_NORM:
+                n_bytes = padded(self.stages[i].layer.n_units, self.dtype_code) * item_size(self.dtype_code)
+                self.stages[i].running.mean = arena.take(n_bytes)
+                self.stages[i].running.variance = arena.take(n_bytes)
+                self.stages[i].running.inverse = arena.take(n_bytes)
+
+    cdef object vector(self, Arena arena, const void *start, Py_ssize_t n):
+        """n numbers of the arena, from an address on."""
+        cdef Py_ssize_t first = <char *>start - <char *>&arena.memory[0]
+        return np.asarray(arena.memory)[first:first + n * item_size(self.dtype_code)].view(self.dtype)
+
+    cdef list statistic_views(self, Py_ssize_t i):
+        """Stage i's running mean and variance, for a batch_norm."""
+        cdef Stage *stage = &self.stages[i]
+        if stage.kind != BATCH_NORM:
+            return []
+        return [self.vector(self.statistics, stage.running.mean, stage.layer.n_units),
+                self.vector(self.statistics, stage.running.variance, stage.layer.n_units)]
+
+    cdef list views(self, Arena arena, Py_ssize_t i):
+        """Stage i's arrays in an arena laid out like `parameters`: W (n_inputs, n_units), the others (n_units,)."""
+        cdef fbp_layer *layer = &self.stages[i].layer
         cdef Py_ssize_t size = item_size(self.dtype_code)
+        if layer.ld == 0:
+            return []
         cdef Py_ssize_t base = arena.start - <char *>&arena.memory[0]
         cdef Py_ssize_t W = base + (<char *>layer.weights - self.parameters.start)
         cdef Py_ssize_t b = base + (<char *>layer.bias - self.parameters.start)
         memory = np.asarray(arena.memory)
         weights = memory[W:W + layer.n_units * layer.ld * size].view(self.dtype).reshape(layer.n_units, layer.ld)
-        return weights[:, :layer.n_inputs], memory[b:b + layer.n_units * size].view(self.dtype)
+        views = [weights[:, :layer.n_inputs].T if self.stages[i].kind == DENSE else weights[:, 0]]
+        if self.stages[i].has_bias:
+            views.append(memory[b:b + layer.n_units * size].view(self.dtype))
+        return views
 
-    def set_layer(self, Py_ssize_t i, W, b):
-        """Copy in the weights (n_inputs, n_units) and biases (n_units,) of layer i."""
-        weights, bias = self.views(self.parameters, i)
-        weights[:] = np.asarray(W).T
-        bias[:] = b
+    def set_layer(self, Py_ssize_t i, *arrays):
+        """Copy in the arrays of stage i: of a dense one the weights (n_inputs, n_units) and the biases (n_units,)."""
+        for view, array in zip(self.views(self.parameters, i) + self.statistic_views(i), arrays, strict=True):
+            view[:] = array
+        self.stale = True
 
     def get_layer(self, Py_ssize_t i):
-        """Copies of the weights (n_inputs, n_units) and biases (n_units,) of layer i."""
-        return self.layer_copy(self.parameters, i)
+        """Copies of the arrays of stage i; of most kinds there are none."""
+        return self.layer_copy(self.parameters, i) + tuple([view.copy() for view in self.statistic_views(i)])
 
     cdef tuple layer_copy(self, Arena arena, Py_ssize_t i):
-        W, b = self.views(arena, i)
-        return W.T.copy(order="C"), b.copy()
+        return tuple([view.copy(order="C") for view in self.views(arena, i)])
+
+    def set_arrays(self, arrays):
+        """Copy in the arrays of all stages, in the order of get_arrays."""
+        arrays = iter(arrays)
+        for i in range(self.n_layers):
+            self.set_layer(i, *[next(arrays) for _ in array_names(&self.stages[<Py_ssize_t>i])])
+
+    def get_arrays(self):
+        """Copies of the arrays of all stages, one after the other."""
+        return [array for i in range(self.n_layers) for array in self.get_layer(i)]
+
+    def penalty(self):
+        """What the loss has for the weights beside the samples' losses."""
+        cdef Py_ssize_t i
+        cdef Stage *stage
+        cdef double[::1] of_units
+        result = 0.0
+        for i in range(self.n_layers):
+            stage = &self.stages[i]
+            if stage_penalised(stage):
+                of_units = np.zeros(stage.layer.n_units)
+                self.k.unit_penalties(&stage.layer, stage.l1, stage.l2, 0, stage.layer.n_units, &of_units[0])
+                result += np.sum(of_units)
+        return result
 
     cdef double sample_work(self) noexcept nogil:
         """Floating-point operations a sample."""
         cdef double work = 0
         cdef Py_ssize_t i
         for i in range(self.n_layers):
-            work += forward_work(&self.layers[i])
+            work += forward_work(&self.stages[i].layer)
         return work
 
     def forward(self, Rows rows, out, int n_threads):
@@ -164,10 +311,11 @@ cdef class Network:
         """
         cdef Sweep sweep
         cdef Py_buffer buffer
+        self.refresh()
         memset(&sweep, 0, sizeof(sweep))
         PyObject_GetBuffer(out, &buffer, PyBUF_WRITABLE | PyBUF_C_CONTIGUOUS)
         try:
-            if rows.n_rows == 1:
+            if rows.n_rows == 1 and self.single:
                 self.forward_single(rows, <char *>buffer.buf)
             else:
                 sweep.out = <char *>buffer.buf
@@ -200,6 +348,7 @@ cdef class Network:
         cdef Sweep sweep
         cdef Judge judge
         cdef Py_ssize_t n_chunks = (rows.n_rows - 1) // (SWEEP_PANELS * self.k.lanes) + 1
+        self.refresh()
         memset(&sweep, 0, sizeof(sweep))
         memset(&judge, 0, sizeof(judge))
         set_judge(&judge, loss, metrics, targets, weights, self.n_outputs)
@@ -209,7 +358,8 @@ cdef class Network:
         sweep.slots = &slot_memory[0, 0]
         self.sweep(&sweep, rows, n_threads, targets)
         sums = slots.sum(axis=0)
-        return float(sums[0]) / (weight_of_rows(&judge, NULL, 0, rows.n_rows) * judge.terms), split_sums(&judge, sums)
+        mean = float(sums[0]) / (weight_of_rows(&judge, NULL, 0, rows.n_rows) * judge.terms)
+        return mean + self.penalty(), split_sums(&judge, sums)
 
     cdef int sweep(self, Sweep *sweep, Rows rows, int n_threads, targets=None) except -1:
         """Runs a forward pass over all rows, a chunk of panels a turn, looking at signals now and then."""
@@ -220,9 +370,9 @@ cdef class Network:
         if workspace is None or workspace.n_threads < size:
             workspace = Workspace(self, size)
         sweep.k = self.k
-        sweep.layers = self.layers
-        sweep.kinds = self.kinds
-        sweep.n_layers = self.n_layers
+        sweep.stages = self.planned
+        sweep.routes = self.routes
+        sweep.n_stages = self.n_planned
         sweep.workspace = workspace.memory.start
         sweep.plan = &workspace.plan
         sweep.X = &rows.source
@@ -249,17 +399,17 @@ cdef class Network:
 
 
 cdef class Workspace:
-    """Two activations' worth of memory a thread."""
+    """The network's buffers and the targets, for each thread."""
 
     def __cinit__(self, Network network, int n_threads):
         cdef Py_ssize_t size = item_size(network.dtype_code)
         cdef Py_ssize_t widest = max(
-            [network.n_inputs] + [network.layers[i].n_units for i in range(network.n_layers)])
+            [network.n_inputs] + [network.stages[i].layer.n_units for i in range(network.n_layers)])
         self.n_threads = n_threads
         self.plan.stride = panel_stride(widest, network.k)
         self.plan.targets_stride = panel_stride(network.n_outputs, network.k)
-        self.plan.other_offset = SWEEP_PANELS * self.plan.stride * size
-        self.plan.targets_offset = 2 * self.plan.other_offset
+        self.plan.buffer_bytes = SWEEP_PANELS * self.plan.stride * size
+        self.plan.targets_offset = network.n_buffers * self.plan.buffer_bytes
         self.plan.labels_offset = self.plan.targets_offset + SWEEP_PANELS * self.plan.targets_stride * size
         self.plan.thread_bytes = aligned(
             self.plan.labels_offset + SWEEP_PANELS * network.k.lanes * <Py_ssize_t>sizeof(int32_t))
@@ -272,14 +422,12 @@ cdef int _forward_single(Network network, const fbp_source *X, Workspace workspa
     """Row 0 of X to out, through the two halves of the workspace in turn. 0 where it is not finite."""
     cdef const fbp_kernels *k = network.k
     cdef char *source = workspace.memory.start
-    cdef char *output = source + workspace.plan.other_offset
+    cdef char *output = source + workspace.plan.buffer_bytes
     cdef Py_ssize_t i
     if not k.read_row(X, 0, source):
         return 0
-    for i in range(network.n_layers):
-        if network.kinds[i] != DENSE:
-            continue
-        k.forward_single(&network.layers[i], source, output)
+    for i in range(network.n_planned):
+        k.forward_single(&network.planned[i].layer, source, output)
         source, output = output, source
     memcpy(out, source, network.n_outputs * item_size(k.dtype))
     return 1
@@ -303,44 +451,49 @@ cdef void _sweep_chunk(Sweep *sweep, int chunk, char *memory) noexcept nogil:
     cdef Py_ssize_t first = chunk * sweep.chunk_panels * k.lanes
     cdef Py_ssize_t n = min(sweep.n_rows - first, sweep.chunk_panels * k.lanes)
     cdef Py_ssize_t n_panels = (n - 1) // k.lanes + 1
-    cdef Py_ssize_t n_outputs = sweep.layers[sweep.n_layers - 1].n_units
+    cdef Py_ssize_t n_outputs = sweep.stages[sweep.n_stages - 1].layer.n_units
     cdef Py_ssize_t p, i, count
     cdef fbp_panels targets
     cdef int32_t *labels = <int32_t *>(memory + sweep.plan.labels_offset)
     cdef const double *weights = NULL
+    cdef fbp_panels source = fbp_panels(memory, sweep.plan.stride)
     cdef Stage stage
-    memset(&stage, 0, sizeof(stage))
-    stage.source = fbp_panels(memory, sweep.plan.stride)
-    stage.output = fbp_panels(memory + sweep.plan.other_offset, sweep.plan.stride)
+    cdef Pass through
+    memset(&through, 0, sizeof(through))
+    through.k = k
+    through.n_samples = n
     targets = fbp_panels(memory + sweep.plan.targets_offset, sweep.plan.targets_stride)
 
     for p in range(n_panels):
         count = min(n - p * k.lanes, <Py_ssize_t>k.lanes)
-        if not k.gather_panel(sweep.X, NULL, first + p * k.lanes, count, NULL, 0, p, stage.source, NULL, 0):
+        if not k.gather_panel(sweep.X, NULL, first + p * k.lanes, count, NULL, 0, p, source, NULL, 0):
             _report(sweep, BAD_INPUTS, chunk)
             return
         if sweep.judge != NULL and not gather_targets(k, sweep.judge, NULL, first + p * k.lanes, count, p, targets,
                                                       labels):
             _report(sweep, BAD_TARGETS, chunk)
             return
-    for i in range(sweep.n_layers):
-        if sweep.kinds[i] != DENSE:  # dropout is for training
-            continue
-        stage.layer = sweep.layers[i]
-        if sweep.judge != NULL and i == sweep.n_layers - 1 and takes_Z(sweep.judge):
+    for i in range(sweep.n_stages):
+        stage = sweep.stages[i]
+        if sweep.judge != NULL and i == sweep.n_stages - 1 and takes_Z(sweep.judge):
             stage.layer.activation = FBP_LINEAR
-        forward(k, &stage, 0, n_panels)
-        stage.source, stage.output = stage.output, stage.source
+        stage.source = source
+        stage.output.data = memory + sweep.routes[i].output * sweep.plan.buffer_bytes
+        stage.output.stride = sweep.plan.stride
+        stage.other.data = memory + sweep.routes[i].other * sweep.plan.buffer_bytes
+        stage.other.stride = sweep.plan.stride
+        stage_forward(&through, &stage, 0, n_panels, 0, stage.layer.n_units)
+        source = stage.output
     for p in range(n_panels):
         count = min(n - p * k.lanes, <Py_ssize_t>k.lanes)
         if sweep.out != NULL:
-            k.scatter_panel(stage.source, p, n_outputs, count,
+            k.scatter_panel(source, p, n_outputs, count,
                             sweep.out + (first + p * k.lanes) * n_outputs * item_size(k.dtype), n_outputs)
         if sweep.judge != NULL:
             if sweep.judge.all_weights != NULL:
                 weights = sweep.judge.all_weights + first + p * k.lanes
-            judge_panel(k, sweep.judge, stage.source, targets, labels, weights, n_outputs, p, count, 0,
-                        fbp_panels(NULL, 0), sweep.slots + chunk * sweep.judge.slot_size)
+            judge_panel(k, sweep.judge, source, targets, labels, weights, n_outputs, p, count, 0, fbp_panels(NULL, 0),
+                        sweep.slots + chunk * sweep.judge.slot_size)
 
 
 cdef void _report(Sweep *sweep, int what, int chunk) noexcept nogil:

@@ -1,7 +1,7 @@
 """What a layer makes of its weighted sums: A = activation(Z).
 
 A new activation is a class here, an entry in ACTIVATIONS, a row in csrc/fastbp.h and its formula in
-csrc/kernels/activation.h.
+csrc/kernels/activation.h; one with numbers to learn, such as PReLU, is a kind of stage (see layers.py).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ __all__ = [
     "HardSigmoid",
     "HardSwish",
     "LeakyReLU",
+    "PReLU",
     "Linear",
     "Mish",
     "ReLU",
@@ -81,6 +82,26 @@ class LeakyReLU(Activation):
     def parameter(self) -> float:
         """The slope below zero."""
         return self.slope
+
+
+@dataclass(frozen=True)
+class PReLU(Activation):
+    """A = Z where Z > 0, else slope * Z, with a slope for each unit that is learnt (He et al., 2015).
+
+    The slopes are an array of the layer, behind its W and b, and do not decay; PyTorch's definition.
+
+    Parameters
+    ----------
+    slope : float, default 0.25
+        What every slope begins with.
+    """
+
+    slope: float = 0.25
+    name = "prelu"
+    initializer = "he"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "slope", check_number(self.slope, "slope"))
 
 
 class Tanh(Activation):
@@ -202,6 +223,7 @@ ACTIVATIONS: dict[str, type[Activation]] = {
         Linear,
         ReLU,
         LeakyReLU,
+        PReLU,
         Tanh,
         Sigmoid,
         Softmax,

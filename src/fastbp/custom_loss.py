@@ -94,7 +94,7 @@ def as_loss(loss: str | Loss | LossFunction) -> Loss:
 
 
 def mean_of_function(loss: CustomLoss, network: Network, data: Samples, batch_size: int, n_threads: int) -> float:
-    """Return the mean loss over samples, batch by batch; NaN where outputs are not finite."""
+    """Return the mean loss over samples, batch by batch, and the penalty; NaN where outputs are not finite."""
     total = 0.0
     for start in range(0, len(data), batch_size):
         batch = slice(start, start + batch_size)
@@ -104,4 +104,4 @@ def mean_of_function(loss: CustomLoss, network: Network, data: Samples, batch_si
             return float("nan")
         losses, _ = loss.judge(outputs, data.y[batch].copy())
         total += float(losses.sum() if data.weights is None else losses @ data.weights[batch])
-    return total / data.total_weight
+    return total / data.total_weight + network.penalty()

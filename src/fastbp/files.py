@@ -1,7 +1,8 @@
 """Model files: safetensors, which holds arrays and text and can run no code.
 
-The tensors are ``layers.<i>.W`` and ``layers.<i>.b``, layers counted from 0. The metadata has one entry, ``fastbp``:
-JSON with the version of this layout, the architecture, and a SHA-256 digest of architecture and weights.
+The tensors are ``layers.<i>.W``, ``layers.<i>.b`` and what other arrays a layer has, layers with arrays counted from 0.
+The metadata has one entry, ``fastbp``: JSON with the version of this layout, the architecture, a SHA-256 digest of
+architecture and weights, and the tensors' names in the order of ``get_weights``, unless they are a W and a b in turn.
 """
 
 from __future__ import annotations
@@ -34,10 +35,14 @@ class BrokenFileError(ValueError):
         super().__init__(f"{was}. Expected a file written by Model.save.")
 
 
-def write_model(path: str | os.PathLike[str], config: Mapping[str, Any], weights: Sequence[Array]) -> None:
-    """Write an architecture and its weights [W0, b0, ...]; what was there before stays until all is written."""
+def write_model(
+    path: str | os.PathLike[str], config: Mapping[str, Any], weights: Sequence[Array], names: Sequence[str]
+) -> None:
+    """Write an architecture and its weights; what was there before stays until all is written."""
     header = {"layout": _LAYOUT, "model": config, "sha256": _digest(config, weights)}
-    tensors = dict(zip(_names(len(weights)), weights, strict=True))
+    if names != _names(len(weights)):
+        header["names"] = names
+    tensors = dict(zip(names, weights, strict=True))
     target = Path(path)
     unfinished = target.with_name(f"{target.name}.{os.getpid()}.part")
     try:
@@ -64,7 +69,7 @@ def read_model(path: str | os.PathLike[str]) -> tuple[dict[str, Any], list[Array
     try:
         with safe_open(path, framework="numpy") as file:
             header = _read_header(path, (file.metadata() or {}).get(_KEY))
-            names = _names(len(file.keys()))
+            names = header["names"] or _names(len(file.keys()))
             if set(names) != set(file.keys()):
                 raise BrokenFileError(path, f"its tensors are {', '.join(sorted(file.keys()))}")
             weights = [file.get_tensor(name) for name in names]
@@ -81,12 +86,13 @@ def _read_header(path: str | os.PathLike[str], text: str | None) -> dict[str, An
     try:
         header = json.loads(text)
         layout, model, digest = header["layout"], header["model"], header["sha256"]
-    except (ValueError, TypeError, KeyError) as error:
+        names = list(map(str, header.get("names", [])))
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise BrokenFileError(path, "the description in its metadata is damaged") from error
     if layout != _LAYOUT:
         known = f"this fastbp knows version {_LAYOUT}: update fastbp"
         raise BrokenFileError(path, f"its layout has version {layout!r}, and {known}")
-    return {"model": model, "sha256": digest}
+    return {"model": model, "sha256": digest, "names": names}
 
 
 def _names(n_arrays: int) -> list[str]:

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastbp.checks import check_int, check_number, check_seed, sentence
-from fastbp.layers import Dense
+from fastbp.layers import Dropout
 from fastbp.model import Model
-from fastbp.weights import weight_names
+from fastbp.weights import weights_of
 
 if TYPE_CHECKING:
     from fastbp.custom_loss import LossFunction
@@ -36,6 +36,7 @@ def check_gradients(
     step: float = 1e-6,
     tolerance: float = 1e-5,
     seed: int = 0,
+    training: bool = False,
 ) -> dict[str, float]:
     """Compare the gradient of the loss with central differences of the loss itself, layer by layer, in float64.
 
@@ -61,11 +62,13 @@ def check_gradients(
         where the gradient is shorter still).
     seed : int, default 0
         Where the directions come from.
+    training : bool, default False
+        As for ``Model.loss_and_gradients``: whether layers do what they do in training.
 
     Returns
     -------
     dict of str to float
-        The largest relative difference found for each array: "W of layer 1" and so on.
+        The largest relative difference found for each array that is trained: "W of layer 1" and so on.
 
     Raises
     ------
@@ -82,22 +85,26 @@ def check_gradients(
     rng = np.random.default_rng(check_seed(seed))
     weights = [np.asarray(weight, np.float64) for weight in model.get_weights()]
     twin = Model.from_config({**model.to_config(), "dtype": "float64"}, weights)
-    _, gradients = twin.loss_and_gradients(X, y, loss)
+    value, gradients = twin.loss_and_gradients(X, y, loss, training=training)
 
     def loss_at(i: int, moved: Array) -> float:
         twin.set_weights([*weights[:i], moved, *weights[i + 1 :]])
-        return twin.loss_and_gradients(X, y, loss)[0]
+        return twin.loss_and_gradients(X, y, loss, training=training)[0]
 
+    # What the rounding of the loss alone can do to a difference: all there is where the gradient is nothing.
+    noise = 10 * float(np.finfo(np.float64).eps) * abs(value) / h
     differences = {}
-    names = weight_names(model.layers)
-    for i, (weight, gradient) in enumerate(zip(weights, gradients, strict=True)):
+    kinds = weights_of(model.layers, model.n_inputs)
+    for i, (kind, weight, gradient) in enumerate(zip(kinds, weights, gradients, strict=True)):
+        if not kind.trained:
+            continue
         worst = 0.0
         for _ in range(n_directions):
             d = rng.standard_normal(weight.shape)
             d *= 1 / np.linalg.norm(d)
             slope = (loss_at(i, weight + h * d) - loss_at(i, weight - h * d)) / (2 * h)
-            worst = max(worst, abs(slope - float(np.vdot(gradient, d))))
-        differences[names[i]] = worst / max(float(np.linalg.norm(gradient)), h)
+            worst = max(worst, abs(slope - float(np.vdot(gradient, d))) - noise)
+        differences[kind.name] = worst / max(float(np.linalg.norm(gradient)), h)
     for name, difference in differences.items():
         if difference > allowed:
             raise GradientError(
@@ -123,9 +130,9 @@ class LayerStatistics:
     dead_units : int
         Units whose output is the same for every sample (with two samples or more): nothing passes through them.
     gradient_norm : float or None
-        Length of the gradient of W and b together; None without targets.
+        Length of the gradient of the layer's arrays together; None without targets.
     weight_norm : float
-        Length of W and b together.
+        Length of the layer's arrays together.
     """
 
     layer: str
@@ -171,10 +178,13 @@ def inspect_model(
     weights = model.get_weights()
     outputs = X
     layers = []
+    kinds = weights_of(model.layers, model.n_inputs)
     n_inputs = model.n_inputs
-    for i, layer in enumerate(layer for layer in model.layers if isinstance(layer, Dense)):
-        config = {**model.to_config(), "inputs": n_inputs, "layers": [layer.to_config()]}
-        outputs = Model.from_config(config, weights[2 * i : 2 * i + 2]).predict(outputs)
+    for i, layer in enumerate(model.layers):
+        if isinstance(layer, Dropout):
+            continue
+        own = [j for j, kind in enumerate(kinds) if kind.layer == i]
+        outputs = model._part(layer, n_inputs, [weights[j] for j in own]).predict(outputs)
         layers.append(
             LayerStatistics(
                 layer=repr(layer),
@@ -182,11 +192,11 @@ def inspect_model(
                 std=float(np.std(outputs, dtype=np.float64)),
                 zeros=float(np.mean(outputs == 0)),
                 dead_units=int((outputs == outputs[0]).all(axis=0).sum()) if len(outputs) > 1 else 0,
-                gradient_norm=None if gradients is None else _length(gradients[2 * i : 2 * i + 2]),
-                weight_norm=_length(weights[2 * i : 2 * i + 2]),
+                gradient_norm=None if gradients is None else _length([gradients[j] for j in own]),
+                weight_norm=_length([weights[j] for j in own]),
             )
         )
-        n_inputs = layer.units
+        n_inputs = layer.n_outputs(n_inputs)
     return ModelStatistics(tuple(layers), value)
 
 

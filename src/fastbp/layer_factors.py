@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from fastbp.checks import check_int, check_number, sentence
-from fastbp.layers import Dense, Layer
+from fastbp.model import Model
 from fastbp.optimizers import Optimizer
+from fastbp.weights import Weight, weights_of
 
 __all__ = ["check_decay_biases", "check_decay_factors", "check_rate_factors"]
 
 
-def check_rate_factors(factors: Any, layers: Sequence[Layer]) -> dict[int, float]:
+def check_rate_factors(factors: Any, model: Model) -> dict[int, float]:
     """Return factors above 0 by the layer's number."""
-    return _check_factors(factors, "learning_rate_factors", layers, above=0)
+    return _check_factors(factors, "learning_rate_factors", model, above=0)
 
 
-def check_decay_factors(factors: Any, layers: Sequence[Layer], optimizer: Optimizer) -> dict[int, float]:
-    """Return factors of 0 or more by the layer's number; there must be a weight decay."""
-    checked = _check_factors(factors, "weight_decay_factors", layers, at_least=0)
+def check_decay_factors(factors: Any, model: Model, optimizer: Optimizer, decay_biases: bool) -> dict[int, float]:
+    """Return factors of 0 or more by the number of a layer of which something decays."""
+    checked = _check_factors(factors, "weight_decay_factors", model, at_least=0)
     if checked:
         _refuse_without_decay("weight_decay_factors", factors, optimizer)
+    for i in () if decay_biases else checked:
+        if not any(weight.key.endswith(".W") for weight in _learnt(model, i)):
+            raise ValueError(
+                f"weight_decay_factors has {i}, which is {model.layers[i]!r}, of which nothing decays; expected a "
+                "layer with a W. Pass decay_biases=True to make all decay that is learnt."
+            )
     return checked
 
 
@@ -32,19 +39,26 @@ def check_decay_biases(decay_biases: bool, optimizer: Optimizer) -> bool:
     return decay_biases
 
 
-def _check_factors(factors: Any, argument: str, layers: Sequence[Layer], **bounds: float) -> dict[int, float]:
+def _check_factors(factors: Any, argument: str, model: Model, **bounds: float) -> dict[int, float]:
     if factors is None:
         return {}
     if not isinstance(factors, Mapping):
         raise TypeError(sentence(argument, factors, "a dictionary from a layer's number to a factor, such as {0: 0.1}"))
     checked = {}
+    layers = model.layers
     for key, factor in factors.items():
         remedy = "Layers count from 0, as in model.layers."
         i = check_int(key, f"a key of {argument}", minimum=0, maximum=len(layers) - 1, remedy=remedy)
-        if not isinstance(layers[i], Dense):
-            raise ValueError(f"{argument} has {i}, which is {layers[i]!r}; expected a layer with weights. {remedy}")
+        if not _learnt(model, i):
+            raise ValueError(f"{argument} has {i}, which is {layers[i]!r}; expected a layer that learns. {remedy}")
         checked[i] = check_number(factor, f"{argument}[{i}]", **bounds)
     return checked
+
+
+def _learnt(model: Model, i: int) -> list[Weight]:
+    """Return the arrays of a layer that training changes by their gradient."""
+    weights = weights_of(model.layers, model.n_inputs)
+    return [weight for weight in weights if weight.layer == i and weight.trained]
 
 
 def _refuse_without_decay(argument: str, value: Any, optimizer: Optimizer) -> None:

@@ -20,7 +20,7 @@ Vector = NDArray[np.float64]
 def minimise(
     optimizer: LBFGS,
     model: Model,
-    loss_and_gradients: Callable[[], tuple[float, list[tuple[NDArray[Any], NDArray[Any]]]]],
+    loss_and_gradients: Callable[[], tuple[float, list[tuple[NDArray[Any], ...]]]],
     n_iterations: int,
     after_iteration: Callable[[float], bool],
 ) -> None:
@@ -32,7 +32,7 @@ def minimise(
     model : Model
         Whatever ends the search, it has the weights of a completed iteration.
     loss_and_gradients : callable
-        The loss of the model as it is, and (dW, db) of each dense layer.
+        The loss of the model as it is, and its gradients with respect to the arrays of each layer.
     n_iterations : int
         At most so many; fewer where the tolerances are reached.
     after_iteration : callable
@@ -44,13 +44,13 @@ def minimise(
     best = _flatten(model.get_weights())
 
     def value(x: Vector) -> tuple[float, Vector]:
-        model._set_weights(_split(x, shapes))
-        loss, pairs = loss_and_gradients()
-        return loss, _flatten([array for pair in pairs for array in pair])
+        model._network.set_arrays(_split(x, shapes))
+        loss, gradients = loss_and_gradients()
+        return loss, _flatten([array for arrays in gradients for array in arrays])
 
     def callback(intermediate_result: Any) -> None:
         best[:] = intermediate_result.x
-        model._set_weights(_split(best, shapes))
+        model._network.set_arrays(_split(best, shapes))
         if not after_iteration(float(intermediate_result.fun)):
             raise StopIteration
 
@@ -71,7 +71,7 @@ def minimise(
             },
         )
     finally:
-        model._set_weights(_split(best, shapes))
+        model._network.set_arrays(_split(best, shapes))
 
 
 def _flatten(arrays: Sequence[NDArray[Any]]) -> Vector:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import itertools
+import math
 import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -13,16 +16,26 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from fastbp._engine import gradients
 from fastbp._network import Network, NonFinite
 from fastbp._rows import Rows
-from fastbp.checks import check_int, check_seed, sentence
+from fastbp.checks import check_flag, check_int, check_seed, sentence
 from fastbp.custom_loss import as_loss
 from fastbp.data import as_matrix, refuse_nonfinite
 from fastbp.initializers import make_generator
-from fastbp.layers import LAYERS, Dense, Dropout, Layer
+from fastbp.layers import (
+    Dense,
+    Dropout,
+    Layer,
+    Stage,
+    check_layers,
+    innermost,
+    layer_from_config,
+    output_activation,
+    plan,
+)
 from fastbp.nonfinite import explain_nonfinite
 from fastbp.samples import Samples
 from fastbp.schedules import FunctionSchedule, Schedule
 from fastbp.threads import choose_threads
-from fastbp.weights import check_weights, weight_names
+from fastbp.weights import check_weights, weights_of
 
 if TYPE_CHECKING:
     from fastbp.class_weights import ClassWeight
@@ -40,7 +53,7 @@ class Model:
 
     Parameters
     ----------
-    layers : sequence of Dense and Dropout
+    layers : sequence of layers, such as Dense and Dropout
         From the first hidden layer to the output layer, whose activation says what the model outputs: "softmax" a
         probability for each class, "sigmoid" a probability for each output, "linear" any numbers.
     inputs : int
@@ -65,19 +78,36 @@ class Model:
 
     def __init__(self, layers: Sequence[Layer], *, inputs: int, dtype: DTypeLike = "float32", seed: int = 0) -> None:
         self._build(_check_layers(layers), check_int(inputs, "inputs"), _check_dtype(dtype), check_seed(seed))
+        generators = (make_generator(self._seed, i) for i in itertools.count())
         n_inputs = self._n_inputs
         weights: list[Array] = []
-        for i, layer in enumerate(self._dense):
-            weights.append(layer.initializer.draw(make_generator(self._seed, i), n_inputs, layer.units))
-            weights.append(np.zeros(layer.units))
-            n_inputs = layer.units
-        self._set_weights(weights)
+        for layer in self._layers:
+            weights += layer.draw(n_inputs, generators)
+            n_inputs = layer.n_outputs(n_inputs)
+        self._network.set_arrays(weights)
 
     def _build(self, layers: tuple[Layer, ...], n_inputs: int, dtype: np.dtype[Any], seed: int) -> None:
         self._layers, self._n_inputs, self._dtype, self._seed = layers, n_inputs, dtype, seed
-        self._dense = [layer for layer in layers if isinstance(layer, Dense)]
-        self._n_outputs = self._dense[-1].units
-        self._network = Network(n_inputs, [_specify(layer) for layer in layers], dtype.name)
+        functools.reduce(lambda width, layer: layer.n_outputs(width), layers, n_inputs)  # refuses those that do not fit
+        self._stages, self._layer_of_stage = plan(layers)
+        self._network = Network(n_inputs, self._stages, dtype.name)
+        self._n_outputs = self._network.n_outputs
+        self._output_activation = output_activation(self._stages)
+
+    @property
+    def _dropouts(self) -> list[tuple[str, Dropout, int]]:
+        """The dropout layers: where each is, the layer, and the number of its stage."""
+        numbers = [i for i, stage in enumerate(self._stages) if stage["kind"] == "dropout"]
+        layers = [(where, layer) for where, layer in innermost(self._layers) if isinstance(layer, Dropout)]
+        return [(where, layer, number) for (where, layer), number in zip(layers, numbers, strict=True)]
+
+    def _first_dropout_rates(self) -> dict[int, NDArray[np.float64]]:
+        """Return the rates that are scheduled, by the number of the stage, as a first step has them."""
+        return {
+            number: layer.check_rates(layer.rate.of_steps(0, 1, 0, None), where, 0)
+            for where, layer, number in self._dropouts
+            if isinstance(layer.rate, Schedule)
+        }
 
     @property
     def layers(self) -> tuple[Layer, ...]:
@@ -96,7 +126,7 @@ class Model:
 
     @property
     def n_parameters(self) -> int:
-        """The number of weights and biases."""
+        """How many numbers ``get_weights`` returns: weights, biases and what else layers have."""
         return self._network.n_parameters
 
     @property
@@ -152,6 +182,8 @@ class Model:
         n_threads: int | None = None,
         sample_weight: ArrayLike | None = None,
         class_weight: ClassWeight | None = None,
+        *,
+        training: bool = False,
     ) -> tuple[float, list[Array]]:
         """Return the mean loss over samples and its gradient with respect to every weight and bias; train nothing.
 
@@ -168,12 +200,15 @@ class Model:
             How often each sample counts in the mean, as for ``Trainer.fit``.
         class_weight : dict of int to float, "balanced" or None, default None
             How often the samples of each class count, as for ``Trainer.fit``.
+        training : bool, default False
+            Whether layers do what they do in training: BatchNorm goes by the statistics of this batch, Dropout drops
+            what the first step of a trainer with seed 0 drops. Else all are as in ``predict``.
 
         Returns
         -------
         loss : float
         gradients : list of ndarray
-            [dW0, db0, dW1, db1, ...] in the shapes of ``get_weights``.
+            [dW0, db0, dW1, db1, ...] in the shapes of ``get_weights``; zeros for what is not trained.
 
         Raises
         ------
@@ -183,7 +218,7 @@ class Model:
             If a layer's outputs or the loss are not finite.
         """
         function = as_loss(loss)
-        function.check_output(self._dense[-1].activation, self._n_outputs)
+        function.check_output(self._output_activation, self._n_outputs)
         data = Samples(
             X,
             y,
@@ -193,19 +228,31 @@ class Model:
             sample_weight=sample_weight,
             class_weight=class_weight,
         )
+        if check_flag(training, "training"):
+            self._check_batch(len(data), "X")
         try:
-            value, pairs = gradients(
-                self._network, data.rows, data.targets, function.objective, choose_threads(n_threads), data.weights
+            value, arrays = gradients(
+                self._network,
+                data.rows,
+                data.targets,
+                function.objective,
+                choose_threads(n_threads),
+                data.weights,
+                training,
+                self._first_dropout_rates() if training else None,
             )
         except NonFinite as error:
             explain_nonfinite(error, self, data, "in loss_and_gradients")
-        return float(value), [array for pair in pairs for array in pair]
+        return float(value), list(itertools.chain(*arrays))
 
     # ------------------------------------------------------------------------------------------------- weights
 
     def get_weights(self) -> list[Array]:
-        """Return copies of all parameters: [W0, b0, W1, b1, ...], W of shape (inputs, units), b of shape (units,)."""
-        return [array for i in self._network.dense_layers for array in self._network.get_layer(i)]
+        """Return copies of all parameters: [W0, b0, W1, b1, ...], W of shape (inputs, units), b of shape (units,).
+
+        So for dense layers; others have what their classes say (LayerNorm a gain and a shift), in the layers' order.
+        """
+        return self._network.get_arrays()
 
     def set_weights(self, weights: Sequence[ArrayLike]) -> None:
         """Set all parameters, in the order and the shapes of ``get_weights``; they are copied.
@@ -215,11 +262,7 @@ class Model:
         TypeError, ValueError
             If there are not as many, or one has the wrong shape or a number that is not finite. Nothing is set then.
         """
-        self._set_weights(check_weights(weights, self._layers, self._n_inputs, self._dtype))
-
-    def _set_weights(self, weights: Sequence[Array]) -> None:
-        for j, i in enumerate(self._network.dense_layers):
-            self._network.set_layer(i, weights[2 * j], weights[2 * j + 1])
+        self._network.set_arrays(check_weights(weights, self._layers, self._n_inputs, self._dtype))
 
     # -------------------------------------------------------------------------------------------- telling about
 
@@ -262,25 +305,19 @@ class Model:
 
     def _summarise(self) -> str:
         lines = [
-            f"{'layer':>5}  {'kind':7}  {'inputs':>9}  {'units':>9}  {'activation':12}  {'parameters':>13}  "
-            f"{'kB':>10}  {'FLOPs a sample':>14}"
+            f"{'layer':>5}  {'kind':12}  {'inputs':>9}  {'units':>9}  {'activation':12}  {'parameters':>13}  "
+            f"{'kB':>10}  {'FLOPs a sample':>14}",
+            *_rows(self._layers, self._n_inputs, self._dtype),
         ]
-        n_inputs, forward_flops, n_kept = self._n_inputs, 0, 2 * self._n_inputs
-        for i, layer in enumerate(self._layers):
-            dense = isinstance(layer, Dense)
-            units = layer.units if isinstance(layer, Dense) else n_inputs
-            activation = layer.activation.name if isinstance(layer, Dense) else "-"
-            n_parameters, flops = ((n_inputs + 1) * units, 2 * n_inputs * units) if dense else (0, 0)
-            lines.append(
-                f"{i + 1:>5}  {type(layer).__name__:7}  {n_inputs:>9,}  {units:>9,}  {activation:12}  "
-                f"{n_parameters:>13,}  {n_parameters * self._dtype.itemsize / 1e3:>10,.1f}  {flops:>14,}"
-            )
-            n_inputs = units
-            forward_flops += flops
-            n_kept += 3 * units
+        n_inputs, forward_flops = self._n_inputs, 0
+        for layer in self._layers:
+            forward_flops += layer.flops(n_inputs)
+            n_inputs = layer.n_outputs(n_inputs)
         size = self.n_parameters * self._dtype.itemsize / 1e6
-        training = 3 * forward_flops - 2 * self._n_inputs * self._dense[0].units
+        first = next(layer for _, layer in innermost(self._layers) if isinstance(layer, Dense))
+        training = 3 * forward_flops - first.flops(self._n_inputs)
         lines.append(f"{self.n_parameters:,} parameters in {self._dtype.name}, {size:.3g} MB")
+        n_kept = _n_kept(self._stages, self._n_inputs)
         lines.append(f"training keeps about {n_kept * self._dtype.itemsize / 1e3:,.1f} kB for each sample of a batch")
         lines.append(f"{forward_flops:,} FLOPs to predict a sample, {training:,} to train on it")
         return "\n".join(lines)
@@ -309,15 +346,38 @@ class Model:
         checked = check_weights(weights, layers, n_inputs, dtype)  # first: the sizes may be made up
         model = cls.__new__(cls)
         model._build(layers, n_inputs, dtype, seed)
-        model._set_weights(checked)
+        model._network.set_arrays(checked)
         return model
+
+    def _check_training(self, n_samples: int, batch_size: int | None = None) -> None:
+        """Refuse to train what cannot be, or in batches that a layer cannot be trained with."""
+        self._check_batch(min(n_samples, batch_size or n_samples), "the batch")
+        self._check_batch(n_samples % batch_size if batch_size else 0, f"the last batch of {n_samples} samples")
+        if not any(weight.trained for weight in weights_of(self._layers, self._n_inputs)):
+            raise ValueError("no layer of the model is trainable; expected one at least. Make a layer trainable=True.")
+
+    def _check_batch(self, size: int, what: str) -> None:
+        for layer in self._layers if size else ():
+            least, most = layer.batch_sizes
+            if not least <= size <= most:
+                raise ValueError(
+                    f"{what} has {size} sample{'s' * (size > 1)}; expected {least} to {most} for {layer!r}, whose "
+                    "statistics are of the whole batch. Choose another batch_size."
+                )
+
+    def _part(self, layer: Layer, n_inputs: int, weights: Sequence[Array]) -> Model:
+        """Return a model of one of this model's layers alone."""
+        part = Model.__new__(Model)
+        part._build((layer,), n_inputs, self._dtype, self._seed)
+        part._network.set_arrays(weights)
+        return part
 
     def __getstate__(self) -> dict[str, Any]:
         return {"config": self.to_config(), "weights": self.get_weights()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._build(*_parse(state["config"]))
-        self._set_weights(state["weights"])
+        self._network.set_arrays(state["weights"])
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model to a safetensors file: the weights, and the architecture in the metadata; no pickle.
@@ -333,20 +393,20 @@ class Model:
         """
         from fastbp.files import write_model
 
-        for i, layer in enumerate(self._layers):
-            if isinstance(layer, Dropout) and isinstance(layer.rate, FunctionSchedule):
+        for where, layer, _ in self._dropouts:
+            if isinstance(layer.rate, FunctionSchedule):
                 raise ValueError(
-                    f"layers[{i}] is {layer!r}, and a file cannot hold a function; expected a rate or another "
-                    "schedule, such as fb.PolynomialDecay. pickle can, if the function is one of a module."
+                    f"{where} is {layer!r}, and a file cannot hold a function; expected a rate or another schedule, "
+                    "such as fb.PolynomialDecay. pickle can, if the function is one of a module."
                 )
-        weights = self.get_weights()
-        for name, weight in zip(weight_names(self._layers), weights, strict=True):
+        weights, kinds = self.get_weights(), weights_of(self._layers, self._n_inputs)
+        for kind, weight in zip(kinds, weights, strict=True):
             if not np.isfinite(weight).all():
                 raise ValueError(
-                    f"{name} has numbers that are not finite; expected a model that "
+                    f"{kind.name} has numbers that are not finite; expected a model that "
                     "works. Train it again from the start, with a smaller learning rate."
                 )
-        write_model(path, self.to_config(), weights)
+        write_model(path, self.to_config(), weights, [kind.key for kind in kinds])
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Model:
@@ -364,20 +424,39 @@ class Model:
         config, weights = read_model(path)
         try:
             return cls.from_config(config, weights)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
             raise BrokenFileError(path, f"the description in it does not fit: {error}") from error
 
 
-def _specify(layer: Layer) -> tuple[int, str, float] | tuple[str, float]:
-    """Return a layer as the engine wants it."""
-    if isinstance(layer, Dropout):
-        return "dropout", 0.0 if isinstance(layer.rate, Schedule) else layer.rate  # a schedule is the trainer's
-    return layer.units, layer.activation.name, layer.activation.parameter
+def _rows(layers: Sequence[Layer], n_inputs: int, dtype: np.dtype[Any], outer: str = "") -> list[str]:
+    """Return a line of the summary for each layer, those in others behind the one they are in."""
+    lines = []
+    for i, layer in enumerate(layers):
+        number, units = f"{outer}{i + 1}", layer.n_outputs(n_inputs)
+        activation = getattr(layer, "activation", None)
+        n_parameters = sum(math.prod(parameter.shape) for parameter in layer.parameters(n_inputs))
+        lines.append(
+            f"{number:>5}  {type(layer).__name__:12}  {n_inputs:>9,}  {units:>9,}  "
+            f"{activation.name if activation else '-':12}  {n_parameters:>13,}  "
+            f"{n_parameters * dtype.itemsize / 1e3:>10,.1f}  {layer.flops(n_inputs):>14,}"
+        )
+        lines += _rows(layer.layers, n_inputs, dtype, f"{number}.")
+        n_inputs = units
+    return lines
+
+
+def _n_kept(stages: Sequence[Stage], n_inputs: int) -> int:
+    """Return about how many numbers training keeps for a sample; a fork's output is what it was given."""
+    n_kept, units = 2 * n_inputs, n_inputs
+    for stage in stages:
+        units = stage.get("units", units)
+        n_kept += units if stage["kind"] == "fork" else 3 * units
+    return n_kept
 
 
 def _parse(config: Mapping[str, Any]) -> tuple[tuple[Layer, ...], int, np.dtype[Any], int]:
     """Return layers, number of inputs, dtype and seed of what ``to_config`` wrote down, each checked."""
-    layers = [LAYERS[layer["type"]].from_config(layer) for layer in config["layers"]]
+    layers = [layer_from_config(layer) for layer in config["layers"]]
     return (
         _check_layers(layers),
         check_int(config["inputs"], "inputs"),
@@ -387,25 +466,17 @@ def _parse(config: Mapping[str, Any]) -> tuple[tuple[Layer, ...], int, np.dtype[
 
 
 def _check_layers(layers: Sequence[Layer]) -> tuple[Layer, ...]:
-    example = "[fb.Dense(64, 'relu'), fb.Dense(10, 'softmax')]"
-    if isinstance(layers, Layer):
-        raise TypeError(f"layers is {layers!r}; expected a list. Put it in brackets: [{layers!r}].")
-    if not isinstance(layers, Sequence) or isinstance(layers, str):
-        raise TypeError(sentence("layers", layers, f"a list such as {example}"))
-    if not layers:
-        raise ValueError(f"layers is empty; expected one layer or more, such as {example}.")
-    for i, layer in enumerate(layers):
-        if not isinstance(layer, Layer):
-            remedy = f"Give fb.Dense({layer}, 'relu')." if isinstance(layer, int) else ""
-            raise TypeError(sentence(f"layers[{i}]", layer, "an fb.Dense or fb.Dropout", remedy))
-        if isinstance(layer, Dropout) and i > 0 and isinstance(layers[i - 1], Dropout):
-            raise ValueError(f"layers[{i}] is {layer!r} and follows {layers[i - 1]!r}; expected one of the two.")
-    if not isinstance(layers[-1], Dense):
+    checked = check_layers(layers)
+    if isinstance(checked[-1], Dropout):
         raise ValueError(
-            f"layers ends with {layers[-1]!r}; expected an fb.Dense, whose outputs are the model's. Leave the dropout "
+            f"layers ends with {checked[-1]!r}; expected an fb.Dense, whose outputs are the model's. Leave the dropout "
             "out, or add a layer."
         )
-    return tuple(layers)
+    if not any(isinstance(layer, Dense) for _, layer in innermost(checked)):
+        raise ValueError(
+            f"layers is {list(checked)!r}; expected one fb.Dense at least, whose weights are what a network learns."
+        )
+    return checked
 
 
 def _check_dtype(dtype: DTypeLike) -> np.dtype[Any]:

@@ -42,7 +42,8 @@ def explain_nonfinite(error: NonFinite, model: Model, data: Samples, where: str,
     if error.layer < 0:
         what = "the loss is not finite, while the outputs of all layers are"
     else:
-        layer = f"layer {error.layer + 1} of {len(model.layers)} (counted from 1), {model.layers[error.layer]!r}"
+        i = model._layer_of_stage[error.layer]
+        layer = f"layer {i + 1} of {len(model.layers)} (counted from 1), {model.layers[i]!r}"
         if error.where == "weights":
             what = f"an update made the weights of {layer}, infinite or NaN"
         else:

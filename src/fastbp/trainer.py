@@ -20,7 +20,7 @@ from fastbp.class_weights import ClassWeight
 from fastbp.custom_loss import CustomLoss, LossFunction, as_loss, mean_of_function
 from fastbp.history import History
 from fastbp.layer_factors import check_decay_biases, check_decay_factors, check_rate_factors
-from fastbp.layers import Dropout
+from fastbp.layers import BatchNorm, Dense, Dropout, innermost
 from fastbp.lbfgs import minimise
 from fastbp.losses import LOSSES, Loss
 from fastbp.metrics import Metric, choose_metrics
@@ -71,16 +71,18 @@ class Trainer:
         Where the norm of the gradient, of all weights and biases together, is larger than this, the gradient is scaled
         down to it: times clip_norm / (norm + 1e-6), as PyTorch does.
     clip_array_norm : float or None, default None
-        The same for each array of parameters alone, every layer's W and every layer's b (Keras' ``clipnorm``, whose
-        ``global_clipnorm`` is clip_norm here). One of the three at most.
+        The same for each array of parameters alone, every layer's W, every layer's b and so on (Keras' ``clipnorm``,
+        whose ``global_clipnorm`` is clip_norm here). One of the three at most.
     learning_rate_factors : dict of int to float or None, default None
         What a layer's learning rate is of the optimizer's: ``{0: 0.1}`` gives model.layers[0] a tenth of it, whatever
-        a schedule makes of it. Above 0; 1 where a layer is not named. (PyTorch's parameter groups. Rprop's learning
-        rate is only what its steps start from.)
+        a schedule makes of it. Any layer that learns, counted from 0 as in model.layers; a Residual is one, and its
+        factor is for all layers in it. Above 0; 1 where a layer is not named. (PyTorch's parameter groups. Rprop's
+        learning rate is only what its steps start from.)
     weight_decay_factors : dict of int to float or None, default None
         The same for the weight decay; 0 is none.
     decay_biases : bool, default False
-        Whether weight decay is for the biases too, and not for the weights alone.
+        Whether weight decay is for all that is learnt, as in PyTorch, and not for the W of dense layers alone: biases,
+        and the gains, shifts and slopes of other layers.
     averaging : str or Averaging or None, default None
         "ema", "swa", or an object such as ``fb.EMA(0.99)``: an average of the weights is kept beside them, for
         ``averaged_model`` and ``evaluate(averaged=True)``.
@@ -127,14 +129,14 @@ class Trainer:
             raise TypeError(sentence("model", model, "an fb.Model"))
         self._model = model
         self._loss = as_loss(loss)
-        self._loss.check_output(model._dense[-1].activation, model.n_outputs)
+        self._loss.check_output(model._output_activation, model.n_outputs)
         self._optimizer = resolve(optimizer, OPTIMIZERS, "optimizer")
         self._clipping = _check_clipping(
             {"clip_value": clip_value, "clip_norm": clip_norm, "clip_array_norm": clip_array_norm}
         )
-        self._rate_factors = check_rate_factors(learning_rate_factors, model.layers)
-        self._decay_factors = check_decay_factors(weight_decay_factors, model.layers, self._optimizer)
         self._decay_biases = check_decay_biases(check_flag(decay_biases, "decay_biases"), self._optimizer)
+        self._rate_factors = check_rate_factors(learning_rate_factors, model)
+        self._decay_factors = check_decay_factors(weight_decay_factors, model, self._optimizer, self._decay_biases)
         self._averaging = None if averaging is None else resolve(averaging, AVERAGINGS, "averaging")
         self._take_numbers(self._optimizer)
         self._memories: dict[str, Any] = {}  # what schedules must know of the epochs before
@@ -164,11 +166,22 @@ class Trainer:
         for option, value in options.items():
             if value is not None:
                 raise ValueError(f"{option} is {value!r}; expected none with {name}, whose steps are not the engine's.")
-        for i, layer in enumerate(self._model.layers):
+        for where, layer in innermost(self._model.layers):
+            was = f"{where} is {layer!r} and the optimizer {self._optimizer!r}, "
             if isinstance(layer, Dropout):
                 raise ValueError(
-                    f"layers[{i}] is {layer!r} and the optimizer {self._optimizer!r}, which needs a loss that does not "
-                    "change from one look to the next. Leave the dropout out, or take another optimizer."
+                    f"{was}which needs a loss that does not change from one look to the next. Leave the dropout out, "
+                    "or take another optimizer."
+                )
+            if isinstance(layer, BatchNorm):
+                raise ValueError(
+                    f"{was}which makes no steps that could move running statistics. Take fb.LayerNorm, or another "
+                    "optimizer."
+                )
+            if isinstance(layer, Dense) and layer.max_norm is not None:
+                raise ValueError(
+                    f"{was}which does not know of lengths that weights must keep to. Leave max_norm out, or take "
+                    "another optimizer."
                 )
 
     def _take_numbers(self, optimizer: Optimizer) -> None:
@@ -177,13 +190,17 @@ class Trainer:
             **optimizer.numbers(),
             **self._clipping,
             **(self._averaging.numbers() if self._averaging else {}),
-            "rate_factors": self._rate_factors,
-            "decay_factors": self._decay_factors,
+            "rate_factors": self._by_stage(self._rate_factors),
+            "decay_factors": self._by_stage(self._decay_factors),
             "decay_biases": self._decay_biases,
         }
-        rates = {_rate_name(i): layer.rate for i, layer in enumerate(self._model.layers) if isinstance(layer, Dropout)}
+        rates = {_rate_name(where): layer.rate for where, layer, _ in self._model._dropouts}
         self._schedules = {name: value for name, value in (numbers | rates).items() if isinstance(value, Schedule)}
         self._numbers = {name: value for name, value in numbers.items() if name not in self._schedules}
+
+    def _by_stage(self, factors: Mapping[int, float]) -> dict[int, float]:
+        """Return what is given by layer for all stages of these layers."""
+        return {stage: factors[i] for stage, i in enumerate(self._model._layer_of_stage) if i in factors}
 
     def _numbers_of_steps(self, n_steps: int) -> dict[str, Any]:
         """Return what the engine goes by in the next steps: for a schedule, a number for each step."""
@@ -201,18 +218,12 @@ class Trainer:
             self._memories[name] = schedule.observe(figures, self._memories.get(name))
 
     def _dropout_rates(self, values: dict[str, NDArray[np.float64]]) -> dict[int, NDArray[np.float64]]:
-        """Return the scheduled ones by the layer's number, each between 0 and 1."""
-        n_layers = len(self._model.layers)
-        rates = {i: values[_rate_name(i)] for i in range(n_layers) if _rate_name(i) in values}
-        for i, of_steps in rates.items():
-            bad = ~((of_steps >= 0) & (of_steps < 1))
-            if bad.any():
-                step = int(np.argmax(bad))
-                raise ValueError(
-                    f"layers[{i}] is {self._model.layers[i]!r}, whose rate after {self.n_steps + step} steps is "
-                    f"{of_steps[step]:g}; expected 0 <= rate < 1."
-                )
-        return rates
+        """Return the scheduled ones by the stage's number."""
+        return {
+            number: layer.check_rates(values[_rate_name(where)], where, self.n_steps)
+            for where, layer, number in self._model._dropouts
+            if _rate_name(where) in values
+        }
 
     @property
     def model(self) -> Model:
@@ -383,6 +394,7 @@ class Trainer:
             On Ctrl-C. The model is as after the last completed step, the history as after the last completed epoch.
         """
         data = self._samples(X, y, sample_weight, class_weight)
+        self._model._check_training(len(data), self._batch_size)
         validation = self._check_validation_data(validation_data)
         n_epochs = check_int(epochs, "epochs")
         listeners = as_callbacks(callbacks)
@@ -535,6 +547,7 @@ class Trainer:
             remedy = "One batch does not say how common a class is."
             raise ValueError(sentence("class_weight", class_weight, "a dictionary from class to weight", remedy))
         data = self._samples(X, y, sample_weight, class_weight)
+        self._model._check_training(len(data))
         try:
             return float(self._session.step(data.rows, data.targets, self._numbers_of_steps(1), data.weights))
         except NonFinite as error:
@@ -587,7 +600,9 @@ class Trainer:
         return self._evaluate(self._samples(X, y, sample_weight, class_weight), model)
 
     def averaged_model(self) -> Model:
-        """Return a new model with the averaged weights.
+        """Return a new model with the averaged weights, biases and what else is learnt by its gradient.
+
+        The running statistics of BatchNorm, and what is frozen, are those of the model as it is.
 
         ``trainer.model.set_weights(trainer.averaged_model().get_weights())`` goes on with them.
 
@@ -602,8 +617,7 @@ class Trainer:
             raise ValueError(
                 f"averaging is {self._averaging!r} and has taken no weights in yet; train for longer first."
             )
-        weights = [array for pair in self._session.get_averages() for array in pair]
-        return Model.from_config(self._model.to_config(), weights)
+        return Model.from_config(self._model.to_config(), self._session.get_averages())
 
     def _evaluate(self, data: Samples, model: Model) -> dict[str, float]:
         network = model._network
@@ -678,8 +692,8 @@ class Trainer:
             self._session.set_averages(*state["averages"])
 
 
-def _rate_name(i: int) -> str:
-    return f"rate of layers[{i}]"
+def _rate_name(where: str) -> str:
+    return f"rate of {where}"
 
 
 def _check_clipping(clipping: dict[str, float | None]) -> dict[str, float]:

@@ -1,32 +1,62 @@
-"""The parameters of a model as a list: [W0, b0, W1, b1, ...], W of shape (inputs, units), b of shape (units,)."""
+"""The arrays of a model as a list, in the order of its layers: for dense ones W of shape (inputs, units), then b."""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastbp.checks import describe
 from fastbp.data import as_array, refuse_first
-from fastbp.layers import Dense, Layer
+from fastbp.layers import Layer
 
-__all__ = ["check_weights", "weight_names", "weight_shapes"]
+__all__ = ["Weight", "check_weights", "weights_of"]
 
 Array = NDArray[Any]
 
 
-def weight_names(layers: Sequence[Layer]) -> list[str]:
-    """Return what each array of the list is; people count layers from 1."""
-    return [f"{array} of layer {i + 1}" for i, layer in enumerate(layers) if isinstance(layer, Dense) for array in "Wb"]
+class Weight(NamedTuple):
+    """One array of the list.
+
+    Attributes
+    ----------
+    name : str
+        For people, who count layers from 1: "W of layer 3"; of the second layer in it: "W of layer 3.2".
+    key : str
+        In a file, where the layers that have arrays count, from 0: "layers.1.W".
+    shape : tuple of int
+    layer : int
+        The layer's place in the model, from 0.
+    trained : bool
+        Whether training changes it by its gradient.
+    at_least : float
+        What no number of it may be below.
+    """
+
+    name: str
+    key: str
+    shape: tuple[int, ...]
+    layer: int
+    trained: bool
+    at_least: float
 
 
-def weight_shapes(layers: Sequence[Layer], n_inputs: int) -> list[tuple[int, ...]]:
-    """Return the shapes of all arrays of the list."""
-    sizes = itertools.pairwise([n_inputs, *(layer.units for layer in layers if isinstance(layer, Dense))])
-    return [shape for inputs, units in sizes for shape in ((inputs, units), (units,))]
+def weights_of(layers: Sequence[Layer], n_inputs: int) -> list[Weight]:
+    """Return what the list holds for a model of these layers."""
+    weights: list[Weight] = []
+    n_before = 0
+    for i, layer in enumerate(layers):
+        parameters = layer.parameters(n_inputs)
+        for name, shape, trained, at_least in parameters:
+            *inner, array = name.split(".")
+            number = ".".join([str(i + 1), *(str(int(place) + 1) for place in inner)])
+            key = f"layers.{n_before}.{name}"
+            weights.append(Weight(f"{array} of layer {number}", key, shape, i, trained, at_least))
+        n_before += bool(parameters)
+        n_inputs = layer.n_outputs(n_inputs)
+    return weights
 
 
 def check_weights(weights: Any, layers: Sequence[Layer], n_inputs: int, dtype: np.dtype[Any]) -> list[Array]:
@@ -37,23 +67,27 @@ def check_weights(weights: Any, layers: Sequence[Layer], n_inputs: int, dtype: n
     TypeError, ValueError
         If there are more or fewer, or one has another shape or a number that is not finite in this dtype.
     """
-    shapes = weight_shapes(layers, n_inputs)
-    if not isinstance(weights, Sequence) or len(weights) != len(shapes):
+    expected = weights_of(layers, n_inputs)
+    if not isinstance(weights, Sequence) or len(weights) != len(expected):
         was = f"a list of {len(weights)}" if isinstance(weights, Sequence) else describe(weights)
-        raise ValueError(f"weights is {was}; expected a list of {len(shapes)} arrays: W and b of every dense layer.")
-    places = [f"weights[{i}], {name}," for i, name in enumerate(weight_names(layers))]
-    return [_check_weight(*each, dtype, i) for i, each in enumerate(zip(weights, places, shapes, strict=True))]
+        raise ValueError(
+            f"weights is {was}; expected a list of {len(expected)} arrays: {', '.join(each.name for each in expected)}."
+        )
+    return [_check_weight(array, each, dtype, i) for i, (array, each) in enumerate(zip(weights, expected, strict=True))]
 
 
-def _check_weight(weight: ArrayLike, place: str, shape: tuple[int, ...], dtype: np.dtype[Any], i: int) -> Array:
+def _check_weight(weight: ArrayLike, expected: Weight, dtype: np.dtype[Any], i: int) -> Array:
     argument = f"weights[{i}]"
     array = as_array(weight, argument)
-    if array.shape != shape:
-        remedy = " Transpose it." if array.shape == shape[::-1] else ""
-        raise ValueError(f"{place} has shape {array.shape}; expected {shape}.{remedy}")
+    if array.shape != expected.shape:
+        remedy = " Transpose it." if array.shape == expected.shape[::-1] else ""
+        raise ValueError(f"{argument}, {expected.name}, has shape {array.shape}; expected {expected.shape}.{remedy}")
     with np.errstate(over="ignore"):
         converted = array.astype(dtype)
     finite = np.isfinite(converted)
     if not finite.all():
         refuse_first(~finite, array, argument, f"a number that is finite in {dtype}")
+    low = converted < expected.at_least
+    if low.any():
+        refuse_first(low, array, f"{argument}, {expected.name},", f"numbers of {expected.at_least:g} or more")
     return converted

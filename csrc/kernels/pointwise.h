@@ -1,0 +1,74 @@
+/* pointwise.h: stages without a product: each number is worked on by itself, or with its neighbour in another panel. */
+
+/* in -> act(in), in place or not; slope (or NULL) receives act'(in) where the activation stores it. */
+static void NAME(activation_forward)(const fbp_layer *layer, fbp_panels in, fbp_panels out, fbp_panels slope,
+                                     ptrdiff_t p0, ptrdiff_t p1)
+{
+    const ptrdiff_t n = layer->n_units * VL;
+    for (ptrdiff_t p = p0; p < p1; p++) {
+        const real *from = (const real *)in.data + p * in.stride;
+        real *to = (real *)out.data + p * out.stride;
+        if (layer->activation == FBP_RELU) { /* which a dense layer applies in its tiles */
+            for (ptrdiff_t i = 0; i < n; i += VL)
+                NAME(store)(to + i, NAME(relu)(NAME(load)(from + i)));
+            continue;
+        }
+        if (from != to)
+            memcpy(to, from, (size_t)n * sizeof(real));
+        NAME(activate)(layer->activation, (real)layer->alpha, to,
+                       slope.data ? (real *)slope.data + p * slope.stride : NULL, layer->n_units);
+    }
+}
+
+/* out = a + b; b.data NULL: out = a. */
+static void NAME(add_panels)(fbp_panels a, fbp_panels b, fbp_panels out, ptrdiff_t n_features, ptrdiff_t p0,
+                             ptrdiff_t p1)
+{
+    const ptrdiff_t n = n_features * VL;
+    for (ptrdiff_t p = p0; p < p1; p++) {
+        const real *x = (const real *)a.data + p * a.stride;
+        real *to = (real *)out.data + p * out.stride;
+        if (!b.data) {
+            memcpy(to, x, (size_t)n * sizeof(real));
+            continue;
+        }
+        const real *y = (const real *)b.data + p * b.stride;
+        for (ptrdiff_t i = 0; i < n; i += VL)
+            NAME(store)(to + i, NAME(load)(x + i) + NAME(load)(y + i));
+    }
+}
+
+/* x above 0, else the unit's slope times x (He et al. 2015, delving deep into rectifiers). */
+static void NAME(prelu_forward)(const fbp_layer *layer, fbp_panels in, fbp_panels out, fbp_panels kept, ptrdiff_t p0,
+                                ptrdiff_t p1)
+{
+    const real *slope = layer->weights;
+    const vec zero = NAME(splat)(0);
+    for (ptrdiff_t p = p0; p < p1; p++) {
+        const real *from = (const real *)in.data + p * in.stride;
+        real *to = (real *)out.data + p * out.stride;
+        real *keep = kept.data ? (real *)kept.data + p * kept.stride : NULL;
+        for (ptrdiff_t i = 0; i < layer->n_units; i++) {
+            const vec x = NAME(load)(from + i * VL);
+            if (keep)
+                NAME(store)(keep + i * VL, NAME(minimum)(x, zero));
+            NAME(store)(to + i * VL, NAME(select)(MASK(x > zero), x, x * NAME(splat)(slope[i])));
+        }
+    }
+}
+
+static void NAME(prelu_backward)(const fbp_layer *layer, fbp_panels in, fbp_panels dZ, fbp_panels dX, ptrdiff_t p0,
+                                 ptrdiff_t p1)
+{
+    const real *slope = layer->weights;
+    const vec zero = NAME(splat)(0);
+    for (ptrdiff_t p = p0; p < p1; p++) {
+        const real *x = (const real *)in.data + p * in.stride, *d = (const real *)dZ.data + p * dZ.stride;
+        real *to = (real *)dX.data + p * dX.stride;
+        for (ptrdiff_t i = 0; i < layer->n_units; i++) {
+            const vec z = NAME(load)(d + i * VL);
+            NAME(store)(to + i * VL,
+                        NAME(select)(MASK(NAME(load)(x + i * VL) > zero), z, z * NAME(splat)(slope[i])));
+        }
+    }
+}

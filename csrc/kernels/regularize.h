@@ -1,0 +1,59 @@
+/* regularize.h: what keeps the weights of a dense layer small. The padding of its rows is zero, and stays so. */
+
+/* The lanes' sum of |w| and of w * w over one unit's row. */
+static void NAME(sizes_of_row)(const fbp_layer *layer, ptrdiff_t n, double *absolute, double *square)
+{
+    const real *row = (const real *)layer->weights + n * layer->ld;
+    NAME(wide_t) sizes = {0}, squares = {0};
+    for (ptrdiff_t i = 0; i < layer->ld; i += VL) {
+        const vec w = NAME(load)(row + i);
+        const NAME(wide_t) wide = WIDEN(w);
+        sizes += WIDEN(NAME(absolute)(w));
+        squares += wide * wide;
+    }
+    double lanes[2][VL];
+    memcpy(lanes[0], &sizes, sizeof lanes[0]);
+    memcpy(lanes[1], &squares, sizeof lanes[1]);
+    *absolute = *square = 0;
+    for (int i = 0; i < VL; i++) {
+        *absolute += lanes[0][i];
+        *square += lanes[1][i];
+    }
+}
+
+static void NAME(unit_penalties)(const fbp_layer *layer, double l1, double l2, ptrdiff_t n0, ptrdiff_t n1,
+                                 double *penalties)
+{
+    for (ptrdiff_t n = n0; n < n1; n++) {
+        double absolute, square;
+        NAME(sizes_of_row)(layer, n, &absolute, &square);
+        penalties[n] = l1 * absolute + l2 * square;
+    }
+}
+
+/* dW += l1 * sign(W) + 2 * l2 * W */
+static void NAME(add_penalty_slopes)(const fbp_layer *layer, double l1, double l2, ptrdiff_t n0, ptrdiff_t n1, void *dW)
+{
+    const vec of_sign = NAME(splat)((real)l1), of_weight = NAME(splat)((real)(2 * l2));
+    const real *W = layer->weights;
+    real *gradient = dW;
+    for (ptrdiff_t i = n0 * layer->ld; i < n1 * layer->ld; i += VL) {
+        const vec w = NAME(load)(W + i);
+        NAME(store)(gradient + i, NAME(load)(gradient + i) + of_sign * NAME(sign)(w) + of_weight * w);
+    }
+}
+
+/* A NaN is left to be found. */
+static void NAME(limit_norms)(const fbp_layer *layer, double most, ptrdiff_t n0, ptrdiff_t n1)
+{
+    for (ptrdiff_t n = n0; n < n1; n++) {
+        double absolute, square;
+        NAME(sizes_of_row)(layer, n, &absolute, &square);
+        if (square > most * most) {
+            const vec factor = NAME(splat)((real)(most / sqrt(square)));
+            real *row = (real *)layer->weights + n * layer->ld;
+            for (ptrdiff_t i = 0; i < layer->ld; i += VL)
+                NAME(store)(row + i, NAME(load)(row + i) * factor);
+        }
+    }
+}

@@ -1,0 +1,124 @@
+"""Models of every kind of layer, for the oracle and for PyTorch."""
+
+import numpy as np
+
+import fastbp as fb
+import reference
+
+
+def oracle_of(model):
+    """The model as a reference.Chain, in float64, with arrays of its own."""
+    arrays = iter([np.array(array, np.float64) for array in model.get_weights()])
+    return reference.Chain([_block(layer, arrays) for layer in model.layers])
+
+
+def _block(layer, arrays):
+    match layer:
+        case fb.Dense():
+            W, b = next(arrays), next(arrays) if layer.use_bias else None
+            penalties = (layer.l1, layer.l2) if layer.trainable else (0.0, 0.0)
+            if layer.activation.name == "prelu":
+                dense = reference.Dense(W, b, "linear", 0.0, *penalties)
+                return reference.Chain([dense, reference.PReLU(next(arrays))])
+            return reference.Dense(W, b, layer.activation.name, layer.activation.parameter, *penalties)
+        case fb.Activation(activation=fb.PReLU()):
+            return reference.PReLU(next(arrays))
+        case fb.Activation():
+            return reference.Activation(layer.activation.name, layer.activation.parameter)
+        case fb.LayerNorm():
+            return reference.LayerNorm(next(arrays), next(arrays), layer.epsilon)
+        case fb.Residual():
+            return reference.Residual([_block(inner, arrays) for inner in layer.layers])
+        case fb.Dropout(rate=0.0):
+            return reference.Activation("linear")
+        case fb.BatchNorm():
+            return reference.BatchNorm(*(next(arrays) for _ in range(4)), layer.momentum, layer.epsilon)
+    raise TypeError(layer)
+
+
+def torch_of(torch, model):
+    """The model as a PyTorch module in float64, and its parameters in the order of ``get_weights``."""
+    arrays = iter(model.get_weights())
+    parameters = []
+
+    def take(transposed=False):
+        array = next(arrays)
+        parameter = torch.nn.Parameter(torch.tensor(array.T.copy() if transposed else array))
+        parameters.append(parameter)
+        return parameter
+
+    modules = [module for layer in model.layers for module in _modules(torch, layer, take)]
+    return torch.nn.Sequential(*modules), parameters
+
+
+def torch_penalty(module):
+    """What Keras adds to the loss for the weights of a module that torch_of made."""
+    penalty = 0.0
+    for part in module.modules():
+        if hasattr(part, "of") and part.of.trainable:
+            penalty += part.of.l1 * part.weight.abs().sum() + part.of.l2 * (part.weight**2).sum()
+    return penalty
+
+
+def torch_limit(torch, module):
+    """Shorten the weights of units that are longer than their layer's max_norm."""
+    for part in module.modules():
+        if hasattr(part, "of") and part.of.trainable and part.of.max_norm is not None:
+            with torch.no_grad():
+                part.weight *= (part.of.max_norm / part.weight.norm(dim=1, keepdim=True)).clamp(max=1.0)
+
+
+def _modules(torch, layer, take):
+    nn = torch.nn
+    activations = {
+        "linear": nn.Identity,
+        "relu": nn.ReLU,
+        "tanh": nn.Tanh,
+        "sigmoid": nn.Sigmoid,
+        "gelu": nn.GELU,
+        "softmax": lambda: nn.Softmax(dim=1),
+    }
+
+    def prelu():
+        module = nn.PReLU()
+        module.weight = take()
+        return module
+
+    match layer:
+        case fb.Dense():
+            linear = nn.Linear(1, 1, bias=layer.use_bias)
+            linear.weight = take(transposed=True)
+            linear.of = layer
+            if layer.use_bias:
+                linear.bias = take()
+            activation = prelu() if layer.activation.name == "prelu" else activations[layer.activation.name]()
+            return [module.requires_grad_(layer.trainable) for module in (linear, activation)]
+        case fb.Activation(activation=fb.PReLU()):
+            return [prelu()]
+        case fb.Activation():
+            return [activations[layer.activation.name]()]
+        case fb.LayerNorm():
+            norm = nn.LayerNorm(1, layer.epsilon)
+            norm.weight, norm.bias = take(), take()
+            norm.normalized_shape = tuple(norm.weight.shape)
+            return [norm]
+        case fb.Residual():
+            inside = nn.Sequential(*(module for inner in layer.layers for module in _modules(torch, inner, take)))
+
+            class Sum(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.inside = inside
+
+                def forward(self, X):
+                    return X + self.inside(X)
+
+            return [Sum()]
+        case fb.Dropout(rate=0.0):
+            return [nn.Identity()]
+        case fb.BatchNorm():
+            norm = nn.BatchNorm1d(1, layer.epsilon, layer.momentum)
+            norm.weight, norm.bias = take(), take()
+            norm.running_mean, norm.running_var = take().detach(), take().detach()
+            return [norm]
+    raise TypeError(layer)
