@@ -1,4 +1,4 @@
-"""`python -m bench`, with `training`, `predict` or `scaling`, from the root of the repository. See README.md."""
+"""`python -m bench training`, `predict`, `costs` or `scaling`, from the root of the repository. See README.md."""
 
 import argparse
 import shlex
@@ -7,15 +7,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from . import compare, machine, predict, report, scaling
+from . import compare, costs, machine, predict, report, scaling
 from .peers import PEERS, peers_of
 from .worker import WorkerError
 from .workloads import DEFAULT_WORKLOADS, WORKLOADS, Workload
 
 _DEFAULT_OUTPUT = Path(__file__).resolve().parent / "results"
-_WORKLOADS = {"training": DEFAULT_WORKLOADS, "predict": predict.DEFAULT_WORKLOADS}
-_QUICK_WORKLOADS = {"training": ("rl", "digits"), "predict": ("rl",)}
-_ROUNDS = {"training": 9, "predict": 9, "scaling": 5}
+_WORKLOADS = {
+    "training": DEFAULT_WORKLOADS,
+    "predict": predict.DEFAULT_WORKLOADS,
+    "costs": costs.DEFAULT_WORKLOADS,
+}
+_QUICK_WORKLOADS = {"training": ("rl", "digits"), "predict": ("rl",), "costs": ("rl",)}
+_ROUNDS = {"training": 9, "predict": 9, "costs": 9, "scaling": 5}
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -28,7 +32,7 @@ def make_parser() -> argparse.ArgumentParser:
         choices=WORKLOADS,
         metavar="NAME",
         help=f"of {', '.join(WORKLOADS)} (default: the first {len(DEFAULT_WORKLOADS)}; "
-        f"predict: {', '.join(predict.DEFAULT_WORKLOADS)})",
+        f"predict: {', '.join(predict.DEFAULT_WORKLOADS)}; costs: {', '.join(costs.DEFAULT_WORKLOADS)})",
     )
     parser.add_argument(
         "--peers", nargs="+", choices=PEERS, metavar="NAME", help=f"of {', '.join(PEERS)} (default: all)"
@@ -140,6 +144,24 @@ def run_comparison(
     finish(run, arguments.output, task.command, report.comparison_markdown(run, wording), report.draw_comparison)
 
 
+def run_costs(arguments: argparse.Namespace) -> None:
+    """Measure what each feature costs every peer, and report."""
+    missing = compare.find_missing(arguments.peers)
+    for peer, reason in missing.items():
+        print(f"{peer}: {reason}", flush=True)
+    present = [peer for peer in arguments.peers if peer not in missing]
+    results = []
+    for name in arguments.workloads:
+        for n_threads in arguments.threads:
+            for feature in costs.FEATURES:
+                workload, options = WORKLOADS[name], (arguments.dtype, arguments.rounds, arguments.turn)
+                results.append(costs.measure(workload, feature, present, n_threads, *options))
+                print(f"\n{costs.costs_table(results[-1:])}", flush=True)
+    versions = {name: version for result in results for name, version in result["versions"].items()}
+    run = {**describe_run(arguments, results), "versions": versions, "missing": missing}
+    finish(run, arguments.output, "costs", costs.costs_markdown(run), costs.draw_costs)
+
+
 def run_scaling(arguments: argparse.Namespace) -> None:
     """Measure how fastbp's time grows, and report."""
     missing = compare.find_missing(["fastbp"])
@@ -164,12 +186,15 @@ def finish(run: dict[str, Any], output: Path, stem: str, markdown: str, draw: An
         print(message)
 
 
+_COMMANDS = {"training": run_training, "predict": run_predict, "costs": run_costs, "scaling": run_scaling}
+
+
 def main(argv: list[str] | None = None) -> None:
     """Run what the command line asks for."""
     arguments = make_parser().parse_args(argv)
     fill_in(arguments)
     try:
-        {"training": run_training, "predict": run_predict, "scaling": run_scaling}[arguments.what](arguments)
+        _COMMANDS[arguments.what](arguments)
     except (WorkerError, compare.DifferentComputationError) as error:
         raise SystemExit(f"bench: {error}") from error
 

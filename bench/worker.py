@@ -97,7 +97,7 @@ class Servant:
         self.peer.reset(self.weights)
         if command == "predict":
             self.X = make_data(spec, dtype)[0][: spec.batch_size]
-        self.run = {"training": self._train, "predict": self._predict}[command]
+        self.run = self._predict if command == "predict" else self._train
         return {"versions": versions(peer), "settings": self.peer.settings, "note": self.peer.note}
 
     def _train(self, n_batches: int, epochs: int) -> None:

@@ -13,6 +13,12 @@ BETA_1 = 0.9
 BETA_2 = 0.999
 EPSILON = 1e-8
 
+# Of the features whose cost is measured.
+DROPOUT_RATE = 0.2
+CLIP = 1.0
+EMA_DECAY = 0.999
+LABEL_SMOOTHING = 0.1
+
 _DATA_SEED = 1986
 _WEIGHTS_SEED = 533
 _LABEL_NOISE = 0.2
@@ -26,6 +32,7 @@ class Workload:
     sizes: tuple[int, ...]  # inputs, units of each hidden layer, outputs
     batch_size: int
     n_batches: int
+    feature: str = "plain"  # what is trained beside it, for the command costs: see costs.py
 
     @property
     def n_samples(self) -> int:

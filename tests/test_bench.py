@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # the bench is not part of the package: it is found from the root of the repository
 
 from bench import __main__ as command_line  # noqa: E402
-from bench import compare, machine, predict, report, rounds, scaling  # noqa: E402
+from bench import compare, costs, machine, predict, report, rounds, scaling  # noqa: E402
 from bench.peers import PEERS, is_installed, make_peer  # noqa: E402
 from bench.workloads import DEFAULT_WORKLOADS, WORKLOADS, Workload, initial_weights, make_data  # noqa: E402
 
@@ -253,3 +253,24 @@ def test_sweeps_change_one_thing():
         small, large = sweep.workload(sweep.values[0]), sweep.workload(sweep.values[-1])
         growth = large.step_flops * large.n_batches / (small.step_flops * small.n_batches)
         assert growth > 0.7 * sweep.values[-1] / sweep.values[0]
+
+
+@pytest.mark.parametrize("feature", ["plain", *costs.FEATURES])
+@pytest.mark.parametrize("name", ["fastbp", "torch"])
+def test_each_feature_is_trained(name, feature):
+    if not is_installed(name):
+        pytest.skip(f"{name} is not installed")
+    workload = Workload("small", (6, 16, 16, 3), 20, 4, feature)
+    peer = make_peer("costs", name, workload, "float32", 1)
+    peer.reset(initial_weights(workload, "float32"))
+    losses = peer.train(4, 3, True)
+    assert len(losses) == 3
+    assert np.isfinite(losses).all()
+
+
+def test_costs_smoke(tmp_path):
+    run_bench("costs", "--quick", "--threads", "1", "--peers", "fastbp", "--output", str(tmp_path))
+    run = json.loads((tmp_path / "costs.json").read_text())
+    assert [row["feature"] for row in run["results"]] == list(costs.FEATURES)
+    assert all(row["cost"]["fastbp"]["median"] > 0 for row in run["results"])
+    assert "label_smoothing" in (tmp_path / "costs.md").read_text()

@@ -52,11 +52,15 @@ def _both(prefix: str) -> dict[str, str]:
     return {"training": f"{prefix}Peer", "predict": f"{prefix}Predictor"}
 
 
+def _all(prefix: str) -> dict[str, str]:
+    return {**_both(prefix), "costs": f"{prefix}CostPeer"}
+
+
 PEERS = {
-    "fastbp": Entry(_both("Fastbp"), ("fastbp",), "fastbp (from the repository root: pip install .)"),
+    "fastbp": Entry(_all("Fastbp"), ("fastbp",), "fastbp (from the repository root: pip install .)"),
     "numpy": Entry(_both("Numpy"), ("numpy",), "numpy"),
     "sklearn": Entry(_both("Sklearn"), ("sklearn",), "scikit-learn"),
-    "torch": Entry(_both("Torch"), ("torch",), "torch"),
+    "torch": Entry(_all("Torch"), ("torch",), "torch"),
     "jax": Entry(_both("Jax"), ("jax",), "jax"),
     "onnxruntime": Entry({"predict": "OnnxruntimePredictor"}, ("onnxruntime", "onnx"), "onnxruntime onnx"),
 }

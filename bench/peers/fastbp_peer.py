@@ -1,11 +1,24 @@
 """fastbp: `Trainer.fit` and `Model.predict` as a user calls them."""
 
+from typing import Any, ClassVar
+
 import numpy as np
 
 import fastbp as fb
 from fastbp import _kernels
 
-from ..workloads import BETA_1, BETA_2, EPSILON, LEARNING_RATE, Workload, make_data
+from ..workloads import (
+    BETA_1,
+    BETA_2,
+    CLIP,
+    DROPOUT_RATE,
+    EMA_DECAY,
+    EPSILON,
+    LABEL_SMOOTHING,
+    LEARNING_RATE,
+    Workload,
+    make_data,
+)
 
 
 def _make_model(workload: Workload, dtype: str) -> fb.Model:
@@ -31,16 +44,17 @@ class FastbpPeer:
         self.model.set_weights(weights)
         self.trainers = {shuffle: self._make_trainer(shuffle) for shuffle in (True, False)}
 
-    def _make_trainer(self, shuffle: bool) -> fb.Trainer:
+    def _make_trainer(self, shuffle: bool, **options: Any) -> fb.Trainer:
         return fb.Trainer(
             self.model,
-            loss="cross_entropy",
+            loss=options.pop("loss", "cross_entropy"),
             optimizer=fb.Adam(LEARNING_RATE, beta_1=BETA_1, beta_2=BETA_2, epsilon=EPSILON),
             metrics=[],
             batch_size=self.batch_size,
             n_threads=self.n_threads,
             shuffle=shuffle,
             seed=0,
+            **options,
         )
 
     def train(self, n_batches: int, epochs: int, shuffle: bool) -> list[float]:
@@ -48,6 +62,38 @@ class FastbpPeer:
         n_samples = n_batches * self.batch_size
         history = self.trainers[shuffle].fit(self.X[:n_samples], self.y[:n_samples], epochs=epochs, progress=False)
         return list(history["loss"][-epochs:])
+
+
+class FastbpCostPeer(FastbpPeer):
+    """The same with one feature more, from its own initial weights: a norm brings parameters of its own."""
+
+    _options: ClassVar[dict[str, dict[str, Any]]] = {
+        "clip_value": {"clip_value": CLIP},
+        "clip_norm": {"clip_norm": CLIP},
+        "ema": {"averaging": fb.EMA(EMA_DECAY)},
+        "label_smoothing": {"loss": fb.CrossEntropy(label_smoothing=LABEL_SMOOTHING)},
+    }
+
+    def __init__(self, workload: Workload, dtype: str, n_threads: int):
+        super().__init__(workload, dtype, n_threads)
+        hidden = [layer for units in workload.sizes[1:-1] for layer in _hidden_layers(units, workload.feature)]
+        layers = [*hidden, fb.Dense(workload.sizes[-1], "softmax")]
+        self.model = fb.Model(layers, inputs=workload.sizes[0], dtype=dtype, seed=0)
+        self.options = self._options.get(workload.feature, {})
+
+    def reset(self, weights: list[np.ndarray]) -> None:
+        """See `Peer`; the weights stay as they are."""
+        self.trainers = {True: self._make_trainer(True, **self.options)}
+
+
+def _hidden_layers(units: int, feature: str) -> list[Any]:
+    """A dense layer, its ReLU and what the feature has for it."""
+    if feature == "layer_norm":
+        return [fb.Dense(units), fb.LayerNorm(), fb.Activation("relu")]
+    if feature == "batch_norm":
+        return [fb.Dense(units), fb.BatchNorm(), fb.Activation("relu")]
+    dropout = [fb.Dropout(DROPOUT_RATE)] if feature == "dropout" else []
+    return [fb.Dense(units, "relu"), *dropout]
 
 
 class FastbpPredictor:

@@ -4,7 +4,18 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from ..workloads import BETA_1, BETA_2, EPSILON, LEARNING_RATE, Workload, make_data
+from ..workloads import (
+    BETA_1,
+    BETA_2,
+    CLIP,
+    DROPOUT_RATE,
+    EMA_DECAY,
+    EPSILON,
+    LABEL_SMOOTHING,
+    LEARNING_RATE,
+    Workload,
+    make_data,
+)
 
 
 def _make_linears(workload: Workload, dtype: torch.dtype) -> list[torch.nn.Linear]:
@@ -57,11 +68,50 @@ class TorchPeer:
         for rows in order.split(self.batch_size):
             self.optimizer.zero_grad(set_to_none=True)
             Z = self.model(self.X.index_select(0, rows))
-            loss = functional.cross_entropy(Z, self.y.index_select(0, rows))
+            loss = self._loss(Z, self.y.index_select(0, rows))
             loss.backward()
-            self.optimizer.step()
+            self._step()
             total += loss.detach()
         return total.item() / n_batches
+
+    def _loss(self, Z: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return functional.cross_entropy(Z, y)
+
+    def _step(self) -> None:
+        self.optimizer.step()
+
+
+class TorchCostPeer(TorchPeer):
+    """The same with one feature more, as PyTorch's documentation shows it."""
+
+    def __init__(self, workload: Workload, dtype: str, n_threads: int):
+        super().__init__(workload, dtype, n_threads)
+        self.feature = workload.feature
+        modules = [m for linear in self.linears[:-1] for m in _hidden_modules(linear, self.feature)]
+        self.model = torch.nn.Sequential(*modules, self.linears[-1]).to(self.X.dtype)
+        if self.feature == "ema":
+            average = torch.optim.swa_utils.get_ema_multi_avg_fn(EMA_DECAY)
+            self.averaged = torch.optim.swa_utils.AveragedModel(self.model, multi_avg_fn=average)
+
+    def _loss(self, Z: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        smoothing = LABEL_SMOOTHING if self.feature == "label_smoothing" else 0.0
+        return functional.cross_entropy(Z, y, label_smoothing=smoothing)
+
+    def _step(self) -> None:
+        if self.feature == "clip_value":
+            torch.nn.utils.clip_grad_value_(self.model.parameters(), CLIP)
+        if self.feature == "clip_norm":
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), CLIP)
+        self.optimizer.step()
+        if self.feature == "ema":
+            self.averaged.update_parameters(self.model)
+
+
+def _hidden_modules(linear: torch.nn.Linear, feature: str) -> list[torch.nn.Module]:
+    norms = {"layer_norm": torch.nn.LayerNorm, "batch_norm": torch.nn.BatchNorm1d}
+    norm = [norms[feature](linear.out_features)] if feature in norms else []
+    dropout = [torch.nn.Dropout(DROPOUT_RATE)] if feature == "dropout" else []
+    return [linear, *norm, torch.nn.ReLU(), *dropout]
 
 
 class TorchPredictor:
