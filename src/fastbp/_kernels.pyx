@@ -2,7 +2,6 @@
 
 import os
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -214,6 +213,8 @@ def _burn(fbp_dtype dtype, double seconds) -> float:
 
 def fma_peak(dtype: str, seconds: float, n_threads: int = 1) -> float:
     """Measured peak of multiply-adds in FLOP/s, over n_threads cores: what the bench holds every figure against."""
+    from concurrent.futures import ThreadPoolExecutor  # takes longer to import than most of fastbp
+
     code = FBP_FLOAT32 if dtype == "float32" else FBP_FLOAT64
     with ThreadPoolExecutor(n_threads) as pool:
         return sum(pool.map(lambda _: _burn(code, seconds), range(n_threads)))
