@@ -93,6 +93,9 @@ class Model:
         self._network = Network(n_inputs, self._stages, dtype.name)
         self._n_outputs = self._network.n_outputs
         self._output_activation = output_activation(self._stages)
+        # What training asks at every step.
+        self._learns = any(weight.trained for weight in weights_of(layers, n_inputs))
+        self._with_batch_sizes = [layer for layer in layers if layer.batch_sizes != (1, math.inf)]
 
     @property
     def _dropouts(self) -> list[tuple[str, Dropout, int]]:
@@ -351,13 +354,14 @@ class Model:
 
     def _check_training(self, n_samples: int, batch_size: int | None = None) -> None:
         """Refuse to train what cannot be, or in batches that a layer cannot be trained with."""
-        self._check_batch(min(n_samples, batch_size or n_samples), "the batch")
-        self._check_batch(n_samples % batch_size if batch_size else 0, f"the last batch of {n_samples} samples")
-        if not any(weight.trained for weight in weights_of(self._layers, self._n_inputs)):
+        if not self._learns:
             raise ValueError("no layer of the model is trainable; expected one at least. Make a layer trainable=True.")
+        if self._with_batch_sizes:  # else quickly: a loop calls step()
+            self._check_batch(min(n_samples, batch_size or n_samples), "the batch")
+            self._check_batch(n_samples % batch_size if batch_size else 0, f"the last batch of {n_samples} samples")
 
     def _check_batch(self, size: int, what: str) -> None:
-        for layer in self._layers if size else ():
+        for layer in self._with_batch_sizes if size else ():
             least, most = layer.batch_sizes
             if not least <= size <= most:
                 raise ValueError(
