@@ -40,6 +40,7 @@ cdef struct Stage:
     fbp_panels gradient        # dZ                    [panel][n_units][VL]
     void *dW                   # [n_units][ld]
     void *db                   # [n_units], or NULL
+    Py_ssize_t fused_units     # so many at a time have their gradients computed and then used for the update
     double rate_factor         # this stage's learning rate over that of the optimizer
     double decay_factor        # and its weight decay
     double l1                  # dense: of the penalty on its weights
@@ -76,10 +77,6 @@ cdef inline double forward_work(const fbp_layer *layer) noexcept nogil:
     """Floating-point operations a sample; each of the other two products has as many."""
     return 2.0 * layer.n_inputs * layer.n_units if layer.ld > 1 else 0.0
 
-cdef void forward_units(const fbp_kernels *k, Stage *stage, Py_ssize_t p0, Py_ssize_t p1, Py_ssize_t n0,
-                        Py_ssize_t n1) noexcept nogil
 cdef void activation_gradient(const fbp_kernels *k, Stage *stage, Py_ssize_t p0, Py_ssize_t p1) noexcept nogil
-cdef void backward_inputs(const fbp_kernels *k, Stage *stage, Stage *below, Py_ssize_t p0, Py_ssize_t p1,
-                          Py_ssize_t k0, Py_ssize_t k1, void *scratch) noexcept nogil
 cdef void units_of_share(const fbp_kernels *k, Stage *stages, Py_ssize_t n_stages, Py_ssize_t i, int t, int n_threads,
                          Py_ssize_t *n0, Py_ssize_t *n1) noexcept nogil

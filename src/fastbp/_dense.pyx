@@ -1,4 +1,4 @@
-"""Dense layers over panels: their buffers' layout, one layer's forward and backward, and who owns which weights."""
+"""What stages have in common: their buffers' layout, the slope of an activation, and who owns which weights."""
 
 from fastbp._kernels cimport FBP_ALIGN_BYTES, FBP_SOFTMAX
 
@@ -48,15 +48,7 @@ cdef void *take_blocks(Arena arena, Py_ssize_t n_features, Py_ssize_t n_panels, 
     return arena.take(n_vectors * block_stride(n_panels, k) * item_size(k.dtype))
 
 
-# ---- One layer's work ----------------------------------------------------------------------------------------------
-
-
-cdef void forward_units(const fbp_kernels *k, Stage *stage, Py_ssize_t p0, Py_ssize_t p1, Py_ssize_t n0,
-                        Py_ssize_t n1) noexcept nogil:
-    """A = act(source @ W.T + b) for panels p0..p1 and units n0..n1; what needs all units is done with the last one."""
-    k.dense_forward(&stage.layer, stage.source, stage.output, stage.slope, p0, p1, n0, n1)
-    if stage.layer.activation == FBP_SOFTMAX and n1 == stage.layer.n_units:
-        k.softmax_forward(stage.output, n1, p0, p1)
+# ---- Activations ---------------------------------------------------------------------------------------------------
 
 
 cdef void activation_gradient(const fbp_kernels *k, Stage *stage, Py_ssize_t p0, Py_ssize_t p1) noexcept nogil:
@@ -65,15 +57,6 @@ cdef void activation_gradient(const fbp_kernels *k, Stage *stage, Py_ssize_t p0,
         k.softmax_backward(stage.output, stage.gradient, stage.layer.n_units, p0, p1)
     else:
         k.activation_backward(&stage.layer, stage.output, stage.slope, stage.gradient, p0, p1)
-
-
-cdef void backward_inputs(const fbp_kernels *k, Stage *stage, Stage *below, Py_ssize_t p0, Py_ssize_t p1,
-                          Py_ssize_t k0, Py_ssize_t k1, void *scratch) noexcept nogil:
-    """dZ of the stage below from dZ of this one, for inputs k0..k1; what needs all of them is done with the last."""
-    k.input_gradient(&stage.layer, stage.gradient, &below.layer, below.output, below.slope, below.gradient, p0, p1,
-                     k0, k1, scratch)
-    if below.layer.activation == FBP_SOFTMAX and k1 == below.layer.n_units:
-        k.softmax_backward(below.output, below.gradient, k1, p0, p1)
 
 
 # ---- Who owns which weights ----------------------------------------------------------------------------------------
@@ -97,6 +80,9 @@ cdef void units_of_share(const fbp_kernels *k, Stage *stages, Py_ssize_t n_stage
     n0[0] = 0
     n1[0] = 0
     if not stages[i].trained or stages[i].layer.ld == 0:
+        return
+    if n_threads == 1:                 # at once: small steps are made by one thread
+        n1[0] = stages[i].layer.n_units
         return
     for j in range(n_stages):
         if j == i:

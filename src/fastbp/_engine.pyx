@@ -522,7 +522,7 @@ cdef void _weight_share(Run *run, const Pass *chunk, const fbp_update *numbers, 
     """Weight gradients of thread t's units over the chunk; and, unless numbers is NULL, their update."""
     cdef const fbp_kernels *k = run.k
     cdef Stage *stage
-    cdef Py_ssize_t i, n0, n1, m0, m1, piece, size = item_size(k.dtype)
+    cdef Py_ssize_t i, n0, n1, m0, m1, piece
     cdef double *squares
     cdef void *soon[FBP_SOON]
     for i in range(run.n_stages):
@@ -537,7 +537,7 @@ cdef void _weight_share(Run *run, const Pass *chunk, const fbp_update *numbers, 
         _states_at(run, <char *>stage.layer.weights - run.parameters, soon + 1)
         piece = _piece(run, 2.0 * chunk.n_samples * stage.layer.n_inputs * (n1 - n0), n1 - n0)
         if numbers != NULL:
-            piece = min(piece, max(UPDATE_BYTES // (stage.layer.ld * size * k.tile_rows), UPDATE_TILES) * k.tile_rows)
+            piece = min(piece, stage.fused_units)
         m0 = n0
         while m0 < n1:
             if numbers == NULL and _interrupted(run, &run.stop_weights, t):
@@ -817,7 +817,7 @@ cdef class Session:
     cdef void place(self, Arena arena, Py_ssize_t n_panels, int team) noexcept:
         """The buffers of one chunk: every layer's activations and gradients, panel by panel; scratch a thread."""
         cdef const fbp_kernels *k = self.run.k
-        cdef Py_ssize_t i
+        cdef Py_ssize_t i, tile_bytes
         cdef Stage *stage
         cdef bint tabular = self.network.tables != NULL
         cdef Py_ssize_t n_features = self.run.stages[0].layer.n_units if tabular else self.network.n_inputs
@@ -847,6 +847,8 @@ cdef class Session:
                 stage.other = self.run.stages[stage.partner].output
                 self.run.stages[stage.partner].other = stage.gradient
             if stage.trained and stage.kind != TABULAR:
+                tile_bytes = k.tile_rows * stage.layer.ld * item_size(k.dtype)
+                stage.fused_units = max(UPDATE_BYTES // tile_bytes, <Py_ssize_t>UPDATE_TILES) * k.tile_rows
                 stage.dW = self.run.gradients + (<char *>stage.layer.weights - self.run.parameters)
                 if stage.has_bias:
                     stage.db = self.run.gradients + (<char *>stage.layer.bias - self.run.parameters)

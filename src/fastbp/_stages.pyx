@@ -12,7 +12,7 @@ A new kind is its functions and a row of KINDS, a member of StageKind, and its l
 
 from fastbp._dense cimport (
     ACTIVATION, ADD, BATCH_NORM, DENSE, DROPOUT, FORK, LAYER_NORM, PRELU, TABULAR, StageKind, Statistics,
-    activation_gradient, backward_inputs, forward_units, item_size, leading_dimension,
+    activation_gradient, item_size, leading_dimension,
 )
 from fastbp._kernels cimport FBP_LINEAR, FBP_SOFTMAX, activation_named, fbp_panels
 
@@ -164,12 +164,18 @@ cdef void _activate(const Pass *p, Stage *stage, fbp_panels Z, Py_ssize_t p0, Py
 
 cdef void _dense_forward(const Pass *p, Stage *stage, Py_ssize_t p0, Py_ssize_t p1, Py_ssize_t n0,
                          Py_ssize_t n1) noexcept nogil:
-    forward_units(p.k, stage, p0, p1, n0, n1)
+    """What needs all units is done with the last one."""
+    p.k.dense_forward(&stage.layer, stage.source, stage.output, stage.slope, p0, p1, n0, n1)
+    if stage.layer.activation == FBP_SOFTMAX and n1 == stage.layer.n_units:
+        p.k.softmax_forward(stage.output, n1, p0, p1)
 
 
 cdef void _dense_backward(const Pass *p, Stage *stage, Stage *below, Py_ssize_t p0, Py_ssize_t p1,
                           Py_ssize_t k0, Py_ssize_t k1) noexcept nogil:
-    backward_inputs(p.k, stage, below, p0, p1, k0, k1, p.scratch)
+    p.k.input_gradient(&stage.layer, stage.gradient, &below.layer, below.output, below.slope, below.gradient, p0, p1,
+                       k0, k1, p.scratch)
+    if below.layer.activation == FBP_SOFTMAX and k1 == below.layer.n_units:
+        p.k.softmax_backward(below.output, below.gradient, k1, p0, p1)
 
 
 cdef void _dense_gradient(const Pass *p, Stage *stage, Py_ssize_t n0, Py_ssize_t n1,

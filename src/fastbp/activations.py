@@ -88,7 +88,8 @@ class LeakyReLU(Activation):
 class PReLU(Activation):
     """A = Z where Z > 0, else slope * Z, with a slope for each unit that is learnt (He et al., 2015).
 
-    The slopes are an array of the layer, behind its W and b, and do not decay; PyTorch's definition.
+    The slopes are an array of the layer, behind its W and b, and decay only with ``decay_biases=True``; PyTorch's
+    definition.
 
     Parameters
     ----------

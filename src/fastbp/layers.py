@@ -276,8 +276,8 @@ class Activation(Layer):
 class LayerNorm(Layer):
     """A = gain * (X - mean) / sqrt(variance + epsilon) + shift, mean and variance over the features of each sample.
 
-    Gain and shift are learnt, one of each a feature, from 1 and 0 on; they do not decay. Every sample is by itself, in
-    training as in ``predict`` (Ba, Kiros and Hinton, 2016; PyTorch's definition).
+    Gain and shift are learnt, one of each a feature, from 1 and 0 on; they decay only with ``decay_biases=True``. Every
+    sample is by itself, in training as in ``predict`` (Ba, Kiros and Hinton, 2016; PyTorch's definition).
 
     Parameters
     ----------
@@ -328,7 +328,8 @@ class BatchNorm(Layer):
     So in training; ``predict``, ``evaluate`` and ``loss_and_gradients`` take running averages of them instead,
     running = (1 - momentum) * running + momentum * batch, from mean 0 and variance 1 on, the batch's variance for that
     with n - 1 as its divisor (Ioffe and Szegedy, 2015; PyTorch's definition). Gain and shift are learnt, one of each a
-    feature, from 1 and 0 on; they do not decay. ``get_weights`` has gain, shift, mean and variance.
+    feature, from 1 and 0 on; they decay only with ``decay_biases=True``. ``get_weights`` has gain, shift, mean and
+    variance.
 
     The statistics span the whole batch, however many threads work on it, and the last short batch has its own. With
     ``accumulate`` each of the batches of a step has its own, and moves the running averages in its turn. Every row

@@ -90,8 +90,8 @@ class Model:
     def _build(self, layers: tuple[Layer, ...], inputs: Inputs, dtype: np.dtype[Any], seed: int) -> None:
         self._layers, self._inputs, self._dtype, self._seed = layers, inputs, dtype, seed
         self._n_inputs = n_columns(inputs)
-        width = n_features(inputs)
-        functools.reduce(lambda width, layer: layer.n_outputs(width), layers, width)  # refuses those that do not fit
+        # Refuses those that do not fit.
+        functools.reduce(lambda width, layer: layer.n_outputs(width), layers, n_features(inputs))
         self._stages, self._layer_of_stage = plan(layers)
         if isinstance(inputs, Tabular):
             self._stages = [inputs.stage(), *self._stages]
@@ -99,6 +99,9 @@ class Model:
         self._network = Network(self._n_inputs, self._stages, dtype.name)
         self._n_outputs = self._network.n_outputs
         self._output_activation = output_activation(self._stages)
+        # What training asks at every step.
+        self._learns = any(weight.trained for weight in weights_of(layers, inputs))
+        self._with_batch_sizes = [layer for layer in layers if layer.batch_sizes != (1, math.inf)]
 
     @property
     def _dropouts(self) -> list[tuple[str, Dropout, int]]:
@@ -369,13 +372,14 @@ class Model:
 
     def _check_training(self, n_samples: int, batch_size: int | None = None) -> None:
         """Refuse to train what cannot be, or in batches that a layer cannot be trained with."""
-        self._check_batch(min(n_samples, batch_size or n_samples), "the batch")
-        self._check_batch(n_samples % batch_size if batch_size else 0, f"the last batch of {n_samples} samples")
-        if not any(weight.trained for weight in weights_of(self._layers, self._inputs)):
+        if not self._learns:
             raise ValueError("no layer of the model is trainable; expected one at least. Make a layer trainable=True.")
+        if self._with_batch_sizes:  # else quickly: a loop calls step()
+            self._check_batch(min(n_samples, batch_size or n_samples), "the batch")
+            self._check_batch(n_samples % batch_size if batch_size else 0, f"the last batch of {n_samples} samples")
 
     def _check_batch(self, size: int, what: str) -> None:
-        for layer in self._layers if size else ():
+        for layer in self._with_batch_sizes if size else ():
             least, most = layer.batch_sizes
             if not least <= size <= most:
                 raise ValueError(

@@ -2,8 +2,8 @@
 
 The arithmetic is the engine's (csrc/kernels/optimizer.h), the definitions are PyTorch's; here are their numbers. In
 the formulas g is the gradient of the mean loss, t the number of the step from 1 on, and what is averaged or added up
-starts from zero. Weight decay leaves biases alone, unless a Trainer says ``decay_biases=True``. Learning rates and
-weight decays may be schedules (`fastbp.schedules`), or functions of the number of steps done.
+starts from zero. Weight decay leaves all but the W of dense layers alone, unless a Trainer says ``decay_biases=True``.
+Learning rates and weight decays may be schedules (`fastbp.schedules`), or functions of the number of steps done.
 """
 
 from __future__ import annotations

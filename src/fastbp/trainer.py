@@ -68,7 +68,7 @@ class Trainer:
     clip_value : float or None, default None
         Every element of the gradient is cut off at -clip_value and clip_value before the optimizer sees it.
     clip_norm : float or None, default None
-        Where the norm of the gradient, of all weights and biases together, is larger than this, the gradient is scaled
+        Where the norm of the gradient, of all that is learnt together, is larger than this, the gradient is scaled
         down to it: times clip_norm / (norm + 1e-6), as PyTorch does.
     clip_array_norm : float or None, default None
         The same for each array of parameters alone, every layer's W, every layer's b and so on (Keras' ``clipnorm``,
@@ -88,8 +88,9 @@ class Trainer:
         ``averaged_model`` and ``evaluate(averaged=True)``.
     accumulate : int, default 1
         So many batches make one step of ``fit``, by the gradient of the mean over all their samples: as one batch that
-        is so many times as large, up to rounding. Dropout draws for each batch, and a loss function of your own is
-        called with one batch at a time. The last step of an epoch takes what is left. ``step`` takes what it is given.
+        is so many times as large, up to rounding. Dropout draws for each batch, BatchNorm normalises each by itself,
+        and a loss function of your own is called with one batch at a time. The last step of an epoch takes what is
+        left. ``step`` takes what it is given.
 
     Raises
     ------
@@ -366,10 +367,11 @@ class Trainer:
             Whether to show a progress bar.
         sample_weight : array-like of shape (n_samples,) or None, default None
             How often each sample counts: 2 is as if it stood there twice, 0 as if it were not there (its numbers must
-            be finite all the same). The loss of a batch is sum(w * loss of the sample) / sum(w) over its samples; loss
-            and metrics of the epoch are weighted means likewise. From a batch whose weights are all 0 nothing is
-            learnt: no weight and no average of the optimizer moves, only the number of steps grows. The result does not
-            depend on the number of threads. None counts every sample once, and costs nothing.
+            be finite all the same, and in the statistics of BatchNorm it counts once). The loss of a batch is sum(w *
+            loss of the sample) / sum(w) over its samples; loss and metrics of the epoch are weighted means likewise.
+            From a batch whose weights are all 0 nothing is learnt: no weight and no average of the optimizer moves,
+            only the number of steps grows. The result does not depend on the number of threads. None counts every
+            sample once, and costs nothing.
         class_weight : dict of int to float, "balanced" or None, default None
             For cross_entropy, and for binary_cross_entropy with one output (classes 0 and 1): how often the samples of
             each class count, multiplied with sample_weight; PyTorch's ``weight`` of CrossEntropyLoss. A class that the
