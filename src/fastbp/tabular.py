@@ -29,11 +29,11 @@ class Tabular:
     (entity embeddings: Guo and Berkhahn, 2016). A table has cardinality + 1 rows. The last one is for all that is no
     code: below 0, ``cardinality`` or above, not whole, NaN or infinite, as read in the model's dtype.
 
-    A step changes only the rows that a sample of it has; so with every optimizer, and for its averages and the weight
-    decay too: all other rows keep their bits, as do the numbers that the optimizer remembers for them. A sample with a
-    weight of 0 has its rows all the same. Adam is PyTorch's SparseAdam in this (which adds epsilon to the root before
-    the correction; here it is where it is for all other weights): it corrects by the number of all steps, not of those
-    that had the row. The tables decay as the W of dense layers do; layer factors leave them alone.
+    A step changes only the rows that a sample of it has, with every optimizer: all other rows keep their bits, as do
+    momentum, Adam's moments and whatever else the optimizer remembers for them; so they do not decay. A sample with a
+    weight of 0 has its rows like any other. With Adam that is PyTorch's SparseAdam, but for epsilon, which is where it
+    is for all other weights, behind the correction: both correct by the number of all steps, not of those that had the
+    row. The tables decay as the W of dense layers do. Factors by layer are for layers, and leave the tables alone.
 
     Parameters
     ----------
