@@ -110,7 +110,18 @@ setup(
             extension("_kernels", tuple(KERNEL_SOURCES), tuple(KERNEL_HEADERS)),
             *(
                 extension(name, depends=("csrc/fastbp.h",))
-                for name in ("_team", "_arena", "_rows", "_dense", "_loss", "_update", "_stages", "_network", "_engine")
+                for name in (
+                    "_team",
+                    "_arena",
+                    "_rows",
+                    "_dense",
+                    "_loss",
+                    "_update",
+                    "_stages",
+                    "_tables",
+                    "_network",
+                    "_engine",
+                )
             ),
         ],
         include_path=["src"],

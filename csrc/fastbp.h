@@ -181,6 +181,25 @@ typedef struct {
     double alpha;              /* the activation's parameter */
 } fbp_layer;
 
+/* The rows of a table are dealt into so many shares, row r to share r % FBP_TABLE_SHARES: a constant, as squares are
+ * summed share by share. */
+#define FBP_TABLE_SHARES 32
+
+/* A table with a row for each code 0 .. n_rows - 2 of a category; the last row is for all that is no such code. `pass`
+ * is the number of a step; rows that a sample of it has are touched, and others neither read nor written. */
+typedef struct {
+    ptrdiff_t n_rows;
+    ptrdiff_t n_features;
+    ptrdiff_t ld;              /* elements from one row to the next, whole cache lines */
+    ptrdiff_t first_feature;   /* where a row's features begin in a panel */
+    void *weights;             /* [n_rows][ld], the padding zero */
+    void *gradient;            /* [n_rows][ld], of touched rows */
+    int64_t *passes;           /* [n_rows]: the pass that touched the row last */
+    ptrdiff_t share_rows;      /* the most rows of a share */
+    int32_t *touched;          /* [FBP_TABLE_SHARES][share_rows]: the rows of this pass, in the order of the samples */
+    int32_t *n_touched;        /* [FBP_TABLE_SHARES] */
+} fbp_table;
+
 /* The kernels of one instruction set and one dtype. Every `void *` points at elements of that dtype. */
 typedef struct {
     const char *isa;
@@ -263,6 +282,19 @@ typedef struct {
                           ptrdiff_t p1);
     void (*prelu_backward)(const fbp_layer *layer, fbp_panels in, fbp_panels dZ, fbp_panels dX, ptrdiff_t p0,
                            ptrdiff_t p1);
+
+    /* Codes -> rows: rows[t][0..VL) for the n_rows samples of one panel, `index` and `first` as in gather_panel; each
+     * column of `codes` has a table. Lanes without a sample get the last row. */
+    void (*read_codes)(const fbp_source *codes, const int64_t *index, ptrdiff_t first, ptrdiff_t n_rows,
+                       const fbp_table *tables, int32_t *rows);
+    /* Rows, [panel][table][VL], of the tables -> their features in panels p0..p1. */
+    void (*embed_forward)(const fbp_table *tables, ptrdiff_t n_tables, const int32_t *rows, fbp_panels out,
+                          ptrdiff_t p0, ptrdiff_t p1);
+    /* gradient[row] (+)= the sum over the samples that have it of the table's features in dZ, in their order, for the
+     * rows of shares s0..s1, each touched on the way. `rows`: of this table in panel 0, those of the next panel
+     * `rows_stride` behind. accumulate = 0: the first samples of the pass. */
+    void (*embed_gradient)(const fbp_table *table, const int32_t *rows, ptrdiff_t rows_stride, fbp_panels dZ,
+                           ptrdiff_t n_samples, ptrdiff_t s0, ptrdiff_t s1, int64_t pass, int accumulate);
 
     /* One sample alone, with the bits that it has in a panel. Row `row` of X -> out[0..n_columns), zeros up to whole
      * vectors; returns 0 where a number is NaN or infinite (in this dtype), else 1. And out[0..n_units) =

@@ -18,10 +18,12 @@ from fastbp.losses import LOSSES
 from fastbp.metrics import METRICS
 from fastbp.optimizers import OPTIMIZERS
 from fastbp.schedules import SCHEDULES
+from fastbp.tabular import INPUTS
 
 PATH = Path(__file__).with_name("features.md")
 
 REGISTRIES = {
+    "Inputs": INPUTS,
     "Layers": LAYERS,
     "Activations": ACTIVATIONS,
     "Losses": LOSSES,

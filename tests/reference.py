@@ -923,6 +923,62 @@ class Residual(Chain):
         return dA + dX, gradients
 
 
+class Tabular(Block):
+    """The numeric columns as they are, and behind them the row of a table for each code, unknown ones the last row."""
+
+    def __init__(self, n_numeric: int, tables: list[np.ndarray]) -> None:
+        self.n_numeric, self.arrays = n_numeric, tables
+
+    def rows(self, X: np.ndarray) -> list[np.ndarray]:
+        """For each table, the row of each sample."""
+        codes = np.asarray(X, dtype=np.float64)[:, self.n_numeric :].T
+        result = []
+        for column, E in zip(codes, self.arrays, strict=True):
+            known = (column >= 0) & (column < len(E) - 1) & (column % 1 == 0)
+            result.append(np.where(known, column, len(E) - 1).astype(int))
+        return result
+
+    def forward(self, X):
+        self.rows_of_batch = self.rows(X)
+        embedded = [E[rows] for E, rows in zip(self.arrays, self.rows_of_batch, strict=True)]
+        return np.hstack([X[:, : self.n_numeric], *embedded])
+
+    def backward(self, dA):
+        ends = self.n_numeric + np.cumsum([E.shape[1] for E in self.arrays])
+        gradients = [np.zeros_like(E) for E in self.arrays]
+        for dE, rows, end in zip(gradients, self.rows_of_batch, ends, strict=True):
+            np.add.at(dE, rows, dA[:, end - dE.shape[1] : end])
+        return dA[:, : self.n_numeric], gradients
+
+    def touched(self) -> list[np.ndarray]:
+        """For each table, the rows that the samples of the last batch have."""
+        return [np.unique(rows) for rows in self.rows_of_batch]
+
+
+def tabular_step(
+    optimizer: Optimizer, arrays: list[np.ndarray], gradients: list[np.ndarray], touched: list[np.ndarray]
+) -> None:
+    """One update in place: of the first arrays, the tables, the rows that are touched; of the others all.
+
+    Arrays of one dimension, which are biases, do not decay.
+    """
+    optimizer.n_steps += 1
+
+    def update(part: np.ndarray, g: np.ndarray, key: tuple[int, str], decay: float) -> None:
+        if optimizer.decoupled:
+            part *= 1.0 - optimizer.learning_rate * decay
+        else:
+            g = g + decay * part
+        part -= optimizer.change(g, optimizer.states.setdefault(key, {}))
+
+    for i, (array, gradient) in enumerate(zip(arrays, gradients, strict=True)):
+        if i < len(touched):
+            for row in touched[i]:
+                update(array[row], gradient[row], (i, str(row)), optimizer.weight_decay)
+        else:
+            update(array, gradient, (i, "all"), optimizer.weight_decay if array.ndim == 2 else 0.0)
+
+
 def block_loss_and_gradients(
     block: Block, X: np.ndarray, targets: np.ndarray, loss: Loss
 ) -> tuple[float, list[np.ndarray]]:

@@ -70,7 +70,24 @@ BUILDING = [
     (lambda: model(fb.Dense), TypeError, r"layers\[0\] is the class Dense; expected a layer, one of fb.Dense"),
     (lambda: model(fb.Dense(3), inputs=0), ValueError, "inputs is 0; expected an integer of 1 or more"),
     (lambda: model(fb.Dense(3), inputs=(28, 28)), TypeError, r"inputs is \(28, 28\); expected an integer"),
-    (lambda: model(fb.Dense(3), inputs=None), TypeError, "inputs is None"),
+    (
+        lambda: model(fb.Dense(3), inputs=None),
+        TypeError,
+        "inputs is None; expected an integer .* Or give an fb.Tabular",
+    ),
+    (lambda: fb.Tabular(-1, [3]), ValueError, "numeric is -1; expected an integer of 0 or more"),
+    (lambda: fb.Tabular(2.0, [3]), TypeError, "numeric is 2.0; expected an integer"),
+    (lambda: fb.Tabular(2, []), ValueError, "categories is empty; .* Without categories, inputs of a model is an int"),
+    (lambda: fb.Tabular(2, 5), TypeError, r"categories is 5; expected a list of cardinalities such as \[7, 12\]"),
+    (lambda: fb.Tabular(2, "ab"), TypeError, "categories is 'ab'; expected a list of cardinalities"),
+    (lambda: fb.Tabular(2, [[3]]), TypeError, r"categories\[0\] is \[3\]; expected an integer"),
+    (lambda: fb.Tabular(2, np.ones((2, 2))), TypeError, r"categories is an ndarray of shape \(2, 2\)"),
+    (lambda: fb.Tabular(2, [3, 0]), ValueError, r"categories\[1\] is 0; expected an integer 1 to 16777216"),
+    (lambda: fb.Tabular(2, [2**24 + 1]), ValueError, r"categories\[0\] is 16777217; expected an integer 1 to 16777216"),
+    (lambda: fb.Tabular(2, [3], "small"), ValueError, "dims is 'small'; expected \"auto\" or a list of integers"),
+    (lambda: fb.Tabular(2, [3], 4), TypeError, 'dims is 4; expected a list of integers, or "auto"'),
+    (lambda: fb.Tabular(2, [3], [0]), ValueError, r"dims\[0\] is 0; expected an integer of 1 or more"),
+    (lambda: fb.Tabular(2, [3], [1, 2]), ValueError, "dims has 2 entries and categories 1; expected as many"),
     (lambda: model(fb.Dense(3), dtype="float16"), ValueError, "dtype is 'float16'; expected 'float32' or 'float64'"),
     (lambda: model(fb.Dense(3), dtype=int), ValueError, "dtype is the class int"),
     (lambda: model(fb.Dense(3), dtype=">f4"), ValueError, "dtype is '>f4'"),
@@ -339,7 +356,36 @@ def test_fit(arguments, error, sentence):
     assert trainer.history.n_epochs == trainer.n_steps == 0
 
 
+def tabular():
+    return fb.Model([fb.Dense(1)], inputs=fb.Tabular(1, [3], [2]))
+
+
 OTHERS = [
+    (
+        lambda: tabular().predict([[1.0]]),
+        ValueError,
+        r"X has 1 columns \(its shape is \(1, 1\)\); expected 2",
+    ),
+    (
+        lambda: tabular().predict([[np.nan, np.nan]]),
+        ValueError,
+        "row 0, column 0 of X .* is nan; expected a finite number",
+    ),
+    (
+        lambda: tabular().set_weights([np.zeros((3, 2)), np.zeros((3, 1)), np.zeros(1)]),
+        ValueError,
+        r"weights\[0\], table E0, has shape \(3, 2\); expected \(4, 2\)",
+    ),
+    (
+        lambda: tabular().set_weights([np.full((4, 2), np.nan), np.zeros((3, 1)), np.zeros(1)]),
+        ValueError,
+        r"row 0, column 0 of weights\[0\] .* is nan; expected a number that is finite",
+    ),
+    (
+        lambda: fb.Trainer(tabular(), "mse", learning_rate_factors={-1: 0.1}),
+        ValueError,
+        "a key of learning_rate_factors is -1; expected an integer 0 to 0",
+    ),
     (lambda: classifier().model.predict(X, n_threads=0), ValueError, "n_threads is 0"),
     (
         lambda: classifier().model.loss_and_gradients(X, LABELS, "cross_entropy", n_threads=1.5),

@@ -11,6 +11,7 @@
 #include "gemm.h"
 #include "pointwise.h"
 #include "normalize.h"
+#include "embed.h"
 #include "single.h"
 #include "loss.h"
 #include "clip.h"
@@ -44,6 +45,9 @@ static const fbp_kernels NAME(table) = {
     .batch_norm_backward = NAME(batch_norm_backward),
     .prelu_forward = NAME(prelu_forward),
     .prelu_backward = NAME(prelu_backward),
+    .read_codes = NAME(read_codes),
+    .embed_forward = NAME(embed_forward),
+    .embed_gradient = NAME(embed_gradient),
     .read_row = NAME(read_row),
     .forward_single = NAME(forward_single),
     .loss_panel = NAME(loss_panel),

@@ -56,6 +56,7 @@ from fastbp.schedules import (
     PolynomialDecay,
     StepDecay,
 )
+from fastbp.tabular import Tabular
 from fastbp.trainer import Trainer
 
 __version__ = "0.1.0"
@@ -63,6 +64,7 @@ __version__ = "0.1.0"
 __all__ = [
     # building
     "Model",
+    "Tabular",
     "Dense",
     "Activation",
     "LayerNorm",

@@ -1,7 +1,9 @@
 # A stage and its numbers' layout; the work of a dense layer; and who owns which weights.
 
+from libc.stdint cimport int32_t
+
 from fastbp._arena cimport Arena
-from fastbp._kernels cimport FBP_FLOAT32, fbp_dtype, fbp_kernels, fbp_layer, fbp_panels
+from fastbp._kernels cimport FBP_FLOAT32, fbp_dtype, fbp_kernels, fbp_layer, fbp_panels, fbp_table
 
 # What a stage does with its source; what that means is in _stages.pyx.
 cdef enum StageKind:
@@ -13,6 +15,7 @@ cdef enum StageKind:
     FORK
     ADD
     PRELU
+    TABULAR
 
 # Of each unit, what normalising takes: the mean, and 1 / sqrt(variance + epsilon). [n_units] each.
 cdef struct Statistics:
@@ -55,6 +58,10 @@ cdef struct Stage:
     Statistics moved           # and as those are to be behind the step
     void *batch_dW             # the gradient of this batch alone
     void *batch_db
+    Py_ssize_t n_numeric       # tabular: the columns that are numbers,
+    Py_ssize_t n_tables        # and those of codes, which have a table each
+    fbp_table *tables
+    int32_t *rows              # of the tables         [panel][n_tables][VL]
 
 cdef inline Py_ssize_t item_size(fbp_dtype dtype) noexcept nogil:
     return 4 if dtype == FBP_FLOAT32 else 8

@@ -79,7 +79,7 @@ cdef void units_of_share(const fbp_kernels *k, Stage *stages, Py_ssize_t n_stage
     cdef Py_ssize_t j
     n0[0] = 0
     n1[0] = 0
-    if not stages[i].trained:
+    if not stages[i].trained or stages[i].layer.ld == 0:
         return
     if n_threads == 1:                 # at once: small steps are made by one thread
         n1[0] = stages[i].layer.n_units

@@ -15,6 +15,9 @@ up a long step until its first weight changes: the weights are always those of a
 long, or the gradient's norm is to be clipped, all gradients are completed first and then all weights updated, behind a
 barrier of their own.
 
+Where categories have tables, the gradients of their rows are made in step 3 too, and only those that a sample has
+change.
+
 A loss that is a Python function is asked between forward and backward, by one thread with the GIL held, while the
 others wait. A step over several batches (gradient accumulation) takes each of them as a chunk of its own.
 """
@@ -29,12 +32,12 @@ import numpy as np
 
 from fastbp._arena cimport Arena
 from fastbp._dense cimport (
-    ADD, DENSE, FORK, Stage, Statistics, activation_gradient, block_stride, forward_work, item_size, padded,
+    ADD, DENSE, FORK, TABULAR, Stage, Statistics, activation_gradient, block_stride, forward_work, item_size, padded,
     take_blocks, take_panels, units_of_share,
 )
 from fastbp._kernels cimport (
-    FBP_LINEAR, FBP_SOON, FBP_STATES, fbp_kernels, fbp_layer, fbp_panels, fbp_source, fbp_update, flush_denormals,
-    optimizer_named, restore_denormals, state_names, stores_slope,
+    FBP_LINEAR, FBP_SOON, FBP_STATES, FBP_TABLE_SHARES, fbp_kernels, fbp_layer, fbp_panels, fbp_source, fbp_table,
+    fbp_update, flush_denormals, optimizer_named, restore_denormals, state_names, stores_slope,
 )
 from fastbp._loss cimport (
     BAD_INPUTS, BAD_TARGETS, Judge, gather_targets, gather_weights, judge_panel, set_judge, split_sums, takes_Z,
@@ -46,6 +49,7 @@ from fastbp._stages cimport (
     Pass, array_names, stage_backward, stage_forward, stage_gradient, stage_keeps, stage_meet_backward,
     stage_meet_forward, stage_penalised, stage_updated,
 )
+from fastbp._tables cimport TableMemory, shares_of_thread, split_columns, table_bytes
 from fastbp._team cimport (
     Pace, fbp_barrier, limits_in_use, look_seconds, monotonic_seconds, pace_done, pace_next, run_team, team_size,
     wait_for_all,
@@ -83,10 +87,13 @@ cdef struct Run:
     char *states[FBP_STATES]       # NULL those that there are not
     char *averages                 # of the weights over the steps, or NULL
     Py_ssize_t n_units             # of all stages
-    double *squares                # [unit, stage by stage] of dW, then of db, where a norm is to be clipped
+    # [unit, stage by stage] of dW, then of db, then [share, table by table], where a norm is to be clipped
+    double *squares
+    Py_ssize_t n_squares
     double *penalties              # [unit, stage by stage] on its weights, or NULL where there are none
     # The data of this call.
-    const fbp_source *X
+    fbp_source X                   # its numeric columns,
+    fbp_source codes               # and those of codes, if any
     const int64_t *index           # the order of the rows, or NULL
     Py_ssize_t n_rows
     Py_ssize_t batch_size
@@ -111,6 +118,7 @@ cdef struct Run:
     double weight_done             # of those before
     Py_ssize_t bad_row             # the first row of what was bad, in the order of this call
     long long n_steps
+    int64_t attempt                # counts steps, those that are given up too
     double *sums                   # [slot_size] of the epoch so far
     bint halted                    # the epoch's end, or time to look at Python
     int bad
@@ -182,6 +190,8 @@ cdef bint _backward_in_pieces(Run *run, const Pass *chunk, Stage *stage, Py_ssiz
     cdef Stage *below = stage - 1
     cdef Py_ssize_t i = 0, end, n_inputs = below.layer.n_units
     cdef Py_ssize_t piece = _piece(run, forward_work(&stage.layer) * (p1 - p0) * run.k.lanes, n_inputs)
+    if below.n_numeric > 0:  # nobody wants the gradient of numeric columns: whole tiles of them are left out
+        i = below.n_numeric // run.k.tile_rows * run.k.tile_rows
     while i < n_inputs:
         if _interrupted(run, &run.stop_samples, t):
             return False
@@ -220,9 +230,12 @@ cdef void _gather_share(Run *run, Py_ssize_t first, Py_ssize_t n, Py_ssize_t p0,
             next_index = run.index + next_row
             n_next = max(0, min(run.n_rows - next_row, <Py_ssize_t>k.lanes))
         run.verdicts[p] = 0
-        if not k.gather_panel(run.X, index, row, count, next_index, n_next, p, run.stages[0].source,
+        if not k.gather_panel(&run.X, index, row, count, next_index, n_next, p, run.stages[0].source,
                               run.stages[0].source_blocks, run.stages[0].block_stride):
             run.verdicts[p] = BAD_INPUTS
+        if run.codes.n_columns > 0:
+            k.read_codes(&run.codes, index, row, count, run.stages[0].tables,
+                         run.stages[0].rows + p * run.codes.n_columns * k.lanes)
         if not gather_targets(k, &run.judge, index, row, count, p, run.targets, run.labels):
             run.verdicts[p] = BAD_TARGETS
 
@@ -425,6 +438,86 @@ cdef void _update_units(Run *run, const fbp_update *numbers, Stage *stage, doubl
         run.k.average(run.averages + b, run.parameters + b, n1 - n0, numbers.average_share)
 
 
+cdef void _square_rows(Run *run, const Stage *stage, Py_ssize_t s0, Py_ssize_t s1) noexcept nogil:
+    """What the touched rows of shares s0..s1 of each table add to the square of the gradient's norm."""
+    cdef Py_ssize_t i, s, j
+    cdef const fbp_table *table
+    cdef fbp_layer row
+    cdef double square, no_bias
+    cdef double *squares
+    memset(&row, 0, sizeof(row))
+    for i in range(stage.n_tables):
+        table = &stage.tables[i]
+        row.ld = table.ld
+        squares = run.squares + 2 * run.n_units + i * FBP_TABLE_SHARES
+        for s in range(s0, s1):
+            squares[s] = 0
+            for j in range(table.n_touched[s]):
+                run.k.unit_squares(&row, <char *>table.gradient + _row_offset(run, table, s, j), NULL, 0, 1, &square,
+                                   &no_bias)
+                squares[s] += square
+
+
+cdef Py_ssize_t _row_offset(const Run *run, const fbp_table *table, Py_ssize_t s, Py_ssize_t j) noexcept nogil:
+    """Bytes from the table's start to the j-th touched row of share s."""
+    return table.touched[s * table.share_rows + j] * table.ld * item_size(run.k.dtype)
+
+
+cdef void _update_row(Run *run, const fbp_update *numbers, const fbp_table *table, double factor,
+                      Py_ssize_t offset) noexcept nogil:
+    """One touched row, so many bytes from the table's start, the gradient multiplied by the factor."""
+    cdef Py_ssize_t place = <char *>table.weights - run.parameters + offset
+    cdef double bound = run.updater.clip_value if run.updater.clip_value > 0 else INFINITY
+    cdef void *states[FBP_STATES]
+    if factor != 1 or bound < INFINITY:
+        run.k.clip(run.gradients + place, table.ld, factor, bound)
+    _states_at(run, place, states)
+    run.k.update(run.updater.optimizer, numbers, run.parameters + place, run.gradients + place, states, table.ld)
+
+
+cdef void _average_rows(Run *run, const fbp_table *table, double share, Py_ssize_t s0, Py_ssize_t s1) noexcept nogil:
+    """The averages of all rows of shares s0..s1, touched or not."""
+    cdef Py_ssize_t s, row, place, start = <char *>table.weights - run.parameters
+    for s in range(s0, s1):
+        row = s
+        while row < table.n_rows:
+            place = start + row * table.ld * item_size(run.k.dtype)
+            run.k.average(run.averages + place, run.parameters + place, table.ld, share)
+            row += FBP_TABLE_SHARES
+
+
+cdef void _update_tables(Run *run, const fbp_update *numbers, const Stage *stage, double factor, Py_ssize_t s0,
+                         Py_ssize_t s1) noexcept nogil:
+    """The touched rows of shares s0..s1 of each table, the gradient multiplied by the factor; and their averages."""
+    cdef Py_ssize_t i, s, j
+    cdef const fbp_table *table
+    cdef fbp_update own = numbers[0]
+    own.learning_rate *= stage.rate_factor
+    own.weight_decay *= stage.decay_factor
+    for i in range(stage.n_tables):
+        table = &stage.tables[i]
+        if run.updater.clip_array_norm > 0:
+            factor = _norm_factor(run.squares + 2 * run.n_units + i * FBP_TABLE_SHARES, FBP_TABLE_SHARES,
+                                  run.updater.clip_array_norm)
+        for s in range(s0, s1):
+            for j in range(table.n_touched[s]):
+                _update_row(run, &own, table, factor, _row_offset(run, table, s, j))
+        if numbers.average_share > 0:
+            _average_rows(run, table, numbers.average_share, s0, s1)
+
+
+cdef void _table_share(Run *run, const Pass *chunk, const fbp_update *numbers, Stage *stage, int t,
+                       int n_threads) noexcept nogil:
+    """Gradients of thread t's rows of the tables over the chunk; and, unless numbers is NULL, their update."""
+    cdef Py_ssize_t s0, s1
+    shares_of_thread(t, n_threads, &s0, &s1)
+    stage_gradient(chunk, stage, s0, s1, NULL)
+    if run.updates and takes_norm(&run.updater):
+        _square_rows(run, stage, s0, s1)
+    if numbers != NULL:
+        _update_tables(run, numbers, stage, 1, s0, s1)
+
+
 cdef void _weight_share(Run *run, const Pass *chunk, const fbp_update *numbers, int t, int n_threads) noexcept nogil:
     """Weight gradients of thread t's units over the chunk; and, unless numbers is NULL, their update."""
     cdef const fbp_kernels *k = run.k
@@ -434,6 +527,9 @@ cdef void _weight_share(Run *run, const Pass *chunk, const fbp_update *numbers, 
     cdef void *soon[FBP_SOON]
     for i in range(run.n_stages):
         stage = &run.stages[i]
+        if stage.kind == TABULAR:
+            _table_share(run, chunk, numbers, stage, t, n_threads)
+            continue
         units_of_share(k, run.stages, run.n_stages, i, t, n_threads, &n0, &n1)
         if n0 == n1:
             continue
@@ -460,8 +556,12 @@ cdef void _update_share(Run *run, const fbp_update *numbers, int t, int n_thread
     cdef Py_ssize_t i, n0, n1
     cdef double factor = 1
     if run.updater.clip_norm > 0:
-        factor = _norm_factor(run.squares, 2 * run.n_units, run.updater.clip_norm)
+        factor = _norm_factor(run.squares, run.n_squares, run.updater.clip_norm)
     for i in range(run.n_stages):
+        if run.stages[i].kind == TABULAR:
+            shares_of_thread(t, n_threads, &n0, &n1)
+            _update_tables(run, numbers, &run.stages[i], factor, n0, n1)
+            continue
         units_of_share(run.k, run.stages, run.n_stages, i, t, n_threads, &n0, &n1)
         if n0 < n1:
             if run.updater.clip_array_norm > 0:
@@ -491,6 +591,7 @@ cdef void _finish_step(Run *run, const fbp_update *numbers, Py_ssize_t n) noexce
     run.weight_done += run.next_weight
     _weigh_next(run)
     run.n_steps += run.updates
+    run.attempt += 1
     reach_step(&run.updater, run.n_steps + 1)
     run.halted = run.next_row >= run.n_rows or monotonic_seconds() > run.come_up
 
@@ -505,6 +606,7 @@ cdef Pass _pass_of(const Run *run, int t) noexcept nogil:
     chunk.accumulate = False
     chunk.seed = run.seed
     chunk.step = run.n_steps
+    chunk.attempt = run.attempt
     chunk.step_of_call = run.n_steps + 1 - run.updater.first_step
     chunk.scratch = run.scratch + t * run.scratch_bytes
     return chunk
@@ -596,6 +698,7 @@ cdef class Session:
     cdef int n_threads
     cdef Run run
     cdef Arena buffers, gradient_memory, average_memory
+    cdef TableMemory tables            # of the first stage, if it has them
     cdef tuple schedules               # arrays or None: the learning rate and the weight decay of each step,
     cdef dict dropout_rates            # and the rate of a dropout layer
     cdef bint layers_alike             # no layer has numbers of its own
@@ -608,7 +711,7 @@ cdef class Session:
     cdef object order                  # the rows' order in this epoch, int64
     cdef object sums                   # float64 [slot_size]
     cdef double[::1] penalties         # [units of all stages], where a stage has them
-    cdef double[::1] squares           # [2 * units of all stages], once a norm is to be clipped
+    cdef double[::1] squares           # [run.n_squares], once a norm is to be clipped
     cdef object pending                # an exception from a signal during a long step
     cdef bint busy
     cdef Pace pace
@@ -634,11 +737,16 @@ cdef class Session:
         memcpy(self.run.stages, network.stages, network.n_layers * sizeof(Stage))
         for i in range(network.n_layers):
             self.run.n_units += network.stages[<int>i].layer.n_units
+        self.run.n_squares = 2 * self.run.n_units + FBP_TABLE_SHARES * network.stages[0].n_tables
         if network.penalised:
             self.penalties = np.zeros(self.run.n_units)
             self.run.penalties = &self.penalties[0]
         self.gradient_memory = self.like_parameters()
         self.run.gradients = self.gradient_memory.start
+        if network.tables != NULL:
+            self.tables = TableMemory()
+            self.tables.fill(&network.stages[0], self.run.parameters, self.run.gradients)
+            self.run.stages[0].tables = self.tables.tables
         self.state_names = state_names(self.run.updater.optimizer)
         self.state_memory = [None] * len(self.state_names)
         self.want_states([name for name in self.state_names if state_wanted(name, {})])
@@ -711,7 +819,11 @@ cdef class Session:
         cdef const fbp_kernels *k = self.run.k
         cdef Py_ssize_t i, tile_bytes
         cdef Stage *stage
-        cdef fbp_panels source = take_panels(arena, self.network.n_inputs, n_panels, k)
+        cdef bint tabular = self.network.tables != NULL
+        cdef Py_ssize_t n_features = self.run.stages[0].layer.n_units if tabular else self.network.n_inputs
+        cdef fbp_panels source = take_panels(arena, n_features, n_panels, k)
+        self.run.stages[0].rows = <int32_t *>arena.take(
+            n_panels * self.run.stages[0].n_tables * k.lanes * sizeof(int32_t))
         for i in range(self.network.n_layers):
             stage = &self.run.stages[i]
             stage.layer.activation = self.network.stages[i].layer.activation
@@ -722,7 +834,7 @@ cdef class Session:
             if stage.kind == DENSE and stage.trained:
                 stage.source_blocks = take_blocks(arena, stage.layer.n_inputs, n_panels, k)
             stage.output = source
-            if stage.kind != FORK:
+            if stage.kind not in (FORK, TABULAR):
                 stage.output = take_panels(arena, stage.layer.n_units, n_panels, k)
             if stores_slope(stage.layer.activation):
                 stage.slope = take_panels(arena, stage.layer.n_units, n_panels, k)
@@ -734,7 +846,7 @@ cdef class Session:
             if stage.kind == ADD:
                 stage.other = self.run.stages[stage.partner].output
                 self.run.stages[stage.partner].other = stage.gradient
-            if stage.trained:
+            if stage.trained and stage.kind != TABULAR:
                 tile_bytes = k.tile_rows * stage.layer.ld * item_size(k.dtype)
                 stage.fused_units = max(UPDATE_BYTES // tile_bytes, <Py_ssize_t>UPDATE_TILES) * k.tile_rows
                 stage.dW = self.run.gradients + (<char *>stage.layer.weights - self.run.parameters)
@@ -782,7 +894,9 @@ cdef class Session:
         self.targets = targets
         self.weights = weights
         set_judge(&run.judge, self.loss, self.metrics, targets, weights, self.network.n_outputs)
-        run.X = &rows.source
+        run.X = rows.source
+        split_columns(&run.stages[0], &run.X, &run.codes)
+        run.attempt += 1
         run.index = NULL
         run.n_rows = rows.n_rows
         run.batch_size = min(batch_size, rows.n_rows)
@@ -866,7 +980,7 @@ cdef class Session:
         if run.index != NULL:
             batch_rows = self.order[batch_rows]
         if run.bad == BAD_INPUTS:
-            return NonFinite("inputs", batch, row=first_bad_row(rows, batch_rows))
+            return NonFinite("inputs", batch, row=first_bad_row(rows, batch_rows, run.X.n_columns))
         if run.bad == BAD_TARGETS:
             return NonFinite("targets", batch, row=first_bad_row(targets, batch_rows))
         for i in range(run.n_stages):
@@ -911,7 +1025,11 @@ cdef class Session:
         """An update may overflow without any loss having shown it yet."""
         cdef Run *run = &self.run
         cdef fbp_layer *layer
-        cdef Py_ssize_t i
+        cdef Py_ssize_t i, size = item_size(run.k.dtype)
+        for i in range(run.stages[0].n_tables):
+            if not run.k.all_finite(self.network.tables[i].weights,
+                                    table_bytes(&self.network.tables[i], run.k.dtype) // size):
+                raise NonFinite("weights", (run.n_rows - 1) // run.batch_size, layer=0)
         for i in range(run.n_stages):
             layer = &run.stages[i].layer
             if layer.ld == 0:
@@ -933,7 +1051,7 @@ cdef class Session:
             for number in (numbers["learning_rate"], numbers.get("weight_decay"))])
         set_schedules(&self.run.updater, self.schedules[0], self.schedules[1], self.run.n_steps + 1)
         if takes_norm(&self.run.updater) and self.run.squares == NULL:
-            self.squares = np.zeros(2 * self.run.n_units)
+            self.squares = np.zeros(self.run.n_squares)
             self.run.squares = &self.squares[0]
         if self.run.updater.average_every > 0:
             self.want_averages()
@@ -1101,6 +1219,9 @@ cdef class Session:
             self.run.updates = False
             self.run.training = training
             self.network.refresh()
+            if self.tables is not None:  # rows that no sample has
+                for view in self.network.views(self.gradient_memory, 0):
+                    view[:] = 0
             self.go(rows, targets, team, None)
             gradients = [
                 self.network.layer_copy(self.gradient_memory, i)

@@ -9,6 +9,7 @@ cdef extern from "fastbp.h":
         FBP_STATES
         FBP_SOON
         FBP_LOSS_PARAMETERS
+        FBP_TABLE_SHARES
 
     ctypedef enum fbp_dtype:
         FBP_FLOAT32
@@ -100,6 +101,18 @@ cdef extern from "fastbp.h":
         fbp_activation activation
         double alpha
 
+    ctypedef struct fbp_table:
+        Py_ssize_t n_rows
+        Py_ssize_t n_features
+        Py_ssize_t ld
+        Py_ssize_t first_feature
+        void *weights
+        void *gradient
+        int64_t *passes
+        Py_ssize_t share_rows
+        int32_t *touched
+        int32_t *n_touched
+
     ctypedef struct fbp_kernels:
         const char *isa
         fbp_dtype dtype
@@ -148,6 +161,13 @@ cdef extern from "fastbp.h":
                               Py_ssize_t p0, Py_ssize_t p1) noexcept nogil
         void (*prelu_backward)(const fbp_layer *layer, fbp_panels source, fbp_panels dZ, fbp_panels dX,
                                Py_ssize_t p0, Py_ssize_t p1) noexcept nogil
+        void (*read_codes)(const fbp_source *codes, const int64_t *index, Py_ssize_t first, Py_ssize_t n_rows,
+                           const fbp_table *tables, int32_t *rows) noexcept nogil
+        void (*embed_forward)(const fbp_table *tables, Py_ssize_t n_tables, const int32_t *rows, fbp_panels out,
+                              Py_ssize_t p0, Py_ssize_t p1) noexcept nogil
+        void (*embed_gradient)(const fbp_table *table, const int32_t *rows, Py_ssize_t rows_stride, fbp_panels dZ,
+                               Py_ssize_t n_samples, Py_ssize_t s0, Py_ssize_t s1, int64_t step_pass,
+                               int accumulate) noexcept nogil
         int (*read_row)(const fbp_source *X, Py_ssize_t row, void *out) noexcept nogil
         void (*forward_single)(const fbp_layer *layer, const void *inputs, void *out) noexcept nogil
         double (*loss_panel)(const fbp_objective *objective, fbp_panels output, fbp_panels targets,

@@ -2,7 +2,7 @@
 
 from fastbp._arena cimport Arena
 from fastbp._dense cimport Stage
-from fastbp._kernels cimport fbp_dtype, fbp_kernels, fbp_source
+from fastbp._kernels cimport fbp_dtype, fbp_kernels, fbp_source, fbp_table
 from fastbp._loss cimport Judge
 from fastbp._rows cimport Rows
 
@@ -18,6 +18,7 @@ cdef struct SweepPlan:
     Py_ssize_t buffer_bytes        # of each of the network's buffers: [SWEEP_PANELS][widest][VL]
     Py_ssize_t targets_offset      # [SWEEP_PANELS][n_outputs][VL]
     Py_ssize_t labels_offset       # int32 [SWEEP_PANELS][VL]
+    Py_ssize_t rows_offset         # int32 [SWEEP_PANELS][n_tables][VL]
     Py_ssize_t stride              # elements from panel to panel
     Py_ssize_t targets_stride
 
@@ -35,7 +36,8 @@ cdef struct Sweep:
     Py_ssize_t n_stages
     char *workspace
     SweepPlan *plan
-    const fbp_source *X
+    fbp_source X                   # its numeric columns,
+    fbp_source codes               # and those of codes, if any
     Py_ssize_t n_rows
     Py_ssize_t chunk_panels
     int n_chunks
@@ -53,6 +55,7 @@ cdef class Network:
     cdef readonly str dtype
     cdef readonly Py_ssize_t n_inputs, n_outputs, n_parameters
     cdef readonly Py_ssize_t n_layers     # the number of stages
+    cdef fbp_table *tables                # of the first stage, or NULL
     cdef Stage *stages                    # without the buffers of a step
     cdef Stage *planned                   # what a prediction passes through: no dropout, batch_norm folded into dense
     cdef Route *routes                    # of the planned stages
@@ -78,6 +81,7 @@ cdef class Network:
     cdef int refresh(self) except -1
     cdef int fold(self, Py_ssize_t dense, Py_ssize_t norm, Py_ssize_t planned) except -1
     cdef list views(self, Arena arena, Py_ssize_t i)
+    cdef object table_view(self, Arena arena, Py_ssize_t j)
     cdef tuple layer_copy(self, Arena arena, Py_ssize_t i)
     cdef double sample_work(self) noexcept nogil
     cdef int forward_single(self, Rows rows, char *out) except -1

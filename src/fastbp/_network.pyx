@@ -14,16 +14,17 @@ import numpy as np
 
 from fastbp._arena cimport Arena, aligned
 from fastbp._dense cimport (
-    ADD, BATCH_NORM, DENSE, DROPOUT, FORK, Stage, forward_work, item_size, padded, panel_stride,
+    ADD, BATCH_NORM, DENSE, DROPOUT, FORK, TABULAR, Stage, forward_work, item_size, padded, panel_stride,
 )
 from fastbp._kernels cimport (
-    FBP_FLOAT32, FBP_FLOAT64, FBP_LINEAR, fbp_kernels, fbp_layer, fbp_panels, kernels_in_use,
+    FBP_FLOAT32, FBP_FLOAT64, FBP_LINEAR, fbp_kernels, fbp_layer, fbp_panels, fbp_source, fbp_table, kernels_in_use,
 )
 from fastbp._loss cimport (
     BAD_INPUTS, BAD_TARGETS, Judge, gather_targets, judge_panel, set_judge, split_sums, takes_Z, weight_of_rows,
 )
 from fastbp._rows cimport Rows
 from fastbp._stages cimport Pass, array_names, set_stage, stage_forward, stage_penalised
+from fastbp._tables cimport make_tables, split_columns, table_bytes
 from fastbp._team cimport fetch_and_add, limits_in_use, look_seconds, monotonic_seconds, run_team, team_size
 
 cdef enum:
@@ -56,9 +57,12 @@ class NonFinite(Exception):
         self.layer = layer
 
 
-def first_bad_row(Rows rows, numbers):
-    """The first row of these numbers that is not finite (or, overflowing in the network's dtype, the largest)."""
-    values = np.asarray(<object>rows.buffer.obj)[numbers].astype(np.float64)
+def first_bad_row(Rows rows, numbers, n_columns=None):
+    """The first row of these numbers that is not finite (or, overflowing in the network's dtype, the largest).
+
+    In the first n_columns; None: in all.
+    """
+    values = np.asarray(<object>rows.buffer.obj)[numbers, :n_columns].astype(np.float64)
     bad = ~np.isfinite(values).all(axis=1)
     return int(numbers[int(bad.argmax() if bad.any() else np.abs(values).max(axis=1).argmax())])
 
@@ -69,11 +73,13 @@ cdef class Network:
     Parameters
     ----------
     n_inputs : int
+        Columns of X.
     layers : list of dict
         The stages, first to last. "kind" is one of those that _stages.pyx lists, "activation" and "parameter" what is
         applied to its result; the other keys are the kind's own: "units", "use_bias", "trainable", "l1", "l2" and
         "max_norm" of a dense one, "rate" of dropout, "epsilon" of those that normalise, "momentum" of batch_norm. A
-        dense one may be written (units, activation, parameter), dropout ("dropout", rate).
+        dense one may be written (units, activation, parameter), dropout ("dropout", rate). The first may be "tabular":
+        "numeric" columns, "tables" a list of (rows, features), one for each further column, "units" of all together.
     dtype : {"float32", "float64"}
     """
 
@@ -89,6 +95,9 @@ cdef class Network:
         for i, spec in enumerate(layers):
             set_stage(&self.stages[i], i, n_inputs, spec, self.dtype_code)
             n_inputs = self.stages[i].layer.n_units
+            if self.stages[i].kind == TABULAR:
+                self.tables = make_tables(&self.stages[i], spec["tables"], self.dtype_code)
+                self.stages[i].tables = self.tables
         self.n_outputs = n_inputs
         self.find_partners()
         self.penalised = any([stage_penalised(&self.stages[i]) for i in range(self.n_layers)])
@@ -105,6 +114,7 @@ cdef class Network:
         self.plan()
 
     def __dealloc__(self):
+        PyMem_Free(self.tables)
         PyMem_Free(self.stages)
         PyMem_Free(self.planned)
         PyMem_Free(self.routes)
@@ -144,6 +154,10 @@ cdef class Network:
             before = &self.planned[self.n_planned - 1]
             if stage.kind == DROPOUT:
                 continue
+            if stage.kind == TABULAR:  # in place, where the numeric columns are gathered
+                self.planned[self.n_planned] = stage[0]
+                self.n_planned += 1
+                continue
             if stage.kind == FORK:
                 waiting.append(source)
                 dense = -1
@@ -168,7 +182,7 @@ cdef class Network:
         self.folded_parameters.allocate()
         self.place_folded(self.folded_parameters)
         self.stale = True
-        self.single = all([self.planned[i].kind == DENSE for i in range(self.n_planned)])
+        self.single = all([self.planned[i].kind in (DENSE, TABULAR) for i in range(self.n_planned)])
         return 0
 
     cdef void place_folded(self, Arena arena) noexcept:
@@ -209,10 +223,12 @@ cdef class Network:
 
     cdef void place(self, Arena arena) noexcept:
         """Every layer's weights and bias, one after the other. Gradients and optimizer states lie in the same order."""
-        cdef Py_ssize_t i
+        cdef Py_ssize_t i, j
         cdef fbp_layer *layer
         for i in range(self.n_layers):
             layer = &self.stages[i].layer
+            for j in range(self.stages[i].n_tables):
+                self.tables[j].weights = arena.take(table_bytes(&self.tables[j], self.dtype_code))
             if layer.ld == 0:
                 continue
             layer.weights = arena.take(layer.n_units * layer.ld * item_size(self.dtype_code))
@@ -241,8 +257,13 @@ cdef class Network:
                 self.vector(self.statistics, stage.running.variance, stage.layer.n_units)]
 
     cdef list views(self, Arena arena, Py_ssize_t i):
-        """Stage i's arrays in an arena laid out like `parameters`: W (n_inputs, n_units), the others (n_units,)."""
+        """Stage i's arrays in an arena laid out like `parameters`: W (n_inputs, n_units), the others (n_units,).
+
+        Of a tabular stage its tables, (n_rows, n_features) each.
+        """
         cdef fbp_layer *layer = &self.stages[i].layer
+        if self.stages[i].kind == TABULAR:
+            return [self.table_view(arena, j) for j in range(self.stages[i].n_tables)]
         cdef Py_ssize_t size = item_size(self.dtype_code)
         if layer.ld == 0:
             return []
@@ -255,6 +276,12 @@ cdef class Network:
         if self.stages[i].has_bias:
             views.append(memory[b:b + layer.n_units * size].view(self.dtype))
         return views
+
+    cdef object table_view(self, Arena arena, Py_ssize_t j):
+        cdef fbp_table *table = &self.tables[j]
+        start = arena.start + (<char *>table.weights - self.parameters.start)
+        numbers = self.vector(arena, <const void *>start, table.n_rows * table.ld)
+        return numbers.reshape(table.n_rows, table.ld)[:, :table.n_features]
 
     def set_layer(self, Py_ssize_t i, *arrays):
         """Copy in the arrays of stage i: of a dense one the weights (n_inputs, n_units) and the biases (n_units,)."""
@@ -375,7 +402,8 @@ cdef class Network:
         sweep.n_stages = self.n_planned
         sweep.workspace = workspace.memory.start
         sweep.plan = &workspace.plan
-        sweep.X = &rows.source
+        sweep.X = rows.source
+        split_columns(&self.stages[0], &sweep.X, &sweep.codes)
         sweep.n_rows = rows.n_rows
         sweep.chunk_panels = SWEEP_PANELS
         if sweep.judge == NULL:        # a few rows are for the whole team
@@ -394,7 +422,9 @@ cdef class Network:
             first = sweep.bad_chunk * sweep.chunk_panels * self.k.lanes
             chunk = np.arange(first, min(first + sweep.chunk_panels * self.k.lanes, rows.n_rows))
             where = "inputs" if sweep.bad == BAD_INPUTS else "targets"
-            raise NonFinite(where, row=first_bad_row(rows if where == "inputs" else targets, chunk))
+            if where == "inputs":
+                raise NonFinite(where, row=first_bad_row(rows, chunk, sweep.X.n_columns))
+            raise NonFinite(where, row=first_bad_row(targets, chunk))
         return 0
 
 
@@ -411,8 +441,10 @@ cdef class Workspace:
         self.plan.buffer_bytes = SWEEP_PANELS * self.plan.stride * size
         self.plan.targets_offset = network.n_buffers * self.plan.buffer_bytes
         self.plan.labels_offset = self.plan.targets_offset + SWEEP_PANELS * self.plan.targets_stride * size
+        self.plan.rows_offset = self.plan.labels_offset + SWEEP_PANELS * network.k.lanes * <Py_ssize_t>sizeof(int32_t)
         self.plan.thread_bytes = aligned(
-            self.plan.labels_offset + SWEEP_PANELS * network.k.lanes * <Py_ssize_t>sizeof(int32_t))
+            self.plan.rows_offset
+            + SWEEP_PANELS * network.stages[0].n_tables * network.k.lanes * <Py_ssize_t>sizeof(int32_t))
         self.memory = Arena()
         self.memory.take(self.plan.thread_bytes * n_threads)
         self.memory.allocate()
@@ -423,13 +455,37 @@ cdef int _forward_single(Network network, const fbp_source *X, Workspace workspa
     cdef const fbp_kernels *k = network.k
     cdef char *source = workspace.memory.start
     cdef char *output = source + workspace.plan.buffer_bytes
-    cdef Py_ssize_t i
-    if not k.read_row(X, 0, source):
-        return 0
-    for i in range(network.n_planned):
+    cdef Py_ssize_t i, first = 0
+    cdef fbp_source numeric
+    if network.tables == NULL:
+        if not k.read_row(X, 0, source):
+            return 0
+    else:
+        first = 1
+        numeric = X[0]
+        if not _embed_single(network, &numeric, <int32_t *>(source + workspace.plan.rows_offset), source):
+            return 0
+    for i in range(first, network.n_planned):
         k.forward_single(&network.planned[i].layer, source, output)
         source, output = output, source
     memcpy(out, source, network.n_outputs * item_size(k.dtype))
+    return 1
+
+
+cdef int _embed_single(Network network, fbp_source *X, int32_t *rows, char *out) noexcept nogil:
+    """Row 0 of X as the first layer is given it, `rows` for its codes. 0 where it is not finite."""
+    cdef const fbp_kernels *k = network.k
+    cdef Py_ssize_t j, size = item_size(k.dtype)
+    cdef fbp_source codes
+    cdef fbp_table *table
+    split_columns(&network.stages[0], X, &codes)
+    if not k.read_row(X, 0, out):
+        return 0
+    k.read_codes(&codes, NULL, 0, 1, network.tables, rows)
+    for j in range(codes.n_columns):
+        table = &network.tables[j]
+        memcpy(out + table.first_feature * size, <char *>table.weights + rows[j * k.lanes] * table.ld * size,
+               table.n_features * size)
     return 1
 
 
@@ -455,6 +511,7 @@ cdef void _sweep_chunk(Sweep *sweep, int chunk, char *memory) noexcept nogil:
     cdef Py_ssize_t p, i, count
     cdef fbp_panels targets
     cdef int32_t *labels = <int32_t *>(memory + sweep.plan.labels_offset)
+    cdef int32_t *rows = <int32_t *>(memory + sweep.plan.rows_offset)
     cdef const double *weights = NULL
     cdef fbp_panels source = fbp_panels(memory, sweep.plan.stride)
     cdef Stage stage
@@ -466,9 +523,12 @@ cdef void _sweep_chunk(Sweep *sweep, int chunk, char *memory) noexcept nogil:
 
     for p in range(n_panels):
         count = min(n - p * k.lanes, <Py_ssize_t>k.lanes)
-        if not k.gather_panel(sweep.X, NULL, first + p * k.lanes, count, NULL, 0, p, source, NULL, 0):
+        if not k.gather_panel(&sweep.X, NULL, first + p * k.lanes, count, NULL, 0, p, source, NULL, 0):
             _report(sweep, BAD_INPUTS, chunk)
             return
+        if sweep.codes.n_columns > 0:
+            k.read_codes(&sweep.codes, NULL, first + p * k.lanes, count, sweep.stages[0].tables,
+                         rows + p * sweep.codes.n_columns * k.lanes)
         if sweep.judge != NULL and not gather_targets(k, sweep.judge, NULL, first + p * k.lanes, count, p, targets,
                                                       labels):
             _report(sweep, BAD_TARGETS, chunk)
@@ -478,6 +538,7 @@ cdef void _sweep_chunk(Sweep *sweep, int chunk, char *memory) noexcept nogil:
         if sweep.judge != NULL and i == sweep.n_stages - 1 and takes_Z(sweep.judge):
             stage.layer.activation = FBP_LINEAR
         stage.source = source
+        stage.rows = rows
         stage.output.data = memory + sweep.routes[i].output * sweep.plan.buffer_bytes
         stage.output.stride = sweep.plan.stride
         stage.other.data = memory + sweep.routes[i].other * sweep.plan.buffer_bytes

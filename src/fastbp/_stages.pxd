@@ -1,6 +1,6 @@
 # What the kinds of stages do.
 
-from libc.stdint cimport uint64_t
+from libc.stdint cimport int64_t, uint64_t
 
 from fastbp._dense cimport Stage
 from fastbp._kernels cimport fbp_dtype, fbp_kernels
@@ -15,6 +15,7 @@ cdef struct Pass:
     uint64_t seed              # of what the step leaves to chance
     uint64_t step              # steps done before this one
     Py_ssize_t step_of_call    # the same, in this call
+    int64_t attempt            # the number of the step among all that were begun
     void *scratch              # this thread's own
 
 cdef int set_stage(Stage *stage, Py_ssize_t number, Py_ssize_t n_inputs, object spec, fbp_dtype dtype) except -1

@@ -4,14 +4,15 @@ A network is a row of stages. Forward, a stage makes its output from its source,
 it has dZ in its `gradient`, the activation's slope already in it, and leaves dZ of the stage below in that one's.
 
 Both take panels p0..p1, and units n0..n1 forward, inputs k0..k1 backward, first ones first: a product may be cut, for
-Ctrl-C during a long step. All other kinds always get all of them, and need not look.
+Ctrl-C during a long step. All other kinds always get all of them, and need not look. The gradient of tables is made for
+shares of their rows in place of units.
 
 A new kind is its functions and a row of KINDS, a member of StageKind, and its line in set_stage.
 """
 
 from fastbp._dense cimport (
-    ACTIVATION, ADD, BATCH_NORM, DENSE, DROPOUT, FORK, LAYER_NORM, PRELU, StageKind, Statistics, activation_gradient,
-    item_size, leading_dimension,
+    ACTIVATION, ADD, BATCH_NORM, DENSE, DROPOUT, FORK, LAYER_NORM, PRELU, TABULAR, StageKind, Statistics,
+    activation_gradient, item_size, leading_dimension,
 )
 from fastbp._kernels cimport FBP_LINEAR, FBP_SOFTMAX, activation_named, fbp_panels
 
@@ -33,7 +34,7 @@ cdef struct Kind:
     meeting_function meet_forward
     meeting_function meet_backward
 
-cdef Kind KINDS[8]
+cdef Kind KINDS[9]
 # What a stage's arrays are called.
 _ARRAYS = {
     "dense": ("W", "b"),
@@ -50,6 +51,7 @@ _KIND_OF_NAME = {
     "prelu": PRELU,
     "fork": FORK,
     "add": ADD,
+    "tabular": TABULAR,
 }
 _NAME_OF_KIND = {kind: name for name, kind in _KIND_OF_NAME.items()}
 
@@ -72,22 +74,27 @@ cdef int set_stage(Stage *stage, Py_ssize_t number, Py_ssize_t n_inputs, object 
     stage.epsilon = spec.get("epsilon", 0.0)
     stage.momentum = spec.get("momentum", 0.0)
     stage.has_bias = stage.kind != PRELU
+    if stage.kind == TABULAR:
+        stage.n_numeric = spec["numeric"]
+        stage.n_tables = len(spec["tables"])
     if stage.kind == DENSE:
         stage.layer.ld = leading_dimension(n_inputs, dtype)
         stage.has_bias = spec.get("use_bias", True)
         stage.l1 = spec.get("l1", 0.0)
         stage.l2 = spec.get("l2", 0.0)
         stage.max_norm = spec.get("max_norm", 0.0)
-    elif array_names(stage):
+    elif stage.kind != TABULAR and array_names(stage):
         stage.layer.n_inputs = stage.layer.ld = 1
     stage.meets = KINDS[<int>stage.kind].meet_forward != NULL
     stage.rate_factor = stage.decay_factor = 1
-    stage.trained = stage.layer.ld > 0 and spec.get("trainable", True)
+    stage.trained = (stage.layer.ld > 0 or stage.kind == TABULAR) and spec.get("trainable", True)
     return 0
 
 
 cdef tuple array_names(const Stage *stage):
     """What the stage's arrays are called, in the order in which they are kept; none for most kinds."""
+    if stage.kind == TABULAR:
+        return tuple([f"E{i}" for i in range(stage.n_tables)])
     names = _ARRAYS.get(_NAME_OF_KIND[stage.kind], ())
     return names[:1] if names and not stage.has_bias else names
 
@@ -323,6 +330,23 @@ cdef void _prelu_backward(const Pass *p, Stage *stage, Stage *below, Py_ssize_t 
     activation_gradient(p.k, below, p0, p1)
 
 
+# Tabular: A = the numeric columns, gathered there before, and the rows of the tables that the codes stand for
+
+
+cdef void _tabular_forward(const Pass *p, Stage *stage, Py_ssize_t p0, Py_ssize_t p1, Py_ssize_t n0,
+                           Py_ssize_t n1) noexcept nogil:
+    p.k.embed_forward(stage.tables, stage.n_tables, stage.rows, stage.output, p0, p1)
+
+
+cdef void _tabular_gradient(const Pass *p, Stage *stage, Py_ssize_t n0, Py_ssize_t n1,
+                            const void *const *soon) noexcept nogil:
+    """Of the rows of shares n0..n1."""
+    cdef Py_ssize_t i
+    for i in range(stage.n_tables):
+        p.k.embed_gradient(&stage.tables[i], stage.rows + i * p.k.lanes, stage.n_tables * p.k.lanes, stage.gradient,
+                           p.n_samples, n0, n1, p.attempt, p.accumulate)
+
+
 KINDS[<int>DENSE] = Kind(_dense_forward, _dense_backward, _dense_gradient, False, NULL, NULL)
 KINDS[<int>DROPOUT] = Kind(_dropout_forward, _dropout_backward, NULL, False, NULL, NULL)
 KINDS[<int>ACTIVATION] = Kind(_activation_forward, _activation_backward, NULL, False, NULL, NULL)
@@ -332,3 +356,4 @@ KINDS[<int>BATCH_NORM] = Kind(_batch_norm_forward, _batch_norm_backward, _batch_
 KINDS[<int>FORK] = Kind(_fork_forward, _fork_backward, NULL, False, NULL, NULL)
 KINDS[<int>ADD] = Kind(_add_forward, _activation_backward, NULL, False, NULL, NULL)
 KINDS[<int>PRELU] = Kind(_prelu_forward, _prelu_backward, _vector_gradient, True, NULL, NULL)
+KINDS[<int>TABULAR] = Kind(_tabular_forward, NULL, _tabular_gradient, False, NULL, NULL)

@@ -1,6 +1,7 @@
 """Model files: safetensors, which holds arrays and text and can run no code.
 
-The tensors are ``layers.<i>.W``, ``layers.<i>.b`` and what other arrays a layer has, layers with arrays counted from 0.
+The tensors are ``layers.<i>.W``, ``layers.<i>.b`` and what other arrays a layer has, layers with arrays counted from 0;
+and for categories ``inputs.E<i>``.
 The metadata has one entry, ``fastbp``: JSON with the version of this layout, the architecture, a SHA-256 digest of
 architecture and weights, and the tensors' names in the order of ``get_weights``, unless they are a W and a b in turn.
 """

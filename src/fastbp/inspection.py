@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastbp.checks import check_int, check_number, check_seed, sentence
 from fastbp.layers import Dropout
 from fastbp.model import Model
+from fastbp.tabular import n_features
 from fastbp.weights import weights_of
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def check_gradients(
     # What the rounding of the loss alone can do to a difference: all there is where the gradient is nothing.
     noise = 10 * float(np.finfo(np.float64).eps) * abs(value) / h
     differences = {}
-    kinds = weights_of(model.layers, model.n_inputs)
+    kinds = weights_of(model.layers, model.inputs)
     for i, (kind, weight, gradient) in enumerate(zip(kinds, weights, gradients, strict=True)):
         if not kind.trained:
             continue
@@ -178,13 +179,14 @@ def inspect_model(
     weights = model.get_weights()
     outputs = X
     layers = []
-    kinds = weights_of(model.layers, model.n_inputs)
-    n_inputs = model.n_inputs
+    kinds = weights_of(model.layers, model.inputs)
+    inputs = model.inputs
+    tables = [weight for weight, kind in zip(weights, kinds, strict=True) if kind.layer < 0]
     for i, layer in enumerate(model.layers):
         if isinstance(layer, Dropout):
             continue
         own = [j for j, kind in enumerate(kinds) if kind.layer == i]
-        outputs = model._part(layer, n_inputs, [weights[j] for j in own]).predict(outputs)
+        outputs = model._part(layer, inputs, [*tables, *(weights[j] for j in own)]).predict(outputs)
         layers.append(
             LayerStatistics(
                 layer=repr(layer),
@@ -196,7 +198,7 @@ def inspect_model(
                 weight_norm=_length([weights[j] for j in own]),
             )
         )
-        n_inputs = layer.n_outputs(n_inputs)
+        inputs, tables = layer.n_outputs(n_features(inputs)), []
     return ModelStatistics(tuple(layers), value)
 
 

@@ -57,7 +57,7 @@ def _check_factors(factors: Any, argument: str, model: Model, **bounds: float) -
 
 def _learnt(model: Model, i: int) -> list[Weight]:
     """Return the arrays of a layer that training changes by their gradient."""
-    weights = weights_of(model.layers, model.n_inputs)
+    weights = weights_of(model.layers, model.inputs)
     return [weight for weight in weights if weight.layer == i and weight.trained]
 
 

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from fastbp._engine import gradients
 from fastbp._network import Network, NonFinite
 from fastbp._rows import Rows
-from fastbp.checks import check_flag, check_int, check_seed, sentence
+from fastbp.checks import check_flag, check_seed, sentence
 from fastbp.custom_loss import as_loss
 from fastbp.data import as_matrix, refuse_nonfinite
 from fastbp.initializers import make_generator
@@ -34,6 +34,7 @@ from fastbp.layers import (
 from fastbp.nonfinite import explain_nonfinite
 from fastbp.samples import Samples
 from fastbp.schedules import FunctionSchedule, Schedule
+from fastbp.tabular import Inputs, Tabular, check_inputs, inputs_from_config, n_columns, n_features
 from fastbp.threads import choose_threads
 from fastbp.weights import check_weights, weights_of
 
@@ -56,8 +57,8 @@ class Model:
     layers : sequence of layers, such as Dense and Dropout
         From the first hidden layer to the output layer, whose activation says what the model outputs: "softmax" a
         probability for each class, "sigmoid" a probability for each output, "linear" any numbers.
-    inputs : int
-        How many numbers a sample has: the columns of X.
+    inputs : int or Tabular
+        How many numbers a sample has: the columns of X. Or ``fb.Tabular``, for numbers beside codes of categories.
     dtype : {"float32", "float64"}, default "float32"
         What weights are kept and all is computed in.
     seed : int, default 0
@@ -76,25 +77,30 @@ class Model:
     (1, 3)
     """
 
-    def __init__(self, layers: Sequence[Layer], *, inputs: int, dtype: DTypeLike = "float32", seed: int = 0) -> None:
-        self._build(_check_layers(layers), check_int(inputs, "inputs"), _check_dtype(dtype), check_seed(seed))
+    def __init__(self, layers: Sequence[Layer], *, inputs: Inputs, dtype: DTypeLike = "float32", seed: int = 0) -> None:
+        self._build(_check_layers(layers), check_inputs(inputs), _check_dtype(dtype), check_seed(seed))
         generators = (make_generator(self._seed, i) for i in itertools.count())
-        n_inputs = self._n_inputs
-        weights: list[Array] = []
+        n_inputs = n_features(self._inputs)
+        weights: list[Array] = self._inputs.draw(generators) if isinstance(self._inputs, Tabular) else []
         for layer in self._layers:
             weights += layer.draw(n_inputs, generators)
             n_inputs = layer.n_outputs(n_inputs)
         self._network.set_arrays(weights)
 
-    def _build(self, layers: tuple[Layer, ...], n_inputs: int, dtype: np.dtype[Any], seed: int) -> None:
-        self._layers, self._n_inputs, self._dtype, self._seed = layers, n_inputs, dtype, seed
-        functools.reduce(lambda width, layer: layer.n_outputs(width), layers, n_inputs)  # refuses those that do not fit
+    def _build(self, layers: tuple[Layer, ...], inputs: Inputs, dtype: np.dtype[Any], seed: int) -> None:
+        self._layers, self._inputs, self._dtype, self._seed = layers, inputs, dtype, seed
+        self._n_inputs = n_columns(inputs)
+        # Refuses those that do not fit.
+        functools.reduce(lambda width, layer: layer.n_outputs(width), layers, n_features(inputs))
         self._stages, self._layer_of_stage = plan(layers)
-        self._network = Network(n_inputs, self._stages, dtype.name)
+        if isinstance(inputs, Tabular):
+            self._stages = [inputs.stage(), *self._stages]
+            self._layer_of_stage = [-1, *self._layer_of_stage]
+        self._network = Network(self._n_inputs, self._stages, dtype.name)
         self._n_outputs = self._network.n_outputs
         self._output_activation = output_activation(self._stages)
         # What training asks at every step.
-        self._learns = any(weight.trained for weight in weights_of(layers, n_inputs))
+        self._learns = any(weight.trained for weight in weights_of(layers, inputs))
         self._with_batch_sizes = [layer for layer in layers if layer.batch_sizes != (1, math.inf)]
 
     @property
@@ -116,6 +122,16 @@ class Model:
     def layers(self) -> tuple[Layer, ...]:
         """The layers, first to last."""
         return self._layers
+
+    @property
+    def inputs(self) -> Inputs:
+        """What the first layer is fed from: the number of columns of X, or a Tabular."""
+        return self._inputs
+
+    @property
+    def _n_numbers(self) -> int:
+        """The first columns of X, that must hold finite numbers."""
+        return self._inputs.numeric if isinstance(self._inputs, Tabular) else self._inputs
 
     @property
     def n_inputs(self) -> int:
@@ -144,7 +160,7 @@ class Model:
 
     def __repr__(self) -> str:
         layers = ", ".join(map(repr, self._layers))
-        return f"Model([{layers}], inputs={self._n_inputs}, dtype={self._dtype.name!r}, seed={self._seed})"
+        return f"Model([{layers}], inputs={self._inputs!r}, dtype={self._dtype.name!r}, seed={self._seed})"
 
     # ------------------------------------------------------------------------------------------------ using it
 
@@ -174,7 +190,7 @@ class Model:
         try:
             self._network.forward(Rows(array), out, choose_threads(n_threads))
         except NonFinite as error:
-            refuse_nonfinite(array, self._dtype, "X", error.row)
+            refuse_nonfinite(array[:, : self._n_numbers], self._dtype, "X", error.row)
         return out
 
     def loss_and_gradients(
@@ -254,6 +270,7 @@ class Model:
         """Return copies of all parameters: [W0, b0, W1, b1, ...], W of shape (inputs, units), b of shape (units,).
 
         So for dense layers; others have what their classes say (LayerNorm a gain and a shift), in the layers' order.
+        The tables of ``fb.Tabular`` come first.
         """
         return self._network.get_arrays()
 
@@ -265,7 +282,7 @@ class Model:
         TypeError, ValueError
             If there are not as many, or one has the wrong shape or a number that is not finite. Nothing is set then.
         """
-        self._network.set_arrays(check_weights(weights, self._layers, self._n_inputs, self._dtype))
+        self._network.set_arrays(check_weights(weights, self._layers, self._inputs, self._dtype))
 
     # -------------------------------------------------------------------------------------------- telling about
 
@@ -310,15 +327,16 @@ class Model:
         lines = [
             f"{'layer':>5}  {'kind':12}  {'inputs':>9}  {'units':>9}  {'activation':12}  {'parameters':>13}  "
             f"{'kB':>10}  {'FLOPs a sample':>14}",
-            *_rows(self._layers, self._n_inputs, self._dtype),
+            *_row_of_tables(self._inputs, self._dtype),
+            *_rows(self._layers, n_features(self._inputs), self._dtype),
         ]
-        n_inputs, forward_flops = self._n_inputs, 0
+        n_inputs, forward_flops = n_features(self._inputs), 0
         for layer in self._layers:
             forward_flops += layer.flops(n_inputs)
             n_inputs = layer.n_outputs(n_inputs)
         size = self.n_parameters * self._dtype.itemsize / 1e6
         first = next(layer for _, layer in innermost(self._layers) if isinstance(layer, Dense))
-        training = 3 * forward_flops - first.flops(self._n_inputs)
+        training = 3 * forward_flops - first.flops(self._n_numbers)
         lines.append(f"{self.n_parameters:,} parameters in {self._dtype.name}, {size:.3g} MB")
         n_kept = _n_kept(self._stages, self._n_inputs)
         lines.append(f"training keeps about {n_kept * self._dtype.itemsize / 1e3:,.1f} kB for each sample of a batch")
@@ -330,7 +348,7 @@ class Model:
     def to_config(self) -> dict[str, Any]:
         """Return all but the weights as plain data: what a saved file describes the model with."""
         return {
-            "inputs": self._n_inputs,
+            "inputs": self._inputs.to_config() if isinstance(self._inputs, Tabular) else self._inputs,
             "dtype": self._dtype.name,
             "seed": self._seed,
             "layers": [layer.to_config() for layer in self._layers],
@@ -345,10 +363,10 @@ class Model:
         KeyError, TypeError, ValueError
             If the description is not one, or the weights do not fit it.
         """
-        layers, n_inputs, dtype, seed = _parse(config)
-        checked = check_weights(weights, layers, n_inputs, dtype)  # first: the sizes may be made up
+        layers, inputs, dtype, seed = _parse(config)
+        checked = check_weights(weights, layers, inputs, dtype)  # first: the sizes may be made up
         model = cls.__new__(cls)
-        model._build(layers, n_inputs, dtype, seed)
+        model._build(layers, inputs, dtype, seed)
         model._network.set_arrays(checked)
         return model
 
@@ -369,10 +387,10 @@ class Model:
                     "statistics are of the whole batch. Choose another batch_size."
                 )
 
-    def _part(self, layer: Layer, n_inputs: int, weights: Sequence[Array]) -> Model:
+    def _part(self, layer: Layer, inputs: Inputs, weights: Sequence[Array]) -> Model:
         """Return a model of one of this model's layers alone."""
         part = Model.__new__(Model)
-        part._build((layer,), n_inputs, self._dtype, self._seed)
+        part._build((layer,), inputs, self._dtype, self._seed)
         part._network.set_arrays(weights)
         return part
 
@@ -403,7 +421,7 @@ class Model:
                     f"{where} is {layer!r}, and a file cannot hold a function; expected a rate or another schedule, "
                     "such as fb.PolynomialDecay. pickle can, if the function is one of a module."
                 )
-        weights, kinds = self.get_weights(), weights_of(self._layers, self._n_inputs)
+        weights, kinds = self.get_weights(), weights_of(self._layers, self._inputs)
         for kind, weight in zip(kinds, weights, strict=True):
             if not np.isfinite(weight).all():
                 raise ValueError(
@@ -449,6 +467,17 @@ def _rows(layers: Sequence[Layer], n_inputs: int, dtype: np.dtype[Any], outer: s
     return lines
 
 
+def _row_of_tables(inputs: Inputs, dtype: np.dtype[Any]) -> list[str]:
+    """Return the line of the summary for the tables, if there are any, in front of the first layer."""
+    if not isinstance(inputs, Tabular):
+        return []
+    n_parameters = sum(math.prod(shape) for shape in inputs.shapes)
+    return [
+        f"{'-':>5}  {'Tabular':12}  {inputs.n_columns:>9,}  {inputs.n_features:>9,}  {'-':12}  {n_parameters:>13,}  "
+        f"{n_parameters * dtype.itemsize / 1e3:>10,.1f}  {0:>14,}"
+    ]
+
+
 def _n_kept(stages: Sequence[Stage], n_inputs: int) -> int:
     """Return about how many numbers training keeps for a sample; a fork's output is what it was given."""
     n_kept, units = 2 * n_inputs, n_inputs
@@ -458,12 +487,12 @@ def _n_kept(stages: Sequence[Stage], n_inputs: int) -> int:
     return n_kept
 
 
-def _parse(config: Mapping[str, Any]) -> tuple[tuple[Layer, ...], int, np.dtype[Any], int]:
-    """Return layers, number of inputs, dtype and seed of what ``to_config`` wrote down, each checked."""
+def _parse(config: Mapping[str, Any]) -> tuple[tuple[Layer, ...], Inputs, np.dtype[Any], int]:
+    """Return layers, inputs, dtype and seed of what ``to_config`` wrote down, each checked."""
     layers = [layer_from_config(layer) for layer in config["layers"]]
     return (
         _check_layers(layers),
-        check_int(config["inputs"], "inputs"),
+        inputs_from_config(config["inputs"]),
         _check_dtype(config["dtype"]),
         check_seed(config["seed"]),
     )

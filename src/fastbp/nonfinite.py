@@ -36,7 +36,7 @@ def explain_nonfinite(error: NonFinite, model: Model, data: Samples, where: str,
         If the data is finite and what the model made of it is not.
     """
     if error.where == "inputs":
-        refuse_nonfinite(data.X, model.dtype, data.names[0], error.row)
+        refuse_nonfinite(data.X[:, : model._n_numbers], model.dtype, data.names[0], error.row)
     if error.where == "targets":
         refuse_nonfinite(data.y, model.dtype, data.names[1], error.row)
     if error.layer < 0:
@@ -44,6 +44,8 @@ def explain_nonfinite(error: NonFinite, model: Model, data: Samples, where: str,
     else:
         i = model._layer_of_stage[error.layer]
         layer = f"layer {i + 1} of {len(model.layers)} (counted from 1), {model.layers[i]!r}"
+        if i < 0:
+            layer = f"the inputs, {model.inputs!r}"
         if error.where == "weights":
             what = f"an update made the weights of {layer}, infinite or NaN"
         else:

@@ -1,7 +1,8 @@
-"""The arrays of a model as a list, in the order of its layers: for dense ones W of shape (inputs, units), then b."""
+"""The arrays of a model as a list: tables, then by layer, for dense ones W of shape (inputs, units), then b."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -11,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastbp.checks import describe
 from fastbp.data import as_array, refuse_first
 from fastbp.layers import Layer
+from fastbp.tabular import Inputs, Tabular, n_features
 
 __all__ = ["Weight", "check_weights", "weights_of"]
 
@@ -23,12 +25,12 @@ class Weight(NamedTuple):
     Attributes
     ----------
     name : str
-        For people, who count layers from 1: "W of layer 3"; of the second layer in it: "W of layer 3.2".
+        For people, who count layers from 1: "W of layer 3"; of the second layer in it: "W of layer 3.2"; "table E0".
     key : str
-        In a file, where the layers that have arrays count, from 0: "layers.1.W".
+        In a file, where the layers that have arrays count, from 0: "layers.1.W"; "inputs.E0".
     shape : tuple of int
     layer : int
-        The layer's place in the model, from 0.
+        The layer's place in the model, from 0; -1 for tables.
     trained : bool
         Whether training changes it by its gradient.
     at_least : float
@@ -43,9 +45,11 @@ class Weight(NamedTuple):
     at_least: float
 
 
-def weights_of(layers: Sequence[Layer], n_inputs: int) -> list[Weight]:
+def weights_of(layers: Sequence[Layer], inputs: Inputs) -> list[Weight]:
     """Return what the list holds for a model of these layers."""
-    weights: list[Weight] = []
+    shapes = inputs.shapes if isinstance(inputs, Tabular) else []
+    weights = [Weight(f"table E{i}", f"inputs.E{i}", shape, -1, True, -math.inf) for i, shape in enumerate(shapes)]
+    n_inputs = n_features(inputs)
     n_before = 0
     for i, layer in enumerate(layers):
         parameters = layer.parameters(n_inputs)
@@ -59,7 +63,7 @@ def weights_of(layers: Sequence[Layer], n_inputs: int) -> list[Weight]:
     return weights
 
 
-def check_weights(weights: Any, layers: Sequence[Layer], n_inputs: int, dtype: np.dtype[Any]) -> list[Array]:
+def check_weights(weights: Any, layers: Sequence[Layer], inputs: Inputs, dtype: np.dtype[Any]) -> list[Array]:
     """Return the arrays of a list of parameters of these layers in this dtype.
 
     Raises
@@ -67,7 +71,7 @@ def check_weights(weights: Any, layers: Sequence[Layer], n_inputs: int, dtype: n
     TypeError, ValueError
         If there are more or fewer, or one has another shape or a number that is not finite in this dtype.
     """
-    expected = weights_of(layers, n_inputs)
+    expected = weights_of(layers, inputs)
     if not isinstance(weights, Sequence) or len(weights) != len(expected):
         was = f"a list of {len(weights)}" if isinstance(weights, Sequence) else describe(weights)
         raise ValueError(
