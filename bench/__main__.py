@@ -105,6 +105,14 @@ def command(what: str, settings: dict[str, Any]) -> str:
     return shlex.join(words)
 
 
+def find_peers(names: list[str]) -> tuple[list[str], dict[str, str]]:
+    """The peers that are installed; and what to tell of those that are not, which is printed too."""
+    missing = compare.find_missing(names)
+    for peer, reason in missing.items():
+        print(f"{peer}: {reason}", flush=True)
+    return [peer for peer in names if peer not in missing], missing
+
+
 def run_training(arguments: argparse.Namespace) -> None:
     """Compare the peers in training every workload, and report."""
     workloads = [WORKLOADS[name] for name in arguments.workloads]
@@ -120,10 +128,7 @@ def run_comparison(
     arguments: argparse.Namespace, task: compare.Task, workloads: list[Workload], wording: report.Wording
 ) -> None:
     """Compare the peers on every workload and number of threads, and report."""
-    missing = compare.find_missing(arguments.peers)
-    for peer, reason in missing.items():
-        print(f"{peer}: {reason}", flush=True)
-    present = [peer for peer in arguments.peers if peer not in missing]
+    present, missing = find_peers(arguments.peers)
     results = []
     for workload in workloads:
         for n_threads in arguments.threads:
@@ -146,10 +151,7 @@ def run_comparison(
 
 def run_costs(arguments: argparse.Namespace) -> None:
     """Measure what each feature costs every peer, and report."""
-    missing = compare.find_missing(arguments.peers)
-    for peer, reason in missing.items():
-        print(f"{peer}: {reason}", flush=True)
-    present = [peer for peer in arguments.peers if peer not in missing]
+    present, missing = find_peers(arguments.peers)
     results = []
     for name in arguments.workloads:
         for n_threads in arguments.threads:

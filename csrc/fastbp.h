@@ -318,8 +318,8 @@ typedef struct {
      * n0..n1: what the gradient's norm is made of. */
     void (*unit_squares)(const fbp_layer *layer, const void *dW, const void *db, ptrdiff_t n0, ptrdiff_t n1,
                          double *squares, double *bias_squares);
-    /* Of the weights of units n0..n1: penalties[n] = the sum over W[n] of l1 * |w| + l2 * w * w; its slope added to dW; and
-     * W[n] shortened to the length `most` where it is longer. */
+    /* Of the weights of units n0..n1: penalties[n] = the sum over W[n] of l1 * |w| + l2 * w * w; its slope added to dW;
+     * and W[n] shortened to the length `most` where it is longer. */
     void (*unit_penalties)(const fbp_layer *layer, double l1, double l2, ptrdiff_t n0, ptrdiff_t n1, double *penalties);
     void (*add_penalty_slopes)(const fbp_layer *layer, double l1, double l2, ptrdiff_t n0, ptrdiff_t n1, void *dW);
     void (*limit_norms)(const fbp_layer *layer, double most, ptrdiff_t n0, ptrdiff_t n1);

@@ -441,6 +441,17 @@ static void NAME(input_gradient)(const fbp_layer *layer, fbp_panels dZ, const fb
 
 /* ---- Weight gradient ------------------------------------------------------------------------------------------- */
 
+/* total -> out[0..n), added to what is there or not. */
+static INLINE void NAME(leave)(vec total, real *out, ptrdiff_t n, int accumulate)
+{
+    if (accumulate) {
+        vec before = NAME(splat)(0);
+        memcpy(&before, out, (size_t)n * sizeof(real));
+        total += before;
+    }
+    memcpy(out, &total, (size_t)n * sizeof(real));
+}
+
 /* db[n] (+)= sum over the samples of dZ[n]: unused lanes are zero, so whole panels are added, VL units side by side,
  * and then each unit's lanes. */
 static void NAME(bias_gradient)(fbp_panels dZ, ptrdiff_t n_panels, ptrdiff_t n0, ptrdiff_t n1, real *db, int accumulate)
@@ -463,13 +474,7 @@ static void NAME(bias_gradient)(fbp_panels dZ, ptrdiff_t n_panels, ptrdiff_t n0,
                 for (ptrdiff_t i = 0; i < n_units; i++)
                     sums[i] += NAME(load)(panel + i * VL);
         }
-        vec total = NAME(sum_each)(sums);
-        if (accumulate) {
-            vec before = NAME(splat)(0);
-            memcpy(&before, db + n, (size_t)n_units * sizeof(real));
-            total += before;
-        }
-        memcpy(db + n, &total, (size_t)n_units * sizeof(real));
+        NAME(leave)(NAME(sum_each)(sums), db + n, n_units, accumulate);
     }
 }
 

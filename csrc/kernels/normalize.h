@@ -4,17 +4,6 @@
  * that dgain = sum of dZ * h and dshift = sum of dZ, over all samples.
  */
 
-/* total -> out[0..n), added to what is there or not. */
-static INLINE void NAME(leave)(vec total, real *out, ptrdiff_t n, int accumulate)
-{
-    if (accumulate) {
-        vec before = NAME(splat)(0);
-        memcpy(&before, out, (size_t)n * sizeof(real));
-        total += before;
-    }
-    memcpy(out, &total, (size_t)n * sizeof(real));
-}
-
 /* Unused lanes of dZ are zero, so whole panels are added, in their order; then each unit's lanes. */
 static void NAME(vector_gradient)(fbp_panels dZ, fbp_panels factor, ptrdiff_t n_samples, ptrdiff_t n0, ptrdiff_t n1,
                                   void *dW, void *db, int accumulate)
