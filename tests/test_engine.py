@@ -24,7 +24,7 @@ from engine_helpers import (
     train,
 )
 from fastbp import _kernels
-from fastbp._engine import Session, gradients
+from fastbp._engine import Interrupted, Session, gradients
 from fastbp._network import NonFinite
 from fastbp._rows import Rows
 
@@ -633,3 +633,120 @@ def test_on_tick_sees_the_epoch_pass(limits, limits_changed):
     assert len(ticks) >= 2
     assert [done for done, _ in ticks] == sorted({done for done, _ in ticks})
     assert ticks[-1] == (20_000, loss)
+
+
+# ---- Parts of an epoch, parts of the rows ----
+
+
+def started(n_threads=1, dtype="float32"):
+    network, _ = make_pair(33, SPECS, dtype)
+    return network, Session(network, "cross_entropy", ("correct",), "adam", n_threads)
+
+
+@pytest.mark.parametrize("n_threads", [1, 3])
+@pytest.mark.parametrize("shuffle", [True, False])
+@pytest.mark.parametrize("weighted", [True, False])
+def test_an_epoch_left_by_on_tick_goes_on_to_the_same_bits(n_threads, shuffle, weighted):
+    X, y = make_data(203, 33, 5, "cross_entropy", "float32")
+    weights = np.random.default_rng(5).uniform(0, 2, 203) if weighted else None
+    whole, session = started(n_threads)
+    wanted = session.epoch(Rows(X), y, 20, shuffle, 3, 0, ADAM, weights=weights)
+    network, session = started(n_threads)
+    seen = []
+    arguments = (Rows(X), y, 20, shuffle, 3, 0, ADAM)
+    stop_at = iter([60, 160, 1000])
+
+    def on_tick(done, loss):
+        seen.append(done)
+        return done >= limit
+
+    result, so_far = None, None
+    while result is None:
+        limit = next(stop_at)
+        result = session.epoch(*arguments, on_tick, weights, so_far=so_far, every_step=True)
+        so_far = session.progress()
+    assert seen == [*range(20, 201, 20), 203]
+    assert session.n_steps == 11
+    assert result[0] == wanted[0]
+    assert_same_bits(result[1], wanted[1])
+    assert_same_bits(parameters(network), parameters(whole))
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+@pytest.mark.parametrize("weighted", [True, False])
+def test_an_epoch_over_a_subset_is_one_over_those_rows_alone(shuffle, weighted):
+    X, y = make_data(203, 33, 5, "cross_entropy", "float32")
+    rng = np.random.default_rng(5)
+    weights = rng.uniform(0, 2, 203) if weighted else None
+    rows = rng.permutation(203)[:150]
+    alone, session = started()
+    wanted = session.epoch(Rows(X[rows]), y[rows], 20, shuffle, 3, 0, ADAM, weights=weights[rows] if weighted else None)
+    network, session = started()
+    result = session.epoch(Rows(X), y, 20, shuffle, 3, 0, ADAM, weights=weights, subset=rows)
+    assert result[0] == wanted[0]
+    assert_same_bits(parameters(network), parameters(alone))
+
+
+@pytest.mark.parametrize("n_threads", [1, 3])
+@pytest.mark.parametrize("weighted", [True, False])
+def test_an_evaluation_of_a_subset_is_one_of_those_rows_alone(n_threads, weighted):
+    X, y = make_data(2003, 33, 5, "cross_entropy", "float32")
+    rng = np.random.default_rng(5)
+    weights = rng.uniform(0, 2, 2003) if weighted else None
+    rows = rng.permutation(2003)[:1500]
+    network, _ = started()
+    wanted = network.evaluate(
+        Rows(X[rows]), y[rows], "cross_entropy", ("correct",), n_threads, weights[rows] if weighted else None
+    )
+    result = network.evaluate(Rows(X), y, "cross_entropy", ("correct",), n_threads, weights, rows)
+    assert result[0] == wanted[0]
+    assert_same_bits(result[1], wanted[1])
+
+
+def test_bad_input_in_a_subset_is_named_by_its_row_among_all():
+    X, y = make_data(203, 33, 5, "cross_entropy", "float32")
+    X[77, 3] = np.nan
+    network, session = started()
+    rows = np.arange(50, 150)
+    with pytest.raises(NonFinite) as found:
+        session.epoch(Rows(X), y, 20, True, 3, 0, ADAM, subset=rows)
+    assert (found.value.where, found.value.row) == ("inputs", 77)
+    with pytest.raises(NonFinite) as found:
+        network.evaluate(Rows(X), y, "cross_entropy", (), 1, None, rows)
+    assert (found.value.where, found.value.row) == ("inputs", 77)
+
+
+@pytest.mark.parametrize(
+    ("specs", "changed"),
+    [
+        (SPECS, {}),
+        ([(1000, "relu", 0.0), (1000, "relu", 0.0), (5, "softmax", 0.0)], {"long_step": 0.0, "piece": 1e7}),
+    ],
+)
+def test_another_thread_interrupts(limits, specs, changed):
+    limits(**changed)
+    X, y = make_data(4000, 33, 5, "cross_entropy", "float32")
+    network, _ = make_pair(33, specs, "float32")
+    session = Session(network, "cross_entropy", (), "adam", 1)
+    ended = []
+
+    def train():
+        try:
+            for epoch in range(1_000_000):
+                session.epoch(Rows(X), y, 2000, True, 3, epoch, ADAM)
+        except Interrupted:
+            ended.append(time.perf_counter())
+
+    thread = threading.Thread(target=train)
+    thread.start()
+    time.sleep(0.3)
+    began = time.perf_counter()
+    session.interrupted = True
+    thread.join()
+    assert ended[0] - began < 1.0  # what an overloaded machine may add to the 100 ms that are aimed at
+    with pytest.raises(Interrupted):  # until it is taken back
+        session.epoch(Rows(X), y, 2000, True, 3, 0, ADAM)
+    session.interrupted = False
+    before = session.n_steps
+    session.epoch(Rows(X), y, 2000, True, 3, 0, ADAM)
+    assert session.n_steps == before + 2

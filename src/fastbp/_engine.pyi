@@ -12,12 +12,16 @@ from fastbp._rows import Rows
 _Array: TypeAlias = NDArray[Any]
 _Numbers: TypeAlias = Mapping[str, Any]  # a number, an array of one for each step, or a dictionary by layer
 _OnTick: TypeAlias = Callable[[int, float], object]
+_Progress: TypeAlias = tuple[int, float, NDArray[np.float64]]  # samples done, their weight, the sums over them
 _Weights: TypeAlias = NDArray[np.float64] | None  # one a row
 
 LARGEST_BATCH: int
 
+class Interrupted(Exception): ...  # noqa: N818 (what happened is no error)
+
 class Session:
     n_steps: int
+    interrupted: bool
     @property
     def network(self) -> Network: ...
     @property
@@ -45,11 +49,22 @@ class Session:
         on_tick: _OnTick | None = None,
         weights: _Weights = None,
         n_batches: int = 1,
-    ) -> tuple[float, list[NDArray[np.float64]]]: ...
+        subset: NDArray[np.int64] | None = None,
+        so_far: _Progress | None = None,
+        every_step: bool = False,
+    ) -> tuple[float, list[NDArray[np.float64]]] | None: ...
+    def progress(self) -> _Progress | None: ...
     def step(self, rows: Rows, targets: Targets, numbers: _Numbers, weights: _Weights = None) -> float: ...
     def gradients(
-        self, rows: Rows, targets: Targets, weights: _Weights = None, training: bool = False
+        self,
+        rows: Rows,
+        targets: Targets,
+        weights: _Weights = None,
+        training: bool = False,
+        subset: NDArray[np.int64] | None = None,
     ) -> tuple[float, list[tuple[_Array, ...]]]: ...
+    @property
+    def terms(self) -> float: ...
     @property
     def n_averaged(self) -> int: ...
     def average(self) -> None: ...

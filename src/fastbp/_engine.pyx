@@ -132,12 +132,16 @@ cdef struct Run:
     fbp_barrier barrier
 
 
+class Interrupted(Exception):  # noqa: N818 (what happened is no error)
+    """Another thread set Session.interrupted; the weights are those of a completed step."""
+
+
 cdef int _look_at_signals(void *session) noexcept with gil:
-    """1 where a signal's handler raised; the exception waits in the session."""
+    """1 where a signal's handler raised, or another thread interrupts; the exception waits in the session."""
     cdef unsigned long former = (<Session>session).run.float_mode
     restore_denormals(former)
     try:
-        PyErr_CheckSignals()
+        (<Session>session).look()
     except BaseException as error:
         (<Session>session).pending = error
         return 1
@@ -714,6 +718,8 @@ cdef class Session:
     cdef double[::1] squares           # [run.n_squares], once a norm is to be clipped
     cdef object pending                # an exception from a signal during a long step
     cdef bint busy
+    cdef bint in_epoch                 # the latest call was for an epoch
+    cdef public bint interrupted       # by any thread: the call under way, and each after it, ends by Interrupted
     cdef Pace pace
     cdef bint paced
 
@@ -794,12 +800,12 @@ cdef class Session:
         return result
 
     def set_state(self, state):
-        """What get_state returned, put back."""
+        """What get_state returned, put back; states that were not there then start from zero."""
         arrays = dict(state)
         self.want_states([key.partition(".")[0] for key in arrays])
         for name, arena in self.states():
             for key, view in self.state_views(name, arena):
-                view[:] = arrays[key]
+                view[:] = arrays.get(key, 0)
 
     cdef int want_states(self, list names) except -1:
         """These states from now on, starting from zero unless they are there. Some come late: SGD keeps a velocity from
@@ -887,9 +893,9 @@ cdef class Session:
 
     # ---- Running ----
 
-    cdef int begin(self, Rows rows, targets, weights, Py_ssize_t batch_size, double work_a_thread,
+    cdef int begin(self, Rows rows, Py_ssize_t n_rows, targets, weights, Py_ssize_t batch_size, double work_a_thread,
                    Py_ssize_t n_batches=1) except -1:
-        """Sets up the data of one call. Returns the team's size."""
+        """Sets up the data of one call, which takes n_rows of the rows. Returns the team's size."""
         cdef Run *run = &self.run
         self.targets = targets
         self.weights = weights
@@ -898,13 +904,14 @@ cdef class Session:
         split_columns(&run.stages[0], &run.X, &run.codes)
         run.attempt += 1
         run.index = NULL
-        run.n_rows = rows.n_rows
-        run.batch_size = min(batch_size, rows.n_rows)
-        run.step_size = min(batch_size * n_batches, rows.n_rows)
+        run.n_rows = n_rows
+        run.batch_size = min(batch_size, n_rows)
+        run.step_size = min(batch_size * n_batches, n_rows)
         run.chunk_size = run.batch_size if run.judge.custom else min(run.batch_size, <Py_ssize_t>CHUNK_SAMPLES)
         run.next_row = 0
         run.weight_done = 0
         run.bad = 0
+        self.in_epoch = False
         run.stop_samples = 0
         run.stop_weights = 0
         self.sums = np.zeros(run.judge.slot_size)
@@ -940,8 +947,20 @@ cdef class Session:
         self.buffers = None            # laid out without a loss: the next step lays them out anew
         return result
 
-    cdef int go(self, Rows rows, targets, int team, on_tick) except -1:
-        """Runs all the steps of the call, coming up for signals and on_tick."""
+    cdef int look(self) except -1:
+        """Raises what a signal's handler raises, and Interrupted."""
+        PyErr_CheckSignals()
+        if self.interrupted:
+            raise Interrupted
+        return 0
+
+    cdef double mean_loss(self) noexcept:
+        """Of the epoch so far; NaN while all its samples weighed nothing."""
+        cdef double weight = self.run.weight_done * self.run.judge.terms
+        return self.run.sums[0] / weight if weight > 0 else NAN
+
+    cdef bint go(self, Rows rows, targets, int team, on_tick, bint every_step=False) except -1:
+        """Runs the steps of the call, coming up for signals and on_tick. Whether on_tick let all of them run."""
         cdef Run *run = &self.run
         cdef Py_ssize_t first
         cdef double start, seconds = look_seconds()
@@ -954,7 +973,7 @@ cdef class Session:
             first = run.next_row
             start = monotonic_seconds()
             run.next_look = start + look_seconds() / 4
-            run.come_up = start + seconds
+            run.come_up = start if every_step else start + seconds
             run.barrier.arrived = 0
             self.last_team = size
             with nogil:
@@ -966,10 +985,10 @@ cdef class Session:
                 raise self.pending
             if run.bad:
                 raise self.explain(rows, targets)
-            PyErr_CheckSignals()
-            if on_tick is not None and run.weight_done > 0:
-                on_tick(run.next_row, float(self.sums[0]) / (run.weight_done * run.judge.terms))
-        return 0
+            self.look()
+            if on_tick is not None and on_tick(run.next_row, self.mean_loss()) and run.next_row < run.n_rows:
+                return False
+        return True
 
     cdef object explain(self, Rows rows, targets):
         """The NonFinite for what the last step met."""
@@ -1040,8 +1059,7 @@ cdef class Session:
         return 0
 
     cdef tuple results(self):
-        loss = float(self.sums[0]) / (self.run.weight_done * self.run.judge.terms)
-        return loss, split_sums(&self.run.judge, self.sums)
+        return self.mean_loss(), split_sums(&self.run.judge, self.sums)
 
     cdef int take_numbers(self, dict numbers) except -1:
         """The optimizer's numbers for the updates that follow, and the memory that they call for."""
@@ -1137,7 +1155,8 @@ cdef class Session:
         return 0
 
     def epoch(self, Rows rows, targets, Py_ssize_t batch_size, bint shuffle, uint64_t seed, uint64_t epoch,
-              dict numbers, on_tick=None, weights=None, Py_ssize_t n_batches=1):
+              dict numbers, on_tick=None, weights=None, Py_ssize_t n_batches=1, subset=None, so_far=None,
+              bint every_step=False):
         """Trains on all rows once, batch by batch, the last short one too.
 
         Parameters
@@ -1152,11 +1171,18 @@ cdef class Session:
             decay_biases; average_every (steps) and average_decay; and, by the stage's number, rate_factors,
             decay_factors and dropout_rates (an array each, a rate for each step).
         on_tick : callable, optional
-            on_tick(samples done, mean loss so far), about every 50 ms.
+            on_tick(samples done, mean loss so far), about every 50 ms; if it returns true the epoch is left unfinished.
         weights : float64 ndarray, shape (n_samples,), optional
             How often each sample counts, in the mean of its batch and in all sums. Not all are 0.
         n_batches : int, default 1
             How many batches make a step.
+        subset : int64 ndarray, optional
+            The rows that there are; without it all. The targets and the weights are those of all rows.
+        so_far : (int, float, ndarray), optional
+            What ``progress`` told of this epoch before it was left: it goes on there. With 0 samples done, the sums
+            of other samples are carried into this epoch's.
+        every_step : bool, default False
+            Whether on_tick is called after every step.
 
         Returns
         -------
@@ -1164,34 +1190,63 @@ cdef class Session:
             Mean over the epoch, each batch before its update.
         sums : list of ndarray
             A float64 array a metric.
+        Or None where on_tick left the epoch unfinished.
 
         Raises
         ------
         NonFinite
             The batch it names was not trained on.
         KeyboardInterrupt
-            And whatever else a signal's handler raises; the weights are those of a completed step.
+            And whatever else a signal's handler raises, or Interrupted; the weights are those of a completed step.
         """
         self.enter()
-        cdef int64_t[::1] order
         cdef int team
+        cdef Py_ssize_t n_rows = rows.n_rows if subset is None else subset.size
         try:
             self.take_numbers(numbers)
-            team = self.begin(rows, targets, weights, batch_size, limits_in_use().epoch_thread, n_batches)
+            team = self.begin(rows, n_rows, targets, weights, batch_size, limits_in_use().epoch_thread, n_batches)
             self.run.updates = True
             self.run.training = True
-            if shuffle:
-                if self.order is None or self.order.size != rows.n_rows:
-                    self.order = np.empty(rows.n_rows, dtype=np.int64)
-                order = self.order
-                with nogil:
-                    self.run.k.permutation(seed, epoch, order.shape[0], &order[0])
-                self.run.index = &order[0]
-            self.go(rows, targets, team, on_tick)
+            self.set_order(n_rows, shuffle, seed, epoch, subset)
+            self.in_epoch = True
+            if so_far is not None:
+                self.run.next_row, self.run.weight_done, self.sums[:] = so_far
+            if not self.go(rows, targets, team, on_tick, every_step):
+                return None
             self.check_weights()
             return self.results()
         finally:
             self.busy = False
+
+    cdef int set_order(self, Py_ssize_t n_rows, bint shuffle, uint64_t seed, uint64_t epoch, subset) except -1:
+        """The order in which the epoch takes the rows."""
+        cdef const int64_t[::1] there = subset
+        cdef int64_t[::1] order
+        cdef Py_ssize_t i
+        if not shuffle and subset is None:
+            return 0
+        if self.order is None or self.order.size != n_rows:
+            self.order = np.empty(n_rows, dtype=np.int64)
+        order = self.order
+        if shuffle:
+            with nogil:
+                self.run.k.permutation(seed, epoch, n_rows, &order[0])
+                if there is not None:
+                    for i in range(n_rows):
+                        order[i] = there[order[i]]
+        else:
+            order[:] = there
+        self.run.index = &order[0]
+        return 0
+
+    @property
+    def terms(self) -> float:
+        """How many numbers a sample adds to the sum of the losses: a mean loss is their mean."""
+        return self.run.judge.terms
+
+    def progress(self):
+        """How far the latest call came, if it was for an epoch: samples done, their weight, a copy of their sums."""
+        return (self.run.next_row, self.run.weight_done, self.sums.copy()) if self.in_epoch else None
 
     def step(self, Rows rows, targets, dict numbers, weights=None):
         """One update on all the rows. Returns their mean loss before it."""
@@ -1199,7 +1254,7 @@ cdef class Session:
         cdef int team
         try:
             self.take_numbers(numbers)
-            team = self.begin(rows, targets, weights, rows.n_rows, limits_in_use().call_thread)
+            team = self.begin(rows, rows.n_rows, targets, weights, rows.n_rows, limits_in_use().call_thread)
             self.run.updates = True
             self.run.training = True
             self.go(rows, targets, team, None)
@@ -1207,15 +1262,17 @@ cdef class Session:
         finally:
             self.busy = False
 
-    def gradients(self, Rows rows, targets, weights=None, bint training=False):
-        """Mean loss of all rows and its gradients, stage by stage; nothing is updated.
+    def gradients(self, Rows rows, targets, weights=None, bint training=False, subset=None):
+        """Mean loss of all rows, or of a subset, and its gradients, stage by stage; nothing is updated.
 
         The network is as in a prediction, or as in the next step of training. What is not trained has zeros.
         """
         self.enter()
         cdef int team
+        cdef Py_ssize_t n_rows = rows.n_rows if subset is None else subset.size
         try:
-            team = self.begin(rows, targets, weights, rows.n_rows, limits_in_use().call_thread)
+            team = self.begin(rows, n_rows, targets, weights, n_rows, limits_in_use().call_thread)
+            self.set_order(n_rows, False, 0, 0, subset)
             self.run.updates = False
             self.run.training = training
             self.network.refresh()

@@ -1,5 +1,7 @@
 # A network's parameters in the kernels' layout.
 
+from libc.stdint cimport int64_t
+
 from fastbp._arena cimport Arena
 from fastbp._dense cimport Stage
 from fastbp._kernels cimport fbp_dtype, fbp_kernels, fbp_source, fbp_table
@@ -19,6 +21,7 @@ cdef struct SweepPlan:
     Py_ssize_t targets_offset      # [SWEEP_PANELS][n_outputs][VL]
     Py_ssize_t labels_offset       # int32 [SWEEP_PANELS][VL]
     Py_ssize_t rows_offset         # int32 [SWEEP_PANELS][n_tables][VL]
+    Py_ssize_t weights_offset      # double [VL]
     Py_ssize_t stride              # elements from panel to panel
     Py_ssize_t targets_stride
 
@@ -39,6 +42,7 @@ cdef struct Sweep:
     fbp_source X                   # its numeric columns,
     fbp_source codes               # and those of codes, if any
     Py_ssize_t n_rows
+    const int64_t *index           # which they are, or NULL
     Py_ssize_t chunk_panels
     int n_chunks
     int next_chunk                 # shared: whoever is free takes it
@@ -85,4 +89,4 @@ cdef class Network:
     cdef tuple layer_copy(self, Arena arena, Py_ssize_t i)
     cdef double sample_work(self) noexcept nogil
     cdef int forward_single(self, Rows rows, char *out) except -1
-    cdef int sweep(self, Sweep *sweep, Rows rows, int n_threads, targets=*) except -1
+    cdef int sweep(self, Sweep *sweep, Rows rows, int n_threads, targets=*, subset=*) except -1

@@ -52,4 +52,5 @@ class Network:
         metrics: tuple[str, ...],
         n_threads: int,
         weights: NDArray[np.float64] | None = None,
+        subset: NDArray[np.int64] | None = None,
     ) -> tuple[float, list[NDArray[np.float64]]]: ...

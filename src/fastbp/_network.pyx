@@ -7,7 +7,7 @@ nothing depends on who does.
 from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBUF_WRITABLE, Py_buffer, PyBuffer_Release, PyObject_GetBuffer
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
-from libc.stdint cimport int32_t
+from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memcpy, memset
 
 import numpy as np
@@ -20,7 +20,8 @@ from fastbp._kernels cimport (
     FBP_FLOAT32, FBP_FLOAT64, FBP_LINEAR, fbp_kernels, fbp_layer, fbp_panels, fbp_source, fbp_table, kernels_in_use,
 )
 from fastbp._loss cimport (
-    BAD_INPUTS, BAD_TARGETS, Judge, gather_targets, judge_panel, set_judge, split_sums, takes_Z, weight_of_rows,
+    BAD_INPUTS, BAD_TARGETS, Judge, gather_targets, gather_weights, judge_panel, set_judge, split_sums, takes_Z,
+    weight_of_rows,
 )
 from fastbp._rows cimport Rows
 from fastbp._stages cimport Pass, array_names, set_stage, stage_forward, stage_penalised
@@ -346,6 +347,7 @@ cdef class Network:
                 self.forward_single(rows, <char *>buffer.buf)
             else:
                 sweep.out = <char *>buffer.buf
+                sweep.n_rows = rows.n_rows
                 self.sweep(&sweep, rows, n_threads)
         finally:
             PyBuffer_Release(&buffer)
@@ -367,31 +369,36 @@ cdef class Network:
             raise NonFinite("inputs", row=0)
         return 0
 
-    def evaluate(self, Rows rows, targets, object loss, tuple metrics, int n_threads, weights=None):
+    def evaluate(self, Rows rows, targets, object loss, tuple metrics, int n_threads, weights=None, subset=None):
         """The mean loss (its name, or name and parameters) of all rows, and the metrics' sums, float64 arrays.
 
-        The weights, one a row, float64, say how often each counts in the mean and in the sums.
+        The weights, one a row, float64, say how often each counts in the mean and in the sums. A subset, int64, has the
+        rows that there are; targets and weights are those of all.
         """
         cdef Sweep sweep
         cdef Judge judge
-        cdef Py_ssize_t n_chunks = (rows.n_rows - 1) // (SWEEP_PANELS * self.k.lanes) + 1
+        cdef const int64_t[::1] index = subset
+        cdef Py_ssize_t n_rows = rows.n_rows if subset is None else subset.size
+        cdef Py_ssize_t n_chunks = (n_rows - 1) // (SWEEP_PANELS * self.k.lanes) + 1
         self.refresh()
         memset(&sweep, 0, sizeof(sweep))
+        sweep.n_rows = n_rows
+        sweep.index = NULL if subset is None else &index[0]
         memset(&judge, 0, sizeof(judge))
         set_judge(&judge, loss, metrics, targets, weights, self.n_outputs)
         slots = np.zeros((n_chunks, judge.slot_size))
         cdef double[:, ::1] slot_memory = slots
         sweep.judge = &judge
         sweep.slots = &slot_memory[0, 0]
-        self.sweep(&sweep, rows, n_threads, targets)
+        self.sweep(&sweep, rows, n_threads, targets, subset)
         sums = slots.sum(axis=0)
-        mean = float(sums[0]) / (weight_of_rows(&judge, NULL, 0, rows.n_rows) * judge.terms)
+        mean = float(sums[0]) / (weight_of_rows(&judge, sweep.index, 0, n_rows) * judge.terms)
         return mean + self.penalty(), split_sums(&judge, sums)
 
-    cdef int sweep(self, Sweep *sweep, Rows rows, int n_threads, targets=None) except -1:
-        """Runs a forward pass over all rows, a chunk of panels a turn, looking at signals now and then."""
-        cdef Py_ssize_t n_panels = (rows.n_rows - 1) // self.k.lanes + 1
-        cdef int size = team_size(n_threads, self.sample_work() * rows.n_rows, limits_in_use().call_thread, n_panels)
+    cdef int sweep(self, Sweep *sweep, Rows rows, int n_threads, targets=None, subset=None) except -1:
+        """Runs a forward pass over the sweep's rows, a chunk of panels a turn, looking at signals now and then."""
+        cdef Py_ssize_t n_panels = (sweep.n_rows - 1) // self.k.lanes + 1
+        cdef int size = team_size(n_threads, self.sample_work() * sweep.n_rows, limits_in_use().call_thread, n_panels)
         cdef Workspace workspace = self.workspace
         self.workspace = None
         if workspace is None or workspace.n_threads < size:
@@ -404,7 +411,6 @@ cdef class Network:
         sweep.plan = &workspace.plan
         sweep.X = rows.source
         split_columns(&self.stages[0], &sweep.X, &sweep.codes)
-        sweep.n_rows = rows.n_rows
         sweep.chunk_panels = SWEEP_PANELS
         if sweep.judge == NULL:        # a few rows are for the whole team
             sweep.chunk_panels = min(SWEEP_PANELS, (n_panels - 1) // size + 1)
@@ -420,7 +426,9 @@ cdef class Network:
             self.workspace = workspace
         if sweep.bad:
             first = sweep.bad_chunk * sweep.chunk_panels * self.k.lanes
-            chunk = np.arange(first, min(first + sweep.chunk_panels * self.k.lanes, rows.n_rows))
+            chunk = np.arange(first, min(first + sweep.chunk_panels * self.k.lanes, sweep.n_rows))
+            if subset is not None:
+                chunk = subset[chunk]
             where = "inputs" if sweep.bad == BAD_INPUTS else "targets"
             if where == "inputs":
                 raise NonFinite(where, row=first_bad_row(rows, chunk, sweep.X.n_columns))
@@ -442,9 +450,11 @@ cdef class Workspace:
         self.plan.targets_offset = network.n_buffers * self.plan.buffer_bytes
         self.plan.labels_offset = self.plan.targets_offset + SWEEP_PANELS * self.plan.targets_stride * size
         self.plan.rows_offset = self.plan.labels_offset + SWEEP_PANELS * network.k.lanes * <Py_ssize_t>sizeof(int32_t)
-        self.plan.thread_bytes = aligned(
+        self.plan.weights_offset = aligned(
             self.plan.rows_offset
             + SWEEP_PANELS * network.stages[0].n_tables * network.k.lanes * <Py_ssize_t>sizeof(int32_t))
+        self.plan.thread_bytes = aligned(
+            self.plan.weights_offset + network.k.lanes * <Py_ssize_t>sizeof(double))
         self.memory = Arena()
         self.memory.take(self.plan.thread_bytes * n_threads)
         self.memory.allocate()
@@ -508,11 +518,12 @@ cdef void _sweep_chunk(Sweep *sweep, int chunk, char *memory) noexcept nogil:
     cdef Py_ssize_t n = min(sweep.n_rows - first, sweep.chunk_panels * k.lanes)
     cdef Py_ssize_t n_panels = (n - 1) // k.lanes + 1
     cdef Py_ssize_t n_outputs = sweep.stages[sweep.n_stages - 1].layer.n_units
-    cdef Py_ssize_t p, i, count
+    cdef Py_ssize_t p, i, count, row
+    cdef const int64_t *index
     cdef fbp_panels targets
     cdef int32_t *labels = <int32_t *>(memory + sweep.plan.labels_offset)
     cdef int32_t *rows = <int32_t *>(memory + sweep.plan.rows_offset)
-    cdef const double *weights = NULL
+    cdef const double *weights
     cdef fbp_panels source = fbp_panels(memory, sweep.plan.stride)
     cdef Stage stage
     cdef Pass through
@@ -523,14 +534,15 @@ cdef void _sweep_chunk(Sweep *sweep, int chunk, char *memory) noexcept nogil:
 
     for p in range(n_panels):
         count = min(n - p * k.lanes, <Py_ssize_t>k.lanes)
-        if not k.gather_panel(&sweep.X, NULL, first + p * k.lanes, count, NULL, 0, p, source, NULL, 0):
+        row = first + p * k.lanes
+        index = NULL if sweep.index == NULL else sweep.index + row
+        if not k.gather_panel(&sweep.X, index, row, count, NULL, 0, p, source, NULL, 0):
             _report(sweep, BAD_INPUTS, chunk)
             return
         if sweep.codes.n_columns > 0:
-            k.read_codes(&sweep.codes, NULL, first + p * k.lanes, count, sweep.stages[0].tables,
+            k.read_codes(&sweep.codes, index, row, count, sweep.stages[0].tables,
                          rows + p * sweep.codes.n_columns * k.lanes)
-        if sweep.judge != NULL and not gather_targets(k, sweep.judge, NULL, first + p * k.lanes, count, p, targets,
-                                                      labels):
+        if sweep.judge != NULL and not gather_targets(k, sweep.judge, index, row, count, p, targets, labels):
             _report(sweep, BAD_TARGETS, chunk)
             return
     for i in range(sweep.n_stages):
@@ -551,8 +563,9 @@ cdef void _sweep_chunk(Sweep *sweep, int chunk, char *memory) noexcept nogil:
             k.scatter_panel(source, p, n_outputs, count,
                             sweep.out + (first + p * k.lanes) * n_outputs * item_size(k.dtype), n_outputs)
         if sweep.judge != NULL:
-            if sweep.judge.all_weights != NULL:
-                weights = sweep.judge.all_weights + first + p * k.lanes
+            row = first + p * k.lanes
+            weights = gather_weights(sweep.judge, NULL if sweep.index == NULL else sweep.index + row, row, count,
+                                     <double *>(memory + sweep.plan.weights_offset))
             judge_panel(k, sweep.judge, source, targets, labels, weights, n_outputs, p, count, 0, fbp_panels(NULL, 0),
                         sweep.slots + chunk * sweep.judge.slot_size)
 

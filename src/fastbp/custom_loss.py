@@ -97,9 +97,10 @@ def mean_of_function(loss: CustomLoss, network: Network, data: Samples, batch_si
     """Return the mean loss over samples, batch by batch, and the penalty; NaN where outputs are not finite."""
     total = 0.0
     for start in range(0, len(data), batch_size):
-        batch = slice(start, start + batch_size)
-        outputs = np.empty((len(data.X[batch]), network.n_outputs), network.dtype)
-        network.forward(Rows(data.X[batch]), outputs, n_threads)
+        batch = data.rows_from(start, min(start + batch_size, len(data)))
+        X = data.X[batch]
+        outputs = np.empty((len(X), network.n_outputs), network.dtype)
+        network.forward(Rows(X), outputs, n_threads)
         if not np.isfinite(outputs).all():
             return float("nan")
         losses, _ = loss.judge(outputs, data.y[batch].copy())

@@ -11,7 +11,11 @@ if TYPE_CHECKING:
     from fastbp.model import Model
     from fastbp.samples import Samples
 
-__all__ = ["explain_nonfinite"]
+__all__ = ["DivergenceError", "explain_nonfinite"]
+
+
+class DivergenceError(FloatingPointError):
+    """What the model made of finite data is not finite: its weights, a layer's outputs, or the loss."""
 
 
 def explain_nonfinite(error: NonFinite, model: Model, data: Samples, where: str, remedy: str = "") -> NoReturn:
@@ -32,7 +36,7 @@ def explain_nonfinite(error: NonFinite, model: Model, data: Samples, where: str,
     ------
     ValueError
         If a number in the data is NaN or infinite.
-    FloatingPointError
+    DivergenceError
         If the data is finite and what the model made of it is not.
     """
     if error.where == "inputs":
@@ -50,4 +54,4 @@ def explain_nonfinite(error: NonFinite, model: Model, data: Samples, where: str,
             what = f"an update made the weights of {layer}, infinite or NaN"
         else:
             what = f"the outputs of {layer}, are not all finite, while those of the layers before are"
-    raise FloatingPointError(f"{where}, {what}.{' ' + remedy if remedy else ''}") from None
+    raise DivergenceError(f"{where}, {what}.{' ' + remedy if remedy else ''}") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -41,6 +42,14 @@ class Samples:
     class_weight : dict, "balanced" or None
         How often the samples of each class count.
 
+    Attributes
+    ----------
+    X, y : ndarray
+        What the engine reads, all rows.
+    weights : ndarray of shape (rows of X,) or None
+    subset : int64 ndarray or None
+        The rows of X, y and weights that the samples are; None is all.
+
     Raises
     ------
     TypeError, ValueError
@@ -65,35 +74,64 @@ class Samples:
                 f"{names[0]} has {len(self.X)} rows, {names[1]} has {len(self.y)}; expected a target for each sample."
             )
         self.weights = None if sample_weight is None else as_weights(sample_weight, len(self.X), names[2])
-        if class_weight is not None:
-            by_class = weights_by_class(class_weight, *loss.classes(self.y, n_outputs, names[1]))
-            self.weights = by_class if self.weights is None else by_class * self.weights
-            as_weights(self.weights, len(self.X), f"class_weight and {names[2]} together")
-        self.n_targets = loss.n_targets(n_outputs)
+        self.subset: NDArray[np.int64] | None = None
+        self.n_outputs, self.n_targets = n_outputs, loss.n_targets(n_outputs)
         self.loss = loss
         self.names = names
+        if class_weight is not None:
+            self.weigh_classes(class_weight)
         self.rows = Rows(self.X)
         self.targets: Targets = Rows(self.y) if self.y.ndim == 2 and not loss.in_python else self.y
 
     def __len__(self) -> int:
-        return len(self.X)
+        return len(self.X) if self.subset is None else len(self.subset)
+
+    def weigh_classes(self, class_weight: ClassWeight) -> None:
+        """Let the samples of each class count so often, whatever else they weigh."""
+        labels, n_classes = self.loss.classes(self.y, self.n_outputs, self.names[1])
+        rows = slice(None) if self.subset is None else self.subset
+        weights = np.zeros(len(self.X))
+        weights[rows] = weights_by_class(class_weight, labels[rows], n_classes)
+        if self.weights is not None:
+            weights *= self.weights
+        self.weights = as_weights(weights, len(self.X), f"class_weight and {self.names[2]} together")
+
+    def part(self, rows: NDArray[np.int64], what: str) -> Samples:
+        """Return these rows of all of X as samples of their own, without copying any; ``what`` they are in messages."""
+        part = copy.copy(self)
+        for name in ("total_weight", "spread"):
+            part.__dict__.pop(name, None)
+        part.subset = rows
+        if self.weights is not None and not self.weights[rows].any():
+            raise ValueError(
+                f"the weights of {what} in {self.names[2]} are all 0; expected one above 0: the loss is divided by "
+                "their sum."
+            )
+        return part
+
+    def rows_from(self, start: int, stop: int) -> NDArray[np.int64] | slice:
+        """Return what gets the samples start..stop from X, y and weights."""
+        return slice(start, stop) if self.subset is None else self.subset[start:stop]
 
     @cached_property
     def total_weight(self) -> float:
         """The sum of the samples' weights: what a mean over the samples is divided by."""
-        return float(len(self)) if self.weights is None else float(self.weights.sum())
+        return float(len(self)) if self.weights is None else float(self.weights[self.rows_from(0, len(self))].sum())
 
     @cached_property
     def spread(self) -> NDArray[np.float64]:
         """Sum of squared deviations of the targets from their mean, for each output: what r2 compares with."""
-        first = self.y[0].astype(np.float64)  # seen from here, equal targets are exactly 0
+        first = self.y[0 if self.subset is None else self.subset[0]].astype(
+            np.float64
+        )  # seen from here, equal targets are exactly 0
         mean = self._sum_over_samples(lambda block: block - first) / self.total_weight
         return self._sum_over_samples(lambda block: np.square(block - first - mean))
 
     def _sum_over_samples(self, function: Callable[[NDArray[Any]], NDArray[np.float64]]) -> NDArray[np.float64]:
         """Return the weighted sum of what a function makes of the rows of y, block by block."""
         total = np.zeros(self.y.shape[1])
-        for i in range(0, len(self.y), _BLOCK_ROWS):
-            values = function(self.y[i : i + _BLOCK_ROWS])
-            total += values.sum(axis=0) if self.weights is None else self.weights[i : i + _BLOCK_ROWS] @ values
+        for i in range(0, len(self), _BLOCK_ROWS):
+            rows = self.rows_from(i, i + _BLOCK_ROWS)
+            values = function(self.y[rows])
+            total += values.sum(axis=0) if self.weights is None else self.weights[rows] @ values
         return total

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import math
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -14,19 +14,19 @@ from numpy.typing import ArrayLike, NDArray
 from fastbp._engine import Session
 from fastbp._network import NonFinite
 from fastbp.averaging import AVERAGINGS, Averaging
-from fastbp.callbacks import Callback, CallbackLike, as_callbacks
+from fastbp.callbacks import CallbackLike, as_callbacks
 from fastbp.checks import check_flag, check_int, check_number, check_seed, sentence
 from fastbp.class_weights import ClassWeight
 from fastbp.custom_loss import CustomLoss, LossFunction, as_loss, mean_of_function
+from fastbp.fitting import Fitting, OnNaN, StopReason, Unfinished
 from fastbp.history import History
 from fastbp.layer_factors import check_decay_biases, check_decay_factors, check_rate_factors
 from fastbp.layers import BatchNorm, Dense, Dropout, innermost
-from fastbp.lbfgs import minimise
 from fastbp.losses import LOSSES, Loss
 from fastbp.metrics import Metric, choose_metrics
 from fastbp.model import Model
-from fastbp.nonfinite import explain_nonfinite
-from fastbp.optimizers import LBFGS, OPTIMIZERS, Optimizer
+from fastbp.nonfinite import DivergenceError, explain_nonfinite
+from fastbp.optimizers import OPTIMIZERS, Optimizer
 from fastbp.progress import ProgressBar
 from fastbp.registry import resolve, shorthand
 from fastbp.samples import NAMES, Samples
@@ -139,6 +139,8 @@ class Trainer:
         self._rate_factors = check_rate_factors(learning_rate_factors, model)
         self._decay_factors = check_decay_factors(weight_decay_factors, model, self._optimizer, self._decay_biases)
         self._averaging = None if averaging is None else resolve(averaging, AVERAGINGS, "averaging")
+        self._rate_scale = 1.0  # of the learning rate: less where training was rolled back
+        self._revision = 0  # counts the changes of what the engine's updates go by
         self._take_numbers(self._optimizer)
         self._memories: dict[str, Any] = {}  # what schedules must know of the epochs before
         self._batch_size = _check_batch_size(batch_size, self._optimizer)
@@ -152,6 +154,8 @@ class Trainer:
         self._sums = tuple(dict.fromkeys(metric.sums for metric in self._metrics))  # each once
         self._history = History()
         self._stopping = False
+        self._stop_reason: StopReason | None = None
+        self._unfinished: Unfinished | None = None  # the epoch that was left before its end
         self._session = self._new_session()
 
     def _new_session(self) -> Session:
@@ -198,6 +202,14 @@ class Trainer:
         rates = {_rate_name(where): layer.rate for where, layer, _ in self._model._dropouts}
         self._schedules = {name: value for name, value in (numbers | rates).items() if isinstance(value, Schedule)}
         self._numbers = {name: value for name, value in numbers.items() if name not in self._schedules}
+        if "learning_rate" in self._numbers:
+            self._numbers["learning_rate"] *= self._rate_scale
+        self._revision += 1
+
+    def _scale_rates(self, scale: float) -> None:
+        """Let the learning rate be that share of what the optimizer says."""
+        self._rate_scale = scale
+        self._take_numbers(self._optimizer)
 
     def _by_stage(self, factors: Mapping[int, float]) -> dict[int, float]:
         """Return what is given by layer for all stages of these layers."""
@@ -211,6 +223,8 @@ class Trainer:
             name: schedule.of_steps(self.n_steps, n_steps, self._history.n_epochs, self._memories.get(name))
             for name, schedule in self._schedules.items()
         }
+        if "learning_rate" in values:
+            values["learning_rate"] = values["learning_rate"] * self._rate_scale
         return self._numbers | values | {"dropout_rates": self._dropout_rates(values)}
 
     def _remember(self, figures: dict[str, float]) -> None:
@@ -314,7 +328,36 @@ class Trainer:
                 "the same model to change the rule."
             )
         self._optimizer = new
+        self._rate_scale = 1.0
         self._take_numbers(new)
+
+    @property
+    def learning_rate(self) -> float:
+        """The learning rate of the next step; setting it makes it constant, whatever schedule there was.
+
+        ``trainer.optimizer`` is the same with another ``learning_rate`` then.
+        """
+        self._check_has_rate()
+        return float(np.max(self._numbers_of_steps(1)["learning_rate"]))
+
+    @learning_rate.setter
+    def learning_rate(self, learning_rate: float) -> None:
+        self._check_has_rate()
+        number = check_number(learning_rate, "learning_rate", above=0)
+        self.optimizer = dataclasses.replace(self._optimizer, learning_rate=number)  # type: ignore[call-arg]
+
+    def _check_has_rate(self) -> None:
+        if "learning_rate" not in self._optimizer.numbers():
+            raise ValueError(f"the optimizer is {self._optimizer!r}; expected one that has a learning rate.")
+
+    @property
+    def stop_reason(self) -> StopReason | None:
+        """Why the latest call of ``fit`` ended; None before the first, and while one is under way.
+
+        "epochs" when all were done, "stopped" by ``stop()``, "converged" where L-BFGS found nothing to gain, "error"
+        by an exception or Ctrl-C.
+        """
+        return self._stop_reason
 
     def __repr__(self) -> str:
         return (
@@ -345,6 +388,7 @@ class Trainer:
         progress: bool = False,
         sample_weight: ArrayLike | None = None,
         class_weight: ClassWeight | None = None,
+        on_nan: OnNaN = "raise",
     ) -> History:
         """Train for a number of epochs; called again, go on from there.
 
@@ -379,6 +423,11 @@ class Trainer:
             over the classes that occur, as scikit-learn does. Targets that are probabilities are refused, and so are
             several outputs of binary_cross_entropy, where a sample is of no one class. Validation data keeps its own
             weights.
+        on_nan : {"raise", "rollback"}, default "raise"
+            What to do when training diverges: the weights, a layer's outputs or the loss, in training or on the
+            validation data, are infinite or NaN. "rollback" goes back to the end of the last good epoch, or to where
+            this call began, and goes on with half the learning rate, with a warning; after ten times in a row it
+            raises. It keeps a copy of weights and optimizer state.
 
         Returns
         -------
@@ -393,7 +442,8 @@ class Trainer:
         FloatingPointError
             If a layer's outputs or the loss cease to be finite: training has diverged.
         KeyboardInterrupt
-            On Ctrl-C. The model is as after the last completed step, the history as after the last completed epoch.
+            On Ctrl-C. The model is as after the last completed step, the history as after the last completed epoch;
+            ``fit`` called again with as many samples goes on with the unfinished one.
         """
         data = self._samples(X, y, sample_weight, class_weight)
         self._model._check_training(len(data), self._batch_size)
@@ -401,113 +451,30 @@ class Trainer:
         n_epochs = check_int(epochs, "epochs")
         listeners = as_callbacks(callbacks)
         bar = ProgressBar(n_epochs, len(data)) if check_flag(progress, "progress") else None
-        self._stopping = False
+        fitting = Fitting(self, data, validation, listeners, bar, _check_on_nan(on_nan))
+        self._stopping, self._stop_reason = False, None
+        reason: StopReason = "error"
         with bar or contextlib.nullcontext():
             try:
                 for listener in listeners:
                     listener.on_fit_begin(self, self._latest())
-                self._run_epochs(n_epochs, data, validation, listeners, bar)
+                reason = fitting.run(n_epochs)
             finally:
+                self._stop_reason = reason
                 for listener in listeners:
                     listener.on_fit_end(self, self._latest())
         return self._history
 
     def stop(self) -> None:
-        """End training after this epoch; for callbacks."""
+        """End training: behind this epoch's end where that is called for, behind the step where one is under way.
+
+        For callbacks, and for other threads. ``fit`` called again with as many samples goes on with the epoch.
+        """
         self._stopping = True
 
-    def _run_epochs(
-        self,
-        n_epochs: int,
-        data: Samples,
-        validation: Samples | None,
-        listeners: list[Callback],
-        bar: ProgressBar | None,
-    ) -> None:
-        if isinstance(self._optimizer, LBFGS):
-            self._run_iterations(self._optimizer, n_epochs, data, validation, listeners, bar)
-            return
-        for _ in range(n_epochs):
-            self._end_epoch(self._run_epoch(data, bar), validation, listeners, bar)
-            if self._stopping:
-                return
-
-    def _end_epoch(
-        self,
-        figures: dict[str, float],
-        validation: Samples | None,
-        listeners: list[Callback],
-        bar: ProgressBar | None,
-    ) -> None:
-        """Do what follows the training of an epoch, with its figures."""
-        if self._averaging is not None and self._averaging.takes_epoch(self._history.n_epochs + 1):
-            self._session.average()
-        if validation is not None:
-            figures |= {f"val_{name}": value for name, value in self._evaluate(validation, self._model).items()}
-        self._remember(figures)
-        self._history.append(figures)
-        if bar is not None:
-            bar.end_epoch(figures)
-        for listener in listeners:
-            listener.on_epoch_end(self, self._latest())
-
-    def _run_iterations(
-        self,
-        optimizer: LBFGS,
-        n_epochs: int,
-        data: Samples,
-        validation: Samples | None,
-        listeners: list[Callback],
-        bar: ProgressBar | None,
-    ) -> None:
-        """Train by an optimizer that makes its steps itself, an iteration an epoch."""
-        start = time.perf_counter()
-
-        def after_iteration(loss: float) -> bool:
-            nonlocal start
-            seconds = time.perf_counter() - start
-            self._session.n_steps += 1
-            figures = self._evaluate(data, self._model) if self._metrics else {"loss": loss}
-            self._end_epoch({**figures, "seconds": seconds}, validation, listeners, bar)
-            start = time.perf_counter()
-            return not self._stopping
-
-        try:
-            minimise(
-                optimizer,
-                self._model,
-                lambda: self._session.gradients(data.rows, data.targets, data.weights),
-                n_epochs,
-                after_iteration,
-            )
-        except NonFinite as error:
-            where = f"in the search of epoch {self._history.n_epochs + 1}"
-            explain_nonfinite(error, self._model, data, where, "Scale the columns of X to similar sizes.")
-
-    def _run_epoch(self, data: Samples, bar: ProgressBar | None) -> dict[str, float]:
-        epoch = self._history.n_epochs
-        batch_size = len(data) if self._batch_size is None else min(self._batch_size, len(data))
-        on_tick = None if bar is None else bar.tick
-        start = time.perf_counter()
-        numbers = self._numbers_of_steps(-(-len(data) // (batch_size * self._accumulate)))
-        try:
-            loss, sums = self._session.epoch(
-                data.rows,
-                data.targets,
-                batch_size,
-                self._shuffle,
-                self._seed,
-                epoch,
-                numbers,
-                on_tick,
-                data.weights,
-                self._accumulate,
-            )
-        except NonFinite as error:
-            where = f"in epoch {epoch + 1}" + (f", batch {error.batch + 1}" if error.batch >= 0 else "")
-            explain_nonfinite(error, self._model, data, where, self._divergence())
-        seconds = time.perf_counter() - start
-        return {**self._figures(loss, sums, data), "seconds": seconds}
+    def _batch_size_of(self, n_samples: int) -> int:
+        """Return how many samples a batch has, where there are so many in all."""
+        return n_samples if self._batch_size is None else min(self._batch_size, n_samples)
 
     def step(
         self,
@@ -629,12 +596,18 @@ class Trainer:
                 loss = mean_of_function(self._loss, network, data, self._batch_size or len(data), self._n_threads)
             else:
                 loss, sums = network.evaluate(
-                    data.rows, data.targets, self._loss.objective, self._sums, self._n_threads, data.weights
+                    data.rows,
+                    data.targets,
+                    self._loss.objective,
+                    self._sums,
+                    self._n_threads,
+                    data.weights,
+                    data.subset,
                 )
         except NonFinite as error:
             explain_nonfinite(error, model, data, f"in the evaluation on {data.names[0]}")
         if not math.isfinite(loss):
-            raise FloatingPointError(
+            raise DivergenceError(
                 f"the loss on {data.names[0]} is {loss}; expected a finite number. The model's outputs or their "
                 f"squares are beyond {self._model.dtype}: training diverged, or {data.names[0]} is on another scale "
                 "than the data of training."
@@ -675,23 +648,43 @@ class Trainer:
 
     # ------------------------------------------------------------------------------------------- restoring
 
-    def __getstate__(self) -> dict[str, Any]:
-        state = {name: value for name, value in self.__dict__.items() if name != "_session"}
+    def _get_state(self) -> dict[str, Any]:
+        """Return what training has gathered beside the model's weights and the history."""
         averages = None if self._averaging is None else (self._session.get_averages(), self._session.n_averaged)
         return {
-            "attributes": state,
             "n_steps": self._session.n_steps,
             "optimizer_state": self._session.get_state(),
             "averages": averages,
+            "memories": dict(self._memories),
+            "rate_scale": self._rate_scale,
+            "unfinished": self._unfinished,
         }
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state["attributes"])
-        self._session = self._new_session()
+    def _set_state(self, state: dict[str, Any]) -> None:
         self._session.set_state(state["optimizer_state"])
         self._session.n_steps = state["n_steps"]
         if state["averages"] is not None:
             self._session.set_averages(*state["averages"])
+        self._memories = dict(state["memories"])
+        self._unfinished = state["unfinished"]
+        self._scale_rates(state["rate_scale"])
+
+    def _snapshot(self) -> tuple[list[NDArray[Any]], dict[str, Any]]:
+        return self._model.get_weights(), self._get_state()
+
+    def _restore(self, snapshot: tuple[list[NDArray[Any]], dict[str, Any]]) -> None:
+        weights, state = snapshot
+        self._model._network.set_arrays(weights)
+        self._set_state(state)
+
+    def __getstate__(self) -> dict[str, Any]:
+        attributes = {name: value for name, value in self.__dict__.items() if name != "_session"}
+        return {"attributes": attributes, "state": self._get_state()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state["attributes"])
+        self._session = self._new_session()
+        self._set_state(state["state"])
 
 
 def _rate_name(where: str) -> str:
@@ -705,6 +698,12 @@ def _check_clipping(clipping: dict[str, float | None]) -> dict[str, float]:
         was = " and ".join(f"{name} is {bound!r}" for name, bound in given.items())
         raise ValueError(f"{was}; expected one of them at most.")
     return {name: check_number(bound, name, above=0) for name, bound in given.items()}
+
+
+def _check_on_nan(on_nan: Any) -> OnNaN:
+    if on_nan not in ("raise", "rollback"):
+        raise ValueError(sentence("on_nan", on_nan, "'raise' or 'rollback'"))
+    return "rollback" if on_nan == "rollback" else "raise"
 
 
 def _check_batch_size(batch_size: int | None, optimizer: Optimizer) -> int | None:
