@@ -143,4 +143,5 @@ def _deal_groups(groups: Labels, order: Rows, n_folds: int) -> Rows:
     for group in np.lexsort((first, -counts)):
         fold_of_group[group] = sizes.argmin()
         sizes[fold_of_group[group]] += counts[group]
-    return fold_of_group[of_row]
+    fold_of_row: Rows = fold_of_group[of_row]
+    return fold_of_row
