@@ -118,7 +118,8 @@ def _share_of_each_class(classes: Labels, order: Rows, fraction: float, n_held_o
     by_class = np.argsort(of_row, kind="stable")
     place_in_class = np.empty(len(classes), np.int64)
     place_in_class[by_class] = np.arange(len(classes)) - np.repeat(np.cumsum(counts) - counts, counts)
-    return order[place_in_class < taken[of_row]]
+    held_out: Rows = order[place_in_class < taken[of_row]]
+    return held_out
 
 
 def _whole_groups(groups: Labels, order: Rows, n_wanted: float) -> Rows:
