@@ -186,6 +186,7 @@ def torch_forward(torch, layers, parameters, X):
         "elu": torch.nn.functional.elu,
         "selu": lambda z, _: torch.selu(z),
         "softplus": lambda z, _: torch.nn.functional.softplus(z, threshold=100.0),
+        "exp": lambda z, _: torch.exp(z),
         "softsign": lambda z, _: torch.nn.functional.softsign(z),
         "mish": lambda z, _: torch.nn.functional.mish(z),
         "hard_sigmoid": lambda z, _: torch.clamp(z + 3, 0, 6) / 6,  # hardsigmoid's own slope is a float32 1 / 6

@@ -13,6 +13,7 @@ from fastbp._rows import Rows
 from fastbp.checks import describe, sentence
 from fastbp.data import as_array, refuse_first
 from fastbp.losses import LOSSES, Loss
+from fastbp.penalised_loss import PenalisedLoss
 from fastbp.registry import resolve
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def as_loss(loss: str | Loss | LossFunction) -> Loss:
     """Return the loss that an argument is or names, or the loss that the function is which it gives."""
     if callable(loss) and not isinstance(loss, type):
         return CustomLoss(loss)
-    if isinstance(loss, CustomLoss):
+    if isinstance(loss, (CustomLoss, PenalisedLoss)):
         return loss
     return resolve(cast("str | Loss", loss), LOSSES, "loss")
 

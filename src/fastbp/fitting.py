@@ -80,6 +80,7 @@ class Fitting:
         self._of_ticks = [listener for listener in listeners if listener.hears("on_tick")]
         self._rolls_back = on_nan == "rollback"
         self._n_rollbacks = 0  # since an epoch was completed
+        self.search: Any = None  # SciPy's account of one that L-BFGS made
 
     def run(self, n_epochs: int) -> StopReason:
         """Train for so many epochs at most; return why it ended."""
@@ -262,13 +263,13 @@ class Fitting:
             nonlocal start
             seconds = time.perf_counter() - start
             trainer._session.n_steps += 1
-            figures = trainer._evaluate(data, trainer.model) if trainer.metrics else {"loss": loss}
-            self._end_epoch({**figures, "seconds": seconds, **self._validate()})
+            figures = trainer._evaluate(data, trainer.model) if trainer.metrics else {}
+            self._end_epoch({**figures, "loss": loss, "seconds": seconds, **self._validate()})
             start = time.perf_counter()
             return not trainer._stopping
 
         try:
-            minimise(
+            self.search = minimise(
                 optimizer,
                 trainer.model,
                 lambda: trainer._session.gradients(data.rows, data.targets, data.weights, subset=data.subset),

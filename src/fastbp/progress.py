@@ -10,9 +10,9 @@ __all__ = ["ProgressBar"]
 
 
 class ProgressBar:
-    """A tqdm bar, in a terminal or in a notebook, over so many epochs of so many samples each."""
+    """A tqdm bar, in a terminal or in a notebook, over so many epochs of so many samples each; shown after a delay."""
 
-    def __init__(self, n_epochs: int, n_samples: int) -> None:
+    def __init__(self, n_epochs: int, n_samples: int, delay: float = 0.0) -> None:
         from tqdm.auto import tqdm  # slow to import, and not everyone wants a bar
 
         self._n_epochs, self._n_samples = n_epochs, n_samples
@@ -24,6 +24,7 @@ class ProgressBar:
             unit=" samples",
             unit_scale=True,
             dynamic_ncols=True,
+            delay=delay,
         )
 
     def __enter__(self) -> ProgressBar:

@@ -475,7 +475,20 @@ class Trainer:
         n_epochs = check_int(epochs, "epochs", minimum=0)
         listeners = as_callbacks(callbacks)
         bar = ProgressBar(n_epochs, len(data)) if check_flag(progress, "progress") else None
-        fitting = Fitting(self, data, validation, listeners, bar, _check_on_nan(on_nan))
+        self._train(data, validation, n_epochs, listeners, bar, _check_on_nan(on_nan))
+        return self._history
+
+    def _train(
+        self,
+        data: Samples,
+        validation: Samples | None,
+        n_epochs: int,
+        listeners: list[Callback],
+        bar: ProgressBar | None = None,
+        on_nan: OnNaN = "raise",
+    ) -> Fitting:
+        """Train on what has been checked."""
+        fitting = Fitting(self, data, validation, listeners, bar, on_nan)
         self._stopping, self._stop_reason = False, None
         reason: StopReason = "error"
         with bar or contextlib.nullcontext():
@@ -487,7 +500,7 @@ class Trainer:
                 for listener in listeners:
                     listener.on_fit_end(self, self._latest())
                 self._saved_callbacks, self._listeners = self._callback_states(), []
-        return self._history
+        return fitting
 
     def _begin_listening(self, listeners: list[Callback]) -> None:
         """Let callbacks know that training begins; those of a trainer from a file go on from their states in it."""
