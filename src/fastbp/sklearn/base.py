@@ -341,8 +341,12 @@ class BaseMLP(BaseEstimator, metaclass=ABCMeta):  # type: ignore[misc]
         if self.early_stopping and validation is None:
             data, validation = self._hold_out(trainer, objective, data, Y)
         self._note_validation(validation)
-        if incremental and self._has_converged():
-            return
+        if incremental and self.early_stopping:
+            if getattr(self, "_has_ended", False):
+                self.n_iter_ = 0
+                return
+            if self._has_converged():  # in the fit before
+                self._no_improvement_count = 0
         if not isinstance(self.batch_size, str) and self.batch_size > len(data):
             warnings.warn(
                 "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped", stacklevel=4
@@ -382,7 +386,8 @@ class BaseMLP(BaseEstimator, metaclass=ABCMeta):  # type: ignore[misc]
                     ConvergenceWarning,
                     stacklevel=5,
                 )
-        if self.early_stopping and (not incremental or self._has_converged()):
+        self._has_ended = incremental and self.early_stopping and self._has_converged()
+        if self._has_ended or (self.early_stopping and not incremental):
             trainer.model._network.set_arrays(self._best_weights)
 
     def _has_converged(self) -> bool:
