@@ -8,7 +8,7 @@ from unittest import mock
 
 import pytest
 
-sklearn = pytest.importorskip("sklearn", minversion="1.6")
+pytest.importorskip("sklearn", minversion="1.6")
 
 import sklearn.neural_network
 

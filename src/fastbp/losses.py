@@ -321,7 +321,7 @@ class Poisson(Loss):
 
 
 class GammaDeviance(Loss):
-    """The mean over samples and outputs of 2 (log(A / Y) + Y / A - 1): sizes with a relative error, by a softplus or exp.
+    """The mean over samples and outputs of 2 (log(A / Y) + Y / A - 1): sizes by relative errors, with softplus or exp.
 
     scikit-learn's mean_gamma_deviance. Targets are above 0. An A below 1e-8 counts as 1e-8.
     """

@@ -6,9 +6,9 @@
 try:
     import sklearn
 except ImportError as error:
-    raise ImportError("fastbp.sklearn needs scikit-learn, which is not installed: pip install 'fastbp[sklearn]'.") from (
-        error
-    )
+    raise ImportError(
+        "fastbp.sklearn needs scikit-learn, which is not installed: pip install 'fastbp[sklearn]'."
+    ) from (error)
 if tuple(map(int, sklearn.__version__.split(".")[:2])) < (1, 6):
     raise ImportError(
         f"fastbp.sklearn needs scikit-learn 1.6 or newer, and {sklearn.__version__} is installed: "

@@ -63,7 +63,7 @@ def _has_partial_fit(estimator: BaseMLP) -> bool:
     return True
 
 
-class BaseMLP(BaseEstimator, metaclass=ABCMeta):  # type: ignore[misc]
+class BaseMLP(BaseEstimator, metaclass=ABCMeta):
     """The parameters, fit and the network's outputs; targets and predictions are the classifier's and regressor's."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -193,7 +193,7 @@ class BaseMLP(BaseEstimator, metaclass=ABCMeta):  # type: ignore[misc]
 
     # ---------------------------------------------------------------------------------------------------- fit
 
-    @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
+    @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any, sample_weight: Any = None, validation_set: Any = None) -> BaseMLP:
         """Fit the network to data.
 
@@ -307,7 +307,8 @@ class BaseMLP(BaseEstimator, metaclass=ABCMeta):  # type: ignore[misc]
                 trainer._session.n_steps = last.n_steps
         else:
             self.__dict__.pop("_optimizer", None)
-        self._trainer, self._made_trainer_of = trainer, options
+        self._trainer = trainer
+        self._made_trainer_of: dict[str, Any] = options
         return trainer
 
     def _trainer_batch_size(self) -> int | None:
@@ -416,9 +417,7 @@ class BaseMLP(BaseEstimator, metaclass=ABCMeta):  # type: ignore[misc]
 
     # ------------------------------------------------------------------------------------------------ L-BFGS
 
-    def _fit_lbfgs(
-        self, trainer: Trainer, objective: Objective, data: Samples, validation: Validation | None
-    ) -> None:
+    def _fit_lbfgs(self, trainer: Trainer, objective: Objective, data: Samples, validation: Validation | None) -> None:
         self._note_validation(validation)
         constant = objective.constant(data.y, data.weights)
         iterations = Iterations(self, objective, constant, validation, self._prints_lines())
@@ -456,9 +455,7 @@ class BaseMLP(BaseEstimator, metaclass=ABCMeta):  # type: ignore[misc]
         samples = self._samples(trainer, self._as_rows(X), self._check_new_targets(y), weight, names)
         return Validation(samples, objective, self._score_outputs, trainer.n_threads)
 
-    def _hold_out(
-        self, trainer: Trainer, objective: Objective, data: Samples, Y: Array
-    ) -> tuple[Samples, Validation]:
+    def _hold_out(self, trainer: Trainer, objective: Objective, data: Samples, Y: Array) -> tuple[Samples, Validation]:
         """Return the samples to train on, and those held out: the ones that scikit-learn would hold out."""
         train, held_out = train_test_split(
             np.arange(len(data)),
@@ -538,17 +535,13 @@ class BaseMLP(BaseEstimator, metaclass=ABCMeta):  # type: ignore[misc]
         ):
             return model
         last = objective_named(self.out_activation_)
-        self._link(
-            model_of_arrays(self.coefs_, self.intercepts_, self.activation, last, float(self.dropout), model)
-        )
+        self._link(model_of_arrays(self.coefs_, self.intercepts_, self.activation, last, float(self.dropout), model))
         return self._model
 
     def _outputs(self, X: Any) -> Array:
         """Return what the network puts out for data, (n_samples, n_outputs)."""
         check_is_fitted(self)
-        X = validate_data(
-            self, X, accept_sparse=["csr", "csc"], reset=False, ensure_all_finite=self._must_be_finite()
-        )
+        X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False, ensure_all_finite=self._must_be_finite())
         model, n_threads = self._current_model(), threads_for(self.n_threads)
         blocks = [model.predict(self._as_rows(block), n_threads) for block in _blocks(X)]
         return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)

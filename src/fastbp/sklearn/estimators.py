@@ -30,7 +30,7 @@ __all__ = ["MLPClassifier", "MLPRegressor"]
 Array = NDArray[Any]
 
 
-class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
+class MLPClassifier(ClassifierMixin, BaseMLP):
     """DOC_CLASSIFIER"""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -106,8 +106,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         )
         self.class_weight = class_weight
 
-    @partial_fit_available  # type: ignore[untyped-decorator]
-    @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
+    @partial_fit_available
+    @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
         self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None, validation_set: Any = None
     ) -> MLPClassifier:
@@ -129,9 +129,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         self
         """
         if _check_partial_fit_first_call(self, classes):
-            self._label_binarizer = LabelBinarizer().fit(
-                y if type_of_target(y).startswith("multilabel") else classes
-            )
+            self._label_binarizer = LabelBinarizer().fit(y if type_of_target(y).startswith("multilabel") else classes)
         self._fit(X, y, sample_weight, validation_set, incremental=True)
         return self
 
@@ -146,10 +144,17 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         -------
         ndarray of shape (n_samples,) or (n_samples, n_classes)
         """
-        outputs = self._outputs(X)
-        if self.n_outputs_ == 1:
-            outputs = outputs.ravel()
-        return self._label_binarizer.inverse_transform(outputs)  # type: ignore[no-any-return]
+        return self._decoded(self._outputs(X))
+
+    def _decoded(self, outputs: Array) -> Array:
+        """Return the classes that outputs stand for: what LabelBinarizer.inverse_transform returns, sooner."""
+        classes: Array = self.classes_
+        if self._is_multiclass():
+            return classes[outputs.argmax(axis=1)]
+        if self._label_binarizer.y_type_ == "binary":
+            return classes[(outputs[:, 0] > 0.5).astype(int) if len(classes) > 1 else np.zeros(len(outputs), int)]
+        labels: Array = self._label_binarizer.inverse_transform(outputs)
+        return labels
 
     def predict_proba(self, X: Any) -> Array:
         """Return the probability of each class, in the order of ``classes_``.
@@ -248,7 +253,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         return tags
 
 
-class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
+class MLPRegressor(RegressorMixin, BaseMLP):
     """DOC_REGRESSOR"""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -321,8 +326,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
             compute_dtype=compute_dtype,
         )
 
-    @partial_fit_available  # type: ignore[untyped-decorator]
-    @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
+    @partial_fit_available
+    @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, validation_set: Any = None) -> MLPRegressor:
         """Train for one epoch on data, going on from where the network is.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -46,7 +47,8 @@ def hidden_activations(activation: Any, n_layers: int) -> list[Activation]:
 def _as_activation(value: Any, argument: str) -> Activation:
     if isinstance(value, str):
         value = _THEIR_NAMES.get(value, value)
-    return resolve(value, ACTIVATIONS, argument)
+    function: Activation = resolve(value, ACTIVATIONS, argument)
+    return function
 
 
 def make_model(
@@ -71,7 +73,7 @@ def draw_weights(
     layer's by that of the layer before, as scikit-learn has one activation for all.
     """
     coefs, intercepts = [], []
-    for i, (fan_in, fan_out) in enumerate(zip(units[:-1], units[1:], strict=True)):
+    for i, (fan_in, fan_out) in enumerate(pairwise(units)):
         activation = hidden[min(i, len(hidden) - 1)].name if hidden else "linear"
         bound = np.sqrt((2.0 if activation == "sigmoid" else 6.0) / (fan_in + fan_out))
         coefs.append(random.uniform(-bound, bound, (fan_in, fan_out)))
@@ -80,7 +82,7 @@ def draw_weights(
 
 
 def with_slopes(coefs: Sequence[Array], intercepts: Sequence[Array], model: Model) -> list[Array]:
-    """Return weights as the model takes them: layer by layer, behind a layer's own the slopes of a prelu as they are."""
+    """Return weights as the model takes them: layer by layer, a prelu's slopes as they are."""
     slopes = iter(_slopes(model))
     weights = []
     for layer, W, b in zip(_dense_layers(model), coefs, intercepts, strict=True):

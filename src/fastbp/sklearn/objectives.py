@@ -113,4 +113,5 @@ def _as_loss(loss: Any, theirs: dict[str, Loss], names: tuple[str, ...]) -> Loss
             return theirs[loss]
         if loss not in names:
             raise ValueError(sentence("loss", loss, "one of " + ", ".join(map(repr, names))))
-    return resolve(loss, LOSSES, "loss")
+    function: Loss = resolve(loss, LOSSES, "loss")
+    return function

@@ -16,13 +16,12 @@ def make_optimizer(estimator: Any) -> Optimizer:
 
     scikit-learn's three take their numbers from these parameters; others, by name, have fastbp's defaults.
     """
-    if not isinstance(estimator.solver, str):
-        return resolve(estimator.solver, OPTIMIZERS, "solver")
-    if estimator.solver == "sgd":
+    name = estimator.solver if isinstance(estimator.solver, str) else None
+    if name == "sgd":
         momentum = float(estimator.momentum)
         nesterov = bool(estimator.nesterovs_momentum) and momentum > 0
         return SGD(float(estimator.learning_rate_init), momentum, nesterov)
-    if estimator.solver == "adam":
+    if name == "adam":
         return Adam(
             float(estimator.learning_rate_init),
             float(estimator.beta_1),
@@ -30,9 +29,10 @@ def make_optimizer(estimator: Any) -> Optimizer:
             float(estimator.epsilon),
             epsilon_hat=True,
         )
-    if estimator.solver == "lbfgs":
+    if name == "lbfgs":
         return LBFGS(gradient_tolerance=float(estimator.tol), max_calls=int(estimator.max_fun))
-    return resolve(estimator.solver, OPTIMIZERS, "solver")
+    optimizer: Optimizer = resolve(estimator.solver, OPTIMIZERS, "solver")
+    return optimizer
 
 
 def is_stochastic(solver: Any) -> bool:
