@@ -263,8 +263,8 @@ class Fitting:
             nonlocal start
             seconds = time.perf_counter() - start
             trainer._session.n_steps += 1
-            figures = trainer._evaluate(data, trainer.model) if trainer.metrics else {}
-            self._end_epoch({**figures, "loss": loss, "seconds": seconds, **self._validate()})
+            figures = trainer._evaluate(data, trainer.model) if trainer.metrics else {"loss": loss}
+            self._end_epoch({**figures, "seconds": seconds, **self._validate()})
             start = time.perf_counter()
             return not trainer._stopping
 
