@@ -25,6 +25,7 @@ from fastbp.checkpoint import Checkpoint
 from fastbp.config import show_config
 from fastbp.csv_logger import CSVLogger
 from fastbp.early_stopping import EarlyStopping
+from fastbp.ensemble import Ensemble
 from fastbp.history import History
 from fastbp.initializers import Glorot, He, LeCun, Normal, Uniform, Zeros
 from fastbp.inspection import GradientError, LayerStatistics, ModelStatistics, check_gradients
@@ -46,6 +47,7 @@ from fastbp.losses import (
     SquaredHinge,
     TweedieDeviance,
 )
+from fastbp.many import fit_many
 from fastbp.metrics import R2, AbsoluteError, Accuracy, SquaredError
 from fastbp.model import Model
 from fastbp.optimizers import LBFGS, SGD, Adadelta, Adagrad, Adam, Adamax, AdamW, Lion, NAdam, RAdam, RMSprop, Rprop
@@ -77,6 +79,9 @@ __all__ = [
     # training
     "Trainer",
     "History",
+    # many models
+    "fit_many",
+    "Ensemble",
     # callbacks
     "Callback",
     "EarlyStopping",

@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -474,20 +474,43 @@ class Trainer:
         self._model._check_training(len(data), self._batch_size)
         n_epochs = check_int(epochs, "epochs", minimum=0)
         listeners = as_callbacks(callbacks)
+        rule = _check_on_nan(on_nan)
         bar = ProgressBar(n_epochs, len(data)) if check_flag(progress, "progress") else None
-        fitting = Fitting(self, data, validation, listeners, bar, _check_on_nan(on_nan))
+        with bar or contextlib.nullcontext():
+            self._fit(data, validation, n_epochs, listeners, bar, rule)
+        return self._history
+
+    def _fit(
+        self,
+        data: Samples,
+        validation: Samples | None,
+        n_epochs: int,
+        listeners: list[Callback],
+        bar: ProgressBar | None = None,
+        on_nan: OnNaN = "raise",
+    ) -> None:
+        """Train on what was checked; callbacks hear of it from the beginning to the end."""
+        fitting = Fitting(self, data, validation, listeners, bar, on_nan)
         self._stopping, self._stop_reason = False, None
         reason: StopReason = "error"
-        with bar or contextlib.nullcontext():
-            try:
-                self._begin_listening(listeners)
-                reason = fitting.run(n_epochs)
-            finally:
-                self._stop_reason = reason
-                for listener in listeners:
-                    listener.on_fit_end(self, self._latest())
-                self._saved_callbacks, self._listeners = self._callback_states(), []
-        return self._history
+        try:
+            self._begin_listening(listeners)
+            reason = fitting.run(n_epochs)
+        finally:
+            self._stop_reason = reason
+            for listener in listeners:
+                listener.on_fit_end(self, self._latest())
+            self._saved_callbacks, self._listeners = self._callback_states(), []
+
+    @contextlib.contextmanager
+    def _on_threads(self, n_threads: int) -> Iterator[None]:
+        """Use so many threads for a while; the result does not depend on it."""
+        usual = self._n_threads
+        self._n_threads = self._session.n_threads = n_threads
+        try:
+            yield
+        finally:
+            self._n_threads = self._session.n_threads = usual
 
     def _begin_listening(self, listeners: list[Callback]) -> None:
         """Let callbacks know that training begins; those of a trainer from a file go on from their states in it."""
