@@ -263,6 +263,9 @@ def one_trainer():
     return make_trainers()[0]
 
 
+ONE = fb.TimeLimit(1)
+
+
 def twice(trainer):
     return [trainer, trainer]
 
@@ -291,7 +294,7 @@ BAD = [
         r"callbacks is .*; expected a function from an index to a list, or None. Each trainer needs its own",
     ),
     (
-        lambda: fb.fit_many(make_trainers(), X, LABELS, callbacks=lambda i, own=fb.TimeLimit(1): [own]),
+        lambda: fb.fit_many(make_trainers(), X, LABELS, callbacks=lambda i: [ONE]),
         ValueError,
         r"callbacks\(1\) has .*, which callbacks\(0\) has too; expected new objects",
     ),

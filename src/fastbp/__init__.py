@@ -23,6 +23,7 @@ from fastbp.averaging import EMA, SWA
 from fastbp.callbacks import Callback, LambdaCallback, TimeLimit
 from fastbp.checkpoint import Checkpoint
 from fastbp.config import show_config
+from fastbp.cross_validation import CrossValidation, cross_validate
 from fastbp.csv_logger import CSVLogger
 from fastbp.early_stopping import EarlyStopping
 from fastbp.ensemble import Ensemble
@@ -61,6 +62,7 @@ from fastbp.schedules import (
     PolynomialDecay,
     StepDecay,
 )
+from fastbp.suspects import Suspects, suspect_labels
 from fastbp.tabular import Tabular
 from fastbp.trainer import Trainer
 
@@ -82,6 +84,11 @@ __all__ = [
     # many models
     "fit_many",
     "Ensemble",
+    "cross_validate",
+    "CrossValidation",
+    # looking at data
+    "suspect_labels",
+    "Suspects",
     # callbacks
     "Callback",
     "EarlyStopping",

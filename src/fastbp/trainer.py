@@ -20,7 +20,7 @@ from fastbp.checks import check_flag, check_int, check_number, check_seed, sente
 from fastbp.class_weights import ClassWeight
 from fastbp.custom_loss import CustomLoss, LossFunction, as_loss, mean_of_function
 from fastbp.fitting import Fitting, OnNaN, StopReason, Unfinished
-from fastbp.folds import split_fraction
+from fastbp.folds import check_groups, split_fraction
 from fastbp.history import History
 from fastbp.layer_factors import check_decay_biases, check_decay_factors, check_rate_factors
 from fastbp.layers import BatchNorm, Dense, Dropout, innermost
@@ -715,7 +715,7 @@ class Trainer:
         classes = None
         with contextlib.suppress(ValueError):  # targets that are no classes
             classes, _ = self._loss.classes(data.y, self._model.n_outputs)
-        labels = None if groups is None else _check_groups(groups, len(data))
+        labels = None if groups is None else check_groups(groups, len(data))
         try:
             rest, held_out = split_fraction(len(data), share, classes=classes, groups=labels, seed=self._seed)
         except ValueError as error:
@@ -832,13 +832,6 @@ def _check_clipping(clipping: dict[str, float | None]) -> dict[str, float]:
         was = " and ".join(f"{name} is {bound!r}" for name, bound in given.items())
         raise ValueError(f"{was}; expected one of them at most.")
     return {name: check_number(bound, name, above=0) for name, bound in given.items()}
-
-
-def _check_groups(groups: Any, n_samples: int) -> NDArray[Any]:
-    labels = np.asarray(groups)
-    if labels.shape != (n_samples,):
-        raise ValueError(sentence("groups", labels, f"a label for each sample, shape ({n_samples},)"))
-    return labels.astype(str) if labels.dtype == object else labels
 
 
 def _check_on_nan(on_nan: Any) -> OnNaN:
