@@ -1,4 +1,4 @@
-"""The progress bar of ``fit``: one line for all its epochs, with loss, metrics and samples a second."""
+"""Progress bars: of ``fit``, one line for all its epochs, with loss, metrics and samples a second; of ``fit_many``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
 
-__all__ = ["ProgressBar"]
+__all__ = ["EpochBar", "ProgressBar"]
 
 
 class ProgressBar:
@@ -52,3 +52,24 @@ class ProgressBar:
     def _show(self, figures: Mapping[str, float], n_done: int) -> None:
         self._bar.set_postfix_str(", ".join(f"{name}={value:.4g}" for name, value in figures.items()), refresh=False)
         self._bar.update(self._epochs_done * self._n_samples + n_done - self._bar.n)
+
+
+class EpochBar:
+    """A tqdm bar over the epochs of many trainers."""
+
+    def __init__(self, n_epochs: int) -> None:
+        from tqdm.auto import tqdm  # slow to import, and not everyone wants a bar
+
+        self._bar: Any = tqdm(total=n_epochs, unit=" epochs", dynamic_ncols=True)
+
+    def __enter__(self) -> EpochBar:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.close()
+
+    def show(self, n_done: int) -> None:
+        """Say how many epochs are done in all."""
+        self._bar.update(n_done - self._bar.n)
