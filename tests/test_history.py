@@ -75,11 +75,11 @@ def test_plot_refuses_what_it_cannot_draw(history, pyplot):
     with pytest.raises(ValueError, match=r"names is 'auc'; expected one of 'loss', 'f1'"):
         history.plot("auc")
     for names in ([], 3, {"loss"}):
-        with pytest.raises(TypeError, match="names is .*; expected names of figures"):
+        with pytest.raises(TypeError, match=r"names is .*; expected names of figures"):
             history.plot(names)
     _, axes = pyplot.subplots(1, 3)
     for ax in (axes, 3, "figure"):
-        with pytest.raises(ValueError, match="ax is .*; expected one matplotlib Axes, or 2 of them"):
+        with pytest.raises(ValueError, match=r"ax is .*; expected one matplotlib Axes, or 2 of them"):
             history.plot(ax=ax)
     with pytest.raises(ValueError, match="the history has no epoch yet"):
         History().plot()

@@ -18,7 +18,7 @@ def shown(monkeypatch):
     def make(width):
         def bar(**arguments):
             arguments.pop("dynamic_ncols")
-            return original(**arguments, file=out, ncols=width, mininterval=0)
+            return original(**arguments, file=out, ncols=width, mininterval=0, miniters=0)
 
         monkeypatch.setattr(tqdm.auto, "tqdm", bar)
         return out
