@@ -161,35 +161,6 @@ class Fitting:
         batch_size = trainer._batch_size_of(len(data))
         n_steps = -(-n_left // (batch_size * trainer.accumulate))  # 0 where the epoch was left behind its last step
         numbers = trainer._numbers_of_steps(max(n_steps, 1))
-        revision = trainer._revision
-        total_before, weight_before = 0.0, 0.0
-        if unfinished is not None:
-            weight_before = unfinished.so_far[1]
-            total_before = float(unfinished.so_far[2][0])
-
-        def tell_of_steps(now: Unfinished) -> None:
-            """Tell the listeners of the step that is done: a loss is what the sum over the epoch grew by."""
-            nonlocal total_before, weight_before
-            _, weight, sums = now.so_far
-            share = (weight - weight_before) * trainer._session.terms
-            figures = self._inner_figures(now, (float(sums[0]) - total_before) / share if share > 0 else math.nan)
-            total_before, weight_before = float(sums[0]), weight
-            for listener in self._of_steps:
-                listener.on_step_end(trainer, figures)
-
-        def on_tick(n_done: int, loss: float) -> bool:
-            if self._bar is not None:
-                self._bar.tick(n_done, loss)
-            if self._of_steps or self._of_ticks:
-                now = self._standing(start)
-                trainer._unfinished = now
-                assert now is not None
-                if self._of_steps:
-                    tell_of_steps(now)
-                for listener in self._of_ticks:
-                    listener.on_tick(trainer, self._inner_figures(now, loss))
-            return trainer._stopping or trainer._revision != revision
-
         return trainer._session.epoch(
             data.rows,
             data.targets,
@@ -198,7 +169,7 @@ class Fitting:
             trainer.seed,
             trainer.history.n_epochs,
             numbers,
-            on_tick,
+            _InnerEvents(self, unfinished, start).on_tick,
             data.weights,
             trainer.accumulate,
             data.subset,
@@ -213,16 +184,6 @@ class Fitting:
         if so_far is None:
             return None
         return Unfinished(len(self._data), so_far, time.perf_counter() - start, self._outputs)
-
-    def _inner_figures(self, now: Unfinished, loss: float) -> Figures:
-        """Return what is known inside an epoch."""
-        trainer = self._trainer
-        return {
-            "epoch": trainer.history.n_epochs + 1,
-            "step": trainer.n_steps,
-            "samples": now.so_far[0],
-            "loss": loss,
-        }
 
     def _validate(self) -> Figures:
         if self._validation is None:
@@ -293,3 +254,38 @@ class Fitting:
         if trainer._stopping:
             return "stopped"
         return "epochs" if trainer.history.n_epochs >= goal else "converged"
+
+
+class _InnerEvents:
+    """What is told inside an epoch, and whether the engine is to come up for good."""
+
+    def __init__(self, fitting: Fitting, unfinished: Unfinished | None, start: float) -> None:
+        self._fitting, self._start = fitting, start
+        self._revision = fitting._trainer._revision
+        self._weight, self._total = (unfinished.so_far[1], float(unfinished.so_far[2][0])) if unfinished else (0.0, 0.0)
+
+    def on_tick(self, n_done: int, loss: float) -> bool:
+        """Tell the bar and the callbacks; return whether the engine is to leave the epoch."""
+        fitting, trainer = self._fitting, self._fitting._trainer
+        if fitting._bar is not None:
+            fitting._bar.tick(n_done, loss)
+        if fitting._of_steps or fitting._of_ticks:
+            now = fitting._standing(self._start)
+            trainer._unfinished = now  # a callback may save the trainer
+            figures = {"epoch": trainer.history.n_epochs + 1, "step": trainer.n_steps, "samples": n_done}
+            if fitting._of_steps:
+                step_loss = self._loss_of_step(now)
+                for listener in fitting._of_steps:
+                    listener.on_step_end(trainer, figures | {"loss": step_loss})
+            for listener in fitting._of_ticks:
+                listener.on_tick(trainer, figures | {"loss": loss})
+        return trainer._stopping or trainer._revision != self._revision
+
+    def _loss_of_step(self, now: Unfinished | None) -> float:
+        """Return by what the sum over the epoch grew; NaN where all samples of the step weigh nothing."""
+        assert now is not None
+        _, weight, sums = now.so_far
+        share = (weight - self._weight) * self._fitting._trainer._session.terms
+        loss = (float(sums[0]) - self._total) / share if share > 0 else math.nan
+        self._weight, self._total = weight, float(sums[0])
+        return loss

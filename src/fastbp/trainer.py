@@ -20,6 +20,7 @@ from fastbp.checks import check_flag, check_int, check_number, check_seed, sente
 from fastbp.class_weights import ClassWeight
 from fastbp.custom_loss import CustomLoss, LossFunction, as_loss, mean_of_function
 from fastbp.fitting import Fitting, OnNaN, StopReason, Unfinished
+from fastbp.folds import split_fraction
 from fastbp.history import History
 from fastbp.layer_factors import check_decay_biases, check_decay_factors, check_rate_factors
 from fastbp.layers import BatchNorm, Dense, Dropout, innermost
@@ -397,6 +398,8 @@ class Trainer:
         sample_weight: ArrayLike | None = None,
         class_weight: ClassWeight | None = None,
         on_nan: OnNaN = "raise",
+        validation_fraction: float | None = None,
+        groups: ArrayLike | None = None,
     ) -> History:
         """Train for a number of epochs; called again, go on from there.
 
@@ -436,6 +439,12 @@ class Trainer:
             validation data, are infinite or NaN. "rollback" goes back to the end of the last good epoch, or to where
             this call began, and goes on with half the learning rate, with a warning; after ten times in a row it
             raises. It keeps a copy of weights and optimizer state.
+        validation_fraction : float or None, default None
+            Evaluate on this fraction of the samples after every epoch, and do not train on them; in place of
+            validation_data. Which they are follows from the trainer's seed and their number alone: classes are split
+            in this proportion, groups not at all. Nothing is copied.
+        groups : array-like of shape (n_samples,) or None, default None
+            With validation_fraction: samples with the same label (a patient, say) are held out together or not at all.
 
         Returns
         -------
@@ -453,9 +462,20 @@ class Trainer:
             On Ctrl-C. The model is as after the last completed step, the history as after the last completed epoch;
             ``fit`` called again with as many samples goes on with the unfinished one.
         """
-        data = self._samples(X, y, sample_weight, class_weight)
-        self._model._check_training(len(data), self._batch_size)
+        data = self._samples(X, y, sample_weight)
         validation = self._check_validation_data(validation_data)
+        if validation_fraction is not None:
+            if validation is not None:
+                raise ValueError(
+                    f"validation_fraction is {validation_fraction!r} and validation_data is given; expected one of "
+                    "them."
+                )
+            data, validation = self._hold_out(data, validation_fraction, groups)
+        elif groups is not None:
+            raise ValueError(sentence("groups", groups, "None without validation_fraction, which it is for"))
+        if class_weight is not None:
+            data.weigh_classes(class_weight)
+        self._model._check_training(len(data), self._batch_size)
         n_epochs = check_int(epochs, "epochs", minimum=0)
         listeners = as_callbacks(callbacks)
         bar = ProgressBar(n_epochs, len(data)) if check_flag(progress, "progress") else None
@@ -684,6 +704,19 @@ class Trainer:
         names = ("validation_data[0]", "validation_data[1]", "validation_data[2]")
         return self._samples(X, y, weights[0] if weights else None, None, names)
 
+    def _hold_out(self, data: Samples, fraction: Any, groups: Any) -> tuple[Samples, Samples]:
+        """Return the samples to train on, and those to evaluate on."""
+        share = check_number(fraction, "validation_fraction", above=0, below=1)
+        classes = None
+        with contextlib.suppress(ValueError):  # targets that are no classes
+            classes, _ = self._loss.classes(data.y, self._model.n_outputs)
+        labels = None if groups is None else _check_groups(groups, len(data))
+        try:
+            rest, held_out = split_fraction(len(data), share, classes=classes, groups=labels, seed=self._seed)
+        except ValueError as error:
+            raise ValueError(f"validation_fraction is {share!r}: {error}") from None
+        return data.part(rest, "the samples to train on"), data.part(held_out, "the samples held out")
+
     # ------------------------------------------------------------------------------- keeping and restoring
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -797,6 +830,13 @@ def _check_clipping(clipping: dict[str, float | None]) -> dict[str, float]:
         was = " and ".join(f"{name} is {bound!r}" for name, bound in given.items())
         raise ValueError(f"{was}; expected one of them at most.")
     return {name: check_number(bound, name, above=0) for name, bound in given.items()}
+
+
+def _check_groups(groups: Any, n_samples: int) -> NDArray[Any]:
+    labels = np.asarray(groups)
+    if labels.shape != (n_samples,):
+        raise ValueError(sentence("groups", labels, f"a label for each sample, shape ({n_samples},)"))
+    return labels.astype(str) if labels.dtype == object else labels
 
 
 def _check_on_nan(on_nan: Any) -> OnNaN:
