@@ -409,6 +409,28 @@ def test_a_function_sees_rows_and_outputs_in_order(loss):
         np.testing.assert_array_equal(weights, w[:n])
 
 
+def test_a_function_sees_the_rows_that_are_held_out_and_the_others():
+    X, y, w = make_samples()
+    seen = []
+
+    def watch(y_true, y_pred, sample_weight):
+        seen.append((y_true, y_pred, sample_weight))
+        return 0.0
+
+    trainer = make_trainer(metrics=[watch, "roc_auc"], optimizer=fb.SGD(1e-300))
+    found = trainer.fit(X, y, sample_weight=w, validation_fraction=0.3).latest
+    row_of = {weight: row for row, weight in enumerate(w)}
+    rows = [np.array([row_of[weight] for weight in weights]) for _, _, weights in seen]
+    assert sorted(np.concatenate(rows)) == list(range(len(X)))
+    P = trainer.model.predict(X)
+    for (y_true, y_pred, _), part, name in zip(seen, rows, ("roc_auc", "val_roc_auc"), strict=True):
+        assert (np.diff(part) > 0).all()
+        np.testing.assert_array_equal(y_true, y[part])
+        np.testing.assert_array_equal(y_pred, P[part])
+        expected = metrics.roc_auc_score(y[part], P[part], multi_class="ovr", sample_weight=w[part])
+        assert_equal(found[name], expected)
+
+
 @pytest.mark.parametrize("batch_size", [30, 5000])
 def test_same_bits_on_any_number_of_threads(limits, batch_size):
     limits(epoch_thread=1.0, call_thread=1.0, paced=0.0)
