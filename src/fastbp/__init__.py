@@ -49,7 +49,24 @@ from fastbp.losses import (
     TweedieDeviance,
 )
 from fastbp.many import fit_many
-from fastbp.metrics import R2, AbsoluteError, Accuracy, SquaredError
+from fastbp.metrics import (
+    F1,
+    R2,
+    ROCAUC,
+    AbsoluteError,
+    Accuracy,
+    AveragePrecision,
+    BalancedAccuracy,
+    Brier,
+    FunctionMetric,
+    LogLoss,
+    PercentageError,
+    Precision,
+    Recall,
+    RootSquaredError,
+    SquaredError,
+    TopKAccuracy,
+)
 from fastbp.model import Model
 from fastbp.optimizers import LBFGS, SGD, Adadelta, Adagrad, Adam, Adamax, AdamW, Lion, NAdam, RAdam, RMSprop, Rprop
 from fastbp.schedules import (
@@ -164,9 +181,21 @@ __all__ = [
     "Uniform",
     # metrics
     "Accuracy",
+    "TopKAccuracy",
+    "BalancedAccuracy",
+    "Precision",
+    "Recall",
+    "F1",
+    "ROCAUC",
+    "AveragePrecision",
+    "LogLoss",
+    "Brier",
     "R2",
     "AbsoluteError",
     "SquaredError",
+    "RootSquaredError",
+    "PercentageError",
+    "FunctionMetric",
     # looking into a model
     "check_gradients",
     "GradientError",

@@ -44,11 +44,14 @@ class Unfinished:
         Samples done, their weight, and the sums over them, as the engine counts them.
     seconds : float
         What it took so far.
+    outputs : ndarray of shape (n_samples, n_outputs) or None
+        Where metrics ask for them: those of the samples done, in the epoch's order, NaN for the others.
     """
 
     n_samples: int
     so_far: tuple[int, float, NDArray[np.float64]]
     seconds: float
+    outputs: NDArray[Any] | None
 
 
 class Fitting:
@@ -80,6 +83,7 @@ class Fitting:
         self._of_ticks = [listener for listener in listeners if listener.hears("on_tick")]
         self._rolls_back = on_nan == "rollback"
         self._n_rollbacks = 0  # since an epoch was completed
+        self._outputs: NDArray[Any] | None = None  # of the epoch under way, where metrics ask for them
 
     def run(self, n_epochs: int) -> StopReason:
         """Train for so many epochs at most; return why it ended."""
@@ -123,12 +127,18 @@ class Fitting:
         if unfinished is not None and unfinished.n_samples != n_samples:
             unfinished = None  # of other data
         seconds_before = unfinished.seconds if unfinished else 0.0
+        self._outputs = unfinished.outputs if unfinished else None
+        if self._outputs is None:
+            self._outputs = trainer._room_for_outputs(self._data)
         start = time.perf_counter()
         done = None
         try:
             while done is None and not trainer._stopping:
                 done = self._run_part(unfinished, start - seconds_before)
                 unfinished = self._standing(start - seconds_before)
+            seconds = time.perf_counter() - start + seconds_before
+            rows = trainer._session.rows_in_order()
+            figures = None if done is None else trainer._figures(*done, self._data, self._outputs, rows)
         except NonFinite as error:
             epoch = trainer.history.n_epochs + 1
             where = f"in epoch {epoch}" + (f", batch {error.batch + 1}" if error.batch >= 0 else "")
@@ -136,12 +146,11 @@ class Fitting:
         except BaseException:
             trainer._unfinished = self._standing(start - seconds_before)
             raise
-        if done is None:
+        if figures is None:
             trainer._unfinished = unfinished
             return None
         trainer._unfinished = None
-        seconds = time.perf_counter() - start + seconds_before
-        return {**trainer._figures(*done, self._data), "seconds": seconds}
+        return {**figures, "seconds": seconds}
 
     def _run_part(
         self, unfinished: Unfinished | None, start: float
@@ -166,12 +175,15 @@ class Fitting:
             data.subset,
             unfinished.so_far if unfinished else None,
             bool(self._of_steps),
+            self._outputs,
         )
 
     def _standing(self, start: float) -> Unfinished | None:
         """Return where the epoch under way stands."""
         so_far = self._trainer._session.progress()
-        return None if so_far is None else Unfinished(len(self._data), so_far, time.perf_counter() - start)
+        if so_far is None:
+            return None
+        return Unfinished(len(self._data), so_far, time.perf_counter() - start, self._outputs)
 
     def _validate(self) -> Figures:
         if self._validation is None:

@@ -25,7 +25,7 @@ from fastbp.history import History
 from fastbp.layer_factors import check_decay_biases, check_decay_factors, check_rate_factors
 from fastbp.layers import BatchNorm, Dense, Dropout, innermost
 from fastbp.losses import LOSSES, Loss
-from fastbp.metrics import Metric, choose_metrics
+from fastbp.metrics import Metric, MetricLike, OutputMetric, choose_metrics, measure
 from fastbp.model import Model
 from fastbp.nonfinite import DivergenceError, explain_nonfinite
 from fastbp.optimizers import OPTIMIZERS, Optimizer
@@ -64,9 +64,13 @@ class Trainer:
         Whether every epoch goes through the samples in an order of its own.
     seed : int, default 0
         Where these orders come from: the same seed gives the same ones.
-    metrics : list of str or Metric, or None, default None
-        What is reported beside the loss: "accuracy" where the answer is yes or no or a class; "r2", "mae", "mse" where
-        outputs estimate the targets. None is "accuracy" or "r2" (with "quantile" and "cosine" nothing), [] is nothing.
+    metrics : list of str, Metric or function, or None, default None
+        What is reported beside the loss. Where outputs are probabilities: "accuracy", "balanced_accuracy", "precision",
+        "recall", "f1", "roc_auc", "average_precision", "log_loss", "brier" and, for classes, "top_k_accuracy"; for
+        hinge losses "accuracy". Where outputs estimate the targets: "r2", "mae", "mse", "rmse", "mape". Or an object
+        such as ``fb.F1(average="weighted")``; or a function of (y_true, y_pred), or with sample_weight, that returns a
+        number, such as those of sklearn.metrics: see ``fb.FunctionMetric``. A loss function of your own goes with
+        functions. None is "accuracy" or "r2" (with "quantile" and "cosine" nothing), [] is nothing.
     clip_value : float or None, default None
         Every element of the gradient is cut off at -clip_value and clip_value before the optimizer sees it.
     clip_norm : float or None, default None
@@ -118,7 +122,7 @@ class Trainer:
         n_threads: int | None = None,
         shuffle: bool = True,
         seed: int = 0,
-        metrics: str | Metric | Sequence[str | Metric] | None = None,
+        metrics: MetricLike | Sequence[MetricLike] | None = None,
         clip_value: float | None = None,
         clip_norm: float | None = None,
         averaging: str | Averaging | None = None,
@@ -152,8 +156,8 @@ class Trainer:
         self._n_threads = choose_threads(n_threads)
         self._shuffle = check_flag(shuffle, "shuffle")
         self._seed = check_seed(seed)
-        self._metrics = choose_metrics(metrics, self._loss)
-        self._sums = tuple(dict.fromkeys(metric.sums for metric in self._metrics))  # each once
+        self._metrics = choose_metrics(metrics, self._loss, model.n_outputs)
+        self._sums = tuple(dict.fromkeys(metric.sums for metric in self._metrics if metric.sums))  # each once
         self._history = History()
         self._stopping = False
         self._stop_reason: StopReason | None = None
@@ -368,7 +372,7 @@ class Trainer:
         return (
             f"Trainer({self._model!r}, loss={shorthand(self._loss, LOSSES)}, optimizer={self._optimizer!r}, "
             f"batch_size={self._batch_size}, n_threads={self._n_threads}, shuffle={self._shuffle}, seed={self._seed}, "
-            f"metrics={[metric.name for metric in self._metrics]}{self._options_repr()})"
+            f"metrics={[metric.figure for metric in self._metrics]}{self._options_repr()})"
         )
 
     def _options_repr(self) -> str:
@@ -654,9 +658,11 @@ class Trainer:
     def _evaluate(self, data: Samples, model: Model) -> dict[str, float]:
         network = model._network
         sums: Sequence[Any] = ()
+        outputs = self._room_for_outputs(data)
         try:
             if isinstance(self._loss, CustomLoss):
-                loss = mean_of_function(self._loss, network, data, self._batch_size or len(data), self._n_threads)
+                batch_size = self._batch_size or len(data)
+                loss = mean_of_function(self._loss, network, data, batch_size, self._n_threads, outputs)
             else:
                 loss, sums = network.evaluate(
                     data.rows,
@@ -666,6 +672,7 @@ class Trainer:
                     self._n_threads,
                     data.weights,
                     data.subset,
+                    outputs,
                 )
         except NonFinite as error:
             explain_nonfinite(error, model, data, f"in the evaluation on {data.names[0]}")
@@ -675,13 +682,24 @@ class Trainer:
                 f"squares are beyond {self._model.dtype}: training diverged, or {data.names[0]} is on another scale "
                 "than the data of training."
             )
-        return self._figures(loss, sums, data)
+        return self._figures(loss, sums, data, outputs, data.subset)
 
-    def _figures(self, loss: float, sums: Sequence[Any], data: Samples) -> dict[str, float]:
+    def _room_for_outputs(self, data: Samples) -> NDArray[Any] | None:
+        """Return where the engine is to leave the outputs of all samples, NaN so far; None where no metric asks."""
+        if not any(isinstance(metric, OutputMetric) for metric in self._metrics):
+            return None
+        return np.full((len(data), self._model.n_outputs), np.nan, self._model.dtype)
+
+    def _figures(
+        self,
+        loss: float,
+        sums: Sequence[Any],
+        data: Samples,
+        outputs: NDArray[Any] | None,
+        rows: NDArray[np.int64] | None,
+    ) -> dict[str, float]:
         by_name = dict(zip(self._sums, sums, strict=True))
-        return {"loss": float(loss)} | {
-            metric.name: metric.value(by_name[metric.sums], data) for metric in self._metrics
-        }
+        return {"loss": float(loss), **measure(self._metrics, by_name, data, outputs, rows)}
 
     def _latest(self) -> dict[str, float]:
         return {"epoch": self._history.n_epochs, **self._history.latest} if self._history.n_epochs else {}
@@ -751,6 +769,7 @@ class Trainer:
         n_threads: int | None = None,
         loss: LossFunction | None = None,
         optimizer: Optimizer | None = None,
+        metrics: MetricLike | Sequence[MetricLike] | None = None,
     ) -> Trainer:
         """Return the trainer that ``save`` wrote, to go on by ``fit``: the same data, and it ends with the same bits.
 
@@ -763,6 +782,8 @@ class Trainer:
             The loss, if it is a function of yours, which no file can hold.
         optimizer : Optimizer or None, default None
             The optimizer, if one of its schedules is a function.
+        metrics : list of str, Metric or function, or None, default None
+            The metrics, if one of them is a function.
 
         Returns
         -------
@@ -779,7 +800,7 @@ class Trainer:
         """
         from fastbp.trainer_files import load_trainer
 
-        return load_trainer(cls, path, choose_threads(n_threads), loss, optimizer)
+        return load_trainer(cls, path, choose_threads(n_threads), loss, optimizer, metrics)
 
     def _get_state(self) -> dict[str, Any]:
         """Return what training has gathered beside the model's weights and the history."""
