@@ -94,8 +94,13 @@ def as_loss(loss: str | Loss | LossFunction) -> Loss:
     return resolve(cast("str | Loss", loss), LOSSES, "loss")
 
 
-def mean_of_function(loss: CustomLoss, network: Network, data: Samples, batch_size: int, n_threads: int) -> float:
-    """Return the mean loss over samples, batch by batch, and the penalty; NaN where outputs are not finite."""
+def mean_of_function(
+    loss: CustomLoss, network: Network, data: Samples, batch_size: int, n_threads: int, all_outputs: Array | None
+) -> float:
+    """Return the mean loss over samples, batch by batch, and the penalty; NaN where outputs are not finite.
+
+    All outputs, if wanted, are left where they are to be.
+    """
     total = 0.0
     for start in range(0, len(data), batch_size):
         batch = data.rows_from(start, min(start + batch_size, len(data)))
@@ -104,6 +109,8 @@ def mean_of_function(loss: CustomLoss, network: Network, data: Samples, batch_si
         network.forward(Rows(X), outputs, n_threads)
         if not np.isfinite(outputs).all():
             return float("nan")
+        if all_outputs is not None:
+            all_outputs[start : start + batch_size] = outputs
         losses, _ = loss.judge(outputs, data.y[batch].copy())
         total += float(losses.sum() if data.weights is None else losses @ data.weights[batch])
     return total / data.total_weight + network.penalty()

@@ -44,11 +44,14 @@ class Unfinished:
         Samples done, their weight, and the sums over them, as the engine counts them.
     seconds : float
         What it took so far.
+    outputs : ndarray of shape (n_samples, n_outputs) or None
+        Where metrics ask for them: those of the samples done, in the epoch's order, NaN for the others.
     """
 
     n_samples: int
     so_far: tuple[int, float, NDArray[np.float64]]
     seconds: float
+    outputs: NDArray[Any] | None
 
 
 class Fitting:
@@ -81,6 +84,7 @@ class Fitting:
         self._rolls_back = on_nan == "rollback"
         self._n_rollbacks = 0  # since an epoch was completed
         self.search: Any = None  # SciPy's account of one that L-BFGS made
+        self._outputs: NDArray[Any] | None = None  # of the epoch under way, where metrics ask for them
 
     def run(self, n_epochs: int) -> StopReason:
         """Train for so many epochs at most; return why it ended."""
@@ -124,12 +128,18 @@ class Fitting:
         if unfinished is not None and unfinished.n_samples != n_samples:
             unfinished = None  # of other data
         seconds_before = unfinished.seconds if unfinished else 0.0
+        self._outputs = unfinished.outputs if unfinished else None
+        if self._outputs is None:
+            self._outputs = trainer._room_for_outputs(self._data)
         start = time.perf_counter()
         done = None
         try:
             while done is None and not trainer._stopping:
                 done = self._run_part(unfinished, start - seconds_before)
                 unfinished = self._standing(start - seconds_before)
+            seconds = time.perf_counter() - start + seconds_before
+            rows = trainer._session.rows_in_order()
+            figures = None if done is None else trainer._figures(*done, self._data, self._outputs, rows)
         except NonFinite as error:
             epoch = trainer.history.n_epochs + 1
             where = f"in epoch {epoch}" + (f", batch {error.batch + 1}" if error.batch >= 0 else "")
@@ -137,12 +147,11 @@ class Fitting:
         except BaseException:
             trainer._unfinished = self._standing(start - seconds_before)
             raise
-        if done is None:
+        if figures is None:
             trainer._unfinished = unfinished
             return None
         trainer._unfinished = None
-        seconds = time.perf_counter() - start + seconds_before
-        return {**trainer._figures(*done, self._data), "seconds": seconds}
+        return {**figures, "seconds": seconds}
 
     def _run_part(
         self, unfinished: Unfinished | None, start: float
@@ -153,35 +162,6 @@ class Fitting:
         batch_size = trainer._batch_size_of(len(data))
         n_steps = -(-n_left // (batch_size * trainer.accumulate))  # 0 where the epoch was left behind its last step
         numbers = trainer._numbers_of_steps(max(n_steps, 1))
-        revision = trainer._revision
-        total_before, weight_before = 0.0, 0.0
-        if unfinished is not None:
-            weight_before = unfinished.so_far[1]
-            total_before = float(unfinished.so_far[2][0])
-
-        def tell_of_steps(now: Unfinished) -> None:
-            """Tell the listeners of the step that is done: a loss is what the sum over the epoch grew by."""
-            nonlocal total_before, weight_before
-            _, weight, sums = now.so_far
-            share = (weight - weight_before) * trainer._session.terms
-            figures = self._inner_figures(now, (float(sums[0]) - total_before) / share if share > 0 else math.nan)
-            total_before, weight_before = float(sums[0]), weight
-            for listener in self._of_steps:
-                listener.on_step_end(trainer, figures)
-
-        def on_tick(n_done: int, loss: float) -> bool:
-            if self._bar is not None:
-                self._bar.tick(n_done, loss)
-            if self._of_steps or self._of_ticks:
-                now = self._standing(start)
-                trainer._unfinished = now
-                assert now is not None
-                if self._of_steps:
-                    tell_of_steps(now)
-                for listener in self._of_ticks:
-                    listener.on_tick(trainer, self._inner_figures(now, loss))
-            return trainer._stopping or trainer._revision != revision
-
         return trainer._session.epoch(
             data.rows,
             data.targets,
@@ -190,28 +170,21 @@ class Fitting:
             trainer.seed,
             trainer.history.n_epochs,
             numbers,
-            on_tick,
+            _InnerEvents(self, unfinished, start).on_tick,
             data.weights,
             trainer.accumulate,
             data.subset,
             unfinished.so_far if unfinished else None,
             bool(self._of_steps),
+            self._outputs,
         )
 
     def _standing(self, start: float) -> Unfinished | None:
         """Return where the epoch under way stands."""
         so_far = self._trainer._session.progress()
-        return None if so_far is None else Unfinished(len(self._data), so_far, time.perf_counter() - start)
-
-    def _inner_figures(self, now: Unfinished, loss: float) -> Figures:
-        """Return what is known inside an epoch."""
-        trainer = self._trainer
-        return {
-            "epoch": trainer.history.n_epochs + 1,
-            "step": trainer.n_steps,
-            "samples": now.so_far[0],
-            "loss": loss,
-        }
+        if so_far is None:
+            return None
+        return Unfinished(len(self._data), so_far, time.perf_counter() - start, self._outputs)
 
     def _validate(self) -> Figures:
         if self._validation is None:
@@ -282,3 +255,38 @@ class Fitting:
         if trainer._stopping:
             return "stopped"
         return "epochs" if trainer.history.n_epochs >= goal else "converged"
+
+
+class _InnerEvents:
+    """What is told inside an epoch, and whether the engine is to come up for good."""
+
+    def __init__(self, fitting: Fitting, unfinished: Unfinished | None, start: float) -> None:
+        self._fitting, self._start = fitting, start
+        self._revision = fitting._trainer._revision
+        self._weight, self._total = (unfinished.so_far[1], float(unfinished.so_far[2][0])) if unfinished else (0.0, 0.0)
+
+    def on_tick(self, n_done: int, loss: float) -> bool:
+        """Tell the bar and the callbacks; return whether the engine is to leave the epoch."""
+        fitting, trainer = self._fitting, self._fitting._trainer
+        if fitting._bar is not None:
+            fitting._bar.tick(n_done, loss)
+        if fitting._of_steps or fitting._of_ticks:
+            now = fitting._standing(self._start)
+            trainer._unfinished = now  # a callback may save the trainer
+            figures = {"epoch": trainer.history.n_epochs + 1, "step": trainer.n_steps, "samples": n_done}
+            if fitting._of_steps:
+                step_loss = self._loss_of_step(now)
+                for listener in fitting._of_steps:
+                    listener.on_step_end(trainer, figures | {"loss": step_loss})
+            for listener in fitting._of_ticks:
+                listener.on_tick(trainer, figures | {"loss": loss})
+        return trainer._stopping or trainer._revision != self._revision
+
+    def _loss_of_step(self, now: Unfinished | None) -> float:
+        """Return by what the sum over the epoch grew; NaN where all samples of the step weigh nothing."""
+        assert now is not None
+        _, weight, sums = now.so_far
+        share = (weight - self._weight) * self._fitting._trainer._session.terms
+        loss = (float(sums[0]) - self._total) / share if share > 0 else math.nan
+        self._weight, self._total = weight, float(sums[0])
+        return loss

@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,12 +20,12 @@ from fastbp.checks import check_flag, check_int, check_number, check_seed, sente
 from fastbp.class_weights import ClassWeight
 from fastbp.custom_loss import CustomLoss, LossFunction, as_loss, mean_of_function
 from fastbp.fitting import Fitting, OnNaN, StopReason, Unfinished
-from fastbp.folds import split_fraction
+from fastbp.folds import check_groups, split_fraction
 from fastbp.history import History
 from fastbp.layer_factors import check_decay_biases, check_decay_factors, check_rate_factors
 from fastbp.layers import BatchNorm, Dense, Dropout, innermost
 from fastbp.losses import LOSSES, Loss
-from fastbp.metrics import Metric, choose_metrics
+from fastbp.metrics import Metric, MetricLike, OutputMetric, choose_metrics, measure
 from fastbp.model import Model
 from fastbp.nonfinite import DivergenceError, explain_nonfinite
 from fastbp.optimizers import OPTIMIZERS, Optimizer
@@ -64,9 +64,13 @@ class Trainer:
         Whether every epoch goes through the samples in an order of its own.
     seed : int, default 0
         Where these orders come from: the same seed gives the same ones.
-    metrics : list of str or Metric, or None, default None
-        What is reported beside the loss: "accuracy" where the answer is yes or no or a class; "r2", "mae", "mse" where
-        outputs estimate the targets. None is "accuracy" or "r2" (with "quantile" and "cosine" nothing), [] is nothing.
+    metrics : list of str, Metric or function, or None, default None
+        What is reported beside the loss. Where outputs are probabilities: "accuracy", "balanced_accuracy", "precision",
+        "recall", "f1", "roc_auc", "average_precision", "log_loss", "brier" and, for classes, "top_k_accuracy"; for
+        hinge losses "accuracy". Where outputs estimate the targets: "r2", "mae", "mse", "rmse", "mape". Or an object
+        such as ``fb.F1(average="weighted")``; or a function of (y_true, y_pred), or with sample_weight, that returns a
+        number, such as those of sklearn.metrics: see ``fb.FunctionMetric``. A loss function of your own goes with
+        functions. None is "accuracy" or "r2" (with "quantile" and "cosine" nothing), [] is nothing.
     clip_value : float or None, default None
         Every element of the gradient is cut off at -clip_value and clip_value before the optimizer sees it.
     clip_norm : float or None, default None
@@ -118,7 +122,7 @@ class Trainer:
         n_threads: int | None = None,
         shuffle: bool = True,
         seed: int = 0,
-        metrics: str | Metric | Sequence[str | Metric] | None = None,
+        metrics: MetricLike | Sequence[MetricLike] | None = None,
         clip_value: float | None = None,
         clip_norm: float | None = None,
         averaging: str | Averaging | None = None,
@@ -152,8 +156,8 @@ class Trainer:
         self._n_threads = choose_threads(n_threads)
         self._shuffle = check_flag(shuffle, "shuffle")
         self._seed = check_seed(seed)
-        self._metrics = choose_metrics(metrics, self._loss)
-        self._sums = tuple(dict.fromkeys(metric.sums for metric in self._metrics))  # each once
+        self._metrics = choose_metrics(metrics, self._loss, model.n_outputs)
+        self._sums = tuple(dict.fromkeys(metric.sums for metric in self._metrics if metric.sums))  # each once
         self._history = History()
         self._stopping = False
         self._stop_reason: StopReason | None = None
@@ -368,7 +372,7 @@ class Trainer:
         return (
             f"Trainer({self._model!r}, loss={shorthand(self._loss, LOSSES)}, optimizer={self._optimizer!r}, "
             f"batch_size={self._batch_size}, n_threads={self._n_threads}, shuffle={self._shuffle}, seed={self._seed}, "
-            f"metrics={[metric.name for metric in self._metrics]}{self._options_repr()})"
+            f"metrics={[metric.figure for metric in self._metrics]}{self._options_repr()})"
         )
 
     def _options_repr(self) -> str:
@@ -474,11 +478,13 @@ class Trainer:
         self._model._check_training(len(data), self._batch_size)
         n_epochs = check_int(epochs, "epochs", minimum=0)
         listeners = as_callbacks(callbacks)
+        rule = _check_on_nan(on_nan)
         bar = ProgressBar(n_epochs, len(data)) if check_flag(progress, "progress") else None
-        self._train(data, validation, n_epochs, listeners, bar, _check_on_nan(on_nan))
+        with bar or contextlib.nullcontext():
+            self._fit(data, validation, n_epochs, listeners, bar, rule)
         return self._history
 
-    def _train(
+    def _fit(
         self,
         data: Samples,
         validation: Samples | None,
@@ -487,20 +493,29 @@ class Trainer:
         bar: ProgressBar | None = None,
         on_nan: OnNaN = "raise",
     ) -> Fitting:
-        """Train on what has been checked."""
+        """Train on what was checked; callbacks hear of it from the beginning to the end."""
         fitting = Fitting(self, data, validation, listeners, bar, on_nan)
         self._stopping, self._stop_reason = False, None
         reason: StopReason = "error"
-        with bar or contextlib.nullcontext():
-            try:
-                self._begin_listening(listeners)
-                reason = fitting.run(n_epochs)
-            finally:
-                self._stop_reason = reason
-                for listener in listeners:
-                    listener.on_fit_end(self, self._latest())
-                self._saved_callbacks, self._listeners = self._callback_states(), []
+        try:
+            self._begin_listening(listeners)
+            reason = fitting.run(n_epochs)
+        finally:
+            self._stop_reason = reason
+            for listener in listeners:
+                listener.on_fit_end(self, self._latest())
+            self._saved_callbacks, self._listeners = self._callback_states(), []
         return fitting
+
+    @contextlib.contextmanager
+    def _on_threads(self, n_threads: int) -> Iterator[None]:
+        """Use so many threads for a while; the result does not depend on it."""
+        usual = self._n_threads
+        self._n_threads = self._session.n_threads = n_threads
+        try:
+            yield
+        finally:
+            self._n_threads = self._session.n_threads = usual
 
     def _begin_listening(self, listeners: list[Callback]) -> None:
         """Let callbacks know that training begins; those of a trainer from a file go on from their states in it."""
@@ -644,9 +659,11 @@ class Trainer:
     def _evaluate(self, data: Samples, model: Model) -> dict[str, float]:
         network = model._network
         sums: Sequence[Any] = ()
+        outputs = self._room_for_outputs(data)
         try:
             if isinstance(self._loss, CustomLoss):
-                loss = mean_of_function(self._loss, network, data, self._batch_size or len(data), self._n_threads)
+                batch_size = self._batch_size or len(data)
+                loss = mean_of_function(self._loss, network, data, batch_size, self._n_threads, outputs)
             else:
                 loss, sums = network.evaluate(
                     data.rows,
@@ -656,6 +673,7 @@ class Trainer:
                     self._n_threads,
                     data.weights,
                     data.subset,
+                    outputs,
                 )
         except NonFinite as error:
             explain_nonfinite(error, model, data, f"in the evaluation on {data.names[0]}")
@@ -665,13 +683,24 @@ class Trainer:
                 f"squares are beyond {self._model.dtype}: training diverged, or {data.names[0]} is on another scale "
                 "than the data of training."
             )
-        return self._figures(loss, sums, data)
+        return self._figures(loss, sums, data, outputs, data.subset)
 
-    def _figures(self, loss: float, sums: Sequence[Any], data: Samples) -> dict[str, float]:
+    def _room_for_outputs(self, data: Samples) -> NDArray[Any] | None:
+        """Return where the engine is to leave the outputs of all samples, NaN so far; None where no metric asks."""
+        if not any(isinstance(metric, OutputMetric) for metric in self._metrics):
+            return None
+        return np.full((len(data), self._model.n_outputs), np.nan, self._model.dtype)
+
+    def _figures(
+        self,
+        loss: float,
+        sums: Sequence[Any],
+        data: Samples,
+        outputs: NDArray[Any] | None,
+        rows: NDArray[np.int64] | None,
+    ) -> dict[str, float]:
         by_name = dict(zip(self._sums, sums, strict=True))
-        return {"loss": float(loss)} | {
-            metric.name: metric.value(by_name[metric.sums], data) for metric in self._metrics
-        }
+        return {"loss": float(loss), **measure(self._metrics, by_name, data, outputs, rows)}
 
     def _latest(self) -> dict[str, float]:
         return {"epoch": self._history.n_epochs, **self._history.latest} if self._history.n_epochs else {}
@@ -705,7 +734,7 @@ class Trainer:
         classes = None
         with contextlib.suppress(ValueError):  # targets that are no classes
             classes, _ = self._loss.classes(data.y, self._model.n_outputs)
-        labels = None if groups is None else _check_groups(groups, len(data))
+        labels = None if groups is None else check_groups(groups, len(data))
         try:
             rest, held_out = split_fraction(len(data), share, classes=classes, groups=labels, seed=self._seed)
         except ValueError as error:
@@ -741,6 +770,7 @@ class Trainer:
         n_threads: int | None = None,
         loss: LossFunction | None = None,
         optimizer: Optimizer | None = None,
+        metrics: MetricLike | Sequence[MetricLike] | None = None,
     ) -> Trainer:
         """Return the trainer that ``save`` wrote, to go on by ``fit``: the same data, and it ends with the same bits.
 
@@ -753,6 +783,8 @@ class Trainer:
             The loss, if it is a function of yours, which no file can hold.
         optimizer : Optimizer or None, default None
             The optimizer, if one of its schedules is a function.
+        metrics : list of str, Metric or function, or None, default None
+            The metrics, if one of them is a function.
 
         Returns
         -------
@@ -769,7 +801,7 @@ class Trainer:
         """
         from fastbp.trainer_files import load_trainer
 
-        return load_trainer(cls, path, choose_threads(n_threads), loss, optimizer)
+        return load_trainer(cls, path, choose_threads(n_threads), loss, optimizer, metrics)
 
     def _get_state(self) -> dict[str, Any]:
         """Return what training has gathered beside the model's weights and the history."""
@@ -822,13 +854,6 @@ def _check_clipping(clipping: dict[str, float | None]) -> dict[str, float]:
         was = " and ".join(f"{name} is {bound!r}" for name, bound in given.items())
         raise ValueError(f"{was}; expected one of them at most.")
     return {name: check_number(bound, name, above=0) for name, bound in given.items()}
-
-
-def _check_groups(groups: Any, n_samples: int) -> NDArray[Any]:
-    labels = np.asarray(groups)
-    if labels.shape != (n_samples,):
-        raise ValueError(sentence("groups", labels, f"a label for each sample, shape ({n_samples},)"))
-    return labels.astype(str) if labels.dtype == object else labels
 
 
 def _check_on_nan(on_nan: Any) -> OnNaN:

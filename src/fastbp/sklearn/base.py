@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from abc import ABCMeta, abstractmethod
 from collections.abc import Iterator
+from contextlib import nullcontext
 from itertools import chain
 from numbers import Integral, Real
 from typing import Any, ClassVar
@@ -374,7 +375,8 @@ class BaseMLP(BaseEstimator, metaclass=ABCMeta):
         trainer._unfinished = None
         try:
             listeners = [epochs, *as_callbacks(self.callbacks or ())]
-            trainer._train(data, validation.samples if validation else None, n_epochs, listeners, bar)
+            with bar or nullcontext():
+                trainer._fit(data, validation.samples if validation else None, n_epochs, listeners, bar)
         except KeyboardInterrupt:
             warnings.warn("Training interrupted by user.", stacklevel=5)
         except DivergenceError as error:
@@ -425,7 +427,8 @@ class BaseMLP(BaseEstimator, metaclass=ABCMeta):
         listeners = [iterations, *as_callbacks(self.callbacks or ())]
         try:
             held_out = validation.samples if validation else None
-            fitting = trainer._train(data, held_out, int(self.max_iter), listeners, bar)
+            with bar or nullcontext():
+                fitting = trainer._fit(data, held_out, int(self.max_iter), listeners, bar)
         except DivergenceError as error:
             raise ValueError(
                 "Solver produced non-finite parameter weights. The input data may contain large values and need to be "

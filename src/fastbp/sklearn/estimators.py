@@ -31,7 +31,122 @@ Array = NDArray[Any]
 
 
 class MLPClassifier(ClassifierMixin, BaseMLP):
-    """DOC_CLASSIFIER"""
+    """A multilayer perceptron that tells classes apart: scikit-learn's MLPClassifier on fastbp's engine.
+
+    Every parameter that scikit-learn's estimator has means what it means there, down to the random numbers: the same
+    ``random_state`` gives the same first weights and the same batches, and so, up to rounding, the same fit. The page
+    "From scikit-learn to fastbp" lists what is more and what differs.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : int or array-like of int, default (100,)
+        How many units each hidden layer has.
+    activation : str, Activation or list of them, default "relu"
+        Of the hidden layers: "identity", "logistic", "tanh", "relu", any other of fastbp's such as "gelu", an object
+        such as ``fb.LeakyReLU(0.2)``, or a list with one for each hidden layer.
+    solver : str or Optimizer, default "adam"
+        "adam" and "sgd" by the parameters below; "lbfgs" for small data; any other of fastbp's optimizers by name, with
+        its own defaults, or an object such as ``fb.AdamW(1e-3)``. "rprop" takes all samples in one batch.
+    alpha : float, default 0.0001
+        The penalty alpha / 2 * sum(W**2), divided by the weight of a batch's samples together.
+    batch_size : int or "auto", default "auto"
+        "auto" is 200, or all samples if those are fewer.
+    learning_rate : {"constant", "invscaling", "adaptive"}, default "constant"
+        Of the solver "sgd": learning_rate_init; learning_rate_init / (samples seen + 1) ** power_t after each epoch; or
+        divided by 5 whenever nothing was gained for n_iter_no_change epochs, until it is below 1e-6.
+    learning_rate_init : float, default 0.001
+        Of the solvers "sgd" and "adam".
+    power_t : float, default 0.5
+        Of "invscaling".
+    max_iter : int, default 200
+        Epochs, or iterations of L-BFGS, at most.
+    shuffle : bool, default True
+        Whether every epoch has an order of its own.
+    random_state : int, RandomState or None, default None
+        Where weights, orders, held-out samples and dropout come from.
+    tol : float, default 1e-4
+        What the loss (or the validation score) must be better by to count as progress; for "lbfgs" the largest element
+        that the gradient may have at the end.
+    verbose : bool or int, default False
+        True, or a number above 1, prints a line an epoch as scikit-learn does. The number 1 shows a progress bar on
+        fits of more than two seconds.
+    warm_start : bool or "continue", default False
+        True begins the next ``fit`` with the weights of the last one; "continue" with what the optimizer has gathered,
+        too.
+    momentum : float, default 0.9
+        Of the solver "sgd", 0 <= momentum < 1.
+    nesterovs_momentum : bool, default True
+        Of the solver "sgd".
+    early_stopping : bool, default False
+        Stop when the score on samples held out, in place of the loss, is no better, and go back to the best weights.
+    validation_fraction : float, default 0.1
+        How many samples are held out, unless ``fit`` is given a validation_set.
+    beta_1, beta_2, epsilon : float, default 0.9, 0.999, 1e-8
+        Of the solver "adam".
+    n_iter_no_change : int or inf, default 10
+        So many epochs without progress are forgiven.
+    max_fun : int, default 15000
+        How often "lbfgs" asks for the loss, at most.
+    loss : str or Loss, default "log_loss"
+        "log_loss"; "focal" for two classes or several labels; or an object such as
+        ``fb.CrossEntropy(label_smoothing=0.1)`` for three classes or more, ``fb.BinaryCrossEntropy(0.1)`` for two.
+    class_weight : dict, "balanced" or None, default None
+        How often the samples of each class count, whatever their sample_weight.
+    dropout : float, default 0.0
+        The share of each hidden layer's outputs that a step of training leaves out, 0 <= dropout < 1.
+    callbacks : list of Callback or function, or None, default None
+        As for ``fb.Trainer.fit``: ``fb.TimeLimit(60)``, say, or a function of (trainer, figures) after every epoch.
+    n_threads : int or None, default None
+        At most so many; fewer where the work is small. None is all CPUs, and joblib's share of them inside joblib. The
+        result does not depend on it.
+    missing : {"error", "impute"}, default "error"
+        Whether NaN in X is refused, or filled with the column's median in the first ``fit``.
+    compute_dtype : {"float32", "float64"} or None, default None
+        What is computed in and what probabilities or numbers come out as; None is float32 for X of float32, else
+        float64, which L-BFGS always takes.
+
+    Attributes
+    ----------
+    coefs_, intercepts_ : list of ndarray
+        W (inputs, units) and b (units,) of each layer. They are the network's own memory: what is written there, or put
+        in their places, predictions and further training go by.
+    loss_ : float
+        The loss of the last epoch, its penalty included.
+    loss_curve_ : list of float
+        That of every epoch; not with "lbfgs".
+    best_loss_ : float or None
+        The lowest; None with early stopping; not with "lbfgs".
+    validation_scores_ : list of float or None
+        After every epoch, with early stopping.
+    best_validation_score_ : float or None
+        The highest.
+    validation_loss_curve_ : list of float or None
+        The loss, without penalty, on the samples held out or on the validation_set, if there are any.
+    n_iter_ : int
+        Epochs of the last call.
+    t_ : int
+        Samples seen in all.
+    n_layers_, n_outputs_, out_activation_
+        The number of layers, the inputs counted as one; the outputs; "softmax", "logistic", "identity" or "exp".
+    n_features_in_, feature_names_in_
+        Of X.
+    imputer_ : SimpleImputer
+        With ``missing="impute"``.
+    classes_ : ndarray of shape (n_classes,)
+
+    Raises
+    ------
+    TypeError, ValueError
+        By ``fit``, if a parameter is not one of the above.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from fastbp.sklearn import MLPClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> MLPClassifier(solver="lbfgs", random_state=0).fit(X, y).score(X, y) > 0.95
+    True
+    """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseMLP._parameter_constraints,
@@ -254,7 +369,120 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
 
 class MLPRegressor(RegressorMixin, BaseMLP):
-    """DOC_REGRESSOR"""
+    """A multilayer perceptron that estimates numbers: scikit-learn's MLPRegressor on fastbp's engine.
+
+    Every parameter that scikit-learn's estimator has means what it means there, down to the random numbers: the same
+    ``random_state`` gives the same first weights and the same batches, and so, up to rounding, the same fit. The page
+    "From scikit-learn to fastbp" lists what is more and what differs.
+
+    Parameters
+    ----------
+    loss : str or Loss, default "squared_error"
+        "squared_error" is half of it, "poisson" half of Poisson's deviance with an exp at the end, as in scikit-learn.
+        Beside them fastbp's own, as ``fb.Trainer`` has them: "gamma" and "tweedie", with an exp at the end, "mae",
+        "huber", "log_cosh", "quantile" (the median), "mse"; or an object such as ``fb.Quantile(0.9)``.
+    hidden_layer_sizes : int or array-like of int, default (100,)
+        How many units each hidden layer has.
+    activation : str, Activation or list of them, default "relu"
+        Of the hidden layers: "identity", "logistic", "tanh", "relu", any other of fastbp's such as "gelu", an object
+        such as ``fb.LeakyReLU(0.2)``, or a list with one for each hidden layer.
+    solver : str or Optimizer, default "adam"
+        "adam" and "sgd" by the parameters below; "lbfgs" for small data; any other of fastbp's optimizers by name, with
+        its own defaults, or an object such as ``fb.AdamW(1e-3)``. "rprop" takes all samples in one batch.
+    alpha : float, default 0.0001
+        The penalty alpha / 2 * sum(W**2), divided by the weight of a batch's samples together.
+    batch_size : int or "auto", default "auto"
+        "auto" is 200, or all samples if those are fewer.
+    learning_rate : {"constant", "invscaling", "adaptive"}, default "constant"
+        Of the solver "sgd": learning_rate_init; learning_rate_init / (samples seen + 1) ** power_t after each epoch; or
+        divided by 5 whenever nothing was gained for n_iter_no_change epochs, until it is below 1e-6.
+    learning_rate_init : float, default 0.001
+        Of the solvers "sgd" and "adam".
+    power_t : float, default 0.5
+        Of "invscaling".
+    max_iter : int, default 200
+        Epochs, or iterations of L-BFGS, at most.
+    shuffle : bool, default True
+        Whether every epoch has an order of its own.
+    random_state : int, RandomState or None, default None
+        Where weights, orders, held-out samples and dropout come from.
+    tol : float, default 1e-4
+        What the loss (or the validation score) must be better by to count as progress; for "lbfgs" the largest element
+        that the gradient may have at the end.
+    verbose : bool or int, default False
+        True, or a number above 1, prints a line an epoch as scikit-learn does. The number 1 shows a progress bar on
+        fits of more than two seconds.
+    warm_start : bool or "continue", default False
+        True begins the next ``fit`` with the weights of the last one; "continue" with what the optimizer has gathered,
+        too.
+    momentum : float, default 0.9
+        Of the solver "sgd", 0 <= momentum < 1.
+    nesterovs_momentum : bool, default True
+        Of the solver "sgd".
+    early_stopping : bool, default False
+        Stop when the score on samples held out, in place of the loss, is no better, and go back to the best weights.
+    validation_fraction : float, default 0.1
+        How many samples are held out, unless ``fit`` is given a validation_set.
+    beta_1, beta_2, epsilon : float, default 0.9, 0.999, 1e-8
+        Of the solver "adam".
+    n_iter_no_change : int or inf, default 10
+        So many epochs without progress are forgiven.
+    max_fun : int, default 15000
+        How often "lbfgs" asks for the loss, at most.
+    dropout : float, default 0.0
+        The share of each hidden layer's outputs that a step of training leaves out, 0 <= dropout < 1.
+    callbacks : list of Callback or function, or None, default None
+        As for ``fb.Trainer.fit``: ``fb.TimeLimit(60)``, say, or a function of (trainer, figures) after every epoch.
+    n_threads : int or None, default None
+        At most so many; fewer where the work is small. None is all CPUs, and joblib's share of them inside joblib. The
+        result does not depend on it.
+    missing : {"error", "impute"}, default "error"
+        Whether NaN in X is refused, or filled with the column's median in the first ``fit``.
+    compute_dtype : {"float32", "float64"} or None, default None
+        What is computed in and what probabilities or numbers come out as; None is float32 for X of float32, else
+        float64, which L-BFGS always takes.
+
+    Attributes
+    ----------
+    coefs_, intercepts_ : list of ndarray
+        W (inputs, units) and b (units,) of each layer. They are the network's own memory: what is written there, or put
+        in their places, predictions and further training go by.
+    loss_ : float
+        The loss of the last epoch, its penalty included.
+    loss_curve_ : list of float
+        That of every epoch; not with "lbfgs".
+    best_loss_ : float or None
+        The lowest; None with early stopping; not with "lbfgs".
+    validation_scores_ : list of float or None
+        After every epoch, with early stopping.
+    best_validation_score_ : float or None
+        The highest.
+    validation_loss_curve_ : list of float or None
+        The loss, without penalty, on the samples held out or on the validation_set, if there are any.
+    n_iter_ : int
+        Epochs of the last call.
+    t_ : int
+        Samples seen in all.
+    n_layers_, n_outputs_, out_activation_
+        The number of layers, the inputs counted as one; the outputs; "softmax", "logistic", "identity" or "exp".
+    n_features_in_, feature_names_in_
+        Of X.
+    imputer_ : SimpleImputer
+        With ``missing="impute"``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        By ``fit``, if a parameter is not one of the above.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from fastbp.sklearn import MLPRegressor
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> MLPRegressor(solver="lbfgs", alpha=1.0, random_state=0, max_iter=500).fit(X, y).score(X, y) > 0.5
+    True
+    """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseMLP._parameter_constraints,
