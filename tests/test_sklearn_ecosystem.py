@@ -1,4 +1,4 @@
-"""The estimators inside what scikit-learn, pandas, polars and joblib make of an estimator; on data that come with them."""
+"""The estimators inside what scikit-learn, pandas, polars and joblib make of an estimator, on bundled data."""
 
 import pickle
 import subprocess

@@ -23,7 +23,7 @@ from sklearn.utils.optimize import _check_optimize_result
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from fastbp.activations import Activation
-from fastbp.callbacks import as_callbacks
+from fastbp.callbacks import Callback, as_callbacks
 from fastbp.checks import sentence
 from fastbp.losses import Loss
 from fastbp.model import Model
@@ -92,7 +92,7 @@ class BaseMLP(BaseEstimator, metaclass=ABCMeta):
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
         "max_fun": [Interval(Integral, 1, None, closed="left")],
         "dropout": [Interval(Real, 0, 1, closed="left")],
-        "callbacks": [None, list, tuple, callable],
+        "callbacks": [None, list, tuple, Callback, callable],
         "n_threads": [None, Interval(Integral, 1, 1024, closed="both")],
         "missing": [StrOptions({"error", "impute"})],
         "compute_dtype": [None, StrOptions({"float32", "float64"})],
