@@ -265,10 +265,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         """Return the classes that outputs stand for: what LabelBinarizer.inverse_transform returns, sooner."""
         classes: Array = self.classes_
         if self._is_multiclass():
-            return classes[outputs.argmax(axis=1)]
-        if self._label_binarizer.y_type_ == "binary":
-            return classes[(outputs[:, 0] > 0.5).astype(int) if len(classes) > 1 else np.zeros(len(outputs), int)]
-        labels: Array = self._label_binarizer.inverse_transform(outputs)
+            labels: Array = classes[outputs.argmax(axis=1)]
+        elif self._label_binarizer.y_type_ == "binary":
+            yes = outputs[:, 0] > 0.5
+            labels = classes[yes.astype(int) if len(classes) > 1 else np.zeros(len(yes), int)]
+        else:
+            labels = self._label_binarizer.inverse_transform(outputs)
         return labels
 
     def predict_proba(self, X: Any) -> Array:
