@@ -29,7 +29,7 @@ def make_datasets():
 
 
 def fit(alpha, X, y):
-    network = MLPClassifier((10, 10), solver="lbfgs", alpha=alpha, random_state=1, max_iter=2000, tol=1e-6)
+    network = MLPClassifier((10, 10), alpha=alpha, random_state=1, learning_rate_init=0.01, max_iter=1000)
     return make_pipeline(StandardScaler(), network).fit(X, y)
 
 
