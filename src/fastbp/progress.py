@@ -16,17 +16,17 @@ __all__ = ["EpochBar", "ProgressBar"]
 
 
 class ProgressBar:
-    """A tqdm bar, in a terminal or in a notebook, over so many epochs of so many samples each."""
+    """A tqdm bar, in a terminal or in a notebook, over so many epochs of so many samples each; None: not known yet."""
 
-    def __init__(self, n_epochs: int, n_samples: int) -> None:
+    def __init__(self, n_epochs: int, n_samples: int | None) -> None:
         from tqdm.auto import tqdm  # slow to import, and not everyone wants a bar
 
-        self._n_epochs, self._n_samples = n_epochs, n_samples
+        self._n_epochs, self._n_samples = n_epochs, n_samples or 0
         self._epochs_done = 0
         self._figures: dict[str, float] = {}
         self._bar: Any = tqdm(
             desc=self._description(),
-            total=n_epochs * n_samples,
+            total=n_epochs * n_samples if n_samples else None,
             unit="",
             unit_scale=True,
             dynamic_ncols=True,
@@ -40,6 +40,11 @@ class ProgressBar:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._bar.close()
+
+    def learn_length(self, n_samples: int) -> None:
+        """Say how many samples an epoch has, where that was not known before its end."""
+        self._bar.total = self._n_epochs * n_samples
+        self._n_samples = n_samples
 
     def tick(self, n_done: int, loss: float) -> None:
         """Say how many samples of this epoch are done, and their mean loss so far; the rest is of the epoch before."""
