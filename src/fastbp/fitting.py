@@ -84,6 +84,7 @@ class Fitting:
         self._rolls_back = on_nan == "rollback"
         self._n_rollbacks = 0  # since an epoch was completed
         self._outputs: NDArray[Any] | None = None  # of the epoch under way, where metrics ask for them
+        self._begun = False  # whether the session has begun with that epoch
 
     def run(self, n_epochs: int) -> StopReason:
         """Train for so many epochs at most; return why it ended."""
@@ -132,6 +133,7 @@ class Fitting:
             self._outputs = trainer._room_for_outputs(self._data)
         start = time.perf_counter()
         done = None
+        self._begun = False
         try:
             while done is None and not trainer._stopping:
                 done = self._run_part(unfinished, start - seconds_before)
@@ -144,7 +146,7 @@ class Fitting:
             where = f"in epoch {epoch}" + (f", batch {error.batch + 1}" if error.batch >= 0 else "")
             explain_nonfinite(error, trainer.model, self._data, where, trainer._divergence())
         except BaseException:
-            trainer._unfinished = self._standing(start - seconds_before)
+            trainer._unfinished = self._standing(start - seconds_before) if self._begun else unfinished
             raise
         if figures is None:
             trainer._unfinished = unfinished
@@ -161,6 +163,7 @@ class Fitting:
         batch_size = trainer._batch_size_of(len(data))
         n_steps = -(-n_left // (batch_size * trainer.accumulate))  # 0 where the epoch was left behind its last step
         numbers = trainer._numbers_of_steps(max(n_steps, 1))
+        self._begun = True
         return trainer._session.epoch(
             data.rows,
             data.targets,
