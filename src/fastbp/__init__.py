@@ -23,8 +23,10 @@ from fastbp.averaging import EMA, SWA
 from fastbp.callbacks import Callback, LambdaCallback, TimeLimit
 from fastbp.checkpoint import Checkpoint
 from fastbp.config import show_config
+from fastbp.cross_validation import CrossValidation, cross_validate
 from fastbp.csv_logger import CSVLogger
 from fastbp.early_stopping import EarlyStopping
+from fastbp.ensemble import Ensemble
 from fastbp.history import History
 from fastbp.initializers import Glorot, He, LeCun, Normal, Uniform, Zeros
 from fastbp.inspection import GradientError, LayerStatistics, ModelStatistics, check_gradients
@@ -46,6 +48,7 @@ from fastbp.losses import (
     SquaredHinge,
     TweedieDeviance,
 )
+from fastbp.many import fit_many
 from fastbp.metrics import (
     F1,
     R2,
@@ -76,6 +79,7 @@ from fastbp.schedules import (
     PolynomialDecay,
     StepDecay,
 )
+from fastbp.suspects import Suspects, suspect_labels
 from fastbp.tabular import Tabular
 from fastbp.trainer import Trainer
 
@@ -94,6 +98,14 @@ __all__ = [
     # training
     "Trainer",
     "History",
+    # many models
+    "fit_many",
+    "Ensemble",
+    "cross_validate",
+    "CrossValidation",
+    # looking at data
+    "suspect_labels",
+    "Suspects",
     # callbacks
     "Callback",
     "EarlyStopping",

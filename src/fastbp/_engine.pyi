@@ -22,6 +22,7 @@ class Interrupted(Exception): ...  # noqa: N818 (what happened is no error)
 class Session:
     n_steps: int
     interrupted: bool
+    n_threads: int
     @property
     def network(self) -> Network: ...
     @property

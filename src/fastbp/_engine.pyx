@@ -704,7 +704,7 @@ cdef class Session:
     cdef readonly Network network
     cdef readonly object loss
     cdef tuple metrics
-    cdef int n_threads
+    cdef public int n_threads          # at most, between calls
     cdef Run run
     cdef Arena buffers, gradient_memory, average_memory
     cdef TableMemory tables            # of the first stage, if it has them

@@ -8,13 +8,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbp._kernels import permutation
+from fastbp.checks import sentence
 
-__all__ = ["split_folds", "split_fraction"]
+__all__ = ["check_groups", "split_folds", "split_fraction"]
 
 Rows = NDArray[np.int64]
 Labels = NDArray[Any]
 
 _LAST_STREAM = 2**64 - 1  # of the permutations of a seed; training takes those of the epochs, from 0 on
+
+
+def check_groups(groups: Any, n_samples: int) -> Labels:
+    """Return the label of each sample's group, of whatever kind, as an array."""
+    labels = np.asarray(groups)
+    if labels.shape != (n_samples,):
+        raise ValueError(sentence("groups", labels, f"a label for each sample, shape ({n_samples},)"))
+    return labels.astype(str) if labels.dtype == object else labels
 
 
 def split_fraction(

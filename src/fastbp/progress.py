@@ -3,6 +3,7 @@
     epoch 12/20 |#####   | 00:12 left, 321k/s, loss 0.3123/0.3345, accuracy 0.9123/0.9012
 
 The second number of a pair is that of the validation. A narrow terminal has the bar give way, then the last metrics.
+And the bar of ``fit_many``, over the epochs of all.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Any
 
-__all__ = ["ProgressBar"]
+__all__ = ["EpochBar", "ProgressBar"]
 
 
 class ProgressBar:
@@ -57,6 +58,27 @@ class ProgressBar:
         self._bar.set_description_str(self._description(), refresh=False)
         self._bar.set_postfix_str(", ".join(_pairs(figures)), refresh=False)
         self._bar.update(self._epochs_done * self._n_samples + n_done - self._bar.n)
+
+
+class EpochBar:
+    """A tqdm bar over the epochs of many trainers."""
+
+    def __init__(self, n_epochs: int) -> None:
+        from tqdm.auto import tqdm  # slow to import, and not everyone wants a bar
+
+        self._bar: Any = tqdm(total=n_epochs, unit=" epochs", dynamic_ncols=True)
+
+    def __enter__(self) -> EpochBar:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.close()
+
+    def show(self, n_done: int) -> None:
+        """Say how many epochs are done in all."""
+        self._bar.update(n_done - self._bar.n)
 
 
 def _pairs(figures: Mapping[str, float]) -> Iterator[str]:

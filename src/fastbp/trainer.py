@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from fastbp.checks import check_flag, check_int, check_number, check_seed, sente
 from fastbp.class_weights import ClassWeight
 from fastbp.custom_loss import CustomLoss, LossFunction, as_loss, mean_of_function
 from fastbp.fitting import Fitting, OnNaN, StopReason, Unfinished
-from fastbp.folds import split_fraction
+from fastbp.folds import check_groups, split_fraction
 from fastbp.history import History
 from fastbp.layer_factors import check_decay_biases, check_decay_factors, check_rate_factors
 from fastbp.layers import BatchNorm, Dense, Dropout, innermost
@@ -478,20 +478,43 @@ class Trainer:
         self._model._check_training(len(data), self._batch_size)
         n_epochs = check_int(epochs, "epochs", minimum=0)
         listeners = as_callbacks(callbacks)
+        rule = _check_on_nan(on_nan)
         bar = ProgressBar(n_epochs, len(data)) if check_flag(progress, "progress") else None
-        fitting = Fitting(self, data, validation, listeners, bar, _check_on_nan(on_nan))
+        with bar or contextlib.nullcontext():
+            self._fit(data, validation, n_epochs, listeners, bar, rule)
+        return self._history
+
+    def _fit(
+        self,
+        data: Samples,
+        validation: Samples | None,
+        n_epochs: int,
+        listeners: list[Callback],
+        bar: ProgressBar | None = None,
+        on_nan: OnNaN = "raise",
+    ) -> None:
+        """Train on what was checked; callbacks hear of it from the beginning to the end."""
+        fitting = Fitting(self, data, validation, listeners, bar, on_nan)
         self._stopping, self._stop_reason = False, None
         reason: StopReason = "error"
-        with bar or contextlib.nullcontext():
-            try:
-                self._begin_listening(listeners)
-                reason = fitting.run(n_epochs)
-            finally:
-                self._stop_reason = reason
-                for listener in listeners:
-                    listener.on_fit_end(self, self._latest())
-                self._saved_callbacks, self._listeners = self._callback_states(), []
-        return self._history
+        try:
+            self._begin_listening(listeners)
+            reason = fitting.run(n_epochs)
+        finally:
+            self._stop_reason = reason
+            for listener in listeners:
+                listener.on_fit_end(self, self._latest())
+            self._saved_callbacks, self._listeners = self._callback_states(), []
+
+    @contextlib.contextmanager
+    def _on_threads(self, n_threads: int) -> Iterator[None]:
+        """Use so many threads for a while; the result does not depend on it."""
+        usual = self._n_threads
+        self._n_threads = self._session.n_threads = n_threads
+        try:
+            yield
+        finally:
+            self._n_threads = self._session.n_threads = usual
 
     def _begin_listening(self, listeners: list[Callback]) -> None:
         """Let callbacks know that training begins; those of a trainer from a file go on from their states in it."""
@@ -710,7 +733,7 @@ class Trainer:
         classes = None
         with contextlib.suppress(ValueError):  # targets that are no classes
             classes, _ = self._loss.classes(data.y, self._model.n_outputs)
-        labels = None if groups is None else _check_groups(groups, len(data))
+        labels = None if groups is None else check_groups(groups, len(data))
         try:
             rest, held_out = split_fraction(len(data), share, classes=classes, groups=labels, seed=self._seed)
         except ValueError as error:
@@ -830,13 +853,6 @@ def _check_clipping(clipping: dict[str, float | None]) -> dict[str, float]:
         was = " and ".join(f"{name} is {bound!r}" for name, bound in given.items())
         raise ValueError(f"{was}; expected one of them at most.")
     return {name: check_number(bound, name, above=0) for name, bound in given.items()}
-
-
-def _check_groups(groups: Any, n_samples: int) -> NDArray[Any]:
-    labels = np.asarray(groups)
-    if labels.shape != (n_samples,):
-        raise ValueError(sentence("groups", labels, f"a label for each sample, shape ({n_samples},)"))
-    return labels.astype(str) if labels.dtype == object else labels
 
 
 def _check_on_nan(on_nan: Any) -> OnNaN:

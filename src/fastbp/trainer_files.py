@@ -32,7 +32,7 @@ from fastbp.schedules import SCHEDULES, FunctionSchedule, PlateauMemory, Schedul
 if TYPE_CHECKING:
     from fastbp.trainer import Trainer
 
-__all__ = ["load_trainer", "save_trainer"]
+__all__ = ["load_trainer", "options_of", "save_trainer"]
 
 Array = NDArray[Any]
 
@@ -59,7 +59,7 @@ def save_trainer(trainer: Trainer, path: str | os.PathLike[str]) -> None:
         "optimizer": _optimizer_config(trainer.optimizer),
         "metrics": [_metric_config(metric) for metric in trainer.metrics],
         "averaging": trainer.averaging and to_config(trainer.averaging),
-        "options": _options(trainer),
+        "options": options_of(trainer),
         "n_steps": state["n_steps"],
         "n_averaged": n_averaged,
         "rate_scale": state["rate_scale"],
@@ -172,7 +172,7 @@ def _set_progress(trainer: Trainer, description: Mapping[str, Any], tensors: Map
 # ---------------------------------------------------------------------------------------------------- its parts
 
 
-def _options(trainer: Trainer) -> dict[str, Any]:
+def options_of(trainer: Trainer) -> dict[str, Any]:
     """Return the arguments of Trainer that are plain data, but the number of threads, which changes nothing."""
     return {
         "batch_size": trainer.batch_size,
