@@ -117,11 +117,10 @@ typedef enum {
     FBP_ANSWER_LABEL = 0,        /* the largest output names the class; a label */
     FBP_ANSWER_DISTRIBUTION = 1, /* the same; the class of the largest target */
     FBP_ANSWER_BINARY = 2,       /* every output above 0 is a yes; every target above 1/2 */
-    FBP_ANSWER_NUMBER = 3,       /* every output is to be its target */
 } fbp_answer;
 
-/* Sums over samples, n the number of outputs that have targets. The errors take numbers, RANKS classes, the others
- * any answer but numbers; LOG_LOSS and SQUARED_PROBABILITY want Z. */
+/* Sums over samples, n the number of outputs that have targets. RANKS is of classes, the errors do not ask for the
+ * answer; LOG_LOSS and SQUARED_PROBABILITY want Z. */
 typedef enum {
     FBP_METRIC_CORRECT = 0,             /* [1] right answers */
     FBP_METRIC_COUNTS = 1,              /* [3 or 4][n] rightly said of a class, wrongly said, and not said where it was

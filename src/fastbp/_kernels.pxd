@@ -55,7 +55,6 @@ cdef extern from "fastbp.h":
         FBP_ANSWER_LABEL
         FBP_ANSWER_DISTRIBUTION
         FBP_ANSWER_BINARY
-        FBP_ANSWER_NUMBER
 
     ctypedef enum fbp_metric:
         FBP_METRIC_CORRECT

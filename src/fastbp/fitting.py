@@ -83,6 +83,7 @@ class Fitting(ABC):
         self._n_rollbacks = 0  # since an epoch was completed
         self._outputs: NDArray[Any] | None = None  # of the epoch under way, where metrics ask for them
         self._n_samples = 0  # of an epoch, where that is known
+        self._begun = False  # whether the session has begun with that epoch
 
     def run(self, n_epochs: int) -> StopReason:
         """Train for so many epochs at most; return why it ended."""
@@ -132,6 +133,7 @@ class Fitting(ABC):
         batch_size = trainer._batch_size_of(len(data))
         n_steps = -(-n_left // (batch_size * trainer.accumulate))  # 0 where the epoch was left behind its last step
         numbers = trainer._numbers_of_steps(max(n_steps, 1))
+        self._begun = True
         return trainer._session.epoch(
             data.rows,
             data.targets,
@@ -245,6 +247,7 @@ class ArrayFitting(Fitting):
             self._outputs = trainer._room_for_outputs(self._data)
         start = time.perf_counter()
         done = None
+        self._begun = False
         try:
             while done is None and not trainer._stopping:
                 done = self._train(self._data, unfinished, start - seconds_before, shuffle=trainer.shuffle)
@@ -257,7 +260,7 @@ class ArrayFitting(Fitting):
             where = f"in epoch {epoch}" + (f", batch {error.batch + 1}" if error.batch >= 0 else "")
             explain_nonfinite(error, trainer.model, self._data, where, trainer._divergence())
         except BaseException:
-            trainer._unfinished = self._standing(start - seconds_before)
+            trainer._unfinished = self._standing(start - seconds_before) if self._begun else unfinished
             raise
         if figures is None:
             trainer._unfinished = unfinished

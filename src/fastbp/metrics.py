@@ -462,7 +462,7 @@ class _CurveMetric(OutputMetric):
 
 
 class ROCAUC(_CurveMetric):
-    """The area under the receiver operating characteristic (Fawcett, 2006): how often a yes has more than a no.
+    """The area under the receiver operating characteristic (Fawcett, 2006): how often a yes is above what is none.
 
     With several classes the mean over them of each against the rest, with several outputs the mean of theirs; NaN where
     one of them has no yes, or nothing else. scikit-learn's roc_auc_score with multi_class="ovr". The epoch's outputs

@@ -30,7 +30,7 @@ class ProgressBar:
             unit="",
             unit_scale=True,
             dynamic_ncols=True,
-            bar_format="{desc} |{bar}| {remaining} left, {rate_fmt}{postfix}",
+            bar_format="{desc} |{bar}| {remaining} left, {rate_noinv_fmt}{postfix}",
         )
 
     def __enter__(self) -> ProgressBar:

@@ -456,8 +456,8 @@ class Trainer:
         Returns
         -------
         History
-            The figures of all epochs so far, those of former calls included: "loss" and the metrics as means over the
-            epoch while the weights changed, the same with "val_" after it, "seconds" of training.
+            The figures of all epochs so far, those of former calls included: "loss" and the metrics over the epoch,
+            each batch before its step, the same with "val_" after it, "seconds" of training.
 
         Raises
         ------
