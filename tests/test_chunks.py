@@ -1,5 +1,6 @@
-"""Samples in chunks: the same bits as all in one array, whatever the chunks; read ahead, and what goes wrong passed on."""
+"""Samples in chunks: the bits of one array, whatever the chunks; read ahead, and what goes wrong is passed on."""
 
+import itertools
 import threading
 import time
 
@@ -27,7 +28,7 @@ def cut(lengths, *arrays):
     """These arrays in chunks of such lengths, the last of what is left."""
     ends = np.cumsum(lengths)
     places = [0, *ends[ends < len(arrays[0])], len(arrays[0])]
-    return [tuple(array[a:b] for array in arrays) for a, b in zip(places, places[1:], strict=False)]
+    return [tuple(array[a:b] for array in arrays) for a, b in itertools.pairwise(places)]
 
 
 def assert_same_bits(trainer, wanted):
