@@ -77,6 +77,37 @@ typedef struct {
     fbp_source_type type;
 } fbp_source;
 
+/* What a step of a preparation makes of a number x, all in double. A missing number is NaN, and stays so in a step that
+ * does not say otherwise. */
+typedef enum {
+    FBP_STEP_FILL = 0, /* a where x is missing */
+    FBP_STEP_AFFINE,   /* (x - a) * b + c */
+    FBP_STEP_CLIP,     /* x / sqrt(1 + (x / a)^2): between -a and a */
+    FBP_STEP_MISSING,  /* 1 where x is missing, else 0 */
+    FBP_STEP_EQUALS,   /* 1 where x is a, else 0; so where it is missing */
+    FBP_STEP_CODE,     /* the place of x among the values, from 0, or -1 */
+} fbp_step_kind;
+
+typedef struct {
+    fbp_step_kind kind;
+    double a, b, c;
+    const double *values; /* [n_values], rising */
+    ptrdiff_t n_values;
+} fbp_step;
+
+/* A number that the first layer is fed with: a column of the user's after so many steps. */
+typedef struct {
+    ptrdiff_t column;
+    const fbp_step *steps;
+    ptrdiff_t n_steps;
+} fbp_feature;
+
+/* Those of the same column follow each other best: it is read once for them. */
+typedef struct {
+    const fbp_feature *features;
+    ptrdiff_t n_features;
+} fbp_features;
+
 /* X(constant, name, 1 where it is a sum over the outputs of a function of one output and one target, 1 where it is
  * computed from Z with the last activation built in, 1 where the mean is over samples and outputs and not over the
  * samples alone): one row a loss. `name` is the function in kernels/loss.h, where the formula stands. */
@@ -215,6 +246,9 @@ typedef struct {
     int (*gather_panel)(const fbp_source *X, const int64_t *index, ptrdiff_t first, ptrdiff_t n_rows,
                         const int64_t *next, ptrdiff_t n_next, ptrdiff_t p, fbp_panels panels, void *blocks,
                         ptrdiff_t block_stride);
+    /* The same with features in place of the columns of X, and without blocks. What is not finite is a feature. */
+    int (*prepare_panel)(const fbp_source *X, const fbp_features *features, const int64_t *index, ptrdiff_t first,
+                         ptrdiff_t n_rows, const int64_t *next, ptrdiff_t n_next, ptrdiff_t p, fbp_panels panels);
     /* panels -> rows: out[r][0..n_columns), for the n_rows samples of panel p, rows `out_stride` elements apart. */
     void (*scatter_panel)(fbp_panels panels, ptrdiff_t p, ptrdiff_t n_columns, ptrdiff_t n_rows, void *out,
                           ptrdiff_t out_stride);
