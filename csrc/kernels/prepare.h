@@ -40,13 +40,13 @@ static const NAME(column_reader) NAME(column_readers)[] = {
     [FBP_SRC_FLOAT32] = NAME(column_of_float32), [FBP_SRC_FLOAT64] = NAME(column_of_float64),
 };
 
-/* x / sqrt(1 + (x / bound)^2); where the square would overflow, the bound all the same. NaN for infinity and NaN. */
+/* x / sqrt(1 + (x / bound)^2); where the square would overflow, the bound all the same. Infinity and NaN stay. */
 static INLINE double NAME(smooth_clip)(double x, double bound)
 {
     const double far = 1e100 * bound;
     const double y = x > far ? far : x < -far ? -far : x;
     const double share = y / bound;
-    return y / sqrt(1 + share * share) + (x - x);
+    return x - x == 0 ? y / sqrt(1 + share * share) : x;
 }
 
 /* The place of x among n rising values; -1 where it is not among them, NaN where it is missing. */

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -130,7 +131,7 @@ class Trainer:
             raise TypeError(sentence("model", model, "an fb.Model"))
         self._model = model
         self._loss = as_loss(loss)
-        self._loss.check_output(model._output_activation, model.n_outputs)
+        self._check_loss()
         self._optimizer = resolve(optimizer, OPTIMIZERS, "optimizer")
         self._clipping = _check_clipping(
             {"clip_value": clip_value, "clip_norm": clip_norm, "clip_array_norm": clip_array_norm}
@@ -156,9 +157,21 @@ class Trainer:
         self._stopping = False
         self._stop_reason: StopReason | None = None
         self._unfinished: Unfinished | None = None  # the epoch that was left before its end
-        self._session = self._new_session()
+        if model.built:
+            self._session = self._new_session()
+
+    @cached_property
+    def _session(self) -> Session:
+        return self._new_session()
+
+    def _check_loss(self) -> None:
+        """Refuse a loss that cannot go with the model, as far as that one is known."""
+        if self._model._n_outputs is not None:
+            self._loss.check_output(self._model._output_activation, self._model._n_outputs)
+        self._model._check_targets(self._loss)
 
     def _new_session(self) -> Session:
+        self._check_loss()
         rule = self._optimizer.rule if self._optimizer.native else "sgd"  # whose steps are not made then
         return Session(self._model._network, self._loss.objective, self._sums, rule, self._n_threads, self._seed)
 
@@ -303,7 +316,7 @@ class Trainer:
     @property
     def n_steps(self) -> int:
         """The number of updates so far."""
-        return self._session.n_steps
+        return self._session.n_steps if self._model.built else 0
 
     @property
     def history(self) -> History:
@@ -445,6 +458,7 @@ class Trainer:
             On Ctrl-C. The model is as after the last completed step, the history as after the last completed epoch;
             ``fit`` called again with as many samples goes on with the unfinished one.
         """
+        self._let_learn(X, y)
         data = self._samples(X, y, sample_weight, class_weight)
         self._model._check_training(len(data), self._batch_size)
         validation = self._check_validation_data(validation_data)
@@ -464,6 +478,15 @@ class Trainer:
                 for listener in listeners:
                     listener.on_fit_end(self, self._latest())
         return self._history
+
+    def _let_learn(self, X: ArrayLike, y: ArrayLike, rows: NDArray[np.int64] | None = None) -> None:
+        """Let a model that waits for data learn from these rows of it; None is all."""
+        if self._model._is_ready:
+            return
+        n_outputs = self._model._n_outputs
+        targets = y if n_outputs is None else self._loss.as_targets(y, n_outputs)
+        self._model._learn(X, targets, rows)
+        self._check_loss()
 
     def stop(self) -> None:
         """End training: behind this epoch's end where that is called for, behind the step where one is under way.
@@ -617,7 +640,8 @@ class Trainer:
     def _figures(self, loss: float, sums: Sequence[Any], data: Samples) -> dict[str, float]:
         by_name = dict(zip(self._sums, sums, strict=True))
         return {"loss": float(loss)} | {
-            metric.name: metric.value(by_name[metric.sums], data) for metric in self._metrics
+            metric.name: metric.value(self._model._in_units(metric.sums, by_name[metric.sums]), data)
+            for metric in self._metrics
         }
 
     def _latest(self) -> dict[str, float]:
@@ -633,8 +657,9 @@ class Trainer:
         class_weight: ClassWeight | None = None,
         names: tuple[str, str, str] = NAMES,
     ) -> Samples:
-        sizes = self._model._n_inputs, self._model._n_outputs
-        return Samples(X, y, *sizes, self._loss, names, sample_weight, class_weight)
+        model = self._model
+        X = model._read(X, names[0])
+        return Samples(X, y, X.shape[1], model.n_outputs, self._loss, names, sample_weight, class_weight)
 
     def _check_validation_data(self, validation_data: Any) -> Samples | None:
         if validation_data is None:
@@ -679,12 +704,13 @@ class Trainer:
 
     def __getstate__(self) -> dict[str, Any]:
         attributes = {name: value for name, value in self.__dict__.items() if name != "_session"}
-        return {"attributes": attributes, "state": self._get_state()}
+        return {"attributes": attributes, "state": self._get_state() if self._model.built else None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state["attributes"])
-        self._session = self._new_session()
-        self._set_state(state["state"])
+        if state["state"] is not None:
+            self._session = self._new_session()
+            self._set_state(state["state"])
 
 
 def _rate_name(where: str) -> str:
