@@ -1,4 +1,4 @@
-"""Features: what a network is fed with in place of the columns of X. It trusts its arguments; the library checks them."""
+"""Features: what a network is fed with in place of columns. They trust their arguments; the library checks them."""
 
 from collections.abc import Sequence
 from typing import Any, TypeAlias

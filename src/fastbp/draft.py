@@ -36,7 +36,7 @@ _QUANTILE_NUMBERS = 2**23
 class Moments(NamedTuple):
     """Of each column, over the samples in which it is not missing; without such samples all are 0."""
 
-    count: Numbers
+    n_there: Numbers
     mean: Numbers
     variance: Numbers
     low: Numbers
@@ -143,7 +143,7 @@ class Draft:
     # -------------------------------------------------------------------------------------------- statistics
 
     def moments(self) -> Moments:
-        """Return count, mean, variance (the mean square of the deviations), least and greatest number.
+        """Return how many there are, mean, variance (the mean square of the deviations), least and greatest number.
 
         Blocks are seen from the first number of their column, so that numbers that are all alike have a variance of
         exactly 0, and merged pairwise (Chan, Golub and LeVeque, 1983).
@@ -214,9 +214,9 @@ class Draft:
         self._n_missing[:] = 0  # what is missing is a category
         return result
 
-    def refuse_empty(self, count: Numbers, what_for: str) -> None:
+    def refuse_empty(self, n_there: Numbers, what_for: str) -> None:
         """Refuse a column in which all is missing."""
-        for j in np.flatnonzero(count == 0):
+        for j in np.flatnonzero(n_there == 0):
             raise ValueError(
                 f"{self._place(self.columns[j])} has no numbers, so that there is nothing to {what_for}; expected one "
                 "at least. Leave out that column."
@@ -246,9 +246,7 @@ class Draft:
                 self._refuse(j, np.isinf, "a finite number", "Leave out that row or give it another number.")
             yield block
 
-    def _refuse(
-        self, j: int, bad: Callable[[Array], NDArray[np.bool_]], expected: str, remedy: str
-    ) -> NoReturn:
+    def _refuse(self, j: int, bad: Callable[[Array], NDArray[np.bool_]], expected: str, remedy: str) -> NoReturn:
         """Raise the ValueError that names the first number of a column that is bad, or becomes so in its steps."""
         assert self._array is not None
         column = self.columns[j]

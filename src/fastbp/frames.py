@@ -93,7 +93,7 @@ class _FrameTable(Table):
 
     def column(self, j: int) -> Array:
         column = self._own(j)
-        kind = getattr(column, "type", None)
+        kind: Any = getattr(column, "type", None)
         if hasattr(kind, "value_type"):  # pyarrow's dictionaries, whose missing values only a cast keeps
             column = column.cast(kind.value_type)
         dtype = getattr(column, "dtype", None)
@@ -195,7 +195,7 @@ def _missing(objects: Array) -> NDArray[np.bool_]:
     pandas = sys.modules.get("pandas")  # which alone has missing values that compare to nothing
     if pandas is not None:
         return np.asarray(pandas.isna(objects))
-    return np.asarray((objects == None) | (objects != objects), dtype=bool)  # noqa: E711, PLR0124
+    return np.asarray((objects == None) | (objects != objects), dtype=bool)  # noqa: E711
 
 
 def is_text(column: Array) -> bool:
@@ -205,7 +205,8 @@ def is_text(column: Array) -> bool:
 
 def encode(column: Array, codes: Mapping[str, float]) -> NDArray[np.float32]:
     """Return the code of each text, NaN where it is missing, -1 where it has none."""
-    known = {**codes, None: np.nan}
+    known: dict[str | None, float] = {None: np.nan}
+    known.update(codes)
     texts = column.tolist()
     return np.fromiter(map(known.get, texts, itertools.repeat(-1.0)), np.float32, len(texts))
 

@@ -40,11 +40,11 @@ from fastbp.threads import choose_threads
 from fastbp.weights import check_weights, weights_of
 
 if TYPE_CHECKING:
-    from fastbp.preparations import Columns, Preparation
     from fastbp.class_weights import ClassWeight
     from fastbp.custom_loss import LossFunction
     from fastbp.inspection import ModelStatistics
     from fastbp.losses import Loss
+    from fastbp.preparations import Columns, Preparation
 
 __all__ = ["Model"]
 

@@ -42,6 +42,7 @@ Numbers = NDArray[np.float64]
 
 _SMALLEST_FACTOR = 1e-300
 
+
 @dataclass(frozen=True)
 class Preparation:
     """What all preparations have: a name, what they leave of a column, and how they learn."""
@@ -187,7 +188,7 @@ class Impute(Preparation):
     def learn(self, draft: Draft) -> None:
         """Take mean or median."""
         moments = draft.moments()
-        draft.refuse_empty(moments.count, "fill it with")
+        draft.refuse_empty(moments.n_there, "fill it with")
         fill = moments.mean if self.strategy == "mean" else draft.quantiles([0.5])[0]
         if self.indicator:
             draft.add_indicators()

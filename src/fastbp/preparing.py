@@ -371,7 +371,8 @@ class Preparing:
         if self.targets is None or power is None:
             return sums
         units = np.array([math.prod(1 / b for _, _, b, _ in steps) for _, steps in self.targets.features])
-        return sums * np.abs(units) ** power
+        in_units: NDArray[np.float64] = sums * np.abs(units) ** power
+        return in_units
 
     # ----------------------------------------------------------------------------------------------- restoring
 
