@@ -330,7 +330,8 @@ def test_a_bad_row_anywhere_in_training_is_named_by_its_place_in_x():
 
 
 FIT = [
-    ({"epochs": 0}, ValueError, "epochs is 0; expected an integer of 1 or more"),
+    ({"epochs": -1}, ValueError, "epochs is -1; expected an integer of 0 or more"),
+    ({"on_nan": "ignore"}, ValueError, "on_nan is 'ignore'; expected 'raise' or 'rollback'"),
     ({"epochs": 1.5}, TypeError, "epochs is 1.5"),
     (
         {"validation_data": X},

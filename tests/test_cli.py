@@ -5,10 +5,12 @@ import subprocess
 import sys
 import sysconfig
 
+import numpy as np
 import pytest
 
 import fastbp
-from fastbp import cli, demo
+from fastbp import cli, demo, numpy_twin
+from fastbp.commands import bench
 
 
 def test_info_shows_the_configuration(capsys):
@@ -38,6 +40,8 @@ def test_command_starts(start):
         (["demo", "--data", "x"], "--data is for `fastbp demo fashion-mnist`"),
         (["demo", "--epochs", "0"], "'0' is not a whole number of 1 or more"),
         (["demo", "--epochs", "many"], "'many' is not a whole number of 1 or more"),
+        (["bench", "--seconds", "0"], "'0' is not a number of seconds above 0"),
+        (["bench", "--seconds", "soon"], "'soon' is not a number of seconds above 0"),
         (["demo", "--threads", "-1"], "'-1' is not a whole number of 1 or more"),
         (["demo", "--threads", "1000000"], "n_threads is 1000000"),
     ],
@@ -74,3 +78,33 @@ def test_interrupt_ends_the_demo_quietly(monkeypatch, capsys):
     monkeypatch.setattr(demo, "run", interrupted)
     assert cli.main(["demo"]) == 130
     assert "interrupted; nothing was saved" in capsys.readouterr().err
+
+
+def test_bench_compares_with_numpy(tmp_path, capsys):
+    """A very short one; what it measures is no test's business."""
+    pytest.importorskip("matplotlib")
+    assert cli.main(["bench", "--seconds", "0.5", "--threads", "1", "--chart", str(tmp_path / "chart.svg")]) == 0
+    out = capsys.readouterr().out
+    assert "784-1024-1024-10, 256" in out
+    assert (tmp_path / "chart.svg").read_text().count("NumPy") >= 5
+
+
+def test_a_chart_that_cannot_be_written_is_refused_at_once(tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+    assert cli.main(["bench", "--chart", str(tmp_path / "nowhere" / "chart.png")]) == 1
+    assert "in a directory that there is not" in capsys.readouterr().err
+
+
+def test_both_sides_of_the_bench_train_the_same_network():
+    """Whatever their speeds: from the same weights and over the same batches, the same loss."""
+    task = bench.Task((7, 12, 3), 20, 5)
+    X, y = bench._make_data(task)
+    model = bench._make_model(task)
+    weights = model.get_weights()
+    adam = numpy_twin.Adam(weights)
+    trainer = fastbp.Trainer(model, "cross_entropy", fastbp.Adam(0.01), 20, shuffle=False)
+    losses = [
+        numpy_twin.train_epoch(weights, adam, X, y, batch_size=20, learning_rate=0.01, order=np.arange(100))
+        for _ in range(3)
+    ]
+    np.testing.assert_allclose(trainer.fit(X, y, epochs=3)["loss"], losses, rtol=1e-5)

@@ -12,7 +12,7 @@ PACKAGE = ROOT / "src" / "fastbp"
 # The floors of the package, from the bottom; a module may import from its own floor or from a lower one.
 KERNELS, ENGINE, LIBRARY, COMMAND = range(4)
 FLOOR_NAMES = ["kernels", "engine", "library", "command"]
-COMMAND_MODULES = {"__main__", "cli", "demo", "numpy_twin"}
+COMMAND_MODULES = {"__main__", "cli", "commands", "demo", "numpy_twin"}
 
 C_SOURCES = sorted((ROOT / "csrc").rglob("*.[ch]"))
 CYTHON_SOURCES = sorted([*PACKAGE.rglob("*.pyx"), *PACKAGE.rglob("*.pxd")])

@@ -20,8 +20,11 @@ from fastbp.activations import (
     Tanh,
 )
 from fastbp.averaging import EMA, SWA
-from fastbp.callbacks import Callback
+from fastbp.callbacks import Callback, LambdaCallback, TimeLimit
+from fastbp.checkpoint import Checkpoint
 from fastbp.config import show_config
+from fastbp.csv_logger import CSVLogger
+from fastbp.early_stopping import EarlyStopping
 from fastbp.history import History
 from fastbp.initializers import Glorot, He, LeCun, Normal, Uniform, Zeros
 from fastbp.inspection import GradientError, LayerStatistics, ModelStatistics, check_gradients
@@ -84,7 +87,13 @@ __all__ = [
     # training
     "Trainer",
     "History",
+    # callbacks
     "Callback",
+    "EarlyStopping",
+    "Checkpoint",
+    "CSVLogger",
+    "TimeLimit",
+    "LambdaCallback",
     # activations
     "Linear",
     "ReLU",

@@ -1,26 +1,30 @@
-"""Model files: safetensors, which holds arrays and text and can run no code.
+"""Files: safetensors, which holds arrays and text and can run no code.
 
-The tensors are ``layers.<i>.W``, ``layers.<i>.b`` and what other arrays a layer has, layers with arrays counted from 0;
-and for categories ``inputs.E<i>``.
-The metadata has one entry, ``fastbp``: JSON with the version of this layout, the architecture, a SHA-256 digest of
-architecture and weights, and the tensors' names in the order of ``get_weights``, unless they are a W and a b in turn.
+The metadata has one entry, ``fastbp``: JSON with the version of this layout, a description of what the file holds under
+the name of its kind ("model", "trainer"), a SHA-256 digest of description and arrays, and the tensors' names in their
+order.
+
+A model's tensors are ``layers.<i>.W``, ``layers.<i>.b`` and what other arrays a layer has, layers with arrays counted
+from 0; and for categories ``inputs.E<i>``; their names are left out where they are a W and a b in turn.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
-__all__ = ["BrokenFileError", "read_model", "write_model"]
+__all__ = ["MODEL", "TRAINER", "BrokenFileError", "Kind", "read_file", "read_model", "write_file", "write_model"]
 
 Array = NDArray[Any]
 
@@ -28,31 +32,32 @@ _LAYOUT = 1
 _KEY = "fastbp"
 
 
-class BrokenFileError(ValueError):
-    """A file that is not what ``Model.save`` wrote."""
+@dataclass(frozen=True)
+class Kind:
+    """What a file holds: its name in the file, and the class that writes and reads it."""
 
-    def __init__(self, path: str | os.PathLike[str], why: str) -> None:
-        was = f"{os.fspath(path)!r} is not a model file of fastbp: {why}"
-        super().__init__(f"{was}. Expected a file written by Model.save.")
+    name: str
+    owner: str
+
+
+MODEL = Kind("model", "Model")
+TRAINER = Kind("trainer", "Trainer")
+_KINDS = (MODEL, TRAINER)
+
+
+class BrokenFileError(ValueError):
+    """A file that is not what ``save`` wrote."""
+
+    def __init__(self, path: str | os.PathLike[str], kind: Kind, why: str) -> None:
+        was = f"{os.fspath(path)!r} is not a {kind.name} file of fastbp: {why}"
+        super().__init__(f"{was}. Expected a file written by {kind.owner}.save.")
 
 
 def write_model(
     path: str | os.PathLike[str], config: Mapping[str, Any], weights: Sequence[Array], names: Sequence[str]
 ) -> None:
-    """Write an architecture and its weights; what was there before stays until all is written."""
-    header = {"layout": _LAYOUT, "model": config, "sha256": _digest(config, weights)}
-    if names != _names(len(weights)):
-        header["names"] = names
-    tensors = dict(zip(names, weights, strict=True))
-    target = Path(path)
-    unfinished = target.with_name(f"{target.name}.{os.getpid()}.part")
-    try:
-        save_file(tensors, unfinished, metadata={_KEY: json.dumps(header)})
-        os.replace(unfinished, target)
-    except SafetensorError as error:
-        raise OSError(f"{os.fspath(path)!r} could not be written: {error}") from error
-    finally:
-        unfinished.unlink(missing_ok=True)
+    """Write an architecture and its weights."""
+    write_file(path, MODEL, config, dict(zip(names, weights, strict=True)))
 
 
 def read_model(path: str | os.PathLike[str]) -> tuple[dict[str, Any], list[Array]]:
@@ -65,44 +70,127 @@ def read_model(path: str | os.PathLike[str]) -> tuple[dict[str, Any], list[Array
     BrokenFileError
         If it is not what ``write_model`` wrote.
     """
+    config, tensors = read_file(path, MODEL)
+    return config, list(tensors.values())
+
+
+def write_file(
+    path: str | os.PathLike[str], kind: Kind, description: Mapping[str, Any], tensors: Mapping[str, Array]
+) -> None:
+    """Write a description, which JSON can hold, and arrays.
+
+    What was there before stays until all is written, and on the disk: whenever the process or the machine dies, the
+    old file is there or the new one, and never a part.
+    """
+    header = {"layout": _LAYOUT, kind.name: description, "sha256": _digest(description, tensors.values())}
+    if list(tensors) != _names(len(tensors)):
+        header["names"] = list(tensors)
+    target = Path(path)
+    _remove_left_behind(target)
+    unfinished = target.with_name(f"{target.name}.{os.getpid()}.part")
+    try:
+        contents = save(dict(tensors), metadata={_KEY: json.dumps(header)})
+        with open(unfinished, "wb") as file:
+            file.write(contents)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(unfinished, target)
+        _sync_directory(target.parent)
+    except SafetensorError as error:
+        raise OSError(f"{os.fspath(path)!r} could not be written: {error}") from error
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _sync_directory(path: Path) -> None:
+    """Have the system write the names in a directory to the disk."""
+    if os.name != "posix":
+        return  # only POSIX systems open directories
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _remove_left_behind(target: Path) -> None:
+    """Remove what processes that were killed have left of this file."""
+    for part in target.parent.glob(f"{_literally(target.name)}.*.part"):
+        writer = part.name.removeprefix(f"{target.name}.").removesuffix(".part")
+        if writer.isascii() and writer.isdecimal() and not _is_alive(int(writer)):
+            with contextlib.suppress(OSError):  # somebody else's, perhaps
+                part.unlink()
+
+
+def _literally(name: str) -> str:
+    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in name)
+
+
+def _is_alive(process: int) -> bool:
+    if os.name != "posix":
+        return True  # no way to ask: os.kill would end it
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
+
+
+def read_file(path: str | os.PathLike[str], kind: Kind) -> tuple[dict[str, Any], dict[str, Array]]:
+    """Return the description and the arrays of a file, as it was written.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    BrokenFileError
+        If it is not what ``write_file`` wrote for this kind.
+    """
     with open(path, "rb"):  # a file that is missing, a directory or forbidden: Python's own errors say it best
         pass
     try:
         with safe_open(path, framework="numpy") as file:
-            header = _read_header(path, (file.metadata() or {}).get(_KEY))
+            header = _read_header(path, kind, (file.metadata() or {}).get(_KEY))
             names = header["names"] or _names(len(file.keys()))
-            if set(names) != set(file.keys()):
-                raise BrokenFileError(path, f"its tensors are {', '.join(sorted(file.keys()))}")
-            weights = [file.get_tensor(name) for name in names]
+            if set(names) != set(file.keys()) or len(set(names)) < len(names):
+                raise BrokenFileError(path, kind, f"its tensors are {', '.join(sorted(file.keys()))}")
+            tensors = {name: file.get_tensor(name) for name in names}
     except SafetensorError as error:
-        raise BrokenFileError(path, f"it is damaged, cut short or of another kind ({error})") from error
-    if _digest(header["model"], weights) != header["sha256"]:
-        raise BrokenFileError(path, "its contents were altered, for their digest is another one than it says")
-    return header["model"], weights
+        raise BrokenFileError(path, kind, f"it is damaged, cut short or of another kind ({error})") from error
+    if _digest(header[kind.name], tensors.values()) != header["sha256"]:
+        raise BrokenFileError(path, kind, "its contents were altered, for their digest is another one than it says")
+    return header[kind.name], tensors
 
 
-def _read_header(path: str | os.PathLike[str], text: str | None) -> dict[str, Any]:
+def _read_header(path: str | os.PathLike[str], kind: Kind, text: str | None) -> dict[str, Any]:
     if text is None:
-        raise BrokenFileError(path, f"it is a safetensors file without the entry {_KEY!r} in its metadata")
+        raise BrokenFileError(path, kind, f"it is a safetensors file without the entry {_KEY!r} in its metadata")
     try:
         header = json.loads(text)
-        layout, model, digest = header["layout"], header["model"], header["sha256"]
+        for other in _KINDS:
+            if other.name in header and kind.name not in header:
+                raise BrokenFileError(path, kind, f"it holds a {other.name}: load it by fb.{other.owner}.load")
+        layout, description, digest = header["layout"], header[kind.name], header["sha256"]
         names = list(map(str, header.get("names", [])))
+    except BrokenFileError:
+        raise
     except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise BrokenFileError(path, "the description in its metadata is damaged") from error
+        raise BrokenFileError(path, kind, "the description in its metadata is damaged") from error
     if layout != _LAYOUT:
         known = f"this fastbp knows version {_LAYOUT}: update fastbp"
-        raise BrokenFileError(path, f"its layout has version {layout!r}, and {known}")
-    return {"model": model, "sha256": digest, "names": names}
+        raise BrokenFileError(path, kind, f"its layout has version {layout!r}, and {known}")
+    return {kind.name: description, "sha256": digest, "names": names}
 
 
 def _names(n_arrays: int) -> list[str]:
     return [f"layers.{i // 2}.{'Wb'[i % 2]}" for i in range(n_arrays)]
 
 
-def _digest(config: Mapping[str, Any], weights: Sequence[Array]) -> str:
-    digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode())
-    for weight in weights:
-        little_endian = weight.astype(weight.dtype.newbyteorder("<"), copy=False)
+def _digest(description: Mapping[str, Any], arrays: Any) -> str:
+    digest = hashlib.sha256(json.dumps(description, sort_keys=True).encode())
+    for array in arrays:
+        little_endian = array.astype(array.dtype.newbyteorder("<"), copy=False)
         digest.update(np.ascontiguousarray(little_endian).data)
     return digest.hexdigest()

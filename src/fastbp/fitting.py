@@ -84,6 +84,8 @@ class Fitting:
     def run(self, n_epochs: int) -> StopReason:
         """Train for so many epochs at most; return why it ended."""
         trainer = self._trainer
+        if n_epochs == 0:
+            return "epochs"
         if isinstance(trainer._optimizer, LBFGS):
             return self._run_iterations(trainer._optimizer, n_epochs)
         goal = trainer.history.n_epochs + n_epochs
@@ -148,7 +150,8 @@ class Fitting:
         trainer, data = self._trainer, self._data
         n_left = len(data) - (unfinished.so_far[0] if unfinished else 0)
         batch_size = trainer._batch_size_of(len(data))
-        numbers = trainer._numbers_of_steps(-(-n_left // (batch_size * trainer.accumulate)))
+        n_steps = -(-n_left // (batch_size * trainer.accumulate))  # 0 where the epoch was left behind its last step
+        numbers = trainer._numbers_of_steps(max(n_steps, 1))
         revision = trainer._revision
         total_before, weight_before = 0.0, 0.0
         if unfinished is not None:
@@ -234,14 +237,13 @@ class Fitting:
         """Go back to the last good epoch, with half the learning rate; or raise the error."""
         if good is None:
             raise error
-        if self._n_rollbacks == _MOST_ROLLBACKS:
-            rate = self._trainer.learning_rate
-            error.add_note(f"on_nan='rollback' has halved the learning rate {_MOST_ROLLBACKS} times, to {rate:g}.")
-            raise error
-        self._n_rollbacks += 1
         trainer = self._trainer
         scale = trainer._rate_scale
         trainer._restore(good)
+        if self._n_rollbacks == _MOST_ROLLBACKS:
+            error.add_note(f"on_nan='rollback' has halved the learning rate {_MOST_ROLLBACKS} times.")
+            raise error
+        self._n_rollbacks += 1
         trainer._scale_rates(scale / 2)
         warnings.warn(
             f"{error} Rolled back to the end of epoch {trainer.history.n_epochs}, to go on with half the learning "

@@ -606,6 +606,17 @@ class Model:
         """
         from fastbp.files import write_model
 
+        named = self._named_weights()
+        write_model(path, self.to_config(), [weight for _, weight in named], [name for name, _ in named])
+
+    def _named_weights(self) -> list[tuple[str, Array]]:
+        """Return the arrays with their names in a file.
+
+        Raises
+        ------
+        ValueError
+            If a file cannot hold the model.
+        """
         for where, layer, _ in self._dropouts:
             if isinstance(layer.rate, FunctionSchedule):
                 raise ValueError(
@@ -619,7 +630,7 @@ class Model:
                     f"{kind.name} has numbers that are not finite; expected a model that "
                     "works. Train it again from the start, with a smaller learning rate."
                 )
-        write_model(path, self.to_config(), weights, [kind.key for kind in kinds])
+        return [(kind.key, weight) for kind, weight in zip(kinds, weights, strict=True)]
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Model:
@@ -632,13 +643,13 @@ class Model:
         ValueError
             If it is not a file of ``Model.save``, or was truncated or altered.
         """
-        from fastbp.files import BrokenFileError, read_model
+        from fastbp.files import MODEL, BrokenFileError, read_model
 
         config, weights = read_model(path)
         try:
             return cls.from_config(config, weights)
         except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
-            raise BrokenFileError(path, f"the description in it does not fit: {error}") from error
+            raise BrokenFileError(path, MODEL, f"the description in it does not fit: {error}") from error
 
 
 def _rows(layers: Sequence[Layer], n_inputs: int, dtype: np.dtype[Any], outer: str = "") -> list[str]:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Adam", "backward", "cross_entropy", "forward", "train"]
+__all__ = ["Adam", "backward", "cross_entropy", "forward", "train", "train_epoch"]
 
 Floats = NDArray[Any]  # float32 or float64, whatever the weights are
 
@@ -114,12 +114,27 @@ def train(
     weights = [w.copy() for w in weights]
     adam = Adam(weights)
     for epoch in range(epochs):
-        indices = order(epoch, len(X))
-        total = 0.0
-        for start in range(0, len(X), batch_size):
-            rows = indices[start : start + batch_size]
-            activations = forward(weights, X[rows])
-            total += cross_entropy(activations[-1], labels[rows]) * len(rows)
-            adam.step(weights, backward(weights, activations, labels[rows]), learning_rate(epoch))
-        after_epoch(total / len(X), weights)
+        indices, rate = order(epoch, len(X)), learning_rate(epoch)
+        loss = train_epoch(weights, adam, X, labels, batch_size=batch_size, learning_rate=rate, order=indices)
+        after_epoch(loss, weights)
     return weights
+
+
+def train_epoch(
+    weights: Sequence[Floats],
+    adam: Adam,
+    X: Floats,
+    labels: NDArray[Any],
+    *,
+    batch_size: int,
+    learning_rate: float,
+    order: NDArray[Any],
+) -> float:
+    """Train on all samples once, in an order, in place; return the mean loss."""
+    total = 0.0
+    for start in range(0, len(X), batch_size):
+        rows = order[start : start + batch_size]
+        activations = forward(weights, X[rows])
+        total += cross_entropy(activations[-1], labels[rows]) * len(rows)
+        adam.step(weights, backward(weights, activations, labels[rows]), learning_rate)
+    return total / len(X)

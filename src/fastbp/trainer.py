@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -15,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastbp._engine import Session
 from fastbp._network import NonFinite
 from fastbp.averaging import AVERAGINGS, Averaging
-from fastbp.callbacks import CallbackLike, as_callbacks
+from fastbp.callbacks import Callback, CallbackLike, as_callbacks, keyed
 from fastbp.checks import check_flag, check_int, check_number, check_seed, sentence
 from fastbp.class_weights import ClassWeight
 from fastbp.custom_loss import CustomLoss, LossFunction, as_loss, mean_of_function
@@ -157,6 +158,9 @@ class Trainer:
         self._stopping = False
         self._stop_reason: StopReason | None = None
         self._unfinished: Unfinished | None = None  # the epoch that was left before its end
+        self._listeners: list[Callback] = []  # of the call of fit that is under way
+        self._saved_callbacks: dict[str, Any] = {}  # the states of those before
+        self._from_file = False  # whether these are for the callbacks of the next call
         if model.built:
             self._session = self._new_session()
 
@@ -415,7 +419,7 @@ class Trainer:
             classes); else numbers (n_samples, n_outputs), or (n_samples,) for one output, such as the loss's class
             asks for. A model for "quantile" or "gaussian_nll" has several outputs for each column of targets.
         epochs : int, default 1
-            How often to go through the samples.
+            How often to go through the samples; an epoch that was left unfinished counts as one. 0 does nothing.
         validation_data : (X, y) or (X, y, sample_weight) or None, default None
             Samples to evaluate the model on after every epoch.
         callbacks : sequence of Callback or function, default ()
@@ -462,7 +466,7 @@ class Trainer:
         data = self._samples(X, y, sample_weight, class_weight)
         self._model._check_training(len(data), self._batch_size)
         validation = self._check_validation_data(validation_data)
-        n_epochs = check_int(epochs, "epochs")
+        n_epochs = check_int(epochs, "epochs", minimum=0)
         listeners = as_callbacks(callbacks)
         bar = ProgressBar(n_epochs, len(data)) if check_flag(progress, "progress") else None
         fitting = Fitting(self, data, validation, listeners, bar, _check_on_nan(on_nan))
@@ -470,13 +474,13 @@ class Trainer:
         reason: StopReason = "error"
         with bar or contextlib.nullcontext():
             try:
-                for listener in listeners:
-                    listener.on_fit_begin(self, self._latest())
+                self._begin_listening(listeners)
                 reason = fitting.run(n_epochs)
             finally:
                 self._stop_reason = reason
                 for listener in listeners:
                     listener.on_fit_end(self, self._latest())
+                self._saved_callbacks, self._listeners = self._callback_states(), []
         return self._history
 
     def _let_learn(self, X: ArrayLike, y: ArrayLike, rows: NDArray[np.int64] | None = None) -> None:
@@ -487,6 +491,22 @@ class Trainer:
         targets = y if n_outputs is None else self._loss.as_targets(y, n_outputs)
         self._model._learn(X, targets, rows)
         self._check_loss()
+
+    def _begin_listening(self, listeners: list[Callback]) -> None:
+        """Let callbacks know that training begins; those of a trainer from a file go on from their states in it."""
+        self._listeners = listeners
+        if self._from_file:
+            self._from_file = False
+            for key, listener in keyed(listeners).items():
+                if key in self._saved_callbacks:
+                    listener.set_state(self._saved_callbacks[key])
+        for listener in listeners:
+            listener.on_fit_begin(self, self._latest())
+
+    def _callback_states(self) -> dict[str, Any]:
+        """Return what callbacks remember, by their keys."""
+        states = {key: listener.get_state() for key, listener in keyed(self._listeners).items()}
+        return self._saved_callbacks | {key: state for key, state in states.items() if state}
 
     def stop(self) -> None:
         """End training: behind this epoch's end where that is called for, behind the step where one is under way.
@@ -671,7 +691,64 @@ class Trainer:
         names = ("validation_data[0]", "validation_data[1]", "validation_data[2]")
         return self._samples(X, y, weights[0] if weights else None, None, names)
 
-    # ------------------------------------------------------------------------------------------- restoring
+    # ------------------------------------------------------------------------------- keeping and restoring
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write to a file all that the rest of the training depends on, but the data; no pickle.
+
+        That is the model, the optimizer and what it has gathered, schedules, averages of the weights, the history,
+        where in its epoch the training is, and what callbacks remember. What was in the file before stays until all is
+        written and on the disk: after a crash the old file is there or the new one. ``fb.Checkpoint`` calls this.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written.
+        ValueError
+            If a weight is not finite, or a dropout rate is a function.
+        TypeError
+            If a callback remembers what a file cannot hold.
+        """
+        from fastbp.trainer_files import save_trainer
+
+        save_trainer(self, path)
+
+    @classmethod
+    def load(
+        cls,
+        path: str | os.PathLike[str],
+        n_threads: int | None = None,
+        loss: LossFunction | None = None,
+        optimizer: Optimizer | None = None,
+    ) -> Trainer:
+        """Return the trainer that ``save`` wrote, to go on by ``fit``: the same data, and it ends with the same bits.
+
+        Parameters
+        ----------
+        path : str or path-like
+        n_threads : int or None, default None
+            As for ``Trainer``; the result does not depend on it.
+        loss : callable or None, default None
+            The loss, if it is a function of yours, which no file can hold.
+        optimizer : Optimizer or None, default None
+            The optimizer, if one of its schedules is a function.
+
+        Returns
+        -------
+        Trainer
+            ``trainer.model`` is its model, ``trainer.history.n_epochs`` says how far it came. A callback passed to its
+            first ``fit`` goes on from the state of the one of the same class in the file.
+
+        Raises
+        ------
+        OSError
+            If there is no such file, or it cannot be read.
+        ValueError
+            If it is not a file of ``Trainer.save``, was truncated or altered, or needs a function.
+        """
+        from fastbp.trainer_files import load_trainer
+
+        return load_trainer(cls, path, choose_threads(n_threads), loss, optimizer)
 
     def _get_state(self) -> dict[str, Any]:
         """Return what training has gathered beside the model's weights and the history."""
@@ -703,11 +780,12 @@ class Trainer:
         self._set_state(state)
 
     def __getstate__(self) -> dict[str, Any]:
-        attributes = {name: value for name, value in self.__dict__.items() if name != "_session"}
+        attributes = {name: value for name, value in self.__dict__.items() if name not in ("_session", "_listeners")}
         return {"attributes": attributes, "state": self._get_state() if self._model.built else None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state["attributes"])
+        self._listeners = []
         if state["state"] is not None:
             self._session = self._new_session()
             self._set_state(state["state"])
