@@ -88,24 +88,28 @@ typedef enum {
     FBP_STEP_CODE,     /* the place of x among the values, from 0, or -1 */
 } fbp_step_kind;
 
+/* Each feature of a run has its own numbers; the arrays are padded to whole vectors of any instruction set. */
 typedef struct {
     fbp_step_kind kind;
-    double a, b, c;
-    const double *values; /* [n_values], rising */
-    ptrdiff_t n_values;
+    const double *a, *b, *c;     /* [n_features, padded] */
+    const double *const *values; /* [n_features, padded][n_values], rising */
+    const ptrdiff_t *n_values;   /* [n_features, padded] */
 } fbp_step;
 
-/* A number that the first layer is fed with: a column of the user's after so many steps. */
+/* Features, numbers that the first layer is fed with: all of one column, or of columns next to each other, one each;
+ * after steps of the same kinds. */
 typedef struct {
-    ptrdiff_t column;
+    ptrdiff_t n_features;
+    ptrdiff_t column;      /* of the first one */
+    ptrdiff_t column_step; /* columns from one to the next: 0 or 1 */
     const fbp_step *steps;
     ptrdiff_t n_steps;
-} fbp_feature;
+} fbp_run;
 
-/* Those of the same column follow each other best: it is read once for them. */
 typedef struct {
-    const fbp_feature *features;
-    ptrdiff_t n_features;
+    const fbp_run *runs;
+    ptrdiff_t n_runs;
+    ptrdiff_t n_features; /* of all runs */
 } fbp_features;
 
 /* X(constant, name, 1 where it is a sum over the outputs of a function of one output and one target, 1 where it is

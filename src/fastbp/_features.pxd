@@ -2,16 +2,17 @@
 
 from libc.stdint cimport int64_t
 
-from fastbp._kernels cimport fbp_feature, fbp_features, fbp_kernels, fbp_panels, fbp_source, fbp_step
+from fastbp._kernels cimport fbp_features, fbp_kernels, fbp_panels, fbp_run, fbp_source, fbp_step
 from fastbp._rows cimport Rows
 
 cdef class Features:
     cdef fbp_features table
-    cdef fbp_feature *features
-    cdef fbp_step *steps           # of all features, one after the other
-    cdef list values               # what steps point at
+    cdef fbp_run *runs
+    cdef fbp_step *steps           # of all runs, one after the other
+    cdef list arrays               # what steps point at
 
-    cdef int set_step(self, fbp_step *step, str kind, object number) except -1
+    cdef int set_step(self, fbp_step *step, list numbers) except -1
+    cdef int set_values(self, fbp_step *step, list values, Py_ssize_t n_padded) except -1
 
 cdef inline int gather_features(const fbp_kernels *k, const fbp_source *X, const fbp_features *features,
                                 const int64_t *index, Py_ssize_t first, Py_ssize_t n_rows, const int64_t *next,

@@ -51,19 +51,22 @@ cdef extern from "fastbp.h":
 
     ctypedef struct fbp_step:
         fbp_step_kind kind
-        double a
-        double b
-        double c
-        const double *values
-        Py_ssize_t n_values
+        const double *a
+        const double *b
+        const double *c
+        const double *const *values
+        const Py_ssize_t *n_values
 
-    ctypedef struct fbp_feature:
+    ctypedef struct fbp_run:
+        Py_ssize_t n_features
         Py_ssize_t column
+        Py_ssize_t column_step
         const fbp_step *steps
         Py_ssize_t n_steps
 
     ctypedef struct fbp_features:
-        const fbp_feature *features
+        const fbp_run *runs
+        Py_ssize_t n_runs
         Py_ssize_t n_features
 
     ctypedef enum fbp_loss:
