@@ -8,20 +8,19 @@
 /* Reads n <= VL elements, `stride` bytes apart, into VL numbers, zero behind them. */
 typedef void (*NAME(double_reader))(const char *from, ptrdiff_t stride, ptrdiff_t n, double *x);
 
-/* Elements next to each other and a whole vector of them: as in rows.h. */
+/* Elements next to each other and a whole vector of them: a loop of constant length, which the compiler vectorises. */
 #define DOUBLE_READER(name, type, value)                                                                    \
     static void NAME(PASTE(doubles_of_, name))(const char *from, ptrdiff_t stride, ptrdiff_t n, double *to) \
     {                                                                                                       \
-        double lanes[VL] = {0};                                                                             \
+        double lanes[VL];                                                                                   \
         type x;                                                                                             \
         if (n == VL && stride == (ptrdiff_t)sizeof(type)) {                                                 \
-            type whole[VL];                                                                                 \
-            memcpy(whole, from, sizeof whole);                                                              \
-            for (int i = 0; i < VL; i++) {                                                                  \
-                x = whole[i];                                                                               \
+            for (size_t i = 0; i < VL; i++) {                                                               \
+                memcpy(&x, from + i * sizeof x, sizeof x);                                                  \
                 lanes[i] = (double)(value);                                                                 \
             }                                                                                               \
         } else {                                                                                            \
+            memset(lanes, 0, sizeof lanes);                                                                 \
             for (ptrdiff_t i = 0; i < n; i++, from += stride) {                                             \
                 memcpy(&x, from, sizeof x);                                                                 \
                 lanes[i] = (double)(value);                                                                 \
