@@ -48,7 +48,7 @@ def apply(X, features, dtype=np.float64):
 def random_features(rng, n_columns):
     """Runs of every kind and length: columns in a row, one column again and again, and any order."""
     chains = [
-        lambda: [],
+        list,
         lambda: [("fill", rng.normal())],
         lambda: [("affine", *rng.normal(size=3))],
         lambda: [("fill", rng.normal()), ("affine", *rng.normal(size=3)), ("clip", rng.uniform(1, 4))],
