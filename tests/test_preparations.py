@@ -15,8 +15,7 @@ from fastbp.preparing import Preparing
 
 def prepared(prepare, X, other=None):
     """What becomes of X, or of another array, after learning from X; in float64."""
-    preparing = Preparing(prepare, None)
-    preparing.learn(X, None, None, ("X", "y"), None)
+    preparing = Preparing(prepare, None).after(X, None, None, ("X", "y"), None)
     return preparing.inputs.apply(preparing.inputs.read(X if other is None else other, "X"), np.dtype(np.float64))
 
 
@@ -377,9 +376,9 @@ def test_missing_training_data_is_named_unless_it_is_filled(prepare):
 
 
 def test_a_column_without_numbers_and_numbers_that_are_too_large():
-    with pytest.raises(ValueError, match="column 1 of X .* has no numbers, so that there is nothing to fill it with"):
+    with pytest.raises(ValueError, match=r"column 1 of X .* has no numbers, so that there is nothing to fill it with"):
         prepared(fb.Impute(), [[1.0, np.nan], [2.0, np.nan]])
-    with pytest.raises(ValueError, match="column 0 of X .* has numbers from -1e\\+200 to 1e\\+200, whose squares"):
+    with pytest.raises(ValueError, match=r"column 0 of X .* has numbers from -1e\+200 to 1e\+200, whose squares"):
         prepared(fb.Standardize(), [[-1e200], [1e200]])
     with pytest.raises(ValueError, match=r"row 1, column 0 of X .* is 1e\+200; .*Its preparation makes it infinite"):
         prepared([fb.Scale(1e200), fb.Standardize()], [[0.0], [1e200]])

@@ -1,4 +1,4 @@
-"""Features made natively: every step, dtype, stride and instruction set against NumPy, and where they are not finite."""
+"""Features made natively: every step, dtype, stride and instruction set against NumPy."""
 
 import numpy as np
 import pytest

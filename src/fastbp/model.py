@@ -125,7 +125,7 @@ class Model:
         self._n_inputs = None if inputs is None else n_columns(inputs)
         self._fed = _fed_with(inputs, preparing)
         self._built: Network | None = None
-        self._n_outputs = _outputs_of(layers)
+        self._n_outputs = _known_outputs_of(layers)
         self._stages, self._layer_of_stage = plan(layers)
         if isinstance(inputs, Tabular):
             self._stages = [inputs.stage(), *self._stages]
@@ -135,8 +135,7 @@ class Model:
 
     def _build(self, fed: Inputs) -> None:
         """Make the network, whose first layer is fed with so many numbers; its weights are 0."""
-        # Refuses those that do not fit.
-        n_outputs = functools.reduce(lambda width, layer: layer.n_outputs(width), self._layers, n_features(fed))
+        n_outputs = _outputs_of(self._layers, n_features(fed))
         network = Network(n_columns(fed), self._stages, self._dtype.name)
         if self._preparing is not None:
             network.set_features(*self._preparing.native)
@@ -186,17 +185,22 @@ class Model:
         """Learn from these rows of the data, None: all, and build, unless that is done already."""
         if self._is_ready:
             return
-        if self._preparing is not None:
-            self._preparing.learn(X, y, rows, names, self._n_inputs)
-        learnt = None if self._preparing is None else self._preparing.inputs
-        if self._inputs is None:
-            self._inputs = as_matrix(X, None, names[0]).shape[1] if learnt is None else learnt.n_columns
-            self._n_inputs = self._inputs
+        preparing = self._preparing and self._preparing.after(X, y, rows, names, self._n_inputs)
+        learnt = preparing and preparing.inputs
+        inputs = self._inputs
+        if inputs is None:
+            inputs = learnt.n_columns if learnt else as_matrix(X, None, names[0]).shape[1]
+        fed = len(learnt.features) if learnt else inputs
+        n_outputs = _outputs_of(self._layers, n_features(fed))
+        if preparing is not None:
+            preparing.check_outputs(n_outputs)
+        # Nothing is left of a call that fails before here.
+        self._preparing, self._inputs, self._n_inputs = preparing, inputs, n_columns(inputs)
         if self._built is None:
-            self._build(self._inputs if learnt is None else len(learnt.features))
+            self._build(fed)
             self._draw()
-        elif self._preparing is not None:
-            self._built.set_features(*self._preparing.native)
+        elif preparing is not None:
+            self._built.set_features(*preparing.native)
 
     @property
     def _is_ready(self) -> bool:
@@ -694,14 +698,13 @@ def _parse(
 ) -> tuple[tuple[Layer, ...], Inputs | None, np.dtype[Any], int, Preparing | None]:
     """Return layers, inputs, dtype, seed and preparation of what ``to_config`` wrote down, each checked."""
     layers = [layer_from_config(layer) for layer in config["layers"]]
-    inputs, preparing = config["inputs"], config.get("preparing")
-    return (
-        _check_layers(layers),
-        None if inputs is None else inputs_from_config(inputs),
-        _check_dtype(config["dtype"]),
-        check_seed(config["seed"]),
-        None if preparing is None else Preparing.from_config(preparing),
-    )
+    inputs = None if config["inputs"] is None else inputs_from_config(config["inputs"])
+    preparing = None if config.get("preparing") is None else Preparing.from_config(config["preparing"])
+    if preparing is not None and preparing.inputs is not None:
+        if inputs != preparing.inputs.n_columns:
+            raise ValueError(f"inputs is {inputs!r}, and the preparation of {preparing.inputs.n_columns} columns.")
+        preparing.check_outputs(_outputs_of(layers, len(preparing.inputs.features)))
+    return _check_layers(layers), inputs, _check_dtype(config["dtype"]), check_seed(config["seed"]), preparing
 
 
 _NOT_BUILT = (
@@ -732,7 +735,12 @@ def _fed_with(inputs: Inputs | None, preparing: Preparing | None) -> Inputs | No
     return inputs if preparing is None or preparing.keeps_width else None
 
 
-def _outputs_of(layers: Sequence[Layer]) -> int | None:
+def _outputs_of(layers: Sequence[Layer], n_inputs: int) -> int:
+    """Return how many numbers layers put out; those that do not fit are refused."""
+    return functools.reduce(lambda width, layer: layer.n_outputs(width), layers, n_inputs)
+
+
+def _known_outputs_of(layers: Sequence[Layer]) -> int | None:
     """Return how many numbers layers put out, if that does not depend on how many they take."""
     width = None
     for layer in layers:

@@ -298,36 +298,38 @@ class Preparing:
         if isinstance(self.prepare, tuple) and not any(each.learns for each in self.prepare):
             self.inputs = _learn_blindly(self.prepare, n_columns)
 
-    def learn(
+    def after(
         self,
         X: ArrayLike,
         y: ArrayLike | None,
         rows: NDArray[np.int64] | None,
         names: tuple[str, str],
         n_columns: int | None,
-    ) -> None:
-        """Learn what is not learnt yet from X, of so many columns, and y; all of it, or nothing.
+    ) -> Preparing:
+        """Return this, and what was not learnt yet learnt from X, of so many columns, and y.
 
         Raises
         ------
         TypeError, ValueError
             If X or y is not what the preparation needs.
         """
-        inputs, targets = self.inputs, self.targets
-        if self.prepare is not None and inputs is None:
-            inputs = _learn(self.prepare, X, rows, names[0])
-            if inputs.n_columns != (n_columns or inputs.n_columns):
+        learnt = Preparing(self.prepare, self.prepare_targets)
+        learnt.inputs, learnt.targets = self.inputs, self.targets
+        if self.prepare is not None and self.inputs is None:
+            learnt.inputs = _learn(self.prepare, X, rows, names[0])
+            if learnt.inputs.n_columns != (n_columns or learnt.inputs.n_columns):
                 raise ValueError(
-                    f"{names[0]} has {inputs.n_columns} columns; expected {n_columns}, as the model's inputs are."
+                    f"{names[0]} has {learnt.inputs.n_columns} columns; expected {n_columns}, as the model's inputs are."
                 )
-        if self.prepare_targets is not None and targets is None:
+        if self.prepare_targets is not None and self.targets is None:
             if y is None:
                 raise TypeError(
                     f"y is None; expected the targets, of which {list(self.prepare_targets)!r} is to learn."
                 )
             array = as_array(y, names[1])
-            targets = _learn(self.prepare_targets, array[:, np.newaxis] if array.ndim == 1 else array, rows, names[1])
-        self.inputs, self.targets = inputs, targets
+            columns = array[:, np.newaxis] if array.ndim == 1 else array
+            learnt.targets = _learn(self.prepare_targets, columns, rows, names[1])
+        return learnt
 
     def check_ready(self) -> None:
         """Refuse to go on without what is to be learnt."""
@@ -351,6 +353,14 @@ class Preparing:
         )
 
     # ------------------------------------------------------------------------------------------------- targets
+
+    def check_outputs(self, n_outputs: int) -> None:
+        """Refuse outputs that are no whole number for each column of targets."""
+        if self.targets is not None and n_outputs % len(self.targets.features):
+            raise ValueError(
+                f"prepare_targets is for {len(self.targets.features)} columns of targets, and the model has "
+                f"{n_outputs} outputs; expected as many for each."
+            )
 
     def restore(self, outputs: Array) -> None:
         """Bring outputs back to the targets' own units, in place."""
