@@ -1,4 +1,4 @@
-"""A model with a preparation: built by its data, trained as on prepared data, kept in files; the same bits everywhere."""
+"""A model with a preparation: built by its data, trained as on prepared data, kept in files, to the same bits."""
 
 import json
 import pickle
@@ -13,6 +13,7 @@ from fastbp.draft import Draft
 from fastbp.files import write_model
 from fastbp.preparing import Preparing
 
+STANDARDIZED = (fb.Standardize(),)
 CHAIN = [fb.Impute("median", indicator=True), fb.Standardize(), fb.RobustScale()]
 
 
@@ -31,7 +32,7 @@ def make_mixed(n=300, seed=0):
     return mixed, y
 
 
-def make_model(prepare=CHAIN, targets=(fb.Standardize(),), inputs=None, dtype="float32", units=7):
+def make_model(prepare=CHAIN, targets=STANDARDIZED, inputs=None, dtype="float32", units=7):
     layers = [fb.Dense(units, "tanh"), fb.Dense(1)]
     return fb.Model(layers, inputs=inputs, prepare=prepare, prepare_targets=targets, dtype=dtype, seed=3)
 
@@ -242,8 +243,7 @@ def test_memory_stays_bounded_on_an_array_in_a_file(tmp_path):
 
 
 def test_without_inputs_the_data_tells_and_the_weights_are_the_same():
-    X, y = make_data()
-    X = np.nan_to_num(X, nan=1.0)
+    X = np.nan_to_num(make_data()[0], nan=1.0)
     told, given = make_model(None, None), make_model(None, None, 5)
     assert (told.built, given.built) == (False, True)
     assert (told.inputs, given.inputs) == (None, 5)

@@ -33,7 +33,7 @@ class Table:
     names : tuple of str or int, or None
         Of the columns of a frame.
     array : ndarray or None
-        All columns as one array that the engine reads, where the user gave such.
+        All columns as one array that the engine reads, where the user keeps them so.
     """
 
     names: tuple[Name, ...] | None = None
@@ -87,6 +87,7 @@ class _FrameTable(Table):
         names = [_plain_name(name, argument) for name in self._keys]
         super().__init__(argument, len(frame), len(names))
         self.names = tuple(names)
+        self.array = _whole(frame, argument)
         if len(set(names)) < len(names):
             twice = next(name for i, name in enumerate(names) if name in names[:i])
             raise ValueError(f"{argument} has two columns {twice!r}; expected names that differ. Rename one of them.")
@@ -144,6 +145,15 @@ def _is_frame(values: Any) -> bool:
     return hasattr(values, "__getitem__") and (
         hasattr(values, "column_names") or (hasattr(values, "columns") and hasattr(values, "dtypes"))
     )
+
+
+def _whole(frame: Any, argument: str) -> Array | None:
+    """Return a frame as the one array that it is kept in, where all its columns are of one dtype of numbers."""
+    dtypes = list(getattr(frame, "dtypes", ()))
+    if len(set(map(str, dtypes))) != 1 or getattr(dtypes[0], "kind", "O") not in "biuf":
+        return None
+    array = np.asarray(frame)
+    return as_array(array, argument) if array.dtype.kind in "biuf" else None
 
 
 def _plain_name(name: Any, argument: str) -> Name:
