@@ -61,6 +61,8 @@ def test_plot_of_some_figures_into_given_axes(history, pyplot):
     assert [axis.get_ylabel() for axis in axes] == ["f1", "loss"]
     [axis] = history.plot("val_loss")
     assert [line.get_linestyle() for line in axis.lines] == ["--"]
+    [axis] = history.plot(["val_loss", "loss"])  # of one kind: one panel
+    assert [line.get_linestyle() for line in axis.lines] == ["-", "--"]
 
 
 def test_plot_of_one_epoch_and_of_validation_alone(pyplot):
@@ -74,6 +76,8 @@ def test_plot_of_one_epoch_and_of_validation_alone(pyplot):
 def test_plot_refuses_what_it_cannot_draw(history, pyplot):
     with pytest.raises(ValueError, match=r"names is 'auc'; expected one of 'loss', 'f1'"):
         history.plot("auc")
+    with pytest.raises(ValueError, match=r"names is \['f1'\]; expected one of 'loss', 'f1'"):
+        history.plot([["f1"]])
     for names in ([], 3, {"loss"}):
         with pytest.raises(TypeError, match=r"names is .*; expected names of figures"):
             history.plot(names)
