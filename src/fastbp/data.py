@@ -114,7 +114,7 @@ def as_array(values: ArrayLike, argument: str) -> Array:
         array = values.data
     elif isinstance(values, np.ndarray):
         array = np.asarray(values)
-    elif hasattr(values, "columns") and hasattr(values, "dtypes") and hasattr(values, "to_numpy"):
+    elif _is_frame(values):
         array = _frame_as_array(values, argument)
     else:
         array = _convert(values, argument)
@@ -136,20 +136,49 @@ def _convert(values: ArrayLike, argument: str) -> Array:
         raise type(error)(was) if type(error) in (ValueError, TypeError) else TypeError(was) from error
 
 
+def _is_frame(values: Any) -> bool:
+    """Return whether an argument is a table of pandas, polars or pyarrow; none of them is imported for that."""
+    if hasattr(values, "column_names") and hasattr(values, "column"):  # pyarrow
+        return True
+    return hasattr(values, "columns") and hasattr(values, "dtypes") and hasattr(values, "to_numpy")
+
+
 def _frame_as_array(frame: Any, argument: str) -> Array:
-    """Return a data frame as an array; columns of booleans and numbers side by side are no reason to get objects."""
-    array = np.asarray(frame)
-    if array.dtype.kind in "biuf":
-        return array
-    for column, dtype in zip(frame.columns, frame.dtypes, strict=True):
-        if getattr(dtype, "kind", "O") not in "biuf":
-            raise TypeError(
-                f"column {column!r} of {argument} has dtype {dtype}; expected numbers or booleans. Encode it as "
-                "numbers (pandas.get_dummies makes columns of categories) or leave it out: "
-                f"{argument}.drop(columns=[{column!r}])."
-            )
-    converted: Array = frame.to_numpy(dtype=np.float64, na_value=np.nan)
-    return converted
+    """Return a table as an array: what lies there as one is not copied, all else once, column by column."""
+    dtypes = list(getattr(frame, "dtypes", []))
+    if dtypes and dtypes.count(dtypes[0]) == len(dtypes) and getattr(dtypes[0], "kind", "O") in "biuf":
+        array = np.asarray(frame)
+        if array.dtype.kind in "biuf":
+            return array
+    names = list(getattr(frame, "column_names", None) or frame.columns)
+    columns = [_column_as_array(frame, j, name, argument) for j, name in enumerate(names)]
+    if not columns:
+        return np.empty((len(frame), 0))
+    common = np.result_type(*columns)
+    table = np.empty((len(frame), len(names)), common if common.kind in "biuf" else np.float64, order="F")
+    for j, column in enumerate(columns):
+        table[:, j] = column
+    return table
+
+
+def _column_as_array(frame: Any, j: int, name: Any, argument: str) -> Array:
+    """Return a column of numbers or booleans, NaN what is missing; no copy where its library makes none."""
+    if hasattr(frame, "iloc"):
+        column = frame.iloc[:, j]
+        missing = getattr(column.dtype, "na_value", None) is not None and getattr(column.dtype, "kind", "O") in "biuf"
+        array = column.to_numpy(dtype=np.float64, na_value=np.nan) if missing else column.to_numpy()
+    else:
+        column = frame.to_series(j) if hasattr(frame, "to_series") else frame.column(j)
+        array = np.asarray(column)
+    if array.dtype.kind == "O" and not len(array):
+        return np.empty(0)
+    if array.dtype.kind not in "biuf":
+        dtype = getattr(column, "dtype", getattr(column, "type", array.dtype))
+        raise TypeError(
+            f"column {name!r} of {argument} has dtype {dtype}; expected numbers or booleans. Make a model with "
+            "prepare=fb.Columns(), which takes text for categories, or leave that column out."
+        )
+    return np.asarray(array)
 
 
 _REMEDIES = {
