@@ -71,6 +71,8 @@ def test_plot_of_one_epoch_and_of_validation_alone(pyplot):
     axes = history.plot()
     assert [axis.get_ylabel() for axis in axes] == ["loss", "val_extra"]
     assert axes[0].lines[0].get_marker() == "o"
+    history.append({"loss": 1.0})
+    assert [line.get_marker() for line in history.plot("loss")[0].lines] == ["", "o"]
 
 
 def test_plot_refuses_what_it_cannot_draw(history, pyplot):

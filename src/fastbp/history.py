@@ -116,9 +116,10 @@ class History(Mapping[str, list[float]]):
         from matplotlib.ticker import MaxNLocator
 
         epochs = range(1, self._n_epochs + 1)
-        marker = "o" if self._n_epochs == 1 else ""  # one point is no line
         for name, style in ((kind, "--" if kind.startswith("val_") else "-"), (f"val_{kind}", "--")):
             if name in self._figures:
+                n_points = sum(map(math.isfinite, self._figures[name]))
+                marker = "o" if n_points == 1 else ""  # one point is no line
                 axis.plot(epochs, self._figures[name], style, color=colour, marker=marker, label=name)
         axis.set_xlabel("epoch")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
