@@ -7,7 +7,6 @@ nested lists; no library is imported for them. Columns are converted when they a
 from __future__ import annotations
 
 import decimal
-import hashlib
 import numbers
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -62,6 +61,8 @@ class Column:
         if self.kind == "numbers":
             values = np.where(self.missing, np.nan, self.values + 0.0)  # one NaN, one zero
             return values.view(np.uint64)
+        import hashlib  # takes its time, and `import fastbp` does not need it
+
         digests = [hashlib.blake2b(level.encode("utf-8", "backslashreplace"), digest_size=8) for level in self.levels]
         of_levels = np.array([int.from_bytes(digest.digest(), "little") for digest in digests] + [0], np.uint64)
         return of_levels[np.where(self.missing, len(self.levels), self.values).astype(np.int64)]

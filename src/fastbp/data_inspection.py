@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -149,6 +148,8 @@ def _copies(column: Column, report: ColumnReport, first_of: dict[bytes, ColumnRe
     """Yield that a column is there for the second time; constant ones have been told of."""
     if is_constant(report) or report.n_missing == len(column.values):
         return
+    import hashlib  # takes its time, and `import fastbp` does not need it
+
     digest = hashlib.blake2b(np.ascontiguousarray(column.bits).data, digest_size=32).digest()
     first = first_of.setdefault(digest, report)
     if first is not report:

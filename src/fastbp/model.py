@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import functools
 import itertools
+import json
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -122,6 +124,7 @@ class Model:
         """Take in all that can be said before the width of the data is known."""
         self._layers, self._inputs, self._dtype, self._seed = layers, inputs, dtype, seed
         self._preparing = preparing
+        self._metadata: dict[str, Any] = {}
         self._n_inputs = None if inputs is None else n_columns(inputs)
         self._fed = _fed_with(inputs, preparing)
         self._built: Network | None = None
@@ -310,6 +313,24 @@ class Model:
     def n_parameters(self) -> int:
         """How many numbers ``get_weights`` returns: weights, biases and what else layers have."""
         return self._network.n_parameters
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """Whatever is to be kept with the model, and in its file: plain data under names, none at first.
+
+        What the classes are called, say: ``model.metadata = {"classes": ["cat", "dog"]}``.
+        """
+        return copy.deepcopy(self._metadata)
+
+    @metadata.setter
+    def metadata(self, metadata: Mapping[str, Any]) -> None:
+        expected = "a dictionary of what JSON can hold: text, numbers, None, lists and dictionaries of them"
+        try:
+            if not isinstance(metadata, Mapping):
+                raise TypeError
+            self._metadata = json.loads(json.dumps(dict(metadata), allow_nan=False))
+        except (TypeError, ValueError, RecursionError):
+            raise TypeError(sentence("metadata", metadata, expected)) from None
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -517,12 +538,14 @@ class Model:
 
     def to_config(self) -> dict[str, Any]:
         """Return all but the weights as plain data: what a saved file describes the model with."""
-        config = {
+        config: dict[str, Any] = {
             "inputs": self._inputs.to_config() if isinstance(self._inputs, Tabular) else self._inputs,
             "dtype": self._dtype.name,
             "seed": self._seed,
             "layers": [layer.to_config() for layer in self._layers],
         }
+        if self._metadata:
+            config["metadata"] = self._metadata
         return config if self._preparing is None else config | {"preparing": self._preparing.to_config()}
 
     @classmethod
@@ -536,6 +559,7 @@ class Model:
         """
         model = cls.__new__(cls)
         model._describe(*_parse(config))
+        model.metadata = config.get("metadata", {})
         # First: the sizes may be made up.
         checked = check_weights(weights, model._layers, model._feeding, model._dtype)
         model._build(model._feeding)
@@ -600,6 +624,7 @@ class Model:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._describe(*_parse(state["config"]))
+        self.metadata = state["config"].get("metadata", {})
         if state["weights"] is not None:
             self._build(self._feeding)
             self._network.set_arrays(state["weights"])
