@@ -1,8 +1,8 @@
 """Array-likes in, arrays that the engine reads out, without a copy wherever the engine reads the array itself.
 
 The engine reads every NumPy array of booleans, integers and floats of up to 64 bits where it lies, whatever its
-strides, and converts it batch by batch. Copied as a whole are only what is no array yet (lists, most data frames),
-arrays of foreign byte order or of misaligned elements, and long doubles, which become float64.
+strides, and converts it batch by batch. Copied as a whole are only what is no array yet (lists, data frames whose
+columns lie apart), arrays of foreign byte order or of misaligned elements, and long doubles, which become float64.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastbp.checks import sentence
+from fastbp.frame_array import column_as_array, frame_as_array, is_column, is_frame
 
 __all__ = ["READABLE", "as_array", "as_matrix", "as_weights", "find_nonfinite", "refuse_first", "refuse_nonfinite"]
 
@@ -96,8 +97,13 @@ def as_array(values: ArrayLike, argument: str) -> Array:
         array = values.data
     elif isinstance(values, np.ndarray):
         array = np.asarray(values)
-    elif hasattr(values, "columns") and hasattr(values, "dtypes") and hasattr(values, "to_numpy"):
-        array = _frame_as_array(values, argument)
+    elif hasattr(values, "collect"):
+        remedy = f"Give {argument}.collect()."
+        raise TypeError(f"{argument} is a {type(values).__name__}, not read yet; expected its data. {remedy}")
+    elif is_frame(values):
+        array = frame_as_array(values, argument)
+    elif is_column(values):
+        array = column_as_array(values)
     else:
         array = _convert(values, argument)
     if array.dtype.kind not in "biuf":
@@ -116,22 +122,6 @@ def _convert(values: ArrayLike, argument: str) -> Array:
     except Exception as error:  # whatever a foreign __array__ raises, or a list of rows of several lengths
         was = f"{argument} ({type(values).__name__}) cannot be read as an array of numbers: {error}"
         raise type(error)(was) if type(error) in (ValueError, TypeError) else TypeError(was) from error
-
-
-def _frame_as_array(frame: Any, argument: str) -> Array:
-    """Return a data frame as an array; columns of booleans and numbers side by side are no reason to get objects."""
-    array = np.asarray(frame)
-    if array.dtype.kind in "biuf":
-        return array
-    for column, dtype in zip(frame.columns, frame.dtypes, strict=True):
-        if getattr(dtype, "kind", "O") not in "biuf":
-            raise TypeError(
-                f"column {column!r} of {argument} has dtype {dtype}; expected numbers or booleans. Encode it as "
-                "numbers (pandas.get_dummies makes columns of categories) or leave it out: "
-                f"{argument}.drop(columns=[{column!r}])."
-            )
-    converted: Array = frame.to_numpy(dtype=np.float64, na_value=np.nan)
-    return converted
 
 
 _REMEDIES = {
