@@ -68,13 +68,18 @@ typedef enum {
     FBP_SRC_FLOAT64,
 } fbp_source_type;
 
-/* A two-dimensional array of the user's, read where it lies. Strides in bytes, negative ones too. */
+/* A two-dimensional array of the user's, read where it lies. Strides in bytes, negative ones too.
+ *
+ * Or a sparse one, compressed by rows: `data` are the elements that are not 0, `column_stride` bytes from one to the
+ * next, row r's being starts[r] .. starts[r + 1], and columns[e] the column of element e, each once in a row. */
 typedef struct {
     const void *data;
     ptrdiff_t row_stride;
     ptrdiff_t column_stride;
     ptrdiff_t n_columns;
     fbp_source_type type;
+    const int64_t *starts;  /* NULL: not sparse */
+    const int32_t *columns;
 } fbp_source;
 
 /* X(constant, name, 1 where it is a sum over the outputs of a function of one output and one target, 1 where it is

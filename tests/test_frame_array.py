@@ -93,7 +93,7 @@ def test_missing_numbers_become_nan_and_are_named(library, values, dtype):
 def test_a_column_of_something_else_is_named(library, bad):
     values = {"text": ["x", "y", "z"], "moment": np.array([1, 2, 3], "M8[us]")}[bad]
     frame = make_frame(library, {"a": [1.0, 2.0, 3.0], bad: values})
-    with pytest.raises(TypeError, match=rf"column '{bad}' of X has dtype .*; expected numbers or booleans\. .*X\.drop"):
+    with pytest.raises(TypeError, match=rf"column '{bad}' of X has dtype .*; expected numbers or booleans\. Make"):
         as_array(frame, "X")
     with pytest.raises(TypeError, match=r"^y is .*expected"):
         as_array(column_of(frame, 1), "y")

@@ -40,6 +40,8 @@ cdef extern from "fastbp.h":
         Py_ssize_t column_stride
         Py_ssize_t n_columns
         fbp_source_type type
+        const int64_t *starts
+        const int32_t *columns
 
     ctypedef enum fbp_loss:
         FBP_CROSS_ENTROPY

@@ -63,7 +63,15 @@ def first_bad_row(Rows rows, numbers, n_columns=None):
 
     In the first n_columns; None: in all.
     """
-    values = np.asarray(<object>rows.buffer.obj)[numbers, :n_columns].astype(np.float64)
+    array = np.asarray(<object>rows.buffer.obj)
+    if rows.source.starts != NULL:
+        starts = np.asarray(rows.indices[1])
+        values = np.zeros((len(numbers), 1))
+        for i, row in enumerate(numbers):
+            elements = np.abs(array[starts[row]:starts[row + 1]].astype(np.float64))
+            values[i] = elements.max(initial=0)        # NaN, if there is one
+    else:
+        values = array[numbers, :n_columns].astype(np.float64)
     bad = ~np.isfinite(values).all(axis=1)
     return int(numbers[int(bad.argmax() if bad.any() else np.abs(values).max(axis=1).argmax())])
 
@@ -343,7 +351,7 @@ cdef class Network:
         memset(&sweep, 0, sizeof(sweep))
         PyObject_GetBuffer(out, &buffer, PyBUF_WRITABLE | PyBUF_C_CONTIGUOUS)
         try:
-            if rows.n_rows == 1 and self.single:
+            if rows.n_rows == 1 and self.single and rows.source.starts == NULL:
                 self.forward_single(rows, <char *>buffer.buf)
             else:
                 sweep.out = <char *>buffer.buf

@@ -14,10 +14,21 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fastbp._rows import Rows
 from fastbp.checks import sentence
 from fastbp.frame_array import column_as_array, frame_as_array, is_column, is_frame
+from fastbp.sparse import Sparse, as_sparse, is_sparse
 
-__all__ = ["READABLE", "as_array", "as_matrix", "as_weights", "find_nonfinite", "refuse_first", "refuse_nonfinite"]
+__all__ = [
+    "READABLE",
+    "as_array",
+    "as_matrix",
+    "as_rows",
+    "as_weights",
+    "find_nonfinite",
+    "refuse_first",
+    "refuse_nonfinite",
+]
 
 Array = NDArray[Any]
 
@@ -28,12 +39,12 @@ READABLE = frozenset(
 _BLOCK_ROWS = 4096  # what is searched at a time for a number that is not finite
 
 
-def as_matrix(values: ArrayLike, n_columns: int, argument: str) -> Array:
+def as_matrix(values: Any, n_columns: int, argument: str) -> Array | Sparse:
     """Return samples as an array that the engine reads, shape (n_samples, n_columns), n_samples > 0.
 
     Parameters
     ----------
-    values : array-like of shape (n_samples, n_columns)
+    values : array-like or sparse matrix of shape (n_samples, n_columns)
         Any real numbers or booleans.
     n_columns : int
         What the model expects.
@@ -56,7 +67,7 @@ def as_matrix(values: ArrayLike, n_columns: int, argument: str) -> Array:
         and len(values)
     ):
         return values
-    array = as_array(values, argument)
+    array: Any = _by_rows(values, argument)
     if array.ndim != 2:
         raise ValueError(_wrong_dimensions(array, n_columns, argument))
     if len(array) == 0:
@@ -66,7 +77,14 @@ def as_matrix(values: ArrayLike, n_columns: int, argument: str) -> Array:
             f"{argument} has {array.shape[1]} columns (its shape is {array.shape}); expected {n_columns}, "
             f"as the model has {n_columns} {_plural('input', n_columns)}. A row is a sample, a column an input."
         )
-    return array
+    checked: Array | Sparse = array
+    return checked
+
+
+def _by_rows(values: Any, argument: str) -> Any:
+    if isinstance(values, Sparse):
+        return values
+    return as_sparse(values, argument) if is_sparse(values) else as_array(values, argument)
 
 
 def _plural(noun: str, n: int) -> str:
@@ -114,7 +132,7 @@ def as_array(values: ArrayLike, argument: str) -> Array:
 
 
 def _convert(values: ArrayLike, argument: str) -> Array:
-    if hasattr(values, "toarray") and hasattr(values, "nnz"):
+    if is_sparse(values):
         remedy = f"Give {argument}.toarray()."
         raise TypeError(f"{argument} is a sparse matrix ({type(values).__name__}); expected a dense array. {remedy}")
     try:
@@ -186,6 +204,11 @@ def _place(argument: str, row: int | np.intp, column: int | np.intp | None = Non
     return f"{argument}[{row}]" if column is None else f"row {row}, column {column} of {argument} (counted from 0)"
 
 
+def as_rows(X: Array | Sparse) -> Rows:
+    """Return what the engine reads samples by."""
+    return X.rows() if isinstance(X, Sparse) else Rows(X)
+
+
 def find_nonfinite(array: Array, dtype: np.dtype[Any], row: int = -1) -> tuple[int, int] | None:
     """Return row and column of the first number that is NaN or infinite in ``dtype``, None if there is none.
 
@@ -202,13 +225,17 @@ def find_nonfinite(array: Array, dtype: np.dtype[Any], row: int = -1) -> tuple[i
     return None
 
 
-def refuse_nonfinite(array: Array, dtype: np.dtype[Any], argument: str, row: int = -1) -> NoReturn:
+def refuse_nonfinite(array: Array | Sparse, dtype: np.dtype[Any], argument: str, row: int = -1) -> NoReturn:
     """Raise the ValueError that names the number which the engine found not to be finite in ``dtype``."""
-    found = find_nonfinite(array, dtype, row)
+    if isinstance(array, Sparse):
+        found = array.find_nonfinite(dtype, row)
+    else:
+        where = find_nonfinite(array, dtype, row)
+        found = where and (*where, array[where])
     if found is None:  # the array was changed by someone else meanwhile
         raise ValueError(f"{argument} held NaN or infinity while it was read; expected finite numbers.") from None
-    value = array[found].item()
-    place = _place(argument, *found)
+    *place_of, element = found
+    value, place = element.item(), _place(argument, *place_of)
     if math.isfinite(value):
         was = f"{place} is {value!r}, which is infinite in {dtype}, the model's dtype"
         raise ValueError(

@@ -49,9 +49,8 @@ def frame_as_array(frame: Any, argument: str) -> Array:
     for name, column in zip(names, columns, strict=True):
         if column.dtype is None:
             raise TypeError(
-                f"column {name!r} of {argument} has dtype {column.own_dtype}; expected numbers or booleans. Encode it "
-                f"as numbers ({_DUMMIES[column.library]} makes columns of categories) or leave it out: "
-                f"{argument}.{_DROP[column.library].format(name)}."
+                f"column {name!r} of {argument} has dtype {column.own_dtype}; expected numbers or booleans. Make a "
+                "model with prepare=fb.Columns(), which takes text for categories, or leave that column out."
             )
     if not columns:
         return np.empty((len(frame), 0))
@@ -63,10 +62,6 @@ def column_as_array(column: Any) -> Array:
     """Return a column as an array: of numbers, NaN where one is missing, or of what NumPy makes of it."""
     found = _column(column)
     return np.asarray(column) if found.dtype is None else found.read(0, len(column))
-
-
-_DUMMIES = {"pandas": "pandas.get_dummies", "polars": "to_dummies", "pyarrow": "one equal to 0 or 1 for each value"}
-_DROP = {"pandas": "drop(columns=[{!r}])", "polars": "drop({!r})", "pyarrow": "drop_columns([{!r}])"}
 
 
 class _Column:

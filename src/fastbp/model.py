@@ -15,10 +15,9 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from fastbp._engine import gradients
 from fastbp._network import Network, NonFinite
-from fastbp._rows import Rows
 from fastbp.checks import check_flag, check_seed, sentence
 from fastbp.custom_loss import as_loss
-from fastbp.data import as_matrix, refuse_nonfinite
+from fastbp.data import as_matrix, as_rows, refuse_nonfinite
 from fastbp.initializers import make_generator
 from fastbp.layers import (
     Dense,
@@ -133,6 +132,10 @@ class Model:
         """The first columns of X, that must hold finite numbers."""
         return self._inputs.numeric if isinstance(self._inputs, Tabular) else self._inputs
 
+    def _numbers_of(self, X: Any) -> Any:
+        """Return the columns that must hold finite numbers."""
+        return X if self._n_numbers == self._n_inputs else X[:, : self._n_numbers]
+
     @property
     def n_inputs(self) -> int:
         """The number of columns of X."""
@@ -188,9 +191,9 @@ class Model:
         array = as_matrix(X, self._n_inputs, "X")
         out = np.empty((len(array), self._n_outputs), self._dtype)
         try:
-            self._network.forward(Rows(array), out, choose_threads(n_threads))
+            self._network.forward(as_rows(array), out, choose_threads(n_threads))
         except NonFinite as error:
-            refuse_nonfinite(array[:, : self._n_numbers], self._dtype, "X", error.row)
+            refuse_nonfinite(self._numbers_of(array), self._dtype, "X", error.row)
         return out
 
     def loss_and_gradients(

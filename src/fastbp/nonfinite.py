@@ -40,7 +40,7 @@ def explain_nonfinite(error: NonFinite, model: Model, data: Samples, where: str,
         If the data is finite and what the model made of it is not.
     """
     if error.where == "inputs":
-        refuse_nonfinite(data.X[:, : model._n_numbers], model.dtype, data.names[0], error.row)
+        refuse_nonfinite(model._numbers_of(data.X), model.dtype, data.names[0], error.row)
     if error.where == "targets":
         refuse_nonfinite(data.y, model.dtype, data.names[1], error.row)
     if error.layer < 0:

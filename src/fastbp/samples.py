@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastbp._rows import Rows
 from fastbp.class_weights import ClassWeight, weights_by_class
-from fastbp.data import as_matrix, as_weights
+from fastbp.data import as_matrix, as_rows, as_weights
+from fastbp.sparse import Sparse
 
 if TYPE_CHECKING:
     from fastbp._network import Targets
@@ -90,7 +91,7 @@ class Samples:
         sample_weight: ArrayLike | None = None,
         class_weight: ClassWeight | None = None,
     ) -> None:
-        self.X = as_matrix(X, n_inputs, names[0])
+        self.X: Any = as_matrix(X, n_inputs, names[0])
         self.y = loss.as_targets(y, n_outputs, names[1])
         if len(self.X) != len(self.y):
             raise ValueError(
@@ -149,9 +150,12 @@ class Samples:
         weights = None
         if self.weights is not None and others.weights is not None:
             weights = np.concatenate([self.weights, others.weights])
-        return self._with(np.concatenate([self.X, others.X]), np.concatenate([self.y, others.y]), weights)
+        if isinstance(self.X, Sparse) != isinstance(others.X, Sparse):
+            raise ValueError(f"of {others.names[0]} and that before one is sparse; expected both or none.")
+        X: Any = self.X.joined(others.X) if isinstance(self.X, Sparse) else np.concatenate([self.X, others.X])
+        return self._with(X, np.concatenate([self.y, others.y]), weights)
 
-    def _with(self, X: NDArray[Any], y: NDArray[Any], weights: NDArray[np.float64] | None) -> Samples:
+    def _with(self, X: Any, y: NDArray[Any], weights: NDArray[np.float64] | None) -> Samples:
         """Return samples like these of other arrays."""
         samples = copy.copy(self)
         for name in _CACHED:
@@ -162,7 +166,7 @@ class Samples:
 
     def _refer(self) -> None:
         """Let the engine find the arrays."""
-        self.rows = Rows(self.X)
+        self.rows = as_rows(self.X)
         self.targets: Targets = Rows(self.y) if self.y.ndim == 2 and not self.loss.in_python else self.y
 
     def rows_from(self, start: int, stop: int) -> NDArray[np.int64] | slice:
