@@ -114,6 +114,14 @@ def test_r2_is_that_of_all_samples(loss):
         np.testing.assert_allclose(result[name], history[name], rtol=1e-10)
 
 
+def test_validation_in_chunks_beside_arrays():
+    X, y = make_data()
+    wanted, trainer = make_trainer(), make_trainer()
+    history = wanted.fit(X, y, validation_data=(X, y))
+    result = trainer.fit(X, y, validation_data=lambda: cut([100], X, y))
+    np.testing.assert_allclose(result["val_loss"], history["val_loss"], rtol=1e-12)
+
+
 def test_evaluation_in_chunks():
     X, y = make_data()
     weights = np.random.default_rng(1).uniform(0.1, 2, len(X))

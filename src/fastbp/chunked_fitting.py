@@ -1,4 +1,4 @@
-"""Training on samples that come in chunks, and evaluating on such."""
+"""Training on samples that come in chunks."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from fastbp._network import NonFinite
 from fastbp.callbacks import Callback
-from fastbp.chunks import Chunks, Totals, form_batches, orders
+from fastbp.chunked_evaluation import totals_for
+from fastbp.chunks import Chunks, form_batches, orders
 from fastbp.fitting import Figures, Fitting, OnNaN, Unfinished
-from fastbp.metrics import R2
 from fastbp.nonfinite import explain_nonfinite
 from fastbp.progress import ProgressBar
 from fastbp.read_ahead import ReadAhead
@@ -21,10 +21,9 @@ from fastbp.samples import Samples
 
 if TYPE_CHECKING:
     from fastbp.class_weights import ClassWeight
-    from fastbp.model import Model
     from fastbp.trainer import Trainer
 
-__all__ = ["ChunkedFitting", "evaluate_chunks"]
+__all__ = ["ChunkedFitting"]
 
 Sums = Sequence[NDArray[np.float64]]
 
@@ -61,7 +60,7 @@ class ChunkedFitting(Fitting):
         trainer = self._trainer
         trainer._unfinished = None
         start = time.perf_counter()
-        totals = _totals(trainer)
+        totals = totals_for(trainer)
         done: tuple[float, Sums] | None = None
         for block in self._blocks():
             n_before = len(totals)
@@ -106,28 +105,3 @@ class ChunkedFitting(Fitting):
 
     def _kept(self, standing: Unfinished | None) -> Unfinished | None:
         return None  # nobody can say of a source of chunks that it gives the same again
-
-    def _validate(self) -> Figures:
-        if not isinstance(self._validation, Chunks):
-            return super()._validate()
-        figures = evaluate_chunks(self._trainer, self._validation, None, self._trainer.model)
-        return {f"val_{name}": value for name, value in figures.items()}
-
-
-def evaluate_chunks(trainer: Trainer, chunks: Chunks, class_weight: ClassWeight | None, model: Model) -> Figures:
-    """Return loss and metrics of a model over chunks; metrics that need all outputs are NaN."""
-    totals = _totals(trainer)
-    total_loss, sums = 0.0, None
-    with ReadAhead(chunks.read(lambda X, y, w, names: trainer._samples(X, y, w, class_weight, names))) as read:
-        for chunk in read:
-            totals.add(chunk)
-            loss, of_chunk = trainer._judge(chunk, model, None)
-            total_loss += loss * chunk.total_weight
-            sums = of_chunk if sums is None else [a + b for a, b in zip(sums, of_chunk, strict=True)]
-    assert sums is not None
-    return trainer._figures(total_loss / totals.total_weight, sums, totals, None, None)
-
-
-def _totals(trainer: Trainer) -> Totals:
-    wants_spread = any(isinstance(metric, R2) for metric in trainer.metrics)
-    return Totals(trainer.loss, trainer.loss.n_targets(trainer.model.n_outputs), wants_spread)

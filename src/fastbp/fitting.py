@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from fastbp._network import NonFinite
 from fastbp.callbacks import Callback
+from fastbp.chunked_evaluation import evaluate_chunks
+from fastbp.chunks import Chunks
 from fastbp.lbfgs import minimise
 from fastbp.nonfinite import DivergenceError, explain_nonfinite
 from fastbp.optimizers import LBFGS
@@ -61,7 +63,7 @@ class Fitting(ABC):
     Parameters
     ----------
     trainer : Trainer
-    validation : Samples or None
+    validation : Samples, Chunks or None
     listeners : list of Callback
     bar : ProgressBar or None
     on_nan : {"raise", "rollback"}
@@ -70,7 +72,7 @@ class Fitting(ABC):
     def __init__(
         self,
         trainer: Trainer,
-        validation: Any,
+        validation: Samples | Chunks | None,
         listeners: Sequence[Callback],
         bar: ProgressBar | None,
         on_nan: OnNaN,
@@ -165,7 +167,11 @@ class Fitting(ABC):
     def _validate(self) -> Figures:
         if self._validation is None:
             return {}
-        figures = self._trainer._evaluate(self._validation, self._trainer.model)
+        trainer = self._trainer
+        if isinstance(self._validation, Chunks):
+            figures = evaluate_chunks(trainer, self._validation, None, trainer.model)
+        else:
+            figures = trainer._evaluate(self._validation, trainer.model)
         return {f"val_{name}": value for name, value in figures.items()}
 
     def _end_epoch(self, figures: Figures) -> None:
@@ -219,7 +225,7 @@ class ArrayFitting(Fitting):
         self,
         trainer: Trainer,
         data: Samples,
-        validation: Any,
+        validation: Samples | Chunks | None,
         listeners: Sequence[Callback],
         bar: ProgressBar | None = None,
         on_nan: OnNaN = "raise",

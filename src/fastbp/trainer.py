@@ -17,7 +17,8 @@ from fastbp._network import NonFinite
 from fastbp.averaging import AVERAGINGS, Averaging
 from fastbp.callbacks import Callback, CallbackLike, as_callbacks, keyed
 from fastbp.checks import check_flag, check_int, check_number, check_seed, sentence
-from fastbp.chunked_fitting import ChunkedFitting, evaluate_chunks
+from fastbp.chunked_evaluation import evaluate_chunks
+from fastbp.chunked_fitting import ChunkedFitting
 from fastbp.chunks import Chunks, ChunkSource, is_source
 from fastbp.class_weights import ClassWeight
 from fastbp.custom_loss import CustomLoss, LossFunction, as_loss, mean_of_function
@@ -473,7 +474,7 @@ class Trainer:
         listeners = as_callbacks(callbacks)
         rule = _check_on_nan(on_nan)
         show = check_flag(progress, "progress")
-        validation = self._check_validation_data(validation_data)
+        validation = self._check_validation(validation_data)
         if y is None:
             refused = {
                 "sample_weight": sample_weight,
@@ -767,15 +768,19 @@ class Trainer:
             raise ValueError(sentence("batch_size", None, "a number with X a source of chunks", remedy))
         self._model._check_training(self._batch_size, self._batch_size)
 
-    def _check_validation_data(self, validation_data: Any) -> Samples | Chunks | None:
-        if validation_data is None:
-            return None
+    def _check_validation(self, validation_data: Any) -> Samples | Chunks | None:
+        """Return validation data in arrays or in chunks."""
         if not isinstance(validation_data, (tuple, list)) and is_source(validation_data):
             chunks = Chunks(validation_data, "validation_data")
             if chunks.once:
                 remedy = "Pass a function that returns a new iterator for each epoch."
                 raise ValueError(sentence("validation_data", validation_data, "more than one pass", remedy))
             return chunks
+        return self._check_validation_data(validation_data)
+
+    def _check_validation_data(self, validation_data: Any) -> Samples | None:
+        if validation_data is None:
+            return None
         if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
             expected = "a pair (X_val, y_val), or with weights (X_val, y_val, sample_weight), or a source of chunks"
             raise TypeError(sentence("validation_data", validation_data, expected))
