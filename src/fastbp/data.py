@@ -8,7 +8,7 @@ columns lie apart), arrays of foreign byte order or of misaligned elements, and 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
@@ -25,6 +25,7 @@ __all__ = [
     "as_matrix",
     "as_rows",
     "as_weights",
+    "check_each",
     "find_nonfinite",
     "refuse_first",
     "refuse_nonfinite",
@@ -36,7 +37,7 @@ READABLE = frozenset(
     np.dtype(name) for name in ("?", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f2", "f4", "f8")
 )  # the dtypes that the engine reads, in native byte order
 
-_BLOCK_ROWS = 4096  # what is searched at a time for a number that is not finite
+_BLOCK_ROWS = 4096  # what is searched at a time for a number that is not as it should be
 
 
 def as_matrix(values: Any, n_columns: int, argument: str) -> Array | Sparse:
@@ -198,6 +199,22 @@ def refuse_first(bad: NDArray[np.bool_], array: Array, argument: str, expected: 
     """Raise the ValueError that names the first element for which ``bad``, of the array's shape, is True."""
     index = np.unravel_index(int(np.argmax(bad)), bad.shape)
     raise ValueError(sentence(_place(argument, *index), array[index].item(), expected, remedy))
+
+
+def check_each(
+    array: Array, good: Callable[[Array], NDArray[np.bool_]], argument: str, expected: str, remedy: str = ""
+) -> None:
+    """Raise the ValueError that names the first element for which ``good``, of a block of rows, is not True.
+
+    Block by block, since an array that is mapped into memory may be larger than that is.
+    """
+    for start in range(0, len(array), _BLOCK_ROWS):
+        block = array[start : start + _BLOCK_ROWS]
+        passed = good(block)
+        if not passed.all():
+            row, *column = np.unravel_index(int(np.argmin(passed)), passed.shape)
+            place = _place(argument, start + row, *column)
+            raise ValueError(sentence(place, block[(row, *column)].item(), expected, remedy))
 
 
 def _place(argument: str, row: int | np.intp, column: int | np.intp | None = None) -> str:
