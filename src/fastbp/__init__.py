@@ -25,6 +25,8 @@ from fastbp.checkpoint import Checkpoint
 from fastbp.config import show_config
 from fastbp.cross_validation import CrossValidation, cross_validate
 from fastbp.csv_logger import CSVLogger
+from fastbp.data_inspection import inspect_data
+from fastbp.data_report import ColumnReport, DataReport, Finding
 from fastbp.early_stopping import EarlyStopping
 from fastbp.ensemble import Ensemble
 from fastbp.history import History
@@ -104,6 +106,10 @@ __all__ = [
     "cross_validate",
     "CrossValidation",
     # looking at data
+    "inspect_data",
+    "DataReport",
+    "ColumnReport",
+    "Finding",
     "suspect_labels",
     "Suspects",
     # callbacks
