@@ -171,6 +171,25 @@ def test_columns_in_many_chunks():
     np.testing.assert_array_equal(as_array(frame["a"], "y"), wanted)
 
 
+def test_missing_half_floats():
+    column = pyarrow.array([np.float16(0.5), None], pyarrow.float16())
+    np.testing.assert_array_equal(as_array(column, "y"), np.array([0.5, np.nan], np.float16))
+    np.testing.assert_array_equal(as_array(pyarrow.table({"a": column, "b": column}), "X")[0], [0.5, 0.5])
+
+
+def test_a_frame_of_another_library_is_read_as_an_array():
+    class Frame:
+        columns, dtypes = ["a"], [np.dtype(float)]
+
+        def to_numpy(self):
+            raise NotImplementedError
+
+        def __array__(self, dtype=None, copy=None):
+            return np.ones((3, 1))
+
+    np.testing.assert_array_equal(as_array(Frame(), "X"), np.ones((3, 1)))
+
+
 def test_columns_of_one_name():
     frame = pandas.DataFrame(np.arange(6.0).reshape(3, 2), columns=["a", "a"]).astype(np.float32)
     np.testing.assert_array_equal(as_array(frame, "X"), np.arange(6.0).reshape(3, 2))

@@ -22,9 +22,7 @@ _BLOCK_ROWS = 1024, 2**16
 
 def is_frame(values: Any) -> bool:
     """Return whether this is a pandas or polars DataFrame, a pyarrow Table or RecordBatch, or one that looks so."""
-    return hasattr(values, "columns") and (
-        hasattr(values, "column_names") or (hasattr(values, "dtypes") and hasattr(values, "to_numpy"))
-    )
+    return hasattr(values, "columns") and any(hasattr(values, name) for name in ("iloc", "get_columns", "column_names"))
 
 
 def is_column(values: Any) -> bool:
