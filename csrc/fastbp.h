@@ -82,6 +82,41 @@ typedef struct {
     const int32_t *columns;
 } fbp_source;
 
+/* What a step of a preparation makes of a number x, all in double. A missing number is NaN, and stays so in a step that
+ * does not say otherwise. */
+typedef enum {
+    FBP_STEP_FILL = 0, /* a where x is missing */
+    FBP_STEP_AFFINE,   /* (x - a) * b + c */
+    FBP_STEP_CLIP,     /* x / sqrt(1 + (x / a)^2): between -a and a */
+    FBP_STEP_MISSING,  /* 1 where x is missing, else 0 */
+    FBP_STEP_EQUALS,   /* 1 where x is a, else 0; so where it is missing */
+    FBP_STEP_CODE,     /* the place of x among the values, from 0, or -1 */
+} fbp_step_kind;
+
+/* Each feature of a run has its own numbers; the arrays are padded to whole vectors of any instruction set. */
+typedef struct {
+    fbp_step_kind kind;
+    const double *a, *b, *c;     /* [n_features, padded] */
+    const double *const *values; /* [n_features, padded][n_values], rising */
+    const ptrdiff_t *n_values;   /* [n_features, padded] */
+} fbp_step;
+
+/* Features, numbers that the first layer is fed with: all of one column, or of columns next to each other, one each;
+ * after steps of the same kinds. */
+typedef struct {
+    ptrdiff_t n_features;
+    ptrdiff_t column;      /* of the first one */
+    ptrdiff_t column_step; /* columns from one to the next: 0 or 1 */
+    const fbp_step *steps;
+    ptrdiff_t n_steps;
+} fbp_run;
+
+typedef struct {
+    const fbp_run *runs;
+    ptrdiff_t n_runs;
+    ptrdiff_t n_features; /* of all runs */
+} fbp_features;
+
 /* X(constant, name, 1 where it is a sum over the outputs of a function of one output and one target, 1 where it is
  * computed from Z with the last activation built in, 1 where the mean is over samples and outputs and not over the
  * samples alone): one row a loss. `name` is the function in kernels/loss.h, where the formula stands. */
@@ -233,6 +268,9 @@ typedef struct {
     int (*gather_panel)(const fbp_source *X, const int64_t *index, ptrdiff_t first, ptrdiff_t n_rows,
                         const int64_t *next, ptrdiff_t n_next, ptrdiff_t p, fbp_panels panels, void *blocks,
                         ptrdiff_t block_stride);
+    /* The same with features in place of the columns of X, and without blocks. What is not finite is a feature. */
+    int (*prepare_panel)(const fbp_source *X, const fbp_features *features, const int64_t *index, ptrdiff_t first,
+                         ptrdiff_t n_rows, const int64_t *next, ptrdiff_t n_next, ptrdiff_t p, fbp_panels panels);
     /* panels -> rows: out[r][0..n_columns), for the n_rows samples of panel p, rows `out_stride` elements apart. */
     void (*scatter_panel)(fbp_panels panels, ptrdiff_t p, ptrdiff_t n_columns, ptrdiff_t n_rows, void *out,
                           ptrdiff_t out_stride);

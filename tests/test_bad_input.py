@@ -71,9 +71,9 @@ BUILDING = [
     (lambda: model(fb.Dense(3), inputs=0), ValueError, "inputs is 0; expected an integer of 1 or more"),
     (lambda: model(fb.Dense(3), inputs=(28, 28)), TypeError, r"inputs is \(28, 28\); expected an integer"),
     (
-        lambda: model(fb.Dense(3), inputs=None),
+        lambda: model(fb.Dense(3), inputs="4"),
         TypeError,
-        "inputs is None; expected an integer .* Or give an fb.Tabular",
+        "inputs is '4'; expected an integer .* Or give an fb.Tabular",
     ),
     (lambda: fb.Tabular(-1, [3]), ValueError, "numeric is -1; expected an integer of 0 or more"),
     (lambda: fb.Tabular(2.0, [3]), TypeError, "numeric is 2.0; expected an integer"),

@@ -71,6 +71,7 @@ from fastbp.metrics import (
 )
 from fastbp.model import Model
 from fastbp.optimizers import LBFGS, SGD, Adadelta, Adagrad, Adam, Adamax, AdamW, Lion, NAdam, RAdam, RMSprop, Rprop
+from fastbp.preparations import Columns, Impute, OneHot, Ordinal, RobustScale, Scale, Standardize
 from fastbp.schedules import (
     CosineDecay,
     ExponentialDecay,
@@ -91,6 +92,15 @@ __all__ = [
     # building
     "Model",
     "Tabular",
+    # preparing data
+    "Scale",
+    "Standardize",
+    "RobustScale",
+    "Impute",
+    "OneHot",
+    "Ordinal",
+    "Columns",
+    # layers
     "Dense",
     "Activation",
     "LayerNorm",

@@ -35,9 +35,10 @@ from fastbp._dense cimport (
     ADD, DENSE, FORK, TABULAR, Stage, Statistics, activation_gradient, block_stride, forward_work, item_size, padded,
     take_blocks, take_panels, units_of_share,
 )
+from fastbp._features cimport features_of, gather_features
 from fastbp._kernels cimport (
-    FBP_LINEAR, FBP_SOON, FBP_STATES, FBP_TABLE_SHARES, fbp_kernels, fbp_layer, fbp_panels, fbp_source, fbp_table,
-    fbp_update, flush_denormals, optimizer_named, restore_denormals, state_names, stores_slope,
+    FBP_LINEAR, FBP_SOON, FBP_STATES, FBP_TABLE_SHARES, fbp_features, fbp_kernels, fbp_layer, fbp_panels, fbp_source,
+    fbp_table, fbp_update, flush_denormals, optimizer_named, restore_denormals, state_names, stores_slope,
 )
 from fastbp._loss cimport (
     BAD_INPUTS, BAD_TARGETS, Judge, gather_targets, gather_weights, judge_panel, keep_outputs, set_judge, split_sums,
@@ -95,6 +96,7 @@ cdef struct Run:
     # The data of this call.
     fbp_source X                   # its numeric columns,
     fbp_source codes               # and those of codes, if any
+    const fbp_features *features   # made of X, or NULL: its columns themselves
     const int64_t *index           # the order of the rows, or NULL
     Py_ssize_t n_rows
     char *outputs                  # [n_rows, in the order of this call][n_outputs] of each step's time, or NULL
@@ -236,8 +238,8 @@ cdef void _gather_share(Run *run, Py_ssize_t first, Py_ssize_t n, Py_ssize_t p0,
             next_index = run.index + next_row
             n_next = max(0, min(run.n_rows - next_row, <Py_ssize_t>k.lanes))
         run.verdicts[p] = 0
-        if not k.gather_panel(&run.X, index, row, count, next_index, n_next, p, run.stages[0].source,
-                              run.stages[0].source_blocks, run.stages[0].block_stride):
+        if not gather_features(k, &run.X, run.features, index, row, count, next_index, n_next, p,
+                               run.stages[0].source, run.stages[0].source_blocks, run.stages[0].block_stride):
             run.verdicts[p] = BAD_INPUTS
         if run.codes.n_columns > 0:
             k.read_codes(&run.codes, index, row, count, run.stages[0].tables,
@@ -906,9 +908,11 @@ cdef class Session:
         refuse_sparse(&run.stages[0], &rows.source)
         self.targets = targets
         self.weights = weights
-        set_judge(&run.judge, self.loss, self.metrics, targets, weights, self.network.n_outputs)
+        set_judge(&run.judge, self.loss, self.metrics, targets, weights, self.network.n_outputs,
+                  self.network.target_features)
         run.X = rows.source
         split_columns(&run.stages[0], &run.X, &run.codes)
+        run.features = features_of(self.network.features)
         run.attempt += 1
         run.index = NULL
         run.outputs = NULL
@@ -1007,9 +1011,11 @@ cdef class Session:
         if run.index != NULL:
             batch_rows = self.order[batch_rows]
         if run.bad == BAD_INPUTS:
-            return NonFinite("inputs", batch, row=first_bad_row(rows, batch_rows, run.X.n_columns))
+            row = first_bad_row(rows, batch_rows, run.X.n_columns, self.network.features, self.network.dtype)
+            return NonFinite("inputs", batch, row=row)
         if run.bad == BAD_TARGETS:
-            return NonFinite("targets", batch, row=first_bad_row(targets, batch_rows))
+            row = first_bad_row(targets, batch_rows, None, self.network.target_features, self.network.dtype)
+            return NonFinite("targets", batch, row=row)
         for i in range(run.n_stages):
             if not run.k.all_finite(run.stages[i].output.data, self.n_panels * run.stages[i].output.stride):
                 return NonFinite("loss", batch, layer=i)

@@ -40,15 +40,15 @@ READABLE = frozenset(
 _BLOCK_ROWS = 4096  # what is searched at a time for a number that is not as it should be
 
 
-def as_matrix(values: Any, n_columns: int, argument: str) -> Array | Sparse:
+def as_matrix(values: Any, n_columns: int | None, argument: str) -> Array | Sparse:
     """Return samples as an array that the engine reads, shape (n_samples, n_columns), n_samples > 0.
 
     Parameters
     ----------
     values : array-like or sparse matrix of shape (n_samples, n_columns)
         Any real numbers or booleans.
-    n_columns : int
-        What the model expects.
+    n_columns : int or None
+        What the model expects; None is any number.
     argument : str
         The name of ``values`` in messages.
 
@@ -73,12 +73,16 @@ def as_matrix(values: Any, n_columns: int, argument: str) -> Array | Sparse:
         raise ValueError(_wrong_dimensions(array, n_columns, argument))
     if len(array) == 0:
         raise ValueError(f"{argument} has shape {array.shape}: no samples; expected one row or more.")
+    checked: Array | Sparse = array
+    if n_columns is None and array.shape[1]:
+        return checked
+    if n_columns is None:
+        raise ValueError(f"{argument} has shape {array.shape}: no inputs; expected one column or more.")
     if array.shape[1] != n_columns:
         raise ValueError(
             f"{argument} has {array.shape[1]} columns (its shape is {array.shape}); expected {n_columns}, "
             f"as the model has {n_columns} {_plural('input', n_columns)}. A row is a sample, a column an input."
         )
-    checked: Array | Sparse = array
     return checked
 
 
@@ -92,9 +96,9 @@ def _plural(noun: str, n: int) -> str:
     return noun if n == 1 else f"{noun}s"
 
 
-def _wrong_dimensions(array: Array, n_columns: int, argument: str) -> str:
+def _wrong_dimensions(array: Array, n_columns: int | None, argument: str) -> str:
     was = f"{argument} has {array.ndim} {_plural('dimension', array.ndim)} (its shape is {array.shape})"
-    expected = f"expected 2, (n_samples, {n_columns})"
+    expected = f"expected 2, (n_samples, {n_columns or 'n_inputs'})"
     if array.ndim == 1 and len(array) == n_columns != 1:
         remedy = f"If it is one sample, give {argument}.reshape(1, -1)."
     elif array.ndim == 1:

@@ -26,7 +26,7 @@ from fastbp.target_inspection import Targets, classes_of, inspect_targets
 __all__ = ["inspect_data"]
 
 _WILD = 100.0  # times apart, or away from about 1, that numbers slow training down
-_LEAST_IDENTIFIERS = 10  # texts that are all different say little if they are few
+_LEAST_IDENTIFIERS = 10  # that texts are all different, or integers in a row, says little of a few
 
 
 def inspect_data(X: Any, y: Any = None, validation_data: tuple[Any, ...] | list[Any] | None = None) -> DataReport:
@@ -115,10 +115,18 @@ def _of_column(column: Column, report: ColumnReport) -> Iterator[Finding]:
     elif report.n_levels == n_present >= _LEAST_IDENTIFIERS:
         remedy = "If it names the samples leave it out: a network would learn them by heart."
         yield Finding("note", "identifier", column.name, f"{where} is {column.kind}, in no two rows the same. {remedy}")
+    elif n_rows >= _LEAST_IDENTIFIERS and _counts_rows(column):
+        remedy = "If it is the number of the row leave it out: that says nothing of other samples."
+        yield Finding("note", "identifier", column.name, f"{where} grows by 1 from row to row. {remedy}")
     elif report.n_levels:
         remedy = "A network takes numbers: make the model with prepare=fb.Columns(), or encode them."
         was = f"{where} is {column.kind} of {count_of(report.n_levels, 'level')}"
         yield Finding("note", "text", column.name, f"{was}. {remedy}")
+
+
+def _counts_rows(column: Column) -> bool:
+    with np.errstate(invalid="ignore"):  # infinity less infinity
+        return column.kind == "numbers" and bool((np.diff(column.values) == 1).all())
 
 
 def _of_gaps(column: Column, report: ColumnReport, where: str) -> Iterator[Finding]:

@@ -52,6 +52,7 @@ class Loss:
     name: ClassVar[str]
     metrics: ClassVar[tuple[str, ...]]  # what a Trainer reports beside the loss unless told otherwise
     in_python: ClassVar[bool] = False  # whether the engine asks a function for it
+    takes_prepared: ClassVar[bool] = False  # whether targets may be moved and scaled, and outputs with them
 
     @property
     def parameters(self) -> tuple[float, ...]:
@@ -92,6 +93,7 @@ class MeanSquaredError(Loss):
     """The mean over samples and outputs of (A - Y)²."""
 
     name = "mse"
+    takes_prepared = True
     metrics = ("r2",)
 
 
@@ -99,6 +101,7 @@ class MeanAbsoluteError(Loss):
     """The mean over samples and outputs of |A - Y|; its slope at 0 is 0."""
 
     name = "mae"
+    takes_prepared = True
     metrics = ("r2",)
 
 
@@ -282,6 +285,7 @@ class Huber(Loss):
 
     delta: float = 1.0
     name = "huber"
+    takes_prepared = True
     metrics = ("r2",)
 
     def __post_init__(self) -> None:
@@ -297,6 +301,7 @@ class LogCosh(Loss):
     """The mean over samples and outputs of log(cosh(A - Y)): like D²/2 for small errors D, like |D| for large ones."""
 
     name = "log_cosh"
+    takes_prepared = True
     metrics = ("r2",)
 
 
@@ -427,6 +432,7 @@ class Quantile(Loss):
 
     quantiles: float | Sequence[float] = 0.5
     name = "quantile"
+    takes_prepared = True
     metrics = ()
 
     def __post_init__(self) -> None:

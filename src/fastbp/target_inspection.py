@@ -230,7 +230,7 @@ def _correlation(x: NDArray[np.float64], t: NDArray[np.float64]) -> float:
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         x, t = x - x.mean(), t - t.mean()
         x, t = x / np.abs(x).max(), t / np.abs(t).max()  # their squares could be too large, or too small
-        coefficient = float(x @ t / np.sqrt((x @ x) * (t @ t)))
+        coefficient = float(np.sum(x * t) / np.sqrt(np.sum(x * x) * np.sum(t * t)))
     return coefficient if np.isfinite(coefficient) else 0.0
 
 

@@ -7,6 +7,7 @@ import dataclasses
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -139,7 +140,7 @@ class Trainer:
             raise TypeError(sentence("model", model, "an fb.Model"))
         self._model = model
         self._loss = as_loss(loss)
-        self._loss.check_output(model._output_activation, model.n_outputs)
+        self._check_loss()
         self._optimizer = resolve(optimizer, OPTIMIZERS, "optimizer")
         self._clipping = _check_clipping(
             {"clip_value": clip_value, "clip_norm": clip_norm, "clip_array_norm": clip_array_norm}
@@ -160,6 +161,7 @@ class Trainer:
         self._shuffle = check_flag(shuffle, "shuffle")
         self._seed = check_seed(seed)
         self._metrics = choose_metrics(metrics, self._loss, model.n_outputs)
+        _check_units(self._metrics, model)
         self._sums = tuple(dict.fromkeys(metric.sums for metric in self._metrics if metric.sums))  # each once
         self._history = History()
         self._stopping = False
@@ -168,9 +170,21 @@ class Trainer:
         self._listeners: list[Callback] = []  # of the call of fit that is under way
         self._saved_callbacks: dict[str, Any] = {}  # the states of those before
         self._from_file = False  # whether these are for the callbacks of the next call
-        self._session = self._new_session()
+        if model.built:
+            self._session = self._new_session()
+
+    @cached_property
+    def _session(self) -> Session:
+        return self._new_session()
+
+    def _check_loss(self) -> None:
+        """Refuse a loss that cannot go with the model, as far as that one is known."""
+        if self._model._n_outputs is not None:
+            self._loss.check_output(self._model._output_activation, self._model._n_outputs)
+        self._model._check_targets(self._loss)
 
     def _new_session(self) -> Session:
+        self._check_loss()
         rule = self._optimizer.rule if self._optimizer.native else "sgd"  # whose steps are not made then
         return Session(self._model._network, self._loss.objective, self._sums, rule, self._n_threads, self._seed)
 
@@ -315,7 +329,7 @@ class Trainer:
     @property
     def n_steps(self) -> int:
         """The number of updates so far."""
-        return self._session.n_steps
+        return self._session.n_steps if self._model.built else 0
 
     @property
     def history(self) -> History:
@@ -475,7 +489,6 @@ class Trainer:
         listeners = as_callbacks(callbacks)
         rule = _check_on_nan(on_nan)
         show = check_flag(progress, "progress")
-        validation = self._check_validation(validation_data)
         if y is None:
             refused = {
                 "sample_weight": sample_weight,
@@ -484,20 +497,20 @@ class Trainer:
             }
             chunks = self._check_chunks(X, n_epochs, class_weight, refused)
             self._check_chunked_training()
+            validation = self._check_validation(validation_data)
             bar = ProgressBar(n_epochs, None) if show else None
             with bar or contextlib.nullcontext():
                 self._run(ChunkedFitting(self, chunks, validation, listeners, bar, rule, class_weight), n_epochs)
             return self._history
+        parts = self._split(y, validation_fraction, validation_data, groups)
+        self._let_learn(X, y, None if parts is None else parts[0])
         data = self._samples(X, y, sample_weight)
-        if validation_fraction is not None:
-            if validation is not None:
-                raise ValueError(
-                    f"validation_fraction is {validation_fraction!r} and validation_data is given; expected one of "
-                    "them."
-                )
-            data, validation = self._hold_out(data, validation_fraction, groups)
-        elif groups is not None:
-            raise ValueError(sentence("groups", groups, "None without validation_fraction, which it is for"))
+        if parts is None:
+            validation = self._check_validation(validation_data)
+        else:
+            rest, held_out = parts
+            validation = data.part(held_out, "the samples held out")
+            data = data.part(rest, "the samples to train on")
         if class_weight is not None:
             data.weigh_classes(class_weight)
         self._model._check_training(len(data), self._batch_size)
@@ -529,6 +542,15 @@ class Trainer:
             yield
         finally:
             self._n_threads = self._session.n_threads = usual
+
+    def _let_learn(self, X: Any, y: ArrayLike, rows: NDArray[np.int64] | None = None) -> None:
+        """Let a model that waits for data learn from these rows of it; None is all."""
+        if self._model._is_ready:
+            return
+        n_outputs = self._model._n_outputs
+        targets = y if n_outputs is None else self._loss.as_targets(y, n_outputs)
+        self._model._learn(X, targets, rows)
+        self._check_loss()
 
     def _begin_listening(self, listeners: Sequence[Callback]) -> None:
         """Let callbacks know that training begins; those of a trainer from a file go on from their states in it."""
@@ -724,7 +746,16 @@ class Trainer:
         rows: NDArray[np.int64] | None,
     ) -> dict[str, float]:
         by_name = dict(zip(self._sums, sums, strict=True))
-        return {"loss": float(loss), **measure(self._metrics, by_name, data, outputs, rows)}
+        in_units = {name: self._model._in_units(name, value) for name, value in by_name.items()}
+        return {"loss": float(loss), **measure(self._metrics, in_units, data, self._restored(outputs), rows)}
+
+    def _restored(self, outputs: NDArray[Any] | None) -> NDArray[Any] | None:
+        """Return outputs in the targets' own units."""
+        if outputs is None or self._model._preparing is None:
+            return outputs
+        restored = outputs.copy()
+        self._model._preparing.restore(restored)
+        return restored
 
     def _latest(self) -> dict[str, float]:
         return {"epoch": self._history.n_epochs, **self._history.latest} if self._history.n_epochs else {}
@@ -739,8 +770,9 @@ class Trainer:
         class_weight: ClassWeight | None = None,
         names: tuple[str, str, str] = NAMES,
     ) -> Samples:
-        sizes = self._model._n_inputs, self._model._n_outputs
-        return Samples(X, y, *sizes, self._loss, names, sample_weight, class_weight)
+        model = self._model
+        X = model._read(X, names[0])
+        return Samples(X, y, X.shape[1], model.n_outputs, self._loss, names, sample_weight, class_weight)
 
     def _check_chunks(
         self, X: Any, n_epochs: int, class_weight: ClassWeight | None, refused: Mapping[str, Any]
@@ -767,6 +799,11 @@ class Trainer:
         if self._batch_size is None:
             remedy = "Chunks are not there all at a time."
             raise ValueError(sentence("batch_size", None, "a number with X a source of chunks", remedy))
+        if not self._model._is_ready:
+            raise ValueError(
+                "X is a source of chunks, and the model has yet to learn from data what it is to know of it; expected "
+                "one that has. Call model.build(X, y) with some samples first."
+            )
         self._model._check_training(self._batch_size, self._batch_size)
 
     def _check_validation(self, validation_data: Any) -> Samples | Chunks | None:
@@ -789,18 +826,28 @@ class Trainer:
         names = ("validation_data[0]", "validation_data[1]", "validation_data[2]")
         return self._samples(X, y, weights[0] if weights else None, None, names)
 
-    def _hold_out(self, data: Samples, fraction: Any, groups: Any) -> tuple[Samples, Samples]:
-        """Return the samples to train on, and those to evaluate on."""
+    def _split(
+        self, y: ArrayLike, fraction: float | None, validation_data: Any, groups: ArrayLike | None
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
+        """Return the rows to train on, and those to evaluate on; None where none are to be held out."""
+        if fraction is None:
+            if groups is not None:
+                raise ValueError(sentence("groups", groups, "None without validation_fraction, which it is for"))
+            return None
+        if validation_data is not None:
+            was = f"validation_fraction is {fraction!r} and validation_data is given"
+            raise ValueError(f"{was}; expected one of them.")
         share = check_number(fraction, "validation_fraction", above=0, below=1)
+        n_outputs = self._model._n_outputs
+        targets = np.asarray(y) if n_outputs is None else self._loss.as_targets(y, n_outputs)
         classes = None
         with contextlib.suppress(ValueError):  # targets that are no classes
-            classes, _ = self._loss.classes(data.y, self._model.n_outputs)
-        labels = None if groups is None else check_groups(groups, len(data))
+            classes, _ = self._loss.classes(targets, self._model.n_outputs)
+        labels = None if groups is None else check_groups(groups, len(targets))
         try:
-            rest, held_out = split_fraction(len(data), share, classes=classes, groups=labels, seed=self._seed)
+            return split_fraction(len(targets), share, classes=classes, groups=labels, seed=self._seed)
         except ValueError as error:
             raise ValueError(f"validation_fraction is {share!r}: {error}") from None
-        return data.part(rest, "the samples to train on"), data.part(held_out, "the samples held out")
 
     # ------------------------------------------------------------------------------- keeping and restoring
 
@@ -895,13 +942,14 @@ class Trainer:
 
     def __getstate__(self) -> dict[str, Any]:
         attributes = {name: value for name, value in self.__dict__.items() if name not in ("_session", "_listeners")}
-        return {"attributes": attributes, "state": self._get_state()}
+        return {"attributes": attributes, "state": self._get_state() if self._model.built else None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state["attributes"])
         self._listeners = []
-        self._session = self._new_session()
-        self._set_state(state["state"])
+        if state["state"] is not None:
+            self._session = self._new_session()
+            self._set_state(state["state"])
 
 
 def _rate_name(where: str) -> str:
@@ -915,6 +963,14 @@ def _check_clipping(clipping: dict[str, float | None]) -> dict[str, float]:
         was = " and ".join(f"{name} is {bound!r}" for name, bound in given.items())
         raise ValueError(f"{was}; expected one of them at most.")
     return {name: check_number(bound, name, above=0) for name, bound in given.items()}
+
+
+def _check_units(metrics: Sequence[Metric], model: Model) -> None:
+    """Refuse what the engine's sums, of prepared targets, do not tell of the targets themselves."""
+    for metric in metrics:
+        if metric.sums == "percentage_error" and model.prepare_targets is not None:
+            remedy = "Give a function, such as sklearn.metrics.mean_absolute_percentage_error."
+            raise ValueError(sentence("metrics", metric.name, "others, as the model prepares its targets", remedy))
 
 
 def _check_on_nan(on_nan: Any) -> OnNaN:
