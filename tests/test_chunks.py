@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fastbp as fb
+from fastbp.chunks import Chunks
 
 
 def make_data(n=230, n_classes=3):
@@ -84,21 +85,42 @@ def test_a_shuffled_epoch_takes_every_sample_once():
     assert set(seen[:30]) == set(range(30))  # within their chunk
 
 
-def test_a_source_may_use_its_arrays_again():
+@pytest.mark.parametrize("kind", ["arrays", "read-only views", "sparse"])
+def test_a_source_may_use_its_arrays_again(kind):
     X, y = make_data()
+    weights = np.linspace(0.5, 1.5, len(X))
 
     def chunks():
-        room = np.empty((50, 7), np.float32), np.empty(50, int)
+        room = [np.empty((50, 7), np.float32), np.empty(50, int), np.empty(50)]
         for a in range(0, len(X), 50):
             n = min(50, len(X) - a)
-            room[0][:n], room[1][:n] = X[a : a + n], y[a : a + n]
-            yield room[0][:n].copy(), room[1][:n].copy()
-            room[0][:] = np.nan
+            for array, values in zip(room, (X, y, weights), strict=True):
+                array[:n] = values[a : a + n]
+            chunk = [array[:n] for array in room]
+            if kind == "read-only views":
+                for view in chunk:
+                    view.flags.writeable = False
+            if kind == "sparse":
+                chunk[0] = pytest.importorskip("scipy.sparse").csr_matrix(chunk[0])
+            yield tuple(chunk)
+            room[0][:], room[1][:], room[2][:] = np.nan, -1, np.nan
+            if kind == "sparse":
+                chunk[0].data[:] = np.nan
 
     wanted, trainer = make_trainer(shuffle=False), make_trainer(shuffle=False)
-    wanted.fit(X, y, epochs=2)
+    wanted.fit(X, y, epochs=2, sample_weight=weights)
     trainer.fit(chunks, epochs=2)
     assert_same_bits(trainer, wanted)
+
+
+def test_what_cannot_change_is_read_in_place(tmp_path):
+    X, y = make_data()
+    np.save(tmp_path / "X.npy", X)
+    mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
+    trainer = make_trainer()
+    for source, array in (([(X, y)], X), (iter([(mapped, y)]), mapped)):
+        (chunk,) = Chunks(source, "X").read(lambda X, y, w, names: trainer._samples(X, y, w, None, names))
+        assert np.shares_memory(chunk.X, array)
 
 
 @pytest.mark.parametrize("loss", ["mse", "mae"])

@@ -184,3 +184,20 @@ def test_what_cannot_be_read_gets_a_sentence(X, sentence):
 def test_targets_are_dense():
     with pytest.raises(TypeError, match="sparse matrix"):
         make_trainer().fit(make_matrix(), sparse.csr_matrix(np.eye(3)[np.zeros(203, int)]))
+
+
+def test_a_tabular_model_wants_dense_rows():
+    model = fb.Model([fb.Dense(2, "softmax")], inputs=fb.Tabular(numeric=2, categories=[5, 4]))
+    X = sparse.csr_matrix(np.zeros((6, 4)))
+    trainer = fb.Trainer(model, "cross_entropy")
+    y = np.zeros(6, int)
+    for call in (
+        lambda: model.predict(X),
+        lambda: model.predict(X[:1]),
+        lambda: trainer.fit(X, y),
+        lambda: trainer.step(X, y),
+        lambda: trainer.evaluate(X, y),
+        lambda: model.loss_and_gradients(X, y, "cross_entropy"),
+    ):
+        with pytest.raises(TypeError, match=r"X is a sparse matrix and the model's inputs are a Tabular; .*X\.toarray"):
+            call()

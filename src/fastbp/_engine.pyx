@@ -50,7 +50,7 @@ from fastbp._stages cimport (
     Pass, array_names, stage_backward, stage_forward, stage_gradient, stage_keeps, stage_meet_backward,
     stage_meet_forward, stage_penalised, stage_updated,
 )
-from fastbp._tables cimport TableMemory, shares_of_thread, split_columns, table_bytes
+from fastbp._tables cimport TableMemory, refuse_sparse, shares_of_thread, split_columns, table_bytes
 from fastbp._team cimport (
     Pace, fbp_barrier, limits_in_use, look_seconds, monotonic_seconds, pace_done, pace_next, run_team, team_size,
     wait_for_all,
@@ -905,6 +905,7 @@ cdef class Session:
                    Py_ssize_t n_batches=1) except -1:
         """Sets up the data of one call, which takes n_rows of the rows. Returns the team's size."""
         cdef Run *run = &self.run
+        refuse_sparse(&run.stages[0], &rows.source)
         self.targets = targets
         self.weights = weights
         set_judge(&run.judge, self.loss, self.metrics, targets, weights, self.network.n_outputs,

@@ -26,7 +26,7 @@ from fastbp._loss cimport (
 )
 from fastbp._rows cimport Rows
 from fastbp._stages cimport Pass, array_names, set_stage, stage_forward, stage_penalised
-from fastbp._tables cimport make_tables, split_columns, table_bytes
+from fastbp._tables cimport make_tables, refuse_sparse, split_columns, table_bytes
 from fastbp._team cimport fetch_and_add, limits_in_use, look_seconds, monotonic_seconds, run_team, team_size
 
 cdef enum:
@@ -421,6 +421,7 @@ cdef class Network:
 
     cdef int sweep(self, Sweep *sweep, Rows rows, int n_threads, targets=None, subset=None) except -1:
         """Runs a forward pass over the sweep's rows, a chunk of panels a turn, looking at signals now and then."""
+        refuse_sparse(&self.stages[0], &rows.source)
         cdef Py_ssize_t n_panels = (sweep.n_rows - 1) // self.k.lanes + 1
         cdef int size = team_size(n_threads, self.sample_work() * sweep.n_rows, limits_in_use().call_thread, n_panels)
         cdef Workspace workspace = self.workspace

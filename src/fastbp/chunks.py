@@ -51,6 +51,8 @@ class Chunks:
     def read(self, make: Callable[[Any, Any, Any, tuple[str, str, str]], Samples]) -> Iterator[Samples]:
         """Go through the chunks, each made samples of by make(X, y, sample_weight or None, their names).
 
+        A source may use its arrays again: what it could write to is copied, but the chunks of a list or tuple.
+
         Raises
         ------
         TypeError, ValueError
@@ -71,7 +73,10 @@ class Chunks:
                     f"{'none' if weights else 'have'}; expected the same of all chunks."
                 )
             weighted = bool(weights)
-            yield make(X, y, weights[0] if weights else None, (f"X of {where}", f"y of {where}", f"weights of {where}"))
+            names = f"X of {where}", f"y of {where}", f"weights of {where}"
+            samples = make(X, y, weights[0] if weights else None, names)
+            # What runs between its chunks may fill the same arrays again while they are trained on.
+            yield samples if isinstance(source, (list, tuple)) else samples.owned()
         if weighted is None:
             raise ValueError(
                 f"{self.argument} gave no chunk; expected one at least. An iterator that was gone through before gives "
@@ -95,7 +100,7 @@ def form_batches(
     """Yield the samples of all chunks in blocks of whole steps, but for the last.
 
     What is left of a chunk goes before the next one. Of a chunk nothing is copied but the samples that a step shares
-    with its neighbours; but these are, so that a source may use its arrays again.
+    with its neighbours.
 
     Parameters
     ----------

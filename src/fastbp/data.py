@@ -1,14 +1,14 @@
 """Array-likes in, arrays that the engine reads out, without a copy wherever the engine reads the array itself.
 
 The engine reads every NumPy array of booleans, integers and floats of up to 64 bits where it lies, whatever its
-strides, and converts it batch by batch. Copied as a whole are only what is no array yet (lists, most data frames),
-arrays of foreign byte order or of misaligned elements, and long doubles, which become float64.
+strides, and converts it batch by batch. Copied as a whole are only what is no array yet (lists, data frames whose
+columns lie apart), arrays of foreign byte order or of misaligned elements, and long doubles, which become float64.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastbp._rows import Rows
 from fastbp.checks import sentence
+from fastbp.frame_array import column_as_array, frame_as_array, is_column, is_frame
 from fastbp.sparse import Sparse, as_sparse, is_sparse
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "as_matrix",
     "as_rows",
     "as_weights",
+    "check_each",
     "find_nonfinite",
     "refuse_first",
     "refuse_nonfinite",
@@ -35,7 +37,7 @@ READABLE = frozenset(
     np.dtype(name) for name in ("?", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f2", "f4", "f8")
 )  # the dtypes that the engine reads, in native byte order
 
-_BLOCK_ROWS = 4096  # what is searched at a time for a number that is not finite
+_BLOCK_ROWS = 4096  # what is searched at a time for a number that is not as it should be
 
 
 def as_matrix(values: Any, n_columns: int | None, argument: str) -> Array | Sparse:
@@ -118,8 +120,13 @@ def as_array(values: ArrayLike, argument: str) -> Array:
         array = values.data
     elif isinstance(values, np.ndarray):
         array = np.asarray(values)
-    elif _is_frame(values):
-        array = _frame_as_array(values, argument)
+    elif hasattr(values, "collect"):
+        remedy = f"Give {argument}.collect()."
+        raise TypeError(f"{argument} is a {type(values).__name__}, not read yet; expected its data. {remedy}")
+    elif is_frame(values):
+        array = frame_as_array(values, argument)
+    elif is_column(values):
+        array = column_as_array(values)
     else:
         array = _convert(values, argument)
     if array.dtype.kind not in "biuf":
@@ -138,51 +145,6 @@ def _convert(values: ArrayLike, argument: str) -> Array:
     except Exception as error:  # whatever a foreign __array__ raises, or a list of rows of several lengths
         was = f"{argument} ({type(values).__name__}) cannot be read as an array of numbers: {error}"
         raise type(error)(was) if type(error) in (ValueError, TypeError) else TypeError(was) from error
-
-
-def _is_frame(values: Any) -> bool:
-    """Return whether an argument is a table of pandas, polars or pyarrow; none of them is imported for that."""
-    if hasattr(values, "column_names") and hasattr(values, "column"):  # pyarrow
-        return True
-    return hasattr(values, "columns") and hasattr(values, "dtypes") and hasattr(values, "to_numpy")
-
-
-def _frame_as_array(frame: Any, argument: str) -> Array:
-    """Return a table as an array: what lies there as one is not copied, all else once, column by column."""
-    dtypes = list(getattr(frame, "dtypes", []))
-    if dtypes and dtypes.count(dtypes[0]) == len(dtypes) and getattr(dtypes[0], "kind", "O") in "biuf":
-        array = np.asarray(frame)
-        if array.dtype.kind in "biuf":
-            return array
-    names = list(getattr(frame, "column_names", None) or frame.columns)
-    columns = [_column_as_array(frame, j, name, argument) for j, name in enumerate(names)]
-    if not columns:
-        return np.empty((len(frame), 0))
-    common = np.result_type(*columns)
-    table = np.empty((len(frame), len(names)), common if common.kind in "biuf" else np.float64, order="F")
-    for j, column in enumerate(columns):
-        table[:, j] = column
-    return table
-
-
-def _column_as_array(frame: Any, j: int, name: Any, argument: str) -> Array:
-    """Return a column of numbers or booleans, NaN what is missing; no copy where its library makes none."""
-    if hasattr(frame, "iloc"):
-        column = frame.iloc[:, j]
-        missing = getattr(column.dtype, "na_value", None) is not None and getattr(column.dtype, "kind", "O") in "biuf"
-        array = column.to_numpy(dtype=np.float64, na_value=np.nan) if missing else column.to_numpy()
-    else:
-        column = frame.to_series(j) if hasattr(frame, "to_series") else frame.column(j)
-        array = np.asarray(column)
-    if array.dtype.kind == "O" and not len(array):
-        return np.empty(0)
-    if array.dtype.kind not in "biuf":
-        dtype = getattr(column, "dtype", getattr(column, "type", array.dtype))
-        raise TypeError(
-            f"column {name!r} of {argument} has dtype {dtype}; expected numbers or booleans. Make a model with "
-            "prepare=fb.Columns(), which takes text for categories, or leave that column out."
-        )
-    return np.asarray(array)
 
 
 _REMEDIES = {
@@ -241,6 +203,22 @@ def refuse_first(bad: NDArray[np.bool_], array: Array, argument: str, expected: 
     """Raise the ValueError that names the first element for which ``bad``, of the array's shape, is True."""
     index = np.unravel_index(int(np.argmax(bad)), bad.shape)
     raise ValueError(sentence(_place(argument, *index), array[index].item(), expected, remedy))
+
+
+def check_each(
+    array: Array, good: Callable[[Array], NDArray[np.bool_]], argument: str, expected: str, remedy: str = ""
+) -> None:
+    """Raise the ValueError that names the first element for which ``good``, of a block of rows, is not True.
+
+    Block by block, since an array that is mapped into memory may be larger than that is.
+    """
+    for start in range(0, len(array), _BLOCK_ROWS):
+        block = array[start : start + _BLOCK_ROWS]
+        passed = good(block)
+        if not passed.all():
+            row, *column = np.unravel_index(int(np.argmin(passed)), passed.shape)
+            place = _place(argument, start + row, *column)
+            raise ValueError(sentence(place, block[(row, *column)].item(), expected, remedy))
 
 
 def _place(argument: str, row: int | np.intp, column: int | np.intp | None = None) -> str:

@@ -155,6 +155,10 @@ class Samples:
         X: Any = self.X.joined(others.X) if isinstance(self.X, Sparse) else np.concatenate([self.X, others.X])
         return self._with(X, np.concatenate([self.y, others.y]), weights)
 
+    def owned(self) -> Samples:
+        """Return the same samples, all rows, in arrays that nobody writes to; copies where somebody might."""
+        return self._with(_owned(self.X), _owned(self.y), None if self.weights is None else _owned(self.weights))
+
     def _with(self, X: Any, y: NDArray[Any], weights: NDArray[np.float64] | None) -> Samples:
         """Return samples like these of other arrays."""
         samples = copy.copy(self)
@@ -210,3 +214,11 @@ class Samples:
             values = function(self.y[rows])
             total += values.sum(axis=0) if self.weights is None else self.weights[rows] @ values
         return total
+
+
+def _owned(array: Any) -> Any:
+    """Return an array that stays as it is: itself if neither it nor what it is a view of can be written to."""
+    base = array
+    while isinstance(base, np.ndarray) and not base.flags.writeable:
+        base = base.base
+    return array[:] if isinstance(array, Sparse) else array.copy() if isinstance(base, np.ndarray) else array

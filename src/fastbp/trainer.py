@@ -426,9 +426,10 @@ class Trainer:
             Any real numbers or booleans. A NumPy array is read in place, batch by batch, whatever its dtype and
             strides. Or, without y, chunks of samples: an iterable of (X, y) or (X, y, sample_weight), or a function
             that returns one for each epoch. A chunk is read, on a thread of its own, while the one before is trained
-            on. Batches are formed across the chunks' boundaries; with ``shuffle`` samples change places within their
-            chunk, without it the result is that of ``fit`` on all chunks in one array. An epoch over chunks that is
-            left is not gone on with, and metrics that need all outputs at once (such as "roc_auc") are NaN in training.
+            on; the source may use its arrays again. Batches are formed across the chunks' boundaries; with ``shuffle``
+            samples change places within their chunk, without it the result is that of ``fit`` on all chunks in one
+            array. An epoch over chunks that is left is not gone on with, and metrics that need all outputs at once
+            (such as "roc_auc") are NaN in training.
         y : array-like or None, default None
             For cross_entropy class labels (n_samples,), integers from 0, or a probability for each class (n_samples,
             classes); else numbers (n_samples, n_outputs), or (n_samples,) for one output, such as the loss's class
