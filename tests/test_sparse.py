@@ -201,3 +201,11 @@ def test_a_tabular_model_wants_dense_rows():
     ):
         with pytest.raises(TypeError, match=r"X is a sparse matrix and the model's inputs are a Tabular; .*X\.toarray"):
             call()
+
+
+def test_preparations_want_dense_rows():
+    model = fb.Model([fb.Dense(1)], prepare=fb.Standardize())
+    dense = make_matrix()
+    fb.Trainer(model, "mse").fit(dense, dense[:, 0])
+    with pytest.raises(TypeError, match=r"X is .*; expected a dense array with prepare. Give X.toarray\(\)"):
+        model.predict(sparse.csr_matrix(dense))

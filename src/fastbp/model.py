@@ -232,9 +232,8 @@ class Model:
         """Return samples as an array that the engine reads, of as many columns as the model has inputs."""
         if self._built is None:
             raise ValueError(_NOT_BUILT)
-        if is_sparse(X) and (self.prepare is not None or isinstance(self._inputs, Tabular)):
-            what = "prepare" if self.prepare is not None else "inputs=fb.Tabular"
-            raise TypeError(sentence(argument, X, f"a dense array with {what}", f"Give {argument}.toarray()."))
+        if self.prepare is not None and is_sparse(X):
+            raise TypeError(sentence(argument, X, "a dense array with prepare", f"Give {argument}.toarray()."))
         if self._preparing is None:
             return as_matrix(X, self._n_inputs, argument)
         return self._preparing.read(X, self.n_inputs, argument)
