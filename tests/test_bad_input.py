@@ -181,12 +181,12 @@ BAD_X = [
     ([[1, 2, None]], TypeError, r"X is an array of Python objects \(shape \(1, 3\)\)"),
     ([[1, 2, object()]], TypeError, "but column 2 holds something else"),
     ([[1, "a", None]], TypeError, "but column 1 holds something else: could not convert string to float: 'a'"),
-    (frame, TypeError, r"column 'city' of X has dtype str; .*leave it out: X.drop\(columns=\['city'\]\)"),
+    (frame, TypeError, r"column 'city' of X has dtype str; .*leave that column out"),
     (frame.drop(columns="city"), TypeError, "column 'day' of X has dtype datetime64"),
     (frame.astype({"city": "category"}), TypeError, "column 'city' of X has dtype category"),
     (gaps, ValueError, "row 1, column 0 of X .counted from 0. is nan"),
     (masked, TypeError, r"X is a masked array with masked values; .*X.filled\(0\)"),
-    (sparse.csr_matrix(X), TypeError, r"X is a sparse matrix \(csr_matrix\); .*Give X.toarray\(\)"),
+    (sparse.csr_matrix(X * 1j), TypeError, r"X is a csr_matrix of shape .*; expected a sparse matrix of real numbers"),
     (
         with_value(X, (4, 2), np.nan),
         ValueError,
@@ -244,7 +244,7 @@ BAD_Y = [
     (classifier, with_value(LABELS, 2, np.inf), ValueError, r"y\[2\] is inf; expected an integer"),
     (classifier, list("abcdab"), TypeError, r"y is shape \(6,\) and dtype <U1; .*np.unique"),
     (classifier, pandas.Series(list("abcdab")), TypeError, "y is an array of Python objects"),
-    (classifier, None, TypeError, "y is a single value of dtype object"),
+    (classifier, None, TypeError, "y is (None; expected targets|a single value of dtype object)"),
     (classifier, LABELS * 1j, TypeError, "y is .* dtype complex128"),
     (classifier, 3, ValueError, r"y has shape \(\); expected labels of shape \(n_samples,\)"),
     (

@@ -23,8 +23,10 @@ from fastbp.averaging import EMA, SWA
 from fastbp.callbacks import Callback, LambdaCallback, TimeLimit
 from fastbp.checkpoint import Checkpoint
 from fastbp.config import show_config
+from fastbp.cross_validation import CrossValidation, cross_validate
 from fastbp.csv_logger import CSVLogger
 from fastbp.early_stopping import EarlyStopping
+from fastbp.ensemble import Ensemble
 from fastbp.history import History
 from fastbp.initializers import Glorot, He, LeCun, Normal, Uniform, Zeros
 from fastbp.inspection import GradientError, LayerStatistics, ModelStatistics, check_gradients
@@ -46,7 +48,25 @@ from fastbp.losses import (
     SquaredHinge,
     TweedieDeviance,
 )
-from fastbp.metrics import R2, AbsoluteError, Accuracy, SquaredError
+from fastbp.many import fit_many
+from fastbp.metrics import (
+    F1,
+    R2,
+    ROCAUC,
+    AbsoluteError,
+    Accuracy,
+    AveragePrecision,
+    BalancedAccuracy,
+    Brier,
+    FunctionMetric,
+    LogLoss,
+    PercentageError,
+    Precision,
+    Recall,
+    RootSquaredError,
+    SquaredError,
+    TopKAccuracy,
+)
 from fastbp.model import Model
 from fastbp.optimizers import LBFGS, SGD, Adadelta, Adagrad, Adam, Adamax, AdamW, Lion, NAdam, RAdam, RMSprop, Rprop
 from fastbp.preparations import Columns, Impute, OneHot, Ordinal, RobustScale, Scale, Standardize
@@ -60,6 +80,7 @@ from fastbp.schedules import (
     PolynomialDecay,
     StepDecay,
 )
+from fastbp.suspects import Suspects, suspect_labels
 from fastbp.tabular import Tabular
 from fastbp.trainer import Trainer
 
@@ -87,6 +108,14 @@ __all__ = [
     # training
     "Trainer",
     "History",
+    # many models
+    "fit_many",
+    "Ensemble",
+    "cross_validate",
+    "CrossValidation",
+    # looking at data
+    "suspect_labels",
+    "Suspects",
     # callbacks
     "Callback",
     "EarlyStopping",
@@ -162,9 +191,21 @@ __all__ = [
     "Uniform",
     # metrics
     "Accuracy",
+    "TopKAccuracy",
+    "BalancedAccuracy",
+    "Precision",
+    "Recall",
+    "F1",
+    "ROCAUC",
+    "AveragePrecision",
+    "LogLoss",
+    "Brier",
     "R2",
     "AbsoluteError",
     "SquaredError",
+    "RootSquaredError",
+    "PercentageError",
+    "FunctionMetric",
     # looking into a model
     "check_gradients",
     "GradientError",

@@ -22,6 +22,7 @@ class Interrupted(Exception): ...  # noqa: N818 (what happened is no error)
 class Session:
     n_steps: int
     interrupted: bool
+    n_threads: int
     @property
     def network(self) -> Network: ...
     @property
@@ -52,7 +53,9 @@ class Session:
         subset: NDArray[np.int64] | None = None,
         so_far: _Progress | None = None,
         every_step: bool = False,
+        outputs: _Array | None = None,
     ) -> tuple[float, list[NDArray[np.float64]]] | None: ...
+    def rows_in_order(self) -> NDArray[np.int64] | None: ...
     def progress(self) -> _Progress | None: ...
     def step(self, rows: Rows, targets: Targets, numbers: _Numbers, weights: _Weights = None) -> float: ...
     def gradients(

@@ -40,6 +40,8 @@ cdef extern from "fastbp.h":
         Py_ssize_t column_stride
         Py_ssize_t n_columns
         fbp_source_type type
+        const int64_t *starts
+        const int32_t *columns
 
     ctypedef enum fbp_step_kind:
         FBP_STEP_FILL
@@ -79,13 +81,20 @@ cdef extern from "fastbp.h":
         int n_parameters
         double parameters[FBP_LOSS_PARAMETERS]
 
+    ctypedef enum fbp_answer:
+        FBP_ANSWER_LABEL
+        FBP_ANSWER_DISTRIBUTION
+        FBP_ANSWER_BINARY
+
     ctypedef enum fbp_metric:
-        FBP_METRIC_NONE
-        FBP_METRIC_CORRECT_LABEL
-        FBP_METRIC_CORRECT_DISTRIBUTION
-        FBP_METRIC_CORRECT_BINARY
+        FBP_METRIC_CORRECT
+        FBP_METRIC_COUNTS
+        FBP_METRIC_LOG_LOSS
+        FBP_METRIC_SQUARED_PROBABILITY
+        FBP_METRIC_RANKS
         FBP_METRIC_ABSOLUTE_ERROR
         FBP_METRIC_SQUARED_ERROR
+        FBP_METRIC_PERCENTAGE_ERROR
 
     ctypedef enum fbp_optimizer:
         FBP_SGD
@@ -204,9 +213,9 @@ cdef extern from "fastbp.h":
         double (*loss_panel)(const fbp_objective *objective, fbp_panels output, fbp_panels targets,
                              const int32_t *labels, const double *weights, Py_ssize_t n_units, Py_ssize_t p,
                              Py_ssize_t n_rows, double scale, fbp_panels gradient) noexcept nogil
-        void (*metric_panel)(fbp_metric metric, fbp_panels output, fbp_panels targets, const int32_t *labels,
-                             const double *weights, Py_ssize_t n_units, Py_ssize_t p, Py_ssize_t n_rows,
-                             double *sums) noexcept nogil
+        void (*metric_panel)(fbp_metric metric, fbp_answer answer, fbp_panels output, fbp_panels targets,
+                             const int32_t *labels, const double *weights, Py_ssize_t n_units, Py_ssize_t p,
+                             Py_ssize_t n_rows, double *sums) noexcept nogil
         void (*unit_squares)(const fbp_layer *layer, const void *dW, const void *db, Py_ssize_t n0, Py_ssize_t n1,
                              double *squares, double *bias_squares) noexcept nogil
         void (*unit_penalties)(const fbp_layer *layer, double l1, double l2, Py_ssize_t n0, Py_ssize_t n1,

@@ -59,4 +59,5 @@ class Network:
         n_threads: int,
         weights: NDArray[np.float64] | None = None,
         subset: NDArray[np.int64] | None = None,
+        outputs: _Array | None = None,
     ) -> tuple[float, list[NDArray[np.float64]]]: ...

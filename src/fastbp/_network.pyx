@@ -21,8 +21,8 @@ from fastbp._kernels cimport (
     FBP_FLOAT32, FBP_FLOAT64, FBP_LINEAR, fbp_kernels, fbp_layer, fbp_panels, fbp_source, fbp_table, kernels_in_use,
 )
 from fastbp._loss cimport (
-    BAD_INPUTS, BAD_TARGETS, Judge, gather_targets, gather_weights, judge_panel, set_judge, split_sums, takes_Z,
-    weight_of_rows,
+    BAD_INPUTS, BAD_TARGETS, Judge, gather_targets, gather_weights, judge_panel, keep_outputs, set_judge, split_sums,
+    takes_Z, weight_of_rows,
 )
 from fastbp._rows cimport Rows
 from fastbp._stages cimport Pass, array_names, set_stage, stage_forward, stage_penalised
@@ -64,11 +64,18 @@ def first_bad_row(Rows rows, numbers, n_columns=None, Features features=None, st
 
     In the first n_columns; None: in all. Or in the features of the columns, which are not finite in that dtype.
     """
-    values = np.asarray(<object>rows.buffer.obj)[numbers, :n_columns]
-    if features is None:
-        values = values.astype(np.float64)
-    else:
+    array = np.asarray(<object>rows.buffer.obj)
+    if features is not None:
+        values = array[numbers, :n_columns]
         values = features.apply(Rows(values), np.empty((len(values), len(features)), dtype))
+    elif rows.source.starts != NULL:
+        starts = np.asarray(rows.indices[1])
+        values = np.zeros((len(numbers), 1))
+        for i, row in enumerate(numbers):
+            elements = np.abs(array[starts[row]:starts[row + 1]].astype(np.float64))
+            values[i] = elements.max(initial=0)        # NaN, if there is one
+    else:
+        values = array[numbers, :n_columns].astype(np.float64)
     bad = ~np.isfinite(values).all(axis=1)
     return int(numbers[int(bad.argmax() if bad.any() else np.abs(values).max(axis=1).argmax())])
 
@@ -354,7 +361,7 @@ cdef class Network:
         memset(&sweep, 0, sizeof(sweep))
         PyObject_GetBuffer(out, &buffer, PyBUF_WRITABLE | PyBUF_C_CONTIGUOUS)
         try:
-            if rows.n_rows == 1 and self.single:
+            if rows.n_rows == 1 and self.single and rows.source.starts == NULL:
                 self.forward_single(rows, <char *>buffer.buf)
             else:
                 sweep.out = <char *>buffer.buf
@@ -380,11 +387,13 @@ cdef class Network:
             raise NonFinite("inputs", row=0)
         return 0
 
-    def evaluate(self, Rows rows, targets, object loss, tuple metrics, int n_threads, weights=None, subset=None):
+    def evaluate(self, Rows rows, targets, object loss, tuple metrics, int n_threads, weights=None, subset=None,
+                 outputs=None):
         """The mean loss (its name, or name and parameters) of all rows, and the metrics' sums, float64 arrays.
 
         The weights, one a row, float64, say how often each counts in the mean and in the sums. A subset, int64, has the
-        rows that there are; targets and weights are those of all.
+        rows that there are; targets and weights are those of all. The outputs, if wanted, are left where ``forward``
+        would leave them.
         """
         cdef Sweep sweep
         cdef Judge judge
@@ -401,6 +410,10 @@ cdef class Network:
         cdef double[:, ::1] slot_memory = slots
         sweep.judge = &judge
         sweep.slots = &slot_memory[0, 0]
+        cdef char[:, ::1] out
+        if outputs is not None:
+            out = outputs.view(np.int8)
+            sweep.out = &out[0, 0]
         self.sweep(&sweep, rows, n_threads, targets, subset)
         sums = slots.sum(axis=0)
         mean = float(sums[0]) / (weight_of_rows(&judge, sweep.index, 0, n_rows) * judge.terms)
@@ -543,6 +556,7 @@ cdef void _sweep_chunk(Sweep *sweep, int chunk, char *memory) noexcept nogil:
     cdef Py_ssize_t n_outputs = sweep.stages[sweep.n_stages - 1].layer.n_units
     cdef Py_ssize_t p, i, count, row
     cdef const int64_t *index
+    cdef char *out
     cdef fbp_panels targets
     cdef int32_t *labels = <int32_t *>(memory + sweep.plan.labels_offset)
     cdef int32_t *rows = <int32_t *>(memory + sweep.plan.rows_offset)
@@ -582,15 +596,17 @@ cdef void _sweep_chunk(Sweep *sweep, int chunk, char *memory) noexcept nogil:
         source = stage.output
     for p in range(n_panels):
         count = min(n - p * k.lanes, <Py_ssize_t>k.lanes)
-        if sweep.out != NULL:
-            k.scatter_panel(source, p, n_outputs, count,
-                            sweep.out + (first + p * k.lanes) * n_outputs * item_size(k.dtype), n_outputs)
-        if sweep.judge != NULL:
+        out = sweep.out + (first + p * k.lanes) * n_outputs * item_size(k.dtype) if sweep.out != NULL else NULL
+        if sweep.judge == NULL:
+            k.scatter_panel(source, p, n_outputs, count, out, n_outputs)
+        else:
             row = first + p * k.lanes
             weights = gather_weights(sweep.judge, NULL if sweep.index == NULL else sweep.index + row, row, count,
                                      <double *>(memory + sweep.plan.weights_offset))
             judge_panel(k, sweep.judge, source, targets, labels, weights, n_outputs, p, count, 0, fbp_panels(NULL, 0),
                         sweep.slots + chunk * sweep.judge.slot_size)
+            if out != NULL:
+                keep_outputs(k, sweep.judge, &sweep.stages[sweep.n_stages - 1].layer, source, p, count, out)
 
 
 cdef void _report(Sweep *sweep, int what, int chunk) noexcept nogil:

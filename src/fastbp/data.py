@@ -14,9 +14,20 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fastbp._rows import Rows
 from fastbp.checks import sentence
+from fastbp.sparse import Sparse, as_sparse, is_sparse
 
-__all__ = ["READABLE", "as_array", "as_matrix", "as_weights", "find_nonfinite", "refuse_first", "refuse_nonfinite"]
+__all__ = [
+    "READABLE",
+    "as_array",
+    "as_matrix",
+    "as_rows",
+    "as_weights",
+    "find_nonfinite",
+    "refuse_first",
+    "refuse_nonfinite",
+]
 
 Array = NDArray[Any]
 
@@ -27,12 +38,12 @@ READABLE = frozenset(
 _BLOCK_ROWS = 4096  # what is searched at a time for a number that is not finite
 
 
-def as_matrix(values: ArrayLike, n_columns: int | None, argument: str) -> Array:
+def as_matrix(values: Any, n_columns: int | None, argument: str) -> Array | Sparse:
     """Return samples as an array that the engine reads, shape (n_samples, n_columns), n_samples > 0.
 
     Parameters
     ----------
-    values : array-like of shape (n_samples, n_columns)
+    values : array-like or sparse matrix of shape (n_samples, n_columns)
         Any real numbers or booleans.
     n_columns : int or None
         What the model expects; None is any number.
@@ -55,7 +66,7 @@ def as_matrix(values: ArrayLike, n_columns: int | None, argument: str) -> Array:
         and len(values)
     ):
         return values
-    array = as_array(values, argument)
+    array: Any = _by_rows(values, argument)
     if array.ndim != 2:
         raise ValueError(_wrong_dimensions(array, n_columns, argument))
     if len(array) == 0:
@@ -69,7 +80,14 @@ def as_matrix(values: ArrayLike, n_columns: int | None, argument: str) -> Array:
             f"{argument} has {array.shape[1]} columns (its shape is {array.shape}); expected {n_columns}, "
             f"as the model has {n_columns} {_plural('input', n_columns)}. A row is a sample, a column an input."
         )
-    return array
+    checked: Array | Sparse = array
+    return checked
+
+
+def _by_rows(values: Any, argument: str) -> Any:
+    if isinstance(values, Sparse):
+        return values
+    return as_sparse(values, argument) if is_sparse(values) else as_array(values, argument)
 
 
 def _plural(noun: str, n: int) -> str:
@@ -100,7 +118,7 @@ def as_array(values: ArrayLike, argument: str) -> Array:
         array = values.data
     elif isinstance(values, np.ndarray):
         array = np.asarray(values)
-    elif hasattr(values, "columns") and hasattr(values, "dtypes") and hasattr(values, "to_numpy"):
+    elif _is_frame(values):
         array = _frame_as_array(values, argument)
     else:
         array = _convert(values, argument)
@@ -112,7 +130,7 @@ def as_array(values: ArrayLike, argument: str) -> Array:
 
 
 def _convert(values: ArrayLike, argument: str) -> Array:
-    if hasattr(values, "toarray") and hasattr(values, "nnz"):
+    if is_sparse(values):
         remedy = f"Give {argument}.toarray()."
         raise TypeError(f"{argument} is a sparse matrix ({type(values).__name__}); expected a dense array. {remedy}")
     try:
@@ -122,20 +140,49 @@ def _convert(values: ArrayLike, argument: str) -> Array:
         raise type(error)(was) if type(error) in (ValueError, TypeError) else TypeError(was) from error
 
 
+def _is_frame(values: Any) -> bool:
+    """Return whether an argument is a table of pandas, polars or pyarrow; none of them is imported for that."""
+    if hasattr(values, "column_names") and hasattr(values, "column"):  # pyarrow
+        return True
+    return hasattr(values, "columns") and hasattr(values, "dtypes") and hasattr(values, "to_numpy")
+
+
 def _frame_as_array(frame: Any, argument: str) -> Array:
-    """Return a data frame as an array; columns of booleans and numbers side by side are no reason to get objects."""
-    array = np.asarray(frame)
-    if array.dtype.kind in "biuf":
-        return array
-    for column, dtype in zip(frame.columns, frame.dtypes, strict=True):
-        if getattr(dtype, "kind", "O") not in "biuf":
-            raise TypeError(
-                f"column {column!r} of {argument} has dtype {dtype}; expected numbers or booleans. Encode it as "
-                "numbers (pandas.get_dummies makes columns of categories) or leave it out: "
-                f"{argument}.drop(columns=[{column!r}])."
-            )
-    converted: Array = frame.to_numpy(dtype=np.float64, na_value=np.nan)
-    return converted
+    """Return a table as an array: what lies there as one is not copied, all else once, column by column."""
+    dtypes = list(getattr(frame, "dtypes", []))
+    if dtypes and dtypes.count(dtypes[0]) == len(dtypes) and getattr(dtypes[0], "kind", "O") in "biuf":
+        array = np.asarray(frame)
+        if array.dtype.kind in "biuf":
+            return array
+    names = list(getattr(frame, "column_names", None) or frame.columns)
+    columns = [_column_as_array(frame, j, name, argument) for j, name in enumerate(names)]
+    if not columns:
+        return np.empty((len(frame), 0))
+    common = np.result_type(*columns)
+    table = np.empty((len(frame), len(names)), common if common.kind in "biuf" else np.float64, order="F")
+    for j, column in enumerate(columns):
+        table[:, j] = column
+    return table
+
+
+def _column_as_array(frame: Any, j: int, name: Any, argument: str) -> Array:
+    """Return a column of numbers or booleans, NaN what is missing; no copy where its library makes none."""
+    if hasattr(frame, "iloc"):
+        column = frame.iloc[:, j]
+        missing = getattr(column.dtype, "na_value", None) is not None and getattr(column.dtype, "kind", "O") in "biuf"
+        array = column.to_numpy(dtype=np.float64, na_value=np.nan) if missing else column.to_numpy()
+    else:
+        column = frame.to_series(j) if hasattr(frame, "to_series") else frame.column(j)
+        array = np.asarray(column)
+    if array.dtype.kind == "O" and not len(array):
+        return np.empty(0)
+    if array.dtype.kind not in "biuf":
+        dtype = getattr(column, "dtype", getattr(column, "type", array.dtype))
+        raise TypeError(
+            f"column {name!r} of {argument} has dtype {dtype}; expected numbers or booleans. Make a model with "
+            "prepare=fb.Columns(), which takes text for categories, or leave that column out."
+        )
+    return np.asarray(array)
 
 
 _REMEDIES = {
@@ -200,6 +247,11 @@ def _place(argument: str, row: int | np.intp, column: int | np.intp | None = Non
     return f"{argument}[{row}]" if column is None else f"row {row}, column {column} of {argument} (counted from 0)"
 
 
+def as_rows(X: Array | Sparse) -> Rows:
+    """Return what the engine reads samples by."""
+    return X.rows() if isinstance(X, Sparse) else Rows(X)
+
+
 def find_nonfinite(array: Array, dtype: np.dtype[Any], row: int = -1) -> tuple[int, int] | None:
     """Return row and column of the first number that is NaN or infinite in ``dtype``, None if there is none.
 
@@ -216,13 +268,17 @@ def find_nonfinite(array: Array, dtype: np.dtype[Any], row: int = -1) -> tuple[i
     return None
 
 
-def refuse_nonfinite(array: Array, dtype: np.dtype[Any], argument: str, row: int = -1) -> NoReturn:
+def refuse_nonfinite(array: Array | Sparse, dtype: np.dtype[Any], argument: str, row: int = -1) -> NoReturn:
     """Raise the ValueError that names the number which the engine found not to be finite in ``dtype``."""
-    found = find_nonfinite(array, dtype, row)
+    if isinstance(array, Sparse):
+        found = array.find_nonfinite(dtype, row)
+    else:
+        where = find_nonfinite(array, dtype, row)
+        found = where and (*where, array[where])
     if found is None:  # the array was changed by someone else meanwhile
         raise ValueError(f"{argument} held NaN or infinity while it was read; expected finite numbers.") from None
-    value = array[found].item()
-    place = _place(argument, *found)
+    *place_of, element = found
+    value, place = element.item(), _place(argument, *place_of)
     if math.isfinite(value):
         was = f"{place} is {value!r}, which is infinite in {dtype}, the model's dtype"
         raise ValueError(

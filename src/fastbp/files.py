@@ -1,8 +1,8 @@
 """Files: safetensors, which holds arrays and text and can run no code.
 
 The metadata has one entry, ``fastbp``: JSON with the version of this layout, a description of what the file holds under
-the name of its kind ("model", "trainer"), a SHA-256 digest of description and arrays, and the tensors' names in their
-order.
+the name of its kind ("model", "trainer", "ensemble"), a SHA-256 digest of description and arrays, and the tensors'
+names in their order.
 
 A model's tensors are ``layers.<i>.W``, ``layers.<i>.b`` and what other arrays a layer has, layers with arrays counted
 from 0; and for categories ``inputs.E<i>``; their names are left out where they are a W and a b in turn.
@@ -24,7 +24,17 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-__all__ = ["MODEL", "TRAINER", "BrokenFileError", "Kind", "read_file", "read_model", "write_file", "write_model"]
+__all__ = [
+    "ENSEMBLE",
+    "MODEL",
+    "TRAINER",
+    "BrokenFileError",
+    "Kind",
+    "read_file",
+    "read_model",
+    "write_file",
+    "write_model",
+]
 
 Array = NDArray[Any]
 
@@ -39,17 +49,21 @@ class Kind:
     name: str
     owner: str
 
+    def __str__(self) -> str:
+        return f"{'an' if self.name[0] in 'aeiou' else 'a'} {self.name}"
+
 
 MODEL = Kind("model", "Model")
 TRAINER = Kind("trainer", "Trainer")
-_KINDS = (MODEL, TRAINER)
+ENSEMBLE = Kind("ensemble", "Ensemble")
+_KINDS = (MODEL, TRAINER, ENSEMBLE)
 
 
 class BrokenFileError(ValueError):
     """A file that is not what ``save`` wrote."""
 
     def __init__(self, path: str | os.PathLike[str], kind: Kind, why: str) -> None:
-        was = f"{os.fspath(path)!r} is not a {kind.name} file of fastbp: {why}"
+        was = f"{os.fspath(path)!r} is not {kind} file of fastbp: {why}"
         super().__init__(f"{was}. Expected a file written by {kind.owner}.save.")
 
 
@@ -171,7 +185,7 @@ def _read_header(path: str | os.PathLike[str], kind: Kind, text: str | None) -> 
         header = json.loads(text)
         for other in _KINDS:
             if other.name in header and kind.name not in header:
-                raise BrokenFileError(path, kind, f"it holds a {other.name}: load it by fb.{other.owner}.load")
+                raise BrokenFileError(path, kind, f"it holds {other}: load it by fb.{other.owner}.load")
         layout, description, digest = header["layout"], header[kind.name], header["sha256"]
         names = list(map(str, header.get("names", [])))
     except BrokenFileError:

@@ -15,10 +15,9 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from fastbp._engine import gradients
 from fastbp._network import Network, NonFinite
-from fastbp._rows import Rows
 from fastbp.checks import check_flag, check_seed, sentence
 from fastbp.custom_loss import as_loss
-from fastbp.data import as_matrix, refuse_nonfinite
+from fastbp.data import as_matrix, as_rows, refuse_nonfinite
 from fastbp.initializers import make_generator
 from fastbp.layers import (
     Dense,
@@ -207,6 +206,13 @@ class Model:
         """Whether there are weights, and all is learnt that the preparation needs."""
         return self._built is not None and (self._preparing is None or self._preparing.ready)
 
+    def _check_ready(self) -> None:
+        """Refuse to go on before the data has been seen."""
+        if self._built is None:
+            raise ValueError(_NOT_BUILT)
+        if self._preparing is not None:
+            self._preparing.check_ready()
+
     @property
     def built(self) -> bool:
         """Whether the model has weights: else it waits for data, to know its width."""
@@ -237,7 +243,7 @@ class Model:
         """Name the number of this row of X that the engine found not to be finite."""
         if self._preparing is not None and self._preparing.inputs is not None:
             self._preparing.inputs.refuse(X, row, self._dtype, argument)
-        refuse_nonfinite(X[:, : self._n_numbers], self._dtype, argument, row)
+        refuse_nonfinite(self._numbers_of(X), self._dtype, argument, row)
 
     def _refuse_targets(self, y: Array, argument: str, row: int) -> NoReturn:
         """The same for targets."""
@@ -274,6 +280,10 @@ class Model:
     def _n_numbers(self) -> int:
         """The first columns of X, that must hold finite numbers."""
         return self._inputs.numeric if isinstance(self._inputs, Tabular) else self.n_inputs
+
+    def _numbers_of(self, X: Any) -> Any:
+        """Return the columns that must hold finite numbers."""
+        return X if self._n_numbers == self._n_inputs else X[:, : self._n_numbers]
 
     @property
     def n_inputs(self) -> int:
@@ -347,7 +357,7 @@ class Model:
         array = self._read(X, "X")
         out = np.empty((len(array), self.n_outputs), self._dtype)
         try:
-            self._network.forward(Rows(array), out, choose_threads(n_threads))
+            self._network.forward(as_rows(array), out, choose_threads(n_threads))
         except NonFinite as error:
             self._refuse_inputs(array, "X", error.row)
         if self._preparing is not None:
@@ -572,6 +582,14 @@ class Model:
     def _in_units(self, name: str, sums: Array) -> Array:
         """Return the engine's sums of errors, a number a target, in the targets' own units."""
         return sums if self._preparing is None else self._preparing.in_units(name, sums)
+
+    def _restored(self, outputs: Array) -> Array:
+        """Return outputs in the targets' own units."""
+        if self._preparing is None:
+            return outputs
+        restored = outputs.copy()
+        self._preparing.restore(restored)
+        return restored
 
     def _features(self, X: ArrayLike) -> Array:
         """Return what the first layer is fed with, unless that is X itself."""
