@@ -201,6 +201,32 @@ def test_it_can_learn_from_some_of_the_rows():
     assert whole.to_config() == part.to_config()
 
 
+def test_samples_that_are_held_out_teach_nothing():
+    X, y = make_data()
+    trainer = fb.Trainer(make_model(), "mse", seed=5)
+    trainer.fit(X, y, validation_fraction=0.3)
+    rows, _ = trainer._split(y, 0.3, None)
+    alone = make_model()
+    alone.build(X[rows], y[rows])
+    assert alone.to_config() == trainer.model.to_config()
+
+
+def test_chunks_need_a_model_that_has_learnt():
+    X, y = make_data()
+    trainer = fb.Trainer(make_model(), "mse", metrics=["rmse", "r2"])
+    with pytest.raises(ValueError, match=r"the model is not built yet"):
+        trainer.fit([(X, y)])
+    trainer.model.build(X, y)
+    trainer.fit([(X[:100], y[:100]), (X[100:], y[100:])])
+    assert trainer.history["rmse"][-1] > 1e4  # in the targets' own units
+
+
+def test_a_sparse_matrix_is_refused():
+    sparse = pytest.importorskip("scipy.sparse", reason="SciPy is not installed")
+    with pytest.raises(TypeError, match=r"X is a sparse matrix .*; expected a dense array. Give X.toarray"):
+        make_model(targets=None).build(sparse.csr_array(np.eye(5)))
+
+
 def test_a_failed_call_teaches_nothing():
     X, y = make_data()
     model = make_model()

@@ -71,11 +71,9 @@ def as_matrix(values: Any, n_columns: int | None, argument: str) -> Array | Spar
         raise ValueError(_wrong_dimensions(array, n_columns, argument))
     if len(array) == 0:
         raise ValueError(f"{argument} has shape {array.shape}: no samples; expected one row or more.")
-    if n_columns is None and array.shape[1]:
-        return array
-    if n_columns is None:
+    if array.shape[1] == 0 and n_columns is None:
         raise ValueError(f"{argument} has shape {array.shape}: no inputs; expected one column or more.")
-    if array.shape[1] != n_columns:
+    if n_columns is not None and array.shape[1] != n_columns:
         raise ValueError(
             f"{argument} has {array.shape[1]} columns (its shape is {array.shape}); expected {n_columns}, "
             f"as the model has {n_columns} {_plural('input', n_columns)}. A row is a sample, a column an input."

@@ -63,7 +63,8 @@ class Learnt:
             If they have other columns than those that were learnt from.
         """
         if type(values) is np.ndarray and values.dtype in READABLE and not self.texts:  # quickly: a loop calls predict
-            return as_matrix(values, self.n_columns, argument)
+            dense: Array = as_matrix(values, self.n_columns, argument)  # type: ignore[assignment]
+            return dense
         table = read_table(values, argument)
         places = self._places(table)
         if places is None:

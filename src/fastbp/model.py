@@ -231,7 +231,7 @@ class Model:
             raise ValueError(_NOT_BUILT)
         return self._fed
 
-    def _read(self, X: ArrayLike, argument: str) -> Array:
+    def _read(self, X: Any, argument: str) -> Any:
         """Return samples as an array that the engine reads, of as many columns as the model has inputs."""
         if self._built is None:
             raise ValueError(_NOT_BUILT)
@@ -239,7 +239,7 @@ class Model:
             return as_matrix(X, self._n_inputs, argument)
         return self._preparing.read(X, self.n_inputs, argument)
 
-    def _refuse_inputs(self, X: Array, argument: str, row: int) -> NoReturn:
+    def _refuse_inputs(self, X: Any, argument: str, row: int) -> NoReturn:
         """Name the number of this row of X that the engine found not to be finite."""
         if self._preparing is not None and self._preparing.inputs is not None:
             self._preparing.inputs.refuse(X, row, self._dtype, argument)

@@ -20,6 +20,7 @@ from fastbp.preparations import (
     prepare_from_config,
     prepare_to_config,
 )
+from fastbp.sparse import Sparse
 
 __all__ = ["Preparing"]
 
@@ -103,7 +104,7 @@ class Preparing:
                 "model.build(X, y), is called first."
             )
 
-    def read(self, X: ArrayLike, n_columns: int, argument: str) -> Array:
+    def read(self, X: Any, n_columns: int, argument: str) -> Array | Sparse:
         """Return samples as an array that the engine reads."""
         self.check_ready()
         return as_matrix(X, n_columns, argument) if self.inputs is None else self.inputs.read(X, argument)

@@ -521,7 +521,7 @@ class Trainer:
             self._run(ArrayFitting(self, data, validation, listeners, bar, rule), n_epochs)
         return self._history
 
-    def _let_learn(self, X: ArrayLike, y: ArrayLike, fraction: Any, groups: Any) -> None:
+    def _let_learn(self, X: Any, y: ArrayLike, fraction: Any, groups: Any) -> None:
         """Let a model that waits for data learn from it, but for the samples that are held out."""
         model = self._model
         if model._is_ready:
