@@ -221,6 +221,12 @@ def test_chunks_need_a_model_that_has_learnt():
     assert trainer.history["rmse"][-1] > 1e4  # in the targets' own units
 
 
+def test_a_metric_that_goes_by_the_size_of_targets_is_refused():
+    with pytest.raises(ValueError, match=r"metrics has 'mape' and prepare_targets is \[Standardize.*such as mae"):
+        fb.Trainer(make_model(), "mse", metrics=["mae", "mape"])
+    fb.Trainer(make_model(targets=None), "mse", metrics=["mape"])
+
+
 def test_a_sparse_matrix_is_refused():
     sparse = pytest.importorskip("scipy.sparse", reason="SciPy is not installed")
     with pytest.raises(TypeError, match=r"X is a sparse matrix .*; expected a dense array. Give X.toarray"):

@@ -161,6 +161,9 @@ class Trainer:
         self._shuffle = check_flag(shuffle, "shuffle")
         self._seed = check_seed(seed)
         self._metrics = choose_metrics(metrics, self._loss, model.n_outputs)
+        if model._preparing is not None:
+            for metric in self._metrics:
+                model._preparing.check_metric(metric.name, metric.sums)
         self._sums = tuple(dict.fromkeys(metric.sums for metric in self._metrics if metric.sums))  # each once
         self._history = History()
         self._stopping = False
