@@ -69,7 +69,8 @@ class Suspects:
     def disputed(self) -> NDArray[np.bool_]:
         """Whether another label is predicted than was given, in the order of ``rows``; of numbers, all are."""
         differs: NDArray[np.bool_] = np.not_equal(self.predicted, self.given).reshape(len(self), -1)
-        return np.logical_or.reduce(differs, axis=1)
+        any_differs: NDArray[np.bool_] = np.logical_or.reduce(differs, axis=1)
+        return any_differs
 
     def __len__(self) -> int:
         return len(self.rows)

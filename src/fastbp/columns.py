@@ -1,0 +1,206 @@
+"""Any table as columns, to be looked at and not to be trained on: nothing is refused that has rows.
+
+Frames of pandas, polars and pyarrow, dictionaries of columns, record arrays, arrays of any kind and nested lists; no
+library is imported for them. A column is converted when it is asked for, and only then.
+"""
+
+from __future__ import annotations
+
+import decimal
+import hashlib
+import numbers
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastbp.checks import sentence
+
+__all__ = ["Column", "Table", "read_columns"]
+
+Array = NDArray[Any]
+Kind = Literal["numbers", "text", "times", "other"]
+
+_MISSING = ("NoneType", "NAType", "NaTType")  # what data frames put where there is nothing
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column.
+
+    Attributes
+    ----------
+    name : str
+        As messages have it: ``'age'``, or a number counted from 0.
+    kind : {"numbers", "text", "times", "other"}
+        Other are complex numbers, bytes of records, and so on.
+    values : float64 ndarray of shape (n_rows,)
+        Numbers; of other kinds the number of the level, in the order in which levels first occur. NaN is missing.
+    levels : list of str
+        The different texts, in that order; none of numbers.
+    """
+
+    name: str
+    kind: Kind
+    values: NDArray[np.float64]
+    levels: list[str]
+
+    @cached_property
+    def missing(self) -> NDArray[np.bool_]:
+        """Where there is no value."""
+        return np.isnan(self.values)
+
+    @cached_property
+    def bits(self) -> NDArray[np.uint64]:
+        """64 bits a value that are the same for equal values, in whatever table they are, and for missing ones."""
+        if self.kind == "numbers":
+            values = np.where(self.missing, np.nan, self.values + 0.0)  # one NaN, one zero
+            return values.view(np.uint64)
+        digests = [hashlib.blake2b(level.encode("utf-8", "backslashreplace"), digest_size=8) for level in self.levels]
+        of_levels = np.array([int.from_bytes(digest.digest(), "little") for digest in digests] + [0], np.uint64)
+        return of_levels[np.where(self.missing, len(self.levels), self.values).astype(np.int64)]
+
+
+class Table:
+    """Columns by number.
+
+    Parameters
+    ----------
+    names : list of str
+        What messages call the columns.
+    n_rows : int
+    get : callable
+        Returns a column as the user's library has it.
+    """
+
+    def __init__(self, names: list[str], n_rows: int, get: Callable[[int], Any]) -> None:
+        self.names, self.n_rows = names, n_rows
+        self._get = get
+
+    @property
+    def n_columns(self) -> int:
+        """How many there are."""
+        return len(self.names)
+
+    def column(self, j: int) -> Column:
+        """Return one column, converted."""
+        return _as_column(self.names[j], self._get(j))
+
+
+def read_columns(table: Any, argument: str) -> Table:
+    """Return anything that has rows as columns; what has one dimension is one column, of more than two all but the
+    first are one.
+
+    Raises
+    ------
+    TypeError
+        If it has no rows.
+    ValueError
+        If it has none of them, or they are of several lengths.
+    """
+    columns, names = _columns_of(table)
+    if columns is None:
+        array = _as_array(table, argument)
+        matrix = array.reshape(len(array), -1) if array.size else array.reshape(len(array), 0)
+        name = getattr(table, "name", None)
+        names = [repr(name)] if array.ndim == 1 and isinstance(name, str) else None
+        result = Table(names or [str(j) for j in range(matrix.shape[1])], len(matrix), lambda j: matrix[:, j])
+    else:
+        lengths = {len(column) for column in columns}
+        if len(lengths) > 1:
+            raise ValueError(f"{argument} has columns of {sorted(lengths)} rows; expected as many in each.")
+        result = Table([repr(name) for name in names or []], *lengths or {0}, columns.__getitem__)
+    if result.n_rows == 0 or result.n_columns == 0:
+        raise ValueError(
+            f"{argument} has {result.n_rows} rows and {result.n_columns} columns; expected one or more of both."
+        )
+    return result
+
+
+def _columns_of(table: Any) -> tuple[Any, list[Any] | None]:
+    """Return the columns of what has them by itself, and their names; else None."""
+    if hasattr(table, "iloc") and hasattr(table, "columns"):  # pandas: names may occur twice
+        return [table.iloc[:, j] for j in range(len(table.columns))], list(table.columns)
+    if hasattr(table, "get_columns") and hasattr(table, "columns"):  # polars
+        return table.get_columns(), list(table.columns)
+    if hasattr(table, "column_names") and hasattr(table, "columns"):  # pyarrow
+        return table.columns, list(table.column_names)
+    if isinstance(table, Mapping):
+        return [_as_array(column, repr(name)) for name, column in table.items()], list(table)
+    names = getattr(getattr(table, "dtype", None), "names", None)
+    if names and getattr(table, "ndim", 0) == 1:  # records
+        return [table[name] for name in names], list(names)
+    return None, None
+
+
+def _as_array(values: Any, argument: str) -> Array:
+    """Return an array of one dimension or more; numbers and text side by side stay what they are."""
+    if isinstance(values, np.ndarray):
+        array: Array = values
+    elif hasattr(values, "toarray") and hasattr(values, "nnz"):
+        remedy = f"Give {argument}.toarray()."
+        raise TypeError(f"{argument} is a sparse matrix ({type(values).__name__}); expected a dense array. {remedy}")
+    else:
+        try:
+            array = _own_array(values)
+            if array.dtype.kind in "US" and isinstance(values, (list, tuple)):
+                array = np.asarray(values, dtype=object)
+        except Exception as error:  # whatever a foreign __array__ raises, or a list of rows of several lengths
+            was = f"{argument} ({type(values).__name__}) cannot be read as a table: {error}"
+            raise TypeError(was) from error
+    if array.ndim == 0:
+        raise TypeError(sentence(argument, values, "a table: an array, a data frame or a list of rows"))
+    return array
+
+
+def _own_array(column: Any) -> Array:
+    """Return a column of a library as an array; its numbers with gaps as floats."""
+    dtype = getattr(column, "dtype", None)
+    if hasattr(column, "to_numpy") and hasattr(dtype, "na_value") and getattr(dtype, "kind", "O") in "biuf":
+        return np.asarray(column.to_numpy(dtype=np.float64, na_value=np.nan))
+    return np.asarray(column)
+
+
+def _as_column(name: str, raw: Any) -> Column:
+    array = raw if isinstance(raw, np.ndarray) else _own_array(raw)
+    if array.dtype.kind in "biuf":
+        with np.errstate(over="ignore"):  # a long double may be infinite in float64
+            values = np.array(array, np.float64, subok=False)
+        if isinstance(array, np.ma.MaskedArray):
+            values[np.ma.getmaskarray(array)] = np.nan
+        return Column(name, "numbers", values, [])
+    if array.dtype.kind in "mM":
+        return _of_levels(name, "times", [None if np.isnat(value) else value for value in array])
+    items = array.tolist()
+    if array.dtype.kind == "O":
+        present = [item for item in items if not _is_missing(item)]
+        if all(isinstance(item, (numbers.Real, np.bool_, decimal.Decimal)) for item in present):
+            values = np.array([np.nan if _is_missing(item) else _as_float(item) for item in items], np.float64)
+            return Column(name, "numbers", values, [])
+    return _of_levels(name, "text" if array.dtype.kind in "OUST" else "other", items)
+
+
+def _is_missing(item: Any) -> bool:
+    return type(item).__name__ in _MISSING or (isinstance(item, (float, decimal.Decimal)) and item != item)
+
+
+def _as_float(item: Any) -> float:
+    try:
+        return float(item)
+    except OverflowError:  # an integer beyond all floats
+        return np.inf if item > 0 else -np.inf
+
+
+def _of_levels(name: str, kind: Kind, items: list[Any]) -> Column:
+    numbers_of: dict[str, int] = {}
+    values = [
+        np.nan if _is_missing(item) else numbers_of.setdefault(_as_text(item), len(numbers_of)) for item in items
+    ]
+    return Column(name, kind, np.array(values, np.float64), list(numbers_of))
+
+
+def _as_text(item: Any) -> str:
+    return item if isinstance(item, str) else str(item)
