@@ -15,7 +15,7 @@ from fastbp.averaging import AVERAGINGS
 from fastbp.initializers import INITIALIZERS
 from fastbp.layers import LAYERS
 from fastbp.losses import LOSSES
-from fastbp.metrics import METRICS
+from fastbp.metrics import METRICS, FunctionMetric
 from fastbp.optimizers import OPTIMIZERS
 from fastbp.schedules import SCHEDULES
 from fastbp.tabular import INPUTS
@@ -31,7 +31,7 @@ REGISTRIES = {
     "Schedules": SCHEDULES,
     "Averages of the weights": AVERAGINGS,
     "Initializers": INITIALIZERS,
-    "Metrics": METRICS,
+    "Metrics": METRICS | {"a function": FunctionMetric},
 }
 
 _SECTION = re.compile(r"^(Parameters|Raises|Attributes|Examples|Notes)\n-+$", re.MULTILINE)

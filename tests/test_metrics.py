@@ -1,11 +1,19 @@
-"""Metrics against scikit-learn, on real data."""
+"""Metrics against scikit-learn: of any outputs and targets, of real data, and of the steps of training."""
 
 import math
+import pickle
+import warnings
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import fastbp as fb
+from engine_helpers import ADAM, make_data, make_pair, predict
+from fastbp import curves
+from fastbp._engine import Session
+from fastbp._rows import Rows
 
 datasets = pytest.importorskip("sklearn.datasets")
 metrics = pytest.importorskip("sklearn.metrics")
@@ -93,3 +101,554 @@ def test_defaults_and_none():
     trainer = fb.Trainer(linear, "mae", metrics=[])
     assert list(trainer.fit([[1, 2]], [[1, 2, 3]])) == ["loss", "seconds"]
     assert list(trainer.evaluate([[1, 2]], [[1, 2, 3]])) == ["loss"]
+
+
+# ---------------------------------------------------------------------------- any outputs, any targets, any weights
+
+CLASSES = ["accuracy", "balanced_accuracy", "roc_auc", "average_precision", "log_loss", "brier"]
+SCORES = [cls(average) for cls in (fb.F1, fb.Precision, fb.Recall) for average in ("macro", "micro", "weighted")]
+SKLEARN = {"f1": metrics.f1_score, "precision": metrics.precision_score, "recall": metrics.recall_score}
+
+CASES = st.tuples(
+    st.integers(0, 2**32 - 1),  # seed
+    st.integers(1, 60),  # samples
+    st.integers(2, 6),  # classes, or outputs
+    st.booleans(),  # whether many outputs are alike
+    st.booleans(),  # whether there are weights
+)
+
+
+def of_outputs(n_outputs, last, dtype="float64"):
+    """A model whose Z are its inputs."""
+    model = fb.Model([fb.Dense(n_outputs, last)], inputs=n_outputs, dtype=dtype)
+    model.set_weights([np.eye(n_outputs), np.zeros(n_outputs)])
+    return model
+
+
+def make_outputs(rng, n_samples, n_outputs, alike):
+    return rng.integers(-2, 3, (n_samples, n_outputs)) / 2 if alike else rng.normal(size=(n_samples, n_outputs))
+
+
+def quietly(function, *arguments, **options):
+    """scikit-learn's answer, without its warnings of what is not defined."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return function(*arguments, **options)
+
+
+def assert_equal(found, expected, tolerance=1e-12):
+    assert found == pytest.approx(expected, rel=tolerance, abs=tolerance, nan_ok=True)
+
+
+def scores_of(y, answers, w, averages):
+    return {
+        f"{name}_{average}": quietly(function, y, answers, average=average, sample_weight=w, zero_division=0)
+        for name, function in SKLEARN.items()
+        for average in averages
+    }
+
+
+def expected_of_classes(y, P, w):
+    n_classes, answers = P.shape[1], P.argmax(axis=1)
+    one_hot = np.eye(n_classes)[y]
+    columns = range(1 if n_classes == 2 else 0, n_classes)
+    return {
+        "accuracy": metrics.accuracy_score(y, answers, sample_weight=w),
+        "balanced_accuracy": quietly(metrics.balanced_accuracy_score, y, answers, sample_weight=w),
+        "roc_auc": np.mean([quietly(metrics.roc_auc_score, one_hot[:, n], P[:, n], sample_weight=w) for n in columns]),
+        "average_precision": np.mean(
+            [quietly(metrics.average_precision_score, one_hot[:, n], P[:, n], sample_weight=w) for n in columns]
+        ),
+        "log_loss": metrics.log_loss(y, P, labels=range(n_classes), sample_weight=w),
+        "brier": metrics.brier_score_loss(y, P, labels=range(n_classes), sample_weight=w),
+        **scores_of(y, answers, w, ("macro", "micro", "weighted")),
+    }
+
+
+@settings(deadline=None, max_examples=150)
+@given(CASES)
+def test_metrics_of_classes(case):
+    seed, n_samples, n_classes, alike, weighted = case
+    rng = np.random.default_rng(seed)
+    Z, y = make_outputs(rng, n_samples, n_classes, alike), rng.integers(0, n_classes, n_samples)
+    w = rng.uniform(0.1, 3, n_samples) if weighted else None
+    model = of_outputs(n_classes, "softmax")
+    k = int(rng.integers(1, n_classes))
+    chosen = [*CLASSES, *SCORES, "f1", fb.TopKAccuracy(k)]
+    trainer = fb.Trainer(model, "cross_entropy", metrics=chosen)
+    found, P = trainer.evaluate(Z, y, sample_weight=w), model.predict(Z)
+    expected = expected_of_classes(y, P, w)
+    average = "binary" if n_classes == 2 else "macro"
+    expected["f1"] = quietly(metrics.f1_score, y, P.argmax(axis=1), average=average, sample_weight=w, zero_division=0)
+    for name, value in expected.items():
+        assert_equal(found[name], value)
+    if n_classes > 2:
+        known = metrics.top_k_accuracy_score(y, P, k=k, labels=range(n_classes), sample_weight=w)
+        assert_equal(found[trainer.metrics[-1].figure], known)
+    assert_equal(trainer.evaluate(Z, np.eye(n_classes)[y], sample_weight=w), found)
+    narrow = fb.Trainer(of_outputs(n_classes, "softmax", "float32"), "cross_entropy", metrics=["log_loss", "brier"])
+    for name, value in narrow.evaluate(Z, y, sample_weight=w).items():
+        assert_equal(value, found[name], 2e-6)
+
+
+@settings(deadline=None, max_examples=100)
+@given(CASES)
+def test_metrics_of_one_yes_or_no(case):
+    seed, n_samples, _, alike, weighted = case
+    rng = np.random.default_rng(seed)
+    Z, y = make_outputs(rng, n_samples, 1, alike), rng.integers(0, 2, n_samples)
+    w = rng.uniform(0.1, 3, n_samples) if weighted else None
+    model = of_outputs(1, "sigmoid")
+    trainer = fb.Trainer(model, "binary_cross_entropy", metrics=[*CLASSES, *SCORES, "f1", "precision", "recall"])
+    found, p = trainer.evaluate(Z, y, sample_weight=w), model.predict(Z)[:, 0]
+    expected = expected_of_classes(y, np.column_stack([1 - p, p]), w) | {
+        "f1": quietly(metrics.f1_score, y, p > 0.5, sample_weight=w, zero_division=0),
+        "precision": quietly(metrics.precision_score, y, p > 0.5, sample_weight=w, zero_division=0),
+        "recall": quietly(metrics.recall_score, y, p > 0.5, sample_weight=w, zero_division=0),
+        "average_precision": quietly(metrics.average_precision_score, y, p, sample_weight=w),
+    }
+    for name, value in expected.items():
+        assert_equal(found[name], value)
+    assert_equal(fb.Trainer(model, "focal", metrics=["f1"]).evaluate(Z, y, sample_weight=w)["f1"], found["f1"])
+
+
+@settings(deadline=None, max_examples=100)
+@given(CASES)
+def test_metrics_of_several_yes_or_no(case):
+    seed, n_samples, n_outputs, alike, weighted = case
+    rng = np.random.default_rng(seed)
+    Z, Y = make_outputs(rng, n_samples, n_outputs, alike), rng.integers(0, 2, (n_samples, n_outputs))
+    w = rng.uniform(0.1, 3, n_samples) if weighted else None
+    model = of_outputs(n_outputs, "sigmoid")
+    trainer = fb.Trainer(model, "binary_cross_entropy", metrics=[*CLASSES, *SCORES, "f1"])
+    found, P = trainer.evaluate(Z, Y, sample_weight=w), model.predict(Z)
+    columns = [expected_of_classes(y, np.column_stack([1 - p, p]), w) for y, p in zip(Y.T, P.T, strict=True)]
+    expected = {name: np.mean([column[name] for column in columns]) for name in CLASSES} | scores_of(
+        Y, (P > 0.5).astype(int), w, ("macro", "micro", "weighted")
+    )
+    expected |= {
+        "average_precision": quietly(metrics.average_precision_score, Y, P, sample_weight=w),
+        "f1": expected["f1_macro"],
+    }
+    for name, value in expected.items():
+        assert_equal(found[name], value)
+
+
+@settings(deadline=None, max_examples=50)
+@given(CASES)
+def test_metrics_of_numbers(case):
+    seed, n_samples, n_outputs, alike, weighted = case
+    rng = np.random.default_rng(seed)
+    A, Y = (make_outputs(rng, n_samples, n_outputs, alike) for _ in range(2))
+    w = rng.uniform(0.1, 3, n_samples) if weighted else None
+    trainer = fb.Trainer(of_outputs(n_outputs, "linear"), "huber", metrics=["rmse", "mape", "mae", "mse"])
+    found = trainer.evaluate(A, Y, sample_weight=w)
+    assert_equal(found["rmse"], metrics.root_mean_squared_error(Y, A, sample_weight=w))
+    assert_equal(found["mape"], metrics.mean_absolute_percentage_error(Y, A, sample_weight=w))
+    assert_equal(found["mae"], metrics.mean_absolute_error(Y, A, sample_weight=w))
+    assert_equal(found["mse"], metrics.mean_squared_error(Y, A, sample_weight=w))
+
+
+def test_scikit_learns_own_averages_over_classes(digits):
+    X, y = digits
+    w = np.random.default_rng(0).uniform(0.5, 2, len(y))
+    model = fb.Model([fb.Dense(10, "softmax")], inputs=64, dtype="float64")
+    found = fb.Trainer(model, "cross_entropy", metrics=["roc_auc", "average_precision"]).evaluate(X, y, w)
+    P = model.predict(X)
+    assert_equal(found["roc_auc"], metrics.roc_auc_score(y, P, multi_class="ovr", sample_weight=w))
+    assert_equal(found["average_precision"], metrics.average_precision_score(y, P, sample_weight=w))
+
+
+def test_a_probability_of_nothing_is_bounded_as_scikit_learn_bounds_it():
+    Z, y = np.array([[60.0, 0.0], [0.0, 800.0], [3.0, 2.0]]), [1, 0, 0]
+    for dtype in ("float32", "float64"):
+        model = of_outputs(2, "softmax", dtype)
+        found = fb.Trainer(model, "cross_entropy", metrics="log_loss").evaluate(Z, y)["log_loss"]
+        assert found == pytest.approx(metrics.log_loss(y, model.predict(Z)), rel=1e-6)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 5), st.sampled_from([10.0, 20.0, 40.0, 400.0]))
+def test_answers_that_are_surely_wrong_count_as_scikit_learn_counts_them(seed, n_outputs, spread):
+    """Where the outputs are 1 to the last bits, so that 1 less them has few bits or none."""
+    rng = np.random.default_rng(seed)
+    Z, Y = rng.normal(size=(20, n_outputs)) * spread, rng.integers(0, 2, (20, n_outputs))
+    model = of_outputs(n_outputs, "sigmoid")
+    found = fb.Trainer(model, "binary_cross_entropy", metrics=["log_loss", "brier"]).evaluate(Z, Y)
+    columns = list(zip(Y.T, model.predict(Z).T, strict=True))
+    assert_equal(found["log_loss"], np.mean([metrics.log_loss(y, p, labels=[0, 1]) for y, p in columns]))
+    assert_equal(found["brier"], np.mean([metrics.brier_score_loss(y, p, pos_label=1) for y, p in columns]))
+    if n_outputs > 1:
+        model, y = of_outputs(n_outputs, "softmax"), rng.integers(0, n_outputs, 20)
+        found = fb.Trainer(model, "cross_entropy", metrics=["log_loss", "brier"]).evaluate(Z, y)
+        P, labels = model.predict(Z), range(n_outputs)
+        assert_equal(found["log_loss"], metrics.log_loss(y, P, labels=labels))
+        assert_equal(found["brier"], metrics.brier_score_loss(y, P, labels=labels))
+
+
+def test_samples_that_weigh_nothing_are_not_there():
+    rng = np.random.default_rng(3)
+    Z, y, w = rng.normal(size=(80, 3)), rng.integers(0, 3, 80), rng.integers(0, 3, 80).astype(float)
+    chosen = [*CLASSES, *SCORES, fb.TopKAccuracy(2)]
+    trainer = fb.Trainer(of_outputs(3, "softmax"), "cross_entropy", metrics=chosen)
+    there = np.repeat(np.arange(80), w.astype(int))
+    assert_equal(trainer.evaluate(Z, y, sample_weight=w), trainer.evaluate(Z[there], y[there]))
+
+
+def test_what_is_not_defined():
+    trainer = fb.Trainer(of_outputs(3, "softmax"), "cross_entropy", metrics=["roc_auc", "average_precision", "f1"])
+    found = trainer.evaluate(np.eye(3), [1, 1, 1])
+    assert math.isnan(found["roc_auc"])
+    assert found["f1"] == pytest.approx(0.5 / 3)
+    yes = np.array([False, False])
+    assert math.isnan(curves.roc_auc(yes, np.zeros(2)))
+    assert math.isnan(curves.roc_auc(~yes, np.zeros(2)))
+    assert curves.average_precision(yes, np.zeros(2)) == 0
+
+
+# ------------------------------------------------------------------------------------------------ the engine's sums
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("last", ["softmax", "sigmoid"])
+def test_sums_and_outputs_of_every_instruction_set(isa, dtype, last):
+    loss = "cross_entropy" if last == "softmax" else "binary_cross_entropy"
+    network, _ = make_pair(6, [(7, "tanh", 0.0), (5, last, 0.0)], dtype)
+    X, Y = make_data(333, 6, 5, loss, dtype, labelled=False)
+    outputs = np.full((333, 5), np.nan, dtype)
+    names = ("counts", "log_loss", "squared_probability") + (("ranks",) if last == "softmax" else ())
+    weights = np.random.default_rng(0).uniform(0, 2, 333)
+    _, sums = network.evaluate(Rows(X), Rows(Y), loss, names, 2, weights, None, outputs)
+    P = predict(network, X)
+    np.testing.assert_array_equal(outputs, P)
+    said, right = (np.eye(5)[A.argmax(axis=1)] if last == "softmax" else (A > 0.5) * 1.0 for A in (P, Y))
+    counts = [said * right, said * (1 - right), (1 - said) * right] + [(1 - said) * (1 - right)] * (last == "sigmoid")
+    np.testing.assert_allclose(sums[0], weights @ np.hstack(counts), rtol=1e-12)
+    P = P.astype(float)
+    of_sample = Y * np.log(P) + (0 if last == "softmax" else (1 - Y) * np.log(1 - P))
+    tolerance = 1e-5 if dtype == "float32" else 1e-12
+    np.testing.assert_allclose(sums[1], [-weights @ of_sample.sum(axis=1)], rtol=tolerance)
+    np.testing.assert_allclose(sums[2], [weights @ np.square(P - Y).sum(axis=1)], rtol=tolerance)
+    if last == "softmax":
+        ranks = ((P * Y).sum(axis=1, keepdims=True) < P).sum(axis=1)
+        np.testing.assert_allclose(sums[3], np.bincount(ranks, weights, 5), rtol=1e-12)
+
+
+def test_percentage_errors_of_every_instruction_set(isa):
+    network, _ = make_pair(6, [(3, "linear", 0.0)], "float64")
+    X, Y = make_data(100, 6, 3, "mse", "float64")
+    _, (sums,) = network.evaluate(Rows(X), Rows(Y), "mse", ("percentage_error",), 1)
+    np.testing.assert_allclose(sums, np.abs((predict(network, X) - Y) / Y).sum(axis=0), rtol=1e-12)
+
+
+def test_outputs_of_some_of_the_rows():
+    network, _ = make_pair(6, [(7, "tanh", 0.0), (3, "softmax", 0.0)], "float32")
+    X, y = make_data(200, 6, 3, "cross_entropy", "float32")
+    subset = np.random.default_rng(0).permutation(200)[:90].astype(np.int64)
+    outputs = np.full((90, 3), np.nan, np.float32)
+    network.evaluate(Rows(X), y, "cross_entropy", (), 1, None, subset, outputs)
+    np.testing.assert_array_equal(outputs, predict(network, X[subset]))
+    session = Session(network, "cross_entropy", (), "adam", 1)
+    before = predict(network, X)
+    session.epoch(
+        Rows(X), y, 90, True, 0, 0, ADAM | {"learning_rate": 0.01}, subset=subset, outputs=outputs
+    )  # one step
+    rows = session.rows_in_order()
+    assert sorted(rows) == sorted(subset) and list(rows) != list(subset)
+    np.testing.assert_array_equal(outputs, before[rows])
+
+
+# ------------------------------------------------------------------------------------------------------- training
+
+
+def make_trainer(loss="cross_entropy", **options):
+    model = fb.Model(
+        [fb.Dense(16, "tanh"), fb.Dense(3, "sigmoid" if loss == "binary_cross_entropy" else "softmax")],
+        inputs=5,
+        dtype="float64",
+        seed=1,
+    )
+    options = {"optimizer": fb.SGD(0.3), "batch_size": 30, "metrics": ALL} | options
+    return fb.Trainer(model, loss, **options)
+
+
+def last_of_each(y, P, sample_weight=None):
+    """A figure that depends on the order of the rows."""
+    weights = np.ones(len(P)) if sample_weight is None else sample_weight
+    return float(np.arange(len(P)) * weights @ P[:, 0])
+
+
+ALL = [*CLASSES, "f1", fb.TopKAccuracy(2), last_of_each]
+
+
+def make_samples(n=200, n_classes=3):
+    rng = np.random.default_rng(5)
+    X = rng.normal(size=(n, 5))
+    return X, (X[:, 0] * 2 + rng.normal(size=n)).astype(int) % n_classes, rng.uniform(0.2, 2, n)
+
+
+@pytest.mark.parametrize("accumulate", [1, 3])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_figures_of_training_are_those_of_the_steps(accumulate, weighted):
+    """An oracle replays them: what the model predicts before each step, all together."""
+    X, y, w = make_samples()
+    w = w if weighted else None
+    trainer = make_trainer(shuffle=False, accumulate=accumulate)
+    found = trainer.fit(X, y, sample_weight=w, validation_data=(X[:50], y[:50])).latest
+    replay = make_trainer(metrics=[])
+    P = np.empty((len(X), 3))
+    for start in range(0, len(X), 30 * accumulate):
+        batch = slice(start, start + 30 * accumulate)
+        P[batch] = replay.model.predict(X[batch])
+        replay.step(X[batch], y[batch], None if w is None else w[batch])
+    judge = fb.Trainer(of_outputs(3, "softmax"), "cross_entropy", metrics=ALL)
+    expected = judge.evaluate(np.log(P), y, w)
+    for name, value in expected.items():
+        assert_equal(found[name], value, 1e-9)
+    for name, value in trainer.evaluate(X[:50], y[:50]).items():
+        assert found[f"val_{name}"] == value
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "binary_cross_entropy"])
+def test_a_function_sees_rows_and_outputs_in_order(loss):
+    X, y, w = make_samples()
+    y = np.eye(3)[y] if loss == "binary_cross_entropy" else y
+    seen = []
+
+    def watch(y_true, y_pred, sample_weight):
+        seen.append((y_true, y_pred, sample_weight))
+        return 1
+
+    trainer = make_trainer(loss, metrics=[watch], optimizer=fb.SGD(1e-300))  # the weights do not move
+    history = trainer.fit(X, y, sample_weight=w, validation_data=(X[:7], y[:7], w[:7]))
+    assert history.latest["watch"] == history.latest["val_watch"] == 1
+    for (y_true, y_pred, weights), n in zip(seen, (len(X), 7), strict=True):
+        np.testing.assert_array_equal(y_true, y[:n])
+        np.testing.assert_array_equal(y_pred, trainer.model.predict(X[:n]))
+        np.testing.assert_array_equal(weights, w[:n])
+
+
+def test_a_function_sees_the_rows_that_are_held_out_and_the_others():
+    X, y, w = make_samples()
+    seen = []
+
+    def watch(y_true, y_pred, sample_weight):
+        seen.append((y_true, y_pred, sample_weight))
+        return 0.0
+
+    trainer = make_trainer(metrics=[watch, "roc_auc"], optimizer=fb.SGD(1e-300))
+    found = trainer.fit(X, y, sample_weight=w, validation_fraction=0.3).latest
+    row_of = {weight: row for row, weight in enumerate(w)}
+    rows = [np.array([row_of[weight] for weight in weights]) for _, _, weights in seen]
+    assert sorted(np.concatenate(rows)) == list(range(len(X)))
+    P = trainer.model.predict(X)
+    for (y_true, y_pred, _), part, name in zip(seen, rows, ("roc_auc", "val_roc_auc"), strict=True):
+        assert (np.diff(part) > 0).all()
+        np.testing.assert_array_equal(y_true, y[part])
+        np.testing.assert_array_equal(y_pred, P[part])
+        expected = metrics.roc_auc_score(y[part], P[part], multi_class="ovr", sample_weight=w[part])
+        assert_equal(found[name], expected)
+
+
+@pytest.mark.parametrize("batch_size", [30, 5000])
+def test_same_bits_on_any_number_of_threads(limits, batch_size):
+    limits(epoch_thread=1.0, call_thread=1.0, paced=0.0)
+    X, y, w = make_samples(6000)
+    runs = []
+    for n_threads in (1, 2, 3, 7):
+        trainer = make_trainer(n_threads=n_threads, batch_size=batch_size)
+        figures = dict(trainer.fit(X, y, 2, (X[:500], y[:500]), sample_weight=w))
+        assert trainer._session.last_team == n_threads or batch_size == 30
+        runs.append({name: values for name, values in figures.items() if name != "seconds"})
+    assert runs[1:] == runs[:1] * 3
+
+
+def test_an_epoch_that_was_left_goes_on():
+    X, y, _ = make_samples()
+    whole = make_trainer().fit(X, y, 2)
+
+    class StopAt(fb.Callback):
+        def on_step_end(self, trainer, figures):
+            if figures["step"] == 3:
+                trainer.stop()
+
+    trainer = make_trainer()
+    trainer.fit(X, y, callbacks=[StopAt()])
+    assert trainer.n_steps == 3 and trainer.history.n_epochs == 0
+    copy = pickle.loads(pickle.dumps(trainer))
+    for going_on in (trainer, copy):
+        history = going_on.fit(X, y, 2)
+        for name in whole:
+            assert name == "seconds" or history[name] == whole[name]
+
+
+def test_a_file_does_not_keep_the_outputs(tmp_path):
+    X, y, _ = make_samples()
+    whole = make_trainer().fit(X, y, 2)
+
+    class SaveAt(fb.Callback):
+        def on_step_end(self, trainer, figures):
+            if figures["step"] == 3:
+                trainer.save(tmp_path / "trainer")
+
+    make_trainer().fit(X, y, callbacks=[SaveAt()])
+    with pytest.raises(ValueError, match=r"metrics has a function of yours, .* fb.Trainer.load\(path, metrics="):
+        fb.Trainer.load(tmp_path / "trainer")
+    with pytest.raises(ValueError, match=r"figures \['accuracy', .*'last_of_each'\]; .* not \['r'\]"):
+        fb.Trainer.load(tmp_path / "trainer", metrics=fb.FunctionMetric(last_of_each, name="r"))
+    history = fb.Trainer.load(tmp_path / "trainer", metrics=ALL).fit(X, y, 2)
+    of_outputs = ("roc_auc", "average_precision", "last_of_each")
+    for name in whole:
+        if name in of_outputs:
+            assert math.isnan(history[name][0]) and history[name][1] == whole[name][1]
+        elif name != "seconds":
+            assert history[name] == whole[name]
+    make_trainer(metrics=["f1"]).save(tmp_path / "plain")
+    assert fb.Trainer.load(tmp_path / "plain").metrics == (fb.F1(),)
+    with pytest.raises(ValueError, match="metrics is in it; expected metrics=None"):
+        fb.Trainer.load(tmp_path / "plain", metrics=["f1"])
+
+
+def test_lbfgs_reports_what_evaluate_does():
+    pytest.importorskip("scipy")
+    X, y, w = make_samples()
+    trainer = make_trainer(optimizer="lbfgs", batch_size=None)
+    found = trainer.fit(X, y, 3, sample_weight=w).latest
+    for name, value in trainer.evaluate(X, y, sample_weight=w).items():
+        assert found[name] == pytest.approx(value, rel=1e-12)
+
+
+def test_functions_of_a_loss_of_ones_own():
+    X, y, w = make_samples()
+    Y = np.eye(3)[y]
+
+    def squares(outputs, targets):
+        return np.square(outputs - targets).mean(axis=1), 2 * (outputs - targets) / 3
+
+    runs = []
+    for loss in (squares, "mse"):
+        model = fb.Model([fb.Dense(16, "tanh"), fb.Dense(3)], inputs=5, dtype="float64", seed=1)
+        chosen = [last_of_each, metrics.mean_absolute_error]
+        trainer = fb.Trainer(model, loss, fb.SGD(0.1), batch_size=30, metrics=chosen, accumulate=2)
+        runs.append(trainer.fit(X, Y, 2, (X[:70], Y[:70], w[:70]), sample_weight=w).latest)
+    for name in ("last_of_each", "mean_absolute_error", "val_last_of_each", "val_mean_absolute_error", "loss"):
+        assert runs[0][name] == pytest.approx(runs[1][name], rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    "function", [metrics.log_loss, metrics.brier_score_loss, metrics.roc_auc_score, metrics.mean_squared_error]
+)
+def test_scikit_learns_functions_are_metrics(function):
+    X, _, w = make_samples()
+    model = fb.Model([fb.Dense(1, "sigmoid")], inputs=5, dtype="float64")
+    y = (X[:, 1] > 0).astype(int)
+    trainer = fb.Trainer(model, "binary_cross_entropy", metrics=[function])
+    expected = function(y, model.predict(X)[:, 0], sample_weight=w)
+    assert_equal(trainer.evaluate(X, y, sample_weight=w)[function.__name__], expected)
+
+
+def test_a_function_that_raises_leaves_the_epoch_to_be_gone_on_with():
+    X, y, _ = make_samples()
+    failures = [KeyError("once")]
+
+    def fails(y_true, y_pred):
+        y_pred[:] = 0  # what it is given is its own
+        y_true[:] = 0
+        if failures:
+            raise failures.pop()
+        return 0.5
+
+    trainer, other = make_trainer(metrics=[fails, "f1", last_of_each]), make_trainer(metrics=["f1", last_of_each])
+    expected = y.copy()
+    with pytest.raises(KeyError, match="once"):
+        trainer.fit(X, y)
+    assert trainer.history.n_epochs == 0 and trainer.n_steps == 7
+    found, known = trainer.fit(X, y, 2), other.fit(X, y, 2)
+    assert trainer.n_steps == other.n_steps
+    for name in ("loss", "f1", "last_of_each"):
+        assert found[name] == known[name]
+    assert found["fails"] == [0.5, 0.5]
+    np.testing.assert_array_equal(y, expected)
+
+
+def test_names_in_the_history():
+    def two(y_true, y_pred):
+        return np.float32(2)
+
+    trainer = make_trainer(
+        metrics=["f1", fb.F1("micro"), fb.TopKAccuracy(2), fb.TopKAccuracy(1), fb.FunctionMetric(two, name="two")]
+    )
+    assert [metric.figure for metric in trainer.metrics] == [
+        "f1",
+        "f1_micro",
+        "top_2_accuracy",
+        "top_1_accuracy",
+        "two",
+    ]
+    found = trainer.evaluate(np.zeros((2, 5)), [0, 1])
+    assert list(found)[1:] == [metric.figure for metric in trainer.metrics] and found["two"] == 2.0
+    assert fb.TopKAccuracy().figure == "top_k_accuracy"
+    assert repr(fb.FunctionMetric(make_samples)) == "FunctionMetric(make_samples, name='make_samples')"
+
+
+# ------------------------------------------------------------------------------------------------------ bad input
+
+
+class NameLess:
+    def __call__(self, y_true, y_pred):
+        return 1.0
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda: fb.TopKAccuracy(0), ValueError, "k is 0; expected an integer of 1 or more"),
+        (lambda: fb.TopKAccuracy(2.0), TypeError, "k is 2.0; expected an integer"),
+        (lambda: fb.F1("mean"), ValueError, "average is 'mean'; expected one of 'auto', 'binary'"),
+        (lambda: fb.Recall(None), ValueError, "average is None; expected one of"),
+        (lambda: fb.FunctionMetric(3), TypeError, "function is 3; expected a function of .y_true, y_pred."),
+        (lambda: fb.FunctionMetric(fb.F1), TypeError, "function is the class F1; expected a function"),
+        (lambda: fb.FunctionMetric(lambda y, p: 1), ValueError, "expected one that has a name. Give it one"),
+        (lambda: fb.FunctionMetric(NameLess()), ValueError, "expected one that has a name. Give it one"),
+        (lambda: fb.FunctionMetric(last_of_each, name=3), TypeError, "name is 3; expected a string"),
+        (lambda: fb.FunctionMetric(last_of_each, name="loss"), ValueError, "name is 'loss'; expected another name"),
+        (lambda: fb.FunctionMetric(last_of_each, name=""), ValueError, "name is ''; expected another name"),
+        (lambda: fb.FunctionMetric(last_of_each, name="val_f1"), ValueError, "name is 'val_f1'; expected another"),
+        (lambda: make_trainer(metrics=["top_k_accuracy"]), ValueError, "k below the model's 3 outputs. .*k=2"),
+        (
+            lambda: make_trainer(metrics=fb.F1("binary")),
+            ValueError,
+            "metrics is F1.average='binary'.; expected another",
+        ),
+        (
+            lambda: make_trainer("binary_cross_entropy", metrics="top_k_accuracy"),
+            ValueError,
+            "metrics has 'top_k_accuracy' and loss is 'binary_cross_entropy'; with that loss go 'accuracy', 'balanced",
+        ),
+        (lambda: make_trainer(metrics=["rmse"]), ValueError, "metrics has 'rmse' and loss is 'cross_entropy'"),
+        (lambda: make_trainer(metrics=[fb.F1]), TypeError, r"Add parentheses: F1\(\)"),
+        (lambda: make_trainer(metrics=[last_of_each] * 2), ValueError, "'last_of_each'.; expected each once"),
+        (lambda: make_trainer(metrics=["roc auc"]), ValueError, "Did you mean 'roc_auc'"),
+        (
+            lambda: fb.Trainer(of_outputs(1, "linear"), "hinge", metrics=["roc_auc"]),
+            ValueError,
+            "loss is 'hinge'; with that loss go 'accuracy', functions of",
+        ),
+    ],
+)
+def test_bad_metrics_get_a_sentence(make, error, message):
+    with pytest.raises(error, match=message):
+        make()
+
+
+@pytest.mark.parametrize("value", [None, "0.5", np.zeros(2), True, 1j, [1.0]])
+def test_what_a_function_may_not_return(value):
+    trainer = make_trainer(metrics=[fb.FunctionMetric(lambda y, p: value, name="cost")])
+    with pytest.raises(TypeError, match=r"what the metric 'cost' returned is .*; expected a number"):
+        trainer.evaluate(np.zeros((2, 5)), [0, 1])
+
+
+def test_a_function_may_return_any_kind_of_number():
+    for value in (1, 1.0, np.float32(1), np.int64(1), np.array(1.0)):
+        trainer = make_trainer(metrics=[fb.FunctionMetric(lambda y, p, value=value: value, name="cost")])
+        assert trainer.evaluate(np.zeros((2, 5)), [0, 1])["cost"] == 1

@@ -8,6 +8,9 @@
 /* Vectors of a row of weights that are fetched ahead. */
 #define SINGLE_AHEAD 8
 
+/* Groups of VL units side by side: a group's sums wait for each other, and the others' fill that time. */
+#define SINGLE_GROUPS 3
+
 /* Row `row` of X -> out[0 .. n_columns, padded to whole vectors). 0 where a number is NaN or infinite, else 1. */
 static int NAME(read_row)(const fbp_source *X, ptrdiff_t row, void *out)
 {
@@ -38,40 +41,69 @@ static void NAME(softmax_single)(real *z, ptrdiff_t n_units)
         NAME(store)(z + i, NAME(load)(z + i) * share);
 }
 
+/* Adds to the sums of VL units their products with inputs k .. k + n, n <= VL, one after the other. */
+static inline vec NAME(add_products)(const real *const *rows_of_units, const real *x, ptrdiff_t k, ptrdiff_t n,
+                                     vec sums)
+{
+    vec W[VL];
+    UNROLL
+    for (int i = 0; i < VL; i++) {
+        W[i] = NAME(load)(rows_of_units[i] + k);
+        PREFETCH(rows_of_units[i] + k + SINGLE_AHEAD * VL); /* more rows side by side than hardware follows */
+    }
+    NAME(transpose)(W);
+    if (n == VL) {
+        UNROLL
+        for (int t = 0; t < VL; t++)
+            sums += W[t] * NAME(splat)(x[k + t]);
+    } else {
+        for (ptrdiff_t t = 0; t < n; t++)
+            sums += W[t] * NAME(splat)(x[k + t]);
+    }
+    return sums;
+}
+
 static void NAME(forward_single)(const fbp_layer *layer, const void *in, void *out)
 {
     const ptrdiff_t K = layer->n_inputs, N = layer->n_units;
     const real *x = in, *bias = layer->bias;
     real *z = out;
-    for (ptrdiff_t n = 0; n < N; n += VL) {
-        const real *rows_of_units[VL];
-        for (ptrdiff_t i = 0; i < VL; i++) /* lanes behind the last unit repeat it, and are never looked at */
+    for (ptrdiff_t n = 0; n < N; n += SINGLE_GROUPS * VL) {
+        const real *rows_of_units[SINGLE_GROUPS * VL];
+        vec sums[SINGLE_GROUPS];
+        for (ptrdiff_t i = 0; i < SINGLE_GROUPS * VL; i++) /* lanes behind the last unit repeat it, never looked at */
             rows_of_units[i] = (const real *)layer->weights + (n + i < N ? n + i : N - 1) * layer->ld;
-        vec sums = NAME(load)(bias + n);
-        for (ptrdiff_t k = 0; k < K; k += VL) {
-            vec W[VL];
-            UNROLL
-            for (int i = 0; i < VL; i++) {
-                W[i] = NAME(load)(rows_of_units[i] + k);
-                PREFETCH(rows_of_units[i] + k + SINGLE_AHEAD * VL); /* more rows side by side than hardware follows */
-            }
-            NAME(transpose)(W);
-            if (K - k >= VL) {
+        const ptrdiff_t n_groups = (N - n + VL - 1) / VL < SINGLE_GROUPS ? (N - n + VL - 1) / VL : SINGLE_GROUPS;
+        for (ptrdiff_t g = 0; g < n_groups; g++)
+            sums[g] = NAME(load)(bias + n + g * VL);
+        ptrdiff_t k = 0;
+        if (n_groups == SINGLE_GROUPS) {
+            for (; k + VL <= K; k += VL) {
                 UNROLL
-                for (int t = 0; t < VL; t++)
-                    sums += W[t] * NAME(splat)(x[k + t]);
-            } else {
-                for (ptrdiff_t t = 0; t < K - k; t++)
-                    sums += W[t] * NAME(splat)(x[k + t]);
+                for (int g = 0; g < SINGLE_GROUPS; g++)
+                    sums[g] = NAME(add_products)(rows_of_units + g * VL, x, k, VL, sums[g]);
             }
+        } else {
+            for (ptrdiff_t g = 0; g < n_groups; g++) {
+                vec alone = sums[g];
+                for (k = 0; k + VL <= K; k += VL)
+                    alone = NAME(add_products)(rows_of_units + g * VL, x, k, VL, alone);
+                sums[g] = alone;
+            }
+            k = K / VL * VL;
         }
-        if (layer->activation == FBP_RELU)
-            sums = NAME(relu)(sums);
-        NAME(store)(z + n, sums);
+        for (ptrdiff_t g = 0; g < n_groups; g++) {
+            if (k < K)
+                sums[g] = NAME(add_products)(rows_of_units + g * VL, x, k, K - k, sums[g]);
+            if (layer->activation == FBP_RELU)
+                sums[g] = NAME(relu)(sums[g]);
+            NAME(store)(z + n + g * VL, sums[g]);
+        }
     }
     if (layer->activation == FBP_SOFTMAX)
         NAME(softmax_single)(z, N);
     else
         NAME(activate)(layer->activation, (real)layer->alpha, z, NULL, (N + VL - 1) / VL);
 }
+#undef SINGLE_GROUPS
 #undef SINGLE_AHEAD

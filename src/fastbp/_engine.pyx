@@ -35,13 +35,14 @@ from fastbp._dense cimport (
     ADD, DENSE, FORK, TABULAR, Stage, Statistics, activation_gradient, block_stride, forward_work, item_size, padded,
     take_blocks, take_panels, units_of_share,
 )
+from fastbp._features cimport features_of, gather_features
 from fastbp._kernels cimport (
-    FBP_LINEAR, FBP_SOON, FBP_STATES, FBP_TABLE_SHARES, fbp_kernels, fbp_layer, fbp_panels, fbp_source, fbp_table,
-    fbp_update, flush_denormals, optimizer_named, restore_denormals, state_names, stores_slope,
+    FBP_LINEAR, FBP_SOON, FBP_STATES, FBP_TABLE_SHARES, fbp_features, fbp_kernels, fbp_layer, fbp_panels, fbp_source,
+    fbp_table, fbp_update, flush_denormals, optimizer_named, restore_denormals, state_names, stores_slope,
 )
 from fastbp._loss cimport (
-    BAD_INPUTS, BAD_TARGETS, Judge, gather_targets, gather_weights, judge_panel, set_judge, split_sums, takes_Z,
-    weight_of_rows,
+    BAD_INPUTS, BAD_TARGETS, Judge, gather_targets, gather_weights, judge_panel, keep_outputs, set_judge, split_sums,
+    takes_Z, weight_of_rows,
 )
 from fastbp._network cimport Network
 from fastbp._rows cimport Rows
@@ -49,7 +50,7 @@ from fastbp._stages cimport (
     Pass, array_names, stage_backward, stage_forward, stage_gradient, stage_keeps, stage_meet_backward,
     stage_meet_forward, stage_penalised, stage_updated,
 )
-from fastbp._tables cimport TableMemory, shares_of_thread, split_columns, table_bytes
+from fastbp._tables cimport TableMemory, refuse_sparse, shares_of_thread, split_columns, table_bytes
 from fastbp._team cimport (
     Pace, fbp_barrier, limits_in_use, look_seconds, monotonic_seconds, pace_done, pace_next, run_team, team_size,
     wait_for_all,
@@ -77,6 +78,7 @@ cdef struct Run:
     const fbp_kernels *k
     Stage *stages
     Py_ssize_t n_stages
+    fbp_layer last_layer           # with its own activation, whether or not the loss has that built in
     Py_ssize_t first_trained       # the first stage that learns; n_stages where none does
     uint64_t seed                  # of what a step leaves to chance
     Judge judge
@@ -94,8 +96,10 @@ cdef struct Run:
     # The data of this call.
     fbp_source X                   # its numeric columns,
     fbp_source codes               # and those of codes, if any
+    const fbp_features *features   # made of X, or NULL: its columns themselves
     const int64_t *index           # the order of the rows, or NULL
     Py_ssize_t n_rows
+    char *outputs                  # [n_rows, in the order of this call][n_outputs] of each step's time, or NULL
     Py_ssize_t batch_size
     Py_ssize_t step_size           # samples of a step: one batch, or several
     Py_ssize_t chunk_size          # samples whose gradients are computed at once
@@ -234,8 +238,8 @@ cdef void _gather_share(Run *run, Py_ssize_t first, Py_ssize_t n, Py_ssize_t p0,
             next_index = run.index + next_row
             n_next = max(0, min(run.n_rows - next_row, <Py_ssize_t>k.lanes))
         run.verdicts[p] = 0
-        if not k.gather_panel(&run.X, index, row, count, next_index, n_next, p, run.stages[0].source,
-                              run.stages[0].source_blocks, run.stages[0].block_stride):
+        if not gather_features(k, &run.X, run.features, index, row, count, next_index, n_next, p,
+                               run.stages[0].source, run.stages[0].source_blocks, run.stages[0].block_stride):
             run.verdicts[p] = BAD_INPUTS
         if run.codes.n_columns > 0:
             k.read_codes(&run.codes, index, row, count, run.stages[0].tables,
@@ -283,6 +287,9 @@ cdef void _judge_share(Run *run, Py_ssize_t first, Py_ssize_t n, double scale, P
                                  run.weights + p * k.lanes)
         judge_panel(k, &run.judge, last.output, run.targets, run.labels, weights, last.layer.n_units, p, count, scale,
                     last.gradient, slot)
+        if run.outputs != NULL and isfinite(slot[0]):  # else the output is looked into
+            keep_outputs(k, &run.judge, &run.last_layer, last.output, p, count,
+                         run.outputs + row * last.layer.n_units * item_size(k.dtype))
 
 
 cdef void _backward_share(Run *run, const Pass *chunk, bint going, Py_ssize_t p0, Py_ssize_t p1, int t,
@@ -741,6 +748,7 @@ cdef class Session:
         if self.run.stages == NULL:
             raise MemoryError
         memcpy(self.run.stages, network.stages, network.n_layers * sizeof(Stage))
+        self.run.last_layer = network.stages[network.n_layers - 1].layer
         for i in range(network.n_layers):
             self.run.n_units += network.stages[<int>i].layer.n_units
         self.run.n_squares = 2 * self.run.n_units + FBP_TABLE_SHARES * network.stages[0].n_tables
@@ -897,13 +905,17 @@ cdef class Session:
                    Py_ssize_t n_batches=1) except -1:
         """Sets up the data of one call, which takes n_rows of the rows. Returns the team's size."""
         cdef Run *run = &self.run
+        refuse_sparse(&run.stages[0], &rows.source)
         self.targets = targets
         self.weights = weights
-        set_judge(&run.judge, self.loss, self.metrics, targets, weights, self.network.n_outputs)
+        set_judge(&run.judge, self.loss, self.metrics, targets, weights, self.network.n_outputs,
+                  self.network.target_features)
         run.X = rows.source
         split_columns(&run.stages[0], &run.X, &run.codes)
+        run.features = features_of(self.network.features)
         run.attempt += 1
         run.index = NULL
+        run.outputs = NULL
         run.n_rows = n_rows
         run.batch_size = min(batch_size, n_rows)
         run.step_size = min(batch_size * n_batches, n_rows)
@@ -999,9 +1011,11 @@ cdef class Session:
         if run.index != NULL:
             batch_rows = self.order[batch_rows]
         if run.bad == BAD_INPUTS:
-            return NonFinite("inputs", batch, row=first_bad_row(rows, batch_rows, run.X.n_columns))
+            row = first_bad_row(rows, batch_rows, run.X.n_columns, self.network.features, self.network.dtype)
+            return NonFinite("inputs", batch, row=row)
         if run.bad == BAD_TARGETS:
-            return NonFinite("targets", batch, row=first_bad_row(targets, batch_rows))
+            row = first_bad_row(targets, batch_rows, None, self.network.target_features, self.network.dtype)
+            return NonFinite("targets", batch, row=row)
         for i in range(run.n_stages):
             if not run.k.all_finite(run.stages[i].output.data, self.n_panels * run.stages[i].output.stride):
                 return NonFinite("loss", batch, layer=i)
@@ -1026,6 +1040,9 @@ cdef class Session:
             run.slots[0] = NAN
             return 0
         rows = np.arange(first, first + n) if run.index == NULL else self.order[first:first + n]
+        if run.outputs != NULL:
+            memcpy(run.outputs + first * n_outputs * item_size(k.dtype), &out[0, 0],
+                   n * n_outputs * item_size(k.dtype))
         losses, gradient = self.loss(outputs, self.targets[rows])
         cdef double[::1] values = losses
         weights = None
@@ -1156,7 +1173,7 @@ cdef class Session:
 
     def epoch(self, Rows rows, targets, Py_ssize_t batch_size, bint shuffle, uint64_t seed, uint64_t epoch,
               dict numbers, on_tick=None, weights=None, Py_ssize_t n_batches=1, subset=None, so_far=None,
-              bint every_step=False):
+              bint every_step=False, outputs=None):
         """Trains on all rows once, batch by batch, the last short one too.
 
         Parameters
@@ -1183,6 +1200,8 @@ cdef class Session:
             of other samples are carried into this epoch's.
         every_step : bool, default False
             Whether on_tick is called after every step.
+        outputs : ndarray, shape (n_samples, n_outputs), of the network's dtype, C-contiguous, optional
+            Receives the outputs of each batch before its update, in the order in which the epoch takes the rows.
 
         Returns
         -------
@@ -1201,6 +1220,7 @@ cdef class Session:
         """
         self.enter()
         cdef int team
+        cdef char[:, ::1] out
         cdef Py_ssize_t n_rows = rows.n_rows if subset is None else subset.size
         try:
             self.take_numbers(numbers)
@@ -1209,6 +1229,9 @@ cdef class Session:
             self.run.training = True
             self.set_order(n_rows, shuffle, seed, epoch, subset)
             self.in_epoch = True
+            if outputs is not None:
+                out = outputs.view(np.int8)
+                self.run.outputs = &out[0, 0]
             if so_far is not None:
                 self.run.next_row, self.run.weight_done, self.sums[:] = so_far
             if not self.go(rows, targets, team, on_tick, every_step):
@@ -1238,6 +1261,10 @@ cdef class Session:
             order[:] = there
         self.run.index = &order[0]
         return 0
+
+    def rows_in_order(self):
+        """The rows in the order in which the latest call took them, int64; None: as they stand."""
+        return None if self.run.index == NULL else self.order
 
     @property
     def terms(self) -> float:

@@ -3,28 +3,48 @@
 from libc.string cimport memcpy, memset
 
 from fastbp._kernels cimport (
-    FBP_CROSS_ENTROPY, FBP_CROSS_ENTROPY_LABELS, FBP_LOSS_PARAMETERS, FBP_METRIC_ABSOLUTE_ERROR,
-    FBP_METRIC_CORRECT_BINARY, FBP_METRIC_CORRECT_DISTRIBUTION, FBP_METRIC_CORRECT_LABEL, FBP_METRIC_SQUARED_ERROR,
-    averages_outputs, fbp_loss, loss_named, loss_takes_Z,
+    FBP_ANSWER_BINARY, FBP_ANSWER_DISTRIBUTION, FBP_ANSWER_LABEL, FBP_CROSS_ENTROPY, FBP_CROSS_ENTROPY_LABELS,
+    FBP_LOSS_PARAMETERS, FBP_METRIC_ABSOLUTE_ERROR, FBP_METRIC_CORRECT, FBP_METRIC_COUNTS, FBP_METRIC_LOG_LOSS,
+    FBP_METRIC_PERCENTAGE_ERROR, FBP_METRIC_RANKS, FBP_METRIC_SQUARED_ERROR, FBP_METRIC_SQUARED_PROBABILITY,
+    FBP_SOFTMAX, averages_outputs, fbp_layer, fbp_loss, loss_named, loss_takes_Z,
 )
+from fastbp._features cimport Features, features_of, gather_features
 from fastbp._rows cimport Rows
 
+_METRICS = {
+    "correct": FBP_METRIC_CORRECT,
+    "counts": FBP_METRIC_COUNTS,
+    "log_loss": FBP_METRIC_LOG_LOSS,
+    "squared_probability": FBP_METRIC_SQUARED_PROBABILITY,
+    "ranks": FBP_METRIC_RANKS,
+    "absolute_error": FBP_METRIC_ABSOLUTE_ERROR,
+    "squared_error": FBP_METRIC_SQUARED_ERROR,
+    "percentage_error": FBP_METRIC_PERCENTAGE_ERROR,
+}
 
-cdef fbp_metric _metric(str name, fbp_loss loss):
-    if name == "absolute_error":
-        return FBP_METRIC_ABSOLUTE_ERROR
-    if name == "squared_error":
-        return FBP_METRIC_SQUARED_ERROR
+
+cdef fbp_answer _answer(fbp_loss loss):
+    """Of a loss whose outputs answer yes or no, or name a class; metrics of numbers do not ask."""
     if loss == FBP_CROSS_ENTROPY_LABELS:
-        return FBP_METRIC_CORRECT_LABEL
-    return FBP_METRIC_CORRECT_DISTRIBUTION if loss == FBP_CROSS_ENTROPY else FBP_METRIC_CORRECT_BINARY
+        return FBP_ANSWER_LABEL
+    return FBP_ANSWER_DISTRIBUTION if loss == FBP_CROSS_ENTROPY else FBP_ANSWER_BINARY
+
+
+cdef Py_ssize_t _n_sums(fbp_metric metric, const Judge *judge):
+    """How many sums a metric has."""
+    if metric in (FBP_METRIC_CORRECT, FBP_METRIC_LOG_LOSS, FBP_METRIC_SQUARED_PROBABILITY):
+        return 1
+    if metric == FBP_METRIC_COUNTS:
+        return judge.n_targets * (4 if judge.answer == FBP_ANSWER_BINARY else 3)
+    return judge.n_targets
 
 
 cdef int set_judge(Judge *judge, object loss, tuple metrics, object targets, const double[::1] weights,
-                   Py_ssize_t n_outputs) except -1:
+                   Py_ssize_t n_outputs, Features features) except -1:
     """The loss is its name, or (name, parameters); the targets Rows, or int32 labels; the weights one a row, or None.
 
-    Or the loss is a function, whose targets nobody reads here. Targets and weights are the caller's to keep.
+    Or the loss is a function, whose targets nobody reads here. Targets, weights, and what the targets are made into, if
+    anything, are the caller's to keep.
     """
     cdef int i
     cdef const int32_t[::1] labels
@@ -32,6 +52,7 @@ cdef int set_judge(Judge *judge, object loss, tuple metrics, object targets, con
     judge.all_labels = NULL
     judge.all_targets = NULL
     judge.all_weights = NULL if weights is None else &weights[0]
+    judge.features = features_of(features)
     judge.custom = callable(loss)
     if judge.custom:
         judge.terms = 1
@@ -54,12 +75,13 @@ cdef int set_judge(Judge *judge, object loss, tuple metrics, object targets, con
         judge.objective.parameters[i] = parameter
     judge.terms = n_outputs if averages_outputs(judge.objective.loss) else 1
     judge.n_targets = n_columns or n_outputs
+    judge.answer = _answer(judge.objective.loss)
     judge.n_metrics = len(metrics)
     judge.slot_size = 1
     for i, metric in enumerate(metrics):
-        judge.metrics[i] = _metric(metric, judge.objective.loss)
+        judge.metrics[i] = <fbp_metric><int>_METRICS[metric]
         judge.sum_offset[i] = judge.slot_size
-        judge.slot_size += 1 if metric == "correct" else judge.n_targets
+        judge.slot_size += _n_sums(judge.metrics[i], judge)
     return 0
 
 
@@ -70,7 +92,7 @@ cdef int gather_targets(const fbp_kernels *k, const Judge *judge, const int64_t 
     if judge.custom:
         return 1
     if judge.all_labels == NULL:
-        return k.gather_panel(judge.all_targets, index, first, n_rows, NULL, 0, p, targets, NULL, 0)
+        return gather_features(k, judge.all_targets, judge.features, index, first, n_rows, NULL, 0, p, targets, NULL, 0)
     for r in range(n_rows):
         labels[p * k.lanes + r] = judge.all_labels[first + r if index == NULL else index[r]]
     return 1
@@ -109,10 +131,20 @@ cdef void judge_panel(const fbp_kernels *k, const Judge *judge, fbp_panels outpu
     cdef const int32_t *panel_labels = labels + p * k.lanes
     cdef int i
     for i in range(judge.n_metrics):
-        k.metric_panel(judge.metrics[i], output, targets, panel_labels, weights, judge.n_targets, p, n_rows,
-                       slot + judge.sum_offset[i])
+        k.metric_panel(judge.metrics[i], judge.answer, output, targets, panel_labels, weights, judge.n_targets, p,
+                       n_rows, slot + judge.sum_offset[i])
     slot[0] += k.loss_panel(&judge.objective, output, targets, panel_labels, weights, n_units, p, n_rows, scale,
                             gradient)
+
+
+cdef void keep_outputs(const fbp_kernels *k, const Judge *judge, const fbp_layer *last, fbp_panels output,
+                       Py_ssize_t p, Py_ssize_t n_rows, char *out) noexcept nogil:
+    """The outputs of panel p, as a prediction has them, to n_rows rows; a Z that was judged is used up for them."""
+    if takes_Z(judge):
+        k.activation_forward(last, output, output, fbp_panels(NULL, 0), p, p + 1)
+        if last.activation == FBP_SOFTMAX:
+            k.softmax_forward(output, last.n_units, p, p + 1)
+    k.scatter_panel(output, p, last.n_units, n_rows, out, last.n_units)
 
 
 cdef bint takes_Z(const Judge *judge) noexcept nogil:

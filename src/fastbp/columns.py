@@ -1,15 +1,14 @@
 """Any table as columns, to be looked at and not to be trained on: nothing is refused that has rows.
 
-Frames of pandas, polars and pyarrow, dictionaries of columns, record arrays, arrays of any kind and nested lists; no
-library is imported for them. A column is converted when it is asked for, and only then.
+Frames of pandas, polars and pyarrow, dictionaries of columns, record arrays, sparse matrices, arrays of any kind and
+nested lists; no library is imported for them. Columns are converted when they are asked for, a few at a time.
 """
 
 from __future__ import annotations
 
 import decimal
-import hashlib
 import numbers
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -18,13 +17,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbp.checks import sentence
+from fastbp.sparse import is_sparse
 
-__all__ = ["Column", "Table", "read_columns"]
+__all__ = ["Column", "Kind", "Table", "read_columns"]
 
 Array = NDArray[Any]
 Kind = Literal["numbers", "text", "times", "other"]
+Name = str | int
 
 _MISSING = ("NoneType", "NAType", "NaTType")  # what data frames put where there is nothing
+_GROUP_BYTES = 2**26  # of an array's columns that are converted together: a row's neighbours share cache lines
 
 
 @dataclass(frozen=True)
@@ -33,17 +35,17 @@ class Column:
 
     Attributes
     ----------
-    name : str
-        As messages have it: ``'age'``, or a number counted from 0.
+    name : str or int
+        An integer counts columns without names, from 0.
     kind : {"numbers", "text", "times", "other"}
-        Other are complex numbers, bytes of records, and so on.
+        Other are complex numbers, records, and so on.
     values : float64 ndarray of shape (n_rows,)
         Numbers; of other kinds the number of the level, in the order in which levels first occur. NaN is missing.
     levels : list of str
         The different texts, in that order; none of numbers.
     """
 
-    name: str
+    name: Name
     kind: Kind
     values: NDArray[np.float64]
     levels: list[str]
@@ -59,6 +61,8 @@ class Column:
         if self.kind == "numbers":
             values = np.where(self.missing, np.nan, self.values + 0.0)  # one NaN, one zero
             return values.view(np.uint64)
+        import hashlib  # takes its time, and `import fastbp` does not need it
+
         digests = [hashlib.blake2b(level.encode("utf-8", "backslashreplace"), digest_size=8) for level in self.levels]
         of_levels = np.array([int.from_bytes(digest.digest(), "little") for digest in digests] + [0], np.uint64)
         return of_levels[np.where(self.missing, len(self.levels), self.values).astype(np.int64)]
@@ -69,14 +73,13 @@ class Table:
 
     Parameters
     ----------
-    names : list of str
-        What messages call the columns.
+    names : list of str or int
     n_rows : int
     get : callable
         Returns a column as the user's library has it.
     """
 
-    def __init__(self, names: list[str], n_rows: int, get: Callable[[int], Any]) -> None:
+    def __init__(self, names: list[Name], n_rows: int, get: Callable[[int], Any]) -> None:
         self.names, self.n_rows = names, n_rows
         self._get = get
 
@@ -89,10 +92,14 @@ class Table:
         """Return one column, converted."""
         return _as_column(self.names[j], self._get(j))
 
+    def __iter__(self) -> Iterator[Column]:
+        return map(self.column, range(self.n_columns))
+
 
 def read_columns(table: Any, argument: str) -> Table:
-    """Return anything that has rows as columns; what has one dimension is one column, of more than two all but the
-    first are one.
+    """Return anything that has rows as columns.
+
+    What has one dimension is one column; of more than two, all behind the first are laid out as one.
 
     Raises
     ------
@@ -101,18 +108,23 @@ def read_columns(table: Any, argument: str) -> Table:
     ValueError
         If it has none of them, or they are of several lengths.
     """
-    columns, names = _columns_of(table)
-    if columns is None:
-        array = _as_array(table, argument)
-        matrix = array.reshape(len(array), -1) if array.size else array.reshape(len(array), 0)
-        name = getattr(table, "name", None)
-        names = [repr(name)] if array.ndim == 1 and isinstance(name, str) else None
-        result = Table(names or [str(j) for j in range(matrix.shape[1])], len(matrix), lambda j: matrix[:, j])
-    else:
+    named = _named_columns(table)
+    if named is not None:
+        names, columns = named
         lengths = {len(column) for column in columns}
         if len(lengths) > 1:
             raise ValueError(f"{argument} has columns of {sorted(lengths)} rows; expected as many in each.")
-        result = Table([repr(name) for name in names or []], *lengths or {0}, columns.__getitem__)
+        result = Table(list(map(_as_name, names)), max(lengths, default=0), columns.__getitem__)
+    elif is_sparse(table):
+        by_columns = table.tocsc()
+        n_rows, n_columns = by_columns.shape
+        result = Table(list(range(n_columns)), n_rows, lambda j: by_columns[:, [j]].toarray().reshape(-1))
+    else:
+        array = _as_array(table, argument)
+        matrix = array.reshape(len(array), -1) if array.size else array.reshape(len(array), 0)
+        name = getattr(table, "name", None)  # of a series
+        names = [name] if matrix.shape[1] == 1 and isinstance(name, str) else list(range(matrix.shape[1]))
+        result = Table(names, len(matrix), _Groups(matrix).column)
     if result.n_rows == 0 or result.n_columns == 0:
         raise ValueError(
             f"{argument} has {result.n_rows} rows and {result.n_columns} columns; expected one or more of both."
@@ -120,29 +132,30 @@ def read_columns(table: Any, argument: str) -> Table:
     return result
 
 
-def _columns_of(table: Any) -> tuple[Any, list[Any] | None]:
-    """Return the columns of what has them by itself, and their names; else None."""
+def _as_name(name: Any) -> Name:
+    return int(name) if isinstance(name, numbers.Integral) else str(name)
+
+
+def _named_columns(table: Any) -> tuple[list[Any], list[Any]] | None:
+    """Return names and columns of what has them by itself, else None."""
     if hasattr(table, "iloc") and hasattr(table, "columns"):  # pandas: names may occur twice
-        return [table.iloc[:, j] for j in range(len(table.columns))], list(table.columns)
+        return list(table.columns), [table.iloc[:, j] for j in range(len(table.columns))]
     if hasattr(table, "get_columns") and hasattr(table, "columns"):  # polars
-        return table.get_columns(), list(table.columns)
+        return list(table.columns), list(table.get_columns())
     if hasattr(table, "column_names") and hasattr(table, "columns"):  # pyarrow
-        return table.columns, list(table.column_names)
+        return list(table.column_names), list(table.columns)
     if isinstance(table, Mapping):
-        return [_as_array(column, repr(name)) for name, column in table.items()], list(table)
+        return list(table), [_as_array(column, repr(name)) for name, column in table.items()]
     names = getattr(getattr(table, "dtype", None), "names", None)
     if names and getattr(table, "ndim", 0) == 1:  # records
-        return [table[name] for name in names], list(names)
-    return None, None
+        return list(names), [table[name] for name in names]
+    return None
 
 
 def _as_array(values: Any, argument: str) -> Array:
     """Return an array of one dimension or more; numbers and text side by side stay what they are."""
-    if isinstance(values, np.ndarray):
+    if isinstance(values, np.ma.MaskedArray):
         array: Array = values
-    elif hasattr(values, "toarray") and hasattr(values, "nnz"):
-        remedy = f"Give {argument}.toarray()."
-        raise TypeError(f"{argument} is a sparse matrix ({type(values).__name__}); expected a dense array. {remedy}")
     else:
         try:
             array = _own_array(values)
@@ -156,6 +169,23 @@ def _as_array(values: Any, argument: str) -> Array:
     return array
 
 
+class _Groups:
+    """The columns of an array, copied a group at a time, so that an array in a file is not read for each of them."""
+
+    def __init__(self, matrix: Array) -> None:
+        self._matrix = matrix
+        self._size = max(1, _GROUP_BYTES // max(1, len(matrix) * matrix.itemsize))
+        self._first, self._group = -1, matrix[:, :0]
+
+    def column(self, j: int) -> Array:
+        """Return one of them."""
+        first = j - j % self._size
+        if first != self._first:
+            self._first, self._group = first, self._matrix[:, first : first + self._size].copy(order="F")
+        column: Array = self._group[:, j - first]
+        return column
+
+
 def _own_array(column: Any) -> Array:
     """Return a column of a library as an array; its numbers with gaps as floats."""
     dtype = getattr(column, "dtype", None)
@@ -164,7 +194,7 @@ def _own_array(column: Any) -> Array:
     return np.asarray(column)
 
 
-def _as_column(name: str, raw: Any) -> Column:
+def _as_column(name: Name, raw: Any) -> Column:
     array = raw if isinstance(raw, np.ndarray) else _own_array(raw)
     if array.dtype.kind in "biuf":
         with np.errstate(over="ignore"):  # a long double may be infinite in float64
@@ -194,11 +224,9 @@ def _as_float(item: Any) -> float:
         return np.inf if item > 0 else -np.inf
 
 
-def _of_levels(name: str, kind: Kind, items: list[Any]) -> Column:
+def _of_levels(name: Name, kind: Kind, items: list[Any]) -> Column:
     numbers_of: dict[str, int] = {}
-    values = [
-        np.nan if _is_missing(item) else numbers_of.setdefault(_as_text(item), len(numbers_of)) for item in items
-    ]
+    values = [np.nan if _is_missing(item) else numbers_of.setdefault(_as_text(item), len(numbers_of)) for item in items]
     return Column(name, kind, np.array(values, np.float64), list(numbers_of))
 
 

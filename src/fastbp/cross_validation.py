@@ -189,12 +189,12 @@ def _make_trainers(make_trainer: Callable[[int], Trainer], n_folds: int) -> list
             "make_trainer returned two trainers for the same model; expected a new model for each fold: one that has "
             "trained on a fold cannot be scored on it."
         )
-    first = trainers[0]
-    for i, trainer in enumerate(trainers):
-        if [metric.name for metric in trainer.metrics] != [metric.name for metric in first.metrics]:
+    figures = [[metric.figure for metric in trainer.metrics] for trainer in trainers]
+    for i, of_trainer in enumerate(figures):
+        if of_trainer != figures[0]:
             raise ValueError(
-                f"make_trainer({i}) has the metrics {[metric.name for metric in trainer.metrics]}, make_trainer(0) has "
-                f"{[metric.name for metric in first.metrics]}; expected the same of all, to compare them."
+                f"make_trainer({i}) has the metrics {of_trainer}, make_trainer(0) has {figures[0]}; expected the same "
+                "of all, to compare them."
             )
     Ensemble([trainer.model for trainer in trainers])  # refuses models that differ from outside
     return trainers

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastbp._rows import Rows
 from fastbp.checks import describe, sentence
-from fastbp.data import as_array, refuse_first
+from fastbp.data import as_array, as_rows, refuse_first
 from fastbp.losses import LOSSES, Loss
 from fastbp.registry import resolve
 
@@ -93,16 +92,23 @@ def as_loss(loss: str | Loss | LossFunction) -> Loss:
     return resolve(cast("str | Loss", loss), LOSSES, "loss")
 
 
-def mean_of_function(loss: CustomLoss, network: Network, data: Samples, batch_size: int, n_threads: int) -> float:
-    """Return the mean loss over samples, batch by batch, and the penalty; NaN where outputs are not finite."""
+def mean_of_function(
+    loss: CustomLoss, network: Network, data: Samples, batch_size: int, n_threads: int, all_outputs: Array | None
+) -> float:
+    """Return the mean loss over samples, batch by batch, and the penalty; NaN where outputs are not finite.
+
+    All outputs, if wanted, are left where they are to be.
+    """
     total = 0.0
     for start in range(0, len(data), batch_size):
         batch = data.rows_from(start, min(start + batch_size, len(data)))
         X = data.X[batch]
         outputs = np.empty((len(X), network.n_outputs), network.dtype)
-        network.forward(Rows(X), outputs, n_threads)
+        network.forward(as_rows(X), outputs, n_threads)
         if not np.isfinite(outputs).all():
             return float("nan")
+        if all_outputs is not None:
+            all_outputs[start : start + batch_size] = outputs
         losses, _ = loss.judge(outputs, data.y[batch].copy())
         total += float(losses.sum() if data.weights is None else losses @ data.weights[batch])
     return total / data.total_weight + network.penalty()

@@ -2,142 +2,49 @@
 
 from __future__ import annotations
 
-import hashlib
-import math
-from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
 from fastbp.checks import sentence
 from fastbp.columns import Column, Table, read_columns
+from fastbp.data_report import (
+    ColumnReport,
+    DataReport,
+    Finding,
+    count_of,
+    is_constant,
+    report_column,
+    shortened,
+    sort_findings,
+)
+from fastbp.equal_rows import RowHashes, rows_before
+from fastbp.target_inspection import Targets, classes_of, inspect_targets
 
-__all__ = ["ColumnReport", "DataReport", "Finding", "inspect_data"]
+__all__ = ["inspect_data"]
 
-Bits = NDArray[np.uint64]
-Rows = NDArray[np.int64]
-Severity = Literal["error", "warning", "note"]
-
-_SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
-_SHOWN = 5  # findings of a kind that are printed
-_WILD = 100.0  # ranges further apart, or so far from 0, slow training down
-_FAR = 10.0  # interquartile ranges from the quartiles: of normal numbers not one in 10**40
-_RARE = 0.2  # of the share that a class would have if all were alike
-_MOST_CLASSES = 100  # integers of more values are taken for numbers
-_ALIKE = 0.9999  # correlation from which on a column says what the target is
-_LEAST_FOR_CORRELATION = 10  # samples: two always correlate
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing to know.
-
-    Attributes
-    ----------
-    severity : {"error", "warning", "note"}
-        An error stops training: fastbp refuses the data as it is. What is warned of trains, but badly, or to scores
-        that mislead.
-    kind : str
-        What sort of finding, such as "missing" or "leak".
-    column : str or None
-        The column that it is about, None where it is about rows or the whole.
-    sentence : str
-        What it is, and what to do.
-    """
-
-    severity: Severity
-    kind: str
-    column: str | None
-    sentence: str
+_WILD = 100.0  # times apart, or away from about 1, that numbers slow training down
+_LEAST_IDENTIFIERS = 10  # that texts are all different, or integers in a row, says little of a few
 
 
-@dataclass(frozen=True)
-class ColumnReport:
-    """The figures of a column: counts, and statistics of its finite numbers (NaN where there are none)."""
-
-    name: str
-    kind: str
-    n_missing: int
-    n_infinite: int
-    n_levels: int | None
-    mean: float
-    std: float
-    minimum: float
-    maximum: float
-
-
-@dataclass(frozen=True, repr=False)
-class DataReport:
-    """What ``inspect_data`` found; ``print`` shows it, the worst first.
-
-    Attributes
-    ----------
-    n_samples : int
-    columns : list of ColumnReport
-        Those of X.
-    targets : list of ColumnReport
-        Those of y.
-    classes : dict of str to int, or None
-        How many samples each class has, where y is labels.
-    findings : list of Finding
-        Errors first, then warnings, then notes.
-    """
-
-    n_samples: int
-    columns: list[ColumnReport]
-    targets: list[ColumnReport]
-    classes: dict[str, int] | None
-    findings: list[Finding]
-
-    def of_kind(self, kind: str) -> list[Finding]:
-        """Return the findings of one kind."""
-        return [finding for finding in self.findings if finding.kind == kind]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return all of it as plain data, as JSON holds it: a figure that is not finite is None."""
-        plain: dict[str, Any] = asdict(self)
-        for column in plain["columns"] + plain["targets"]:
-            for name, value in column.items():
-                if isinstance(value, float) and not math.isfinite(value):
-                    column[name] = None
-        return plain
-
-    def __repr__(self) -> str:
-        lines = [f"{self.n_samples:,} samples, {len(self.columns):,} columns{self._classes_text()}"]
-        for severity in _SEVERITIES:
-            of_severity = [finding for finding in self.findings if finding.severity == severity]
-            for kind, count in Counter(finding.kind for finding in of_severity).items():
-                shown = [finding for finding in of_severity if finding.kind == kind][:_SHOWN]
-                lines += [f"{severity:>8}: {finding.sentence}" for finding in shown]
-                if count > _SHOWN:
-                    lines.append(f"{'':>8}  and {count - _SHOWN:,} more of this kind ({kind})")
-        if not self.findings:
-            lines.append("nothing to remark")
-        return "\n".join(lines)
-
-    def _classes_text(self) -> str:
-        return "" if self.classes is None else f", {len(self.classes):,} classes"
-
-
-def inspect_data(X: Any, y: Any = None, validation_data: tuple[Any, ...] | None = None) -> DataReport:
+def inspect_data(X: Any, y: Any = None, validation_data: tuple[Any, ...] | list[Any] | None = None) -> DataReport:
     """Look at data before training on it; nothing is changed, and nothing is trained.
 
-    Columns of X: missing and infinite numbers, text, columns that are constant or twice there, ranges that are far
-    apart. Rows: those that are there twice, those of the validation data that are in the training data too. The
-    targets: missing and infinite numbers, labels that are no classes from 0 on, classes that are rare, numbers far from
-    all others, columns of X that tell the target.
+    Columns of X: missing and infinite numbers, text, columns that are constant or twice there, numbers that are far
+    apart. Rows: those that are there twice, with other targets too, those of the validation data that are in the
+    training data. Targets: missing and infinite numbers, labels that are not numbered from 0, classes that are rare,
+    numbers far from all others, columns of X that tell the target.
 
     Parameters
     ----------
     X : array-like of shape (n_samples, n_columns)
-        An array, a nested list, a data frame of pandas, polars or pyarrow, a dictionary of columns. It is looked at
-        column by column, so it takes memory for a few columns only.
+        An array, a nested list, a data frame of pandas, polars or pyarrow, a dictionary of columns, a sparse matrix.
+        Numbers are looked at as float64, a few columns at a time, so that no copy of all is made.
     y : array-like, optional
-        Targets, a row for each sample. Integers of few values, text, booleans and one-hot rows are taken for classes.
-    validation_data : (X, y), optional
+        Targets, a row for each sample. Text, integers of few values, booleans and one-hot rows are taken for classes.
+        Of up to 16 columns of targets it is asked whether a column of X tells them.
+    validation_data : (X, y) or (X, y, sample_weight), optional
         What the model will be evaluated on.
 
     Returns
@@ -153,22 +60,207 @@ def inspect_data(X: Any, y: Any = None, validation_data: tuple[Any, ...] | None 
     --------
     >>> import fastbp as fb
     >>> report = fb.inspect_data([[1.0, 7.0], [2.5, 7.0], [float("nan"), 7.0]], [0, 1, 1])
-    >>> print(report)
-    3 samples, 2 columns, 2 classes
-       error: column 0 has 1 missing value, the first in row 2; fb.Trainer refuses them. Fill them in or leave the rows out.
-     warning: column 1 is constant; it says nothing about a sample. Leave it out.
+    >>> [(finding.kind, finding.column) for finding in report.findings]
+    [('missing', 0), ('constant', 1)]
     """
     table = read_columns(X, "X")
-    targets = None if y is None else _read_targets(y, "y", table)
+    targets = None if y is None else inspect_targets(read_columns(y, "y"), table.n_rows)
     validation = _read_validation(validation_data, table)
-    inspection = _Inspection(table, targets, validation)
-    return inspection.report()
+    hashes = RowHashes(table.n_rows)
+    reports: list[ColumnReport] = []
+    findings: list[Finding] = []
+    validation_hashes = None if validation is None else RowHashes(validation[0].n_rows)
+    first_of: dict[bytes, ColumnReport] = {}
+    for j, column in enumerate(table):
+        report = report_column(column)
+        reports.append(report)
+        findings += _of_column(column, report)
+        findings += _copies(column, report, first_of)
+        findings += [] if targets is None else targets.told_by(column)
+        hashes.take(column)
+        if validation is not None and validation_hashes is not None:
+            other = validation[0].column(j)
+            findings += _of_validation(column, other)
+            validation_hashes.take(other)
+    findings += _of_scales(reports)
+    findings += _of_rows(hashes, targets)
+    if targets is not None:
+        findings += targets.findings
+    if validation is not None and validation_hashes is not None:
+        findings += _leaks(hashes, validation_hashes)
+        findings += _unseen_classes(targets, validation[1])
+    return DataReport(
+        table.n_rows,
+        reports,
+        [] if targets is None else targets.reports,
+        None if targets is None else targets.classes,
+        sort_findings(findings),
+    )
 
 
-def _read_targets(y: Any, argument: str, table: Table) -> Table:
-    targets = read_columns(y, argument)
-    if targets.n_rows != table.n_rows:
-        raise ValueError(f"X has {table.n_rows} rows, {argument} has {targets.n_rows}; expected a target for each.")
-    if targets.n_columns == 1:
-        return Table([argument], targets.n_rows, lambda j: targets.column(j))
-    return Table([f"{name} of {argument}" for name in targets.names], targets.n_rows, lambda j: targets.column(j))
+# ------------------------------------------------------------------------------------------------- columns
+
+
+def _of_column(column: Column, report: ColumnReport) -> Iterator[Finding]:
+    """Yield what is odd about one column by itself."""
+    where, n_rows = f"column {column.name!r}", len(column.values)
+    yield from _of_gaps(column, report, where)
+    n_present = n_rows - report.n_missing
+    if is_constant(report) and n_rows > 1:
+        what = "is constant" if n_present == n_rows else "is constant where it is not missing"
+        yield Finding(
+            "warning", "constant", column.name, f"{where} {what}. Leave it out: nothing can be learnt from it."
+        )
+    elif report.n_levels == n_present >= _LEAST_IDENTIFIERS:
+        remedy = "If it names the samples leave it out: a network would learn them by heart."
+        yield Finding("note", "identifier", column.name, f"{where} is {column.kind}, in no two rows the same. {remedy}")
+    elif n_rows >= _LEAST_IDENTIFIERS and _counts_rows(column):
+        remedy = "If it is the number of the row leave it out: that says nothing of other samples."
+        yield Finding("note", "identifier", column.name, f"{where} grows by 1 from row to row. {remedy}")
+    elif report.n_levels:
+        remedy = "A network takes numbers: make the model with prepare=fb.Columns(), or encode them."
+        was = f"{where} is {column.kind} of {count_of(report.n_levels, 'level')}"
+        yield Finding("note", "text", column.name, f"{was}. {remedy}")
+
+
+def _counts_rows(column: Column) -> bool:
+    with np.errstate(invalid="ignore"):  # infinity less infinity
+        return column.kind == "numbers" and bool((np.diff(column.values) == 1).all())
+
+
+def _of_gaps(column: Column, report: ColumnReport, where: str) -> Iterator[Finding]:
+    """Yield what no network can be fed with."""
+    n_rows = len(column.values)
+    if report.n_missing == n_rows:
+        yield Finding("warning", "missing", column.name, f"{where} has no value in any row. Leave it out.")
+    elif report.n_missing:
+        values, first = count_of(report.n_missing, "missing value"), int(np.argmax(column.missing))
+        was = f"{where} has {values}, {report.n_missing / n_rows:.2g} of all, the first in row {first}"
+        remedy = "Fill them in, by fb.Impute for one, or leave these rows out."
+        yield Finding("warning", "missing", column.name, f"{was}. {remedy}")
+    if report.n_infinite:
+        values, first = count_of(report.n_infinite, "infinite number"), int(np.argmax(np.isinf(column.values)))
+        was = f"{where} has {values}, the first in row {first}"
+        yield Finding("error", "infinite", column.name, f"{was}. Mend them, or leave these rows out.")
+
+
+def _copies(column: Column, report: ColumnReport, first_of: dict[bytes, ColumnReport]) -> Iterator[Finding]:
+    """Yield that a column is there for the second time; constant ones have been told of."""
+    if is_constant(report) or report.n_missing == len(column.values):
+        return
+    import hashlib  # takes its time, and `import fastbp` does not need it
+
+    digest = hashlib.blake2b(np.ascontiguousarray(column.bits).data, digest_size=32).digest()
+    first = first_of.setdefault(digest, report)
+    if first is not report:
+        was = f"column {column.name!r} is equal to column {first.name!r}"
+        yield Finding("warning", "duplicate_column", column.name, f"{was} in every row. Leave one of them out.")
+
+
+def _of_scales(reports: list[ColumnReport]) -> Iterator[Finding]:
+    """Yield that columns of numbers are of sizes that networks learn from slowly."""
+    sizes = [(max(abs(report.minimum), abs(report.maximum)), report) for report in reports if _varies(report)]
+    if not sizes:
+        return
+    largest, smallest = max(sizes, key=lambda pair: pair[0]), min(sizes, key=lambda pair: pair[0])
+    if largest[0] <= _WILD and smallest[0] >= 1 / _WILD:
+        return
+    texts = [f"column {report.name!r} up to {size:.3g}" for size, report in (largest, smallest)]
+    was = f"numbers go in {texts[0]}" + ("" if largest is smallest else f", in {texts[1]}")
+    remedy = "Networks learn best from numbers about as large as 1: scale the columns, by fb.Standardize for one."
+    yield Finding("warning", "scale", largest[1].name if largest[0] > _WILD else smallest[1].name, f"{was}. {remedy}")
+
+
+def _varies(report: ColumnReport) -> bool:
+    return report.minimum < report.maximum
+
+
+# ---------------------------------------------------------------------------------------------------- rows
+
+
+def _of_rows(hashes: RowHashes, targets: Targets | None) -> Iterator[Finding]:
+    """Yield that rows are there several times, and whether with several targets."""
+    first = rows_before(hashes.values)
+    again = np.flatnonzero(first != np.arange(len(first)))
+    if not len(again):
+        return
+    example = f"row {again[0]} to row {first[again[0]]}, for one"
+    was = f"{count_of(len(again), 'row')} of X {_is_or_are(len(again))} equal to a row before: {example}"
+    remedy = "Held-out rows that are trained on too say too much good: give fit and cross_validate groups."
+    yield Finding("note", "duplicate_rows", None, f"{was}. {remedy}")
+    if targets is None:
+        return
+    other = again[targets.hashes[again] != targets.hashes[first[again]]]
+    if len(other):
+        example = f"row {other[0]} and row {first[other[0]]}, for one"
+        was = f"{count_of(len(other), 'row')} of X equal to a row before {_has_or_have(len(other))} another target"
+        remedy = "Columns that tell them apart are lacking, or targets are wrong."
+        yield Finding("warning", "contradiction", None, f"{was}: {example}. {remedy}")
+
+
+def _leaks(hashes: RowHashes, validation_hashes: RowHashes) -> Iterator[Finding]:
+    """Yield that rows are in the training data and in the validation data."""
+    known = np.flatnonzero(np.isin(validation_hashes.values, hashes.values))
+    if len(known):
+        row = int(np.argmax(hashes.values == validation_hashes.values[known[0]]))
+        rows = f"{count_of(len(known), 'row')} of {len(validation_hashes.values):,} of validation_data"
+        was = f"{rows} {_is_or_are(len(known))} in X too: row {known[0]} there is row {row} of X, for one"
+        remedy = "Scores on what was trained on mislead: leave them out on one side."
+        yield Finding("warning", "leak", None, f"{was}. {remedy}")
+
+
+def _is_or_are(n: int) -> str:
+    return "is" if n == 1 else "are"
+
+
+def _has_or_have(n: int) -> str:
+    return "has" if n == 1 else "have"
+
+
+# ------------------------------------------------------------------------------------------ validation data
+
+
+def _read_validation(validation_data: Any, table: Table) -> tuple[Table, Table] | None:
+    if validation_data is None:
+        return None
+    if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
+        expected = "a pair (X_val, y_val), or with weights (X_val, y_val, sample_weight)"
+        raise TypeError(sentence("validation_data", validation_data, expected))
+    others, targets = (read_columns(validation_data[i], f"validation_data[{i}]") for i in range(2))
+    if others.n_columns != table.n_columns:
+        raise ValueError(
+            f"validation_data[0] has {count_of(others.n_columns, 'column')} and X has {table.n_columns:,}; expected as "
+            "many."
+        )
+    if others.n_rows != targets.n_rows:
+        raise ValueError(
+            f"validation_data[0] has {count_of(others.n_rows, 'row')}, validation_data[1] has {targets.n_rows:,}; "
+            "expected a target for each sample."
+        )
+    return others, targets
+
+
+def _of_validation(column: Column, other: Column) -> Iterator[Finding]:
+    """Yield what is odd about a column of the validation data, and where it differs from that of X."""
+    yield from _of_gaps(other, report_column(other), f"column {column.name!r} of validation_data[0]")
+    if other.missing.all() or column.missing.all():
+        return
+    if column.name != other.name or column.kind != other.kind:
+        was = f"column {column.name!r} is {column.kind} in X, and in validation_data[0] there is in its place "
+        was += f"column {other.name!r}, {other.kind}"
+        yield Finding("error", "differs", column.name, f"{was}. Give both the same columns.")
+    elif column.levels:
+        new = sorted(set(other.levels) - set(column.levels))
+        if new:
+            was = f"column {column.name!r} of validation_data[0] has {count_of(len(new), 'level')} that X lacks: "
+            yield Finding("warning", "unseen", column.name, f"{was}{shortened(new)}. Nothing is learnt about them.")
+
+
+def _unseen_classes(targets: Targets | None, validation: Table) -> Iterator[Finding]:
+    """Yield that classes are in the validation data alone."""
+    if targets is None or targets.classes is None:
+        return
+    new = sorted(set(classes_of(validation)) - set(targets.classes))
+    if new:
+        was = f"validation_data[1] has {count_of(len(new), 'class')} that y lacks: {shortened(new)}"
+        yield Finding("warning", "unseen", None, f"{was}. Split by class: fit(validation_fraction=...) does.")

@@ -109,7 +109,7 @@ class Ensemble:
         TypeError, ValueError
             As ``Model.predict``.
         """
-        array = as_matrix(X, self.n_inputs, "X")
+        array: Any = as_matrix(X, self.n_inputs, "X")
         mean, squares = np.zeros((2, len(array), self.n_outputs))
         for i, model in enumerate(self._models):  # Welford (1962): no two numbers of about the same size are subtracted
             outputs = model.predict(array, n_threads)

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike
 from fastbp.callbacks import Callback, CallbackLike, as_callbacks
 from fastbp.checks import check_flag, check_int, sentence
 from fastbp.class_weights import ClassWeight
+from fastbp.fitting import ArrayFitting
 from fastbp.history import History
 from fastbp.progress import EpochBar
 from fastbp.samples import Samples
@@ -183,7 +184,7 @@ class Job:
         """Train."""
         with named(self.name), self.trainer._on_threads(n_threads):
             try:
-                self.trainer._fit(self.data, self.validation, n_epochs, self.listeners)
+                self.trainer._run(ArrayFitting(self.trainer, self.data, self.validation, self.listeners), n_epochs)
             finally:
                 self.trainer._session.interrupted = False
 

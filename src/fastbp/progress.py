@@ -1,8 +1,14 @@
-"""Progress bars: of ``fit``, one line for all its epochs, with loss, metrics and samples a second; of ``fit_many``."""
+"""The progress bar of ``fit``: one line for all its epochs, with time left, samples a second, loss and metrics.
+
+    epoch 12/20 |#####   | 00:12 left, 321k/s, loss 0.3123/0.3345, accuracy 0.9123/0.9012
+
+The second number of a pair is that of the validation. A narrow terminal has the bar give way, then the last metrics.
+And the bar of ``fit_many``, over the epochs of all.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Any
 
@@ -10,20 +16,21 @@ __all__ = ["EpochBar", "ProgressBar"]
 
 
 class ProgressBar:
-    """A tqdm bar, in a terminal or in a notebook, over so many epochs of so many samples each."""
+    """A tqdm bar, in a terminal or in a notebook, over so many epochs of so many samples each; None: not known yet."""
 
-    def __init__(self, n_epochs: int, n_samples: int) -> None:
+    def __init__(self, n_epochs: int, n_samples: int | None) -> None:
         from tqdm.auto import tqdm  # slow to import, and not everyone wants a bar
 
-        self._n_epochs, self._n_samples = n_epochs, n_samples
+        self._n_epochs, self._n_samples = n_epochs, n_samples or 0
         self._epochs_done = 0
         self._figures: dict[str, float] = {}
         self._bar: Any = tqdm(
             desc=self._description(),
-            total=n_epochs * n_samples,
-            unit=" samples",
+            total=n_epochs * n_samples if n_samples else None,
+            unit="",
             unit_scale=True,
             dynamic_ncols=True,
+            bar_format="{desc} |{bar}| {remaining} left, {rate_noinv_fmt}{postfix}",
         )
 
     def __enter__(self) -> ProgressBar:
@@ -34,8 +41,13 @@ class ProgressBar:
     ) -> None:
         self._bar.close()
 
+    def learn_length(self, n_samples: int) -> None:
+        """Say how many samples an epoch has, where that was not known before its end."""
+        self._bar.total = self._n_epochs * n_samples
+        self._n_samples = n_samples
+
     def tick(self, n_done: int, loss: float) -> None:
-        """Say how many samples of this epoch are done, and their mean loss so far."""
+        """Say how many samples of this epoch are done, and their mean loss so far; the rest is of the epoch before."""
         self._show({**self._figures, "loss": loss}, n_done)
 
     def end_epoch(self, figures: Mapping[str, float]) -> None:
@@ -43,14 +55,13 @@ class ProgressBar:
         self._figures = {name: value for name, value in figures.items() if name != "seconds"}
         self._show(self._figures, self._n_samples)
         self._epochs_done += 1
-        if self._epochs_done < self._n_epochs:
-            self._bar.set_description(self._description(), refresh=False)
 
     def _description(self) -> str:
         return f"epoch {self._epochs_done + 1}/{self._n_epochs}"
 
     def _show(self, figures: Mapping[str, float], n_done: int) -> None:
-        self._bar.set_postfix_str(", ".join(f"{name}={value:.4g}" for name, value in figures.items()), refresh=False)
+        self._bar.set_description_str(self._description(), refresh=False)
+        self._bar.set_postfix_str(", ".join(_pairs(figures)), refresh=False)
         self._bar.update(self._epochs_done * self._n_samples + n_done - self._bar.n)
 
 
@@ -73,3 +84,11 @@ class EpochBar:
     def show(self, n_done: int) -> None:
         """Say how many epochs are done in all."""
         self._bar.update(n_done - self._bar.n)
+
+
+def _pairs(figures: Mapping[str, float]) -> Iterator[str]:
+    """Return each figure with its name, and that of the validation with it."""
+    for name, value in figures.items():
+        validation = figures.get(f"val_{name}")
+        if not (name.startswith("val_") and name.removeprefix("val_") in figures):
+            yield f"{name} {value:.4g}" + ("" if validation is None else f"/{validation:.4g}")

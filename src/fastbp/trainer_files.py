@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 
 from fastbp.averaging import AVERAGINGS
 from fastbp.checks import check_int, check_number, sentence
-from fastbp.custom_loss import CustomLoss, LossFunction
+from fastbp.custom_loss import CustomLoss, LossFunction, as_loss
 from fastbp.files import TRAINER, BrokenFileError, read_file, write_file
 from fastbp.fitting import Unfinished
 from fastbp.history import History
 from fastbp.losses import LOSSES, Loss
-from fastbp.metrics import METRICS
+from fastbp.metrics import METRICS, FunctionMetric, Metric, MetricLike, choose_metrics
 from fastbp.model import Model
 from fastbp.optimizers import OPTIMIZERS, Optimizer
 from fastbp.registry import from_config, to_config
@@ -57,7 +57,7 @@ def save_trainer(trainer: Trainer, path: str | os.PathLike[str]) -> None:
         "model": trainer.model.to_config(),
         "loss": _FUNCTION if isinstance(trainer.loss, CustomLoss) else to_config(trainer.loss),
         "optimizer": _optimizer_config(trainer.optimizer),
-        "metrics": [to_config(metric) for metric in trainer.metrics],
+        "metrics": [_metric_config(metric) for metric in trainer.metrics],
         "averaging": trainer.averaging and to_config(trainer.averaging),
         "options": options_of(trainer),
         "n_steps": state["n_steps"],
@@ -77,12 +77,16 @@ def load_trainer(
     n_threads: int | None,
     loss: str | Loss | LossFunction | None,
     optimizer: str | Optimizer | None,
+    metrics: MetricLike | Sequence[MetricLike] | None,
 ) -> Trainer:
-    """Return the trainer that ``save_trainer`` wrote, with a loss and an optimizer that a file cannot hold."""
+    """Return the trainer that ``save_trainer`` wrote, with a loss, optimizer and metrics that a file cannot hold."""
     description, tensors = read_file(path, TRAINER)
     try:
-        functions = {"loss": loss, "optimizer": optimizer}
-        given = {name: _given(name, value, description[name]) for name, value in functions.items()}
+        functions = {"loss": loss, "optimizer": optimizer, "metrics": metrics}
+        described = {name: description[name] for name in functions}
+        if any(metric["name"] == _FUNCTION for metric in description["metrics"]):
+            described["metrics"] = _FUNCTION
+        given = {name: _given(name, value, described[name]) for name, value in functions.items()}
         trainer = _make(cls, description, tensors, given, n_threads)
         _set_progress(trainer, description, tensors)
     except _MissingFunctionError as error:
@@ -123,12 +127,14 @@ def _make(
     options = dict(description["options"])
     for name in ("learning_rate_factors", "weight_decay_factors"):  # JSON's keys are text
         options[name] = {int(layer): factor for layer, factor in options[name].items()} or None
+    model = Model.from_config(description["model"], weights)
+    loss = as_loss(given["loss"] or from_config(description["loss"], LOSSES, "loss"))
     return cls(
-        Model.from_config(description["model"], weights),
-        given["loss"] or from_config(description["loss"], LOSSES, "loss"),
+        model,
+        loss,
         given["optimizer"] or _optimizer_from(description["optimizer"]),
         n_threads=n_threads,
-        metrics=[from_config(metric, METRICS, "metrics") for metric in description["metrics"]],
+        metrics=_metrics_from(description["metrics"], given["metrics"], loss, model.n_outputs),
         averaging=None if averaging is None else from_config(averaging, AVERAGINGS, "averaging"),
         **options,
     )
@@ -180,6 +186,27 @@ def options_of(trainer: Trainer) -> dict[str, Any]:
     }
 
 
+def _metric_config(metric: Metric) -> dict[str, Any]:
+    """Return a metric as plain data, a function by what the history calls it."""
+    return {"name": _FUNCTION, "figure": metric.figure} if isinstance(metric, FunctionMetric) else to_config(metric)
+
+
+def _metrics_from(
+    described: Sequence[Mapping[str, Any]], given: MetricLike | Sequence[MetricLike] | None, loss: Loss, n_outputs: int
+) -> Sequence[Metric]:
+    """Return the metrics that a file describes, or those given for them where functions are among them."""
+    if given is None:
+        return [from_config(metric, METRICS, "metrics") for metric in described]
+    metrics = choose_metrics(given, loss, n_outputs)
+    if [_metric_config(metric) for metric in metrics] != list(described):
+        expected = [metric.get("figure", metric["name"]) for metric in described]
+        was = [metric.figure for metric in metrics]
+        raise _MissingFunctionError(
+            f"metrics make the figures {expected}; expected the same as an argument, not {was}."
+        )
+    return metrics
+
+
 def _optimizer_config(optimizer: Optimizer) -> Any:
     """Return an optimizer as plain data, schedules and all."""
     fields = {field.name: getattr(optimizer, field.name) for field in dataclasses.fields(optimizer)}
@@ -219,7 +246,7 @@ def _unfinished_from(described: Sequence[Any] | None, tensors: Mapping[str, Arra
         check_number(weight, "weight", at_least=0),
         sums,
     )
-    return Unfinished(n_samples, so_far, check_number(seconds, "seconds", at_least=0))
+    return Unfinished(n_samples, so_far, check_number(seconds, "seconds", at_least=0), None)
 
 
 def _history_from(described: Mapping[str, Any]) -> History:

@@ -1,0 +1,58 @@
+"""Areas under curves that a threshold draws as it falls through the scores."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["average_precision", "roc_auc"]
+
+Array = NDArray[Any]
+Vector = NDArray[np.float64]
+
+
+def roc_auc(yes: NDArray[np.bool_], scores: Array, weights: Vector | None = None) -> float:
+    """Return the area under the curve of the true positives' share over the false positives' share (Fawcett, 2006).
+
+    That is the probability that a yes has a larger score than something else; equal scores count half.
+
+    Parameters
+    ----------
+    yes : bool ndarray of shape (n,)
+    scores : ndarray of shape (n,)
+        The larger, the more likely a yes.
+    weights : float64 ndarray of shape (n,) or None
+        Above 0.
+
+    Returns
+    -------
+    float
+        0 to 1; NaN where there is no yes, or nothing else.
+    """
+    true, false = _positives(yes, scores, weights)
+    if true[-1] == 0 or false[-1] == 0:
+        return float("nan")
+    return float(np.trapezoid(true / true[-1], false / false[-1]))
+
+
+def average_precision(yes: NDArray[np.bool_], scores: Array, weights: Vector | None = None) -> float:
+    """Return the sum over thresholds of (R[i] - R[i - 1]) P[i], R the recall and P the precision at a threshold.
+
+    Parameters as for ``roc_auc``; 0 where there is no yes.
+    """
+    true, false = _positives(yes, scores, weights)
+    if true[-1] == 0:
+        return 0.0
+    return float(np.sum(np.diff(true) * (true[1:] / (true[1:] + false[1:]))) / true[-1])
+
+
+def _positives(yes: NDArray[np.bool_], scores: Array, weights: Vector | None) -> tuple[Vector, Vector]:
+    """Return the weight of what has each score or more, of each yes and of the rest; a score each, 0 before them."""
+    order = np.argsort(scores, kind="stable")[::-1]
+    falls = np.append(np.diff(scores[order]) != 0, True)  # equal scores are taken together
+    weights = np.ones(len(order)) if weights is None else weights[order]
+    yes = yes[order]
+    true, false = np.cumsum(weights * yes)[falls], np.cumsum(weights * ~yes)[falls]
+    return np.insert(true, 0, 0.0), np.insert(false, 0, 0.0)
