@@ -90,6 +90,9 @@ def fit_many(
     """
     checked = _check_trainers(trainers)
     n_epochs = check_int(epochs, "epochs", minimum=0)
+    for i, trainer in enumerate(checked):
+        with named(f"trainers[{i}]"):
+            trainer._let_learn(X, y)
     data = made_once(
         checked,
         lambda trainer: (
@@ -144,11 +147,15 @@ def check_callbacks(callbacks: CallbacksOf | None, n_trainers: int) -> list[list
 
 
 def made_once(trainers: Sequence[Trainer], make: Callable[[Trainer], Made]) -> list[Made]:
-    """Return what is made for each trainer, made once for all that ask the same of X and y."""
+    """Return what is made for each trainer, made once for all that ask the same of X and y.
+
+    A model with a preparation reads X in its own way.
+    """
     made: list[tuple[tuple[Any, ...], Made]] = []
     results = []
     for trainer in trainers:
-        key = (trainer.model.n_inputs, trainer.model.n_outputs, trainer.loss)
+        model = trainer.model
+        key = (model.n_inputs, model.n_outputs, trainer.loss, None if model._preparing is None else id(model))
         result = next((result for other, result in made if other == key), None)
         if result is None:
             result = make(trainer)

@@ -371,7 +371,10 @@ class Model:
         ValueError
             If X has the wrong shape, no rows, or a NaN or infinity.
         """
-        array = self._read(X, "X")
+        return self._predict(self._read(X, "X"), n_threads)
+
+    def _predict(self, array: Any, n_threads: int | None) -> Array:
+        """Return the outputs for samples that were read."""
         out = np.empty((len(array), self.n_outputs), self._dtype)
         try:
             self._network.forward(as_rows(array), out, choose_threads(n_threads))

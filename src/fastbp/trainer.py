@@ -547,10 +547,13 @@ class Trainer:
         """Let a model that waits for data learn from these rows of it; None is all."""
         if self._model._is_ready:
             return
-        n_outputs = self._model._n_outputs
-        targets = y if n_outputs is None else self._loss.as_targets(y, n_outputs)
-        self._model._learn(X, targets, rows)
+        self._model._learn(X, self._targets(y), rows)
         self._check_loss()
+
+    def _targets(self, y: ArrayLike) -> NDArray[Any]:
+        """Return y as the loss wants it, as far as the model is known."""
+        n_outputs = self._model._n_outputs
+        return np.asarray(y) if n_outputs is None else self._loss.as_targets(y, n_outputs)
 
     def _begin_listening(self, listeners: Sequence[Callback]) -> None:
         """Let callbacks know that training begins; those of a trainer from a file go on from their states in it."""
@@ -838,8 +841,7 @@ class Trainer:
             was = f"validation_fraction is {fraction!r} and validation_data is given"
             raise ValueError(f"{was}; expected one of them.")
         share = check_number(fraction, "validation_fraction", above=0, below=1)
-        n_outputs = self._model._n_outputs
-        targets = np.asarray(y) if n_outputs is None else self._loss.as_targets(y, n_outputs)
+        targets = self._targets(y)
         classes = None
         with contextlib.suppress(ValueError):  # targets that are no classes
             classes, _ = self._loss.classes(targets, self._model.n_outputs)
