@@ -11,6 +11,7 @@ import pytest
 import fastbp as fb
 from fastbp.draft import Draft
 from fastbp.files import write_model
+from fastbp.folds import split_fraction
 from fastbp.preparing import Preparing
 
 STANDARDIZED = (fb.Standardize(),)
@@ -199,6 +200,38 @@ def test_it_can_learn_from_some_of_the_rows():
     whole._learn(X, y, rows)
     part._learn(X[rows], y[rows])
     assert whole.to_config() == part.to_config()
+
+
+def test_samples_that_are_held_out_teach_nothing():
+    X, y = make_data()
+    trainer = fb.Trainer(make_model(), "mse", seed=5)
+    trainer.fit(X, y, validation_fraction=0.3)
+    rows, _ = split_fraction(len(y), 0.3, seed=5)
+    alone = make_model()
+    alone.build(X[rows], y[rows])
+    assert alone.to_config() == trainer.model.to_config()
+
+
+def test_chunks_need_a_model_that_has_learnt():
+    X, y = make_data()
+    trainer = fb.Trainer(make_model(), "mse", metrics=["rmse", "r2"])
+    with pytest.raises(ValueError, match=r"the model is not built yet"):
+        trainer.fit([(X, y)])
+    trainer.model.build(X, y)
+    trainer.fit([(X[:100], y[:100]), (X[100:], y[100:])])
+    assert trainer.history["rmse"][-1] > 1e4  # in the targets' own units
+
+
+def test_a_metric_that_goes_by_the_size_of_targets_is_refused():
+    with pytest.raises(ValueError, match=r"metrics has 'mape' and prepare_targets is \[Standardize.*such as mae"):
+        fb.Trainer(make_model(), "mse", metrics=["mae", "mape"])
+    fb.Trainer(make_model(targets=None), "mse", metrics=["mape"])
+
+
+def test_a_sparse_matrix_is_refused():
+    sparse = pytest.importorskip("scipy.sparse", reason="SciPy is not installed")
+    with pytest.raises(TypeError, match=r"X is a sparse matrix .*; expected a dense array. Give X.toarray"):
+        make_model(targets=None).build(sparse.csr_array(np.eye(5)))
 
 
 def test_a_failed_call_teaches_nothing():

@@ -69,7 +69,10 @@ def first_bad_row(Rows rows, numbers, n_columns=None, Features features=None, st
     In the first n_columns; None: in all. Or in the features of the columns, which are not finite in that dtype.
     """
     array = np.asarray(<object>rows.buffer.obj)
-    if rows.source.starts != NULL:
+    if features is not None:
+        values = array[numbers, :n_columns]
+        values = features.apply(Rows(values), np.empty((len(values), len(features)), dtype))
+    elif rows.source.starts != NULL:
         starts = np.asarray(rows.indices[1])
         values = np.zeros((len(numbers), 1))
         for i, row in enumerate(numbers):

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastbp.draft import Draft, Feature
-from fastbp.frames import Name, Table, is_text, read_table
 from fastbp.learnt import Learnt, assemble, codes_of
 from fastbp.preparations import Chain, Columns, Prepare
+from fastbp.table import Name, Table, is_text, read_table
 
 __all__ = ["learn", "learn_blindly"]
 

@@ -15,7 +15,7 @@ from fastbp._rows import Rows
 from fastbp.checks import check_int, check_number, sentence
 from fastbp.data import READABLE, as_array, as_matrix
 from fastbp.draft import Feature
-from fastbp.frames import Name, Table, encode, is_text, name_of, read_table
+from fastbp.table import Name, Table, encode, is_text, name_of, read_table
 
 if TYPE_CHECKING:
     from fastbp._features import Step

@@ -210,6 +210,13 @@ class Model:
         """Whether there are weights, and all is learnt that the preparation needs."""
         return self._built is not None and (self._preparing is None or self._preparing.ready)
 
+    def _check_ready(self) -> None:
+        """Refuse to go on before the data has been seen."""
+        if self._built is None:
+            raise ValueError(_NOT_BUILT)
+        if self._preparing is not None:
+            self._preparing.check_ready()
+
     @property
     def built(self) -> bool:
         """Whether the model has weights: else it waits for data, to know its width."""
@@ -605,6 +612,14 @@ class Model:
     def _in_units(self, name: str, sums: Array) -> Array:
         """Return the engine's sums of errors, a number a target, in the targets' own units."""
         return sums if self._preparing is None else self._preparing.in_units(name, sums)
+
+    def _restored(self, outputs: Array) -> Array:
+        """Return outputs in the targets' own units."""
+        if self._preparing is None:
+            return outputs
+        restored = outputs.copy()
+        self._preparing.restore(restored)
+        return restored
 
     def _features(self, X: ArrayLike) -> Array:
         """Return what the first layer is fed with, unless that is X itself."""

@@ -26,6 +26,7 @@ __all__ = ["Preparing"]
 Array = NDArray[Any]
 
 _BLOCK_ROWS = 4096
+_POWER_OF_SUM = {"absolute_error": 1, "squared_error": 2}  # of the targets' unit, in the engine's sums over errors
 
 
 class Preparing:
@@ -139,9 +140,17 @@ class Preparing:
             with np.errstate(over="ignore"):
                 outputs[start : start + _BLOCK_ROWS] = block
 
+    def check_metric(self, metric: str, sums: str | None) -> None:
+        """Refuse a metric whose sums, made from prepared targets, say nothing of the targets themselves."""
+        if self.prepare_targets is not None and sums is not None and sums not in _POWER_OF_SUM:
+            raise ValueError(
+                f"metrics has {metric!r} and prepare_targets is {list(self.prepare_targets)!r}; expected metrics of "
+                "distances, such as mae, mse or r2, with it. Or leave prepare_targets out."
+            )
+
     def in_units(self, name: str, sums: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the engine's sums of errors, a number a target, in the targets' own units."""
-        power = {"absolute_error": 1, "squared_error": 2}.get(name)
+        power = _POWER_OF_SUM.get(name)
         if self.targets is None or power is None:
             return sums
         units = np.array([math.prod(1 / b for _, _, b, _ in steps) for _, steps in self.targets.features])

@@ -161,7 +161,9 @@ class Trainer:
         self._shuffle = check_flag(shuffle, "shuffle")
         self._seed = check_seed(seed)
         self._metrics = choose_metrics(metrics, self._loss, model.n_outputs)
-        _check_units(self._metrics, model)
+        if model._preparing is not None:
+            for metric in self._metrics:
+                model._preparing.check_metric(metric.name, metric.sums)
         self._sums = tuple(dict.fromkeys(metric.sums for metric in self._metrics if metric.sums))  # each once
         self._history = History()
         self._stopping = False
@@ -496,6 +498,7 @@ class Trainer:
                 "groups": groups,
             }
             chunks = self._check_chunks(X, n_epochs, class_weight, refused)
+            self._model._check_ready()
             self._check_chunked_training()
             validation = self._check_validation(validation_data)
             bar = ProgressBar(n_epochs, None) if show else None
@@ -750,15 +753,8 @@ class Trainer:
     ) -> dict[str, float]:
         by_name = dict(zip(self._sums, sums, strict=True))
         in_units = {name: self._model._in_units(name, value) for name, value in by_name.items()}
-        return {"loss": float(loss), **measure(self._metrics, in_units, data, self._restored(outputs), rows)}
-
-    def _restored(self, outputs: NDArray[Any] | None) -> NDArray[Any] | None:
-        """Return outputs in the targets' own units."""
-        if outputs is None or self._model._preparing is None:
-            return outputs
-        restored = outputs.copy()
-        self._model._preparing.restore(restored)
-        return restored
+        restored = None if outputs is None else self._model._restored(outputs)
+        return {"loss": float(loss), **measure(self._metrics, in_units, data, restored, rows)}
 
     def _latest(self) -> dict[str, float]:
         return {"epoch": self._history.n_epochs, **self._history.latest} if self._history.n_epochs else {}
@@ -802,11 +798,6 @@ class Trainer:
         if self._batch_size is None:
             remedy = "Chunks are not there all at a time."
             raise ValueError(sentence("batch_size", None, "a number with X a source of chunks", remedy))
-        if not self._model._is_ready:
-            raise ValueError(
-                "X is a source of chunks, and the model has yet to learn from data what it is to know of it; expected "
-                "one that has. Call model.build(X, y) with some samples first."
-            )
         self._model._check_training(self._batch_size, self._batch_size)
 
     def _check_validation(self, validation_data: Any) -> Samples | Chunks | None:
@@ -965,14 +956,6 @@ def _check_clipping(clipping: dict[str, float | None]) -> dict[str, float]:
         was = " and ".join(f"{name} is {bound!r}" for name, bound in given.items())
         raise ValueError(f"{was}; expected one of them at most.")
     return {name: check_number(bound, name, above=0) for name, bound in given.items()}
-
-
-def _check_units(metrics: Sequence[Metric], model: Model) -> None:
-    """Refuse what the engine's sums, of prepared targets, do not tell of the targets themselves."""
-    for metric in metrics:
-        if metric.sums == "percentage_error" and model.prepare_targets is not None:
-            remedy = "Give a function, such as sklearn.metrics.mean_absolute_percentage_error."
-            raise ValueError(sentence("metrics", metric.name, "others, as the model prepares its targets", remedy))
 
 
 def _check_on_nan(on_nan: Any) -> OnNaN:

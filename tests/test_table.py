@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import fastbp as fb
-from fastbp.frames import encode, is_text, read_table
+from fastbp.table import encode, is_text, read_table
 
 pd = pytest.importorskip("pandas", reason="pandas is not installed")
 
