@@ -21,6 +21,7 @@ __all__ = ["write_report"]
 
 _MOST_IMPORTANCES = 60  # columns that are shuffled in turn
 _MOST_IMPORTANCE_ROWS = 5000
+_CARED_FOR = ("scale", "text", "labels")  # what inspect_data tells, and training here has seen to
 
 _STYLE = """
 :root { color-scheme: light; }
@@ -121,7 +122,8 @@ def _importances(outcome: Outcome) -> str:
 
 def _oddities(frame: pd.DataFrame, target: str, notes: Sequence[str]) -> str:
     findings = fb.inspect_data(frame.drop(columns=[target]), frame[target]).findings
-    items = [f'<li class="{finding.severity}">{html.escape(str(finding))}</li>' for finding in findings]
+    odd = [finding for finding in findings if finding.kind not in _CARED_FOR]
+    items = [f'<li class="{finding.severity}">{html.escape(str(finding))}</li>' for finding in odd]
     items += [f'<li class="note">{html.escape(note)}</li>' for note in notes]
     return f"<ul>{''.join(items)}</ul>" if items else "<p>None found.</p>"
 
