@@ -1,5 +1,6 @@
 """Many trainers at once: each ends with the bits that it would have alone, and none outlives an error or Ctrl-C."""
 
+import dataclasses
 import os
 import re
 import signal
@@ -7,11 +8,14 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 
 import numpy as np
 import pytest
 
 import fastbp as fb
+from fastbp.callbacks import as_callbacks
+from fastbp.many import Job, train_all
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(230, 6))
@@ -340,3 +344,35 @@ def test_preparations_learn_each_for_itself():
     ensemble = fb.Ensemble([trainer.model for trainer in trainers])
     mean = np.mean([trainer.model.predict(X).astype(float) for trainer in trainers], axis=0)
     np.testing.assert_allclose(ensemble.predict(X), mean, rtol=1e-6)
+
+
+def test_a_long_validation_is_interrupted_too():
+    """Each validation takes seconds; the error of another trainer does not wait for it."""
+    models = [fb.Model([fb.Dense(width, "relu"), fb.Dense(1)], inputs=6) for width in (4, 2000)]
+    trainers = [fb.Trainer(model, "mse") for model in models]
+    many_rows = np.lib.stride_tricks.as_strided(X, (3_000_000, 6), (0, 8))  # no memory
+
+    def callbacks(i):
+        return [lambda trainer, figures: fail()] if i == 0 else [fb.LambdaCallback(on_fit_end=note)]
+
+    def fail():
+        time.sleep(0.5)  # the other has done its epoch
+        failed.append(time.perf_counter())
+        raise RuntimeError
+
+    def note(trainer, figures):
+        ended.append(time.perf_counter())
+
+    failed, ended = [], []
+    validation = (many_rows, np.zeros(len(many_rows)))
+    jobs = [
+        Job(f"trainers[{i}]", trainer, trainer._samples(X, LABELS), None, as_callbacks(callbacks(i)))
+        for i, trainer in enumerate(trainers)
+    ]
+    jobs[1] = dataclasses.replace(jobs[1], validation=trainers[1]._check_validation_data(validation))
+    with pytest.raises(RuntimeError):
+        train_all(jobs, 1, 2, progress=False)
+    assert trainers[1].history.n_epochs == 0
+    assert ended[0] - failed[0] < 1.0  # what an overloaded machine may add to the 100 ms that are aimed at
+    trainers[1].fit(X, LABELS)
+    assert trainers[1].n_steps == 8  # what was trained is not trained again

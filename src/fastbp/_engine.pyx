@@ -59,7 +59,7 @@ from fastbp._update cimport (
     Updater, numbers_of_step, reach_step, set_numbers, set_schedules, state_wanted, takes_norm,
 )
 
-from fastbp._network import NonFinite, first_bad_row
+from fastbp._network import Interrupted, NonFinite, first_bad_row
 
 cdef enum:
     # Samples whose gradients are computed at once; a constant, or the sums' order would change.
@@ -134,10 +134,6 @@ cdef struct Run:
     void *session
     unsigned long float_mode       # Python's own, for the handlers of signals
     fbp_barrier barrier
-
-
-class Interrupted(Exception):  # noqa: N818 (what happened is no error)
-    """Another thread set Session.interrupted; the weights are those of a completed step."""
 
 
 cdef int _look_at_signals(void *session) noexcept with gil:
@@ -726,7 +722,6 @@ cdef class Session:
     cdef object pending                # an exception from a signal during a long step
     cdef bint busy
     cdef bint in_epoch                 # the latest call was for an epoch
-    cdef public bint interrupted       # by any thread: the call under way, and each after it, ends by Interrupted
     cdef Pace pace
     cdef bint paced
 
@@ -962,7 +957,7 @@ cdef class Session:
     cdef int look(self) except -1:
         """Raises what a signal's handler raises, and Interrupted."""
         PyErr_CheckSignals()
-        if self.interrupted:
+        if self.network.interrupted:
             raise Interrupted
         return 0
 

@@ -73,6 +73,7 @@ cdef class Network:
     cdef Arena folded_parameters
     cdef Arena statistics                 # mean, variance and its inverse root, of each batch_norm stage
     cdef bint stale                       # the parameters have changed since what follows from them was made
+    cdef public bint interrupted          # by any thread: the call under way, and each after it, ends by Interrupted
     cdef bint penalised                   # a stage has a penalty on its weights
     cdef bint single                      # all planned stages know how to take one sample alone
     cdef Arena parameters

@@ -11,6 +11,8 @@ from fastbp._rows import Rows
 
 _Array: TypeAlias = NDArray[Any]
 
+class Interrupted(Exception): ...  # noqa: N818 (what happened is no error)
+
 class NonFinite(Exception):  # noqa: N818 (the engine's word; people get a ValueError or FloatingPointError)
     where: Literal["inputs", "targets", "loss", "weights"]
     batch: int
@@ -28,6 +30,7 @@ Targets: TypeAlias = Rows | _Array  # int32 labels; or what a function is asked 
 Spec: TypeAlias = dict[str, Any] | tuple[int, str, float] | tuple[str, float]
 
 class Network:
+    interrupted: bool
     @property
     def n_inputs(self) -> int: ...
     @property

@@ -37,6 +37,10 @@ cdef enum:
     BRIEF_WORK = 200000
 
 
+class Interrupted(Exception):  # noqa: N818 (what happened is no error)
+    """Another thread set Network.interrupted; the weights are those of a completed step."""
+
+
 class NonFinite(Exception):
     """A NaN or an infinity was met; nothing was updated with it.
 
@@ -451,6 +455,8 @@ cdef class Network:
                 with nogil:
                     run_team(_sweep_share, sweep, size)
                 PyErr_CheckSignals()
+                if self.interrupted:
+                    raise Interrupted
         finally:
             self.workspace = workspace
         if sweep.bad:

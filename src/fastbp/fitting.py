@@ -178,6 +178,7 @@ class Fitting(ABC):
         """Do what follows the training of an epoch, with its figures."""
         trainer = self._trainer
         self._n_rollbacks = 0
+        trainer._unfinished = None
         if trainer.averaging is not None and trainer.averaging.takes_epoch(trainer.history.n_epochs + 1):
             trainer._session.average()
         trainer._remember(figures)
@@ -191,9 +192,10 @@ class Fitting(ABC):
 
     def _roll_back(self, error: DivergenceError, good: Any) -> None:
         """Go back to the last good epoch, with half the learning rate; or raise the error."""
+        trainer = self._trainer
+        trainer._unfinished = None  # to validate the same weights again would end the same
         if good is None:
             raise error
-        trainer = self._trainer
         scale = trainer._rate_scale
         trainer._restore(good)
         if self._n_rollbacks == _MOST_ROLLBACKS:
@@ -271,7 +273,7 @@ class ArrayFitting(Fitting):
         if figures is None:
             trainer._unfinished = unfinished
             return None
-        trainer._unfinished = None
+        trainer._unfinished = unfinished  # until it is validated and told of
         return {**figures, "seconds": seconds}
 
     def _run_iterations(self, optimizer: LBFGS, n_epochs: int) -> StopReason:

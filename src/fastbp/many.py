@@ -193,7 +193,7 @@ class Job:
             try:
                 self.trainer._run(ArrayFitting(self.trainer, self.data, self.validation, self.listeners), n_epochs)
             finally:
-                self.trainer._session.interrupted = False
+                self.trainer.model._network.interrupted = False
 
 
 @contextlib.contextmanager
@@ -228,7 +228,7 @@ def train_all(jobs: Sequence[Job], n_epochs: int, n_threads: int, progress: bool
     finally:
         for future, job in running.items():
             if future.done():  # it may have been interrupted behind its end
-                job.trainer._session.interrupted = False
+                job.trainer.model._network.interrupted = False
 
 
 def _n_epochs(jobs: Sequence[Job]) -> int:
@@ -249,4 +249,4 @@ def _interrupt(running: dict[Future[None], Job]) -> None:
     """Let none begin, and those that have begun end."""
     for future, job in running.items():
         if not future.cancel():
-            job.trainer._session.interrupted = True
+            job.trainer.model._network.interrupted = True
