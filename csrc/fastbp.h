@@ -43,6 +43,7 @@ typedef enum { FBP_FLOAT32 = 0, FBP_FLOAT64 = 1 } fbp_dtype;
     X(FBP_ELU, elu, 1)                 \
     X(FBP_SELU, selu, 1)               \
     X(FBP_SOFTPLUS, softplus, 1)       \
+    X(FBP_EXP, exp, 1)                 \
     X(FBP_SOFTSIGN, softsign, 1)       \
     X(FBP_MISH, mish, 1)               \
     X(FBP_HARD_SIGMOID, hard_sigmoid, 1) \

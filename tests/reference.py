@@ -67,6 +67,7 @@ ACTIVATIONS = (
     "elu",
     "selu",
     "softplus",
+    "exp",
     "softsign",
     "mish",
     "hard_sigmoid",
@@ -83,6 +84,7 @@ EXAMPLES = (
     (("huber", (0.7,)), "linear"),  # delta
     ("log_cosh", "linear"),
     ("poisson", "softplus"),
+    ("poisson", "exp"),
     ("gamma", "softplus"),
     (("tweedie", (1.0,)), "softplus"),  # power
     (("tweedie", (1.5,)), "softplus"),
@@ -183,6 +185,8 @@ def activate(name: str, Z: np.ndarray, parameter: float = 0.0) -> np.ndarray:
             return SELU_SCALE * activate("elu", Z, SELU_ALPHA)
         case "softplus":
             return np.logaddexp(0.0, Z)
+        case "exp":
+            return np.exp(Z)
         case "softsign":
             return Z / (1.0 + np.abs(Z))
         case "mish":
@@ -225,6 +229,8 @@ def activation_gradient(name: str, Z: np.ndarray, dA: np.ndarray, parameter: flo
             return SELU_SCALE * activation_gradient("elu", Z, dA, SELU_ALPHA)
         case "softplus":
             return dA * _sigmoid(Z)
+        case "exp":
+            return dA * np.exp(Z)
         case "softsign":
             return dA / (1.0 + np.abs(Z)) ** 2
         case "mish":
@@ -577,10 +583,12 @@ class Adam(Optimizer):
         beta_2: float = 0.999,
         epsilon: float = 1e-8,
         amsgrad: bool = False,
+        epsilon_hat: bool = False,
         **others: float,
     ) -> None:
         super().__init__(learning_rate, **others)
         self.beta_1, self.beta_2, self.epsilon, self.amsgrad = beta_1, beta_2, epsilon, bool(amsgrad)
+        self.epsilon_hat = bool(epsilon_hat)
 
     def change(self, g, state):
         m, v = _average(state, "m", g, self.beta_1), _average(state, "v", g * g, self.beta_2)
@@ -588,7 +596,8 @@ class Adam(Optimizer):
             v = state["largest"] = np.maximum(state.get("largest", 0.0), v)
         m_hat = m / (1.0 - self.beta_1**self.n_steps)
         v_hat = v / (1.0 - self.beta_2**self.n_steps)
-        return self.learning_rate * m_hat / (np.sqrt(v_hat) + self.epsilon)
+        epsilon = self.epsilon / math.sqrt(1.0 - self.beta_2**self.n_steps) if self.epsilon_hat else self.epsilon
+        return self.learning_rate * m_hat / (np.sqrt(v_hat) + epsilon)
 
 
 class NAdam(Adam):

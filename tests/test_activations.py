@@ -24,6 +24,7 @@ FORMULAS = {
     "elu": lambda z: np.where(z > 0, z, np.expm1(np.minimum(z, 0))),
     "selu": lambda z: 1.0507009873554805 * np.where(z > 0, z, 1.6732632423543772 * np.expm1(np.minimum(z, 0))),
     "softplus": lambda z: np.logaddexp(0, z),
+    "exp": np.exp,
     "softsign": lambda z: z / (1 + abs(z)),
     "mish": lambda z: z * np.tanh(np.logaddexp(0, z)),
     "hard_sigmoid": lambda z: np.clip(z / 6 + 0.5, 0, 1),

@@ -42,6 +42,7 @@ NETWORKS = [
     (["softmax", "linear"], "tanh", "mse"),
     (["relu"], "softmax", "mae"),
     (["tanh"], "gelu", "mse"),
+    (["exp"], "tanh", "mse"),
     (["gelu_tanh", "elu"], "selu", "mse"),
     (["softplus", "softsign"], "mish", "mse"),
     (["hard_sigmoid", "hard_swish"], "softplus", "mae"),

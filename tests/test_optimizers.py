@@ -359,6 +359,7 @@ def test_numbers_out_of_range(make, sentence):
         (lambda: fb.SGD(momentum=None), "momentum is None"),
         (lambda: fb.SGD(momentum=0.9, nesterov=1), "nesterov is 1; expected True or False"),
         (lambda: fb.Adam(amsgrad="yes"), "amsgrad is 'yes'; expected True or False"),
+        (lambda: fb.Adam(epsilon_hat=1), "epsilon_hat is 1; expected True or False"),
         (lambda: fb.RMSprop(centered=0), "centered is 0; expected True or False"),
     ],
 )

@@ -65,6 +65,13 @@ static INLINE vec NAME(softplus)(vec z, real alpha, vec *slope)
     return NAME(vlog1p_of_exp)(z);
 }
 
+/* exp(z) */
+static INLINE vec NAME(exp)(vec z, real alpha, vec *slope)
+{
+    (void)alpha;
+    return *slope = NAME(vexp)(z);
+}
+
 /* z / (1 + |z|) (Bergstra et al. 2009) */
 static INLINE vec NAME(softsign)(vec z, real alpha, vec *slope)
 {

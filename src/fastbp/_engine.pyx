@@ -362,15 +362,15 @@ cdef Py_ssize_t _first_unit(const Run *run, Py_ssize_t i) noexcept nogil:
     return first
 
 
-cdef void _penalty_share(Run *run, int t, int n_threads) noexcept nogil:
-    """The penalties on the weights of thread t's units."""
+cdef void _penalty_share(Run *run, double l2, int t, int n_threads) noexcept nogil:
+    """The penalties on the weights of thread t's units: the layers' own, and l2 on all."""
     cdef Py_ssize_t i, n0, n1
     cdef Stage *stage
     for i in range(run.n_stages):
         stage = &run.stages[i]
         units_of_share(run.k, run.stages, run.n_stages, i, t, n_threads, &n0, &n1)
-        if stage_penalised(stage):
-            run.k.unit_penalties(&stage.layer, stage.l1, stage.l2, n0, n1, run.penalties + _first_unit(run, i))
+        if stage_penalised(stage, l2):
+            run.k.unit_penalties(&stage.layer, stage.l1, stage.l2 + l2, n0, n1, run.penalties + _first_unit(run, i))
 
 
 cdef double _penalty(const Run *run) noexcept nogil:
@@ -614,6 +614,7 @@ cdef Pass _pass_of(const Run *run, int t) noexcept nogil:
     chunk.seed = run.seed
     chunk.step = run.n_steps
     chunk.attempt = run.attempt
+    chunk.l2 = run.judge.l2 / run.next_weight if run.next_weight > 0 else 0
     chunk.step_of_call = run.n_steps + 1 - run.updater.first_step
     chunk.scratch = run.scratch + t * run.scratch_bytes
     return chunk
@@ -635,7 +636,7 @@ cdef bint _train_step(Run *run, int t, int n_threads) noexcept nogil:
     cdef bint last
     cdef int bad
     if run.penalties != NULL:
-        _penalty_share(run, t, n_threads)
+        _penalty_share(run, chunk.l2, t, n_threads)
     while done < n:
         chunk.n_samples = min(n - done, run.chunk_size)
         chunk.accumulate = done > 0
@@ -686,8 +687,9 @@ cdef class Session:
     Parameters
     ----------
     network : Network
-    loss : str, (str, tuple of float), or callable
-        Its name in csrc/fastbp.h, and its parameters. Or loss(outputs, targets) -> (losses, gradient), which is asked
+    loss : str, (str, tuple of float), (str, tuple of float, float, float), or callable
+        Its name in csrc/fastbp.h, and its parameters; a factor that it is multiplied by, and an l2: a step's objective
+        has l2 * sum(W²) over all trained weights beside it, divided by the weight of the step's samples together. Or loss(outputs, targets) -> (losses, gradient), which is asked
         for each batch: outputs (n, n_outputs) of the network's dtype and the rows of the targets, an array, that belong
         to it; back come float64 arrays (n,) and (n, n_outputs), each sample's loss and its gradient, all finite.
     metrics : tuple of {"correct", "absolute_error", "squared_error"}
@@ -748,8 +750,7 @@ cdef class Session:
             self.run.n_units += network.stages[<int>i].layer.n_units
         self.run.n_squares = 2 * self.run.n_units + FBP_TABLE_SHARES * network.stages[0].n_tables
         if network.penalised:
-            self.penalties = np.zeros(self.run.n_units)
-            self.run.penalties = &self.penalties[0]
+            self.want_penalties()
         self.gradient_memory = self.like_parameters()
         self.run.gradients = self.gradient_memory.start
         if network.tables != NULL:
@@ -762,6 +763,12 @@ cdef class Session:
 
     def __dealloc__(self):
         PyMem_Free(self.run.stages)
+
+    cdef int want_penalties(self) except -1:
+        if self.run.penalties == NULL:
+            self.penalties = np.zeros(self.run.n_units)
+            self.run.penalties = &self.penalties[0]
+        return 0
 
     cdef Arena like_parameters(self):
         cdef Arena arena = Arena()
@@ -905,6 +912,8 @@ cdef class Session:
         self.weights = weights
         set_judge(&run.judge, self.loss, self.metrics, targets, weights, self.network.n_outputs,
                   self.network.target_features)
+        if run.judge.l2 > 0:
+            self.want_penalties()
         run.X = rows.source
         split_columns(&run.stages[0], &run.X, &run.codes)
         run.features = features_of(self.network.features)

@@ -17,7 +17,8 @@ cdef enum:
 cdef struct Judge:
     fbp_objective objective
     bint custom                # the loss is a Python function: no objective, no targets, no metrics here
-    double terms               # of the mean, a sample: 1, or the number of outputs
+    double terms               # of the mean, a sample: 1, or the number of outputs; over the loss's factor
+    double l2                  # of a penalty on all weights, divided by the weight of a step's samples together
     Py_ssize_t n_targets       # a sample: the outputs that metrics look at, the first ones
     fbp_answer answer          # what metrics take the outputs for
     int n_metrics

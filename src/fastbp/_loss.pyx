@@ -41,19 +41,21 @@ cdef Py_ssize_t _n_sums(fbp_metric metric, const Judge *judge):
 
 cdef int set_judge(Judge *judge, object loss, tuple metrics, object targets, const double[::1] weights,
                    Py_ssize_t n_outputs, Features features) except -1:
-    """The loss is its name, or (name, parameters); the targets Rows, or int32 labels; the weights one a row, or None.
+    """The loss as Session has it; the targets Rows, or int32 labels; the weights one a row, or None.
 
-    Or the loss is a function, whose targets nobody reads here. Targets, weights, and what the targets are made into, if
+    Nobody reads the targets of a loss that is a function here. Targets, weights, and what the targets are made into, if
     anything, are the caller's to keep.
     """
     cdef int i
     cdef const int32_t[::1] labels
     cdef Py_ssize_t n_columns = 0      # of labels
+    cdef double factor = 1
     judge.all_labels = NULL
     judge.all_targets = NULL
     judge.all_weights = NULL if weights is None else &weights[0]
     judge.features = features_of(features)
     judge.custom = callable(loss)
+    judge.l2 = 0
     if judge.custom:
         judge.terms = 1
         judge.n_metrics = 0
@@ -65,7 +67,11 @@ cdef int set_judge(Judge *judge, object loss, tuple metrics, object targets, con
     else:
         labels = targets
         judge.all_labels = &labels[0]
-    name, parameters = (loss, ()) if isinstance(loss, str) else loss
+    if isinstance(loss, str):
+        loss = (loss, ())
+    name, parameters = loss[:2]
+    if len(loss) > 2:
+        factor, judge.l2 = loss[2:]
     if len(parameters) > FBP_LOSS_PARAMETERS:
         raise ValueError(f"the loss {name!r} has {len(parameters)} parameters; the kernels take {FBP_LOSS_PARAMETERS}")
     judge.objective.loss = loss_named(name if n_columns else name + "_labels")
@@ -73,7 +79,7 @@ cdef int set_judge(Judge *judge, object loss, tuple metrics, object targets, con
     memset(judge.objective.parameters, 0, sizeof(judge.objective.parameters))
     for i, parameter in enumerate(parameters):
         judge.objective.parameters[i] = parameter
-    judge.terms = n_outputs if averages_outputs(judge.objective.loss) else 1
+    judge.terms = (n_outputs if averages_outputs(judge.objective.loss) else 1) / factor
     judge.n_targets = n_columns or n_outputs
     judge.answer = _answer(judge.objective.loss)
     judge.n_metrics = len(metrics)

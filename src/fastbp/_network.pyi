@@ -20,9 +20,13 @@ class NonFinite(Exception):  # noqa: N818 (the engine's word; people get a Value
     layer: int
     def __init__(self, where: str, batch: int = -1, row: int = -1, layer: int = -1) -> None: ...
 
-# A loss: its name, or its name and its parameters, or a function that a training session asks.
+# A loss: its name; or its name and its parameters, which a factor may follow and the l2 of a penalty (see Session); or
+# a function that a training session asks.
 Objective: TypeAlias = (
-    str | tuple[str, tuple[float, ...]] | Callable[[_Array, _Array], tuple[NDArray[np.float64], NDArray[np.float64]]]
+    str
+    | tuple[str, tuple[float, ...]]
+    | tuple[str, tuple[float, ...], float, float]
+    | Callable[[_Array, _Array], tuple[NDArray[np.float64], NDArray[np.float64]]]
 )
 Targets: TypeAlias = Rows | _Array  # int32 labels; or what a function is asked about
 
@@ -51,6 +55,7 @@ class Network:
     def get_layer(self, i: int) -> tuple[_Array, ...]: ...
     def set_arrays(self, arrays: Sequence[_Array]) -> None: ...
     def get_arrays(self) -> list[_Array]: ...
+    def parameter_views(self) -> list[_Array]: ...
     def penalty(self) -> float: ...
     def forward(self, rows: Rows, out: _Array, n_threads: int) -> None: ...
     def evaluate(

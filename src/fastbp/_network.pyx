@@ -121,7 +121,7 @@ cdef class Network:
                 self.stages[i].tables = self.tables
         self.n_outputs = n_inputs
         self.find_partners()
-        self.penalised = any([stage_penalised(&self.stages[i]) for i in range(self.n_layers)])
+        self.penalised = any([stage_penalised(&self.stages[i], 0) for i in range(self.n_layers)])
         self.parameters = Arena()
         self.place(self.parameters)
         self.parameter_bytes = self.parameters.n_bytes
@@ -282,6 +282,13 @@ cdef class Network:
         return [self.vector(self.statistics, stage.running.mean, stage.layer.n_units),
                 self.vector(self.statistics, stage.running.variance, stage.layer.n_units)]
 
+    def parameter_views(self):
+        """The arrays of all stages in the order of get_arrays, not copied: what is written there, predictions see.
+
+        For networks without a batch_norm, from whose arrays other things follow.
+        """
+        return [view for i in range(self.n_layers) for view in self.views(self.parameters, i)]
+
     cdef list views(self, Arena arena, Py_ssize_t i):
         """Stage i's arrays in an arena laid out like `parameters`: W (n_inputs, n_units), the others (n_units,).
 
@@ -340,7 +347,7 @@ cdef class Network:
         result = 0.0
         for i in range(self.n_layers):
             stage = &self.stages[i]
-            if stage_penalised(stage):
+            if stage_penalised(stage, 0):
                 of_units = np.zeros(stage.layer.n_units)
                 self.k.unit_penalties(&stage.layer, stage.l1, stage.l2, 0, stage.layer.n_units, &of_units[0])
                 result += np.sum(of_units)

@@ -16,6 +16,7 @@ cdef struct Pass:
     uint64_t step              # steps done before this one
     Py_ssize_t step_of_call    # the same, in this call
     int64_t attempt            # the number of the step among all that were begun
+    double l2                  # of this step's penalty on all weights, beside the layers' own
     void *scratch              # this thread's own
 
 cdef int set_stage(Stage *stage, Py_ssize_t number, Py_ssize_t n_inputs, object spec, fbp_dtype dtype) except -1
@@ -27,7 +28,7 @@ cdef void stage_backward(const Pass *p, Stage *stage, Stage *below, Py_ssize_t p
                          Py_ssize_t k1) noexcept nogil
 cdef void stage_gradient(const Pass *p, Stage *stage, Py_ssize_t n0, Py_ssize_t n1,
                          const void *const *soon) noexcept nogil
-cdef bint stage_penalised(const Stage *stage) noexcept nogil
+cdef bint stage_penalised(const Stage *stage, double l2) noexcept nogil
 cdef void stage_meet_forward(const Pass *p, Stage *stage, Py_ssize_t n0, Py_ssize_t n1) noexcept nogil
 cdef void stage_meet_backward(const Pass *p, Stage *stage, Py_ssize_t n0, Py_ssize_t n1) noexcept nogil
 cdef void stage_updated(const fbp_kernels *k, Stage *stage, Py_ssize_t n0, Py_ssize_t n1) noexcept nogil

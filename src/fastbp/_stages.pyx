@@ -123,13 +123,13 @@ cdef void stage_gradient(const Pass *p, Stage *stage, Py_ssize_t n0, Py_ssize_t 
                          const void *const *soon) noexcept nogil:
     """The gradient of units n0..n1 of a stage with parameters, penalties too; `soon` as weight_gradient has it."""
     KINDS[<int>stage.kind].gradient(p, stage, n0, n1, soon)
-    if stage_penalised(stage) and not p.accumulate:
-        p.k.add_penalty_slopes(&stage.layer, stage.l1, stage.l2, n0, n1, stage.dW)
+    if stage_penalised(stage, p.l2) and not p.accumulate:
+        p.k.add_penalty_slopes(&stage.layer, stage.l1, stage.l2 + p.l2, n0, n1, stage.dW)
 
 
-cdef bint stage_penalised(const Stage *stage) noexcept nogil:
-    """Whether the loss has a penalty on the stage's weights; what is frozen has none."""
-    return stage.trained and (stage.l1 > 0 or stage.l2 > 0)
+cdef bint stage_penalised(const Stage *stage, double l2) noexcept nogil:
+    """Whether the loss has a penalty on the stage's weights, its own or one on all; what is frozen has none."""
+    return stage.kind == DENSE and stage.trained and (stage.l1 > 0 or stage.l2 + l2 > 0)
 
 
 cdef void stage_meet_forward(const Pass *p, Stage *stage, Py_ssize_t n0, Py_ssize_t n1) noexcept nogil:

@@ -12,6 +12,7 @@ cdef struct Updater:
     const double *rates        # the learning rate of each step from first_step on, or NULL: always the same
     const double *decays       # the weight decay likewise
     long long first_step
+    bint epsilon_hat           # Adam: the epsilon is added before the second moment is corrected
     double rate_decay          # Adagrad
     double momentum_decay      # NAdam
     double momenta             # NAdam: the product of the momenta of steps 1..momenta_steps

@@ -41,6 +41,7 @@ cdef int set_numbers(Updater *updater, dict numbers) except -1:
     u.beta_1 = beta_1
     u.beta_2 = numbers.get("beta_2", 0.0)
     u.epsilon = numbers.get("epsilon", 0.0)
+    updater.epsilon_hat = bool(numbers.get("epsilon_hat", 0))
     u.initial = numbers.get("initial", 0.0)
     u.eta_minus = numbers.get("eta_minus", 0.0)
     u.eta_plus = numbers.get("eta_plus", 0.0)
@@ -110,6 +111,8 @@ cdef fbp_update numbers_of_step(const Updater *updater, long long step) noexcept
         numbers.average_share = 1 - updater.average_decay if updater.n_averaged > 0 else 1
     numbers.correction_1 = 1 / (1 - pow(numbers.beta_1, step))
     numbers.correction_2 = 1 / (1 - pow(numbers.beta_2, step))
+    if updater.epsilon_hat:
+        numbers.epsilon *= sqrt(numbers.correction_2)
     if updater.optimizer == FBP_RADAM:
         numbers.rectification = _rectification(&numbers, step)
     if updater.optimizer == FBP_NADAM:

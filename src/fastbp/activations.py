@@ -14,6 +14,7 @@ from fastbp.checks import check_number
 __all__ = [
     "ACTIVATIONS",
     "ELU",
+    "Exp",
     "GELU",
     "SELU",
     "Activation",
@@ -190,6 +191,16 @@ class Softplus(Activation):
     initializer = "he"
 
 
+class Exp(Activation):
+    """A = exp(Z), always above 0: the log link of generalised linear models, for the last layer.
+
+    It goes with the losses "poisson", "gamma" and "tweedie", whose outputs are to be above 0.
+    """
+
+    name = "exp"
+    initializer = "glorot"
+
+
 class Softsign(Activation):
     """A = Z / (1 + |Z|), between -1 and 1 (Bergstra et al., 2009)."""
 
@@ -234,6 +245,7 @@ ACTIVATIONS: dict[str, type[Activation]] = {
         ELU,
         SELU,
         Softplus,
+        Exp,
         Softsign,
         Mish,
         HardSigmoid,

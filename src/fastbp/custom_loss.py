@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastbp.checks import describe, sentence
 from fastbp.data import as_array, as_rows, refuse_first
 from fastbp.losses import LOSSES, Loss
+from fastbp.penalised_loss import PenalisedLoss
 from fastbp.registry import resolve
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def as_loss(loss: str | Loss | LossFunction) -> Loss:
     """Return the loss that an argument is or names, or the loss that the function is which it gives."""
     if callable(loss) and not isinstance(loss, type):
         return CustomLoss(loss)
-    if isinstance(loss, CustomLoss):
+    if isinstance(loss, (CustomLoss, PenalisedLoss)):
         return loss
     return resolve(cast("str | Loss", loss), LOSSES, "loss")
 

@@ -83,6 +83,7 @@ class Fitting(ABC):
         self._of_ticks = [listener for listener in listeners if listener.hears("on_tick")]
         self._rolls_back = on_nan == "rollback"
         self._n_rollbacks = 0  # since an epoch was completed
+        self.search: Any = None  # SciPy's account of one that L-BFGS made
         self._outputs: NDArray[Any] | None = None  # of the epoch under way, where metrics ask for them
         self._n_samples = 0  # of an epoch, where that is known
         self._begun = False  # whether the session has begun with that epoch
@@ -292,7 +293,7 @@ class ArrayFitting(Fitting):
             return not trainer._stopping
 
         try:
-            minimise(
+            self.search = minimise(
                 optimizer,
                 trainer.model,
                 lambda: trainer._session.gradients(data.rows, data.targets, data.weights, subset=data.subset),

@@ -106,7 +106,7 @@ class Dense(Layer):
         How many outputs the layer has.
     activation : str or Activation, default "linear"
         "linear", "relu", "leaky_relu", "prelu", "tanh", "sigmoid", "softmax", "gelu", "gelu_tanh", "silu", "elu",
-        "selu", "softplus", "softsign", "mish", "hard_sigmoid", "hard_swish", or an object such as
+        "selu", "softplus", "exp", "softsign", "mish", "hard_sigmoid", "hard_swish", or an object such as
         ``fb.LeakyReLU(slope=0.2)``.
     initializer : str or Initializer, default "auto"
         How W begins: "he", "glorot", "lecun", "zeros", "normal", "uniform", or an object such as

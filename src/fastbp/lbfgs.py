@@ -23,7 +23,7 @@ def minimise(
     loss_and_gradients: Callable[[], tuple[float, list[tuple[NDArray[Any], ...]]]],
     n_iterations: int,
     after_iteration: Callable[[float], bool],
-) -> None:
+) -> Any:
     """Minimise a loss over the weights of a model, in place.
 
     Parameters
@@ -37,6 +37,10 @@ def minimise(
         At most so many; fewer where the tolerances are reached.
     after_iteration : callable
         Called with the loss after each iteration; returns whether to go on.
+
+    Returns
+    -------
+    scipy.optimize.OptimizeResult
     """
     from scipy.optimize import minimize
 
@@ -55,7 +59,7 @@ def minimise(
             raise StopIteration
 
     try:
-        minimize(
+        return minimize(
             value,
             best.copy(),
             jac=True,
@@ -63,7 +67,7 @@ def minimise(
             callback=callback,
             options={
                 "maxiter": n_iterations,
-                "maxfun": n_iterations * (optimizer.line_search + 1),
+                "maxfun": optimizer.max_calls or n_iterations * (optimizer.line_search + 1),
                 "maxcor": optimizer.memory,
                 "gtol": optimizer.gradient_tolerance,
                 "ftol": optimizer.loss_tolerance,

@@ -306,7 +306,7 @@ class LogCosh(Loss):
 
 
 class Poisson(Loss):
-    """The mean over samples and outputs of A - Y log A: counts, whose mean A is above 0, by a softplus.
+    """The mean over samples and outputs of A - Y log A: counts, whose mean A is above 0, by a softplus or an exp.
 
     PyTorch's PoissonNLLLoss with log_input=False and eps=0, Keras' Poisson; half of scikit-learn's
     mean_poisson_deviance less a constant of the targets. Targets are 0 or more. An A below 1e-8 counts as 1e-8.
@@ -325,7 +325,7 @@ class Poisson(Loss):
 
 
 class GammaDeviance(Loss):
-    """The mean over samples and outputs of 2 (log(A / Y) + Y / A - 1): sizes with a relative error, by a softplus.
+    """The mean over samples and outputs of 2 (log(A / Y) + Y / A - 1): sizes by relative errors, with softplus or exp.
 
     scikit-learn's mean_gamma_deviance. Targets are above 0. An A below 1e-8 counts as 1e-8.
     """
@@ -532,7 +532,7 @@ def _check_sigmoid(loss: Loss, activation: Activation, n_outputs: int) -> None:
         raise ValueError(_wrong_activation(loss, activation, "'sigmoid'", remedy))
 
 
-_POSITIVE = ("softplus", "sigmoid", "softmax")
+_POSITIVE = ("softplus", "exp", "sigmoid", "softmax")
 
 
 def _check_positive(loss: Loss, activation: Activation, n_outputs: int) -> None:

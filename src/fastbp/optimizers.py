@@ -139,16 +139,22 @@ class _AdamRule(_Moments):
     """What Adam and AdamW share: everything but what weight decay means."""
 
     amsgrad: bool = False
+    epsilon_hat: bool = False
     rule = "adam"
     decoupled: ClassVar[bool]
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self._check_flag("amsgrad")
+        self._check_flag("epsilon_hat")
 
     def numbers(self) -> dict[str, Scheduled]:
         """Return the numbers of the update rule by the engine's names."""
-        return super().numbers() | {"amsgrad": float(self.amsgrad), "decoupled": float(self.decoupled)}
+        return super().numbers() | {
+            "amsgrad": float(self.amsgrad),
+            "epsilon_hat": float(self.epsilon_hat),
+            "decoupled": float(self.decoupled),
+        }
 
 
 class Adam(_AdamRule):
@@ -172,6 +178,9 @@ class Adam(_AdamRule):
     amsgrad : bool, default False
         AMSGrad (Reddi, Kale and Kumar, 2018): divide by the root of the largest v so far, so that steps do not grow
         again.
+    epsilon_hat : bool, default False
+        Add epsilon to sqrt(v) before the correction, as section 2 of the paper ends and as scikit-learn and TensorFlow
+        do: epsilon / sqrt(1 - beta_2**t) stands in the formula.
 
     Raises
     ------
@@ -201,6 +210,9 @@ class AdamW(_AdamRule):
     amsgrad : bool, default False
         AMSGrad (Reddi, Kale and Kumar, 2018): divide by the root of the largest v so far, so that steps do not grow
         again.
+    epsilon_hat : bool, default False
+        Add epsilon to sqrt(v) before the correction, as section 2 of the paper ends and as scikit-learn and TensorFlow
+        do: epsilon / sqrt(1 - beta_2**t) stands in the formula.
 
     Raises
     ------
@@ -585,6 +597,8 @@ class LBFGS(Optimizer):
         Or when an iteration gains less than this share of the loss.
     line_search : int, default 20
         How often a search asks for the loss, at most.
+    max_calls : int or None, default None
+        How often all searches of a call of ``fit`` together ask for it, at most; None is no limit of its own.
 
     Raises
     ------
@@ -598,6 +612,7 @@ class LBFGS(Optimizer):
     gradient_tolerance: float = 1e-5
     loss_tolerance: float = 2.2e-9
     line_search: int = 20
+    max_calls: int | None = None
     name = "lbfgs"
     rule = "lbfgs"
     full_batch = True
@@ -608,6 +623,8 @@ class LBFGS(Optimizer):
         self._check_number("gradient_tolerance", at_least=0)
         self._check_number("loss_tolerance", at_least=0)
         object.__setattr__(self, "line_search", check_int(self.line_search, "line_search"))
+        if self.max_calls is not None:
+            object.__setattr__(self, "max_calls", check_int(self.max_calls, "max_calls"))
         if importlib.util.find_spec("scipy") is None:
             raise ImportError("LBFGS needs SciPy, which is not installed: pip install 'fastbp[lbfgs]'.")
 

@@ -16,9 +16,12 @@ __all__ = ["EpochBar", "ProgressBar"]
 
 
 class ProgressBar:
-    """A tqdm bar, in a terminal or in a notebook, over so many epochs of so many samples each; None: not known yet."""
+    """A tqdm bar, in a terminal or in a notebook, over so many epochs of so many samples each; None: not known yet.
 
-    def __init__(self, n_epochs: int, n_samples: int | None) -> None:
+    It is shown after a delay, in seconds.
+    """
+
+    def __init__(self, n_epochs: int, n_samples: int | None, delay: float = 0.0) -> None:
         from tqdm.auto import tqdm  # slow to import, and not everyone wants a bar
 
         self._n_epochs, self._n_samples = n_epochs, n_samples or 0
@@ -30,6 +33,7 @@ class ProgressBar:
             unit="",
             unit_scale=True,
             dynamic_ncols=True,
+            delay=delay,
             bar_format="{desc} |{bar}| {remaining} left, {rate_noinv_fmt}{postfix}",
         )
 

@@ -26,6 +26,7 @@ from fastbp.losses import LOSSES, Loss
 from fastbp.metrics import METRICS, FunctionMetric, Metric, MetricLike, choose_metrics
 from fastbp.model import Model
 from fastbp.optimizers import OPTIMIZERS, Optimizer
+from fastbp.penalised_loss import PenalisedLoss
 from fastbp.registry import from_config, to_config
 from fastbp.schedules import SCHEDULES, FunctionSchedule, PlateauMemory, Schedule
 
@@ -55,7 +56,7 @@ def save_trainer(trainer: Trainer, path: str | os.PathLike[str]) -> None:
         kept[key] = _without_arrays(value, f"callbacks.{key}", tensors)
     description = {
         "model": trainer.model.to_config(),
-        "loss": _FUNCTION if isinstance(trainer.loss, CustomLoss) else to_config(trainer.loss),
+        "loss": _loss_config(trainer.loss),
         "optimizer": _optimizer_config(trainer.optimizer),
         "metrics": [_metric_config(metric) for metric in trainer.metrics],
         "averaging": trainer.averaging and to_config(trainer.averaging),
@@ -128,7 +129,7 @@ def _make(
     for name in ("learning_rate_factors", "weight_decay_factors"):  # JSON's keys are text
         options[name] = {int(layer): factor for layer, factor in options[name].items()} or None
     model = Model.from_config(description["model"], weights)
-    loss = as_loss(given["loss"] or from_config(description["loss"], LOSSES, "loss"))
+    loss = as_loss(given["loss"] or _loss_from(description["loss"]))
     return cls(
         model,
         loss,
@@ -184,6 +185,19 @@ def options_of(trainer: Trainer) -> dict[str, Any]:
         "weight_decay_factors": trainer._decay_factors,
         "decay_biases": trainer._decay_biases,
     }
+
+
+def _loss_config(loss: Loss) -> Any:
+    """Return a loss as plain data."""
+    if isinstance(loss, CustomLoss):
+        return _FUNCTION
+    return loss.to_config() if isinstance(loss, PenalisedLoss) else to_config(loss)
+
+
+def _loss_from(config: Mapping[str, Any]) -> Loss:
+    if "penalised" in config:
+        return PenalisedLoss.from_config(config)
+    return from_config(config, LOSSES, "loss")
 
 
 def _metric_config(metric: Metric) -> dict[str, Any]:

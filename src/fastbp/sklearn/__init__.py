@@ -1,0 +1,20 @@
+"""scikit-learn's MLPClassifier and MLPRegressor, trained by fastbp.
+
+``from fastbp.sklearn import MLPClassifier, MLPRegressor`` in place of ``from sklearn.neural_network import ...``.
+"""
+
+try:
+    import sklearn
+except ImportError as error:
+    raise ImportError(
+        "fastbp.sklearn needs scikit-learn, which is not installed: pip install 'fastbp[sklearn]'."
+    ) from (error)
+if tuple(map(int, sklearn.__version__.split(".")[:2])) < (1, 6):
+    raise ImportError(
+        f"fastbp.sklearn needs scikit-learn 1.6 or newer, and {sklearn.__version__} is installed: "
+        "pip install 'fastbp[sklearn]'."
+    )
+
+from fastbp.sklearn.estimators import MLPClassifier, MLPRegressor
+
+__all__ = ["MLPClassifier", "MLPRegressor"]

@@ -1,0 +1,117 @@
+"""What an estimator makes small, and what it reports of it: scikit-learn's numbers where scikit-learn has that loss."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastbp.checks import sentence
+from fastbp.losses import LOSSES, BinaryCrossEntropy, CrossEntropy, Focal, Loss, MeanSquaredError, Poisson
+from fastbp.registry import resolve
+
+__all__ = [
+    "CLASSIFIER_LOSSES",
+    "REGRESSOR_LOSSES",
+    "Objective",
+    "classifier_objective",
+    "objective_named",
+    "regressor_objective",
+]
+
+CLASSIFIER_LOSSES = ("log_loss", "focal")
+_OF_POSITIVE = ("poisson", "gamma", "tweedie")  # by a log link
+_OF_NUMBERS = ("mse", "mae", "huber", "log_cosh", "quantile")
+REGRESSOR_LOSSES = ("squared_error", *_OF_POSITIVE, *_OF_NUMBERS)
+
+_OUTPUTS = {"identity": "linear", "logistic": "sigmoid", "softmax": "softmax", "exp": "exp"}  # ours for out_activation_
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A loss, the output layer that it wants, and how its figures are reported.
+
+    Attributes
+    ----------
+    loss : Loss
+    out_activation : str
+        scikit-learn's name of the last activation.
+    factor : float
+        What the loss is multiplied by in training.
+    excess : float
+        So many times the mean squared error is reported less: scikit-learn's gradient of several outputs is that of
+        the sum of their losses, and its loss their mean.
+    """
+
+    loss: Loss
+    out_activation: str
+    factor: float = 1.0
+    excess: float = 0.0
+
+    @property
+    def last(self) -> str:
+        """fastbp's name of the last activation."""
+        return _OUTPUTS[self.out_activation]
+
+    @property
+    def metrics(self) -> list[str]:
+        """What the trainer has to sum up for ``reported``."""
+        return ["mse"] if self.excess else []
+
+    def reported(self, figures: Mapping[str, float], constant: float, prefix: str = "") -> float:
+        """Return the loss to report of a trainer's figures."""
+        loss = figures[f"{prefix}loss"] + constant
+        return loss - self.excess * figures[f"{prefix}mse"] if self.excess else loss
+
+    def constant(self, y: NDArray[Any], weights: NDArray[np.float64] | None) -> float:
+        """Return what scikit-learn adds to the loss of these targets (n, n_outputs): Poisson's deviance starts at 0."""
+        if not isinstance(self.loss, Poisson):
+            return 0.0
+        of_samples = (y * np.log(np.where(y > 0, y, 1)) - y).sum(axis=1)
+        return float(np.average(of_samples, weights=weights))
+
+
+def objective_named(out_activation: str) -> str:
+    """Return fastbp's name for a last activation that scikit-learn names."""
+    return _OUTPUTS[out_activation]
+
+
+def classifier_objective(loss: Any, multiclass: bool, n_outputs: int) -> Objective:
+    """Return the objective of one class of several by a softmax, or of yes or no for each output by a sigmoid."""
+    function = _as_loss(loss, {"log_loss": CrossEntropy() if multiclass else BinaryCrossEntropy()}, CLASSIFIER_LOSSES)
+    expected: tuple[type[Loss], ...] = (CrossEntropy,) if multiclass else (BinaryCrossEntropy, Focal)
+    if not isinstance(function, expected):
+        kind = "a class of several" if multiclass else "of two classes, or of labels that are each yes or no"
+        names = " or ".join(f"fb.{cls.__name__}" for cls in expected)
+        raise ValueError(f"loss is {loss!r} and y is {kind}; expected 'log_loss', {names}.")
+    if multiclass:
+        return Objective(function, "softmax")
+    return Objective(function, "logistic", factor=n_outputs)
+
+
+def regressor_objective(loss: Any, n_outputs: int) -> Objective:
+    """Return the objective for so many targets."""
+    if isinstance(loss, str) and loss == "squared_error":
+        return Objective(MeanSquaredError(), "identity", factor=n_outputs / 2, excess=(n_outputs - 1) / 2)
+    if isinstance(loss, str) and loss == "poisson":
+        return Objective(Poisson(), "exp", factor=n_outputs)
+    function = _as_loss(loss, {}, REGRESSOR_LOSSES)
+    if function.name in _OF_POSITIVE:
+        return Objective(function, "exp")
+    if function.name not in _OF_NUMBERS or function.n_targets(n_outputs) != n_outputs:
+        remedy = "An fb.Trainer takes every loss."
+        raise ValueError(sentence("loss", loss, "one that has an output for each target", remedy))
+    return Objective(function, "identity")
+
+
+def _as_loss(loss: Any, theirs: dict[str, Loss], names: tuple[str, ...]) -> Loss:
+    if isinstance(loss, str):
+        if loss in theirs:
+            return theirs[loss]
+        if loss not in names:
+            raise ValueError(sentence("loss", loss, "one of " + ", ".join(map(repr, names))))
+    function: Loss = resolve(loss, LOSSES, "loss")
+    return function

@@ -1,0 +1,30 @@
+"""scikit-learn's accuracy_score and r2_score of what a model puts out, without their checks: once an epoch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["accuracy", "r2"]
+
+Array = NDArray[Any]
+
+
+def accuracy(outputs: Array, targets: Array, weights: Array | None) -> float:
+    """Return the share of samples that are right: labels (n,) by the likeliest class, else all of (n, n_outputs)."""
+    if targets.ndim == 1:
+        right = outputs.argmax(axis=1) == targets
+    else:
+        right = ((outputs > 0.5) == targets.astype(bool)).all(axis=1)
+    return float(np.average(right, weights=weights))
+
+
+def r2(outputs: Array, targets: Array, weights: Array | None) -> float:
+    """Return the mean over the outputs of 1 - squared error / spread; of equal targets 1 if all are hit, else 0."""
+    y, A = targets.astype(np.float64), outputs.astype(np.float64)
+    error = np.average((y - A) ** 2, axis=0, weights=weights)
+    spread = np.average((y - np.average(y, axis=0, weights=weights)) ** 2, axis=0, weights=weights)
+    alike = spread == 0
+    return float(np.mean(np.where(alike, error == 0, 1 - error / np.where(alike, 1, spread))))
