@@ -114,6 +114,7 @@ setup(
                     "_team",
                     "_arena",
                     "_rows",
+                    "_features",
                     "_dense",
                     "_loss",
                     "_update",

@@ -69,14 +69,54 @@ typedef enum {
     FBP_SRC_FLOAT64,
 } fbp_source_type;
 
-/* A two-dimensional array of the user's, read where it lies. Strides in bytes, negative ones too. */
+/* A two-dimensional array of the user's, read where it lies. Strides in bytes, negative ones too.
+ *
+ * Or a sparse one, compressed by rows: `data` are the elements that are not 0, `column_stride` bytes from one to the
+ * next, row r's being starts[r] .. starts[r + 1], and columns[e] the column of element e, each once in a row. */
 typedef struct {
     const void *data;
     ptrdiff_t row_stride;
     ptrdiff_t column_stride;
     ptrdiff_t n_columns;
     fbp_source_type type;
+    const int64_t *starts;  /* NULL: not sparse */
+    const int32_t *columns;
 } fbp_source;
+
+/* What a step of a preparation makes of a number x, all in double. A missing number is NaN, and stays so in a step that
+ * does not say otherwise. */
+typedef enum {
+    FBP_STEP_FILL = 0, /* a where x is missing */
+    FBP_STEP_AFFINE,   /* (x - a) * b + c */
+    FBP_STEP_CLIP,     /* x / sqrt(1 + (x / a)^2): between -a and a */
+    FBP_STEP_MISSING,  /* 1 where x is missing, else 0 */
+    FBP_STEP_EQUALS,   /* 1 where x is a, else 0; so where it is missing */
+    FBP_STEP_CODE,     /* the place of x among the values, from 0, or -1 */
+} fbp_step_kind;
+
+/* Each feature of a run has its own numbers; the arrays are padded to whole vectors of any instruction set. */
+typedef struct {
+    fbp_step_kind kind;
+    const double *a, *b, *c;     /* [n_features, padded] */
+    const double *const *values; /* [n_features, padded][n_values], rising */
+    const ptrdiff_t *n_values;   /* [n_features, padded] */
+} fbp_step;
+
+/* Features, numbers that the first layer is fed with: all of one column, or of columns next to each other, one each;
+ * after steps of the same kinds. */
+typedef struct {
+    ptrdiff_t n_features;
+    ptrdiff_t column;      /* of the first one */
+    ptrdiff_t column_step; /* columns from one to the next: 0 or 1 */
+    const fbp_step *steps;
+    ptrdiff_t n_steps;
+} fbp_run;
+
+typedef struct {
+    const fbp_run *runs;
+    ptrdiff_t n_runs;
+    ptrdiff_t n_features; /* of all runs */
+} fbp_features;
 
 /* X(constant, name, 1 where it is a sum over the outputs of a function of one output and one target, 1 where it is
  * computed from Z with the last activation built in, 1 where the mean is over samples and outputs and not over the
@@ -118,11 +158,10 @@ typedef enum {
     FBP_ANSWER_LABEL = 0,        /* the largest output names the class; a label */
     FBP_ANSWER_DISTRIBUTION = 1, /* the same; the class of the largest target */
     FBP_ANSWER_BINARY = 2,       /* every output above 0 is a yes; every target above 1/2 */
-    FBP_ANSWER_NUMBER = 3,       /* every output is to be its target */
 } fbp_answer;
 
-/* Sums over samples, n the number of outputs that have targets. The errors take numbers, RANKS classes, the others
- * any answer but numbers; LOG_LOSS and SQUARED_PROBABILITY want Z. */
+/* Sums over samples, n the number of outputs that have targets. RANKS is of classes, the errors do not ask for the
+ * answer; LOG_LOSS and SQUARED_PROBABILITY want Z. */
 typedef enum {
     FBP_METRIC_CORRECT = 0,             /* [1] right answers */
     FBP_METRIC_COUNTS = 1,              /* [3 or 4][n] rightly said of a class, wrongly said, and not said where it was
@@ -230,6 +269,9 @@ typedef struct {
     int (*gather_panel)(const fbp_source *X, const int64_t *index, ptrdiff_t first, ptrdiff_t n_rows,
                         const int64_t *next, ptrdiff_t n_next, ptrdiff_t p, fbp_panels panels, void *blocks,
                         ptrdiff_t block_stride);
+    /* The same with features in place of the columns of X, and without blocks. What is not finite is a feature. */
+    int (*prepare_panel)(const fbp_source *X, const fbp_features *features, const int64_t *index, ptrdiff_t first,
+                         ptrdiff_t n_rows, const int64_t *next, ptrdiff_t n_next, ptrdiff_t p, fbp_panels panels);
     /* panels -> rows: out[r][0..n_columns), for the n_rows samples of panel p, rows `out_stride` elements apart. */
     void (*scatter_panel)(fbp_panels panels, ptrdiff_t p, ptrdiff_t n_columns, ptrdiff_t n_rows, void *out,
                           ptrdiff_t out_stride);

@@ -17,6 +17,7 @@ from fastbp.layers import LAYERS
 from fastbp.losses import LOSSES
 from fastbp.metrics import METRICS, FunctionMetric
 from fastbp.optimizers import OPTIMIZERS
+from fastbp.preparations import PREPARATIONS
 from fastbp.schedules import SCHEDULES
 from fastbp.tabular import INPUTS
 
@@ -24,6 +25,7 @@ PATH = Path(__file__).with_name("features.md")
 
 REGISTRIES = {
     "Inputs": INPUTS,
+    "Preparation of data": PREPARATIONS,
     "Layers": LAYERS,
     "Activations": ACTIVATIONS,
     "Losses": LOSSES,

@@ -120,7 +120,8 @@ static void read_rows(ptrdiff_t n_samples, ptrdiff_t n_columns, fbp_panels panel
     double *rows = calloc((size_t)(n_samples * n_columns) + 1, sizeof *rows);
     for (ptrdiff_t i = 0; i < n_samples * n_columns; i++)
         rows[i] = number();
-    const fbp_source source = {rows, n_columns * (ptrdiff_t)sizeof *rows, sizeof *rows, n_columns, FBP_SRC_FLOAT64};
+    const fbp_source source = {.data = rows, .row_stride = n_columns * (ptrdiff_t)sizeof *rows,
+                               .column_stride = sizeof *rows, .n_columns = n_columns, .type = FBP_SRC_FLOAT64};
     for (ptrdiff_t p = 0; p < n_panels; p++) {
         const ptrdiff_t first = p * k->lanes, left = n_samples - first;
         if (!k->gather_panel(&source, NULL, first, left < k->lanes ? left : k->lanes, NULL, 0, p, panels, blocks,

@@ -129,6 +129,23 @@ def test_the_learning_rate_is_checked():
         _ = trainer.learning_rate
 
 
+def test_a_schedule_that_raises_leaves_no_epoch_out():
+    X, y = make_data()
+    failures = [RuntimeError("no rate")]
+
+    def rate(epoch):
+        if epoch == 2 and failures:
+            raise failures.pop()
+        return 0.01 / (epoch + 1)
+
+    trainers = [make_trainer(fb.SGD(fb.FunctionSchedule(rate, per="epoch"))) for _ in range(2)]
+    with pytest.raises(RuntimeError, match="no rate"):
+        trainers[0].fit(X, y, epochs=4)
+    trainers[0].fit(X, y, epochs=2)
+    trainers[1].fit(X, y, epochs=4)
+    assert trainers[0].history["loss"] == trainers[1].history["loss"]
+
+
 @pytest.mark.parametrize("event", ["on_step_end", "on_tick", "on_epoch_begin", "on_epoch_end"])
 def test_an_exception_leaves_the_model_at_a_completed_step(event):
     X, y = make_data()
@@ -212,6 +229,9 @@ def test_the_last_weights_are_kept_if_so_wanted():
         ("balanced_accuracy", "auto", True),
         ("val_r2", "auto", True),
         ("val_roc_auc", "auto", True),
+        ("val_f1_macro", "auto", True),
+        ("roc_auc_score", "auto", True),
+        ("brier", "auto", False),
         ("rmse", "auto", False),
         ("val_log_loss", "auto", False),
         ("rmse", "max", True),

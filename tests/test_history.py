@@ -61,6 +61,8 @@ def test_plot_of_some_figures_into_given_axes(history, pyplot):
     assert [axis.get_ylabel() for axis in axes] == ["f1", "loss"]
     [axis] = history.plot("val_loss")
     assert [line.get_linestyle() for line in axis.lines] == ["--"]
+    [axis] = history.plot(["val_loss", "loss"])  # of one kind: one panel
+    assert [line.get_linestyle() for line in axis.lines] == ["-", "--"]
 
 
 def test_plot_of_one_epoch_and_of_validation_alone(pyplot):
@@ -69,11 +71,15 @@ def test_plot_of_one_epoch_and_of_validation_alone(pyplot):
     axes = history.plot()
     assert [axis.get_ylabel() for axis in axes] == ["loss", "val_extra"]
     assert axes[0].lines[0].get_marker() == "o"
+    history.append({"loss": 1.0})
+    assert [line.get_marker() for line in history.plot("loss")[0].lines] == ["", "o"]
 
 
 def test_plot_refuses_what_it_cannot_draw(history, pyplot):
     with pytest.raises(ValueError, match=r"names is 'auc'; expected one of 'loss', 'f1'"):
         history.plot("auc")
+    with pytest.raises(ValueError, match=r"names is \['f1'\]; expected one of 'loss', 'f1'"):
+        history.plot([["f1"]])
     for names in ([], 3, {"loss"}):
         with pytest.raises(TypeError, match=r"names is .*; expected names of figures"):
             history.plot(names)

@@ -1,5 +1,6 @@
 """Many trainers at once: each ends with the bits that it would have alone, and none outlives an error or Ctrl-C."""
 
+import dataclasses
 import os
 import re
 import signal
@@ -7,11 +8,14 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 
 import numpy as np
 import pytest
 
 import fastbp as fb
+from fastbp.callbacks import as_callbacks
+from fastbp.many import Job, train_all
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(230, 6))
@@ -314,3 +318,61 @@ def test_a_batch_that_a_layer_cannot_take_is_refused_before_any_training():
         fb.fit_many(trainers, X[:225], LABELS[:225])
     assert caught.value.__notes__ == ["This was trainers[2]."]
     assert {trainer.n_steps for trainer in trainers} == {0}
+
+
+def make_unlearnt(fold=0):
+    prepare = fb.Columns(numeric=[fb.Impute("median"), fb.Standardize()])
+    layers = [fb.Dense(8, "relu"), fb.Dense(2, "softmax")]
+    return fb.Trainer(fb.Model(layers, prepare=prepare, seed=fold), "cross_entropy")
+
+
+def make_rows(n=120):
+    rng = np.random.default_rng(0)
+    kinds = rng.choice(["bat", "ball", "net"], n)
+    size = np.where(rng.random(n) < 0.1, np.nan, rng.normal(1000, 10, n))
+    return pytest.importorskip("pandas").DataFrame({"kind": kinds, "size": size}), (kinds == "bat").astype(int)
+
+
+def test_preparations_learn_each_for_itself():
+    X, y = make_rows()
+    trainers = [make_unlearnt(0), make_unlearnt(1)]
+    fb.fit_many(trainers, X, y, epochs=3)
+    for i, trainer in enumerate(trainers):
+        wanted = make_unlearnt(i)
+        wanted.fit(X, y, epochs=3)
+        assert (trainer.model.predict(X) == wanted.model.predict(X)).all()
+    ensemble = fb.Ensemble([trainer.model for trainer in trainers])
+    mean = np.mean([trainer.model.predict(X).astype(float) for trainer in trainers], axis=0)
+    np.testing.assert_allclose(ensemble.predict(X), mean, rtol=1e-6)
+
+
+def test_a_long_validation_is_interrupted_too():
+    """Each validation takes seconds; the error of another trainer does not wait for it."""
+    models = [fb.Model([fb.Dense(width, "relu"), fb.Dense(1)], inputs=6) for width in (4, 2000)]
+    trainers = [fb.Trainer(model, "mse") for model in models]
+    many_rows = np.lib.stride_tricks.as_strided(X, (3_000_000, 6), (0, 8))  # no memory
+
+    def callbacks(i):
+        return [lambda trainer, figures: fail()] if i == 0 else [fb.LambdaCallback(on_fit_end=note)]
+
+    def fail():
+        time.sleep(0.5)  # the other has done its epoch
+        failed.append(time.perf_counter())
+        raise RuntimeError
+
+    def note(trainer, figures):
+        ended.append(time.perf_counter())
+
+    failed, ended = [], []
+    validation = (many_rows, np.zeros(len(many_rows)))
+    jobs = [
+        Job(f"trainers[{i}]", trainer, trainer._samples(X, LABELS), None, as_callbacks(callbacks(i)))
+        for i, trainer in enumerate(trainers)
+    ]
+    jobs[1] = dataclasses.replace(jobs[1], validation=trainers[1]._check_validation_data(validation))
+    with pytest.raises(RuntimeError):
+        train_all(jobs, 1, 2, progress=False)
+    assert trainers[1].history.n_epochs == 0
+    assert ended[0] - failed[0] < 1.0  # what an overloaded machine may add to the 100 ms that are aimed at
+    trainers[1].fit(X, LABELS)
+    assert trainers[1].n_steps == 8  # what was trained is not trained again

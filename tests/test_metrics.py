@@ -267,6 +267,25 @@ def test_a_probability_of_nothing_is_bounded_as_scikit_learn_bounds_it():
         assert found == pytest.approx(metrics.log_loss(y, model.predict(Z)), rel=1e-6)
 
 
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 5), st.sampled_from([10.0, 20.0, 40.0, 400.0]))
+def test_answers_that_are_surely_wrong_count_as_scikit_learn_counts_them(seed, n_outputs, spread):
+    """Where the outputs are 1 to the last bits, so that 1 less them has few bits or none."""
+    rng = np.random.default_rng(seed)
+    Z, Y = rng.normal(size=(20, n_outputs)) * spread, rng.integers(0, 2, (20, n_outputs))
+    model = of_outputs(n_outputs, "sigmoid")
+    found = fb.Trainer(model, "binary_cross_entropy", metrics=["log_loss", "brier"]).evaluate(Z, Y)
+    columns = list(zip(Y.T, model.predict(Z).T, strict=True))
+    assert_equal(found["log_loss"], np.mean([metrics.log_loss(y, p, labels=[0, 1]) for y, p in columns]))
+    assert_equal(found["brier"], np.mean([metrics.brier_score_loss(y, p, pos_label=1) for y, p in columns]))
+    if n_outputs > 1:
+        model, y = of_outputs(n_outputs, "softmax"), rng.integers(0, n_outputs, 20)
+        found = fb.Trainer(model, "cross_entropy", metrics=["log_loss", "brier"]).evaluate(Z, y)
+        P, labels = model.predict(Z), range(n_outputs)
+        assert_equal(found["log_loss"], metrics.log_loss(y, P, labels=labels))
+        assert_equal(found["brier"], metrics.brier_score_loss(y, P, labels=labels))
+
+
 def test_samples_that_weigh_nothing_are_not_there():
     rng = np.random.default_rng(3)
     Z, y, w = rng.normal(size=(80, 3)), rng.integers(0, 3, 80), rng.integers(0, 3, 80).astype(float)

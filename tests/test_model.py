@@ -153,7 +153,8 @@ def test_one_row_is_predicted_as_in_company(digits):
 def test_import_is_quick_and_leaves_the_slow_ones_out():
     code = (
         "import sys, time, numpy; start = time.perf_counter(); import fastbp; print(time.perf_counter() - start); "
-        "print(*{'tqdm', 'safetensors', 'sklearn', 'matplotlib', 'pandas', 'hashlib'} & set(sys.modules))"
+        "slow = {'tqdm', 'safetensors', 'sklearn', 'matplotlib', 'pandas', 'hashlib', 'logging', 'fastbp.suspects'}; "
+        "print(*slow & set(sys.modules))"
     )
     runs = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True) for _ in range(3)]
     seconds, slow = zip(*(run.stdout.split("\n")[:2] for run in runs), strict=True)
@@ -167,3 +168,11 @@ def test_examples_in_docstrings(name):
     result = doctest.testmod(module)
     assert result.attempted > 0
     assert result.failed == 0
+
+
+def test_every_public_name_is_there():
+    assert set(fb.__all__) <= set(dir(fb))
+    for name in fb.__all__:
+        assert getattr(fb, name) is not None
+    with pytest.raises(AttributeError, match="module 'fastbp' has no attribute 'Modle'"):
+        _ = fb.Modle

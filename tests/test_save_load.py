@@ -1,8 +1,10 @@
 """Model files: what is saved is loaded to the last bit, and nothing else is taken for a model."""
 
+import copy
 import hashlib
 import json
 import os
+import pickle
 
 import numpy as np
 import pytest
@@ -186,3 +188,20 @@ def test_files_that_cannot_be_opened(model, tmp_path):
         fb.Model.load(tmp_path)
     with pytest.raises(OSError, match="nowhere"):
         model.save(tmp_path / "nowhere" / "m.safetensors")
+
+
+def test_metadata_stays_with_the_model(tmp_path):
+    model = fb.Model([fb.Dense(1)], inputs=2)
+    assert model.metadata == {}
+    model.metadata = {"classes": ["cat", 5, None], "nested": {"a": 1.5}}
+    model.metadata["lost"] = 1  # a copy
+    assert model.metadata == {"classes": ["cat", 5, None], "nested": {"a": 1.5}}
+    model.save(tmp_path / "m")
+    for other in (fb.Model.load(tmp_path / "m"), copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert other.metadata == model.metadata
+
+
+@pytest.mark.parametrize("metadata", [5, [1], {"a": object()}, {"a": float("nan")}, {"a": np.zeros(2)}])
+def test_metadata_that_no_file_can_hold(metadata):
+    with pytest.raises(TypeError, match=r"metadata is .*; expected a dictionary of what JSON can hold"):
+        fb.Model([fb.Dense(1)], inputs=2).metadata = metadata

@@ -192,3 +192,30 @@ def test_bad_input_gets_a_sentence(call, error, sentence):
     with pytest.raises(error) as caught:
         call()
     assert re.search(sentence, str(caught.value)), str(caught.value)
+
+
+def make_unlearnt(fold=0):
+    prepare = fb.Columns(numeric=[fb.Impute("median"), fb.Standardize()])
+    layers = [fb.Dense(8, "relu"), fb.Dense(2, "softmax")]
+    return fb.Trainer(fb.Model(layers, prepare=prepare, seed=fold), "cross_entropy")
+
+
+def make_rows(n=120):
+    rng = np.random.default_rng(0)
+    kinds = rng.choice(["bat", "ball", "net"], n)
+    size = np.where(rng.random(n) < 0.1, np.nan, rng.normal(1000, 10, n))
+    return pytest.importorskip("pandas").DataFrame({"kind": kinds, "size": size}), (kinds == "bat").astype(int)
+
+
+@pytest.mark.parametrize("trained", [False, True])
+def test_new_models_prepare_their_data_as_the_given_one(trained):
+    X, y = make_rows()
+    trainer = make_unlearnt()
+    if trained:
+        trainer.fit(X, y)
+    wrong = y.copy()
+    wrong[7] = 1 - wrong[7]
+    suspects = fb.suspect_labels(trainer, X, wrong, folds=4, epochs=200)
+    assert suspects.rows[0] == 7
+    for each in suspects.result.trainers:
+        assert each.model.prepare == trainer.model.prepare

@@ -292,6 +292,32 @@ def test_ctrl_c_leaves_a_model_that_can_go_on(digits):
     assert trainer.fit(X, y).n_epochs == done + 1
 
 
+def test_an_epoch_left_in_its_validation_is_not_trained_again(digits, monkeypatch):
+    X, y = digits
+    trainer, whole = (make_trainer(n_inputs=64, n_classes=10, averaging="ema") for _ in range(2))
+    evaluate = fb.Trainer._evaluate
+
+    def interrupted(self, *arguments):
+        monkeypatch.setattr(fb.Trainer, "_evaluate", evaluate)
+        raise KeyboardInterrupt
+
+    trainer.fit(X, y, validation_data=(X[:100], y[:100]))
+    monkeypatch.setattr(fb.Trainer, "_evaluate", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        trainer.fit(X, y, validation_data=(X[:100], y[:100]))
+    assert trainer.history.n_epochs == 1
+    steps = trainer.n_steps
+    trainer.fit(X, y, validation_data=(X[:100], y[:100]))
+    assert trainer.n_steps == steps
+    whole.fit(X, y, 2, validation_data=(X[:100], y[:100]))
+    for name in ("loss", "accuracy", "val_loss", "val_accuracy"):
+        assert trainer.history[name] == whole.history[name]
+    trainer.fit(X, y)
+    whole.fit(X, y)
+    for a, b in zip(trainer.model.get_weights(), whole.model.get_weights(), strict=True):
+        assert (a == b).all()
+
+
 # ------------------------------------------------------------------------------------------- validation
 
 

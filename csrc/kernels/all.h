@@ -7,6 +7,7 @@
 #include "random.h"
 #include "dropout.h"
 #include "rows.h"
+#include "prepare.h"
 #include "activation.h"
 #include "gemm.h"
 #include "pointwise.h"
@@ -27,6 +28,7 @@ static const fbp_kernels NAME(table) = {
     .tile_panels = NV,
     .pack_elements = PACK_ELEMENTS,
     .gather_panel = NAME(gather_panel),
+    .prepare_panel = NAME(prepare_panel),
     .scatter_panel = NAME(scatter_panel),
     .transpose_panels = NAME(transpose_panels),
     .dense_forward = NAME(dense_forward),

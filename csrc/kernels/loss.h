@@ -476,13 +476,12 @@ static void NAME(count_ranks)(const NAME(answered) *x, double *sums)
         sums[(ptrdiff_t)lanes[r]] += x->weights ? x->weights[r] : 1;
 }
 
-/* -log(p) where p counts as within epsilon .. 1 - epsilon of the dtype */
-static INLINE vec NAME(bounded_log)(vec minus_log)
+/* -log(p) where p counts as within epsilon .. 1 - epsilon of the dtype. p is rounded first, as an output is: of answers
+ * that are surely wrong the formulas from Z would know more than scikit-learn, which is given 1 and takes it from 1. */
+static INLINE vec NAME(bounded_log)(vec p)
 {
-    const int is_double = sizeof(real) == sizeof(double);
-    const vec least = NAME(splat)((real)(is_double ? 0x1p-52 : 0x1p-23));
-    const vec most = NAME(splat)((real)(is_double ? 36.04365338911715 : 15.942385152878742)); /* -log(epsilon) */
-    return NAME(minimum)(most, NAME(maximum)(least, minus_log));
+    const real epsilon = (real)(sizeof(real) == sizeof(double) ? 0x1p-52 : 0x1p-23);
+    return -NAME(vlog)(NAME(minimum)(NAME(splat)((real)1 - epsilon), NAME(maximum)(NAME(splat)(epsilon), p)));
 }
 
 static double NAME(sum_log_losses)(const NAME(answered) *x)
@@ -490,15 +489,16 @@ static double NAME(sum_log_losses)(const NAME(answered) *x)
     vec sum = NAME(splat)(0), top;
     if (x->answer == FBP_ANSWER_BINARY) {
         for (ptrdiff_t i = 0; i < x->n_units * VL; i += VL) {
-            const vec z = NAME(load)(x->o + i), t = NAME(load)(x->t + i);
-            sum += NAME(bounded_log)(NAME(vlog1p_of_exp)(-z)) * t;
-            sum += NAME(bounded_log)(NAME(vlog1p_of_exp)(z)) * ((real)1 - t);
+            const vec p = NAME(vsigmoid)(NAME(load)(x->o + i)), t = NAME(load)(x->t + i);
+            sum += NAME(bounded_log)(p) * t + NAME(bounded_log)((real)1 - p) * ((real)1 - t);
         }
         return NAME(total)(sum, x->weights, x->n_rows);
     }
-    const vec log_sum = NAME(vlog)(NAME(exponentials)(x->o, x->n_units, &top, NULL)), right = NAME(right_class)(x);
-    for (ptrdiff_t n = 0; n < x->n_units; n++)
-        sum += NAME(class_target)(x, right, n) * NAME(bounded_log)(log_sum + (top - NAME(load)(x->o + n * VL)));
+    const vec share = NAME(splat)(1) / NAME(exponentials)(x->o, x->n_units, &top, NULL), right = NAME(right_class)(x);
+    for (ptrdiff_t n = 0; n < x->n_units; n++) {
+        const vec p = NAME(vexp)(NAME(load)(x->o + n * VL) - top) * share;
+        sum += NAME(class_target)(x, right, n) * NAME(bounded_log)(p);
+    }
     return NAME(total)(sum, x->weights, x->n_rows);
 }
 

@@ -56,6 +56,36 @@ static const NAME(reader) NAME(readers)[] = {
 
 #define OWN_SOURCE_TYPE (REAL_BITS == 32 ? FBP_SRC_FLOAT32 : FBP_SRC_FLOAT64)
 
+/* The same of a sparse X: all is 0 but what it has. */
+static int NAME(gather_sparse)(const fbp_source *X, const int64_t *index, ptrdiff_t first, ptrdiff_t n_rows,
+                               ptrdiff_t p, fbp_panels panels, void *blocks, ptrdiff_t block_stride)
+{
+    const NAME(reader) read = NAME(readers)[X->type];
+    const ptrdiff_t width = (X->n_columns + VL - 1) / VL * VL;
+    real *panel = (real *)panels.data + p * panels.stride;
+    memset(panel, 0, (size_t)(width * VL) * sizeof(real));
+    for (ptrdiff_t column = 0; blocks && column < width; column += VL)
+        memset((real *)blocks + column / VL * block_stride + p * VL * VL, 0, VL * VL * sizeof(real));
+    vec suspect = NAME(splat)(0);
+    for (ptrdiff_t r = 0; r < n_rows; r++) {
+        const int64_t row = index ? index[r] : first + r;
+        for (int64_t e = X->starts[row]; e < X->starts[row + 1]; e += VL) {
+            const ptrdiff_t n = X->starts[row + 1] - e < VL ? X->starts[row + 1] - e : VL;
+            const vec values = read((const char *)X->data + e * X->column_stride, X->column_stride, n);
+            real lanes[VL];
+            memcpy(lanes, &values, sizeof lanes);
+            suspect += values - values; /* zero, or NaN where one is not finite */
+            for (ptrdiff_t i = 0; i < n; i++) {
+                const ptrdiff_t column = X->columns[e + i];
+                panel[column * VL + r] = lanes[i];
+                if (blocks)
+                    ((real *)blocks)[column / VL * block_stride + (p * VL + r) * VL + column % VL] = lanes[i];
+            }
+        }
+    }
+    return NAME(sum_lanes)(suspect) == 0;
+}
+
 /* Shuffled rows lie where no hardware expects them, so they are asked for this many columns' vectors ahead (the last
  * ones of a row: at the next panel's rows), which takes about as long as memory far away. */
 #define GATHER_AHEAD 8
@@ -64,6 +94,8 @@ static int NAME(gather_panel)(const fbp_source *X, const int64_t *index, ptrdiff
                               const int64_t *next, ptrdiff_t n_next, ptrdiff_t p, fbp_panels panels, void *blocks,
                               ptrdiff_t block_stride)
 {
+    if (X->starts)
+        return NAME(gather_sparse)(X, index, first, n_rows, p, panels, blocks, block_stride);
     const NAME(reader) read = NAME(readers)[X->type];
     const int plain = X->type == OWN_SOURCE_TYPE && X->column_stride == (ptrdiff_t)sizeof(real);
     const char *row_start[VL] = {0};

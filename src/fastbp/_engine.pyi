@@ -17,11 +17,8 @@ _Weights: TypeAlias = NDArray[np.float64] | None  # one a row
 
 LARGEST_BATCH: int
 
-class Interrupted(Exception): ...  # noqa: N818 (what happened is no error)
-
 class Session:
     n_steps: int
-    interrupted: bool
     n_threads: int
     @property
     def network(self) -> Network: ...

@@ -35,9 +35,10 @@ from fastbp._dense cimport (
     ADD, DENSE, FORK, TABULAR, Stage, Statistics, activation_gradient, block_stride, forward_work, item_size, padded,
     take_blocks, take_panels, units_of_share,
 )
+from fastbp._features cimport features_of, gather_features
 from fastbp._kernels cimport (
-    FBP_LINEAR, FBP_SOON, FBP_STATES, FBP_TABLE_SHARES, fbp_kernels, fbp_layer, fbp_panels, fbp_source, fbp_table,
-    fbp_update, flush_denormals, optimizer_named, restore_denormals, state_names, stores_slope,
+    FBP_LINEAR, FBP_SOON, FBP_STATES, FBP_TABLE_SHARES, fbp_features, fbp_kernels, fbp_layer, fbp_panels, fbp_source,
+    fbp_table, fbp_update, flush_denormals, optimizer_named, restore_denormals, state_names, stores_slope,
 )
 from fastbp._loss cimport (
     BAD_INPUTS, BAD_TARGETS, Judge, gather_targets, gather_weights, judge_panel, keep_outputs, set_judge, split_sums,
@@ -49,7 +50,7 @@ from fastbp._stages cimport (
     Pass, array_names, stage_backward, stage_forward, stage_gradient, stage_keeps, stage_meet_backward,
     stage_meet_forward, stage_penalised, stage_updated,
 )
-from fastbp._tables cimport TableMemory, shares_of_thread, split_columns, table_bytes
+from fastbp._tables cimport TableMemory, refuse_sparse, shares_of_thread, split_columns, table_bytes
 from fastbp._team cimport (
     Pace, fbp_barrier, limits_in_use, look_seconds, monotonic_seconds, pace_done, pace_next, run_team, team_size,
     wait_for_all,
@@ -58,7 +59,7 @@ from fastbp._update cimport (
     Updater, numbers_of_step, reach_step, set_numbers, set_schedules, state_wanted, takes_norm,
 )
 
-from fastbp._network import NonFinite, first_bad_row
+from fastbp._network import Interrupted, NonFinite, first_bad_row
 
 cdef enum:
     # Samples whose gradients are computed at once; a constant, or the sums' order would change.
@@ -95,6 +96,7 @@ cdef struct Run:
     # The data of this call.
     fbp_source X                   # its numeric columns,
     fbp_source codes               # and those of codes, if any
+    const fbp_features *features   # made of X, or NULL: its columns themselves
     const int64_t *index           # the order of the rows, or NULL
     Py_ssize_t n_rows
     char *outputs                  # [n_rows, in the order of this call][n_outputs] of each step's time, or NULL
@@ -132,10 +134,6 @@ cdef struct Run:
     void *session
     unsigned long float_mode       # Python's own, for the handlers of signals
     fbp_barrier barrier
-
-
-class Interrupted(Exception):  # noqa: N818 (what happened is no error)
-    """Another thread set Session.interrupted; the weights are those of a completed step."""
 
 
 cdef int _look_at_signals(void *session) noexcept with gil:
@@ -236,8 +234,8 @@ cdef void _gather_share(Run *run, Py_ssize_t first, Py_ssize_t n, Py_ssize_t p0,
             next_index = run.index + next_row
             n_next = max(0, min(run.n_rows - next_row, <Py_ssize_t>k.lanes))
         run.verdicts[p] = 0
-        if not k.gather_panel(&run.X, index, row, count, next_index, n_next, p, run.stages[0].source,
-                              run.stages[0].source_blocks, run.stages[0].block_stride):
+        if not gather_features(k, &run.X, run.features, index, row, count, next_index, n_next, p,
+                               run.stages[0].source, run.stages[0].source_blocks, run.stages[0].block_stride):
             run.verdicts[p] = BAD_INPUTS
         if run.codes.n_columns > 0:
             k.read_codes(&run.codes, index, row, count, run.stages[0].tables,
@@ -726,7 +724,6 @@ cdef class Session:
     cdef object pending                # an exception from a signal during a long step
     cdef bint busy
     cdef bint in_epoch                 # the latest call was for an epoch
-    cdef public bint interrupted       # by any thread: the call under way, and each after it, ends by Interrupted
     cdef Pace pace
     cdef bint paced
 
@@ -910,13 +907,16 @@ cdef class Session:
                    Py_ssize_t n_batches=1) except -1:
         """Sets up the data of one call, which takes n_rows of the rows. Returns the team's size."""
         cdef Run *run = &self.run
+        refuse_sparse(&run.stages[0], &rows.source)
         self.targets = targets
         self.weights = weights
-        set_judge(&run.judge, self.loss, self.metrics, targets, weights, self.network.n_outputs)
+        set_judge(&run.judge, self.loss, self.metrics, targets, weights, self.network.n_outputs,
+                  self.network.target_features)
         if run.judge.l2 > 0:
             self.want_penalties()
         run.X = rows.source
         split_columns(&run.stages[0], &run.X, &run.codes)
+        run.features = features_of(self.network.features)
         run.attempt += 1
         run.index = NULL
         run.outputs = NULL
@@ -966,7 +966,7 @@ cdef class Session:
     cdef int look(self) except -1:
         """Raises what a signal's handler raises, and Interrupted."""
         PyErr_CheckSignals()
-        if self.interrupted:
+        if self.network.interrupted:
             raise Interrupted
         return 0
 
@@ -1015,9 +1015,11 @@ cdef class Session:
         if run.index != NULL:
             batch_rows = self.order[batch_rows]
         if run.bad == BAD_INPUTS:
-            return NonFinite("inputs", batch, row=first_bad_row(rows, batch_rows, run.X.n_columns))
+            row = first_bad_row(rows, batch_rows, run.X.n_columns, self.network.features, self.network.dtype)
+            return NonFinite("inputs", batch, row=row)
         if run.bad == BAD_TARGETS:
-            return NonFinite("targets", batch, row=first_bad_row(targets, batch_rows))
+            row = first_bad_row(targets, batch_rows, None, self.network.target_features, self.network.dtype)
+            return NonFinite("targets", batch, row=row)
         for i in range(run.n_stages):
             if not run.k.all_finite(run.stages[i].output.data, self.n_panels * run.stages[i].output.stride):
                 return NonFinite("loss", batch, layer=i)

@@ -40,6 +40,36 @@ cdef extern from "fastbp.h":
         Py_ssize_t column_stride
         Py_ssize_t n_columns
         fbp_source_type type
+        const int64_t *starts
+        const int32_t *columns
+
+    ctypedef enum fbp_step_kind:
+        FBP_STEP_FILL
+        FBP_STEP_AFFINE
+        FBP_STEP_CLIP
+        FBP_STEP_MISSING
+        FBP_STEP_EQUALS
+        FBP_STEP_CODE
+
+    ctypedef struct fbp_step:
+        fbp_step_kind kind
+        const double *a
+        const double *b
+        const double *c
+        const double *const *values
+        const Py_ssize_t *n_values
+
+    ctypedef struct fbp_run:
+        Py_ssize_t n_features
+        Py_ssize_t column
+        Py_ssize_t column_step
+        const fbp_step *steps
+        Py_ssize_t n_steps
+
+    ctypedef struct fbp_features:
+        const fbp_run *runs
+        Py_ssize_t n_runs
+        Py_ssize_t n_features
 
     ctypedef enum fbp_loss:
         FBP_CROSS_ENTROPY
@@ -55,7 +85,6 @@ cdef extern from "fastbp.h":
         FBP_ANSWER_LABEL
         FBP_ANSWER_DISTRIBUTION
         FBP_ANSWER_BINARY
-        FBP_ANSWER_NUMBER
 
     ctypedef enum fbp_metric:
         FBP_METRIC_CORRECT
@@ -131,6 +160,9 @@ cdef extern from "fastbp.h":
         int (*gather_panel)(const fbp_source *X, const int64_t *index, Py_ssize_t first, Py_ssize_t n_rows,
                             const int64_t *next, Py_ssize_t n_next, Py_ssize_t p, fbp_panels panels, void *blocks,
                             Py_ssize_t block_stride) noexcept nogil
+        int (*prepare_panel)(const fbp_source *X, const fbp_features *features, const int64_t *index, Py_ssize_t first,
+                             Py_ssize_t n_rows, const int64_t *next, Py_ssize_t n_next, Py_ssize_t p,
+                             fbp_panels panels) noexcept nogil
         void (*scatter_panel)(fbp_panels panels, Py_ssize_t p, Py_ssize_t n_columns, Py_ssize_t n_rows, void *out,
                               Py_ssize_t out_stride) noexcept nogil
         void (*transpose_panels)(fbp_panels panels, Py_ssize_t n_features, Py_ssize_t p0, Py_ssize_t p1, void *blocks,

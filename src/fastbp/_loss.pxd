@@ -2,8 +2,9 @@
 
 from libc.stdint cimport int32_t, int64_t
 
+from fastbp._features cimport Features
 from fastbp._kernels cimport (
-    fbp_answer, fbp_kernels, fbp_layer, fbp_metric, fbp_objective, fbp_panels, fbp_source,
+    fbp_answer, fbp_features, fbp_kernels, fbp_layer, fbp_metric, fbp_objective, fbp_panels, fbp_source,
 )
 
 cdef enum:
@@ -26,6 +27,7 @@ cdef struct Judge:
     Py_ssize_t slot_size       # doubles: the loss, then the metrics' sums
     const int32_t *all_labels  # [n_rows] of the user's, or NULL
     const fbp_source *all_targets  # the user's rows, or NULL
+    const fbp_features *features   # that targets are made of, or NULL: they are as they are
     const double *all_weights  # [n_rows] of the user's, or NULL: each sample counts once
 
 cdef int gather_targets(const fbp_kernels *k, const Judge *judge, const int64_t *index, Py_ssize_t first,
@@ -38,7 +40,7 @@ cdef void judge_panel(const fbp_kernels *k, const Judge *judge, fbp_panels outpu
                       const int32_t *labels, const double *weights, Py_ssize_t n_units, Py_ssize_t p,
                       Py_ssize_t n_rows, double scale, fbp_panels gradient, double *slot) noexcept nogil
 cdef int set_judge(Judge *judge, object loss, tuple metrics, object targets, const double[::1] weights,
-                   Py_ssize_t n_outputs) except -1
+                   Py_ssize_t n_outputs, Features features) except -1
 cdef void keep_outputs(const fbp_kernels *k, const Judge *judge, const fbp_layer *last, fbp_panels output,
                        Py_ssize_t p, Py_ssize_t n_rows, char *out) noexcept nogil
 cdef bint takes_Z(const Judge *judge) noexcept nogil

@@ -8,6 +8,7 @@ from fastbp._kernels cimport (
     FBP_METRIC_PERCENTAGE_ERROR, FBP_METRIC_RANKS, FBP_METRIC_SQUARED_ERROR, FBP_METRIC_SQUARED_PROBABILITY,
     FBP_SOFTMAX, averages_outputs, fbp_layer, fbp_loss, loss_named, loss_takes_Z,
 )
+from fastbp._features cimport Features, features_of, gather_features
 from fastbp._rows cimport Rows
 
 _METRICS = {
@@ -39,10 +40,11 @@ cdef Py_ssize_t _n_sums(fbp_metric metric, const Judge *judge):
 
 
 cdef int set_judge(Judge *judge, object loss, tuple metrics, object targets, const double[::1] weights,
-                   Py_ssize_t n_outputs) except -1:
+                   Py_ssize_t n_outputs, Features features) except -1:
     """The loss as Session has it; the targets Rows, or int32 labels; the weights one a row, or None.
 
-    Nobody reads the targets of a loss that is a function here. Targets and weights are the caller's to keep.
+    Nobody reads the targets of a loss that is a function here. Targets, weights, and what the targets are made into, if
+    anything, are the caller's to keep.
     """
     cdef int i
     cdef const int32_t[::1] labels
@@ -51,6 +53,7 @@ cdef int set_judge(Judge *judge, object loss, tuple metrics, object targets, con
     judge.all_labels = NULL
     judge.all_targets = NULL
     judge.all_weights = NULL if weights is None else &weights[0]
+    judge.features = features_of(features)
     judge.custom = callable(loss)
     judge.l2 = 0
     if judge.custom:
@@ -95,7 +98,7 @@ cdef int gather_targets(const fbp_kernels *k, const Judge *judge, const int64_t 
     if judge.custom:
         return 1
     if judge.all_labels == NULL:
-        return k.gather_panel(judge.all_targets, index, first, n_rows, NULL, 0, p, targets, NULL, 0)
+        return gather_features(k, judge.all_targets, judge.features, index, first, n_rows, NULL, 0, p, targets, NULL, 0)
     for r in range(n_rows):
         labels[p * k.lanes + r] = judge.all_labels[first + r if index == NULL else index[r]]
     return 1

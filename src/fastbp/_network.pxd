@@ -4,7 +4,8 @@ from libc.stdint cimport int64_t
 
 from fastbp._arena cimport Arena
 from fastbp._dense cimport Stage
-from fastbp._kernels cimport fbp_dtype, fbp_kernels, fbp_source, fbp_table
+from fastbp._features cimport Features
+from fastbp._kernels cimport fbp_dtype, fbp_features, fbp_kernels, fbp_source, fbp_table
 from fastbp._loss cimport Judge
 from fastbp._rows cimport Rows
 
@@ -41,6 +42,7 @@ cdef struct Sweep:
     SweepPlan *plan
     fbp_source X                   # its numeric columns,
     fbp_source codes               # and those of codes, if any
+    const fbp_features *features   # made of X, or NULL: its columns themselves
     Py_ssize_t n_rows
     const int64_t *index           # which they are, or NULL
     Py_ssize_t chunk_panels
@@ -59,6 +61,8 @@ cdef class Network:
     cdef readonly str dtype
     cdef readonly Py_ssize_t n_inputs, n_outputs, n_parameters
     cdef readonly Py_ssize_t n_layers     # the number of stages
+    cdef readonly Features features       # that the first stage is fed with, or None: the columns of X themselves
+    cdef readonly Features target_features    # that outputs are compared with, or None: the targets themselves
     cdef fbp_table *tables                # of the first stage, or NULL
     cdef Stage *stages                    # without the buffers of a step
     cdef Stage *planned                   # what a prediction passes through: no dropout, batch_norm folded into dense
@@ -69,6 +73,7 @@ cdef class Network:
     cdef Arena folded_parameters
     cdef Arena statistics                 # mean, variance and its inverse root, of each batch_norm stage
     cdef bint stale                       # the parameters have changed since what follows from them was made
+    cdef public bint interrupted          # by any thread: the call under way, and each after it, ends by Interrupted
     cdef bint penalised                   # a stage has a penalty on its weights
     cdef bint single                      # all planned stages know how to take one sample alone
     cdef Arena parameters

@@ -6,9 +6,12 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbp._features import Features
 from fastbp._rows import Rows
 
 _Array: TypeAlias = NDArray[Any]
+
+class Interrupted(Exception): ...  # noqa: N818 (what happened is no error)
 
 class NonFinite(Exception):  # noqa: N818 (the engine's word; people get a ValueError or FloatingPointError)
     where: Literal["inputs", "targets", "loss", "weights"]
@@ -31,6 +34,7 @@ Targets: TypeAlias = Rows | _Array  # int32 labels; or what a function is asked 
 Spec: TypeAlias = dict[str, Any] | tuple[int, str, float] | tuple[str, float]
 
 class Network:
+    interrupted: bool
     @property
     def n_inputs(self) -> int: ...
     @property
@@ -41,7 +45,12 @@ class Network:
     def n_parameters(self) -> int: ...
     @property
     def dtype(self) -> str: ...
+    @property
+    def features(self) -> Features | None: ...
+    @property
+    def target_features(self) -> Features | None: ...
     def __new__(cls, n_inputs: int, layers: Sequence[Spec], dtype: str) -> Network: ...
+    def set_features(self, features: Features | None, target_features: Features | None) -> None: ...
     def set_layer(self, i: int, *arrays: _Array) -> None: ...
     def get_layer(self, i: int) -> tuple[_Array, ...]: ...
     def set_arrays(self, arrays: Sequence[_Array]) -> None: ...

@@ -16,6 +16,7 @@ from fastbp._arena cimport Arena, aligned
 from fastbp._dense cimport (
     ADD, BATCH_NORM, DENSE, DROPOUT, FORK, TABULAR, Stage, forward_work, item_size, padded, panel_stride,
 )
+from fastbp._features cimport Features, features_of, gather_features
 from fastbp._kernels cimport (
     FBP_FLOAT32, FBP_FLOAT64, FBP_LINEAR, fbp_kernels, fbp_layer, fbp_panels, fbp_source, fbp_table, kernels_in_use,
 )
@@ -25,7 +26,7 @@ from fastbp._loss cimport (
 )
 from fastbp._rows cimport Rows
 from fastbp._stages cimport Pass, array_names, set_stage, stage_forward, stage_penalised
-from fastbp._tables cimport make_tables, split_columns, table_bytes
+from fastbp._tables cimport make_tables, refuse_sparse, split_columns, table_bytes
 from fastbp._team cimport fetch_and_add, limits_in_use, look_seconds, monotonic_seconds, run_team, team_size
 
 cdef enum:
@@ -34,6 +35,10 @@ cdef enum:
     SWEEP_PANELS = 12
     # With less work than this (floating-point operations), other Python threads would not gain by the lock's release.
     BRIEF_WORK = 200000
+
+
+class Interrupted(Exception):  # noqa: N818 (what happened is no error)
+    """Another thread set Network.interrupted; the weights are those of a completed step."""
 
 
 class NonFinite(Exception):
@@ -58,12 +63,26 @@ class NonFinite(Exception):
         self.layer = layer
 
 
-def first_bad_row(Rows rows, numbers, n_columns=None):
+def first_bad_row(Rows rows, numbers, n_columns=None, Features features=None, str dtype="float64"):
     """The first row of these numbers that is not finite (or, overflowing in the network's dtype, the largest).
 
-    In the first n_columns; None: in all.
+    In the first n_columns; None: in all. Or in the features of the columns, which are not finite in that dtype.
     """
-    values = np.asarray(<object>rows.buffer.obj)[numbers, :n_columns].astype(np.float64)
+    array = np.asarray(<object>rows.buffer.obj)
+    if features is not None:
+        values = array[numbers, :n_columns]
+        values = features.apply(Rows(values), np.empty((len(values), len(features)), dtype))
+    elif rows.source.starts != NULL:
+        starts = np.asarray(rows.indices[1])
+        values = np.zeros((len(numbers), 1))
+        for i, row in enumerate(numbers):
+            elements = np.abs(array[starts[row]:starts[row + 1]].astype(np.float64))
+            values[i] = elements.max(initial=0)        # NaN, if there is one
+    elif features is None:
+        values = array[numbers, :n_columns].astype(np.float64)
+    else:
+        values = array[numbers, :n_columns]
+        values = features.apply(Rows(values), np.empty((len(values), len(features)), dtype))
     bad = ~np.isfinite(values).all(axis=1)
     return int(numbers[int(bad.argmax() if bad.any() else np.abs(values).max(axis=1).argmax())])
 
@@ -74,13 +93,14 @@ cdef class Network:
     Parameters
     ----------
     n_inputs : int
-        Columns of X.
+        Columns of X, or as many features as ``set_features`` has.
     layers : list of dict
         The stages, first to last. "kind" is one of those that _stages.pyx lists, "activation" and "parameter" what is
         applied to its result; the other keys are the kind's own: "units", "use_bias", "trainable", "l1", "l2" and
         "max_norm" of a dense one, "rate" of dropout, "epsilon" of those that normalise, "momentum" of batch_norm. A
         dense one may be written (units, activation, parameter), dropout ("dropout", rate). The first may be "tabular":
         "numeric" columns, "tables" a list of (rows, features), one for each further column, "units" of all together.
+        Not together with set_features.
     dtype : {"float32", "float64"}
     """
 
@@ -119,6 +139,11 @@ cdef class Network:
         PyMem_Free(self.stages)
         PyMem_Free(self.planned)
         PyMem_Free(self.routes)
+
+    def set_features(self, Features features, Features target_features):
+        """From now on the first stage is fed with these, outputs are compared with those; None: as they come."""
+        self.features = features
+        self.target_features = target_features
 
     cdef void find_partners(self) noexcept:
         """Every add belongs to the last fork before it that has none yet."""
@@ -350,7 +375,7 @@ cdef class Network:
         memset(&sweep, 0, sizeof(sweep))
         PyObject_GetBuffer(out, &buffer, PyBUF_WRITABLE | PyBUF_C_CONTIGUOUS)
         try:
-            if rows.n_rows == 1 and self.single:
+            if rows.n_rows == 1 and self.single and rows.source.starts == NULL:
                 self.forward_single(rows, <char *>buffer.buf)
             else:
                 sweep.out = <char *>buffer.buf
@@ -394,7 +419,7 @@ cdef class Network:
         sweep.n_rows = n_rows
         sweep.index = NULL if subset is None else &index[0]
         memset(&judge, 0, sizeof(judge))
-        set_judge(&judge, loss, metrics, targets, weights, self.n_outputs)
+        set_judge(&judge, loss, metrics, targets, weights, self.n_outputs, self.target_features)
         slots = np.zeros((n_chunks, judge.slot_size))
         cdef double[:, ::1] slot_memory = slots
         sweep.judge = &judge
@@ -410,6 +435,7 @@ cdef class Network:
 
     cdef int sweep(self, Sweep *sweep, Rows rows, int n_threads, targets=None, subset=None) except -1:
         """Runs a forward pass over the sweep's rows, a chunk of panels a turn, looking at signals now and then."""
+        refuse_sparse(&self.stages[0], &rows.source)
         cdef Py_ssize_t n_panels = (sweep.n_rows - 1) // self.k.lanes + 1
         cdef int size = team_size(n_threads, self.sample_work() * sweep.n_rows, limits_in_use().call_thread, n_panels)
         cdef Workspace workspace = self.workspace
@@ -424,6 +450,7 @@ cdef class Network:
         sweep.plan = &workspace.plan
         sweep.X = rows.source
         split_columns(&self.stages[0], &sweep.X, &sweep.codes)
+        sweep.features = features_of(self.features)
         sweep.chunk_panels = SWEEP_PANELS
         if sweep.judge == NULL:        # a few rows are for the whole team
             sweep.chunk_panels = min(SWEEP_PANELS, (n_panels - 1) // size + 1)
@@ -435,6 +462,8 @@ cdef class Network:
                 with nogil:
                     run_team(_sweep_share, sweep, size)
                 PyErr_CheckSignals()
+                if self.interrupted:
+                    raise Interrupted
         finally:
             self.workspace = workspace
         if sweep.bad:
@@ -444,8 +473,8 @@ cdef class Network:
                 chunk = subset[chunk]
             where = "inputs" if sweep.bad == BAD_INPUTS else "targets"
             if where == "inputs":
-                raise NonFinite(where, row=first_bad_row(rows, chunk, sweep.X.n_columns))
-            raise NonFinite(where, row=first_bad_row(targets, chunk))
+                raise NonFinite(where, row=first_bad_row(rows, chunk, sweep.X.n_columns, self.features, self.dtype))
+            raise NonFinite(where, row=first_bad_row(targets, chunk, None, self.target_features, self.dtype))
         return 0
 
 
@@ -480,7 +509,10 @@ cdef int _forward_single(Network network, const fbp_source *X, Workspace workspa
     cdef char *output = source + workspace.plan.buffer_bytes
     cdef Py_ssize_t i, first = 0
     cdef fbp_source numeric
-    if network.tables == NULL:
+    if network.features is not None:
+        if not _prepare_single(network, X, fbp_panels(output, workspace.plan.stride), source):
+            return 0
+    elif network.tables == NULL:
         if not k.read_row(X, 0, source):
             return 0
     else:
@@ -493,6 +525,14 @@ cdef int _forward_single(Network network, const fbp_source *X, Workspace workspa
         source, output = output, source
     memcpy(out, source, network.n_outputs * item_size(k.dtype))
     return 1
+
+
+cdef int _prepare_single(Network network, const fbp_source *X, fbp_panels panel, char *out) noexcept nogil:
+    """The features of row 0 of X, by way of a panel. 0 where they are not finite."""
+    cdef const fbp_kernels *k = network.k
+    cdef int good = k.prepare_panel(X, &network.features.table, NULL, 0, 1, NULL, 0, 0, panel)
+    k.scatter_panel(panel, 0, network.n_inputs, 1, out, network.n_inputs)
+    return good
 
 
 cdef int _embed_single(Network network, fbp_source *X, int32_t *rows, char *out) noexcept nogil:
@@ -550,7 +590,7 @@ cdef void _sweep_chunk(Sweep *sweep, int chunk, char *memory) noexcept nogil:
         count = min(n - p * k.lanes, <Py_ssize_t>k.lanes)
         row = first + p * k.lanes
         index = NULL if sweep.index == NULL else sweep.index + row
-        if not k.gather_panel(&sweep.X, index, row, count, NULL, 0, p, source, NULL, 0):
+        if not gather_features(k, &sweep.X, sweep.features, index, row, count, NULL, 0, p, source, NULL, 0):
             _report(sweep, BAD_INPUTS, chunk)
             return
         if sweep.codes.n_columns > 0:

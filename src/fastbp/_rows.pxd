@@ -8,5 +8,6 @@ cdef class Rows:
     cdef Py_buffer buffer
     cdef bint held
     cdef fbp_source source
+    cdef object indices            # of a sparse array, that the source points into
     cdef readonly Py_ssize_t n_rows
     cdef readonly Py_ssize_t n_columns

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 class Rows:
@@ -10,3 +11,5 @@ class Rows:
     @property
     def n_columns(self) -> int: ...
     def __init__(self, array: NDArray[Any]) -> None: ...
+    @staticmethod
+    def sparse(data: NDArray[Any], columns: NDArray[np.int32], starts: NDArray[np.int64], n_columns: int) -> Rows: ...

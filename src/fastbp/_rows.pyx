@@ -2,6 +2,8 @@
 
 from cpython.buffer cimport PyBUF_FORMAT, PyBUF_STRIDES, PyBuffer_Release, PyObject_GetBuffer
 
+from libc.stdint cimport int32_t, int64_t
+
 from fastbp._kernels cimport (
     FBP_SRC_BOOL, FBP_SRC_FLOAT16, FBP_SRC_FLOAT32, FBP_SRC_FLOAT64, FBP_SRC_INT8, FBP_SRC_INT16, FBP_SRC_INT32,
     FBP_SRC_INT64, FBP_SRC_UINT8, FBP_SRC_UINT16, FBP_SRC_UINT32, FBP_SRC_UINT64, fbp_source_type,
@@ -55,6 +57,32 @@ cdef class Rows:
         self.source.column_stride = self.buffer.strides[1]
         self.source.n_columns = self.n_columns
         self.source.type = <fbp_source_type>type_code
+        self.source.starts = NULL
+        self.source.columns = NULL
+
+    @staticmethod
+    def sparse(data, const int32_t[::1] columns, const int64_t[::1] starts, Py_ssize_t n_columns):
+        """A sparse array, compressed by rows, held and read in place.
+
+        Parameters
+        ----------
+        data : ndarray, shape (n_elements,), C-contiguous
+            Of one of the types above.
+        columns : int32 ndarray, shape (n_elements,)
+            Each element's column, none twice in a row.
+        starts : int64 ndarray, shape (n_rows + 1,)
+            Row r has the elements starts[r] .. starts[r + 1].
+        n_columns : int
+        """
+        cdef Rows rows = Rows(data.reshape(-1, 1))
+        rows.indices = (columns, starts)
+        rows.n_rows = starts.shape[0] - 1
+        rows.n_columns = rows.source.n_columns = n_columns
+        rows.source.row_stride = 0
+        rows.source.column_stride = data.itemsize
+        rows.source.starts = &starts[0]
+        rows.source.columns = &columns[0] if columns.shape[0] > 0 else NULL
+        return rows
 
     def __dealloc__(self):
         if self.held:

@@ -44,6 +44,16 @@ cdef void split_columns(const Stage *stage, fbp_source *X, fbp_source *codes) no
         codes.data = <const char *>X.data + stage.n_numeric * X.column_stride
 
 
+cdef int refuse_sparse(const Stage *stage, const fbp_source *X) except -1:
+    """Codes are read from dense rows only."""
+    if stage.n_tables > 0 and X.starts != NULL:
+        raise TypeError(
+            "X is a sparse matrix and the model's inputs are a Tabular; expected a dense array, as its categories are "
+            "read from one. Give X.toarray()."
+        )
+    return 0
+
+
 cdef void shares_of_thread(int t, int n_threads, Py_ssize_t *s0, Py_ssize_t *s1) noexcept nogil:
     """Shares s0..s1 of every table are thread t's."""
     s0[0] = FBP_TABLE_SHARES * t // n_threads

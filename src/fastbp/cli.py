@@ -1,4 +1,4 @@
-"""The ``fastbp`` command: ``fastbp demo``, ``fastbp demo fashion-mnist --data DIR``, ``fastbp info``."""
+"""The ``fastbp`` command: what was typed, for the modules that do it."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.command == "info":
         fastbp.show_config()
         return 0
-    if options.command == "bench":
-        return _run_bench(parser, options)
+    if options.command in _COMMANDS:
+        return _run_command(parser, options)
     if options.dataset == "digits" and options.data is not None:
         parser.error("--data is for `fastbp demo fashion-mnist`; the digits come with scikit-learn")
     try:
@@ -37,14 +37,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return _run_demo(options, n_threads)
 
 
-def _run_bench(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
-    from fastbp.commands import bench
+def _run_command(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     from fastbp.commands.errors import CommandError
 
     try:
-        bench.run(options.seconds, options.threads and choose_threads(options.threads), options.chart)
+        n_threads = choose_threads(getattr(options, "threads", None))
     except ValueError as error:
         parser.error(str(error))
+    try:
+        _COMMANDS[options.command](options, n_threads)
     except CommandError as error:
         print(f"fastbp: {error}", file=sys.stderr)
         return 1
@@ -52,6 +53,36 @@ def _run_bench(parser: argparse.ArgumentParser, options: argparse.Namespace) -> 
         print("\nfastbp: interrupted", file=sys.stderr)
         return 130
     return 0
+
+
+def _bench(options: argparse.Namespace, n_threads: int) -> None:
+    from fastbp.commands import bench
+
+    bench.run(options.seconds, n_threads, options.chart)
+
+
+def _train(options: argparse.Namespace, n_threads: int) -> None:
+    from fastbp.commands import train
+
+    settings = train.Settings(
+        options.hidden, options.epochs, options.batch_size, options.seed, n_threads, not options.quiet
+    )
+    train.run(options.data, options.target, options.task, settings, options.out, options.report)
+
+
+def _predict(options: argparse.Namespace, n_threads: int) -> None:
+    from fastbp.commands import predict
+
+    predict.run(options.model, options.data, options.out, n_threads)
+
+
+def _inspect(options: argparse.Namespace, n_threads: int) -> None:
+    from fastbp.commands import inspect
+
+    inspect.run(options.data, options.target)
+
+
+_COMMANDS = {"bench": _bench, "train": _train, "predict": _predict, "inspect": _inspect}
 
 
 def _run_demo(options: argparse.Namespace, n_threads: int) -> int:
@@ -118,8 +149,69 @@ def _make_parser() -> argparse.ArgumentParser:
     )
     bench.add_argument("--chart", type=Path, metavar="FILE", help="draw a chart there: PNG, SVG or PDF by its name")
 
+    _add_train(commands)
+    predict = commands.add_parser(
+        "predict",
+        help="apply a model of `fastbp train` to another table",
+        description="Predict each row of a table. Columns are found by their names, whatever their order; columns that "
+        "the model does not know are left alone.",
+    )
+    predict.add_argument("model", type=Path, metavar="MODEL", help="what `fastbp train` saved")
+    predict.add_argument("data", type=Path, metavar="DATA", help="CSV, Parquet, NPY or NPZ")
+    predict.add_argument(
+        "--out", type=Path, required=True, metavar="FILE", help="where the predictions go: .csv, .tsv, .parquet or .npy"
+    )
+    predict.add_argument("--threads", type=_positive, metavar="N", help="threads (default: all there are)")
+
+    inspect = commands.add_parser(
+        "inspect",
+        help="say what is odd about a table: missing, constant, duplicate columns, wild scales",
+        description="Say what is odd about a table before anything is trained on it.",
+    )
+    inspect.add_argument("data", type=Path, metavar="DATA", help="CSV, Parquet, NPY or NPZ")
+    inspect.add_argument("--target", metavar="COLUMN", help="the column to be predicted, if that is known")
+
     commands.add_parser("info", help="show the version, the instruction set and the threads in use")
     return parser
+
+
+def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    train = commands.add_parser(
+        "train",
+        help="train a network on a table, and save it with all that predicting needs",
+        description="Train a network to predict one column of a table from the others. Text is taken for categories, "
+        "what is missing is filled in, a fifth of the rows is held out to score on.",
+    )
+    train.add_argument("data", type=Path, metavar="DATA", help="CSV, Parquet, NPY or NPZ")
+    train.add_argument("--target", required=True, metavar="COLUMN", help="the column to predict")
+    train.add_argument(
+        "--task",
+        choices=["auto", "class", "regression"],
+        default="auto",
+        help="what the target is (default: a class if it is text, or a few different integers; else a number)",
+    )
+    train.add_argument(
+        "--hidden", type=_sizes, default=(256, 128), metavar="N,N", help="units of the hidden layers (default: 256,128)"
+    )
+    train.add_argument("--epochs", type=_positive, default=50, metavar="N", help="passes at most (default: 50)")
+    train.add_argument("--batch-size", type=_positive, metavar="N", help="rows of a step (default: by their number)")
+    train.add_argument("--seed", type=_whole, default=0, metavar="N", help="of weights, order and split (default: 0)")
+    train.add_argument("--threads", type=_positive, metavar="N", help="threads (default: all there are)")
+    train.add_argument(
+        "--out", type=Path, metavar="FILE", help="where the model goes (default: DATA's name.fastbp.safetensors, here)"
+    )
+    train.add_argument("--report", type=Path, metavar="FILE", help="write a report there, one HTML page")
+    train.add_argument("--quiet", action="store_true", help="no progress bar")
+
+
+def _sizes(text: str) -> tuple[int, ...]:
+    return tuple(_positive(size.strip()) for size in text.split(","))
+
+
+def _whole(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) >= 2**64:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 0 or more")
+    return int(text)
 
 
 def _seconds(text: str) -> float:

@@ -151,17 +151,21 @@ def cross_validate(
     n_epochs = check_int(epochs, "epochs", minimum=0)
     validates = check_flag(validate, "validate")
     trainers = _make_trainers(make_trainer, n_folds)
-    data = made_once(trainers, lambda trainer: trainer._samples(X, y, sample_weight))
-    labels = None if groups is None else check_groups(groups, len(data[0]))
-    classes = _classes(data[0], stratify, labels is not None)
+    targets = trainers[0]._targets(y)
+    labels = None if groups is None else check_groups(groups, len(targets))
+    classes = _classes(trainers[0], targets, stratify, labels is not None)
     rows = split_folds(
-        len(data[0]),
+        len(targets),
         n_folds,
         classes=classes,
         groups=labels,
         shuffle=check_flag(shuffle, "shuffle"),
         seed=check_seed(seed),
     )
+    for i, trainer in enumerate(trainers):
+        with named(f"the trainer of fold {i}"):
+            trainer._let_learn(X, y, _outside(len(targets), rows[i]))
+    data = made_once(trainers, lambda trainer: trainer._samples(X, y, sample_weight))
     held_out = [
         part.part(fold, f"the samples of fold {i}") for i, (part, fold) in enumerate(zip(data, rows, strict=True))
     ]
@@ -189,12 +193,12 @@ def _make_trainers(make_trainer: Callable[[int], Trainer], n_folds: int) -> list
             "make_trainer returned two trainers for the same model; expected a new model for each fold: one that has "
             "trained on a fold cannot be scored on it."
         )
-    first = trainers[0]
-    for i, trainer in enumerate(trainers):
-        if [metric.name for metric in trainer.metrics] != [metric.name for metric in first.metrics]:
+    figures = [[metric.figure for metric in trainer.metrics] for trainer in trainers]
+    for i, of_trainer in enumerate(figures):
+        if of_trainer != figures[0]:
             raise ValueError(
-                f"make_trainer({i}) has the metrics {[metric.name for metric in trainer.metrics]}, make_trainer(0) has "
-                f"{[metric.name for metric in first.metrics]}; expected the same of all, to compare them."
+                f"make_trainer({i}) has the metrics {of_trainer}, make_trainer(0) has {figures[0]}; expected the same "
+                "of all, to compare them."
             )
     Ensemble([trainer.model for trainer in trainers])  # refuses models that differ from outside
     return trainers
@@ -211,30 +215,36 @@ def _check_made(trainer: Any, fold: int) -> Trainer:
     return trainer
 
 
-def _classes(data: Samples, stratify: Stratify, grouped: bool) -> Array | None:
+def _classes(trainer: Trainer, targets: Array, stratify: Stratify, grouped: bool) -> Array | None:
     """Return each sample's class, None if folds shall not go by classes."""
     if not (isinstance(stratify, (bool, np.bool_)) or (isinstance(stratify, str) and stratify == "auto")):
         raise ValueError(sentence("stratify", stratify, "True, False or 'auto'"))
     if not stratify:
         return None
+    loss, n_outputs = trainer.loss, trainer.model.n_outputs
     if isinstance(stratify, str):
         with contextlib.suppress(ValueError):  # targets that are no classes
-            return None if grouped else data.loss.classes(data.y, data.n_outputs)[0]
+            return None if grouped else loss.classes(targets, n_outputs)[0]
         return None
     if grouped:
         raise ValueError("stratify is True and groups is given; expected one of them: groups stay whole.")
     try:
-        return data.loss.classes(data.y, data.n_outputs)[0]
+        return loss.classes(targets, n_outputs)[0]
     except ValueError:
-        expected = f"False or 'auto' with loss={data.loss.name!r} and these targets, which are no classes"
+        expected = f"False or 'auto' with loss={loss.name!r} and these targets, which are no classes"
         raise ValueError(sentence("stratify", stratify, expected)) from None
+
+
+def _outside(n_samples: int, fold: Rows) -> Rows:
+    """Return the rows that are not in a fold."""
+    outside = np.ones(n_samples, bool)
+    outside[fold] = False
+    return np.flatnonzero(outside)
 
 
 def _others(data: Samples, fold: Rows, number: int, class_weight: ClassWeight | None) -> Samples:
     """Return the samples that are not in a fold."""
-    outside = np.ones(len(data), bool)
-    outside[fold] = False
-    part = data.part(np.flatnonzero(outside), f"the samples outside fold {number}")
+    part = data.part(_outside(len(data), fold), f"the samples outside fold {number}")
     if class_weight is not None:
         with named(f"fold {number}"):
             part.weigh_classes(class_weight)
@@ -251,7 +261,7 @@ def _judge(
     for i, (trainer, part, rows) in enumerate(zip(trainers, held_out, folds, strict=True)):
         with named(f"the trainer of fold {i}"), trainer._on_threads(n_threads):
             scores.append(trainer._evaluate(part, trainer.model))
-            predictions[rows] = trainer.model.predict(part.X[rows], n_threads)
+            predictions[rows] = trainer.model._predict(part.X[rows], n_threads)
     return CrossValidation(
         {name: np.array([score[name] for score in scores]) for name in scores[0]}, predictions, folds, list(trainers)
     )

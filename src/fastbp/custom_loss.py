@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastbp._rows import Rows
 from fastbp.checks import describe, sentence
-from fastbp.data import as_array, refuse_first
+from fastbp.data import as_array, as_rows, refuse_first
 from fastbp.losses import LOSSES, Loss
 from fastbp.penalised_loss import PenalisedLoss
 from fastbp.registry import resolve
@@ -106,7 +105,7 @@ def mean_of_function(
         batch = data.rows_from(start, min(start + batch_size, len(data)))
         X = data.X[batch]
         outputs = np.empty((len(X), network.n_outputs), network.dtype)
-        network.forward(Rows(X), outputs, n_threads)
+        network.forward(as_rows(X), outputs, n_threads)
         if not np.isfinite(outputs).all():
             return float("nan")
         if all_outputs is not None:

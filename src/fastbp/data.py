@@ -1,22 +1,35 @@
 """Array-likes in, arrays that the engine reads out, without a copy wherever the engine reads the array itself.
 
 The engine reads every NumPy array of booleans, integers and floats of up to 64 bits where it lies, whatever its
-strides, and converts it batch by batch. Copied as a whole are only what is no array yet (lists, most data frames),
-arrays of foreign byte order or of misaligned elements, and long doubles, which become float64.
+strides, and converts it batch by batch. Copied as a whole are only what is no array yet (lists, data frames whose
+columns lie apart), arrays of foreign byte order or of misaligned elements, and long doubles, which become float64.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fastbp._rows import Rows
 from fastbp.checks import sentence
+from fastbp.frame_array import column_as_array, frame_as_array, is_column, is_frame
+from fastbp.sparse import Sparse, as_sparse, is_sparse
 
-__all__ = ["READABLE", "as_array", "as_matrix", "as_weights", "find_nonfinite", "refuse_first", "refuse_nonfinite"]
+__all__ = [
+    "READABLE",
+    "as_array",
+    "as_matrix",
+    "as_rows",
+    "as_weights",
+    "check_each",
+    "find_nonfinite",
+    "refuse_first",
+    "refuse_nonfinite",
+]
 
 Array = NDArray[Any]
 
@@ -24,18 +37,18 @@ READABLE = frozenset(
     np.dtype(name) for name in ("?", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f2", "f4", "f8")
 )  # the dtypes that the engine reads, in native byte order
 
-_BLOCK_ROWS = 4096  # what is searched at a time for a number that is not finite
+_BLOCK_ROWS = 4096  # what is searched at a time for a number that is not as it should be
 
 
-def as_matrix(values: ArrayLike, n_columns: int, argument: str) -> Array:
+def as_matrix(values: Any, n_columns: int | None, argument: str) -> Array | Sparse:
     """Return samples as an array that the engine reads, shape (n_samples, n_columns), n_samples > 0.
 
     Parameters
     ----------
-    values : array-like of shape (n_samples, n_columns)
+    values : array-like or sparse matrix of shape (n_samples, n_columns)
         Any real numbers or booleans.
-    n_columns : int
-        What the model expects.
+    n_columns : int or None
+        What the model expects; None is any number.
     argument : str
         The name of ``values`` in messages.
 
@@ -55,26 +68,37 @@ def as_matrix(values: ArrayLike, n_columns: int, argument: str) -> Array:
         and len(values)
     ):
         return values
-    array = as_array(values, argument)
+    array: Any = _by_rows(values, argument)
     if array.ndim != 2:
         raise ValueError(_wrong_dimensions(array, n_columns, argument))
     if len(array) == 0:
         raise ValueError(f"{argument} has shape {array.shape}: no samples; expected one row or more.")
+    checked: Array | Sparse = array
+    if n_columns is None and array.shape[1]:
+        return checked
+    if n_columns is None:
+        raise ValueError(f"{argument} has shape {array.shape}: no inputs; expected one column or more.")
     if array.shape[1] != n_columns:
         raise ValueError(
             f"{argument} has {array.shape[1]} columns (its shape is {array.shape}); expected {n_columns}, "
             f"as the model has {n_columns} {_plural('input', n_columns)}. A row is a sample, a column an input."
         )
-    return array
+    return checked
+
+
+def _by_rows(values: Any, argument: str) -> Any:
+    if isinstance(values, Sparse):
+        return values
+    return as_sparse(values, argument) if is_sparse(values) else as_array(values, argument)
 
 
 def _plural(noun: str, n: int) -> str:
     return noun if n == 1 else f"{noun}s"
 
 
-def _wrong_dimensions(array: Array, n_columns: int, argument: str) -> str:
+def _wrong_dimensions(array: Array, n_columns: int | None, argument: str) -> str:
     was = f"{argument} has {array.ndim} {_plural('dimension', array.ndim)} (its shape is {array.shape})"
-    expected = f"expected 2, (n_samples, {n_columns})"
+    expected = f"expected 2, (n_samples, {n_columns or 'n_inputs'})"
     if array.ndim == 1 and len(array) == n_columns != 1:
         remedy = f"If it is one sample, give {argument}.reshape(1, -1)."
     elif array.ndim == 1:
@@ -96,8 +120,13 @@ def as_array(values: ArrayLike, argument: str) -> Array:
         array = values.data
     elif isinstance(values, np.ndarray):
         array = np.asarray(values)
-    elif hasattr(values, "columns") and hasattr(values, "dtypes") and hasattr(values, "to_numpy"):
-        array = _frame_as_array(values, argument)
+    elif hasattr(values, "collect"):
+        remedy = f"Give {argument}.collect()."
+        raise TypeError(f"{argument} is a {type(values).__name__}, not read yet; expected its data. {remedy}")
+    elif is_frame(values):
+        array = frame_as_array(values, argument)
+    elif is_column(values):
+        array = column_as_array(values)
     else:
         array = _convert(values, argument)
     if array.dtype.kind not in "biuf":
@@ -108,7 +137,7 @@ def as_array(values: ArrayLike, argument: str) -> Array:
 
 
 def _convert(values: ArrayLike, argument: str) -> Array:
-    if hasattr(values, "toarray") and hasattr(values, "nnz"):
+    if is_sparse(values):
         remedy = f"Give {argument}.toarray()."
         raise TypeError(f"{argument} is a sparse matrix ({type(values).__name__}); expected a dense array. {remedy}")
     try:
@@ -116,22 +145,6 @@ def _convert(values: ArrayLike, argument: str) -> Array:
     except Exception as error:  # whatever a foreign __array__ raises, or a list of rows of several lengths
         was = f"{argument} ({type(values).__name__}) cannot be read as an array of numbers: {error}"
         raise type(error)(was) if type(error) in (ValueError, TypeError) else TypeError(was) from error
-
-
-def _frame_as_array(frame: Any, argument: str) -> Array:
-    """Return a data frame as an array; columns of booleans and numbers side by side are no reason to get objects."""
-    array = np.asarray(frame)
-    if array.dtype.kind in "biuf":
-        return array
-    for column, dtype in zip(frame.columns, frame.dtypes, strict=True):
-        if getattr(dtype, "kind", "O") not in "biuf":
-            raise TypeError(
-                f"column {column!r} of {argument} has dtype {dtype}; expected numbers or booleans. Encode it as "
-                "numbers (pandas.get_dummies makes columns of categories) or leave it out: "
-                f"{argument}.drop(columns=[{column!r}])."
-            )
-    converted: Array = frame.to_numpy(dtype=np.float64, na_value=np.nan)
-    return converted
 
 
 _REMEDIES = {
@@ -192,8 +205,29 @@ def refuse_first(bad: NDArray[np.bool_], array: Array, argument: str, expected: 
     raise ValueError(sentence(_place(argument, *index), array[index].item(), expected, remedy))
 
 
+def check_each(
+    array: Array, good: Callable[[Array], NDArray[np.bool_]], argument: str, expected: str, remedy: str = ""
+) -> None:
+    """Raise the ValueError that names the first element for which ``good``, of a block of rows, is not True.
+
+    Block by block, since an array that is mapped into memory may be larger than that is.
+    """
+    for start in range(0, len(array), _BLOCK_ROWS):
+        block = array[start : start + _BLOCK_ROWS]
+        passed = good(block)
+        if not passed.all():
+            row, *column = np.unravel_index(int(np.argmin(passed)), passed.shape)
+            place = _place(argument, start + row, *column)
+            raise ValueError(sentence(place, block[(row, *column)].item(), expected, remedy))
+
+
 def _place(argument: str, row: int | np.intp, column: int | np.intp | None = None) -> str:
     return f"{argument}[{row}]" if column is None else f"row {row}, column {column} of {argument} (counted from 0)"
+
+
+def as_rows(X: Array | Sparse) -> Rows:
+    """Return what the engine reads samples by."""
+    return X.rows() if isinstance(X, Sparse) else Rows(X)
 
 
 def find_nonfinite(array: Array, dtype: np.dtype[Any], row: int = -1) -> tuple[int, int] | None:
@@ -212,13 +246,17 @@ def find_nonfinite(array: Array, dtype: np.dtype[Any], row: int = -1) -> tuple[i
     return None
 
 
-def refuse_nonfinite(array: Array, dtype: np.dtype[Any], argument: str, row: int = -1) -> NoReturn:
+def refuse_nonfinite(array: Array | Sparse, dtype: np.dtype[Any], argument: str, row: int = -1) -> NoReturn:
     """Raise the ValueError that names the number which the engine found not to be finite in ``dtype``."""
-    found = find_nonfinite(array, dtype, row)
+    if isinstance(array, Sparse):
+        found = array.find_nonfinite(dtype, row)
+    else:
+        where = find_nonfinite(array, dtype, row)
+        found = where and (*where, array[where])
     if found is None:  # the array was changed by someone else meanwhile
         raise ValueError(f"{argument} held NaN or infinity while it was read; expected finite numbers.") from None
-    value = array[found].item()
-    place = _place(argument, *found)
+    *place_of, element = found
+    value, place = element.item(), _place(argument, *place_of)
     if math.isfinite(value):
         was = f"{place} is {value!r}, which is infinite in {dtype}, the model's dtype"
         raise ValueError(

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastbp.checks import sentence
-from fastbp.data import as_matrix
 from fastbp.model import Model
 
 __all__ = ["Ensemble"]
@@ -109,10 +108,10 @@ class Ensemble:
         TypeError, ValueError
             As ``Model.predict``.
         """
-        array = as_matrix(X, self.n_inputs, "X")
-        mean, squares = np.zeros((2, len(array), self.n_outputs))
+        mean: Any = 0.0
+        squares: Any = 0.0
         for i, model in enumerate(self._models):  # Welford (1962): no two numbers of about the same size are subtracted
-            outputs = model.predict(array, n_threads)
+            outputs = model.predict(X, n_threads).astype(np.float64)
             deviation = outputs - mean
             mean += deviation / (i + 1)
             squares += deviation * (outputs - mean)
@@ -190,4 +189,5 @@ def _check_models(models: Sequence[Model]) -> tuple[Model, ...]:
 def _outside(model: Model) -> str:
     """Say what a model looks like to those who use it."""
     name = model._output_activation.name
-    return f"{model.n_inputs} inputs, {model.n_outputs} outputs, {model.dtype.name} and {name} at its end"
+    n_inputs = "yet unknown" if model._n_inputs is None else model._n_inputs
+    return f"{n_inputs} inputs, {model.n_outputs} outputs, {model.dtype.name} and {name} at its end"

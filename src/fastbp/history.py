@@ -65,8 +65,8 @@ class History(Mapping[str, list[float]]):
         Parameters
         ----------
         names : str, list of str or None, default None
-            Which figures, each in a panel of its own: "loss" is that of training and of validation, "val_loss" of
-            validation alone. None is all but "seconds".
+            Which figures, each in a panel of its own: "loss" is that of training and of validation, "val_loss", unless
+            "loss" is named too, of validation alone. None is all but "seconds".
         ax : matplotlib Axes, a sequence of them or None, default None
             Where to: one for all figures, or one for each. None makes a new figure with panels side by side, which
             ``matplotlib.pyplot.show()`` shows; it is ``axes[0].figure``.
@@ -102,9 +102,10 @@ class History(Mapping[str, list[float]]):
         if not isinstance(names, Sequence) or not names:
             raise TypeError(sentence("names", names, "names of figures such as ['loss', 'accuracy'], or None"))
         for name in names:
-            if name not in self._figures:
+            if not isinstance(name, str) or name not in self._figures:
                 raise ValueError(sentence("names", name, "one of " + ", ".join(map(repr, self))))
-        return list(dict.fromkeys(names))
+        drawn_with = {f"val_{name}" for name in names}
+        return [name for name in dict.fromkeys(names) if name not in drawn_with]
 
     def _of_training(self, name: str) -> str:
         trained = name.removeprefix("val_")
@@ -115,9 +116,10 @@ class History(Mapping[str, list[float]]):
         from matplotlib.ticker import MaxNLocator
 
         epochs = range(1, self._n_epochs + 1)
-        marker = "o" if self._n_epochs == 1 else ""  # one point is no line
         for name, style in ((kind, "--" if kind.startswith("val_") else "-"), (f"val_{kind}", "--")):
             if name in self._figures:
+                n_points = sum(map(math.isfinite, self._figures[name]))
+                marker = "o" if n_points == 1 else ""  # one point is no line
                 axis.plot(epochs, self._figures[name], style, color=colour, marker=marker, label=name)
         axis.set_xlabel("epoch")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))

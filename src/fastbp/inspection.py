@@ -95,7 +95,7 @@ def check_gradients(
     # What the rounding of the loss alone can do to a difference: all there is where the gradient is nothing.
     noise = 10 * float(np.finfo(np.float64).eps) * abs(value) / h
     differences = {}
-    kinds = weights_of(model.layers, model.inputs)
+    kinds = weights_of(model.layers, model._feeding)
     for i, (kind, weight, gradient) in enumerate(zip(kinds, weights, gradients, strict=True)):
         if not kind.trained:
             continue
@@ -177,10 +177,10 @@ def inspect_model(
         raise TypeError(f"{given} is given and {missing} is not; expected both, for gradients, or neither.")
     value, gradients = (None, None) if y is None or loss is None else model.loss_and_gradients(X, y, loss)
     weights = model.get_weights()
-    outputs = X
+    outputs: ArrayLike = model._features(X)
     layers = []
-    kinds = weights_of(model.layers, model.inputs)
-    inputs = model.inputs
+    inputs = model._feeding
+    kinds = weights_of(model.layers, inputs)
     tables = [weight for weight, kind in zip(weights, kinds, strict=True) if kind.layer < 0]
     for i, layer in enumerate(model.layers):
         if isinstance(layer, Dropout):

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from fastbp.checks import check_int, check_number, sentence
+from fastbp.layers import Parameter, innermost
 from fastbp.model import Model
 from fastbp.optimizers import Optimizer
-from fastbp.weights import Weight, weights_of
 
 __all__ = ["check_decay_biases", "check_decay_factors", "check_rate_factors"]
 
@@ -24,7 +24,7 @@ def check_decay_factors(factors: Any, model: Model, optimizer: Optimizer, decay_
     if checked:
         _refuse_without_decay("weight_decay_factors", factors, optimizer)
     for i in () if decay_biases else checked:
-        if not any(weight.key.endswith(".W") for weight in _learnt(model, i)):
+        if not any(parameter.name == "W" for parameter in _learnt(model, i)):
             raise ValueError(
                 f"weight_decay_factors has {i}, which is {model.layers[i]!r}, of which nothing decays; expected a "
                 "layer with a W. Pass decay_biases=True to make all decay that is learnt."
@@ -55,10 +55,13 @@ def _check_factors(factors: Any, argument: str, model: Model, **bounds: float) -
     return checked
 
 
-def _learnt(model: Model, i: int) -> list[Weight]:
-    """Return the arrays of a layer that training changes by their gradient."""
-    weights = weights_of(model.layers, model.inputs)
-    return [weight for weight in weights if weight.layer == i and weight.trained]
+def _learnt(model: Model, i: int) -> list[Parameter]:
+    """Return the arrays of a layer, and of those in it, that training changes by their gradient.
+
+    Their names do not depend on how many inputs there are.
+    """
+    layers = innermost(model.layers[i : i + 1])
+    return [parameter for _, layer in layers for parameter in layer.parameters(1) if parameter.trained]
 
 
 def _refuse_without_decay(argument: str, value: Any, optimizer: Optimizer) -> None:

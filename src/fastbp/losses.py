@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastbp.activations import Activation
 from fastbp.checks import check_number, sentence
-from fastbp.data import READABLE, as_array, refuse_first
+from fastbp.data import READABLE, as_array, check_each, refuse_first
 
 if TYPE_CHECKING:
     from fastbp._network import Objective
@@ -52,6 +52,7 @@ class Loss:
     name: ClassVar[str]
     metrics: ClassVar[tuple[str, ...]]  # what a Trainer reports beside the loss unless told otherwise
     in_python: ClassVar[bool] = False  # whether the engine asks a function for it
+    takes_prepared: ClassVar[bool] = False  # whether targets may be moved and scaled, and outputs with them
 
     @property
     def parameters(self) -> tuple[float, ...]:
@@ -92,6 +93,7 @@ class MeanSquaredError(Loss):
     """The mean over samples and outputs of (A - Y)²."""
 
     name = "mse"
+    takes_prepared = True
     metrics = ("r2",)
 
 
@@ -99,6 +101,7 @@ class MeanAbsoluteError(Loss):
     """The mean over samples and outputs of |A - Y|; its slope at 0 is 0."""
 
     name = "mae"
+    takes_prepared = True
     metrics = ("r2",)
 
 
@@ -215,9 +218,9 @@ class BinaryCrossEntropy(Loss):
         """Return probabilities (n, n_outputs)."""
         array = as_outputs(y, n_outputs, argument)
         if not (np.minimum.reduce(array, axis=None) >= 0 and np.maximum.reduce(array, axis=None) <= 1):  # NaN: refused
-            refuse_first(
-                ~((array >= 0) & (array <= 1)),
+            check_each(
                 array,
+                lambda block: (block >= 0) & (block <= 1),
                 argument,
                 "0 (no), 1 (yes) or a probability between",
                 "For classes numbered 0, 1, 2... end the model with a softmax and use loss='cross_entropy'.",
@@ -263,9 +266,8 @@ class Focal(Loss):
     def as_targets(self, y: ArrayLike, n_outputs: int, argument: str = "y") -> Array:
         """Return zeros and ones (n, n_outputs)."""
         array = as_outputs(y, n_outputs, argument)
-        bad = (array != 0) & (array != 1)
-        if bad.any():
-            refuse_first(bad, array, argument, "0 (no) or 1 (yes)", "loss='binary_cross_entropy' takes probabilities.")
+        remedy = "loss='binary_cross_entropy' takes probabilities."
+        check_each(array, _is_certain, argument, "0 (no) or 1 (yes)", remedy)
         return array
 
 
@@ -283,6 +285,7 @@ class Huber(Loss):
 
     delta: float = 1.0
     name = "huber"
+    takes_prepared = True
     metrics = ("r2",)
 
     def __post_init__(self) -> None:
@@ -298,6 +301,7 @@ class LogCosh(Loss):
     """The mean over samples and outputs of log(cosh(A - Y)): like D²/2 for small errors D, like |D| for large ones."""
 
     name = "log_cosh"
+    takes_prepared = True
     metrics = ("r2",)
 
 
@@ -397,11 +401,13 @@ class Hinge(Loss):
     def as_targets(self, y: ArrayLike, n_outputs: int, argument: str = "y") -> Array:
         """Return targets of -1 and 1 (n, n_outputs)."""
         array = as_outputs(y, n_outputs, argument)
-        yes = array == 1
-        no = array == 0 if (array == 0).any() else array == -1
-        if not (yes | no).all():
-            refuse_first(~(yes | no), array, argument, "-1 (no) or 1 (yes), or 0 (no) or 1 (yes)")
-        return np.where(yes, np.int8(1), np.int8(-1))
+        no = 0 if np.count_nonzero(array) < array.size else -1
+        expected = "-1 (no) or 1 (yes), or 0 (no) or 1 (yes)"
+        check_each(array, lambda block: (block == 1) | (block == no), argument, expected)
+        signs: Array = np.equal(array, 1).view(np.int8)
+        signs *= 2
+        signs -= 1
+        return signs
 
 
 class SquaredHinge(Hinge):
@@ -426,6 +432,7 @@ class Quantile(Loss):
 
     quantiles: float | Sequence[float] = 0.5
     name = "quantile"
+    takes_prepared = True
     metrics = ()
 
     def __post_init__(self) -> None:
@@ -550,7 +557,7 @@ def _check_least(array: Array, argument: str, zero_too: bool) -> Array:
     if not (least >= 0 if zero_too else least > 0):  # a NaN is refused too
         expected = "a number of 0 or more" if zero_too else "a number above 0"
         remedy = "" if zero_too else "For amounts of which some are 0 use fb.TweedieDeviance(1.5)."
-        refuse_first(~(array >= 0) if zero_too else ~(array > 0), array, argument, expected, remedy)
+        check_each(array, lambda block: block >= 0 if zero_too else block > 0, argument, expected, remedy)
     return array
 
 
@@ -596,10 +603,13 @@ def _as_labels(array: Array, n_classes: int, argument: str) -> NDArray[np.int32]
 
 def _check_certain(array: Array, argument: str) -> None:
     """Refuse targets that are probabilities: such a sample is of several classes."""
-    bad = (array != 0) & (array != 1)
-    if bad.any():
-        remedy = "Give sample_weight, a weight for each sample."
-        refuse_first(bad, array, argument, "0 or 1, as class_weight goes by the class of each sample", remedy)
+    remedy = "Give sample_weight, a weight for each sample."
+    check_each(array, _is_certain, argument, "0 or 1, as class_weight goes by the class of each sample", remedy)
+
+
+def _is_certain(targets: Array) -> NDArray[np.bool_]:
+    certain: NDArray[np.bool_] = (targets == 0) | (targets == 1)
+    return certain
 
 
 def _check_probabilities(array: Array, argument: str) -> Array:
@@ -607,7 +617,7 @@ def _check_probabilities(array: Array, argument: str) -> Array:
     if len(array) == 0:
         raise ValueError(f"{argument} has shape {array.shape}: no samples; expected one row or more.")
     if not np.minimum.reduce(array, axis=None) >= 0:
-        refuse_first(~(array >= 0), array, argument, "the probability of a class, 0 to 1")
+        check_each(array, lambda block: block >= 0, argument, "the probability of a class, 0 to 1")
     sums = np.add.reduce(array, axis=1, dtype=np.float64)
     bad = ~(np.abs(sums - 1) <= 1e-3)  # float16 probabilities are no better
     if bad.any():

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike
 from fastbp.callbacks import Callback, CallbackLike, as_callbacks
 from fastbp.checks import check_flag, check_int, sentence
 from fastbp.class_weights import ClassWeight
+from fastbp.fitting import ArrayFitting
 from fastbp.history import History
 from fastbp.progress import EpochBar
 from fastbp.samples import Samples
@@ -89,6 +90,9 @@ def fit_many(
     """
     checked = _check_trainers(trainers)
     n_epochs = check_int(epochs, "epochs", minimum=0)
+    for i, trainer in enumerate(checked):
+        with named(f"trainers[{i}]"):
+            trainer._let_learn(X, y)
     data = made_once(
         checked,
         lambda trainer: (
@@ -143,11 +147,15 @@ def check_callbacks(callbacks: CallbacksOf | None, n_trainers: int) -> list[list
 
 
 def made_once(trainers: Sequence[Trainer], make: Callable[[Trainer], Made]) -> list[Made]:
-    """Return what is made for each trainer, made once for all that ask the same of X and y."""
+    """Return what is made for each trainer, made once for all that ask the same of X and y.
+
+    A model with a preparation reads X in its own way.
+    """
     made: list[tuple[tuple[Any, ...], Made]] = []
     results = []
     for trainer in trainers:
-        key = (trainer.model.n_inputs, trainer.model.n_outputs, trainer.loss)
+        model = trainer.model
+        key = (model.n_inputs, model.n_outputs, trainer.loss, None if model._preparing is None else id(model))
         result = next((result for other, result in made if other == key), None)
         if result is None:
             result = make(trainer)
@@ -183,9 +191,9 @@ class Job:
         """Train."""
         with named(self.name), self.trainer._on_threads(n_threads):
             try:
-                self.trainer._fit(self.data, self.validation, n_epochs, self.listeners)
+                self.trainer._run(ArrayFitting(self.trainer, self.data, self.validation, self.listeners), n_epochs)
             finally:
-                self.trainer._session.interrupted = False
+                self.trainer.model._network.interrupted = False
 
 
 @contextlib.contextmanager
@@ -220,7 +228,7 @@ def train_all(jobs: Sequence[Job], n_epochs: int, n_threads: int, progress: bool
     finally:
         for future, job in running.items():
             if future.done():  # it may have been interrupted behind its end
-                job.trainer._session.interrupted = False
+                job.trainer.model._network.interrupted = False
 
 
 def _n_epochs(jobs: Sequence[Job]) -> int:
@@ -241,4 +249,4 @@ def _interrupt(running: dict[Future[None], Job]) -> None:
     """Let none begin, and those that have begun end."""
     for future, job in running.items():
         if not future.cancel():
-            job.trainer._session.interrupted = True
+            job.trainer.model._network.interrupted = True

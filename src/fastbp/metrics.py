@@ -20,7 +20,7 @@ from fastbp.checks import check_int, sentence
 from fastbp.curves import average_precision, roc_auc
 from fastbp.losses import Loss
 from fastbp.registry import resolve
-from fastbp.samples import Samples
+from fastbp.samples import Measured, Samples
 
 __all__ = [
     "METRICS",
@@ -76,7 +76,7 @@ class Metric:
     def check(self, loss: Loss, n_outputs: int) -> None:
         """Refuse a model that the metric's parameters do not fit."""
 
-    def value(self, sums: Sums, data: Samples) -> float:
+    def value(self, sums: Sums, data: Measured) -> float:
         """Return the figure, given the engine's sums over all samples."""
         raise NotImplementedError
 
@@ -95,7 +95,7 @@ class Accuracy(Metric):
     sums = "correct"
     losses = (*_PROBABILITIES, "hinge", "squared_hinge")
 
-    def value(self, sums: Sums, data: Samples) -> float:
+    def value(self, sums: Sums, data: Measured) -> float:
         """Return the share, from 0 to 1."""
         return float(sums[0]) / _n_answers(data)
 
@@ -132,7 +132,7 @@ class TopKAccuracy(Metric):
             expected = f"one with k below the model's {n_outputs} outputs"
             raise ValueError(sentence("metrics", self, expected, remedy))
 
-    def value(self, sums: Sums, data: Samples) -> float:
+    def value(self, sums: Sums, data: Measured) -> float:
         """Return the share, from 0 to 1."""
         return float(sums[: self.k].sum()) / data.total_weight
 
@@ -148,7 +148,7 @@ class BalancedAccuracy(Metric):
     sums = "counts"
     losses = _PROBABILITIES
 
-    def value(self, sums: Sums, data: Samples) -> float:
+    def value(self, sums: Sums, data: Measured) -> float:
         """Return the mean, from 0 to 1."""
         if data.loss.name == "cross_entropy":
             true_positives, _, false_negatives = _counts(sums, data)
@@ -185,7 +185,7 @@ class _ClassScore(Metric):
         """Return what is divided by what, for each class."""
         raise NotImplementedError
 
-    def value(self, sums: Sums, data: Samples) -> float:
+    def value(self, sums: Sums, data: Measured) -> float:
         """Return the average; a class whose quotient is 0/0 counts 0."""
         counts = _counts(sums, data)
         above, below = self.parts(*counts)
@@ -262,7 +262,7 @@ class Recall(_ClassScore):
         return true_positives, true_positives + false_negatives
 
 
-def _n_answers(data: Samples) -> float:
+def _n_answers(data: Measured) -> float:
     """Return the weight of all answers: one a sample where it names a class, else one for each output."""
     return data.total_weight * (1 if data.loss.name == "cross_entropy" else data.n_targets)
 
@@ -272,7 +272,7 @@ def _is_binary(loss: Loss, n_outputs: int) -> bool:
     return n_outputs == (2 if loss.name == "cross_entropy" else 1)
 
 
-def _counts(sums: Sums, data: Samples) -> Sums:
+def _counts(sums: Sums, data: Measured) -> Sums:
     """Return true positives, false positives and false negatives of each class; no and yes are those of one output."""
     if data.loss.name == "cross_entropy":
         return sums.reshape(3, -1)
@@ -308,7 +308,7 @@ class LogLoss(Metric):
     sums = "log_loss"
     losses = _PROBABILITIES
 
-    def value(self, sums: Sums, data: Samples) -> float:
+    def value(self, sums: Sums, data: Measured) -> float:
         """Return the mean."""
         return float(sums[0]) / _n_answers(data)
 
@@ -323,7 +323,7 @@ class Brier(Metric):
     sums = "squared_probability"
     losses = _PROBABILITIES
 
-    def value(self, sums: Sums, data: Samples) -> float:
+    def value(self, sums: Sums, data: Measured) -> float:
         """Return the mean, from 0 to 1, or to 2 for more than two classes."""
         two_classes = data.loss.name == "cross_entropy" and data.n_targets == 2
         return float(sums[0]) / _n_answers(data) / (2 if two_classes else 1)
@@ -343,7 +343,7 @@ class R2(Metric):
     sums = "squared_error"
     losses = _REGRESSION
 
-    def value(self, sums: Sums, data: Samples) -> float:
+    def value(self, sums: Sums, data: Measured) -> float:
         """Return the coefficient of determination."""
         if len(data) < 2:
             return float("nan")
@@ -359,7 +359,7 @@ class AbsoluteError(Metric):
     sums = "absolute_error"
     losses = _REGRESSION
 
-    def value(self, sums: Sums, data: Samples) -> float:
+    def value(self, sums: Sums, data: Measured) -> float:
         """Return the mean."""
         return float(sums.sum()) / (data.total_weight * data.n_targets)
 
@@ -371,7 +371,7 @@ class SquaredError(Metric):
     sums = "squared_error"
     losses = _REGRESSION
 
-    def value(self, sums: Sums, data: Samples) -> float:
+    def value(self, sums: Sums, data: Measured) -> float:
         """Return the mean."""
         return float(sums.sum()) / (data.total_weight * data.n_targets)
 
@@ -386,7 +386,7 @@ class RootSquaredError(Metric):
     sums = "squared_error"
     losses = _REGRESSION
 
-    def value(self, sums: Sums, data: Samples) -> float:
+    def value(self, sums: Sums, data: Measured) -> float:
         """Return the root."""
         return float(np.mean(np.sqrt(sums / data.total_weight)))
 
@@ -401,7 +401,7 @@ class PercentageError(Metric):
     sums = "percentage_error"
     losses = _REGRESSION
 
-    def value(self, sums: Sums, data: Samples) -> float:
+    def value(self, sums: Sums, data: Measured) -> float:
         """Return the mean."""
         return float(sums.sum()) / (data.total_weight * data.n_targets)
 
@@ -462,7 +462,7 @@ class _CurveMetric(OutputMetric):
 
 
 class ROCAUC(_CurveMetric):
-    """The area under the receiver operating characteristic (Fawcett, 2006): how often a yes has more than a no.
+    """The area under the receiver operating characteristic (Fawcett, 2006): how often a yes is above what is none.
 
     With several classes the mean over them of each against the rest, with several outputs the mean of theirs; NaN where
     one of them has no yes, or nothing else. scikit-learn's roc_auc_score with multi_class="ovr". The epoch's outputs
@@ -619,7 +619,7 @@ def _check_fits(metric: Metric, loss: Loss) -> None:
 def measure(
     metrics: Sequence[Metric],
     sums: Mapping[str, Sums],
-    data: Samples,
+    data: Measured,
     outputs: Array | None = None,
     rows: NDArray[np.int64] | None = None,
 ) -> dict[str, float]:
@@ -630,14 +630,16 @@ def measure(
     metrics : sequence of Metric
     sums : dict of str to ndarray
         The engine's, over all samples.
-    data : Samples
-        What they are of.
+    data : Measured
+        What they are of; Samples, where there are outputs.
     outputs : ndarray of shape (n_samples, n_outputs) or None
         Where a metric needs them. NaN what is not known; then these metrics are NaN too.
     rows : int64 ndarray of shape (n_samples,) or None
         Which row of X each row of the outputs belongs to; None: the same.
     """
-    seen = None if outputs is None or np.isnan(outputs).any() else _see(data, outputs, rows)
+    seen = None
+    if outputs is not None and isinstance(data, Samples) and not np.isnan(outputs).any():
+        seen = _see(data, outputs, rows)
     figures = {}
     for metric in metrics:
         if not isinstance(metric, OutputMetric):

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import functools
 import itertools
+import json
 import math
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from fastbp._engine import gradients
 from fastbp._network import Network, NonFinite
-from fastbp._rows import Rows
 from fastbp.checks import check_flag, check_seed, sentence
 from fastbp.custom_loss import as_loss
-from fastbp.data import as_matrix, refuse_nonfinite
+from fastbp.data import as_matrix, as_rows, refuse_nonfinite
 from fastbp.initializers import make_generator
 from fastbp.layers import (
     Dense,
@@ -32,8 +33,10 @@ from fastbp.layers import (
     plan,
 )
 from fastbp.nonfinite import explain_nonfinite
+from fastbp.preparing import Preparing
 from fastbp.samples import Samples
 from fastbp.schedules import FunctionSchedule, Schedule
+from fastbp.sparse import is_sparse
 from fastbp.tabular import Inputs, Tabular, check_inputs, inputs_from_config, n_columns, n_features
 from fastbp.threads import choose_threads
 from fastbp.weights import check_weights, weights_of
@@ -43,6 +46,7 @@ if TYPE_CHECKING:
     from fastbp.custom_loss import LossFunction
     from fastbp.inspection import ModelStatistics
     from fastbp.losses import Loss
+    from fastbp.preparations import Columns, Preparation
 
 __all__ = ["Model"]
 
@@ -57,8 +61,19 @@ class Model:
     layers : sequence of layers, such as Dense and Dropout
         From the first hidden layer to the output layer, whose activation says what the model outputs: "softmax" a
         probability for each class, "sigmoid" a probability for each output, "linear" any numbers.
-    inputs : int or Tabular
-        How many numbers a sample has: the columns of X. Or ``fb.Tabular``, for numbers beside codes of categories.
+    inputs : int, Tabular or None, default None
+        How many numbers a sample has: the columns of X. Or ``fb.Tabular``, for numbers beside codes of categories. None
+        leaves it to the data: the model is built, and has weights, once ``Trainer.fit`` or ``build`` has seen X.
+    prepare : a preparation, a list of them, Columns or None, default None
+        What is made of X before the first layer is fed with it, here and in training: ``fb.Standardize()``, say, or
+        ``[fb.Impute("median"), fb.Standardize()]``, one after the other; or ``fb.Columns``, for numbers beside
+        categories. It learns from the X of the first ``Trainer.fit``, or of ``build``, and goes by that ever after; the
+        model's file holds it. Sample weights do not count for it. Where it has learnt from a data frame, columns are
+        found by their names. It is made batch by batch, in float64; X is not copied, unless it holds text.
+    prepare_targets : a preparation, a list of them, or None, default None
+        The same for the targets of a regression: ``fb.Standardize()``, ``fb.Scale()`` or ``fb.RobustScale(clip=None)``.
+        The loss compares the outputs with what is made of the targets; ``predict`` returns, and metrics are in, the
+        targets' own units.
     dtype : {"float32", "float64"}, default "float32"
         What weights are kept and all is computed in.
     seed : int, default 0
@@ -77,31 +92,170 @@ class Model:
     (1, 3)
     """
 
-    def __init__(self, layers: Sequence[Layer], *, inputs: Inputs, dtype: DTypeLike = "float32", seed: int = 0) -> None:
-        self._build(_check_layers(layers), check_inputs(inputs), _check_dtype(dtype), check_seed(seed))
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        *,
+        inputs: Inputs | None = None,
+        prepare: Preparation | Sequence[Preparation] | Columns | None = None,
+        prepare_targets: Preparation | Sequence[Preparation] | None = None,
+        dtype: DTypeLike = "float32",
+        seed: int = 0,
+    ) -> None:
+        self._describe(
+            _check_layers(layers),
+            None if inputs is None else check_inputs(inputs),
+            _check_dtype(dtype),
+            check_seed(seed),
+            _check_preparing(prepare, prepare_targets, inputs),
+        )
+        if self._fed is not None:
+            self._build(self._fed)
+            self._draw()
+
+    def _describe(
+        self,
+        layers: tuple[Layer, ...],
+        inputs: Inputs | None,
+        dtype: np.dtype[Any],
+        seed: int,
+        preparing: Preparing | None,
+    ) -> None:
+        """Take in all that can be said before the width of the data is known."""
+        self._layers, self._inputs, self._dtype, self._seed = layers, inputs, dtype, seed
+        self._preparing = preparing
+        self._metadata: dict[str, Any] = {}
+        self._n_inputs = None if inputs is None else n_columns(inputs)
+        self._fed = _fed_with(inputs, preparing)
+        self._built: Network | None = None
+        self._n_outputs = _known_outputs_of(layers)
+        self._stages, self._layer_of_stage = plan(layers)
+        if isinstance(inputs, Tabular):
+            self._stages = [inputs.stage(), *self._stages]
+            self._layer_of_stage = [-1, *self._layer_of_stage]
+        self._output_activation = output_activation(self._stages)
+        self._with_batch_sizes = [layer for layer in layers if layer.batch_sizes != (1, math.inf)]
+
+    def _build(self, fed: Inputs) -> None:
+        """Make the network, whose first layer is fed with so many numbers; its weights are 0."""
+        n_outputs = _outputs_of(self._layers, n_features(fed))
+        network = Network(n_columns(fed), self._stages, self._dtype.name)
+        if self._preparing is not None:
+            network.set_features(*self._preparing.native)
+        self._fed, self._n_outputs, self._built = fed, n_outputs, network
+        # What training asks at every step.
+        self._learns = any(weight.trained for weight in weights_of(self._layers, fed))
+
+    def _draw(self) -> None:
+        """Let the network begin with weights that the seed gives."""
         generators = (make_generator(self._seed, i) for i in itertools.count())
-        n_inputs = n_features(self._inputs)
+        n_inputs = n_features(self._feeding)
         weights: list[Array] = self._inputs.draw(generators) if isinstance(self._inputs, Tabular) else []
         for layer in self._layers:
             weights += layer.draw(n_inputs, generators)
             n_inputs = layer.n_outputs(n_inputs)
         self._network.set_arrays(weights)
 
-    def _build(self, layers: tuple[Layer, ...], inputs: Inputs, dtype: np.dtype[Any], seed: int) -> None:
-        self._layers, self._inputs, self._dtype, self._seed = layers, inputs, dtype, seed
-        self._n_inputs = n_columns(inputs)
-        # Refuses those that do not fit.
-        functools.reduce(lambda width, layer: layer.n_outputs(width), layers, n_features(inputs))
-        self._stages, self._layer_of_stage = plan(layers)
-        if isinstance(inputs, Tabular):
-            self._stages = [inputs.stage(), *self._stages]
-            self._layer_of_stage = [-1, *self._layer_of_stage]
-        self._network = Network(self._n_inputs, self._stages, dtype.name)
-        self._n_outputs = self._network.n_outputs
-        self._output_activation = output_activation(self._stages)
-        # What training asks at every step.
-        self._learns = any(weight.trained for weight in weights_of(layers, inputs))
-        self._with_batch_sizes = [layer for layer in layers if layer.batch_sizes != (1, math.inf)]
+    def build(self, X: ArrayLike, y: ArrayLike | None = None) -> None:
+        """Let the preparation learn from data, and make the weights that depend on its width; ``Trainer.fit`` does so.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_inputs)
+            Numbers; a data frame, or an array or a list with text, where ``prepare`` is to make numbers of it.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets), optional
+            The targets, for ``prepare_targets``.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the data is not what the model needs, or the model has learnt and has weights already.
+        """
+        if self._is_ready:
+            raise ValueError(
+                "the model is built already, and what it has learnt of its data stays; expected one that is not. Make "
+                "a new fb.Model to learn from other data."
+            )
+        self._learn(X, y)
+
+    def _learn(
+        self,
+        X: ArrayLike,
+        y: ArrayLike | None,
+        rows: NDArray[np.int64] | None = None,
+        names: tuple[str, str] = ("X", "y"),
+    ) -> None:
+        """Learn from these rows of the data, None: all, and build, unless that is done already."""
+        if self._is_ready:
+            return
+        preparing = self._preparing and self._preparing.after(X, y, rows, names, self._n_inputs)
+        learnt = preparing and preparing.inputs
+        inputs = self._inputs
+        if inputs is None:
+            inputs = learnt.n_columns if learnt else as_matrix(X, None, names[0]).shape[1]
+        fed = len(learnt.features) if learnt else inputs
+        n_outputs = _outputs_of(self._layers, n_features(fed))
+        if preparing is not None:
+            preparing.check_outputs(n_outputs)
+        # Nothing is left of a call that fails before here.
+        self._preparing, self._inputs, self._n_inputs = preparing, inputs, n_columns(inputs)
+        if self._built is None:
+            self._build(fed)
+            self._draw()
+        elif preparing is not None:
+            self._built.set_features(*preparing.native)
+
+    @property
+    def _is_ready(self) -> bool:
+        """Whether there are weights, and all is learnt that the preparation needs."""
+        return self._built is not None and (self._preparing is None or self._preparing.ready)
+
+    def _check_ready(self) -> None:
+        """Refuse to go on before the data has been seen."""
+        if self._built is None:
+            raise ValueError(_NOT_BUILT)
+        if self._preparing is not None:
+            self._preparing.check_ready()
+
+    @property
+    def built(self) -> bool:
+        """Whether the model has weights: else it waits for data, to know its width."""
+        return self._built is not None
+
+    @property
+    def _network(self) -> Network:
+        if self._built is None:
+            raise ValueError(_NOT_BUILT)
+        return self._built
+
+    @property
+    def _feeding(self) -> Inputs:
+        """What the first layer is fed with: so many numbers, or a Tabular."""
+        if self._fed is None:
+            raise ValueError(_NOT_BUILT)
+        return self._fed
+
+    def _read(self, X: Any, argument: str) -> Any:
+        """Return samples as an array that the engine reads, of as many columns as the model has inputs."""
+        if self._built is None:
+            raise ValueError(_NOT_BUILT)
+        if self.prepare is not None and is_sparse(X):
+            raise TypeError(sentence(argument, X, "a dense array with prepare", f"Give {argument}.toarray()."))
+        if self._preparing is None:
+            return as_matrix(X, self._n_inputs, argument)
+        return self._preparing.read(X, self.n_inputs, argument)
+
+    def _refuse_inputs(self, X: Any, argument: str, row: int) -> NoReturn:
+        """Name the number of this row of X that the engine found not to be finite."""
+        if self._preparing is not None and self._preparing.inputs is not None:
+            self._preparing.inputs.refuse(X, row, self._dtype, argument)
+        refuse_nonfinite(self._numbers_of(X), self._dtype, argument, row)
+
+    def _refuse_targets(self, y: Array, argument: str, row: int) -> NoReturn:
+        """The same for targets."""
+        if self._preparing is not None and self._preparing.targets is not None:
+            self._preparing.targets.refuse(y, row, self._dtype, argument)
+        refuse_nonfinite(y, self._dtype, argument, row)
 
     @property
     def _dropouts(self) -> list[tuple[str, Dropout, int]]:
@@ -124,29 +278,65 @@ class Model:
         return self._layers
 
     @property
-    def inputs(self) -> Inputs:
-        """What the first layer is fed from: the number of columns of X, or a Tabular."""
+    def inputs(self) -> Inputs | None:
+        """The number of columns of X, or a Tabular; None until the data has told."""
         return self._inputs
 
     @property
     def _n_numbers(self) -> int:
         """The first columns of X, that must hold finite numbers."""
-        return self._inputs.numeric if isinstance(self._inputs, Tabular) else self._inputs
+        return self._inputs.numeric if isinstance(self._inputs, Tabular) else self.n_inputs
+
+    def _numbers_of(self, X: Any) -> Any:
+        """Return the columns that must hold finite numbers."""
+        return X if self._n_numbers == self._n_inputs else X[:, : self._n_numbers]
 
     @property
     def n_inputs(self) -> int:
         """The number of columns of X."""
+        if self._n_inputs is None:
+            raise ValueError(_NOT_BUILT)
         return self._n_inputs
+
+    @property
+    def prepare(self) -> Preparation | Sequence[Preparation] | Columns | None:
+        """What is made of X before the first layer is fed with it."""
+        return None if self._preparing is None else self._preparing.prepare
+
+    @property
+    def prepare_targets(self) -> Sequence[Preparation] | None:
+        """What is made of the targets before the loss looks at them."""
+        return None if self._preparing is None else self._preparing.prepare_targets
 
     @property
     def n_outputs(self) -> int:
         """The number of columns of what ``predict`` returns."""
+        if self._n_outputs is None:
+            raise ValueError(_NOT_BUILT)
         return self._n_outputs
 
     @property
     def n_parameters(self) -> int:
         """How many numbers ``get_weights`` returns: weights, biases and what else layers have."""
         return self._network.n_parameters
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """Whatever is to be kept with the model, and in its file: plain data under names, none at first.
+
+        What the classes are called, say: ``model.metadata = {"classes": ["cat", "dog"]}``.
+        """
+        return copy.deepcopy(self._metadata)
+
+    @metadata.setter
+    def metadata(self, metadata: Mapping[str, Any]) -> None:
+        expected = "a dictionary of what JSON can hold: text, numbers, None, lists and dictionaries of them"
+        try:
+            if not isinstance(metadata, Mapping):
+                raise TypeError
+            self._metadata = json.loads(json.dumps(dict(metadata), allow_nan=False))
+        except (TypeError, ValueError, RecursionError):
+            raise TypeError(sentence("metadata", metadata, expected)) from None
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -160,7 +350,8 @@ class Model:
 
     def __repr__(self) -> str:
         layers = ", ".join(map(repr, self._layers))
-        return f"Model([{layers}], inputs={self._inputs!r}, dtype={self._dtype.name!r}, seed={self._seed})"
+        preparing = "" if self._preparing is None else f" {self._preparing!r},"
+        return f"Model([{layers}], inputs={self._inputs!r},{preparing} dtype={self._dtype.name!r}, seed={self._seed})"
 
     # ------------------------------------------------------------------------------------------------ using it
 
@@ -170,13 +361,15 @@ class Model:
         Parameters
         ----------
         X : array-like of shape (n_samples, n_inputs)
-            Any real numbers or booleans. A NumPy array is read in place, whatever its dtype and strides.
+            Any real numbers or booleans. A NumPy array is read in place, whatever its dtype and strides. With
+            ``prepare`` also text and what is missing, as it has learnt.
         n_threads : int or None, default None
             None takes OMP_NUM_THREADS or all CPUs. The result does not depend on it.
 
         Returns
         -------
         ndarray of shape (n_samples, n_outputs), of the model's dtype
+            With ``prepare_targets`` in the targets' own units.
 
         Raises
         ------
@@ -185,12 +378,17 @@ class Model:
         ValueError
             If X has the wrong shape, no rows, or a NaN or infinity.
         """
-        array = as_matrix(X, self._n_inputs, "X")
-        out = np.empty((len(array), self._n_outputs), self._dtype)
+        return self._predict(self._read(X, "X"), n_threads)
+
+    def _predict(self, array: Any, n_threads: int | None) -> Array:
+        """Return the outputs for samples that were read."""
+        out = np.empty((len(array), self.n_outputs), self._dtype)
         try:
-            self._network.forward(Rows(array), out, choose_threads(n_threads))
+            self._network.forward(as_rows(array), out, choose_threads(n_threads))
         except NonFinite as error:
-            refuse_nonfinite(array[:, : self._n_numbers], self._dtype, "X", error.row)
+            self._refuse_inputs(array, "X", error.row)
+        if self._preparing is not None:
+            self._preparing.restore(out)
         return out
 
     def loss_and_gradients(
@@ -237,12 +435,13 @@ class Model:
             If a layer's outputs or the loss are not finite.
         """
         function = as_loss(loss)
-        function.check_output(self._output_activation, self._n_outputs)
+        function.check_output(self._output_activation, self.n_outputs)
+        self._check_targets(function)
         data = Samples(
-            X,
+            self._read(X, "X"),
             y,
-            self._n_inputs,
-            self._n_outputs,
+            self.n_inputs,
+            self.n_outputs,
             function,
             sample_weight=sample_weight,
             class_weight=class_weight,
@@ -282,7 +481,7 @@ class Model:
         TypeError, ValueError
             If there are not as many, or one has the wrong shape or a number that is not finite. Nothing is set then.
         """
-        self._network.set_arrays(check_weights(weights, self._layers, self._inputs, self._dtype))
+        self._network.set_arrays(check_weights(weights, self._layers, self._feeding, self._dtype))
 
     # -------------------------------------------------------------------------------------------- telling about
 
@@ -327,18 +526,19 @@ class Model:
         lines = [
             f"{'layer':>5}  {'kind':12}  {'inputs':>9}  {'units':>9}  {'activation':12}  {'parameters':>13}  "
             f"{'kB':>10}  {'FLOPs a sample':>14}",
-            *_row_of_tables(self._inputs, self._dtype),
-            *_rows(self._layers, n_features(self._inputs), self._dtype),
+            *_row_of_tables(self._feeding, self._dtype),
+            *_rows(self._layers, n_features(self._feeding), self._dtype),
         ]
-        n_inputs, forward_flops = n_features(self._inputs), 0
+        n_inputs, forward_flops = n_features(self._feeding), 0
         for layer in self._layers:
             forward_flops += layer.flops(n_inputs)
             n_inputs = layer.n_outputs(n_inputs)
         size = self.n_parameters * self._dtype.itemsize / 1e6
         first = next(layer for _, layer in innermost(self._layers) if isinstance(layer, Dense))
-        training = 3 * forward_flops - first.flops(self._n_numbers)
+        n_numbers = self._feeding.numeric if isinstance(self._feeding, Tabular) else self._feeding
+        training = 3 * forward_flops - first.flops(n_numbers)
         lines.append(f"{self.n_parameters:,} parameters in {self._dtype.name}, {size:.3g} MB")
-        n_kept = _n_kept(self._stages, self._n_inputs)
+        n_kept = _n_kept(self._stages, n_columns(self._feeding))
         lines.append(f"training keeps about {n_kept * self._dtype.itemsize / 1e3:,.1f} kB for each sample of a batch")
         lines.append(f"{forward_flops:,} FLOPs to predict a sample, {training:,} to train on it")
         return "\n".join(lines)
@@ -347,12 +547,15 @@ class Model:
 
     def to_config(self) -> dict[str, Any]:
         """Return all but the weights as plain data: what a saved file describes the model with."""
-        return {
+        config: dict[str, Any] = {
             "inputs": self._inputs.to_config() if isinstance(self._inputs, Tabular) else self._inputs,
             "dtype": self._dtype.name,
             "seed": self._seed,
             "layers": [layer.to_config() for layer in self._layers],
         }
+        if self._metadata:
+            config["metadata"] = self._metadata
+        return config if self._preparing is None else config | {"preparing": self._preparing.to_config()}
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], weights: Sequence[ArrayLike]) -> Model:
@@ -363,10 +566,12 @@ class Model:
         KeyError, TypeError, ValueError
             If the description is not one, or the weights do not fit it.
         """
-        layers, inputs, dtype, seed = _parse(config)
-        checked = check_weights(weights, layers, inputs, dtype)  # first: the sizes may be made up
         model = cls.__new__(cls)
-        model._build(layers, inputs, dtype, seed)
+        model._describe(*_parse(config))
+        model.metadata = config.get("metadata", {})
+        # First: the sizes may be made up.
+        checked = check_weights(weights, model._layers, model._feeding, model._dtype)
+        model._build(model._feeding)
         model._network.set_arrays(checked)
         return model
 
@@ -387,19 +592,59 @@ class Model:
                     "statistics are of the whole batch. Choose another batch_size."
                 )
 
+    def _check_targets(self, loss: Loss) -> None:
+        """Refuse a loss that says something else of targets than of what was made of them."""
+        if self._preparing is None or self._preparing.prepare_targets is None:
+            return
+        if not loss.takes_prepared:
+            raise ValueError(
+                f"prepare_targets is {list(self._preparing.prepare_targets)!r} and the loss {loss!r}; expected one "
+                "that measures distances: mse, mae, huber, log_cosh or quantile. Or leave prepare_targets out."
+            )
+        if self._preparing.targets is not None and len(self._preparing.targets.features) != loss.n_targets(
+            self.n_outputs
+        ):
+            raise ValueError(
+                f"prepare_targets was learnt from {len(self._preparing.targets.features)} columns of targets; expected "
+                f"{loss.n_targets(self.n_outputs)}, as {loss!r} has with {self.n_outputs} outputs."
+            )
+
+    def _in_units(self, name: str, sums: Array) -> Array:
+        """Return the engine's sums of errors, a number a target, in the targets' own units."""
+        return sums if self._preparing is None else self._preparing.in_units(name, sums)
+
+    def _restored(self, outputs: Array) -> Array:
+        """Return outputs in the targets' own units."""
+        if self._preparing is None:
+            return outputs
+        restored = outputs.copy()
+        self._preparing.restore(restored)
+        return restored
+
+    def _features(self, X: ArrayLike) -> Array:
+        """Return what the first layer is fed with, unless that is X itself."""
+        array = self._read(X, "X")
+        learnt = None if self._preparing is None else self._preparing.inputs
+        features: Array = array if learnt is None else learnt.apply(array, self._dtype)
+        return features
+
     def _part(self, layer: Layer, inputs: Inputs, weights: Sequence[Array]) -> Model:
         """Return a model of one of this model's layers alone."""
         part = Model.__new__(Model)
-        part._build((layer,), inputs, self._dtype, self._seed)
+        part._describe((layer,), inputs, self._dtype, self._seed, None)
+        part._build(inputs)
         part._network.set_arrays(weights)
         return part
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"config": self.to_config(), "weights": self.get_weights()}
+        return {"config": self.to_config(), "weights": self.get_weights() if self.built else None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self._build(*_parse(state["config"]))
-        self._network.set_arrays(state["weights"])
+        self._describe(*_parse(state["config"]))
+        self.metadata = state["config"].get("metadata", {})
+        if state["weights"] is not None:
+            self._build(self._feeding)
+            self._network.set_arrays(state["weights"])
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model to a safetensors file: the weights, and the architecture in the metadata; no pickle.
@@ -432,7 +677,7 @@ class Model:
                     f"{where} is {layer!r}, and a file cannot hold a function; expected a rate or another schedule, "
                     "such as fb.PolynomialDecay. pickle can, if the function is one of a module."
                 )
-        weights, kinds = self.get_weights(), weights_of(self._layers, self._inputs)
+        weights, kinds = self.get_weights(), weights_of(self._layers, self._feeding)
         for kind, weight in zip(kinds, weights, strict=True):
             if not np.isfinite(weight).all():
                 raise ValueError(
@@ -498,15 +743,60 @@ def _n_kept(stages: Sequence[Stage], n_inputs: int) -> int:
     return n_kept
 
 
-def _parse(config: Mapping[str, Any]) -> tuple[tuple[Layer, ...], Inputs, np.dtype[Any], int]:
-    """Return layers, inputs, dtype and seed of what ``to_config`` wrote down, each checked."""
+def _parse(
+    config: Mapping[str, Any],
+) -> tuple[tuple[Layer, ...], Inputs | None, np.dtype[Any], int, Preparing | None]:
+    """Return layers, inputs, dtype, seed and preparation of what ``to_config`` wrote down, each checked."""
     layers = [layer_from_config(layer) for layer in config["layers"]]
-    return (
-        _check_layers(layers),
-        inputs_from_config(config["inputs"]),
-        _check_dtype(config["dtype"]),
-        check_seed(config["seed"]),
-    )
+    inputs = None if config["inputs"] is None else inputs_from_config(config["inputs"])
+    preparing = None if config.get("preparing") is None else Preparing.from_config(config["preparing"])
+    if preparing is not None and preparing.inputs is not None:
+        if inputs != preparing.inputs.n_columns:
+            raise ValueError(f"inputs is {inputs!r}, and the preparation of {preparing.inputs.n_columns} columns.")
+        preparing.check_outputs(_outputs_of(layers, len(preparing.inputs.features)))
+    return _check_layers(layers), inputs, _check_dtype(config["dtype"]), check_seed(config["seed"]), preparing
+
+
+_NOT_BUILT = (
+    "the model is not built yet: what it is fed with, and so its weights, depends on the data. Call Trainer.fit first, "
+    "or model.build(X); or give fb.Model the number of inputs."
+)
+
+
+def _check_preparing(prepare: Any, prepare_targets: Any, inputs: Any) -> Preparing | None:
+    """Return what is made of X and of the targets, None for nothing."""
+    if prepare is None and prepare_targets is None:
+        return None
+    preparing = Preparing(prepare, prepare_targets)
+    if prepare is not None and isinstance(inputs, Tabular):
+        raise ValueError(
+            f"prepare is {prepare!r} and inputs {inputs!r}; expected inputs=None, or a number of columns, with it: "
+            "fb.Tabular takes numbers and codes as they are."
+        )
+    if inputs is not None:
+        preparing.expect(n_columns(inputs))
+    return preparing
+
+
+def _fed_with(inputs: Inputs | None, preparing: Preparing | None) -> Inputs | None:
+    """Return what the first layer is fed with; None where that is not known yet."""
+    if preparing is not None and preparing.inputs is not None:
+        return len(preparing.inputs.features)
+    return inputs if preparing is None or preparing.keeps_width else None
+
+
+def _outputs_of(layers: Sequence[Layer], n_inputs: int) -> int:
+    """Return how many numbers layers put out; those that do not fit are refused."""
+    return functools.reduce(lambda width, layer: layer.n_outputs(width), layers, n_inputs)
+
+
+def _known_outputs_of(layers: Sequence[Layer]) -> int | None:
+    """Return how many numbers layers put out, if that does not depend on how many they take."""
+    width = None
+    for layer in layers:
+        if isinstance(layer, Dense) or width is not None:
+            width = layer.n_outputs(width or 1)
+    return width
 
 
 def _check_layers(layers: Sequence[Layer]) -> tuple[Layer, ...]:

@@ -14,6 +14,8 @@ Mode = Literal["auto", "min", "max"]
 
 # What is the better the larger it is; all else, above all losses and errors, the smaller.
 _LARGER_IS_BETTER = ("accuracy", "r2", "f1", "precision", "recall", "auc", "average_precision")
+# What names may end in beside: scikit-learn's functions, and averages over classes.
+_SUFFIXES = ("_score", "_binary", "_macro", "_micro", "_weighted")
 
 
 class Monitor:
@@ -37,8 +39,7 @@ class Monitor:
             raise ValueError(sentence("mode", mode, "'auto', 'min' or 'max'"))
         self.figure = figure
         self.min_delta = check_number(min_delta, "min_delta", at_least=0)
-        grows = any(figure.removeprefix("val_").endswith(name) for name in _LARGER_IS_BETTER)
-        self._sign = 1.0 if mode == "max" or (mode == "auto" and grows) else -1.0
+        self._sign = 1.0 if mode == "max" or (mode == "auto" and _grows(figure)) else -1.0
         self.reset()
 
     def reset(self) -> None:
@@ -73,3 +74,11 @@ class Monitor:
     def set_state(self, state: Mapping[str, Any]) -> None:
         """Go on from a state."""
         self.best, self.best_epoch = float(state["best"]), int(state["best_epoch"])
+
+
+def _grows(figure: str) -> bool:
+    """Return whether a figure of that name is the better the larger it is."""
+    name = figure.removeprefix("val_")
+    for suffix in _SUFFIXES:
+        name = name.removesuffix(suffix)
+    return name.endswith(_LARGER_IS_BETTER)

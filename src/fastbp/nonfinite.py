@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NoReturn
 
-from fastbp.data import refuse_nonfinite
-
 if TYPE_CHECKING:
     from fastbp._network import NonFinite
     from fastbp.model import Model
@@ -40,9 +38,9 @@ def explain_nonfinite(error: NonFinite, model: Model, data: Samples, where: str,
         If the data is finite and what the model made of it is not.
     """
     if error.where == "inputs":
-        refuse_nonfinite(data.X[:, : model._n_numbers], model.dtype, data.names[0], error.row)
+        model._refuse_inputs(data.X, data.names[0], error.row)
     if error.where == "targets":
-        refuse_nonfinite(data.y, model.dtype, data.names[1], error.row)
+        model._refuse_targets(data.y, data.names[1], error.row)
     if error.layer < 0:
         what = "the loss is not finite, while the outputs of all layers are"
     else:

@@ -16,22 +16,25 @@ __all__ = ["EpochBar", "ProgressBar"]
 
 
 class ProgressBar:
-    """A tqdm bar, in a terminal or in a notebook, over so many epochs of so many samples each; shown after a delay."""
+    """A tqdm bar, in a terminal or in a notebook, over so many epochs of so many samples each; None: not known yet.
 
-    def __init__(self, n_epochs: int, n_samples: int, delay: float = 0.0) -> None:
+    It is shown after a delay, in seconds.
+    """
+
+    def __init__(self, n_epochs: int, n_samples: int | None, delay: float = 0.0) -> None:
         from tqdm.auto import tqdm  # slow to import, and not everyone wants a bar
 
-        self._n_epochs, self._n_samples = n_epochs, n_samples
+        self._n_epochs, self._n_samples = n_epochs, n_samples or 0
         self._epochs_done = 0
         self._figures: dict[str, float] = {}
         self._bar: Any = tqdm(
             desc=self._description(),
-            total=n_epochs * n_samples,
+            total=n_epochs * n_samples if n_samples else None,
             unit="",
             unit_scale=True,
             dynamic_ncols=True,
             delay=delay,
-            bar_format="{desc} |{bar}| {remaining} left, {rate_fmt}{postfix}",
+            bar_format="{desc} |{bar}| {remaining} left, {rate_noinv_fmt}{postfix}",
         )
 
     def __enter__(self) -> ProgressBar:
@@ -41,6 +44,11 @@ class ProgressBar:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._bar.close()
+
+    def learn_length(self, n_samples: int) -> None:
+        """Say how many samples an epoch has, where that was not known before its end."""
+        self._bar.total = self._n_epochs * n_samples
+        self._n_samples = n_samples
 
     def tick(self, n_done: int, loss: float) -> None:
         """Say how many samples of this epoch are done, and their mean loss so far; the rest is of the epoch before."""

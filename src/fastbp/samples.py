@@ -5,23 +5,47 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastbp._rows import Rows
 from fastbp.class_weights import ClassWeight, weights_by_class
-from fastbp.data import as_matrix, as_weights
+from fastbp.data import as_matrix, as_rows, as_weights
+from fastbp.sparse import Sparse
 
 if TYPE_CHECKING:
     from fastbp._network import Targets
     from fastbp.losses import Loss
 
-__all__ = ["NAMES", "Samples"]
+__all__ = ["NAMES", "Measured", "Samples"]
 
 NAMES = ("X", "y", "sample_weight")
 _BLOCK_ROWS = 4096
+_CACHED = ("total_weight", "mean", "spread")
+
+
+class Measured(Protocol):
+    """What figures are of: samples, whether or not they are all there at a time."""
+
+    @property
+    def loss(self) -> Loss:
+        """What is minimised over them."""
+
+    @property
+    def n_targets(self) -> int:
+        """Numbers that a sample's targets are."""
+
+    @property
+    def total_weight(self) -> float:
+        """The sum of the samples' weights."""
+
+    @property
+    def spread(self) -> NDArray[np.float64]:
+        """Sum of squared deviations of the targets from their mean, for each output."""
+
+    def __len__(self) -> int: ...
 
 
 class Samples:
@@ -67,7 +91,7 @@ class Samples:
         sample_weight: ArrayLike | None = None,
         class_weight: ClassWeight | None = None,
     ) -> None:
-        self.X = as_matrix(X, n_inputs, names[0])
+        self.X: Any = as_matrix(X, n_inputs, names[0])
         self.y = loss.as_targets(y, n_outputs, names[1])
         if len(self.X) != len(self.y):
             raise ValueError(
@@ -80,8 +104,7 @@ class Samples:
         self.names = names
         if class_weight is not None:
             self.weigh_classes(class_weight)
-        self.rows = Rows(self.X)
-        self.targets: Targets = Rows(self.y) if self.y.ndim == 2 and not loss.in_python else self.y
+        self._refer()
 
     def __len__(self) -> int:
         return len(self.X) if self.subset is None else len(self.subset)
@@ -98,16 +121,57 @@ class Samples:
 
     def part(self, rows: NDArray[np.int64], what: str) -> Samples:
         """Return these rows of all of X as samples of their own, without copying any; ``what`` they are in messages."""
-        part = copy.copy(self)
-        for name in ("total_weight", "spread"):
-            part.__dict__.pop(name, None)
-        part.subset = rows
         if self.weights is not None and not self.weights[rows].any():
             raise ValueError(
                 f"the weights of {what} in {self.names[2]} are all 0; expected one above 0: the loss is divided by "
                 "their sum."
             )
+        return self.at(rows)
+
+    def at(self, rows: NDArray[np.int64]) -> Samples:
+        """The same, whatever they weigh."""
+        part = copy.copy(self)
+        for name in _CACHED:
+            part.__dict__.pop(name, None)
+        part.subset = rows
         return part
+
+    def select(self, rows: NDArray[np.int64] | slice) -> Samples:
+        """Return these rows of all of X as samples of their own: views where they are a slice, else copies."""
+        return self._with(self.X[rows], self.y[rows], None if self.weights is None else self.weights[rows])
+
+    def joined(self, others: Samples) -> Samples:
+        """Return these samples and others behind them; all rows of both."""
+        if self.y.ndim != others.y.ndim:
+            raise ValueError(
+                f"{others.names[1]} has shape {others.y.shape}, and the chunk before {self.y.shape}; expected targets "
+                "of one kind."
+            )
+        weights = None
+        if self.weights is not None and others.weights is not None:
+            weights = np.concatenate([self.weights, others.weights])
+        if isinstance(self.X, Sparse) != isinstance(others.X, Sparse):
+            raise ValueError(f"of {others.names[0]} and that before one is sparse; expected both or none.")
+        X: Any = self.X.joined(others.X) if isinstance(self.X, Sparse) else np.concatenate([self.X, others.X])
+        return self._with(X, np.concatenate([self.y, others.y]), weights)
+
+    def owned(self) -> Samples:
+        """Return the same samples, all rows, in arrays that nobody writes to; copies where somebody might."""
+        return self._with(_owned(self.X), _owned(self.y), None if self.weights is None else _owned(self.weights))
+
+    def _with(self, X: Any, y: NDArray[Any], weights: NDArray[np.float64] | None) -> Samples:
+        """Return samples like these of other arrays."""
+        samples = copy.copy(self)
+        for name in _CACHED:
+            samples.__dict__.pop(name, None)
+        samples.X, samples.y, samples.weights, samples.subset = X, y, weights, None
+        samples._refer()
+        return samples
+
+    def _refer(self) -> None:
+        """Let the engine find the arrays."""
+        self.rows = as_rows(self.X)
+        self.targets: Targets = Rows(self.y) if self.y.ndim == 2 and not self.loss.in_python else self.y
 
     def rows_from(self, start: int, stop: int) -> NDArray[np.int64] | slice:
         """Return what gets the samples start..stop from X, y and weights."""
@@ -121,11 +185,26 @@ class Samples:
     @cached_property
     def spread(self) -> NDArray[np.float64]:
         """Sum of squared deviations of the targets from their mean, for each output: what r2 compares with."""
-        first = self.y[0 if self.subset is None else self.subset[0]].astype(
-            np.float64
-        )  # seen from here, equal targets are exactly 0
-        mean = self._sum_over_samples(lambda block: block - first) / self.total_weight
-        return self._sum_over_samples(lambda block: np.square(block - first - mean))
+        first = self._first
+        shift = self._shift
+        return self._sum_over_samples(lambda block: np.square(block - first - shift))
+
+    @cached_property
+    def mean(self) -> NDArray[np.float64]:
+        """Of the targets, for each output."""
+        return self._first + self._shift
+
+    @property
+    def _shift(self) -> NDArray[np.float64]:
+        """From the first sample's targets to the mean."""
+        first = self._first
+        return self._sum_over_samples(lambda block: block - first) / self.total_weight
+
+    @property
+    def _first(self) -> NDArray[np.float64]:
+        """The first sample's targets: seen from here, equal ones are exactly 0."""
+        first: NDArray[np.float64] = self.y[0 if self.subset is None else self.subset[0]].astype(np.float64)
+        return first
 
     def _sum_over_samples(self, function: Callable[[NDArray[Any]], NDArray[np.float64]]) -> NDArray[np.float64]:
         """Return the weighted sum of what a function makes of the rows of y, block by block."""
@@ -135,3 +214,11 @@ class Samples:
             values = function(self.y[rows])
             total += values.sum(axis=0) if self.weights is None else self.weights[rows] @ values
         return total
+
+
+def _owned(array: Any) -> Any:
+    """Return an array that stays as it is: itself if neither it nor what it is a view of can be written to."""
+    base = array
+    while isinstance(base, np.ndarray) and not base.flags.writeable:
+        base = base.base
+    return array[:] if isinstance(array, Sparse) else array.copy() if isinstance(base, np.ndarray) else array

@@ -188,7 +188,14 @@ def _maker_like(template: Trainer, seed: int) -> MakeTrainer:
             )
 
     def make(fold: int) -> Trainer:
-        new = Model(model.layers, inputs=model.inputs, dtype=model.dtype, seed=(seed + fold) % 2**64)
+        new = Model(
+            model.layers,
+            inputs=None if model.prepare is not None else model.inputs,
+            prepare=model.prepare,
+            prepare_targets=model.prepare_targets,
+            dtype=model.dtype,
+            seed=(seed + fold) % 2**64,
+        )
         return Trainer(new, template.loss, template.optimizer, metrics=template.metrics, **options_of(template))
 
     return make

@@ -7,6 +7,7 @@ import dataclasses
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,9 +18,12 @@ from fastbp._network import NonFinite
 from fastbp.averaging import AVERAGINGS, Averaging
 from fastbp.callbacks import Callback, CallbackLike, as_callbacks, keyed
 from fastbp.checks import check_flag, check_int, check_number, check_seed, sentence
+from fastbp.chunked_evaluation import evaluate_chunks
+from fastbp.chunked_fitting import ChunkedFitting
+from fastbp.chunks import Chunks, ChunkSource, is_source
 from fastbp.class_weights import ClassWeight
 from fastbp.custom_loss import CustomLoss, LossFunction, as_loss, mean_of_function
-from fastbp.fitting import Fitting, OnNaN, StopReason, Unfinished
+from fastbp.fitting import ArrayFitting, Fitting, OnNaN, StopReason, Unfinished
 from fastbp.folds import check_groups, split_fraction
 from fastbp.history import History
 from fastbp.layer_factors import check_decay_biases, check_decay_factors, check_rate_factors
@@ -31,7 +35,7 @@ from fastbp.nonfinite import DivergenceError, explain_nonfinite
 from fastbp.optimizers import OPTIMIZERS, Optimizer
 from fastbp.progress import ProgressBar
 from fastbp.registry import resolve, shorthand
-from fastbp.samples import NAMES, Samples
+from fastbp.samples import NAMES, Measured, Samples
 from fastbp.schedules import Schedule
 from fastbp.threads import choose_threads
 
@@ -136,7 +140,7 @@ class Trainer:
             raise TypeError(sentence("model", model, "an fb.Model"))
         self._model = model
         self._loss = as_loss(loss)
-        self._loss.check_output(model._output_activation, model.n_outputs)
+        self._check_loss()
         self._optimizer = resolve(optimizer, OPTIMIZERS, "optimizer")
         self._clipping = _check_clipping(
             {"clip_value": clip_value, "clip_norm": clip_norm, "clip_array_norm": clip_array_norm}
@@ -157,6 +161,9 @@ class Trainer:
         self._shuffle = check_flag(shuffle, "shuffle")
         self._seed = check_seed(seed)
         self._metrics = choose_metrics(metrics, self._loss, model.n_outputs)
+        if model._preparing is not None:
+            for metric in self._metrics:
+                model._preparing.check_metric(metric.name, metric.sums)
         self._sums = tuple(dict.fromkeys(metric.sums for metric in self._metrics if metric.sums))  # each once
         self._history = History()
         self._stopping = False
@@ -165,9 +172,21 @@ class Trainer:
         self._listeners: list[Callback] = []  # of the call of fit that is under way
         self._saved_callbacks: dict[str, Any] = {}  # the states of those before
         self._from_file = False  # whether these are for the callbacks of the next call
-        self._session = self._new_session()
+        if model.built:
+            self._session = self._new_session()
+
+    @cached_property
+    def _session(self) -> Session:
+        return self._new_session()
+
+    def _check_loss(self) -> None:
+        """Refuse a loss that cannot go with the model, as far as that one is known."""
+        if self._model._n_outputs is not None:
+            self._loss.check_output(self._model._output_activation, self._model._n_outputs)
+        self._model._check_targets(self._loss)
 
     def _new_session(self) -> Session:
+        self._check_loss()
         rule = self._optimizer.rule if self._optimizer.native else "sgd"  # whose steps are not made then
         return Session(self._model._network, self._loss.objective, self._sums, rule, self._n_threads, self._seed)
 
@@ -312,7 +331,7 @@ class Trainer:
     @property
     def n_steps(self) -> int:
         """The number of updates so far."""
-        return self._session.n_steps
+        return self._session.n_steps if self._model.built else 0
 
     @property
     def history(self) -> History:
@@ -389,10 +408,10 @@ class Trainer:
 
     def fit(
         self,
-        X: ArrayLike,
-        y: ArrayLike,
+        X: ArrayLike | ChunkSource,
+        y: ArrayLike | None = None,
         epochs: int = 1,
-        validation_data: tuple[ArrayLike, ...] | None = None,
+        validation_data: tuple[ArrayLike, ...] | ChunkSource | None = None,
         callbacks: Iterable[CallbackLike] | CallbackLike = (),
         progress: bool = False,
         sample_weight: ArrayLike | None = None,
@@ -407,15 +426,21 @@ class Trainer:
         ----------
         X : array-like of shape (n_samples, n_inputs)
             Any real numbers or booleans. A NumPy array is read in place, batch by batch, whatever its dtype and
-            strides.
-        y : array-like
+            strides. Or, without y, chunks of samples: an iterable of (X, y) or (X, y, sample_weight), or a function
+            that returns one for each epoch. A chunk is read, on a thread of its own, while the one before is trained
+            on; the source may use its arrays again. Batches are formed across the chunks' boundaries; with ``shuffle``
+            samples change places within their chunk, without it the result is that of ``fit`` on all chunks in one
+            array. An epoch over chunks that is left is not gone on with, and metrics that need all outputs at once
+            (such as "roc_auc") are NaN in training.
+        y : array-like or None, default None
             For cross_entropy class labels (n_samples,), integers from 0, or a probability for each class (n_samples,
             classes); else numbers (n_samples, n_outputs), or (n_samples,) for one output, such as the loss's class
             asks for. A model for "quantile" or "gaussian_nll" has several outputs for each column of targets.
         epochs : int, default 1
             How often to go through the samples; an epoch that was left unfinished counts as one. 0 does nothing.
-        validation_data : (X, y) or (X, y, sample_weight) or None, default None
-            Samples to evaluate the model on after every epoch.
+        validation_data : (X, y) or (X, y, sample_weight), or source of chunks, or None, default None
+            Samples to evaluate the model on after every epoch. A tuple or a list is arrays; chunks come from another
+            iterable or a function, as for X.
         callbacks : sequence of Callback or function, default ()
             What to run between epochs; a function is called with the trainer and the figures after every epoch.
         progress : bool, default False
@@ -449,8 +474,8 @@ class Trainer:
         Returns
         -------
         History
-            The figures of all epochs so far, those of former calls included: "loss" and the metrics as means over the
-            epoch while the weights changed, the same with "val_" after it, "seconds" of training.
+            The figures of all epochs so far, those of former calls included: "loss" and the metrics over the epoch,
+            each batch before its step, the same with "val_" after it, "seconds" of training.
 
         Raises
         ------
@@ -462,39 +487,44 @@ class Trainer:
             On Ctrl-C. The model is as after the last completed step, the history as after the last completed epoch;
             ``fit`` called again with as many samples goes on with the unfinished one.
         """
-        data = self._samples(X, y, sample_weight)
-        validation = self._check_validation_data(validation_data)
-        if validation_fraction is not None:
-            if validation is not None:
-                raise ValueError(
-                    f"validation_fraction is {validation_fraction!r} and validation_data is given; expected one of "
-                    "them."
-                )
-            data, validation = self._hold_out(data, validation_fraction, groups)
-        elif groups is not None:
-            raise ValueError(sentence("groups", groups, "None without validation_fraction, which it is for"))
-        if class_weight is not None:
-            data.weigh_classes(class_weight)
-        self._model._check_training(len(data), self._batch_size)
         n_epochs = check_int(epochs, "epochs", minimum=0)
         listeners = as_callbacks(callbacks)
         rule = _check_on_nan(on_nan)
-        bar = ProgressBar(n_epochs, len(data)) if check_flag(progress, "progress") else None
+        show = check_flag(progress, "progress")
+        if y is None:
+            refused = {
+                "sample_weight": sample_weight,
+                "validation_fraction": validation_fraction,
+                "groups": groups,
+            }
+            chunks = self._check_chunks(X, n_epochs, class_weight, refused)
+            self._model._check_ready()
+            self._check_chunked_training()
+            validation = self._check_validation(validation_data)
+            bar = ProgressBar(n_epochs, None) if show else None
+            with bar or contextlib.nullcontext():
+                self._run(ChunkedFitting(self, chunks, validation, listeners, bar, rule, class_weight), n_epochs)
+            return self._history
+        parts = self._split(y, validation_fraction, validation_data, groups)
+        self._let_learn(X, y, None if parts is None else parts[0])
+        data = self._samples(X, y, sample_weight)
+        if parts is None:
+            validation = self._check_validation(validation_data)
+        else:
+            rest, held_out = parts
+            validation = data.part(held_out, "the samples held out")
+            data = data.part(rest, "the samples to train on")
+        if class_weight is not None:
+            data.weigh_classes(class_weight)
+        self._model._check_training(len(data), self._batch_size)
+        bar = ProgressBar(n_epochs, len(data)) if show else None
         with bar or contextlib.nullcontext():
-            self._fit(data, validation, n_epochs, listeners, bar, rule)
+            self._run(ArrayFitting(self, data, validation, listeners, bar, rule), n_epochs)
         return self._history
 
-    def _fit(
-        self,
-        data: Samples,
-        validation: Samples | None,
-        n_epochs: int,
-        listeners: list[Callback],
-        bar: ProgressBar | None = None,
-        on_nan: OnNaN = "raise",
-    ) -> Fitting:
+    def _run(self, fitting: Fitting, n_epochs: int) -> None:
         """Train on what was checked; callbacks hear of it from the beginning to the end."""
-        fitting = Fitting(self, data, validation, listeners, bar, on_nan)
+        listeners = fitting.listeners
         self._stopping, self._stop_reason = False, None
         reason: StopReason = "error"
         try:
@@ -505,7 +535,6 @@ class Trainer:
             for listener in listeners:
                 listener.on_fit_end(self, self._latest())
             self._saved_callbacks, self._listeners = self._callback_states(), []
-        return fitting
 
     @contextlib.contextmanager
     def _on_threads(self, n_threads: int) -> Iterator[None]:
@@ -517,9 +546,21 @@ class Trainer:
         finally:
             self._n_threads = self._session.n_threads = usual
 
-    def _begin_listening(self, listeners: list[Callback]) -> None:
+    def _let_learn(self, X: Any, y: ArrayLike, rows: NDArray[np.int64] | None = None) -> None:
+        """Let a model that waits for data learn from these rows of it; None is all."""
+        if self._model._is_ready:
+            return
+        self._model._learn(X, self._targets(y), rows)
+        self._check_loss()
+
+    def _targets(self, y: ArrayLike) -> NDArray[Any]:
+        """Return y as the loss wants it, as far as the model is known."""
+        n_outputs = self._model._n_outputs
+        return np.asarray(y) if n_outputs is None else self._loss.as_targets(y, n_outputs)
+
+    def _begin_listening(self, listeners: Sequence[Callback]) -> None:
         """Let callbacks know that training begins; those of a trainer from a file go on from their states in it."""
-        self._listeners = listeners
+        self._listeners = list(listeners)
         if self._from_file:
             self._from_file = False
             for key, listener in keyed(listeners).items():
@@ -601,8 +642,8 @@ class Trainer:
 
     def evaluate(
         self,
-        X: ArrayLike,
-        y: ArrayLike,
+        X: ArrayLike | ChunkSource,
+        y: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         class_weight: ClassWeight | None = None,
         averaged: bool = False,
@@ -612,7 +653,8 @@ class Trainer:
         Parameters
         ----------
         X : array-like of shape (n_samples, n_inputs)
-        y : array-like
+            Or, without y, a source of chunks, as for ``fit``.
+        y : array-like or None, default None
             Targets as for ``fit``.
         sample_weight : array-like of shape (n_samples,) or None, default None
             How often each sample counts in loss and metrics.
@@ -634,6 +676,9 @@ class Trainer:
             If a layer's outputs or the loss are not finite.
         """
         model = self.averaged_model() if check_flag(averaged, "averaged") else self._model
+        if y is None:
+            chunks = self._check_chunks(X, 1, class_weight, {"sample_weight": sample_weight})
+            return evaluate_chunks(self, chunks, class_weight, model)
         return self._evaluate(self._samples(X, y, sample_weight, class_weight), model)
 
     def averaged_model(self) -> Model:
@@ -657,9 +702,16 @@ class Trainer:
         return Model.from_config(self._model.to_config(), self._session.get_averages())
 
     def _evaluate(self, data: Samples, model: Model) -> dict[str, float]:
+        outputs = self._room_for_outputs(data)
+        loss, sums = self._judge(data, model, outputs)
+        return self._figures(loss, sums, data, outputs, data.subset)
+
+    def _judge(
+        self, data: Samples, model: Model, outputs: NDArray[Any] | None
+    ) -> tuple[float, Sequence[NDArray[np.float64]]]:
+        """Return the mean loss of a model, and the metrics' sums; leave the outputs where there is room for them."""
         network = model._network
         sums: Sequence[Any] = ()
-        outputs = self._room_for_outputs(data)
         try:
             if isinstance(self._loss, CustomLoss):
                 batch_size = self._batch_size or len(data)
@@ -683,7 +735,7 @@ class Trainer:
                 f"squares are beyond {self._model.dtype}: training diverged, or {data.names[0]} is on another scale "
                 "than the data of training."
             )
-        return self._figures(loss, sums, data, outputs, data.subset)
+        return loss, sums
 
     def _room_for_outputs(self, data: Samples) -> NDArray[Any] | None:
         """Return where the engine is to leave the outputs of all samples, NaN so far; None where no metric asks."""
@@ -695,12 +747,14 @@ class Trainer:
         self,
         loss: float,
         sums: Sequence[Any],
-        data: Samples,
+        data: Measured,
         outputs: NDArray[Any] | None,
         rows: NDArray[np.int64] | None,
     ) -> dict[str, float]:
         by_name = dict(zip(self._sums, sums, strict=True))
-        return {"loss": float(loss), **measure(self._metrics, by_name, data, outputs, rows)}
+        in_units = {name: self._model._in_units(name, value) for name, value in by_name.items()}
+        restored = None if outputs is None else self._model._restored(outputs)
+        return {"loss": float(loss), **measure(self._metrics, in_units, data, restored, rows)}
 
     def _latest(self) -> dict[str, float]:
         return {"epoch": self._history.n_epochs, **self._history.latest} if self._history.n_epochs else {}
@@ -709,37 +763,84 @@ class Trainer:
 
     def _samples(
         self,
-        X: ArrayLike,
+        X: Any,
         y: ArrayLike,
         sample_weight: ArrayLike | None = None,
         class_weight: ClassWeight | None = None,
         names: tuple[str, str, str] = NAMES,
     ) -> Samples:
-        sizes = self._model._n_inputs, self._model._n_outputs
-        return Samples(X, y, *sizes, self._loss, names, sample_weight, class_weight)
+        model = self._model
+        X = model._read(X, names[0])
+        return Samples(X, y, X.shape[1], model.n_outputs, self._loss, names, sample_weight, class_weight)
+
+    def _check_chunks(
+        self, X: Any, n_epochs: int, class_weight: ClassWeight | None, refused: Mapping[str, Any]
+    ) -> Chunks:
+        """Return X as a source of chunks, which some arguments cannot go with."""
+        if not is_source(X):
+            remedy = "Without y, X is a source of chunks: an iterable of (X, y), or a function that returns one."
+            raise TypeError(sentence("y", None, "targets, as X is an array-like", remedy))
+        for name, value in refused.items():
+            if value is not None:
+                remedy = "A chunk may be (X, y, sample_weight)." if name == "sample_weight" else ""
+                raise ValueError(sentence(name, value, "None with X a source of chunks", remedy))
+        if isinstance(class_weight, str):
+            remedy = "Chunks do not say beforehand how common a class is."
+            raise ValueError(sentence("class_weight", class_weight, "a dictionary with X a source of chunks", remedy))
+        chunks = Chunks(X, "X")
+        if chunks.once and n_epochs > 1:
+            remedy = "Pass a list, or a function that returns a new iterator for each epoch."
+            raise ValueError(f"X is an iterator, for one pass, and epochs is {n_epochs}; expected epochs=1. {remedy}")
+        return chunks
+
+    def _check_chunked_training(self) -> None:
+        """Refuse what cannot be trained chunk by chunk."""
+        if self._batch_size is None:
+            remedy = "Chunks are not there all at a time."
+            raise ValueError(sentence("batch_size", None, "a number with X a source of chunks", remedy))
+        self._model._check_training(self._batch_size, self._batch_size)
+
+    def _check_validation(self, validation_data: Any) -> Samples | Chunks | None:
+        """Return validation data in arrays or in chunks."""
+        if not isinstance(validation_data, (tuple, list)) and is_source(validation_data):
+            chunks = Chunks(validation_data, "validation_data")
+            if chunks.once:
+                remedy = "Pass a function that returns a new iterator for each epoch."
+                raise ValueError(sentence("validation_data", validation_data, "more than one pass", remedy))
+            return chunks
+        return self._check_validation_data(validation_data)
 
     def _check_validation_data(self, validation_data: Any) -> Samples | None:
         if validation_data is None:
             return None
         if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
-            expected = "a pair (X_val, y_val), or with weights (X_val, y_val, sample_weight)"
+            expected = "a pair (X_val, y_val), or with weights (X_val, y_val, sample_weight), or a source of chunks"
             raise TypeError(sentence("validation_data", validation_data, expected))
         X, y, *weights = validation_data
         names = ("validation_data[0]", "validation_data[1]", "validation_data[2]")
         return self._samples(X, y, weights[0] if weights else None, None, names)
 
-    def _hold_out(self, data: Samples, fraction: Any, groups: Any) -> tuple[Samples, Samples]:
-        """Return the samples to train on, and those to evaluate on."""
+    def _split(
+        self, y: ArrayLike, fraction: float | None, validation_data: Any, groups: ArrayLike | None
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
+        """Return the rows to train on, and those to evaluate on; None where none are to be held out."""
+        if fraction is None:
+            if groups is not None:
+                raise ValueError(sentence("groups", groups, "None without validation_fraction, which it is for"))
+            return None
+        if validation_data is not None:
+            was = f"validation_fraction is {fraction!r} and validation_data is given"
+            raise ValueError(f"{was}; expected one of them.")
         share = check_number(fraction, "validation_fraction", above=0, below=1)
+        targets = self._targets(y)
         classes = None
         with contextlib.suppress(ValueError):  # targets that are no classes
-            classes, _ = self._loss.classes(data.y, self._model.n_outputs)
-        labels = None if groups is None else check_groups(groups, len(data))
+            classes, _ = self._loss.classes(targets, self._model.n_outputs)
+        labels = None if groups is None else check_groups(groups, len(targets))
         try:
-            rest, held_out = split_fraction(len(data), share, classes=classes, groups=labels, seed=self._seed)
+            return split_fraction(len(targets), share, classes=classes, groups=labels, seed=self._seed)
         except ValueError as error:
             raise ValueError(f"validation_fraction is {share!r}: {error}") from None
-        return data.part(rest, "the samples to train on"), data.part(held_out, "the samples held out")
 
     # ------------------------------------------------------------------------------- keeping and restoring
 
@@ -834,13 +935,14 @@ class Trainer:
 
     def __getstate__(self) -> dict[str, Any]:
         attributes = {name: value for name, value in self.__dict__.items() if name not in ("_session", "_listeners")}
-        return {"attributes": attributes, "state": self._get_state()}
+        return {"attributes": attributes, "state": self._get_state() if self._model.built else None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state["attributes"])
         self._listeners = []
-        self._session = self._new_session()
-        self._set_state(state["state"])
+        if state["state"] is not None:
+            self._session = self._new_session()
+            self._set_state(state["state"])
 
 
 def _rate_name(where: str) -> str:

@@ -25,6 +25,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from fastbp.activations import Activation
 from fastbp.callbacks import Callback, as_callbacks
 from fastbp.checks import sentence
+from fastbp.fitting import ArrayFitting
 from fastbp.losses import Loss
 from fastbp.model import Model
 from fastbp.nonfinite import DivergenceError
@@ -376,7 +377,9 @@ class BaseMLP(BaseEstimator, metaclass=ABCMeta):
         try:
             listeners = [epochs, *as_callbacks(self.callbacks or ())]
             with bar or nullcontext():
-                trainer._fit(data, validation.samples if validation else None, n_epochs, listeners, bar)
+                trainer._run(
+                    ArrayFitting(trainer, data, validation.samples if validation else None, listeners, bar), n_epochs
+                )
         except KeyboardInterrupt:
             warnings.warn("Training interrupted by user.", stacklevel=5)
         except DivergenceError as error:
@@ -428,7 +431,8 @@ class BaseMLP(BaseEstimator, metaclass=ABCMeta):
         try:
             held_out = validation.samples if validation else None
             with bar or nullcontext():
-                fitting = trainer._fit(data, held_out, int(self.max_iter), listeners, bar)
+                fitting = ArrayFitting(trainer, data, held_out, listeners, bar)
+                trainer._run(fitting, int(self.max_iter))
         except DivergenceError as error:
             raise ValueError(
                 "Solver produced non-finite parameter weights. The input data may contain large values and need to be "

@@ -1,0 +1,158 @@
+/* prepare.h: from the user's columns to features, by what was learnt from the training data.
+ *
+ * A panel is made VL features of a run at a time: their numbers of each row are read, go through the steps side by
+ * side, and are transposed. All is computed in double, whatever the kernels' dtype, and rounded at the end: seconds
+ * since 1970 lose nothing on the way to float32.
+ */
+
+/* Reads n <= VL elements, `stride` bytes apart, into VL numbers, zero behind them. */
+typedef void (*NAME(double_reader))(const char *from, ptrdiff_t stride, ptrdiff_t n, double *x);
+
+/* Elements next to each other and a whole vector of them: a loop of constant length, which the compiler vectorises. */
+#define DOUBLE_READER(name, type, value)                                                                    \
+    static void NAME(PASTE(doubles_of_, name))(const char *from, ptrdiff_t stride, ptrdiff_t n, double *to) \
+    {                                                                                                       \
+        double lanes[VL];                                                                                   \
+        type x;                                                                                             \
+        if (n == VL && stride == (ptrdiff_t)sizeof(type)) {                                                 \
+            for (size_t i = 0; i < VL; i++) {                                                               \
+                memcpy(&x, from + i * sizeof x, sizeof x);                                                  \
+                lanes[i] = (double)(value);                                                                 \
+            }                                                                                               \
+        } else {                                                                                            \
+            memset(lanes, 0, sizeof lanes);                                                                 \
+            for (ptrdiff_t i = 0; i < n; i++, from += stride) {                                             \
+                memcpy(&x, from, sizeof x);                                                                 \
+                lanes[i] = (double)(value);                                                                 \
+            }                                                                                               \
+        }                                                                                                   \
+        memcpy(to, lanes, sizeof lanes);                                                                    \
+    }
+
+DOUBLE_READER(bool, uint8_t, x != 0)
+DOUBLE_READER(int8, int8_t, x)
+DOUBLE_READER(uint8, uint8_t, x)
+DOUBLE_READER(int16, int16_t, x)
+DOUBLE_READER(uint16, uint16_t, x)
+DOUBLE_READER(int32, int32_t, x)
+DOUBLE_READER(uint32, uint32_t, x)
+DOUBLE_READER(int64, int64_t, x)
+DOUBLE_READER(uint64, uint64_t, x)
+DOUBLE_READER(float16, uint16_t, fbp_half_to_float(x))
+DOUBLE_READER(float32, float, x)
+DOUBLE_READER(float64, double, x)
+#undef DOUBLE_READER
+
+static const NAME(double_reader) NAME(double_readers)[] = {
+    [FBP_SRC_BOOL] = NAME(doubles_of_bool),       [FBP_SRC_INT8] = NAME(doubles_of_int8),
+    [FBP_SRC_UINT8] = NAME(doubles_of_uint8),     [FBP_SRC_INT16] = NAME(doubles_of_int16),
+    [FBP_SRC_UINT16] = NAME(doubles_of_uint16),   [FBP_SRC_INT32] = NAME(doubles_of_int32),
+    [FBP_SRC_UINT32] = NAME(doubles_of_uint32),   [FBP_SRC_INT64] = NAME(doubles_of_int64),
+    [FBP_SRC_UINT64] = NAME(doubles_of_uint64),   [FBP_SRC_FLOAT16] = NAME(doubles_of_float16),
+    [FBP_SRC_FLOAT32] = NAME(doubles_of_float32), [FBP_SRC_FLOAT64] = NAME(doubles_of_float64),
+};
+
+/* x / sqrt(1 + (x / bound)^2); where the square would overflow, the bound all the same. Infinity and NaN stay. */
+static INLINE double NAME(smooth_clip)(double x, double bound)
+{
+    const double far = 1e100 * bound;
+    const double y = x > far ? far : x < -far ? -far : x;
+    const double share = y / bound;
+    return x - x == 0 ? y / sqrt(1 + share * share) : x;
+}
+
+/* The place of x among n rising values; -1 where it is not among them, NaN where it is missing. */
+static double NAME(code_of)(double x, const double *values, ptrdiff_t n)
+{
+    ptrdiff_t below = 0, end = n;
+    while (below < end) {
+        const ptrdiff_t middle = below + (end - below) / 2;
+        if (values[middle] < x)
+            below = middle + 1;
+        else
+            end = middle;
+    }
+    if (x != x)
+        return x;
+    return below < n && values[below] == x ? (double)below : -1;
+}
+
+/* One step of VL features, from the j-th of their run on, of n_rows samples. In arrays of its own, which nobody else
+ * can know of: else a compiler would not dare to take several numbers at once. */
+static INLINE void NAME(take_step)(const fbp_step *step, ptrdiff_t j, ptrdiff_t n_rows, double (*x)[VL])
+{
+#define EACH_NUMBER(value)                     \
+    for (ptrdiff_t r = 0; r < n_rows; r++) {   \
+        double y[VL], result[VL];              \
+        memcpy(y, x[r], sizeof y);             \
+        for (int i = 0; i < VL; i++)           \
+            result[i] = (value);               \
+        memcpy(x[r], result, sizeof result);   \
+    }                                          \
+    break
+
+    double a[VL], b[VL], c[VL];
+    memcpy(a, step->a + j, sizeof a);
+    memcpy(b, step->b + j, sizeof b);
+    memcpy(c, step->c + j, sizeof c);
+    switch (step->kind) {
+    case FBP_STEP_FILL:
+        EACH_NUMBER(y[i] != y[i] ? a[i] : y[i]);
+    case FBP_STEP_AFFINE:
+        EACH_NUMBER((y[i] - a[i]) * b[i] + c[i]);
+    case FBP_STEP_CLIP:
+        EACH_NUMBER(NAME(smooth_clip)(y[i], a[i]));
+    case FBP_STEP_MISSING:
+        EACH_NUMBER(y[i] != y[i] ? 1.0 : 0.0);
+    case FBP_STEP_EQUALS:
+        EACH_NUMBER(y[i] == a[i] ? 1.0 : 0.0);
+    case FBP_STEP_CODE:
+        EACH_NUMBER(NAME(code_of)(y[i], step->values[j + i], step->n_values[j + i]));
+    }
+#undef EACH_NUMBER
+}
+
+static int NAME(prepare_panel)(const fbp_source *X, const fbp_features *features, const int64_t *index, ptrdiff_t first,
+                               ptrdiff_t n_rows, const int64_t *next, ptrdiff_t n_next, ptrdiff_t p, fbp_panels panels)
+{
+    const NAME(double_reader) read = NAME(double_readers)[X->type];
+    const char *row_start[VL] = {0};
+    for (ptrdiff_t r = 0; r < n_rows; r++)
+        row_start[r] = (const char *)X->data + (index ? (ptrdiff_t)index[r] : first + r) * X->row_stride;
+
+    real *to = (real *)panels.data + p * panels.stride;
+    vec suspect = NAME(splat)(0);
+    double x[VL][VL] = {{0}};
+    for (const fbp_run *run = features->runs; run < features->runs + features->n_runs; run++) {
+        const ptrdiff_t stride = run->column_step * X->column_stride;
+        for (ptrdiff_t j = 0; j < run->n_features; j += VL) {
+            const ptrdiff_t n = run->n_features - j < VL ? run->n_features - j : VL;
+            const ptrdiff_t offset = run->column * X->column_stride + j * stride;
+            vec rows[VL];
+            for (ptrdiff_t r = 0; r < n_next; r++)
+                PREFETCH((const char *)X->data + (ptrdiff_t)next[r] * X->row_stride + offset);
+            for (ptrdiff_t r = 0; r < n_rows; r++)
+                read(row_start[r] + offset, stride, n, x[r]);
+            for (ptrdiff_t s = 0; s < run->n_steps; s++)
+                NAME(take_step)(&run->steps[s], j, n_rows, x);
+            for (ptrdiff_t r = 0; r < VL; r++) {
+                double y[VL];
+                real lanes[VL];
+                memcpy(y, x[r], sizeof y);
+                for (int i = 0; i < VL; i++)
+                    lanes[i] = (real)y[i];
+                memcpy(&rows[r], lanes, sizeof lanes);
+                if (r >= n_rows)
+                    rows[r] = NAME(splat)(0);
+            }
+            NAME(transpose)(rows);
+            for (ptrdiff_t i = 0; i < n; i++, to += VL) {
+                suspect += rows[i] - rows[i]; /* zero, or NaN where it is not finite */
+                NAME(store)(to, rows[i]);
+            }
+        }
+    }
+    for (ptrdiff_t j = features->n_features; j % VL; j++, to += VL)
+        NAME(store)(to, NAME(splat)(0));
+    return NAME(sum_lanes)(suspect) == 0;
+}

@@ -1,0 +1,203 @@
+"""``fastbp train``: from a file of a table to a trained model in another, and a report."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+import fastbp as fb
+from fastbp.commands.errors import CommandError
+from fastbp.commands.tables import read_table
+from fastbp.commands.task import Kind, Task, find_task
+from fastbp.folds import split_fraction
+
+__all__ = ["Outcome", "Settings", "run", "show", "train"]
+
+_LEARNING_RATE = 2e-3
+_WEIGHT_DECAY = 1e-4
+_TEST_FRACTION = 0.2
+_VALIDATION_FRACTION = 0.1
+
+
+class Settings(NamedTuple):
+    """What may be chosen on the command line."""
+
+    hidden: Sequence[int] = (256, 128)
+    epochs: int = 50
+    batch_size: int | None = None
+    seed: int = 0
+    n_threads: int | None = None
+    progress: bool = True
+
+
+class Outcome(NamedTuple):
+    """What came of it.
+
+    Attributes
+    ----------
+    task : Task
+    trainer : fb.Trainer
+    seconds : float
+    train_rows, test_rows : ndarray of int
+        Rows of task.X; the second were never seen in training, nor by the choice of the best epoch.
+    outputs : ndarray of shape (test rows, n_outputs)
+        What the model makes of them.
+    scores, baseline : dict of str to float
+        Of the model on the test rows, and of the best constant answer.
+    """
+
+    task: Task
+    trainer: fb.Trainer
+    seconds: float
+    train_rows: NDArray[np.int64]
+    test_rows: NDArray[np.int64]
+    outputs: NDArray[Any]
+    scores: dict[str, float]
+    baseline: dict[str, float]
+
+
+def run(
+    data: Path,
+    target: str,
+    kind: Kind | Literal["auto"],
+    settings: Settings,
+    out: Path | None = None,
+    report: Path | None = None,
+) -> None:
+    """Train on a file, printing as it goes; write the model, and the report if there is to be one.
+
+    Raises
+    ------
+    CommandError
+        If the file, the target or a place to write to is not what it should be.
+    """
+    for option, path in (("--out", out), ("--report", report)):
+        if path is not None and not path.absolute().parent.is_dir():
+            raise CommandError(f"{option} is {str(path)!r}, in a directory that there is not; make it first")
+    if report is not None:
+        from fastbp.commands.charts import require_matplotlib
+
+        require_matplotlib()
+    frame = read_table(data)
+    task = find_task(frame, target, kind)
+    _print_task(task, settings)
+    outcome = train(task, settings)
+    _print_scores(outcome)
+    destination = out or Path(f"{data.name.split('.')[0]}.fastbp.safetensors")
+    try:
+        outcome.trainer.model.save(destination)
+        print(f"saved {destination}")
+        if report is not None:
+            from fastbp.commands.report import write_report
+
+            write_report(report, data.name, frame, outcome, destination.name)
+            print(f"saved {report}")
+    except OSError as error:
+        raise CommandError(f"could not be written: {error}") from None
+
+
+def train(task: Task, settings: Settings) -> Outcome:
+    """Train on most of the rows, stop by some of these, and score on the rest."""
+    classes = task.y if task.kind == "class" else None
+    train_rows, test_rows = split_fraction(len(task.y), _TEST_FRACTION, classes=classes, seed=settings.seed)
+    trainer = _make_trainer(task, len(train_rows), settings)
+    start = time.perf_counter()
+    trainer.fit(
+        task.X.iloc[train_rows],
+        task.y[train_rows],
+        epochs=settings.epochs,
+        validation_fraction=_VALIDATION_FRACTION,
+        callbacks=[fb.EarlyStopping(patience=max(5, settings.epochs // 5))],
+        progress=settings.progress,
+    )
+    seconds = time.perf_counter() - start
+    trainer.model.metadata = {"target": task.target, "task": task.kind, "classes": task.classes}
+    X_test, y_test = task.X.iloc[test_rows], task.y[test_rows]
+    outputs = trainer.model.predict(X_test, n_threads=settings.n_threads)
+    scores = trainer.evaluate(X_test, y_test)
+    scores.pop("loss")
+    return Outcome(
+        task, trainer, seconds, train_rows, test_rows, outputs, scores, _baseline(task, train_rows, test_rows)
+    )
+
+
+def _make_trainer(task: Task, n_samples: int, settings: Settings) -> fb.Trainer:
+    n_outputs = len(task.classes) if task.kind == "class" else 1
+    hidden = [fb.Dense(units, "relu") for units in settings.hidden]
+    last = fb.Dense(n_outputs, "softmax" if task.kind == "class" else "linear")
+    model = fb.Model(
+        [*hidden, last],
+        prepare=fb.Columns(
+            numeric=[fb.Impute("median", indicator=True), fb.RobustScale()], categorical=fb.OneHot(), categories="auto"
+        ),
+        prepare_targets=None if task.kind == "class" else fb.Standardize(),
+        seed=settings.seed,
+    )
+    # Some hundred steps an epoch, whatever the size of the table, in batches that keep the vectors full.
+    batch_size = settings.batch_size or int(2 ** np.clip(round(math.log2(n_samples / 100)), 4, 9))
+    return fb.Trainer(
+        model,
+        loss="cross_entropy" if task.kind == "class" else "mse",
+        optimizer=fb.AdamW(fb.CosineDecay(_LEARNING_RATE, over=settings.epochs), weight_decay=_WEIGHT_DECAY),
+        batch_size=batch_size,
+        n_threads=settings.n_threads,
+        seed=settings.seed,
+        metrics=metrics_of(task),
+    )
+
+
+def metrics_of(task: Task) -> list[str]:
+    """Return what is told of a task of this kind."""
+    if task.kind == "regression":
+        return ["r2", "rmse", "mae"]
+    return ["accuracy", "balanced_accuracy", "log_loss", *(["roc_auc"] if len(task.classes) == 2 else [])]
+
+
+def _baseline(task: Task, train_rows: NDArray[np.int64], test_rows: NDArray[np.int64]) -> dict[str, float]:
+    """Return the scores of what knows the target alone: the commonest class, the mean."""
+    known, y = task.y[train_rows], task.y[test_rows]
+    if task.kind == "class":
+        shares = np.bincount(known, minlength=len(task.classes)) / len(known)
+        entropy = -np.log(np.maximum(shares, np.finfo(float).tiny))[y].mean()
+        return {
+            "accuracy": float(np.mean(y == shares.argmax())),
+            "balanced_accuracy": 1 / len(np.unique(y)),
+            "log_loss": float(entropy),
+        }
+    errors = y - known.mean()
+    return {
+        "r2": 1 - float(np.square(errors).sum() / np.square(y - y.mean()).sum()),
+        "rmse": float(np.sqrt(np.square(errors).mean())),
+        "mae": float(np.abs(errors).mean()),
+    }
+
+
+def _print_task(task: Task, settings: Settings) -> None:
+    columns = f"{task.X.shape[1]} columns"
+    print(f"{len(task.y):,} rows, {columns}; target {task.target!r}: ", end="")
+    print(f"{len(task.classes)} classes" if task.kind == "class" else "a number")
+    for note in task.notes:
+        print(note)
+    print(f"hidden layers of {', '.join(map(str, settings.hidden))}; {settings.epochs} epochs at most")
+
+
+def _print_scores(outcome: Outcome) -> None:
+    trainer = outcome.trainer
+    n_epochs = trainer.history.n_epochs
+    print(f"{n_epochs} epochs in {outcome.seconds:.1f} s, {trainer.model.n_parameters:,} parameters")
+    print(f"on {len(outcome.test_rows):,} rows held out:")
+    answer = "commonest class" if outcome.task.kind == "class" else "mean"
+    for name, value in outcome.scores.items():
+        beside = f"   ({answer}: {show(outcome.baseline[name])})" if name in outcome.baseline else ""
+        print(f"  {name:18} {show(value)}{beside}")
+
+
+def show(value: float) -> str:
+    """Return a score as text: four digits, and none of what is nearly nothing."""
+    return "0" if abs(value) < 5e-5 else f"{value:.4g}"

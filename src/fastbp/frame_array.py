@@ -1,0 +1,176 @@
+"""Data frames, and columns of such, as arrays: of pandas, polars or pyarrow, none of which is imported here.
+
+What a library keeps as one array is read where it lies. Columns that lie apart are copied once, a block of rows at a
+time, into an array whose rows are together, since rows are what training reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["column_as_array", "frame_as_array", "is_column", "is_frame"]
+
+Array = NDArray[Any]
+
+_BLOCK_BYTES = 2**22  # what is written at a time: it stays in a cache while column by column goes in
+_BLOCK_ROWS = 1024, 2**16
+
+
+def is_frame(values: Any) -> bool:
+    """Return whether this is a pandas or polars DataFrame, a pyarrow Table or RecordBatch, or one that looks so."""
+    return hasattr(values, "columns") and any(hasattr(values, name) for name in ("iloc", "get_columns", "column_names"))
+
+
+def is_column(values: Any) -> bool:
+    """Return whether this is a pandas or polars Series, a pyarrow Array or ChunkedArray, or one that looks so."""
+    return hasattr(values, "to_numpy") and (
+        (hasattr(values, "iloc") and hasattr(values, "hasnans"))
+        or (hasattr(values, "null_count") and hasattr(values, "slice"))
+    )
+
+
+def frame_as_array(frame: Any, argument: str) -> Array:
+    """Return a frame of numbers and booleans as an array (n_rows, n_columns), NaN where a number is missing.
+
+    Its dtype is the smallest that holds what the columns' dtypes hold, as NumPy has it.
+
+    Raises
+    ------
+    TypeError
+        If a column holds something else; its name is in the message.
+    """
+    names, columns = _columns_of(frame)
+    for name, column in zip(names, columns, strict=True):
+        if column.dtype is None:
+            raise TypeError(
+                f"column {name!r} of {argument} has dtype {column.own_dtype}; expected numbers or booleans. Make a "
+                "model with prepare=fb.Columns(), which takes text for categories, or leave that column out."
+            )
+    if not columns:
+        return np.empty((len(frame), 0))
+    array = _in_place(frame, columns)
+    return _copy(columns, len(frame)) if array is None else array
+
+
+def column_as_array(column: Any) -> Array:
+    """Return a column as an array: of numbers, NaN where one is missing, or of what NumPy makes of it."""
+    found = _column(column)
+    return np.asarray(column) if found.dtype is None else found.read(0, len(column))
+
+
+class _Column:
+    """A column of some library.
+
+    Attributes
+    ----------
+    own_dtype : object
+        Its library's.
+    dtype : numpy dtype or None
+        Of an array that holds its numbers, and NaN if some are missing. None: there are no numbers in it.
+    """
+
+    library: str
+    own_dtype: Any
+    dtype: np.dtype[Any] | None
+
+    def read(self, start: int, stop: int) -> Array:
+        """Return some of its rows; a view, where the library keeps them as NumPy does."""
+        raise NotImplementedError
+
+
+class _PandasColumn(_Column):
+    library = "pandas"
+
+    def __init__(self, series: Any) -> None:
+        self._series, self.own_dtype = series, series.dtype
+        self._plain = isinstance(self.own_dtype, np.dtype)
+        inner = self.own_dtype
+        if not self._plain:  # nullable numbers and pyarrow's have a numpy_dtype, sparse ones a subtype
+            inner = getattr(inner, "numpy_dtype", getattr(inner, "subtype", None))
+        numeric = getattr(self.own_dtype, "kind", "O") in "biuf" and inner is not None
+        self.dtype = _dtype(np.dtype(inner), not self._plain and series.hasnans) if numeric else None
+
+    def read(self, start: int, stop: int) -> Array:
+        part = self._series.iloc[start:stop]
+        if self._plain:
+            return np.asarray(part.to_numpy())
+        gaps = {"na_value": np.nan} if part.hasnans else {}
+        return np.asarray(part.to_numpy(dtype=self.dtype, **gaps))
+
+
+class _ArrowColumn(_Column):
+    """Of polars or pyarrow: both lay out numbers as NumPy does, with the missing ones in a bitmap beside them."""
+
+    def __init__(self, column: Any) -> None:
+        self._column = column
+        self.library = "pyarrow" if hasattr(column, "type") else "polars"
+        self.own_dtype = column.type if self.library == "pyarrow" else column.dtype
+        probe = self._to_numpy(column.slice(0, 0))
+        numeric = probe.dtype.kind in "biuf" and probe.ndim == 1
+        self.dtype = _dtype(probe.dtype, self._n_missing(column) > 0) if numeric else None
+
+    def read(self, start: int, stop: int) -> Array:
+        assert self.dtype is not None
+        part = self._column.slice(start, stop - start)
+        if self.dtype == np.float16 and self._n_missing(part):  # of booleans both make objects
+            part = part.cast("float64" if self.library == "pyarrow" else float)
+        return self._to_numpy(part).astype(self.dtype, copy=False)
+
+    def _to_numpy(self, part: Any) -> Array:
+        return np.asarray(part.to_numpy(zero_copy_only=False) if self.library == "pyarrow" else part.to_numpy())
+
+    def _n_missing(self, part: Any) -> int:
+        return int(part.null_count if self.library == "pyarrow" else part.null_count())
+
+
+def _dtype(dtype: np.dtype[Any], has_gaps: bool) -> np.dtype[Any]:
+    """Return the dtype of the numbers, or one that has NaN besides."""
+    return np.result_type(dtype, np.float16) if has_gaps else dtype
+
+
+def _column(column: Any) -> _Column:
+    return _PandasColumn(column) if hasattr(column, "iloc") else _ArrowColumn(column)
+
+
+def _columns_of(frame: Any) -> tuple[list[Any], list[_Column]]:
+    """Return names and columns of a frame."""
+    if hasattr(frame, "iloc"):
+        return list(frame.columns), [_PandasColumn(frame.iloc[:, j]) for j in range(frame.shape[1])]
+    if hasattr(frame, "column_names"):
+        return list(frame.column_names), [_ArrowColumn(column) for column in frame.columns]
+    return list(frame.columns), [_ArrowColumn(column) for column in frame.get_columns()]
+
+
+def _in_place(frame: Any, columns: Sequence[_Column]) -> Array | None:
+    """Return a frame as the array that it is kept in, if it is kept in one."""
+    if len(columns) == 1:
+        return columns[0].read(0, len(frame)).reshape(-1, 1)
+    if columns[0].library == "polars":
+        try:
+            return np.asarray(frame.to_numpy(allow_copy=False))
+        except RuntimeError:  # that the columns lie apart
+            return None
+    if columns[0].library == "pandas":
+        row = frame.iloc[:1]
+        together = isinstance(columns[0].own_dtype, np.dtype) and np.may_share_memory(
+            row.to_numpy(), row.iloc[:, -1].to_numpy()
+        )
+        return np.asarray(frame) if together else None
+    return None
+
+
+def _copy(columns: Sequence[_Column], n_rows: int) -> Array:
+    """Return columns that lie apart as one array."""
+    dtype = np.result_type(*[column.dtype for column in columns if column.dtype is not None])
+    array = np.empty((n_rows, len(columns)), dtype)
+    least, most = _BLOCK_ROWS
+    n_block = min(max(_BLOCK_BYTES // (array.itemsize * len(columns)), least), most)
+    for start in range(0, n_rows, n_block):
+        stop = min(start + n_block, n_rows)
+        for j, column in enumerate(columns):
+            array[start:stop, j] = column.read(start, stop)
+    return array

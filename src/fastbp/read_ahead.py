@@ -1,0 +1,75 @@
+"""Reading on a thread of its own, an item ahead of who uses them."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Generic, TypeVar
+
+__all__ = ["ReadAhead"]
+
+T = TypeVar("T")
+
+_LOOK_SECONDS = 0.05  # how often the reader, its item not taken yet, asks whether it still will be
+_JOIN_SECONDS = 1.0  # for a reader that is in the midst of an item; longer, and it is left to end by itself
+
+
+class ReadAhead(Generic[T]):
+    """What an iterator gives, read while the item before is in use; in a ``with`` statement, which ends the thread.
+
+    Parameters
+    ----------
+    items : iterator
+        It runs on the thread; what it raises comes out here, behind the items before. A generator is closed when
+        reading ends, however that comes about.
+    """
+
+    def __init__(self, items: Iterator[T]) -> None:
+        self._items = items
+        self._read: queue.Queue[tuple[T | None, BaseException | None]] = queue.Queue(maxsize=1)
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="fastbp reads ahead", daemon=True)
+
+    def __enter__(self) -> Iterator[T]:
+        self._thread.start()
+        return self._taken()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ended.set()
+        self._thread.join(_JOIN_SECONDS)
+
+    def _taken(self) -> Iterator[T]:
+        while True:
+            item, error = self._read.get()
+            if isinstance(error, StopIteration):
+                return
+            if error is not None:
+                raise error
+            yield item  # type: ignore[misc]
+
+    def _work(self) -> None:
+        try:
+            for item in self._items:
+                if not self._hand_over(item, None):
+                    return
+            self._hand_over(None, StopIteration())
+        except BaseException as error:
+            self._hand_over(None, error)
+        finally:
+            close = getattr(self._items, "close", None)
+            if close is not None:
+                close()
+
+    def _hand_over(self, item: T | None, error: BaseException | None) -> bool:
+        """Wait until there is room for it, or nobody wants it any more; return whether it was left there."""
+        while not self._ended.is_set():
+            try:
+                self._read.put((item, error), timeout=_LOOK_SECONDS)
+                return True
+            except queue.Full:
+                continue
+        return False

@@ -1,0 +1,178 @@
+"""Data frames of pandas, polars and pyarrow: read by columns, learnt from and matched by names."""
+
+import numpy as np
+import pytest
+
+import fastbp as fb
+from fastbp.table import encode, is_text, read_table
+
+pd = pytest.importorskip("pandas", reason="pandas is not installed")
+
+
+def make_frame(n=200, seed=0):
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame(
+        {
+            "time": 1_600_000_000 + rng.integers(0, 100_000, n),
+            "size": rng.normal(size=n).astype(np.float32),
+            "colour": rng.choice(["red", "green", None], n),
+            "grade": pd.Categorical(rng.choice(["good", "bad"], n), categories=["bad", "good", "best"]),
+            "count": pd.array(rng.integers(0, 5, n), dtype="Int64"),
+            "new": rng.random(n) < 0.5,
+        }
+    )
+    frame.loc[::9, "size"] = np.nan
+    frame.loc[::7, "count"] = pd.NA
+    return frame, rng.normal(size=n)
+
+
+def as_polars(frame):
+    return pytest.importorskip("polars", reason="polars is not installed").from_pandas(frame)
+
+
+def as_pyarrow(frame):
+    return pytest.importorskip("pyarrow", reason="pyarrow is not installed").Table.from_pandas(frame)
+
+
+KINDS = {"pandas": lambda frame: frame, "polars": as_polars, "pyarrow": as_pyarrow}
+
+
+@pytest.fixture(params=KINDS.values(), ids=KINDS)
+def kind(request):
+    return request.param
+
+
+def make_model(**options):
+    prepare = fb.Columns([fb.Impute("median", indicator=True), fb.Standardize()], **options)
+    return fb.Model([fb.Dense(6, "tanh"), fb.Dense(1)], prepare=prepare, dtype="float64")
+
+
+def test_columns_are_numbers_or_text(kind):
+    frame, _ = make_frame()
+    table = read_table(kind(frame), "X")
+    assert table.names == ("time", "size", "colour", "grade", "count", "new")
+    assert (table.n_rows, table.n_columns) == (200, 6)
+    assert [is_text(table.column(j)) for j in range(6)] == [False, False, True, True, False, False]
+    assert [table.is_category(j) for j in range(6)] == [False, False, False, True, False, False]
+    np.testing.assert_array_equal(table.column(1), frame["size"])
+    np.testing.assert_array_equal(table.column(4), frame["count"].to_numpy(float, na_value=np.nan))
+    assert table.column(2).tolist() == [None if pd.isna(text) else text for text in frame["colour"]]
+    assert table.column(3).tolist() == frame["grade"].tolist()
+
+
+def test_what_is_learnt_from_a_frame_is_what_pandas_says(kind):
+    frame, y = make_frame()
+    model = make_model()
+    model.build(kind(frame), y)
+    made = model._features(kind(frame))
+    numbers = frame[["time", "size", "count", "new"]].astype(float)
+    filled = numbers.fillna(numbers.median())
+    wanted = [(filled - filled.mean()) / filled.std(ddof=0), numbers[["size", "count"]].isna().astype(float)]
+    for column, categories in (("colour", ["green", "red", None]), ("grade", ["bad", "good", "best"])):
+        texts = frame[column].astype(object).where(frame[column].notna(), None)
+        if column == "grade" and kind is not KINDS["pandas"]:  # where the order of the categories is the sorted one
+            categories = [category for category in categories if category != "best"]
+        wanted += [[float(text == category) for text in texts] for category in categories]
+    np.testing.assert_allclose(made, np.column_stack(wanted), rtol=1e-9, atol=1e-9)
+
+
+def test_columns_are_found_by_name(kind):
+    frame, y = make_frame()
+    model = make_model()
+    fb.Trainer(model, "mse").fit(kind(frame), y, epochs=2)
+    wanted = model.predict(kind(frame))
+    assert model.predict(kind(frame[frame.columns[::-1]])).tobytes() == wanted.tobytes()
+    assert model.predict(kind(frame.assign(other="x"))).tobytes() == wanted.tobytes()
+    assert model.predict(kind(frame[:1])).tobytes() == wanted[:1].tobytes()
+    with pytest.raises(ValueError, match=r"X has no column 'time', 'grade'; expected all 6 that the preparation was"):
+        model.predict(kind(frame[["colour", "size", "count", "new"]]))
+
+
+def test_one_kind_of_frame_is_like_another():
+    """Learnt from pandas, asked with all; and files keep the names."""
+    frame, y = make_frame()
+    frame["grade"] = frame["grade"].astype(str)
+    model = make_model()
+    fb.Trainer(model, "mse").fit(frame, y)
+    wanted = model.predict(frame).tobytes()
+    for kind in KINDS.values():
+        assert model.predict(kind(frame)).tobytes() == wanted
+    assert fb.Model.from_config(model.to_config(), model.get_weights()).predict(as_polars(frame)).tobytes() == wanted
+
+
+def test_what_training_did_not_have(kind):
+    frame, y = make_frame()
+    model = make_model(categorical=fb.Ordinal())
+    model.build(frame, y)
+    new = frame[:3].assign(colour=["blue", None, "red"], grade=pd.Categorical(["worst", "best", None]))
+    np.testing.assert_array_equal(model._features(kind(new))[:, -2:], [[-1, -1], [2, 2], [1, -1]])
+
+
+def test_numbers_alone_are_matched_by_name_too(kind):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(50, 3)), columns=["a", "b", "c"])
+    model = fb.Model([fb.Dense(1)], prepare=fb.Standardize(), prepare_targets=fb.Standardize())
+    fb.Trainer(model, "mse").fit(kind(frame), frame["a"].to_numpy())
+    wanted = model.predict(kind(frame)).tobytes()
+    assert model.predict(kind(frame[["c", "a", "b"]])).tobytes() == wanted
+    assert model.predict(frame.to_numpy()).tobytes() == wanted
+
+
+def test_categories_by_name_and_by_place_and_with_whole_numbers_for_names():
+    frame, y = make_frame()
+    by_name, by_place = make_model(categories=["grade", "new", "colour"]), make_model(categories=[2, 3, 5])
+    for model in (by_name, by_place):
+        model.build(frame, y)
+    assert by_name.to_config()["preparing"]["inputs"] == by_place.to_config()["preparing"]["inputs"]
+    plain = pd.DataFrame({3: ["a", "b"], 1: [1.0, 2.0]})
+    model = fb.Model([fb.Dense(1)], prepare=fb.Columns(categories=[3]))
+    model.build(plain)
+    np.testing.assert_array_equal(model._features(plain[[1, 3]]), [[1, 1, 0], [2, 0, 1]])
+    assert fb.Model.from_config(model.to_config(), model.get_weights())._features(plain).shape == (2, 3)
+
+
+def test_categories_that_are_numbers_in_pandas():
+    frame = pd.DataFrame({"rooms": pd.Categorical([3, 1, None, 3]), "x": [1.0, 2.0, 3.0, 4.0]})
+    model = fb.Model([fb.Dense(1)], prepare=fb.Columns())
+    model.build(frame)
+    np.testing.assert_array_equal(model._features(frame), [[1, 0, 1, 0], [2, 1, 0, 0], [3, 0, 0, 1], [4, 0, 1, 0]])
+
+
+def test_a_frame_of_one_dtype_is_not_copied():
+    frame = pd.DataFrame(np.arange(12.0).reshape(4, 3), columns=list("abc"))
+    array = read_table(frame, "X").array
+    assert array is not None
+    assert np.shares_memory(array, frame.to_numpy())
+
+
+def test_text_is_encoded_by_column():
+    codes = encode(np.array(["b", None, "c", "a"], dtype=object), {"a": 0.0, "b": 1.0})
+    np.testing.assert_array_equal(codes, [1, np.nan, -1, 0])
+
+
+BAD = [
+    (
+        pd.DataFrame({"a": [1], ("b", 2): [2]}),
+        TypeError,
+        r"a column's name in X is \('b', 2\); expected text or an int",
+    ),
+    (pd.DataFrame([[1, 2]], columns=["a", "a"]), ValueError, "X has two columns 'a'; expected names that differ"),
+    (pd.DataFrame({"a": pd.to_datetime(["2020-01-01"])}), TypeError, "column 'a' of X is of dtype datetime64"),
+    (pd.DataFrame({"a": ["x", 3]}), TypeError, "column 'a' of X holds int and str; expected numbers or text alone"),
+    (pd.DataFrame({"a": [[1], [2]]}), TypeError, "column 'a' of X holds something else than numbers or text"),
+    (pd.DataFrame({"a": [1j]}), TypeError, "column 'a' of X is of dtype complex128; expected numbers, booleans or"),
+    (pd.DataFrame({"a": []}), ValueError, r"X has shape \(0, 1\); expected one row and one column or more"),
+    (pd.DataFrame(index=range(3)), ValueError, r"X has shape \(3, 0\); expected one row and one column or more"),
+    (np.array(["a", "b"]), ValueError, r"X has shape \(2,\); expected 2 dimensions, \(n_samples, n_columns\)"),
+    ([["a", 1.0], ["b"]], ValueError, "X .*cannot be read as an array of numbers"),
+    ("text", TypeError, "X is a single value of dtype <U4"),
+    (None, TypeError, "X is a single value of dtype object"),
+    (np.array([[object()]]), TypeError, "column 0 of X .* holds something else than numbers or text"),
+    (np.array([["2020-01-01"]], dtype="M8[D]"), TypeError, "X is shape .* and dtype datetime64"),
+]
+
+
+@pytest.mark.parametrize(("X", "error", "sentence"), BAD)
+def test_what_is_no_table_is_refused(X, error, sentence):
+    with pytest.raises(error, match=sentence):
+        make_model().build(X)
