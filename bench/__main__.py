@@ -1,4 +1,4 @@
-"""`python -m bench training`, or predict, costs, scaling, estimators; from the root of the repository. See README.md."""
+"""`python -m bench training`, or predict, costs, scaling, estimators, from the repository's root. See README.md."""
 
 import argparse
 import shlex
