@@ -1,4 +1,4 @@
-"""`python -m bench training`, `predict`, `costs` or `scaling`, from the root of the repository. See README.md."""
+"""`python -m bench training`, or predict, costs, scaling, estimators; from the root of the repository. See README.md."""
 
 import argparse
 import shlex
@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from . import compare, costs, machine, predict, report, scaling
+from . import compare, costs, estimators, machine, predict, report, scaling
 from .peers import PEERS, peers_of
 from .worker import WorkerError
 from .workloads import DEFAULT_WORKLOADS, WORKLOADS, Workload
@@ -19,7 +19,7 @@ _WORKLOADS = {
     "costs": costs.DEFAULT_WORKLOADS,
 }
 _QUICK_WORKLOADS = {"training": ("rl", "digits"), "predict": ("rl",), "costs": ("rl",)}
-_ROUNDS = {"training": 9, "predict": 9, "costs": 9, "scaling": 5}
+_ROUNDS = {"training": 9, "predict": 9, "costs": 9, "scaling": 5, "estimators": 5}
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -38,12 +38,15 @@ def make_parser() -> argparse.ArgumentParser:
         "--peers", nargs="+", choices=PEERS, metavar="NAME", help=f"of {', '.join(PEERS)} (default: all)"
     )
     parser.add_argument("--threads", nargs="+", type=_positive, metavar="N", help="default: 1, and all CPUs")
-    parser.add_argument("--rounds", type=_positive, help="turns of each peer (default: 9; scaling: 5; quick: 2)")
+    parser.add_argument(
+        "--rounds", type=_positive, help="turns of each peer (default: 9; scaling, estimators: 5; quick: 2)"
+    )
     parser.add_argument("--turn", type=float, metavar="SECONDS", help="length of a turn (default: 0.3; quick: 0.03)")
     parser.add_argument("--dtype", choices=("float32", "float64"), default="float32", help="default: %(default)s")
     parser.add_argument(
         "--output", type=Path, default=_DEFAULT_OUTPUT, metavar="DIR", help="for the files (default: bench/results)"
     )
+    parser.add_argument("--data", metavar="DIR", help="of the files of Fashion-MNIST, for estimators")
     parser.add_argument("--quick", action="store_true", help="small and short, to see whether everything works")
     return parser
 
@@ -58,7 +61,11 @@ def _positive(text: str) -> int:
 def fill_in(arguments: argparse.Namespace) -> None:
     """Defaults that depend on other options and on the machine."""
     quick = arguments.quick
-    if arguments.what == "scaling":
+    if arguments.data is None:
+        del arguments.data
+    elif arguments.what != "estimators":
+        raise SystemExit(f"bench: --data: not for {arguments.what}, whose data are synthetic")
+    if arguments.what in ("scaling", "estimators"):
         del arguments.workloads, arguments.peers
     else:
         fill_in_comparison(arguments)
@@ -68,6 +75,8 @@ def fill_in(arguments: argparse.Namespace) -> None:
         arguments.rounds = 2 if quick else _ROUNDS[arguments.what]
     if arguments.turn is None:
         arguments.turn = 0.03 if quick else 0.3
+    if arguments.what == "estimators":  # whole calls, in both
+        del arguments.turn, arguments.dtype
 
 
 def fill_in_comparison(arguments: argparse.Namespace) -> None:
@@ -181,6 +190,26 @@ def run_scaling(arguments: argparse.Namespace) -> None:
     finish(run, arguments.output, "scaling", scaling.scaling_markdown(run), scaling.draw_scaling)
 
 
+def run_estimators(arguments: argparse.Namespace) -> None:
+    """Compare the estimators on all data, and report."""
+    missing = compare.find_missing(["fastbp", "sklearn"])
+    if missing:
+        raise SystemExit(
+            "; ".join(f"estimators compares fastbp and sklearn; {peer}: {missing[peer]}" for peer in missing)
+        )
+    quick, directory = arguments.quick, getattr(arguments, "data", None)
+    results = []
+    for case in [estimators.CASES[name] for name in (estimators.QUICK_CASES if quick else estimators.CASES)]:
+        for hidden in estimators.HIDDEN[:1] if quick else estimators.HIDDEN:
+            for dtype in estimators.DTYPES[:1] if quick else estimators.DTYPES:
+                for n_threads in arguments.threads:
+                    rounds = arguments.rounds
+                    results.append(estimators.measure(case, hidden, dtype, n_threads, rounds, quick, directory))
+                    print(f"\n{estimators.estimators_table(results[-1:])}", flush=True)
+    run = {**describe_run(arguments, results), "versions": results[0]["versions"]}
+    finish(run, arguments.output, "estimators", estimators.estimators_markdown(run), estimators.draw_estimators)
+
+
 def finish(run: dict[str, Any], output: Path, stem: str, markdown: str, draw: Any) -> None:
     """Print the report and write the files."""
     print(f"\n{markdown}")
@@ -188,7 +217,13 @@ def finish(run: dict[str, Any], output: Path, stem: str, markdown: str, draw: An
         print(message)
 
 
-_COMMANDS = {"training": run_training, "predict": run_predict, "costs": run_costs, "scaling": run_scaling}
+_COMMANDS = {
+    "training": run_training,
+    "predict": run_predict,
+    "costs": run_costs,
+    "scaling": run_scaling,
+    "estimators": run_estimators,
+}
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 # One variable a threading run time or BLAS; XLA has none and goes by the CPU affinity.
-_THREAD_VARIABLES = (
+THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
     "MKL_NUM_THREADS",
@@ -17,7 +17,7 @@ _THREAD_VARIABLES = (
 
 def thread_environment(n_threads: int) -> dict[str, str]:
     """The environment of a worker process that is to use `n_threads` threads."""
-    return {**os.environ, **dict.fromkeys(_THREAD_VARIABLES, str(n_threads))}
+    return {**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(n_threads))}
 
 
 def usable_cpus() -> list[int]:

@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -35,11 +36,13 @@ class Worker:
         Threads, and CPUs, of the process.
     environment : dict, optional
         Further environment variables.
+    module : str, default "bench.worker"
+        Whose servant does the work.
     """
 
-    def __init__(self, n_threads: int, environment: dict[str, str] | None = None):
+    def __init__(self, n_threads: int, environment: dict[str, str] | None = None, module: str = "bench.worker"):
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "bench.worker", "--threads", str(n_threads)],
+            [sys.executable, "-m", module, "--threads", str(n_threads)],
             cwd=_ROOT,
             env={**machine.thread_environment(n_threads), **(environment or {})},
             stdin=subprocess.PIPE,
@@ -144,7 +147,7 @@ class Servant:
         return {"flops": _kernels.fma_peak(dtype, seconds, self.n_threads)}
 
 
-def serve(servant: Servant, requests, answers) -> None:
+def serve(servant: Any, requests, answers) -> None:
     """Answer every request until the requests end. An error is an answer too."""
     for line in requests:
         request = json.loads(line)
@@ -156,16 +159,16 @@ def serve(servant: Servant, requests, answers) -> None:
         answers.flush()
 
 
-def main() -> None:
-    """Take stdout for the answers, hold the process to its CPUs, serve."""
+def run_worker(servant: Callable[[int], Any]) -> None:
+    """Take stdout for the answers, hold the process to its CPUs, serve by what ``servant(n_threads)`` makes."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--threads", type=int, required=True)
     n_threads = parser.parse_args().threads
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     machine.pin(n_threads)
-    serve(Servant(n_threads), sys.stdin, answers)
+    serve(servant(n_threads), sys.stdin, answers)
 
 
 if __name__ == "__main__":
-    main()
+    run_worker(Servant)
