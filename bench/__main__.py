@@ -1,4 +1,4 @@
-"""`python -m bench training`, or predict, costs, scaling, estimators, from the repository's root. See README.md."""
+"""`python -m bench training`, predict, costs, scaling or estimators; from the root of the repository. See README.md."""
 
 import argparse
 import shlex

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # the bench is not part of the package: it is found from the root of the repository
 
 from bench import __main__ as command_line  # noqa: E402
-from bench import compare, costs, machine, predict, report, rounds, scaling  # noqa: E402
+from bench import compare, costs, estimators, machine, predict, report, rounds, scaling  # noqa: E402
 from bench.peers import PEERS, is_installed, make_peer  # noqa: E402
 from bench.workloads import DEFAULT_WORKLOADS, WORKLOADS, Workload, initial_weights, make_data  # noqa: E402
 
@@ -274,3 +274,38 @@ def test_costs_smoke(tmp_path):
     assert [row["feature"] for row in run["results"]] == list(costs.FEATURES)
     assert all(row["cost"]["fastbp"]["median"] > 0 for row in run["results"])
     assert "label_smoothing" in (tmp_path / "costs.md").read_text()
+
+
+def test_estimators_smoke(tmp_path):
+    """Both peers do every task once, and the report has a row for each."""
+    pytest.importorskip("sklearn")
+    result = estimators.measure(estimators.CASES["digits"], (16,), "float64", n_threads=1, rounds=1, quick=True)
+    assert list(result["tasks"]) == ["fit", "predict_one", "predict_many"]
+    assert all(figures["ratio"]["median"] > 0 for figures in result["tasks"].values())
+    run = {
+        "command": "",
+        "date": "",
+        "machine": machine.describe(),
+        "versions": result["versions"],
+        "settings": {"quick": True},
+        "results": [result],
+    }
+    text = estimators.estimators_markdown(run)
+    assert text.count("| digits ") == 3 and "noise of 10,000 times 784" in text
+    pytest.importorskip("matplotlib")
+    estimators.draw_estimators(run, tmp_path / "estimators.png")
+    assert (tmp_path / "estimators.png").stat().st_size > 5000
+
+
+def test_estimators_take_no_workloads():
+    arguments = filled_in("estimators", "--quick", "--data", "images")
+    assert vars(arguments).keys() == {"what", "threads", "rounds", "output", "quick", "data"}
+    assert "data" not in vars(filled_in("training"))
+    with pytest.raises(SystemExit, match="--data: not for training"):
+        filled_in("training", "--data", "images")
+
+
+def test_fits_that_end_apart_are_not_compared():
+    estimators.check_losses({"fastbp": 0.5, "sklearn": 0.5 + 1e-9}, "float64")
+    with pytest.raises(compare.DifferentComputationError, match="that is not the same computation"):
+        estimators.check_losses({"fastbp": 0.5, "sklearn": 0.6}, "float32")

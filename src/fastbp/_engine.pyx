@@ -689,9 +689,10 @@ cdef class Session:
     network : Network
     loss : str, (str, tuple of float), (str, tuple of float, float, float), or callable
         Its name in csrc/fastbp.h, and its parameters; a factor that it is multiplied by, and an l2: a step's objective
-        has l2 * sum(W²) over all trained weights beside it, divided by the weight of the step's samples together. Or loss(outputs, targets) -> (losses, gradient), which is asked
-        for each batch: outputs (n, n_outputs) of the network's dtype and the rows of the targets, an array, that belong
-        to it; back come float64 arrays (n,) and (n, n_outputs), each sample's loss and its gradient, all finite.
+        has l2 * sum(W²) over all trained weights beside it, divided by the weight of the step's samples together. Or
+        loss(outputs, targets) -> (losses, gradient), which is asked for each batch: outputs (n, n_outputs) of the
+        network's dtype and the rows of the targets, an array, that belong to it; back come float64 arrays (n,) and (n,
+        n_outputs), each sample's loss and its gradient, all finite.
     metrics : tuple of {"correct", "absolute_error", "squared_error"}
     optimizer : str
         One of those that fastbp.h lists.
