@@ -303,8 +303,14 @@ def test_sparse_data_is_like_dense(container):
     dense = classifier().fit(digits, labels)
     thin = classifier().fit(container(digits), labels, validation_set=(container(digits[:50]), labels[:50]))
     np.testing.assert_array_equal(thin.coefs_[0], dense.coefs_[0])
-    many = np.tile(digits, (3, 1))  # more rows than are dense at a time
-    np.testing.assert_array_equal(thin.predict_proba(container(many)), dense.predict_proba(many))
+    stopped = classifier(early_stopping=True).fit(container(digits), labels)
+    assert stopped.validation_scores_ == classifier(early_stopping=True).fit(digits, labels).validation_scores_
+    many = np.tile(digits, (3, 1))  # more rows than are dense at a time where gaps are filled
+    for missing in ("error", "impute"):
+        thin, dense = classifier(missing=missing).fit(container(digits), labels), dense.set_params(missing=missing)
+        np.testing.assert_array_equal(
+            thin.predict_proba(container(many)), dense.fit(digits, labels).predict_proba(many)
+        )
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

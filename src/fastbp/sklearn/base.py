@@ -47,13 +47,14 @@ from fastbp.sklearn.networks import (
 from fastbp.sklearn.objectives import Objective, objective_named
 from fastbp.sklearn.parallelism import threads_for
 from fastbp.sklearn.solvers import LearningRate, is_lbfgs, is_stochastic, make_optimizer
+from fastbp.sparse import is_sparse
 from fastbp.trainer import Trainer
 
 __all__ = ["BaseMLP", "partial_fit_available"]
 
 Array = NDArray[Any]
 
-_BLOCK_ROWS = 4096  # of a sparse matrix that are dense at a time
+_BLOCK_ROWS = 4096  # of a sparse matrix with gaps that are dense at a time
 _BAR_DELAY = 2.0  # seconds that a fit takes before it gets a progress bar
 
 
@@ -513,11 +514,11 @@ class BaseMLP(BaseEstimator, metaclass=ABCMeta):
     def _must_be_finite(self) -> bool | str:
         return "allow-nan" if self.missing == "impute" else True
 
-    def _as_rows(self, X: Any, learn: bool = False) -> Array:
-        """Return validated data as the engine reads it: dense, and gaps filled with the medians of the first fit."""
-        rows = X.toarray() if hasattr(X, "toarray") else X
+    def _as_rows(self, X: Any, learn: bool = False) -> Any:
+        """Return validated data as it is, or dense, with gaps filled by the medians of the first fit."""
         if self.missing == "error":
-            return np.asarray(rows)
+            return X
+        rows = X.toarray() if is_sparse(X) else X
         if learn or not hasattr(self, "imputer_"):
             self.imputer_ = SimpleImputer(strategy="median", keep_empty_features=True).fit(rows)
         return np.asarray(self.imputer_.transform(rows))
@@ -550,7 +551,8 @@ class BaseMLP(BaseEstimator, metaclass=ABCMeta):
         check_is_fitted(self)
         X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False, ensure_all_finite=self._must_be_finite())
         model, n_threads = self._current_model(), threads_for(self.n_threads)
-        blocks = [model.predict(self._as_rows(block), n_threads) for block in _blocks(X)]
+        parts = _blocks(X) if self.missing == "impute" and is_sparse(X) else [X]
+        blocks = [model.predict(self._as_rows(part), n_threads) for part in parts]
         return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
 
     # ------------------------------------------------------------------------------------- keeping and restoring
@@ -579,10 +581,7 @@ class BaseMLP(BaseEstimator, metaclass=ABCMeta):
 
 
 def _blocks(X: Any) -> Iterator[Any]:
-    """Yield data whole, or a sparse matrix so many rows at a time."""
-    if not hasattr(X, "toarray"):
-        yield X
-        return
+    """Yield a sparse matrix so many rows at a time."""
     rows = X.tocsr()
     for start in range(0, rows.shape[0], _BLOCK_ROWS):
         yield rows[start : start + _BLOCK_ROWS]
