@@ -62,7 +62,8 @@ def test_weights_packed_and_cut_into_blocks(isa, dtype):
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_activations_hidden_and_last(isa, dtype, activation):
     alpha = 0.1 if activation in ("leaky_relu", "elu") else 0.0
-    check(37, 7, [(13, activation, alpha), (9, activation, alpha), (4, activation, alpha)], dtype, "mse")
+    between = "tanh" if activation == "exp" else activation  # a tower of exponentials overflows
+    check(37, 7, [(13, activation, alpha), (9, between, alpha), (4, activation, alpha)], dtype, "mse")
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -80,7 +81,7 @@ def test_losses(isa, dtype, loss, activation, n_targets):
 @given(
     n_samples=st.integers(1, 120),
     widths=st.lists(st.integers(1, 70), min_size=2, max_size=5),
-    activation=st.sampled_from(ACTIVATIONS),
+    activation=st.sampled_from([name for name in ACTIVATIONS if name != "exp"]),  # towers of it overflow
     dtype=st.sampled_from(DTYPES),
     isa_name=st.sampled_from(_kernels.available_isas()),
     n_threads=st.sampled_from([1, 3]),

@@ -16,7 +16,9 @@ def test_defaults():
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_auto_initializer_follows_the_activation(name):
     level_on_both_sides = {"tanh", "sigmoid", "softmax", "softsign", "hard_sigmoid"}
-    expected = fb.Glorot() if name in {"linear", *level_on_both_sides} else fb.LeCun() if name == "selu" else fb.He()
+    expected = (
+        fb.Glorot() if name in {"linear", "exp", *level_on_both_sides} else fb.LeCun() if name == "selu" else fb.He()
+    )
     assert fb.Dense(2, name).initializer == expected
 
 
