@@ -78,11 +78,8 @@ def first_bad_row(Rows rows, numbers, n_columns=None, Features features=None, st
         for i, row in enumerate(numbers):
             elements = np.abs(array[starts[row]:starts[row + 1]].astype(np.float64))
             values[i] = elements.max(initial=0)        # NaN, if there is one
-    elif features is None:
-        values = array[numbers, :n_columns].astype(np.float64)
     else:
-        values = array[numbers, :n_columns]
-        values = features.apply(Rows(values), np.empty((len(values), len(features)), dtype))
+        values = array[numbers, :n_columns].astype(np.float64)
     bad = ~np.isfinite(values).all(axis=1)
     return int(numbers[int(bad.argmax() if bad.any() else np.abs(values).max(axis=1).argmax())])
 

@@ -271,11 +271,8 @@ class ArrayFitting(Fitting):
         except BaseException:
             trainer._unfinished = self._standing(start - seconds_before) if self._begun else unfinished
             raise
-        if figures is None:
-            trainer._unfinished = unfinished
-            return None
-        trainer._unfinished = unfinished  # until it is validated and told of
-        return {**figures, "seconds": seconds}
+        trainer._unfinished = unfinished  # a whole epoch too, until it is validated and told of
+        return None if figures is None else {**figures, "seconds": seconds}
 
     def _run_iterations(self, optimizer: LBFGS, n_epochs: int) -> StopReason:
         """Train by an optimizer that makes its steps itself, an iteration an epoch."""

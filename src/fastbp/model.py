@@ -239,10 +239,10 @@ class Model:
         """Return samples as an array that the engine reads, of as many columns as the model has inputs."""
         if self._built is None:
             raise ValueError(_NOT_BUILT)
+        if self._preparing is None:  # the one case that must be quick: a loop calls step() and predict()
+            return as_matrix(X, self._n_inputs, argument)
         if self.prepare is not None and is_sparse(X):
             raise TypeError(sentence(argument, X, "a dense array with prepare", f"Give {argument}.toarray()."))
-        if self._preparing is None:
-            return as_matrix(X, self._n_inputs, argument)
         return self._preparing.read(X, self.n_inputs, argument)
 
     def _refuse_inputs(self, X: Any, argument: str, row: int) -> NoReturn:

@@ -23,7 +23,7 @@ __all__ = ["NAMES", "Measured", "Samples"]
 
 NAMES = ("X", "y", "sample_weight")
 _BLOCK_ROWS = 4096
-_CACHED = ("total_weight", "mean", "spread")
+_CACHED = ("total_weight", "_shift", "spread")
 
 
 class Measured(Protocol):
@@ -189,12 +189,12 @@ class Samples:
         shift = self._shift
         return self._sum_over_samples(lambda block: np.square(block - first - shift))
 
-    @cached_property
+    @property
     def mean(self) -> NDArray[np.float64]:
         """Of the targets, for each output."""
         return self._first + self._shift
 
-    @property
+    @cached_property
     def _shift(self) -> NDArray[np.float64]:
         """From the first sample's targets to the mean."""
         first = self._first
