@@ -9,7 +9,7 @@
 typedef void (*NAME(double_reader))(const char *from, ptrdiff_t stride, ptrdiff_t n, double *x);
 
 /* Elements next to each other and a whole vector of them: a loop of constant length, which the compiler vectorises. */
-#define DOUBLE_READER(name, type, value)                                                                    \
+#define DOUBLE_READER(constant, name, type, value)                                                          \
     static void NAME(PASTE(doubles_of_, name))(const char *from, ptrdiff_t stride, ptrdiff_t n, double *to) \
     {                                                                                                       \
         double lanes[VL];                                                                                   \
@@ -29,28 +29,13 @@ typedef void (*NAME(double_reader))(const char *from, ptrdiff_t stride, ptrdiff_
         memcpy(to, lanes, sizeof lanes);                                                                    \
     }
 
-DOUBLE_READER(bool, uint8_t, x != 0)
-DOUBLE_READER(int8, int8_t, x)
-DOUBLE_READER(uint8, uint8_t, x)
-DOUBLE_READER(int16, int16_t, x)
-DOUBLE_READER(uint16, uint16_t, x)
-DOUBLE_READER(int32, int32_t, x)
-DOUBLE_READER(uint32, uint32_t, x)
-DOUBLE_READER(int64, int64_t, x)
-DOUBLE_READER(uint64, uint64_t, x)
-DOUBLE_READER(float16, uint16_t, fbp_half_to_float(x))
-DOUBLE_READER(float32, float, x)
-DOUBLE_READER(float64, double, x)
+EACH_SOURCE(DOUBLE_READER)
 #undef DOUBLE_READER
 
-static const NAME(double_reader) NAME(double_readers)[] = {
-    [FBP_SRC_BOOL] = NAME(doubles_of_bool),       [FBP_SRC_INT8] = NAME(doubles_of_int8),
-    [FBP_SRC_UINT8] = NAME(doubles_of_uint8),     [FBP_SRC_INT16] = NAME(doubles_of_int16),
-    [FBP_SRC_UINT16] = NAME(doubles_of_uint16),   [FBP_SRC_INT32] = NAME(doubles_of_int32),
-    [FBP_SRC_UINT32] = NAME(doubles_of_uint32),   [FBP_SRC_INT64] = NAME(doubles_of_int64),
-    [FBP_SRC_UINT64] = NAME(doubles_of_uint64),   [FBP_SRC_FLOAT16] = NAME(doubles_of_float16),
-    [FBP_SRC_FLOAT32] = NAME(doubles_of_float32), [FBP_SRC_FLOAT64] = NAME(doubles_of_float64),
-};
+#define ENTRY(constant, name, type, value) [FBP_SRC_##constant] = NAME(PASTE(doubles_of_, name)),
+static const NAME(double_reader) NAME(double_readers)[] = {EACH_SOURCE(ENTRY)};
+#undef ENTRY
+#undef EACH_SOURCE
 
 /* x / sqrt(1 + (x / bound)^2); where the square would overflow, the bound all the same. Infinity and NaN stay. */
 static INLINE double NAME(smooth_clip)(double x, double bound)

@@ -4,11 +4,26 @@
  * stride, into one vector; the block is stored as it is for the weight gradient, and transposed for the forward pass.
  */
 
+/* X(constant, name, C type, value of an x of that type as a number): one row an element type of fbp_source. */
+#define EACH_SOURCE(X)                                   \
+    X(BOOL, bool, uint8_t, x != 0)                       \
+    X(INT8, int8, int8_t, x)                             \
+    X(UINT8, uint8, uint8_t, x)                          \
+    X(INT16, int16, int16_t, x)                          \
+    X(UINT16, uint16, uint16_t, x)                       \
+    X(INT32, int32, int32_t, x)                          \
+    X(UINT32, uint32, uint32_t, x)                       \
+    X(INT64, int64, int64_t, x)                          \
+    X(UINT64, uint64, uint64_t, x)                       \
+    X(FLOAT16, float16, uint16_t, fbp_half_to_float(x))  \
+    X(FLOAT32, float32, float, x)                        \
+    X(FLOAT64, float64, double, x)
+
 /* Reads n <= VL elements of one row, `stride` bytes apart, the lanes behind them zero. */
 typedef vec (*NAME(reader))(const char *from, ptrdiff_t stride, ptrdiff_t n);
 
 /* Elements next to each other and a whole vector of them: a loop of constant length, which the compiler vectorises. */
-#define READER(name, type, value)                                                                \
+#define READER(constant, name, type, value)                                                      \
     static vec NAME(PASTE(read_, name))(const char *from, ptrdiff_t stride, ptrdiff_t n)         \
     {                                                                                            \
         real lanes[VL] = {0};                                                                    \
@@ -31,32 +46,16 @@ typedef vec (*NAME(reader))(const char *from, ptrdiff_t stride, ptrdiff_t n);
         return result;                                                                           \
     }
 
-READER(bool, uint8_t, x != 0)
-READER(int8, int8_t, x)
-READER(uint8, uint8_t, x)
-READER(int16, int16_t, x)
-READER(uint16, uint16_t, x)
-READER(int32, int32_t, x)
-READER(uint32, uint32_t, x)
-READER(int64, int64_t, x)
-READER(uint64, uint64_t, x)
-READER(float16, uint16_t, fbp_half_to_float(x))
-READER(float32, float, x)
-READER(float64, double, x)
+EACH_SOURCE(READER)
 #undef READER
 
-static const NAME(reader) NAME(readers)[] = {
-    [FBP_SRC_BOOL] = NAME(read_bool),       [FBP_SRC_INT8] = NAME(read_int8),
-    [FBP_SRC_UINT8] = NAME(read_uint8),     [FBP_SRC_INT16] = NAME(read_int16),
-    [FBP_SRC_UINT16] = NAME(read_uint16),   [FBP_SRC_INT32] = NAME(read_int32),
-    [FBP_SRC_UINT32] = NAME(read_uint32),   [FBP_SRC_INT64] = NAME(read_int64),
-    [FBP_SRC_UINT64] = NAME(read_uint64),   [FBP_SRC_FLOAT16] = NAME(read_float16),
-    [FBP_SRC_FLOAT32] = NAME(read_float32), [FBP_SRC_FLOAT64] = NAME(read_float64),
-};
+#define ENTRY(constant, name, type, value) [FBP_SRC_##constant] = NAME(PASTE(read_, name)),
+static const NAME(reader) NAME(readers)[] = {EACH_SOURCE(ENTRY)};
+#undef ENTRY
 
 #define OWN_SOURCE_TYPE (REAL_BITS == 32 ? FBP_SRC_FLOAT32 : FBP_SRC_FLOAT64)
 
-/* The same of a sparse X: all is 0 but what it has. */
+/* gather_panel of a sparse X: all is 0 but what it has. */
 static int NAME(gather_sparse)(const fbp_source *X, const int64_t *index, ptrdiff_t first, ptrdiff_t n_rows,
                                ptrdiff_t p, fbp_panels panels, void *blocks, ptrdiff_t block_stride)
 {
