@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbp.checks import sentence
+from fastbp.frame_array import column_as_array, columns_of, is_column, is_frame
 from fastbp.sparse import is_sparse
 
 __all__ = ["Column", "Kind", "Table", "read_columns"]
@@ -138,12 +139,8 @@ def _as_name(name: Any) -> Name:
 
 def _named_columns(table: Any) -> tuple[list[Any], list[Any]] | None:
     """Return names and columns of what has them by itself, else None."""
-    if hasattr(table, "iloc") and hasattr(table, "columns"):  # pandas: names may occur twice
-        return list(table.columns), [table.iloc[:, j] for j in range(len(table.columns))]
-    if hasattr(table, "get_columns") and hasattr(table, "columns"):  # polars
-        return list(table.columns), list(table.get_columns())
-    if hasattr(table, "column_names") and hasattr(table, "columns"):  # pyarrow
-        return list(table.column_names), list(table.columns)
+    if is_frame(table):
+        return columns_of(table)
     if isinstance(table, Mapping):
         return list(table), [_as_array(column, repr(name)) for name, column in table.items()]
     names = getattr(getattr(table, "dtype", None), "names", None)
@@ -188,10 +185,7 @@ class _Groups:
 
 def _own_array(column: Any) -> Array:
     """Return a column of a library as an array; its numbers with gaps as floats."""
-    dtype = getattr(column, "dtype", None)
-    if hasattr(column, "to_numpy") and hasattr(dtype, "na_value") and getattr(dtype, "kind", "O") in "biuf":
-        return np.asarray(column.to_numpy(dtype=np.float64, na_value=np.nan))
-    return np.asarray(column)
+    return column_as_array(column) if is_column(column) else np.asarray(column)
 
 
 def _as_column(name: Name, raw: Any) -> Column:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["column_as_array", "frame_as_array", "is_column", "is_frame"]
+__all__ = ["column_as_array", "columns_of", "frame_as_array", "is_column", "is_frame"]
 
 Array = NDArray[Any]
 
@@ -33,6 +33,15 @@ def is_column(values: Any) -> bool:
     )
 
 
+def columns_of(frame: Any) -> tuple[list[Any], list[Any]]:
+    """Return the names of a frame's columns, which may occur twice, and the columns as its library has them."""
+    if hasattr(frame, "iloc"):
+        return list(frame.columns), [frame.iloc[:, j] for j in range(frame.shape[1])]
+    if hasattr(frame, "column_names"):
+        return list(frame.column_names), list(frame.columns)
+    return list(frame.columns), list(frame.get_columns())
+
+
 def frame_as_array(frame: Any, argument: str) -> Array:
     """Return a frame of numbers and booleans as an array (n_rows, n_columns), NaN where a number is missing.
 
@@ -43,7 +52,8 @@ def frame_as_array(frame: Any, argument: str) -> Array:
     TypeError
         If a column holds something else; its name is in the message.
     """
-    names, columns = _columns_of(frame)
+    names, own_columns = columns_of(frame)
+    columns = list(map(_column, own_columns))
     for name, column in zip(names, columns, strict=True):
         if column.dtype is None:
             raise TypeError(
@@ -134,15 +144,6 @@ def _dtype(dtype: np.dtype[Any], has_gaps: bool) -> np.dtype[Any]:
 
 def _column(column: Any) -> _Column:
     return _PandasColumn(column) if hasattr(column, "iloc") else _ArrowColumn(column)
-
-
-def _columns_of(frame: Any) -> tuple[list[Any], list[_Column]]:
-    """Return names and columns of a frame."""
-    if hasattr(frame, "iloc"):
-        return list(frame.columns), [_PandasColumn(frame.iloc[:, j]) for j in range(frame.shape[1])]
-    if hasattr(frame, "column_names"):
-        return list(frame.column_names), [_ArrowColumn(column) for column in frame.columns]
-    return list(frame.columns), [_ArrowColumn(column) for column in frame.get_columns()]
 
 
 def _in_place(frame: Any, columns: Sequence[_Column]) -> Array | None:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from fastbp.checks import sentence
 from fastbp.data import as_array
+from fastbp.frame_array import column_as_array, columns_of, is_frame
 
 __all__ = ["Name", "Table", "encode", "is_text", "name_of", "read_table"]
 
@@ -83,8 +84,8 @@ class _ObjectTable(Table):
 
 class _FrameTable(Table):
     def __init__(self, frame: Any, argument: str) -> None:
-        self._frame, self._keys = frame, list(getattr(frame, "column_names", None) or frame.columns)
-        names = [_plain_name(name, argument) for name in self._keys]
+        own_names, self._columns = columns_of(frame)
+        names = [_plain_name(name, argument) for name in own_names]
         super().__init__(argument, len(frame), len(names))
         self.names = tuple(names)
         self.array = _whole(frame, argument)
@@ -93,26 +94,20 @@ class _FrameTable(Table):
             raise ValueError(f"{argument} has two columns {twice!r}; expected names that differ. Rename one of them.")
 
     def column(self, j: int) -> Array:
-        column = self._own(j)
+        column = self._columns[j]
         kind: Any = getattr(column, "type", None)
         if hasattr(kind, "value_type"):  # pyarrow's dictionaries, whose missing values only a cast keeps
             column = column.cast(kind.value_type)
-        dtype = getattr(column, "dtype", None)
-        if getattr(dtype, "na_value", None) is not None and getattr(dtype, "kind", "O") in "biuf":
-            return np.asarray(column.to_numpy(dtype=np.float64, na_value=np.nan))
-        return _plain(np.asarray(column.to_numpy()), self.place(j))
+        return _plain(column_as_array(column), self.place(j))
 
     def categories(self, j: int) -> Sequence[Any] | None:
-        accessor = getattr(self._own(j), "cat", None)
+        accessor = getattr(self._columns[j], "cat", None)
         categories = getattr(accessor, "categories", None)
         return None if categories is None else list(categories)
 
     def is_category(self, j: int) -> bool:
-        column = self._own(j)
+        column = self._columns[j]
         return str(getattr(column, "dtype", getattr(column, "type", ""))).startswith(_CATEGORY_DTYPES)
-
-    def _own(self, j: int) -> Any:
-        return self._frame[self._keys[j]]
 
 
 def read_table(values: Any, argument: str) -> Table:
@@ -123,7 +118,7 @@ def read_table(values: Any, argument: str) -> Table:
     TypeError, ValueError
         If it is none.
     """
-    if _is_frame(values):
+    if is_frame(values):
         table: Table = _FrameTable(values, argument)
         shape = (table.n_rows, table.n_columns)
     else:
@@ -139,12 +134,6 @@ def read_table(values: Any, argument: str) -> Table:
     if 0 in shape:
         raise ValueError(f"{argument} has shape {shape}; expected one row and one column or more.")
     return table
-
-
-def _is_frame(values: Any) -> bool:
-    return hasattr(values, "__getitem__") and (
-        hasattr(values, "column_names") or (hasattr(values, "columns") and hasattr(values, "dtypes"))
-    )
 
 
 def _whole(frame: Any, argument: str) -> Array | None:
