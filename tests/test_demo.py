@@ -10,7 +10,8 @@ import pytest
 import fastbp as fb
 import reference as ref
 from fastbp import numpy_twin
-from fastbp.demo import DemoError, race, run
+from fastbp.commands.errors import CommandError
+from fastbp.demo import race, run
 from fastbp.demo.datasets import load_digits, load_fashion_mnist, read_idx
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -66,7 +67,7 @@ def test_read_idx(tmp_path, zipped):
 def test_broken_idx_gets_a_sentence(tmp_path, content, sentence):
     path = tmp_path / "labels"
     path.write_bytes(content)
-    with pytest.raises(DemoError, match=sentence):
+    with pytest.raises(CommandError, match=sentence):
         read_idx(path, n_dimensions=1)
 
 
@@ -80,19 +81,19 @@ def test_load_fashion_mnist_gzipped_or_not(tmp_path):
 
 
 def test_missing_directory_gets_a_sentence(tmp_path):
-    with pytest.raises(DemoError, match="which is not a directory; name the one with the four IDX files"):
+    with pytest.raises(CommandError, match="which is not a directory; name the one with the four IDX files"):
         load_fashion_mnist(tmp_path / "nowhere")
 
 
 def test_wrong_directory_gets_a_sentence(tmp_path):
-    with pytest.raises(DemoError, match=r"holds neither train-images-idx3-ubyte nor train-images-idx3-ubyte\.gz"):
+    with pytest.raises(CommandError, match=r"holds neither train-images-idx3-ubyte nor train-images-idx3-ubyte\.gz"):
         load_fashion_mnist(tmp_path)
 
 
 def test_images_without_labels_get_a_sentence(tmp_path):
     write_fashion(tmp_path)
     (tmp_path / "train-labels-idx1-ubyte").write_bytes(idx(np.zeros(299)))
-    with pytest.raises(DemoError, match="300 train images but 299 labels"):
+    with pytest.raises(CommandError, match="300 train images but 299 labels"):
         load_fashion_mnist(tmp_path)
 
 
@@ -179,12 +180,12 @@ def test_missing_extra_gets_a_sentence(tmp_path, monkeypatch, module, dataset):
     pytest.importorskip("sklearn")
     pytest.importorskip("matplotlib")
     monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(DemoError, match=r'which is not installed: pip install "fastbp\[demo\]"'):
+    with pytest.raises(CommandError, match=r'which is not installed: pip install "fastbp\[demo\]"'):
         run(dataset, output=tmp_path)
 
 
 def test_output_that_is_a_file_gets_a_sentence(tmp_path):
     pytest.importorskip("matplotlib")
     (tmp_path / "file").write_text("")
-    with pytest.raises(DemoError, match="which cannot be made a directory"):
+    with pytest.raises(CommandError, match="which cannot be made a directory"):
         run("digits", output=tmp_path / "file")

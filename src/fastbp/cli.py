@@ -86,7 +86,8 @@ _COMMANDS = {"bench": _bench, "train": _train, "predict": _predict, "inspect": _
 
 
 def _run_demo(options: argparse.Namespace, n_threads: int) -> int:
-    from fastbp.demo import DemoError, run  # not needed by `fastbp info`
+    from fastbp.commands.errors import CommandError
+    from fastbp.demo import run  # not needed by `fastbp info`
 
     try:
         agreed = run(
@@ -96,7 +97,7 @@ def _run_demo(options: argparse.Namespace, n_threads: int) -> int:
             epochs=options.epochs,
             n_threads=n_threads,
         )
-    except DemoError as error:
+    except CommandError as error:
         print(f"fastbp: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -133,9 +134,7 @@ def _make_parser() -> argparse.ArgumentParser:
     demo.add_argument(
         "--epochs", type=_positive, metavar="N", help="passes over the data (default: 20; fashion-mnist: 10)"
     )
-    demo.add_argument(
-        "--threads", type=_positive, metavar="N", help="threads of fastbp (default: as many as there are)"
-    )
+    _add_threads(demo)
 
     bench = commands.add_parser(
         "bench",
@@ -144,9 +143,7 @@ def _make_parser() -> argparse.ArgumentParser:
         "what a step takes.",
     )
     bench.add_argument("--seconds", type=_seconds, default=60.0, metavar="S", help="how long to measure (default: 60)")
-    bench.add_argument(
-        "--threads", type=_positive, metavar="N", help="threads of fastbp (default: as many as there are)"
-    )
+    _add_threads(bench)
     bench.add_argument("--chart", type=Path, metavar="FILE", help="draw a chart there: PNG, SVG or PDF by its name")
 
     _add_train(commands)
@@ -157,18 +154,18 @@ def _make_parser() -> argparse.ArgumentParser:
         "the model does not know are left alone.",
     )
     predict.add_argument("model", type=Path, metavar="MODEL", help="what `fastbp train` saved")
-    predict.add_argument("data", type=Path, metavar="DATA", help="CSV, Parquet, NPY or NPZ")
+    _add_data(predict)
     predict.add_argument(
         "--out", type=Path, required=True, metavar="FILE", help="where the predictions go: .csv, .tsv, .parquet or .npy"
     )
-    predict.add_argument("--threads", type=_positive, metavar="N", help="threads (default: all there are)")
+    _add_threads(predict)
 
     inspect = commands.add_parser(
         "inspect",
         help="say what is odd about a table: missing, constant, duplicate columns, wild scales",
         description="Say what is odd about a table before anything is trained on it.",
     )
-    inspect.add_argument("data", type=Path, metavar="DATA", help="CSV, Parquet, NPY or NPZ")
+    _add_data(inspect)
     inspect.add_argument("--target", metavar="COLUMN", help="the column to be predicted, if that is known")
 
     commands.add_parser("info", help="show the version, the instruction set and the threads in use")
@@ -182,7 +179,7 @@ def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         description="Train a network to predict one column of a table from the others. Text is taken for categories, "
         "what is missing is filled in, a fifth of the rows is held out to score on.",
     )
-    train.add_argument("data", type=Path, metavar="DATA", help="CSV, Parquet, NPY or NPZ")
+    _add_data(train)
     train.add_argument("--target", required=True, metavar="COLUMN", help="the column to predict")
     train.add_argument(
         "--task",
@@ -196,12 +193,22 @@ def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     train.add_argument("--epochs", type=_positive, default=50, metavar="N", help="passes at most (default: 50)")
     train.add_argument("--batch-size", type=_positive, metavar="N", help="rows of a step (default: by their number)")
     train.add_argument("--seed", type=_whole, default=0, metavar="N", help="of weights, order and split (default: 0)")
-    train.add_argument("--threads", type=_positive, metavar="N", help="threads (default: all there are)")
+    _add_threads(train)
     train.add_argument(
         "--out", type=Path, metavar="FILE", help="where the model goes (default: DATA's name.fastbp.safetensors, here)"
     )
     train.add_argument("--report", type=Path, metavar="FILE", help="write a report there, one HTML page")
     train.add_argument("--quiet", action="store_true", help="no progress bar")
+
+
+def _add_data(command: argparse.ArgumentParser) -> None:
+    command.add_argument("data", type=Path, metavar="DATA", help="CSV, Parquet, NPY or NPZ")
+
+
+def _add_threads(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--threads", type=_positive, metavar="N", help="threads of fastbp (default: as many as there are)"
+    )
 
 
 def _sizes(text: str) -> tuple[int, ...]:

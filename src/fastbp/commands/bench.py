@@ -20,6 +20,7 @@ import fastbp as fb
 from fastbp import numpy_twin
 from fastbp._kernels import isa
 from fastbp.commands.errors import CommandError
+from fastbp.commands.extras import require_matplotlib
 
 __all__ = ["Result", "run"]
 
@@ -183,10 +184,7 @@ def _bar(ratio: float) -> str:
 
 def _check_picture(path: Path) -> None:
     """Refuse what could not be written a minute later."""
-    try:
-        import matplotlib.figure  # noqa: F401
-    except ImportError:
-        raise CommandError('the chart needs matplotlib, which is not installed: pip install "fastbp[plot]"') from None
+    require_matplotlib("the chart", "plot")
     if not path.absolute().parent.is_dir():
         raise CommandError(f"--chart is {str(path)!r}, in a directory that there is not; make it first")
 

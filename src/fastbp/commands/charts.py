@@ -10,25 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbp.commands.errors import CommandError
-
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from fastbp.history import History
 
-__all__ = ["confusion", "curves", "importances", "require_matplotlib", "residuals"]
+__all__ = ["confusion", "curves", "importances", "residuals"]
 
 _TRAINING, _VALIDATION = "#2563a8", "#d97706"
-
-
-def require_matplotlib() -> None:
-    """Raise a CommandError if matplotlib is missing: better now than after the training."""
-    try:
-        import matplotlib.figure  # noqa: F401
-    except ImportError:
-        raise CommandError('the report needs matplotlib, which is not installed: pip install "fastbp[cli]"') from None
 
 
 def curves(history: History, metric: str, best_epoch: int) -> str:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 import fastbp as fb
 from fastbp.commands.errors import CommandError
+from fastbp.commands.extras import require_matplotlib
 from fastbp.commands.tables import read_table
 from fastbp.commands.task import Kind, Task, find_task
 from fastbp.folds import split_fraction
@@ -81,9 +82,7 @@ def run(
         if path is not None and not path.absolute().parent.is_dir():
             raise CommandError(f"{option} is {str(path)!r}, in a directory that there is not; make it first")
     if report is not None:
-        from fastbp.commands.charts import require_matplotlib
-
-        require_matplotlib()
+        require_matplotlib("the report", "cli")
     frame = read_table(data)
     task = find_task(frame, target, kind)
     _print_task(task, settings)

@@ -1,6 +1,5 @@
 """``fastbp demo``: a network trained on real images, beside the same training in pure NumPy."""
 
-from fastbp.demo.errors import DemoError
 from fastbp.demo.race import run
 
-__all__ = ["DemoError", "run"]
+__all__ = ["run"]

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbp.demo.errors import DemoError
+from fastbp.commands.errors import CommandError
 
 __all__ = ["Dataset", "load_digits", "load_fashion_mnist", "read_idx"]
 
@@ -43,14 +43,14 @@ def load_digits() -> Dataset:
 
     Raises
     ------
-    DemoError
+    CommandError
         scikit-learn is not installed.
     """
     try:
         from sklearn.datasets import load_digits as load
         from sklearn.model_selection import train_test_split
     except ImportError:
-        raise DemoError(
+        raise CommandError(
             'the digits come with scikit-learn, which is not installed: pip install "fastbp[demo]"'
         ) from None
     X, y = load(return_X_y=True)
@@ -71,12 +71,14 @@ def load_fashion_mnist(directory: str | Path) -> Dataset:
 
     Raises
     ------
-    DemoError
+    CommandError
         The directory or a file of it is missing or is not what its name says.
     """
     directory = Path(directory)
     if not directory.is_dir():
-        raise DemoError(f"--data is {str(directory)!r}, which is not a directory; name the one with the four IDX files")
+        raise CommandError(
+            f"--data is {str(directory)!r}, which is not a directory; name the one with the four IDX files"
+        )
     return Dataset(*_load_part(directory, "train"), *_load_part(directory, "t10k"))
 
 
@@ -84,7 +86,7 @@ def _load_part(directory: Path, name: str) -> tuple[NDArray[np.float32], NDArray
     images = read_idx(_find(directory, f"{name}-images-idx3-ubyte"), n_dimensions=3)
     labels = read_idx(_find(directory, f"{name}-labels-idx1-ubyte"), n_dimensions=1)
     if len(images) != len(labels):
-        raise DemoError(f"{directory}: {len(images)} {name} images but {len(labels)} labels; get the files anew")
+        raise CommandError(f"{directory}: {len(images)} {name} images but {len(labels)} labels; get the files anew")
     X = images.reshape(len(images), -1).astype(np.float32)
     X /= 255
     return X, labels.astype(np.int64)
@@ -94,7 +96,7 @@ def _find(directory: Path, name: str) -> Path:
     for path in (directory / name, directory / f"{name}.gz"):
         if path.is_file():
             return path
-    raise DemoError(
+    raise CommandError(
         f"--data is {str(directory)!r}, which holds neither {name} nor {name}.gz; all four IDX files are needed"
     )
 
@@ -117,16 +119,18 @@ def read_idx(path: str | Path, n_dimensions: int) -> NDArray[np.uint8]:
 
     Raises
     ------
-    DemoError
+    CommandError
         The file cannot be read or is not such an IDX file.
     """
     content = _read_maybe_gzipped(Path(path))
     header = 4 + 4 * n_dimensions
     if content[:4] != bytes([0, 0, _UNSIGNED_BYTES, n_dimensions]) or len(content) < header:
-        raise DemoError(f"{path} is not an IDX file of unsigned bytes in {n_dimensions} dimensions; get the file anew")
+        raise CommandError(
+            f"{path} is not an IDX file of unsigned bytes in {n_dimensions} dimensions; get the file anew"
+        )
     shape = tuple(int(n) for n in np.frombuffer(content, dtype=">u4", count=n_dimensions, offset=4))
     if len(content) != header + math.prod(shape):
-        raise DemoError(
+        raise CommandError(
             f"{path} holds {len(content) - header} elements, but its header says {' x '.join(map(str, shape))}; "
             "get the file anew"
         )
@@ -138,4 +142,4 @@ def _read_maybe_gzipped(path: Path) -> bytes:
         content = path.read_bytes()
         return gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
     except (OSError, EOFError, zlib.error) as error:
-        raise DemoError(f"{path} cannot be read ({error}); get the file anew") from None
+        raise CommandError(f"{path} cannot be read ({error}); get the file anew") from None

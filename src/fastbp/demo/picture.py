@@ -5,9 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
-from fastbp.demo.errors import DemoError
-
-__all__ = ["draw_learning_curves", "require_matplotlib"]
+__all__ = ["draw_learning_curves"]
 
 
 class Curves(Protocol):
@@ -19,14 +17,6 @@ class Curves(Protocol):
     def accuracies(self) -> list[float]: ...
     @property
     def seconds(self) -> float: ...
-
-
-def require_matplotlib() -> None:
-    """Raise a DemoError if matplotlib is missing: better now than after the training."""
-    try:
-        import matplotlib.figure  # noqa: F401
-    except ImportError:
-        raise DemoError('the picture needs matplotlib, which is not installed: pip install "fastbp[demo]"') from None
 
 
 def draw_learning_curves(path: Path, title: str, fast: Curves, plain: Curves) -> None:

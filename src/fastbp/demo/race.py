@@ -14,9 +14,10 @@ from tqdm import tqdm
 import fastbp as fb
 from fastbp import numpy_twin
 from fastbp._kernels import isa, permutation
+from fastbp.commands.errors import CommandError
+from fastbp.commands.extras import require_matplotlib
 from fastbp.demo.datasets import Dataset, load_digits, load_fashion_mnist
-from fastbp.demo.errors import DemoError
-from fastbp.demo.picture import draw_learning_curves, require_matplotlib
+from fastbp.demo.picture import draw_learning_curves
 
 __all__ = ["run"]
 
@@ -83,13 +84,13 @@ def run(
 
     Raises
     ------
-    DemoError
+    CommandError
         Data, a package or the output directory is missing.
     """
     task = _TASKS[dataset]
     if epochs is not None:
         task = task._replace(epochs=epochs)
-    require_matplotlib()
+    require_matplotlib("the picture", "demo")
     _make_directory(output)
     images = _load(dataset, data)
 
@@ -121,7 +122,7 @@ def _load(dataset: str, data: Path | None) -> Dataset:
     if dataset == "digits":
         return load_digits()
     if data is None:
-        raise DemoError(
+        raise CommandError(
             "fashion-mnist needs --data DIR, the directory of its four IDX files (train-images-idx3-ubyte, ...)"
         )
     return load_fashion_mnist(data)
@@ -131,7 +132,9 @@ def _make_directory(output: Path) -> None:
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise DemoError(f"--output is {str(output)!r}, which cannot be made a directory ({error.strerror})") from None
+        raise CommandError(
+            f"--output is {str(output)!r}, which cannot be made a directory ({error.strerror})"
+        ) from None
 
 
 def _make_model(task: Task, images: Dataset, dtype: str) -> fb.Model:
