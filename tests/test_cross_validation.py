@@ -7,6 +7,7 @@ import pytest
 
 import fastbp as fb
 from fastbp.folds import split_folds
+from preparation_helpers import make_rows, make_unlearnt
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(123, 5))
@@ -187,19 +188,6 @@ def test_what_goes_wrong_is_named():
     with pytest.raises(ValueError, match="row 7, column 0 of X") as caught:
         fb.cross_validate(classifier, spoilt, LABELS)
     assert re.fullmatch(r"This was the trainer of fold \d\.", caught.value.__notes__[0])
-
-
-def make_unlearnt(fold=0):
-    prepare = fb.Columns(numeric=[fb.Impute("median"), fb.Standardize()])
-    layers = [fb.Dense(8, "relu"), fb.Dense(2, "softmax")]
-    return fb.Trainer(fb.Model(layers, prepare=prepare, seed=fold), "cross_entropy")
-
-
-def make_rows(n=120):
-    rng = np.random.default_rng(0)
-    kinds = rng.choice(["bat", "ball", "net"], n)
-    size = np.where(rng.random(n) < 0.1, np.nan, rng.normal(1000, 10, n))
-    return pytest.importorskip("pandas").DataFrame({"kind": kinds, "size": size}), (kinds == "bat").astype(int)
 
 
 def test_each_fold_s_preparation_learns_from_the_others_alone():

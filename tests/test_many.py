@@ -16,6 +16,7 @@ import pytest
 import fastbp as fb
 from fastbp.callbacks import as_callbacks
 from fastbp.many import Job, train_all
+from preparation_helpers import make_rows, make_unlearnt
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(230, 6))
@@ -318,19 +319,6 @@ def test_a_batch_that_a_layer_cannot_take_is_refused_before_any_training():
         fb.fit_many(trainers, X[:225], LABELS[:225])
     assert caught.value.__notes__ == ["This was trainers[2]."]
     assert {trainer.n_steps for trainer in trainers} == {0}
-
-
-def make_unlearnt(fold=0):
-    prepare = fb.Columns(numeric=[fb.Impute("median"), fb.Standardize()])
-    layers = [fb.Dense(8, "relu"), fb.Dense(2, "softmax")]
-    return fb.Trainer(fb.Model(layers, prepare=prepare, seed=fold), "cross_entropy")
-
-
-def make_rows(n=120):
-    rng = np.random.default_rng(0)
-    kinds = rng.choice(["bat", "ball", "net"], n)
-    size = np.where(rng.random(n) < 0.1, np.nan, rng.normal(1000, 10, n))
-    return pytest.importorskip("pandas").DataFrame({"kind": kinds, "size": size}), (kinds == "bat").astype(int)
 
 
 def test_preparations_learn_each_for_itself():

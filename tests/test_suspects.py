@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import fastbp as fb
+from preparation_helpers import make_rows, make_unlearnt
 
 
 @pytest.fixture(scope="module")
@@ -192,19 +193,6 @@ def test_bad_input_gets_a_sentence(call, error, sentence):
     with pytest.raises(error) as caught:
         call()
     assert re.search(sentence, str(caught.value)), str(caught.value)
-
-
-def make_unlearnt(fold=0):
-    prepare = fb.Columns(numeric=[fb.Impute("median"), fb.Standardize()])
-    layers = [fb.Dense(8, "relu"), fb.Dense(2, "softmax")]
-    return fb.Trainer(fb.Model(layers, prepare=prepare, seed=fold), "cross_entropy")
-
-
-def make_rows(n=120):
-    rng = np.random.default_rng(0)
-    kinds = rng.choice(["bat", "ball", "net"], n)
-    size = np.where(rng.random(n) < 0.1, np.nan, rng.normal(1000, 10, n))
-    return pytest.importorskip("pandas").DataFrame({"kind": kinds, "size": size}), (kinds == "bat").astype(int)
 
 
 @pytest.mark.parametrize("trained", [False, True])

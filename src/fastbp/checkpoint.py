@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fastbp.callbacks import Callback, Figures
-from fastbp.checks import check_flag, check_int, check_number, sentence
+from fastbp.checks import check_flag, check_int, check_number, check_path
 from fastbp.monitor import Mode, Monitor
 
 if TYPE_CHECKING:
@@ -71,9 +71,7 @@ class Checkpoint(Callback):
         mode: Mode = "auto",
         seconds: float | None = None,
     ) -> None:
-        if not isinstance(path, (str, os.PathLike)):
-            raise TypeError(sentence("path", path, "the name of a file, a str or a path"))
-        self._path = Path(path)
+        self._path = check_path(path)
         self._every = check_int(every, "every")
         self._keep = None if keep is None else check_int(keep, "keep", remedy="None keeps all files.")
         self._monitor = Monitor(monitor, mode) if check_flag(best_only, "best_only") else None

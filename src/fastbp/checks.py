@@ -9,11 +9,13 @@ from __future__ import annotations
 import math
 import numbers
 import operator
+import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-__all__ = ["check_flag", "check_int", "check_number", "check_seed", "describe", "sentence"]
+__all__ = ["check_flag", "check_int", "check_number", "check_path", "check_seed", "describe", "sentence"]
 
 _LARGEST_INT = 2**31 - 1  # what the kernels count layers' inputs and units with on every platform
 
@@ -87,3 +89,10 @@ def check_flag(value: Any, argument: str) -> bool:
     if isinstance(value, (bool, np.bool_)):
         return bool(value)
     raise TypeError(sentence(argument, value, "True or False"))
+
+
+def check_path(value: Any, argument: str = "path") -> Path:
+    """Return the name of a file, a str or a path, as a path."""
+    if not isinstance(value, (str, os.PathLike)):
+        raise TypeError(sentence(argument, value, "the name of a file, a str or a path"))
+    return Path(value)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -221,18 +220,15 @@ def _classes(trainer: Trainer, targets: Array, stratify: Stratify, grouped: bool
         raise ValueError(sentence("stratify", stratify, "True, False or 'auto'"))
     if not stratify:
         return None
-    loss, n_outputs = trainer.loss, trainer.model.n_outputs
     if isinstance(stratify, str):
-        with contextlib.suppress(ValueError):  # targets that are no classes
-            return None if grouped else loss.classes(targets, n_outputs)[0]
-        return None
+        return None if grouped else trainer._classes(targets)
     if grouped:
         raise ValueError("stratify is True and groups is given; expected one of them: groups stay whole.")
-    try:
-        return loss.classes(targets, n_outputs)[0]
-    except ValueError:
-        expected = f"False or 'auto' with loss={loss.name!r} and these targets, which are no classes"
-        raise ValueError(sentence("stratify", stratify, expected)) from None
+    classes = trainer._classes(targets)
+    if classes is None:
+        expected = f"False or 'auto' with loss={trainer.loss.name!r} and these targets, which are no classes"
+        raise ValueError(sentence("stratify", stratify, expected))
+    return classes
 
 
 def _outside(n_samples: int, fold: Rows) -> Rows:

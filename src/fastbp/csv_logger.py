@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from fastbp.callbacks import Callback, Figures
-from fastbp.checks import sentence
+from fastbp.checks import check_path, sentence
 
 if TYPE_CHECKING:
     from fastbp.trainer import Trainer
@@ -36,11 +36,10 @@ class CSVLogger(Callback):
     """
 
     def __init__(self, path: str | os.PathLike[str], separator: str = ",") -> None:
-        if not isinstance(path, (str, os.PathLike)):
-            raise TypeError(sentence("path", path, "the name of a file, a str or a path"))
+        self._path = check_path(path)
         if not isinstance(separator, str) or len(separator) != 1 or separator in '"\r\n':
             raise ValueError(sentence("separator", separator, "one character, such as ',' or ';'"))
-        self._path, self._separator = path, separator
+        self._separator = separator
         self._columns: list[str] = []
 
     def on_fit_begin(self, trainer: Trainer, figures: Figures) -> None:

@@ -10,12 +10,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 __all__ = ["EpochBar", "ProgressBar"]
 
 
-class ProgressBar:
+class _Bar:
+    """A tqdm bar in a ``with`` statement."""
+
+    _bar: Any
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.close()
+
+
+class ProgressBar(_Bar):
     """A tqdm bar, in a terminal or in a notebook, over so many epochs of so many samples each; None: not known yet.
 
     It is shown after a delay, in seconds.
@@ -27,7 +41,7 @@ class ProgressBar:
         self._n_epochs, self._n_samples = n_epochs, n_samples or 0
         self._epochs_done = 0
         self._figures: dict[str, float] = {}
-        self._bar: Any = tqdm(
+        self._bar = tqdm(
             desc=self._description(),
             total=n_epochs * n_samples if n_samples else None,
             unit="",
@@ -36,14 +50,6 @@ class ProgressBar:
             delay=delay,
             bar_format="{desc} |{bar}| {remaining} left, {rate_noinv_fmt}{postfix}",
         )
-
-    def __enter__(self) -> ProgressBar:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._bar.close()
 
     def learn_length(self, n_samples: int) -> None:
         """Say how many samples an epoch has, where that was not known before its end."""
@@ -69,21 +75,13 @@ class ProgressBar:
         self._bar.update(self._epochs_done * self._n_samples + n_done - self._bar.n)
 
 
-class EpochBar:
+class EpochBar(_Bar):
     """A tqdm bar over the epochs of many trainers."""
 
     def __init__(self, n_epochs: int) -> None:
         from tqdm.auto import tqdm  # slow to import, and not everyone wants a bar
 
-        self._bar: Any = tqdm(total=n_epochs, unit=" epochs", dynamic_ncols=True)
-
-    def __enter__(self) -> EpochBar:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._bar.close()
+        self._bar = tqdm(total=n_epochs, unit=" epochs", dynamic_ncols=True)
 
     def show(self, n_done: int) -> None:
         """Say how many epochs are done in all."""

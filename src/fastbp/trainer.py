@@ -558,6 +558,12 @@ class Trainer:
         n_outputs = self._model._n_outputs
         return np.asarray(y) if n_outputs is None else self._loss.as_targets(y, n_outputs)
 
+    def _classes(self, targets: NDArray[Any]) -> NDArray[Any] | None:
+        """Return the class of each sample; None where targets are no classes."""
+        with contextlib.suppress(ValueError):
+            return self._loss.classes(targets, self._model.n_outputs)[0]
+        return None
+
     def _begin_listening(self, listeners: Sequence[Callback]) -> None:
         """Let callbacks know that training begins; those of a trainer from a file go on from their states in it."""
         self._listeners = list(listeners)
@@ -833,9 +839,7 @@ class Trainer:
             raise ValueError(f"{was}; expected one of them.")
         share = check_number(fraction, "validation_fraction", above=0, below=1)
         targets = self._targets(y)
-        classes = None
-        with contextlib.suppress(ValueError):  # targets that are no classes
-            classes, _ = self._loss.classes(targets, self._model.n_outputs)
+        classes = self._classes(targets)
         labels = None if groups is None else check_groups(groups, len(targets))
         try:
             return split_fraction(len(targets), share, classes=classes, groups=labels, seed=self._seed)

@@ -404,10 +404,7 @@ class BaseMLP(BaseEstimator, metaclass=ABCMeta):
     def _note_divergence(self, error: DivergenceError, epochs: Epochs, trainer: Trainer) -> None:
         """Refuse weights that are not finite; with early stopping there are better ones to go back to."""
         if not self.early_stopping:
-            raise ValueError(
-                "Solver produced non-finite parameter weights. The input data may contain large values and need to be "
-                f"preprocessed. {str(error)[0].upper()}{str(error)[1:]}"
-            ) from error
+            raise _not_finite(error) from error
         self.n_iter_ += 1
         epochs.note_loss(np.nan)
         epochs.note_score(np.nan, trainer)
@@ -435,10 +432,7 @@ class BaseMLP(BaseEstimator, metaclass=ABCMeta):
                 fitting = ArrayFitting(trainer, data, held_out, listeners, bar)
                 trainer._run(fitting, int(self.max_iter))
         except DivergenceError as error:
-            raise ValueError(
-                "Solver produced non-finite parameter weights. The input data may contain large values and need to be "
-                f"preprocessed. {str(error)[0].upper()}{str(error)[1:]}"
-            ) from error
+            raise _not_finite(error) from error
         result = fitting.search
         if trainer.stop_reason == "stopped":
             self.n_iter_ = int(result.nit)
@@ -578,6 +572,14 @@ class BaseMLP(BaseEstimator, metaclass=ABCMeta):
         tags.input_tags.sparse = True
         tags.input_tags.allow_nan = self.missing == "impute"
         return tags
+
+
+def _not_finite(error: DivergenceError) -> ValueError:
+    """Return what scikit-learn says at the end of training that diverged, and behind it where that was."""
+    return ValueError(
+        "Solver produced non-finite parameter weights. The input data may contain large values and need to be "
+        f"preprocessed. {str(error)[0].upper()}{str(error)[1:]}"
+    )
 
 
 def _blocks(X: Any) -> Iterator[Any]:
