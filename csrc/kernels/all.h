@@ -15,6 +15,7 @@
 #include "embed.h"
 #include "single.h"
 #include "loss.h"
+#include "wide.h"
 #include "clip.h"
 #include "regularize.h"
 #include "optimizer.h"
@@ -73,7 +74,8 @@ static const fbp_kernels NAME(table) = {
     .burn = NAME(burn),
 };
 
-#undef WIDEN
+#undef WIDE_LANES
+#undef WIDE_PARTS
 #undef COUNTERS
 #undef DRAWS
 #undef PACK_INPUTS

@@ -1,30 +1,19 @@
 /* clip.h: gradients kept small: the squares that their norm is made of, and the clipping itself. */
 
-/* VL doubles, whatever the dtype: float32's squares leave its range where the gradient is far from it. */
-#if VECTOR_BYTES
-typedef double NAME(wide_t) __attribute__((vector_size(VL * 8)));
-#define WIDEN(x) __builtin_convertvector(x, NAME(wide_t))
-#else
-typedef double NAME(wide_t);
-#define WIDEN(x) ((double)(x))
-#endif
-
 /* squares[n] = the sum over unit n's weights of the gradient's square, bias_squares[n] = that of its bias. */
 static void NAME(unit_squares)(const fbp_layer *layer, const void *dW, const void *db, ptrdiff_t n0, ptrdiff_t n1,
                                double *squares, double *bias_squares)
 {
     for (ptrdiff_t n = n0; n < n1; n++) {
         const real *row = (const real *)dW + n * layer->ld, bias = db ? ((const real *)db)[n] : 0;
-        NAME(wide_t) sums = {0};
+        NAME(wide_t) sums[WIDE_PARTS] = {0};
         ptrdiff_t i = 0;
-        for (; i + VL <= layer->ld; i += VL) {
-            const NAME(wide_t) x = WIDEN(NAME(load_any)(row + i));
-            sums += x * x;
-        }
-        double lanes[VL], sum = 0;
-        memcpy(lanes, &sums, sizeof lanes);
-        for (int lane = 0; lane < VL; lane++)
-            sum += lanes[lane];
+        for (; i + VL <= layer->ld; i += VL)
+            for (int part = 0; part < WIDE_PARTS; part++) {
+                const NAME(wide_t) x = NAME(widen)(row + i + part * WIDE_LANES);
+                sums[part] += x * x;
+            }
+        double sum = NAME(sum_of_wide)(sums);
         for (; i < layer->ld; i++) /* a stage with a number a unit: one */
             sum += (double)row[i] * (double)row[i];
         squares[n] = sum;

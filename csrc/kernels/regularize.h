@@ -1,24 +1,18 @@
 /* regularize.h: what keeps the weights of a dense layer small. The padding of its rows is zero, and stays so. */
 
-/* The lanes' sum of |w| and of w * w over one unit's row. */
+/* The sums of |w| and of w * w over one unit's row. */
 static void NAME(sizes_of_row)(const fbp_layer *layer, ptrdiff_t n, double *absolute, double *square)
 {
     const real *row = (const real *)layer->weights + n * layer->ld;
-    NAME(wide_t) sizes = {0}, squares = {0};
-    for (ptrdiff_t i = 0; i < layer->ld; i += VL) {
-        const vec w = NAME(load)(row + i);
-        const NAME(wide_t) wide = WIDEN(w);
-        sizes += WIDEN(NAME(absolute)(w));
-        squares += wide * wide;
-    }
-    double lanes[2][VL];
-    memcpy(lanes[0], &sizes, sizeof lanes[0]);
-    memcpy(lanes[1], &squares, sizeof lanes[1]);
-    *absolute = *square = 0;
-    for (int i = 0; i < VL; i++) {
-        *absolute += lanes[0][i];
-        *square += lanes[1][i];
-    }
+    NAME(wide_t) sizes[WIDE_PARTS] = {0}, squares[WIDE_PARTS] = {0};
+    for (ptrdiff_t i = 0; i < layer->ld; i += VL)
+        for (int part = 0; part < WIDE_PARTS; part++) {
+            const NAME(wide_t) w = NAME(widen)(row + i + part * WIDE_LANES);
+            sizes[part] += NAME(wide_absolute)(w);
+            squares[part] += w * w;
+        }
+    *absolute = NAME(sum_of_wide)(sizes);
+    *square = NAME(sum_of_wide)(squares);
 }
 
 static void NAME(unit_penalties)(const fbp_layer *layer, double l1, double l2, ptrdiff_t n0, ptrdiff_t n1,

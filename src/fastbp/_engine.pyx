@@ -240,7 +240,7 @@ cdef void _gather_share(Run *run, Py_ssize_t first, Py_ssize_t n, Py_ssize_t p0,
         if run.codes.n_columns > 0:
             k.read_codes(&run.codes, index, row, count, run.stages[0].tables,
                          run.stages[0].rows + p * run.codes.n_columns * k.lanes)
-        if not gather_targets(k, &run.judge, index, row, count, p, run.targets, run.labels):
+        if not gather_targets(k, &run.judge, index, row, count, next_index, n_next, p, run.targets, run.labels):
             run.verdicts[p] = BAD_TARGETS
 
 

@@ -31,7 +31,8 @@ cdef struct Judge:
     const double *all_weights  # [n_rows] of the user's, or NULL: each sample counts once
 
 cdef int gather_targets(const fbp_kernels *k, const Judge *judge, const int64_t *index, Py_ssize_t first,
-                        Py_ssize_t n_rows, Py_ssize_t p, fbp_panels targets, int32_t *labels) noexcept nogil
+                        Py_ssize_t n_rows, const int64_t *next_index, Py_ssize_t n_next, Py_ssize_t p,
+                        fbp_panels targets, int32_t *labels) noexcept nogil
 cdef const double *gather_weights(const Judge *judge, const int64_t *index, Py_ssize_t first, Py_ssize_t n_rows,
                                   double *weights) noexcept nogil
 cdef double weight_of_rows(const Judge *judge, const int64_t *index, Py_ssize_t first,

@@ -92,13 +92,18 @@ cdef int set_judge(Judge *judge, object loss, tuple metrics, object targets, con
 
 
 cdef int gather_targets(const fbp_kernels *k, const Judge *judge, const int64_t *index, Py_ssize_t first,
-                        Py_ssize_t n_rows, Py_ssize_t p, fbp_panels targets, int32_t *labels) noexcept nogil:
-    """The targets of panel p: of rows index[0..n_rows), or first.. where index is NULL. 0 where one is not finite."""
+                        Py_ssize_t n_rows, const int64_t *next_index, Py_ssize_t n_next, Py_ssize_t p,
+                        fbp_panels targets, int32_t *labels) noexcept nogil:
+    """The targets of panel p: of rows index[0..n_rows), or first.. where index is NULL. 0 where one is not finite.
+
+    Those of the n_next rows next_index are fetched ahead.
+    """
     cdef Py_ssize_t r
     if judge.custom:
         return 1
     if judge.all_labels == NULL:
-        return gather_features(k, judge.all_targets, judge.features, index, first, n_rows, NULL, 0, p, targets, NULL, 0)
+        return gather_features(k, judge.all_targets, judge.features, index, first, n_rows, next_index, n_next, p,
+                               targets, NULL, 0)
     for r in range(n_rows):
         labels[p * k.lanes + r] = judge.all_labels[first + r if index == NULL else index[r]]
     return 1

@@ -593,7 +593,8 @@ cdef void _sweep_chunk(Sweep *sweep, int chunk, char *memory) noexcept nogil:
         if sweep.codes.n_columns > 0:
             k.read_codes(&sweep.codes, index, row, count, sweep.stages[0].tables,
                          rows + p * sweep.codes.n_columns * k.lanes)
-        if sweep.judge != NULL and not gather_targets(k, sweep.judge, index, row, count, p, targets, labels):
+        if sweep.judge != NULL and not gather_targets(k, sweep.judge, index, row, count, NULL, 0, p, targets,
+                                                         labels):
             _report(sweep, BAD_TARGETS, chunk)
             return
     for i in range(sweep.n_stages):
