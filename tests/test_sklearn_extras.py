@@ -422,6 +422,43 @@ def test_divergence_is_refused_with_the_place():
     assert np.isfinite(model.predict(DIABETES[0])).all()
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_plain_arrays_are_predicted_as_others_are(dtype):
+    """They pass by scikit-learn's validation; a list, which takes the long way, comes to the same."""
+    model = regressor().fit(DIABETES[0].astype(dtype), DIABETES[1])
+    rows = DIABETES[0][:3].astype(dtype)
+    np.testing.assert_allclose(model.predict(rows), model.predict(rows.tolist()), rtol=1e-4)
+    np.testing.assert_array_equal(model.predict(rows[:, ::-1]), model.predict(rows[:, ::-1].copy()))
+    huge = np.full_like(rows, np.finfo(dtype).max / 4)  # finite, though its sum is not
+    with np.errstate(over="ignore", invalid="ignore"):
+        assert model.predict(huge).shape == (3,)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (np.zeros((2, 9)), "X has 9 features, but MLPRegressor is expecting 10 features as input"),
+        (np.zeros((0, 10)), "Found array with 0 sample"),
+        (np.zeros(10), "Expected 2D array, got 1D array instead"),
+        (np.full((2, 10), np.nan), "Input X contains NaN"),
+        (np.full((2, 10), np.inf), "Input X contains infinity"),
+    ],
+)
+def test_plain_arrays_are_refused_as_by_scikit_learn(rows, message):
+    model = regressor().fit(*DIABETES)
+    with pytest.raises(ValueError, match=message):
+        model.predict(rows)
+    with pytest.raises(NotFittedError):
+        regressor().predict(rows)
+
+
+def test_plain_arrays_for_a_model_of_named_columns_are_warned_of():
+    pandas = pytest.importorskip("pandas")
+    model = regressor().fit(pandas.DataFrame(DIABETES[0]).rename(columns=str), DIABETES[1])
+    with pytest.warns(UserWarning, match="X does not have valid feature names"):
+        model.predict(DIABETES[0])
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
