@@ -42,7 +42,9 @@ def make_parser() -> argparse.ArgumentParser:
         "--rounds", type=_positive, help="turns of each peer (default: 9; scaling, estimators: 5; quick: 2)"
     )
     parser.add_argument("--turn", type=float, metavar="SECONDS", help="length of a turn (default: 0.3; quick: 0.03)")
-    parser.add_argument("--dtype", choices=("float32", "float64"), default="float32", help="default: %(default)s")
+    parser.add_argument(
+        "--dtype", nargs="+", choices=estimators.DTYPES, help="default: float32; one, but of estimators both"
+    )
     parser.add_argument(
         "--output", type=Path, default=_DEFAULT_OUTPUT, metavar="DIR", help="for the files (default: bench/results)"
     )
@@ -65,18 +67,36 @@ def fill_in(arguments: argparse.Namespace) -> None:
         del arguments.data
     elif arguments.what != "estimators":
         raise SystemExit(f"bench: --data: not for {arguments.what}, whose data are synthetic")
-    if arguments.what in ("scaling", "estimators"):
-        del arguments.workloads, arguments.peers
-    else:
+    if arguments.what in _WORKLOADS:
         fill_in_comparison(arguments)
+    else:
+        take_away(arguments, "workloads", "peers")
     if arguments.threads is None:
         arguments.threads = sorted({1, len(machine.usable_cpus())})
     if arguments.rounds is None:
         arguments.rounds = 2 if quick else _ROUNDS[arguments.what]
+    if arguments.what == "estimators":  # whole calls
+        take_away(arguments, "turn")
+        arguments.dtype = arguments.dtype or list(estimators.DTYPES[: 1 if quick else None])
+        return
+    arguments.dtype = the_one_of(arguments.dtype or ["float32"], arguments.what)
     if arguments.turn is None:
         arguments.turn = 0.03 if quick else 0.3
-    if arguments.what == "estimators":  # whole calls, in both
-        del arguments.turn, arguments.dtype
+
+
+def the_one_of(dtypes: list[str], what: str) -> str:
+    """The dtype of a command that has one."""
+    if len(dtypes) > 1:
+        raise SystemExit(f"bench: --dtype: one for {what}, not {' and '.join(dtypes)}")
+    return dtypes[0]
+
+
+def take_away(arguments: argparse.Namespace, *names: str) -> None:
+    """Remove options that a command does not have, and refuse them where they are given."""
+    for name in names:
+        if getattr(arguments, name) is not None:
+            raise SystemExit(f"bench: --{name}: not for {arguments.what}")
+        delattr(arguments, name)
 
 
 def fill_in_comparison(arguments: argparse.Namespace) -> None:
@@ -94,6 +114,8 @@ def fill_in_comparison(arguments: argparse.Namespace) -> None:
 def describe_run(arguments: argparse.Namespace, results: list[dict[str, Any]]) -> dict[str, Any]:
     """What all kinds of run have in common, for the JSON file."""
     settings = {name: value for name, value in vars(arguments).items() if name not in ("what", "output")}
+    if "data" in settings:
+        settings["data"] = "DIR"  # where it lies is this machine's affair
     return {
         "command": command(arguments.what, settings),
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
@@ -201,7 +223,7 @@ def run_estimators(arguments: argparse.Namespace) -> None:
     results = []
     for case in [estimators.CASES[name] for name in (estimators.QUICK_CASES if quick else estimators.CASES)]:
         for hidden in estimators.HIDDEN[:1] if quick else estimators.HIDDEN:
-            for dtype in estimators.DTYPES[:1] if quick else estimators.DTYPES:
+            for dtype in arguments.dtype:
                 for n_threads in arguments.threads:
                     rounds = arguments.rounds
                     results.append(estimators.measure(case, hidden, dtype, n_threads, rounds, quick, directory))

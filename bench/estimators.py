@@ -15,7 +15,9 @@ import numpy as np
 from . import machine
 from .compare import DifferentComputationError, spread
 from .report import format_seconds, markdown_table, preamble
+from .rounds import REST_SECONDS, PeakMeter
 from .worker import Worker, run_worker
+from .workloads import Workload
 
 PEERS = {"fastbp": "fastbp.sklearn", "sklearn": "sklearn.neural_network"}
 DTYPES = ("float32", "float64")
@@ -98,7 +100,12 @@ class EstimatorServant:
         self.many = np.resize(self.X, (len(self.X) if quick else 10_000, self.X.shape[1]))
         self.estimator = self.make(**{**self.options, "max_iter": 1}).fit(self.X, self.y)
         version = {"fastbp": fastbp.__version__, "sklearn": sklearn.__version__}[peer]
-        return {"versions": {peer: version, "numpy": np.__version__}}
+        return {
+            "versions": {peer: version, "numpy": np.__version__},
+            "n_samples": len(self.X),
+            "n_inputs": self.X.shape[1],
+            "n_outputs": self.estimator.n_outputs_,
+        }
 
     def fit(self) -> dict[str, float]:
         """A whole fit, by the clock; and the loss it ends with."""
@@ -147,7 +154,8 @@ def measure(
     -------
     dict
         "data", "hidden", "dtype", "threads", "epochs", "versions", and "tasks": for each task a dictionary of the
-        median and quartiles of each peer's seconds, and under "ratio" of scikit-learn's over fastbp's in a round.
+        median and quartiles of each peer's seconds, under "ratio" of scikit-learn's over fastbp's in a round, and for
+        "fit" under "peak_fraction" of what each peer made of the FMA peak measured around it.
 
     Raises
     ------
@@ -158,8 +166,6 @@ def measure(
     if case.name == "digits" and hidden == HIDDEN[0] and n_threads > 1:
         tasks.append("grid_search")
     versions: dict[str, str] = {}
-    seconds: dict[str, dict[str, list[float]]] = {task: {peer: [] for peer in PEERS} for task in tasks}
-    losses: dict[str, float] = {}
     with ExitStack() as stack:
         workers = {}
         for peer in PEERS:
@@ -167,14 +173,11 @@ def measure(
             about = workers[peer].ask(
                 "set_up", peer=peer, case=case.name, hidden=hidden, dtype=dtype, quick=quick, directory=directory
             )
-            versions |= about["versions"]
-        for _ in range(rounds):
-            for task in tasks:
-                for peer, worker in workers.items():
-                    answer = worker.ask(task)
-                    seconds[task][peer].append(answer["seconds"])
-                    losses |= {peer: answer["loss"]} if "loss" in answer else {}
-    check_losses(losses, dtype)
+            versions |= about.pop("versions")
+            fit_flops = count_fit_flops(case, hidden, **about)
+        meter = stack.enter_context(closing(PeakMeter(n_threads, dtype)))
+        turns = take_turns(workers, tasks, meter, rounds)
+    check_losses({turn.peer: turn.loss for turn in turns if turn.loss is not None}, dtype)
     return {
         "data": case.name,
         "hidden": list(hidden),
@@ -182,17 +185,59 @@ def measure(
         "threads": n_threads,
         "epochs": case.epochs,
         "versions": versions,
-        "tasks": {task: summarise(of_peers) for task, of_peers in seconds.items()},
+        "tasks": {
+            task: summarise([turn for turn in turns if turn.task == task], fit_flops if task == "fit" else None)
+            for task in tasks
+        },
     }
 
 
-def summarise(seconds: Mapping[str, Sequence[float]]) -> dict[str, Any]:
-    """Medians and quartiles of each peer, and of the ratio round by round."""
-    pairs = zip(seconds["sklearn"], seconds["fastbp"], strict=True)
-    return {
-        **{peer: spread(values) for peer, values in seconds.items()},
-        "ratio": spread(theirs / ours for theirs, ours in pairs),
-    }
+def count_fit_flops(case: Case, hidden: tuple[int, ...], n_samples: int, n_inputs: int, n_outputs: int) -> int:
+    """Floating point operations of a whole fit, counted as those of a training step are: see `Workload`."""
+    return Workload(case.name, (n_inputs, *hidden, n_outputs), n_samples, case.epochs).step_flops * case.epochs
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What one peer did, and between which measurements of the FMA peak (their mean; of fits only)."""
+
+    task: str
+    peer: str
+    seconds: float
+    loss: float | None
+    peak_flops: float | None
+
+
+def take_turns(workers: Mapping[str, Worker], tasks: Sequence[str], meter: PeakMeter, rounds: int) -> list[Turn]:
+    """Every worker does every task once a round, each round begun by another one, with a rest after every turn."""
+    turns = []
+    for i in range(rounds):
+        peers = list(workers)[:: -1 if i % 2 else 1]
+        for task in tasks:
+            peak = meter.read() if task == "fit" else None
+            for peer in peers:
+                answer = workers[peer].ask(task)
+                time.sleep(REST_SECONDS)
+                around = None
+                if peak is not None:
+                    before, peak = peak, meter.read()
+                    around = (before + peak) / 2
+                turns.append(Turn(task, peer, answer["seconds"], answer.get("loss"), around))
+    return turns
+
+
+def summarise(turns: Sequence[Turn], flops: int | None) -> dict[str, Any]:
+    """Medians and quartiles of each peer's seconds, of the ratio round by round, and of the fractions of the peak."""
+    of_peers = {peer: [turn for turn in turns if turn.peer == peer] for peer in PEERS}
+    pairs = zip(of_peers["sklearn"], of_peers["fastbp"], strict=True)
+    summary: dict[str, Any] = {peer: spread(turn.seconds for turn in own) for peer, own in of_peers.items()}
+    summary["ratio"] = spread(theirs.seconds / ours.seconds for theirs, ours in pairs)
+    if flops is not None:
+        summary["peak_fraction"] = {
+            peer: spread(flops / turn.seconds / turn.peak_flops for turn in own if turn.peak_flops)
+            for peer, own in of_peers.items()
+        }
+    return summary
 
 
 def check_losses(losses: Mapping[str, float], dtype: str) -> None:
@@ -204,7 +249,7 @@ def check_losses(losses: Mapping[str, float], dtype: str) -> None:
 
 def estimators_table(results: Sequence[Mapping[str, Any]]) -> str:
     """A row a task."""
-    header = ("data", "hidden", "dtype", "threads", "task", "fastbp", "scikit-learn", "fastbp is faster")
+    header = ("data", "hidden", "dtype", "threads", "task", "fastbp", "scikit-learn", "fastbp is faster", "of the peak")
     return markdown_table(header, [row for result in results for row in _rows(result)])
 
 
@@ -219,9 +264,14 @@ def _rows(result: Mapping[str, Any]) -> list[list[str]]:
             format_seconds(figures["fastbp"]["median"]),
             format_seconds(figures["sklearn"]["median"]),
             "{median:.1f}x ({low:.1f} to {high:.1f})".format(**figures["ratio"]),
+            _fractions(figures.get("peak_fraction")),
         ]
         for task, figures in result["tasks"].items()
     ]
+
+
+def _fractions(fractions: Mapping[str, Any] | None) -> str:
+    return f"{fractions['fastbp']['median']:.2f}, {fractions['sklearn']['median']:.2f}" if fractions else ""
 
 
 def estimators_markdown(run: Mapping[str, Any]) -> str:
@@ -234,6 +284,9 @@ def estimators_markdown(run: Mapping[str, Any]) -> str:
             *preamble("The estimators", run),
             "",
             f"Default parameters but for the epochs of a fit: {epochs}; `fashion` is {fashion}.",
+            "",
+            "Median of the paired ratios (quartiles); of the peak: the fractions of the FMA peak, fastbp's and",
+            "scikit-learn's, that the matrix products of a whole fit make.",
             "",
             estimators_table(run["results"]),
             "",

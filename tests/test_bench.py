@@ -282,6 +282,7 @@ def test_estimators_smoke(tmp_path):
     result = estimators.measure(estimators.CASES["digits"], (16,), "float64", n_threads=1, rounds=1, quick=True)
     assert list(result["tasks"]) == ["fit", "predict_one", "predict_many"]
     assert all(figures["ratio"]["median"] > 0 for figures in result["tasks"].values())
+    assert 0 < result["tasks"]["fit"]["peak_fraction"]["fastbp"]["median"] < 1
     run = {
         "command": "",
         "date": "",
@@ -299,10 +300,34 @@ def test_estimators_smoke(tmp_path):
 
 def test_estimators_take_no_workloads():
     arguments = filled_in("estimators", "--quick", "--data", "images")
-    assert vars(arguments).keys() == {"what", "threads", "rounds", "output", "quick", "data"}
+    assert vars(arguments).keys() == {"what", "threads", "rounds", "output", "quick", "data", "dtype"}
+    with pytest.raises(SystemExit, match="--workloads: not for estimators"):
+        filled_in("estimators", "--workloads", "rl")
     assert "data" not in vars(filled_in("training"))
     with pytest.raises(SystemExit, match="--data: not for training"):
         filled_in("training", "--data", "images")
+
+
+def test_a_dtype_or_two():
+    assert filled_in("training").dtype == "float32"
+    assert filled_in("estimators").dtype == ["float32", "float64"]
+    assert filled_in("estimators", "--dtype", "float64").dtype == ["float64"]
+    with pytest.raises(SystemExit, match="--dtype: one for training, not float32 and float64"):
+        filled_in("training", "--dtype", "float32", "float64")
+
+
+def test_the_estimators_take_turns_with_the_peak_around_each_fit():
+    """The operations of a fit are those of its steps: 2MNK a product, no gradient of the data."""
+    case = estimators.CASES["digits"]
+    assert estimators.count_fit_flops(case, (16,), 100, 64, 10) == 2 * 100 * (2 * 64 * 16 + 3 * 16 * 10) * case.epochs
+    turns = [
+        estimators.Turn("fit", "fastbp", 1.0, 0.5, 200.0),
+        estimators.Turn("fit", "sklearn", 4.0, 0.5, 100.0),
+    ]
+    summary = estimators.summarise(turns, 100)
+    assert summary["ratio"]["median"] == 4
+    assert {peer: f["median"] for peer, f in summary["peak_fraction"].items()} == {"fastbp": 0.5, "sklearn": 0.25}
+    assert "peak_fraction" not in estimators.summarise(turns, None)
 
 
 def test_fits_that_end_apart_are_not_compared():
