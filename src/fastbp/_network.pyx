@@ -594,7 +594,7 @@ cdef void _sweep_chunk(Sweep *sweep, int chunk, char *memory) noexcept nogil:
             k.read_codes(&sweep.codes, index, row, count, sweep.stages[0].tables,
                          rows + p * sweep.codes.n_columns * k.lanes)
         if sweep.judge != NULL and not gather_targets(k, sweep.judge, index, row, count, NULL, 0, p, targets,
-                                                         labels):
+                                                      labels):
             _report(sweep, BAD_TARGETS, chunk)
             return
     for i in range(sweep.n_stages):
