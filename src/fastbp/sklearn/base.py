@@ -168,7 +168,7 @@ class BaseMLP(BaseEstimator, metaclass=ABCMeta):
 
     @abstractmethod
     def _check_targets(self, y: Any, incremental: bool) -> Array:
-        """Return validated targets as (n_samples, n_outputs), and learn their classes on the way."""
+        """Return validated targets, and learn their classes on the way: labels (n,), or (n, n_outputs)."""
 
     @abstractmethod
     def _check_new_targets(self, y: Any) -> Array:
@@ -177,10 +177,6 @@ class BaseMLP(BaseEstimator, metaclass=ABCMeta):
     @abstractmethod
     def _make_objective(self, n_outputs: int) -> Objective:
         """Return what is minimised."""
-
-    @abstractmethod
-    def _engine_targets(self, Y: Array) -> Array:
-        """Return targets as the loss takes them: labels (n,), or (n, n_outputs)."""
 
     @abstractmethod
     def _weigh(self, y: Any, sample_weight: Array | None, incremental: bool) -> Array | None:
@@ -234,7 +230,7 @@ class BaseMLP(BaseEstimator, metaclass=ABCMeta):
             sample_weight = _check_sample_weight(sample_weight, X)
         weights = self._weigh(y, sample_weight, incremental)
         rows = self._as_rows(X, learn=first)
-        self.n_outputs_ = Y.shape[1]
+        self.n_outputs_ = Y.shape[1] if Y.ndim == 2 else len(self.classes_)
         objective = self._make_objective(self.n_outputs_)
         self._random_state = check_random_state(self.random_state)
         units = [rows.shape[1], *hidden, self.n_outputs_]
@@ -322,7 +318,7 @@ class BaseMLP(BaseEstimator, metaclass=ABCMeta):
 
     def _samples(self, trainer: Trainer, rows: Array, Y: Array, weights: Array | None, names: Any = None) -> Samples:
         names = names or ("X", "y", "sample_weight" if self._is_plain_weight else "sample_weight times class_weight")
-        return trainer._samples(rows, self._engine_targets(Y), weights, None, names)
+        return trainer._samples(rows, Y, weights, None, names)
 
     # ------------------------------------------------------------------------------------------- sgd, adam and kin
 

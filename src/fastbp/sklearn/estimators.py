@@ -310,7 +310,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             self.classes_ = self._label_binarizer.classes_
         else:
             self._check_classes(unique_labels(y))
-        return self._binarized(y)
+        return self._encoded(y)
 
     def _check_classes(self, classes: Array) -> None:
         """Refuse to go on with other classes than those of the fit before."""
@@ -332,20 +332,21 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             raise ValueError(
                 f"validation_set[1] has the classes {unknown}; expected those of training, {self.classes_}."
             )
-        return self._binarized(y)
+        return self._encoded(y)
 
-    def _binarized(self, y: Any) -> Array:
-        Y: Array = self._label_binarizer.transform(y).astype(bool)
-        return Y
+    def _encoded(self, y: Any) -> Array:
+        """Return the numbers (n,) of one class of several, else what LabelBinarizer makes of y, (n, n_outputs)."""
+        if y.ndim == 2 or self._label_binarizer.y_type_ not in ("binary", "multiclass"):
+            yes: Array = self._label_binarizer.transform(y).astype(bool)
+            return yes
+        numbers: Array = np.searchsorted(self.classes_, y)
+        return numbers if self._is_multiclass() else numbers[:, np.newaxis] == 1
 
     def _is_multiclass(self) -> bool:
         return bool(self._label_binarizer.y_type_ == "multiclass")
 
     def _make_objective(self, n_outputs: int) -> Objective:
         return classifier_objective(self.loss, self._is_multiclass(), n_outputs)
-
-    def _engine_targets(self, Y: Array) -> Array:
-        return Y.argmax(axis=1) if self._is_multiclass() else Y
 
     def _weigh(self, y: Any, sample_weight: Array | None, incremental: bool) -> Array | None:
         self._is_plain_weight = self.class_weight is None
@@ -605,9 +606,6 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     def _make_objective(self, n_outputs: int) -> Objective:
         return regressor_objective(self.loss, n_outputs)
-
-    def _engine_targets(self, Y: Array) -> Array:
-        return Y
 
     def _weigh(self, y: Any, sample_weight: Array | None, incremental: bool) -> Array | None:
         return sample_weight
