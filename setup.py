@@ -49,7 +49,12 @@ def general_flags(compiler_type: str) -> tuple[list[str], list[str]]:
 
 
 class build_fastbp(build_ext):
-    """Adds the flags, once the compiler is known."""
+    """Adds the flags, once the compiler is known; builds modules side by side."""
+
+    def finalize_options(self):
+        super().finalize_options()
+        if self.parallel is None:
+            self.parallel = True
 
     def build_extensions(self):
         compiler_type = self.compiler.compiler_type
