@@ -39,7 +39,8 @@ class History(Mapping[str, list[float]]):
     def append(self, figures: Mapping[str, float]) -> None:
         """Add the figures of one epoch."""
         for name in figures:
-            self._figures.setdefault(name, [math.nan] * self._n_epochs)
+            if name not in self._figures:
+                self._figures[name] = [math.nan] * self._n_epochs
         for name, values in self._figures.items():
             values.append(figures.get(name, math.nan))
         self._n_epochs += 1
