@@ -1,4 +1,5 @@
-/* cpu.c: which instruction sets this CPU and OS offer, and how it treats denormal numbers.
+/* cpu.c: which instruction sets this CPU and OS offer, whether it likes to be told what comes soon, and how it treats
+ * denormal numbers.
  *
  * The compiler's run-time support asks CPUID and, for the wide registers, XGETBV, so that an OS that does not save them
  * counts as not offering them.
@@ -27,6 +28,16 @@ int fbp_isa_available(const char *isa)
         return 1; /* part of the architecture */
 #endif
     return 0;
+}
+
+int fbp_fetches_soon(void)
+{
+#if defined(__x86_64__) && defined(__GNUC__)
+    __builtin_cpu_init();
+    return __builtin_cpu_is("amd") != 0;
+#else
+    return 0;
+#endif
 }
 
 #if defined(__SSE2__) || defined(_M_X64)

@@ -256,6 +256,22 @@ def test_the_same_bits_for_large_layers_and_chunked_batches(limits, dtype):
         assert_same_bits(train(70, specs, dtype, X, y, "mse", n_threads, 5000, epochs=1)[0], alone[0])
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("numbers", [ADAM, ADAM | {"clip_value": 0.01, "weight_decay": 0.1}])
+def test_gradients_piece_by_piece_or_whole_give_the_same_bits(isa, limits, dtype, numbers):
+    """Pieces share one scratch, whatever was left there; rows of 256 and 512 inputs have padding behind them."""
+    X, y = make_data(70, 256, 4, "cross_entropy", dtype)
+    specs = [(512, "relu", 0.0), (261, "tanh", 0.0), (4, "softmax", 0.0)]
+    in_pieces = train(256, specs, dtype, X, y, "cross_entropy", 1, 32, numbers=numbers)
+    for soon in (0.0, 1.0):
+        limits(epoch_thread=1.0, paced=0.0, soon=soon)
+        for n_threads in (1, 3):
+            again = train(256, specs, dtype, X, y, "cross_entropy", n_threads, 32, numbers=numbers)
+            assert_same_bits(again[0], in_pieces[0])
+    limits(long_step=0.0, apart=0.0, piece=0.0)
+    assert_same_bits(train(256, specs, dtype, X, y, "cross_entropy", 1, 32, numbers=numbers)[0], in_pieces[0])
+
+
 def test_how_the_work_is_cut_changes_no_bit(limits):
     X, y = make_data(300, 40, 5, "cross_entropy", "float32")
     alone = train(40, SPECS, "float32", X, y, "cross_entropy", 1, 128)

@@ -781,3 +781,22 @@ def test_interrupted_training_comes_out_of_every_meeting(limits, n_threads, loss
 def test_misuse(make, error, sentence):
     with pytest.raises(error, match=sentence):
         make()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_penalties_and_norms_see_no_padding_where_gradients_come_in_pieces(isa, limits, dtype):
+    """Rows of 256 inputs have padding behind them, which must stay zero: penalties and norms go over whole rows."""
+    rng = np.random.default_rng(3)
+    X, y = rng.normal(size=(64, 512)), rng.integers(0, 4, 64)
+
+    def losses_and_weights():
+        layers = [fb.Dense(256, "relu", l2=0.1, max_norm=2), fb.Dense(261, "tanh", l1=0.1), fb.Dense(4, "softmax")]
+        model = fb.Model(layers, inputs=512, dtype=dtype)
+        trainer = fb.Trainer(model, "cross_entropy", batch_size=32)
+        return [trainer.step(X, y) for _ in range(4)], model.get_weights()
+
+    in_pieces = losses_and_weights()
+    limits(long_step=0.0, apart=0.0, piece=0.0)
+    whole = losses_and_weights()
+    assert in_pieces[0] == whole[0]
+    assert_same_bits(in_pieces[1], whole[1])

@@ -30,7 +30,7 @@ from libc.string cimport memcpy, memset
 
 import numpy as np
 
-from fastbp._arena cimport Arena
+from fastbp._arena cimport Arena, aligned
 from fastbp._dense cimport (
     ADD, DENSE, FORK, TABULAR, Stage, Statistics, activation_gradient, block_stride, forward_work, item_size, padded,
     take_blocks, take_panels, units_of_share,
@@ -109,7 +109,7 @@ cdef struct Run:
     double *weights                # [panel][VL]
     double *slots                  # [panel][slot_size]
     int *verdicts                  # [panel]: 0, or what is wrong
-    char *scratch                  # [thread][scratch_bytes]
+    char *scratch                  # [thread][scratch_bytes]: packed weights, then the gradients of a piece
     Py_ssize_t scratch_bytes
     # How the work is cut.
     bint long_step                 # signals are looked at on the way
@@ -434,11 +434,11 @@ cdef void _update_units(Run *run, const fbp_update *numbers, Stage *stage, doubl
         for_b.weight_decay = 0
     _clip_units(run, stage, factor, n0, n1)
     _states_at(run, W, states)
-    run.k.update(run.updater.optimizer, &for_W if layer.ld > 1 else &for_b, run.parameters + W, run.gradients + W,
-                 states, n)
+    run.k.update(run.updater.optimizer, &for_W if layer.ld > 1 else &for_b, run.parameters + W,
+                 <char *>stage.dW + n0 * layer.ld * size, states, n)
     if stage.db != NULL:
         _states_at(run, b, states)
-        run.k.update(run.updater.optimizer, &for_b, run.parameters + b, run.gradients + b, states, n1 - n0)
+        run.k.update(run.updater.optimizer, &for_b, run.parameters + b, <char *>stage.db + n0 * size, states, n1 - n0)
     stage_updated(run.k, stage, n0, n1)
     if numbers.average_share > 0:
         run.k.average(run.averages + W, run.parameters + W, n, numbers.average_share)
@@ -525,6 +525,32 @@ cdef void _table_share(Run *run, const Pass *chunk, const fbp_update *numbers, S
         _update_tables(run, numbers, stage, 1, s0, s1)
 
 
+cdef void _clear_padding(const fbp_kernels *k, const fbp_layer *layer, char *rows, Py_ssize_t n_rows) noexcept nogil:
+    """Of rows of a weight gradient, all that its kernel does not write; an update goes over whole rows."""
+    cdef Py_ssize_t i, size = item_size(k.dtype), written = (layer.n_inputs - 1) // k.lanes * k.lanes + k.lanes
+    if layer.ld > written:
+        for i in range(n_rows):
+            memset(rows + (i * layer.ld + written) * size, 0, (layer.ld - written) * size)
+
+
+cdef void _weights_in_pieces(Run *run, const Pass *chunk, const fbp_update *numbers, const Stage *stage,
+                             Py_ssize_t n0, Py_ssize_t n1, Py_ssize_t piece, const void *const *soon) noexcept nogil:
+    """Gradients of a product's units n0..n1, so many at a time, each followed by its update.
+
+    All pieces have their gradient in the same scratch, which stays in the cache; the whole of it would have to be
+    fetched from memory, only to be written, and go back.
+    """
+    cdef Stage own = stage[0]
+    cdef Py_ssize_t row_bytes = own.layer.ld * item_size(run.k.dtype), m1
+    _clear_padding(run.k, &own.layer, <char *>chunk.scratch, min(piece, n1 - n0))
+    while n0 < n1:
+        m1 = min(n0 + piece, n1)
+        own.dW = <char *>chunk.scratch - n0 * row_bytes  # so that the row of unit n0 lies at its start
+        stage_gradient(chunk, &own, n0, m1, soon)
+        _update_units(run, numbers, &own, 1, n0, m1)
+        n0 = m1
+
+
 cdef void _weight_share(Run *run, const Pass *chunk, const fbp_update *numbers, int t, int n_threads) noexcept nogil:
     """Weight gradients of thread t's units over the chunk; and, unless numbers is NULL, their update."""
     cdef const fbp_kernels *k = run.k
@@ -532,6 +558,7 @@ cdef void _weight_share(Run *run, const Pass *chunk, const fbp_update *numbers, 
     cdef Py_ssize_t i, n0, n1, m0, m1, piece
     cdef double *squares
     cdef void *soon[FBP_SOON]
+    cdef void **told = NULL
     for i in range(run.n_stages):
         stage = &run.stages[i]
         if stage.kind == TABULAR:
@@ -540,17 +567,22 @@ cdef void _weight_share(Run *run, const Pass *chunk, const fbp_update *numbers, 
         units_of_share(k, run.stages, run.n_stages, i, t, n_threads, &n0, &n1)
         if n0 == n1:
             continue
-        soon[0] = stage.layer.weights
-        _states_at(run, <char *>stage.layer.weights - run.parameters, soon + 1)
+        if numbers != NULL and limits_in_use().soon:
+            soon[0] = stage.layer.weights
+            _states_at(run, <char *>stage.layer.weights - run.parameters, soon + 1)
+            told = soon
         piece = _piece(run, 2.0 * chunk.n_samples * stage.layer.n_inputs * (n1 - n0), n1 - n0)
         if numbers != NULL:
             piece = min(piece, stage.fused_units)
+            if stage.kind == DENSE and piece < n1 - n0:
+                _weights_in_pieces(run, chunk, numbers, stage, n0, n1, piece, <const void **>told)
+                continue
         m0 = n0
         while m0 < n1:
             if numbers == NULL and _interrupted(run, &run.stop_weights, t):
                 return
             m1 = min(m0 + piece, n1)
-            stage_gradient(chunk, stage, m0, m1, NULL if numbers == NULL else <const void **>soon)
+            stage_gradient(chunk, stage, m0, m1, <const void **>told)
             if run.updates and takes_norm(&run.updater):
                 squares = run.squares + _first_unit(run, i)
                 k.unit_squares(&stage.layer, stage.dW, stage.db, m0, m1, squares, squares + run.n_units)
@@ -834,7 +866,7 @@ cdef class Session:
     cdef void place(self, Arena arena, Py_ssize_t n_panels, int team) noexcept:
         """The buffers of one chunk: every layer's activations and gradients, panel by panel; scratch a thread."""
         cdef const fbp_kernels *k = self.run.k
-        cdef Py_ssize_t i, tile_bytes
+        cdef Py_ssize_t i, tile_bytes, piece_bytes = 0
         cdef Stage *stage
         cdef bint tabular = self.network.tables != NULL
         cdef Py_ssize_t n_features = self.run.stages[0].layer.n_units if tabular else self.network.n_inputs
@@ -866,6 +898,7 @@ cdef class Session:
             if stage.trained and stage.kind != TABULAR:
                 tile_bytes = k.tile_rows * stage.layer.ld * item_size(k.dtype)
                 stage.fused_units = max(UPDATE_BYTES // tile_bytes, <Py_ssize_t>UPDATE_TILES) * k.tile_rows
+                piece_bytes = max(piece_bytes, stage.fused_units // k.tile_rows * tile_bytes)
                 stage.dW = self.run.gradients + (<char *>stage.layer.weights - self.run.parameters)
                 if stage.has_bias:
                     stage.db = self.run.gradients + (<char *>stage.layer.bias - self.run.parameters)
@@ -875,7 +908,7 @@ cdef class Session:
         self.run.weights = <double *>arena.take(n_panels * k.lanes * sizeof(double))
         self.run.slots = <double *>arena.take(n_panels * self.run.judge.slot_size * sizeof(double))
         self.run.verdicts = <int *>arena.take(n_panels * sizeof(int))
-        self.run.scratch_bytes = padded(k.pack_elements, k.dtype) * item_size(k.dtype)
+        self.run.scratch_bytes = aligned(max(piece_bytes, k.pack_elements * item_size(k.dtype)))
         self.run.scratch = <char *>arena.take(team * self.run.scratch_bytes)
 
     cdef void place_vectors(self, Arena arena, Stage *stage) noexcept:

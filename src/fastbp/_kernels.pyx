@@ -18,6 +18,7 @@ cdef extern from "fastbp.h":
     bint fbp_takes_Z(fbp_loss loss) nogil
     bint fbp_averages_outputs(fbp_loss loss) nogil
     void fbp_philox(const uint32_t *counter, const uint32_t *key, uint32_t *out) nogil
+    bint fbp_fetches_soon() nogil
     unsigned long fbp_flush_denormals() nogil
     void fbp_restore_denormals(unsigned long former) nogil
 
@@ -72,6 +73,10 @@ cdef bint loss_takes_Z(fbp_loss loss) noexcept nogil:
 
 cdef bint averages_outputs(fbp_loss loss) noexcept nogil:
     return fbp_averages_outputs(loss)
+
+
+cdef bint fetches_soon() noexcept nogil:
+    return fbp_fetches_soon()
 
 
 cdef unsigned long flush_denormals() noexcept nogil:

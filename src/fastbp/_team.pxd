@@ -44,6 +44,8 @@ cdef struct WorkLimits:
     double call_thread
     # A step, up to which the team's size is measured and not only reckoned.
     double paced
+    # No limit, but of the same kind: not 0 where weight_gradient is told what the update will read.
+    double soon
 
 cdef WorkLimits *limits_in_use() noexcept nogil
 # As many threads as have enough to do, n_threads at most.

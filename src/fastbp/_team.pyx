@@ -2,6 +2,8 @@
 
 from cython.parallel cimport parallel, threadid
 
+from fastbp._kernels cimport fetches_soon
+
 
 cdef extern from *:
     """
@@ -122,6 +124,7 @@ _limits.piece = 2e8
 _limits.epoch_thread = 1e6
 _limits.call_thread = 1e7
 _limits.paced = 3e8
+_limits.soon = fetches_soon()
 
 
 cdef WorkLimits *limits_in_use() noexcept nogil:
