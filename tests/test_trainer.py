@@ -207,7 +207,7 @@ def test_progress_bar(iris, capsys):
     X, y = iris
     make_trainer().fit(X, y, epochs=3, validation_data=(X, y), progress=True)
     shown = capsys.readouterr().err
-    for piece in ("epoch 1/3 |", "epoch 3/3 |", "00:00 left, ", "k/s, loss "):
+    for piece in ("epoch 1/3 |", "epoch 3/3 |", "00:00 left, ", "/s, loss "):
         assert piece in shown
     assert re.search(r"loss [\d.]+/[\d.]+, accuracy [\d.]+/[\d.]+", shown)  # training and validation
     make_trainer().fit(X, y)
