@@ -154,10 +154,12 @@ static void NAME(scatter_panel)(fbp_panels panels, ptrdiff_t p, ptrdiff_t n_colu
     const real *panel = (const real *)panels.data + p * panels.stride;
     for (ptrdiff_t column = 0; column < n_columns; column += VL) {
         const ptrdiff_t n = n_columns - column < VL ? n_columns - column : VL;
+        const real *columns[VL];
         vec rows[VL];
+        UNROLL
         for (int i = 0; i < VL; i++)
-            rows[i] = NAME(load)(panel + (column + i) * VL);
-        NAME(transpose)(rows);
+            columns[i] = panel + (column + i) * VL;
+        NAME(load_transposed)(columns, 0, rows);
         for (ptrdiff_t r = 0; r < n_rows; r++)
             memcpy((real *)out + r * out_stride + column, &rows[r], (size_t)n * sizeof(real));
     }

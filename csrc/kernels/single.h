@@ -47,11 +47,9 @@ static inline vec NAME(add_products)(const real *const *rows_of_units, const rea
 {
     vec W[VL];
     UNROLL
-    for (int i = 0; i < VL; i++) {
-        W[i] = NAME(load)(rows_of_units[i] + k);
+    for (int i = 0; i < VL; i++)
         PREFETCH(rows_of_units[i] + k + SINGLE_AHEAD * VL); /* more rows side by side than hardware follows */
-    }
-    NAME(transpose)(W);
+    NAME(load_transposed)(rows_of_units, k, W);
     if (n == VL) {
         UNROLL
         for (int t = 0; t < VL; t++)

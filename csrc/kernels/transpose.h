@@ -46,6 +46,58 @@ static INLINE void NAME(transpose)(vec rows[VL])
     EXCHANGE(1)
 }
 
+/* load_transposed: a block that lies in memory, rows[r][i] = from[i][offset + r]. */
+#if VECTOR_BYTES == 32
+/* Lanes of 16 bytes. A load can put them in either half of a vector, on the way: rows that lie in memory need but the
+ * rounds within a chunk (of a block of 8 x 8, 16 shuffles instead of 24). AVX-512 gains nothing: its chunks take the
+ * ports of its shuffles. */
+#define CHUNK (16 / (int)sizeof(real))
+#if REAL_BITS == 32
+#define TWO_CHUNKS(p, q) \
+    ((vec)_mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(p)), _mm_loadu_ps(q), 1))
+#else
+#define TWO_CHUNKS(p, q) \
+    ((vec)_mm256_insertf128_pd(_mm256_castpd128_pd256(_mm_loadu_pd(p)), _mm_loadu_pd(q), 1))
+#endif
+
+/* Within each chunk: the low (d 0) or high (d 1) halves of a and b, lane by lane in turn; and one after the other. */
+#define IN_TURN(d, j) (((j) & ~(CHUNK - 1)) + (d) * CHUNK / 2 + ((j) & (CHUNK - 1)) / 2 + ((j) & 1 ? VL : 0))
+#define ONE_BY_ONE(d, j) (((j) & ~3) + (d) * 2 + ((j) & 1) + ((j) & 2 ? VL : 0))
+
+static INLINE void NAME(load_transposed)(const real *const *from, ptrdiff_t offset, vec rows[VL])
+{
+    UNROLL
+    for (int i = 0; i < VL; i++) {
+        const ptrdiff_t column = offset + i / CHUNK * CHUNK;
+        rows[i] = TWO_CHUNKS(from[i % CHUNK] + column, from[i % CHUNK + CHUNK] + column);
+    }
+#if REAL_BITS == 32
+    UNROLL
+    for (int i = 0; i < VL; i += 4) {
+        const vec a = SHUFFLE(rows[i], rows[i + 1], LANES(IN_TURN, 0));
+        const vec b = SHUFFLE(rows[i], rows[i + 1], LANES(IN_TURN, 1));
+        const vec c = SHUFFLE(rows[i + 2], rows[i + 3], LANES(IN_TURN, 0));
+        const vec d = SHUFFLE(rows[i + 2], rows[i + 3], LANES(IN_TURN, 1));
+        rows[i] = SHUFFLE(a, c, LANES(ONE_BY_ONE, 0));
+        rows[i + 1] = SHUFFLE(a, c, LANES(ONE_BY_ONE, 1));
+        rows[i + 2] = SHUFFLE(b, d, LANES(ONE_BY_ONE, 0));
+        rows[i + 3] = SHUFFLE(b, d, LANES(ONE_BY_ONE, 1));
+    }
+#else
+    UNROLL
+    for (int i = 0; i < VL; i += 2) {
+        const vec a = rows[i], b = rows[i + 1];
+        rows[i] = SHUFFLE(a, b, LANES(IN_TURN, 0));
+        rows[i + 1] = SHUFFLE(a, b, LANES(IN_TURN, 1));
+    }
+#endif
+}
+#undef CHUNK
+#undef TWO_CHUNKS
+#undef IN_TURN
+#undef ONE_BY_ONE
+#endif
+
 /* Lane i: the sum of the lanes of rows[i]. Half a transposition: rows i and i + d become one, whose lanes hold the
  * sums of two lanes each. The order of a sum is the same for every row. */
 #define FOLD(d)                                                                  \
@@ -94,6 +146,16 @@ static INLINE vec NAME(sum_each)(vec rows[VL])
 
 #endif
 
+#if VECTOR_BYTES != 32
+static INLINE void NAME(load_transposed)(const real *const *from, ptrdiff_t offset, vec rows[VL])
+{
+    UNROLL
+    for (int i = 0; i < VL; i++)
+        rows[i] = NAME(load_any)(from[i] + offset);
+    NAME(transpose)(rows);
+}
+#endif
+
 /* panels p0..p1 -> blocks. The panels' padded features are zero, so that every block is whole. */
 static void NAME(transpose_panels)(fbp_panels panels, ptrdiff_t n_features, ptrdiff_t p0, ptrdiff_t p1, void *blocks,
                                    ptrdiff_t block_stride)
@@ -101,13 +163,13 @@ static void NAME(transpose_panels)(fbp_panels panels, ptrdiff_t n_features, ptrd
     const ptrdiff_t n_vectors = (n_features + VL - 1) / VL;
     for (ptrdiff_t p = p0; p < p1; p++)
         for (ptrdiff_t v = 0; v < n_vectors; v++) {
-            const real *from = (const real *)panels.data + p * panels.stride + v * VL * VL;
+            const real *features[VL];
             real *to = (real *)blocks + v * block_stride + p * VL * VL;
             vec rows[VL];
             UNROLL
             for (int i = 0; i < VL; i++)
-                rows[i] = NAME(load)(from + i * VL);
-            NAME(transpose)(rows);
+                features[i] = (const real *)panels.data + p * panels.stride + (v * VL + i) * VL;
+            NAME(load_transposed)(features, 0, rows);
             UNROLL
             for (int i = 0; i < VL; i++)
                 NAME(store)(to + i * VL, rows[i]);
