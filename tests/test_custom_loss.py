@@ -67,10 +67,10 @@ def test_it_trains_as_the_loss_that_it_is(isa, function, name, y, last, weights,
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_any_team_gets_the_same_bits(limits, dtype):
     limits(epoch_thread=1.0, call_thread=1.0, paced=0.0)
-    trainers = [fb.Trainer(network(dtype=dtype), quartic, n_threads=n) for n in (1, 2, 5)]
-    losses = [t.fit(X, Y, epochs=3, sample_weight=WEIGHTS)["loss"] for t in trainers]
+    trainers = [fb.Trainer(network(dtype=dtype), quartic, fb.Adam(0.01), n_threads=n) for n in (1, 2, 5)]
+    losses = [t.fit(X, Y, epochs=30, sample_weight=WEIGHTS)["loss"] for t in trainers]
     assert losses[0] == losses[1] == losses[2]
-    assert losses[0][-1] < losses[0][0]
+    assert losses[0][-1] < 0.8 * losses[0][0]
     for trainer in trainers[1:]:
         assert_same_bits(trainer.model.get_weights(), trainers[0].model.get_weights())
 
