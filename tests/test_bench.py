@@ -282,7 +282,8 @@ def test_estimators_smoke(tmp_path):
     result = estimators.measure(estimators.CASES["digits"], (16,), "float64", n_threads=1, rounds=1, quick=True)
     assert list(result["tasks"]) == ["fit", "predict_one", "predict_many"]
     assert all(figures["ratio"]["median"] > 0 for figures in result["tasks"].values())
-    assert result["tasks"]["fit"]["peak_fraction"]["fastbp"]["median"] > 0
+    fraction = result["tasks"]["fit"]["peak_fraction"]["fastbp"]["median"]
+    assert 0 < fraction < 10  # no matter how fast: in the right unit
     run = {
         "command": "",
         "date": "",

@@ -444,8 +444,8 @@ def test_a_layout_of_tomorrow(path):
         fb.Trainer.load(path)
 
 
-def test_a_file_of_today_loads_tomorrow():
-    """Written by version 0.1.0 after two epochs and seven steps; kept here as it was."""
+def test_a_file_of_today_loads_tomorrow(isa):
+    """Written by version 0.1.0 after two epochs and seven steps, on AVX2 kernels; kept here as it was."""
     trainer = fb.Trainer.load(DATA / "trainer-0.1.0.ckpt")
     assert trainer.history.n_epochs == 2
     assert trainer.n_steps == 2 * 12 + 7
@@ -457,8 +457,9 @@ def test_a_file_of_today_loads_tomorrow():
     trainer.fit(X, y, callbacks=[early])
     assert trainer.n_steps == 3 * 12
     assert early.best_epoch == 3
-    # Another instruction set drops others out, in the last five steps.
-    np.testing.assert_allclose(trainer.history["loss"], expected["losses"], rtol=0.02)
+    # Another CPU rounds otherwise; another instruction set drops others out too, in the last five steps.
+    rtol = 1e-3 if isa == "avx2" else 0.02
+    np.testing.assert_allclose(trainer.history["loss"], expected["losses"], rtol=rtol)
 
 
 def test_a_file_left_by_a_killed_process_is_removed(tmp_path):

@@ -42,13 +42,13 @@ static void NAME(embed_forward)(const fbp_table *tables, ptrdiff_t n_tables, con
             const fbp_table *table = &tables[t];
             const int32_t *row = rows + (p * n_tables + t) * VL;
             real *to = (real *)out.data + p * out.stride + table->first_feature * VL;
+            const real *weights[VL];
+            for (int r = 0; r < VL; r++)
+                weights[r] = (const real *)table->weights + row[r] * table->ld;
             for (ptrdiff_t j = 0; j < table->n_features; j += VL) {
                 const ptrdiff_t n = table->n_features - j < VL ? table->n_features - j : VL;
                 vec block[VL];
-                UNROLL
-                for (int r = 0; r < VL; r++)
-                    block[r] = NAME(load)((const real *)table->weights + row[r] * table->ld + j);
-                NAME(transpose)(block);
+                NAME(load_transposed)(weights, j, block);
                 for (ptrdiff_t i = 0; i < n; i++)
                     NAME(store)(to + (j + i) * VL, block[i]);
             }

@@ -533,62 +533,73 @@ cdef void _clear_padding(const fbp_kernels *k, const fbp_layer *layer, char *row
             memset(rows + (i * layer.ld + written) * size, 0, (layer.ld - written) * size)
 
 
-cdef void _weights_in_pieces(Run *run, const Pass *chunk, const fbp_update *numbers, const Stage *stage,
-                             Py_ssize_t n0, Py_ssize_t n1, Py_ssize_t piece, const void *const *soon) noexcept nogil:
-    """Gradients of a product's units n0..n1, so many at a time, each followed by its update.
+cdef bint _gradients_apart(Run *run, const Pass *chunk, Py_ssize_t i, Py_ssize_t n0, Py_ssize_t n1, Py_ssize_t piece,
+                           int t) noexcept nogil:
+    """Gradients of stage i's units n0..n1, so many at a time, and their squares where a norm is to be clipped.
+
+    The update comes later. False where the step is to be given up.
+    """
+    cdef Stage *stage = &run.stages[i]
+    cdef double *squares = run.squares + _first_unit(run, i)
+    cdef bint squared = run.updates and takes_norm(&run.updater)
+    cdef Py_ssize_t end
+    while n0 < n1:
+        if _interrupted(run, &run.stop_weights, t):
+            return False
+        end = min(n0 + piece, n1)
+        stage_gradient(chunk, stage, n0, end, NULL)
+        if squared:
+            run.k.unit_squares(&stage.layer, stage.dW, stage.db, n0, end, squares, squares + run.n_units)
+        n0 = end
+    return True
+
+
+cdef void _gradients_fused(Run *run, const Pass *chunk, const fbp_update *numbers, Stage *stage, Py_ssize_t n0,
+                           Py_ssize_t n1, Py_ssize_t piece) noexcept nogil:
+    """Gradients of units n0..n1; of a product only so many at a time, each piece followed by its update.
 
     All pieces have their gradient in the same scratch, which stays in the cache; the whole of it would have to be
     fetched from memory, only to be written, and go back.
     """
-    cdef Stage own = stage[0]
-    cdef Py_ssize_t row_bytes = own.layer.ld * item_size(run.k.dtype), m1
-    _clear_padding(run.k, &own.layer, <char *>chunk.scratch, min(piece, n1 - n0))
+    cdef Stage own
+    cdef Py_ssize_t end, row_bytes = stage.layer.ld * item_size(run.k.dtype)
+    cdef void *arrays[FBP_SOON]
+    cdef const void **soon = NULL
+    if limits_in_use().soon:
+        arrays[0] = stage.layer.weights
+        _states_at(run, <char *>stage.layer.weights - run.parameters, arrays + 1)
+        soon = <const void **>arrays
+    if stage.kind != DENSE or piece >= n1 - n0:
+        stage_gradient(chunk, stage, n0, n1, soon)
+        _update_units(run, numbers, stage, 1, n0, n1)
+        return
+    own = stage[0]
+    _clear_padding(run.k, &own.layer, <char *>chunk.scratch, piece)
     while n0 < n1:
-        m1 = min(n0 + piece, n1)
+        end = min(n0 + piece, n1)
         own.dW = <char *>chunk.scratch - n0 * row_bytes  # so that the row of unit n0 lies at its start
-        stage_gradient(chunk, &own, n0, m1, soon)
-        _update_units(run, numbers, &own, 1, n0, m1)
-        n0 = m1
+        stage_gradient(chunk, &own, n0, end, soon)
+        _update_units(run, numbers, &own, 1, n0, end)
+        n0 = end
 
 
 cdef void _weight_share(Run *run, const Pass *chunk, const fbp_update *numbers, int t, int n_threads) noexcept nogil:
     """Weight gradients of thread t's units over the chunk; and, unless numbers is NULL, their update."""
-    cdef const fbp_kernels *k = run.k
     cdef Stage *stage
-    cdef Py_ssize_t i, n0, n1, m0, m1, piece
-    cdef double *squares
-    cdef void *soon[FBP_SOON]
-    cdef void **told = NULL
+    cdef Py_ssize_t i, n0, n1, piece
     for i in range(run.n_stages):
         stage = &run.stages[i]
         if stage.kind == TABULAR:
             _table_share(run, chunk, numbers, stage, t, n_threads)
             continue
-        units_of_share(k, run.stages, run.n_stages, i, t, n_threads, &n0, &n1)
+        units_of_share(run.k, run.stages, run.n_stages, i, t, n_threads, &n0, &n1)
         if n0 == n1:
             continue
-        if numbers != NULL and limits_in_use().soon:
-            soon[0] = stage.layer.weights
-            _states_at(run, <char *>stage.layer.weights - run.parameters, soon + 1)
-            told = soon
         piece = _piece(run, 2.0 * chunk.n_samples * stage.layer.n_inputs * (n1 - n0), n1 - n0)
         if numbers != NULL:
-            piece = min(piece, stage.fused_units)
-            if stage.kind == DENSE and piece < n1 - n0:
-                _weights_in_pieces(run, chunk, numbers, stage, n0, n1, piece, <const void **>told)
-                continue
-        m0 = n0
-        while m0 < n1:
-            if numbers == NULL and _interrupted(run, &run.stop_weights, t):
-                return
-            m1 = min(m0 + piece, n1)
-            stage_gradient(chunk, stage, m0, m1, <const void **>told)
-            if run.updates and takes_norm(&run.updater):
-                squares = run.squares + _first_unit(run, i)
-                k.unit_squares(&stage.layer, stage.dW, stage.db, m0, m1, squares, squares + run.n_units)
-            if numbers != NULL:
-                _update_units(run, numbers, stage, 1, m0, m1)
-            m0 = m1
+            _gradients_fused(run, chunk, numbers, stage, n0, n1, min(piece, stage.fused_units))
+        elif not _gradients_apart(run, chunk, i, n0, n1, piece, t):
+            return
 
 
 cdef void _update_share(Run *run, const fbp_update *numbers, int t, int n_threads) noexcept nogil:
@@ -866,7 +877,7 @@ cdef class Session:
     cdef void place(self, Arena arena, Py_ssize_t n_panels, int team) noexcept:
         """The buffers of one chunk: every layer's activations and gradients, panel by panel; scratch a thread."""
         cdef const fbp_kernels *k = self.run.k
-        cdef Py_ssize_t i, tile_bytes, piece_bytes = 0
+        cdef Py_ssize_t i, row_bytes, piece_bytes = 0
         cdef Stage *stage
         cdef bint tabular = self.network.tables != NULL
         cdef Py_ssize_t n_features = self.run.stages[0].layer.n_units if tabular else self.network.n_inputs
@@ -896,9 +907,10 @@ cdef class Session:
                 stage.other = self.run.stages[stage.partner].output
                 self.run.stages[stage.partner].other = stage.gradient
             if stage.trained and stage.kind != TABULAR:
-                tile_bytes = k.tile_rows * stage.layer.ld * item_size(k.dtype)
-                stage.fused_units = max(UPDATE_BYTES // tile_bytes, <Py_ssize_t>UPDATE_TILES) * k.tile_rows
-                piece_bytes = max(piece_bytes, stage.fused_units // k.tile_rows * tile_bytes)
+                row_bytes = stage.layer.ld * item_size(k.dtype)
+                stage.fused_units = k.tile_rows * max(
+                    UPDATE_BYTES // (k.tile_rows * row_bytes), <Py_ssize_t>UPDATE_TILES)
+                piece_bytes = max(piece_bytes, min(stage.fused_units, stage.layer.n_units) * row_bytes)
                 stage.dW = self.run.gradients + (<char *>stage.layer.weights - self.run.parameters)
                 if stage.has_bias:
                     stage.db = self.run.gradients + (<char *>stage.layer.bias - self.run.parameters)
