@@ -34,7 +34,7 @@ int fbp_fetches_soon(void)
 {
 #if defined(__x86_64__) && defined(__GNUC__)
     __builtin_cpu_init();
-    return __builtin_cpu_is("amd") != 0;
+    return __builtin_cpu_is("amd") && !__builtin_cpu_supports("avx512f");
 #else
     return 0;
 #endif

@@ -418,9 +418,9 @@ int fbp_isa_available(const char *isa);
 /* The kernels of an instruction set, NULL where it is unknown or not available. */
 const fbp_kernels *fbp_kernels_for(const char *isa, fbp_dtype dtype);
 
-/* Whether `soon` of weight_gradient gains on this CPU: on AMD's, 3 % of a step of 784-1024-1024-10 (Zen 3). On Intel's the
- * tiles' own loads wait for it: 6 % of that step in float32, 11 % in float64 (a Xeon with AVX-512; its AVX2 kernels 3 %).
- * Others were not measured: not there. */
+/* Whether `soon` of weight_gradient gains on this CPU: on AMD's without AVX-512, 3 % of a step of 784-1024-1024-10 (Zen 3).
+ * On the others the tiles' own loads wait for it: 6 % of that step in float32, 11 % in float64 on a Xeon with AVX-512 (its
+ * AVX2 kernels 3 %), 1 % on Zen 5, and there 5 % of one of 784-256-128-10. What was not measured: not there. */
 int fbp_fetches_soon(void);
 
 /* From here on this thread takes numbers too small for a normal exponent as zero, until what is returned is given to
