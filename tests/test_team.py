@@ -69,3 +69,19 @@ def test_no_team_is_larger_than_the_work_or_smaller_than_one():
     for most in (1, 2, 3, 5, 7):
         rates = {size: 1e5 * (1 + size % 3) for size in range(1, most + 1)}
         assert set(_team.sizes_taken(most, rates, 300)) <= set(rates)
+
+
+def test_waking_up_is_not_taken_for_being_slow():
+    """Epochs of a millisecond, and a thread that takes as long to wake up: two are faster all the same."""
+    sizes = _team.sizes_taken(2, {1: 1e5, 2: 1.5e5}, 5000, longest=1e-3, waking=1e-3)
+    assert share(sizes, 2) > 0.9
+    sizes = _team.sizes_taken(2, {1: 1e5, 2: 0.5e5}, 5000, longest=1e-3, waking=1e-3)
+    assert share(sizes, 1) > 0.9
+
+
+def test_a_failure_is_not_believed_for_long_at_first():
+    """A trial that another process spoils is soon repeated."""
+    sizes = _team.sizes_taken(2, {1: 1e5, 2: 1.5e5}, 5000, longest=1e-3)
+    trials = [i for i in range(1, len(sizes)) if sizes[i] == 1 and sizes[i - 1] == 2]
+    assert trials[1] - trials[0] < 100
+    assert trials[-1] - trials[-2] > 900

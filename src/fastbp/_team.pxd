@@ -56,10 +56,14 @@ cdef int team_size(int n_threads, double work, double work_a_thread, Py_ssize_t 
 cdef struct Pace:
     int most               # what the work is enough for
     int size               # the fastest so far
-    double rate            # its samples a second, lately
+    double rate            # its samples a second, lately; 0: not known
     int trial              # another size that is being tried, or 0
     int smaller_next       # which side to try next
     double try_again       # seconds to work until the next trial
+    double patience        # and after that one, should it fail
+    bint cold              # the team has just changed: its threads wake up, their caches are empty
+    double n_samples       # since it is warm, and not yet in a rate
+    double seconds
 
 cdef int pace_next(Pace *pace, int most, double *seconds) noexcept nogil
 cdef void pace_done(Pace *pace, double n_samples, double seconds) noexcept nogil

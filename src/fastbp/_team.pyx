@@ -152,8 +152,10 @@ cdef int team_size(int n_threads, double work, double work_a_thread, Py_ssize_t 
 
 
 cdef:
-    double TRIAL_SECONDS = 0.004       # how long another size is tried
-    double SETTLED_SECONDS = 1.0       # how long its failure is believed
+    double WARM_SECONDS = 0.0005       # of a team that has just changed, not counted
+    double MEASURE_SECONDS = 0.004     # that a rate is taken over, of one call or of several
+    double LEAST_PATIENCE = 0.06       # how long another size's failure is believed at first,
+    double MOST_PATIENCE = 1.0         # and in the end, twice as long each time
     double CLEARLY_FASTER = 1.03
 
 
@@ -166,43 +168,79 @@ cdef int _other_size(Pace *pace) noexcept nogil:
     return larger
 
 
+cdef void _change_team(Pace *pace, int trial) noexcept nogil:
+    pace.trial = trial
+    pace.cold = True
+    pace.n_samples = 0
+    pace.seconds = 0
+
+
 cdef int pace_next(Pace *pace, int most, double *seconds) noexcept nogil:
-    """The size of the team for the next while, and how long that is."""
+    """The size of the team for the next while, and how long that is at most."""
     if pace.most != most:
         pace.most = most
         pace.size = most
         pace.rate = 0
         pace.try_again = 0
-    pace.trial = 0
-    if most > 1 and pace.rate > 0 and pace.try_again <= 0:
-        pace.trial = _other_size(pace)
-    seconds[0] = look_seconds() if pace.trial == 0 and (most == 1 or pace.rate > 0) else TRIAL_SECONDS
+        pace.patience = LEAST_PATIENCE
+        _change_team(pace, 0)
+    if most > 1 and pace.trial == 0 and pace.rate > 0 and pace.try_again <= 0:
+        _change_team(pace, _other_size(pace))
+    if most == 1:
+        seconds[0] = look_seconds()
+    elif pace.cold:
+        seconds[0] = WARM_SECONDS
+    elif pace.trial or pace.rate == 0:
+        seconds[0] = MEASURE_SECONDS - pace.seconds
+    else:
+        seconds[0] = look_seconds()
     return pace.trial if pace.trial else pace.size
 
 
 cdef void pace_done(Pace *pace, double n_samples, double seconds) noexcept nogil:
-    """What that while brought."""
-    cdef double rate = n_samples / seconds
+    """What that while brought. A call may be shorter than it was allowed to be: a rate is of several, then."""
+    cdef double rate
+    if pace.cold:
+        pace.cold = False
+        return
+    pace.n_samples += n_samples
+    pace.seconds += seconds
+    if pace.trial == 0:
+        pace.try_again -= seconds
+    if pace.seconds < MEASURE_SECONDS:
+        return
+    rate = pace.n_samples / pace.seconds
+    pace.n_samples = 0
+    pace.seconds = 0
     if pace.trial == 0:
         pace.rate = rate
-        pace.try_again -= seconds
     elif rate > CLEARLY_FASTER * pace.rate:
         pace.size = pace.trial
         pace.rate = rate
-        pace.try_again = TRIAL_SECONDS
+        pace.trial = 0
+        pace.try_again = 0
+        pace.patience = LEAST_PATIENCE
     else:
-        pace.try_again = SETTLED_SECONDS
+        _change_team(pace, 0)
+        pace.try_again = pace.patience
+        pace.patience = min(2 * pace.patience, MOST_PATIENCE)
 
 
-def sizes_taken(most: int, rates: dict[int, float], n: int) -> list[int]:
-    """The sizes of the next n teams, had each size such a rate (samples a second): the pace without the clock."""
-    cdef Pace pace = Pace(0, 0, 0, 0, 0, 0)
+def sizes_taken(most: int, rates: dict[int, float], n: int, longest: float = 1.0, waking: float = 0.0) -> list[int]:
+    """The sizes of the next n teams, had each size such a rate (samples a second): the pace without the clock.
+
+    A call ends after `longest` seconds; in the first while of another team, so many seconds are lost to `waking`.
+    """
+    cdef Pace pace = Pace(0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
     cdef double seconds = 0
+    cdef int size, former = 0
     sizes = []
     for _ in range(n):
         size = pace_next(&pace, most, &seconds)
-        pace_done(&pace, rates[size] * seconds, seconds)
+        seconds = min(seconds, longest)
+        pace_done(&pace, rates[size] * seconds, seconds + (waking if size != former else 0))
         sizes.append(size)
+        former = size
     return sizes
 
 
