@@ -355,9 +355,12 @@ typedef struct {
 
     /* One sample alone, with the bits that it has in a panel. Row `row` of X -> out[0..n_columns), zeros up to whole
      * vectors; returns 0 where a number is NaN or infinite (in this dtype), else 1. And out[0..n_units) =
-     * activation(in @ W.T + b), softmax too; `out` has room for whole vectors. */
+     * activation(in @ W.T + b), softmax too; `out` has room for whole vectors. `turned` is what turn_weights has made of
+     * the layer's weights, n_inputs times n_units, padded to whole vectors, in the order in which one sample reads them;
+     * or NULL. */
     int (*read_row)(const fbp_source *X, ptrdiff_t row, void *out);
-    void (*forward_single)(const fbp_layer *layer, const void *in, void *out);
+    void (*turn_weights)(const fbp_layer *layer, void *turned);
+    void (*forward_single)(const fbp_layer *layer, const void *turned, const void *in, void *out);
 
     /* One panel of n_rows samples: the sum of the samples' losses and, unless dZ.data is NULL, its gradient times
      * `scale` (unused lanes: zero). `output` is the last layer's result with its activation applied, or Z itself for
@@ -418,9 +421,9 @@ int fbp_isa_available(const char *isa);
 /* The kernels of an instruction set, NULL where it is unknown or not available. */
 const fbp_kernels *fbp_kernels_for(const char *isa, fbp_dtype dtype);
 
-/* Whether `soon` of weight_gradient gains on this CPU: on AMD's without AVX-512, 3 % of a step of 784-1024-1024-10 (Zen 3).
- * On the others the tiles' own loads wait for it: 6 % of that step in float32, 11 % in float64 on a Xeon with AVX-512 (its
- * AVX2 kernels 3 %), 1 % on Zen 5, and there 5 % of one of 784-256-128-10. What was not measured: not there. */
+/* Whether `soon` of weight_gradient gains on this CPU: on AMD's without AVX-512, 3 % of a step of 784-1024-1024-10 (Zen
+ * 3). On the others the tiles' own loads wait for it: 6 % of that step in float32, 11 % in float64 on a Xeon with AVX-512
+ * (its AVX2 kernels 3 %), 1 % on Zen 5, and there 5 % of one of 784-256-128-10. What was not measured: not there. */
 int fbp_fetches_soon(void);
 
 /* From here on this thread takes numbers too small for a normal exponent as zero, until what is returned is given to

@@ -294,33 +294,6 @@ def test_predict_and_evaluate_have_the_same_bits_for_any_number_of_threads(isa, 
         assert_same_bits(again[1], judged[1])
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("activation", reference.ACTIVATIONS)
-@pytest.mark.parametrize("sizes", [(1, 1, 1), (3, 16, 17), (15, 8, 4), (16, 7, 31), (33, 9, 1), (600, 33, 70)])
-def test_a_row_alone_has_the_bits_that_it_has_among_others(isa, dtype, activation, sizes):
-    n_inputs, n_hidden, n_outputs = sizes
-    hidden = "linear" if activation == "exp" else activation  # exp of exp magnifies every rounding
-    specs = [(n_hidden, hidden, 0.1), (n_outputs, activation, 0.1)]
-    network, layers = make_pair(n_inputs, specs, dtype)
-    X = np.random.default_rng(3).normal(size=(5, n_inputs)).astype(dtype)
-    together = predict(network, X)
-    assert_close(together, reference.predict(layers, X.astype(float)), dtype)
-    for row in range(5):
-        assert_same_bits([predict(network, X[row : row + 1])], [together[row : row + 1]])
-
-
-def test_a_single_row_is_read_like_many(isa):
-    network, _ = make_pair(3, SPECS, "float32")
-    for dtype in ("?", "i1", "u2", "i8", "f2", "f8"):
-        X = np.array([[0, 1, 1], [1, 0, 1]], dtype)
-        for rows in (X, X[:, ::-1], np.asfortranarray(X)):
-            np.testing.assert_array_equal(predict(network, rows[:1]), predict(network, rows)[:1])
-    for number in (np.nan, np.inf, -np.inf, 1e300):
-        with pytest.raises(NonFinite) as info:
-            predict(network, np.array([[0.0, 1.0, number]]))
-        assert (info.value.where, info.value.row) == ("inputs", 0)
-
-
 def test_a_batch_of_many_chunks_is_one_mean(isa):
     """5,000 samples a batch pass in chunks of 4,096: loss and gradient are those of the whole."""
     network, layers = make_pair(6, [(7, "tanh", 0.0), (2, "linear", 0.0)], "float64")

@@ -52,6 +52,7 @@ static const fbp_kernels NAME(table) = {
     .embed_forward = NAME(embed_forward),
     .embed_gradient = NAME(embed_gradient),
     .read_row = NAME(read_row),
+    .turn_weights = NAME(turn_weights),
     .forward_single = NAME(forward_single),
     .loss_panel = NAME(loss_panel),
     .metric_panel = NAME(metric_panel),

@@ -140,6 +140,7 @@ cdef int _look_at_signals(void *session) noexcept with gil:
     """1 where a signal's handler raised, or another thread interrupts; the exception waits in the session."""
     cdef unsigned long former = (<Session>session).run.float_mode
     restore_denormals(former)
+    (<Session>session).network.stale |= (<Session>session).run.updates  # who is called now may predict
     try:
         (<Session>session).look()
     except BaseException as error:
@@ -310,6 +311,7 @@ cdef void _backward_share(Run *run, const Pass *chunk, bint going, Py_ssize_t p0
 cdef int _ask_function(Run *run, Py_ssize_t first, Py_ssize_t n, double scale) noexcept with gil:
     """Has the loss that is a Python function judge the chunk. 1 where it raised; the exception waits in the session."""
     restore_denormals(run.float_mode)
+    (<Session>run.session).network.stale |= run.updates  # the function may predict
     try:
         (<Session>run.session).ask_function(first, n, scale)
     except BaseException as error:

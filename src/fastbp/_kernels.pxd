@@ -209,7 +209,8 @@ cdef extern from "fastbp.h":
                                Py_ssize_t n_samples, Py_ssize_t s0, Py_ssize_t s1, int64_t step_pass,
                                int accumulate) noexcept nogil
         int (*read_row)(const fbp_source *X, Py_ssize_t row, void *out) noexcept nogil
-        void (*forward_single)(const fbp_layer *layer, const void *inputs, void *out) noexcept nogil
+        void (*turn_weights)(const fbp_layer *layer, void *turned) noexcept nogil
+        void (*forward_single)(const fbp_layer *layer, const void *turned, const void *inputs, void *out) noexcept nogil
         double (*loss_panel)(const fbp_objective *objective, fbp_panels output, fbp_panels targets,
                              const int32_t *labels, const double *weights, Py_ssize_t n_units, Py_ssize_t p,
                              Py_ssize_t n_rows, double scale, fbp_panels gradient) noexcept nogil

@@ -35,6 +35,10 @@ cdef enum:
     SWEEP_PANELS = 12
     # With less work than this (floating-point operations), other Python threads would not gain by the lock's release.
     BRIEF_WORK = 200000
+    # Samples that pass alone before the weights are turned for those to come, which takes as long as one or two of
+    # them; and the most bytes of weights that are kept twice: larger ones come from the memory, which sets the pace.
+    TURN_AFTER = 4
+    TURN_BYTES = 64 * 1024 * 1024
 
 
 class Interrupted(Exception):  # noqa: N818 (what happened is no error)
@@ -136,6 +140,7 @@ cdef class Network:
         PyMem_Free(self.stages)
         PyMem_Free(self.planned)
         PyMem_Free(self.routes)
+        PyMem_Free(self.turned)
 
     def set_features(self, Features features, Features target_features):
         """From now on the first stage is fed with these, outputs are compared with those; None: as they come."""
@@ -206,6 +211,9 @@ cdef class Network:
         self.place_folded(self.folded_parameters)
         self.stale = True
         self.single = all([self.planned[i].kind in (DENSE, TABULAR) for i in range(self.n_planned)])
+        self.turned = <void **>PyMem_Calloc(self.n_layers, sizeof(void *))
+        if self.turned == NULL:
+            raise MemoryError
         return 0
 
     cdef void place_folded(self, Arena arena) noexcept:
@@ -228,6 +236,8 @@ cdef class Network:
         for dense, norm, planned in self.folded:
             self.fold(dense, norm, planned)
         self.stale = False
+        self.is_turned = False
+        self.n_alone = 0
         return 0
 
     cdef int fold(self, Py_ssize_t dense, Py_ssize_t norm, Py_ssize_t planned) except -1:
@@ -284,6 +294,8 @@ cdef class Network:
 
         For networks without a batch_norm, from whose arrays other things follow.
         """
+        self.lent = True
+        self.is_turned = False
         return [view for i in range(self.n_layers) for view in self.views(self.parameters, i)]
 
     cdef list views(self, Arena arena, Py_ssize_t i):
@@ -381,18 +393,51 @@ cdef class Network:
         finally:
             PyBuffer_Release(&buffer)
 
+    cdef void place_turned(self, Arena arena) noexcept:
+        cdef Py_ssize_t i
+        cdef fbp_layer *layer
+        for i in range(self.n_planned):
+            layer = &self.planned[i].layer
+            if self.planned[i].kind == DENSE:
+                self.turned[i] = arena.take(
+                    layer.n_inputs * padded(layer.n_units, self.dtype_code) * item_size(self.dtype_code))
+
+    cdef int turn(self) except -1:
+        """The weights in the order of one sample alone, if there have been enough on the same weights."""
+        cdef Py_ssize_t i
+        cdef Arena arena
+        if self.is_turned or self.lent:
+            return 0
+        self.n_alone += self.n_alone <= TURN_AFTER
+        if self.n_alone <= TURN_AFTER or self.parameter_bytes > TURN_BYTES:
+            return 0
+        if self.turned_weights is None:
+            arena = Arena()
+            self.place_turned(arena)
+            arena.allocate()
+            if self.turned_weights is None:    # no other thread has been here meanwhile
+                self.place_turned(arena)
+                self.turned_weights = arena
+        for i in range(self.n_planned):
+            if self.planned[i].kind == DENSE:
+                self.k.turn_weights(&self.planned[i].layer, self.turned[i])
+        self.is_turned = True
+        return 0
+
     cdef int forward_single(self, Rows rows, char *out) except -1:
         """The one row's outputs."""
+        self.turn()
         cdef Workspace workspace = self.workspace
+        cdef void **turned = self.turned if self.is_turned else NULL
         cdef int good
         self.workspace = None
         if workspace is None:
             workspace = Workspace(self, 1)
         if self.sample_work() < BRIEF_WORK:
-            good = _forward_single(self, &rows.source, workspace, out)
+            good = _forward_single(self, turned, &rows.source, workspace, out)
         else:
             with nogil:
-                good = _forward_single(self, &rows.source, workspace, out)
+                good = _forward_single(self, turned, &rows.source, workspace, out)
         self.workspace = workspace
         if not good:
             raise NonFinite("inputs", row=0)
@@ -499,7 +544,8 @@ cdef class Workspace:
         self.memory.allocate()
 
 
-cdef int _forward_single(Network network, const fbp_source *X, Workspace workspace, char *out) noexcept nogil:
+cdef int _forward_single(Network network, void **turned, const fbp_source *X, Workspace workspace,
+                         char *out) noexcept nogil:
     """Row 0 of X to out, through the two halves of the workspace in turn. 0 where it is not finite."""
     cdef const fbp_kernels *k = network.k
     cdef char *source = workspace.memory.start
@@ -518,7 +564,7 @@ cdef int _forward_single(Network network, const fbp_source *X, Workspace workspa
         if not _embed_single(network, &numeric, <int32_t *>(source + workspace.plan.rows_offset), source):
             return 0
     for i in range(first, network.n_planned):
-        k.forward_single(&network.planned[i].layer, source, output)
+        k.forward_single(&network.planned[i].layer, NULL if turned == NULL else turned[i], source, output)
         source, output = output, source
     memcpy(out, source, network.n_outputs * item_size(k.dtype))
     return 1

@@ -358,6 +358,10 @@ class Model:
     def predict(self, X: ArrayLike, n_threads: int | None = None) -> Array:
         """Return what the last layer outputs.
 
+        A row has the same outputs, to the bit, alone and among others. Who predicts single rows, one call after the
+        other, is served faster from the fifth on, until the weights change: they are kept once more (up to 64 MB) in
+        the order in which one row reads them.
+
         Parameters
         ----------
         X : array-like of shape (n_samples, n_inputs)
