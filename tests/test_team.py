@@ -65,6 +65,14 @@ def test_a_team_that_loses_is_given_up_for_the_best_there_is():
     assert share(_team.sizes_taken(2, {1: 1e5, 2: 0.3e5}, 1000), 1) > 0.9
 
 
+def test_a_larger_team_than_reckoned_is_tried():
+    """The cores may be close to each other; where they are not, or busy, the team stays what it was."""
+    sizes = _team.sizes_taken(2, {1: 1e5, 2: 1.2e5}, 1000, start=1)
+    assert sizes[0] == 1
+    assert share(sizes, 2) > 0.9
+    assert share(_team.sizes_taken(2, {1: 1e5, 2: 0.3e5}, 1000, start=1), 1) > 0.9
+
+
 def test_no_team_is_larger_than_the_work_or_smaller_than_one():
     for most in (1, 2, 3, 5, 7):
         rates = {size: 1e5 * (1 + size % 3) for size in range(1, most + 1)}

@@ -772,6 +772,7 @@ cdef class Session:
     cdef bint in_epoch                 # the latest call was for an epoch
     cdef Pace pace
     cdef bint paced
+    cdef int largest_team              # that the pace may try
 
     def __cinit__(self, Network network, object loss, tuple metrics, str optimizer, int n_threads, uint64_t seed=0):
         self.network = network
@@ -951,9 +952,13 @@ cdef class Session:
 
     # ---- Running ----
 
-    cdef int begin(self, Rows rows, Py_ssize_t n_rows, targets, weights, Py_ssize_t batch_size, double work_a_thread,
+    cdef int begin(self, Rows rows, Py_ssize_t n_rows, targets, weights, Py_ssize_t batch_size, bint in_epoch,
                    Py_ssize_t n_batches=1) except -1:
-        """Sets up the data of one call, which takes n_rows of the rows. Returns the team's size."""
+        """Sets up the data of one call, which takes n_rows of the rows. Returns the team's size.
+
+        In an epoch, that is, as far as is reckoned: others may be tried.
+        """
+        cdef double work_a_thread = limits_in_use().epoch_thread if in_epoch else limits_in_use().call_thread
         cdef Run *run = &self.run
         refuse_sparse(&run.stages[0], &rows.source)
         self.targets = targets
@@ -990,7 +995,10 @@ cdef class Session:
                      and work < limits_in_use().apart * run.k.lanes * team)
         # With more work a step than this, more threads are faster even where another process wants their cores.
         self.paced = work < limits_in_use().paced
-        self.make_room(n_panels, team)
+        self.largest_team = team
+        if self.paced and in_epoch:
+            self.largest_team = max(team, team_size(self.n_threads, work, limits_in_use().tried_thread, n_panels))
+        self.make_room(n_panels, self.largest_team)
         return team
 
     def shares(self, Py_ssize_t batch_size):
@@ -1033,7 +1041,7 @@ cdef class Session:
         _weigh_next(run)
         while run.next_row < run.n_rows:
             if self.paced:
-                size = pace_next(&self.pace, team, &seconds)
+                size = pace_next(&self.pace, self.largest_team, team, &seconds)
             first = run.next_row
             start = monotonic_seconds()
             run.next_look = start + look_seconds() / 4
@@ -1276,7 +1284,7 @@ cdef class Session:
         cdef Py_ssize_t n_rows = rows.n_rows if subset is None else subset.size
         try:
             self.take_numbers(numbers)
-            team = self.begin(rows, n_rows, targets, weights, batch_size, limits_in_use().epoch_thread, n_batches)
+            team = self.begin(rows, n_rows, targets, weights, batch_size, True, n_batches)
             self.run.updates = True
             self.run.training = True
             self.set_order(n_rows, shuffle, seed, epoch, subset)
@@ -1333,7 +1341,7 @@ cdef class Session:
         cdef int team
         try:
             self.take_numbers(numbers)
-            team = self.begin(rows, rows.n_rows, targets, weights, rows.n_rows, limits_in_use().call_thread)
+            team = self.begin(rows, rows.n_rows, targets, weights, rows.n_rows, False)
             self.run.updates = True
             self.run.training = True
             self.go(rows, targets, team, None)
@@ -1350,7 +1358,7 @@ cdef class Session:
         cdef int team
         cdef Py_ssize_t n_rows = rows.n_rows if subset is None else subset.size
         try:
-            team = self.begin(rows, n_rows, targets, weights, n_rows, limits_in_use().call_thread)
+            team = self.begin(rows, n_rows, targets, weights, n_rows, False)
             self.set_order(n_rows, False, 0, 0, subset)
             self.run.updates = False
             self.run.training = training

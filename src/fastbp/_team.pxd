@@ -39,9 +39,11 @@ cdef struct WorkLimits:
     double apart
     # One kernel call in a long step, a lane: some 20 ms, between two looks at signals.
     double piece
-    # What a thread must have to do in a step (an epoch's team stays awake), or in a call (it may have to be woken).
+    # What a thread must have to do in a step (an epoch's team stays awake), or in a call (it may have to be woken); and
+    # in an epoch's step for a larger team to be tried, which gains where the cores are close to each other.
     double epoch_thread
     double call_thread
+    double tried_thread
     # A step, up to which the team's size is measured and not only reckoned.
     double paced
     # No limit, but of the same kind: not 0 where weight_gradient is told what the update will read.
@@ -54,16 +56,17 @@ cdef int team_size(int n_threads, double work, double work_a_thread, Py_ssize_t 
 # The size of a team that has proved fastest: measured again and again, as other processes come and go. The result never
 # depends on it.
 cdef struct Pace:
-    int most               # what the work is enough for
+    int most               # the largest that may be tried
     int size               # the fastest so far
     double rate            # its samples a second, lately; 0: not known
     int trial              # another size that is being tried, or 0
     int smaller_next       # which side to try next
     double try_again       # seconds to work until the next trial
-    double patience        # and after that one, should it fail
+    double patience        # and after that one, should it fail in no more than its time
     bint cold              # the team has just changed: its threads wake up, their caches are empty
     double n_samples       # since it is warm, and not yet in a rate
     double seconds
+    double spent           # since the team has changed
 
-cdef int pace_next(Pace *pace, int most, double *seconds) noexcept nogil
+cdef int pace_next(Pace *pace, int most, int start, double *seconds) noexcept nogil
 cdef void pace_done(Pace *pace, double n_samples, double seconds) noexcept nogil

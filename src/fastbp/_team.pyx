@@ -123,6 +123,7 @@ _limits.apart = 7.5e8
 _limits.piece = 2e8
 _limits.epoch_thread = 1e6
 _limits.call_thread = 1e7
+_limits.tried_thread = 3e5
 _limits.paced = 3e8
 _limits.soon = fetches_soon()
 
@@ -155,7 +156,7 @@ cdef:
     double WARM_SECONDS = 0.0005       # of a team that has just changed, not counted
     double MEASURE_SECONDS = 0.004     # that a rate is taken over, of one call or of several
     double LEAST_PATIENCE = 0.06       # how long another size's failure is believed at first,
-    double MOST_PATIENCE = 1.0         # and in the end, twice as long each time
+    double MOST_PATIENCE = 1.0         # and in the end, twice as long each time; longer, as it took longer
     double CLEARLY_FASTER = 1.03
 
 
@@ -173,13 +174,14 @@ cdef void _change_team(Pace *pace, int trial) noexcept nogil:
     pace.cold = True
     pace.n_samples = 0
     pace.seconds = 0
+    pace.spent = 0
 
 
-cdef int pace_next(Pace *pace, int most, double *seconds) noexcept nogil:
-    """The size of the team for the next while, and how long that is at most."""
+cdef int pace_next(Pace *pace, int most, int start, double *seconds) noexcept nogil:
+    """The size of the team for the next while, and how long that is at most. Nothing known, it is `start`."""
     if pace.most != most:
         pace.most = most
-        pace.size = most
+        pace.size = start
         pace.rate = 0
         pace.try_again = 0
         pace.patience = LEAST_PATIENCE
@@ -200,6 +202,7 @@ cdef int pace_next(Pace *pace, int most, double *seconds) noexcept nogil:
 cdef void pace_done(Pace *pace, double n_samples, double seconds) noexcept nogil:
     """What that while brought. A call may be shorter than it was allowed to be: a rate is of several, then."""
     cdef double rate
+    pace.spent += seconds
     if pace.cold:
         pace.cold = False
         return
@@ -221,22 +224,25 @@ cdef void pace_done(Pace *pace, double n_samples, double seconds) noexcept nogil
         pace.try_again = 0
         pace.patience = LEAST_PATIENCE
     else:
+        pace.try_again = pace.patience * max(1.0, pace.spent / (WARM_SECONDS + MEASURE_SECONDS))
         _change_team(pace, 0)
-        pace.try_again = pace.patience
         pace.patience = min(2 * pace.patience, MOST_PATIENCE)
 
 
-def sizes_taken(most: int, rates: dict[int, float], n: int, longest: float = 1.0, waking: float = 0.0) -> list[int]:
+def sizes_taken(
+    most: int, rates: dict[int, float], n: int, longest: float = 1.0, waking: float = 0.0, start: int = 0
+) -> list[int]:
     """The sizes of the next n teams, had each size such a rate (samples a second): the pace without the clock.
 
-    A call ends after `longest` seconds; in the first while of another team, so many seconds are lost to `waking`.
+    A call ends after `longest` seconds; in the first while of another team, so many seconds are lost to `waking`. The
+    first size is `start`; 0: the most.
     """
-    cdef Pace pace = Pace(0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+    cdef Pace pace = Pace(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
     cdef double seconds = 0
-    cdef int size, former = 0
+    cdef int size, former = 0, first = start if start > 0 else most
     sizes = []
     for _ in range(n):
-        size = pace_next(&pace, most, &seconds)
+        size = pace_next(&pace, most, first, &seconds)
         seconds = min(seconds, longest)
         pace_done(&pace, rates[size] * seconds, seconds + (waking if size != former else 0))
         sizes.append(size)
