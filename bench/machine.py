@@ -15,9 +15,24 @@ THREAD_VARIABLES = (
 )
 
 
-def thread_environment(n_threads: int) -> dict[str, str]:
-    """The environment of a worker process that is to use `n_threads` threads."""
-    return {**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(n_threads))}
+# What makes a peer take other kernels, or other blocks, than it would choose for this CPU: some systems set them for all.
+KERNEL_VARIABLES = (
+    "OPENBLAS_CORETYPE",
+    "OPENBLAS_L2_SIZE",
+    "MKL_DEBUG_CPU_TYPE",
+    "MKL_ENABLE_INSTRUCTIONS",
+    "MKL_CBWR",
+    "NVPL_BLAS_DEBUG_CPU_TYPE",
+    "ONEDNN_MAX_CPU_ISA",
+    "ATEN_CPU_CAPABILITY",
+    "XLA_FLAGS",
+)
+
+
+def worker_environment(n_threads: int) -> dict[str, str]:
+    """The environment of a worker process that is to use `n_threads` threads, and the kernels that are best here."""
+    kept = {name: value for name, value in os.environ.items() if name not in KERNEL_VARIABLES}
+    return {**kept, **dict.fromkeys(THREAD_VARIABLES, str(n_threads))}
 
 
 def usable_cpus() -> list[int]:

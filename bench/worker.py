@@ -44,7 +44,7 @@ class Worker:
         self.process = subprocess.Popen(
             [sys.executable, "-m", module, "--threads", str(n_threads)],
             cwd=_ROOT,
-            env={**machine.thread_environment(n_threads), **(environment or {})},
+            env={**machine.worker_environment(n_threads), **(environment or {})},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -106,6 +106,15 @@ def test_cpu_lists():
     assert machine.parse_cpu_list("3") == [3]
 
 
+def test_no_peer_is_held_to_kernels_that_it_would_not_choose(monkeypatch):
+    """Some systems set such variables for everybody."""
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
+    monkeypatch.setenv("FASTBP_ISA", "avx2")
+    environment = machine.worker_environment(3)
+    assert "OPENBLAS_CORETYPE" not in environment
+    assert (environment["FASTBP_ISA"], environment["OPENBLAS_NUM_THREADS"]) == ("avx2", "3")
+
+
 class Answers:
     """A worker that has these losses, or outputs."""
 
