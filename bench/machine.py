@@ -15,7 +15,7 @@ THREAD_VARIABLES = (
 )
 
 
-# What makes a peer take other kernels, or other blocks, than it would choose for this CPU: some systems set them for all.
+# What makes a peer take other kernels, or other blocks, than it would choose for this CPU; some systems set them.
 KERNEL_VARIABLES = (
     "OPENBLAS_CORETYPE",
     "OPENBLAS_L2_SIZE",
