@@ -44,8 +44,11 @@
 /* A line of memory that will be read soon; any address will do, also one behind the array. */
 #if defined(__GNUC__)
 #define PREFETCH(p) __builtin_prefetch(p)
+/* One that will be written soon: other cores lose it, as they would when it is written, but nobody waits for that. */
+#define PREFETCH_TO_WRITE(p) __builtin_prefetch(p, 1)
 #else
 #define PREFETCH(p) ((void)(p))
+#define PREFETCH_TO_WRITE(p) ((void)(p))
 #endif
 
 /* What is written before it is compiled before it, what is written behind it behind it. */

@@ -176,7 +176,7 @@ static INLINE void NAME(bring_nearer)(const int mr, const int nv, const strip *s
     EACH_VECTOR(if (BEGINS_LINE(j)) PREFETCH(dW + mr * s->out_stride + j * VL);)
     for (int a = 0; a < FBP_SOON; a++)
         if (s->soon[a]) {
-            EACH_VECTOR(if (BEGINS_LINE(j)) PREFETCH((const char *)(dW + j * VL) + s->soon[a]);)
+            EACH_VECTOR(if (BEGINS_LINE(j)) PREFETCH_TO_WRITE((const char *)(dW + j * VL) + s->soon[a]);)
         }
 }
 

@@ -557,7 +557,7 @@ cdef bint _gradients_apart(Run *run, const Pass *chunk, Py_ssize_t i, Py_ssize_t
 
 
 cdef void _gradients_fused(Run *run, const Pass *chunk, const fbp_update *numbers, Stage *stage, Py_ssize_t n0,
-                           Py_ssize_t n1, Py_ssize_t piece) noexcept nogil:
+                           Py_ssize_t n1, Py_ssize_t piece, int n_threads) noexcept nogil:
     """Gradients of units n0..n1; of a product only so many at a time, each piece followed by its update.
 
     All pieces have their gradient in the same scratch, which stays in the cache; the whole of it would have to be
@@ -567,9 +567,11 @@ cdef void _gradients_fused(Run *run, const Pass *chunk, const fbp_update *number
     cdef Py_ssize_t end, row_bytes = stage.layer.ld * item_size(run.k.dtype)
     cdef void *arrays[FBP_SOON]
     cdef const void **soon = NULL
+    memset(arrays, 0, sizeof(arrays))
     if limits_in_use().soon:
-        arrays[0] = stage.layer.weights
         _states_at(run, <char *>stage.layer.weights - run.parameters, arrays + 1)
+    if limits_in_use().soon or n_threads > 1:  # the others have read the weights: to write them waits for their caches
+        arrays[0] = stage.layer.weights
         soon = <const void **>arrays
     if stage.kind != DENSE or piece >= n1 - n0:
         stage_gradient(chunk, stage, n0, n1, soon)
@@ -599,7 +601,7 @@ cdef void _weight_share(Run *run, const Pass *chunk, const fbp_update *numbers, 
             continue
         piece = _piece(run, 2.0 * chunk.n_samples * stage.layer.n_inputs * (n1 - n0), n1 - n0)
         if numbers != NULL:
-            _gradients_fused(run, chunk, numbers, stage, n0, n1, min(piece, stage.fused_units))
+            _gradients_fused(run, chunk, numbers, stage, n0, n1, min(piece, stage.fused_units), n_threads)
         elif not _gradients_apart(run, chunk, i, n0, n1, piece, t):
             return
 
