@@ -153,7 +153,7 @@ static INLINE void NAME(input_gradient_tile)(const int mr, const int nv, strip *
         vec sums[MOST_ROWS][MOST_VECTORS];
         EACH_SUM(sums[i][j] = s->first ? NAME(splat)(0) : NAME(load)(out + j * s->out_stride + i * VL);)
         if (s->far) {
-            EACH_SUM(if (BEGINS_LINE(i)) PREFETCH(out + j * s->out_stride + (mr + i) * VL);)
+            EACH_SUM(if (BEGINS_LINE(i)) PREFETCH_TO_WRITE(out + j * s->out_stride + (mr + i) * VL);)
             s->coming = NAME(fetch_coming)(nv, s, s->coming);
         }
         NAME(multiply_add)(mr, nv, s->steps, W, 1, s->scalar_stride, s->vectors, s->vector_next, sums);

@@ -137,8 +137,11 @@ static int NAME(gather_panel)(const fbp_source *X, const int64_t *index, ptrdiff
         if (blocks) {
             real *to = (real *)blocks + column / VL * block_stride + p * VL * VL;
             UNROLL
-            for (int r = 0; r < VL; r++)
+            for (int r = 0; r < VL; r++) {
+                if (r * VL * sizeof(real) % FBP_ALIGN_BYTES == 0)
+                    PREFETCH_TO_WRITE(to + block_stride + r * VL); /* of the next vector: all threads read blocks */
                 NAME(store)(to + r * VL, rows[r]);
+            }
         }
         NAME(transpose)(rows);
         UNROLL
