@@ -262,6 +262,7 @@ typedef struct {
     int tile_rows;           /* units (or inputs) of a register tile */
     int tile_panels;         /* panels (or vectors of inputs) of a register tile */
     ptrdiff_t pack_elements; /* what input_gradient wants as scratch, a thread */
+    int few_rows;            /* so many samples are faster by forward_rows, with turned weights, than by a panel */
 
     /* X -> panels and blocks. Rows index[0..n_rows) of X (index NULL: rows first, first + 1, ...), n_rows <= VL, become
      * panel p; `blocks` NULL: not wanted. Rows next[0..n_next), n_next <= VL, will be asked for soon: they are fetched
@@ -353,14 +354,15 @@ typedef struct {
     void (*embed_gradient)(const fbp_table *table, const int32_t *rows, ptrdiff_t rows_stride, fbp_panels dZ,
                            ptrdiff_t n_samples, ptrdiff_t s0, ptrdiff_t s1, int64_t pass, int accumulate);
 
-    /* One sample alone, with the bits that it has in a panel. Row `row` of X -> out[0..n_columns), zeros up to whole
-     * vectors; returns 0 where a number is NaN or infinite (in this dtype), else 1. And out[0..n_units) =
-     * activation(in @ W.T + b), softmax too; `out` has room for whole vectors. `turned` is what turn_weights has made of
-     * the layer's weights, n_inputs times n_units, padded to whole vectors, in the order in which one sample reads them;
-     * or NULL. */
+    /* A few samples alone, with the bits that they have in a panel. Row `row` of X -> out[0..n_columns), zeros up to
+     * whole vectors; returns 0 where a number is NaN or infinite (in this dtype), else 1. And out[r][0..n_units) =
+     * activation(in[r] @ W.T + b), softmax too, rows `in_stride` and `out_stride` elements apart, both with room for
+     * whole vectors. `turned` is what turn_weights has made of the layer's weights, n_inputs times n_units, padded to
+     * whole vectors, in the order in which a sample alone reads them; or NULL. */
     int (*read_row)(const fbp_source *X, ptrdiff_t row, void *out);
     void (*turn_weights)(const fbp_layer *layer, void *turned);
-    void (*forward_single)(const fbp_layer *layer, const void *turned, const void *in, void *out);
+    void (*forward_rows)(const fbp_layer *layer, const void *turned, ptrdiff_t n_rows, const void *in,
+                         ptrdiff_t in_stride, void *out, ptrdiff_t out_stride);
 
     /* One panel of n_rows samples: the sum of the samples' losses and, unless dZ.data is NULL, its gradient times
      * `scale` (unused lanes: zero). `output` is the last layer's result with its activation applied, or Z itself for

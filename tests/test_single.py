@@ -1,4 +1,4 @@
-"""One sample alone: the bits that it has among others, from the first call on and once weights are turned for it."""
+"""A few samples alone: the bits that they have among others, from the first call on and once weights are turned."""
 
 import tracemalloc
 
@@ -9,7 +9,6 @@ import fastbp as fb
 import reference
 from engine_helpers import assert_close, assert_same_bits, make_pair, predict
 from fastbp._network import NonFinite
-from fastbp._rows import Rows
 
 ENOUGH = 7  # calls after which the weights are turned
 SPECS = [(40, "relu", 0.0), (23, "gelu", 0.0), (5, "softmax", 0.0)]
@@ -31,11 +30,26 @@ def test_a_row_alone_has_the_bits_that_it_has_among_others(isa, dtype, activatio
     hidden = "linear" if activation == "exp" else activation  # exp of exp magnifies every rounding
     specs = [(n_hidden, hidden, 0.1), (n_outputs, activation, 0.1)]
     network, layers = make_pair(n_inputs, specs, dtype)
-    X = np.random.default_rng(3).normal(size=(5, n_inputs)).astype(dtype)
+    X = np.random.default_rng(3).normal(size=(40, n_inputs)).astype(dtype)
     together = predict(network, X)
     assert_close(together, reference.predict(layers, X.astype(float)), dtype)
     for row in [*range(5)] * 2:
         assert_same_bits([predict(network, X[row : row + 1])], [together[row : row + 1]])
+    for few in range(2, 18):  # beyond what is taken without a panel on any instruction set
+        assert_same_bits([predict(network, X[few : 2 * few])], [together[few : 2 * few]])
+
+
+@pytest.mark.parametrize("n_rows", range(1, 9))
+def test_what_is_not_finite_is_found_among_a_few(isa, n_rows):
+    network, _ = make_pair(3, SPECS, "float32")
+    X = np.random.default_rng(0).normal(size=(n_rows, 3))
+    for row in [*range(n_rows)] * ENOUGH:
+        for number in (np.nan, -np.inf, 1e300):
+            bad = X.copy()
+            bad[row, 1] = number
+            with pytest.raises(NonFinite) as info:
+                predict(network, bad)
+            assert (info.value.where, info.value.row) == ("inputs", row)
 
 
 @pytest.mark.parametrize("times", [1, ENOUGH])
@@ -46,10 +60,6 @@ def test_a_single_row_is_read_like_many(isa, times):
         for rows in (X, X[:, ::-1], np.asfortranarray(X)):
             for _ in range(times):
                 np.testing.assert_array_equal(predict(network, rows[:1]), predict(network, rows)[:1])
-    for number in (np.nan, np.inf, -np.inf, 1e300):
-        with pytest.raises(NonFinite) as info:
-            network.forward(Rows(np.array([[0.0, 1.0, number]])), np.empty((1, 5), np.float32), 1)
-        assert (info.value.where, info.value.row) == ("inputs", 0)
 
 
 def make_model(*layers):

@@ -73,7 +73,8 @@ def test_a_row_alone_has_the_bits_that_it_has_among_others(isa):
         for dtype in ("float32", "float64"):
             model, X = make_model(numeric, dtype), make_X(50, numeric)
             together = model.predict(X)
-            assert bits(together) == bits(np.vstack([model.predict(X[i : i + 1]) for i in range(50)]))
+            for few in (1, 2, 3, 5, 11):
+                assert bits(together) == bits(np.vstack([model.predict(X[i : i + few]) for i in range(0, 50, few)]))
 
 
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "int32", "int64", "uint64", "float16", "float32", "float64", "?"])

@@ -14,15 +14,9 @@
 
 /* ---- Straight-line loops ---- */
 
-/* Loops over a register tile, written out with i and j as constants. An array of sums that is indexed by a loop, even
- * one that will be unrolled, lives in memory too long for some compilers to keep it in registers (clang 14). */
+/* Loops over a register tile, written out with i and j as constants. */
 #define MOST_ROWS 8
 #define MOST_VECTORS 3
-#define STEP_OF_LOOP(variable, value, end, ...) \
-    if (value < end) {                          \
-        enum { variable = value };              \
-        __VA_ARGS__                             \
-    }
 #define EACH_VECTOR(...) \
     STEP_OF_LOOP(j, 0, nv, __VA_ARGS__) STEP_OF_LOOP(j, 1, nv, __VA_ARGS__) STEP_OF_LOOP(j, 2, nv, __VA_ARGS__)
 #define EACH_ROW(...)                                                                     \
@@ -545,7 +539,6 @@ static void NAME(weight_gradient)(const fbp_layer *layer, fbp_panels dZ, const v
 #undef LEAST_TILES
 #undef MOST_ROWS
 #undef MOST_VECTORS
-#undef STEP_OF_LOOP
 #undef EACH_VECTOR
 #undef EACH_ROW
 #undef EACH_SUM

@@ -1,10 +1,10 @@
-/* single.h: the forward pass of one sample alone.
+/* single.h: the forward pass of one sample alone, or of a few.
  *
  * With one sample a panel would have one lane in use. Here the units are the lanes: VL rows of weights, VL inputs at a
- * time, are transposed in registers, and each input is multiplied into the sums of VL units. Who has many samples for
- * the same weights, one after the other, has all of them transposed once, to `turned`, and they stream through. Either
- * way every sum has the same terms in the same order as in a panel, so that a row's outputs have the same bits alone
- * and among others.
+ * time, are transposed in registers, and each input is multiplied into the sums of VL units. Who has many such samples
+ * for the same weights, one after the other, has all weights transposed once, to `turned`, and they stream through, for
+ * a few samples at a time. Either way every sum has the same terms in the same order as in a panel, so that a row's
+ * outputs have the same bits alone and among others.
  *
  *   turned    [strip][input][SINGLE_VECTORS * VL units], the last strip of as many vectors as are left. Behind the
  *             last unit are numbers that are never looked at
@@ -19,6 +19,17 @@
 /* Vectors of units in a strip of turned weights: as many sums as two multiply-adds a cycle, of four cycles each, keep
  * under way. */
 #define SINGLE_VECTORS 8
+
+/* Rows that pass a strip together, and vectors of units that they then take at a time: their sums fill the registers as
+ * a tile's do. */
+#define FEW_VECTORS 4
+#if MR * NV >= 24
+#define FEW_ROWS 6
+#elif MR * NV >= 12
+#define FEW_ROWS 3
+#else
+#define FEW_ROWS 2
+#endif
 
 /* Inputs of a strip that are fetched ahead: where the weights come from further than L2, the hardware alone asks for
  * too few (784-1024-1024-10 on Zen 5: 76 us a row without, 61 with 4 to 16). */
@@ -136,64 +147,130 @@ static void NAME(turn_weights)(const fbp_layer *layer, void *turned)
     }
 }
 
-/* nv vectors of units of a strip, which starts at W. */
-static INLINE void NAME(multiply_strip)(const int nv, const fbp_layer *layer, const real *W, const real *x,
-                                        const real *bias, real *z)
+/* One pass over nv vectors of units of a strip: their outputs for nr rows of x. `width`: elements from one input's
+ * weights to the next one's. */
+typedef struct {
+    ptrdiff_t n_inputs;
+    const real *W;
+    ptrdiff_t width;
+    const real *x;
+    ptrdiff_t x_stride; /* between rows */
+    const real *bias;
+    real *z;
+    ptrdiff_t z_stride;
+    int relu;
+} NAME(pass_t);
+#define pass NAME(pass_t)
+
+/* Written out, with j and r as constants. */
+#define MOST_FEW 6
+#define EACH_VECTOR(...)                                                                  \
+    STEP_OF_LOOP(j, 0, nv, __VA_ARGS__) STEP_OF_LOOP(j, 1, nv, __VA_ARGS__)               \
+    STEP_OF_LOOP(j, 2, nv, __VA_ARGS__) STEP_OF_LOOP(j, 3, nv, __VA_ARGS__)               \
+    STEP_OF_LOOP(j, 4, nv, __VA_ARGS__) STEP_OF_LOOP(j, 5, nv, __VA_ARGS__)               \
+    STEP_OF_LOOP(j, 6, nv, __VA_ARGS__) STEP_OF_LOOP(j, 7, nv, __VA_ARGS__)
+#define EACH_ROW(...)                                                       \
+    STEP_OF_LOOP(r, 0, nr, __VA_ARGS__) STEP_OF_LOOP(r, 1, nr, __VA_ARGS__) \
+    STEP_OF_LOOP(r, 2, nr, __VA_ARGS__) STEP_OF_LOOP(r, 3, nr, __VA_ARGS__) \
+    STEP_OF_LOOP(r, 4, nr, __VA_ARGS__) STEP_OF_LOOP(r, 5, nr, __VA_ARGS__)
+#define EACH_SUM(...) EACH_VECTOR(EACH_ROW(__VA_ARGS__))
+#if SINGLE_VECTORS > 8 || FEW_ROWS > MOST_FEW
+#error "write out more vectors or rows above"
+#endif
+
+static INLINE void NAME(multiply_strip)(const int nr, const int nv, const pass *p)
 {
-    const ptrdiff_t K = layer->n_inputs;
-    vec sums[SINGLE_VECTORS];
-    UNROLL
-    for (int j = 0; j < nv; j++)
-        sums[j] = NAME(load)(bias + j * VL);
-    for (ptrdiff_t k = 0; k < K; k++, W += nv * VL) {
-        const vec input = NAME(splat)(x[k]);
-        UNROLL
-        for (int j = 0; j < nv; j++) {
-            if (j * VL * sizeof(real) % FBP_ALIGN_BYTES == 0)
-                PREFETCH(W + (STRIP_AHEAD * nv + j) * VL);
-            sums[j] += NAME(load)(W + j * VL) * input;
-        }
+    const ptrdiff_t K = p->n_inputs, width = p->width, x_stride = p->x_stride;
+    const real *W = p->W, *x = p->x;
+    vec sums[SINGLE_VECTORS][MOST_FEW];
+    EACH_SUM(sums[j][r] = NAME(load)(p->bias + j * VL);)
+    for (ptrdiff_t k = 0; k < K; k++, W += width) {
+        vec inputs[MOST_FEW];
+        EACH_ROW(inputs[r] = NAME(splat)(x[r * x_stride + k]);)
+        EACH_VECTOR(if (j * VL * sizeof(real) % FBP_ALIGN_BYTES == 0) PREFETCH(W + STRIP_AHEAD * width + j * VL);
+                    const vec w = NAME(load)(W + j * VL);
+                    EACH_ROW(sums[j][r] += w * inputs[r];))
     }
-    UNROLL
-    for (int j = 0; j < nv; j++)
-        NAME(store)(z + j * VL, layer->activation == FBP_RELU ? NAME(relu)(sums[j]) : sums[j]);
+    EACH_SUM(NAME(store)(p->z + r * p->z_stride + j * VL, p->relu ? NAME(relu)(sums[j][r]) : sums[j][r]);)
 }
 
-/* The same as multiply_single. */
-static void NAME(multiply_turned)(const fbp_layer *layer, const real *turned, const real *x, real *z)
+/* X(rows, vectors) for every pass that may be asked for. */
+#define PASSES_OF_ROWS(X, nr) X(nr, 1) X(nr, 2) X(nr, 3) X(nr, 4)
+#define PASSES_OF_1(X) PASSES_OF_ROWS(X, 1) X(1, 5) X(1, 6) X(1, 7) X(1, 8)
+#define PASSES_OF_2(X) PASSES_OF_1(X) PASSES_OF_ROWS(X, 2)
+#define PASSES_OF_3(X) PASSES_OF_2(X) PASSES_OF_ROWS(X, 3)
+#define PASSES_OF_6(X) PASSES_OF_3(X) PASSES_OF_ROWS(X, 4) PASSES_OF_ROWS(X, 5) PASSES_OF_ROWS(X, 6)
+#define EACH_PASS_OF(n, X) PASTE(PASSES_OF_, n)(X)
+#define PASS_FUNCTION(nr, nv) \
+    static void NAME(PASTE(pass_, PASTE(nr, nv)))(const pass *p) { NAME(multiply_strip)(nr, nv, p); }
+#define PASS_ENTRY(nr, nv) [nr - 1][nv - 1] = NAME(PASTE(pass_, PASTE(nr, nv))),
+EACH_PASS_OF(FEW_ROWS, PASS_FUNCTION)
+static void (*const NAME(passes)[FEW_ROWS][SINGLE_VECTORS])(const pass *) = {EACH_PASS_OF(FEW_ROWS, PASS_ENTRY)};
+#undef PASSES_OF_ROWS
+#undef PASSES_OF_1
+#undef PASSES_OF_2
+#undef PASSES_OF_3
+#undef PASSES_OF_6
+#undef EACH_PASS_OF
+#undef PASS_FUNCTION
+#undef PASS_ENTRY
+
+/* z = x @ W.T + b for n_rows <= FEW_ROWS rows, and a ReLU, if that is the activation. */
+static void NAME(multiply_turned)(const fbp_layer *layer, const real *turned, ptrdiff_t n_rows, const real *x,
+                                  ptrdiff_t x_stride, real *z, ptrdiff_t z_stride)
 {
-    const ptrdiff_t K = layer->n_inputs;
-    const real *bias = layer->bias;
-    ptrdiff_t left = NAME(pieces)(layer->n_units, VL);
-    for (; left > 0; left -= SINGLE_VECTORS, bias += SINGLE_VECTORS * VL, z += SINGLE_VECTORS * VL) {
-        switch (left) {
-        case 1: NAME(multiply_strip)(1, layer, turned, x, bias, z); break;
-        case 2: NAME(multiply_strip)(2, layer, turned, x, bias, z); break;
-        case 3: NAME(multiply_strip)(3, layer, turned, x, bias, z); break;
-        case 4: NAME(multiply_strip)(4, layer, turned, x, bias, z); break;
-        case 5: NAME(multiply_strip)(5, layer, turned, x, bias, z); break;
-        case 6: NAME(multiply_strip)(6, layer, turned, x, bias, z); break;
-        case 7: NAME(multiply_strip)(7, layer, turned, x, bias, z); break;
-        default: NAME(multiply_strip)(SINGLE_VECTORS, layer, turned, x, bias, z);
+    const ptrdiff_t most = n_rows == 1 ? SINGLE_VECTORS : FEW_VECTORS;
+    for (ptrdiff_t left = NAME(pieces)(layer->n_units, VL), unit = 0; left > 0; left -= SINGLE_VECTORS) {
+        const ptrdiff_t n_vectors = left < SINGLE_VECTORS ? left : SINGLE_VECTORS;
+        for (ptrdiff_t v = 0; v < n_vectors; v += most) {
+            const pass p = {
+                .n_inputs = layer->n_inputs,
+                .W = turned + v * VL,
+                .width = n_vectors * VL,
+                .x = x,
+                .x_stride = x_stride,
+                .bias = (const real *)layer->bias + unit + v * VL,
+                .z = z + unit + v * VL,
+                .z_stride = z_stride,
+                .relu = layer->activation == FBP_RELU,
+            };
+            NAME(passes)[n_rows - 1][(n_vectors - v < most ? n_vectors - v : most) - 1](&p);
         }
-        turned += K * SINGLE_VECTORS * VL;
+        unit += n_vectors * VL;
+        turned += layer->n_inputs * n_vectors * VL;
     }
 }
 
-static void NAME(forward_single)(const fbp_layer *layer, const void *turned, const void *in, void *out)
+static void NAME(forward_rows)(const fbp_layer *layer, const void *turned, ptrdiff_t n_rows, const void *in,
+                               ptrdiff_t in_stride, void *out, ptrdiff_t out_stride)
 {
     const ptrdiff_t N = layer->n_units;
-    real *z = out;
-    if (turned)
-        NAME(multiply_turned)(layer, turned, in, z);
-    else
-        NAME(multiply_single)(layer, in, z);
-    if (layer->activation == FBP_SOFTMAX)
-        NAME(softmax_single)(z, N);
-    else
-        NAME(activate)(layer->activation, (real)layer->alpha, z, NULL, (N + VL - 1) / VL);
+    if (turned) {
+        for (ptrdiff_t r = 0, n; r < n_rows; r += n) {
+            n = NAME(pieces)(n_rows - r, NAME(pieces)(n_rows - r, FEW_ROWS)); /* near-equal parts */
+            NAME(multiply_turned)(layer, turned, n, (const real *)in + r * in_stride, in_stride,
+                                  (real *)out + r * out_stride, out_stride);
+        }
+    } else {
+        for (ptrdiff_t r = 0; r < n_rows; r++)
+            NAME(multiply_single)(layer, (const real *)in + r * in_stride, (real *)out + r * out_stride);
+    }
+    for (ptrdiff_t r = 0; r < n_rows; r++) {
+        real *z = (real *)out + r * out_stride;
+        if (layer->activation == FBP_SOFTMAX)
+            NAME(softmax_single)(z, N);
+        else
+            NAME(activate)(layer->activation, (real)layer->alpha, z, NULL, NAME(pieces)(N, VL));
+    }
 }
+#undef pass
+#undef MOST_FEW
+#undef EACH_VECTOR
+#undef EACH_ROW
+#undef EACH_SUM
 #undef STRIP_AHEAD
+#undef FEW_ROWS
+#undef FEW_VECTORS
 #undef SINGLE_VECTORS
 #undef SINGLE_GROUPS
 #undef SINGLE_AHEAD

@@ -157,6 +157,7 @@ cdef extern from "fastbp.h":
         int tile_rows
         int tile_panels
         Py_ssize_t pack_elements
+        int few_rows
         int (*gather_panel)(const fbp_source *X, const int64_t *index, Py_ssize_t first, Py_ssize_t n_rows,
                             const int64_t *next, Py_ssize_t n_next, Py_ssize_t p, fbp_panels panels, void *blocks,
                             Py_ssize_t block_stride) noexcept nogil
@@ -210,7 +211,8 @@ cdef extern from "fastbp.h":
                                int accumulate) noexcept nogil
         int (*read_row)(const fbp_source *X, Py_ssize_t row, void *out) noexcept nogil
         void (*turn_weights)(const fbp_layer *layer, void *turned) noexcept nogil
-        void (*forward_single)(const fbp_layer *layer, const void *turned, const void *inputs, void *out) noexcept nogil
+        void (*forward_rows)(const fbp_layer *layer, const void *turned, Py_ssize_t n_rows, const void *inputs,
+                             Py_ssize_t inputs_stride, void *out, Py_ssize_t out_stride) noexcept nogil
         double (*loss_panel)(const fbp_objective *objective, fbp_panels output, fbp_panels targets,
                              const int32_t *labels, const double *weights, Py_ssize_t n_units, Py_ssize_t p,
                              Py_ssize_t n_rows, double scale, fbp_panels gradient) noexcept nogil

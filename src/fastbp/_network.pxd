@@ -75,11 +75,11 @@ cdef class Network:
     cdef bint stale                       # the parameters have changed since what follows from them was made
     cdef public bint interrupted          # by any thread: the call under way, and each after it, ends by Interrupted
     cdef bint penalised                   # a stage has a penalty on its weights
-    cdef bint single                      # all planned stages know how to take one sample alone
-    cdef void **turned                    # [planned stage] weights in that sample's order, or NULL
+    cdef bint single                      # all planned stages know how to take samples alone
+    cdef void **turned                    # [planned stage] weights in such samples' order, or NULL
     cdef Arena turned_weights             # where they are, once there were enough such samples, or None
     cdef bint is_turned                   # they are those of now
-    cdef int n_alone                      # samples alone since the parameters changed, up to TURN_AFTER
+    cdef int n_alone                      # calls for them since the parameters changed, up to TURN_AFTER
     cdef bint lent                        # somebody writes to the parameters without a word
     cdef Arena parameters
     cdef Py_ssize_t parameter_bytes
@@ -98,7 +98,8 @@ cdef class Network:
     cdef object table_view(self, Arena arena, Py_ssize_t j)
     cdef tuple layer_copy(self, Arena arena, Py_ssize_t i)
     cdef double sample_work(self) noexcept nogil
+    cdef bint takes_alone(self, Rows rows) except -1
     cdef int turn(self) except -1
     cdef void place_turned(self, Arena arena) noexcept
-    cdef int forward_single(self, Rows rows, char *out) except -1
+    cdef int forward_alone(self, Rows rows, char *out) except -1
     cdef int sweep(self, Sweep *sweep, Rows rows, int n_threads, targets=*, subset=*) except -1

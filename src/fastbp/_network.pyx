@@ -35,7 +35,7 @@ cdef enum:
     SWEEP_PANELS = 12
     # With less work than this (floating-point operations), other Python threads would not gain by the lock's release.
     BRIEF_WORK = 200000
-    # Samples that pass alone before the weights are turned for those to come, which takes as long as one or two of
+    # Calls for samples alone before the weights are turned for those to come, which takes as long as one or two of
     # them; and the most bytes of weights that are kept twice: larger ones come from the memory, which sets the pace.
     TURN_AFTER = 4
     TURN_BYTES = 64 * 1024 * 1024
@@ -384,8 +384,8 @@ cdef class Network:
         memset(&sweep, 0, sizeof(sweep))
         PyObject_GetBuffer(out, &buffer, PyBUF_WRITABLE | PyBUF_C_CONTIGUOUS)
         try:
-            if rows.n_rows == 1 and self.single and rows.source.starts == NULL:
-                self.forward_single(rows, <char *>buffer.buf)
+            if self.takes_alone(rows):
+                self.forward_alone(rows, <char *>buffer.buf)
             else:
                 sweep.out = <char *>buffer.buf
                 sweep.n_rows = rows.n_rows
@@ -402,8 +402,15 @@ cdef class Network:
                 self.turned[i] = arena.take(
                     layer.n_inputs * padded(layer.n_units, self.dtype_code) * item_size(self.dtype_code))
 
+    cdef bint takes_alone(self, Rows rows) except -1:
+        """Whether so few rows are faster without a panel; several are only with turned weights."""
+        if rows.n_rows > self.k.few_rows or not self.single or rows.source.starts != NULL:
+            return False
+        self.turn()
+        return rows.n_rows == 1 or self.is_turned
+
     cdef int turn(self) except -1:
-        """The weights in the order of one sample alone, if there have been enough on the same weights."""
+        """The weights in the order of a sample alone, if there have been enough calls on the same weights."""
         cdef Py_ssize_t i
         cdef Arena arena
         if self.is_turned or self.lent:
@@ -424,23 +431,25 @@ cdef class Network:
         self.is_turned = True
         return 0
 
-    cdef int forward_single(self, Rows rows, char *out) except -1:
-        """The one row's outputs."""
-        self.turn()
+    cdef int forward_alone(self, Rows rows, char *out) except -1:
+        """The outputs of one row, or of a few."""
         cdef Workspace workspace = self.workspace
         cdef void **turned = self.turned if self.is_turned else NULL
+        cdef fbp_source numeric = rows.source, codes
         cdef int good
         self.workspace = None
         if workspace is None:
             workspace = Workspace(self, 1)
-        if self.sample_work() < BRIEF_WORK:
-            good = _forward_single(self, turned, &rows.source, workspace, out)
+        if self.sample_work() * rows.n_rows < BRIEF_WORK:
+            good = _forward_alone(self, turned, &rows.source, rows.n_rows, workspace, out)
         else:
             with nogil:
-                good = _forward_single(self, turned, &rows.source, workspace, out)
+                good = _forward_alone(self, turned, &rows.source, rows.n_rows, workspace, out)
         self.workspace = workspace
         if not good:
-            raise NonFinite("inputs", row=0)
+            split_columns(&self.stages[0], &numeric, &codes)
+            row = first_bad_row(rows, np.arange(rows.n_rows), numeric.n_columns, self.features, self.dtype)
+            raise NonFinite("inputs", row=row)
         return 0
 
     def evaluate(self, Rows rows, targets, object loss, tuple metrics, int n_threads, weights=None, subset=None,
@@ -544,54 +553,62 @@ cdef class Workspace:
         self.memory.allocate()
 
 
-cdef int _forward_single(Network network, void **turned, const fbp_source *X, Workspace workspace,
-                         char *out) noexcept nogil:
-    """Row 0 of X to out, through the two halves of the workspace in turn. 0 where it is not finite."""
+cdef int _forward_alone(Network network, void **turned, const fbp_source *X, Py_ssize_t n_rows, Workspace workspace,
+                        char *out) noexcept nogil:
+    """Rows 0..n_rows of X to out, through the two halves of the workspace in turn. 0 where they are not finite.
+
+    A half holds [row][stride], a stride as that of one lane of a panel.
+    """
     cdef const fbp_kernels *k = network.k
+    cdef Py_ssize_t size = item_size(k.dtype), stride = workspace.plan.stride // k.lanes // k.lanes * k.lanes
     cdef char *source = workspace.memory.start
     cdef char *output = source + workspace.plan.buffer_bytes
-    cdef Py_ssize_t i, first = 0
-    cdef fbp_source numeric
+    cdef Py_ssize_t i, r, first = 0
     if network.features is not None:
-        if not _prepare_single(network, X, fbp_panels(output, workspace.plan.stride), source):
+        if not _prepare_alone(network, X, n_rows, fbp_panels(output, workspace.plan.stride), source, stride):
             return 0
-    elif network.tables == NULL:
-        if not k.read_row(X, 0, source):
+    elif network.tables != NULL:
+        first = 1
+        if not _embed_alone(network, X, n_rows, <int32_t *>(source + workspace.plan.rows_offset), source, stride):
             return 0
     else:
-        first = 1
-        numeric = X[0]
-        if not _embed_single(network, &numeric, <int32_t *>(source + workspace.plan.rows_offset), source):
-            return 0
+        for r in range(n_rows):
+            if not k.read_row(X, r, source + r * stride * size):
+                return 0
     for i in range(first, network.n_planned):
-        k.forward_single(&network.planned[i].layer, NULL if turned == NULL else turned[i], source, output)
+        k.forward_rows(&network.planned[i].layer, NULL if turned == NULL else turned[i], n_rows, source, stride,
+                       output, stride)
         source, output = output, source
-    memcpy(out, source, network.n_outputs * item_size(k.dtype))
+    for r in range(n_rows):
+        memcpy(out + r * network.n_outputs * size, source + r * stride * size, network.n_outputs * size)
     return 1
 
 
-cdef int _prepare_single(Network network, const fbp_source *X, fbp_panels panel, char *out) noexcept nogil:
-    """The features of row 0 of X, by way of a panel. 0 where they are not finite."""
+cdef int _prepare_alone(Network network, const fbp_source *X, Py_ssize_t n_rows, fbp_panels panel, char *out,
+                        Py_ssize_t out_stride) noexcept nogil:
+    """The features of rows 0..n_rows of X, by way of a panel. 0 where they are not finite."""
     cdef const fbp_kernels *k = network.k
-    cdef int good = k.prepare_panel(X, &network.features.table, NULL, 0, 1, NULL, 0, 0, panel)
-    k.scatter_panel(panel, 0, network.n_inputs, 1, out, network.n_inputs)
+    cdef int good = k.prepare_panel(X, &network.features.table, NULL, 0, n_rows, NULL, 0, 0, panel)
+    k.scatter_panel(panel, 0, network.n_inputs, n_rows, out, out_stride)
     return good
 
 
-cdef int _embed_single(Network network, fbp_source *X, int32_t *rows, char *out) noexcept nogil:
-    """Row 0 of X as the first layer is given it, `rows` for its codes. 0 where it is not finite."""
+cdef int _embed_alone(Network network, const fbp_source *X, Py_ssize_t n_rows, int32_t *rows, char *out,
+                      Py_ssize_t out_stride) noexcept nogil:
+    """Rows 0..n_rows of X as the first layer is given them, `rows` for their codes. 0 where they are not finite."""
     cdef const fbp_kernels *k = network.k
-    cdef Py_ssize_t j, size = item_size(k.dtype)
-    cdef fbp_source codes
+    cdef Py_ssize_t j, r, size = item_size(k.dtype)
+    cdef fbp_source numeric = X[0], codes
     cdef fbp_table *table
-    split_columns(&network.stages[0], X, &codes)
-    if not k.read_row(X, 0, out):
-        return 0
-    k.read_codes(&codes, NULL, 0, 1, network.tables, rows)
-    for j in range(codes.n_columns):
-        table = &network.tables[j]
-        memcpy(out + table.first_feature * size, <char *>table.weights + rows[j * k.lanes] * table.ld * size,
-               table.n_features * size)
+    split_columns(&network.stages[0], &numeric, &codes)
+    k.read_codes(&codes, NULL, 0, n_rows, network.tables, rows)
+    for r in range(n_rows):
+        if not k.read_row(&numeric, r, out + r * out_stride * size):
+            return 0
+        for j in range(codes.n_columns):
+            table = &network.tables[j]
+            memcpy(out + (r * out_stride + table.first_feature) * size,
+                   <char *>table.weights + rows[j * k.lanes + r] * table.ld * size, table.n_features * size)
     return 1
 
 

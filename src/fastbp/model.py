@@ -358,9 +358,9 @@ class Model:
     def predict(self, X: ArrayLike, n_threads: int | None = None) -> Array:
         """Return what the last layer outputs.
 
-        A row has the same outputs, to the bit, alone and among others. Who predicts single rows, one call after the
-        other, is served faster from the fifth on, until the weights change: they are kept once more (up to 64 MB) in
-        the order in which one row reads them.
+        A row has the same outputs, to the bit, alone and among others. Who predicts a row or a few, one call after the
+        other, is served faster from the fifth call on, until the weights change: they are kept once more (up to 64 MB)
+        in the order in which a row alone reads them.
 
         Parameters
         ----------
