@@ -262,7 +262,7 @@ typedef struct {
     int tile_rows;           /* units (or inputs) of a register tile */
     int tile_panels;         /* panels (or vectors of inputs) of a register tile */
     ptrdiff_t pack_elements; /* what input_gradient wants as scratch, a thread */
-    int few_rows;            /* so many samples are faster by forward_rows, with turned weights, than by a panel */
+    int few_rows;            /* up to so many samples are faster by forward_rows, with turned weights, than by a panel */
 
     /* X -> panels and blocks. Rows index[0..n_rows) of X (index NULL: rows first, first + 1, ...), n_rows <= VL, become
      * panel p; `blocks` NULL: not wanted. Rows next[0..n_next), n_next <= VL, will be asked for soon: they are fetched
@@ -292,7 +292,7 @@ typedef struct {
     /* dW[n][k] (+)= sum over the samples of dZ[s][n] * A[s][k], db[n] (+)= sum of dZ[s][n], for units n0..n1. dW rows
      * are layer->ld apart and their padding becomes zero. accumulate = 0 does not read dW and db. db NULL: not wanted,
      * here and in unit_squares. `soon` (or NULL): FBP_SOON arrays laid out like dW (each may be NULL) that the update
-     * will want next; they are fetched into the cache on the way. */
+     * will write next; they are fetched into the cache on the way, and other cores give them up. */
     void (*weight_gradient)(const fbp_layer *layer, fbp_panels dZ, const void *blocks, ptrdiff_t block_stride,
                             ptrdiff_t n_samples, ptrdiff_t n0, ptrdiff_t n1, void *dW, void *db, int accumulate,
                             const void *const *soon);
@@ -423,9 +423,10 @@ int fbp_isa_available(const char *isa);
 /* The kernels of an instruction set, NULL where it is unknown or not available. */
 const fbp_kernels *fbp_kernels_for(const char *isa, fbp_dtype dtype);
 
-/* Whether `soon` of weight_gradient gains on this CPU: on AMD's without AVX-512, 3 % of a step of 784-1024-1024-10 (Zen
- * 3). On the others the tiles' own loads wait for it: 6 % of that step in float32, 11 % in float64 on a Xeon with AVX-512
- * (its AVX2 kernels 3 %), 1 % on Zen 5, and there 5 % of one of 784-256-128-10. What was not measured: not there. */
+/* Whether one thread gains by `soon` of weight_gradient on this CPU: on AMD's without AVX-512, 3 % of a step of
+ * 784-1024-1024-10 (Zen 3). On the others the tiles' own loads wait for it: 6 % of that step in float32, 11 % in float64
+ * on a Xeon with AVX-512 (its AVX2 kernels 3 %), 1 % on Zen 5, and there 5 % of one of 784-256-128-10. What was not
+ * measured: not there. Several threads claim their weights by it on every CPU. */
 int fbp_fetches_soon(void);
 
 /* From here on this thread takes numbers too small for a normal exponent as zero, until what is returned is given to

@@ -247,9 +247,9 @@ def test_only_the_best(tmp_path):
 
 
 def test_inside_an_epoch(tmp_path):
-    X, y = make_data(400_000)  # long enough for a few ticks
+    X, y = make_data(1_000_000)  # in small batches, long enough for a few ticks on any CPU
     path = tmp_path / "run"
-    wanted, trainer = make_trainer(), make_trainer()
+    wanted, trainer = make_trainer(batch_size=4), make_trainer(batch_size=4)
     wanted.fit(X, y, epochs=2)
     seen = []
 

@@ -114,15 +114,18 @@ def test_weights_written_from_outside_are_seen_at_once():
         np.testing.assert_array_equal(after, estimator.predict_proba(X[:2])[:1])
 
 
-@pytest.mark.parametrize(("units", "copies"), [(100, 1), (4200, 0)])
-def test_weights_are_kept_twice_only_where_that_gains(units, copies):
-    """Larger ones come from the memory, whose speed turning does not change."""
-    model = fb.Model([fb.Dense(units), fb.Dense(4)], inputs=4200)
-    x = np.zeros((1, 4200), np.float32)
-    model.predict(x)
+@pytest.mark.parametrize(("n_inputs", "units", "copies"), [(4200, 100, 1), (4200, 4200, 0), (200_000, 1, 0)])
+def test_weights_are_kept_twice_only_where_that_gains(n_inputs, units, copies):
+    """More than 64 MB come from the memory, whose speed turning does not change; one unit would be mostly padding."""
+    model = fb.Model([fb.Dense(units), fb.Dense(4)], inputs=n_inputs)
+    X = np.random.default_rng(0).normal(size=(40, n_inputs)).astype(np.float32)
+    model.predict(X[:1])
     tracemalloc.start()
     for _ in range(ENOUGH):
-        model.predict(x)
-    grown = tracemalloc.get_traced_memory()[0] / (4 * units * 4200)
+        model.predict(X[:1])
+    grown = tracemalloc.get_traced_memory()[0] / (4 * units * n_inputs)
     tracemalloc.stop()
     assert copies <= grown < copies + 0.2
+    together = model.predict(X)
+    for few in (1, 3):
+        assert_same_bits(model.predict(X[:few]), together[:few])

@@ -220,7 +220,7 @@ def test_progress_moves_inside_an_epoch(digits, monkeypatch):
     ticks = []
     monkeypatch.setattr("fastbp.progress.ProgressBar.tick", lambda self, n_done, loss: ticks.append((n_done, loss)))
     X, y = np.tile(X, (100, 1)), np.tile(y, 100)
-    make_trainer(n_inputs=64, n_classes=10, batch_size=8, n_threads=1).fit(X, y, progress=True)
+    make_trainer(n_inputs=64, n_classes=10, batch_size=1, n_threads=1).fit(X, y, progress=True)
     done = [n_done for n_done, _ in ticks]
     assert done == sorted(set(done))
     assert 0 < done[0] < len(X)

@@ -76,8 +76,8 @@
 #define UNROLL
 #endif
 
-/* One round of a loop that is written out, `variable` being a constant. An array of sums that is indexed by a loop, even
- * one that will be unrolled, lives in memory too long for some compilers to keep it in registers (clang 14). */
+/* One round of a loop that is written out, `variable` being a constant. An array of sums that is indexed by a loop,
+ * even one that will be unrolled, lives in memory too long for some compilers to keep it in registers (clang 14). */
 #define STEP_OF_LOOP(variable, value, end, ...) \
     if (value < end) {                          \
         enum { variable = value };              \

@@ -138,7 +138,7 @@ static int NAME(gather_panel)(const fbp_source *X, const int64_t *index, ptrdiff
             real *to = (real *)blocks + column / VL * block_stride + p * VL * VL;
             UNROLL
             for (int r = 0; r < VL; r++) {
-                if (r * VL * sizeof(real) % FBP_ALIGN_BYTES == 0)
+                if (column + VL < width && r * VL * sizeof(real) % FBP_ALIGN_BYTES == 0)
                     PREFETCH_TO_WRITE(to + block_stride + r * VL); /* of the next vector: all threads read blocks */
                 NAME(store)(to + r * VL, rows[r]);
             }

@@ -172,7 +172,7 @@ static void NAME(transpose_panels)(fbp_panels panels, ptrdiff_t n_features, ptrd
             NAME(load_transposed)(features, 0, rows);
             UNROLL
             for (int i = 0; i < VL; i++) {
-                if (i * VL * sizeof(real) % FBP_ALIGN_BYTES == 0)
+                if (v + 1 < n_vectors && i * VL * sizeof(real) % FBP_ALIGN_BYTES == 0)
                     PREFETCH_TO_WRITE(to + block_stride + i * VL); /* of the next vector: all threads read blocks */
                 NAME(store)(to + i * VL, rows[i]);
             }

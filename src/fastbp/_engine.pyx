@@ -956,9 +956,9 @@ cdef class Session:
 
     cdef int begin(self, Rows rows, Py_ssize_t n_rows, targets, weights, Py_ssize_t batch_size, bint in_epoch,
                    Py_ssize_t n_batches=1) except -1:
-        """Sets up the data of one call, which takes n_rows of the rows. Returns the team's size.
+        """Sets up the data of one call, which takes n_rows of the rows. Returns the size of team that is reckoned best.
 
-        In an epoch, that is, as far as is reckoned: others may be tried.
+        Up to largest_team may be tried.
         """
         cdef double work_a_thread = limits_in_use().epoch_thread if in_epoch else limits_in_use().call_thread
         cdef Run *run = &self.run

@@ -258,7 +258,7 @@ cdef list state_names(fbp_optimizer optimizer)
 cdef fbp_loss loss_named(str name) except *
 cdef bint loss_takes_Z(fbp_loss loss) noexcept nogil
 cdef bint averages_outputs(fbp_loss loss) noexcept nogil
-# Whether to tell weight_gradient what the update will read.
+# Whether to tell weight_gradient, on one thread, what the update will write.
 cdef bint fetches_soon() noexcept nogil
 # Denormal numbers are zero to this thread, until the former state is restored.
 cdef unsigned long flush_denormals() noexcept nogil

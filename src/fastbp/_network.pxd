@@ -79,8 +79,9 @@ cdef class Network:
     cdef void **turned                    # [planned stage] weights in such samples' order, or NULL
     cdef Arena turned_weights             # where they are, once there were enough such samples, or None
     cdef bint is_turned                   # they are those of now
-    cdef int n_alone                      # calls for them since the parameters changed, up to TURN_AFTER
-    cdef bint lent                        # somebody writes to the parameters without a word
+    cdef int n_alone                      # calls for them since the parameters changed, as far as TURN_AFTER + 1
+    cdef bint turnable                    # they are small enough, and nobody writes to the parameters without a word
+    cdef bint all_turned                  # no product's weights stay as they are
     cdef Arena parameters
     cdef Py_ssize_t parameter_bytes
     cdef Workspace workspace          # of the last forward pass, unless it is in use
@@ -93,6 +94,7 @@ cdef class Network:
     cdef object vector(self, Arena arena, const void *start, Py_ssize_t n)
     cdef list statistic_views(self, Py_ssize_t i)
     cdef int refresh(self) except -1
+    cdef int refresh_inverse(self, Stage *norm) except -1
     cdef int fold(self, Py_ssize_t dense, Py_ssize_t norm, Py_ssize_t planned) except -1
     cdef list views(self, Arena arena, Py_ssize_t i)
     cdef object table_view(self, Arena arena, Py_ssize_t j)

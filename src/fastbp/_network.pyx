@@ -35,10 +35,12 @@ cdef enum:
     SWEEP_PANELS = 12
     # With less work than this (floating-point operations), other Python threads would not gain by the lock's release.
     BRIEF_WORK = 200000
-    # Calls for samples alone before the weights are turned for those to come, which takes as long as one or two of
-    # them; and the most bytes of weights that are kept twice: larger ones come from the memory, which sets the pace.
+    # Calls for samples alone before the weights are turned for those to come, which takes as long as a few of them; and
+    # the most bytes of weights that are kept twice: larger ones come from the memory, which sets the pace.
     TURN_AFTER = 4
     TURN_BYTES = 64 * 1024 * 1024
+    # A product of few units, most of whose vectors would be padding, is turned only while that stays in the cache.
+    TURN_PADDED_BYTES = 256 * 1024
 
 
 class Interrupted(Exception):  # noqa: N818 (what happened is no error)
@@ -169,6 +171,7 @@ cdef class Network:
         cdef int source = 0, output
         cdef Stage *stage
         cdef Stage *before
+        cdef Arena arena
         self.planned = <Stage *>PyMem_Calloc(self.n_layers, sizeof(Stage))
         self.routes = <Route *>PyMem_Calloc(self.n_layers, sizeof(Route))
         if self.planned == NULL or self.routes == NULL:
@@ -214,6 +217,9 @@ cdef class Network:
         self.turned = <void **>PyMem_Calloc(self.n_layers, sizeof(void *))
         if self.turned == NULL:
             raise MemoryError
+        arena = Arena()
+        self.place_turned(arena)
+        self.turnable = arena.n_bytes <= TURN_BYTES
         return 0
 
     cdef void place_folded(self, Arena arena) noexcept:
@@ -228,16 +234,24 @@ cdef class Network:
         cdef Py_ssize_t i
         if not self.stale:
             return 0
-        for i in range(self.n_layers):
-            if self.stages[i].kind == BATCH_NORM:
-                variance = self.vector(self.statistics, self.stages[i].running.variance, self.stages[i].layer.n_units)
-                inverse = self.vector(self.statistics, self.stages[i].running.inverse, self.stages[i].layer.n_units)
-                inverse[:] = 1 / np.sqrt(variance.astype(np.float64) + self.stages[i].epsilon)
-        for dense, norm, planned in self.folded:
-            self.fold(dense, norm, planned)
-        self.stale = False
+        self.stale = False             # before all else: another thread may train meanwhile
         self.is_turned = False
         self.n_alone = 0
+        try:
+            for i in range(self.n_layers):
+                if self.stages[i].kind == BATCH_NORM:
+                    self.refresh_inverse(&self.stages[i])
+            for dense, norm, planned in self.folded:
+                self.fold(dense, norm, planned)
+        except BaseException:
+            self.stale = True
+            raise
+        return 0
+
+    cdef int refresh_inverse(self, Stage *norm) except -1:
+        variance = self.vector(self.statistics, norm.running.variance, norm.layer.n_units)
+        inverse = self.vector(self.statistics, norm.running.inverse, norm.layer.n_units)
+        inverse[:] = 1 / np.sqrt(variance.astype(np.float64) + norm.epsilon)
         return 0
 
     cdef int fold(self, Py_ssize_t dense, Py_ssize_t norm, Py_ssize_t planned) except -1:
@@ -294,7 +308,7 @@ cdef class Network:
 
         For networks without a batch_norm, from whose arrays other things follow.
         """
-        self.lent = True
+        self.turnable = False
         self.is_turned = False
         return [view for i in range(self.n_layers) for view in self.views(self.parameters, i)]
 
@@ -394,39 +408,47 @@ cdef class Network:
             PyBuffer_Release(&buffer)
 
     cdef void place_turned(self, Arena arena) noexcept:
-        cdef Py_ssize_t i
-        cdef fbp_layer *layer
+        cdef Py_ssize_t i, n_bytes, n_units
+        self.all_turned = True
         for i in range(self.n_planned):
-            layer = &self.planned[i].layer
-            if self.planned[i].kind == DENSE:
-                self.turned[i] = arena.take(
-                    layer.n_inputs * padded(layer.n_units, self.dtype_code) * item_size(self.dtype_code))
+            if self.planned[i].kind != DENSE:
+                continue
+            n_units = padded(self.planned[i].layer.n_units, self.dtype_code)
+            n_bytes = self.planned[i].layer.n_inputs * n_units * item_size(self.dtype_code)
+            if n_bytes <= TURN_PADDED_BYTES or n_units <= 2 * self.planned[i].layer.n_units:
+                self.turned[i] = arena.take(n_bytes)
+            else:
+                self.all_turned = False
 
     cdef bint takes_alone(self, Rows rows) except -1:
         """Whether so few rows are faster without a panel; several are only with turned weights."""
         if rows.n_rows > self.k.few_rows or not self.single or rows.source.starts != NULL:
             return False
         self.turn()
-        return rows.n_rows == 1 or self.is_turned
+        return rows.n_rows == 1 or (self.is_turned and self.all_turned)
 
     cdef int turn(self) except -1:
         """The weights in the order of a sample alone, if there have been enough calls on the same weights."""
         cdef Py_ssize_t i
         cdef Arena arena
-        if self.is_turned or self.lent:
+        if self.is_turned or not self.turnable:
             return 0
         self.n_alone += self.n_alone <= TURN_AFTER
-        if self.n_alone <= TURN_AFTER or self.parameter_bytes > TURN_BYTES:
+        if self.n_alone <= TURN_AFTER:
             return 0
         if self.turned_weights is None:
             arena = Arena()
             self.place_turned(arena)
-            arena.allocate()
+            try:
+                arena.allocate()
+            except MemoryError:        # they stay as they are
+                self.turnable = False
+                return 0
             if self.turned_weights is None:    # no other thread has been here meanwhile
                 self.place_turned(arena)
                 self.turned_weights = arena
         for i in range(self.n_planned):
-            if self.planned[i].kind == DENSE:
+            if self.turned[i] != NULL:
                 self.k.turn_weights(&self.planned[i].layer, self.turned[i])
         self.is_turned = True
         return 0

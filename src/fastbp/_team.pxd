@@ -46,7 +46,8 @@ cdef struct WorkLimits:
     double tried_thread
     # A step, up to which the team's size is measured and not only reckoned.
     double paced
-    # No limit, but of the same kind: not 0 where weight_gradient is told what the update will read.
+    # No limit, but of the same kind: not 0 where weight_gradient is told all that the update will write; else, in a
+    # team, the weights alone.
     double soon
 
 cdef WorkLimits *limits_in_use() noexcept nogil
@@ -62,7 +63,7 @@ cdef struct Pace:
     int trial              # another size that is being tried, or 0
     int smaller_next       # which side to try next
     double try_again       # seconds to work until the next trial
-    double patience        # and after that one, should it fail in no more than its time
+    double patience        # how long its failure will be believed, if it takes no longer than it should
     bint cold              # the team has just changed: its threads wake up, their caches are empty
     double n_samples       # since it is warm, and not yet in a rate
     double seconds

@@ -360,7 +360,8 @@ class Model:
 
         A row has the same outputs, to the bit, alone and among others. Who predicts a row or a few, one call after the
         other, is served faster from the fifth call on, until the weights change: they are kept once more (up to 64 MB)
-        in the order in which a row alone reads them.
+        in the order in which a row alone reads them. The models of ``fastbp.sklearn`` leave that out: their arrays may
+        be written to at any time.
 
         Parameters
         ----------
