@@ -374,7 +374,7 @@ class Opaque:
         np.array([[5e-324, 0], [0, 5e-324]]),
         np.array([np.longdouble("1e4000"), 1], np.longdouble),
         np.array([Opaque(), None], object),
-        np.array([decimal.Decimal("NaN"), fractions.Fraction(1, 3)], object),
+        np.array([decimal.Decimal("NaN"), decimal.Decimal("sNaN"), fractions.Fraction(1, 3)], object),
         [[datetime.date(2026, 1, 1), {"a": 1}], [{2, 3}, len]],
         np.full((2, 2), np.nan),
         np.array([[True, False], [True, True]]),

@@ -1,5 +1,8 @@
 """Data frames of pandas, polars and pyarrow: read by columns, learnt from and matched by names."""
 
+import sys
+from decimal import Decimal
+
 import numpy as np
 import pytest
 
@@ -143,6 +146,17 @@ def test_a_frame_of_one_dtype_is_not_copied():
     array = read_table(frame, "X").array
     assert array is not None
     assert np.shares_memory(array, frame.to_numpy())
+
+
+@pytest.mark.parametrize("with_pandas", [True, False])
+def test_a_signalling_nan_is_missing(monkeypatch, with_pandas):
+    """It is not to be compared, not even with itself."""
+    if not with_pandas:
+        monkeypatch.delitem(sys.modules, "pandas")
+    X = np.array([[Decimal("sNaN"), "a"], [Decimal(2), "b"], [Decimal("NaN"), None]], object)
+    table = read_table(X, "X")
+    np.testing.assert_array_equal(np.asarray(table.column(0), float), [np.nan, 2, np.nan])
+    assert table.column(1).tolist() == ["a", "b", None]
 
 
 def test_text_is_encoded_by_column():

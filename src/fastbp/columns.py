@@ -208,7 +208,9 @@ def _as_column(name: Name, raw: Any) -> Column:
 
 
 def _is_missing(item: Any) -> bool:
-    return type(item).__name__ in _MISSING or (isinstance(item, (float, decimal.Decimal)) and item != item)
+    if isinstance(item, decimal.Decimal):
+        return item.is_nan()  # a signalling NaN is not to be compared
+    return type(item).__name__ in _MISSING or (isinstance(item, float) and item != item)
 
 
 def _as_float(item: Any) -> float:

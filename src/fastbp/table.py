@@ -6,6 +6,7 @@ here. What an array of objects holds is looked at column by column.
 
 from __future__ import annotations
 
+import decimal
 import itertools
 import sys
 from collections.abc import Mapping, Sequence
@@ -192,9 +193,13 @@ def _plain(column: Array, place: str) -> Array:
 
 def _missing(objects: Array) -> NDArray[np.bool_]:
     pandas = sys.modules.get("pandas")  # which alone has missing values that compare to nothing
-    if pandas is not None:
-        return np.asarray(pandas.isna(objects))
-    return np.asarray((objects == None) | (objects != objects), dtype=bool)  # noqa: E711
+    try:
+        if pandas is not None:
+            return np.asarray(pandas.isna(objects))
+        return np.asarray((objects == None) | (objects != objects), dtype=bool)  # noqa: E711
+    except decimal.InvalidOperation:  # a signalling NaN is not to be compared
+        quiet = [float("nan") if isinstance(item, decimal.Decimal) and item.is_snan() else item for item in objects]
+        return _missing(np.array(quiet, dtype=object))
 
 
 def is_text(column: Array) -> bool:
