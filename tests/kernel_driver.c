@@ -13,6 +13,8 @@
  *   exp, log of |.|, tanh, sigmoid and normal_cdf of the points,
  *   the points after the first step of every optimizer, their gradient being the points from the last to the first.
  * With a loss that is taken from Z the last activation is given as linear.
+ *
+ * It fails where samples alone do not have the bits that they have in the panels.
  */
 #include "fastbp.h"
 
@@ -156,6 +158,41 @@ static void forward(stage *stages, int n_layers)
     }
 }
 
+/* The first n_rows samples of panels -> rows, `stride` elements apart. */
+static void scatter_rows(fbp_panels panels, ptrdiff_t n_features, ptrdiff_t n_rows, void *rows, ptrdiff_t stride)
+{
+    for (ptrdiff_t p = 0; p * k->lanes < n_rows; p++) {
+        const ptrdiff_t first = p * k->lanes, left = n_rows - first;
+        k->scatter_panel(panels, p, n_features, left < k->lanes ? left : k->lanes,
+                         (char *)rows + (size_t)(first * stride) * item, stride);
+    }
+}
+
+/* The first samples alone, one and several, with the layer's weights as they are and turned. */
+static void check_rows_alone(const stage *s, ptrdiff_t n_samples)
+{
+    const fbp_layer *layer = &s->layer;
+    const ptrdiff_t most = n_samples < 14 ? n_samples : 14; /* more than pass together on any instruction set */
+    const ptrdiff_t in_stride = padded(layer->n_inputs), out_stride = padded(layer->n_units);
+    void *in = memory(most * in_stride), *wanted = memory(most * out_stride), *out = memory(most * out_stride);
+    void *turned = memory(layer->n_inputs * out_stride);
+    scatter_rows(s->input, layer->n_inputs, most, in, in_stride);
+    scatter_rows(s->output, layer->n_units, most, wanted, out_stride);
+    k->turn_weights(layer, turned);
+    for (ptrdiff_t n_rows = 1; n_rows <= most; n_rows++)
+        for (int turns = 0; turns < 2; turns++) {
+            memset(out, 0, (size_t)(most * out_stride) * item);
+            k->forward_rows(layer, turns ? turned : NULL, n_rows, in, in_stride, out, out_stride);
+            for (ptrdiff_t r = 0; r < n_rows; r++) {
+                const size_t start = (size_t)(r * out_stride) * item, size = (size_t)layer->n_units * item;
+                if (memcmp((char *)out + start, (char *)wanted + start, size) != 0) {
+                    fprintf(stderr, "kernel_driver: row %td of %td alone differs, turned %d\n", r, n_rows, turns);
+                    exit(3);
+                }
+            }
+        }
+}
+
 /* The mean loss; dZ of the last layer is left in its gradient. */
 static double judge(stage *last, const fbp_objective *objective, fbp_panels targets, const int32_t *labels,
                     ptrdiff_t n_samples)
@@ -293,16 +330,14 @@ int main(int argc, char **argv)
         read_rows(n_samples, n_targets, targets, NULL);
 
     forward(stages, n_layers);
+    for (int i = 0; i < n_layers; i++)
+        check_rows_alone(&stages[i], n_samples);
     const double mean_loss = judge(last, &objective, targets, labels, n_samples);
     backward(stages, n_layers, n_samples);
 
     fwrite(&mean_loss, sizeof mean_loss, 1, stdout);
     void *rows = memory(n_panels * k->lanes * last->layer.n_units);
-    for (ptrdiff_t p = 0; p < n_panels; p++) {
-        const ptrdiff_t first = p * k->lanes, left = n_samples - first;
-        k->scatter_panel(last->output, p, last->layer.n_units, left < k->lanes ? left : k->lanes,
-                         (char *)rows + (size_t)(first * last->layer.n_units) * item, last->layer.n_units);
-    }
+    scatter_rows(last->output, last->layer.n_units, n_samples, rows, last->layer.n_units);
     for (ptrdiff_t i = 0; i < n_samples * last->layer.n_units; i++)
         put(rows, i);
     for (int i = 0; i < n_layers; i++)

@@ -44,7 +44,7 @@ def test_what_is_not_finite_is_found_among_a_few(isa, n_rows):
     network, _ = make_pair(3, SPECS, "float32")
     X = np.random.default_rng(0).normal(size=(n_rows, 3))
     for row in [*range(n_rows)] * ENOUGH:
-        for number in (np.nan, -np.inf, 1e300):
+        for number in (np.nan, np.inf, -np.inf, 1e300):
             bad = X.copy()
             bad[row, 1] = number
             with pytest.raises(NonFinite) as info:

@@ -134,15 +134,9 @@ static int NAME(gather_panel)(const fbp_source *X, const int64_t *index, ptrdiff
         UNROLL
         for (int r = 0; r < VL; r++)
             suspect[r % 4] += rows[r] - rows[r]; /* zero, or NaN where it is not finite */
-        if (blocks) {
-            real *to = (real *)blocks + column / VL * block_stride + p * VL * VL;
-            UNROLL
-            for (int r = 0; r < VL; r++) {
-                if (column + VL < width && r * VL * sizeof(real) % FBP_ALIGN_BYTES == 0)
-                    PREFETCH_TO_WRITE(to + block_stride + r * VL); /* of the next vector: all threads read blocks */
-                NAME(store)(to + r * VL, rows[r]);
-            }
-        }
+        if (blocks)
+            NAME(store_block)(rows, (real *)blocks + column / VL * block_stride + p * VL * VL,
+                              column + VL < width ? block_stride : 0);
         NAME(transpose)(rows);
         UNROLL
         for (int i = 0; i < VL; i++)

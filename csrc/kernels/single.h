@@ -85,6 +85,15 @@ static inline vec NAME(add_products)(const real *const *rows_of_units, const rea
     return sums;
 }
 
+/* Where the weights of n units begin, from unit `first` on; behind the layer's last unit that one is repeated, as such
+ * lanes are never looked at. */
+static INLINE void NAME(find_rows)(const fbp_layer *layer, ptrdiff_t first, int n, const real **rows_of_units)
+{
+    const ptrdiff_t last = layer->n_units - 1;
+    for (int i = 0; i < n; i++)
+        rows_of_units[i] = (const real *)layer->weights + (first + i < last ? first + i : last) * layer->ld;
+}
+
 /* z = x @ W.T + b, and a ReLU, if that is the activation. */
 static void NAME(multiply_single)(const fbp_layer *layer, const real *x, real *z)
 {
@@ -93,8 +102,7 @@ static void NAME(multiply_single)(const fbp_layer *layer, const real *x, real *z
     for (ptrdiff_t n = 0; n < N; n += SINGLE_GROUPS * VL) {
         const real *rows_of_units[SINGLE_GROUPS * VL];
         vec sums[SINGLE_GROUPS];
-        for (ptrdiff_t i = 0; i < SINGLE_GROUPS * VL; i++) /* lanes behind the last unit repeat it, never looked at */
-            rows_of_units[i] = (const real *)layer->weights + (n + i < N ? n + i : N - 1) * layer->ld;
+        NAME(find_rows)(layer, n, SINGLE_GROUPS * VL, rows_of_units);
         const ptrdiff_t n_groups = (N - n + VL - 1) / VL < SINGLE_GROUPS ? (N - n + VL - 1) / VL : SINGLE_GROUPS;
         for (ptrdiff_t g = 0; g < n_groups; g++)
             sums[g] = NAME(load)(bias + n + g * VL);
@@ -124,18 +132,23 @@ static void NAME(multiply_single)(const fbp_layer *layer, const real *x, real *z
     }
 }
 
+/* Vectors of units in the strip that begins with this one. */
+static INLINE ptrdiff_t NAME(strip_vectors)(const fbp_layer *layer, ptrdiff_t first_unit)
+{
+    const ptrdiff_t left = NAME(pieces)(layer->n_units - first_unit, VL);
+    return left < SINGLE_VECTORS ? left : SINGLE_VECTORS;
+}
+
 /* W -> turned. */
 static void NAME(turn_weights)(const fbp_layer *layer, void *turned)
 {
-    const ptrdiff_t K = layer->n_inputs, N = layer->n_units;
+    const ptrdiff_t K = layer->n_inputs;
     real *to = turned;
-    for (ptrdiff_t n = 0; n < N; n += SINGLE_VECTORS * VL) {
-        const ptrdiff_t left = NAME(pieces)(N - n, VL) * VL, most = SINGLE_VECTORS * VL;
-        const ptrdiff_t width = left < most ? left : most;
+    for (ptrdiff_t n = 0; n < layer->n_units; n += SINGLE_VECTORS * VL) {
+        const ptrdiff_t width = NAME(strip_vectors)(layer, n) * VL;
         for (ptrdiff_t v = 0; v < width; v += VL) {
             const real *rows_of_units[VL];
-            for (ptrdiff_t i = 0; i < VL; i++) /* lanes behind the last unit repeat it, never looked at */
-                rows_of_units[i] = (const real *)layer->weights + (n + v + i < N ? n + v + i : N - 1) * layer->ld;
+            NAME(find_rows)(layer, n + v, VL, rows_of_units);
             for (ptrdiff_t k = 0; k < K; k += VL) {
                 vec W[VL];
                 NAME(load_transposed)(rows_of_units, k, W);
@@ -220,8 +233,8 @@ static void NAME(multiply_turned)(const fbp_layer *layer, const real *turned, pt
                                   ptrdiff_t x_stride, real *z, ptrdiff_t z_stride)
 {
     const ptrdiff_t most = n_rows == 1 ? SINGLE_VECTORS : FEW_VECTORS;
-    for (ptrdiff_t left = NAME(pieces)(layer->n_units, VL), unit = 0; left > 0; left -= SINGLE_VECTORS) {
-        const ptrdiff_t n_vectors = left < SINGLE_VECTORS ? left : SINGLE_VECTORS;
+    for (ptrdiff_t n = 0; n < layer->n_units; n += SINGLE_VECTORS * VL) {
+        const ptrdiff_t n_vectors = NAME(strip_vectors)(layer, n);
         for (ptrdiff_t v = 0; v < n_vectors; v += most) {
             const pass p = {
                 .n_inputs = layer->n_inputs,
@@ -229,14 +242,13 @@ static void NAME(multiply_turned)(const fbp_layer *layer, const real *turned, pt
                 .width = n_vectors * VL,
                 .x = x,
                 .x_stride = x_stride,
-                .bias = (const real *)layer->bias + unit + v * VL,
-                .z = z + unit + v * VL,
+                .bias = (const real *)layer->bias + n + v * VL,
+                .z = z + n + v * VL,
                 .z_stride = z_stride,
                 .relu = layer->activation == FBP_RELU,
             };
             NAME(passes)[n_rows - 1][(n_vectors - v < most ? n_vectors - v : most) - 1](&p);
         }
-        unit += n_vectors * VL;
         turned += layer->n_inputs * n_vectors * VL;
     }
 }
@@ -246,11 +258,10 @@ static void NAME(forward_rows)(const fbp_layer *layer, const void *turned, ptrdi
 {
     const ptrdiff_t N = layer->n_units;
     if (turned) {
-        for (ptrdiff_t r = 0, n; r < n_rows; r += n) {
-            n = NAME(pieces)(n_rows - r, NAME(pieces)(n_rows - r, FEW_ROWS)); /* near-equal parts */
-            NAME(multiply_turned)(layer, turned, n, (const real *)in + r * in_stride, in_stride,
+        const NAME(parts_t) groups = NAME(deal)(n_rows, FEW_ROWS);
+        for (ptrdiff_t g = 0, r = 0; g < groups.n; r += NAME(part)(groups, g), g++)
+            NAME(multiply_turned)(layer, turned, NAME(part)(groups, g), (const real *)in + r * in_stride, in_stride,
                                   (real *)out + r * out_stride, out_stride);
-        }
     } else {
         for (ptrdiff_t r = 0; r < n_rows; r++)
             NAME(multiply_single)(layer, (const real *)in + r * in_stride, (real *)out + r * out_stride);

@@ -156,6 +156,17 @@ static INLINE void NAME(load_transposed)(const real *const *from, ptrdiff_t offs
 }
 #endif
 
+/* rows -> a block, and that of the next vector, so many elements on (0: none), is claimed: all threads read blocks. */
+static INLINE void NAME(store_block)(const vec rows[VL], real *to, ptrdiff_t next)
+{
+    UNROLL
+    for (int i = 0; i < VL; i++) {
+        if (next && i * VL * sizeof(real) % FBP_ALIGN_BYTES == 0)
+            PREFETCH_TO_WRITE(to + next + i * VL);
+        NAME(store)(to + i * VL, rows[i]);
+    }
+}
+
 /* panels p0..p1 -> blocks. The panels' padded features are zero, so that every block is whole. */
 static void NAME(transpose_panels)(fbp_panels panels, ptrdiff_t n_features, ptrdiff_t p0, ptrdiff_t p1, void *blocks,
                                    ptrdiff_t block_stride)
@@ -170,11 +181,6 @@ static void NAME(transpose_panels)(fbp_panels panels, ptrdiff_t n_features, ptrd
             for (int i = 0; i < VL; i++)
                 features[i] = (const real *)panels.data + p * panels.stride + (v * VL + i) * VL;
             NAME(load_transposed)(features, 0, rows);
-            UNROLL
-            for (int i = 0; i < VL; i++) {
-                if (v + 1 < n_vectors && i * VL * sizeof(real) % FBP_ALIGN_BYTES == 0)
-                    PREFETCH_TO_WRITE(to + block_stride + i * VL); /* of the next vector: all threads read blocks */
-                NAME(store)(to + i * VL, rows[i]);
-            }
+            NAME(store_block)(rows, to, v + 1 < n_vectors ? block_stride : 0);
         }
 }

@@ -24,6 +24,7 @@ cdef struct SweepPlan:
     Py_ssize_t rows_offset         # int32 [SWEEP_PANELS][n_tables][VL]
     Py_ssize_t weights_offset      # double [VL]
     Py_ssize_t stride              # elements from panel to panel
+    Py_ssize_t row_stride          # from row to row, of samples alone: [few_rows][widest]
     Py_ssize_t targets_stride
 
 # A few activations' worth of memory a thread.

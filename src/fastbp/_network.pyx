@@ -560,6 +560,7 @@ cdef class Workspace:
             [network.n_inputs] + [network.stages[i].layer.n_units for i in range(network.n_layers)])
         self.n_threads = n_threads
         self.plan.stride = panel_stride(widest, network.k)
+        self.plan.row_stride = padded(widest, network.dtype_code)
         self.plan.targets_stride = panel_stride(network.n_outputs, network.k)
         self.plan.buffer_bytes = SWEEP_PANELS * self.plan.stride * size
         self.plan.targets_offset = network.n_buffers * self.plan.buffer_bytes
@@ -577,12 +578,9 @@ cdef class Workspace:
 
 cdef int _forward_alone(Network network, void **turned, const fbp_source *X, Py_ssize_t n_rows, Workspace workspace,
                         char *out) noexcept nogil:
-    """Rows 0..n_rows of X to out, through the two halves of the workspace in turn. 0 where they are not finite.
-
-    A half holds [row][stride], a stride as that of one lane of a panel.
-    """
+    """Rows 0..n_rows of X to out, through the two halves of the workspace in turn. 0 where they are not finite."""
     cdef const fbp_kernels *k = network.k
-    cdef Py_ssize_t size = item_size(k.dtype), stride = workspace.plan.stride // k.lanes // k.lanes * k.lanes
+    cdef Py_ssize_t size = item_size(k.dtype), stride = workspace.plan.row_stride
     cdef char *source = workspace.memory.start
     cdef char *output = source + workspace.plan.buffer_bytes
     cdef Py_ssize_t i, r, first = 0

@@ -188,14 +188,11 @@ cdef int pace_next(Pace *pace, int most, int start, double *seconds) noexcept no
         _change_team(pace, 0)
     if most > 1 and pace.trial == 0 and pace.rate > 0 and pace.try_again <= 0:
         _change_team(pace, _other_size(pace))
-    if most == 1:
-        seconds[0] = look_seconds()
-    elif pace.cold:
+    seconds[0] = look_seconds()
+    if most > 1 and pace.cold:
         seconds[0] = WARM_SECONDS
-    elif pace.trial or pace.rate == 0:
+    elif most > 1 and (pace.trial or pace.rate == 0):
         seconds[0] = MEASURE_SECONDS - pace.seconds
-    else:
-        seconds[0] = look_seconds()
     return pace.trial if pace.trial else pace.size
 
 
