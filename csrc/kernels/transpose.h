@@ -159,12 +159,15 @@ static INLINE void NAME(load_transposed)(const real *const *from, ptrdiff_t offs
 /* rows -> a block, and that of the next vector, so many elements on (0: none), is claimed: all threads read blocks. */
 static INLINE void NAME(store_block)(const vec rows[VL], real *to, ptrdiff_t next)
 {
-    UNROLL
-    for (int i = 0; i < VL; i++) {
-        if (next && i * VL * sizeof(real) % FBP_ALIGN_BYTES == 0)
-            PREFETCH_TO_WRITE(to + next + i * VL);
-        NAME(store)(to + i * VL, rows[i]);
+    if (next) {
+        UNROLL
+        for (int i = 0; i < VL; i++)
+            if (i * VL * sizeof(real) % FBP_ALIGN_BYTES == 0)
+                PREFETCH_TO_WRITE(to + next + i * VL);
     }
+    UNROLL
+    for (int i = 0; i < VL; i++)
+        NAME(store)(to + i * VL, rows[i]);
 }
 
 /* panels p0..p1 -> blocks. The panels' padded features are zero, so that every block is whole. */
