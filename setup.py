@@ -22,6 +22,7 @@ SANITIZE = os.environ.get("FASTBP_SANITIZE", "")
 NO_OPENMP = os.environ.get("FASTBP_NO_OPENMP", "0") not in ("", "0")
 
 KERNEL_SOURCES = sorted(str(path) for folder in ("csrc", "csrc/isa") for path in Path(folder).glob("*.c"))
+ENGINE_MODULES = sorted(path.stem for path in Path("src/fastbp/engine").glob("*.pyx") if path.stem != "kernels")
 KERNEL_HEADERS = sorted(str(path) for path in Path("csrc").rglob("*.h"))
 
 # Multiply and add may become one instruction, rounded once; nothing else may change a result. Comparisons
@@ -35,6 +36,9 @@ OPENMP_FLAGS = {
     "darwin": [(["-Xpreprocessor", "-fopenmp"], ["-lomp"])],
     "unix": [(["-fopenmp"], ["-fopenmp"])],
 }
+
+# The one module that starts teams of threads. Where no module has this name the build fails: it would be serial.
+OPENMP_MODULE = "fastbp.engine.team"
 
 OPENMP_PROBE = "#include <omp.h>\nint main(void) { return omp_get_max_threads() < 1; }\n"
 
@@ -60,10 +64,12 @@ class build_fastbp(build_ext):
         compiler_type = self.compiler.compiler_type
         compile_flags, link_flags = general_flags(compiler_type)
         openmp_compile, openmp_link = self.openmp_flags(compiler_type)
+        if OPENMP_MODULE not in {extension.name for extension in self.extensions}:
+            raise LookupError(f"setup.py gives OpenMP to {OPENMP_MODULE}, and there is no module of that name.")
         for extension in self.extensions:
             extension.extra_compile_args += compile_flags
             extension.extra_link_args += link_flags
-            if extension.name == "fastbp._team":
+            if extension.name == OPENMP_MODULE:
                 extension.extra_compile_args += openmp_compile
                 extension.extra_link_args += openmp_link
         super().build_extensions()
@@ -102,8 +108,8 @@ class build_fastbp(build_ext):
 
 def extension(name: str, sources: tuple[str, ...] = (), depends: tuple[str, ...] = ()) -> Extension:
     return Extension(
-        f"fastbp.{name}",
-        sources=[f"src/fastbp/{name}.pyx", *sources],
+        f"fastbp.engine.{name}",
+        sources=[f"src/fastbp/engine/{name}.pyx", *sources],
         depends=list(depends),
         include_dirs=["csrc"],
     )
@@ -112,23 +118,8 @@ def extension(name: str, sources: tuple[str, ...] = (), depends: tuple[str, ...]
 setup(
     ext_modules=cythonize(
         [
-            extension("_kernels", tuple(KERNEL_SOURCES), tuple(KERNEL_HEADERS)),
-            *(
-                extension(name, depends=("csrc/fastbp.h",))
-                for name in (
-                    "_team",
-                    "_arena",
-                    "_rows",
-                    "_features",
-                    "_dense",
-                    "_loss",
-                    "_update",
-                    "_stages",
-                    "_tables",
-                    "_network",
-                    "_engine",
-                )
-            ),
+            extension("kernels", tuple(KERNEL_SOURCES), tuple(KERNEL_HEADERS)),
+            *(extension(name, depends=("csrc/fastbp.h",)) for name in ENGINE_MODULES),
         ],
         include_path=["src"],
         build_dir="build/cython",

@@ -9,7 +9,7 @@ MAX_WHEEL_BYTES = 3_000_000
 SOURCE_SUFFIXES = {".c", ".h", ".pyx", ".pxd", ".cpp", ".o"}
 SDIST_NEEDS = [
     "csrc/fastbp.h",
-    "src/fastbp/_engine.pyx",
+    "src/fastbp/engine/session.pyx",
     "src/fastbp/py.typed",
     "tests/reference.py",
     "tests/kernel_driver.c",
@@ -21,7 +21,7 @@ WHEEL_NEEDS = [
     "fastbp/cli.py",
     "fastbp/demo/__init__.py",
     "fastbp/py.typed",
-    "fastbp/_engine.pyi",
+    "fastbp/engine/session.pyi",
 ]
 
 

@@ -142,9 +142,9 @@ class Servant:
 
     def peak(self, dtype: str, seconds: float) -> dict[str, float]:
         """FLOP/s of independent multiply-adds in registers on all threads."""
-        from fastbp import _kernels
+        from fastbp.engine import kernels
 
-        return {"flops": _kernels.fma_peak(dtype, seconds, self.n_threads)}
+        return {"flops": kernels.fma_peak(dtype, seconds, self.n_threads)}
 
 
 def serve(servant: Any, requests, answers) -> None:

@@ -10,16 +10,17 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from fastbp.activations import ACTIVATIONS
-from fastbp.averaging import AVERAGINGS
-from fastbp.initializers import INITIALIZERS
-from fastbp.layers import LAYERS
-from fastbp.losses import LOSSES
-from fastbp.metrics import METRICS, FunctionMetric
-from fastbp.optimizers import OPTIMIZERS
-from fastbp.preparations import PREPARATIONS
+from fastbp.layers.activations import ACTIVATIONS
+from fastbp.layers.composition import LAYERS
+from fastbp.layers.initializers import INITIALIZERS
+from fastbp.layers.tabular import INPUTS
+from fastbp.losses.all_losses import LOSSES
+from fastbp.metrics.choose import METRICS
+from fastbp.metrics.function import FunctionMetric
+from fastbp.optimizers.all_optimizers import OPTIMIZERS
+from fastbp.optimizers.averaging import AVERAGINGS
+from fastbp.preparation.columns import PREPARATIONS
 from fastbp.schedules import SCHEDULES
-from fastbp.tabular import INPUTS
 
 PATH = Path(__file__).with_name("features.md")
 

@@ -2,33 +2,33 @@
 
 import pytest
 
-from fastbp import _kernels, _team
+from fastbp.engine import kernels, team
 
 # Not every machine runs every instruction set: the ones it lacks are skipped, by name.
 EVERY_ISA = [
     pytest.param(
         name,
-        marks=[] if name in _kernels.available_isas() else pytest.mark.skip(reason=f"this CPU does not run {name}"),
+        marks=[] if name in kernels.available_isas() else pytest.mark.skip(reason=f"this CPU does not run {name}"),
     )
-    for name in _kernels.compiled_isas()
+    for name in kernels.compiled_isas()
 ]
 
 
 @pytest.fixture(params=EVERY_ISA)
 def isa(request):
     """The test runs once with each instruction set that was compiled in."""
-    former = _kernels.isa()
-    _kernels.select_isa(request.param)
+    former = kernels.isa()
+    kernels.select_isa(request.param)
     yield request.param
-    _kernels.select_isa(former)
+    kernels.select_isa(former)
 
 
 @pytest.fixture
 def limits():
-    """`_team.work_limits`, put back afterwards."""
-    former = _team.work_limits()
-    yield _team.work_limits
-    _team.work_limits(**former)
+    """`team.work_limits`, put back afterwards."""
+    former = team.work_limits()
+    yield team.work_limits
+    team.work_limits(**former)
 
 
 @pytest.fixture

@@ -3,9 +3,9 @@
 import numpy as np
 
 import reference
-from fastbp._engine import Session
-from fastbp._network import Network
-from fastbp._rows import Rows
+from fastbp.engine.network import Network
+from fastbp.engine.rows import Rows
+from fastbp.engine.session import Session
 
 ADAM = {"learning_rate": 1e-2, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8}
 

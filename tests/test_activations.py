@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import fastbp as fb
-from fastbp.activations import ACTIVATIONS
+from fastbp.layers.activations import ACTIVATIONS
 
 special = pytest.importorskip("scipy.special", reason="SciPy is the independent source of these formulas")
 

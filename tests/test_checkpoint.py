@@ -358,7 +358,7 @@ def test_altered_bytes_are_noticed(path, tmp_path):
 
 def rewrite(path, change):
     """Rewrite a file as someone would who knows how the digest is made."""
-    from fastbp.files import TRAINER, write_file
+    from fastbp.support.safetensors_file import TRAINER, write_file
 
     with safe_open(path, framework="numpy") as file:
         header = json.loads(file.metadata()["fastbp"])

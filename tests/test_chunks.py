@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fastbp as fb
-from fastbp.chunks import Chunks
+from fastbp.data.chunks import Chunks
 
 
 def make_data(n=230, n_classes=3):

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 import fastbp
-from fastbp import cli, demo, numpy_twin
+from fastbp import cli, demo
 from fastbp.commands import bench
+from fastbp.commands import numpy_network as numpy_twin
 
 
 def test_info_shows_the_configuration(capsys):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import fastbp as fb
-from fastbp.folds import split_folds
+from fastbp.data.folds import split_folds
 from preparation_helpers import make_rows, make_unlearnt
 
 RNG = np.random.default_rng(0)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import fastbp as fb
-from fastbp.data import as_matrix
+from fastbp.data.arrays import as_matrix
 
 N_ROWS, N_COLUMNS = 23, 5
 

@@ -65,7 +65,7 @@ def test_columns_are_the_same_in_groups_of_any_size(monkeypatch):
     X = clean(50, 7)
     X[:, 5] = X[:, 2]
     expected = fb.inspect_data(X).to_dict()
-    monkeypatch.setattr("fastbp.columns._GROUP_BYTES", 50 * 8 * 2)
+    monkeypatch.setattr("fastbp.inspection.columns._GROUP_BYTES", 50 * 8 * 2)
     assert fb.inspect_data(X).to_dict() == expected
 
 

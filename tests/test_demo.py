@@ -9,7 +9,7 @@ import pytest
 
 import fastbp as fb
 import reference as ref
-from fastbp import numpy_twin
+from fastbp.commands import numpy_network as numpy_twin
 from fastbp.commands.errors import CommandError
 from fastbp.demo import race, run
 from fastbp.demo.datasets import load_digits, load_fashion_mnist, read_idx

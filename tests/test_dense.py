@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 import reference
 from engine_helpers import assert_close, make_data, make_pair, predict, targets_of
-from fastbp import _kernels
-from fastbp._engine import gradients
-from fastbp._rows import Rows
+from fastbp.engine import kernels
+from fastbp.engine.rows import Rows
+from fastbp.engine.session import gradients
 
 DTYPES = ["float32", "float64"]
 ACTIVATIONS = list(reference.ACTIVATIONS)
@@ -83,17 +83,17 @@ def test_losses(isa, dtype, loss, activation, n_targets):
     widths=st.lists(st.integers(1, 70), min_size=2, max_size=5),
     activation=st.sampled_from([name for name in ACTIVATIONS if name != "exp"]),  # towers of it overflow
     dtype=st.sampled_from(DTYPES),
-    isa_name=st.sampled_from(_kernels.available_isas()),
+    isa_name=st.sampled_from(kernels.available_isas()),
     n_threads=st.sampled_from([1, 3]),
 )
 def test_any_network(n_samples, widths, activation, dtype, isa_name, n_threads):
-    former = _kernels.isa()
-    _kernels.select_isa(isa_name)
+    former = kernels.isa()
+    kernels.select_isa(isa_name)
     try:
         specs = [(n, activation, 0.01) for n in widths[1:-1]] + [(widths[-1], "linear", 0.0)]
         check(n_samples, widths[0], specs, dtype, "mse", n_threads=n_threads)
     finally:
-        _kernels.select_isa(former)
+        kernels.select_isa(former)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -8,9 +8,9 @@ import pytest
 import fastbp as fb
 import reference
 from engine_helpers import ADAM, assert_same_bits, make_data
-from fastbp._engine import Session
-from fastbp._network import Network
-from fastbp._rows import Rows
+from fastbp.engine.network import Network
+from fastbp.engine.rows import Rows
+from fastbp.engine.session import Session
 
 DTYPES = ["float32", "float64"]
 SPECS = [

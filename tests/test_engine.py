@@ -23,10 +23,10 @@ from engine_helpers import (
     to_engine,
     train,
 )
-from fastbp import _kernels
-from fastbp._engine import Session, gradients
-from fastbp._network import Interrupted, NonFinite
-from fastbp._rows import Rows
+from fastbp.engine import kernels
+from fastbp.engine.network import Interrupted, NonFinite
+from fastbp.engine.rows import Rows
+from fastbp.engine.session import Session, gradients
 
 DTYPES = ["float32", "float64"]
 SPECS = [(40, "relu", 0.0), (23, "gelu", 0.0), (5, "softmax", 0.0)]
@@ -59,7 +59,7 @@ OPTIMIZERS = [
 
 
 def batches(n, batch_size, seed, epoch, shuffle=True):
-    order = _kernels.permutation(seed, epoch, n) if shuffle else np.arange(n)
+    order = kernels.permutation(seed, epoch, n) if shuffle else np.arange(n)
     return [order[i : i + batch_size] for i in range(0, n, batch_size)]
 
 
@@ -422,7 +422,7 @@ def test_bad_targets_are_found_shuffled_too(isa):
     y[77, 1] = np.nan
     with pytest.raises(NonFinite) as caught:
         Session(network, "mse", (), "sgd", 1).epoch(Rows(X), Rows(y), 10, True, 5, 0, SGD)
-    position = list(_kernels.permutation(5, 0, 100)).index(77)
+    position = list(kernels.permutation(5, 0, 100)).index(77)
     assert (caught.value.where, caught.value.batch, caught.value.row) == ("targets", position // 10, 77)
 
 

@@ -110,7 +110,7 @@ def test_other_programs_can_read_it(path):
 
 def rewrite(path, change):
     """Write the file anew with other contents, and a digest that fits them."""
-    from fastbp.files import ENSEMBLE, read_file, write_file
+    from fastbp.support.safetensors_file import ENSEMBLE, read_file, write_file
 
     description, tensors = read_file(path, ENSEMBLE)
     change(description, tensors)

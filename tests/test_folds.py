@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastbp.folds import split_folds, split_fraction
+from fastbp.data.folds import split_folds, split_fraction
 
 LABELS = st.lists(st.integers(0, 5), min_size=4, max_size=80).map(np.array)
 FRACTIONS = st.floats(0.05, 0.95)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import fastbp as fb
-from fastbp.data import as_array, as_matrix
+from fastbp.data.arrays import as_array, as_matrix
 
 pandas = pytest.importorskip("pandas")
 polars = pytest.importorskip("polars")

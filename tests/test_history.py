@@ -6,7 +6,7 @@ import math
 import pytest
 
 import fastbp as fb
-from fastbp.history import History
+from fastbp.training.history import History
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import fastbp as fb
-from fastbp.initializers import INITIALIZERS, make_generator
+from fastbp.layers.initializers import INITIALIZERS, make_generator
 
 N_INPUTS, N_UNITS = 300, 200
 

@@ -6,12 +6,12 @@ import sys
 
 import pytest
 
-from fastbp import _kernels
+from fastbp.engine import kernels
 
 
 def import_with(isa):
     return subprocess.run(
-        [sys.executable, "-c", "import fastbp._kernels as k; print(k.isa())"],
+        [sys.executable, "-c", "import fastbp.engine.kernels as k; print(k.isa())"],
         env={**os.environ, "FASTBP_ISA": isa},
         capture_output=True,
         text=True,
@@ -19,17 +19,17 @@ def import_with(isa):
     )
 
 
-@pytest.mark.parametrize("isa", _kernels.available_isas())
+@pytest.mark.parametrize("isa", kernels.available_isas())
 def test_forces_each_one_that_is_available(isa):
     assert import_with(isa).stdout.strip() == isa
 
 
 def test_the_best_one_is_taken_unless_forced():
-    assert import_with("").stdout.strip() == _kernels.available_isas()[0]
+    assert import_with("").stdout.strip() == kernels.available_isas()[0]
 
 
 @pytest.mark.parametrize(
-    "isa", [name for name in ("neon", "avx512", "avx9000") if name not in _kernels.available_isas()]
+    "isa", [name for name in ("neon", "avx512", "avx9000") if name not in kernels.available_isas()]
 )
 def test_fails_loudly(isa):
     result = import_with(isa)
@@ -43,7 +43,7 @@ def test_fails_loudly(isa):
 
 
 def test_selecting_one_that_is_missing_changes_nothing():
-    former = _kernels.isa()
+    former = kernels.isa()
     with pytest.raises(ValueError, match="is not available on this machine"):
-        _kernels.select_isa("avx9000")
-    assert _kernels.isa() == former
+        kernels.select_isa("avx9000")
+    assert kernels.isa() == former

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import reference as ref
-from fastbp import _kernels
+from fastbp.engine import kernels
 
 special = pytest.importorskip("scipy.special", reason="SciPy is the independent source of these functions")
 
@@ -25,7 +25,7 @@ ACTIVATIONS = list(ref.ACTIVATIONS)  # in the order of fbp_activation
 LOSSES = re.findall(r"X\(FBP_\w+, (\w+), [01], [01], [01]\)", (ROOT / "csrc" / "fastbp.h").read_text())  # by fbp_loss
 FROM_Z = ("cross_entropy", "cross_entropy_labels", "binary_cross_entropy", "focal")
 
-NATIVE_ISAS = _kernels.available_isas()
+NATIVE_ISAS = kernels.available_isas()
 BUILDS = {
     # name: (compiler, its own flags, emulators that could run the program, instruction sets in it)
     "clang": ("clang", [], None, NATIVE_ISAS),

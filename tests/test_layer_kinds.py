@@ -9,9 +9,9 @@ import pytest
 import fastbp as fb
 import reference
 from engine_helpers import TOLERANCE, assert_close, assert_same_bits, make_data
-from fastbp._engine import Session
-from fastbp._network import Network
-from fastbp.weights import weights_of
+from fastbp.engine.network import Network
+from fastbp.engine.session import Session
+from fastbp.layers.parameter_list import weights_of
 from layer_helpers import oracle_of, torch_limit, torch_of, torch_penalty
 
 DTYPES = ["float32", "float64"]

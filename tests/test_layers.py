@@ -5,7 +5,7 @@ import json
 import pytest
 
 import fastbp as fb
-from fastbp.activations import ACTIVATIONS
+from fastbp.layers.activations import ACTIVATIONS
 
 
 def test_defaults():

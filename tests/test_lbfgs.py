@@ -9,7 +9,7 @@ import pytest
 import fastbp as fb
 import reference
 from engine_helpers import assert_same_bits
-from fastbp.weights import weights_of
+from fastbp.layers.parameter_list import weights_of
 from layer_helpers import oracle_of
 
 optimize = pytest.importorskip("scipy.optimize")

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import fastbp as fb
-from fastbp.activations import ACTIVATIONS
-from fastbp.losses import LOSSES
+from fastbp.layers.activations import ACTIVATIONS
+from fastbp.losses.all_losses import LOSSES
 
 datasets = pytest.importorskip("sklearn.datasets")
 metrics = pytest.importorskip("sklearn.metrics")

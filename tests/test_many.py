@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 import fastbp as fb
-from fastbp.callbacks import as_callbacks
-from fastbp.many import Job, train_all
+from fastbp.callbacks.listeners import as_callbacks
+from fastbp.ensembles.side_by_side import Job, train_all
 from preparation_helpers import make_rows, make_unlearnt
 
 RNG = np.random.default_rng(0)

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 import fastbp as fb
 from engine_helpers import ADAM, make_data, make_pair, predict
-from fastbp import curves
-from fastbp._engine import Session
-from fastbp._rows import Rows
+from fastbp.engine.rows import Rows
+from fastbp.engine.session import Session
+from fastbp.metrics.base import threshold_curves as curves
 
 datasets = pytest.importorskip("sklearn.datasets")
 metrics = pytest.importorskip("sklearn.metrics")

@@ -7,7 +7,7 @@ import pytest
 
 import fastbp as fb
 import reference
-from fastbp.optimizers import OPTIMIZERS
+from fastbp.optimizers.all_optimizers import OPTIMIZERS
 
 datasets = pytest.importorskip("sklearn.datasets")
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import fastbp as fb
-from fastbp.penalised_loss import PenalisedLoss
+from fastbp.losses.penalised import PenalisedLoss
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(50, 4)), RNG.normal(size=(50, 3))

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fastbp as fb
-from fastbp.preparations import PREPARATIONS, prepare_from_config, prepare_to_config
-from fastbp.preparing import Preparing
+from fastbp.preparation.columns import PREPARATIONS, prepare_from_config, prepare_to_config
+from fastbp.preparation.model_preparation import Preparing
 
 
 def prepared(prepare, X, other=None):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import fastbp as fb
-from fastbp._features import Features
-from fastbp._rows import Rows
+from fastbp.engine.features import Features
+from fastbp.engine.rows import Rows
 
 DTYPES = ["?", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f2", "f4", "f8"]
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 import fastbp as fb
-from fastbp.draft import Draft
-from fastbp.files import write_model
-from fastbp.folds import split_fraction
-from fastbp.preparing import Preparing
+from fastbp.data.folds import split_fraction
+from fastbp.preparation.column_statistics import Draft
+from fastbp.preparation.model_preparation import Preparing
+from fastbp.support.safetensors_file import write_model
 
 STANDARDIZED = (fb.Standardize(),)
 CHAIN = [fb.Impute("median", indicator=True), fb.Standardize(), fb.RobustScale()]

@@ -5,7 +5,7 @@ import io
 import pytest
 import tqdm.auto
 
-from fastbp.progress import ProgressBar
+from fastbp.training.progress import ProgressBar
 
 FIGURES = {"loss": 0.31234, "accuracy": 0.91234, "val_loss": 0.3345, "val_accuracy": 0.9, "seconds": 1.0}
 

@@ -6,9 +6,9 @@ import pytest
 import fastbp as fb
 import reference
 from engine_helpers import assert_close, assert_same_bits, make_data, make_pair, parameters, targets_of
-from fastbp import _kernels
-from fastbp._engine import Session, gradients
-from fastbp._rows import Rows
+from fastbp.engine import kernels
+from fastbp.engine.rows import Rows
+from fastbp.engine.session import Session, gradients
 
 metrics = pytest.importorskip("sklearn.metrics")
 
@@ -77,7 +77,7 @@ def test_weighted_epochs_follow_the_oracle(isa, limits, limits_changed):
     oracle = reference.make_optimizer("sgd", SGD)
     for epoch in range(2):
         loss, (correct,) = session.epoch(Rows(X), y, 16, True, 11, epoch, SGD, None, weights)
-        order = _kernels.permutation(11, epoch, 75)
+        order = kernels.permutation(11, epoch, 75)
         wanted, wanted_correct = 0.0, 0.0
         for i in range(0, 75, 16):
             rows = order[i : i + 16]

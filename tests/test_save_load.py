@@ -131,7 +131,7 @@ def test_altered_bytes_are_noticed(path, tmp_path):
 
 def rewrite(path, change):
     """Write the file again with its description changed, and its digest made good where ``change`` wants that."""
-    from fastbp.files import _digest
+    from fastbp.support.safetensors_file import _digest
 
     with safe_open(path, framework="numpy") as file:
         header = json.loads(file.metadata()["fastbp"])

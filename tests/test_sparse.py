@@ -7,9 +7,9 @@ import pytest
 
 import fastbp as fb
 from engine_helpers import assert_same_bits, make_pair, parameters
-from fastbp._engine import Session
-from fastbp._rows import Rows
-from fastbp.sparse import as_sparse
+from fastbp.data.sparse import as_sparse
+from fastbp.engine.rows import Rows
+from fastbp.engine.session import Session
 
 sparse = pytest.importorskip("scipy.sparse")
 

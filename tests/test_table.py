@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import fastbp as fb
-from fastbp.table import encode, is_text, read_table
+from fastbp.preparation.tables import encode, is_text, read_table
 
 pd = pytest.importorskip("pandas", reason="pandas is not installed")
 

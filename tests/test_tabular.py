@@ -7,9 +7,9 @@ import pytest
 
 import fastbp as fb
 import reference
-from fastbp._engine import Session
-from fastbp._rows import Rows
-from fastbp.weights import weights_of
+from fastbp.engine.rows import Rows
+from fastbp.engine.session import Session
+from fastbp.layers.parameter_list import weights_of
 
 CATEGORIES, DIMS = [5, 40, 1, 3], [2, 19, 1, 8]
 WIDTHS = {"float32": 2e-5, "float64": 1e-12}

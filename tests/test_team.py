@@ -3,10 +3,10 @@
 import pytest
 
 from engine_helpers import ADAM, make_data, make_pair
-from fastbp import _team
-from fastbp._engine import Session
-from fastbp._network import Network
-from fastbp._rows import Rows
+from fastbp.engine import team
+from fastbp.engine.network import Network
+from fastbp.engine.rows import Rows
+from fastbp.engine.session import Session
 
 SMALL = [(64, "relu", 0.0), (64, "relu", 0.0), (4, "softmax", 0.0)]
 LARGE = [(300, "relu", 0.0), (300, "relu", 0.0), (4, "softmax", 0.0)]
@@ -53,43 +53,43 @@ def share(sizes, size):
 
 
 def test_a_team_that_gains_is_kept():
-    sizes = _team.sizes_taken(4, {1: 1e5, 2: 1.9e5, 4: 3.5e5}, 1000)
+    sizes = team.sizes_taken(4, {1: 1e5, 2: 1.9e5, 4: 3.5e5}, 1000)
     assert sizes[0] == 4
     assert share(sizes, 4) > 0.9
 
 
 def test_a_team_that_loses_is_given_up_for_the_best_there_is():
     """As where other processes want the cores."""
-    sizes = _team.sizes_taken(8, {1: 1e5, 2: 1.8e5, 4: 1.2e5, 8: 0.5e5}, 1000)
+    sizes = team.sizes_taken(8, {1: 1e5, 2: 1.8e5, 4: 1.2e5, 8: 0.5e5}, 1000)
     assert share(sizes, 2) > 0.9
-    assert share(_team.sizes_taken(2, {1: 1e5, 2: 0.3e5}, 1000), 1) > 0.9
+    assert share(team.sizes_taken(2, {1: 1e5, 2: 0.3e5}, 1000), 1) > 0.9
 
 
 def test_a_larger_team_than_reckoned_is_tried():
     """The cores may be close to each other; where they are not, or busy, the team stays what it was."""
-    sizes = _team.sizes_taken(2, {1: 1e5, 2: 1.2e5}, 1000, start=1)
+    sizes = team.sizes_taken(2, {1: 1e5, 2: 1.2e5}, 1000, start=1)
     assert sizes[0] == 1
     assert share(sizes, 2) > 0.9
-    assert share(_team.sizes_taken(2, {1: 1e5, 2: 0.3e5}, 1000, start=1), 1) > 0.9
+    assert share(team.sizes_taken(2, {1: 1e5, 2: 0.3e5}, 1000, start=1), 1) > 0.9
 
 
 def test_no_team_is_larger_than_the_work_or_smaller_than_one():
     for most in (1, 2, 3, 5, 7):
         rates = {size: 1e5 * (1 + size % 3) for size in range(1, most + 1)}
-        assert set(_team.sizes_taken(most, rates, 300)) <= set(rates)
+        assert set(team.sizes_taken(most, rates, 300)) <= set(rates)
 
 
 def test_waking_up_is_not_taken_for_being_slow():
     """Epochs of a millisecond, and a thread that takes as long to wake up: two are faster all the same."""
-    sizes = _team.sizes_taken(2, {1: 1e5, 2: 1.5e5}, 5000, longest=1e-3, waking=1e-3)
+    sizes = team.sizes_taken(2, {1: 1e5, 2: 1.5e5}, 5000, longest=1e-3, waking=1e-3)
     assert share(sizes, 2) > 0.9
-    sizes = _team.sizes_taken(2, {1: 1e5, 2: 0.5e5}, 5000, longest=1e-3, waking=1e-3)
+    sizes = team.sizes_taken(2, {1: 1e5, 2: 0.5e5}, 5000, longest=1e-3, waking=1e-3)
     assert share(sizes, 1) > 0.9
 
 
 def test_a_failure_is_not_believed_for_long_at_first():
     """A trial that another process spoils is soon repeated."""
-    sizes = _team.sizes_taken(2, {1: 1e5, 2: 1.5e5}, 5000, longest=1e-3)
+    sizes = team.sizes_taken(2, {1: 1e5, 2: 1.5e5}, 5000, longest=1e-3)
     trials = [i for i in range(1, len(sizes)) if sizes[i] == 1 and sizes[i - 1] == 2]
     assert trials[1] - trials[0] < 100
     assert trials[-1] - trials[-2] > 900

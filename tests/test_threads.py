@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from fastbp.threads import MAX_THREADS, _quota_cpus, choose_threads, default_threads
+from fastbp.support.threads import MAX_THREADS, _quota_cpus, choose_threads, default_threads
 
 
 @pytest.fixture(autouse=True)
@@ -51,7 +51,7 @@ def test_then_the_machine(monkeypatch):
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system has no CPU affinity to set")
 def test_affinity_is_obeyed():
-    code = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); import fastbp.threads as t; "
+    code = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); import fastbp.support.threads as t; "
     code += "print(t.choose_threads())"
     environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)

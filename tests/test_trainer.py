@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import fastbp as fb
-from fastbp.folds import split_fraction
-from fastbp.optimizers import OPTIMIZERS
+from fastbp.data.folds import split_fraction
+from fastbp.optimizers.all_optimizers import OPTIMIZERS
 
 datasets = pytest.importorskip("sklearn.datasets")
 
@@ -218,7 +218,9 @@ def test_progress_bar(iris, capsys):
 def test_progress_moves_inside_an_epoch(digits, monkeypatch):
     X, y = digits
     ticks = []
-    monkeypatch.setattr("fastbp.progress.ProgressBar.tick", lambda self, n_done, loss: ticks.append((n_done, loss)))
+    monkeypatch.setattr(
+        "fastbp.training.progress.ProgressBar.tick", lambda self, n_done, loss: ticks.append((n_done, loss))
+    )
     X, y = np.tile(X, (100, 1)), np.tile(y, 100)
     make_trainer(n_inputs=64, n_classes=10, batch_size=1, n_threads=1).fit(X, y, progress=True)
     done = [n_done for n_done, _ in ticks]

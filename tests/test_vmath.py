@@ -6,11 +6,11 @@ from functools import cache
 import numpy as np
 import pytest
 
-from fastbp import _kernels
+from fastbp.engine import kernels
 
 FUNCTIONS = ("exp", "expm1", "log", "tanh", "sigmoid", "normal_cdf")
 DTYPES = (np.float32, np.float64)
-ISAS = _kernels.available_isas()
+ISAS = kernels.available_isas()
 
 # The largest errors, in ulp, that vmath.h states. The normal distribution has another one left of -1.
 BOUNDS = {"exp": 1.0, "expm1": 1.5, "log": 0.9, "tanh": 1.5, "sigmoid": 2.0, "normal_cdf": 5.0}
@@ -38,7 +38,7 @@ each_function = pytest.mark.parametrize("name", FUNCTIONS)
 
 
 def evaluate(name, values, dtype, isa):
-    return _kernels.evaluate_function(name, np.asarray(values, dtype=dtype), isa=isa)
+    return kernels.evaluate_function(name, np.asarray(values, dtype=dtype), isa=isa)
 
 
 def every_exponent(dtype, mantissas):
@@ -221,7 +221,7 @@ def test_any_length_and_alignment(name, dtype, isa):
     whole = evaluate(name, x, dtype, isa)
     for n in range(1, 41):  # every vector's length, one less and one more
         for start in (0, 1, 3):
-            part = _kernels.evaluate_function(name, x[start : start + n], isa=isa)
+            part = kernels.evaluate_function(name, x[start : start + n], isa=isa)
             np.testing.assert_array_equal(part, whole[start : start + n])
 
 

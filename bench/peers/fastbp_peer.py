@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 import fastbp as fb
-from fastbp import _kernels
+from fastbp.engine import kernels
 
 from ..workloads import (
     BETA_1,
@@ -37,7 +37,7 @@ class FastbpPeer:
         self.n_threads = n_threads
         self.X, self.y = make_data(workload, dtype)
         self.model = _make_model(workload, dtype)
-        self.settings = f"{FastbpPeer.settings}, {_kernels.isa()} kernels"
+        self.settings = f"{FastbpPeer.settings}, {kernels.isa()} kernels"
 
     def reset(self, weights: list[np.ndarray]) -> None:
         """See `Peer`. One trainer for the timed turns, which shuffle, one for the comparison, which does not."""
@@ -103,7 +103,7 @@ class FastbpPredictor:
 
     def __init__(self, workload: Workload, dtype: str, n_threads: int):
         self.model = _make_model(workload, dtype)
-        self.settings = f"model.predict(X), OMP_NUM_THREADS, {_kernels.isa()} kernels"
+        self.settings = f"model.predict(X), OMP_NUM_THREADS, {kernels.isa()} kernels"
 
     def reset(self, weights: list[np.ndarray]) -> None:
         """See `Predictor`."""
@@ -116,4 +116,4 @@ class FastbpPredictor:
 
 def versions() -> dict[str, str]:
     """See `bench.peers`."""
-    return {"fastbp": fb.__version__, "fastbp ISA": _kernels.isa()}
+    return {"fastbp": fb.__version__, "fastbp ISA": kernels.isa()}

@@ -3,7 +3,14 @@
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import Any as _Any
 
-from fastbp.activations import (
+from fastbp.callbacks.base import Callback
+from fastbp.callbacks.checkpoint import Checkpoint
+from fastbp.callbacks.csv_logger import CSVLogger
+from fastbp.callbacks.early_stopping import EarlyStopping
+from fastbp.callbacks.lambda_callback import LambdaCallback
+from fastbp.callbacks.time_limit import TimeLimit
+from fastbp.layers.activation_layer import Activation
+from fastbp.layers.activations import (
     ELU,
     GELU,
     SELU,
@@ -23,53 +30,39 @@ from fastbp.activations import (
     Softsign,
     Tanh,
 )
-from fastbp.averaging import EMA, SWA
-from fastbp.callbacks import Callback, LambdaCallback, TimeLimit
-from fastbp.checkpoint import Checkpoint
-from fastbp.config import show_config
-from fastbp.csv_logger import CSVLogger
-from fastbp.early_stopping import EarlyStopping
-from fastbp.history import History
-from fastbp.initializers import Glorot, He, LeCun, Normal, Uniform, Zeros
-from fastbp.layers import Activation, BatchNorm, Dense, Dropout, LayerNorm, Residual
-from fastbp.losses import (
-    BinaryCrossEntropy,
-    Cosine,
-    CrossEntropy,
-    Focal,
-    GammaDeviance,
-    GaussianNLL,
-    Hinge,
-    Huber,
-    LogCosh,
-    MeanAbsoluteError,
-    MeanSquaredError,
-    Poisson,
-    Quantile,
-    SquaredHinge,
-    TweedieDeviance,
-)
-from fastbp.metrics import (
+from fastbp.layers.composition import Residual
+from fastbp.layers.dense import Dense
+from fastbp.layers.dropout import Dropout
+from fastbp.layers.initializers import Glorot, He, LeCun, Normal, Uniform, Zeros
+from fastbp.layers.normalisation import BatchNorm, LayerNorm
+from fastbp.layers.tabular import Tabular
+from fastbp.losses.classification import BinaryCrossEntropy, CrossEntropy, Focal, Hinge, SquaredHinge
+from fastbp.losses.deviances import GammaDeviance, Poisson, TweedieDeviance
+from fastbp.losses.regression import Cosine, GaussianNLL, Huber, LogCosh, MeanAbsoluteError, MeanSquaredError, Quantile
+from fastbp.metrics.classification import (
     F1,
-    R2,
-    ROCAUC,
-    AbsoluteError,
     Accuracy,
-    AveragePrecision,
     BalancedAccuracy,
     Brier,
-    FunctionMetric,
     LogLoss,
-    PercentageError,
     Precision,
     Recall,
-    RootSquaredError,
-    SquaredError,
     TopKAccuracy,
 )
-from fastbp.model import Model
-from fastbp.optimizers import LBFGS, SGD, Adadelta, Adagrad, Adam, Adamax, AdamW, Lion, NAdam, RAdam, RMSprop, Rprop
-from fastbp.preparations import Columns, Impute, OneHot, Ordinal, RobustScale, Scale, Standardize
+from fastbp.metrics.function import FunctionMetric
+from fastbp.metrics.ranking import ROCAUC, AveragePrecision
+from fastbp.metrics.regression import R2, AbsoluteError, PercentageError, RootSquaredError, SquaredError
+from fastbp.models.model import Model
+from fastbp.optimizers.adam import Adam, Adamax, AdamW, NAdam, RAdam
+from fastbp.optimizers.adaptive import Adadelta, Adagrad, RMSprop
+from fastbp.optimizers.averaging import EMA, SWA
+from fastbp.optimizers.lbfgs import LBFGS
+from fastbp.optimizers.sgd import SGD
+from fastbp.optimizers.sign_based import Lion, Rprop
+from fastbp.preparation.columns import Columns
+from fastbp.preparation.encoding import OneHot, Ordinal
+from fastbp.preparation.imputing import Impute
+from fastbp.preparation.scaling import RobustScale, Scale, Standardize
 from fastbp.schedules import (
     CosineDecay,
     ExponentialDecay,
@@ -80,36 +73,37 @@ from fastbp.schedules import (
     PolynomialDecay,
     StepDecay,
 )
-from fastbp.tabular import Tabular
-from fastbp.trainer import Trainer
+from fastbp.support.config import show_config
+from fastbp.training.history import History
+from fastbp.training.trainer import Trainer
 
 if _TYPE_CHECKING:
-    from fastbp.cross_validation import CrossValidation, cross_validate
-    from fastbp.data_inspection import inspect_data
-    from fastbp.data_report import ColumnReport, DataReport, Finding
-    from fastbp.ensemble import Ensemble
-    from fastbp.inspection import GradientError, LayerStatistics, ModelStatistics, check_gradients
-    from fastbp.many import fit_many
-    from fastbp.suspects import Suspects, suspect_labels
+    from fastbp.ensembles.cross_validation import CrossValidation, cross_validate
+    from fastbp.ensembles.ensemble import Ensemble
+    from fastbp.ensembles.label_errors import Suspects, suspect_labels
+    from fastbp.ensembles.side_by_side import fit_many
+    from fastbp.inspection.data import inspect_data
+    from fastbp.inspection.report import ColumnReport, DataReport, Finding
+    from fastbp.models.layer_statistics import GradientError, LayerStatistics, ModelStatistics, check_gradients
 
 __version__ = "0.1.0"
 
 # What few programs ask for is imported when they do, so that `import fastbp` stays quick: the module of each name.
 _LATER = {
-    "ColumnReport": "data_report",
-    "CrossValidation": "cross_validation",
-    "DataReport": "data_report",
-    "Ensemble": "ensemble",
-    "Finding": "data_report",
-    "GradientError": "inspection",
-    "LayerStatistics": "inspection",
-    "ModelStatistics": "inspection",
-    "Suspects": "suspects",
-    "check_gradients": "inspection",
-    "cross_validate": "cross_validation",
-    "fit_many": "many",
-    "inspect_data": "data_inspection",
-    "suspect_labels": "suspects",
+    "ColumnReport": "inspection.report",
+    "CrossValidation": "ensembles.cross_validation",
+    "DataReport": "inspection.report",
+    "Ensemble": "ensembles.ensemble",
+    "Finding": "inspection.report",
+    "GradientError": "models.layer_statistics",
+    "LayerStatistics": "models.layer_statistics",
+    "ModelStatistics": "models.layer_statistics",
+    "Suspects": "ensembles.label_errors",
+    "check_gradients": "models.layer_statistics",
+    "cross_validate": "ensembles.cross_validation",
+    "fit_many": "ensembles.side_by_side",
+    "inspect_data": "inspection.data",
+    "suspect_labels": "ensembles.label_errors",
 }
 
 

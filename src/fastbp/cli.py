@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import fastbp
-from fastbp.threads import choose_threads
+from fastbp.support.threads import choose_threads
 
 __all__ = ["main"]
 

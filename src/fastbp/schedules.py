@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbp.checks import check_int, check_number, sentence
+from fastbp.support.checks import check_int, check_number, sentence
 
 __all__ = [
     "SCHEDULES",

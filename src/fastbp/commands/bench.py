@@ -17,10 +17,10 @@ from typing import NamedTuple
 import numpy as np
 
 import fastbp as fb
-from fastbp import numpy_twin
-from fastbp._kernels import isa
+from fastbp.commands import numpy_network as numpy_twin
 from fastbp.commands.errors import CommandError
 from fastbp.commands.extras import require_matplotlib
+from fastbp.engine.kernels import isa
 
 __all__ = ["Result", "run"]
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from fastbp.history import History
+    from fastbp.training.history import History
 
 __all__ = ["confusion", "curves", "importances", "residuals"]
 

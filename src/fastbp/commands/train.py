@@ -16,7 +16,7 @@ from fastbp.commands.errors import CommandError
 from fastbp.commands.extras import require_matplotlib
 from fastbp.commands.tables import read_table
 from fastbp.commands.task import Kind, Task, find_task
-from fastbp.folds import split_fraction
+from fastbp.data.folds import split_fraction
 
 __all__ = ["Outcome", "Settings", "run", "show", "train"]
 

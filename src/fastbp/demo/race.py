@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 import fastbp as fb
-from fastbp import numpy_twin
-from fastbp._kernels import isa, permutation
+from fastbp.commands import numpy_network as numpy_twin
 from fastbp.commands.errors import CommandError
 from fastbp.commands.extras import require_matplotlib
 from fastbp.demo.datasets import Dataset, load_digits, load_fashion_mnist
 from fastbp.demo.picture import draw_learning_curves
+from fastbp.engine.kernels import isa, permutation
 
 __all__ = ["run"]
 

@@ -23,17 +23,18 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.optimize import _check_optimize_result
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from fastbp.activations import Activation
-from fastbp.callbacks import Callback, as_callbacks
-from fastbp.checks import sentence
-from fastbp.fitting import ArrayFitting
-from fastbp.losses import Loss
-from fastbp.model import Model
-from fastbp.nonfinite import DivergenceError
-from fastbp.optimizers import LBFGS, OPTIMIZERS, Optimizer
-from fastbp.penalised_loss import PenalisedLoss
-from fastbp.progress import ProgressBar
-from fastbp.samples import Samples
+from fastbp.callbacks.base import Callback
+from fastbp.callbacks.listeners import as_callbacks
+from fastbp.data.samples import Samples
+from fastbp.data.sparse import is_sparse
+from fastbp.layers.activations import Activation
+from fastbp.losses.base import Loss
+from fastbp.losses.penalised import PenalisedLoss
+from fastbp.models.model import Model
+from fastbp.models.nonfinite import DivergenceError
+from fastbp.optimizers.all_optimizers import OPTIMIZERS
+from fastbp.optimizers.base import Optimizer
+from fastbp.optimizers.lbfgs import LBFGS
 from fastbp.sklearn.epochs import Epochs, Iterations, Validation
 from fastbp.sklearn.networks import (
     ACTIVATION_NAMES,
@@ -48,8 +49,10 @@ from fastbp.sklearn.networks import (
 from fastbp.sklearn.objectives import Objective, objective_named
 from fastbp.sklearn.parallelism import threads_for
 from fastbp.sklearn.solvers import LearningRate, is_lbfgs, is_stochastic, make_optimizer
-from fastbp.sparse import is_sparse
-from fastbp.trainer import Trainer
+from fastbp.support.checks import sentence
+from fastbp.training.epochs import ArrayFitting
+from fastbp.training.progress import ProgressBar
+from fastbp.training.trainer import Trainer
 
 __all__ = ["BaseMLP", "partial_fit_available"]
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from fastbp.callbacks import Callback, Figures
-from fastbp.samples import Samples
+from fastbp.callbacks.base import Callback, Figures
+from fastbp.data.samples import Samples
 from fastbp.sklearn.objectives import Objective
 from fastbp.sklearn.solvers import LearningRate, set_learning_rate
-from fastbp.trainer import Trainer
+from fastbp.training.trainer import Trainer
 
 __all__ = ["Epochs", "Iterations", "Validation"]
 

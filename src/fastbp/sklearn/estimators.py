@@ -13,8 +13,8 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
 
-from fastbp.losses import Loss
-from fastbp.optimizers import Optimizer
+from fastbp.losses.base import Loss
+from fastbp.optimizers.base import Optimizer
 from fastbp.sklearn.base import BaseMLP, partial_fit_available
 from fastbp.sklearn.objectives import (
     CLASSIFIER_LOSSES,

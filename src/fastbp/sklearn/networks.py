@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbp.activations import ACTIVATIONS, Activation, PReLU
-from fastbp.checks import sentence
-from fastbp.layers import Dense, Dropout, Layer
-from fastbp.model import Model
-from fastbp.registry import resolve
+from fastbp.layers.activations import ACTIVATIONS, Activation, PReLU
+from fastbp.layers.base import Layer
+from fastbp.layers.dense import Dense
+from fastbp.layers.dropout import Dropout
+from fastbp.models.model import Model
+from fastbp.support.checks import sentence
+from fastbp.support.registry import resolve
 
 __all__ = [
     "ACTIVATION_NAMES",

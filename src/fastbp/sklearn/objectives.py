@@ -9,9 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbp.checks import sentence
-from fastbp.losses import LOSSES, BinaryCrossEntropy, CrossEntropy, Focal, Loss, MeanSquaredError, Poisson
-from fastbp.registry import resolve
+from fastbp.losses.all_losses import LOSSES
+from fastbp.losses.base import Loss
+from fastbp.losses.classification import BinaryCrossEntropy, CrossEntropy, Focal
+from fastbp.losses.deviances import Poisson
+from fastbp.losses.regression import MeanSquaredError
+from fastbp.support.checks import sentence
+from fastbp.support.registry import resolve
 
 __all__ = [
     "CLASSIFIER_LOSSES",

@@ -7,7 +7,7 @@ from typing import Any
 
 from joblib.parallel import get_active_backend
 
-from fastbp.threads import choose_threads
+from fastbp.support.threads import choose_threads
 
 __all__ = ["threads_for"]
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastbp.optimizers import LBFGS, OPTIMIZERS, SGD, Adam, Optimizer
-from fastbp.registry import resolve
-from fastbp.trainer import Trainer
+from fastbp.optimizers.adam import Adam
+from fastbp.optimizers.all_optimizers import OPTIMIZERS
+from fastbp.optimizers.base import Optimizer
+from fastbp.optimizers.lbfgs import LBFGS
+from fastbp.optimizers.sgd import SGD
+from fastbp.support.registry import resolve
+from fastbp.training.trainer import Trainer
 
 __all__ = ["LearningRate", "is_lbfgs", "is_stochastic", "make_optimizer", "set_learning_rate"]
 

@@ -1,0 +1,63 @@
+"""The history as a file that other programs can read while training goes on."""
+
+from __future__ import annotations
+
+import csv
+import os
+from typing import TYPE_CHECKING
+
+from fastbp.callbacks.base import Callback, Figures
+from fastbp.support.checks import check_path, sentence
+
+if TYPE_CHECKING:
+    from fastbp.training.trainer import Trainer
+
+__all__ = ["CSVLogger"]
+
+
+class CSVLogger(Callback):
+    """Writes the trainer's history to a CSV file, a row an epoch, a column a figure.
+
+    The file always holds the whole history, also of the epochs before this call of ``fit`` and, with a trainer from a
+    file, of the run that the file is from; what was in it before is replaced.
+
+    Parameters
+    ----------
+    path : str or path-like
+    separator : str, default ","
+        One character.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not one of the above.
+    OSError
+        In training, if the file cannot be written.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], separator: str = ",") -> None:
+        self._path = check_path(path)
+        if not isinstance(separator, str) or len(separator) != 1 or separator in '"\r\n':
+            raise ValueError(sentence("separator", separator, "one character, such as ',' or ';'"))
+        self._separator = separator
+        self._columns: list[str] = []
+
+    def on_fit_begin(self, trainer: Trainer, figures: Figures) -> None:
+        """Write the epochs that there are."""
+        self._write(trainer, range(trainer.history.n_epochs), anew=True)
+
+    def on_epoch_end(self, trainer: Trainer, figures: Figures) -> None:
+        """Add a row; a new column makes a new file."""
+        n_epochs = trainer.history.n_epochs
+        anew = list(trainer.history) != self._columns
+        self._write(trainer, range(0 if anew else n_epochs - 1, n_epochs), anew)
+
+    def _write(self, trainer: Trainer, epochs: range, anew: bool) -> None:
+        history = trainer.history
+        with open(self._path, "w" if anew else "a", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, delimiter=self._separator)
+            if anew and len(history):
+                self._columns = list(history)
+                writer.writerow(["epoch", *self._columns])
+            for epoch in epochs:
+                writer.writerow([epoch + 1, *(history[name][epoch] for name in self._columns)])

@@ -1,0 +1,151 @@
+"""Stopping when nothing is gained any more."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from fastbp.callbacks.base import Callback, Figures
+from fastbp.callbacks.best_figure import Mode, Monitor
+from fastbp.support.checks import check_flag, check_int
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from fastbp.training.trainer import Trainer
+
+__all__ = ["EarlyStopping"]
+
+
+class EarlyStopping(Callback):
+    """Stops training when a figure has been no better for some epochs, and goes back to the best weights.
+
+    Parameters
+    ----------
+    monitor : str, default "val_loss"
+        A figure of the history.
+    patience : int, default 10
+        Training ends when so many epochs in a row were no better than the best.
+    min_delta : float, default 0.0
+        A figure is better if it is so by more than this.
+    restore_best : bool, default True
+        Whether the model has the weights of the best epoch when ``fit`` has ended: by this callback, by another one, or
+        with its last epoch. After an error or Ctrl-C it keeps those of the last step, from which it can go on.
+    mode : {"auto", "min", "max"}, default "auto"
+        Whether smaller or larger is better; "auto" goes by the name of the figure.
+
+    Attributes
+    ----------
+    best : float
+        The best value so far; NaN before the first epoch.
+    best_epoch : int
+        Its epoch, counted from 1; 0 before the first.
+    stopped_epoch : int
+        The epoch after which this callback ended training; 0 if it did not.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not one of the above; in training, if there is no such figure.
+
+    Notes
+    -----
+    Passed to ``fit`` again, with the same trainer, it goes on counting; unless it has ended training, or the trainer is
+    another one, and it begins anew. ``Trainer.save`` keeps its state, best weights and all.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(8, "relu"), fb.Dense(1)], inputs=1)
+    >>> trainer = fb.Trainer(model, loss="mse")
+    >>> stopping = fb.EarlyStopping("loss", patience=3)
+    >>> history = trainer.fit([[0.0], [1.0]], [0.0, 1.0], epochs=10_000, callbacks=[stopping])
+    >>> history.n_epochs < 10_000
+    True
+    """
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        patience: int = 10,
+        min_delta: float = 0.0,
+        restore_best: bool = True,
+        mode: Mode = "auto",
+    ) -> None:
+        self._monitor = Monitor(monitor, mode, min_delta)
+        self._patience = check_int(patience, "patience")
+        self._restore_best = check_flag(restore_best, "restore_best")
+        self._trainer: weakref.ref[Trainer] | None = None
+        self._reset()
+
+    def _reset(self) -> None:
+        self._monitor.reset()
+        self._n_worse = 0
+        self._stopped_epoch = 0
+        self._best_weights: list[NDArray[Any]] | None = None
+
+    @property
+    def best(self) -> float:
+        """The best value so far."""
+        return self._monitor.best
+
+    @property
+    def best_epoch(self) -> int:
+        """Its epoch, counted from 1; 0 before the first."""
+        return self._monitor.best_epoch
+
+    @property
+    def stopped_epoch(self) -> int:
+        """The epoch after which this callback ended training; 0 if it did not."""
+        return self._stopped_epoch
+
+    def __repr__(self) -> str:
+        return (
+            f"EarlyStopping(monitor={self._monitor.figure!r}, patience={self._patience}, "
+            f"min_delta={self._monitor.min_delta:g}, restore_best={self._restore_best})"
+        )
+
+    def on_fit_begin(self, trainer: Trainer, figures: Figures) -> None:
+        """Begin anew, or go on."""
+        known = self._trainer is None or self._trainer() is trainer
+        if self._stopped_epoch or not known:
+            self._reset()
+        self._trainer = weakref.ref(trainer)
+
+    def on_epoch_end(self, trainer: Trainer, figures: Figures) -> None:
+        """Count, and stop training."""
+        if self._monitor.see(figures):
+            self._n_worse = 0
+            if self._restore_best:
+                self._best_weights = trainer.model.get_weights()
+            return
+        self._n_worse += 1
+        if self._n_worse >= self._patience:
+            self._stopped_epoch = int(figures["epoch"])
+            trainer.stop()
+
+    def on_fit_end(self, trainer: Trainer, figures: Figures) -> None:
+        """Go back to the best weights, if the end is an orderly one."""
+        if self._best_weights is not None and trainer.stop_reason != "error":
+            trainer.model.set_weights(self._best_weights)
+
+    def get_state(self) -> dict[str, Any]:
+        """Return the best figure and weights, and the epochs since."""
+        return {
+            **self._monitor.get_state(),
+            "n_worse": self._n_worse,
+            "stopped_epoch": self._stopped_epoch,
+            "best_weights": self._best_weights,
+        }
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state."""
+        self._monitor.set_state(state)
+        self._n_worse, self._stopped_epoch = int(state["n_worse"]), int(state["stopped_epoch"])
+        weights = state["best_weights"]
+        self._best_weights = None if weights is None else list(weights)
+        self._trainer = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_trainer": None}

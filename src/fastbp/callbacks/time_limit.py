@@ -1,0 +1,47 @@
+"""A callback that ends training when its time is up."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from fastbp.callbacks.base import Callback, Figures
+from fastbp.support.checks import check_number
+
+if TYPE_CHECKING:
+    from fastbp.training.trainer import Trainer
+
+__all__ = ["TimeLimit"]
+
+
+class TimeLimit(Callback):
+    """Stops training when a call of ``fit`` has taken so long, also inside an epoch, behind a completed step.
+
+    ``fit`` called again goes on with the epoch.
+
+    Parameters
+    ----------
+    seconds : float
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is not a number above 0.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = check_number(seconds, "seconds", above=0)
+        self._end = 0.0
+
+    def on_fit_begin(self, trainer: Trainer, figures: Figures) -> None:
+        """Start the clock."""
+        self._end = time.monotonic() + self._seconds
+
+    def on_tick(self, trainer: Trainer, figures: Figures) -> None:
+        """Stop when the time is up."""
+        if time.monotonic() >= self._end:
+            trainer.stop()
+
+    def on_epoch_end(self, trainer: Trainer, figures: Figures) -> None:
+        """Stop when the time is up."""
+        self.on_tick(trainer, figures)

@@ -1,0 +1,4 @@
+"""From whatever the user has to what the engine reads: arrays, data frames, sparse matrices, chunks.
+
+It imports support and the engine. It does not know what a loss or a model is: what it asks of a loss is a protocol.
+"""

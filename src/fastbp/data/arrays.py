@@ -1,0 +1,265 @@
+"""Array-likes in, arrays that the engine reads out, without a copy wherever the engine reads the array itself.
+
+The engine reads every NumPy array of booleans, integers and floats of up to 64 bits where it lies, whatever its
+strides, and converts it batch by batch. Copied as a whole are only what is no array yet (lists, data frames whose
+columns lie apart), arrays of foreign byte order or of misaligned elements, and long doubles, which become float64.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastbp.data.frames import column_as_array, frame_as_array, is_column, is_frame
+from fastbp.data.sparse import Sparse, as_sparse, is_sparse
+from fastbp.engine.rows import Rows
+from fastbp.support.checks import sentence
+
+__all__ = [
+    "READABLE",
+    "as_array",
+    "as_matrix",
+    "as_rows",
+    "as_weights",
+    "check_each",
+    "find_nonfinite",
+    "refuse_first",
+    "refuse_nonfinite",
+]
+
+Array = NDArray[Any]
+
+READABLE = frozenset(
+    np.dtype(name) for name in ("?", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f2", "f4", "f8")
+)  # the dtypes that the engine reads, in native byte order
+
+_BLOCK_ROWS = 4096  # what is searched at a time for a number that is not as it should be
+
+
+def as_matrix(values: Any, n_columns: int | None, argument: str) -> Array | Sparse:
+    """Return samples as an array that the engine reads, shape (n_samples, n_columns), n_samples > 0.
+
+    Parameters
+    ----------
+    values : array-like or sparse matrix of shape (n_samples, n_columns)
+        Any real numbers or booleans.
+    n_columns : int or None
+        What the model expects; None is any number.
+    argument : str
+        The name of ``values`` in messages.
+
+    Raises
+    ------
+    TypeError
+        If it does not hold real numbers.
+    ValueError
+        If it has another shape.
+    """
+    if (
+        type(values) is np.ndarray  # the one case that must be quick: a loop calls step() and predict()
+        and values.ndim == 2
+        and values.shape[1] == n_columns
+        and values.dtype in READABLE
+        and values.flags.aligned
+        and len(values)
+    ):
+        return values
+    array: Any = _by_rows(values, argument)
+    if array.ndim != 2:
+        raise ValueError(_wrong_dimensions(array, n_columns, argument))
+    if len(array) == 0:
+        raise ValueError(f"{argument} has shape {array.shape}: no samples; expected one row or more.")
+    checked: Array | Sparse = array
+    if n_columns is None and array.shape[1]:
+        return checked
+    if n_columns is None:
+        raise ValueError(f"{argument} has shape {array.shape}: no inputs; expected one column or more.")
+    if array.shape[1] != n_columns:
+        raise ValueError(
+            f"{argument} has {array.shape[1]} columns (its shape is {array.shape}); expected {n_columns}, "
+            f"as the model has {n_columns} {_plural('input', n_columns)}. A row is a sample, a column an input."
+        )
+    return checked
+
+
+def _by_rows(values: Any, argument: str) -> Any:
+    if isinstance(values, Sparse):
+        return values
+    return as_sparse(values, argument) if is_sparse(values) else as_array(values, argument)
+
+
+def _plural(noun: str, n: int) -> str:
+    return noun if n == 1 else f"{noun}s"
+
+
+def _wrong_dimensions(array: Array, n_columns: int | None, argument: str) -> str:
+    was = f"{argument} has {array.ndim} {_plural('dimension', array.ndim)} (its shape is {array.shape})"
+    expected = f"expected 2, (n_samples, {n_columns or 'n_inputs'})"
+    if array.ndim == 1 and len(array) == n_columns != 1:
+        remedy = f"If it is one sample, give {argument}.reshape(1, -1)."
+    elif array.ndim == 1:
+        remedy = f"Give {argument}.reshape(-1, 1) if it is one input of many samples, "
+        remedy += f"{argument}.reshape(1, -1) if it is one sample."
+    elif array.ndim > 2:
+        remedy = f"Give {argument}.reshape(len({argument}), -1) to make a row of each sample."
+    else:
+        remedy = "A row is a sample, a column an input."
+    return f"{was}; {expected}. {remedy}"
+
+
+def as_array(values: ArrayLike, argument: str) -> Array:
+    """Return an array-like of real numbers, of any shape, as an array of one of the dtypes that the engine reads."""
+    if isinstance(values, np.ma.MaskedArray):
+        if np.ma.is_masked(values):
+            remedy = f"Fill the gaps first: {argument}.filled(0), say, or leave out their rows."
+            raise TypeError(f"{argument} is a masked array with masked values; expected numbers everywhere. {remedy}")
+        array = values.data
+    elif isinstance(values, np.ndarray):
+        array = np.asarray(values)
+    elif hasattr(values, "collect"):
+        remedy = f"Give {argument}.collect()."
+        raise TypeError(f"{argument} is a {type(values).__name__}, not read yet; expected its data. {remedy}")
+    elif is_frame(values):
+        array = frame_as_array(values, argument)
+    elif is_column(values):
+        array = column_as_array(values)
+    else:
+        array = _convert(values, argument)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(_not_numbers(array, argument))
+    if array.dtype not in READABLE:  # foreign byte order, long double
+        array = array.astype(array.dtype.newbyteorder("=") if array.dtype.itemsize <= 8 else np.float64)
+    return array if array.flags.aligned else array.copy()
+
+
+def _convert(values: ArrayLike, argument: str) -> Array:
+    if is_sparse(values):
+        remedy = f"Give {argument}.toarray()."
+        raise TypeError(f"{argument} is a sparse matrix ({type(values).__name__}); expected a dense array. {remedy}")
+    try:
+        return np.asarray(values)
+    except Exception as error:  # whatever a foreign __array__ raises, or a list of rows of several lengths
+        was = f"{argument} ({type(values).__name__}) cannot be read as an array of numbers: {error}"
+        raise type(error)(was) if type(error) in (ValueError, TypeError) else TypeError(was) from error
+
+
+_REMEDIES = {
+    "c": "Give the real and the imaginary parts as columns of their own.",
+    "U": "Encode the text as numbers, say by np.unique(..., return_inverse=True)[1].",
+    "M": "Give the time since some moment as a number: (t - t.min()) / np.timedelta64(1, 's').",
+    "m": "Give the duration as a number: d / np.timedelta64(1, 's').",
+    "V": "Give an array with a plain dtype; numpy.lib.recfunctions.structured_to_unstructured makes one of records.",
+}
+
+
+def _not_numbers(array: Array, argument: str) -> str:
+    if array.dtype.kind == "O" and array.ndim > 0:
+        return _no_number_among(array, argument)
+    remedy = _REMEDIES.get("U" if array.dtype.kind in "ST" else array.dtype.kind, "")
+    what = f"shape {array.shape} and dtype {array.dtype}" if array.ndim else f"a single value of dtype {array.dtype}"
+    return f"{argument} is {what}; expected an array of real numbers or booleans.{' ' + remedy if remedy else ''}"
+
+
+def _no_number_among(array: Array, argument: str) -> str:
+    """Name the first column of an array of objects that holds something other than numbers."""
+    was = f"{argument} is an array of Python objects (shape {array.shape})"
+    columns: Sequence[Array] = [array] if array.ndim == 1 else list(array.reshape(len(array), -1).T)
+    for j, column in enumerate(columns):
+        try:
+            column.astype(np.float64)
+        except (TypeError, ValueError) as error:
+            where = "it" if array.ndim == 1 else f"column {j}"
+            return f"{was}; expected numbers or booleans, but {where} holds something else: {error}."
+    return f"{was}; expected numbers or booleans. Convert it first: {argument}.astype(np.float64)."
+
+
+def as_weights(values: ArrayLike, n_samples: int, argument: str) -> NDArray[np.float64]:
+    """Return a weight for each sample as float64 (n_samples,), C-contiguous: finite, none below 0, not all 0."""
+    array = as_array(values, argument)
+    if array.shape != (n_samples,):
+        remedy = f"Give {argument}.reshape(-1)." if array.shape in ((n_samples, 1), (1, n_samples)) else ""
+        raise ValueError(
+            f"{argument} has shape {array.shape}; expected ({n_samples},), a weight for each sample."
+            f"{' ' + remedy if remedy else ''}"
+        )
+    weights = np.ascontiguousarray(array, np.float64)
+    good = np.isfinite(weights) & (weights >= 0)
+    if not good.all():
+        refuse_first(~good, array, argument, "a finite number of 0 or more", "A weight of 0 leaves a sample out.")
+    with np.errstate(over="ignore"):
+        total = np.add.reduce(weights)
+    if not 0 < total < math.inf:
+        raise ValueError(
+            f"the weights in {argument} sum to {total:g}; expected a finite sum above 0: the loss is divided by it."
+        )
+    return weights
+
+
+def refuse_first(bad: NDArray[np.bool_], array: Array, argument: str, expected: str, remedy: str = "") -> NoReturn:
+    """Raise the ValueError that names the first element for which ``bad``, of the array's shape, is True."""
+    index = np.unravel_index(int(np.argmax(bad)), bad.shape)
+    raise ValueError(sentence(_place(argument, *index), array[index].item(), expected, remedy))
+
+
+def check_each(
+    array: Array, good: Callable[[Array], NDArray[np.bool_]], argument: str, expected: str, remedy: str = ""
+) -> None:
+    """Raise the ValueError that names the first element for which ``good``, of a block of rows, is not True.
+
+    Block by block, since an array that is mapped into memory may be larger than that is.
+    """
+    for start in range(0, len(array), _BLOCK_ROWS):
+        block = array[start : start + _BLOCK_ROWS]
+        passed = good(block)
+        if not passed.all():
+            row, *column = np.unravel_index(int(np.argmin(passed)), passed.shape)
+            place = _place(argument, start + row, *column)
+            raise ValueError(sentence(place, block[(row, *column)].item(), expected, remedy))
+
+
+def _place(argument: str, row: int | np.intp, column: int | np.intp | None = None) -> str:
+    return f"{argument}[{row}]" if column is None else f"row {row}, column {column} of {argument} (counted from 0)"
+
+
+def as_rows(X: Array | Sparse) -> Rows:
+    """Return what the engine reads samples by."""
+    return X.rows() if isinstance(X, Sparse) else Rows(X)
+
+
+def find_nonfinite(array: Array, dtype: np.dtype[Any], row: int = -1) -> tuple[int, int] | None:
+    """Return row and column of the first number that is NaN or infinite in ``dtype``, None if there is none.
+
+    ``row`` names the row to look at, -1 all.
+    """
+    first, last = (row, row + 1) if row >= 0 else (0, len(array))
+    for start in range(first, last, _BLOCK_ROWS):
+        block = array[start : min(start + _BLOCK_ROWS, last)]
+        with np.errstate(over="ignore"):
+            bad = ~np.isfinite(block.astype(dtype))
+        if bad.any():
+            i, j = np.unravel_index(int(np.argmax(bad)), bad.shape)
+            return start + int(i), int(j)
+    return None
+
+
+def refuse_nonfinite(array: Array | Sparse, dtype: np.dtype[Any], argument: str, row: int = -1) -> NoReturn:
+    """Raise the ValueError that names the number which the engine found not to be finite in ``dtype``."""
+    if isinstance(array, Sparse):
+        found = array.find_nonfinite(dtype, row)
+    else:
+        where = find_nonfinite(array, dtype, row)
+        found = where and (*where, array[where])
+    if found is None:  # the array was changed by someone else meanwhile
+        raise ValueError(f"{argument} held NaN or infinity while it was read; expected finite numbers.") from None
+    *place_of, element = found
+    value, place = element.item(), _place(argument, *place_of)
+    if math.isfinite(value):
+        was = f"{place} is {value!r}, which is infinite in {dtype}, the model's dtype"
+        raise ValueError(
+            f"{was}; expected smaller numbers. Scale the data, or make the model with dtype='float64'."
+        ) from None
+    raise ValueError(sentence(place, value, "a finite number", "Leave out that row or fill the gap first.")) from None

@@ -1,0 +1,169 @@
+"""Samples that come in chunks: what a source of them is, and how batches are formed across their boundaries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastbp.data.samples import Samples
+from fastbp.engine.kernels import permutation
+from fastbp.losses.base import Loss
+from fastbp.support.checks import describe, sentence
+
+__all__ = ["ChunkSource", "Chunks", "Totals", "form_batches", "is_source", "orders"]
+
+ChunkSource: TypeAlias = Iterable[Any] | Callable[[], Iterable[Any]]
+
+_EXPECTED = "(X, y) or (X, y, sample_weight)"
+
+
+def is_source(X: Any) -> bool:
+    """Return whether an argument can only be a source of chunks, and no array-like."""
+    return callable(X) or (isinstance(X, Iterable) and not (hasattr(X, "__array__") or hasattr(X, "columns")))
+
+
+class Chunks:
+    """A source of chunks, to be gone through once an epoch.
+
+    Parameters
+    ----------
+    source : iterable of (X, y) or (X, y, sample_weight), or function that returns such
+        An object that can be iterated over again (a list, a dataset) or a function that begins anew at each call; an
+        iterator, such as a generator, serves for one pass.
+    argument : str
+        What the user calls it.
+    """
+
+    def __init__(self, source: Any, argument: str) -> None:
+        if not is_source(source):
+            expected = f"an iterable of {_EXPECTED}, or a function that returns one"
+            raise TypeError(sentence(argument, source, expected))
+        self._source, self.argument = source, argument
+
+    @property
+    def once(self) -> bool:
+        """Whether there is one pass only."""
+        return not callable(self._source) and iter(self._source) is self._source
+
+    def read(self, make: Callable[[Any, Any, Any, tuple[str, str, str]], Samples]) -> Iterator[Samples]:
+        """Go through the chunks, each made samples of by make(X, y, sample_weight or None, their names).
+
+        A source may use its arrays again: what it could write to is copied, but the chunks of a list or tuple.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If one is no chunk, or some have weights and others not, or there is none.
+        """
+        weighted = None
+        source = self._source() if callable(self._source) else self._source
+        if not isinstance(source, Iterable):
+            raise TypeError(sentence(f"what {self.argument} returned", source, f"an iterable of {_EXPECTED}"))
+        for i, chunk in enumerate(source):
+            where = f"chunk {i} of {self.argument}"
+            if not isinstance(chunk, (tuple, list)) or len(chunk) not in (2, 3):
+                raise TypeError(f"{where}, counted from 0, is {describe(chunk)}; expected {_EXPECTED}.")
+            X, y, *weights = chunk
+            if weighted not in (None, bool(weights)):
+                raise ValueError(
+                    f"{where}, counted from 0, has {'' if weights else 'no '}sample_weight and those before "
+                    f"{'none' if weights else 'have'}; expected the same of all chunks."
+                )
+            weighted = bool(weights)
+            names = f"X of {where}", f"y of {where}", f"weights of {where}"
+            samples = make(X, y, weights[0] if weights else None, names)
+            # What runs between its chunks may fill the same arrays again while they are trained on.
+            yield samples if isinstance(source, (list, tuple)) else samples.owned()
+        if weighted is None:
+            raise ValueError(
+                f"{self.argument} gave no chunk; expected one at least. An iterator that was gone through before gives "
+                "nothing: pass a list, or a function that returns a new iterator."
+            )
+
+
+def orders(seed: int, epoch: int) -> Callable[[int, int], NDArray[np.int64]]:
+    """Return order(chunk, n): the order in which an epoch takes the n samples of a chunk, both counted from 0."""
+
+    def order(chunk: int, n: int) -> NDArray[np.int64]:
+        rows: NDArray[np.int64] = permutation(seed ^ (0x9E3779B97F4A7C15 * (chunk + 1) & (2**64 - 1)), epoch, n)
+        return rows
+
+    return order
+
+
+def form_batches(
+    chunks: Iterable[Samples], step_size: int, order: Callable[[int, int], NDArray[np.int64]] | None
+) -> Iterator[Samples]:
+    """Yield the samples of all chunks in blocks of whole steps, but for the last.
+
+    What is left of a chunk goes before the next one. Of a chunk nothing is copied but the samples that a step shares
+    with its neighbours.
+
+    Parameters
+    ----------
+    chunks : iterable of Samples
+    step_size : int
+        Samples of a step.
+    order : callable or None
+        As ``orders`` returns it; None: as they stand.
+    """
+    left: Samples | None = None
+    for i, chunk in enumerate(chunks):
+        n = len(chunk)
+        rows = np.arange(n) if order is None else order(i, n)
+        start = 0
+        if left is not None:
+            start = min(step_size - len(left), n)
+            left = left.joined(chunk.select(rows[:start]))
+            if len(left) < step_size:
+                continue
+            yield left
+            left = None
+        stop = n - (n - start) % step_size
+        if stop > start:
+            yield chunk.select(slice(start, stop)) if order is None else chunk.at(rows[start:stop])
+        if stop < n:
+            left = chunk.select(rows[stop:])
+    if left is not None:
+        yield left
+
+
+class Totals:
+    """What figures must know of all samples together, added up chunk by chunk.
+
+    Attributes
+    ----------
+    loss : Loss
+    n_targets : int
+    total_weight : float
+    """
+
+    def __init__(self, loss: Loss, n_targets: int, wants_spread: bool) -> None:
+        self.loss, self.n_targets = loss, n_targets
+        self.total_weight = 0.0
+        self._n_samples = 0
+        self._wants_spread = wants_spread
+        self._mean = np.zeros(n_targets)
+        self._spread = np.zeros(n_targets)
+
+    def __len__(self) -> int:
+        return self._n_samples
+
+    @property
+    def spread(self) -> NDArray[np.float64]:
+        """Sum of squared deviations of the targets from their mean, for each output."""
+        return self._spread
+
+    def add(self, chunk: Samples) -> None:
+        """Take a chunk in; means and squares are merged as Chan, Golub and LeVeque (1983) do."""
+        weight = chunk.total_weight
+        self._n_samples += len(chunk)
+        if self._wants_spread and weight > 0:
+            step = chunk.mean - self._mean
+            share = weight / (self.total_weight + weight)
+            self._mean = self._mean + step * share
+            self._spread = self._spread + chunk.spread + np.square(step) * self.total_weight * share
+        self.total_weight += weight

@@ -1,0 +1,157 @@
+"""Rows held out: a fraction of them, or each once in one of several folds; the same seed gives the same."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastbp.engine.kernels import permutation
+from fastbp.support.checks import sentence
+
+__all__ = ["check_groups", "split_folds", "split_fraction"]
+
+Rows = NDArray[np.int64]
+Labels = NDArray[Any]
+
+_LAST_STREAM = 2**64 - 1  # of the permutations of a seed; training takes those of the epochs, from 0 on
+
+
+def check_groups(groups: Any, n_samples: int) -> Labels:
+    """Return the label of each sample's group, of whatever kind, as an array."""
+    labels = np.asarray(groups)
+    if labels.shape != (n_samples,):
+        raise ValueError(sentence("groups", labels, f"a label for each sample, shape ({n_samples},)"))
+    return labels.astype(str) if labels.dtype == object else labels
+
+
+def split_fraction(
+    n_samples: int, fraction: float, *, classes: Labels | None = None, groups: Labels | None = None, seed: int = 0
+) -> tuple[Rows, Rows]:
+    """Return the rows to train on, and those held out, both ascending.
+
+    Parameters
+    ----------
+    n_samples : int
+    fraction : float
+        Of the rows that are held out, above 0 and below 1; as near to it as whole rows, or groups, come.
+    classes : ndarray of shape (n_samples,), optional
+        Each class is split in this proportion; one row of it at least is trained on.
+    groups : ndarray of shape (n_samples,), optional
+        Rows of one group stay together; classes do not count then.
+    seed : int
+
+    Raises
+    ------
+    ValueError
+        If there are no rows to train on, or to hold out.
+    """
+    order = _shuffled(n_samples, seed)
+    n_held_out = round(n_samples * fraction)
+    if groups is not None:
+        held_out = _whole_groups(groups, order, n_samples * fraction)
+    elif classes is not None:
+        held_out = _share_of_each_class(classes[order], order, fraction, n_held_out)
+    else:
+        held_out = order[:n_held_out]
+    if not 0 < len(held_out) < n_samples:
+        what = "samples" if groups is None else f"samples in {len(np.unique(groups))} groups"
+        raise ValueError(
+            f"{fraction:g} of {n_samples} {what} are {len(held_out)}; expected one or more to hold out, and one or "
+            "more to train on."
+        )
+    rest = np.ones(n_samples, bool)
+    rest[held_out] = False
+    return np.flatnonzero(rest), np.sort(held_out)
+
+
+def split_folds(
+    n_samples: int,
+    n_folds: int,
+    *,
+    classes: Labels | None = None,
+    groups: Labels | None = None,
+    shuffle: bool = True,
+    seed: int = 0,
+) -> list[Rows]:
+    """Return the rows of each fold, ascending: every row is in one.
+
+    Parameters
+    ----------
+    n_samples, n_folds : int
+    classes : ndarray of shape (n_samples,), optional
+        Folds have as many of each class, but for one.
+    groups : ndarray of shape (n_samples,), optional
+        Rows of one group are in one fold, and folds about as large as each other; classes do not count then.
+    shuffle : bool, default True
+        Whether rows come in an order that the seed gives, else as they stand.
+    seed : int
+
+    Raises
+    ------
+    ValueError
+        If there are fewer rows, or groups, than folds.
+    """
+    there = n_samples if groups is None else len(np.unique(groups))
+    if there < n_folds:
+        what = "samples" if groups is None else "groups"
+        raise ValueError(f"folds is {n_folds} and there are {there} {what}; expected as many at least.")
+    order = _shuffled(n_samples, seed) if shuffle else np.arange(n_samples)
+    fold_of = np.empty(n_samples, np.int64)
+    if groups is not None:
+        fold_of = _deal_groups(groups, order, n_folds)
+    elif classes is not None or shuffle:
+        if classes is not None:
+            order = order[np.argsort(classes[order], kind="stable")]
+        fold_of[order] = np.arange(n_samples) % n_folds  # class after class, each where the last one ended
+    else:
+        fold_of = np.arange(n_samples) * n_folds // n_samples
+    return [np.flatnonzero(fold_of == fold) for fold in range(n_folds)]
+
+
+def _shuffled(n_samples: int, seed: int) -> Rows:
+    order: Rows = permutation(seed, _LAST_STREAM, n_samples)
+    return order
+
+
+def _share_of_each_class(classes: Labels, order: Rows, fraction: float, n_held_out: int) -> Rows:
+    """Return so many rows in all, of each class its share, by largest remainders; classes in the order of the rows."""
+    _, of_row, counts = np.unique(classes, return_inverse=True, return_counts=True)
+    wanted = counts * fraction
+    taken = np.minimum(np.floor(wanted).astype(np.int64), counts - 1)
+    for i in np.argsort(taken - wanted, kind="stable"):  # the most that is missing first
+        if taken.sum() >= n_held_out:
+            break
+        taken[i] += taken[i] < counts[i] - 1
+    by_class = np.argsort(of_row, kind="stable")
+    place_in_class = np.empty(len(classes), np.int64)
+    place_in_class[by_class] = np.arange(len(classes)) - np.repeat(np.cumsum(counts) - counts, counts)
+    held_out: Rows = order[place_in_class < taken[of_row]]
+    return held_out
+
+
+def _whole_groups(groups: Labels, order: Rows, n_wanted: float) -> Rows:
+    """Return the rows of groups, taken as the order brings them up, while each brings the number nearer."""
+    _, of_row, counts = np.unique(groups, return_inverse=True, return_counts=True)
+    _, first = np.unique(of_row[order], return_index=True)
+    taken = np.zeros(len(counts), bool)
+    n_taken = 0
+    for group in np.argsort(first):
+        if abs(n_taken + counts[group] - n_wanted) < abs(n_taken - n_wanted):
+            taken[group] = True
+            n_taken += int(counts[group])
+    return np.flatnonzero(taken[of_row])
+
+
+def _deal_groups(groups: Labels, order: Rows, n_folds: int) -> Rows:
+    """Return each row's fold: the largest groups first, each to the fold that has the fewest rows."""
+    _, of_row, counts = np.unique(groups, return_inverse=True, return_counts=True)
+    _, first = np.unique(of_row[order], return_index=True)
+    fold_of_group = np.empty(len(counts), np.int64)
+    sizes = np.zeros(n_folds, np.int64)
+    for group in np.lexsort((first, -counts)):
+        fold_of_group[group] = sizes.argmin()
+        sizes[fold_of_group[group]] += counts[group]
+    fold_of_row: Rows = fold_of_group[of_row]
+    return fold_of_row

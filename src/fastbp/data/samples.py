@@ -1,0 +1,224 @@
+"""Checked samples: what the user gave and what the engine reads, side by side."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastbp.data.arrays import as_matrix, as_rows, as_weights
+from fastbp.data.class_weights import ClassWeight, weights_by_class
+from fastbp.data.sparse import Sparse
+from fastbp.engine.rows import Rows
+
+if TYPE_CHECKING:
+    from fastbp.engine.network import Targets
+    from fastbp.losses.base import Loss
+
+__all__ = ["NAMES", "Measured", "Samples"]
+
+NAMES = ("X", "y", "sample_weight")
+_BLOCK_ROWS = 4096
+_CACHED = ("total_weight", "_shift", "spread")
+
+
+class Measured(Protocol):
+    """What figures are of: samples, whether or not they are all there at a time."""
+
+    @property
+    def loss(self) -> Loss:
+        """What is minimised over them."""
+
+    @property
+    def n_targets(self) -> int:
+        """Numbers that a sample's targets are."""
+
+    @property
+    def total_weight(self) -> float:
+        """The sum of the samples' weights."""
+
+    @property
+    def spread(self) -> NDArray[np.float64]:
+        """Sum of squared deviations of the targets from their mean, for each output."""
+
+    def __len__(self) -> int: ...
+
+
+class Samples:
+    """Inputs and targets of n_samples samples, of the right shapes, for one model and one loss.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_inputs)
+    y : array-like
+        Of a shape that the loss accepts.
+    n_inputs, n_outputs : int
+        The model's.
+    loss : Loss
+    names : tuple of str
+        What the user calls X, y and the weights.
+    sample_weight : array-like of shape (n_samples,) or None
+        How often each sample counts; None is once.
+    class_weight : dict, "balanced" or None
+        How often the samples of each class count.
+
+    Attributes
+    ----------
+    X, y : ndarray
+        What the engine reads, all rows.
+    weights : ndarray of shape (rows of X,) or None
+    subset : int64 ndarray or None
+        The rows of X, y and weights that the samples are; None is all.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If X or y is not what the model and the loss need, or one is longer than the other.
+    """
+
+    def __init__(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        n_inputs: int,
+        n_outputs: int,
+        loss: Loss,
+        names: tuple[str, str, str] = NAMES,
+        sample_weight: ArrayLike | None = None,
+        class_weight: ClassWeight | None = None,
+    ) -> None:
+        self.X: Any = as_matrix(X, n_inputs, names[0])
+        self.y = loss.as_targets(y, n_outputs, names[1])
+        if len(self.X) != len(self.y):
+            raise ValueError(
+                f"{names[0]} has {len(self.X)} rows, {names[1]} has {len(self.y)}; expected a target for each sample."
+            )
+        self.weights = None if sample_weight is None else as_weights(sample_weight, len(self.X), names[2])
+        self.subset: NDArray[np.int64] | None = None
+        self.n_outputs, self.n_targets = n_outputs, loss.n_targets(n_outputs)
+        self.loss = loss
+        self.names = names
+        if class_weight is not None:
+            self.weigh_classes(class_weight)
+        self._refer()
+
+    def __len__(self) -> int:
+        return len(self.X) if self.subset is None else len(self.subset)
+
+    def weigh_classes(self, class_weight: ClassWeight) -> None:
+        """Let the samples of each class count so often, whatever else they weigh."""
+        labels, n_classes = self.loss.classes(self.y, self.n_outputs, self.names[1])
+        rows = slice(None) if self.subset is None else self.subset
+        weights = np.zeros(len(self.X))
+        weights[rows] = weights_by_class(class_weight, labels[rows], n_classes)
+        if self.weights is not None:
+            weights *= self.weights
+        self.weights = as_weights(weights, len(self.X), f"class_weight and {self.names[2]} together")
+
+    def part(self, rows: NDArray[np.int64], what: str) -> Samples:
+        """Return these rows of all of X as samples of their own, without copying any; ``what`` they are in messages."""
+        if self.weights is not None and not self.weights[rows].any():
+            raise ValueError(
+                f"the weights of {what} in {self.names[2]} are all 0; expected one above 0: the loss is divided by "
+                "their sum."
+            )
+        return self.at(rows)
+
+    def at(self, rows: NDArray[np.int64]) -> Samples:
+        """The same, whatever they weigh."""
+        part = copy.copy(self)
+        for name in _CACHED:
+            part.__dict__.pop(name, None)
+        part.subset = rows
+        return part
+
+    def select(self, rows: NDArray[np.int64] | slice) -> Samples:
+        """Return these rows of all of X as samples of their own: views where they are a slice, else copies."""
+        return self._with(self.X[rows], self.y[rows], None if self.weights is None else self.weights[rows])
+
+    def joined(self, others: Samples) -> Samples:
+        """Return these samples and others behind them; all rows of both."""
+        if self.y.ndim != others.y.ndim:
+            raise ValueError(
+                f"{others.names[1]} has shape {others.y.shape}, and the chunk before {self.y.shape}; expected targets "
+                "of one kind."
+            )
+        weights = None
+        if self.weights is not None and others.weights is not None:
+            weights = np.concatenate([self.weights, others.weights])
+        if isinstance(self.X, Sparse) != isinstance(others.X, Sparse):
+            raise ValueError(f"of {others.names[0]} and that before one is sparse; expected both or none.")
+        X: Any = self.X.joined(others.X) if isinstance(self.X, Sparse) else np.concatenate([self.X, others.X])
+        return self._with(X, np.concatenate([self.y, others.y]), weights)
+
+    def owned(self) -> Samples:
+        """Return the same samples, all rows, in arrays that nobody writes to; copies where somebody might."""
+        return self._with(_owned(self.X), _owned(self.y), None if self.weights is None else _owned(self.weights))
+
+    def _with(self, X: Any, y: NDArray[Any], weights: NDArray[np.float64] | None) -> Samples:
+        """Return samples like these of other arrays."""
+        samples = copy.copy(self)
+        for name in _CACHED:
+            samples.__dict__.pop(name, None)
+        samples.X, samples.y, samples.weights, samples.subset = X, y, weights, None
+        samples._refer()
+        return samples
+
+    def _refer(self) -> None:
+        """Let the engine find the arrays."""
+        self.rows = as_rows(self.X)
+        self.targets: Targets = Rows(self.y) if self.y.ndim == 2 and not self.loss.in_python else self.y
+
+    def rows_from(self, start: int, stop: int) -> NDArray[np.int64] | slice:
+        """Return what gets the samples start..stop from X, y and weights."""
+        return slice(start, stop) if self.subset is None else self.subset[start:stop]
+
+    @cached_property
+    def total_weight(self) -> float:
+        """The sum of the samples' weights: what a mean over the samples is divided by."""
+        return float(len(self)) if self.weights is None else float(self.weights[self.rows_from(0, len(self))].sum())
+
+    @cached_property
+    def spread(self) -> NDArray[np.float64]:
+        """Sum of squared deviations of the targets from their mean, for each output: what r2 compares with."""
+        first = self._first
+        shift = self._shift
+        return self._sum_over_samples(lambda block: np.square(block - first - shift))
+
+    @property
+    def mean(self) -> NDArray[np.float64]:
+        """Of the targets, for each output."""
+        return self._first + self._shift
+
+    @cached_property
+    def _shift(self) -> NDArray[np.float64]:
+        """From the first sample's targets to the mean."""
+        first = self._first
+        return self._sum_over_samples(lambda block: block - first) / self.total_weight
+
+    @property
+    def _first(self) -> NDArray[np.float64]:
+        """The first sample's targets: seen from here, equal ones are exactly 0."""
+        first: NDArray[np.float64] = self.y[0 if self.subset is None else self.subset[0]].astype(np.float64)
+        return first
+
+    def _sum_over_samples(self, function: Callable[[NDArray[Any]], NDArray[np.float64]]) -> NDArray[np.float64]:
+        """Return the weighted sum of what a function makes of the rows of y, block by block."""
+        total = np.zeros(self.y.shape[1])
+        for i in range(0, len(self), _BLOCK_ROWS):
+            rows = self.rows_from(i, i + _BLOCK_ROWS)
+            values = function(self.y[rows])
+            total += values.sum(axis=0) if self.weights is None else self.weights[rows] @ values
+        return total
+
+
+def _owned(array: Any) -> Any:
+    """Return an array that stays as it is: itself if neither it nor what it is a view of can be written to."""
+    base = array
+    while isinstance(base, np.ndarray) and not base.flags.writeable:
+        base = base.base
+    return array[:] if isinstance(array, Sparse) else array.copy() if isinstance(base, np.ndarray) else array

@@ -1,0 +1,110 @@
+"""Sparse matrices of SciPy, compressed by rows, read where they lie: a batch at a time becomes dense."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastbp.engine.rows import Rows
+from fastbp.support.checks import sentence
+
+__all__ = ["Sparse", "as_sparse", "is_sparse"]
+
+Array = NDArray[Any]
+
+
+class Sparse:
+    """Rows of numbers of which most are 0, as the engine reads them.
+
+    Parameters
+    ----------
+    data : ndarray of shape (n_elements,), C-contiguous
+        Of a dtype that the engine reads.
+    columns : int32 ndarray of shape (n_elements,), C-contiguous
+        Each element's column, none twice in a row.
+    starts : int64 ndarray of shape (n_rows + 1,), C-contiguous
+        Row r has the elements starts[r] .. starts[r + 1].
+    n_columns : int
+    """
+
+    ndim = 2
+
+    def __init__(self, data: Array, columns: NDArray[np.int32], starts: NDArray[np.int64], n_columns: int) -> None:
+        self.data, self.columns, self.starts = data, columns, starts
+        self.shape = (len(starts) - 1, n_columns)
+        self.dtype = data.dtype
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: slice | NDArray[np.int64]) -> Sparse:
+        """Return a copy of these rows."""
+        numbers = np.arange(len(self))[rows]
+        lengths = np.diff(self.starts)[numbers]
+        starts = np.concatenate([[0], np.cumsum(lengths)])
+        elements = np.arange(starts[-1]) + np.repeat(self.starts[numbers] - starts[:-1], lengths)
+        return Sparse(self.data[elements], self.columns[elements], starts, self.shape[1])
+
+    def joined(self, others: Sparse) -> Sparse:
+        """Return these rows and others behind them."""
+        first, second = self[:], others[:]
+        return Sparse(
+            np.concatenate([first.data, second.data]),
+            np.concatenate([first.columns, second.columns]),
+            np.concatenate([first.starts, second.starts[1:] + first.starts[-1]]),
+            self.shape[1],
+        )
+
+    def rows(self) -> Rows:
+        """Return what the engine reads them by."""
+        return Rows.sparse(self.data, self.columns, self.starts, self.shape[1])
+
+    def find_nonfinite(self, dtype: np.dtype[Any], row: int = -1) -> tuple[int, int, Any] | None:
+        """Return row, column and value of the first element that is NaN or infinite in ``dtype``, None without one.
+
+        ``row`` names the row to look at, -1 all.
+        """
+        first, last = (0, len(self)) if row < 0 else (row, row + 1)
+        begin, end = self.starts[first], self.starts[last]
+        with np.errstate(over="ignore"):
+            bad = np.flatnonzero(~np.isfinite(self.data[begin:end].astype(dtype)))
+        if not len(bad):
+            return None
+        element = int(begin + bad[0])
+        return int(np.searchsorted(self.starts, element, "right")) - 1, int(self.columns[element]), self.data[element]
+
+
+def is_sparse(values: Any) -> bool:
+    """Return whether an argument is one of SciPy's sparse matrices or arrays."""
+    return hasattr(values, "tocsr") and hasattr(values, "nnz")
+
+
+def as_sparse(values: Any, argument: str) -> Sparse:
+    """Return a sparse matrix by rows; without a copy where it is CSR and each element stands once.
+
+    Raises
+    ------
+    TypeError
+        If it does not hold real numbers.
+    ValueError
+        If it has no two dimensions, or its indices are not what they should be.
+    """
+    if values.dtype.kind not in "biuf":
+        raise TypeError(sentence(argument, values, "a sparse matrix of real numbers or booleans"))
+    if values.ndim != 2:
+        raise ValueError(sentence(argument, values, "2 dimensions, (n_samples, n_inputs)"))
+    matrix = values.tocsr()
+    try:
+        matrix.check_format(full_check=True)
+    except ValueError as error:
+        raise ValueError(f"{argument} is a sparse matrix with wrong indices: {error}.") from None
+    if not matrix.has_canonical_format:
+        matrix = matrix.copy()
+        matrix.sum_duplicates()
+    data = np.ascontiguousarray(matrix.data)
+    if data.dtype.itemsize > 8 or not data.dtype.isnative:
+        data = data.astype(np.float64 if data.dtype.itemsize > 8 else data.dtype.newbyteorder("="))
+    columns = np.ascontiguousarray(matrix.indices, np.int32)
+    return Sparse(data, columns, matrix.indptr.astype(np.int64), matrix.shape[1])

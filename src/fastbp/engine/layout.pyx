@@ -1,0 +1,94 @@
+"""What stages have in common: their buffers' layout, the slope of an activation, and who owns which weights."""
+
+from fastbp.engine.kernels cimport FBP_ALIGN_BYTES, FBP_SOFTMAX
+
+# Rows this far apart would fall into the same few sets of a cache: such a row gets one more cache line.
+cdef enum:
+    ROW_ALIAS_BYTES = 1024
+    PANEL_ALIAS_BYTES = 2048
+
+
+# ---- Layout --------------------------------------------------------------------------------------------------------
+
+
+cdef Py_ssize_t padded(Py_ssize_t n, fbp_dtype dtype) noexcept nogil:
+    """n elements, rounded up to whole cache lines, which are whole vectors of every instruction set."""
+    cdef Py_ssize_t line = FBP_ALIGN_BYTES // item_size(dtype)
+    return (n + line - 1) // line * line
+
+
+cdef Py_ssize_t _not_a_multiple(Py_ssize_t n, fbp_dtype dtype, Py_ssize_t n_bytes) noexcept nogil:
+    return n if n * item_size(dtype) % n_bytes else n + FBP_ALIGN_BYTES // item_size(dtype)
+
+
+cdef Py_ssize_t leading_dimension(Py_ssize_t n_inputs, fbp_dtype dtype) noexcept nogil:
+    """Elements from one unit's weights to the next unit's."""
+    return _not_a_multiple(padded(n_inputs, dtype), dtype, ROW_ALIAS_BYTES)
+
+
+cdef Py_ssize_t panel_stride(Py_ssize_t n_features, const fbp_kernels *k) noexcept nogil:
+    """Elements from one panel to the next."""
+    return _not_a_multiple(padded(n_features, k.dtype) * k.lanes, k.dtype, PANEL_ALIAS_BYTES)
+
+
+cdef Py_ssize_t block_stride(Py_ssize_t n_panels, const fbp_kernels *k) noexcept nogil:
+    """Elements from one vector of inputs to the next, in blocks."""
+    return n_panels * k.lanes * k.lanes + FBP_ALIGN_BYTES // item_size(k.dtype)
+
+
+cdef fbp_panels take_panels(Arena arena, Py_ssize_t n_features, Py_ssize_t n_panels, const fbp_kernels *k) noexcept:
+    cdef fbp_panels panels
+    panels.stride = panel_stride(n_features, k)
+    panels.data = arena.take(n_panels * panels.stride * item_size(k.dtype))
+    return panels
+
+
+cdef void *take_blocks(Arena arena, Py_ssize_t n_features, Py_ssize_t n_panels, const fbp_kernels *k) noexcept:
+    cdef Py_ssize_t n_vectors = padded(n_features, k.dtype) // k.lanes
+    return arena.take(n_vectors * block_stride(n_panels, k) * item_size(k.dtype))
+
+
+# ---- Activations ---------------------------------------------------------------------------------------------------
+
+
+cdef void activation_gradient(const fbp_kernels *k, Stage *stage, Py_ssize_t p0, Py_ssize_t p1) noexcept nogil:
+    """dA -> dZ, in place in stage.gradient."""
+    if stage.layer.activation == FBP_SOFTMAX:
+        k.softmax_backward(stage.output, stage.gradient, stage.layer.n_units, p0, p1)
+    else:
+        k.activation_backward(&stage.layer, stage.output, stage.slope, stage.gradient, p0, p1)
+
+
+# ---- Who owns which weights ----------------------------------------------------------------------------------------
+
+
+cdef Py_ssize_t _boundary(double share, double before, const fbp_layer *layer, int tile_rows) noexcept nogil:
+    """The unit of this layer at which `share` weights, counted over all layers, are reached; whole tiles."""
+    cdef double units = (share - before) / layer.ld
+    if units <= 0:
+        return 0
+    if units >= layer.n_units:
+        return layer.n_units
+    return <Py_ssize_t>(units / tile_rows + 0.5) * tile_rows if units < layer.n_units - tile_rows else layer.n_units
+
+
+cdef void units_of_share(const fbp_kernels *k, Stage *stages, Py_ssize_t n_stages, Py_ssize_t i, int t, int n_threads,
+                         Py_ssize_t *n0, Py_ssize_t *n1) noexcept nogil:
+    """Units n0..n1 of layer i are thread t's: the trained weights, end to end, in n_threads near-equal parts."""
+    cdef double total = 0, before = 0
+    cdef Py_ssize_t j
+    n0[0] = 0
+    n1[0] = 0
+    if not stages[i].trained or stages[i].layer.ld == 0:
+        return
+    if n_threads == 1:                 # at once: small steps are made by one thread
+        n1[0] = stages[i].layer.n_units
+        return
+    for j in range(n_stages):
+        if j == i:
+            before = total
+        if stages[j].trained:
+            total += <double>stages[j].layer.n_units * stages[j].layer.ld
+    n0[0] = _boundary(total * t / n_threads, before, &stages[i].layer, k.tile_rows)
+    n1[0] = stages[i].layer.n_units if t == n_threads - 1 else _boundary(
+        total * (t + 1) / n_threads, before, &stages[i].layer, k.tile_rows)

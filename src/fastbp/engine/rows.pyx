@@ -1,0 +1,89 @@
+"""Reading a user's array where it lies: any strides, any numeric dtype, through the buffer protocol."""
+
+from cpython.buffer cimport PyBUF_FORMAT, PyBUF_STRIDES, PyBuffer_Release, PyObject_GetBuffer
+
+from libc.stdint cimport int32_t, int64_t
+
+from fastbp.engine.kernels cimport (
+    FBP_SRC_BOOL, FBP_SRC_FLOAT16, FBP_SRC_FLOAT32, FBP_SRC_FLOAT64, FBP_SRC_INT8, FBP_SRC_INT16, FBP_SRC_INT32,
+    FBP_SRC_INT64, FBP_SRC_UINT8, FBP_SRC_UINT16, FBP_SRC_UINT32, FBP_SRC_UINT64, fbp_source_type,
+)
+
+
+cdef int _source_type(char kind, Py_ssize_t itemsize) noexcept:
+    """The element's type from its struct-module letter and size, or -1."""
+    if kind == c"f":
+        return FBP_SRC_FLOAT32
+    if kind == c"d":
+        return FBP_SRC_FLOAT64
+    if kind == c"e":
+        return FBP_SRC_FLOAT16
+    if kind == c"?":
+        return FBP_SRC_BOOL
+    if kind in b"bhilq":
+        return {1: FBP_SRC_INT8, 2: FBP_SRC_INT16, 4: FBP_SRC_INT32, 8: FBP_SRC_INT64}[itemsize]
+    if kind in b"BHILQ":
+        return {1: FBP_SRC_UINT8, 2: FBP_SRC_UINT16, 4: FBP_SRC_UINT32, 8: FBP_SRC_UINT64}[itemsize]
+    return -1
+
+
+cdef class Rows:
+    """A two-dimensional array of numbers, held and read in place.
+
+    Parameters
+    ----------
+    array : ndarray, shape (n_rows, n_columns)
+        Any strides; bool, (u)int8 to (u)int64, float16, float32 or float64 in native byte order.
+
+    Raises
+    ------
+    TypeError
+        If the elements are of another type.
+    """
+
+    def __cinit__(self, array):
+        PyObject_GetBuffer(array, &self.buffer, PyBUF_STRIDES | PyBUF_FORMAT)
+        self.held = True
+        cdef const char *letter = self.buffer.format
+        cdef int type_code = _source_type(letter[0], self.buffer.itemsize) if letter[1] == 0 else -1
+        if type_code < 0 or self.buffer.ndim != 2:
+            raise TypeError(
+                f"cannot read a {self.buffer.ndim}-dimensional array of format {letter.decode()!r} in place"
+            )
+        self.n_rows = self.buffer.shape[0]
+        self.n_columns = self.buffer.shape[1]
+        self.source.data = self.buffer.buf
+        self.source.row_stride = self.buffer.strides[0]
+        self.source.column_stride = self.buffer.strides[1]
+        self.source.n_columns = self.n_columns
+        self.source.type = <fbp_source_type>type_code
+        self.source.starts = NULL
+        self.source.columns = NULL
+
+    @staticmethod
+    def sparse(data, const int32_t[::1] columns, const int64_t[::1] starts, Py_ssize_t n_columns):
+        """A sparse array, compressed by rows, held and read in place.
+
+        Parameters
+        ----------
+        data : ndarray, shape (n_elements,), C-contiguous
+            Of one of the types above.
+        columns : int32 ndarray, shape (n_elements,)
+            Each element's column, none twice in a row.
+        starts : int64 ndarray, shape (n_rows + 1,)
+            Row r has the elements starts[r] .. starts[r + 1].
+        n_columns : int
+        """
+        cdef Rows rows = Rows(data.reshape(-1, 1))
+        rows.indices = (columns, starts)
+        rows.n_rows = starts.shape[0] - 1
+        rows.n_columns = rows.source.n_columns = n_columns
+        rows.source.row_stride = 0
+        rows.source.column_stride = data.itemsize
+        rows.source.starts = &starts[0]
+        rows.source.columns = &columns[0] if columns.shape[0] > 0 else NULL
+        return rows
+
+    def __dealloc__(self):
+        if self.held:
+            PyBuffer_Release(&self.buffer)

@@ -1,0 +1,88 @@
+"""Tables with a row for each category: their layout, which columns are theirs, and who owns which rows.
+
+They are the first stage of a network that has them. Its source is not panels but the columns of codes; its output are
+the numeric columns, gathered there as into any panels, and behind them the features of each code's row.
+
+The rows of each table are dealt into a fixed number of shares, and the shares among the threads: a row belongs to one
+thread, which adds its gradient up in the order of the samples and updates it, if any sample of the step has it.
+"""
+
+from cpython.mem cimport PyMem_Calloc, PyMem_Free
+from libc.stdint cimport int32_t, int64_t
+
+import numpy as np
+
+from fastbp.engine.layout cimport item_size, padded
+from fastbp.engine.kernels cimport FBP_TABLE_SHARES
+
+
+cdef fbp_table *make_tables(Stage *stage, list sizes, fbp_dtype dtype) except NULL:
+    """Tables of these sizes, (n_rows, n_features) each, without memory for their numbers; the caller frees them."""
+    cdef Py_ssize_t i, feature = stage.n_numeric
+    cdef fbp_table *tables = <fbp_table *>PyMem_Calloc(stage.n_tables, sizeof(fbp_table))
+    if tables == NULL:
+        raise MemoryError
+    for i in range(stage.n_tables):
+        tables[i].n_rows, tables[i].n_features = sizes[i]
+        tables[i].ld = padded(tables[i].n_features, dtype)
+        tables[i].first_feature = feature
+        tables[i].share_rows = (tables[i].n_rows - 1) // FBP_TABLE_SHARES + 1
+        feature += tables[i].n_features
+    return tables
+
+
+cdef Py_ssize_t table_bytes(const fbp_table *table, fbp_dtype dtype) noexcept nogil:
+    return table.n_rows * table.ld * item_size(dtype)
+
+
+cdef void split_columns(const Stage *stage, fbp_source *X, fbp_source *codes) noexcept nogil:
+    """X becomes its numeric columns, `codes` the others; only a stage of tables has such."""
+    codes[0] = X[0]
+    codes.n_columns = stage.n_tables
+    if stage.n_tables > 0:
+        X.n_columns = stage.n_numeric
+        codes.data = <const char *>X.data + stage.n_numeric * X.column_stride
+
+
+cdef int refuse_sparse(const Stage *stage, const fbp_source *X) except -1:
+    """Codes are read from dense rows only."""
+    if stage.n_tables > 0 and X.starts != NULL:
+        raise TypeError(
+            "X is a sparse matrix and the model's inputs are a Tabular; expected a dense array, as its categories are "
+            "read from one. Give X.toarray()."
+        )
+    return 0
+
+
+cdef void shares_of_thread(int t, int n_threads, Py_ssize_t *s0, Py_ssize_t *s1) noexcept nogil:
+    """Shares s0..s1 of every table are thread t's."""
+    s0[0] = FBP_TABLE_SHARES * t // n_threads
+    s1[0] = FBP_TABLE_SHARES * (t + 1) // n_threads
+
+
+cdef class TableMemory:
+    """A training run's own view of the tables of a stage, with the lists of touched rows."""
+
+    def __dealloc__(self):
+        PyMem_Free(self.tables)
+
+    cdef int fill(self, const Stage *stage, char *parameters, char *gradients) except -1:
+        """The gradients lie as far from their start as the tables from that of the parameters."""
+        cdef Py_ssize_t i
+        cdef fbp_table *table
+        cdef int64_t[::1] passes
+        cdef int32_t[::1] touched, n_touched
+        self.arrays = []
+        self.tables = <fbp_table *>PyMem_Calloc(stage.n_tables, sizeof(fbp_table))
+        if self.tables == NULL:
+            raise MemoryError
+        for i in range(stage.n_tables):
+            table = &self.tables[i]
+            table[0] = stage.tables[i]
+            table.gradient = gradients + (<char *>table.weights - parameters)
+            passes = np.zeros(table.n_rows, np.int64)
+            touched = np.zeros(FBP_TABLE_SHARES * table.share_rows, np.int32)
+            n_touched = np.zeros(FBP_TABLE_SHARES, np.int32)
+            table.passes, table.touched, table.n_touched = &passes[0], &touched[0], &n_touched[0]
+            self.arrays += [passes, touched, n_touched]
+        return 0

@@ -1,0 +1,252 @@
+"""Teams of OpenMP threads: start one, wait for one another, and stay alive in a forked child."""
+
+from cython.parallel cimport parallel, threadid
+
+from fastbp.engine.kernels cimport fetches_soon
+
+
+cdef extern from *:
+    """
+    #ifdef _OPENMP
+    #include <omp.h>
+    #define FBP_OPENMP _OPENMP
+    #else
+    #define FBP_OPENMP 0
+    static int omp_get_num_threads(void) { return 1; }
+    #endif
+
+    #if defined(_MSC_VER)
+    #include <windows.h>
+    #include <intrin.h>
+    #include <process.h>
+    #define fbp_process_id() _getpid()
+    #define fbp_load(p) _InterlockedOr((volatile long *)(p), 0)
+    #define fbp_store(p, x) _InterlockedExchange((volatile long *)(p), (x))
+    #define fbp_fetch_add(p, x) _InterlockedExchangeAdd((volatile long *)(p), (x))
+    #define fbp_relax() YieldProcessor()
+    #define fbp_give_way() SwitchToThread()
+    static double fbp_seconds(void)
+    {
+        LARGE_INTEGER ticks, frequency;
+        QueryPerformanceCounter(&ticks);
+        QueryPerformanceFrequency(&frequency);
+        return (double)ticks.QuadPart / (double)frequency.QuadPart;
+    }
+    #else
+    #include <sched.h>
+    #include <time.h>
+    #include <unistd.h>
+    #define fbp_process_id() getpid()
+    #define fbp_load(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
+    #define fbp_store(p, x) __atomic_store_n((p), (x), __ATOMIC_RELEASE)
+    #define fbp_fetch_add(p, x) __atomic_fetch_add((p), (x), __ATOMIC_ACQ_REL)
+    #if defined(__x86_64__) || defined(__i386__)
+    #define fbp_relax() __builtin_ia32_pause()
+    #elif defined(__aarch64__)
+    #define fbp_relax() __asm__ volatile("yield")
+    #else
+    #define fbp_relax() ((void)0)
+    #endif
+    #define fbp_give_way() sched_yield()
+    static double fbp_seconds(void)
+    {
+        struct timespec now;
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+    }
+    #endif
+
+    /* Spin for some microseconds, as long as a step's shares may differ, then give the core away each time: a thread
+     * that was put off its core must get one back. */
+    enum { FBP_SPINS = 4000 };
+
+    static void fbp_wait_for_all(fbp_barrier *barrier, int n_threads)
+    {
+        const unsigned generation = fbp_load(&barrier->generation); /* counts round and round */
+        if (fbp_fetch_add(&barrier->arrived, 1) == n_threads - 1) {
+            fbp_store(&barrier->arrived, 0);
+            fbp_store(&barrier->generation, generation + 1);
+            return;
+        }
+        for (int i = 0; i < FBP_SPINS; i++) {
+            if (fbp_load(&barrier->generation) != generation)
+                return;
+            fbp_relax();
+        }
+        while (fbp_load(&barrier->generation) == generation)
+            fbp_give_way();
+    }
+    """
+    int FBP_OPENMP
+    int omp_get_num_threads() noexcept nogil
+    int fbp_process_id() noexcept nogil
+    int fbp_fetch_add(int *x, int amount) noexcept nogil
+    double fbp_seconds() noexcept nogil
+    void fbp_wait_for_all(fbp_barrier *barrier, int n_threads) noexcept nogil
+
+
+# The process that first used a team of several; 0: none yet. A child made by fork inherits the OpenMP runtime's records
+# of threads that it does not have, and GNU's would wait for them for ever: such a child works on one thread.
+cdef int _team_process = 0
+
+
+cdef void wait_for_all(fbp_barrier *barrier, int n_threads) noexcept nogil:
+    if n_threads > 1:
+        fbp_wait_for_all(barrier, n_threads)
+
+
+cdef void run_team(share_function share, void *job, int n_threads) noexcept nogil:
+    global _team_process
+    if n_threads > 1 and _team_process == 0:
+        _team_process = fbp_process_id()
+    if n_threads <= 1 or _team_process != fbp_process_id():
+        share(job, 0, 1)
+        return
+    with parallel(num_threads=n_threads):
+        share(job, threadid(), omp_get_num_threads())
+
+
+cdef int fetch_and_add(int *x, int amount) noexcept nogil:
+    return fbp_fetch_add(x, amount)
+
+
+cdef double monotonic_seconds() noexcept nogil:
+    return fbp_seconds()
+
+
+# ---- How many work together ----------------------------------------------------------------------------------------
+
+
+cdef WorkLimits _limits
+_limits.long_step = 1e8
+_limits.apart = 7.5e8
+_limits.piece = 2e8
+_limits.epoch_thread = 1e6
+_limits.call_thread = 1e7
+_limits.tried_thread = 3e5
+_limits.paced = 3e8
+_limits.soon = fetches_soon()
+
+
+cdef WorkLimits *limits_in_use() noexcept nogil:
+    return &_limits
+
+
+def work_limits(**changes: float) -> dict[str, float]:
+    """Change the limits that are named (see _team.pxd), and return the former ones.
+
+    For tests, which force every path on small networks, and for measurements. No limit changes a result.
+    """
+    global _limits
+    former = dict(_limits)
+    _limits = {**former, **changes}
+    return former
+
+
+cdef int team_size(int n_threads, double work, double work_a_thread, Py_ssize_t n_panels) noexcept nogil:
+    cdef double most = work / work_a_thread
+    if most < n_threads:
+        n_threads = <int>most
+    if n_panels < n_threads:
+        n_threads = <int>n_panels
+    return n_threads if n_threads > 1 else 1
+
+
+cdef:
+    double WARM_SECONDS = 0.0005       # of a team that has just changed, not counted
+    double MEASURE_SECONDS = 0.004     # that a rate is taken over, of one call or of several
+    double LEAST_PATIENCE = 0.06       # how long another size's failure is believed at first,
+    double MOST_PATIENCE = 1.0         # and in the end, twice as long each time; longer, as it took longer
+    double CLEARLY_FASTER = 1.03
+
+
+cdef int _other_size(Pace *pace) noexcept nogil:
+    """Half or double the size, in turn, as far as there is one; else 0."""
+    cdef int smaller = pace.size // 2, larger = min(2 * pace.size, pace.most)
+    pace.smaller_next = not pace.smaller_next
+    if larger == pace.size or (smaller > 0 and not pace.smaller_next):
+        return smaller
+    return larger
+
+
+cdef void _change_team(Pace *pace, int trial) noexcept nogil:
+    pace.trial = trial
+    pace.cold = True
+    pace.n_samples = 0
+    pace.seconds = 0
+    pace.spent = 0
+
+
+cdef int pace_next(Pace *pace, int most, int start, double *seconds) noexcept nogil:
+    """The size of the team for the next while, and how long that is at most. Nothing known, it is `start`."""
+    if pace.most != most:
+        pace.most = most
+        pace.size = start
+        pace.rate = 0
+        pace.try_again = 0
+        pace.patience = LEAST_PATIENCE
+        _change_team(pace, 0)
+    if most > 1 and pace.trial == 0 and pace.rate > 0 and pace.try_again <= 0:
+        _change_team(pace, _other_size(pace))
+    seconds[0] = look_seconds()
+    if most > 1 and pace.cold:
+        seconds[0] = WARM_SECONDS
+    elif most > 1 and (pace.trial or pace.rate == 0):
+        seconds[0] = MEASURE_SECONDS - pace.seconds
+    return pace.trial if pace.trial else pace.size
+
+
+cdef void pace_done(Pace *pace, double n_samples, double seconds) noexcept nogil:
+    """What that while brought. A call may be shorter than it was allowed to be: a rate is of several, then."""
+    cdef double rate
+    pace.spent += seconds
+    if pace.cold:
+        pace.cold = False
+        return
+    pace.n_samples += n_samples
+    pace.seconds += seconds
+    if pace.trial == 0:
+        pace.try_again -= seconds
+    if pace.seconds < MEASURE_SECONDS:
+        return
+    rate = pace.n_samples / pace.seconds
+    pace.n_samples = 0
+    pace.seconds = 0
+    if pace.trial == 0:
+        pace.rate = rate
+    elif rate > CLEARLY_FASTER * pace.rate:
+        pace.size = pace.trial
+        pace.rate = rate
+        pace.trial = 0
+        pace.try_again = 0
+        pace.patience = LEAST_PATIENCE
+    else:
+        pace.try_again = pace.patience * max(1.0, pace.spent / (WARM_SECONDS + MEASURE_SECONDS))
+        _change_team(pace, 0)
+        pace.patience = min(2 * pace.patience, MOST_PATIENCE)
+
+
+def sizes_taken(
+    most: int, rates: dict[int, float], n: int, longest: float = 1.0, waking: float = 0.0, start: int = 0
+) -> list[int]:
+    """The sizes of the next n teams, had each size such a rate (samples a second): the pace without the clock.
+
+    A call ends after `longest` seconds; in the first while of another team, so many seconds are lost to `waking`. The
+    first size is `start`; 0: the most.
+    """
+    cdef Pace pace = Pace(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+    cdef double seconds = 0
+    cdef int size, former = 0, first = start if start > 0 else most
+    sizes = []
+    for _ in range(n):
+        size = pace_next(&pace, most, first, &seconds)
+        seconds = min(seconds, longest)
+        pace_done(&pace, rates[size] * seconds, seconds + (waking if size != former else 0))
+        sizes.append(size)
+        former = size
+    return sizes
+
+
+def openmp_version() -> int:
+    """Date of the OpenMP standard this build uses, as 201511; 0 where it was built without OpenMP."""
+    return FBP_OPENMP

@@ -1,0 +1,123 @@
+"""The numbers of a weight update, from Python's names to the kernels' struct; those of a step from its number alone."""
+
+from libc.math cimport pow, sqrt
+
+import numpy as np
+
+from fastbp.engine.kernels cimport FBP_NADAM, FBP_RADAM
+
+# States that an optimizer has only where this number is not 0.
+_OPTIONAL_STATES = {"velocity": "momentum", "gradient_average": "centered", "largest_second_moment": "amsgrad"}
+
+
+cdef bint state_wanted(str name, dict numbers):
+    """Whether the numbers call for that state of their optimizer."""
+    return name not in _OPTIONAL_STATES or bool(numbers.get(_OPTIONAL_STATES[name], 0))
+
+
+cdef double _one_number(number):
+    """A number, or the first of those that a schedule gives."""
+    return number[0] if isinstance(number, np.ndarray) else number
+
+
+cdef int set_numbers(Updater *updater, dict numbers) except -1:
+    cdef fbp_update *u = &updater.numbers
+    cdef double beta_1 = numbers.get("beta_1", 0.0), momentum_decay = numbers.get("momentum_decay", 0.0)
+    if beta_1 != u.beta_1 or momentum_decay != updater.momentum_decay:
+        updater.momenta_steps = 0
+    updater.clip_value = numbers.get("clip_value", 0.0)
+    updater.clip_norm = numbers.get("clip_norm", 0.0)
+    updater.clip_array_norm = numbers.get("clip_array_norm", 0.0)
+    updater.decay_biases = bool(numbers.get("decay_biases", 0))
+    updater.average_every = numbers.get("average_every", 0)
+    updater.average_decay = numbers.get("average_decay", 0.0)
+    updater.momentum_decay = momentum_decay
+    updater.rate_decay = numbers.get("rate_decay", 0.0)
+    u.learning_rate = _one_number(numbers["learning_rate"])
+    u.momentum = numbers.get("momentum", 0.0)
+    u.nesterov = bool(numbers.get("nesterov", 0))
+    u.centered = bool(numbers.get("centered", 0))
+    u.amsgrad = bool(numbers.get("amsgrad", 0))
+    u.beta_1 = beta_1
+    u.beta_2 = numbers.get("beta_2", 0.0)
+    u.epsilon = numbers.get("epsilon", 0.0)
+    updater.epsilon_hat = bool(numbers.get("epsilon_hat", 0))
+    u.initial = numbers.get("initial", 0.0)
+    u.eta_minus = numbers.get("eta_minus", 0.0)
+    u.eta_plus = numbers.get("eta_plus", 0.0)
+    u.min_step = numbers.get("min_step", 0.0)
+    u.max_step = numbers.get("max_step", 0.0)
+    u.weight_decay = _one_number(numbers.get("weight_decay", 0.0))
+    u.decoupled_decay = bool(numbers.get("decoupled", 0))
+    return 0
+
+
+cdef int set_schedules(Updater *updater, double[::1] rates, double[::1] decays,
+                       long long first_step) except -1:
+    """Arrays, or None, with a value for each step of the call that begins with first_step; the caller keeps them."""
+    updater.rates = NULL if rates is None else &rates[0]
+    updater.decays = NULL if decays is None else &decays[0]
+    updater.first_step = first_step
+    return 0
+
+
+cdef bint takes_norm(const Updater *updater) noexcept nogil:
+    """Whether the gradient must be complete before any weight changes: its norm is to be clipped."""
+    return updater.clip_norm > 0 or updater.clip_array_norm > 0
+
+
+cdef double _momentum_of_step(const Updater *updater, long long step) noexcept nogil:
+    """NAdam's schedule, as PyTorch defines it."""
+    return updater.numbers.beta_1 * (1 - 0.5 * pow(0.96, step * updater.momentum_decay))
+
+
+cdef void reach_step(Updater *updater, long long step) noexcept nogil:
+    """Brings NAdam's product of momenta to that step; for one thread, before the team asks for the step's numbers.
+
+    From the first step on if need be, as after a resume: so the product depends on nothing but the step's number. What
+    is too small to be told from zero beside one is not multiplied any more.
+    """
+    if updater.optimizer != FBP_NADAM:
+        return
+    if updater.momenta_steps == 0 or updater.momenta_steps > step:
+        updater.momenta_steps = 0
+        updater.momenta = 1
+    while updater.momenta_steps < step and updater.momenta > 1e-17:
+        updater.momenta_steps += 1
+        updater.momenta *= _momentum_of_step(updater, updater.momenta_steps)
+    updater.momenta_steps = step
+
+
+cdef double _rectification(const fbp_update *u, long long step) noexcept nogil:
+    """RAdam's factor times sqrt(1 - beta_2^t); 0 as long as the variance of Adam's step is not tractable."""
+    cdef double most = 2 / (1 - u.beta_2) - 1
+    cdef double length = most - 2 * step * pow(u.beta_2, step) * u.correction_2
+    if length <= 5:
+        return 0
+    return sqrt((length - 4) * (length - 2) * most / ((most - 4) * (most - 2) * length) / u.correction_2)
+
+
+cdef fbp_update numbers_of_step(const Updater *updater, long long step) noexcept nogil:
+    """With what depends on the step, which counts from 1."""
+    cdef fbp_update numbers = updater.numbers
+    cdef double momentum, next_momentum
+    if updater.rates != NULL:
+        numbers.learning_rate = updater.rates[step - updater.first_step]
+    if updater.decays != NULL:
+        numbers.weight_decay = updater.decays[step - updater.first_step]
+    numbers.learning_rate /= 1 + (step - 1) * updater.rate_decay
+    numbers.average_share = 0
+    if updater.average_every > 0 and step % updater.average_every == 0:
+        numbers.average_share = 1 - updater.average_decay if updater.n_averaged > 0 else 1
+    numbers.correction_1 = 1 / (1 - pow(numbers.beta_1, step))
+    numbers.correction_2 = 1 / (1 - pow(numbers.beta_2, step))
+    if updater.epsilon_hat:
+        numbers.epsilon *= sqrt(numbers.correction_2)
+    if updater.optimizer == FBP_RADAM:
+        numbers.rectification = _rectification(&numbers, step)
+    if updater.optimizer == FBP_NADAM:
+        momentum = _momentum_of_step(updater, step)
+        next_momentum = _momentum_of_step(updater, step + 1)
+        numbers.gradient_share = (1 - momentum) / (1 - updater.momenta)
+        numbers.moment_share = next_momentum / (1 - updater.momenta * next_momentum)
+    return numbers

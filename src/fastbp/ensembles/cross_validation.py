@@ -1,0 +1,263 @@
+"""Cross-validation: every sample is predicted by a model that did not see it, the folds trained side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastbp.data.class_weights import ClassWeight
+from fastbp.data.folds import check_groups, split_folds
+from fastbp.data.samples import Samples
+from fastbp.ensembles.ensemble import Ensemble
+from fastbp.ensembles.side_by_side import CallbacksOf, Job, check_callbacks, made_once, named, train_all
+from fastbp.support.checks import check_flag, check_int, check_seed, sentence
+from fastbp.support.threads import choose_threads
+from fastbp.training.trainer import Trainer
+
+__all__ = ["CrossValidation", "Stratify", "cross_validate"]
+
+Array = NDArray[Any]
+Rows = NDArray[np.int64]
+Stratify = bool | Literal["auto"]
+
+
+@dataclass(frozen=True, repr=False)
+class CrossValidation:
+    """What ``cross_validate`` found; ``print`` shows it as a table.
+
+    Attributes
+    ----------
+    scores : dict of str to ndarray of shape (folds,)
+        Loss and metrics on each fold, by the model that was not trained on it.
+    predictions : ndarray of shape (n_samples, n_outputs)
+        For each sample, in the order of X, what the model that was not trained on it outputs.
+    folds : list of int64 ndarray
+        The samples of each fold, ascending.
+    trainers : list of Trainer
+        The trainer of each fold, with its model and its history.
+    """
+
+    scores: dict[str, NDArray[np.float64]]
+    predictions: Array
+    folds: list[Rows]
+    trainers: list[Trainer] = field(compare=False)
+
+    @property
+    def mean(self) -> dict[str, float]:
+        """The mean of each score over the folds."""
+        return {name: float(values.mean()) for name, values in self.scores.items()}
+
+    @property
+    def std(self) -> dict[str, float]:
+        """The standard deviation of each score over the folds, divided by their number and not by one less."""
+        return {name: float(values.std()) for name, values in self.scores.items()}
+
+    @property
+    def ensemble(self) -> Ensemble:
+        """The models of all folds, to predict together."""
+        return Ensemble([trainer.model for trainer in self.trainers])
+
+    def __repr__(self) -> str:
+        lines = [f"{'fold':>4}  {'samples':>9}" + "".join(f"  {name:>12}" for name in self.scores)]
+        for i, rows in enumerate(self.folds):
+            figures = "".join(f"  {values[i]:>12.6g}" for values in self.scores.values())
+            lines.append(f"{i:>4}  {len(rows):>9,}{figures}")
+        for what, figures_of in (("mean", self.mean), ("std", self.std)):
+            lines.append(f"{what:>4}  {'':>9}" + "".join(f"  {value:>12.6g}" for value in figures_of.values()))
+        return "\n".join(lines)
+
+
+def cross_validate(
+    make_trainer: Callable[[int], Trainer],
+    X: ArrayLike,
+    y: ArrayLike,
+    folds: int = 5,
+    epochs: int = 10,
+    *,
+    stratify: Stratify = "auto",
+    groups: ArrayLike | None = None,
+    shuffle: bool = True,
+    seed: int = 0,
+    n_threads: int | None = None,
+    progress: bool = False,
+    sample_weight: ArrayLike | None = None,
+    class_weight: ClassWeight | None = None,
+    callbacks: CallbacksOf | None = None,
+    validate: bool = False,
+) -> CrossValidation:
+    """Train a fresh model for each fold on all other folds, side by side, and score it on its fold.
+
+    The data is read where it lies: folds are not copied to train on them.
+
+    Parameters
+    ----------
+    make_trainer : callable
+        Returns a new Trainer with a new model, given the number of the fold, from 0.
+    X, y : array-like
+        As for ``Trainer.fit``.
+    folds : int, default 5
+        How many parts the samples are dealt into, 2 at least.
+    epochs : int, default 10
+        Of each trainer.
+    stratify : {"auto", True, False}, default "auto"
+        Whether the folds have as many samples of each class, but for one, as scikit-learn's StratifiedKFold; "auto" is
+        True where the targets are classes.
+    groups : array-like of shape (n_samples,), optional
+        Samples with the same label (a patient, say) are in the same fold, as by scikit-learn's GroupKFold; classes do
+        not count then.
+    shuffle : bool, default True
+        Whether the samples are dealt in an order that the seed gives, else as they stand.
+    seed : int, default 0
+        The same seed gives the same folds.
+    n_threads, progress
+        As for ``fit_many``.
+    sample_weight, class_weight
+        As for ``Trainer.fit``; "balanced" goes by the samples trained on. Scores are weighted by sample_weight.
+    callbacks : callable or None, default None
+        A function from the number of a fold to its callbacks, as for ``fit_many``.
+    validate : bool, default False
+        Whether each model is evaluated on its fold after every epoch too: the trainers' histories have "val_loss" and
+        the like then. To stop early by them makes the scores better than the model is.
+
+    Returns
+    -------
+    CrossValidation
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not one of the above, or two folds have trainers for the same model.
+    Exception, KeyboardInterrupt
+        As ``fit_many``.
+
+    Examples
+    --------
+    >>> import numpy as np, fastbp as fb
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(200, 4))
+    >>> y = (X.sum(axis=1) > 0).astype(int)
+    >>> def make_trainer(fold):
+    ...     return fb.Trainer(fb.Model([fb.Dense(1, "sigmoid")], inputs=4, seed=fold), "binary_cross_entropy")
+    >>> result = fb.cross_validate(make_trainer, X, y, folds=4, epochs=20)
+    >>> result.predictions.shape
+    (200, 1)
+    """
+    n_folds = check_int(folds, "folds", minimum=2)
+    n_epochs = check_int(epochs, "epochs", minimum=0)
+    validates = check_flag(validate, "validate")
+    trainers = _make_trainers(make_trainer, n_folds)
+    targets = trainers[0]._targets(y)
+    labels = None if groups is None else check_groups(groups, len(targets))
+    classes = _classes(trainers[0], targets, stratify, labels is not None)
+    rows = split_folds(
+        len(targets),
+        n_folds,
+        classes=classes,
+        groups=labels,
+        shuffle=check_flag(shuffle, "shuffle"),
+        seed=check_seed(seed),
+    )
+    for i, trainer in enumerate(trainers):
+        with named(f"the trainer of fold {i}"):
+            trainer._let_learn(X, y, _outside(len(targets), rows[i]))
+    data = made_once(trainers, lambda trainer: trainer._samples(X, y, sample_weight))
+    held_out = [
+        part.part(fold, f"the samples of fold {i}") for i, (part, fold) in enumerate(zip(data, rows, strict=True))
+    ]
+    trained = [_others(part, fold, i, class_weight) for i, (part, fold) in enumerate(zip(data, rows, strict=True))]
+    listeners = check_callbacks(callbacks, n_folds)
+    jobs = [
+        Job(f"the trainer of fold {i}", trainers[i], trained[i], held_out[i] if validates else None, listeners[i])
+        for i in range(n_folds)
+    ]
+    threads = choose_threads(n_threads)
+    train_all(jobs, n_epochs, threads, check_flag(progress, "progress"))
+    return _judge(trainers, held_out, rows, threads)
+
+
+def _make_trainers(make_trainer: Callable[[int], Trainer], n_folds: int) -> list[Trainer]:
+    """Return a trainer for each fold, each with a model of its own that looks like the others'."""
+    if not callable(make_trainer):
+        remedy = "Each fold needs a model that has seen nothing of it."
+        raise TypeError(
+            sentence("make_trainer", make_trainer, "a function from the number of a fold to a new fb.Trainer", remedy)
+        )
+    trainers = [_check_made(make_trainer(i), i) for i in range(n_folds)]
+    if len({id(trainer.model) for trainer in trainers}) < n_folds:
+        raise ValueError(
+            "make_trainer returned two trainers for the same model; expected a new model for each fold: one that has "
+            "trained on a fold cannot be scored on it."
+        )
+    figures = [[metric.figure for metric in trainer.metrics] for trainer in trainers]
+    for i, of_trainer in enumerate(figures):
+        if of_trainer != figures[0]:
+            raise ValueError(
+                f"make_trainer({i}) has the metrics {of_trainer}, make_trainer(0) has {figures[0]}; expected the same "
+                "of all, to compare them."
+            )
+    Ensemble([trainer.model for trainer in trainers])  # refuses models that differ from outside
+    return trainers
+
+
+def _check_made(trainer: Any, fold: int) -> Trainer:
+    if not isinstance(trainer, Trainer):
+        raise TypeError(sentence(f"what make_trainer({fold}) returned", trainer, "an fb.Trainer"))
+    if trainer.n_steps > 0:
+        raise ValueError(
+            f"what make_trainer({fold}) returned has made {trainer.n_steps} steps; expected a new trainer with a new "
+            "model: one that has trained on a fold cannot be scored on it."
+        )
+    return trainer
+
+
+def _classes(trainer: Trainer, targets: Array, stratify: Stratify, grouped: bool) -> Array | None:
+    """Return each sample's class, None if folds shall not go by classes."""
+    if not (isinstance(stratify, (bool, np.bool_)) or (isinstance(stratify, str) and stratify == "auto")):
+        raise ValueError(sentence("stratify", stratify, "True, False or 'auto'"))
+    if not stratify:
+        return None
+    if isinstance(stratify, str):
+        return None if grouped else trainer._classes(targets)
+    if grouped:
+        raise ValueError("stratify is True and groups is given; expected one of them: groups stay whole.")
+    classes = trainer._classes(targets)
+    if classes is None:
+        expected = f"False or 'auto' with loss={trainer.loss.name!r} and these targets, which are no classes"
+        raise ValueError(sentence("stratify", stratify, expected))
+    return classes
+
+
+def _outside(n_samples: int, fold: Rows) -> Rows:
+    """Return the rows that are not in a fold."""
+    outside = np.ones(n_samples, bool)
+    outside[fold] = False
+    return np.flatnonzero(outside)
+
+
+def _others(data: Samples, fold: Rows, number: int, class_weight: ClassWeight | None) -> Samples:
+    """Return the samples that are not in a fold."""
+    part = data.part(_outside(len(data), fold), f"the samples outside fold {number}")
+    if class_weight is not None:
+        with named(f"fold {number}"):
+            part.weigh_classes(class_weight)
+    return part
+
+
+def _judge(
+    trainers: Sequence[Trainer], held_out: Sequence[Samples], folds: list[Rows], n_threads: int
+) -> CrossValidation:
+    """Return what the models make of the folds that they have not seen."""
+    n_samples = sum(map(len, folds))
+    predictions = np.empty((n_samples, trainers[0].model.n_outputs), trainers[0].model.dtype)
+    scores: list[Mapping[str, float]] = []
+    for i, (trainer, part, rows) in enumerate(zip(trainers, held_out, folds, strict=True)):
+        with named(f"the trainer of fold {i}"), trainer._on_threads(n_threads):
+            scores.append(trainer._evaluate(part, trainer.model))
+            predictions[rows] = trainer.model._predict(part.X[rows], n_threads)
+    return CrossValidation(
+        {name: np.array([score[name] for score in scores]) for name in scores[0]}, predictions, folds, list(trainers)
+    )

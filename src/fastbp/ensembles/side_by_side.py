@@ -1,0 +1,253 @@
+"""Many networks side by side: independent trainers, a thread each, all reading the same data where it lies.
+
+A small network cannot keep several threads busy; several of them can. A thread runs one trainer from its first epoch to
+its last; the GIL is released inside an epoch, so what lies between epochs is all that they wait for each other.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import Any, TypeAlias, TypeVar
+
+from numpy.typing import ArrayLike
+
+from fastbp.callbacks.base import Callback
+from fastbp.callbacks.listeners import CallbackLike, as_callbacks
+from fastbp.data.class_weights import ClassWeight
+from fastbp.data.samples import Samples
+from fastbp.support.checks import check_flag, check_int, sentence
+from fastbp.support.threads import choose_threads
+from fastbp.training.epochs import ArrayFitting
+from fastbp.training.history import History
+from fastbp.training.progress import EpochBar
+from fastbp.training.trainer import Trainer
+
+__all__ = ["CallbacksOf", "Job", "check_callbacks", "fit_many", "made_once", "named", "train_all"]
+
+CallbacksOf: TypeAlias = Callable[[int], Iterable[CallbackLike] | CallbackLike]
+Made = TypeVar("Made")
+
+_LOOK_SECONDS = 0.05  # how often the caller's thread looks for Ctrl-C and moves the bar
+
+
+def fit_many(
+    trainers: Sequence[Trainer],
+    X: ArrayLike,
+    y: ArrayLike,
+    epochs: int = 1,
+    *,
+    validation_data: tuple[ArrayLike, ...] | None = None,
+    n_threads: int | None = None,
+    progress: bool = False,
+    sample_weight: ArrayLike | None = None,
+    class_weight: ClassWeight | None = None,
+    callbacks: CallbacksOf | None = None,
+) -> list[History]:
+    """Train independent networks side by side on the same data, a thread each: ensembles, a search for settings.
+
+    Each ends with the same bits as by ``trainer.fit`` alone. The data is shared, not copied.
+
+    Parameters
+    ----------
+    trainers : sequence of Trainer
+        Each of a model of its own. A loss that is a Python function is called by several threads at a time.
+    X, y, epochs, validation_data, sample_weight, class_weight
+        As for ``Trainer.fit``.
+    n_threads : int or None, default None
+        How many are trained at a time, the largest first; None takes OMP_NUM_THREADS or all CPUs. Threads that are
+        left over help those trainers. What trainers say of ``n_threads`` does not count here.
+    progress : bool, default False
+        Whether to show a progress bar, one for all.
+    callbacks : callable or None, default None
+        A function from the index of a trainer to its callbacks, as for ``Trainer.fit``. They run in the trainer's
+        thread; no two trainers may have the same object.
+
+    Returns
+    -------
+    list of History
+        Of all epochs of each trainer so far.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not one of the above, or two trainers train the same model.
+    Exception
+        The first that a trainer raises, with a note of which it was. The others end with their models as after the
+        last completed step; those that had not begun are as they were.
+    KeyboardInterrupt
+        On Ctrl-C. Models are as after the last completed step, and ``fit`` or ``fit_many`` called again goes on.
+
+    Examples
+    --------
+    >>> import numpy as np, fastbp as fb
+    >>> X, y = np.eye(4), np.arange(4)
+    >>> models = [fb.Model([fb.Dense(4, "softmax")], inputs=4, seed=seed) for seed in range(3)]
+    >>> histories = fb.fit_many([fb.Trainer(model, "cross_entropy") for model in models], X, y, epochs=5)
+    >>> [history.n_epochs for history in histories]
+    [5, 5, 5]
+    """
+    checked = _check_trainers(trainers)
+    n_epochs = check_int(epochs, "epochs", minimum=0)
+    for i, trainer in enumerate(checked):
+        with named(f"trainers[{i}]"):
+            trainer._let_learn(X, y)
+    data = made_once(
+        checked,
+        lambda trainer: (
+            trainer._samples(X, y, sample_weight, class_weight),
+            trainer._check_validation_data(validation_data),
+        ),
+    )
+    listeners = check_callbacks(callbacks, len(checked))
+    names = [f"trainers[{i}]" for i in range(len(checked))]
+    jobs = [Job(*parts) for parts in zip(names, checked, *zip(*data, strict=True), listeners, strict=True)]
+    train_all(jobs, n_epochs, choose_threads(n_threads), check_flag(progress, "progress"))
+    return [trainer.history for trainer in checked]
+
+
+# ------------------------------------------------------------------------------------------------- checking
+
+
+def _check_trainers(trainers: Sequence[Trainer]) -> list[Trainer]:
+    if isinstance(trainers, (Trainer, str)) or not isinstance(trainers, Iterable):
+        raise TypeError(sentence("trainers", trainers, "a list of fb.Trainer objects"))
+    checked = list(trainers)
+    if not checked:
+        raise ValueError("trainers is empty; expected one fb.Trainer or more.")
+    first: dict[int, int] = {}
+    for i, trainer in enumerate(checked):
+        if not isinstance(trainer, Trainer):
+            raise TypeError(sentence(f"trainers[{i}]", trainer, "an fb.Trainer"))
+        j = first.setdefault(id(trainer.model), i)
+        if j < i:
+            what = f"the same as trainers[{j}]" if checked[j] is trainer else f"for the same model as trainers[{j}]"
+            raise ValueError(f"trainers[{i}] is {what}; expected a trainer with a model of its own for each thread.")
+    return checked
+
+
+def check_callbacks(callbacks: CallbacksOf | None, n_trainers: int) -> list[list[Callback]]:
+    """Return the callbacks of each trainer, no two the same object."""
+    if callbacks is None:
+        return [[] for _ in range(n_trainers)]
+    if not callable(callbacks) or isinstance(callbacks, type):
+        remedy = "Each trainer needs its own: lambda i: [fb.EarlyStopping()]."
+        raise TypeError(sentence("callbacks", callbacks, "a function from an index to a list, or None", remedy))
+    listeners = [as_callbacks(callbacks(i)) for i in range(n_trainers)]
+    owners: dict[int, int] = {}
+    for i, own in enumerate(listeners):
+        for listener in own:
+            if owners.setdefault(id(listener), i) != i:
+                raise ValueError(
+                    f"callbacks({i}) has {listener!r}, which callbacks({owners[id(listener)]}) has too; expected new "
+                    "objects at each call: trainers run in threads of their own."
+                )
+    return listeners
+
+
+def made_once(trainers: Sequence[Trainer], make: Callable[[Trainer], Made]) -> list[Made]:
+    """Return what is made for each trainer, made once for all that ask the same of X and y.
+
+    A model with a preparation reads X in its own way.
+    """
+    made: list[tuple[tuple[Any, ...], Made]] = []
+    results = []
+    for trainer in trainers:
+        model = trainer.model
+        key = (model.n_inputs, model.n_outputs, trainer.loss, None if model._preparing is None else id(model))
+        result = next((result for other, result in made if other == key), None)
+        if result is None:
+            result = make(trainer)
+            made.append((key, result))
+        results.append(result)
+    return results
+
+
+# ------------------------------------------------------------------------------------------------- training
+
+
+@dataclass(frozen=True)
+class Job:
+    """A trainer, what it is called in messages, and what it trains on."""
+
+    name: str
+    trainer: Trainer
+    data: Samples
+    validation: Samples | None
+    listeners: list[Callback]
+
+    @property
+    def work(self) -> int:
+        """About how long an epoch takes, beside others."""
+        return len(self.data) * self.trainer.model.n_parameters
+
+    def check(self) -> None:
+        """Refuse what cannot be trained."""
+        with named(self.name):
+            self.trainer.model._check_training(len(self.data), self.trainer.batch_size)
+
+    def run(self, n_epochs: int, n_threads: int) -> None:
+        """Train."""
+        with named(self.name), self.trainer._on_threads(n_threads):
+            try:
+                self.trainer._run(ArrayFitting(self.trainer, self.data, self.validation, self.listeners), n_epochs)
+            finally:
+                self.trainer.model._network.interrupted = False
+
+
+@contextlib.contextmanager
+def named(name: str) -> Iterator[None]:
+    """Note on what is raised which trainer it was."""
+    try:
+        yield
+    except BaseException as error:
+        error.add_note(f"This was {name}.")
+        raise
+
+
+def train_all(jobs: Sequence[Job], n_epochs: int, n_threads: int, progress: bool) -> None:
+    """Train all, n_threads at a time; the first error, or Ctrl-C, ends them behind a completed step."""
+    for job in jobs:
+        job.check()
+    threads_of_each = max(1, n_threads // len(jobs))
+    bar = EpochBar(len(jobs) * n_epochs) if progress else None
+    n_before = _n_epochs(jobs)
+    running: dict[Future[None], Job] = {}
+    try:
+        with bar or contextlib.nullcontext(), ThreadPoolExecutor(min(n_threads, len(jobs)), "fastbp") as pool:
+            try:
+                for job in sorted(jobs, key=lambda job: -job.work):
+                    running[pool.submit(job.run, n_epochs, threads_of_each)] = job
+                for _ in _until_done(running):
+                    if bar is not None:
+                        bar.show(_n_epochs(jobs) - n_before)
+            except BaseException:
+                _interrupt(running)
+                raise
+    finally:
+        for future, job in running.items():
+            if future.done():  # it may have been interrupted behind its end
+                job.trainer.model._network.interrupted = False
+
+
+def _n_epochs(jobs: Sequence[Job]) -> int:
+    return sum(job.trainer.history.n_epochs for job in jobs)
+
+
+def _until_done(running: dict[Future[None], Job]) -> Iterator[None]:
+    """Yield now and then until all have ended; raise what one of them raised."""
+    waiting = set(running)
+    while waiting:
+        done, waiting = wait(waiting, _LOOK_SECONDS, FIRST_EXCEPTION)
+        for future in done:
+            future.result()
+        yield
+
+
+def _interrupt(running: dict[Future[None], Job]) -> None:
+    """Let none begin, and those that have begun end."""
+    for future, job in running.items():
+        if not future.cancel():
+            job.trainer.model._network.interrupted = True

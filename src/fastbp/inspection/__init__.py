@@ -1,0 +1,4 @@
+"""What is to be known of data before a model is trained on it.
+
+It imports preparation, data, losses and support; not models.
+"""

@@ -1,0 +1,230 @@
+"""Any table as columns, to be looked at and not to be trained on: nothing is refused that has rows.
+
+Frames of pandas, polars and pyarrow, dictionaries of columns, record arrays, sparse matrices, arrays of any kind and
+nested lists; no library is imported for them. Columns are converted when they are asked for, a few at a time.
+"""
+
+from __future__ import annotations
+
+import decimal
+import numbers
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastbp.data.frames import column_as_array, columns_of, is_column, is_frame
+from fastbp.data.sparse import is_sparse
+from fastbp.support.checks import sentence
+
+__all__ = ["Column", "Kind", "Table", "read_columns"]
+
+Array = NDArray[Any]
+Kind = Literal["numbers", "text", "times", "other"]
+Name = str | int
+
+_MISSING = ("NoneType", "NAType", "NaTType")  # what data frames put where there is nothing
+_GROUP_BYTES = 2**26  # of an array's columns that are converted together: a row's neighbours share cache lines
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column.
+
+    Attributes
+    ----------
+    name : str or int
+        An integer counts columns without names, from 0.
+    kind : {"numbers", "text", "times", "other"}
+        Other are complex numbers, records, and so on.
+    values : float64 ndarray of shape (n_rows,)
+        Numbers; of other kinds the number of the level, in the order in which levels first occur. NaN is missing.
+    levels : list of str
+        The different texts, in that order; none of numbers.
+    """
+
+    name: Name
+    kind: Kind
+    values: NDArray[np.float64]
+    levels: list[str]
+
+    @cached_property
+    def missing(self) -> NDArray[np.bool_]:
+        """Where there is no value."""
+        return np.isnan(self.values)
+
+    @cached_property
+    def bits(self) -> NDArray[np.uint64]:
+        """64 bits a value that are the same for equal values, in whatever table they are, and for missing ones."""
+        if self.kind == "numbers":
+            values = np.where(self.missing, np.nan, self.values + 0.0)  # one NaN, one zero
+            return values.view(np.uint64)
+        import hashlib  # takes its time, and `import fastbp` does not need it
+
+        digests = [hashlib.blake2b(level.encode("utf-8", "backslashreplace"), digest_size=8) for level in self.levels]
+        of_levels = np.array([int.from_bytes(digest.digest(), "little") for digest in digests] + [0], np.uint64)
+        return of_levels[np.where(self.missing, len(self.levels), self.values).astype(np.int64)]
+
+
+class Table:
+    """Columns by number.
+
+    Parameters
+    ----------
+    names : list of str or int
+    n_rows : int
+    get : callable
+        Returns a column as the user's library has it.
+    """
+
+    def __init__(self, names: list[Name], n_rows: int, get: Callable[[int], Any]) -> None:
+        self.names, self.n_rows = names, n_rows
+        self._get = get
+
+    @property
+    def n_columns(self) -> int:
+        """How many there are."""
+        return len(self.names)
+
+    def column(self, j: int) -> Column:
+        """Return one column, converted."""
+        return _as_column(self.names[j], self._get(j))
+
+    def __iter__(self) -> Iterator[Column]:
+        return map(self.column, range(self.n_columns))
+
+
+def read_columns(table: Any, argument: str) -> Table:
+    """Return anything that has rows as columns.
+
+    What has one dimension is one column; of more than two, all behind the first are laid out as one.
+
+    Raises
+    ------
+    TypeError
+        If it has no rows.
+    ValueError
+        If it has none of them, or they are of several lengths.
+    """
+    named = _named_columns(table)
+    if named is not None:
+        names, columns = named
+        lengths = {len(column) for column in columns}
+        if len(lengths) > 1:
+            raise ValueError(f"{argument} has columns of {sorted(lengths)} rows; expected as many in each.")
+        result = Table(list(map(_as_name, names)), max(lengths, default=0), columns.__getitem__)
+    elif is_sparse(table):
+        by_columns = table.tocsc()
+        n_rows, n_columns = by_columns.shape
+        result = Table(list(range(n_columns)), n_rows, lambda j: by_columns[:, [j]].toarray().reshape(-1))
+    else:
+        array = _as_array(table, argument)
+        matrix = array.reshape(len(array), -1) if array.size else array.reshape(len(array), 0)
+        name = getattr(table, "name", None)  # of a series
+        names = [name] if matrix.shape[1] == 1 and isinstance(name, str) else list(range(matrix.shape[1]))
+        result = Table(names, len(matrix), _Groups(matrix).column)
+    if result.n_rows == 0 or result.n_columns == 0:
+        raise ValueError(
+            f"{argument} has {result.n_rows} rows and {result.n_columns} columns; expected one or more of both."
+        )
+    return result
+
+
+def _as_name(name: Any) -> Name:
+    return int(name) if isinstance(name, numbers.Integral) else str(name)
+
+
+def _named_columns(table: Any) -> tuple[list[Any], list[Any]] | None:
+    """Return names and columns of what has them by itself, else None."""
+    if is_frame(table):
+        return columns_of(table)
+    if isinstance(table, Mapping):
+        return list(table), [_as_array(column, repr(name)) for name, column in table.items()]
+    names = getattr(getattr(table, "dtype", None), "names", None)
+    if names and getattr(table, "ndim", 0) == 1:  # records
+        return list(names), [table[name] for name in names]
+    return None
+
+
+def _as_array(values: Any, argument: str) -> Array:
+    """Return an array of one dimension or more; numbers and text side by side stay what they are."""
+    if isinstance(values, np.ma.MaskedArray):
+        array: Array = values
+    else:
+        try:
+            array = _own_array(values)
+            if array.dtype.kind in "US" and isinstance(values, (list, tuple)):
+                array = np.asarray(values, dtype=object)
+        except Exception as error:  # whatever a foreign __array__ raises, or a list of rows of several lengths
+            was = f"{argument} ({type(values).__name__}) cannot be read as a table: {error}"
+            raise TypeError(was) from error
+    if array.ndim == 0:
+        raise TypeError(sentence(argument, values, "a table: an array, a data frame or a list of rows"))
+    return array
+
+
+class _Groups:
+    """The columns of an array, copied a group at a time, so that an array in a file is not read for each of them."""
+
+    def __init__(self, matrix: Array) -> None:
+        self._matrix = matrix
+        self._size = max(1, _GROUP_BYTES // max(1, len(matrix) * matrix.itemsize))
+        self._first, self._group = -1, matrix[:, :0]
+
+    def column(self, j: int) -> Array:
+        """Return one of them."""
+        first = j - j % self._size
+        if first != self._first:
+            self._first, self._group = first, self._matrix[:, first : first + self._size].copy(order="F")
+        column: Array = self._group[:, j - first]
+        return column
+
+
+def _own_array(column: Any) -> Array:
+    """Return a column of a library as an array; its numbers with gaps as floats."""
+    return column_as_array(column) if is_column(column) else np.asarray(column)
+
+
+def _as_column(name: Name, raw: Any) -> Column:
+    array = raw if isinstance(raw, np.ndarray) else _own_array(raw)
+    if array.dtype.kind in "biuf":
+        with np.errstate(over="ignore"):  # a long double may be infinite in float64
+            values = np.array(array, np.float64, subok=False)
+        if isinstance(array, np.ma.MaskedArray):
+            values[np.ma.getmaskarray(array)] = np.nan
+        return Column(name, "numbers", values, [])
+    if array.dtype.kind in "mM":
+        return _of_levels(name, "times", [None if np.isnat(value) else value for value in array])
+    items = array.tolist()
+    if array.dtype.kind == "O":
+        present = [item for item in items if not _is_missing(item)]
+        if all(isinstance(item, (numbers.Real, np.bool_, decimal.Decimal)) for item in present):
+            values = np.array([np.nan if _is_missing(item) else _as_float(item) for item in items], np.float64)
+            return Column(name, "numbers", values, [])
+    return _of_levels(name, "text" if array.dtype.kind in "OUST" else "other", items)
+
+
+def _is_missing(item: Any) -> bool:
+    if isinstance(item, decimal.Decimal):
+        return item.is_nan()  # a signalling NaN is not to be compared
+    return type(item).__name__ in _MISSING or (isinstance(item, float) and item != item)
+
+
+def _as_float(item: Any) -> float:
+    try:
+        return float(item)
+    except OverflowError:  # an integer beyond all floats
+        return np.inf if item > 0 else -np.inf
+
+
+def _of_levels(name: Name, kind: Kind, items: list[Any]) -> Column:
+    numbers_of: dict[str, int] = {}
+    values = [np.nan if _is_missing(item) else numbers_of.setdefault(_as_text(item), len(numbers_of)) for item in items]
+    return Column(name, kind, np.array(values, np.float64), list(numbers_of))
+
+
+def _as_text(item: Any) -> str:
+    return item if isinstance(item, str) else str(item)

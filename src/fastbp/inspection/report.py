@@ -1,0 +1,171 @@
+"""What was found out about data, column by column, and what one should know of it, in sentences."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from fastbp.inspection.columns import Column, Kind
+
+__all__ = [
+    "ColumnReport",
+    "DataReport",
+    "Finding",
+    "Severity",
+    "count_of",
+    "is_constant",
+    "report_column",
+    "shortened",
+    "sort_findings",
+]
+
+Severity = Literal["error", "warning", "note"]
+
+_SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
+_SHOWN = 5  # findings of a kind that are printed
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing to know; ``str`` gives the sentence.
+
+    Attributes
+    ----------
+    severity : {"error", "warning", "note"}
+        With an error nothing can be trained. What is warned of trains badly, or to scores that mislead; or it has to be
+        mended first, as missing values. A note is to be known.
+    kind : str
+        What sort of finding: "missing", "infinite", "constant", "duplicate_column", "text", "identifier", "scale",
+        "duplicate_rows", "contradiction", "tells_target", "labels", "rare_class", "outliers", "leak", "unseen",
+        "differs".
+    column : str, int or None
+        The column that it is about, an integer where columns have no names; None where it is about rows or all of it.
+    sentence : str
+        What it is, and what to do.
+    """
+
+    severity: Severity
+    kind: str
+    column: str | int | None
+    sentence: str
+
+    def __str__(self) -> str:
+        return self.sentence
+
+
+@dataclass(frozen=True)
+class ColumnReport:
+    """The figures of a column: counts, and statistics of its finite numbers, NaN where there are none.
+
+    Attributes
+    ----------
+    name : str or int
+        An integer counts columns without names, from 0.
+    kind : {"numbers", "text", "times", "other"}
+    n_missing, n_infinite : int
+    n_levels : int or None
+        How many different texts there are; None of numbers.
+    mean, std, minimum, maximum : float
+        The standard deviation is divided by their number, and not by one less.
+    """
+
+    name: str | int
+    kind: Kind
+    n_missing: int
+    n_infinite: int
+    n_levels: int | None
+    mean: float
+    std: float
+    minimum: float
+    maximum: float
+
+
+@dataclass(frozen=True, repr=False)
+class DataReport:
+    """What ``inspect_data`` found; ``print`` shows it, the worst first.
+
+    Attributes
+    ----------
+    n_samples : int
+    columns : list of ColumnReport
+        Those of X.
+    targets : list of ColumnReport
+        Those of y.
+    classes : dict of str to int, or None
+        How many samples each class has, where y is labels.
+    findings : list of Finding
+        Errors first, then warnings, then notes.
+    """
+
+    n_samples: int
+    columns: list[ColumnReport]
+    targets: list[ColumnReport]
+    classes: dict[str, int] | None
+    findings: list[Finding]
+
+    def of_kind(self, kind: str) -> list[Finding]:
+        """Return the findings of one kind."""
+        return [finding for finding in self.findings if finding.kind == kind]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all of it as plain data, as JSON holds it: a figure that is not finite is None."""
+        plain: dict[str, Any] = asdict(self)
+        for column in plain["columns"] + plain["targets"]:
+            for name, value in column.items():
+                if isinstance(value, float) and not math.isfinite(value):
+                    column[name] = None
+        return plain
+
+    def __repr__(self) -> str:
+        classes = "" if self.classes is None else f", {count_of(len(self.classes), 'class')}"
+        lines = [f"{count_of(self.n_samples, 'sample')}, {count_of(len(self.columns), 'column')}{classes}"]
+        for severity in _SEVERITIES:
+            of_severity = [finding for finding in self.findings if finding.severity == severity]
+            for kind, count in Counter(finding.kind for finding in of_severity).items():
+                shown = [finding for finding in of_severity if finding.kind == kind][:_SHOWN]
+                lines += [f"{severity:>7}: {finding}" for finding in shown]
+                if count > _SHOWN:
+                    lines.append(f"{'':>7}  and {count - _SHOWN:,} more of this kind ({kind})")
+        if not self.findings:
+            lines.append("nothing to remark")
+        return "\n".join(lines)
+
+
+def report_column(column: Column) -> ColumnReport:
+    """Return the figures of a column."""
+    finite = column.values[np.isfinite(column.values)] if column.kind == "numbers" else np.empty(0)
+    n_missing = int(np.count_nonzero(column.missing))
+    n_infinite = int(np.count_nonzero(np.isinf(column.values)))
+    n_levels = None if column.kind == "numbers" else len(column.levels)
+    figures = [math.nan] * 4
+    if len(finite):
+        with np.errstate(over="ignore", invalid="ignore"):  # of numbers near the largest the sum is infinite
+            figures = [float(figure) for figure in (finite.mean(), finite.std(), finite.min(), finite.max())]
+    return ColumnReport(column.name, column.kind, n_missing, n_infinite, n_levels, *figures)
+
+
+def is_constant(report: ColumnReport) -> bool:
+    """Return whether a column has one value, wherever it has any."""
+    if report.n_levels is not None:
+        return report.n_levels == 1
+    return report.minimum == report.maximum and not report.n_infinite
+
+
+def shortened(names: list[str]) -> str:
+    """Return the first of these names."""
+    return ", ".join(names[:_SHOWN]) + ("..." if len(names) > _SHOWN else "")
+
+
+def sort_findings(findings: list[Finding]) -> list[Finding]:
+    """Return the worst first, else as they were."""
+    return sorted(findings, key=lambda finding: _SEVERITIES.index(finding.severity))
+
+
+def count_of(n: int, noun: str) -> str:
+    """Return a number with its noun in the plural where it has one."""
+    plural = f"{noun}es" if noun.endswith("s") else f"{noun}s"
+    return f"{n:,} {noun if n == 1 else plural}"

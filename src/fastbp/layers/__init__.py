@@ -1,0 +1,31 @@
+"""What people stack: layers, their activations and initial weights, and the stages that the engine makes of them.
+
+A new layer is a class here and an entry in LAYERS; where no stage of the engine does what it does, a kind of stage in
+engine/stages.pyx. It imports support, schedules and the engine.
+"""
+
+from fastbp.layers.activation_layer import Activation
+from fastbp.layers.base import Layer, Parameter, Stage
+from fastbp.layers.composition import LAYERS, Residual, check_layers, innermost, layer_from_config
+from fastbp.layers.dense import Dense
+from fastbp.layers.dropout import Dropout
+from fastbp.layers.normalisation import BatchNorm, LayerNorm
+from fastbp.layers.stages import output_activation, plan
+
+__all__ = [
+    "Activation",
+    "BatchNorm",
+    "Dense",
+    "Dropout",
+    "LAYERS",
+    "Layer",
+    "LayerNorm",
+    "Parameter",
+    "Residual",
+    "Stage",
+    "check_layers",
+    "innermost",
+    "layer_from_config",
+    "output_activation",
+    "plan",
+]

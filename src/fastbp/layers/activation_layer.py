@@ -1,0 +1,66 @@
+"""An activation as a layer of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastbp.layers.activations import ACTIVATIONS
+from fastbp.layers.activations import Activation as Function
+from fastbp.layers.base import Layer, Parameter, Stage, first_slopes, slope_parameters, with_activation
+from fastbp.support.registry import from_config, resolve, shorthand, to_config
+
+__all__ = ["Activation"]
+
+
+@dataclass(frozen=True, init=False, repr=False)
+class Activation(Layer):
+    """An activation as a layer of its own: A = activation(X).
+
+    Directly behind a layer that ends without one, it is computed together with it and costs nothing more: Dense(64),
+    Activation("relu") is as fast as Dense(64, "relu").
+
+    Parameters
+    ----------
+    activation : str or Activation
+        As in ``fb.Dense``: "relu", "softmax", ``fb.LeakyReLU(slope=0.2)``, and so on.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is not one of those.
+    """
+
+    activation: Function
+    name = "activation"
+
+    def __init__(self, activation: Function | str) -> None:
+        object.__setattr__(self, "activation", resolve(activation, ACTIVATIONS, "activation"))
+
+    def parameters(self, n_inputs: int) -> list[Parameter]:
+        """Return the slopes of a prelu."""
+        return slope_parameters(self.activation, n_inputs)
+
+    def draw(self, n_inputs: int, generators: Iterator[np.random.Generator]) -> list[NDArray[np.float64]]:
+        """Return what the slopes begin with."""
+        return first_slopes(self.activation, n_inputs)
+
+    def stages(self) -> list[Stage]:
+        """Return one stage, which ``plan`` may add to the one before."""
+        return with_activation([], self.activation)
+
+    def __repr__(self) -> str:
+        return f"Activation({shorthand(self.activation, ACTIVATIONS)})"
+
+    def to_config(self) -> dict[str, Any]:
+        """Return the layer as plain data."""
+        return {"type": self.name, "activation": to_config(self.activation)}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Activation:
+        """Return the layer that ``to_config`` wrote down."""
+        return cls(from_config(config["activation"], ACTIVATIONS, "activation"))

@@ -1,0 +1,254 @@
+"""What a layer makes of its weighted sums: A = activation(Z).
+
+A new activation is a class here, an entry in ACTIVATIONS, a row in csrc/fastbp.h and its formula in
+csrc/kernels/activation.h; one with numbers to learn, such as PReLU, is a kind of stage (see layers.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from fastbp.support.checks import check_number
+
+__all__ = [
+    "ACTIVATIONS",
+    "ELU",
+    "Exp",
+    "GELU",
+    "SELU",
+    "Activation",
+    "GELUTanh",
+    "HardSigmoid",
+    "HardSwish",
+    "LeakyReLU",
+    "PReLU",
+    "Linear",
+    "Mish",
+    "ReLU",
+    "SiLU",
+    "Sigmoid",
+    "Softmax",
+    "Softplus",
+    "Softsign",
+    "Tanh",
+]
+
+
+@dataclass(frozen=True)
+class Activation:
+    """What all activations have: a name, the initializer that suits them, and at most one parameter."""
+
+    name: ClassVar[str]
+    initializer: ClassVar[str]  # what "auto" stands for in a layer with this activation
+
+    @property
+    def parameter(self) -> float:
+        """The number that the kernel wants beside Z."""
+        return 0.0
+
+
+class Linear(Activation):
+    """A = Z: no activation."""
+
+    name = "linear"
+    initializer = "glorot"
+
+
+class ReLU(Activation):
+    """A = max(Z, 0); the slope at 0 is 0."""
+
+    name = "relu"
+    initializer = "he"
+
+
+@dataclass(frozen=True)
+class LeakyReLU(Activation):
+    """A = Z where Z > 0, else slope * Z.
+
+    Parameters
+    ----------
+    slope : float, default 0.01
+        The slope below zero, 0 <= slope < 1.
+    """
+
+    slope: float = 0.01
+    name = "leaky_relu"
+    initializer = "he"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "slope", check_number(self.slope, "slope", at_least=0, below=1))
+
+    @property
+    def parameter(self) -> float:
+        """The slope below zero."""
+        return self.slope
+
+
+@dataclass(frozen=True)
+class PReLU(Activation):
+    """A = Z where Z > 0, else slope * Z, with a slope for each unit that is learnt (He et al., 2015).
+
+    The slopes are an array of the layer, behind its W and b, and decay only with ``decay_biases=True``; PyTorch's
+    definition.
+
+    Parameters
+    ----------
+    slope : float, default 0.25
+        What every slope begins with.
+    """
+
+    slope: float = 0.25
+    name = "prelu"
+    initializer = "he"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "slope", check_number(self.slope, "slope"))
+
+
+class Tanh(Activation):
+    """A = tanh(Z), between -1 and 1."""
+
+    name = "tanh"
+    initializer = "glorot"
+
+
+class Sigmoid(Activation):
+    """A = 1 / (1 + exp(-Z)), between 0 and 1: the probability of yes, for each unit by itself."""
+
+    name = "sigmoid"
+    initializer = "glorot"
+
+
+class Softmax(Activation):
+    """A = exp(Z) / sum over the units of exp(Z): a probability for each unit, one in all."""
+
+    name = "softmax"
+    initializer = "glorot"
+
+
+class GELU(Activation):
+    """A = Z * Phi(Z) with the normal distribution function Phi, exactly (Hendrycks and Gimpel, 2016)."""
+
+    name = "gelu"
+    initializer = "he"
+
+
+class GELUTanh(Activation):
+    """A = Z * (1 + tanh(sqrt(2 / pi) * (Z + 0.044715 Z³))) / 2, their approximation (Hendrycks and Gimpel, 2016).
+
+    For networks that were trained with it elsewhere.
+    """
+
+    name = "gelu_tanh"
+    initializer = "he"
+
+
+class SiLU(Activation):
+    """A = Z * sigmoid(Z), also known as swish (Ramachandran, Zoph and Le, 2017)."""
+
+    name = "silu"
+    initializer = "he"
+
+
+@dataclass(frozen=True)
+class ELU(Activation):
+    """A = Z where Z > 0, else alpha * (exp(Z) - 1) (Clevert, Unterthiner and Hochreiter, 2016).
+
+    Parameters
+    ----------
+    alpha : float, default 1.0
+        What A tends to far below zero, negated; alpha > 0.
+    """
+
+    alpha: float = 1.0
+    name = "elu"
+    initializer = "he"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "alpha", check_number(self.alpha, "alpha", above=0))
+
+    @property
+    def parameter(self) -> float:
+        """The limit below zero, negated."""
+        return self.alpha
+
+
+class SELU(Activation):
+    """A = 1.0507 * elu(Z) with alpha = 1.6733, which keep mean 0 and variance 1 (Klambauer et al., 2017).
+
+    They do with LeCun's initializer, which "auto" takes.
+    """
+
+    name = "selu"
+    initializer = "lecun"
+
+
+class Softplus(Activation):
+    """A = log(1 + exp(Z)), a smooth relu, always above 0 (Dugas et al., 2001)."""
+
+    name = "softplus"
+    initializer = "he"
+
+
+class Exp(Activation):
+    """A = exp(Z), always above 0: the log link of generalised linear models, for the last layer.
+
+    It goes with the losses "poisson", "gamma" and "tweedie", whose outputs are to be above 0.
+    """
+
+    name = "exp"
+    initializer = "glorot"
+
+
+class Softsign(Activation):
+    """A = Z / (1 + |Z|), between -1 and 1 (Bergstra et al., 2009)."""
+
+    name = "softsign"
+    initializer = "glorot"
+
+
+class Mish(Activation):
+    """A = Z * tanh(log(1 + exp(Z))) (Misra, 2020)."""
+
+    name = "mish"
+    initializer = "he"
+
+
+class HardSigmoid(Activation):
+    """A = min(max(Z + 3, 0), 6) / 6, a sigmoid of three straight lines (Howard et al., 2019); the slope at ±3 is 0."""
+
+    name = "hard_sigmoid"
+    initializer = "glorot"
+
+
+class HardSwish(Activation):
+    """A = Z * min(max(Z + 3, 0), 6) / 6 (Howard et al., 2019)."""
+
+    name = "hard_swish"
+    initializer = "he"
+
+
+ACTIVATIONS: dict[str, type[Activation]] = {
+    cls.name: cls
+    for cls in (
+        Linear,
+        ReLU,
+        LeakyReLU,
+        PReLU,
+        Tanh,
+        Sigmoid,
+        Softmax,
+        GELU,
+        GELUTanh,
+        SiLU,
+        ELU,
+        SELU,
+        Softplus,
+        Exp,
+        Softsign,
+        Mish,
+        HardSigmoid,
+        HardSwish,
+    )
+}

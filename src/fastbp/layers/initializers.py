@@ -1,0 +1,172 @@
+"""How the weights of a layer begin; biases begin at zero.
+
+He, Glorot and LeCun keep the size of the signals the same from layer to layer: He after rectifiers, which lose half of
+them, Glorot (also known as Xavier) forwards and backwards after symmetric activations, LeCun forwards only.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastbp.support.checks import check_number, sentence
+
+__all__ = ["INITIALIZERS", "Glorot", "He", "Initializer", "LeCun", "Normal", "Uniform", "Zeros", "make_generator"]
+
+Distribution = Literal["normal", "uniform"]
+Weights = NDArray[np.float64]
+
+
+def make_generator(seed: int, layer: int) -> np.random.Generator:
+    """Return the source of the random numbers of one layer: a stream of its own for each seed and layer."""
+    return np.random.Generator(np.random.Philox(key=np.array([seed, layer], dtype=np.uint64)))
+
+
+@dataclass(frozen=True)
+class Initializer:
+    """What all initializers have: a name, and a way to draw the weights of a layer."""
+
+    name: ClassVar[str]
+
+    def draw(self, generator: np.random.Generator, n_inputs: int, n_units: int) -> Weights:
+        """Return W of shape (n_inputs, n_units), float64."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class _ScaledByFan(Initializer):
+    """Random weights of mean 0 and a variance that depends on the numbers of inputs and units."""
+
+    distribution: Distribution = "normal"
+
+    def __post_init__(self) -> None:
+        if self.distribution not in ("normal", "uniform"):
+            raise ValueError(sentence("distribution", self.distribution, "'normal' or 'uniform'"))
+
+    def variance(self, n_inputs: int, n_units: int) -> float:
+        raise NotImplementedError
+
+    def draw(self, generator: np.random.Generator, n_inputs: int, n_units: int) -> Weights:
+        """Return W of shape (n_inputs, n_units), float64."""
+        variance = self.variance(n_inputs, n_units)
+        shape = (n_inputs, n_units)
+        if self.distribution == "normal":
+            return generator.normal(0.0, math.sqrt(variance), shape)
+        limit = math.sqrt(3.0 * variance)  # the uniform distribution on [-limit, limit] has this variance
+        return generator.uniform(-limit, limit, shape)
+
+
+class He(_ScaledByFan):
+    """Variance 2 / inputs (He et al., 2015): for the relu family and its smooth relatives.
+
+    Parameters
+    ----------
+    distribution : {"normal", "uniform"}, default "normal"
+    """
+
+    name = "he"
+
+    def variance(self, n_inputs: int, n_units: int) -> float:
+        """Return the variance of the weights."""
+        return 2.0 / n_inputs
+
+
+@dataclass(frozen=True)
+class Glorot(_ScaledByFan):
+    """Variance 2 / (inputs + units) (Glorot and Bengio, 2010): for linear, tanh, sigmoid and softmax.
+
+    Parameters
+    ----------
+    distribution : {"uniform", "normal"}, default "uniform"
+    """
+
+    distribution: Distribution = "uniform"
+    name = "glorot"
+
+    def variance(self, n_inputs: int, n_units: int) -> float:
+        """Return the variance of the weights."""
+        return 2.0 / (n_inputs + n_units)
+
+
+class LeCun(_ScaledByFan):
+    """Variance 1 / inputs (LeCun et al., 1998).
+
+    Parameters
+    ----------
+    distribution : {"normal", "uniform"}, default "normal"
+    """
+
+    name = "lecun"
+
+    def variance(self, n_inputs: int, n_units: int) -> float:
+        """Return the variance of the weights."""
+        return 1.0 / n_inputs
+
+
+class Zeros(Initializer):
+    """All weights 0. Units that begin alike stay alike, so this suits a network of one layer only."""
+
+    name = "zeros"
+
+    def draw(self, generator: np.random.Generator, n_inputs: int, n_units: int) -> Weights:
+        """Return W of shape (n_inputs, n_units), float64."""
+        return np.zeros((n_inputs, n_units))
+
+
+@dataclass(frozen=True)
+class Normal(Initializer):
+    """Weights from a normal distribution.
+
+    Parameters
+    ----------
+    mean : float, default 0.0
+    standard_deviation : float, default 0.05
+    """
+
+    mean: float = 0.0
+    standard_deviation: float = 0.05
+    name = "normal"
+
+    def __post_init__(self) -> None:
+        _store(self, "mean", check_number(self.mean, "mean"))
+        deviation = check_number(self.standard_deviation, "standard_deviation", at_least=0)
+        _store(self, "standard_deviation", deviation)
+
+    def draw(self, generator: np.random.Generator, n_inputs: int, n_units: int) -> Weights:
+        """Return W of shape (n_inputs, n_units), float64."""
+        return generator.normal(self.mean, self.standard_deviation, (n_inputs, n_units))
+
+
+@dataclass(frozen=True)
+class Uniform(Initializer):
+    """Weights from a uniform distribution.
+
+    Parameters
+    ----------
+    low : float, default -0.05
+    high : float, default 0.05
+        Above ``low``.
+    """
+
+    low: float = -0.05
+    high: float = 0.05
+    name = "uniform"
+
+    def __post_init__(self) -> None:
+        _store(self, "low", check_number(self.low, "low"))
+        _store(self, "high", check_number(self.high, "high", above=self.low))
+
+    def draw(self, generator: np.random.Generator, n_inputs: int, n_units: int) -> Weights:
+        """Return W of shape (n_inputs, n_units), float64."""
+        return generator.uniform(self.low, self.high, (n_inputs, n_units))
+
+
+def _store(frozen: Initializer, field: str, value: Any) -> None:
+    object.__setattr__(frozen, field, value)
+
+
+INITIALIZERS: dict[str, type[Initializer]] = {cls.name: cls for cls in (He, Glorot, LeCun, Zeros, Normal, Uniform)}

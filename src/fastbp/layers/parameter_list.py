@@ -1,0 +1,97 @@
+"""The arrays of a model as a list: tables, then by layer, for dense ones W of shape (inputs, units), then b."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastbp.data.arrays import as_array, refuse_first
+from fastbp.layers.base import Layer
+from fastbp.layers.tabular import Inputs, Tabular, n_features
+from fastbp.support.checks import describe
+
+__all__ = ["Weight", "check_weights", "weights_of"]
+
+Array = NDArray[Any]
+
+
+class Weight(NamedTuple):
+    """One array of the list.
+
+    Attributes
+    ----------
+    name : str
+        For people, who count layers from 1: "W of layer 3"; of the second layer in it: "W of layer 3.2"; "table E0".
+    key : str
+        In a file, where the layers that have arrays count, from 0: "layers.1.W"; "inputs.E0".
+    shape : tuple of int
+    layer : int
+        The layer's place in the model, from 0; -1 for tables.
+    trained : bool
+        Whether training changes it by its gradient.
+    at_least : float
+        What no number of it may be below.
+    """
+
+    name: str
+    key: str
+    shape: tuple[int, ...]
+    layer: int
+    trained: bool
+    at_least: float
+
+
+def weights_of(layers: Sequence[Layer], inputs: Inputs) -> list[Weight]:
+    """Return what the list holds for a model of these layers."""
+    shapes = inputs.shapes if isinstance(inputs, Tabular) else []
+    weights = [Weight(f"table E{i}", f"inputs.E{i}", shape, -1, True, -math.inf) for i, shape in enumerate(shapes)]
+    n_inputs = n_features(inputs)
+    n_before = 0
+    for i, layer in enumerate(layers):
+        parameters = layer.parameters(n_inputs)
+        for name, shape, trained, at_least in parameters:
+            *inner, array = name.split(".")
+            number = ".".join([str(i + 1), *(str(int(place) + 1) for place in inner)])
+            key = f"layers.{n_before}.{name}"
+            weights.append(Weight(f"{array} of layer {number}", key, shape, i, trained, at_least))
+        n_before += bool(parameters)
+        n_inputs = layer.n_outputs(n_inputs)
+    return weights
+
+
+def check_weights(weights: Any, layers: Sequence[Layer], inputs: Inputs, dtype: np.dtype[Any]) -> list[Array]:
+    """Return the arrays of a list of parameters of these layers in this dtype.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there are more or fewer, or one has another shape or a number that is not finite in this dtype.
+    """
+    expected = weights_of(layers, inputs)
+    if not isinstance(weights, Sequence) or len(weights) != len(expected):
+        was = f"a list of {len(weights)}" if isinstance(weights, Sequence) else describe(weights)
+        raise ValueError(
+            f"weights is {was}; expected a list of {len(expected)} arrays: {', '.join(each.name for each in expected)}."
+        )
+    return [_check_weight(array, each, dtype, i) for i, (array, each) in enumerate(zip(weights, expected, strict=True))]
+
+
+def _check_weight(weight: ArrayLike, expected: Weight, dtype: np.dtype[Any], i: int) -> Array:
+    argument = f"weights[{i}]"
+    array = as_array(weight, argument)
+    if array.shape != expected.shape:
+        remedy = " Transpose it." if array.shape == expected.shape[::-1] else ""
+        raise ValueError(f"{argument}, {expected.name}, has shape {array.shape}; expected {expected.shape}.{remedy}")
+    with np.errstate(over="ignore"):
+        converted = array.astype(dtype)
+    finite = np.isfinite(converted)
+    if not finite.all():
+        refuse_first(~finite, array, argument, f"a number that is finite in {dtype}")
+    low = converted < expected.at_least
+    if low.any():
+        refuse_first(low, array, f"{argument}, {expected.name},", f"numbers of {expected.at_least:g} or more")
+    return converted

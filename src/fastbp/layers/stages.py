@@ -1,0 +1,43 @@
+"""From layers to the stages that the engine runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fastbp.layers.activations import ACTIVATIONS
+from fastbp.layers.activations import Activation as Function
+from fastbp.layers.base import Layer, Stage
+
+__all__ = ["output_activation", "plan"]
+
+
+def output_activation(stages: Sequence[Stage]) -> Function:
+    """Return what the last of the stages ends with; of its numbers nothing is known."""
+    last = stages[-1]
+    name = last.get("activation", "linear")
+    return ACTIVATIONS["prelu" if name == "linear" and last["kind"] == "prelu" else name]()
+
+
+# The kinds of stages that can apply an activation to their result.
+_ACTIVATING = ("dense", "layer_norm", "batch_norm", "prelu", "add")
+
+
+def plan(layers: Sequence[Layer]) -> tuple[list[Stage], list[int]]:
+    """Return the stages of all layers, and for each stage which layer it is of.
+
+    An activation directly behind a stage that can apply it and has none becomes part of that stage.
+    """
+    stages: list[Stage] = []
+    owners: list[int] = []
+    for i, layer in enumerate(layers):
+        for stage in layer.stages():
+            if stages and stage["kind"] == "activation" and _ends_plain(stages[-1]):
+                stages[-1] |= {key: stage[key] for key in ("activation", "parameter")}
+            else:
+                stages.append(stage)
+                owners.append(i)
+    return stages, owners
+
+
+def _ends_plain(stage: Stage) -> bool:
+    return stage["kind"] in _ACTIVATING and stage.get("activation", "linear") == "linear"

@@ -1,0 +1,32 @@
+"""What is minimised, a family a file.
+
+It imports layers (for the activation that a loss goes with), data, support and the engine.
+"""
+
+from fastbp.losses.all_losses import LOSSES
+from fastbp.losses.base import Array, Loss, as_outputs
+from fastbp.losses.classification import BinaryCrossEntropy, CrossEntropy, Focal, Hinge, SquaredHinge
+from fastbp.losses.deviances import GammaDeviance, Poisson, TweedieDeviance
+from fastbp.losses.regression import Cosine, GaussianNLL, Huber, LogCosh, MeanAbsoluteError, MeanSquaredError, Quantile
+
+__all__ = [
+    "Array",
+    "BinaryCrossEntropy",
+    "Cosine",
+    "CrossEntropy",
+    "Focal",
+    "GammaDeviance",
+    "GaussianNLL",
+    "Hinge",
+    "Huber",
+    "LOSSES",
+    "LogCosh",
+    "Loss",
+    "MeanAbsoluteError",
+    "MeanSquaredError",
+    "Poisson",
+    "Quantile",
+    "SquaredHinge",
+    "TweedieDeviance",
+    "as_outputs",
+]

@@ -1,0 +1,32 @@
+"""Every loss by its name."""
+
+from __future__ import annotations
+
+from fastbp.losses.base import Loss
+from fastbp.losses.classification import BinaryCrossEntropy, CrossEntropy, Focal, Hinge, SquaredHinge
+from fastbp.losses.deviances import GammaDeviance, Poisson, TweedieDeviance
+from fastbp.losses.regression import Cosine, GaussianNLL, Huber, LogCosh, MeanAbsoluteError, MeanSquaredError, Quantile
+
+__all__ = ["LOSSES"]
+
+
+LOSSES: dict[str, type[Loss]] = {
+    cls.name: cls
+    for cls in (
+        MeanSquaredError,
+        MeanAbsoluteError,
+        CrossEntropy,
+        BinaryCrossEntropy,
+        Huber,
+        LogCosh,
+        Quantile,
+        GaussianNLL,
+        Poisson,
+        GammaDeviance,
+        TweedieDeviance,
+        Hinge,
+        SquaredHinge,
+        Focal,
+        Cosine,
+    )
+}

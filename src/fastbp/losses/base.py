@@ -1,0 +1,88 @@
+"""What a loss is: what it says of targets and outputs, and what the engine is told of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastbp.data.arrays import READABLE, as_array
+from fastbp.layers.activations import Activation
+
+if TYPE_CHECKING:
+    from fastbp.engine.network import Objective
+
+__all__ = ["Array", "Loss", "as_outputs"]
+
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What all losses have: a name, the metric that goes with them, and their demands on outputs and targets."""
+
+    name: ClassVar[str]
+    metrics: ClassVar[tuple[str, ...]]  # what a Trainer reports beside the loss unless told otherwise
+    in_python: ClassVar[bool] = False  # whether the engine asks a function for it
+    takes_prepared: ClassVar[bool] = False  # whether targets may be moved and scaled, and outputs with them
+
+    @property
+    def parameters(self) -> tuple[float, ...]:
+        """The numbers that the kernel wants beside outputs and targets."""
+        return ()
+
+    @property
+    def objective(self) -> Objective:
+        """What the engine calls this loss."""
+        return self.name, self.parameters
+
+    def check_output(self, activation: Activation, n_outputs: int) -> None:
+        """Refuse a last layer that this loss cannot go with."""
+
+    def n_targets(self, n_outputs: int) -> int:
+        """Return how many columns the targets of a model with so many outputs have."""
+        return n_outputs
+
+    def classes(self, targets: Array, n_outputs: int, argument: str = "y") -> tuple[Array, int]:
+        """Return the class of each sample, integers of shape (n,), and how many classes there are."""
+        raise ValueError(
+            f"class_weight is given and loss is {self.name!r}; expected 'cross_entropy' or 'binary_cross_entropy', "
+            "whose targets are classes. Give sample_weight, a weight for each sample."
+        )
+
+    def as_targets(self, y: ArrayLike, n_outputs: int, argument: str = "y") -> Array:
+        """Return targets as the engine wants them.
+
+        Returns
+        -------
+        ndarray
+            int32 labels of shape (n,), C-contiguous, or numbers of shape (n, n_targets).
+        """
+        return as_outputs(y, n_outputs, argument, self.n_targets(n_outputs))
+
+
+def wrong_activation(loss: Loss, activation: Activation, needed: str, remedy: str) -> str:
+    was = f"loss is {loss.name!r} and the last layer's activation is {activation.name!r}; expected {needed}"
+    return f"{was}. {remedy}."
+
+
+def as_outputs(y: ArrayLike, n_outputs: int, argument: str, n_targets: int | None = None) -> Array:
+    """Return targets of shape (n, n_targets), which are as many as the outputs; shape (n,) will do for one."""
+    n_targets = n_targets or n_outputs
+    if type(y) is np.ndarray and y.dtype in READABLE and y.flags.aligned:
+        array = y
+    else:
+        array = as_array(y, argument)
+    if array.ndim == 1 and n_targets == 1 and len(array):
+        return array[:, np.newaxis]
+    if array.ndim == 2 and array.shape[1] == n_targets and len(array):
+        return array
+    expected = "(n_samples,) or (n_samples, 1)" if n_targets == 1 else f"(n_samples, {n_targets})"
+    remedy = f"The model has {n_outputs} output{'s' if n_outputs > 1 else ''}"
+    remedy += "." if n_targets == n_outputs else f", {n_outputs // n_targets} for each target."
+    if array.ndim == 1 and array.dtype.kind in "iub" and n_targets == n_outputs:
+        remedy += f" For class labels use loss='cross_entropy', or give np.eye({n_outputs})[{argument}]."
+    raise ValueError(f"{argument} has shape {array.shape}; expected {expected}. {remedy}")

@@ -1,0 +1,178 @@
+"""Losses that measure distances of numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from fastbp.layers.activations import Activation
+from fastbp.losses.base import Loss, wrong_activation
+from fastbp.support.checks import check_number, sentence
+
+__all__ = ["Cosine", "GaussianNLL", "Huber", "LogCosh", "MeanAbsoluteError", "MeanSquaredError", "Quantile"]
+
+
+class MeanSquaredError(Loss):
+    """The mean over samples and outputs of (A - Y)²."""
+
+    name = "mse"
+    takes_prepared = True
+    metrics = ("r2",)
+
+
+class MeanAbsoluteError(Loss):
+    """The mean over samples and outputs of |A - Y|; its slope at 0 is 0."""
+
+    name = "mae"
+    takes_prepared = True
+    metrics = ("r2",)
+
+
+@dataclass(frozen=True)
+class Huber(Loss):
+    """The mean over samples and outputs of D²/2 where |D| <= delta, else delta (|D| - delta/2), for D = A - Y.
+
+    Squared errors that outliers cannot rule (Huber, 1964); PyTorch's HuberLoss.
+
+    Parameters
+    ----------
+    delta : float, default 1.0
+        From which error on it grows like a straight line; delta > 0.
+    """
+
+    delta: float = 1.0
+    name = "huber"
+    takes_prepared = True
+    metrics = ("r2",)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "delta", check_number(self.delta, "delta", above=0))
+
+    @property
+    def parameters(self) -> tuple[float, ...]:
+        """Where the straight line begins."""
+        return (self.delta,)
+
+
+class LogCosh(Loss):
+    """The mean over samples and outputs of log(cosh(A - Y)): like D²/2 for small errors D, like |D| for large ones."""
+
+    name = "log_cosh"
+    takes_prepared = True
+    metrics = ("r2",)
+
+
+@dataclass(frozen=True)
+class Quantile(Loss):
+    """The pinball loss: A is to be above Y in a share q of all cases (Koenker and Bassett, 1978).
+
+    The mean over samples and outputs of q (Y - A) where Y is above A, else (1 - q) (A - Y); its slope at 0 is 0. For
+    one quantile scikit-learn's mean_pinball_loss. With several, the model has an output for each quantile of each
+    target, all targets' first quantile first: outputs (n, quantiles * targets) for targets of shape (n, targets).
+
+    Parameters
+    ----------
+    quantiles : float or sequence of float, default 0.5
+        Shares above 0 and below 1, rising, 99 at most; kept as a tuple.
+    """
+
+    quantiles: float | Sequence[float] = 0.5
+    name = "quantile"
+    takes_prepared = True
+    metrics = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "quantiles", _check_quantiles(self.quantiles))
+
+    @property
+    def parameters(self) -> tuple[float, ...]:
+        """The quantiles."""
+        assert isinstance(self.quantiles, tuple)
+        return self.quantiles
+
+    def n_targets(self, n_outputs: int) -> int:
+        """Return how many columns the targets have: an output for each quantile."""
+        return n_outputs // len(self.parameters)
+
+    def check_output(self, activation: Activation, n_outputs: int) -> None:
+        """Refuse a number of outputs that is not so many for each target."""
+        _check_multiple(self, n_outputs, len(self.parameters), "one for each quantile of each target")
+
+
+@dataclass(frozen=True)
+class GaussianNLL(Loss):
+    """The mean of (S + (M - Y)² exp(-S)) / 2: a mean M and the logarithm S of a variance for each target.
+
+    The negative log-likelihood of the normal distribution without its constant (Nix and Weigend, 1994): PyTorch's
+    GaussianNLLLoss with var = exp(S). The model is linear at its end and has two outputs for each target: all means,
+    then all log-variances, shape (n, 2 * targets), for targets of shape (n, targets). Metrics look at the means.
+
+    Parameters
+    ----------
+    least_variance : float, default 1e-6
+        A smaller variance counts as this, so that a target that is hit exactly cannot drive it to nothing.
+    """
+
+    least_variance: float = 1e-6
+    name = "gaussian_nll"
+    metrics = ("r2",)
+
+    def __post_init__(self) -> None:
+        checked = check_number(self.least_variance, "least_variance", at_least=1e-30)
+        object.__setattr__(self, "least_variance", checked)
+
+    @property
+    def parameters(self) -> tuple[float, ...]:
+        """The logarithm of the smallest variance."""
+        return (math.log(self.least_variance),)
+
+    def n_targets(self, n_outputs: int) -> int:
+        """Return how many columns the targets have: half as many as there are outputs."""
+        return n_outputs // 2
+
+    def check_output(self, activation: Activation, n_outputs: int) -> None:
+        """Refuse everything but pairs of linear outputs."""
+        _check_multiple(self, n_outputs, 2, "a mean and a log-variance for each target")
+        if activation.name != "linear":
+            raise ValueError(wrong_activation(self, activation, "'linear'", f"End the model with Dense({n_outputs})"))
+
+
+class Cosine(Loss):
+    """The mean over samples of 1 - A · Y / (|A| |Y|): the direction of the outputs, whatever their length.
+
+    1 - PyTorch's cosine_similarity. A length below 1e-8 counts as 1e-8.
+    """
+
+    name = "cosine"
+    metrics = ()
+
+    def check_output(self, activation: Activation, n_outputs: int) -> None:
+        """Refuse a single output: it has no direction."""
+        if n_outputs == 1:
+            raise ValueError(
+                "loss is 'cosine' and the last layer has 1 unit; expected 2 or more, a direction. For a number use "
+                "loss='mse'."
+            )
+
+
+def _check_quantiles(quantiles: float | Sequence[float]) -> tuple[float, ...]:
+    expected = "a number above 0 and below 1, or a list of such numbers, rising, 1 to 99 of them"
+    values = quantiles.tolist() if isinstance(quantiles, np.ndarray) else quantiles
+    if not isinstance(values, (list, tuple)):
+        return (check_number(values, "quantiles", above=0, below=1),)
+    checked = tuple(check_number(value, f"quantiles[{i}]", above=0, below=1) for i, value in enumerate(values))
+    if not 1 <= len(checked) <= 99 or list(checked) != sorted(set(checked)):
+        raise ValueError(sentence("quantiles", quantiles, expected))
+    return checked
+
+
+def _check_multiple(loss: Loss, n_outputs: int, width: int, what: str) -> None:
+    if n_outputs % width:
+        units = f"the last layer has {n_outputs} unit{'s' if n_outputs > 1 else ''}"
+        raise ValueError(
+            f"loss is {loss!r} and {units}; expected a multiple of {width}, {what}. End the model with Dense({width}) "
+            "for one target."
+        )

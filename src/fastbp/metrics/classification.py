@@ -1,0 +1,262 @@
+"""Metrics of classes, from sums that the engine makes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from fastbp.data.samples import Measured
+from fastbp.losses.base import Loss
+from fastbp.metrics.base import PROBABILITY_LOSSES, Metric, Sums
+from fastbp.support.checks import check_int, sentence
+
+__all__ = ["Accuracy", "BalancedAccuracy", "Brier", "F1", "LogLoss", "Precision", "Recall", "TopKAccuracy"]
+
+
+Average = Literal["auto", "binary", "macro", "micro", "weighted"]
+
+_AVERAGES = ("auto", "binary", "macro", "micro", "weighted")
+
+
+class Accuracy(Metric):
+    """The share of right answers.
+
+    For cross_entropy a sample is right if its likeliest class is the target's, for binary_cross_entropy and focal an
+    output is right if it is on the target's side of 1/2, for the hinge losses if it has the target's sign.
+    """
+
+    name = "accuracy"
+    sums = "correct"
+    losses = (*PROBABILITY_LOSSES, "hinge", "squared_hinge")
+
+    def value(self, sums: Sums, data: Measured) -> float:
+        """Return the share, from 0 to 1."""
+        return float(sums[0]) / _n_answers(data)
+
+
+@dataclass(frozen=True)
+class TopKAccuracy(Metric):
+    """The share of samples whose class is among the k likeliest; of equally likely classes the last comes first.
+
+    scikit-learn's top_k_accuracy_score, for cross_entropy.
+
+    Parameters
+    ----------
+    k : int, default 5
+        1 <= k < classes.
+    """
+
+    k: int = 5
+    name = "top_k_accuracy"
+    sums = "ranks"
+    losses = ("cross_entropy",)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "k", check_int(self.k, "k"))
+
+    @property
+    def figure(self) -> str:
+        """The name, with another k than 5 in it."""
+        return self.name if self.k == 5 else f"top_{self.k}_accuracy"
+
+    def check(self, loss: Loss, n_outputs: int) -> None:
+        """Refuse a k that makes every answer right."""
+        if self.k >= n_outputs:
+            remedy = f"All samples would be right: try fb.TopKAccuracy(k={max(1, min(3, n_outputs - 1))})."
+            expected = f"one with k below the model's {n_outputs} outputs"
+            raise ValueError(sentence("metrics", self, expected, remedy))
+
+    def value(self, sums: Sums, data: Measured) -> float:
+        """Return the share, from 0 to 1."""
+        return float(sums[: self.k].sum()) / data.total_weight
+
+
+class BalancedAccuracy(Metric):
+    """The mean over classes of the share of their samples that are recognised (Brodersen et al., 2010).
+
+    Over the classes that occur. Yes and no are the classes of an output of binary_cross_entropy and focal; with several
+    outputs the mean of theirs.
+    """
+
+    name = "balanced_accuracy"
+    sums = "counts"
+    losses = PROBABILITY_LOSSES
+
+    def value(self, sums: Sums, data: Measured) -> float:
+        """Return the mean, from 0 to 1."""
+        if data.loss.name == "cross_entropy":
+            true_positives, _, false_negatives = _counts(sums, data)
+            return float(_mean_of_shares(true_positives, true_positives + false_negatives))
+        true, wrong_yes, wrong_no, true_no = sums.reshape(4, -1)
+        right = np.stack([true_no, true])
+        return float(np.mean(_mean_of_shares(right, right + np.stack([wrong_yes, wrong_no]))))
+
+
+@dataclass(frozen=True)
+class _ClassScore(Metric):
+    """A quotient of counts for each class, and how the classes are averaged."""
+
+    average: Average = "auto"
+    sums = "counts"
+    losses = PROBABILITY_LOSSES
+
+    def __post_init__(self) -> None:
+        if self.average not in _AVERAGES:
+            raise ValueError(sentence("average", self.average, "one of " + ", ".join(map(repr, _AVERAGES))))
+
+    @property
+    def figure(self) -> str:
+        """The name, with the average in it unless that is "auto"."""
+        return self.name if self.average == "auto" else f"{self.name}_{self.average}"
+
+    def check(self, loss: Loss, n_outputs: int) -> None:
+        """Refuse the score of yes where there are more classes than yes and no."""
+        if self.average == "binary" and not _is_binary(loss, n_outputs):
+            remedy = "There are more classes than yes and no: try average='macro'."
+            raise ValueError(sentence("metrics", self, "another average", remedy))
+
+    def parts(self, true_positives: Sums, false_positives: Sums, false_negatives: Sums) -> tuple[Sums, Sums]:
+        """Return what is divided by what, for each class."""
+        raise NotImplementedError
+
+    def value(self, sums: Sums, data: Measured) -> float:
+        """Return the average; a class whose quotient is 0/0 counts 0."""
+        counts = _counts(sums, data)
+        above, below = self.parts(*counts)
+        average = self.average
+        binary = _is_binary(data.loss, data.n_targets)
+        if average == "auto":
+            average = "binary" if binary else "macro"
+        if average == "micro":
+            return float(_share(above.sum(), below.sum()))
+        scores = _share(above, below)
+        if average == "binary":
+            return float(scores[1])
+        if average == "weighted":
+            support = counts[0] + counts[2]
+            return float(_share(scores @ support, support.sum()))
+        one_of_several = binary or data.loss.name == "cross_entropy"  # then a class that nobody named is none
+        there = np.sum(counts, axis=0) > 0
+        return float(np.mean(scores[there] if one_of_several else scores))
+
+
+class F1(_ClassScore):
+    """F1 = 2 TP / (2 TP + FP + FN), the harmonic mean of precision and recall (van Rijsbergen, 1979).
+
+    TP, FP, FN are a class's true positives, false positives and false negatives. 0/0 counts 0.
+
+    Parameters
+    ----------
+    average : {"auto", "binary", "macro", "micro", "weighted"}, default "auto"
+        As in scikit-learn's f1_score: "binary" is that of class 1 (yes), "macro" the mean over the classes (with
+        cross_entropy over those that occur), "weighted" the mean weighted by their samples, "micro" is made from the
+        counts of all classes together. "auto" is "binary" for one output or two classes, else "macro".
+    """
+
+    name = "f1"
+
+    def parts(self, true_positives: Sums, false_positives: Sums, false_negatives: Sums) -> tuple[Sums, Sums]:
+        """Return 2 TP and 2 TP + FP + FN."""
+        return 2 * true_positives, 2 * true_positives + false_positives + false_negatives
+
+
+class Precision(_ClassScore):
+    """TP / (TP + FP), the share of right answers among those that name a class; scikit-learn's precision_score.
+
+    TP, FP are a class's true and false positives. 0/0 counts 0.
+
+    Parameters
+    ----------
+    average : {"auto", "binary", "macro", "micro", "weighted"}, default "auto"
+        As for ``F1``.
+    """
+
+    name = "precision"
+
+    def parts(self, true_positives: Sums, false_positives: Sums, false_negatives: Sums) -> tuple[Sums, Sums]:
+        """Return TP and TP + FP."""
+        return true_positives, true_positives + false_positives
+
+
+class Recall(_ClassScore):
+    """TP / (TP + FN), the share of a class's samples that are recognised; scikit-learn's recall_score.
+
+    TP, FN are a class's true positives and false negatives. 0/0 counts 0.
+
+    Parameters
+    ----------
+    average : {"auto", "binary", "macro", "micro", "weighted"}, default "auto"
+        As for ``F1``.
+    """
+
+    name = "recall"
+
+    def parts(self, true_positives: Sums, false_positives: Sums, false_negatives: Sums) -> tuple[Sums, Sums]:
+        """Return TP and TP + FN."""
+        return true_positives, true_positives + false_negatives
+
+
+def _n_answers(data: Measured) -> float:
+    """Return the weight of all answers: one a sample where it names a class, else one for each output."""
+    return data.total_weight * (1 if data.loss.name == "cross_entropy" else data.n_targets)
+
+
+def _is_binary(loss: Loss, n_outputs: int) -> bool:
+    """Return whether a sample is of one of two classes."""
+    return n_outputs == (2 if loss.name == "cross_entropy" else 1)
+
+
+def _counts(sums: Sums, data: Measured) -> Sums:
+    """Return true positives, false positives and false negatives of each class; no and yes are those of one output."""
+    if data.loss.name == "cross_entropy":
+        return sums.reshape(3, -1)
+    if data.n_targets > 1:
+        return sums.reshape(4, -1)[:3]
+    true, wrong_yes, wrong_no, true_no = sums
+    return np.array([[true_no, true], [wrong_no, wrong_yes], [wrong_yes, wrong_no]])
+
+
+def _share(part: Sums, whole: Sums) -> Sums:
+    """Return part / whole, 0 where there is nothing."""
+    share: Sums = np.divide(part, whole, out=np.zeros_like(whole), where=whole != 0)
+    return share
+
+
+def _mean_of_shares(parts: Sums, wholes: Sums) -> Sums:
+    """Return the mean of parts / wholes along the first axis, over those that have something."""
+    mean: Sums = _share(parts, wholes).sum(axis=0) / np.sum(wholes != 0, axis=0)
+    return mean
+
+
+class LogLoss(Metric):
+    """The mean over samples (and outputs) of -log A[label], whatever else the loss minimises: no smoothing, no penalty.
+
+    For binary_cross_entropy and focal of -(Y log A + (1 - Y) log(1 - A)). Each probability counts as at least the
+    dtype's epsilon, and at most 1 less it; scikit-learn's log_loss.
+    """
+
+    name = "log_loss"
+    sums = "log_loss"
+    losses = PROBABILITY_LOSSES
+
+    def value(self, sums: Sums, data: Measured) -> float:
+        """Return the mean."""
+        return float(sums[0]) / _n_answers(data)
+
+
+class Brier(Metric):
+    """The mean over samples of the sum over classes of (A - Y)² (Brier, 1950), half of it for two classes.
+
+    For binary_cross_entropy and focal the mean over samples and outputs of (A - Y)². scikit-learn's brier_score_loss.
+    """
+
+    name = "brier"
+    sums = "squared_probability"
+    losses = PROBABILITY_LOSSES
+
+    def value(self, sums: Sums, data: Measured) -> float:
+        """Return the mean, from 0 to 1, or to 2 for more than two classes."""
+        two_classes = data.loss.name == "cross_entropy" and data.n_targets == 2
+        return float(sums[0]) / _n_answers(data) / (2 if two_classes else 1)

@@ -1,0 +1,58 @@
+"""Metrics of an order: they need all outputs at once."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastbp.losses.base import Loss
+from fastbp.metrics.base import PROBABILITY_LOSSES, Array, OutputMetric, Seen
+from fastbp.metrics.threshold_curves import average_precision, roc_auc
+
+__all__ = ["AveragePrecision", "ROCAUC"]
+
+
+class _CurveMetric(OutputMetric):
+    losses = PROBABILITY_LOSSES
+
+    def area(self, yes: NDArray[np.bool_], scores: Array, weights: NDArray[np.float64] | None) -> float:
+        """Return the area under the curve of one class."""
+        raise NotImplementedError
+
+    def of_outputs(self, seen: Seen, loss: Loss) -> float:
+        """Return the mean of the areas of the classes, or outputs of yes and no."""
+        if loss.name == "cross_entropy" and seen.targets.ndim == 2:
+            seen = Seen(seen.targets.argmax(axis=1), seen.outputs, seen.weights)
+        if seen.weights is not None:
+            there = seen.weights > 0
+            seen = Seen(seen.targets[there], seen.outputs[there], seen.weights[there])
+        return float(np.mean([self.area(yes, scores, seen.weights) for yes, scores in seen.columns()]))
+
+
+class ROCAUC(_CurveMetric):
+    """The area under the receiver operating characteristic (Fawcett, 2006): how often a yes is above what is none.
+
+    With several classes the mean over them of each against the rest, with several outputs the mean of theirs; NaN where
+    one of them has no yes, or nothing else. scikit-learn's roc_auc_score with multi_class="ovr". The epoch's outputs
+    are kept for it; of an epoch that a loaded trainer goes on with, that is NaN.
+    """
+
+    name = "roc_auc"
+
+    def area(self, yes: NDArray[np.bool_], scores: Array, weights: NDArray[np.float64] | None) -> float:
+        """Return the area under the curve of one class."""
+        return roc_auc(yes, scores, weights)
+
+
+class AveragePrecision(_CurveMetric):
+    """The sum over thresholds of (R[i] - R[i - 1]) P[i], recall R, precision P: the area below their curve, in steps.
+
+    With several classes, or outputs, the mean of theirs, where one that has no yes counts 0. scikit-learn's
+    average_precision_score. The epoch's outputs are kept for it, as for ROCAUC.
+    """
+
+    name = "average_precision"
+
+    def area(self, yes: NDArray[np.bool_], scores: Array, weights: NDArray[np.float64] | None) -> float:
+        """Return the area under the curve of one class."""
+        return average_precision(yes, scores, weights)

@@ -1,0 +1,84 @@
+"""Metrics of numbers, from sums that the engine makes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fastbp.data.samples import Measured
+from fastbp.metrics.base import REGRESSION_LOSSES, Metric, Sums
+
+__all__ = ["AbsoluteError", "PercentageError", "R2", "RootSquaredError", "SquaredError"]
+
+
+class R2(Metric):
+    """The share of the targets' variance that the model explains: 1 is perfect, 0 is no better than their mean.
+
+    With several outputs the mean of theirs. An output whose targets are all alike counts 1 if it is hit exactly, else
+    0. Of a single sample it is NaN.
+    """
+
+    name = "r2"
+    sums = "squared_error"
+    losses = REGRESSION_LOSSES
+
+    def value(self, sums: Sums, data: Measured) -> float:
+        """Return the coefficient of determination."""
+        if len(data) < 2:
+            return float("nan")
+        alike = data.spread == 0
+        ratio = sums / np.where(alike, 1.0, data.spread)
+        return float(np.mean(np.where(alike, sums == 0, 1 - ratio)))
+
+
+class AbsoluteError(Metric):
+    """The mean over samples and outputs of |A - Y|."""
+
+    name = "mae"
+    sums = "absolute_error"
+    losses = REGRESSION_LOSSES
+
+    def value(self, sums: Sums, data: Measured) -> float:
+        """Return the mean."""
+        return float(sums.sum()) / (data.total_weight * data.n_targets)
+
+
+class SquaredError(Metric):
+    """The mean over samples and outputs of (A - Y)²."""
+
+    name = "mse"
+    sums = "squared_error"
+    losses = REGRESSION_LOSSES
+
+    def value(self, sums: Sums, data: Measured) -> float:
+        """Return the mean."""
+        return float(sums.sum()) / (data.total_weight * data.n_targets)
+
+
+class RootSquaredError(Metric):
+    """The square root of the mean over samples of (A - Y)²; with several outputs the mean of their roots.
+
+    scikit-learn's root_mean_squared_error.
+    """
+
+    name = "rmse"
+    sums = "squared_error"
+    losses = REGRESSION_LOSSES
+
+    def value(self, sums: Sums, data: Measured) -> float:
+        """Return the root."""
+        return float(np.mean(np.sqrt(sums / data.total_weight)))
+
+
+class PercentageError(Metric):
+    """The mean over samples and outputs of |A - Y| / max(|Y|, 2^-52): 0.1 is ten percent; a target of 0 spoils it.
+
+    scikit-learn's mean_absolute_percentage_error.
+    """
+
+    name = "mape"
+    sums = "percentage_error"
+    losses = REGRESSION_LOSSES
+
+    def value(self, sums: Sums, data: Measured) -> float:
+        """Return the mean."""
+        return float(sums.sum()) / (data.total_weight * data.n_targets)

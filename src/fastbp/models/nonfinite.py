@@ -1,0 +1,55 @@
+"""NaN and infinity get a name: in the data the row and column, in training the epoch, batch and layer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from fastbp.data.samples import Samples
+    from fastbp.engine.network import NonFinite
+    from fastbp.models.model import Model
+
+__all__ = ["DivergenceError", "explain_nonfinite"]
+
+
+class DivergenceError(FloatingPointError):
+    """What the model made of finite data is not finite: its weights, a layer's outputs, or the loss."""
+
+
+def explain_nonfinite(error: NonFinite, model: Model, data: Samples, where: str, remedy: str = "") -> NoReturn:
+    """Raise what the engine's NonFinite means.
+
+    Parameters
+    ----------
+    error : NonFinite
+    model : Model
+    data : Samples
+        What the engine was reading.
+    where : str
+        When it happened: "in epoch 3, batch 5", say.
+    remedy : str
+        What to do about it if the data is not the reason.
+
+    Raises
+    ------
+    ValueError
+        If a number in the data is NaN or infinite.
+    DivergenceError
+        If the data is finite and what the model made of it is not.
+    """
+    if error.where == "inputs":
+        model._refuse_inputs(data.X, data.names[0], error.row)
+    if error.where == "targets":
+        model._refuse_targets(data.y, data.names[1], error.row)
+    if error.layer < 0:
+        what = "the loss is not finite, while the outputs of all layers are"
+    else:
+        i = model._layer_of_stage[error.layer]
+        layer = f"layer {i + 1} of {len(model.layers)} (counted from 1), {model.layers[i]!r}"
+        if i < 0:
+            layer = f"the inputs, {model.inputs!r}"
+        if error.where == "weights":
+            what = f"an update made the weights of {layer}, infinite or NaN"
+        else:
+            what = f"the outputs of {layer}, are not all finite, while those of the layers before are"
+    raise DivergenceError(f"{where}, {what}.{' ' + remedy if remedy else ''}") from None

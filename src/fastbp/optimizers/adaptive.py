@@ -1,0 +1,160 @@
+"""Steps divided by the size of the gradients so far."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fastbp.optimizers.base import Optimizer, Scheduled
+
+__all__ = ["Adadelta", "Adagrad", "RMSprop"]
+
+
+@dataclass(frozen=True)
+class RMSprop(Optimizer):
+    """RMSprop (Tieleman and Hinton, 2012): the gradient over the root of its squares' average.
+
+    v = rho * v + (1 - rho) * g**2, u = momentum * u + g / (sqrt(v) + epsilon), w -= learning_rate * u.
+
+    Parameters
+    ----------
+    learning_rate : float or schedule, default 0.01
+    rho : float, default 0.99
+        How slowly the average of squares forgets, 0 <= rho < 1; PyTorch calls it alpha.
+    epsilon : float, default 1e-8
+        Added to the square root below the fraction line.
+    weight_decay : float or schedule, default 0.0
+        weight_decay * W is added to the gradient of the weights (L2 regularisation), not to that of the biases.
+    momentum : float, default 0.0
+        How much of the last step is kept, 0 <= momentum < 1.
+    centered : bool, default False
+        Divide by the root of the gradient's variance: v less the square of the gradient's average (Graves, 2013).
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a number is out of its range.
+    """
+
+    learning_rate: Scheduled = 0.01
+    rho: float = 0.99
+    epsilon: float = 1e-8
+    weight_decay: Scheduled = 0.0
+    momentum: float = 0.0
+    centered: bool = False
+    name = "rmsprop"
+    rule = "rmsprop"
+
+    def __post_init__(self) -> None:
+        self._check_schedule("learning_rate", above=0)
+        self._check_number("rho", at_least=0, below=1)
+        self._check_number("epsilon", above=0)
+        self._check_schedule("weight_decay", at_least=0)
+        self._check_number("momentum", at_least=0, below=1)
+        self._check_flag("centered")
+
+    def numbers(self) -> dict[str, Scheduled]:
+        """Return the numbers of the update rule by the engine's names."""
+        return {
+            "learning_rate": self.learning_rate,
+            "beta_2": self.rho,
+            "epsilon": self.epsilon,
+            "weight_decay": self.weight_decay,
+            "momentum": self.momentum,
+            "centered": float(self.centered),
+        }
+
+
+@dataclass(frozen=True)
+class Adagrad(Optimizer):
+    """Adagrad (Duchi, Hazan and Singer, 2011): the gradient over the root of the sum of all its squares so far.
+
+    s = s + g**2, w -= learning_rate / (1 + (t - 1) * lr_decay) * g / (sqrt(initial_accumulator_value + s) + epsilon).
+
+    Parameters
+    ----------
+    learning_rate : float or schedule, default 0.01
+    lr_decay : float, default 0.0
+        How fast the learning rate falls with the steps.
+    weight_decay : float or schedule, default 0.0
+        weight_decay * W is added to the gradient of the weights (L2 regularisation), not to that of the biases.
+    initial_accumulator_value : float, default 0.0
+        What the sum of squares starts from.
+    epsilon : float, default 1e-10
+        Added to the square root below the fraction line.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a number is out of its range.
+    """
+
+    learning_rate: Scheduled = 0.01
+    lr_decay: float = 0.0
+    weight_decay: Scheduled = 0.0
+    initial_accumulator_value: float = 0.0
+    epsilon: float = 1e-10
+    name = "adagrad"
+    rule = "adagrad"
+
+    def __post_init__(self) -> None:
+        self._check_schedule("learning_rate", above=0)
+        self._check_number("lr_decay", at_least=0)
+        self._check_schedule("weight_decay", at_least=0)
+        self._check_number("initial_accumulator_value", at_least=0)
+        self._check_number("epsilon", above=0)
+
+    def numbers(self) -> dict[str, Scheduled]:
+        """Return the numbers of the update rule by the engine's names."""
+        return {
+            "learning_rate": self.learning_rate,
+            "rate_decay": self.lr_decay,
+            "weight_decay": self.weight_decay,
+            "initial": self.initial_accumulator_value,
+            "epsilon": self.epsilon,
+        }
+
+
+@dataclass(frozen=True)
+class Adadelta(Optimizer):
+    """Adadelta (Zeiler, 2012): steps as large as those of late, scaled by the gradient's recent size.
+
+    v = rho * v + (1 - rho) * g**2, d = g * sqrt(c + epsilon) / sqrt(v + epsilon), c = rho * c + (1 - rho) * d**2,
+    w -= learning_rate * d.
+
+    Parameters
+    ----------
+    learning_rate : float or schedule, default 1.0
+    rho : float, default 0.9
+        How slowly both averages of squares forget, 0 <= rho < 1.
+    epsilon : float, default 1e-6
+        Added to them below the root; the first steps are of its size.
+    weight_decay : float or schedule, default 0.0
+        weight_decay * W is added to the gradient of the weights (L2 regularisation), not to that of the biases.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a number is out of its range.
+    """
+
+    learning_rate: Scheduled = 1.0
+    rho: float = 0.9
+    epsilon: float = 1e-6
+    weight_decay: Scheduled = 0.0
+    name = "adadelta"
+    rule = "adadelta"
+
+    def __post_init__(self) -> None:
+        self._check_schedule("learning_rate", above=0)
+        self._check_number("rho", at_least=0, below=1)
+        self._check_number("epsilon", above=0)
+        self._check_schedule("weight_decay", at_least=0)
+
+    def numbers(self) -> dict[str, Scheduled]:
+        """Return the numbers of the update rule by the engine's names."""
+        return {
+            "learning_rate": self.learning_rate,
+            "beta_2": self.rho,
+            "epsilon": self.epsilon,
+            "weight_decay": self.weight_decay,
+        }

@@ -1,0 +1,54 @@
+"""Stochastic gradient descent, with momentum."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fastbp.optimizers.base import Optimizer, Scheduled
+
+__all__ = ["SGD"]
+
+
+@dataclass(frozen=True)
+class SGD(Optimizer):
+    """Gradient descent, stochastic or not: w -= learning_rate * v, where v = momentum * v + gradient.
+
+    Parameters
+    ----------
+    learning_rate : float or schedule, default 0.01
+    momentum : float, default 0.0
+        How much of the last step is kept, 0 <= momentum < 1.
+    nesterov : bool, default False
+        Look ahead: w -= learning_rate * (gradient + momentum * v). Needs momentum.
+    weight_decay : float or schedule, default 0.0
+        weight_decay * W is added to the gradient of the weights (L2 regularisation), not to that of the biases.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a number is out of its range.
+    """
+
+    learning_rate: Scheduled = 0.01
+    momentum: float = 0.0
+    nesterov: bool = False
+    weight_decay: Scheduled = 0.0
+    name = "sgd"
+    rule = "sgd"
+
+    def __post_init__(self) -> None:
+        self._check_schedule("learning_rate", above=0)
+        self._check_number("momentum", at_least=0, below=1)
+        self._check_flag("nesterov")
+        self._check_schedule("weight_decay", at_least=0)
+        if self.nesterov and self.momentum == 0:
+            raise ValueError("nesterov is True and momentum is 0; Nesterov's step needs momentum, say momentum=0.9.")
+
+    def numbers(self) -> dict[str, Scheduled]:
+        """Return the numbers of the update rule by the engine's names."""
+        return {
+            "learning_rate": self.learning_rate,
+            "momentum": self.momentum,
+            "nesterov": float(self.nesterov),
+            "weight_decay": self.weight_decay,
+        }

@@ -1,0 +1,265 @@
+"""What is known of the training data while a preparation is learnt: statistics of its columns, in float64.
+
+The samples pass by in blocks, whose size depends on nothing but the number of columns. So memory stays bounded, also
+for an array that lies in a file, and the numbers are the same wherever they are worked out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastbp.engine.features import Features
+from fastbp.engine.rows import Rows
+from fastbp.support.checks import sentence
+
+if TYPE_CHECKING:
+    from fastbp.engine.features import Step
+
+__all__ = ["Draft", "Feature", "Moments"]
+
+Array = NDArray[Any]
+Numbers = NDArray[np.float64]
+Feature = tuple[int, tuple["Step", ...]]  # a column, and what is done with it
+Categories = tuple[list[float], bool]  # values in their order, and whether one may be missing
+
+_BLOCK_ROWS = 4096
+_BLOCK_NUMBERS = 2**20
+_QUANTILE_ROWS = 10**6  # of more, so many at most are looked at
+_QUANTILE_NUMBERS = 2**23
+
+
+class Moments(NamedTuple):
+    """Of each column, over the samples in which it is not missing; without such samples all are 0."""
+
+    n_there: Numbers
+    mean: Numbers
+    variance: Numbers
+    low: Numbers
+    high: Numbers
+
+
+class _Unique:
+    """Numbers without those that are there already."""
+
+    def __init__(self) -> None:
+        self._known = np.zeros(0)
+        self._new: list[Numbers] = []
+        self._n_new = 0
+
+    def take(self, numbers: Numbers) -> None:
+        """Take numbers in, and now and then sort them."""
+        self._new.append(np.unique(numbers))
+        self._n_new += len(self._new[-1])
+        if self._n_new > len(self._known) + _BLOCK_NUMBERS:
+            self.values()
+
+    def values(self) -> Numbers:
+        """Return what was taken in, rising; with one NaN at most, at the end."""
+        self._known = np.unique(np.concatenate([self._known, *self._new]))
+        self._new, self._n_new = [], 0
+        return self._known
+
+
+class Draft:
+    """The steps so far of some columns of an array, and what comes out of them.
+
+    Parameters
+    ----------
+    columns : sequence of int
+        Which they are.
+    array : ndarray of shape (n_samples, n_columns), or None
+        What the engine reads. None: nothing that learns from it follows.
+    rows : int64 ndarray or None
+        The samples to learn from; None is all.
+    texts : dict of int to int
+        The number of categories of each column that holds codes of text.
+    place : function
+        What messages call a column.
+    """
+
+    def __init__(
+        self,
+        columns: Sequence[int],
+        array: Array | None,
+        rows: NDArray[np.int64] | None,
+        texts: dict[int, int],
+        place: Callable[[int], str],
+    ) -> None:
+        self.columns = tuple(columns)
+        self._array, self._rows, self._texts, self._place = array, rows, texts, place
+        self._steps: list[list[Step]] = [[] for _ in columns]
+        self._indicators: list[Feature] = []
+        self._parts: list[list[Step]] | None = None
+        self._n_missing: Numbers = np.zeros(len(columns))
+
+    # ------------------------------------------------------------------------------------------------- steps
+
+    def add(self, steps: Sequence[Step]) -> None:
+        """Add a step to each column."""
+        for j, step in enumerate(steps):
+            self._steps[j].append(step)
+            if step[0] == "fill":
+                self._n_missing[j] = 0
+
+    def add_affine(self, a: Numbers | float, b: Numbers | float, c: float = 0.0) -> None:
+        """Add (x - a) * b + c to each column."""
+        a, b = np.broadcast_to(a, len(self.columns)), np.broadcast_to(b, len(self.columns))
+        self.add([("affine", float(a_j), float(b_j), c) for a_j, b_j in zip(a, b, strict=True)])
+
+    def add_indicators(self) -> None:
+        """Let each column in which numbers were missing, when last looked at, tell of them beside its numbers."""
+        for j, column in enumerate(self.columns):
+            if self._n_missing[j]:
+                self._indicators.append((column, (*self._steps[j], ("missing",))))
+
+    def split(self, parts: list[list[Step]]) -> None:
+        """Let each column be followed by these steps, each for itself: a feature for each."""
+        self._parts = parts
+
+    def features(self) -> list[Feature]:
+        """Return what was learnt: numbers, then indicators.
+
+        Raises
+        ------
+        ValueError
+            If a number is missing, and would be.
+        """
+        for j in np.flatnonzero(self._n_missing) if self._parts is None else ():
+            self._refuse(int(j), np.isnan, "a number", "Fill what is missing with fb.Impute(), or leave out that row.")
+        if self._parts is None:
+            numbers = [(column, tuple(steps)) for column, steps in zip(self.columns, self._steps, strict=True)]
+            return numbers + self._indicators
+        return [
+            (column, (*steps, step))
+            for column, steps, parts in zip(self.columns, self._steps, self._parts, strict=True)
+            for step in parts
+        ]
+
+    # -------------------------------------------------------------------------------------------- statistics
+
+    def moments(self) -> Moments:
+        """Return how many there are, mean, variance (the mean square of the deviations), least and greatest number.
+
+        Blocks are seen from the first number of their column, so that numbers that are all alike have a variance of
+        exactly 0, and merged pairwise (Chan, Golub and LeVeque, 1983).
+        """
+        k = len(self.columns)
+        count, mean, squares = np.zeros(k), np.zeros(k), np.zeros(k)
+        first, low, high = np.full(k, np.nan), np.full(k, np.nan), np.full(k, np.nan)
+        n_samples = 0
+        for block in self._blocks():
+            there = ~np.isnan(block)
+            n = there.sum(axis=0).astype(np.float64)
+            first = np.where(np.isnan(first), block[there.argmax(axis=0), np.arange(k)], first)
+            with np.errstate(over="ignore", invalid="ignore"):
+                deviations = np.where(there, block - first, 0.0)
+                own_mean = deviations.sum(axis=0) / np.maximum(n, 1)
+                deviations -= own_mean
+                own_squares = np.square(deviations, where=there, out=np.zeros_like(deviations)).sum(axis=0)
+                ahead = own_mean - mean
+                both = np.maximum(count + n, 1)
+                mean += ahead * (n / both)
+                squares += own_squares + np.square(ahead) * (count * (n / both))
+            count += n
+            low, high = np.fmin(low, np.fmin.reduce(block, axis=0)), np.fmax(high, np.fmax.reduce(block, axis=0))
+            n_samples += len(block)
+        self._n_missing = n_samples - count
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean, variance = mean + first, squares / np.maximum(count, 1)
+            large = (count > 0) & ~(np.isfinite(mean) & np.isfinite(variance) & np.isfinite(high - low))
+        if large.any():
+            j = int(large.argmax())
+            raise ValueError(
+                f"{self._place(self.columns[j])} has numbers from {low[j]:g} to {high[j]:g}, whose squares are "
+                "infinite; expected smaller ones. Put fb.Scale(1e-200) first, say."
+            )
+        return Moments(count, *(np.where(count > 0, each, 0.0) for each in (mean, variance, low, high)))
+
+    def quantiles(self, shares: Sequence[float]) -> Numbers:
+        """Return these quantiles, shape (shares, columns); NaN where all is missing.
+
+        Of more than a million samples every k-th is looked at.
+        """
+        stride = -(-self._n_samples() // _QUANTILE_ROWS)
+        at_once = max(1, _QUANTILE_NUMBERS // -(-self._n_samples() // stride))
+        result = np.full((len(shares), len(self.columns)), np.nan)
+        for start in range(0, len(self.columns), at_once):
+            group = range(start, min(start + at_once, len(self.columns)))
+            columns = np.concatenate([block.T for block in self._blocks(group, stride)], axis=1)
+            for j, column in zip(group, columns, strict=True):
+                there = column[~np.isnan(column)]
+                self._n_missing[j] = max(self._n_missing[j], len(column) - len(there))
+                if len(there):
+                    result[:, j] = np.quantile(there, shares)
+        return result
+
+    def categories(self) -> list[Categories]:
+        """Return the values of each column in their order, and whether some are missing."""
+        found = [_Unique() for _ in self.columns]
+        for block in self._blocks():
+            for j, unique in enumerate(found):
+                unique.take(block[:, j])
+        result = []
+        for column, unique in zip(self.columns, found, strict=True):
+            values = unique.values()
+            there = values[~np.isnan(values)].tolist()
+            n_texts = self._texts.get(column)
+            known = there if n_texts is None else [float(code) for code in range(n_texts)]
+            result.append((known, len(there) < len(values)))
+        self._n_missing[:] = 0  # what is missing is a category
+        return result
+
+    def refuse_empty(self, n_there: Numbers, what_for: str) -> None:
+        """Refuse a column in which all is missing."""
+        for j in np.flatnonzero(n_there == 0):
+            raise ValueError(
+                f"{self._place(self.columns[j])} has no numbers, so that there is nothing to {what_for}; expected one "
+                "at least. Leave out that column."
+            )
+
+    # -------------------------------------------------------------------------------------------- the samples
+
+    def _n_samples(self) -> int:
+        assert self._array is not None
+        return len(self._array if self._rows is None else self._rows)
+
+    def _blocks(self, group: range | None = None, stride: int = 1) -> Iterator[Numbers]:
+        """Yield what comes out of the steps so far for some of the columns, block by block; no number infinite."""
+        assert self._array is not None
+        places = range(len(self.columns)) if group is None else group
+        features = Features([(self.columns[j], self._steps[j]) for j in places])
+        array = self._array[::stride] if self._rows is None else self._array
+        rows = None if self._rows is None else self._rows[::stride]
+        n_rows = max(1, min(_BLOCK_ROWS, _BLOCK_NUMBERS // max(1, len(places))))
+        for start in range(0, len(array) if rows is None else len(rows), n_rows):
+            stop = start + n_rows
+            part = array[start:stop] if rows is None else array[rows[start:stop]]
+            block = features.apply(Rows(part), np.empty((len(part), len(places))))
+            infinite = np.isinf(block)
+            if infinite.any():
+                j = places[int(infinite.any(axis=0).argmax())]
+                self._refuse(j, np.isinf, "a finite number", "Leave out that row or give it another number.")
+            yield block
+
+    def _refuse(self, j: int, bad: Callable[[Array], NDArray[np.bool_]], expected: str, remedy: str) -> NoReturn:
+        """Raise the ValueError that names the first number of a column that is bad, or becomes so in its steps."""
+        assert self._array is not None
+        column = self.columns[j]
+        features = Features([(column, self._steps[j])])
+        rows = np.arange(len(self._array)) if self._rows is None else self._rows
+        for start in range(0, len(rows), _BLOCK_ROWS):
+            part = self._array[rows[start : start + _BLOCK_ROWS]]
+            wrong = bad(features.apply(Rows(part), np.empty((len(part), 1)))[:, 0])
+            if wrong.any():
+                i = int(wrong.argmax())
+                value = part[i, column].item()
+                place = f"row {int(rows[start + i])}, {self._place(column)}"
+                if math.isfinite(value):
+                    remedy = "Its preparation makes it infinite. Scale the column first."
+                raise ValueError(sentence(place, value, expected, remedy))
+        raise AssertionError("what was bad a moment ago is not now")

@@ -1,0 +1,220 @@
+"""Columns of mixed kinds: data frames, and arrays of Python objects, as numbers and as text.
+
+A frame is what names its columns and gives each as an array: of pandas, polars or pyarrow, none of which is imported
+here. What an array of objects holds is looked at column by column.
+"""
+
+from __future__ import annotations
+
+import decimal
+import itertools
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastbp.data.arrays import as_array
+from fastbp.data.frames import column_as_array, columns_of, is_frame
+from fastbp.support.checks import sentence
+
+__all__ = ["Name", "Table", "encode", "is_text", "name_of", "read_table"]
+
+Array = NDArray[Any]
+Name = str | int
+
+_CATEGORY_DTYPES = ("category", "Categorical", "Enum", "dictionary")
+
+
+class Table:
+    """An array-like of two dimensions, column by column.
+
+    Attributes
+    ----------
+    names : tuple of str or int, or None
+        Of the columns of a frame.
+    array : ndarray or None
+        All columns as one array that the engine reads, where the user keeps them so.
+    """
+
+    names: tuple[Name, ...] | None = None
+    array: Array | None = None
+
+    def __init__(self, argument: str, n_rows: int, n_columns: int) -> None:
+        self.argument, self.n_rows, self.n_columns = argument, n_rows, n_columns
+
+    def column(self, j: int) -> Array:
+        """Return a column: numbers, NaN where one is missing, or str objects, None where one is missing."""
+        raise NotImplementedError
+
+    def categories(self, j: int) -> Sequence[Any] | None:
+        """Return the categories of a column in the order that its own dtype gives them; most columns have none."""
+        return None
+
+    def is_category(self, j: int) -> bool:
+        """Return whether a column's own dtype says that it holds categories."""
+        return False
+
+    def place(self, j: int) -> str:
+        """Return what messages call a column."""
+        return name_of(j, self.names, self.argument)
+
+
+class _NumberTable(Table):
+    def __init__(self, array: Array, argument: str) -> None:
+        super().__init__(argument, *array.shape)
+        self.array = array
+
+    def column(self, j: int) -> Array:
+        assert self.array is not None
+        column: Array = self.array[:, j]
+        return column
+
+
+class _ObjectTable(Table):
+    """An array of objects or of text."""
+
+    def __init__(self, objects: Array, argument: str) -> None:
+        super().__init__(argument, *objects.shape)
+        self._objects = objects
+
+    def column(self, j: int) -> Array:
+        return _plain(self._objects[:, j].astype(object), self.place(j))
+
+
+class _FrameTable(Table):
+    def __init__(self, frame: Any, argument: str) -> None:
+        own_names, self._columns = columns_of(frame)
+        names = [_plain_name(name, argument) for name in own_names]
+        super().__init__(argument, len(frame), len(names))
+        self.names = tuple(names)
+        self.array = _whole(frame, argument)
+        if len(set(names)) < len(names):
+            twice = next(name for i, name in enumerate(names) if name in names[:i])
+            raise ValueError(f"{argument} has two columns {twice!r}; expected names that differ. Rename one of them.")
+
+    def column(self, j: int) -> Array:
+        column = self._columns[j]
+        kind: Any = getattr(column, "type", None)
+        if hasattr(kind, "value_type"):  # pyarrow's dictionaries, whose missing values only a cast keeps
+            column = column.cast(kind.value_type)
+        return _plain(column_as_array(column), self.place(j))
+
+    def categories(self, j: int) -> Sequence[Any] | None:
+        accessor = getattr(self._columns[j], "cat", None)
+        categories = getattr(accessor, "categories", None)
+        return None if categories is None else list(categories)
+
+    def is_category(self, j: int) -> bool:
+        column = self._columns[j]
+        return str(getattr(column, "dtype", getattr(column, "type", ""))).startswith(_CATEGORY_DTYPES)
+
+
+def read_table(values: Any, argument: str) -> Table:
+    """Return an array-like of shape (n_samples, n_columns), n_samples > 0, to be looked at by columns.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is none.
+    """
+    if is_frame(values):
+        table: Table = _FrameTable(values, argument)
+        shape = (table.n_rows, table.n_columns)
+    else:
+        array = _as_objects(values)
+        if array is None:
+            array = as_array(values, argument)
+        shape = array.shape
+        if array.ndim != 2:
+            remedy = f"A row is a sample, a column an input: {argument}.reshape(-1, 1) has one input."
+            raise ValueError(f"{argument} has shape {shape}; expected 2 dimensions, (n_samples, n_columns). {remedy}")
+        kind = _ObjectTable if array.dtype.kind in "OUST" else _NumberTable
+        table = kind(array, argument)
+    if 0 in shape:
+        raise ValueError(f"{argument} has shape {shape}; expected one row and one column or more.")
+    return table
+
+
+def _whole(frame: Any, argument: str) -> Array | None:
+    """Return a frame as the one array that it is kept in, where all its columns are of one dtype of numbers."""
+    dtypes = list(getattr(frame, "dtypes", ()))
+    if len(set(map(str, dtypes))) != 1 or getattr(dtypes[0], "kind", "O") not in "biuf":
+        return None
+    array = np.asarray(frame)
+    return as_array(array, argument) if array.dtype.kind in "biuf" else None
+
+
+def _plain_name(name: Any, argument: str) -> Name:
+    if isinstance(name, str):
+        return str(name)
+    if isinstance(name, (int, np.integer)) and not isinstance(name, bool):
+        return int(name)
+    raise TypeError(sentence(f"a column's name in {argument}", name, "text or an integer", "Rename the column."))
+
+
+def _as_objects(values: Any) -> Array | None:
+    """Return an array of objects or text, or a list that holds text, as such an array; None for anything else."""
+    if isinstance(values, np.ndarray):
+        return values if values.dtype.kind in "OUST" else None
+    if isinstance(values, (list, tuple)):
+        try:
+            array = np.array(values, dtype=object)
+        except ValueError:  # rows of several lengths
+            return None
+        if array.ndim == 2 and any(isinstance(value, str) or value is None for value in array.ravel().tolist()):
+            return array
+    return None
+
+
+def _plain(column: Array, place: str) -> Array:
+    """Return a column of numbers as numbers, one of text as str objects with None for what is missing."""
+    if column.dtype.kind in "biuf":
+        return column
+    if column.dtype.kind not in "OUST":
+        raise TypeError(
+            f"{place} is of dtype {column.dtype}; expected numbers, booleans or text. Make it a number: of a moment, "
+            "the seconds since some other."
+        )
+    objects = column.astype(object)
+    objects[_missing(objects)] = None
+    kinds = set(map(type, objects.tolist())) - {type(None)}
+    if kinds and all(issubclass(kind, str) for kind in kinds):
+        return objects
+    if any(issubclass(kind, str) for kind in kinds):
+        names = " and ".join(sorted(kind.__name__ for kind in kinds))
+        raise TypeError(f"{place} holds {names}; expected numbers or text alone. Make all of it text: .astype(str).")
+    try:
+        return objects.astype(np.float64)  # None becomes NaN
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{place} holds something else than numbers or text: {error}.") from None
+
+
+def _missing(objects: Array) -> NDArray[np.bool_]:
+    pandas = sys.modules.get("pandas")  # which alone has missing values that compare to nothing
+    try:
+        if pandas is not None:
+            return np.asarray(pandas.isna(objects))
+        return np.asarray((objects == None) | (objects != objects), dtype=bool)  # noqa: E711
+    except decimal.InvalidOperation:  # a signalling NaN is not to be compared
+        quiet = [float("nan") if isinstance(item, decimal.Decimal) and item.is_snan() else item for item in objects]
+        return _missing(np.array(quiet, dtype=object))
+
+
+def is_text(column: Array) -> bool:
+    """Return whether a column that ``Table.column`` returned is text."""
+    return column.dtype.kind == "O"
+
+
+def encode(column: Array, codes: Mapping[str, float]) -> NDArray[np.float32]:
+    """Return the code of each text, NaN where it is missing, -1 where it has none."""
+    known: dict[str | None, float] = {None: np.nan}
+    known.update(codes)
+    texts = column.tolist()
+    return np.fromiter(map(known.get, texts, itertools.repeat(-1.0)), np.float32, len(texts))
+
+
+def name_of(j: int, names: Sequence[Name] | None, argument: str) -> str:
+    """Return what messages call a column."""
+    return f"column {j} of {argument} (counted from 0)" if names is None else f"column {names[j]!r} of {argument}"

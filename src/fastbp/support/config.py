@@ -1,0 +1,40 @@
+"""What this installation is made of and what it runs on."""
+
+from __future__ import annotations
+
+import os
+import platform
+
+import numpy as np
+
+from fastbp.engine import kernels, team
+from fastbp.support.threads import choose_threads
+
+__all__ = ["get_config", "show_config"]
+
+
+def get_config() -> dict[str, str]:
+    """Return what ``show_config`` prints, by name."""
+    from fastbp import __version__  # __init__ imports this module
+
+    openmp = team.openmp_version()
+    variable = os.environ.get("OMP_NUM_THREADS", "")
+    reason = f" (OMP_NUM_THREADS is {variable})" if variable else ""
+    return {
+        "fastbp": __version__,
+        "Python": f"{platform.python_version()} ({platform.python_implementation()})",
+        "NumPy": np.__version__,
+        "platform": f"{platform.system()} {platform.machine()}",
+        "instruction set": kernels.isa(),
+        "available": ", ".join(kernels.available_isas()),
+        "compiled in": ", ".join(kernels.compiled_isas()),
+        "OpenMP": str(openmp) if openmp else "none: built to run on one thread",
+        "threads": f"{choose_threads()}{reason} on {os.cpu_count()} CPUs",
+    }
+
+
+def show_config() -> None:
+    """Print version, instruction sets, OpenMP and threads: what a report of a problem should contain."""
+    config = get_config()
+    width = max(map(len, config))
+    print("\n".join(f"{name:{width}}  {value}" for name, value in config.items()))

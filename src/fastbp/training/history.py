@@ -1,0 +1,159 @@
+"""What training reported: a list for every figure, an entry for every epoch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from fastbp.support.checks import sentence
+
+if TYPE_CHECKING:
+    import pandas
+    from matplotlib.axes import Axes
+
+__all__ = ["History"]
+
+
+class History(Mapping[str, list[float]]):
+    """A mapping from the name of a figure to its values, one an epoch: ``history["loss"][-1]`` is the latest loss.
+
+    All lists are of the same length. NaN stands where an epoch has no such figure: ``val_loss``, say, where one call of
+    ``fit`` had validation data and another had not.
+    """
+
+    def __init__(self) -> None:
+        self._figures: dict[str, list[float]] = {}
+        self._n_epochs = 0
+
+    @property
+    def n_epochs(self) -> int:
+        """The number of completed epochs."""
+        return self._n_epochs
+
+    @property
+    def latest(self) -> dict[str, float]:
+        """The figures of the latest epoch; empty before the first."""
+        return {name: values[-1] for name, values in self._figures.items()}
+
+    def append(self, figures: Mapping[str, float]) -> None:
+        """Add the figures of one epoch."""
+        for name in figures:
+            if name not in self._figures:
+                self._figures[name] = [math.nan] * self._n_epochs
+        for name, values in self._figures.items():
+            values.append(figures.get(name, math.nan))
+        self._n_epochs += 1
+
+    def to_frame(self) -> pandas.DataFrame:
+        """Return a pandas DataFrame: a column for each figure, a row for each epoch, counted from 1.
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
+        """
+        try:
+            import pandas
+        except ImportError as error:
+            raise ImportError(_missing("to_frame", "pandas", "pandas")) from error
+        index = pandas.RangeIndex(1, self._n_epochs + 1, name="epoch")
+        return pandas.DataFrame(self._figures, index=index, dtype=float)
+
+    def plot(self, names: str | Sequence[str] | None = None, ax: Axes | Sequence[Axes] | None = None) -> Any:
+        """Draw the figures over the epochs with matplotlib: training solid, validation dashed in the same colour.
+
+        Parameters
+        ----------
+        names : str, list of str or None, default None
+            Which figures, each in a panel of its own: "loss" is that of training and of validation, "val_loss", unless
+            "loss" is named too, of validation alone. None is all but "seconds".
+        ax : matplotlib Axes, a sequence of them or None, default None
+            Where to: one for all figures, or one for each. None makes a new figure with panels side by side, which
+            ``matplotlib.pyplot.show()`` shows; it is ``axes[0].figure``.
+
+        Returns
+        -------
+        Axes or ndarray of Axes
+            ``ax`` as it was given, or an array of the new ones, a panel each.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        TypeError, ValueError
+            If there is no such figure, or no epoch yet, or there are not as many axes as figures.
+        """
+        kinds = self._kinds(names)
+        axes = _axes(ax, kinds)
+        shared = hasattr(ax, "plot")
+        for i, (axis, kind) in enumerate(zip(axes, kinds, strict=True)):
+            self._draw(axis, kind, f"C{i}" if shared else "C0")
+            axis.set_ylabel("" if shared else kind)
+        return axes if ax is None else ax
+
+    def _kinds(self, names: str | Sequence[str] | None) -> list[str]:
+        """Return the figures that are asked for, each once; that of validation goes with that of training."""
+        if not self._n_epochs:
+            raise ValueError("the history has no epoch yet; expected one at least. Call fit first.")
+        if names is None:
+            names = [name for name in self if name != "seconds"]
+            return list(dict.fromkeys(self._of_training(name) for name in names))
+        names = [names] if isinstance(names, str) else names
+        if not isinstance(names, Sequence) or not names:
+            raise TypeError(sentence("names", names, "names of figures such as ['loss', 'accuracy'], or None"))
+        for name in names:
+            if not isinstance(name, str) or name not in self._figures:
+                raise ValueError(sentence("names", name, "one of " + ", ".join(map(repr, self))))
+        drawn_with = {f"val_{name}" for name in names}
+        return [name for name in dict.fromkeys(names) if name not in drawn_with]
+
+    def _of_training(self, name: str) -> str:
+        trained = name.removeprefix("val_")
+        return trained if trained in self._figures else name
+
+    def _draw(self, axis: Axes, kind: str, colour: str) -> None:
+        """Draw a figure of training and of validation."""
+        from matplotlib.ticker import MaxNLocator
+
+        epochs = range(1, self._n_epochs + 1)
+        for name, style in ((kind, "--" if kind.startswith("val_") else "-"), (f"val_{kind}", "--")):
+            if name in self._figures:
+                n_points = sum(map(math.isfinite, self._figures[name]))
+                marker = "o" if n_points == 1 else ""  # one point is no line
+                axis.plot(epochs, self._figures[name], style, color=colour, marker=marker, label=name)
+        axis.set_xlabel("epoch")
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axis.legend()
+
+    def __getitem__(self, name: str) -> list[float]:
+        return self._figures[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._figures)
+
+    def __len__(self) -> int:
+        return len(self._figures)
+
+    def __repr__(self) -> str:
+        figures = ", ".join(f"{name}={value:.6g}" for name, value in self.latest.items())
+        return f"History({self._n_epochs} epochs{f'; latest: {figures}' if figures else ''})"
+
+
+def _axes(ax: Axes | Sequence[Axes] | None, kinds: Sequence[str]) -> Any:
+    """Return an axes for each figure: those given, or new ones."""
+    if ax is None:
+        try:
+            from matplotlib import pyplot
+        except ImportError as error:
+            raise ImportError(_missing("plot", "matplotlib", "fastbp[plot]")) from error
+        size = (4.5 * len(kinds), 3.5)
+        return pyplot.subplots(1, len(kinds), figsize=size, layout="constrained", squeeze=False)[1][0]
+    axes = [ax] * len(kinds) if hasattr(ax, "plot") else list(ax) if hasattr(ax, "__iter__") else []
+    if len(axes) != len(kinds) or not all(hasattr(axis, "plot") for axis in axes):
+        raise ValueError(sentence("ax", ax, f"one matplotlib Axes, or {len(kinds)} of them, one for each of {kinds}"))
+    return axes
+
+
+def _missing(method: str, package: str, requirement: str) -> str:
+    return f"history.{method}() needs {package}, which is not installed: pip install {requirement!r}."

@@ -1,0 +1,316 @@
+"""Files of a trainer in the midst of training: all that the rest of the run depends on, but the data.
+
+The description holds what the trainer was made with, its history, the steps done, where in the epoch it stands and what
+schedules and callbacks remember; the arrays are the model's (``model.`` before their names), the optimizer's
+(``optimizer.``), the averages of the weights (``averages.``), the sums over the epoch (``unfinished``) and those that
+callbacks keep (``callbacks.``). Chance needs no state of its own: it follows from the seed, the epoch and the step.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastbp.losses.all_losses import LOSSES
+from fastbp.losses.base import Loss
+from fastbp.losses.custom import CustomLoss, LossFunction, as_loss
+from fastbp.losses.penalised import PenalisedLoss
+from fastbp.metrics.base import Metric
+from fastbp.metrics.choose import METRICS, MetricLike, choose_metrics
+from fastbp.metrics.function import FunctionMetric
+from fastbp.models.model import Model
+from fastbp.optimizers.all_optimizers import OPTIMIZERS
+from fastbp.optimizers.averaging import AVERAGINGS
+from fastbp.optimizers.base import Optimizer
+from fastbp.schedules import SCHEDULES, FunctionSchedule, PlateauMemory, Schedule
+from fastbp.support.checks import check_int, check_number, sentence
+from fastbp.support.registry import from_config, to_config
+from fastbp.support.safetensors_file import TRAINER, BrokenFileError, read_file, write_file
+from fastbp.training.epochs import Unfinished
+from fastbp.training.history import History
+
+if TYPE_CHECKING:
+    from fastbp.training.trainer import Trainer
+
+__all__ = ["load_trainer", "options_of", "save_trainer"]
+
+Array = NDArray[Any]
+
+_FUNCTION = "function"  # stands for what only Python can hold
+_TENSOR = "$tensor"  # in a callback's state: the name of the array that belongs here
+
+
+def save_trainer(trainer: Trainer, path: str | os.PathLike[str]) -> None:
+    """Write a trainer; what was there before stays until all is written and on the disk."""
+    state = trainer._get_state()
+    tensors = {f"model.{name}": array for name, array in trainer.model._named_weights()}
+    tensors |= {f"optimizer.{name}": array for name, array in state["optimizer_state"]}
+    averages, n_averaged = state["averages"] or ([], 0)
+    tensors |= {f"averages.{i}": array for i, array in enumerate(averages)}
+    unfinished: Unfinished | None = state["unfinished"]
+    if unfinished is not None:
+        tensors["unfinished"] = unfinished.so_far[2]
+    callbacks, kept = trainer._callback_states(), {}
+    for key, value in callbacks.items():
+        kept[key] = _without_arrays(value, f"callbacks.{key}", tensors)
+    description = {
+        "model": trainer.model.to_config(),
+        "loss": _loss_config(trainer.loss),
+        "optimizer": _optimizer_config(trainer.optimizer),
+        "metrics": [_metric_config(metric) for metric in trainer.metrics],
+        "averaging": trainer.averaging and to_config(trainer.averaging),
+        "options": options_of(trainer),
+        "n_steps": state["n_steps"],
+        "n_averaged": n_averaged,
+        "rate_scale": state["rate_scale"],
+        "memories": {name: dataclasses.asdict(memory) for name, memory in state["memories"].items() if memory},
+        "unfinished": unfinished and [unfinished.n_samples, *unfinished.so_far[:2], unfinished.seconds],
+        "history": {"n_epochs": trainer.history.n_epochs, "figures": dict(trainer.history)},
+        "callbacks": kept,
+    }
+    write_file(path, TRAINER, description, tensors)
+
+
+def load_trainer(
+    cls: type[Trainer],
+    path: str | os.PathLike[str],
+    n_threads: int | None,
+    loss: str | Loss | LossFunction | None,
+    optimizer: str | Optimizer | None,
+    metrics: MetricLike | Sequence[MetricLike] | None,
+) -> Trainer:
+    """Return the trainer that ``save_trainer`` wrote, with a loss, optimizer and metrics that a file cannot hold."""
+    description, tensors = read_file(path, TRAINER)
+    try:
+        functions = {"loss": loss, "optimizer": optimizer, "metrics": metrics}
+        described = {name: description[name] for name in functions}
+        if any(metric["name"] == _FUNCTION for metric in description["metrics"]):
+            described["metrics"] = _FUNCTION
+        given = {name: _given(name, value, described[name]) for name, value in functions.items()}
+        trainer = _make(cls, description, tensors, given, n_threads)
+        _set_progress(trainer, description, tensors)
+    except _MissingFunctionError as error:
+        raise ValueError(f"{os.fspath(path)!r} holds a trainer whose {error}") from None
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError, OverflowError) as error:
+        raise BrokenFileError(path, TRAINER, f"the description in it does not fit: {error}") from error
+    return trainer
+
+
+class _MissingFunctionError(Exception):
+    """A function is needed that the file cannot hold."""
+
+
+def _given(name: str, value: Any, described: Any) -> Any:
+    """Return what load was given in place of what the file describes, None if it is to be made from that."""
+    if described != _FUNCTION:
+        if value is None:
+            return None
+        raise _MissingFunctionError(f"{name} is in it; expected {name}=None, not {value!r}.")
+    if value is None:
+        raise _MissingFunctionError(
+            f"{name} has a function of yours, which no file can hold; expected it as an argument: "
+            f"fb.Trainer.load(path, {name}=...)."
+        )
+    return value
+
+
+def _make(
+    cls: type[Trainer],
+    description: Mapping[str, Any],
+    tensors: Mapping[str, Array],
+    given: Mapping[str, Any],
+    n_threads: int | None,
+) -> Trainer:
+    """Return a new trainer of a model with these weights."""
+    weights = [array for name, array in tensors.items() if name.startswith("model.")]
+    averaging = description["averaging"]
+    options = dict(description["options"])
+    for name in ("learning_rate_factors", "weight_decay_factors"):  # JSON's keys are text
+        options[name] = {int(layer): factor for layer, factor in options[name].items()} or None
+    model = Model.from_config(description["model"], weights)
+    loss = as_loss(given["loss"] or _loss_from(description["loss"]))
+    return cls(
+        model,
+        loss,
+        given["optimizer"] or _optimizer_from(description["optimizer"]),
+        n_threads=n_threads,
+        metrics=_metrics_from(description["metrics"], given["metrics"], loss, model.n_outputs),
+        averaging=None if averaging is None else from_config(averaging, AVERAGINGS, "averaging"),
+        **options,
+    )
+
+
+def _set_progress(trainer: Trainer, description: Mapping[str, Any], tensors: Mapping[str, Array]) -> None:
+    """Let a new trainer stand where the one that was saved stood."""
+    optimizer_state = list(_below("optimizer.", tensors))
+    averages = [array for _, array in _below("averages.", tensors)]
+    n_averaged = check_int(description["n_averaged"], "n_averaged", minimum=0)
+    if trainer.averaging is not None:
+        _check_arrays(averages, trainer.model.get_weights(), "averages")
+    trainer._set_state(
+        {
+            "n_steps": check_int(description["n_steps"], "n_steps", minimum=0, maximum=2**62),
+            "optimizer_state": optimizer_state,
+            "averages": None if trainer.averaging is None else (averages, n_averaged),
+            "memories": {name: _memory_from(memory) for name, memory in description["memories"].items()},
+            "rate_scale": check_number(description["rate_scale"], "rate_scale", above=0),
+            "unfinished": _unfinished_from(description["unfinished"], tensors),
+        }
+    )
+    expected = trainer._session.get_state()
+    if sorted(name for name, _ in optimizer_state) != sorted(name for name, _ in expected):
+        raise ValueError(f"the optimizer's arrays are {[name for name, _ in optimizer_state]}")
+    by_name = dict(optimizer_state)
+    _check_arrays([by_name[name] for name, _ in expected], [array for _, array in expected], "optimizer's arrays")
+    trainer._history = _history_from(description["history"])
+    trainer._from_file = True
+    trainer._saved_callbacks = {
+        str(key): _with_arrays(value, tensors) for key, value in description["callbacks"].items()
+    }
+
+
+# ---------------------------------------------------------------------------------------------------- its parts
+
+
+def options_of(trainer: Trainer) -> dict[str, Any]:
+    """Return the arguments of Trainer that are plain data, but the number of threads, which changes nothing."""
+    return {
+        "batch_size": trainer.batch_size,
+        "shuffle": trainer.shuffle,
+        "seed": trainer.seed,
+        "accumulate": trainer.accumulate,
+        **trainer._clipping,
+        "learning_rate_factors": trainer._rate_factors,
+        "weight_decay_factors": trainer._decay_factors,
+        "decay_biases": trainer._decay_biases,
+    }
+
+
+def _loss_config(loss: Loss) -> Any:
+    """Return a loss as plain data."""
+    if isinstance(loss, CustomLoss):
+        return _FUNCTION
+    return loss.to_config() if isinstance(loss, PenalisedLoss) else to_config(loss)
+
+
+def _loss_from(config: Mapping[str, Any]) -> Loss:
+    if "penalised" in config:
+        return PenalisedLoss.from_config(config)
+    return from_config(config, LOSSES, "loss")
+
+
+def _metric_config(metric: Metric) -> dict[str, Any]:
+    """Return a metric as plain data, a function by what the history calls it."""
+    return {"name": _FUNCTION, "figure": metric.figure} if isinstance(metric, FunctionMetric) else to_config(metric)
+
+
+def _metrics_from(
+    described: Sequence[Mapping[str, Any]], given: MetricLike | Sequence[MetricLike] | None, loss: Loss, n_outputs: int
+) -> Sequence[Metric]:
+    """Return the metrics that a file describes, or those given for them where functions are among them."""
+    if given is None:
+        return [from_config(metric, METRICS, "metrics") for metric in described]
+    metrics = choose_metrics(given, loss, n_outputs)
+    if [_metric_config(metric) for metric in metrics] != list(described):
+        expected = [metric.get("figure", metric["name"]) for metric in described]
+        was = [metric.figure for metric in metrics]
+        raise _MissingFunctionError(
+            f"metrics make the figures {expected}; expected the same as an argument, not {was}."
+        )
+    return metrics
+
+
+def _optimizer_config(optimizer: Optimizer) -> Any:
+    """Return an optimizer as plain data, schedules and all."""
+    fields = {field.name: getattr(optimizer, field.name) for field in dataclasses.fields(optimizer)}
+    if any(isinstance(value, FunctionSchedule) for value in fields.values()):
+        return _FUNCTION
+    plain = {name: to_config(value) if isinstance(value, Schedule) else value for name, value in fields.items()}
+    return {"name": optimizer.name, **plain}
+
+
+def _optimizer_from(config: Mapping[str, Any]) -> Optimizer:
+    fields = {
+        name: from_config(value, SCHEDULES, name) if isinstance(value, Mapping) else value
+        for name, value in config.items()
+    }
+    return from_config(fields, OPTIMIZERS, "optimizer")
+
+
+def _memory_from(memory: Mapping[str, Any]) -> PlateauMemory:
+    """Return what a schedule remembers; Plateau is the only one that does."""
+    best = memory["best"]
+    if not isinstance(best, float):
+        raise TypeError(sentence("best", best, "a number"))
+    factor = check_number(memory["factor"], "factor", at_least=0)
+    return PlateauMemory(factor, best, check_int(memory["n_bad"], "n_bad", minimum=0))
+
+
+def _unfinished_from(described: Sequence[Any] | None, tensors: Mapping[str, Array]) -> Unfinished | None:
+    if described is None:
+        return None
+    n_samples, n_done, weight, seconds = described
+    sums = tensors["unfinished"]
+    if sums.dtype != np.float64 or sums.ndim != 1:
+        raise ValueError(sentence("unfinished", sums, "a vector of float64"))
+    n_samples = check_int(n_samples, "n_samples", maximum=2**62)
+    so_far = (
+        check_int(n_done, "n_done", minimum=0, maximum=n_samples),
+        check_number(weight, "weight", at_least=0),
+        sums,
+    )
+    return Unfinished(n_samples, so_far, check_number(seconds, "seconds", at_least=0), None)
+
+
+def _history_from(described: Mapping[str, Any]) -> History:
+    history = History()
+    figures = described["figures"]
+    for epoch in range(check_int(described["n_epochs"], "n_epochs", minimum=0)):
+        history.append({str(name): float(values[epoch]) for name, values in figures.items()})
+    return history
+
+
+def _check_arrays(arrays: Sequence[Array], expected: Sequence[Array], what: str) -> None:
+    if [(array.shape, array.dtype) for array in arrays] != [(array.shape, array.dtype) for array in expected]:
+        raise ValueError(f"the {what} have shapes {[array.shape for array in arrays]}")
+
+
+def _below(prefix: str, tensors: Mapping[str, Array]) -> Iterator[tuple[str, Array]]:
+    for name, array in tensors.items():
+        if name.startswith(prefix):
+            yield name.removeprefix(prefix), array
+
+
+# ----------------------------------------------------------------------------------- what callbacks remember
+
+
+def _without_arrays(value: Any, name: str, tensors: dict[str, Array]) -> Any:
+    """Return plain data, with the names of arrays in their places; the arrays go to the tensors."""
+    if isinstance(value, np.ndarray):
+        tensors[name] = value
+        return {_TENSOR: name}
+    if isinstance(value, Mapping):
+        return {str(key): _without_arrays(item, f"{name}.{key}", tensors) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_without_arrays(item, f"{name}.{i}", tensors) for i, item in enumerate(value)]
+    if isinstance(value, np.generic):
+        return value.item()
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    remedy = "What get_state of a callback returns is written to a file."
+    raise TypeError(sentence(name, value, "a number, text, None, an array, or a list or dictionary of them", remedy))
+
+
+def _with_arrays(value: Any, tensors: Mapping[str, Array]) -> Any:
+    if isinstance(value, Mapping):
+        if set(value) == {_TENSOR}:
+            return tensors[value[_TENSOR]]
+        return {key: _with_arrays(item, tensors) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_with_arrays(item, tensors) for item in value]
+    return value
