@@ -107,7 +107,7 @@ def test_an_unfinished_epoch_of_other_data_is_forgotten():
 def test_callbacks_go_on_from_a_file(tmp_path):
     """Early stopping counts on, and goes back to weights that were the best before the file was written."""
     X, y = make_data()
-    shuffled = np.random.default_rng(1).permutation(y)  # nothing to be learnt: the first epochs are the best
+    shuffled = np.random.default_rng(1).permutation(y)  # nothing to be learned: the first epochs are the best
     fit = dict(epochs=40, validation_data=(X, shuffled))
     wanted = make_trainer()
     early = fb.EarlyStopping(patience=8)

@@ -189,7 +189,7 @@ def test_going_on_from_a_pickle_draws_the_same(optimizer):
 
 
 def test_it_regularises():
-    """Noise learnt by heart without dropout is not with it: the training loss stays higher."""
+    """Noise learned by heart without dropout is not with it: the training loss stays higher."""
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(200, 20)).astype(np.float32), rng.integers(0, 2, 200)
 

@@ -303,9 +303,9 @@ def some_weights(n):
 
 
 def factors_of(model):
-    """One for each layer of which something is learnt, of the learning rate and of the weight decay."""
-    learnt = sorted({weight.layer for weight in weights_of_model(model) if weight.trained})
-    return {i: 0.5 + i for i in learnt}, {i: 2.0 / (1 + i) for i in learnt}
+    """One for each layer of which something is learned, of the learning rate and of the weight decay."""
+    learned = sorted({weight.layer for weight in weights_of_model(model) if weight.trained})
+    return {i: 0.5 + i for i in learned}, {i: 2.0 / (1 + i) for i in learned}
 
 
 @pytest.mark.parametrize("name", [name for name, (layers, _) in MODELS.items() if not batch_norms(layers)])

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 import fastbp as fb
 from fastbp.preparation.columns import PREPARATIONS, prepare_from_config, prepare_to_config
-from fastbp.preparation.model_preparation import Preparing
+from fastbp.preparation.model_preparation import ModelPreparation
 
 
 def prepared(prepare, X, other=None):
     """What becomes of X, or of another array, after learning from X; in float64."""
-    preparing = Preparing(prepare, None).after(X, None, None, ("X", "y"), None)
+    preparing = ModelPreparation(prepare, None).after(X, None, None, ("X", "y"), None)
     return preparing.inputs.apply(preparing.inputs.read(X if other is None else other, "X"), np.dtype(np.float64))
 
 

@@ -10,8 +10,8 @@ import pytest
 
 import fastbp as fb
 from fastbp.data.folds import split_fraction
-from fastbp.preparation.column_statistics import Draft
-from fastbp.preparation.model_preparation import Preparing
+from fastbp.preparation.column_statistics import ColumnStatistics
+from fastbp.preparation.model_preparation import ModelPreparation
 from fastbp.support.safetensors_file import write_model
 
 STANDARDIZED = (fb.Standardize(),)
@@ -75,7 +75,7 @@ def test_bytes_scaled_on_the_way_are_those_scaled_before(isa):
     results = []
     for prepare, data in ((fb.Scale(1 / 255), X), (None, (X * (1 / 255)).astype(np.float32))):
         model = fb.Model([fb.Dense(9, "relu"), fb.Dense(3, "softmax")], inputs=70, prepare=prepare)
-        assert model.predict(data).shape == (200, 3)  # nothing is to be learnt
+        assert model.predict(data).shape == (200, 3)  # nothing is to be learned
         fb.Trainer(model, "cross_entropy").fit(data, y, epochs=3)
         results.append([*model.get_weights(), model.predict(data)])
     assert bits(results[0]) == bits(results[1])
@@ -127,7 +127,7 @@ def test_metrics_are_in_the_targets_own_units(isa):
         assert figures["mse"] == pytest.approx(metrics.mean_squared_error(y, predicted), rel=1e-9)
         assert figures["r2"] == pytest.approx(metrics.r2_score(y, predicted), rel=1e-9)
         assert trainer.history["val_mae"][-1] == figures["mae"]
-        own = Preparing(targets, None).after(y, None, None, ("y", ""), None)
+        own = ModelPreparation(targets, None).after(y, None, None, ("y", ""), None)
         difference = own.inputs.apply(y, np.dtype("f8")) - own.inputs.apply(predicted, np.dtype("f8"))
         assert figures["loss"] == pytest.approx(np.mean(difference**2), rel=1e-9)
         assert model.loss_and_gradients(X, y, "mse")[0] == pytest.approx(figures["loss"], rel=1e-12)
@@ -177,7 +177,7 @@ def test_gradients_agree_with_differences():
     assert [layer.dead_units for layer in statistics.layers] == [0, 0]
 
 
-# ----------------------------------------------------------------------------------------------- what is learnt
+# ----------------------------------------------------------------------------------------------- what is learned
 
 
 def test_the_first_fit_learns_from_its_training_data_alone_and_no_later_one_does():
@@ -251,10 +251,10 @@ def test_a_failed_call_teaches_nothing():
 
 def test_of_many_rows_some_are_looked_at_for_quantiles():
     X = np.random.default_rng(0).normal(size=(2_500_000, 1)).astype(np.float32)
-    draft = Draft([0], X, None, {}, str)
+    draft = ColumnStatistics([0], X, None, {}, str)
     assert draft.quantiles([0.5])[0, 0] == np.median(X[::3].astype(np.float64))
     rows = np.arange(0, 2_500_000, 2)
-    assert Draft([0], X, rows, {}, str).quantiles([0.5])[0, 0] == np.median(X[::4].astype(np.float64))
+    assert ColumnStatistics([0], X, rows, {}, str).quantiles([0.5])[0, 0] == np.median(X[::4].astype(np.float64))
 
 
 def test_memory_stays_bounded_on_an_array_in_a_file(tmp_path):
@@ -297,7 +297,7 @@ def test_with_inputs_the_weights_are_there_before_the_preparation_has_learnt():
     model.set_weights(weights)
     model.summary()
     for call in (lambda: model.predict(X), lambda: fb.Trainer(model, "mse").step(X, y)):
-        with pytest.raises(ValueError, match=r"has learnt from no data yet; expected that Trainer.fit"):
+        with pytest.raises(ValueError, match=r"has learned from no data yet; expected that Trainer.fit"):
             call()
     later = make_model([fb.Impute(), fb.Standardize()])
     for each in (model, later):
@@ -413,7 +413,7 @@ def test_what_becomes_infinite_is_named():
 def test_other_columns_than_those_of_training_are_refused():
     X, y = make_mixed()
     model = trained(make_model(fb.Columns(CHAIN)), (X, y)).model
-    with pytest.raises(ValueError, match=r"X has 4 columns; expected 5, as many as the preparation was learnt from"):
+    with pytest.raises(ValueError, match=r"X has 4 columns; expected 5, as many as the preparation was learned from"):
         model.predict(X[:, :4])
     with pytest.raises(TypeError, match=r"column 1 of X .* holds numbers \(float64\); expected text, as the preparat"):
         model.predict(np.zeros((2, 5)))
@@ -440,7 +440,7 @@ def test_other_columns_than_those_of_training_are_refused():
 def test_targets_of_another_number_than_learnt_are_refused():
     model = fb.Model([fb.Dense(2)], prepare_targets=fb.Standardize())
     model.build([[1.0], [2.0]], [1.0, 3.0])
-    with pytest.raises(ValueError, match=r"prepare_targets was learnt from 1 columns of targets; expected 2, as"):
+    with pytest.raises(ValueError, match=r"prepare_targets was learned from 1 columns of targets; expected 2, as"):
         fb.Trainer(model, "mse")
     fb.Trainer(model, fb.Quantile([0.2, 0.8])).fit([[1.0], [2.0]], [1.0, 3.0])
     with pytest.raises(ValueError, match=r"prepare_targets is for 2 columns of targets, and the model has 3 outputs"):

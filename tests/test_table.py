@@ -1,4 +1,4 @@
-"""Data frames of pandas, polars and pyarrow: read by columns, learnt from and matched by names."""
+"""Data frames of pandas, polars and pyarrow: read by columns, learned from and matched by names."""
 
 import sys
 from decimal import Decimal
@@ -92,7 +92,7 @@ def test_columns_are_found_by_name(kind):
 
 
 def test_one_kind_of_frame_is_like_another():
-    """Learnt from pandas, asked with all; and files keep the names."""
+    """Learned from pandas, asked with all; and files keep the names."""
     frame, y = make_frame()
     frame["grade"] = frame["grade"].astype(str)
     model = make_model()

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from fastbp.support.checks import check_number, sentence
 
-__all__ = ["Mode", "Monitor"]
+__all__ = ["Mode", "BestFigure"]
 
 Mode = Literal["auto", "min", "max"]
 
@@ -18,7 +18,7 @@ _LARGER_IS_BETTER = ("accuracy", "r2", "f1", "precision", "recall", "auc", "aver
 _SUFFIXES = ("_score", "_binary", "_macro", "_micro", "_weighted")
 
 
-class Monitor:
+class BestFigure:
     """The best value so far of one figure of the epochs.
 
     Parameters

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fastbp.callbacks.base import Callback, Figures
-from fastbp.callbacks.best_figure import Mode, Monitor
+from fastbp.callbacks.best_figure import BestFigure, Mode
 from fastbp.support.checks import check_flag, check_int, check_number, check_path
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class Checkpoint(Callback):
         self._path = check_path(path)
         self._every = check_int(every, "every")
         self._keep = None if keep is None else check_int(keep, "keep", remedy="None keeps all files.")
-        self._monitor = Monitor(monitor, mode) if check_flag(best_only, "best_only") else None
+        self._monitor = BestFigure(monitor, mode) if check_flag(best_only, "best_only") else None
         self._seconds = None if seconds is None else check_number(seconds, "seconds", above=0)
         if best_only and seconds is not None:
             raise ValueError(

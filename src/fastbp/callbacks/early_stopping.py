@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from fastbp.callbacks.base import Callback, Figures
-from fastbp.callbacks.best_figure import Mode, Monitor
+from fastbp.callbacks.best_figure import BestFigure, Mode
 from fastbp.support.checks import check_flag, check_int
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class EarlyStopping(Callback):
         restore_best: bool = True,
         mode: Mode = "auto",
     ) -> None:
-        self._monitor = Monitor(monitor, mode, min_delta)
+        self._monitor = BestFigure(monitor, mode, min_delta)
         self._patience = check_int(patience, "patience")
         self._restore_best = check_flag(restore_best, "restore_best")
         self._trainer: weakref.ref[Trainer] | None = None

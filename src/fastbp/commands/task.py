@@ -47,12 +47,12 @@ class Task(NamedTuple):
 
 
 def find_task(frame: pd.DataFrame, target: str, kind: Kind | Literal["auto"]) -> Task:
-    """Return what is to be learnt from a table.
+    """Return what is to be learned from a table.
 
     Raises
     ------
     CommandError
-        If there is no such target, or nothing can be learnt of it.
+        If there is no such target, or nothing can be learned of it.
     """
     if target not in frame.columns:
         known = ", ".join(map(repr, frame.columns))

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Generic, TypeVar
 
-__all__ = ["ReadAhead"]
+__all__ = ["Prefetch"]
 
 T = TypeVar("T")
 
@@ -16,7 +16,7 @@ _LOOK_SECONDS = 0.05  # how often the reader, its item not taken yet, asks wheth
 _JOIN_SECONDS = 1.0  # for a reader that is in the midst of an item; longer, and it is left to end by itself
 
 
-class ReadAhead(Generic[T]):
+class Prefetch(Generic[T]):
     """What an iterator gives, read while the item before is in use; in a ``with`` statement, which ends the thread.
 
     Parameters

@@ -1,4 +1,4 @@
-# What a network is fed with in place of the columns of X, where a preparation was learnt.
+# What a network is fed with in place of the columns of X, where a preparation was learned.
 
 from libc.stdint cimport int64_t
 

@@ -673,7 +673,7 @@ cdef bint _train_step(Run *run, int t, int n_threads) noexcept nogil:
     cdef Py_ssize_t first = run.next_row
     cdef Py_ssize_t n = min(run.step_size, run.n_rows - first)
     cdef double weight = run.next_weight
-    # Samples that all weigh nothing are looked at, and nothing is learnt from them.
+    # Samples that all weigh nothing are looked at, and nothing is learned from them.
     cdef double scale = 1 / (weight * run.judge.terms) if weight > 0 else 0
     cdef bint updates = run.updates and weight > 0
     cdef fbp_update numbers = numbers_of_step(&run.updater, run.n_steps + 1)

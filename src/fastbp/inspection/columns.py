@@ -20,7 +20,7 @@ from fastbp.data.frames import column_as_array, columns_of, is_column, is_frame
 from fastbp.data.sparse import is_sparse
 from fastbp.support.checks import sentence
 
-__all__ = ["Column", "Kind", "Table", "read_columns"]
+__all__ = ["Column", "Kind", "InspectedTable", "read_columns"]
 
 Array = NDArray[Any]
 Kind = Literal["numbers", "text", "times", "other"]
@@ -69,7 +69,7 @@ class Column:
         return of_levels[np.where(self.missing, len(self.levels), self.values).astype(np.int64)]
 
 
-class Table:
+class InspectedTable:
     """Columns by number.
 
     Parameters
@@ -97,7 +97,7 @@ class Table:
         return map(self.column, range(self.n_columns))
 
 
-def read_columns(table: Any, argument: str) -> Table:
+def read_columns(table: Any, argument: str) -> InspectedTable:
     """Return anything that has rows as columns.
 
     What has one dimension is one column; of more than two, all behind the first are laid out as one.
@@ -115,17 +115,17 @@ def read_columns(table: Any, argument: str) -> Table:
         lengths = {len(column) for column in columns}
         if len(lengths) > 1:
             raise ValueError(f"{argument} has columns of {sorted(lengths)} rows; expected as many in each.")
-        result = Table(list(map(_as_name, names)), max(lengths, default=0), columns.__getitem__)
+        result = InspectedTable(list(map(_as_name, names)), max(lengths, default=0), columns.__getitem__)
     elif is_sparse(table):
         by_columns = table.tocsc()
         n_rows, n_columns = by_columns.shape
-        result = Table(list(range(n_columns)), n_rows, lambda j: by_columns[:, [j]].toarray().reshape(-1))
+        result = InspectedTable(list(range(n_columns)), n_rows, lambda j: by_columns[:, [j]].toarray().reshape(-1))
     else:
         array = _as_array(table, argument)
         matrix = array.reshape(len(array), -1) if array.size else array.reshape(len(array), 0)
         name = getattr(table, "name", None)  # of a series
         names = [name] if matrix.shape[1] == 1 and isinstance(name, str) else list(range(matrix.shape[1]))
-        result = Table(names, len(matrix), _Groups(matrix).column)
+        result = InspectedTable(names, len(matrix), _Groups(matrix).column)
     if result.n_rows == 0 or result.n_columns == 0:
         raise ValueError(
             f"{argument} has {result.n_rows} rows and {result.n_columns} columns; expected one or more of both."

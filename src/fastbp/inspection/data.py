@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastbp.inspection.columns import Column, Table, read_columns
+from fastbp.inspection.columns import Column, InspectedTable, read_columns
 from fastbp.inspection.report import (
     ColumnReport,
     DataReport,
@@ -109,7 +109,7 @@ def _of_column(column: Column, report: ColumnReport) -> Iterator[Finding]:
     if is_constant(report) and n_rows > 1:
         what = "is constant" if n_present == n_rows else "is constant where it is not missing"
         yield Finding(
-            "warning", "constant", column.name, f"{where} {what}. Leave it out: nothing can be learnt from it."
+            "warning", "constant", column.name, f"{where} {what}. Leave it out: nothing can be learned from it."
         )
     elif report.n_levels == n_present >= _LEAST_IDENTIFIERS:
         remedy = "If it names the samples leave it out: a network would learn them by heart."
@@ -220,7 +220,7 @@ def _has_or_have(n: int) -> str:
 # ------------------------------------------------------------------------------------------ validation data
 
 
-def _read_validation(validation_data: Any, table: Table) -> tuple[Table, Table] | None:
+def _read_validation(validation_data: Any, table: InspectedTable) -> tuple[InspectedTable, InspectedTable] | None:
     if validation_data is None:
         return None
     if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
@@ -253,10 +253,10 @@ def _of_validation(column: Column, other: Column) -> Iterator[Finding]:
         new = sorted(set(other.levels) - set(column.levels))
         if new:
             was = f"column {column.name!r} of validation_data[0] has {count_of(len(new), 'level')} that X lacks: "
-            yield Finding("warning", "unseen", column.name, f"{was}{shortened(new)}. Nothing is learnt about them.")
+            yield Finding("warning", "unseen", column.name, f"{was}{shortened(new)}. Nothing is learned about them.")
 
 
-def _unseen_classes(targets: Targets | None, validation: Table) -> Iterator[Finding]:
+def _unseen_classes(targets: Targets | None, validation: InspectedTable) -> Iterator[Finding]:
     """Yield that classes are in the validation data alone."""
     if targets is None or targets.classes is None:
         return

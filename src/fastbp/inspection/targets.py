@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbp.inspection.columns import Column, Table
+from fastbp.inspection.columns import Column, InspectedTable
 from fastbp.inspection.report import ColumnReport, Finding, count_of, is_constant, report_column, shortened
 from fastbp.inspection.row_hashes import RowHashes
 
@@ -59,7 +59,7 @@ class Targets:
                 return
 
 
-def inspect_targets(table: Table, n_samples: int) -> Targets:
+def inspect_targets(table: InspectedTable, n_samples: int) -> Targets:
     """Return what is to be known of the targets of so many samples.
 
     Raises
@@ -91,13 +91,13 @@ def inspect_targets(table: Table, n_samples: int) -> Targets:
     return Targets(columns, reports, classes, hashes.values, findings)
 
 
-def classes_of(table: Table) -> list[str]:
+def classes_of(table: InspectedTable) -> list[str]:
     """Return the classes that targets name."""
     column = _one_hot(table) or table.column(0)
     return list(_names_and_counts(column)[0])
 
 
-def _one_hot(table: Table) -> Column | None:
+def _one_hot(table: InspectedTable) -> Column | None:
     """Return the number of the class, where each row has one 1 and zeros else; else None."""
     if table.n_columns == 1:
         return None
@@ -156,7 +156,7 @@ def _of_column(column: Column, report: ColumnReport, where: str) -> Iterator[Fin
         if bad.any():
             what = count_of(int(np.count_nonzero(bad)), f"{kind} value")
             was = f"{where} has {what}, the first in row {int(np.argmax(bad))}"
-            yield Finding("error", kind, column.name, f"{was}. Nothing can be learnt from these rows: leave them out.")
+            yield Finding("error", kind, column.name, f"{was}. Nothing can be learned from these rows: leave them out.")
     if is_constant(report) and len(column.values) > 1:
         yield Finding("warning", "constant", column.name, f"{where} is constant: there is nothing to learn.")
     elif column.kind != "numbers":

@@ -87,7 +87,7 @@ class LeakyReLU(Activation):
 
 @dataclass(frozen=True)
 class PReLU(Activation):
-    """A = Z where Z > 0, else slope * Z, with a slope for each unit that is learnt (He et al., 2015).
+    """A = Z where Z > 0, else slope * Z, with a slope for each unit that is learned (He et al., 2015).
 
     The slopes are an array of the layer, behind its W and b, and decay only with ``decay_biases=True``; PyTorch's
     definition.

@@ -20,8 +20,8 @@ __all__ = ["BatchNorm", "LayerNorm"]
 class LayerNorm(Layer):
     """A = gain * (X - mean) / sqrt(variance + epsilon) + shift, mean and variance over the features of each sample.
 
-    Gain and shift are learnt, one of each a feature, from 1 and 0 on; they decay only with ``decay_biases=True``. Every
-    sample is by itself, in training as in ``predict`` (Ba, Kiros and Hinton, 2016; PyTorch's definition).
+    Gain and shift are learned, one of each a feature, from 1 and 0 on; they decay only with ``decay_biases=True``.
+    Every sample is by itself, in training as in ``predict`` (Ba, Kiros and Hinton, 2016; PyTorch's definition).
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ class BatchNorm(Layer):
 
     So in training; ``predict``, ``evaluate`` and ``loss_and_gradients`` take running averages of them instead,
     running = (1 - momentum) * running + momentum * batch, from mean 0 and variance 1 on, the batch's variance for that
-    with n - 1 as its divisor (Ioffe and Szegedy, 2015; PyTorch's definition). Gain and shift are learnt, one of each a
+    with n - 1 as its divisor (Ioffe and Szegedy, 2015; PyTorch's definition). Gain and shift are learned, one of each a
     feature, from 1 and 0 on; they decay only with ``decay_biases=True``. ``get_weights`` has gain, shift, mean and
     variance.
 

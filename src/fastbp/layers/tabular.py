@@ -22,7 +22,7 @@ _FIRST_ROWS = Normal(0.0, 0.01)
 
 @dataclass(frozen=True, init=False, repr=False)
 class Tabular:
-    """Columns of numbers, and behind them columns of codes, for each of which a row of a table is learnt.
+    """Columns of numbers, and behind them columns of codes, for each of which a row of a table is learned.
 
     In place of ``inputs`` of ``fb.Model``. X has ``numeric`` columns of numbers, then one of integers 0 .. cardinality
     - 1 for each category. The first layer is fed with A = [numbers, E0[code 0], E1[code 1], ...], E being the tables

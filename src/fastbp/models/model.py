@@ -30,7 +30,7 @@ from fastbp.layers.stages import output_activation, plan
 from fastbp.layers.tabular import Inputs, Tabular, check_inputs, inputs_from_config, n_columns, n_features
 from fastbp.losses.custom import as_loss
 from fastbp.models.nonfinite import explain_nonfinite
-from fastbp.preparation.model_preparation import Preparing
+from fastbp.preparation.model_preparation import ModelPreparation
 from fastbp.schedules import FunctionSchedule, Schedule
 from fastbp.support.checks import check_flag, check_seed, sentence
 from fastbp.support.threads import choose_threads
@@ -63,7 +63,7 @@ class Model:
         What is made of X before the first layer is fed with it, here and in training: ``fb.Standardize()``, say, or
         ``[fb.Impute("median"), fb.Standardize()]``, one after the other; or ``fb.Columns``, for numbers beside
         categories. It learns from the X of the first ``Trainer.fit``, or of ``build``, and goes by that ever after; the
-        model's file holds it. Sample weights do not count for it. Where it has learnt from a data frame, columns are
+        model's file holds it. Sample weights do not count for it. Where it has learned from a data frame, columns are
         found by their names. It is made batch by batch, in float64; X is not copied, unless it holds text.
     prepare_targets : a preparation, a list of them, or None, default None
         The same for the targets of a regression: ``fb.Standardize()``, ``fb.Scale()`` or ``fb.RobustScale(clip=None)``.
@@ -114,7 +114,7 @@ class Model:
         inputs: Inputs | None,
         dtype: np.dtype[Any],
         seed: int,
-        preparing: Preparing | None,
+        preparing: ModelPreparation | None,
     ) -> None:
         """Take in all that can be said before the width of the data is known."""
         self._layers, self._inputs, self._dtype, self._seed = layers, inputs, dtype, seed
@@ -164,11 +164,11 @@ class Model:
         Raises
         ------
         TypeError, ValueError
-            If the data is not what the model needs, or the model has learnt and has weights already.
+            If the data is not what the model needs, or the model has learned and has weights already.
         """
         if self._is_ready:
             raise ValueError(
-                "the model is built already, and what it has learnt of its data stays; expected one that is not. Make "
+                "the model is built already, and what it has learned of its data stays; expected one that is not. Make "
                 "a new fb.Model to learn from other data."
             )
         self._learn(X, y)
@@ -184,11 +184,11 @@ class Model:
         if self._is_ready:
             return
         preparing = self._preparing and self._preparing.after(X, y, rows, names, self._n_inputs)
-        learnt = preparing and preparing.inputs
+        learned = preparing and preparing.inputs
         inputs = self._inputs
         if inputs is None:
-            inputs = learnt.n_columns if learnt else as_matrix(X, None, names[0]).shape[1]
-        fed = len(learnt.features) if learnt else inputs
+            inputs = learned.n_columns if learned else as_matrix(X, None, names[0]).shape[1]
+        fed = len(learned.features) if learned else inputs
         n_outputs = _outputs_of(self._layers, n_features(fed))
         if preparing is not None:
             preparing.check_outputs(n_outputs)
@@ -202,7 +202,7 @@ class Model:
 
     @property
     def _is_ready(self) -> bool:
-        """Whether there are weights, and all is learnt that the preparation needs."""
+        """Whether there are weights, and all is learned that the preparation needs."""
         return self._built is not None and (self._preparing is None or self._preparing.ready)
 
     def _check_ready(self) -> None:
@@ -362,7 +362,7 @@ class Model:
         ----------
         X : array-like of shape (n_samples, n_inputs)
             Any real numbers or booleans. A NumPy array is read in place, whatever its dtype and strides. With
-            ``prepare`` also text and what is missing, as it has learnt.
+            ``prepare`` also text and what is missing, as it has learned.
         n_threads : int or None, default None
             None takes OMP_NUM_THREADS or all CPUs. The result does not depend on it.
 
@@ -605,8 +605,8 @@ class Model:
             self.n_outputs
         ):
             raise ValueError(
-                f"prepare_targets was learnt from {len(self._preparing.targets.features)} columns of targets; expected "
-                f"{loss.n_targets(self.n_outputs)}, as {loss!r} has with {self.n_outputs} outputs."
+                f"prepare_targets was learned from {len(self._preparing.targets.features)} columns of targets; "
+                f"expected {loss.n_targets(self.n_outputs)}, as {loss!r} has with {self.n_outputs} outputs."
             )
 
     def _in_units(self, name: str, sums: Array) -> Array:
@@ -624,8 +624,8 @@ class Model:
     def _features(self, X: ArrayLike) -> Array:
         """Return what the first layer is fed with, unless that is X itself."""
         array = self._read(X, "X")
-        learnt = None if self._preparing is None else self._preparing.inputs
-        features: Array = array if learnt is None else learnt.apply(array, self._dtype)
+        learned = None if self._preparing is None else self._preparing.inputs
+        features: Array = array if learned is None else learned.apply(array, self._dtype)
         return features
 
     def _part(self, layer: Layer, inputs: Inputs, weights: Sequence[Array]) -> Model:
@@ -745,11 +745,11 @@ def _n_kept(stages: Sequence[Stage], n_inputs: int) -> int:
 
 def _parse(
     config: Mapping[str, Any],
-) -> tuple[tuple[Layer, ...], Inputs | None, np.dtype[Any], int, Preparing | None]:
+) -> tuple[tuple[Layer, ...], Inputs | None, np.dtype[Any], int, ModelPreparation | None]:
     """Return layers, inputs, dtype, seed and preparation of what ``to_config`` wrote down, each checked."""
     layers = [layer_from_config(layer) for layer in config["layers"]]
     inputs = None if config["inputs"] is None else inputs_from_config(config["inputs"])
-    preparing = None if config.get("preparing") is None else Preparing.from_config(config["preparing"])
+    preparing = None if config.get("preparing") is None else ModelPreparation.from_config(config["preparing"])
     if preparing is not None and preparing.inputs is not None:
         if inputs != preparing.inputs.n_columns:
             raise ValueError(f"inputs is {inputs!r}, and the preparation of {preparing.inputs.n_columns} columns.")
@@ -763,11 +763,11 @@ _NOT_BUILT = (
 )
 
 
-def _check_preparing(prepare: Any, prepare_targets: Any, inputs: Any) -> Preparing | None:
+def _check_preparing(prepare: Any, prepare_targets: Any, inputs: Any) -> ModelPreparation | None:
     """Return what is made of X and of the targets, None for nothing."""
     if prepare is None and prepare_targets is None:
         return None
-    preparing = Preparing(prepare, prepare_targets)
+    preparing = ModelPreparation(prepare, prepare_targets)
     if prepare is not None and isinstance(inputs, Tabular):
         raise ValueError(
             f"prepare is {prepare!r} and inputs {inputs!r}; expected inputs=None, or a number of columns, with it: "
@@ -778,7 +778,7 @@ def _check_preparing(prepare: Any, prepare_targets: Any, inputs: Any) -> Prepari
     return preparing
 
 
-def _fed_with(inputs: Inputs | None, preparing: Preparing | None) -> Inputs | None:
+def _fed_with(inputs: Inputs | None, preparing: ModelPreparation | None) -> Inputs | None:
     """Return what the first layer is fed with; None where that is not known yet."""
     if preparing is not None and preparing.inputs is not None:
         return len(preparing.inputs.features)

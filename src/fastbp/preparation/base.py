@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from fastbp.preparation.column_statistics import Draft
+    from fastbp.preparation.column_statistics import ColumnStatistics
 
 __all__ = ["Numbers", "Preparation"]
 
@@ -36,6 +36,6 @@ class Preparation:
         """Whether it must see data first."""
         return True
 
-    def learn(self, draft: Draft) -> None:
+    def learn(self, draft: ColumnStatistics) -> None:
         """Add the step of each column to a draft."""
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""What is known of the training data while a preparation is learnt: statistics of its columns, in float64.
+"""What is known of the training data while a preparation is learned: statistics of its columns, in float64.
 
 The samples pass by in blocks, whose size depends on nothing but the number of columns. So memory stays bounded, also
 for an array that lies in a file, and the numbers are the same wherever they are worked out.
@@ -20,7 +20,7 @@ from fastbp.support.checks import sentence
 if TYPE_CHECKING:
     from fastbp.engine.features import Step
 
-__all__ = ["Draft", "Feature", "Moments"]
+__all__ = ["ColumnStatistics", "Feature", "Moments"]
 
 Array = NDArray[Any]
 Numbers = NDArray[np.float64]
@@ -65,7 +65,7 @@ class _Unique:
         return self._known
 
 
-class Draft:
+class ColumnStatistics:
     """The steps so far of some columns of an array, and what comes out of them.
 
     Parameters
@@ -122,7 +122,7 @@ class Draft:
         self._parts = parts
 
     def features(self) -> list[Feature]:
-        """Return what was learnt: numbers, then indicators.
+        """Return what was learned: numbers, then indicators.
 
         Raises
         ------

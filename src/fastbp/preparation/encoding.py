@@ -10,7 +10,7 @@ from fastbp.preparation.base import Preparation
 from fastbp.support.checks import check_int, sentence
 
 if TYPE_CHECKING:
-    from fastbp.preparation.column_statistics import Draft
+    from fastbp.preparation.column_statistics import ColumnStatistics
 
 __all__ = ["OneHot", "Ordinal"]
 
@@ -33,7 +33,7 @@ class OneHot(Preparation):
         """True."""
         return True
 
-    def learn(self, draft: Draft) -> None:
+    def learn(self, draft: ColumnStatistics) -> None:
         """Take the categories."""
         draft.split(
             [
@@ -54,7 +54,7 @@ class Ordinal(Preparation):
     categorical = True
     invertible = False
 
-    def learn(self, draft: Draft) -> None:
+    def learn(self, draft: ColumnStatistics) -> None:
         """Take the categories."""
         categories = draft.categories()
         draft.add([("code", *values) for values, _ in categories])

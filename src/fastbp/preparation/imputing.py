@@ -9,7 +9,7 @@ from fastbp.preparation.base import Preparation
 from fastbp.support.checks import check_flag, sentence
 
 if TYPE_CHECKING:
-    from fastbp.preparation.column_statistics import Draft
+    from fastbp.preparation.column_statistics import ColumnStatistics
 
 __all__ = ["Impute"]
 
@@ -42,7 +42,7 @@ class Impute(Preparation):
         """Whether there may be indicators."""
         return self.indicator
 
-    def learn(self, draft: Draft) -> None:
+    def learn(self, draft: ColumnStatistics) -> None:
         """Take mean or median."""
         moments = draft.moments()
         draft.refuse_empty(moments.n_there, "fill it with")

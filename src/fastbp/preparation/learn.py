@@ -7,21 +7,21 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastbp.preparation.column_statistics import Draft, Feature
+from fastbp.preparation.column_statistics import ColumnStatistics, Feature
 from fastbp.preparation.columns import Chain, Columns, Prepare
-from fastbp.preparation.learned import Learnt, assemble, codes_of
-from fastbp.preparation.tables import Name, Table, is_text, read_table
+from fastbp.preparation.learned import Learned, assemble, codes_of
+from fastbp.preparation.tables import Name, TypedColumns, is_text, read_table
 
 __all__ = ["learn", "learn_blindly"]
 
 
-def learn(prepare: Prepare, values: ArrayLike, rows: NDArray[np.int64] | None, argument: str) -> Learnt:
+def learn(prepare: Prepare, values: ArrayLike, rows: NDArray[np.int64] | None, argument: str) -> Learned:
     """Return what a preparation learns from these rows of an array-like; None: from all.
 
     Raises
     ------
     TypeError, ValueError
-        If there is nothing to be learnt from it.
+        If there is nothing to be learned from it.
     """
     table = read_table(values, argument)
     categorical = _categorical(prepare, table)
@@ -35,25 +35,25 @@ def learn(prepare: Prepare, values: ArrayLike, rows: NDArray[np.int64] | None, a
     n_texts = {j: len(found) for j, found in texts.items()}
     features: list[Feature] = []
     for chain, columns in ways:
-        draft = Draft(columns, array, rows, n_texts, table.place)
+        draft = ColumnStatistics(columns, array, rows, n_texts, table.place)
         features += _draw_up(chain, draft)
     if not features:
         raise ValueError(f"nothing comes out of the preparation of {argument}; expected one feature at least.")
-    return Learnt(table.n_columns, table.names, texts, features)
+    return Learned(table.n_columns, table.names, texts, features)
 
 
-def learn_blindly(chain: Chain, n_columns: int) -> Learnt:
+def learn_blindly(chain: Chain, n_columns: int) -> Learned:
     """Return what a chain that must see no data makes of so many columns."""
-    return Learnt(n_columns, None, {}, _draw_up(chain, Draft(range(n_columns), None, None, {}, str)))
+    return Learned(n_columns, None, {}, _draw_up(chain, ColumnStatistics(range(n_columns), None, None, {}, str)))
 
 
-def _draw_up(chain: Chain, draft: Draft) -> list[Feature]:
+def _draw_up(chain: Chain, draft: ColumnStatistics) -> list[Feature]:
     for preparation in chain if draft.columns else ():
         preparation.learn(draft)
     return draft.features()
 
 
-def _categorical(prepare: Prepare, table: Table) -> list[int]:
+def _categorical(prepare: Prepare, table: TypedColumns) -> list[int]:
     """Return the columns of categories."""
     if isinstance(prepare, tuple):
         return list(range(table.n_columns)) if prepare[0].categorical else []
@@ -62,7 +62,7 @@ def _categorical(prepare: Prepare, table: Table) -> list[int]:
     return sorted(_find(name, table) for name in prepare.categories)
 
 
-def _find(name: Name, table: Table) -> int:
+def _find(name: Name, table: TypedColumns) -> int:
     if table.names is not None and name in table.names:
         return table.names.index(name)
     if isinstance(name, int) and name < table.n_columns and not (table.names and isinstance(table.names[0], int)):
@@ -73,7 +73,7 @@ def _find(name: Name, table: Table) -> int:
     )
 
 
-def _texts(table: Table, j: int, rows: NDArray[np.int64] | None) -> list[str]:
+def _texts(table: TypedColumns, j: int, rows: NDArray[np.int64] | None) -> list[str]:
     """Return the categories of a column of text."""
     own = table.categories(j)
     if own is not None:

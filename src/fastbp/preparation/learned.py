@@ -1,4 +1,4 @@
-"""What was learnt from the training data: which columns become which features, and the same way for other samples."""
+"""What was learned from the training data: which columns become which features, and the same way for other samples."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from fastbp.data.arrays import READABLE, as_array, as_matrix
 from fastbp.engine.features import Features
 from fastbp.engine.rows import Rows
 from fastbp.preparation.column_statistics import Feature
-from fastbp.preparation.tables import Name, Table, encode, is_text, name_of, read_table
+from fastbp.preparation.tables import Name, TypedColumns, encode, is_text, name_of, read_table
 from fastbp.support.checks import check_int, check_number, sentence
 
 if TYPE_CHECKING:
     from fastbp.engine.features import Step
 
-__all__ = ["Learnt", "assemble", "codes_of"]
+__all__ = ["Learned", "assemble", "codes_of"]
 
 Array = NDArray[Any]
 
 _NUMBERS_OF_STEP = {"fill": 1, "affine": 3, "clip": 1, "missing": 0, "equals": 1}  # "code" has as many as it likes
 
 
-class Learnt:
+class Learned:
     """What becomes of the columns of an array or of a data frame.
 
     Parameters
     ----------
     n_columns : int
     names : tuple of str or int, or None
-        Of the columns, where they were learnt from a data frame.
+        Of the columns, where they were learned from a data frame.
     texts : dict of int to tuple of str
         The categories of each column of text, in the order of their codes.
     features : list of (column, steps)
@@ -60,7 +60,7 @@ class Learnt:
         Raises
         ------
         TypeError, ValueError
-            If they have other columns than those that were learnt from.
+            If they have other columns than those that were learned from.
         """
         if type(values) is np.ndarray and values.dtype in READABLE and not self.texts:  # quickly: a loop calls predict
             return np.asarray(as_matrix(values, self.n_columns, argument))
@@ -70,12 +70,12 @@ class Learnt:
             if table.n_columns != self.n_columns:
                 raise ValueError(
                     f"{argument} has {table.n_columns} columns; expected {self.n_columns}, as many as the preparation "
-                    "was learnt from. A row is a sample, a column an input."
+                    "was learned from. A row is a sample, a column an input."
                 )
             places = range(self.n_columns)
         return assemble(table, places, self._codes)
 
-    def _places(self, table: Table) -> Sequence[int] | None:
+    def _places(self, table: TypedColumns) -> Sequence[int] | None:
         """Return where the columns are in a table that names its own; None where nothing is to be said of names."""
         if self.names is None or table.names is None:
             return None
@@ -85,7 +85,7 @@ class Learnt:
             listed = ", ".join(map(repr, missing[:5])) + (", ..." if len(missing) > 5 else "")
             raise ValueError(
                 f"{table.argument} has no column {listed}; expected all {self.n_columns} that the preparation was "
-                "learnt from. Their order is free, and others are left out."
+                "learned from. Their order is free, and others are left out."
             )
         return [found[name] for name in self.names]
 
@@ -119,7 +119,7 @@ class Learnt:
         }
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Learnt:
+    def from_config(cls, config: Mapping[str, Any]) -> Learned:
         """Return what ``to_config`` wrote down, each part checked: the engine trusts it."""
         n_columns = check_int(config["n_columns"], "n_columns")
         names = config["names"]
@@ -148,7 +148,7 @@ def _check_step(step: Sequence[Any]) -> Step:
     return (kind, *checked)
 
 
-def assemble(table: Table, places: Sequence[int], codes: Mapping[int, Mapping[str, float]]) -> Array:
+def assemble(table: TypedColumns, places: Sequence[int], codes: Mapping[int, Mapping[str, float]]) -> Array:
     """Return columns of a table as one array that the engine reads: numbers as they are, text as codes."""
     if table.array is not None and not codes and list(places) == list(range(table.n_columns)):
         return table.array
@@ -175,8 +175,8 @@ def _text_codes(column: Array, codes: Mapping[str, float], place: str) -> NDArra
         return np.full(len(column), np.nan, np.float32)
     if not is_text(column):
         raise TypeError(
-            f"{place} holds numbers ({column.dtype}); expected text, as the preparation was learnt from. Make it text: "
-            ".astype(str)."
+            f"{place} holds numbers ({column.dtype}); expected text, as the preparation was learned from. Make it "
+            "text: .astype(str)."
         )
     return encode(column, codes)
 

@@ -1,4 +1,4 @@
-"""A model's preparation: what it makes of X and of the targets, and what it has learnt for that."""
+"""A model's preparation: what it makes of X and of the targets, and what it has learned for that."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from fastbp.preparation.columns import (
     prepare_to_config,
 )
 from fastbp.preparation.learn import learn, learn_blindly
-from fastbp.preparation.learned import Learnt
+from fastbp.preparation.learned import Learned
 
-__all__ = ["Preparing"]
+__all__ = ["ModelPreparation"]
 
 Array = NDArray[Any]
 
@@ -29,8 +29,8 @@ _BLOCK_ROWS = 4096
 _POWER_OF_SUM = {"absolute_error": 1, "squared_error": 2}  # of the targets' unit, in the engine's sums over errors
 
 
-class Preparing:
-    """What a model does to X and to its targets, and what it has learnt for that.
+class ModelPreparation:
+    """What a model does to X and to its targets, and what it has learned for that.
 
     Parameters
     ----------
@@ -41,12 +41,12 @@ class Preparing:
     def __init__(self, prepare: Any, prepare_targets: Any) -> None:
         self.prepare = check_prepare(prepare)
         self.prepare_targets = check_prepare_targets(prepare_targets)
-        self.inputs: Learnt | None = None
-        self.targets: Learnt | None = None
+        self.inputs: Learned | None = None
+        self.targets: Learned | None = None
 
     @property
     def ready(self) -> bool:
-        """Whether all is learnt."""
+        """Whether all is learned."""
         return (self.prepare is None or self.inputs is not None) and (
             self.prepare_targets is None or self.targets is not None
         )
@@ -70,18 +70,18 @@ class Preparing:
         rows: NDArray[np.int64] | None,
         names: tuple[str, str],
         n_columns: int | None,
-    ) -> Preparing:
-        """Return this, and what was not learnt yet learnt from X, of so many columns, and y.
+    ) -> ModelPreparation:
+        """Return this, and what was not learned yet learned from X, of so many columns, and y.
 
         Raises
         ------
         TypeError, ValueError
             If X or y is not what the preparation needs.
         """
-        learnt = Preparing(self.prepare, self.prepare_targets)
-        learnt.inputs, learnt.targets = self.inputs, self.targets
+        learned = ModelPreparation(self.prepare, self.prepare_targets)
+        learned.inputs, learned.targets = self.inputs, self.targets
         if self.prepare is not None and self.inputs is None:
-            learnt.inputs = inputs = learn(self.prepare, X, rows, names[0])
+            learned.inputs = inputs = learn(self.prepare, X, rows, names[0])
             if n_columns is not None and inputs.n_columns != n_columns:
                 raise ValueError(
                     f"{names[0]} has {inputs.n_columns} columns; expected {n_columns}, as the model's inputs are."
@@ -93,14 +93,14 @@ class Preparing:
                 )
             array = as_array(y, names[1])
             columns = array[:, np.newaxis] if array.ndim == 1 else array
-            learnt.targets = learn(self.prepare_targets, columns, rows, names[1])
-        return learnt
+            learned.targets = learn(self.prepare_targets, columns, rows, names[1])
+        return learned
 
     def check_ready(self) -> None:
-        """Refuse to go on without what is to be learnt."""
+        """Refuse to go on without what is to be learned."""
         if not self.ready:
             raise ValueError(
-                f"the model's preparation, {self!r}, has learnt from no data yet; expected that Trainer.fit, or "
+                f"the model's preparation, {self!r}, has learned from no data yet; expected that Trainer.fit, or "
                 "model.build(X, y), is called first."
             )
 
@@ -177,13 +177,13 @@ class Preparing:
         }
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Preparing:
+    def from_config(cls, config: Mapping[str, Any]) -> ModelPreparation:
         """Return what ``to_config`` wrote down."""
         preparing = cls(prepare_from_config(config["prepare"]), prepare_from_config(config["prepare_targets"]))
         if config["inputs"] is not None:
-            preparing.inputs = Learnt.from_config(config["inputs"])
+            preparing.inputs = Learned.from_config(config["inputs"])
         if config["targets"] is not None:
-            preparing.targets = Learnt.from_config(config["targets"])
+            preparing.targets = Learned.from_config(config["targets"])
             for _, steps in preparing.targets.features:
                 if any(step[0] != "affine" or step[2] == 0 for step in steps):
                     raise ValueError("the targets have steps that cannot be undone.")

@@ -11,7 +11,7 @@ from fastbp.preparation.base import Numbers, Preparation
 from fastbp.support.checks import check_number, sentence
 
 if TYPE_CHECKING:
-    from fastbp.preparation.column_statistics import Draft
+    from fastbp.preparation.column_statistics import ColumnStatistics
 
 __all__ = ["RobustScale", "Scale", "Standardize"]
 
@@ -49,7 +49,7 @@ class Scale(Preparation):
         """Whether the factor is to be found."""
         return self.factor is None
 
-    def learn(self, draft: Draft) -> None:
+    def learn(self, draft: ColumnStatistics) -> None:
         """Take the factor, or minimum and maximum."""
         if self.factor is not None:
             draft.add_affine(0.0, self.factor, self.offset)
@@ -68,7 +68,7 @@ class Standardize(Preparation):
 
     name = "standardize"
 
-    def learn(self, draft: Draft) -> None:
+    def learn(self, draft: ColumnStatistics) -> None:
         """Take mean and deviation."""
         moments = draft.moments()
         draft.add_affine(moments.mean, _reciprocals(np.sqrt(moments.variance)))
@@ -100,7 +100,7 @@ class RobustScale(Preparation):
         """Whether it is not bent."""
         return self.clip is None
 
-    def learn(self, draft: Draft) -> None:
+    def learn(self, draft: ColumnStatistics) -> None:
         """Take the quartiles, and what is needed where they are alike."""
         low, first, median, third, high = draft.quantiles([0, 0.25, 0.5, 0.75, 1])
         span = np.where(third > first, third - first, (high - low) / 2)

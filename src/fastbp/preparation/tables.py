@@ -19,7 +19,7 @@ from fastbp.data.arrays import as_array
 from fastbp.data.frames import column_as_array, columns_of, is_frame
 from fastbp.support.checks import sentence
 
-__all__ = ["Name", "Table", "encode", "is_text", "name_of", "read_table"]
+__all__ = ["Name", "TypedColumns", "encode", "is_text", "name_of", "read_table"]
 
 Array = NDArray[Any]
 Name = str | int
@@ -27,7 +27,7 @@ Name = str | int
 _CATEGORY_DTYPES = ("category", "Categorical", "Enum", "dictionary")
 
 
-class Table:
+class TypedColumns:
     """An array-like of two dimensions, column by column.
 
     Attributes
@@ -61,7 +61,7 @@ class Table:
         return name_of(j, self.names, self.argument)
 
 
-class _NumberTable(Table):
+class _NumberColumns(TypedColumns):
     def __init__(self, array: Array, argument: str) -> None:
         super().__init__(argument, *array.shape)
         self.array = array
@@ -72,7 +72,7 @@ class _NumberTable(Table):
         return column
 
 
-class _ObjectTable(Table):
+class _ObjectColumns(TypedColumns):
     """An array of objects or of text."""
 
     def __init__(self, objects: Array, argument: str) -> None:
@@ -83,7 +83,7 @@ class _ObjectTable(Table):
         return _plain(self._objects[:, j].astype(object), self.place(j))
 
 
-class _FrameTable(Table):
+class _FrameColumns(TypedColumns):
     def __init__(self, frame: Any, argument: str) -> None:
         own_names, self._columns = columns_of(frame)
         names = [_plain_name(name, argument) for name in own_names]
@@ -111,7 +111,7 @@ class _FrameTable(Table):
         return str(getattr(column, "dtype", getattr(column, "type", ""))).startswith(_CATEGORY_DTYPES)
 
 
-def read_table(values: Any, argument: str) -> Table:
+def read_table(values: Any, argument: str) -> TypedColumns:
     """Return an array-like of shape (n_samples, n_columns), n_samples > 0, to be looked at by columns.
 
     Raises
@@ -120,7 +120,7 @@ def read_table(values: Any, argument: str) -> Table:
         If it is none.
     """
     if is_frame(values):
-        table: Table = _FrameTable(values, argument)
+        table: TypedColumns = _FrameColumns(values, argument)
         shape = (table.n_rows, table.n_columns)
     else:
         array = _as_objects(values)
@@ -130,7 +130,7 @@ def read_table(values: Any, argument: str) -> Table:
         if array.ndim != 2:
             remedy = f"A row is a sample, a column an input: {argument}.reshape(-1, 1) has one input."
             raise ValueError(f"{argument} has shape {shape}; expected 2 dimensions, (n_samples, n_columns). {remedy}")
-        kind = _ObjectTable if array.dtype.kind in "OUST" else _NumberTable
+        kind = _ObjectColumns if array.dtype.kind in "OUST" else _NumberColumns
         table = kind(array, argument)
     if 0 in shape:
         raise ValueError(f"{argument} has shape {shape}; expected one row and one column or more.")
@@ -203,7 +203,7 @@ def _missing(objects: Array) -> NDArray[np.bool_]:
 
 
 def is_text(column: Array) -> bool:
-    """Return whether a column that ``Table.column`` returned is text."""
+    """Return whether a column that ``TypedColumns.column`` returned is text."""
     return column.dtype.kind == "O"
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fastbp.callbacks.base import Callback
 from fastbp.data.chunks import Chunks, form_batches, orders
-from fastbp.data.prefetch import ReadAhead
+from fastbp.data.prefetch import Prefetch
 from fastbp.data.samples import Samples
 from fastbp.engine.network import NonFinite
 from fastbp.models.nonfinite import explain_nonfinite
@@ -79,7 +79,7 @@ class ChunkedFitting(Fitting):
         assert trainer.batch_size is not None
         order = orders(trainer.seed, trainer.history.n_epochs) if trainer.shuffle else None
         chunks = self._chunks.read(lambda X, y, w, names: trainer._samples(X, y, w, self._class_weight, names))
-        with ReadAhead(chunks) as read:
+        with Prefetch(chunks) as read:
             yield from form_batches(read, trainer.batch_size * trainer.accumulate, order)
 
     def _train_on(self, block: Samples, n_before: int, start: float) -> tuple[float, Sums] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fastbp.data.chunks import Chunks, Totals
-from fastbp.data.prefetch import ReadAhead
+from fastbp.data.prefetch import Prefetch
 from fastbp.metrics.regression import R2
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def evaluate_chunks(
     """Return loss and metrics of a model over chunks; metrics that need all outputs are NaN."""
     totals = totals_for(trainer)
     total_loss, sums = 0.0, None
-    with ReadAhead(chunks.read(lambda X, y, w, names: trainer._samples(X, y, w, class_weight, names))) as read:
+    with Prefetch(chunks.read(lambda X, y, w, names: trainer._samples(X, y, w, class_weight, names))) as read:
         for chunk in read:
             totals.add(chunk)
             loss, of_chunk = trainer._judge(chunk, model, None)

@@ -28,7 +28,7 @@ def check_decay_factors(factors: Any, model: Model, optimizer: Optimizer, decay_
         if not any(parameter.name == "W" for parameter in _learnt(model, i)):
             raise ValueError(
                 f"weight_decay_factors has {i}, which is {model.layers[i]!r}, of which nothing decays; expected a "
-                "layer with a W. Pass decay_biases=True to make all decay that is learnt."
+                "layer with a W. Pass decay_biases=True to make all decay that is learned."
             )
     return checked
 

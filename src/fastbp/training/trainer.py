@@ -85,7 +85,7 @@ class Trainer:
     clip_value : float or None, default None
         Every element of the gradient is cut off at -clip_value and clip_value before the optimizer sees it.
     clip_norm : float or None, default None
-        Where the norm of the gradient, of all that is learnt together, is larger than this, the gradient is scaled
+        Where the norm of the gradient, of all that is learned together, is larger than this, the gradient is scaled
         down to it: times clip_norm / (norm + 1e-6), as PyTorch does.
     clip_array_norm : float or None, default None
         The same for each array of parameters alone, every layer's W, every layer's b and so on (Keras' ``clipnorm``,
@@ -98,7 +98,7 @@ class Trainer:
     weight_decay_factors : dict of int to float or None, default None
         The same for the weight decay; 0 is none.
     decay_biases : bool, default False
-        Whether weight decay is for all that is learnt, as in PyTorch, and not for the W of dense layers alone: biases,
+        Whether weight decay is for all that is learned, as in PyTorch, and not for the W of dense layers alone: biases,
         and the gains, shifts and slopes of other layers.
     averaging : str or Averaging or None, default None
         "ema", "swa", or an object such as ``fb.EMA(0.99)``: an average of the weights is kept beside them, for
@@ -456,7 +456,7 @@ class Trainer:
             How often each sample counts: 2 is as if it stood there twice, 0 as if it were not there (its numbers must
             be finite all the same, and in the statistics of BatchNorm it counts once). The loss of a batch is sum(w *
             loss of the sample) / sum(w) over its samples; loss and metrics of the epoch are weighted means likewise.
-            From a batch whose weights are all 0 nothing is learnt: no weight and no average of the optimizer moves,
+            From a batch whose weights are all 0 nothing is learned: no weight and no average of the optimizer moves,
             only the number of steps grows. The result does not depend on the number of threads. None counts every
             sample once, and costs nothing.
         class_weight : dict of int to float, "balanced" or None, default None
@@ -695,7 +695,7 @@ class Trainer:
         return self._evaluate(self._samples(X, y, sample_weight, class_weight), model)
 
     def averaged_model(self) -> Model:
-        """Return a new model with the averaged weights, biases and what else is learnt by its gradient.
+        """Return a new model with the averaged weights, biases and what else is learned by its gradient.
 
         The running statistics of BatchNorm, and what is frozen, are those of the model as it is.
 
