@@ -267,7 +267,7 @@ def test_each_step_drops_out_at_its_own_rate(isa, schedule):
         time = step if schedule.per == "step" else step // 5
         single = scheduled(float(schedule.at(np.array([float(time)]))[0]))
         single.model.set_weights(weights)
-        single._session.n_steps = step
+        single.state.session.n_steps = step
         rows = slice(16 * (step % 5), 16 * (step % 5) + 16)
         single.step(X[rows], y[rows])
         weights = single.model.get_weights()
@@ -308,7 +308,7 @@ def test_a_rate_in_a_residual_may_change_too(tmp_path):
     for step in range(5):
         single = in_residuals(0.8 * (1 - step / 12))
         single.model.set_weights(weights)
-        single._session.n_steps = step
+        single.state.session.n_steps = step
         rows = slice(16 * step, 16 * step + 16)
         single.step(X[rows], y[rows])
         weights = single.model.get_weights()

@@ -354,7 +354,7 @@ def test_a_long_validation_is_interrupted_too():
     failed, ended = [], []
     validation = (many_rows, np.zeros(len(many_rows)))
     jobs = [
-        Job(f"trainers[{i}]", trainer, trainer._samples(X, LABELS), None, as_callbacks(callbacks(i)))
+        Job(f"trainers[{i}]", trainer, trainer.intake.samples(X, LABELS), None, as_callbacks(callbacks(i)))
         for i, trainer in enumerate(trainers)
     ]
     jobs[1] = dataclasses.replace(jobs[1], validation=trainers[1]._check_validation_data(validation))

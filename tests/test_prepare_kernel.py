@@ -127,21 +127,21 @@ def test_a_network_fed_with_features_is_one_fed_with_the_array_of_them(isa, dtyp
     made = apply(X, features, dtype)
     wanted_y = apply(y, targets, dtype)
     models = [fb.Model([fb.Dense(7, "tanh"), fb.Dense(2)], inputs=n_features, dtype=dtype) for _ in range(2)]
-    network = models[0]._network
+    network = models[0].network
     network.set_features(Features(features), Features(targets))
     for rows in (1, 5, 150):
         outs = [np.empty((rows, 2), dtype) for _ in range(2)]
         network.forward(Rows(X[:rows]), outs[0], 2)
-        models[1]._network.forward(Rows(made[:rows]), outs[1], 2)
+        models[1].network.forward(Rows(made[:rows]), outs[1], 2)
         assert outs[0].tobytes() == outs[1].tobytes()
     results = []
     for model, data in zip(models, ((X, y), (made, wanted_y)), strict=True):
         trainer = fb.Trainer(model, "mse", batch_size=32, n_threads=2)
-        session, (inputs, outputs) = trainer._session, map(Rows, data)
+        session, (inputs, outputs) = trainer.state.session, map(Rows, data)
         results.append([session.gradients(inputs, outputs)])
         for epoch in range(2):
             session.epoch(inputs, outputs, 32, True, 0, epoch, trainer._numbers_of_steps(5))
-        results[-1].append(model._network.evaluate(inputs, outputs, "mse", ("squared_error",), 2))
+        results[-1].append(model.network.evaluate(inputs, outputs, "mse", ("squared_error",), 2))
         results[-1].append(model.get_weights())
     assert repr(results[0]) == repr(results[1])
     for a, b in zip(results[0][-1], results[1][-1], strict=True):

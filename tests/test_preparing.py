@@ -10,6 +10,7 @@ import pytest
 
 import fastbp as fb
 from fastbp.data.folds import split_fraction
+from fastbp.models.description import named_weights
 from fastbp.preparation.column_statistics import ColumnStatistics
 from fastbp.preparation.model_preparation import ModelPreparation
 from fastbp.support.safetensors_file import write_model
@@ -521,7 +522,7 @@ def test_a_file_with_a_damaged_preparation_gets_a_sentence(damage, tmp_path):
     config = model.to_config()
     damage(config["preparing"])
     path = tmp_path / "model.safetensors"
-    names, weights = zip(*model._named_weights(), strict=True)
+    names, weights = zip(*named_weights(model.architecture, model.get_weights()), strict=True)
     write_model(path, config, weights, list(names))
     with pytest.raises(ValueError, match=r"is not a model file of fastbp: the description in it does not fit"):
         fb.Model.load(path)

@@ -67,7 +67,7 @@ def test_what_is_learnt_from_a_frame_is_what_pandas_says(kind):
     frame, y = make_frame()
     model = make_model()
     model.build(kind(frame), y)
-    made = model._features(kind(frame))
+    made = model.feed.features(kind(frame))
     numbers = frame[["time", "size", "count", "new"]].astype(float)
     filled = numbers.fillna(numbers.median())
     wanted = [(filled - filled.mean()) / filled.std(ddof=0), numbers[["size", "count"]].isna().astype(float)]
@@ -108,7 +108,7 @@ def test_what_training_did_not_have(kind):
     model = make_model(categorical=fb.Ordinal())
     model.build(frame, y)
     new = frame[:3].assign(colour=["blue", None, "red"], grade=pd.Categorical(["worst", "best", None]))
-    np.testing.assert_array_equal(model._features(kind(new))[:, -2:], [[-1, -1], [2, 2], [1, -1]])
+    np.testing.assert_array_equal(model.feed.features(kind(new))[:, -2:], [[-1, -1], [2, 2], [1, -1]])
 
 
 def test_numbers_alone_are_matched_by_name_too(kind):
@@ -130,15 +130,15 @@ def test_categories_by_name_and_by_place_and_with_whole_numbers_for_names():
     plain = pd.DataFrame({3: ["a", "b"], 1: [1.0, 2.0]})
     model = fb.Model([fb.Dense(1)], prepare=fb.Columns(categories=[3]))
     model.build(plain)
-    np.testing.assert_array_equal(model._features(plain[[1, 3]]), [[1, 1, 0], [2, 0, 1]])
-    assert fb.Model.from_config(model.to_config(), model.get_weights())._features(plain).shape == (2, 3)
+    np.testing.assert_array_equal(model.feed.features(plain[[1, 3]]), [[1, 1, 0], [2, 0, 1]])
+    assert fb.Model.from_config(model.to_config(), model.get_weights()).feed.features(plain).shape == (2, 3)
 
 
 def test_categories_that_are_numbers_in_pandas():
     frame = pd.DataFrame({"rooms": pd.Categorical([3, 1, None, 3]), "x": [1.0, 2.0, 3.0, 4.0]})
     model = fb.Model([fb.Dense(1)], prepare=fb.Columns())
     model.build(frame)
-    np.testing.assert_array_equal(model._features(frame), [[1, 0, 1, 0], [2, 1, 0, 0], [3, 0, 0, 1], [4, 0, 1, 0]])
+    np.testing.assert_array_equal(model.feed.features(frame), [[1, 0, 1, 0], [2, 1, 0, 0], [3, 0, 0, 1], [4, 0, 1, 0]])
 
 
 def test_a_frame_of_one_dtype_is_not_copied():

@@ -153,7 +153,7 @@ def test_gradients_are_the_slopes_of_the_loss(layers, training):
 
 def test_rows_without_samples_have_no_gradient_after_others_had():
     model, X, y = make_model(), make_X(500), make_y(500)
-    session = Session(model._network, "mse", (), "sgd", 1)
+    session = Session(model.network, "mse", (), "sgd", 1)
     _, first = session.gradients(Rows(X), Rows(y))
     X[:, 3:] = 0
     _, second = session.gradients(Rows(X), Rows(y))
@@ -354,10 +354,10 @@ def trained(dtype, n_threads, settings):
     X, y = make_X(700, 19), make_y(700)
     trainer = fb.Trainer(model, "mse", batch_size=100, n_threads=n_threads, **settings)
     history = trainer.fit(X, y, epochs=2)
-    state = trainer._get_state()
+    state = trainer.state.gathered()
     averages = state["averages"][0] if state["averages"] else []
     arrays = [array for _, array in state["optimizer_state"]]
-    return history["loss"], bits([*model.get_weights(), *arrays, *averages]), trainer._session.last_team
+    return history["loss"], bits([*model.get_weights(), *arrays, *averages]), trainer.state.session.last_team
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

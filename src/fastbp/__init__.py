@@ -73,7 +73,7 @@ from fastbp.schedules import (
     PolynomialDecay,
     StepDecay,
 )
-from fastbp.support.config import show_config
+from fastbp.support.config import describe_config as _describe_config
 from fastbp.training.history import History
 from fastbp.training.trainer import Trainer
 
@@ -84,9 +84,16 @@ if _TYPE_CHECKING:
     from fastbp.ensembles.side_by_side import fit_many
     from fastbp.inspection.data import inspect_data
     from fastbp.inspection.report import ColumnReport, DataReport, Finding
-    from fastbp.models.layer_statistics import GradientError, LayerStatistics, ModelStatistics, check_gradients
+    from fastbp.models.gradient_check import GradientError, check_gradients
+    from fastbp.models.layer_statistics import LayerStatistics, ModelStatistics
 
 __version__ = "0.1.0"
+
+
+def show_config() -> None:
+    """Print version, instruction sets, OpenMP and threads: what a report of a problem should contain."""
+    print(_describe_config(__version__))
+
 
 # What few programs ask for is imported when they do, so that `import fastbp` stays quick: the module of each name.
 _LATER = {
@@ -95,11 +102,11 @@ _LATER = {
     "DataReport": "inspection.report",
     "Ensemble": "ensembles.ensemble",
     "Finding": "inspection.report",
-    "GradientError": "models.layer_statistics",
+    "GradientError": "models.gradient_check",
     "LayerStatistics": "models.layer_statistics",
     "ModelStatistics": "models.layer_statistics",
     "Suspects": "ensembles.label_errors",
-    "check_gradients": "models.layer_statistics",
+    "check_gradients": "models.gradient_check",
     "cross_validate": "ensembles.cross_validation",
     "fit_many": "ensembles.side_by_side",
     "inspect_data": "inspection.data",

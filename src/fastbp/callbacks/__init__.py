@@ -8,7 +8,7 @@ from fastbp.callbacks.checkpoint import Checkpoint
 from fastbp.callbacks.csv_logger import CSVLogger
 from fastbp.callbacks.early_stopping import EarlyStopping
 from fastbp.callbacks.lambda_callback import LambdaCallback
-from fastbp.callbacks.listeners import CallbackLike, as_callbacks, keyed
+from fastbp.callbacks.listeners import CallbackLike, as_callbacks
 from fastbp.callbacks.time_limit import TimeLimit
 
 __all__ = [
@@ -21,5 +21,4 @@ __all__ = [
     "LambdaCallback",
     "TimeLimit",
     "as_callbacks",
-    "keyed",
 ]

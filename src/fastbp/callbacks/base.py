@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
-if TYPE_CHECKING:
-    from fastbp.training.trainer import Trainer
-
-__all__ = ["Callback", "Figures"]
+__all__ = ["Callback", "Figures", "SomeTrainer"]
 
 
 Figures: TypeAlias = Mapping[str, float]
+
+# What callbacks are told of: it has all of ``TrainerView``. A subclass names that, or ``fb.Trainer`` to use more.
+SomeTrainer: TypeAlias = Any
 
 
 class Callback:
@@ -28,25 +28,25 @@ class Callback:
 
     runs_last: ClassVar[bool] = False  # whether it is told of an event after all those that are not so
 
-    def on_fit_begin(self, trainer: Trainer, figures: Figures) -> None:
+    def on_fit_begin(self, trainer: SomeTrainer, figures: Figures) -> None:
         """Run before the first epoch of a call of ``fit``; no figures before the first ever."""
 
-    def on_epoch_begin(self, trainer: Trainer, figures: Figures) -> None:
+    def on_epoch_begin(self, trainer: SomeTrainer, figures: Figures) -> None:
         """Run before every epoch, with the figures of the one before."""
 
-    def on_step_end(self, trainer: Trainer, figures: Figures) -> None:
+    def on_step_end(self, trainer: SomeTrainer, figures: Figures) -> None:
         """Run after every step; ``loss`` is that of its samples, before the step.
 
         The engine, which otherwise stays below Python for a whole epoch, comes up for it after every step.
         """
 
-    def on_tick(self, trainer: Trainer, figures: Figures) -> None:
+    def on_tick(self, trainer: SomeTrainer, figures: Figures) -> None:
         """Run inside an epoch about twenty times a second, between two steps; ``loss`` is the epoch's mean so far."""
 
-    def on_epoch_end(self, trainer: Trainer, figures: Figures) -> None:
+    def on_epoch_end(self, trainer: SomeTrainer, figures: Figures) -> None:
         """Run after every epoch and its validation."""
 
-    def on_fit_end(self, trainer: Trainer, figures: Figures) -> None:
+    def on_fit_end(self, trainer: SomeTrainer, figures: Figures) -> None:
         """Run after the last epoch of a call of ``fit``, also if that ends by an error or by Ctrl-C.
 
         ``trainer.stop_reason`` tells which it was.

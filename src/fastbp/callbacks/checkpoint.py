@@ -7,14 +7,12 @@ import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fastbp.callbacks.base import Callback, Figures
 from fastbp.callbacks.best_figure import BestFigure, Mode
+from fastbp.callbacks.trainer_view import TrainerView
 from fastbp.support.checks import check_flag, check_int, check_number, check_path
-
-if TYPE_CHECKING:
-    from fastbp.training.trainer import Trainer
 
 __all__ = ["Checkpoint"]
 
@@ -93,23 +91,23 @@ class Checkpoint(Callback):
         """Return whether anything happens here at an event."""
         return super().hears(event) and not (event == "on_tick" and self._seconds is None)
 
-    def on_fit_begin(self, trainer: Trainer, figures: Figures) -> None:
+    def on_fit_begin(self, trainer: TrainerView, figures: Figures) -> None:
         """Start the clock."""
         self._saved_at = time.monotonic()
 
-    def on_tick(self, trainer: Trainer, figures: Figures) -> None:
+    def on_tick(self, trainer: TrainerView, figures: Figures) -> None:
         """Save inside an epoch, when it is time to."""
         if self._seconds is not None and time.monotonic() - self._saved_at >= self._seconds:
             self._save(trainer)
 
-    def on_epoch_end(self, trainer: Trainer, figures: Figures) -> None:
+    def on_epoch_end(self, trainer: TrainerView, figures: Figures) -> None:
         """Save, if this is an epoch to save."""
         if self._monitor is not None and not self._monitor.see(figures):
             return
         if int(figures["epoch"]) % self._every == 0:
             self._save(trainer)
 
-    def _save(self, trainer: Trainer) -> None:
+    def _save(self, trainer: TrainerView) -> None:
         file = self._path
         if self._keep != 1:
             file = file.with_name(f"{file.stem}-{trainer.n_steps:09d}{file.suffix}")

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import csv
 import os
-from typing import TYPE_CHECKING
 
 from fastbp.callbacks.base import Callback, Figures
+from fastbp.callbacks.trainer_view import TrainerView
 from fastbp.support.checks import check_path, sentence
-
-if TYPE_CHECKING:
-    from fastbp.training.trainer import Trainer
 
 __all__ = ["CSVLogger"]
 
@@ -42,17 +39,17 @@ class CSVLogger(Callback):
         self._separator = separator
         self._columns: list[str] = []
 
-    def on_fit_begin(self, trainer: Trainer, figures: Figures) -> None:
+    def on_fit_begin(self, trainer: TrainerView, figures: Figures) -> None:
         """Write the epochs that there are."""
         self._write(trainer, range(trainer.history.n_epochs), anew=True)
 
-    def on_epoch_end(self, trainer: Trainer, figures: Figures) -> None:
+    def on_epoch_end(self, trainer: TrainerView, figures: Figures) -> None:
         """Add a row; a new column makes a new file."""
         n_epochs = trainer.history.n_epochs
         anew = list(trainer.history) != self._columns
         self._write(trainer, range(0 if anew else n_epochs - 1, n_epochs), anew)
 
-    def _write(self, trainer: Trainer, epochs: range, anew: bool) -> None:
+    def _write(self, trainer: TrainerView, epochs: range, anew: bool) -> None:
         history = trainer.history
         with open(self._path, "w" if anew else "a", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, delimiter=self._separator)

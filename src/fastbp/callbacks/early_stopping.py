@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from fastbp.callbacks.base import Callback, Figures
 from fastbp.callbacks.best_figure import BestFigure, Mode
+from fastbp.callbacks.trainer_view import TrainerView
 from fastbp.support.checks import check_flag, check_int
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from fastbp.training.trainer import Trainer
 
 __all__ = ["EarlyStopping"]
 
@@ -76,7 +76,7 @@ class EarlyStopping(Callback):
         self._monitor = BestFigure(monitor, mode, min_delta)
         self._patience = check_int(patience, "patience")
         self._restore_best = check_flag(restore_best, "restore_best")
-        self._trainer: weakref.ref[Trainer] | None = None
+        self._trainer: weakref.ref[TrainerView] | None = None
         self._reset()
 
     def _reset(self) -> None:
@@ -106,14 +106,14 @@ class EarlyStopping(Callback):
             f"min_delta={self._monitor.min_delta:g}, restore_best={self._restore_best})"
         )
 
-    def on_fit_begin(self, trainer: Trainer, figures: Figures) -> None:
+    def on_fit_begin(self, trainer: TrainerView, figures: Figures) -> None:
         """Begin anew, or go on."""
         known = self._trainer is None or self._trainer() is trainer
         if self._stopped_epoch or not known:
             self._reset()
         self._trainer = weakref.ref(trainer)
 
-    def on_epoch_end(self, trainer: Trainer, figures: Figures) -> None:
+    def on_epoch_end(self, trainer: TrainerView, figures: Figures) -> None:
         """Count, and stop training."""
         if self._monitor.see(figures):
             self._n_worse = 0
@@ -125,7 +125,7 @@ class EarlyStopping(Callback):
             self._stopped_epoch = int(figures["epoch"])
             trainer.stop()
 
-    def on_fit_end(self, trainer: Trainer, figures: Figures) -> None:
+    def on_fit_end(self, trainer: TrainerView, figures: Figures) -> None:
         """Go back to the best weights, if the end is an orderly one."""
         if self._best_weights is not None and trainer.stop_reason != "error":
             trainer.model.set_weights(self._best_weights)

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
-from fastbp.callbacks.base import Callback, Figures
+from fastbp.callbacks.base import Callback, Figures, SomeTrainer
+from fastbp.callbacks.trainer_view import TrainerView
 from fastbp.support.checks import sentence
-
-if TYPE_CHECKING:
-    from fastbp.training.trainer import Trainer
 
 __all__ = ["LambdaCallback"]
 
 
-Event: TypeAlias = Callable[["Trainer", Figures], Any]
+Event: TypeAlias = Callable[[SomeTrainer, Figures], Any]
 
 
 class LambdaCallback(Callback):
@@ -57,30 +55,30 @@ class LambdaCallback(Callback):
         """Return whether there is a function for an event."""
         return event in self._functions
 
-    def _run(self, event: str, trainer: Trainer, figures: Figures) -> None:
+    def _run(self, event: str, trainer: TrainerView, figures: Figures) -> None:
         if event in self._functions:
             self._functions[event](trainer, figures)
 
-    def on_fit_begin(self, trainer: Trainer, figures: Figures) -> None:
+    def on_fit_begin(self, trainer: TrainerView, figures: Figures) -> None:
         """Run the function for this event."""
         self._run("on_fit_begin", trainer, figures)
 
-    def on_epoch_begin(self, trainer: Trainer, figures: Figures) -> None:
+    def on_epoch_begin(self, trainer: TrainerView, figures: Figures) -> None:
         """Run the function for this event."""
         self._run("on_epoch_begin", trainer, figures)
 
-    def on_step_end(self, trainer: Trainer, figures: Figures) -> None:
+    def on_step_end(self, trainer: TrainerView, figures: Figures) -> None:
         """Run the function for this event."""
         self._run("on_step_end", trainer, figures)
 
-    def on_tick(self, trainer: Trainer, figures: Figures) -> None:
+    def on_tick(self, trainer: TrainerView, figures: Figures) -> None:
         """Run the function for this event."""
         self._run("on_tick", trainer, figures)
 
-    def on_epoch_end(self, trainer: Trainer, figures: Figures) -> None:
+    def on_epoch_end(self, trainer: TrainerView, figures: Figures) -> None:
         """Run the function for this event."""
         self._run("on_epoch_end", trainer, figures)
 
-    def on_fit_end(self, trainer: Trainer, figures: Figures) -> None:
+    def on_fit_end(self, trainer: TrainerView, figures: Figures) -> None:
         """Run the function for this event."""
         self._run("on_fit_end", trainer, figures)

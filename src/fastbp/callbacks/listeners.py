@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeAlias
 
-from fastbp.callbacks.base import Callback, Figures
+from fastbp.callbacks.base import Callback, Figures, SomeTrainer
 from fastbp.callbacks.lambda_callback import LambdaCallback
+from fastbp.callbacks.trainer_view import TrainerView
 from fastbp.support.checks import sentence
 
-if TYPE_CHECKING:
-    from fastbp.training.trainer import Trainer
-
-__all__ = ["CallbackLike", "as_callbacks", "keyed"]
+__all__ = ["CallbackLike", "Listeners", "as_callbacks"]
 
 
-CallbackLike: TypeAlias = Callback | Callable[["Trainer", Figures], Any]
+CallbackLike: TypeAlias = Callback | Callable[[SomeTrainer, Figures], Any]
 
 
 def as_callbacks(callbacks: Iterable[CallbackLike] | CallbackLike) -> list[Callback]:
@@ -39,7 +37,70 @@ def _as_callback(callback: Any, argument: str) -> Callback:
     raise TypeError(sentence(argument, callback, "an fb.Callback object or a function of (trainer, figures)"))
 
 
-def keyed(listeners: Iterable[Callback]) -> dict[str, Callback]:
+class Listeners:
+    """The callbacks of one call of ``fit``, and the trainer that they are told of.
+
+    Parameters
+    ----------
+    callbacks : sequence of Callback
+        In the order in which they are told.
+    trainer : TrainerView
+
+    Attributes
+    ----------
+    hear_steps, hear_ticks : bool
+        Whether one of them is told of steps, and about twenty times a second.
+    """
+
+    def __init__(self, callbacks: Sequence[Callback], trainer: TrainerView) -> None:
+        self._callbacks, self._trainer = list(callbacks), trainer
+        self._of_steps = [callback for callback in callbacks if callback.hears("on_step_end")]
+        self._of_ticks = [callback for callback in callbacks if callback.hears("on_tick")]
+        self.hear_steps, self.hear_ticks = bool(self._of_steps), bool(self._of_ticks)
+
+    def fit_begin(self, figures: Figures) -> None:
+        """Tell that a call of ``fit`` begins."""
+        for callback in self._callbacks:
+            callback.on_fit_begin(self._trainer, figures)
+
+    def epoch_begin(self, figures: Figures) -> None:
+        """Tell that an epoch begins."""
+        for callback in self._callbacks:
+            callback.on_epoch_begin(self._trainer, figures)
+
+    def step_end(self, figures: Figures) -> None:
+        """Tell that a step was made."""
+        for callback in self._of_steps:
+            callback.on_step_end(self._trainer, figures)
+
+    def tick(self, figures: Figures) -> None:
+        """Tell that time has passed inside an epoch."""
+        for callback in self._of_ticks:
+            callback.on_tick(self._trainer, figures)
+
+    def epoch_end(self, figures: Figures) -> None:
+        """Tell that an epoch was made and validated."""
+        for callback in self._callbacks:
+            callback.on_epoch_end(self._trainer, figures)
+
+    def fit_end(self, figures: Figures) -> None:
+        """Tell that a call of ``fit`` ends."""
+        for callback in self._callbacks:
+            callback.on_fit_end(self._trainer, figures)
+
+    def get_states(self) -> dict[str, Any]:
+        """Return what they remember, by their keys; nothing of those that remember nothing."""
+        states = {key: callback.get_state() for key, callback in _keyed(self._callbacks).items()}
+        return {key: state for key, state in states.items() if state}
+
+    def set_states(self, states: Mapping[str, Any]) -> None:
+        """Let those go on from their states that have one among these."""
+        for key, callback in _keyed(self._callbacks).items():
+            if key in states:
+                callback.set_state(states[key])
+
+
+def _keyed(listeners: Iterable[Callback]) -> dict[str, Callback]:
     """Return callbacks by what tells them apart in a file: the class, and a number where there are several of one."""
     by_key: dict[str, Callback] = {}
     counts: dict[str, int] = {}

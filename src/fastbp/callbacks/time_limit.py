@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
 
 from fastbp.callbacks.base import Callback, Figures
+from fastbp.callbacks.trainer_view import TrainerView
 from fastbp.support.checks import check_number
-
-if TYPE_CHECKING:
-    from fastbp.training.trainer import Trainer
 
 __all__ = ["TimeLimit"]
 
@@ -33,15 +30,15 @@ class TimeLimit(Callback):
         self._seconds = check_number(seconds, "seconds", above=0)
         self._end = 0.0
 
-    def on_fit_begin(self, trainer: Trainer, figures: Figures) -> None:
+    def on_fit_begin(self, trainer: TrainerView, figures: Figures) -> None:
         """Start the clock."""
         self._end = time.monotonic() + self._seconds
 
-    def on_tick(self, trainer: Trainer, figures: Figures) -> None:
+    def on_tick(self, trainer: TrainerView, figures: Figures) -> None:
         """Stop when the time is up."""
         if time.monotonic() >= self._end:
             trainer.stop()
 
-    def on_epoch_end(self, trainer: Trainer, figures: Figures) -> None:
+    def on_epoch_end(self, trainer: TrainerView, figures: Figures) -> None:
         """Stop when the time is up."""
         self.on_tick(trainer, figures)

@@ -13,9 +13,11 @@ import numpy as np
 import fastbp as fb
 from fastbp.commands import charts
 from fastbp.commands.train import Outcome, show
+from fastbp.models.summary import summarise
 
 if TYPE_CHECKING:
     import pandas as pd
+
 
 __all__ = ["write_report"]
 
@@ -65,7 +67,7 @@ def write_report(path: Path, source: str, frame: pd.DataFrame, outcome: Outcome,
         _section("What the columns are worth", _importances(outcome)),
         _section("Oddities of the data", _oddities(frame, task.target, task.notes)),
         _section("Columns", _columns(task.X)),
-        _section("Network", f"<pre>{html.escape(trainer.model._summarise())}</pre>"),
+        _section("Network", f"<pre>{html.escape(summarise(trainer.model.architecture))}</pre>"),
         _section("How it was made", _settings(outcome, source, model_name)),
     ]
     title = f"{task.target} from {source}"

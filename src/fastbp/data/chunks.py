@@ -8,9 +8,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbp.data.samples import Samples
+from fastbp.data.samples import LossOfSamples, Samples
 from fastbp.engine.kernels import permutation
-from fastbp.losses.base import Loss
 from fastbp.support.checks import describe, sentence
 
 __all__ = ["ChunkSource", "Chunks", "Totals", "form_batches", "is_source", "orders"]
@@ -136,12 +135,12 @@ class Totals:
 
     Attributes
     ----------
-    loss : Loss
+    loss : LossOfSamples
     n_targets : int
     total_weight : float
     """
 
-    def __init__(self, loss: Loss, n_targets: int, wants_spread: bool) -> None:
+    def __init__(self, loss: LossOfSamples, n_targets: int, wants_spread: bool) -> None:
         self.loss, self.n_targets = loss, n_targets
         self.total_weight = 0.0
         self._n_samples = 0

@@ -10,27 +10,44 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastbp.data.arrays import as_matrix, as_rows, as_weights
+from fastbp.data.arrays import as_rows, as_weights
 from fastbp.data.class_weights import ClassWeight, weights_by_class
 from fastbp.data.sparse import Sparse
 from fastbp.engine.rows import Rows
 
 if TYPE_CHECKING:
     from fastbp.engine.network import Targets
-    from fastbp.losses.base import Loss
 
-__all__ = ["NAMES", "Measured", "Samples"]
+__all__ = ["NAMES", "LossOfSamples", "Measured", "Samples"]
 
 NAMES = ("X", "y", "sample_weight")
 _BLOCK_ROWS = 4096
 _CACHED = ("total_weight", "_shift", "spread")
 
 
+class LossOfSamples(Protocol):
+    """What samples must know of the loss that they are for."""
+
+    @property
+    def name(self) -> str:
+        """What the engine and messages call it."""
+
+    @property
+    def in_python(self) -> bool:
+        """Whether the engine asks a function for it."""
+
+    def n_targets(self, n_outputs: int) -> int:
+        """Return how many columns the targets of a model with so many outputs have."""
+
+    def classes(self, targets: NDArray[Any], n_outputs: int, argument: str = "y") -> tuple[NDArray[Any], int]:
+        """Return the class of each sample, and how many classes there are."""
+
+
 class Measured(Protocol):
     """What figures are of: samples, whether or not they are all there at a time."""
 
     @property
-    def loss(self) -> Loss:
+    def loss(self) -> LossOfSamples:
         """What is minimised over them."""
 
     @property
@@ -53,51 +70,48 @@ class Samples:
 
     Parameters
     ----------
-    X : array-like of shape (n_samples, n_inputs)
-    y : array-like
-        Of a shape that the loss accepts.
-    n_inputs, n_outputs : int
+    X : ndarray or Sparse of shape (rows, n_inputs)
+        As the engine reads it.
+    y : ndarray of shape (rows,) or (rows, n_targets)
+        As the loss takes it.
+    n_outputs : int
         The model's.
-    loss : Loss
+    loss : LossOfSamples
     names : tuple of str
         What the user calls X, y and the weights.
-    sample_weight : array-like of shape (n_samples,) or None
+    sample_weight : array-like of shape (rows,) or None
         How often each sample counts; None is once.
     class_weight : dict, "balanced" or None
         How often the samples of each class count.
 
     Attributes
     ----------
-    X, y : ndarray
-        What the engine reads, all rows.
-    weights : ndarray of shape (rows of X,) or None
+    sample_weights : float64 ndarray of shape (rows,) or None
     subset : int64 ndarray or None
-        The rows of X, y and weights that the samples are; None is all.
+        The rows of X, y and sample_weights that the samples are; None is all.
 
     Raises
     ------
     TypeError, ValueError
-        If X or y is not what the model and the loss need, or one is longer than the other.
+        If X or y is longer than the other, or the weights are not what they should be.
     """
 
     def __init__(
         self,
-        X: ArrayLike,
-        y: ArrayLike,
-        n_inputs: int,
+        X: Any,
+        y: NDArray[Any],
         n_outputs: int,
-        loss: Loss,
+        loss: LossOfSamples,
         names: tuple[str, str, str] = NAMES,
         sample_weight: ArrayLike | None = None,
         class_weight: ClassWeight | None = None,
     ) -> None:
-        self.X: Any = as_matrix(X, n_inputs, names[0])
-        self.y = loss.as_targets(y, n_outputs, names[1])
-        if len(self.X) != len(self.y):
+        if len(X) != len(y):
             raise ValueError(
-                f"{names[0]} has {len(self.X)} rows, {names[1]} has {len(self.y)}; expected a target for each sample."
+                f"{names[0]} has {len(X)} rows, {names[1]} has {len(y)}; expected a target for each sample."
             )
-        self.weights = None if sample_weight is None else as_weights(sample_weight, len(self.X), names[2])
+        self.X, self.y = X, y
+        self.sample_weights = None if sample_weight is None else as_weights(sample_weight, len(X), names[2])
         self.subset: NDArray[np.int64] | None = None
         self.n_outputs, self.n_targets = n_outputs, loss.n_targets(n_outputs)
         self.loss = loss
@@ -115,13 +129,13 @@ class Samples:
         rows = slice(None) if self.subset is None else self.subset
         weights = np.zeros(len(self.X))
         weights[rows] = weights_by_class(class_weight, labels[rows], n_classes)
-        if self.weights is not None:
-            weights *= self.weights
-        self.weights = as_weights(weights, len(self.X), f"class_weight and {self.names[2]} together")
+        if self.sample_weights is not None:
+            weights *= self.sample_weights
+        self.sample_weights = as_weights(weights, len(self.X), f"class_weight and {self.names[2]} together")
 
     def part(self, rows: NDArray[np.int64], what: str) -> Samples:
         """Return these rows of all of X as samples of their own, without copying any; ``what`` they are in messages."""
-        if self.weights is not None and not self.weights[rows].any():
+        if self.sample_weights is not None and not self.sample_weights[rows].any():
             raise ValueError(
                 f"the weights of {what} in {self.names[2]} are all 0; expected one above 0: the loss is divided by "
                 "their sum."
@@ -138,7 +152,9 @@ class Samples:
 
     def select(self, rows: NDArray[np.int64] | slice) -> Samples:
         """Return these rows of all of X as samples of their own: views where they are a slice, else copies."""
-        return self._with(self.X[rows], self.y[rows], None if self.weights is None else self.weights[rows])
+        return self._with(
+            self.X[rows], self.y[rows], None if self.sample_weights is None else self.sample_weights[rows]
+        )
 
     def joined(self, others: Samples) -> Samples:
         """Return these samples and others behind them; all rows of both."""
@@ -148,8 +164,8 @@ class Samples:
                 "of one kind."
             )
         weights = None
-        if self.weights is not None and others.weights is not None:
-            weights = np.concatenate([self.weights, others.weights])
+        if self.sample_weights is not None and others.sample_weights is not None:
+            weights = np.concatenate([self.sample_weights, others.sample_weights])
         if isinstance(self.X, Sparse) != isinstance(others.X, Sparse):
             raise ValueError(f"of {others.names[0]} and that before one is sparse; expected both or none.")
         X: Any = self.X.joined(others.X) if isinstance(self.X, Sparse) else np.concatenate([self.X, others.X])
@@ -157,14 +173,16 @@ class Samples:
 
     def owned(self) -> Samples:
         """Return the same samples, all rows, in arrays that nobody writes to; copies where somebody might."""
-        return self._with(_owned(self.X), _owned(self.y), None if self.weights is None else _owned(self.weights))
+        return self._with(
+            _owned(self.X), _owned(self.y), None if self.sample_weights is None else _owned(self.sample_weights)
+        )
 
     def _with(self, X: Any, y: NDArray[Any], weights: NDArray[np.float64] | None) -> Samples:
         """Return samples like these of other arrays."""
         samples = copy.copy(self)
         for name in _CACHED:
             samples.__dict__.pop(name, None)
-        samples.X, samples.y, samples.weights, samples.subset = X, y, weights, None
+        samples.X, samples.y, samples.sample_weights, samples.subset = X, y, weights, None
         samples._refer()
         return samples
 
@@ -180,7 +198,11 @@ class Samples:
     @cached_property
     def total_weight(self) -> float:
         """The sum of the samples' weights: what a mean over the samples is divided by."""
-        return float(len(self)) if self.weights is None else float(self.weights[self.rows_from(0, len(self))].sum())
+        return (
+            float(len(self))
+            if self.sample_weights is None
+            else float(self.sample_weights[self.rows_from(0, len(self))].sum())
+        )
 
     @cached_property
     def spread(self) -> NDArray[np.float64]:
@@ -212,7 +234,7 @@ class Samples:
         for i in range(0, len(self), _BLOCK_ROWS):
             rows = self.rows_from(i, i + _BLOCK_ROWS)
             values = function(self.y[rows])
-            total += values.sum(axis=0) if self.weights is None else self.weights[rows] @ values
+            total += values.sum(axis=0) if self.sample_weights is None else self.sample_weights[rows] @ values
         return total
 
 

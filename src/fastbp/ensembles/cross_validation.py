@@ -13,7 +13,7 @@ from fastbp.data.class_weights import ClassWeight
 from fastbp.data.folds import check_groups, split_folds
 from fastbp.data.samples import Samples
 from fastbp.ensembles.ensemble import Ensemble
-from fastbp.ensembles.side_by_side import CallbacksOf, Job, check_callbacks, made_once, named, train_all
+from fastbp.ensembles.side_by_side import CallbacksOf, Job, check_callbacks, named, read_once, train_all
 from fastbp.support.checks import check_flag, check_int, check_seed, sentence
 from fastbp.support.threads import choose_threads
 from fastbp.training.trainer import Trainer
@@ -21,7 +21,7 @@ from fastbp.training.trainer import Trainer
 __all__ = ["CrossValidation", "Stratify", "cross_validate"]
 
 Array = NDArray[Any]
-Rows = NDArray[np.int64]
+RowIndex = NDArray[np.int64]
 Stratify = bool | Literal["auto"]
 
 
@@ -43,7 +43,7 @@ class CrossValidation:
 
     scores: dict[str, NDArray[np.float64]]
     predictions: Array
-    folds: list[Rows]
+    folds: list[RowIndex]
     trainers: list[Trainer] = field(compare=False)
 
     @property
@@ -150,7 +150,7 @@ def cross_validate(
     n_epochs = check_int(epochs, "epochs", minimum=0)
     validates = check_flag(validate, "validate")
     trainers = _make_trainers(make_trainer, n_folds)
-    targets = trainers[0]._targets(y)
+    targets = trainers[0].intake.targets(y)
     labels = None if groups is None else check_groups(groups, len(targets))
     classes = _classes(trainers[0], targets, stratify, labels is not None)
     rows = split_folds(
@@ -161,14 +161,12 @@ def cross_validate(
         shuffle=check_flag(shuffle, "shuffle"),
         seed=check_seed(seed),
     )
-    for i, trainer in enumerate(trainers):
-        with named(f"the trainer of fold {i}"):
-            trainer._let_learn(X, y, _outside(len(targets), rows[i]))
-    data = made_once(trainers, lambda trainer: trainer._samples(X, y, sample_weight))
+    outside = [_outside(len(targets), fold) for fold in rows]
+    data = read_once(trainers, X, y, sample_weight, outside, "the trainer of fold {}")
     held_out = [
         part.part(fold, f"the samples of fold {i}") for i, (part, fold) in enumerate(zip(data, rows, strict=True))
     ]
-    trained = [_others(part, fold, i, class_weight) for i, (part, fold) in enumerate(zip(data, rows, strict=True))]
+    trained = [_others(part, rest, i, class_weight) for i, (part, rest) in enumerate(zip(data, outside, strict=True))]
     listeners = check_callbacks(callbacks, n_folds)
     jobs = [
         Job(f"the trainer of fold {i}", trainers[i], trained[i], held_out[i] if validates else None, listeners[i])
@@ -221,26 +219,26 @@ def _classes(trainer: Trainer, targets: Array, stratify: Stratify, grouped: bool
     if not stratify:
         return None
     if isinstance(stratify, str):
-        return None if grouped else trainer._classes(targets)
+        return None if grouped else trainer.intake.classes(targets)
     if grouped:
         raise ValueError("stratify is True and groups is given; expected one of them: groups stay whole.")
-    classes = trainer._classes(targets)
+    classes = trainer.intake.classes(targets)
     if classes is None:
         expected = f"False or 'auto' with loss={trainer.loss.name!r} and these targets, which are no classes"
         raise ValueError(sentence("stratify", stratify, expected))
     return classes
 
 
-def _outside(n_samples: int, fold: Rows) -> Rows:
+def _outside(n_samples: int, fold: RowIndex) -> RowIndex:
     """Return the rows that are not in a fold."""
     outside = np.ones(n_samples, bool)
     outside[fold] = False
     return np.flatnonzero(outside)
 
 
-def _others(data: Samples, fold: Rows, number: int, class_weight: ClassWeight | None) -> Samples:
+def _others(data: Samples, rest: RowIndex, number: int, class_weight: ClassWeight | None) -> Samples:
     """Return the samples that are not in a fold."""
-    part = data.part(_outside(len(data), fold), f"the samples outside fold {number}")
+    part = data.part(rest, f"the samples outside fold {number}")
     if class_weight is not None:
         with named(f"fold {number}"):
             part.weigh_classes(class_weight)
@@ -248,16 +246,16 @@ def _others(data: Samples, fold: Rows, number: int, class_weight: ClassWeight | 
 
 
 def _judge(
-    trainers: Sequence[Trainer], held_out: Sequence[Samples], folds: list[Rows], n_threads: int
+    trainers: Sequence[Trainer], held_out: Sequence[Samples], folds: list[RowIndex], n_threads: int
 ) -> CrossValidation:
     """Return what the models make of the folds that they have not seen."""
     n_samples = sum(map(len, folds))
     predictions = np.empty((n_samples, trainers[0].model.n_outputs), trainers[0].model.dtype)
     scores: list[Mapping[str, float]] = []
     for i, (trainer, part, rows) in enumerate(zip(trainers, held_out, folds, strict=True)):
-        with named(f"the trainer of fold {i}"), trainer._on_threads(n_threads):
-            scores.append(trainer._evaluate(part, trainer.model))
-            predictions[rows] = trainer.model._predict(part.X[rows], n_threads)
+        with named(f"the trainer of fold {i}"), trainer.state.on_threads(n_threads):
+            scores.append(trainer.evaluator.evaluate(part))
+            predictions[rows] = trainer.model.predict_read(part.X[rows], n_threads)
     return CrossValidation(
         {name: np.array([score[name] for score in scores]) for name in scores[0]}, predictions, folds, list(trainers)
     )

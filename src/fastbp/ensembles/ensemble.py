@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fastbp.models.description import named_weights
 from fastbp.models.model import Model
 from fastbp.support.checks import sentence
 
@@ -134,7 +135,7 @@ class Ensemble:
         tensors: dict[str, Array] = {}
         for i, model in enumerate(self._models):
             try:
-                named = model._named_weights()
+                named = named_weights(model.architecture, model.get_weights())
             except ValueError as error:
                 raise ValueError(f"in models[{i}], {error}") from None
             tensors |= {f"models.{i}.{name}": array for name, array in named}
@@ -188,6 +189,6 @@ def _check_models(models: Sequence[Model]) -> tuple[Model, ...]:
 
 def _outside(model: Model) -> str:
     """Say what a model looks like to those who use it."""
-    name = model._output_activation.name
-    n_inputs = "yet unknown" if model._n_inputs is None else model._n_inputs
+    name = model.architecture.output_activation.name
+    n_inputs = "yet unknown" if model.feed.known_inputs is None else model.feed.known_inputs
     return f"{n_inputs} inputs, {model.n_outputs} outputs, {model.dtype.name} and {name} at its end"

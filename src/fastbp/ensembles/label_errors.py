@@ -155,13 +155,13 @@ def suspect_labels(
         make_trainer, X, y, folds, epochs, groups=groups, seed=seed, n_threads=n_threads, progress=progress
     )
     trainer = result.trainers[0]
-    return _rank(result, trainer._samples(X, y), trainer.loss)
+    return _rank(result, trainer.intake.samples(X, y), trainer.loss)
 
 
 def _as_maker(model: Model | Trainer | MakeTrainer, seed: int) -> MakeTrainer:
     """Return the function that makes a new trainer for a fold."""
     if isinstance(model, Model):
-        activation = model._output_activation.name
+        activation = model.architecture.output_activation.name
         if activation not in _LOSSES:
             remedy = "Give a trainer, which says what its loss is."
             raise ValueError(f"model ends with {activation}; expected one of {', '.join(_LOSSES)}. {remedy}")
@@ -176,8 +176,6 @@ def _as_maker(model: Model | Trainer | MakeTrainer, seed: int) -> MakeTrainer:
 
 def _maker_like(template: Trainer, seed: int) -> MakeTrainer:
     """Return the function that makes trainers with the settings of this one, and models that are new."""
-    from fastbp.training.trainer_file import options_of
-
     _check_loss(template)
     model = template.model
     for where, layer in innermost(model.layers):
@@ -196,7 +194,7 @@ def _maker_like(template: Trainer, seed: int) -> MakeTrainer:
             dtype=model.dtype,
             seed=(seed + fold) % 2**64,
         )
-        return Trainer(new, template.loss, template.optimizer, metrics=template.metrics, **options_of(template))
+        return Trainer(new, **template.settings.arguments())
 
     return make
 

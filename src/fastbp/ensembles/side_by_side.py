@@ -12,23 +12,27 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
-from numpy.typing import ArrayLike
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from fastbp.callbacks.base import Callback
 from fastbp.callbacks.listeners import CallbackLike, as_callbacks
+from fastbp.data.arrays import as_matrix
 from fastbp.data.class_weights import ClassWeight
 from fastbp.data.samples import Samples
+from fastbp.data.sparse import is_sparse
+from fastbp.preparation.tables import read_table
 from fastbp.support.checks import check_flag, check_int, sentence
 from fastbp.support.threads import choose_threads
-from fastbp.training.epochs import ArrayFitting
 from fastbp.training.history import History
 from fastbp.training.progress import EpochBar
 from fastbp.training.trainer import Trainer
 
-__all__ = ["CallbacksOf", "Job", "check_callbacks", "fit_many", "made_once", "named", "train_all"]
+__all__ = ["CallbacksOf", "Job", "check_callbacks", "fit_many", "named", "read_once", "train_all"]
 
 CallbacksOf: TypeAlias = Callable[[int], Iterable[CallbackLike] | CallbackLike]
 Made = TypeVar("Made")
+RowIndex: TypeAlias = NDArray[np.int64]
 
 _LOOK_SECONDS = 0.05  # how often the caller's thread looks for Ctrl-C and moves the bar
 
@@ -91,19 +95,14 @@ def fit_many(
     """
     checked = _check_trainers(trainers)
     n_epochs = check_int(epochs, "epochs", minimum=0)
-    for i, trainer in enumerate(checked):
-        with named(f"trainers[{i}]"):
-            trainer._let_learn(X, y)
-    data = made_once(
-        checked,
-        lambda trainer: (
-            trainer._samples(X, y, sample_weight, class_weight),
-            trainer._check_validation_data(validation_data),
-        ),
-    )
+    samples = read_once(checked, X, y, sample_weight, [None] * len(checked), "trainers[{}]")
+    if class_weight is not None:
+        for data in {id(data): data for data in samples}.values():
+            data.weigh_classes(class_weight)
+    validation = made_once(checked, lambda trainer: trainer.intake.validation_arrays(validation_data))
     listeners = check_callbacks(callbacks, len(checked))
     names = [f"trainers[{i}]" for i in range(len(checked))]
-    jobs = [Job(*parts) for parts in zip(names, checked, *zip(*data, strict=True), listeners, strict=True)]
+    jobs = [Job(*parts) for parts in zip(names, checked, samples, validation, listeners, strict=True)]
     train_all(jobs, n_epochs, choose_threads(n_threads), check_flag(progress, "progress"))
     return [trainer.history for trainer in checked]
 
@@ -147,6 +146,42 @@ def check_callbacks(callbacks: CallbacksOf | None, n_trainers: int) -> list[list
     return listeners
 
 
+def read_once(
+    trainers: Sequence[Trainer],
+    X: Any,
+    y: ArrayLike,
+    sample_weight: ArrayLike | None,
+    rows: Sequence[RowIndex | None],
+    name: str,
+) -> list[Samples]:
+    """Return the samples of each trainer, X and y read once for all that ask the same of them.
+
+    A model that waits for data learns from its rows of them first, None: all. ``name`` is what a trainer is called in
+    messages, with its number for the braces.
+    """
+    plain = opened = None
+    numbers = {id(trainer): i for i, trainer in enumerate(trainers)}
+
+    def read(trainer: Trainer) -> Samples:
+        nonlocal plain, opened
+        i, intake = numbers[id(trainer)], trainer.intake
+        with named(name.format(i)):
+            preparation = trainer.model.feed.preparation
+            if preparation is None or preparation.prepare is None or is_sparse(X):
+                plain = as_matrix(X, trainer.model.feed.known_inputs, "X") if plain is None else plain
+                return intake.learn(plain, intake.targets(y), sample_weight, rows[i])
+            opened = read_table(X, "X") if opened is None else opened
+            return intake.learn(opened, intake.targets(y), sample_weight, rows[i])
+
+    for trainer in trainers:
+        model = trainer.model
+        if not model.feed.ready and model.feed.preparation is None:  # only its width is to be known: nothing is learned
+            plain = as_matrix(X, None, "X") if plain is None else plain
+            with named(name.format(numbers[id(trainer)])):
+                model.adopt(model.feed.learn(plain, None)[0])
+    return made_once(trainers, read)
+
+
 def made_once(trainers: Sequence[Trainer], make: Callable[[Trainer], Made]) -> list[Made]:
     """Return what is made for each trainer, made once for all that ask the same of X and y.
 
@@ -156,7 +191,8 @@ def made_once(trainers: Sequence[Trainer], make: Callable[[Trainer], Made]) -> l
     results = []
     for trainer in trainers:
         model = trainer.model
-        key = (model.n_inputs, model.n_outputs, trainer.loss, None if model._preparing is None else id(model))
+        own = None if model.feed.preparation is None else id(model)
+        key = (model.feed.known_inputs, model.architecture.known_outputs, trainer.loss, own)
         result = next((result for other, result in made if other == key), None)
         if result is None:
             result = make(trainer)
@@ -186,15 +222,15 @@ class Job:
     def check(self) -> None:
         """Refuse what cannot be trained."""
         with named(self.name):
-            self.trainer.model._check_training(len(self.data), self.trainer.batch_size)
+            self.trainer.model.architecture.check_training(len(self.data), self.trainer.batch_size)
 
     def run(self, n_epochs: int, n_threads: int) -> None:
         """Train."""
-        with named(self.name), self.trainer._on_threads(n_threads):
+        with named(self.name), self.trainer.state.on_threads(n_threads):
             try:
-                self.trainer._run(ArrayFitting(self.trainer, self.data, self.validation, self.listeners), n_epochs)
+                self.trainer.train(self.data, n_epochs, self.validation, self.listeners)
             finally:
-                self.trainer.model._network.interrupted = False
+                self.trainer.model.network.interrupted = False
 
 
 @contextlib.contextmanager
@@ -229,7 +265,7 @@ def train_all(jobs: Sequence[Job], n_epochs: int, n_threads: int, progress: bool
     finally:
         for future, job in running.items():
             if future.done():  # it may have been interrupted behind its end
-                job.trainer.model._network.interrupted = False
+                job.trainer.model.network.interrupted = False
 
 
 def _n_epochs(jobs: Sequence[Job]) -> int:
@@ -250,4 +286,4 @@ def _interrupt(running: dict[Future[None], Job]) -> None:
     """Let none begin, and those that have begun end."""
     for future, job in running.items():
         if not future.cancel():
-            job.trainer.model._network.interrupted = True
+            job.trainer.model.network.interrupted = True

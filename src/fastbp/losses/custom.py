@@ -112,5 +112,5 @@ def mean_of_function(
         if all_outputs is not None:
             all_outputs[start : start + batch_size] = outputs
         losses, _ = loss.judge(outputs, data.y[batch].copy())
-        total += float(losses.sum() if data.weights is None else losses @ data.weights[batch])
+        total += float(losses.sum() if data.sample_weights is None else losses @ data.sample_weights[batch])
     return total / data.total_weight + network.penalty()

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbp.data.samples import Measured
+from fastbp.data.samples import LossOfSamples, Measured
 from fastbp.losses.base import Loss
 
 __all__ = ["Array", "Metric", "OutputMetric", "Seen", "Sums"]
@@ -59,12 +59,12 @@ class Seen:
     targets : ndarray of shape (n,) or (n, n_targets)
         Rows of y, as the loss takes them.
     outputs : ndarray of shape (n, n_outputs)
-    weights : float64 ndarray of shape (n,) or None
+    sample_weights : float64 ndarray of shape (n,) or None
     """
 
     targets: Array
     outputs: Array
-    weights: NDArray[np.float64] | None
+    sample_weights: NDArray[np.float64] | None
 
     def columns(self) -> Iterator[tuple[NDArray[np.bool_], Array]]:
         """Return for each class, or output of yes and no, what is one and its probability; of two classes the last."""
@@ -80,6 +80,6 @@ class OutputMetric(Metric):
 
     sums = None
 
-    def of_outputs(self, seen: Seen, loss: Loss) -> float:
+    def of_outputs(self, seen: Seen, loss: LossOfSamples) -> float:
         """Return the figure."""
         raise NotImplementedError

@@ -128,7 +128,7 @@ def measure(
 def _see(data: Samples, outputs: Array, rows: NDArray[np.int64] | None) -> Seen:
     """Return outputs, targets and weights in the order of the rows."""
     if rows is None:
-        return Seen(data.y, outputs, data.weights)
+        return Seen(data.y, outputs, data.sample_weights)
     order = np.argsort(rows)
     rows = rows[order]
-    return Seen(data.y[rows], outputs[order], None if data.weights is None else data.weights[rows])
+    return Seen(data.y[rows], outputs[order], None if data.sample_weights is None else data.sample_weights[rows])

@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from fastbp.data.samples import Measured
+from fastbp.data.samples import LossOfSamples, Measured
 from fastbp.losses.base import Loss
 from fastbp.metrics.base import PROBABILITY_LOSSES, Metric, Sums
 from fastbp.support.checks import check_int, sentence
@@ -203,7 +203,7 @@ def _n_answers(data: Measured) -> float:
     return data.total_weight * (1 if data.loss.name == "cross_entropy" else data.n_targets)
 
 
-def _is_binary(loss: Loss, n_outputs: int) -> bool:
+def _is_binary(loss: LossOfSamples, n_outputs: int) -> bool:
     """Return whether a sample is of one of two classes."""
     return n_outputs == (2 if loss.name == "cross_entropy" else 1)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastbp.losses.base import Loss
+from fastbp.data.samples import LossOfSamples
 from fastbp.metrics.base import RESERVED_FIGURES, OutputMetric, Seen
 from fastbp.support.checks import sentence
 
@@ -61,11 +61,11 @@ class FunctionMetric(OutputMetric):
         """The name that it was given, or has."""
         return self.called
 
-    def of_outputs(self, seen: Seen, loss: Loss) -> float:
+    def of_outputs(self, seen: Seen, loss: LossOfSamples) -> float:
         """Return what the function says."""
         weights = {}
-        if seen.weights is not None and _takes_weights(self.function):
-            weights = {"sample_weight": seen.weights.copy()}
+        if seen.sample_weights is not None and _takes_weights(self.function):
+            weights = {"sample_weight": seen.sample_weights.copy()}
         value = self.function(seen.targets.copy(), seen.outputs.copy(), **weights)  # which it may spoil
         if isinstance(value, np.ndarray) and value.ndim == 0:
             value = value[()]

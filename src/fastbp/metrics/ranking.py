@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbp.losses.base import Loss
+from fastbp.data.samples import LossOfSamples
 from fastbp.metrics.base import PROBABILITY_LOSSES, Array, OutputMetric, Seen
 from fastbp.metrics.threshold_curves import average_precision, roc_auc
 
@@ -19,14 +19,14 @@ class _CurveMetric(OutputMetric):
         """Return the area under the curve of one class."""
         raise NotImplementedError
 
-    def of_outputs(self, seen: Seen, loss: Loss) -> float:
+    def of_outputs(self, seen: Seen, loss: LossOfSamples) -> float:
         """Return the mean of the areas of the classes, or outputs of yes and no."""
         if loss.name == "cross_entropy" and seen.targets.ndim == 2:
-            seen = Seen(seen.targets.argmax(axis=1), seen.outputs, seen.weights)
-        if seen.weights is not None:
-            there = seen.weights > 0
-            seen = Seen(seen.targets[there], seen.outputs[there], seen.weights[there])
-        return float(np.mean([self.area(yes, scores, seen.weights) for yes, scores in seen.columns()]))
+            seen = Seen(seen.targets.argmax(axis=1), seen.outputs, seen.sample_weights)
+        if seen.sample_weights is not None:
+            there = seen.sample_weights > 0
+            seen = Seen(seen.targets[there], seen.outputs[there], seen.sample_weights[there])
+        return float(np.mean([self.area(yes, scores, seen.sample_weights) for yes, scores in seen.columns()]))
 
 
 class ROCAUC(_CurveMetric):

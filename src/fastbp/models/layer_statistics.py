@@ -1,119 +1,25 @@
-"""Looking into a model: is its gradient right, and what do its layers do with a batch."""
+"""What the layers of a model do with a batch: mean and spread of their outputs, dead units, lengths of gradients."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fastbp.data.arrays import as_rows
+from fastbp.engine.network import NonFinite
 from fastbp.layers.dropout import Dropout
-from fastbp.layers.parameter_list import weights_of
-from fastbp.layers.tabular import n_features
-from fastbp.models.model import Model
-from fastbp.support.checks import check_int, check_number, check_seed, sentence
+from fastbp.layers.tabular import Tabular, n_features
+from fastbp.models.architecture import Architecture
+from fastbp.models.feed import Feed
+from fastbp.support.threads import choose_threads
 
-if TYPE_CHECKING:
-    from fastbp.losses.base import Loss
-    from fastbp.losses.custom import LossFunction
-
-__all__ = ["GradientError", "LayerStatistics", "ModelStatistics", "check_gradients", "inspect_model"]
+__all__ = ["LayerStatistics", "ModelStatistics", "layer_statistics"]
 
 Array = NDArray[Any]
-
-
-class GradientError(AssertionError):
-    """A gradient does not agree with the differences of the loss."""
-
-
-def check_gradients(
-    model: Model,
-    X: ArrayLike,
-    y: ArrayLike,
-    loss: str | Loss | LossFunction,
-    *,
-    directions: int = 3,
-    step: float = 1e-6,
-    tolerance: float = 1e-5,
-    seed: int = 0,
-    training: bool = False,
-) -> dict[str, float]:
-    """Compare the gradient of the loss with central differences of the loss itself, layer by layer, in float64.
-
-    Each layer's W, and each b, is moved along a few random directions d of length 1, and the slope
-    (L(w + h d) - L(w - h d)) / 2h is compared with the gradient's component along d. A copy of the model is used, in
-    float64 whatever the model's dtype; the model itself is left alone. A relu that a sample crosses within the step
-    makes a difference of its own: smaller steps, or other samples, tell the two apart.
-
-    Parameters
-    ----------
-    model : Model
-    X : array-like of shape (n_samples, n_inputs)
-        A few samples will do.
-    y : array-like
-        Targets, as for ``Trainer.fit``.
-    loss : str, Loss or callable
-    directions : int, default 3
-        How many directions to try for each array of parameters.
-    step : float, default 1e-6
-        The length h.
-    tolerance : float, default 1e-5
-        The largest difference that is taken for rounding, relative to the length of the array's gradient (to the step,
-        where the gradient is shorter still).
-    seed : int, default 0
-        Where the directions come from.
-    training : bool, default False
-        As for ``Model.loss_and_gradients``: whether layers do what they do in training.
-
-    Returns
-    -------
-    dict of str to float
-        The largest relative difference found for each array that is trained: "W of layer 1" and so on.
-
-    Raises
-    ------
-    GradientError
-        If one is larger than ``tolerance``: the first layer for which it is, and by how much.
-    TypeError, ValueError, FloatingPointError
-        As from ``Model.loss_and_gradients``.
-    """
-    if not isinstance(model, Model):
-        raise TypeError(sentence("model", model, "an fb.Model"))
-    n_directions = check_int(directions, "directions")
-    h = check_number(step, "step", above=0)
-    allowed = check_number(tolerance, "tolerance", above=0)
-    rng = np.random.default_rng(check_seed(seed))
-    weights = [np.asarray(weight, np.float64) for weight in model.get_weights()]
-    twin = Model.from_config({**model.to_config(), "dtype": "float64"}, weights)
-    value, gradients = twin.loss_and_gradients(X, y, loss, training=training)
-
-    def loss_at(i: int, moved: Array) -> float:
-        twin.set_weights([*weights[:i], moved, *weights[i + 1 :]])
-        return twin.loss_and_gradients(X, y, loss, training=training)[0]
-
-    # What the rounding of the loss alone can do to a difference: all there is where the gradient is nothing.
-    noise = 10 * float(np.finfo(np.float64).eps) * abs(value) / h
-    differences = {}
-    kinds = weights_of(model.layers, model._feeding)
-    for i, (kind, weight, gradient) in enumerate(zip(kinds, weights, gradients, strict=True)):
-        if not kind.trained:
-            continue
-        worst = 0.0
-        for _ in range(n_directions):
-            d = rng.standard_normal(weight.shape)
-            d *= 1 / np.linalg.norm(d)
-            slope = (loss_at(i, weight + h * d) - loss_at(i, weight - h * d)) / (2 * h)
-            worst = max(worst, abs(slope - float(np.vdot(gradient, d))) - noise)
-        differences[kind.name] = worst / max(float(np.linalg.norm(gradient)), h)
-    for name, difference in differences.items():
-        if difference > allowed:
-            raise GradientError(
-                f"the gradient of {name} is off by {difference:.2g} of its length; expected {allowed:g} or less. It is "
-                "not the slope of the loss there, or a kink of the loss or of an activation lies within the step: try "
-                f"step={h / 10:g}."
-            )
-    return differences
 
 
 @dataclass(frozen=True)
@@ -168,25 +74,44 @@ class ModelStatistics:
         return "\n".join(lines)
 
 
-def inspect_model(
-    model: Model, X: ArrayLike, y: ArrayLike | None = None, loss: str | Loss | LossFunction | None = None
+def layer_statistics(
+    architecture: Architecture,
+    feed: Feed,
+    weights: Sequence[Array],
+    X: ArrayLike,
+    gradients: Sequence[Array] | None,
+    loss: float | None,
 ) -> ModelStatistics:
-    """Return the statistics that ``Model.inspect`` describes."""
-    if (y is None) != (loss is None):
-        given, missing = ("y", "loss") if loss is None else ("loss", "y")
-        raise TypeError(f"{given} is given and {missing} is not; expected both, for gradients, or neither.")
-    value, gradients = (None, None) if y is None or loss is None else model.loss_and_gradients(X, y, loss)
-    weights = model.get_weights()
-    outputs: ArrayLike = model._features(X)
+    """Return what ``Model.inspect`` describes.
+
+    Parameters
+    ----------
+    architecture, feed
+        The model's.
+    weights : sequence of ndarray
+        The model's, as ``get_weights`` returns them.
+    X : array-like of shape (n_samples, n_inputs)
+    gradients : sequence of ndarray or None
+        Of the loss with respect to the weights, where that was asked for.
+    loss : float or None
+    """
+    outputs = feed.features(X)
+    fed = architecture.feeding
+    arrays = architecture.arrays
+    tables = [weight for weight, array in zip(weights, arrays, strict=True) if array.layer < 0]
     layers = []
-    inputs = model._feeding
-    kinds = weights_of(model.layers, inputs)
-    tables = [weight for weight, kind in zip(weights, kinds, strict=True) if kind.layer < 0]
-    for i, layer in enumerate(model.layers):
+    for i, layer in enumerate(architecture.layers):
         if isinstance(layer, Dropout):
             continue
-        own = [j for j, kind in enumerate(kinds) if kind.layer == i]
-        outputs = model._part(layer, inputs, [*tables, *(weights[j] for j in own)]).predict(outputs)
+        own = [j for j, array in enumerate(arrays) if array.layer == i]
+        alone = Architecture((layer,), architecture.dtype, fed if isinstance(fed, Tabular) else None)
+        network = alone.build(fed)
+        network.set_arrays([*tables, *(weights[j] for j in own)])
+        taken, outputs = outputs, np.empty((len(outputs), alone.n_outputs), architecture.dtype)
+        try:
+            network.forward(as_rows(taken), outputs, choose_threads(None))
+        except NonFinite as error:
+            Feed(fed, None, architecture.dtype).refuse_inputs(taken, "X", error.row)
         layers.append(
             LayerStatistics(
                 layer=repr(layer),
@@ -198,8 +123,8 @@ def inspect_model(
                 weight_norm=_length([weights[j] for j in own]),
             )
         )
-        inputs, tables = layer.n_outputs(n_features(inputs)), []
-    return ModelStatistics(tuple(layers), value)
+        fed, tables = layer.n_outputs(n_features(fed)), []
+    return ModelStatistics(tuple(layers), loss)
 
 
 def _length(arrays: list[Array]) -> float:

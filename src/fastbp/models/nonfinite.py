@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, NoReturn
 if TYPE_CHECKING:
     from fastbp.data.samples import Samples
     from fastbp.engine.network import NonFinite
-    from fastbp.models.model import Model
+    from fastbp.models.architecture import Architecture
+    from fastbp.models.feed import Feed
 
 __all__ = ["DivergenceError", "explain_nonfinite"]
 
@@ -16,13 +17,16 @@ class DivergenceError(FloatingPointError):
     """What the model made of finite data is not finite: its weights, a layer's outputs, or the loss."""
 
 
-def explain_nonfinite(error: NonFinite, model: Model, data: Samples, where: str, remedy: str = "") -> NoReturn:
+def explain_nonfinite(
+    error: NonFinite, architecture: Architecture, feed: Feed, data: Samples, where: str, remedy: str = ""
+) -> NoReturn:
     """Raise what the engine's NonFinite means.
 
     Parameters
     ----------
     error : NonFinite
-    model : Model
+    architecture, feed
+        The model's.
     data : Samples
         What the engine was reading.
     where : str
@@ -38,16 +42,16 @@ def explain_nonfinite(error: NonFinite, model: Model, data: Samples, where: str,
         If the data is finite and what the model made of it is not.
     """
     if error.where == "inputs":
-        model._refuse_inputs(data.X, data.names[0], error.row)
+        feed.refuse_inputs(data.X, data.names[0], error.row)
     if error.where == "targets":
-        model._refuse_targets(data.y, data.names[1], error.row)
+        feed.refuse_targets(data.y, data.names[1], error.row)
     if error.layer < 0:
         what = "the loss is not finite, while the outputs of all layers are"
     else:
-        i = model._layer_of_stage[error.layer]
-        layer = f"layer {i + 1} of {len(model.layers)} (counted from 1), {model.layers[i]!r}"
+        i = architecture.layer_of_stage[error.layer]
+        layer = f"layer {i + 1} of {len(architecture.layers)} (counted from 1), {architecture.layers[i]!r}"
         if i < 0:
-            layer = f"the inputs, {model.inputs!r}"
+            layer = f"the inputs, {feed.inputs!r}"
         if error.where == "weights":
             what = f"an update made the weights of {layer}, infinite or NaN"
         else:

@@ -70,7 +70,7 @@ class ModelPreparation:
         rows: NDArray[np.int64] | None,
         names: tuple[str, str],
         n_columns: int | None,
-    ) -> ModelPreparation:
+    ) -> tuple[ModelPreparation, Any]:
         """Return this, and what was not learned yet learned from X, of so many columns, and y.
 
         Raises
@@ -94,7 +94,7 @@ class ModelPreparation:
             array = as_array(y, names[1])
             columns = array[:, np.newaxis] if array.ndim == 1 else array
             learned.targets = learn(self.prepare_targets, columns, rows, names[1])
-        return learned
+        return learned, learned.read(X, n_columns, names[0])  # type: ignore[arg-type]
 
     def check_ready(self) -> None:
         """Refuse to go on without what is to be learned."""

@@ -50,7 +50,6 @@ from fastbp.sklearn.objectives import Objective, objective_named
 from fastbp.sklearn.parallelism import threads_for
 from fastbp.sklearn.solvers import LearningRate, is_lbfgs, is_stochastic, make_optimizer
 from fastbp.support.checks import sentence
-from fastbp.training.epochs import ArrayFitting
 from fastbp.training.progress import ProgressBar
 from fastbp.training.trainer import Trainer
 
@@ -306,8 +305,8 @@ class BaseMLP(BaseEstimator, metaclass=ABCMeta):
         trainer = Trainer(model, **options, shuffle=False, seed=seed, metrics=objective.metrics)  # type: ignore[arg-type]
         if goes_on and last is not None and last.model.layers == model.layers:
             if last.optimizer.rule == trainer.optimizer.rule:
-                trainer._session.set_state(last._session.get_state())
-                trainer._session.n_steps = last.n_steps
+                trainer.state.session.set_state(last.state.session.get_state())
+                trainer.state.session.n_steps = last.n_steps
         else:
             self.__dict__.pop("_optimizer", None)
         self._trainer = trainer
@@ -321,7 +320,7 @@ class BaseMLP(BaseEstimator, metaclass=ABCMeta):
 
     def _samples(self, trainer: Trainer, rows: Array, Y: Array, weights: Array | None, names: Any = None) -> Samples:
         names = names or ("X", "y", "sample_weight" if self._is_plain_weight else "sample_weight times class_weight")
-        return trainer._samples(rows, Y, weights, None, names)
+        return trainer.intake.samples(rows, Y, weights, None, names)
 
     # ------------------------------------------------------------------------------------------- sgd, adam and kin
 
@@ -374,13 +373,11 @@ class BaseMLP(BaseEstimator, metaclass=ABCMeta):
         self.n_iter_ = 0
         n_epochs = 1 if incremental else int(self.max_iter)
         bar = ProgressBar(n_epochs, len(data), _BAR_DELAY) if self._wants_bar() else None
-        trainer._unfinished = None
+        trainer.state.unfinished = None
         try:
             listeners = [epochs, *as_callbacks(self.callbacks or ())]
             with bar or nullcontext():
-                trainer._run(
-                    ArrayFitting(trainer, data, validation.samples if validation else None, listeners, bar), n_epochs
-                )
+                trainer.train(data, n_epochs, validation.samples if validation else None, listeners, bar)
         except KeyboardInterrupt:
             warnings.warn("Training interrupted by user.", stacklevel=5)
         except DivergenceError as error:
@@ -395,7 +392,7 @@ class BaseMLP(BaseEstimator, metaclass=ABCMeta):
                 )
         self._has_ended = incremental and self.early_stopping and self._has_converged()
         if self._has_ended or (self.early_stopping and not incremental):
-            trainer.model._network.set_arrays(self._best_weights)
+            trainer.model.network.set_arrays(self._best_weights)
 
     def _has_converged(self) -> bool:
         """Whether nothing was gained for long enough."""
@@ -422,25 +419,24 @@ class BaseMLP(BaseEstimator, metaclass=ABCMeta):
 
     def _fit_lbfgs(self, trainer: Trainer, objective: Objective, data: Samples, validation: Validation | None) -> None:
         self._note_validation(validation)
-        constant = objective.constant(data.y, data.weights)
+        constant = objective.constant(data.y, data.sample_weights)
         iterations = Iterations(self, objective, constant, validation, self._prints_lines())
         bar = ProgressBar(int(self.max_iter), len(data), _BAR_DELAY) if self._wants_bar() else None
         listeners = [iterations, *as_callbacks(self.callbacks or ())]
         try:
             held_out = validation.samples if validation else None
             with bar or nullcontext():
-                fitting = ArrayFitting(trainer, data, held_out, listeners, bar)
-                trainer._run(fitting, int(self.max_iter))
+                trainer.train(data, int(self.max_iter), held_out, listeners, bar)
         except DivergenceError as error:
             raise _not_finite(error) from error
-        result = fitting.search
+        result = trainer.state.search
         if trainer.stop_reason == "stopped":
             self.n_iter_ = int(result.nit)
         else:
             self.n_iter_ = int(_check_optimize_result("lbfgs", result, self.max_iter))
         figures = {"loss": float(result.fun)}
         if objective.metrics:
-            figures = {**trainer._evaluate(data, trainer.model), **figures}
+            figures = {**trainer.evaluator.evaluate(data), **figures}
         self.loss_ = objective.reported(figures, constant)
 
     # --------------------------------------------------------------------------------------- samples held out
@@ -479,7 +475,7 @@ class BaseMLP(BaseEstimator, metaclass=ABCMeta):
 
     @staticmethod
     def _weights_of(data: Samples) -> Array | None:
-        return None if data.weights is None else data.weights[data.rows_from(0, len(data))]
+        return None if data.sample_weights is None else data.sample_weights[data.rows_from(0, len(data))]
 
     def _prints_lines(self) -> bool:
         return bool(self.verbose) and not self._wants_bar()

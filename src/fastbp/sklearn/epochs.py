@@ -35,7 +35,7 @@ class Validation:
         rows = samples.rows_from(0, len(samples))
         self.samples, self._objective, self._n_threads = samples, objective, n_threads
         self._X, self._targets = samples.X[rows], samples.y[rows]
-        self._weights = None if samples.weights is None else samples.weights[rows]
+        self._weights = None if samples.sample_weights is None else samples.sample_weights[rows]
         self._constant = objective.constant(self._targets, self._weights)
         self._score = score
 

@@ -96,7 +96,7 @@ def with_slopes(coefs: Sequence[Array], intercepts: Sequence[Array], model: Mode
 
 def linked_arrays(model: Model) -> tuple[list[Array], list[Array]]:
     """Return coefs and intercepts that are the model's own memory: what is written there changes its predictions."""
-    arrays = iter(model._network.parameter_views())
+    arrays = iter(model.network.parameter_views())
     coefs, intercepts = [], []
     for layer in _dense_layers(model):
         coefs.append(next(arrays))

@@ -10,18 +10,16 @@ import numpy as np
 from fastbp.engine import kernels, team
 from fastbp.support.threads import choose_threads
 
-__all__ = ["get_config", "show_config"]
+__all__ = ["describe_config"]
 
 
-def get_config() -> dict[str, str]:
-    """Return what ``show_config`` prints, by name."""
-    from fastbp import __version__  # __init__ imports this module
-
+def _config(version: str) -> dict[str, str]:
+    """Return what this is made of, by name; ``version`` is that of fastbp."""
     openmp = team.openmp_version()
     variable = os.environ.get("OMP_NUM_THREADS", "")
     reason = f" (OMP_NUM_THREADS is {variable})" if variable else ""
     return {
-        "fastbp": __version__,
+        "fastbp": version,
         "Python": f"{platform.python_version()} ({platform.python_implementation()})",
         "NumPy": np.__version__,
         "platform": f"{platform.system()} {platform.machine()}",
@@ -33,8 +31,8 @@ def get_config() -> dict[str, str]:
     }
 
 
-def show_config() -> None:
-    """Print version, instruction sets, OpenMP and threads: what a report of a problem should contain."""
-    config = get_config()
+def describe_config(version: str) -> str:
+    """Return it as text: what a report of a problem should contain."""
+    config = _config(version)
     width = max(map(len, config))
-    print("\n".join(f"{name:{width}}  {value}" for name, value in config.items()))
+    return "\n".join(f"{name:{width}}  {value}" for name, value in config.items())

@@ -4,63 +4,50 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbp.callbacks.base import Callback
 from fastbp.data.chunks import Chunks, form_batches, orders
+from fastbp.data.class_weights import ClassWeight
 from fastbp.data.prefetch import Prefetch
 from fastbp.data.samples import Samples
 from fastbp.engine.network import NonFinite
 from fastbp.models.nonfinite import explain_nonfinite
-from fastbp.training.epochs import Figures, Fitting, OnNaN, Unfinished
-from fastbp.training.evaluation import totals_for
-from fastbp.training.progress import ProgressBar
+from fastbp.training.epochs import EpochParts, Epochs
+from fastbp.training.intake import Intake
+from fastbp.training.settings import Figures
+from fastbp.training.state import UnfinishedEpoch
 
-if TYPE_CHECKING:
-    from fastbp.data.class_weights import ClassWeight
-    from fastbp.training.trainer import Trainer
-
-__all__ = ["ChunkedFitting"]
+__all__ = ["ChunkEpochs"]
 
 Sums = Sequence[NDArray[np.float64]]
 
 
-class ChunkedFitting(Fitting):
+class ChunkEpochs(Epochs):
     """The epochs of one call whose samples come in chunks; an epoch that is left is forgotten.
 
     Parameters
     ----------
-    trainer : Trainer
+    parts : EpochParts
     chunks : Chunks
         What is trained on; a chunk is read while the one before is in use.
-    validation : Samples, Chunks or None
-    listeners, bar, on_nan
-        As for Fitting.
+    intake : Intake
     class_weight : dict of int to float or None
     """
 
-    def __init__(
-        self,
-        trainer: Trainer,
-        chunks: Chunks,
-        validation: Samples | Chunks | None,
-        listeners: Sequence[Callback],
-        bar: ProgressBar | None,
-        on_nan: OnNaN,
-        class_weight: ClassWeight | None,
-    ) -> None:
-        super().__init__(trainer, validation, listeners, bar, on_nan)
-        self._chunks, self._class_weight = chunks, class_weight
+    def __init__(self, parts: EpochParts, chunks: Chunks, intake: Intake, class_weight: ClassWeight | None) -> None:
+        super().__init__(parts)
+        self._chunks, self._intake, self._class_weight = chunks, intake, class_weight
+        batch_size = self._settings.batch_size
+        assert batch_size is not None  # the intake refuses others
+        self._batch_size = batch_size
 
     def _run_epoch(self) -> Figures | None:
         """Train on all chunks once; None where this was ended before."""
-        trainer = self._trainer
-        trainer._unfinished = None
+        self._state.unfinished = None
         start = time.perf_counter()
-        totals = totals_for(trainer)
+        totals = self._evaluator.totals()
         done: tuple[float, Sums] | None = None
         for block in self._blocks():
             n_before = len(totals)
@@ -71,37 +58,36 @@ class ChunkedFitting(Fitting):
         assert done is not None  # there was a chunk
         if self._bar is not None:
             self._bar.learn_length(len(totals))
-        return {**trainer._figures(*done, totals, None, None), "seconds": time.perf_counter() - start}
+        return {**self._evaluator.figures(*done, totals, None, None), "seconds": time.perf_counter() - start}
 
     def _blocks(self) -> Iterator[Samples]:
         """Go through the epoch's samples in blocks of whole steps, but for the last."""
-        trainer = self._trainer
-        assert trainer.batch_size is not None
-        order = orders(trainer.seed, trainer.history.n_epochs) if trainer.shuffle else None
-        chunks = self._chunks.read(lambda X, y, w, names: trainer._samples(X, y, w, self._class_weight, names))
-        with Prefetch(chunks) as read:
-            yield from form_batches(read, trainer.batch_size * trainer.accumulate, order)
+        settings = self._settings
+        order = orders(settings.seed, self._state.history.n_epochs) if settings.shuffle else None
+        read = self._chunks.read(lambda X, y, w, names: self._intake.samples(X, y, w, self._class_weight, names))
+        with Prefetch(read) as chunks:
+            yield from form_batches(chunks, self._batch_size * settings.accumulate, order)
 
     def _train_on(self, block: Samples, n_before: int, start: float) -> tuple[float, Sums] | None:
-        """Train on a block, behind so many samples of the epoch; None where training is to end."""
-        trainer = self._trainer
-        batch_size = trainer.batch_size
-        assert batch_size is not None
+        """Train on a block, after n_before samples of the epoch; None where training is to end."""
+        state, batch_size = self._state, self._batch_size
+        architecture = state.model.architecture
         if len(block) % batch_size:
-            trainer._model._check_batch(len(block) % batch_size, f"the last batch of {self._chunks.argument}")
-        before = trainer._session.progress() if n_before else None
-        standing = None if before is None else Unfinished(len(block), (0, *before[1:]), 0.0, None)
+            architecture.check_batch(len(block) % batch_size, f"the last batch of {self._chunks.argument}")
+        before = state.session.progress() if n_before else None
+        standing = None if before is None else UnfinishedEpoch(len(block), (0, *before[1:]), 0.0, None)
         done = None
         try:
-            while done is None and not trainer._stopping:
+            while done is None and not state.stopping:
                 done = self._train(block, standing, start, shuffle=False, n_before=n_before)
-                standing = self._standing(start)
+                standing = self.standing(start)
         except NonFinite as error:
-            where = f"in epoch {trainer.history.n_epochs + 1}"
+            where = f"in epoch {state.history.n_epochs + 1}"
             if error.batch >= 0:
                 where += f", batch {n_before // batch_size + error.batch + 1}"
-            explain_nonfinite(error, trainer.model, block, where, trainer._divergence())
+            explain_nonfinite(error, architecture, state.model.feed, block, where, state.divergence_remedy())
         return done
 
-    def _kept(self, standing: Unfinished | None) -> Unfinished | None:
-        return None  # nobody can say of a source of chunks that it gives the same again
+    def resumable(self, standing: UnfinishedEpoch | None) -> UnfinishedEpoch | None:
+        """Return nothing: nobody can say of a source of chunks that it gives the same again."""
+        return None

@@ -1,38 +1,126 @@
-"""Evaluating on samples that come in chunks."""
+"""Loss and metrics of a model, on samples that are all there or come in chunks."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from fastbp.data.chunks import Chunks, Totals
+from fastbp.data.class_weights import ClassWeight
 from fastbp.data.prefetch import Prefetch
+from fastbp.data.samples import Measured, Samples
+from fastbp.engine.network import NonFinite
+from fastbp.losses.custom import CustomLoss, mean_of_function
+from fastbp.metrics.base import OutputMetric
+from fastbp.metrics.choose import measure
 from fastbp.metrics.regression import R2
+from fastbp.models.model import Model
+from fastbp.models.nonfinite import DivergenceError, explain_nonfinite
+from fastbp.training.intake import Intake
+from fastbp.training.settings import Figures, TrainerSettings
+from fastbp.training.state import TrainingState
 
-if TYPE_CHECKING:
-    from fastbp.data.class_weights import ClassWeight
-    from fastbp.models.model import Model
-    from fastbp.training.trainer import Trainer
+__all__ = ["Evaluator"]
 
-__all__ = ["evaluate_chunks", "totals_for"]
-
-
-def evaluate_chunks(
-    trainer: Trainer, chunks: Chunks, class_weight: ClassWeight | None, model: Model
-) -> dict[str, float]:
-    """Return loss and metrics of a model over chunks; metrics that need all outputs are NaN."""
-    totals = totals_for(trainer)
-    total_loss, sums = 0.0, None
-    with Prefetch(chunks.read(lambda X, y, w, names: trainer._samples(X, y, w, class_weight, names))) as read:
-        for chunk in read:
-            totals.add(chunk)
-            loss, of_chunk = trainer._judge(chunk, model, None)
-            total_loss += loss * chunk.total_weight
-            sums = of_chunk if sums is None else [a + b for a, b in zip(sums, of_chunk, strict=True)]
-    assert sums is not None
-    return trainer._figures(total_loss / totals.total_weight, sums, totals, None, None)
+Array = NDArray[Any]
+Sums = Sequence[NDArray[np.float64]]  # an array a metric that the engine adds up
 
 
-def totals_for(trainer: Trainer) -> Totals:
-    """Return where the figures' sums over all chunks are added up."""
-    wants_spread = any(isinstance(metric, R2) for metric in trainer.metrics)
-    return Totals(trainer.loss, trainer.loss.n_targets(trainer.model.n_outputs), wants_spread)
+class Evaluator:
+    """Reports loss and metrics.
+
+    Parameters
+    ----------
+    settings : TrainerSettings
+    intake : Intake
+        Reads chunks.
+    state : TrainingState
+        The model that is trained, and the number of threads.
+    """
+
+    def __init__(self, settings: TrainerSettings, intake: Intake, state: TrainingState) -> None:
+        self._settings, self._intake, self._state = settings, intake, state
+
+    def evaluate(
+        self, data: Samples | Chunks, model: Model | None = None, class_weight: ClassWeight | None = None
+    ) -> Figures:
+        """Return loss and metrics of a model, None: the one that is trained.
+
+        Over chunks, metrics that need all outputs at once are NaN; ``class_weight`` is for chunks, as samples know
+        what they weigh.
+        """
+        model = model or self._state.model
+        if isinstance(data, Chunks):
+            return self._evaluate_chunks(data, model, class_weight)
+        outputs = self.room_for_outputs(data)
+        loss, sums = self._judge(data, model, outputs)
+        return self.figures(loss, sums, data, outputs, data.subset)
+
+    def _evaluate_chunks(self, chunks: Chunks, model: Model, class_weight: ClassWeight | None) -> Figures:
+        totals = self.totals()
+        total_loss, sums = 0.0, None
+        read = chunks.read(lambda X, y, weights, names: self._intake.samples(X, y, weights, class_weight, names))
+        with Prefetch(read) as samples:
+            for chunk in samples:
+                totals.add(chunk)
+                loss, of_chunk = self._judge(chunk, model, None)
+                total_loss += loss * chunk.total_weight
+                sums = of_chunk if sums is None else [a + b for a, b in zip(sums, of_chunk, strict=True)]
+        assert sums is not None
+        return self.figures(total_loss / totals.total_weight, sums, totals, None, None)
+
+    def _judge(self, data: Samples, model: Model, outputs: Array | None) -> tuple[float, Sums]:
+        """Return the mean loss of a model, and the metrics' sums; leave the outputs where there is room for them."""
+        settings, n_threads = self._settings, self._state.n_threads
+        sums: Sums = ()
+        try:
+            if isinstance(settings.loss, CustomLoss):
+                batch_size = settings.batch_size or len(data)
+                loss = mean_of_function(settings.loss, model.network, data, batch_size, n_threads, outputs)
+            else:
+                loss, sums = model.network.evaluate(
+                    data.rows,
+                    data.targets,
+                    settings.loss.objective,
+                    settings.sums,
+                    n_threads,
+                    data.sample_weights,
+                    data.subset,
+                    outputs,
+                )
+        except NonFinite as error:
+            explain_nonfinite(error, model.architecture, model.feed, data, f"in the evaluation on {data.names[0]}")
+        if not math.isfinite(loss):
+            raise DivergenceError(
+                f"the loss on {data.names[0]} is {loss}; expected a finite number. The model's outputs or their "
+                f"squares are beyond {model.dtype}: training diverged, or {data.names[0]} is on another scale "
+                "than the data of training."
+            )
+        return loss, sums
+
+    def room_for_outputs(self, data: Samples) -> Array | None:
+        """Return where the engine is to leave the outputs of all samples, NaN so far; None where no metric asks."""
+        if not any(isinstance(metric, OutputMetric) for metric in self._settings.metrics):
+            return None
+        model = self._state.model
+        return np.full((len(data), model.n_outputs), np.nan, model.dtype)
+
+    def figures(
+        self, loss: float, sums: Sums, data: Measured, outputs: Array | None, rows: NDArray[np.int64] | None
+    ) -> Figures:
+        """Return loss and metrics from what the engine has added up; ``rows``: those that the outputs are of."""
+        feed = self._state.model.feed
+        by_name = dict(zip(self._settings.sums, sums, strict=True))
+        in_units = {name: feed.in_units(name, value) for name, value in by_name.items()}
+        restored = None if outputs is None else feed.restored(outputs)
+        return {"loss": float(loss), **measure(self._settings.metrics, in_units, data, restored, rows)}
+
+    def totals(self) -> Totals:
+        """Return where the figures' sums over all chunks are added up."""
+        wants_spread = any(isinstance(metric, R2) for metric in self._settings.metrics)
+        loss = self._settings.loss
+        return Totals(loss, loss.n_targets(self._state.model.n_outputs), wants_spread)

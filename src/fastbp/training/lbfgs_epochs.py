@@ -1,20 +1,59 @@
-"""L-BFGS: SciPy walks, the engine tells it the loss and its gradient over all samples."""
+"""L-BFGS: SciPy walks, the engine tells it the loss and its gradient over all samples; an iteration is an epoch."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from fastbp.models.model import Model
-    from fastbp.optimizers.lbfgs import LBFGS
+from fastbp.engine.network import NonFinite
+from fastbp.models.model import Model
+from fastbp.models.nonfinite import explain_nonfinite
+from fastbp.optimizers.lbfgs import LBFGS
+from fastbp.training.array_epochs import ArrayEpochs
+from fastbp.training.settings import StopReason
 
-__all__ = ["minimise"]
+__all__ = ["LBFGSEpochs", "minimise"]
 
 Vector = NDArray[np.float64]
+
+
+class LBFGSEpochs(ArrayEpochs):
+    """Training by an optimizer that makes its steps itself; its account is left in the state's ``search``."""
+
+    def run(self, n_epochs: int) -> StopReason:
+        """Make so many iterations at most; return why they ended."""
+        state, data, optimizer = self._state, self._data, self._settings.optimizer
+        assert isinstance(optimizer, LBFGS)
+        if n_epochs == 0:
+            return "epochs"
+        goal = state.history.n_epochs + n_epochs
+        start = time.perf_counter()
+
+        def after_iteration(loss: float) -> bool:
+            nonlocal start
+            seconds = time.perf_counter() - start
+            state.session.n_steps += 1
+            figures = self._evaluator.evaluate(data) if self._settings.metrics else {"loss": loss}
+            self._end_epoch({**figures, "seconds": seconds, **self._validate()})
+            start = time.perf_counter()
+            return not state.stopping
+
+        def loss_and_gradients() -> tuple[float, list[tuple[NDArray[Any], ...]]]:
+            return state.session.gradients(data.rows, data.targets, data.sample_weights, subset=data.subset)
+
+        try:
+            state.search = minimise(optimizer, state.model, loss_and_gradients, n_epochs, after_iteration)
+        except NonFinite as error:
+            where = f"in the search of epoch {state.history.n_epochs + 1}"
+            remedy = "Scale the columns of X to similar sizes."
+            explain_nonfinite(error, state.model.architecture, state.model.feed, data, where, remedy)
+        if state.stopping:
+            return "stopped"
+        return "epochs" if state.history.n_epochs >= goal else "converged"
 
 
 def minimise(
@@ -48,13 +87,13 @@ def minimise(
     best = _flatten(model.get_weights())
 
     def value(x: Vector) -> tuple[float, Vector]:
-        model._network.set_arrays(_split(x, shapes))
+        model.network.set_arrays(_split(x, shapes))
         loss, gradients = loss_and_gradients()
         return loss, _flatten([array for arrays in gradients for array in arrays])
 
     def callback(intermediate_result: Any) -> None:
         best[:] = intermediate_result.x
-        model._network.set_arrays(_split(best, shapes))
+        model.network.set_arrays(_split(best, shapes))
         if not after_iteration(float(intermediate_result.fun)):
             raise StopIteration
 
@@ -75,7 +114,7 @@ def minimise(
             },
         )
     finally:
-        model._network.set_arrays(_split(best, shapes))
+        model.network.set_arrays(_split(best, shapes))
 
 
 def _flatten(arrays: Sequence[NDArray[Any]]) -> Vector:

@@ -1,73 +1,97 @@
-"""Factors by which a layer's learning rate or weight decay differs from the optimizer's."""
+"""The numbers that a step uses: the optimizer's, those of schedules at that step, factors of layers."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-from fastbp.layers.base import Parameter
-from fastbp.layers.composition import innermost
-from fastbp.models.model import Model
-from fastbp.optimizers.base import Optimizer
-from fastbp.support.checks import check_int, check_number, sentence
+import numpy as np
+from numpy.typing import NDArray
 
-__all__ = ["check_decay_biases", "check_decay_factors", "check_rate_factors"]
+from fastbp.models.architecture import Architecture
+from fastbp.schedules import Schedule
+from fastbp.training.settings import Figures, TrainerSettings
 
-
-def check_rate_factors(factors: Any, model: Model) -> dict[int, float]:
-    """Return factors above 0 by the layer's number."""
-    return _check_factors(factors, "learning_rate_factors", model, above=0)
+__all__ = ["StepNumbers"]
 
 
-def check_decay_factors(factors: Any, model: Model, optimizer: Optimizer, decay_biases: bool) -> dict[int, float]:
-    """Return factors of 0 or more by the number of a layer of which something decays."""
-    checked = _check_factors(factors, "weight_decay_factors", model, at_least=0)
-    if checked:
-        _refuse_without_decay("weight_decay_factors", factors, optimizer)
-    for i in () if decay_biases else checked:
-        if not any(parameter.name == "W" for parameter in _learnt(model, i)):
-            raise ValueError(
-                f"weight_decay_factors has {i}, which is {model.layers[i]!r}, of which nothing decays; expected a "
-                "layer with a W. Pass decay_biases=True to make all decay that is learned."
-            )
-    return checked
+class StepNumbers:
+    """What the engine is told for each step.
 
+    Parameters
+    ----------
+    settings : TrainerSettings
+    architecture : Architecture
+        Of the model that is trained.
 
-def check_decay_biases(decay_biases: bool, optimizer: Optimizer) -> bool:
-    """Return whether biases decay; if so, there must be a weight decay."""
-    if decay_biases:
-        _refuse_without_decay("decay_biases", decay_biases, optimizer)
-    return decay_biases
-
-
-def _check_factors(factors: Any, argument: str, model: Model, **bounds: float) -> dict[int, float]:
-    if factors is None:
-        return {}
-    if not isinstance(factors, Mapping):
-        raise TypeError(sentence(argument, factors, "a dictionary from a layer's number to a factor, such as {0: 0.1}"))
-    checked = {}
-    layers = model.layers
-    for key, factor in factors.items():
-        remedy = "Layers count from 0, as in model.layers."
-        i = check_int(key, f"a key of {argument}", minimum=0, maximum=len(layers) - 1, remedy=remedy)
-        if not _learnt(model, i):
-            raise ValueError(f"{argument} has {i}, which is {layers[i]!r}; expected a layer that learns. {remedy}")
-        checked[i] = check_number(factor, f"{argument}[{i}]", **bounds)
-    return checked
-
-
-def _learnt(model: Model, i: int) -> list[Parameter]:
-    """Return the arrays of a layer, and of those in it, that training changes by their gradient.
-
-    Their names do not depend on how many inputs there are.
+    Attributes
+    ----------
+    rate_scale : float
+        What the learning rate is multiplied by: less than 1 where training was rolled back.
+    schedule_memory : dict of str to object
+        What schedules must know of the epochs before.
+    revision : int
+        Counts the changes that a step under way must learn of.
     """
-    layers = innermost(model.layers[i : i + 1])
-    return [parameter for _, layer in layers for parameter in layer.parameters(1) if parameter.trained]
+
+    def __init__(self, settings: TrainerSettings, architecture: Architecture) -> None:
+        self._architecture = architecture
+        self.rate_scale = 1.0
+        self.schedule_memory: dict[str, Any] = {}
+        self.revision = 0
+        self.use(settings)
+
+    def use(self, settings: TrainerSettings) -> None:
+        """Use these settings from the next step on."""
+        self._settings = settings
+        numbers: dict[str, Any] = {
+            **settings.optimizer.numbers(),
+            **settings.clipping,
+            **(settings.averaging.numbers() if settings.averaging else {}),
+            "rate_factors": self._architecture.by_stage(settings.learning_rate_factors),
+            "decay_factors": self._architecture.by_stage(settings.weight_decay_factors),
+            "decay_biases": settings.decay_biases,
+        }
+        rates = {_rate_name(where): layer.rate for where, layer, _ in self._architecture.dropouts}
+        self._schedules = {name: value for name, value in (numbers | rates).items() if isinstance(value, Schedule)}
+        self._constants = {name: value for name, value in numbers.items() if name not in self._schedules}
+        if "learning_rate" in self._constants:
+            self._constants["learning_rate"] *= self.rate_scale
+        self.revision += 1
+
+    def scale_rate(self, scale: float) -> None:
+        """Multiply the learning rate that the optimizer gives by this from now on."""
+        self.rate_scale = scale
+        self.use(self._settings)
+
+    def of_steps(self, n_done: int, n_steps: int, n_epochs: int) -> dict[str, Any]:
+        """Return the numbers of the next n_steps, after n_done steps and n_epochs epochs: an array for a schedule."""
+        if not self._schedules:  # quickly: a loop calls step()
+            return self._constants
+        values = {
+            name: schedule.of_steps(n_done, n_steps, n_epochs, self.schedule_memory.get(name))
+            for name, schedule in self._schedules.items()
+        }
+        if "learning_rate" in values:
+            values["learning_rate"] = values["learning_rate"] * self.rate_scale
+        return self._constants | values | {"dropout_rates": self._dropout_rates(values, n_done)}
+
+    def learning_rate(self, n_done: int, n_epochs: int) -> float:
+        """Return the learning rate of the step after n_done steps."""
+        return float(np.max(self.of_steps(n_done, 1, n_epochs)["learning_rate"]))
+
+    def observe(self, figures: Figures) -> None:
+        """Let the schedules that depend on them know an epoch's figures."""
+        for name, schedule in self._schedules.items():
+            self.schedule_memory[name] = schedule.observe(figures, self.schedule_memory.get(name))
+
+    def _dropout_rates(self, values: dict[str, NDArray[np.float64]], n_done: int) -> dict[int, NDArray[np.float64]]:
+        """Return the scheduled ones by the stage's number."""
+        return {
+            number: layer.check_rates(values[_rate_name(where)], where, n_done)
+            for where, layer, number in self._architecture.dropouts
+            if _rate_name(where) in values
+        }
 
 
-def _refuse_without_decay(argument: str, value: Any, optimizer: Optimizer) -> None:
-    if not optimizer.numbers().get("weight_decay", 0.0):
-        raise ValueError(
-            f"{argument} is {value!r} and {optimizer!r} has no weight decay; expected one that has, such as "
-            "fb.AdamW(weight_decay=0.01)."
-        )
+def _rate_name(where: str) -> str:
+    return f"rate of {where}"

@@ -4,47 +4,43 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import math
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from fastbp.callbacks.base import Callback
-from fastbp.callbacks.listeners import CallbackLike, as_callbacks, keyed
-from fastbp.data.chunks import Chunks, ChunkSource, is_source
+from fastbp.callbacks.listeners import CallbackLike, Listeners, as_callbacks
+from fastbp.data.chunks import Chunks, ChunkSource
 from fastbp.data.class_weights import ClassWeight
-from fastbp.data.folds import check_groups, split_fraction
-from fastbp.data.samples import NAMES, Measured, Samples
+from fastbp.data.samples import Samples
 from fastbp.engine.network import NonFinite
-from fastbp.engine.session import Session
-from fastbp.layers.composition import innermost
-from fastbp.layers.dense import Dense
-from fastbp.layers.dropout import Dropout
-from fastbp.layers.normalisation import BatchNorm
-from fastbp.losses.all_losses import LOSSES
 from fastbp.losses.base import Loss
-from fastbp.losses.custom import CustomLoss, LossFunction, as_loss, mean_of_function
-from fastbp.metrics.base import Metric, OutputMetric
-from fastbp.metrics.choose import MetricLike, choose_metrics, measure
+from fastbp.losses.custom import LossFunction
+from fastbp.metrics.base import Metric
+from fastbp.metrics.choose import MetricLike
 from fastbp.models.model import Model
-from fastbp.models.nonfinite import DivergenceError, explain_nonfinite
+from fastbp.models.nonfinite import explain_nonfinite
 from fastbp.optimizers.all_optimizers import OPTIMIZERS
-from fastbp.optimizers.averaging import AVERAGINGS, Averaging
+from fastbp.optimizers.averaging import Averaging
 from fastbp.optimizers.base import Optimizer
-from fastbp.schedules import Schedule
-from fastbp.support.checks import check_flag, check_int, check_number, check_seed, sentence
-from fastbp.support.registry import resolve, shorthand
+from fastbp.optimizers.lbfgs import LBFGS
+from fastbp.support.checks import check_flag, check_int, check_number, sentence
+from fastbp.support.registry import resolve
 from fastbp.support.threads import choose_threads
-from fastbp.training.chunk_epochs import ChunkedFitting
-from fastbp.training.epochs import ArrayFitting, Fitting, OnNaN, StopReason, Unfinished
-from fastbp.training.evaluation import evaluate_chunks
+from fastbp.training.array_epochs import ArrayEpochs
+from fastbp.training.chunk_epochs import ChunkEpochs
+from fastbp.training.epochs import EpochParts, Epochs
+from fastbp.training.evaluation import Evaluator
 from fastbp.training.history import History
+from fastbp.training.intake import Intake
+from fastbp.training.lbfgs_epochs import LBFGSEpochs
 from fastbp.training.progress import ProgressBar
-from fastbp.training.step_numbers import check_decay_biases, check_decay_factors, check_rate_factors
+from fastbp.training.settings import OnNaN, StopReason, TrainerSettings, check_on_nan, check_settings
+from fastbp.training.state import TrainingState
+from fastbp.training.step_numbers import StepNumbers
+from fastbp.training.trainer_file import read_trainer, save_trainer
 
 __all__ = ["Trainer"]
 
@@ -145,135 +141,34 @@ class Trainer:
     ) -> None:
         if not isinstance(model, Model):
             raise TypeError(sentence("model", model, "an fb.Model"))
-        self._model = model
-        self._loss = as_loss(loss)
-        self._check_loss()
-        self._optimizer = resolve(optimizer, OPTIMIZERS, "optimizer")
-        self._clipping = _check_clipping(
-            {"clip_value": clip_value, "clip_norm": clip_norm, "clip_array_norm": clip_array_norm}
+        settings = check_settings(
+            model.architecture,
+            model.feed,
+            loss=loss,
+            optimizer=optimizer,
+            batch_size=batch_size,
+            shuffle=shuffle,
+            seed=seed,
+            metrics=metrics,
+            clipping={"clip_value": clip_value, "clip_norm": clip_norm, "clip_array_norm": clip_array_norm},
+            averaging=averaging,
+            accumulate=accumulate,
+            learning_rate_factors=learning_rate_factors,
+            weight_decay_factors=weight_decay_factors,
+            decay_biases=decay_biases,
         )
-        self._decay_biases = check_decay_biases(check_flag(decay_biases, "decay_biases"), self._optimizer)
-        self._rate_factors = check_rate_factors(learning_rate_factors, model)
-        self._decay_factors = check_decay_factors(weight_decay_factors, model, self._optimizer, self._decay_biases)
-        self._averaging = None if averaging is None else resolve(averaging, AVERAGINGS, "averaging")
-        self._rate_scale = 1.0  # of the learning rate: less where training was rolled back
-        self._revision = 0  # counts the changes of what the engine's updates go by
-        self._take_numbers(self._optimizer)
-        self._memories: dict[str, Any] = {}  # what schedules must know of the epochs before
-        self._batch_size = _check_batch_size(batch_size, self._optimizer)
-        self._accumulate = _check_accumulate(accumulate, self._batch_size)
-        if not self._optimizer.native:
-            self._check_without_engine()
-        self._n_threads = choose_threads(n_threads)
-        self._shuffle = check_flag(shuffle, "shuffle")
-        self._seed = check_seed(seed)
-        self._metrics = choose_metrics(metrics, self._loss, model.n_outputs)
-        if model._preparing is not None:
-            for metric in self._metrics:
-                model._preparing.check_metric(metric.name, metric.sums)
-        self._sums = tuple(dict.fromkeys(metric.sums for metric in self._metrics if metric.sums))  # each once
-        self._history = History()
-        self._stopping = False
+        self._set_up(model, settings, choose_threads(n_threads))
+
+    def _set_up(self, model: Model, settings: TrainerSettings, n_threads: int) -> None:
+        """Make the parts; each gets those that it needs, none of them this."""
+        self._model, self._settings = model, settings
+        self._state = TrainingState(model, settings, StepNumbers(settings, model.architecture), n_threads)
+        self._intake = Intake(model, settings)
+        self._evaluator = Evaluator(settings, self._intake, self._state)
         self._stop_reason: StopReason | None = None
-        self._unfinished: Unfinished | None = None  # the epoch that was left before its end
-        self._listeners: list[Callback] = []  # of the call of fit that is under way
-        self._saved_callbacks: dict[str, Any] = {}  # the states of those before
-        self._from_file = False  # whether these are for the callbacks of the next call
-        if model.built:
-            self._session = self._new_session()
-
-    @cached_property
-    def _session(self) -> Session:
-        return self._new_session()
-
-    def _check_loss(self) -> None:
-        """Refuse a loss that cannot go with the model, as far as that one is known."""
-        if self._model._n_outputs is not None:
-            self._loss.check_output(self._model._output_activation, self._model._n_outputs)
-        self._model._check_targets(self._loss)
-
-    def _new_session(self) -> Session:
-        self._check_loss()
-        rule = self._optimizer.rule if self._optimizer.native else "sgd"  # whose steps are not made then
-        return Session(self._model._network, self._loss.objective, self._sums, rule, self._n_threads, self._seed)
-
-    def _check_without_engine(self) -> None:
-        """Refuse what only the engine's own steps do."""
-        name = type(self._optimizer).__name__
-        options: dict[str, Any] = self._clipping | {"learning_rate_factors": self._rate_factors or None}
-        if self._averaging is not None and self._averaging.numbers():
-            options["averaging"] = self._averaging
-        for option, value in options.items():
-            if value is not None:
-                raise ValueError(f"{option} is {value!r}; expected none with {name}, whose steps are not the engine's.")
-        for where, layer in innermost(self._model.layers):
-            was = f"{where} is {layer!r} and the optimizer {self._optimizer!r}, "
-            if isinstance(layer, Dropout):
-                raise ValueError(
-                    f"{was}which needs a loss that does not change from one look to the next. Leave the dropout out, "
-                    "or take another optimizer."
-                )
-            if isinstance(layer, BatchNorm):
-                raise ValueError(
-                    f"{was}which makes no steps that could move running statistics. Take fb.LayerNorm, or another "
-                    "optimizer."
-                )
-            if isinstance(layer, Dense) and layer.max_norm is not None:
-                raise ValueError(
-                    f"{was}which does not know of lengths that weights must keep to. Leave max_norm out, or take "
-                    "another optimizer."
-                )
-
-    def _take_numbers(self, optimizer: Optimizer) -> None:
-        """Set what the engine's updates go by: what stays, and the schedules, the dropout rates' too."""
-        numbers: dict[str, Any] = {
-            **optimizer.numbers(),
-            **self._clipping,
-            **(self._averaging.numbers() if self._averaging else {}),
-            "rate_factors": self._by_stage(self._rate_factors),
-            "decay_factors": self._by_stage(self._decay_factors),
-            "decay_biases": self._decay_biases,
-        }
-        rates = {_rate_name(where): layer.rate for where, layer, _ in self._model._dropouts}
-        self._schedules = {name: value for name, value in (numbers | rates).items() if isinstance(value, Schedule)}
-        self._numbers = {name: value for name, value in numbers.items() if name not in self._schedules}
-        if "learning_rate" in self._numbers:
-            self._numbers["learning_rate"] *= self._rate_scale
-        self._revision += 1
-
-    def _scale_rates(self, scale: float) -> None:
-        """Let the learning rate be that share of what the optimizer says."""
-        self._rate_scale = scale
-        self._take_numbers(self._optimizer)
-
-    def _by_stage(self, factors: Mapping[int, float]) -> dict[int, float]:
-        """Return what is given by layer for all stages of these layers."""
-        return {stage: factors[i] for stage, i in enumerate(self._model._layer_of_stage) if i in factors}
-
-    def _numbers_of_steps(self, n_steps: int) -> dict[str, Any]:
-        """Return what the engine goes by in the next steps: for a schedule, a number for each step."""
-        if not self._schedules:  # quickly: a loop calls step()
-            return self._numbers
-        values = {
-            name: schedule.of_steps(self.n_steps, n_steps, self._history.n_epochs, self._memories.get(name))
-            for name, schedule in self._schedules.items()
-        }
-        if "learning_rate" in values:
-            values["learning_rate"] = values["learning_rate"] * self._rate_scale
-        return self._numbers | values | {"dropout_rates": self._dropout_rates(values)}
-
-    def _remember(self, figures: dict[str, float]) -> None:
-        """Let the schedules that depend on them know an epoch's figures."""
-        for name, schedule in self._schedules.items():
-            self._memories[name] = schedule.observe(figures, self._memories.get(name))
-
-    def _dropout_rates(self, values: dict[str, NDArray[np.float64]]) -> dict[int, NDArray[np.float64]]:
-        """Return the scheduled ones by the stage's number."""
-        return {
-            number: layer.check_rates(values[_rate_name(where)], where, self.n_steps)
-            for where, layer, number in self._model._dropouts
-            if _rate_name(where) in values
-        }
+        self._listeners: Listeners | None = None  # of the call of fit that is under way
+        self._callback_states: dict[str, Any] = {}  # of the calls before
+        self._resumes = False  # whether these are for the callbacks of the next call
 
     @property
     def model(self) -> Model:
@@ -283,67 +178,67 @@ class Trainer:
     @property
     def loss(self) -> Loss:
         """What is minimised."""
-        return self._loss
+        return self._settings.loss
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
         """What is reported beside the loss."""
-        return self._metrics
+        return self._settings.metrics
 
     @property
     def batch_size(self) -> int | None:
         """The samples of a step; None is all."""
-        return self._batch_size
+        return self._settings.batch_size
 
     @property
     def accumulate(self) -> int:
         """The batches of a step."""
-        return self._accumulate
+        return self._settings.accumulate
 
     @property
     def n_threads(self) -> int:
         """The number of threads used at most."""
-        return self._n_threads
+        return self._state.n_threads
 
     @property
     def shuffle(self) -> bool:
         """Whether every epoch has an order of its own."""
-        return self._shuffle
+        return self._settings.shuffle
 
     @property
     def seed(self) -> int:
         """Where the orders come from."""
-        return self._seed
+        return self._settings.seed
 
     @property
     def clip_value(self) -> float | None:
         """The largest element that the gradient may have, or None."""
-        return self._clipping.get("clip_value")
+        return self._settings.clip_value
 
     @property
     def clip_norm(self) -> float | None:
         """The largest norm that the gradient as a whole may have, or None."""
-        return self._clipping.get("clip_norm")
+        return self._settings.clip_norm
 
     @property
     def clip_array_norm(self) -> float | None:
         """The largest norm that each array of the gradient may have, or None."""
-        return self._clipping.get("clip_array_norm")
+        return self._settings.clip_array_norm
 
     @property
     def averaging(self) -> Averaging | None:
         """How the weights are averaged, or None."""
-        return self._averaging
+        return self._settings.averaging
 
     @property
     def n_steps(self) -> int:
         """The number of updates so far."""
-        return self._session.n_steps if self._model.built else 0
+        return self._state.n_steps
 
     @property
     def history(self) -> History:
         """The figures of all epochs so far."""
-        return self._history
+        return self._state.history
 
     @property
     def optimizer(self) -> Optimizer:
@@ -352,19 +247,19 @@ class Trainer:
         Another one of the same rule may be set between epochs, with another learning rate, say; what it has gathered
         (momentum, Adam's averages) is kept.
         """
-        return self._optimizer
+        return self._settings.optimizer
 
     @optimizer.setter
     def optimizer(self, optimizer: str | Optimizer) -> None:
         new = resolve(optimizer, OPTIMIZERS, "optimizer")
-        if new.rule != self._optimizer.rule:
+        if new.rule != self.optimizer.rule:
             raise ValueError(
-                f"optimizer is {new!r}; expected one that can go on from {self._optimizer!r}. Make a new Trainer for "
+                f"optimizer is {new!r}; expected one that can go on from {self.optimizer!r}. Make a new Trainer for "
                 "the same model to change the rule."
             )
-        self._optimizer = new
-        self._rate_scale = 1.0
-        self._take_numbers(new)
+        self._settings = dataclasses.replace(self._settings, optimizer=new)
+        self._state.numbers.rate_scale = 1.0
+        self._state.numbers.use(self._settings)
 
     @property
     def learning_rate(self) -> float:
@@ -373,17 +268,17 @@ class Trainer:
         ``trainer.optimizer`` is the same with another ``learning_rate`` then.
         """
         self._check_has_rate()
-        return float(np.max(self._numbers_of_steps(1)["learning_rate"]))
+        return self._state.learning_rate
 
     @learning_rate.setter
     def learning_rate(self, learning_rate: float) -> None:
         self._check_has_rate()
         number = check_number(learning_rate, "learning_rate", above=0)
-        self.optimizer = dataclasses.replace(self._optimizer, learning_rate=number)  # type: ignore[call-arg]
+        self.optimizer = dataclasses.replace(self.optimizer, learning_rate=number)  # type: ignore[call-arg]
 
     def _check_has_rate(self) -> None:
-        if "learning_rate" not in self._optimizer.numbers():
-            raise ValueError(f"the optimizer is {self._optimizer!r}; expected one that has a learning rate.")
+        if "learning_rate" not in self.optimizer.numbers():
+            raise ValueError(f"the optimizer is {self.optimizer!r}; expected one that has a learning rate.")
 
     @property
     def stop_reason(self) -> StopReason | None:
@@ -395,21 +290,29 @@ class Trainer:
         return self._stop_reason
 
     def __repr__(self) -> str:
-        return (
-            f"Trainer({self._model!r}, loss={shorthand(self._loss, LOSSES)}, optimizer={self._optimizer!r}, "
-            f"batch_size={self._batch_size}, n_threads={self._n_threads}, shuffle={self._shuffle}, seed={self._seed}, "
-            f"metrics={[metric.figure for metric in self._metrics]}{self._options_repr()})"
-        )
+        return f"Trainer({self._model!r}, {self._settings.shown(self.n_threads)})"
 
-    def _options_repr(self) -> str:
-        options = self._clipping | {
-            "averaging": self._averaging,
-            "learning_rate_factors": self._rate_factors or None,
-            "weight_decay_factors": self._decay_factors or None,
-            "decay_biases": self._decay_biases or None,
-            "accumulate": None if self._accumulate == 1 else self._accumulate,
-        }
-        return "".join(f", {name}={value!r}" for name, value in options.items() if value is not None)
+    # -------------------------------------------------------------------------------------------------- its parts
+
+    @property
+    def settings(self) -> TrainerSettings:
+        """What this was made with, in one record."""
+        return self._settings
+
+    @property
+    def intake(self) -> Intake:
+        """What reads X and y."""
+        return self._intake
+
+    @property
+    def state(self) -> TrainingState:
+        """Where training stands."""
+        return self._state
+
+    @property
+    def evaluator(self) -> Evaluator:
+        """What reports loss and metrics of samples that were read."""
+        return self._evaluator
 
     # --------------------------------------------------------------------------------------------- training
 
@@ -496,107 +399,94 @@ class Trainer:
         """
         n_epochs = check_int(epochs, "epochs", minimum=0)
         listeners = as_callbacks(callbacks)
-        rule = _check_on_nan(on_nan)
+        rule = check_on_nan(on_nan)
         show = check_flag(progress, "progress")
+        intake, model, settings = self._intake, self._model, self._settings
+        data: Samples | Chunks
         if y is None:
-            refused = {
-                "sample_weight": sample_weight,
-                "validation_fraction": validation_fraction,
-                "groups": groups,
-            }
-            chunks = self._check_chunks(X, n_epochs, class_weight, refused)
-            self._model._check_ready()
-            self._check_chunked_training()
-            validation = self._check_validation(validation_data)
+            refused = {"sample_weight": sample_weight, "validation_fraction": validation_fraction, "groups": groups}
+            data = intake.chunks(X, n_epochs, class_weight, refused)
+            intake.check_chunked_training()
+            validation = intake.validation(validation_data)
             bar = ProgressBar(n_epochs, None) if show else None
-            with bar or contextlib.nullcontext():
-                self._run(ChunkedFitting(self, chunks, validation, listeners, bar, rule, class_weight), n_epochs)
-            return self._history
-        parts = self._split(y, validation_fraction, validation_data, groups)
-        self._let_learn(X, y, None if parts is None else parts[0])
-        data = self._samples(X, y, sample_weight)
-        if parts is None:
-            validation = self._check_validation(validation_data)
         else:
-            rest, held_out = parts
-            validation = data.part(held_out, "the samples held out")
-            data = data.part(rest, "the samples to train on")
-        if class_weight is not None:
-            data.weigh_classes(class_weight)
-        self._model._check_training(len(data), self._batch_size)
-        bar = ProgressBar(n_epochs, len(data)) if show else None
+            targets = intake.targets(y)
+            parts = intake.hold_out(targets, validation_fraction, validation_data, groups)
+            data = intake.learn(X, targets, sample_weight, None if parts is None else parts[0])
+            if parts is None:
+                validation = intake.validation(validation_data)
+            else:
+                rest, held_out = parts
+                validation = data.part(held_out, "the samples held out")
+                data = data.part(rest, "the samples to train on")
+            if class_weight is not None:
+                data.weigh_classes(class_weight)
+            model.architecture.check_training(len(data), settings.batch_size)
+            bar = ProgressBar(n_epochs, len(data)) if show else None
         with bar or contextlib.nullcontext():
-            self._run(ArrayFitting(self, data, validation, listeners, bar, rule), n_epochs)
-        return self._history
+            self.train(data, n_epochs, validation, listeners, bar, rule, class_weight)
+        return self.history
 
-    def _run(self, fitting: Fitting, n_epochs: int) -> None:
-        """Train on what was checked; callbacks hear of it from the beginning to the end."""
-        listeners = fitting.listeners
-        self._stopping, self._stop_reason = False, None
+    def train(
+        self,
+        data: Samples | Chunks,
+        n_epochs: int,
+        validation: Samples | Chunks | None = None,
+        callbacks: Sequence[Callback] = (),
+        bar: ProgressBar | None = None,
+        on_nan: OnNaN = "raise",
+        class_weight: ClassWeight | None = None,
+    ) -> None:
+        """Train on what was read and checked: ``fit`` without its reading, for those who read once and train often.
+
+        Parameters
+        ----------
+        data : Samples or Chunks
+        n_epochs : int
+            0 or more.
+        validation : Samples, Chunks or None, default None
+        callbacks : sequence of Callback, default ()
+            In the order in which they are told.
+        bar : ProgressBar or None, default None
+        on_nan : {"raise", "rollback"}, default "raise"
+        class_weight : dict of int to float or None, default None
+            Of chunks; samples know what they weigh.
+        """
+        state, listeners = self._state, Listeners(callbacks, self)
+        parts = EpochParts(self._settings, state, self._evaluator, listeners, validation, bar, on_nan)
+        epochs: Epochs
+        if isinstance(data, Chunks):
+            epochs = ChunkEpochs(parts, data, self._intake, class_weight)
+        else:
+            epochs = LBFGSEpochs(parts, data) if isinstance(self.optimizer, LBFGS) else ArrayEpochs(parts, data)
+        state.stopping, self._stop_reason = False, None
         reason: StopReason = "error"
         try:
             self._begin_listening(listeners)
-            reason = fitting.run(n_epochs)
+            reason = epochs.run(n_epochs)
         finally:
             self._stop_reason = reason
-            for listener in listeners:
-                listener.on_fit_end(self, self._latest())
-            self._saved_callbacks, self._listeners = self._callback_states(), []
+            listeners.fit_end(state.latest)
+            self._callback_states, self._listeners = self._all_callback_states(), None
 
-    @contextlib.contextmanager
-    def _on_threads(self, n_threads: int) -> Iterator[None]:
-        """Use so many threads for a while; the result does not depend on it."""
-        usual = self._n_threads
-        self._n_threads = self._session.n_threads = n_threads
-        try:
-            yield
-        finally:
-            self._n_threads = self._session.n_threads = usual
-
-    def _let_learn(self, X: Any, y: ArrayLike, rows: NDArray[np.int64] | None = None) -> None:
-        """Let a model that waits for data learn from these rows of it; None is all."""
-        if self._model._is_ready:
-            return
-        self._model._learn(X, self._targets(y), rows)
-        self._check_loss()
-
-    def _targets(self, y: ArrayLike) -> NDArray[Any]:
-        """Return y as the loss wants it, as far as the model is known."""
-        n_outputs = self._model._n_outputs
-        return np.asarray(y) if n_outputs is None else self._loss.as_targets(y, n_outputs)
-
-    def _classes(self, targets: NDArray[Any]) -> NDArray[Any] | None:
-        """Return the class of each sample; None where targets are no classes."""
-        with contextlib.suppress(ValueError):
-            return self._loss.classes(targets, self._model.n_outputs)[0]
-        return None
-
-    def _begin_listening(self, listeners: Sequence[Callback]) -> None:
+    def _begin_listening(self, listeners: Listeners) -> None:
         """Let callbacks know that training begins; those of a trainer from a file go on from their states in it."""
-        self._listeners = list(listeners)
-        if self._from_file:
-            self._from_file = False
-            for key, listener in keyed(listeners).items():
-                if key in self._saved_callbacks:
-                    listener.set_state(self._saved_callbacks[key])
-        for listener in listeners:
-            listener.on_fit_begin(self, self._latest())
+        self._listeners = listeners
+        if self._resumes:
+            self._resumes = False
+            listeners.set_states(self._callback_states)
+        listeners.fit_begin(self._state.latest)
 
-    def _callback_states(self) -> dict[str, Any]:
-        """Return what callbacks remember, by their keys."""
-        states = {key: listener.get_state() for key, listener in keyed(self._listeners).items()}
-        return self._saved_callbacks | {key: state for key, state in states.items() if state}
+    def _all_callback_states(self) -> dict[str, Any]:
+        """Return what callbacks remember, those of this call and of the calls before, by their keys."""
+        return self._callback_states | ({} if self._listeners is None else self._listeners.get_states())
 
     def stop(self) -> None:
-        """End training: behind this epoch's end where that is called for, behind the step where one is under way.
+        """End training: after this epoch where callbacks are told of its end, after this step inside an epoch.
 
         For callbacks, and for other threads. ``fit`` called again with as many samples goes on with the epoch.
         """
-        self._stopping = True
-
-    def _batch_size_of(self, n_samples: int) -> int:
-        """Return how many samples a batch has, where there are so many in all."""
-        return n_samples if self._batch_size is None else min(self._batch_size, n_samples)
+        self._state.stopping = True
 
     def step(
         self,
@@ -629,27 +519,22 @@ class Trainer:
         FloatingPointError
             If a layer's outputs or the loss are not finite: training has diverged.
         """
-        if not self._optimizer.native:
+        if not self.optimizer.native:
             raise ValueError(
-                f"the optimizer is {self._optimizer!r}, which goes by what it saw in the iterations before; expected "
+                f"the optimizer is {self.optimizer!r}, which goes by what it saw in the iterations before; expected "
                 "one that makes single steps. Call fit."
             )
         if isinstance(class_weight, str):
             remedy = "One batch does not say how common a class is."
             raise ValueError(sentence("class_weight", class_weight, "a dictionary from class to weight", remedy))
-        data = self._samples(X, y, sample_weight, class_weight)
-        self._model._check_training(len(data))
+        model, state = self._model, self._state
+        data = self._intake.samples(X, y, sample_weight, class_weight)
+        model.architecture.check_training(len(data))
         try:
-            return float(self._session.step(data.rows, data.targets, self._numbers_of_steps(1), data.weights))
+            return float(state.session.step(data.rows, data.targets, state.numbers_of(1), data.sample_weights))
         except NonFinite as error:
-            explain_nonfinite(error, self._model, data, f"in step {self.n_steps + 1}", self._divergence())
-
-    def _divergence(self) -> str:
-        rate = float(np.max(self._numbers_of_steps(1)["learning_rate"]))
-        return (
-            f"Most likely the learning rate, {rate:g}, is too large: try {rate / 10:g}, and scale the columns of X to "
-            "similar sizes."
-        )
+            where = f"in step {self.n_steps + 1}"
+            explain_nonfinite(error, model.architecture, model.feed, data, where, state.divergence_remedy())
 
     # ------------------------------------------------------------------------------------------- evaluating
 
@@ -690,9 +575,9 @@ class Trainer:
         """
         model = self.averaged_model() if check_flag(averaged, "averaged") else self._model
         if y is None:
-            chunks = self._check_chunks(X, 1, class_weight, {"sample_weight": sample_weight})
-            return evaluate_chunks(self, chunks, class_weight, model)
-        return self._evaluate(self._samples(X, y, sample_weight, class_weight), model)
+            chunks = self._intake.chunks(X, 1, class_weight, {"sample_weight": sample_weight})
+            return self._evaluator.evaluate(chunks, model, class_weight)
+        return self._evaluator.evaluate(self._intake.samples(X, y, sample_weight, class_weight), model)
 
     def averaged_model(self) -> Model:
         """Return a new model with the averaged weights, biases and what else is learned by its gradient.
@@ -706,152 +591,14 @@ class Trainer:
         ValueError
             If this trainer keeps no average, or that has taken nothing in yet.
         """
-        if self._averaging is None:
+        if self.averaging is None:
             raise ValueError("averaging is None; expected a trainer made with averaging=fb.EMA() or fb.SWA().")
-        if self._session.n_averaged == 0:
+        session = self._state.session
+        if session.n_averaged == 0:
             raise ValueError(
-                f"averaging is {self._averaging!r} and has taken no weights in yet; train for longer first."
+                f"averaging is {self.averaging!r} and has taken no weights in yet; train for longer first."
             )
-        return Model.from_config(self._model.to_config(), self._session.get_averages())
-
-    def _evaluate(self, data: Samples, model: Model) -> dict[str, float]:
-        outputs = self._room_for_outputs(data)
-        loss, sums = self._judge(data, model, outputs)
-        return self._figures(loss, sums, data, outputs, data.subset)
-
-    def _judge(
-        self, data: Samples, model: Model, outputs: NDArray[Any] | None
-    ) -> tuple[float, Sequence[NDArray[np.float64]]]:
-        """Return the mean loss of a model, and the metrics' sums; leave the outputs where there is room for them."""
-        network = model._network
-        sums: Sequence[Any] = ()
-        try:
-            if isinstance(self._loss, CustomLoss):
-                batch_size = self._batch_size or len(data)
-                loss = mean_of_function(self._loss, network, data, batch_size, self._n_threads, outputs)
-            else:
-                loss, sums = network.evaluate(
-                    data.rows,
-                    data.targets,
-                    self._loss.objective,
-                    self._sums,
-                    self._n_threads,
-                    data.weights,
-                    data.subset,
-                    outputs,
-                )
-        except NonFinite as error:
-            explain_nonfinite(error, model, data, f"in the evaluation on {data.names[0]}")
-        if not math.isfinite(loss):
-            raise DivergenceError(
-                f"the loss on {data.names[0]} is {loss}; expected a finite number. The model's outputs or their "
-                f"squares are beyond {self._model.dtype}: training diverged, or {data.names[0]} is on another scale "
-                "than the data of training."
-            )
-        return loss, sums
-
-    def _room_for_outputs(self, data: Samples) -> NDArray[Any] | None:
-        """Return where the engine is to leave the outputs of all samples, NaN so far; None where no metric asks."""
-        if not any(isinstance(metric, OutputMetric) for metric in self._metrics):
-            return None
-        return np.full((len(data), self._model.n_outputs), np.nan, self._model.dtype)
-
-    def _figures(
-        self,
-        loss: float,
-        sums: Sequence[Any],
-        data: Measured,
-        outputs: NDArray[Any] | None,
-        rows: NDArray[np.int64] | None,
-    ) -> dict[str, float]:
-        by_name = dict(zip(self._sums, sums, strict=True))
-        in_units = {name: self._model._in_units(name, value) for name, value in by_name.items()}
-        restored = None if outputs is None else self._model._restored(outputs)
-        return {"loss": float(loss), **measure(self._metrics, in_units, data, restored, rows)}
-
-    def _latest(self) -> dict[str, float]:
-        return {"epoch": self._history.n_epochs, **self._history.latest} if self._history.n_epochs else {}
-
-    # --------------------------------------------------------------------------------------------- checking
-
-    def _samples(
-        self,
-        X: Any,
-        y: ArrayLike,
-        sample_weight: ArrayLike | None = None,
-        class_weight: ClassWeight | None = None,
-        names: tuple[str, str, str] = NAMES,
-    ) -> Samples:
-        model = self._model
-        X = model._read(X, names[0])
-        return Samples(X, y, X.shape[1], model.n_outputs, self._loss, names, sample_weight, class_weight)
-
-    def _check_chunks(
-        self, X: Any, n_epochs: int, class_weight: ClassWeight | None, refused: Mapping[str, Any]
-    ) -> Chunks:
-        """Return X as a source of chunks, which some arguments cannot go with."""
-        if not is_source(X):
-            remedy = "Without y, X is a source of chunks: an iterable of (X, y), or a function that returns one."
-            raise TypeError(sentence("y", None, "targets, as X is an array-like", remedy))
-        for name, value in refused.items():
-            if value is not None:
-                remedy = "A chunk may be (X, y, sample_weight)." if name == "sample_weight" else ""
-                raise ValueError(sentence(name, value, "None with X a source of chunks", remedy))
-        if isinstance(class_weight, str):
-            remedy = "Chunks do not say beforehand how common a class is."
-            raise ValueError(sentence("class_weight", class_weight, "a dictionary with X a source of chunks", remedy))
-        chunks = Chunks(X, "X")
-        if chunks.once and n_epochs > 1:
-            remedy = "Pass a list, or a function that returns a new iterator for each epoch."
-            raise ValueError(f"X is an iterator, for one pass, and epochs is {n_epochs}; expected epochs=1. {remedy}")
-        return chunks
-
-    def _check_chunked_training(self) -> None:
-        """Refuse what cannot be trained chunk by chunk."""
-        if self._batch_size is None:
-            remedy = "Chunks are not there all at a time."
-            raise ValueError(sentence("batch_size", None, "a number with X a source of chunks", remedy))
-        self._model._check_training(self._batch_size, self._batch_size)
-
-    def _check_validation(self, validation_data: Any) -> Samples | Chunks | None:
-        """Return validation data in arrays or in chunks."""
-        if not isinstance(validation_data, (tuple, list)) and is_source(validation_data):
-            chunks = Chunks(validation_data, "validation_data")
-            if chunks.once:
-                remedy = "Pass a function that returns a new iterator for each epoch."
-                raise ValueError(sentence("validation_data", validation_data, "more than one pass", remedy))
-            return chunks
-        return self._check_validation_data(validation_data)
-
-    def _check_validation_data(self, validation_data: Any) -> Samples | None:
-        if validation_data is None:
-            return None
-        if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
-            expected = "a pair (X_val, y_val), or with weights (X_val, y_val, sample_weight), or a source of chunks"
-            raise TypeError(sentence("validation_data", validation_data, expected))
-        X, y, *weights = validation_data
-        names = ("validation_data[0]", "validation_data[1]", "validation_data[2]")
-        return self._samples(X, y, weights[0] if weights else None, None, names)
-
-    def _split(
-        self, y: ArrayLike, fraction: float | None, validation_data: Any, groups: ArrayLike | None
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
-        """Return the rows to train on, and those to evaluate on; None where none are to be held out."""
-        if fraction is None:
-            if groups is not None:
-                raise ValueError(sentence("groups", groups, "None without validation_fraction, which it is for"))
-            return None
-        if validation_data is not None:
-            was = f"validation_fraction is {fraction!r} and validation_data is given"
-            raise ValueError(f"{was}; expected one of them.")
-        share = check_number(fraction, "validation_fraction", above=0, below=1)
-        targets = self._targets(y)
-        classes = self._classes(targets)
-        labels = None if groups is None else check_groups(groups, len(targets))
-        try:
-            return split_fraction(len(targets), share, classes=classes, groups=labels, seed=self._seed)
-        except ValueError as error:
-            raise ValueError(f"validation_fraction is {share!r}: {error}") from None
+        return Model.from_config(self._model.to_config(), session.get_averages())
 
     # ------------------------------------------------------------------------------- keeping and restoring
 
@@ -871,9 +618,7 @@ class Trainer:
         TypeError
             If a callback remembers what a file cannot hold.
         """
-        from fastbp.training.trainer_file import save_trainer
-
-        save_trainer(self, path)
+        save_trainer(path, self._settings, self._state, self._all_callback_states())
 
     @classmethod
     def load(
@@ -911,85 +656,28 @@ class Trainer:
         ValueError
             If it is not a file of ``Trainer.save``, was truncated or altered, or needs a function.
         """
-        from fastbp.training.trainer_file import load_trainer
-
-        return load_trainer(cls, path, choose_threads(n_threads), loss, optimizer, metrics)
-
-    def _get_state(self) -> dict[str, Any]:
-        """Return what training has gathered beside the model's weights and the history."""
-        averages = None if self._averaging is None else (self._session.get_averages(), self._session.n_averaged)
-        return {
-            "n_steps": self._session.n_steps,
-            "optimizer_state": self._session.get_state(),
-            "averages": averages,
-            "memories": dict(self._memories),
-            "rate_scale": self._rate_scale,
-            "unfinished": self._unfinished,
-        }
-
-    def _set_state(self, state: dict[str, Any]) -> None:
-        self._session.set_state(state["optimizer_state"])
-        self._session.n_steps = state["n_steps"]
-        if state["averages"] is not None:
-            self._session.set_averages(*state["averages"])
-        self._memories = dict(state["memories"])
-        self._unfinished = state["unfinished"]
-        self._scale_rates(state["rate_scale"])
-
-    def _snapshot(self) -> tuple[list[NDArray[Any]], dict[str, Any]]:
-        return self._model.get_weights(), self._get_state()
-
-    def _restore(self, snapshot: tuple[list[NDArray[Any]], dict[str, Any]]) -> None:
-        weights, state = snapshot
-        self._model._network.set_arrays(weights)
-        self._set_state(state)
+        with read_trainer(path, loss, optimizer, metrics) as saved:
+            trainer = cls(saved.model, n_threads=choose_threads(n_threads), **saved.arguments)
+            saved.set_progress(trainer.state)
+            trainer._callback_states, trainer._resumes = saved.callback_states, True
+        return trainer
 
     def __getstate__(self) -> dict[str, Any]:
-        attributes = {name: value for name, value in self.__dict__.items() if name not in ("_session", "_listeners")}
-        return {"attributes": attributes, "state": self._get_state() if self._model.built else None}
+        return {
+            "model": self._model,
+            "settings": self._settings,
+            "n_threads": self.n_threads,
+            "history": self.history,
+            "gathered": self._state.gathered() if self._model.built else None,
+            "stop_reason": self._stop_reason,
+            "callback_states": self._callback_states,
+            "resumes": self._resumes,
+        }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state["attributes"])
-        self._listeners = []
-        if state["state"] is not None:
-            self._session = self._new_session()
-            self._set_state(state["state"])
-
-
-def _rate_name(where: str) -> str:
-    return f"rate of {where}"
-
-
-def _check_clipping(clipping: dict[str, float | None]) -> dict[str, float]:
-    """Return what is given of these, one at most."""
-    given = {name: bound for name, bound in clipping.items() if bound is not None}
-    if len(given) > 1:
-        was = " and ".join(f"{name} is {bound!r}" for name, bound in given.items())
-        raise ValueError(f"{was}; expected one of them at most.")
-    return {name: check_number(bound, name, above=0) for name, bound in given.items()}
-
-
-def _check_on_nan(on_nan: Any) -> OnNaN:
-    if on_nan not in ("raise", "rollback"):
-        raise ValueError(sentence("on_nan", on_nan, "'raise' or 'rollback'"))
-    return "rollback" if on_nan == "rollback" else "raise"
-
-
-def _check_batch_size(batch_size: int | None, optimizer: Optimizer) -> int | None:
-    if batch_size is None:
-        return None
-    if optimizer.full_batch:
-        name = type(optimizer).__name__
-        remedy = f"From batch to batch the gradient changes, and {name} takes that for the loss: pass batch_size=None."
-        raise ValueError(sentence("batch_size", batch_size, f"None, all samples at once, with {name}", remedy))
-    return check_int(batch_size, "batch_size", remedy="None is all the samples at once.")
-
-
-def _check_accumulate(accumulate: int, batch_size: int | None) -> int:
-    number = check_int(accumulate, "accumulate")
-    if batch_size is None and number > 1:
-        raise ValueError(
-            f"accumulate is {number} and batch_size is None, all samples at once; expected accumulate=1 with it, or a "
-            "batch_size."
-        )
-    return number
+        self._set_up(state["model"], state["settings"], state["n_threads"])
+        self._state.history = state["history"]
+        if state["gathered"] is not None:
+            self._state.go_on_from(state["gathered"])
+        self._stop_reason = state["stop_reason"]
+        self._callback_states, self._resumes = state["callback_states"], state["resumes"]

@@ -8,10 +8,12 @@ callbacks keep (``callbacks.``). Chance needs no state of its own: it follows fr
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +25,7 @@ from fastbp.losses.penalised import PenalisedLoss
 from fastbp.metrics.base import Metric
 from fastbp.metrics.choose import METRICS, MetricLike, choose_metrics
 from fastbp.metrics.function import FunctionMetric
+from fastbp.models.description import named_weights
 from fastbp.models.model import Model
 from fastbp.optimizers.all_optimizers import OPTIMIZERS
 from fastbp.optimizers.averaging import AVERAGINGS
@@ -31,13 +34,11 @@ from fastbp.schedules import SCHEDULES, FunctionSchedule, PlateauMemory, Schedul
 from fastbp.support.checks import check_int, check_number, sentence
 from fastbp.support.registry import from_config, to_config
 from fastbp.support.safetensors_file import TRAINER, BrokenFileError, read_file, write_file
-from fastbp.training.epochs import Unfinished
 from fastbp.training.history import History
+from fastbp.training.settings import TrainerSettings
+from fastbp.training.state import TrainingState, UnfinishedEpoch
 
-if TYPE_CHECKING:
-    from fastbp.training.trainer import Trainer
-
-__all__ = ["load_trainer", "options_of", "save_trainer"]
+__all__ = ["SavedTrainer", "read_trainer", "save_trainer"]
 
 Array = NDArray[Any]
 
@@ -45,46 +46,97 @@ _FUNCTION = "function"  # stands for what only Python can hold
 _TENSOR = "$tensor"  # in a callback's state: the name of the array that belongs here
 
 
-def save_trainer(trainer: Trainer, path: str | os.PathLike[str]) -> None:
+def save_trainer(
+    path: str | os.PathLike[str], settings: TrainerSettings, state: TrainingState, callback_states: Mapping[str, Any]
+) -> None:
     """Write a trainer; what was there before stays until all is written and on the disk."""
-    state = trainer._get_state()
-    tensors = {f"model.{name}": array for name, array in trainer.model._named_weights()}
-    tensors |= {f"optimizer.{name}": array for name, array in state["optimizer_state"]}
-    averages, n_averaged = state["averages"] or ([], 0)
+    model, gathered = state.model, state.gathered()
+    named = named_weights(model.architecture, model.get_weights())
+    tensors = {f"model.{name}": array for name, array in named}
+    tensors |= {f"optimizer.{name}": array for name, array in gathered["optimizer_state"]}
+    averages, n_averaged = gathered["averages"] or ([], 0)
     tensors |= {f"averages.{i}": array for i, array in enumerate(averages)}
-    unfinished: Unfinished | None = state["unfinished"]
+    unfinished: UnfinishedEpoch | None = gathered["unfinished"]
     if unfinished is not None:
-        tensors["unfinished"] = unfinished.so_far[2]
-    callbacks, kept = trainer._callback_states(), {}
-    for key, value in callbacks.items():
-        kept[key] = _without_arrays(value, f"callbacks.{key}", tensors)
+        tensors["unfinished"] = unfinished.progress[2]
+    described = {key: _without_arrays(value, f"callbacks.{key}", tensors) for key, value in callback_states.items()}
+    memory = gathered["memories"]
     description = {
-        "model": trainer.model.to_config(),
-        "loss": _loss_config(trainer.loss),
-        "optimizer": _optimizer_config(trainer.optimizer),
-        "metrics": [_metric_config(metric) for metric in trainer.metrics],
-        "averaging": trainer.averaging and to_config(trainer.averaging),
-        "options": options_of(trainer),
-        "n_steps": state["n_steps"],
+        "model": model.to_config(),
+        "loss": _loss_config(settings.loss),
+        "optimizer": _optimizer_config(settings.optimizer),
+        "metrics": [_metric_config(metric) for metric in settings.metrics],
+        "averaging": settings.averaging and to_config(settings.averaging),
+        "options": settings.plain(),
+        "n_steps": gathered["n_steps"],
         "n_averaged": n_averaged,
-        "rate_scale": state["rate_scale"],
-        "memories": {name: dataclasses.asdict(memory) for name, memory in state["memories"].items() if memory},
-        "unfinished": unfinished and [unfinished.n_samples, *unfinished.so_far[:2], unfinished.seconds],
-        "history": {"n_epochs": trainer.history.n_epochs, "figures": dict(trainer.history)},
-        "callbacks": kept,
+        "rate_scale": gathered["rate_scale"],
+        "memories": {name: dataclasses.asdict(remembered) for name, remembered in memory.items() if remembered},
+        "unfinished": unfinished and [unfinished.n_samples, *unfinished.progress[:2], unfinished.seconds],
+        "history": {"n_epochs": state.history.n_epochs, "figures": dict(state.history)},
+        "callbacks": described,
     }
     write_file(path, TRAINER, description, tensors)
 
 
-def load_trainer(
-    cls: type[Trainer],
+@dataclass(frozen=True)
+class SavedTrainer:
+    """What a file holds of a trainer.
+
+    Attributes
+    ----------
+    model : Model
+    arguments : dict of str to object
+        Of the new trainer, but the model and the number of threads.
+    callback_states : dict of str to object
+    description, tensors
+        The rest, which ``set_progress`` reads.
+    """
+
+    model: Model
+    arguments: dict[str, Any]
+    callback_states: dict[str, Any]
+    description: Mapping[str, Any]
+    tensors: Mapping[str, Array]
+
+    def set_progress(self, state: TrainingState) -> None:
+        """Let a new trainer stand where the one that was saved stood."""
+        description, tensors = self.description, self.tensors
+        optimizer_state = list(_below("optimizer.", tensors))
+        averages = None
+        if self.arguments["averaging"] is not None:
+            arrays = [array for _, array in _below("averages.", tensors)]
+            _check_arrays(arrays, state.model.get_weights(), "averages")
+            averages = arrays, check_int(description["n_averaged"], "n_averaged", minimum=0)
+        state.go_on_from(
+            {
+                "n_steps": check_int(description["n_steps"], "n_steps", minimum=0, maximum=2**62),
+                "optimizer_state": optimizer_state,
+                "averages": averages,
+                "memories": {name: _memory_from(memory) for name, memory in description["memories"].items()},
+                "rate_scale": check_number(description["rate_scale"], "rate_scale", above=0),
+                "unfinished": _unfinished_from(description["unfinished"], tensors),
+            }
+        )
+        expected = state.session.get_state()
+        if sorted(name for name, _ in optimizer_state) != sorted(name for name, _ in expected):
+            raise ValueError(f"the optimizer's arrays are {[name for name, _ in optimizer_state]}")
+        by_name = dict(optimizer_state)
+        _check_arrays([by_name[name] for name, _ in expected], [array for _, array in expected], "optimizer's arrays")
+        state.history = _history_from(description["history"])
+
+
+@contextlib.contextmanager
+def read_trainer(
     path: str | os.PathLike[str],
-    n_threads: int | None,
     loss: str | Loss | LossFunction | None,
     optimizer: str | Optimizer | None,
     metrics: MetricLike | Sequence[MetricLike] | None,
-) -> Trainer:
-    """Return the trainer that ``save_trainer`` wrote, with a loss, optimizer and metrics that a file cannot hold."""
+) -> Iterator[SavedTrainer]:
+    """Give what ``save_trainer`` wrote, with a loss, optimizer and metrics that a file cannot hold.
+
+    In a ``with`` statement, in which the trainer is made of it: what is refused there is the file's fault, and said so.
+    """
     description, tensors = read_file(path, TRAINER)
     try:
         functions = {"loss": loss, "optimizer": optimizer, "metrics": metrics}
@@ -92,13 +144,11 @@ def load_trainer(
         if any(metric["name"] == _FUNCTION for metric in description["metrics"]):
             described["metrics"] = _FUNCTION
         given = {name: _given(name, value, described[name]) for name, value in functions.items()}
-        trainer = _make(cls, description, tensors, given, n_threads)
-        _set_progress(trainer, description, tensors)
+        yield _parse(description, tensors, given)
     except _MissingFunctionError as error:
         raise ValueError(f"{os.fspath(path)!r} holds a trainer whose {error}") from None
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError, OverflowError) as error:
         raise BrokenFileError(path, TRAINER, f"the description in it does not fit: {error}") from error
-    return trainer
 
 
 class _MissingFunctionError(Exception):
@@ -119,14 +169,8 @@ def _given(name: str, value: Any, described: Any) -> Any:
     return value
 
 
-def _make(
-    cls: type[Trainer],
-    description: Mapping[str, Any],
-    tensors: Mapping[str, Array],
-    given: Mapping[str, Any],
-    n_threads: int | None,
-) -> Trainer:
-    """Return a new trainer of a model with these weights."""
+def _parse(description: Mapping[str, Any], tensors: Mapping[str, Array], given: Mapping[str, Any]) -> SavedTrainer:
+    """Return what a file holds: a model with its weights, and the arguments of its trainer."""
     weights = [array for name, array in tensors.items() if name.startswith("model.")]
     averaging = description["averaging"]
     options = dict(description["options"])
@@ -134,61 +178,18 @@ def _make(
         options[name] = {int(layer): factor for layer, factor in options[name].items()} or None
     model = Model.from_config(description["model"], weights)
     loss = as_loss(given["loss"] or _loss_from(description["loss"]))
-    return cls(
-        model,
-        loss,
-        given["optimizer"] or _optimizer_from(description["optimizer"]),
-        n_threads=n_threads,
-        metrics=_metrics_from(description["metrics"], given["metrics"], loss, model.n_outputs),
-        averaging=None if averaging is None else from_config(averaging, AVERAGINGS, "averaging"),
+    arguments = {
+        "loss": loss,
+        "optimizer": given["optimizer"] or _optimizer_from(description["optimizer"]),
+        "metrics": _metrics_from(description["metrics"], given["metrics"], loss, model.n_outputs),
+        "averaging": None if averaging is None else from_config(averaging, AVERAGINGS, "averaging"),
         **options,
-    )
-
-
-def _set_progress(trainer: Trainer, description: Mapping[str, Any], tensors: Mapping[str, Array]) -> None:
-    """Let a new trainer stand where the one that was saved stood."""
-    optimizer_state = list(_below("optimizer.", tensors))
-    averages = [array for _, array in _below("averages.", tensors)]
-    n_averaged = check_int(description["n_averaged"], "n_averaged", minimum=0)
-    if trainer.averaging is not None:
-        _check_arrays(averages, trainer.model.get_weights(), "averages")
-    trainer._set_state(
-        {
-            "n_steps": check_int(description["n_steps"], "n_steps", minimum=0, maximum=2**62),
-            "optimizer_state": optimizer_state,
-            "averages": None if trainer.averaging is None else (averages, n_averaged),
-            "memories": {name: _memory_from(memory) for name, memory in description["memories"].items()},
-            "rate_scale": check_number(description["rate_scale"], "rate_scale", above=0),
-            "unfinished": _unfinished_from(description["unfinished"], tensors),
-        }
-    )
-    expected = trainer._session.get_state()
-    if sorted(name for name, _ in optimizer_state) != sorted(name for name, _ in expected):
-        raise ValueError(f"the optimizer's arrays are {[name for name, _ in optimizer_state]}")
-    by_name = dict(optimizer_state)
-    _check_arrays([by_name[name] for name, _ in expected], [array for _, array in expected], "optimizer's arrays")
-    trainer._history = _history_from(description["history"])
-    trainer._from_file = True
-    trainer._saved_callbacks = {
-        str(key): _with_arrays(value, tensors) for key, value in description["callbacks"].items()
     }
+    callback_states = {str(key): _with_arrays(value, tensors) for key, value in description["callbacks"].items()}
+    return SavedTrainer(model, arguments, callback_states, description, tensors)
 
 
 # ---------------------------------------------------------------------------------------------------- its parts
-
-
-def options_of(trainer: Trainer) -> dict[str, Any]:
-    """Return the arguments of Trainer that are plain data, but the number of threads, which changes nothing."""
-    return {
-        "batch_size": trainer.batch_size,
-        "shuffle": trainer.shuffle,
-        "seed": trainer.seed,
-        "accumulate": trainer.accumulate,
-        **trainer._clipping,
-        "learning_rate_factors": trainer._rate_factors,
-        "weight_decay_factors": trainer._decay_factors,
-        "decay_biases": trainer._decay_biases,
-    }
 
 
 def _loss_config(loss: Loss) -> Any:
@@ -251,7 +252,7 @@ def _memory_from(memory: Mapping[str, Any]) -> PlateauMemory:
     return PlateauMemory(factor, best, check_int(memory["n_bad"], "n_bad", minimum=0))
 
 
-def _unfinished_from(described: Sequence[Any] | None, tensors: Mapping[str, Array]) -> Unfinished | None:
+def _unfinished_from(described: Sequence[Any] | None, tensors: Mapping[str, Array]) -> UnfinishedEpoch | None:
     if described is None:
         return None
     n_samples, n_done, weight, seconds = described
@@ -259,12 +260,12 @@ def _unfinished_from(described: Sequence[Any] | None, tensors: Mapping[str, Arra
     if sums.dtype != np.float64 or sums.ndim != 1:
         raise ValueError(sentence("unfinished", sums, "a vector of float64"))
     n_samples = check_int(n_samples, "n_samples", maximum=2**62)
-    so_far = (
+    progress = (
         check_int(n_done, "n_done", minimum=0, maximum=n_samples),
         check_number(weight, "weight", at_least=0),
         sums,
     )
-    return Unfinished(n_samples, so_far, check_number(seconds, "seconds", at_least=0), None)
+    return UnfinishedEpoch(n_samples, progress, check_number(seconds, "seconds", at_least=0), None)
 
 
 def _history_from(described: Mapping[str, Any]) -> History:

@@ -1,0 +1,74 @@
+"""A model as plain data: what its files, pickles and copies describe it with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastbp.layers.base import Layer
+from fastbp.layers.composition import layer_from_config
+from fastbp.layers.tabular import Inputs, Tabular, inputs_from_config
+from fastbp.models.architecture import Architecture, check_dtype, check_stack, outputs_of
+from fastbp.models.feed import Feed
+from fastbp.preparation.model_preparation import ModelPreparation
+from fastbp.schedules import FunctionSchedule
+from fastbp.support.checks import check_seed
+
+__all__ = ["describe", "named_weights", "parse_config"]
+
+Array = NDArray[Any]
+
+
+def describe(architecture: Architecture, feed: Feed, seed: int, metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Return all of a model but its weights as plain data."""
+    inputs = feed.inputs
+    config: dict[str, Any] = {
+        "inputs": inputs.to_config() if isinstance(inputs, Tabular) else inputs,
+        "dtype": architecture.dtype.name,
+        "seed": seed,
+        "layers": [layer.to_config() for layer in architecture.layers],
+    }
+    if metadata:
+        config["metadata"] = metadata
+    return config if feed.preparation is None else config | {"preparing": feed.preparation.to_config()}
+
+
+def parse_config(
+    config: Mapping[str, Any],
+) -> tuple[tuple[Layer, ...], Inputs | None, np.dtype[Any], int, ModelPreparation | None]:
+    """Return layers, inputs, dtype, seed and preparation of what ``describe`` returned, each checked."""
+    layers = [layer_from_config(layer) for layer in config["layers"]]
+    inputs = None if config["inputs"] is None else inputs_from_config(config["inputs"])
+    preparation = None if config.get("preparing") is None else ModelPreparation.from_config(config["preparing"])
+    if preparation is not None and preparation.inputs is not None:
+        if inputs != preparation.inputs.n_columns:
+            raise ValueError(f"inputs is {inputs!r}, and the preparation of {preparation.inputs.n_columns} columns.")
+        preparation.check_outputs(outputs_of(layers, len(preparation.inputs.features)))
+    return check_stack(layers), inputs, check_dtype(config["dtype"]), check_seed(config["seed"]), preparation
+
+
+def named_weights(architecture: Architecture, weights: Sequence[Array]) -> list[tuple[str, Array]]:
+    """Return the arrays of a model with the names that they have in a file.
+
+    Raises
+    ------
+    ValueError
+        If a file cannot hold the model.
+    """
+    for where, layer, _ in architecture.dropouts:
+        if isinstance(layer.rate, FunctionSchedule):
+            raise ValueError(
+                f"{where} is {layer!r}, and a file cannot hold a function; expected a rate or another schedule, "
+                "such as fb.PolynomialDecay. pickle can, if the function is one of a module."
+            )
+    kinds = architecture.arrays
+    for kind, weight in zip(kinds, weights, strict=True):
+        if not np.isfinite(weight).all():
+            raise ValueError(
+                f"{kind.name} has numbers that are not finite; expected a model that "
+                "works. Train it again from the start, with a smaller learning rate."
+            )
+    return [(kind.key, weight) for kind, weight in zip(kinds, weights, strict=True)]

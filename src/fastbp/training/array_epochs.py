@@ -1,0 +1,60 @@
+"""Training on samples that are all there."""
+
+from __future__ import annotations
+
+import time
+
+from fastbp.data.samples import Samples
+from fastbp.engine.network import NonFinite
+from fastbp.models.nonfinite import explain_nonfinite
+from fastbp.training.epochs import EpochParts, Epochs
+from fastbp.training.settings import Figures
+
+__all__ = ["ArrayEpochs"]
+
+
+class ArrayEpochs(Epochs):
+    """The epochs of one call on samples that are all there; an epoch that is left is gone on with.
+
+    Parameters
+    ----------
+    parts : EpochParts
+    data : Samples
+        What is trained on.
+    """
+
+    def __init__(self, parts: EpochParts, data: Samples) -> None:
+        super().__init__(parts)
+        self._data, self._n_samples = data, len(data)
+
+    def _run_epoch(self) -> Figures | None:
+        """Train on all samples once, or on those that an epoch before has left; None where this one is left too."""
+        state, n_samples = self._state, len(self._data)
+        unfinished = state.unfinished
+        state.unfinished = None
+        if unfinished is not None and unfinished.n_samples != n_samples:
+            unfinished = None  # of other data
+        seconds_before = unfinished.seconds if unfinished else 0.0
+        self._outputs = unfinished.outputs if unfinished else None
+        if self._outputs is None:
+            self._outputs = self._evaluator.room_for_outputs(self._data)
+        start = time.perf_counter()
+        done = None
+        self._begun = False
+        try:
+            while done is None and not state.stopping:
+                done = self._train(self._data, unfinished, start - seconds_before, shuffle=self._settings.shuffle)
+                unfinished = self.standing(start - seconds_before)
+            seconds = time.perf_counter() - start + seconds_before
+            rows = state.session.rows_in_order()
+            figures = None if done is None else self._evaluator.figures(*done, self._data, self._outputs, rows)
+        except NonFinite as error:
+            epoch = state.history.n_epochs + 1
+            where = f"in epoch {epoch}" + (f", batch {error.batch + 1}" if error.batch >= 0 else "")
+            model = state.model
+            explain_nonfinite(error, model.architecture, model.feed, self._data, where, state.divergence_remedy())
+        except BaseException:
+            state.unfinished = self.standing(start - seconds_before) if self._begun else unfinished
+            raise
+        state.unfinished = unfinished  # a whole epoch too, until it is validated and told of
+        return None if figures is None else {**figures, "seconds": seconds}

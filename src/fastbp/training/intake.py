@@ -1,0 +1,155 @@
+"""From what users pass to samples: X and y are read here, once, and all that follows works on what was read."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastbp.data.chunks import Chunks, is_source
+from fastbp.data.class_weights import ClassWeight
+from fastbp.data.folds import check_groups, split_fraction
+from fastbp.data.samples import NAMES, Samples
+from fastbp.layers.tabular import n_features
+from fastbp.models.architecture import outputs_of
+from fastbp.models.model import Model
+from fastbp.support.checks import check_number, sentence
+from fastbp.training.settings import TrainerSettings, check_loss
+
+__all__ = ["Intake"]
+
+Array = NDArray[Any]
+RowIndex = NDArray[np.int64]
+
+
+class Intake:
+    """Reads data for one model and one loss.
+
+    Parameters
+    ----------
+    model : Model
+        Built and taught by ``learn``, where it waits for data.
+    settings : TrainerSettings
+    """
+
+    def __init__(self, model: Model, settings: TrainerSettings) -> None:
+        self._model, self._settings, self._loss = model, settings, settings.loss
+
+    # ---------------------------------------------------------------------------------------------------- arrays
+
+    def samples(
+        self,
+        X: Any,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        class_weight: ClassWeight | None = None,
+        names: tuple[str, str, str] = NAMES,
+    ) -> Samples:
+        """Return samples for a model that is built."""
+        model = self._model
+        return model.feed.samples(X, y, self._loss, model.n_outputs, names, sample_weight, class_weight)
+
+    def targets(self, y: ArrayLike) -> Array:
+        """Return y as the loss takes it, as far as the model is known."""
+        n_outputs = self._model.architecture.known_outputs
+        return np.asarray(y) if n_outputs is None else self._loss.as_targets(y, n_outputs)
+
+    def learn(
+        self, X: Any, targets: Array, sample_weight: ArrayLike | None = None, rows: RowIndex | None = None
+    ) -> Samples:
+        """Return samples; a model that waits for data learns from these rows of them first (None: all).
+
+        ``targets`` are what the method of that name returned.
+        """
+        model, loss = self._model, self._loss
+        if model.feed.ready:
+            return Samples(model.feed.read(X, "X"), targets, model.n_outputs, loss, NAMES, sample_weight)
+        feed, array = model.feed.learn(X, targets, rows)
+        assert feed.fed is not None
+        n_outputs = outputs_of(model.layers, n_features(feed.fed))
+        if model.architecture.known_outputs is None:
+            targets = loss.as_targets(targets, n_outputs)
+        samples = Samples(array, targets, n_outputs, loss, NAMES, sample_weight)
+        model.adopt(feed)
+        check_loss(loss, model.architecture, feed)
+        return samples
+
+    def classes(self, targets: Array) -> Array | None:
+        """Return the class of each sample; None where targets are no classes."""
+        with contextlib.suppress(ValueError):
+            return self._loss.classes(targets, self._model.n_outputs)[0]
+        return None
+
+    def hold_out(
+        self, targets: Array, fraction: float | None, validation_data: Any, groups: ArrayLike | None
+    ) -> tuple[RowIndex, RowIndex] | None:
+        """Return the rows to train on, and those to evaluate on; None where none are to be held out."""
+        if fraction is None:
+            if groups is not None:
+                raise ValueError(sentence("groups", groups, "None without validation_fraction, which it is for"))
+            return None
+        if validation_data is not None:
+            was = f"validation_fraction is {fraction!r} and validation_data is given"
+            raise ValueError(f"{was}; expected one of them.")
+        share = check_number(fraction, "validation_fraction", above=0, below=1)
+        classes = self.classes(targets)
+        labels = None if groups is None else check_groups(groups, len(targets))
+        try:
+            return split_fraction(len(targets), share, classes=classes, groups=labels, seed=self._settings.seed)
+        except ValueError as error:
+            raise ValueError(f"validation_fraction is {share!r}: {error}") from None
+
+    # ---------------------------------------------------------------------------------------------------- chunks
+
+    def chunks(self, X: Any, n_epochs: int, class_weight: ClassWeight | None, refused: Mapping[str, Any]) -> Chunks:
+        """Return X as a source of chunks, which some arguments cannot go with."""
+        if not is_source(X):
+            remedy = "Without y, X is a source of chunks: an iterable of (X, y), or a function that returns one."
+            raise TypeError(sentence("y", None, "targets, as X is an array-like", remedy))
+        for name, value in refused.items():
+            if value is not None:
+                remedy = "A chunk may be (X, y, sample_weight)." if name == "sample_weight" else ""
+                raise ValueError(sentence(name, value, "None with X a source of chunks", remedy))
+        if isinstance(class_weight, str):
+            remedy = "Chunks do not say beforehand how common a class is."
+            raise ValueError(sentence("class_weight", class_weight, "a dictionary with X a source of chunks", remedy))
+        chunks = Chunks(X, "X")
+        if chunks.once and n_epochs > 1:
+            remedy = "Pass a list, or a function that returns a new iterator for each epoch."
+            raise ValueError(f"X is an iterator, for one pass, and epochs is {n_epochs}; expected epochs=1. {remedy}")
+        return chunks
+
+    def check_chunked_training(self) -> None:
+        """Refuse what cannot be trained chunk by chunk."""
+        self._model.feed.check_ready()
+        batch_size = self._settings.batch_size
+        if batch_size is None:
+            remedy = "Chunks are not there all at a time."
+            raise ValueError(sentence("batch_size", None, "a number with X a source of chunks", remedy))
+        self._model.architecture.check_training(batch_size, batch_size)
+
+    # ------------------------------------------------------------------------------------------------ validation
+
+    def validation(self, validation_data: Any) -> Samples | Chunks | None:
+        """Return validation data in arrays or in chunks."""
+        if not isinstance(validation_data, (tuple, list)) and is_source(validation_data):
+            chunks = Chunks(validation_data, "validation_data")
+            if chunks.once:
+                remedy = "Pass a function that returns a new iterator for each epoch."
+                raise ValueError(sentence("validation_data", validation_data, "more than one pass", remedy))
+            return chunks
+        return self.validation_arrays(validation_data)
+
+    def validation_arrays(self, validation_data: Any) -> Samples | None:
+        """Return validation data that must be in arrays."""
+        if validation_data is None:
+            return None
+        if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
+            expected = "a pair (X_val, y_val), or with weights (X_val, y_val, sample_weight), or a source of chunks"
+            raise TypeError(sentence("validation_data", validation_data, expected))
+        X, y, *weights = validation_data
+        names = ("validation_data[0]", "validation_data[1]", "validation_data[2]")
+        return self.samples(X, y, weights[0] if weights else None, None, names)

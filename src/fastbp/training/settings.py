@@ -1,0 +1,227 @@
+"""What a trainer was made with: one frozen record, which repr, files, copies and searches use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+from fastbp.layers.composition import innermost
+from fastbp.layers.dense import Dense
+from fastbp.layers.dropout import Dropout
+from fastbp.layers.normalisation import BatchNorm
+from fastbp.losses.all_losses import LOSSES
+from fastbp.losses.base import Loss
+from fastbp.losses.custom import LossFunction, as_loss
+from fastbp.metrics.base import Metric
+from fastbp.metrics.choose import MetricLike, choose_metrics
+from fastbp.models.architecture import Architecture
+from fastbp.models.feed import Feed
+from fastbp.optimizers.all_optimizers import OPTIMIZERS
+from fastbp.optimizers.averaging import AVERAGINGS, Averaging
+from fastbp.optimizers.base import Optimizer
+from fastbp.support.checks import check_flag, check_int, check_number, check_seed, sentence
+from fastbp.support.registry import resolve, shorthand
+from fastbp.training.layer_factors import check_decay_biases, check_decay_factors, check_rate_factors
+
+__all__ = ["Figures", "OnNaN", "StopReason", "TrainerSettings", "check_loss", "check_on_nan", "check_settings"]
+
+StopReason = Literal["epochs", "stopped", "converged", "error"]
+OnNaN = Literal["raise", "rollback"]
+Figures = dict[str, float]
+
+_CLIPPING = ("clip_value", "clip_norm", "clip_array_norm")
+_SHOWN_IF_SET = (*_CLIPPING, "averaging", "learning_rate_factors", "weight_decay_factors", "decay_biases")
+
+
+@dataclass(frozen=True)
+class TrainerSettings:
+    """The arguments of ``fb.Trainer``, checked, but the model and the number of threads, which changes no result."""
+
+    loss: Loss
+    optimizer: Optimizer
+    batch_size: int | None
+    shuffle: bool
+    seed: int
+    metrics: tuple[Metric, ...]
+    clip_value: float | None
+    clip_norm: float | None
+    clip_array_norm: float | None
+    averaging: Averaging | None
+    accumulate: int
+    learning_rate_factors: dict[int, float]
+    weight_decay_factors: dict[int, float]
+    decay_biases: bool
+
+    @cached_property
+    def sums(self) -> tuple[str, ...]:
+        """What the engine adds up for the metrics, each once."""
+        return tuple(dict.fromkeys(metric.sums for metric in self.metrics if metric.sums))
+
+    @property
+    def clipping(self) -> dict[str, float]:
+        """The bound of the gradient under the name of its kind; empty without one."""
+        return {name: bound for name in _CLIPPING if (bound := getattr(self, name)) is not None}
+
+    def batch_size_of(self, n_samples: int) -> int:
+        """Return how many samples a batch has, where there are so many in all."""
+        return n_samples if self.batch_size is None else min(self.batch_size, n_samples)
+
+    def plain(self) -> dict[str, Any]:
+        """Return the arguments that are plain data: what a file holds under "options"."""
+        return {
+            "batch_size": self.batch_size,
+            "shuffle": self.shuffle,
+            "seed": self.seed,
+            "accumulate": self.accumulate,
+            **self.clipping,
+            "learning_rate_factors": self.learning_rate_factors,
+            "weight_decay_factors": self.weight_decay_factors,
+            "decay_biases": self.decay_biases,
+        }
+
+    def arguments(self) -> dict[str, Any]:
+        """Return the arguments for a trainer like this one, of another model."""
+        return {
+            "loss": self.loss,
+            "optimizer": self.optimizer,
+            "metrics": self.metrics,
+            "averaging": self.averaging,
+            **self.plain(),
+        }
+
+    def shown(self, n_threads: int) -> str:
+        """Return the arguments as ``repr`` shows them."""
+        set_ones = {name: value for name in _SHOWN_IF_SET if (value := getattr(self, name))}
+        if self.accumulate > 1:
+            set_ones["accumulate"] = self.accumulate
+        return (
+            f"loss={shorthand(self.loss, LOSSES)}, optimizer={self.optimizer!r}, batch_size={self.batch_size}, "
+            f"n_threads={n_threads}, shuffle={self.shuffle}, seed={self.seed}, "
+            f"metrics={[metric.figure for metric in self.metrics]}"
+            + "".join(f", {name}={value!r}" for name, value in set_ones.items())
+        )
+
+
+def check_settings(
+    architecture: Architecture,
+    feed: Feed,
+    *,
+    loss: str | Loss | LossFunction,
+    optimizer: str | Optimizer,
+    batch_size: int | None,
+    shuffle: bool,
+    seed: int,
+    metrics: MetricLike | Sequence[MetricLike] | None,
+    clipping: Mapping[str, float | None],
+    averaging: str | Averaging | None,
+    accumulate: int,
+    learning_rate_factors: Mapping[int, float] | None,
+    weight_decay_factors: Mapping[int, float] | None,
+    decay_biases: bool,
+) -> TrainerSettings:
+    """Return the arguments of ``fb.Trainer`` for a model of this architecture.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If one is not what it should be, or does not go with another or with the model.
+    """
+    checked_loss = as_loss(loss)
+    check_loss(checked_loss, architecture, feed)
+    rule = resolve(optimizer, OPTIMIZERS, "optimizer")
+    given = _check_clipping(clipping)
+    decays = check_decay_biases(check_flag(decay_biases, "decay_biases"), rule)
+    layers = architecture.layers
+    size = _check_batch_size(batch_size, rule)
+    settings = TrainerSettings(
+        loss=checked_loss,
+        optimizer=rule,
+        batch_size=size,
+        learning_rate_factors=check_rate_factors(learning_rate_factors, layers),
+        weight_decay_factors=check_decay_factors(weight_decay_factors, layers, rule, decays),
+        averaging=None if averaging is None else resolve(averaging, AVERAGINGS, "averaging"),
+        accumulate=_check_accumulate(accumulate, size),
+        shuffle=check_flag(shuffle, "shuffle"),
+        seed=check_seed(seed),
+        metrics=choose_metrics(metrics, checked_loss, architecture.n_outputs),
+        decay_biases=decays,
+        **{name: given.get(name) for name in _CLIPPING},
+    )
+    if not rule.native:
+        _check_without_engine(settings, architecture)
+    for metric in settings.metrics:
+        feed.check_metric(metric.name, metric.sums)
+    return settings
+
+
+def check_loss(loss: Loss, architecture: Architecture, feed: Feed) -> None:
+    """Refuse a loss that cannot go with a model, as far as that one is known."""
+    if architecture.known_outputs is not None:
+        loss.check_output(architecture.output_activation, architecture.known_outputs)
+    feed.check_loss(loss, architecture.known_outputs)
+
+
+def check_on_nan(on_nan: Any) -> OnNaN:
+    """Return what to do where training diverges."""
+    if on_nan not in ("raise", "rollback"):
+        raise ValueError(sentence("on_nan", on_nan, "'raise' or 'rollback'"))
+    return "rollback" if on_nan == "rollback" else "raise"
+
+
+def _check_without_engine(settings: TrainerSettings, architecture: Architecture) -> None:
+    """Refuse what only the engine's own steps do."""
+    optimizer, name = settings.optimizer, type(settings.optimizer).__name__
+    options: dict[str, Any] = settings.clipping | {"learning_rate_factors": settings.learning_rate_factors or None}
+    if settings.averaging is not None and settings.averaging.numbers():
+        options["averaging"] = settings.averaging
+    for option, value in options.items():
+        if value is not None:
+            raise ValueError(f"{option} is {value!r}; expected none with {name}, whose steps are not the engine's.")
+    for where, layer in innermost(architecture.layers):
+        was = f"{where} is {layer!r} and the optimizer {optimizer!r}, "
+        if isinstance(layer, Dropout):
+            raise ValueError(
+                f"{was}which needs a loss that does not change from one look to the next. Leave the dropout out, or "
+                "take another optimizer."
+            )
+        if isinstance(layer, BatchNorm):
+            raise ValueError(
+                f"{was}which makes no steps that could move running statistics. Take fb.LayerNorm, or another "
+                "optimizer."
+            )
+        if isinstance(layer, Dense) and layer.max_norm is not None:
+            raise ValueError(
+                f"{was}which does not know of lengths that weights must keep to. Leave max_norm out, or take another "
+                "optimizer."
+            )
+
+
+def _check_clipping(clipping: Mapping[str, float | None]) -> dict[str, float]:
+    """Return what is given of these, one at most."""
+    given = {name: bound for name, bound in clipping.items() if bound is not None}
+    if len(given) > 1:
+        was = " and ".join(f"{name} is {bound!r}" for name, bound in given.items())
+        raise ValueError(f"{was}; expected one of them at most.")
+    return {name: check_number(bound, name, above=0) for name, bound in given.items()}
+
+
+def _check_batch_size(batch_size: int | None, optimizer: Optimizer) -> int | None:
+    if batch_size is None:
+        return None
+    if optimizer.full_batch:
+        name = type(optimizer).__name__
+        remedy = f"From batch to batch the gradient changes, and {name} takes that for the loss: pass batch_size=None."
+        raise ValueError(sentence("batch_size", batch_size, f"None, all samples at once, with {name}", remedy))
+    return check_int(batch_size, "batch_size", remedy="None is all the samples at once.")
+
+
+def _check_accumulate(accumulate: int, batch_size: int | None) -> int:
+    number = check_int(accumulate, "accumulate")
+    if batch_size is None and number > 1:
+        raise ValueError(
+            f"accumulate is {number} and batch_size is None, all samples at once; expected accumulate=1 with it, or a "
+            "batch_size."
+        )
+    return number

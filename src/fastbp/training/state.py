@@ -1,0 +1,176 @@
+"""Where training stands: what the engine has gathered, the epoch that was left, the history."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastbp.engine.session import Session
+from fastbp.models.model import Model
+from fastbp.training.history import History
+from fastbp.training.settings import Figures, TrainerSettings, check_loss
+from fastbp.training.step_numbers import StepNumbers
+
+__all__ = ["Snapshot", "TrainingState", "UnfinishedEpoch"]
+
+Snapshot = tuple[list[NDArray[Any]], dict[str, Any]]  # the model's weights, and what training has gathered
+
+
+@dataclass(frozen=True)
+class UnfinishedEpoch:
+    """An epoch that was left before its end.
+
+    Attributes
+    ----------
+    n_samples : int
+        Of the epoch.
+    progress : (int, float, ndarray)
+        Samples done, the sum of their weights, and the sums over them, as the engine counts them.
+    seconds : float
+        What it took so far.
+    outputs : ndarray of shape (n_samples, n_outputs) or None
+        Where metrics ask for them: those of the samples done, in the epoch's order, NaN for the others.
+    """
+
+    n_samples: int
+    progress: tuple[int, float, NDArray[np.float64]]
+    seconds: float
+    outputs: NDArray[Any] | None
+
+
+class TrainingState:
+    """The part of a trainer that changes as it trains.
+
+    Parameters
+    ----------
+    model : Model
+    settings : TrainerSettings
+    numbers : StepNumbers
+        Their schedules' memory is part of the state.
+    n_threads : int
+
+    Attributes
+    ----------
+    history : History
+    unfinished : UnfinishedEpoch or None
+        The epoch that ``fit`` goes on with.
+    stopping : bool
+        Whether training is to end.
+    search : scipy.optimize.OptimizeResult or None
+        SciPy's account of the latest search by L-BFGS.
+    """
+
+    def __init__(self, model: Model, settings: TrainerSettings, numbers: StepNumbers, n_threads: int) -> None:
+        self.model, self._settings, self.numbers = model, settings, numbers
+        self._n_threads = n_threads
+        self.history = History()
+        self.unfinished: UnfinishedEpoch | None = None
+        self.stopping = False
+        self.search: Any = None
+        self._session = self._new_session() if model.built else None
+
+    @property
+    def session(self) -> Session:
+        """The engine's part: gradients, the optimizer's arrays, averages; made once the model is built."""
+        if self._session is None:
+            self._session = self._new_session()
+        return self._session
+
+    def _new_session(self) -> Session:
+        settings, model = self._settings, self.model
+        check_loss(settings.loss, model.architecture, model.feed)
+        rule = settings.optimizer.rule if settings.optimizer.native else "sgd"  # whose steps are not made then
+        return Session(model.network, settings.loss.objective, settings.sums, rule, self._n_threads, settings.seed)
+
+    # ----------------------------------------------------------------------------------------------- what is asked
+
+    @property
+    def n_steps(self) -> int:
+        """The number of updates so far."""
+        return self.session.n_steps if self.model.built else 0
+
+    @property
+    def learning_rate(self) -> float:
+        """That of the next step."""
+        return self.numbers.learning_rate(self.n_steps, self.history.n_epochs)
+
+    @property
+    def latest(self) -> Figures:
+        """The figures of the latest epoch, and its number; empty before the first."""
+        return {"epoch": self.history.n_epochs, **self.history.latest} if self.history.n_epochs else {}
+
+    def numbers_of(self, n_steps: int) -> dict[str, Any]:
+        """Return what the next n_steps use."""
+        return self.numbers.of_steps(self.n_steps, n_steps, self.history.n_epochs)
+
+    def standing(self, n_samples: int, start: float, outputs: NDArray[Any] | None) -> UnfinishedEpoch | None:
+        """Return how far the engine is with an epoch of n_samples that began at ``start``; None outside one."""
+        progress = self.session.progress()
+        return None if progress is None else UnfinishedEpoch(n_samples, progress, time.perf_counter() - start, outputs)
+
+    def divergence_remedy(self) -> str:
+        """Return what to do where training diverges."""
+        rate = self.learning_rate
+        return (
+            f"Most likely the learning rate, {rate:g}, is too large: try {rate / 10:g}, and scale the columns of X to "
+            "similar sizes."
+        )
+
+    # --------------------------------------------------------------------------------------------------- threads
+
+    @property
+    def n_threads(self) -> int:
+        """The number of threads used at most."""
+        return self._n_threads
+
+    @contextlib.contextmanager
+    def on_threads(self, n_threads: int) -> Iterator[None]:
+        """Use so many threads for a while; the result does not depend on it."""
+        usual = self._n_threads
+        self._n_threads = self.session.n_threads = n_threads
+        try:
+            yield
+        finally:
+            self._n_threads = self.session.n_threads = usual
+
+    # ------------------------------------------------------------------------------------- keeping and restoring
+
+    def gathered(self) -> dict[str, Any]:
+        """Return what training has gathered beside the model's weights and the history."""
+        session = self.session
+        averages = None if self._settings.averaging is None else (session.get_averages(), session.n_averaged)
+        return {
+            "n_steps": session.n_steps,
+            "optimizer_state": session.get_state(),
+            "averages": averages,
+            "memories": dict(self.numbers.schedule_memory),
+            "rate_scale": self.numbers.rate_scale,
+            "unfinished": self.unfinished,
+        }
+
+    def go_on_from(self, gathered: dict[str, Any]) -> None:
+        """Stand where ``gathered`` was asked."""
+        session = self.session
+        session.set_state(gathered["optimizer_state"])
+        session.n_steps = gathered["n_steps"]
+        if gathered["averages"] is not None:
+            session.set_averages(*gathered["averages"])
+        self.numbers.schedule_memory = dict(gathered["memories"])
+        self.unfinished = gathered["unfinished"]
+        self.numbers.scale_rate(gathered["rate_scale"])
+
+    def snapshot(self) -> Snapshot:
+        """Return copies of the weights and of what training has gathered."""
+        return self.model.get_weights(), self.gathered()
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Go back to a snapshot."""
+        weights, gathered = snapshot
+        self.model.network.set_arrays(weights)
+        self.go_on_from(gathered)
