@@ -72,6 +72,75 @@ def imports_of(path):
                 yield name
 
 
+def graph():
+    """Every module, and those that it imports anywhere, type checking included, Cython's cimports too."""
+    modules = {module_of(path): path for path in [*PYTHON_SOURCES, *CYTHON_SOURCES]}
+    arrows = {module: set() for module in modules}
+    for path in PYTHON_SOURCES:
+        for imported in imports_of(path):
+            target = imported if imported in modules else imported.rpartition(".")[0]
+            arrows[module_of(path)].add(target)
+    for path in CYTHON_SOURCES:
+        arrows[module_of(path)].update(
+            re.findall(r"^\s*from\s+(fastbp[\w.]*)\s+c?import", without_comments(path), re.MULTILINE)
+        )
+    return {module: targets - {module} for module, targets in arrows.items()}
+
+
+def find_circle(arrows):
+    """One circle of modules that import each other, [] without one."""
+    done, way = set(), []
+
+    def visit(module):
+        if module in way:
+            return way[way.index(module) :]
+        if module in done:
+            return []
+        way.append(module)
+        for target in sorted(arrows.get(module, ())):
+            if circle := visit(target):
+                return circle
+        done.add(way.pop())
+        return []
+
+    for module in arrows:
+        if circle := visit(module):
+            return circle
+    return []
+
+
+def package_of(path):
+    """The folder that a module lives in; a module beside the folders is a package of its own."""
+    parts = path.relative_to(PACKAGE).parts
+    return parts[0]
+
+
+def private_names(tree):
+    """The private names that a file defines: functions, methods, attributes of self or cls, class variables."""
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            yield node.name
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in {"self", "cls"}:
+            yield node.attr
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+
+
+def private_uses(tree):
+    """The private names of others that a file uses: attributes of what is not self or cls, and imports."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and not (
+            isinstance(node.value, ast.Name) and node.value.id in {"self", "cls"}
+        ):
+            yield node.attr
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("fastbp"):
+            yield from (alias.name for alias in node.names)
+
+
+def is_private(name):
+    return name.startswith("_") and not name.startswith("__")
+
+
 def without_comments(path):
     text = path.read_text(encoding="utf-8")
     if path.suffix in {".c", ".h"}:
@@ -97,6 +166,33 @@ def test_python_imports_only_downward(path):
 def test_cython_imports_only_the_engine(path):
     for imported in re.findall(r"^\s*(?:from|c?import)\s+(fastbp[\w.]*)", without_comments(path), re.MULTILINE):
         assert imported.startswith("fastbp.engine."), f"{name_of(path)} imports {imported}"
+
+
+def test_every_folder_has_a_floor():
+    entries = {path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+    assert entries == set(FLOORS)
+    assert len(entries) <= 20
+
+
+def test_no_module_imports_itself_by_way_of_others():
+    assert find_circle(graph()) == []
+
+
+def test_no_package_uses_what_is_private_to_another():
+    own = {}
+    trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in PYTHON_SOURCES}
+    for path, tree in trees.items():
+        own.setdefault(package_of(path), set()).update(private_names(tree))
+    for path, tree in trees.items():
+        used = {name for name in private_uses(tree) if is_private(name)}
+        foreign = used & set().union(*own.values()) - own[package_of(path)]
+        assert not foreign, f"{name_of(path)} uses {sorted(foreign)}"
+
+
+def test_each_folder_says_what_it_is():
+    for path in PACKAGE.glob("*/__init__.py"):
+        first = (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").partition("\n\n")[0]
+        assert len(first) > 30, f"{name_of(path)} does not say what the folder is for"
 
 
 def test_only_the_kernels_module_links_csrc():
@@ -136,8 +232,10 @@ def test_python_never_links_c(path):
 
 
 def test_the_test_itself_can_fail(tmp_path):
-    """An upward import and a malloc are found where they are."""
+    """An upward import, a circle, a private name and a malloc are found where they are."""
     assert floor_of("fastbp.engine.session") < floor_of("fastbp.models.model") < floor_of("fastbp.cli")
+    assert set(find_circle({"a": {"b"}, "b": {"c"}, "c": {"b"}})) == {"b", "c"}
+    assert set(private_uses(ast.parse("other._x; self._y; from fastbp.a import _z"))) == {"_x", "_z"}
     source = tmp_path / "kernel.c"
     source.write_text("/* malloc(1) */ void f(void) { malloc(1); }")
     assert re.search(FORBIDDEN_IN_C["an allocation"], without_comments(source))

@@ -13,6 +13,7 @@ import pytest
 import fastbp as fb
 from fastbp.data.folds import split_fraction
 from fastbp.optimizers.all_optimizers import OPTIMIZERS
+from fastbp.training.evaluation import Evaluator
 
 datasets = pytest.importorskip("sklearn.datasets")
 
@@ -298,14 +299,14 @@ def test_ctrl_c_leaves_a_model_that_can_go_on(digits):
 def test_an_epoch_left_in_its_validation_is_not_trained_again(digits, monkeypatch):
     X, y = digits
     trainer, whole = (make_trainer(n_inputs=64, n_classes=10, averaging="ema") for _ in range(2))
-    evaluate = fb.Trainer._evaluate
+    evaluate = Evaluator.evaluate
 
     def interrupted(self, *arguments):
-        monkeypatch.setattr(fb.Trainer, "_evaluate", evaluate)
+        monkeypatch.setattr(Evaluator, "evaluate", evaluate)
         raise KeyboardInterrupt
 
     trainer.fit(X, y, validation_data=(X[:100], y[:100]))
-    monkeypatch.setattr(fb.Trainer, "_evaluate", interrupted)
+    monkeypatch.setattr(Evaluator, "evaluate", interrupted)
     with pytest.raises(KeyboardInterrupt):
         trainer.fit(X, y, validation_data=(X[:100], y[:100]))
     assert trainer.history.n_epochs == 1
