@@ -15,6 +15,7 @@ if tuple(map(int, sklearn.__version__.split(".")[:2])) < (1, 6):
         "pip install 'fastbp[sklearn]'."
     )
 
-from fastbp.sklearn.estimators import MLPClassifier, MLPRegressor
+from fastbp.sklearn.classifier import MLPClassifier
+from fastbp.sklearn.regressor import MLPRegressor
 
 __all__ = ["MLPClassifier", "MLPRegressor"]
