@@ -1,7 +1,6 @@
 """Model: what it predicts, its weights and gradients, and how it is told about, copied and built."""
 
 import copy
-import doctest
 import pickle
 import subprocess
 import sys
@@ -161,14 +160,6 @@ def test_import_is_quick_and_leaves_the_slow_ones_out():
     seconds, slow = zip(*(run.stdout.split("\n")[:2] for run in runs), strict=True)
     assert set(slow) == {""}
     assert min(map(float, seconds)) < 0.15
-
-
-@pytest.mark.parametrize("name", ["model", "trainer"])
-def test_examples_in_docstrings(name):
-    module = __import__(f"fastbp.{name}", fromlist=[name])
-    result = doctest.testmod(module)
-    assert result.attempted > 0
-    assert result.failed == 0
 
 
 def test_every_public_name_is_there():

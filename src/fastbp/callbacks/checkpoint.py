@@ -47,14 +47,17 @@ class Checkpoint(Callback):
 
     Examples
     --------
-    >>> checkpoint = fb.Checkpoint("night.ckpt", seconds=600)  # doctest: +SKIP
-    >>> trainer.fit(X, y, epochs=50, callbacks=[checkpoint])  # doctest: +SKIP
+    >>> import fastbp as fb
+    >>> X, y = [[0.0], [1.0], [2.0]], [1.0, 3.0, 5.0]
+    >>> trainer = fb.Trainer(fb.Model([fb.Dense(1)], inputs=1), "mse")
+    >>> history = trainer.fit(X, y, epochs=30, callbacks=[fb.Checkpoint("night.ckpt", seconds=600)])
 
     The next morning, whatever has happened:
 
-    >>> trainer = fb.Trainer.load("night.ckpt")  # doctest: +SKIP
-    >>> left = 50 - trainer.history.n_epochs  # doctest: +SKIP
-    >>> trainer.fit(X, y, epochs=left, callbacks=[fb.Checkpoint("night.ckpt", seconds=600)])  # doctest: +SKIP
+    >>> trainer = fb.Trainer.load("night.ckpt")
+    >>> left = 50 - trainer.history.n_epochs
+    >>> trainer.fit(X, y, epochs=left, callbacks=[fb.Checkpoint("night.ckpt", seconds=600)]).n_epochs
+    50
     """
 
     runs_last = True  # so that the file holds what the other callbacks have made of the epoch
