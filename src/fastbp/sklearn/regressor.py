@@ -137,7 +137,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     >>> from sklearn.datasets import load_diabetes
     >>> from fastbp.sklearn import MLPRegressor
     >>> X, y = load_diabetes(return_X_y=True)
-    >>> MLPRegressor(hidden_layer_sizes=10, solver="lbfgs", alpha=0.1, random_state=0, max_iter=1000).fit(X, y).score(X, y) > 0.5
+    >>> mlp = MLPRegressor(hidden_layer_sizes=10, solver="lbfgs", alpha=0.1, random_state=0, max_iter=1000)
+    >>> mlp.fit(X, y).score(X, y) > 0.5
     True
     """
 
