@@ -5,7 +5,7 @@ from pathlib import Path
 
 import fastbp as fb
 
-DOCS = Path(__file__).resolve().parent.parent / "docs"
+DOCS = Path(__file__).resolve().parents[2] / "docs"
 sys.path.insert(0, str(DOCS))
 
 import make_features  # noqa: E402

@@ -15,7 +15,7 @@ from fastbp.engine import kernels
 
 pandas = pytest.importorskip("pandas", reason="pandas is not installed")
 
-DATA = Path(__file__).parent / "data"
+DATA = Path(__file__).resolve().parents[1] / "data"
 EXPECTED = np.load(DATA / "moved-expected.npz")
 ROUNDS_ALIKE = platform.machine() in ("x86_64", "AMD64")
 

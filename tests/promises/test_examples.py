@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from test_demo import write_fashion
+from fashion_helpers import write_fashion
 
-EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
 def run_example(name, *arguments):

@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("sklearn", minversion="1.6")
 
-EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 OUR_IMPORT, THEIR_IMPORT = "from fastbp.sklearn import", "from sklearn.neural_network import"
 
 

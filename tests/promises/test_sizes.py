@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 MOST_LINES_OF_FILE = 500
 MOST_LINES_OF_CLASS = 400  # without docstrings

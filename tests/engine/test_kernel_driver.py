@@ -17,7 +17,7 @@ from fastbp.engine import kernels
 
 special = pytest.importorskip("scipy.special", reason="SciPy is the independent source of these functions")
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 SOURCES = [ROOT / "tests" / "kernel_driver.c", *sorted((ROOT / "csrc").rglob("*.c"))]
 FLAGS = ["-std=c11", "-O2", "-ffp-contract=fast", f"-I{ROOT / 'csrc'}"]
 

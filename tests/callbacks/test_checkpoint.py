@@ -13,7 +13,7 @@ from safetensors.numpy import load_file, save_file
 
 import fastbp as fb
 
-DATA = Path(__file__).parent / "data"
+DATA = Path(__file__).resolve().parents[1] / "data"
 N_EPOCHS = 6
 
 
