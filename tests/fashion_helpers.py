@@ -1,6 +1,7 @@
 """Small files in the format of Fashion-MNIST."""
 
 import gzip
+import struct
 
 import numpy as np
 

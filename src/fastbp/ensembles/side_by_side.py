@@ -169,9 +169,9 @@ def read_once(
             preparation = trainer.model.feed.preparation
             if preparation is None or preparation.prepare is None or is_sparse(X):
                 plain = as_matrix(X, trainer.model.feed.known_inputs, "X") if plain is None else plain
-                return intake.learn(plain, intake.targets(y), sample_weight, rows[i])
+                return intake.learn(plain, y, sample_weight, rows[i])
             opened = read_table(X, "X") if opened is None else opened
-            return intake.learn(opened, intake.targets(y), sample_weight, rows[i])
+            return intake.learn(opened, y, sample_weight, rows[i])
 
     for trainer in trainers:
         model = trainer.model

@@ -58,15 +58,23 @@ class Intake:
         return np.asarray(y) if n_outputs is None else self._loss.as_targets(y, n_outputs)
 
     def learn(
-        self, X: Any, targets: Array, sample_weight: ArrayLike | None = None, rows: RowIndex | None = None
+        self,
+        X: Any,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        rows: RowIndex | None = None,
+        targets: Array | None = None,
     ) -> Samples:
         """Return samples; a model that waits for data learns from these rows of them first (None: all).
 
-        ``targets`` are what the method of that name returned.
+        ``targets`` are y as the method of that name has read it, where it was asked before.
         """
         model, loss = self._model, self._loss
         if model.feed.ready:
-            return Samples(model.feed.read(X, "X"), targets, model.n_outputs, loss, NAMES, sample_weight)
+            array = model.feed.read(X, "X")
+            targets = self.targets(y) if targets is None else targets
+            return Samples(array, targets, model.n_outputs, loss, NAMES, sample_weight)
+        targets = self.targets(y) if targets is None else targets
         feed, array = model.feed.learn(X, targets, rows)
         assert feed.fed is not None
         n_outputs = outputs_of(model.layers, n_features(feed.fed))
@@ -83,17 +91,17 @@ class Intake:
             return self._loss.classes(targets, self._model.n_outputs)[0]
         return None
 
-    def hold_out(
-        self, targets: Array, fraction: float | None, validation_data: Any, groups: ArrayLike | None
-    ) -> tuple[RowIndex, RowIndex] | None:
-        """Return the rows to train on, and those to evaluate on; None where none are to be held out."""
-        if fraction is None:
-            if groups is not None:
-                raise ValueError(sentence("groups", groups, "None without validation_fraction, which it is for"))
-            return None
-        if validation_data is not None:
+    @staticmethod
+    def check_hold_out(fraction: float | None, validation_data: Any, groups: ArrayLike | None) -> None:
+        """Refuse what does not go together when samples are to be held out, or are not."""
+        if fraction is None and groups is not None:
+            raise ValueError(sentence("groups", groups, "None without validation_fraction, which it is for"))
+        if fraction is not None and validation_data is not None:
             was = f"validation_fraction is {fraction!r} and validation_data is given"
             raise ValueError(f"{was}; expected one of them.")
+
+    def hold_out(self, targets: Array, fraction: float, groups: ArrayLike | None) -> tuple[RowIndex, RowIndex]:
+        """Return the rows to train on, and those to evaluate on."""
         share = check_number(fraction, "validation_fraction", above=0, below=1)
         classes = self.classes(targets)
         labels = None if groups is None else check_groups(groups, len(targets))

@@ -247,13 +247,14 @@ class Trainer(TrainerParts):
             validation = intake.validation(validation_data)
             bar = ProgressBar(n_epochs, None) if show else None
         else:
-            targets = intake.targets(y)
-            parts = intake.hold_out(targets, validation_fraction, validation_data, groups)
-            data = intake.learn(X, targets, sample_weight, None if parts is None else parts[0])
-            if parts is None:
+            intake.check_hold_out(validation_fraction, validation_data, groups)
+            if validation_fraction is None:
+                data = intake.learn(X, y, sample_weight)
                 validation = intake.validation(validation_data)
             else:
-                rest, held_out = parts
+                targets = intake.targets(y)
+                rest, held_out = intake.hold_out(targets, validation_fraction, groups)
+                data = intake.learn(X, y, sample_weight, rest, targets)
                 validation = data.part(held_out, "the samples held out")
                 data = data.part(rest, "the samples to train on")
             if class_weight is not None:
