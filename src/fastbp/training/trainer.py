@@ -31,7 +31,6 @@ from fastbp.training.history import History
 from fastbp.training.lbfgs_epochs import LBFGSEpochs
 from fastbp.training.progress import ProgressBar
 from fastbp.training.settings import OnNaN, StopReason, check_on_nan, check_settings
-from fastbp.training.trainer_file import read_trainer, save_trainer
 from fastbp.training.trainer_parts import TrainerParts
 
 __all__ = ["Trainer"]
@@ -452,6 +451,8 @@ class Trainer(TrainerParts):
         TypeError
             If a callback remembers what a file cannot hold.
         """
+        from fastbp.training.trainer_file import save_trainer  # only now: `import fastbp` stays quick
+
         save_trainer(path, self._settings, self._state, self._all_callback_states())
 
     @classmethod
@@ -490,6 +491,8 @@ class Trainer(TrainerParts):
         ValueError
             If it is not a file of ``Trainer.save``, was truncated or altered, or needs a function.
         """
+        from fastbp.training.trainer_file import read_trainer
+
         with read_trainer(path, loss, optimizer, metrics) as saved:
             trainer = cls(saved.model, n_threads=choose_threads(n_threads), **saved.arguments)
             saved.set_progress(trainer.state)
