@@ -179,15 +179,22 @@ class Model:
         y: ArrayLike | None,
         rows: NDArray[np.int64] | None = None,
         names: tuple[str, str] = ("X", "y"),
-    ) -> None:
-        """Learn from these rows of the data, None: all, and build, unless that is done already."""
+    ) -> Any:
+        """Learn from these rows of the data, None: all, and build; return X as the engine reads it.
+
+        A model that is ready learns nothing, and only reads.
+        """
         if self._is_ready:
-            return
-        preparing = self._preparing and self._preparing.after(X, y, rows, names, self._n_inputs)
+            return self._read(X, names[0])
+        preparing = self._preparing
+        if preparing is None:
+            array = as_matrix(X, self._n_inputs, names[0])
+        else:
+            preparing, array = preparing.after(X, y, rows, names, self._n_inputs)
         learned = preparing and preparing.inputs
         inputs = self._inputs
         if inputs is None:
-            inputs = learned.n_columns if learned else as_matrix(X, None, names[0]).shape[1]
+            inputs = learned.n_columns if learned else array.shape[1]
         fed = len(learned.features) if learned else inputs
         n_outputs = _outputs_of(self._layers, n_features(fed))
         if preparing is not None:
@@ -199,6 +206,7 @@ class Model:
             self._draw()
         elif preparing is not None:
             self._built.set_features(*preparing.native)
+        return array
 
     @property
     def _is_ready(self) -> bool:

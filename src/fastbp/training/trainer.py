@@ -513,8 +513,8 @@ class Trainer:
                 self._run(ChunkedFitting(self, chunks, validation, listeners, bar, rule, class_weight), n_epochs)
             return self._history
         parts = self._split(y, validation_fraction, validation_data, groups)
-        self._let_learn(X, y, None if parts is None else parts[0])
-        data = self._samples(X, y, sample_weight)
+        array = self._let_learn(X, y, None if parts is None else parts[0])
+        data = self._samples(X if array is None else array, y, sample_weight, read=array is not None)
         if parts is None:
             validation = self._check_validation(validation_data)
         else:
@@ -553,12 +553,13 @@ class Trainer:
         finally:
             self._n_threads = self._session.n_threads = usual
 
-    def _let_learn(self, X: Any, y: ArrayLike, rows: NDArray[np.int64] | None = None) -> None:
-        """Let a model that waits for data learn from these rows of it; None is all."""
+    def _let_learn(self, X: Any, y: ArrayLike, rows: NDArray[np.int64] | None = None) -> Any:
+        """Let a model that waits for data learn from these rows of it, None: all; return X if it was read."""
         if self._model._is_ready:
-            return
-        self._model._learn(X, self._targets(y), rows)
+            return None
+        array = self._model._learn(X, self._targets(y), rows)
         self._check_loss()
+        return array
 
     def _targets(self, y: ArrayLike) -> NDArray[Any]:
         """Return y as the loss wants it, as far as the model is known."""
@@ -781,9 +782,10 @@ class Trainer:
         sample_weight: ArrayLike | None = None,
         class_weight: ClassWeight | None = None,
         names: tuple[str, str, str] = NAMES,
+        read: bool = False,
     ) -> Samples:
         model = self._model
-        X = model._read(X, names[0])
+        X = X if read else model._read(X, names[0])
         return Samples(X, y, X.shape[1], model.n_outputs, self._loss, names, sample_weight, class_weight)
 
     def _check_chunks(
