@@ -255,7 +255,7 @@ def test_an_arrow_dictionary_may_hold_a_text_twice_or_none():
 def test_a_number_beyond_all_floats_is_infinite_and_named():
     X = np.array([[10**400, "a"], [2, "b"]], dtype=object)
     np.testing.assert_array_equal(read_table(X, "X").column(0).values, [np.inf, 2])
-    with pytest.raises(ValueError, match="row 0, column 0 of X .* inf; expected a finite number"):
+    with pytest.raises(ValueError, match=r"row 0, column 0 of X .* inf; expected a finite number"):
         make_model().build(X)
 
 
