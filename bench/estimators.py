@@ -15,7 +15,7 @@ import numpy as np
 from . import machine
 from .compare import DifferentComputationError, spread
 from .report import format_seconds, markdown_table, preamble
-from .rounds import REST_SECONDS, PeakMeter
+from .rounds import Activity, PeakMeter, ask_in_turns
 from .worker import Worker, run_worker
 from .workloads import Workload
 
@@ -209,21 +209,12 @@ class Turn:
 
 
 def take_turns(workers: Mapping[str, Worker], tasks: Sequence[str], meter: PeakMeter, rounds: int) -> list[Turn]:
-    """Every worker does every task once a round, each round begun by another one, with a rest after every turn."""
-    turns = []
-    for i in range(rounds):
-        peers = list(workers)[:: -1 if i % 2 else 1]
-        for task in tasks:
-            peak = meter.read() if task == "fit" else None
-            for peer in peers:
-                answer = workers[peer].ask(task)
-                time.sleep(REST_SECONDS)
-                around = None
-                if peak is not None:
-                    before, peak = peak, meter.read()
-                    around = (before + peak) / 2
-                turns.append(Turn(task, peer, answer["seconds"], answer.get("loss"), around))
-    return turns
+    """Every worker does every task once a round; the peak is measured around each fit."""
+    activities = [Activity(task, meter=meter if task == "fit" else None) for task in tasks]
+    return [
+        Turn(each.do, each.peer, each.answer["seconds"], each.answer.get("loss"), each.peak_flops)
+        for each in ask_in_turns(workers, activities, rounds)
+    ]
 
 
 def summarise(turns: Sequence[Turn], flops: int | None) -> dict[str, Any]:

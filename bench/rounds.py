@@ -4,8 +4,9 @@ A step is one of training, or one call of predict; an epoch of predictions is on
 """
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from .worker import Worker
 
@@ -74,10 +75,48 @@ def make_plans(workers: Mapping[str, Worker], n_batches: int, turn_seconds: floa
     return plans
 
 
+@dataclass(frozen=True)
+class Activity:
+    """What all workers are asked to do, one after the other."""
+
+    do: str
+    arguments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # by peer; none for those not named
+    meter: PeakMeter | None = None  # measures the peak before and after each worker's turn
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a worker answered in one turn. `peak_flops` is as in `Turn`."""
+
+    round: int
+    do: str
+    peer: str
+    answer: dict[str, Any]
+    peak_flops: float | None
+
+
+def ask_in_turns(workers: Mapping[str, Worker], activities: Sequence[Activity], rounds: int) -> Iterator[Answer]:
+    """Every worker is asked for every activity once a round.
+
+    Another worker begins each round, and there is a rest after every turn.
+    """
+    peers = list(workers)
+    for i in range(rounds):
+        first = i % len(peers)
+        for activity in activities:
+            meter = activity.meter
+            peak = meter.read() if meter else 0.0
+            for peer in peers[first:] + peers[:first]:
+                answer = workers[peer].ask(activity.do, **activity.arguments.get(peer, {}))
+                time.sleep(REST_SECONDS)
+                before, peak = peak, meter.read() if meter else 0.0
+                yield Answer(i, activity.do, peer, answer, (before + peak) / 2 if meter else None)
+
+
 def take_turns(
     workers: Mapping[str, Worker], plans: Mapping[str, Plan], meter: PeakMeter | None, rounds: int
 ) -> list[Turn]:
-    """Every worker works once a round, each round begun by another one, with a rest after every turn.
+    """Every worker works as planned, once a round.
 
     Parameters
     ----------
@@ -91,16 +130,10 @@ def take_turns(
     list of Turn
         In the order in which they were taken.
     """
-    peers = list(workers)
+    turn = Activity("turn", {peer: asdict(plan) for peer, plan in plans.items()}, meter)
     turns = []
-    peak = meter.read() if meter else 0.0
-    for i in range(rounds):
-        first = i % len(peers)
-        for peer in peers[first:] + peers[:first]:
-            plan = plans[peer]
-            seconds = workers[peer].ask("turn", n_batches=plan.n_batches, epochs=plan.epochs)["seconds"]
-            time.sleep(REST_SECONDS)
-            before, peak = peak, meter.read() if meter else 0.0
-            around = (before + peak) / 2 if meter else None
-            turns.append(Turn(i, peer, seconds, plan.n_batches * plan.epochs, plan.epochs, around))
+    for each in ask_in_turns(workers, [turn], rounds):
+        plan = plans[each.peer]
+        steps = plan.n_batches * plan.epochs
+        turns.append(Turn(each.round, each.peer, each.answer["seconds"], steps, plan.epochs, each.peak_flops))
     return turns

@@ -96,6 +96,41 @@ def test_epoch_is_as_long_as_the_fastest_peer_fills():
     assert rounds.choose_epoch(24, [2.0], 0.3) == 1
 
 
+class Recorder:
+    """Workers, and a meter, that write down in which order they are asked."""
+
+    def __init__(self):
+        self.asked = []
+
+    def worker(self, peer):
+        recorder = self
+
+        class Asked:
+            def ask(self, do, **arguments):
+                recorder.asked.append((peer, do, *arguments.values()))
+                return {"seconds": 1.0}
+
+        return Asked()
+
+    def read(self):
+        self.asked.append("peak")
+        return float(len(self.asked))
+
+
+def test_one_loop_takes_the_turns_of_comparisons_and_of_estimators(monkeypatch):
+    monkeypatch.setattr(rounds, "REST_SECONDS", 0)
+    recorder = Recorder()
+    workers = {peer: recorder.worker(peer) for peer in ("a", "b")}
+    turns = rounds.take_turns(workers, {"a": rounds.Plan(3, 2), "b": rounds.Plan(3, 1)}, None, 2)
+    assert recorder.asked == [("a", "turn", 3, 2), ("b", "turn", 3, 1), ("b", "turn", 3, 1), ("a", "turn", 3, 2)]
+    assert turns[3] == rounds.Turn(1, "a", 1.0, 6, 2, None)
+    recorder.asked.clear()
+    turns = estimators.take_turns(workers, ["fit", "predict_one"], recorder, 1)
+    fits = ["peak", ("a", "fit"), "peak", ("b", "fit"), "peak"]
+    assert recorder.asked == [*fits, ("a", "predict_one"), ("b", "predict_one")]
+    assert [turn.peak_flops for turn in turns] == [(1 + 3) / 2, (3 + 5) / 2, None, None]
+
+
 def test_seconds_are_written_with_three_figures():
     texts = [report.format_seconds(seconds) for seconds in (1.336e-5, 0.000416, 0.0378, 0.99961, 12.34)]
     assert texts == ["13.4 us", "416 us", "37.8 ms", "1.00 s", "12.3 s"]
@@ -283,6 +318,15 @@ def test_costs_smoke(tmp_path):
     assert [row["feature"] for row in run["results"]] == list(costs.FEATURES)
     assert all(row["cost"]["fastbp"]["median"] > 0 for row in run["results"])
     assert "label_smoothing" in (tmp_path / "costs.md").read_text()
+
+
+def test_first_fit_runs():
+    """In a process of its own, on few rows."""
+    pytest.importorskip("pandas")
+    command = [sys.executable, "-m", "bench.first_fit", "--rows", "300", "--repeats", "1", "--threads", "1"]
+    printed = subprocess.run(command, cwd=ROOT, check=True, timeout=120, capture_output=True, text=True).stdout
+    assert printed.count("reading and learning") == 2
+    assert "categories: " in printed
 
 
 def test_estimators_smoke(tmp_path):

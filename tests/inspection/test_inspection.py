@@ -456,3 +456,10 @@ def test_bad_input_gets_a_sentence(call, error, sentence):
     with pytest.raises(error) as caught:
         call()
     assert sentence in str(caught.value)
+
+
+def test_what_is_missing_in_an_arrow_dictionary_is_missing():
+    pa = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+    column = pa.array(["x", None, "y", "x", None]).dictionary_encode()
+    report = fb.inspect_data(pa.table({"kind": column, "size": [1.0, 2.0, 3.0, 4.0, 5.0]}))
+    assert (report.columns[0].n_levels, report.columns[0].n_missing) == (2, 2)

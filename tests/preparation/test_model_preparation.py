@@ -128,7 +128,7 @@ def test_metrics_are_in_the_targets_own_units(isa):
         assert figures["mse"] == pytest.approx(metrics.mean_squared_error(y, predicted), rel=1e-9)
         assert figures["r2"] == pytest.approx(metrics.r2_score(y, predicted), rel=1e-9)
         assert trainer.history["val_mae"][-1] == figures["mae"]
-        own = ModelPreparation(targets, None).after(y, None, None, ("y", ""), None)
+        own, _ = ModelPreparation(targets, None).after(y, None, None, ("y", ""), None)
         difference = own.inputs.apply(y, np.dtype("f8")) - own.inputs.apply(predicted, np.dtype("f8"))
         assert figures["loss"] == pytest.approx(np.mean(difference**2), rel=1e-9)
         assert model.loss_and_gradients(X, y, "mse")[0] == pytest.approx(figures["loss"], rel=1e-12)
@@ -305,7 +305,7 @@ def test_with_inputs_the_weights_are_there_before_the_preparation_has_learnt():
         each.build(X, y)
     assert bits(model.get_weights()) == bits(weights) == bits(later.get_weights())
     assert bits(model.predict(X)) == bits(later.predict(X))
-    with pytest.raises(ValueError, match=r"X has 5 columns; expected 4, as the model's inputs are"):
+    with pytest.raises(ValueError, match=r"X has 5 columns; expected 4, the model's inputs"):
         make_model([fb.Impute(), fb.Standardize()], inputs=4).build(X, y)
 
 
@@ -446,7 +446,7 @@ def test_targets_of_another_number_than_learnt_are_refused():
     fb.Trainer(model, fb.Quantile([0.2, 0.8])).fit([[1.0], [2.0]], [1.0, 3.0])
     with pytest.raises(ValueError, match=r"prepare_targets is for 2 columns of targets, and the model has 3 outputs"):
         fb.Model([fb.Dense(3)], prepare_targets=fb.Scale()).build([[1.0], [2.0]], [[1, 2], [3, 4]])
-    with pytest.raises(TypeError, match=r"y is None; expected the targets, of which \[Standardize\(\)\] is to learn"):
+    with pytest.raises(TypeError, match=r"y is None; expected the targets, from which \[Standardize\(\)\] learns"):
         fb.Model([fb.Dense(2)], prepare_targets=fb.Standardize()).build([[1.0]])
 
 

@@ -15,7 +15,7 @@ from fastbp.preparation.model_preparation import ModelPreparation
 
 def prepared(prepare, X, other=None):
     """What becomes of X, or of another array, after learning from X; in float64."""
-    preparing = ModelPreparation(prepare, None).after(X, None, None, ("X", "y"), None)
+    preparing, _ = ModelPreparation(prepare, None).after(X, None, None, ("X", "y"), None)
     return preparing.inputs.apply(preparing.inputs.read(X if other is None else other, "X"), np.dtype(np.float64))
 
 

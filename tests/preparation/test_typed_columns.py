@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 import fastbp as fb
-from fastbp.preparation.tables import encode, is_text, read_table
+from fastbp.data.columns import read_column
+from fastbp.preparation.model_preparation import ModelPreparation
+from fastbp.preparation.tables import read_table
 
 pd = pytest.importorskip("pandas", reason="pandas is not installed")
 
@@ -37,6 +39,11 @@ def as_pyarrow(frame):
     return pytest.importorskip("pyarrow", reason="pyarrow is not installed").Table.from_pandas(frame)
 
 
+def texts_of(column):
+    """The text of each row, None where it is missing."""
+    return [None if code < 0 else column.levels[code] for code in column.values]
+
+
 KINDS = {"pandas": lambda frame: frame, "polars": as_polars, "pyarrow": as_pyarrow}
 
 
@@ -55,12 +62,12 @@ def test_columns_are_numbers_or_text(kind):
     table = read_table(kind(frame), "X")
     assert table.names == ("time", "size", "colour", "grade", "count", "new")
     assert (table.n_rows, table.n_columns) == (200, 6)
-    assert [is_text(table.column(j)) for j in range(6)] == [False, False, True, True, False, False]
+    assert [table.column(j).is_text for j in range(6)] == [False, False, True, True, False, False]
     assert [table.is_category(j) for j in range(6)] == [False, False, False, True, False, False]
-    np.testing.assert_array_equal(table.column(1), frame["size"])
-    np.testing.assert_array_equal(table.column(4), frame["count"].to_numpy(float, na_value=np.nan))
-    assert table.column(2).tolist() == [None if pd.isna(text) else text for text in frame["colour"]]
-    assert table.column(3).tolist() == frame["grade"].tolist()
+    np.testing.assert_array_equal(table.column(1).values, frame["size"])
+    np.testing.assert_array_equal(table.column(4).values, frame["count"].to_numpy(float, na_value=np.nan))
+    assert texts_of(table.column(2)) == [None if pd.isna(text) else text for text in frame["colour"]]
+    assert texts_of(table.column(3)) == frame["grade"].tolist()
 
 
 def test_what_is_learnt_from_a_frame_is_what_pandas_says(kind):
@@ -155,13 +162,101 @@ def test_a_signalling_nan_is_missing(monkeypatch, with_pandas):
         monkeypatch.delitem(sys.modules, "pandas")
     X = np.array([[Decimal("sNaN"), "a"], [Decimal(2), "b"], [Decimal("NaN"), None]], object)
     table = read_table(X, "X")
-    np.testing.assert_array_equal(np.asarray(table.column(0), float), [np.nan, 2, np.nan])
-    assert table.column(1).tolist() == ["a", "b", None]
+    np.testing.assert_array_equal(table.column(0).values, [np.nan, 2, np.nan])
+    assert texts_of(table.column(1)) == ["a", "b", None]
 
 
 def test_text_is_encoded_by_column():
-    codes = encode(np.array(["b", None, "c", "a"], dtype=object), {"a": 0.0, "b": 1.0})
+    codes = read_column(np.array(["b", None, "c", "a"], dtype=object)).encoded({"a": 0.0, "b": 1.0})
+    assert codes.dtype == np.float32
     np.testing.assert_array_equal(codes, [1, np.nan, -1, 0])
+
+
+def opened_and_made(prepare, X, rows=None):
+    """What is learned from a table, the array that was made on the way, and the conversions of each column."""
+    table = read_table(X, "X")
+    conversions = [0] * table.n_columns
+    column_of = table.column
+
+    def counted(j):
+        conversions[j] += 1
+        return column_of(j)
+
+    table.column = counted
+    preparation, array = ModelPreparation(prepare, None).after(table, None, rows, ("X", "y"), None)
+    return preparation, array, conversions
+
+
+@pytest.mark.parametrize("rows", [None, np.arange(0, 200, 4)], ids=["all rows", "some rows"])
+def test_a_frame_is_converted_once_and_the_array_is_what_read_returns(kind, rows):
+    frame, _ = make_frame()
+    frame.loc[1, "colour"] = "blue"  # in no row that is learned from
+    preparation, array, conversions = opened_and_made(fb.Columns(fb.Impute()), kind(frame), rows)
+    assert conversions == [1] * 6
+    for X in (kind(frame), read_table(kind(frame), "X")):
+        again = preparation.read(X, 6, "X")
+        assert (again.dtype, again.tobytes()) == (array.dtype, array.tobytes())
+    assert array[1, 2] == (-1 if rows is not None else 0)
+
+
+def test_what_is_learned_already_and_what_is_never_learned_is_read_too():
+    frame, y = make_frame()
+    preparation, array, _ = opened_and_made(fb.Columns(fb.Impute()), frame)
+    same, again = preparation.after(frame, None, None, ("X", "y"), 6)
+    assert same.inputs is preparation.inputs
+    assert again.tobytes() == array.tobytes()
+    numbers = frame[["time", "size"]]
+    for X in (numbers, read_table(numbers, "X")):
+        targets, array = ModelPreparation(None, fb.Standardize()).after(X, y, None, ("X", "y"), 2)
+        np.testing.assert_array_equal(array, numbers.to_numpy())
+        np.testing.assert_array_equal(targets.read(X, 2, "X"), array)
+        with pytest.raises(ValueError, match="X has 2 columns"):
+            targets.read(X, 3, "X")
+    with pytest.raises(TypeError, match="column 'colour' of X holds text; expected numbers"):
+        ModelPreparation(None, fb.Standardize()).after(read_table(frame, "X"), y, None, ("X", "y"), 6)
+
+
+def test_an_array_is_learned_from_and_read_where_it_lies():
+    X = np.arange(12.0).reshape(4, 3)
+    _, array, _ = opened_and_made(fb.Columns(fb.Standardize()), X)
+    assert array is X
+    frame = pd.DataFrame(X, columns=list("abc"))
+    assert np.shares_memory(opened_and_made(fb.Standardize(), frame)[1], frame.to_numpy())
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pd.Series(["b", None, "a", "b"], dtype=object),
+        pd.Series(["b", None, "a", "b"], dtype="string"),
+        pd.Series(pd.Categorical(["b", None, "a", "b"])),
+        np.array(["b", None, "a", "b"], dtype=object),
+        np.array(["b", np.nan, "a", "b"], dtype=object),
+    ],
+    ids=["objects", "string", "categories", "array", "nan"],
+)
+def test_a_column_of_text_is_levels_and_their_numbers(values):
+    column = read_column(values)
+    assert column.is_text
+    assert texts_of(column) == ["b", None, "a", "b"]
+    assert column.levels_among(None) == ["a", "b"]
+    assert column.levels_among(np.array([1, 2])) == ["a"]
+
+
+def test_an_arrow_dictionary_may_hold_a_text_twice_or_none():
+    pa = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+    indices = pa.array([0, 1, 2, 3, None], pa.int8())
+    column = pa.DictionaryArray.from_arrays(indices, pa.array(["x", "y", "x", None]))
+    for each in (column, pa.chunked_array([column, column.slice(0, 0)])):
+        assert read_column(each).levels == ["x", "y"]
+        assert texts_of(read_column(each)) == ["x", "y", "x", None, None]
+
+
+def test_a_number_beyond_all_floats_is_infinite_and_named():
+    X = np.array([[10**400, "a"], [2, "b"]], dtype=object)
+    np.testing.assert_array_equal(read_table(X, "X").column(0).values, [np.inf, 2])
+    with pytest.raises(ValueError, match=r"row 0, column 0 of X .* inf; expected a finite number"):
+        make_model().build(X)
 
 
 BAD = [
@@ -173,7 +268,7 @@ BAD = [
     (pd.DataFrame([[1, 2]], columns=["a", "a"]), ValueError, "X has two columns 'a'; expected names that differ"),
     (pd.DataFrame({"a": pd.to_datetime(["2020-01-01"])}), TypeError, "column 'a' of X is of dtype datetime64"),
     (pd.DataFrame({"a": ["x", 3]}), TypeError, "column 'a' of X holds int and str; expected numbers or text alone"),
-    (pd.DataFrame({"a": [[1], [2]]}), TypeError, "column 'a' of X holds something else than numbers or text"),
+    (pd.DataFrame({"a": [[1], [2]]}), TypeError, "column 'a' of X holds something other than numbers or text"),
     (pd.DataFrame({"a": [1j]}), TypeError, "column 'a' of X is of dtype complex128; expected numbers, booleans or"),
     (pd.DataFrame({"a": []}), ValueError, r"X has shape \(0, 1\); expected one row and one column or more"),
     (pd.DataFrame(index=range(3)), ValueError, r"X has shape \(3, 0\); expected one row and one column or more"),
@@ -181,7 +276,7 @@ BAD = [
     ([["a", 1.0], ["b"]], ValueError, "X .*cannot be read as an array of numbers"),
     ("text", TypeError, "X is a single value of dtype <U4"),
     (None, TypeError, "X is a single value of dtype object"),
-    (np.array([[object()]]), TypeError, "column 0 of X .* holds something else than numbers or text"),
+    (np.array([[object()]]), TypeError, "column 0 of X .* holds something other than numbers or text"),
     (np.array([["2020-01-01"]], dtype="M8[D]"), TypeError, "X is shape .* and dtype datetime64"),
 ]
 

@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fastbp.data.blocks import BLOCK_ROWS
 from fastbp.data.frames import column_as_array, frame_as_array, is_column, is_frame
 from fastbp.data.sparse import Sparse, as_sparse, is_sparse
 from fastbp.engine.rows import Rows
@@ -36,8 +37,6 @@ Array = NDArray[Any]
 READABLE = frozenset(
     np.dtype(name) for name in ("?", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f2", "f4", "f8")
 )  # the dtypes that the engine reads, in native byte order
-
-_BLOCK_ROWS = 4096  # what is searched at a time for a number that is not as it should be
 
 
 def as_matrix(values: Any, n_columns: int | None, argument: str) -> Array | Sparse:
@@ -212,8 +211,8 @@ def check_each(
 
     Block by block, since an array that is mapped into memory may be larger than that is.
     """
-    for start in range(0, len(array), _BLOCK_ROWS):
-        block = array[start : start + _BLOCK_ROWS]
+    for start in range(0, len(array), BLOCK_ROWS):
+        block = array[start : start + BLOCK_ROWS]
         passed = good(block)
         if not passed.all():
             row, *column = np.unravel_index(int(np.argmin(passed)), passed.shape)
@@ -236,8 +235,8 @@ def find_nonfinite(array: Array, dtype: np.dtype[Any], row: int = -1) -> tuple[i
     ``row`` names the row to look at, -1 all.
     """
     first, last = (row, row + 1) if row >= 0 else (0, len(array))
-    for start in range(first, last, _BLOCK_ROWS):
-        block = array[start : min(start + _BLOCK_ROWS, last)]
+    for start in range(first, last, BLOCK_ROWS):
+        block = array[start : min(start + BLOCK_ROWS, last)]
         with np.errstate(over="ignore"):
             bad = ~np.isfinite(block.astype(dtype))
         if bad.any():

@@ -6,18 +6,18 @@ time, into an array whose rows are together, since rows are what training reads.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["column_as_array", "columns_of", "frame_as_array", "is_column", "is_frame"]
+__all__ = ["column_as_array", "columns_as_array", "columns_of", "frame_as_array", "is_column", "is_frame"]
 
 Array = NDArray[Any]
 
 _BLOCK_BYTES = 2**22  # what is written at a time: it stays in a cache while column by column goes in
-_BLOCK_ROWS = 1024, 2**16
+_FEWEST_ROWS, _MOST_ROWS = 1024, 2**16  # of a block: each column is asked for its rows of each block
 
 
 def is_frame(values: Any) -> bool:
@@ -63,7 +63,10 @@ def frame_as_array(frame: Any, argument: str) -> Array:
     if not columns:
         return np.empty((len(frame), 0))
     array = _in_place(frame, columns)
-    return _copy(columns, len(frame)) if array is None else array
+    if array is not None:
+        return array
+    dtype = np.result_type(*[column.dtype for column in columns if column.dtype is not None])
+    return columns_as_array([column.read for column in columns], len(frame), dtype)
 
 
 def column_as_array(column: Any) -> Array:
@@ -164,14 +167,15 @@ def _in_place(frame: Any, columns: Sequence[_Column]) -> Array | None:
     return None
 
 
-def _copy(columns: Sequence[_Column], n_rows: int) -> Array:
-    """Return columns that lie apart as one array."""
-    dtype = np.result_type(*[column.dtype for column in columns if column.dtype is not None])
+def columns_as_array(columns: Sequence[Callable[[int, int], Array]], n_rows: int, dtype: np.dtype[Any]) -> Array:
+    """Return columns that lie apart as one array (n_rows, columns).
+
+    Each column is a function that returns its rows from one number up to another.
+    """
     array = np.empty((n_rows, len(columns)), dtype)
-    least, most = _BLOCK_ROWS
-    n_block = min(max(_BLOCK_BYTES // (array.itemsize * len(columns)), least), most)
+    n_block = min(max(_BLOCK_BYTES // max(1, array.itemsize * len(columns)), _FEWEST_ROWS), _MOST_ROWS)
     for start in range(0, n_rows, n_block):
         stop = min(start + n_block, n_rows)
-        for j, column in enumerate(columns):
-            array[start:stop, j] = column.read(start, stop)
+        for j, read in enumerate(columns):
+            array[start:stop, j] = read(start, stop)
     return array

@@ -6,7 +6,6 @@ nested lists; no library is imported for them. Columns are converted when they a
 
 from __future__ import annotations
 
-import decimal
 import numbers
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbp.data.columns import is_missing, number_levels, read_column
 from fastbp.data.frames import column_as_array, columns_of, is_column, is_frame
 from fastbp.data.sparse import is_sparse
 from fastbp.support.checks import sentence
@@ -23,10 +23,9 @@ from fastbp.support.checks import sentence
 __all__ = ["Column", "Kind", "InspectedTable", "read_columns"]
 
 Array = NDArray[Any]
-Kind = Literal["numbers", "text", "times", "other"]
+Kind = Literal["numbers", "text", "times", "other"]  # objects of several types are text here
 Name = str | int
 
-_MISSING = ("NoneType", "NAType", "NaTType")  # what data frames put where there is nothing
 _GROUP_BYTES = 2**26  # of an array's columns that are converted together: a row's neighbours share cache lines
 
 
@@ -155,7 +154,7 @@ def _as_array(values: Any, argument: str) -> Array:
         array: Array = values
     else:
         try:
-            array = _own_array(values)
+            array = column_as_array(values) if is_column(values) else np.asarray(values)
             if array.dtype.kind in "US" and isinstance(values, (list, tuple)):
                 array = np.asarray(values, dtype=object)
         except Exception as error:  # whatever a foreign __array__ raises, or a list of rows of several lengths
@@ -183,48 +182,27 @@ class _Groups:
         return column
 
 
-def _own_array(column: Any) -> Array:
-    """Return a column of a library as an array; its numbers with gaps as floats."""
-    return column_as_array(column) if is_column(column) else np.asarray(column)
-
-
 def _as_column(name: Name, raw: Any) -> Column:
-    array = raw if isinstance(raw, np.ndarray) else _own_array(raw)
-    if array.dtype.kind in "biuf":
+    read = read_column(raw)
+    if read.kind == "numbers":
         with np.errstate(over="ignore"):  # a long double may be infinite in float64
-            values = np.array(array, np.float64, subok=False)
-        if isinstance(array, np.ma.MaskedArray):
-            values[np.ma.getmaskarray(array)] = np.nan
+            values = np.array(read.values, np.float64, subok=False)
+        if isinstance(read.values, np.ma.MaskedArray):
+            values[np.ma.getmaskarray(read.values)] = np.nan
         return Column(name, "numbers", values, [])
-    if array.dtype.kind in "mM":
-        return _of_levels(name, "times", [None if np.isnat(value) else value for value in array])
-    items = array.tolist()
-    if array.dtype.kind == "O":
-        present = [item for item in items if not _is_missing(item)]
-        if all(isinstance(item, (numbers.Real, np.bool_, decimal.Decimal)) for item in present):
-            values = np.array([np.nan if _is_missing(item) else _as_float(item) for item in items], np.float64)
-            return Column(name, "numbers", values, [])
-    return _of_levels(name, "text" if array.dtype.kind in "OUST" else "other", items)
+    if read.kind == "text":
+        return _in_order(name, read.values, read.levels)
+    items = list(read.values) if read.kind == "times" else read.values.tolist()  # a list of times would be integers
+    codes, levels = number_levels([None if is_missing(item) else str(item) for item in items])
+    return _in_order(name, codes, levels, "text" if read.kind == "objects" else read.kind)
 
 
-def _is_missing(item: Any) -> bool:
-    if isinstance(item, decimal.Decimal):
-        return item.is_nan()  # a signalling NaN is not to be compared
-    return type(item).__name__ in _MISSING or (isinstance(item, float) and item != item)
-
-
-def _as_float(item: Any) -> float:
-    try:
-        return float(item)
-    except OverflowError:  # an integer beyond all floats
-        return np.inf if item > 0 else -np.inf
-
-
-def _of_levels(name: Name, kind: Kind, items: list[Any]) -> Column:
-    numbers_of: dict[str, int] = {}
-    values = [np.nan if _is_missing(item) else numbers_of.setdefault(_as_text(item), len(numbers_of)) for item in items]
-    return Column(name, kind, np.array(values, np.float64), list(numbers_of))
-
-
-def _as_text(item: Any) -> str:
-    return item if isinstance(item, str) else str(item)
+def _in_order(name: Name, codes: Array, levels: list[str], kind: Kind = "text") -> Column:
+    """Return a column of levels, numbered anew in the order in which they first occur, without those that do not."""
+    present = codes[codes >= 0]
+    first = np.full(len(levels), len(present))
+    first[present[::-1]] = np.arange(len(present))[::-1]  # where a level stands several times the last write counts
+    order = np.argsort(first)[: np.count_nonzero(first < len(present))]
+    renumbered = np.full(len(levels) + 1, np.nan)  # the last is for -1
+    renumbered[order] = np.arange(len(order))
+    return Column(name, kind, renumbered[codes], [levels[i] for i in order])

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbp.data.blocks import BLOCK_ROWS
 from fastbp.engine.features import Features
 from fastbp.engine.rows import Rows
 from fastbp.support.checks import sentence
@@ -27,7 +28,6 @@ Numbers = NDArray[np.float64]
 Feature = tuple[int, tuple["Step", ...]]  # a column, and what is done with it
 Categories = tuple[list[float], bool]  # values in their order, and whether one may be missing
 
-_BLOCK_ROWS = 4096
 _BLOCK_NUMBERS = 2**20
 _QUANTILE_ROWS = 10**6  # of more, so many at most are looked at
 _QUANTILE_NUMBERS = 2**23
@@ -63,6 +63,10 @@ class _Unique:
         self._known = np.unique(np.concatenate([self._known, *self._new]))
         self._new, self._n_new = [], 0
         return self._known
+
+
+def _without_nan(values: Numbers) -> Numbers:
+    return values[~np.isnan(values)]
 
 
 class ColumnStatistics:
@@ -200,19 +204,18 @@ class ColumnStatistics:
 
     def categories(self) -> list[Categories]:
         """Return the values of each column in their order, and whether some are missing."""
-        found = [_Unique() for _ in self.columns]
+        of_numbers = {j: _Unique() for j, column in enumerate(self.columns) if column not in self._texts}
+        missing = np.zeros(len(self.columns), bool)
         for block in self._blocks():
-            for j, unique in enumerate(found):
+            missing |= np.isnan(block).any(axis=0)
+            for j, unique in of_numbers.items():
                 unique.take(block[:, j])
-        result = []
-        for column, unique in zip(self.columns, found, strict=True):
-            values = unique.values()
-            there = values[~np.isnan(values)].tolist()
-            n_texts = self._texts.get(column)
-            known = there if n_texts is None else [float(code) for code in range(n_texts)]
-            result.append((known, len(there) < len(values)))
+        values = [
+            _without_nan(of_numbers[j].values()) if j in of_numbers else np.arange(self._texts[column], dtype=float)
+            for j, column in enumerate(self.columns)
+        ]
         self._n_missing[:] = 0  # what is missing is a category
-        return result
+        return [(known.tolist(), bool(some)) for known, some in zip(values, missing, strict=True)]
 
     def refuse_empty(self, n_there: Numbers, what_for: str) -> None:
         """Refuse a column in which all is missing."""
@@ -235,7 +238,7 @@ class ColumnStatistics:
         features = Features([(self.columns[j], self._steps[j]) for j in places])
         array = self._array[::stride] if self._rows is None else self._array
         rows = None if self._rows is None else self._rows[::stride]
-        n_rows = max(1, min(_BLOCK_ROWS, _BLOCK_NUMBERS // max(1, len(places))))
+        n_rows = max(1, min(BLOCK_ROWS, _BLOCK_NUMBERS // max(1, len(places))))
         for start in range(0, len(array) if rows is None else len(rows), n_rows):
             stop = start + n_rows
             part = array[start:stop] if rows is None else array[rows[start:stop]]
@@ -252,8 +255,8 @@ class ColumnStatistics:
         column = self.columns[j]
         features = Features([(column, self._steps[j])])
         rows = np.arange(len(self._array)) if self._rows is None else self._rows
-        for start in range(0, len(rows), _BLOCK_ROWS):
-            part = self._array[rows[start : start + _BLOCK_ROWS]]
+        for start in range(0, len(rows), BLOCK_ROWS):
+            part = self._array[rows[start : start + BLOCK_ROWS]]
             wrong = bad(features.apply(Rows(part), np.empty((len(part), 1)))[:, 0])
             if wrong.any():
                 i = int(wrong.argmax())

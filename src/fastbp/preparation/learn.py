@@ -1,65 +1,85 @@
-"""How a preparation learns: which columns hold numbers, which categories, and each kind's way through its steps."""
+"""How a preparation learns: which columns hold numbers and which hold categories, and what each kind needs."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
+from fastbp.data.columns import TypedColumn
 from fastbp.preparation.column_statistics import ColumnStatistics, Feature
 from fastbp.preparation.columns import Chain, Columns, Prepare
-from fastbp.preparation.learned import Learned, assemble, codes_of
-from fastbp.preparation.tables import Name, TypedColumns, is_text, read_table
+from fastbp.preparation.learned import Learned, assemble, codes_of, numbers_of
+from fastbp.preparation.tables import Name, TypedColumns
 
-__all__ = ["learn", "learn_blindly"]
+__all__ = ["learn", "learn_without_data"]
+
+Array = NDArray[Any]
 
 
-def learn(prepare: Prepare, values: ArrayLike, rows: NDArray[np.int64] | None, argument: str) -> Learned:
-    """Return what a preparation learns from these rows of an array-like; None: from all.
+def learn(prepare: Prepare, table: TypedColumns, rows: NDArray[np.int64] | None) -> tuple[Learned, Array]:
+    """Return what a preparation learns from these rows of a table, None: from all; and the table as an array.
+
+    The array has all rows: it is what ``Learned.read`` returns for the table. Each column is converted once.
 
     Raises
     ------
     TypeError, ValueError
         If there is nothing to be learned from it.
     """
-    table = read_table(values, argument)
-    categorical = _categorical(prepare, table)
-    texts = {j: _texts(table, j, rows) for j in categorical if is_text(table.column(j))}
-    array = assemble(table, range(table.n_columns), {j: codes_of(found) for j, found in texts.items()})
-    if isinstance(prepare, Columns):
-        numeric = [j for j in range(table.n_columns) if j not in categorical]
-        ways: list[tuple[Chain, Sequence[int]]] = [(prepare.numeric, numeric), (prepare.categorical, categorical)]
-    else:
-        ways = [(prepare, range(table.n_columns))]
-    n_texts = {j: len(found) for j, found in texts.items()}
+    named = _named_categories(prepare, table)
+    texts: dict[int, list[str]] = {}
+    categorical: list[int] = []
+    columns: list[Array] = []
+    for j in range(table.n_columns):
+        column = table.column(j)
+        is_categorical = column.is_text or table.is_category(j) if named is None else j in named
+        if is_categorical:
+            categorical.append(j)
+        if is_categorical and column.is_text:
+            texts[j] = _categories_of(table, j, column, rows)
+            columns.append(column.encoded(codes_of(texts[j])))
+        else:
+            columns.append(numbers_of(column, table.place(j)))
+    array = assemble(columns, table.argument) if table.array is None else table.array
     features: list[Feature] = []
-    for chain, columns in ways:
-        draft = ColumnStatistics(columns, array, rows, n_texts, table.place)
-        features += _draw_up(chain, draft)
+    for chain, places in _chains(prepare, categorical, table.n_columns):
+        statistics = ColumnStatistics(places, array, rows, {j: len(found) for j, found in texts.items()}, table.place)
+        features += _learn_chain(chain, statistics)
     if not features:
-        raise ValueError(f"nothing comes out of the preparation of {argument}; expected one feature at least.")
-    return Learned(table.n_columns, table.names, texts, features)
+        raise ValueError(f"the preparation of {table.argument} makes no feature; expected one at least.")
+    return Learned(table.n_columns, table.names, texts, features), array
 
 
-def learn_blindly(chain: Chain, n_columns: int) -> Learned:
-    """Return what a chain that must see no data makes of so many columns."""
-    return Learned(n_columns, None, {}, _draw_up(chain, ColumnStatistics(range(n_columns), None, None, {}, str)))
+def learn_without_data(chain: Chain, n_columns: int) -> Learned:
+    """Return what a chain makes of n columns, if it needs no data for that."""
+    return Learned(n_columns, None, {}, _learn_chain(chain, ColumnStatistics(range(n_columns), None, None, {}, str)))
 
 
-def _draw_up(chain: Chain, draft: ColumnStatistics) -> list[Feature]:
-    for preparation in chain if draft.columns else ():
-        preparation.learn(draft)
-    return draft.features()
+def _learn_chain(chain: Chain, statistics: ColumnStatistics) -> list[Feature]:
+    for preparation in chain if statistics.columns else ():
+        preparation.learn(statistics)
+    return statistics.features()
 
 
-def _categorical(prepare: Prepare, table: TypedColumns) -> list[int]:
-    """Return the columns of categories."""
+def _chains(prepare: Prepare, categorical: Sequence[int], n_columns: int) -> list[tuple[Chain, Sequence[int]]]:
+    """Return each chain of preparations with its columns."""
+    if not isinstance(prepare, Columns):
+        return [(prepare, range(n_columns))]
+    of_categories = set(categorical)
+    numeric = [j for j in range(n_columns) if j not in of_categories]
+    return [(prepare.numeric, numeric), (prepare.categorical, categorical)]
+
+
+def _named_categories(prepare: Prepare, table: TypedColumns) -> set[int] | None:
+    """Return the columns of categories where they do not depend on the data; None where they do."""
     if isinstance(prepare, tuple):
-        return list(range(table.n_columns)) if prepare[0].categorical else []
+        return set(range(table.n_columns) if prepare[0].categorical else ())
     if isinstance(prepare.categories, str):
-        return [j for j in range(table.n_columns) if table.is_category(j) or is_text(table.column(j))]
-    return sorted(_find(name, table) for name in prepare.categories)
+        return None
+    return {_find(name, table) for name in prepare.categories}
 
 
 def _find(name: Name, table: TypedColumns) -> int:
@@ -73,10 +93,7 @@ def _find(name: Name, table: TypedColumns) -> int:
     )
 
 
-def _texts(table: TypedColumns, j: int, rows: NDArray[np.int64] | None) -> list[str]:
-    """Return the categories of a column of text."""
+def _categories_of(table: TypedColumns, j: int, column: TypedColumn, rows: NDArray[np.int64] | None) -> list[str]:
+    """Return the categories of a column of text: those of its own dtype, else those that occur, sorted."""
     own = table.categories(j)
-    if own is not None:
-        return [str(text) for text in own]
-    column = table.column(j)
-    return sorted(map(str, set((column if rows is None else column[rows]).tolist()) - {None}))
+    return column.levels_among(rows) if own is None else [str(text) for text in own]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Mapping, Sequence
@@ -11,16 +12,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastbp.data.arrays import READABLE, as_array, as_matrix
+from fastbp.data.columns import TypedColumn
+from fastbp.data.frames import columns_as_array
 from fastbp.engine.features import Features
 from fastbp.engine.rows import Rows
 from fastbp.preparation.column_statistics import Feature
-from fastbp.preparation.tables import Name, TypedColumns, encode, is_text, name_of, read_table
+from fastbp.preparation.tables import Name, TypedColumns, name_of, read_table
 from fastbp.support.checks import check_int, check_number, sentence
 
 if TYPE_CHECKING:
     from fastbp.engine.features import Step
 
-__all__ = ["Learned", "assemble", "codes_of"]
+__all__ = ["Learned", "all_numbers", "assemble", "codes_of", "numbers_of"]
 
 Array = NDArray[Any]
 
@@ -54,8 +57,15 @@ class Learned:
         self.native = Features(list(self.features))
         self._codes = {j: codes_of(categories) for j, categories in self.texts.items()}
 
-    def read(self, values: ArrayLike, argument: str) -> Array:
+    def read(self, values: ArrayLike | TypedColumns, argument: str) -> Array:
         """Return samples as an array that the engine reads, (n_samples, n_columns): text as codes.
+
+        Parameters
+        ----------
+        values : array-like or TypedColumns
+            The second is what ``read_table`` returned for the samples.
+        argument : str
+            The name of ``values`` in messages; a table has its own.
 
         Raises
         ------
@@ -64,16 +74,25 @@ class Learned:
         """
         if type(values) is np.ndarray and values.dtype in READABLE and not self.texts:  # quickly: a loop calls predict
             return np.asarray(as_matrix(values, self.n_columns, argument))
-        table = read_table(values, argument)
+        table = values if isinstance(values, TypedColumns) else read_table(values, argument)
         places = self._places(table)
         if places is None:
             if table.n_columns != self.n_columns:
                 raise ValueError(
-                    f"{argument} has {table.n_columns} columns; expected {self.n_columns}, as many as the preparation "
-                    "was learned from. A row is a sample, a column an input."
+                    f"{table.argument} has {table.n_columns} columns; expected {self.n_columns}, as many as the "
+                    "preparation was learned from. A row is a sample, a column an input."
                 )
             places = range(self.n_columns)
-        return assemble(table, places, self._codes)
+        if table.array is not None and not self.texts and list(places) == list(range(table.n_columns)):
+            return table.array
+        return assemble([self._read_column(table, j, place) for j, place in enumerate(places)], table.argument)
+
+    def _read_column(self, table: TypedColumns, j: int, place: int) -> Array:
+        """Return column j of those that were learned from, which is at a place in a table."""
+        column = table.column(place)
+        if j in self._codes:
+            return _text_codes_of(column, self._codes[j], table.place(place))
+        return numbers_of(column, table.place(place))
 
     def _places(self, table: TypedColumns) -> Sequence[int] | None:
         """Return where the columns are in a table that names its own; None where nothing is to be said of names."""
@@ -85,7 +104,7 @@ class Learned:
             listed = ", ".join(map(repr, missing[:5])) + (", ..." if len(missing) > 5 else "")
             raise ValueError(
                 f"{table.argument} has no column {listed}; expected all {self.n_columns} that the preparation was "
-                "learned from. Their order is free, and others are left out."
+                "learned from. Order does not matter; extra columns are ignored."
             )
         return [found[name] for name in self.names]
 
@@ -148,37 +167,44 @@ def _check_step(step: Sequence[Any]) -> Step:
     return (kind, *checked)
 
 
-def assemble(table: TypedColumns, places: Sequence[int], codes: Mapping[int, Mapping[str, float]]) -> Array:
-    """Return columns of a table as one array that the engine reads: numbers as they are, text as codes."""
-    if table.array is not None and not codes and list(places) == list(range(table.n_columns)):
+def assemble(columns: Sequence[Array], argument: str) -> Array:
+    """Return columns of numbers and of codes as one array that the engine reads."""
+    dtype = np.result_type(*(column.dtype for column in columns))
+    read = [functools.partial(_rows_of, column) for column in columns]
+    return as_array(columns_as_array(read, len(columns[0]), dtype), argument)
+
+
+def all_numbers(table: TypedColumns) -> Array:
+    """Return a table of numbers as one array that the engine reads, and refuse text."""
+    if table.array is not None:
         return table.array
-    columns = []
-    for j, place in enumerate(places):
-        column = table.column(place)
-        if j in codes:
-            columns.append(_text_codes(column, codes[j], table.place(place)))
-            continue
-        if is_text(column):
-            raise TypeError(
-                f"{table.place(place)} holds text; expected numbers. fb.Columns prepares columns of numbers and "
-                "columns of categories, each in its way."
-            )
-        columns.append(column)
-    matrix = np.empty((table.n_rows, len(columns)), np.result_type(*(column.dtype for column in columns)))
-    for j, column in enumerate(columns):
-        matrix[:, j] = column
-    return as_array(matrix, table.argument)
+    return assemble([numbers_of(table.column(j), table.place(j)) for j in range(table.n_columns)], table.argument)
 
 
-def _text_codes(column: Array, codes: Mapping[str, float], place: str) -> NDArray[np.float32]:
-    if not is_text(column) and np.isnan(column.astype(np.float64)).all():  # nobody can tell what a gap is a gap of
-        return np.full(len(column), np.nan, np.float32)
-    if not is_text(column):
+def _rows_of(column: Array, start: int, stop: int) -> Array:
+    return column[start:stop]
+
+
+def numbers_of(column: TypedColumn, place: str) -> Array:
+    """Return a column of numbers as they are, and refuse text."""
+    if column.is_text:
         raise TypeError(
-            f"{place} holds numbers ({column.dtype}); expected text, as the preparation was learned from. Make it "
-            "text: .astype(str)."
+            f"{place} holds text; expected numbers. fb.Columns prepares columns of numbers and columns of categories, "
+            "each in its way."
         )
-    return encode(column, codes)
+    return column.values
+
+
+def _text_codes_of(column: TypedColumn, codes: Mapping[str, float], place: str) -> NDArray[np.float32]:
+    """Return a column of text as codes, and refuse numbers."""
+    if column.is_text:
+        return column.encoded(codes)
+    if not np.isnan(column.values.astype(np.float64)).all():
+        raise TypeError(
+            f"{place} holds numbers ({column.values.dtype}); expected text, as the preparation was learned from. Make "
+            "it text: .astype(str)."
+        )
+    return np.full(len(column.values), np.nan, np.float32)  # nothing tells what a gap is a gap of
 
 
 def codes_of(texts: Sequence[str]) -> dict[str, float]:

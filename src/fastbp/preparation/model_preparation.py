@@ -10,22 +10,25 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastbp.data.arrays import as_array, as_matrix
+from fastbp.data.blocks import BLOCK_ROWS
+from fastbp.data.sparse import Sparse
 from fastbp.engine.features import Features
 from fastbp.preparation.columns import (
+    Chain,
     Columns,
     check_prepare,
     check_prepare_targets,
     prepare_from_config,
     prepare_to_config,
 )
-from fastbp.preparation.learn import learn, learn_blindly
-from fastbp.preparation.learned import Learned
+from fastbp.preparation.learn import learn, learn_without_data
+from fastbp.preparation.learned import Learned, all_numbers
+from fastbp.preparation.tables import TypedColumns, read_table
 
 __all__ = ["ModelPreparation"]
 
 Array = NDArray[Any]
 
-_BLOCK_ROWS = 4096
 _POWER_OF_SUM = {"absolute_error": 1, "squared_error": 2}  # of the targets' unit, in the engine's sums over errors
 
 
@@ -61,17 +64,29 @@ class ModelPreparation:
     def expect(self, n_columns: int) -> None:
         """Learn at once what needs no data, for so many columns of X."""
         if isinstance(self.prepare, tuple) and not any(each.learns for each in self.prepare):
-            self.inputs = learn_blindly(self.prepare, n_columns)
+            self.inputs = learn_without_data(self.prepare, n_columns)
 
     def after(
         self,
-        X: ArrayLike,
+        X: ArrayLike | TypedColumns,
         y: ArrayLike | None,
         rows: NDArray[np.int64] | None,
         names: tuple[str, str],
         n_columns: int | None,
-    ) -> tuple[ModelPreparation, Any]:
-        """Return this, and what was not learned yet learned from X, of so many columns, and y.
+    ) -> tuple[ModelPreparation, Array | Sparse]:
+        """Return this with everything learned that it needs from X and y, and X as an array that the engine reads.
+
+        Parameters
+        ----------
+        X : array-like or TypedColumns
+            The second is what ``read_table`` returned for X. It is read once.
+        y : array-like or None
+        rows : int64 ndarray or None
+            The samples to learn from; None is all. The array has all samples.
+        names : (str, str)
+            The names of X and y in messages.
+        n_columns : int or None
+            The columns that X must have; None is any number.
 
         Raises
         ------
@@ -81,20 +96,30 @@ class ModelPreparation:
         learned = ModelPreparation(self.prepare, self.prepare_targets)
         learned.inputs, learned.targets = self.inputs, self.targets
         if self.prepare is not None and self.inputs is None:
-            learned.inputs = inputs = learn(self.prepare, X, rows, names[0])
-            if n_columns is not None and inputs.n_columns != n_columns:
+            table = X if isinstance(X, TypedColumns) else read_table(X, names[0])
+            if y is not None and len(y) != table.n_rows:  # type: ignore[arg-type]
                 raise ValueError(
-                    f"{names[0]} has {inputs.n_columns} columns; expected {n_columns}, as the model's inputs are."
+                    f"{names[0]} has {table.n_rows} rows, {names[1]} has {len(y)}; expected a target for each sample."  # type: ignore[arg-type]
                 )
+            array: Array | Sparse
+            learned.inputs, array = learn(self.prepare, table, rows)
+            if n_columns is not None and table.n_columns != n_columns:
+                raise ValueError(f"{names[0]} has {table.n_columns} columns; expected {n_columns}, the model's inputs.")
+        else:
+            array = self._read(X, n_columns, names[0])
         if self.prepare_targets is not None and self.targets is None:
-            if y is None:
-                raise TypeError(
-                    f"y is None; expected the targets, of which {list(self.prepare_targets)!r} is to learn."
-                )
-            array = as_array(y, names[1])
-            columns = array[:, np.newaxis] if array.ndim == 1 else array
-            learned.targets = learn(self.prepare_targets, columns, rows, names[1])
-        return learned, learned.read(X, n_columns, names[0])  # type: ignore[arg-type]
+            learned.targets = self._learn_targets(self.prepare_targets, y, rows, names[1])
+        return learned, array
+
+    @staticmethod
+    def _learn_targets(
+        prepare_targets: Chain, y: ArrayLike | None, rows: NDArray[np.int64] | None, argument: str
+    ) -> Learned:
+        if y is None:
+            raise TypeError(f"y is None; expected the targets, from which {list(prepare_targets)!r} learns.")
+        array = as_array(y, argument)
+        columns = array[:, np.newaxis] if array.ndim == 1 else array
+        return learn(prepare_targets, read_table(columns, argument), rows)[0]
 
     def check_ready(self) -> None:
         """Refuse to go on without what is to be learned."""
@@ -104,10 +129,15 @@ class ModelPreparation:
                 "model.build(X, y), is called first."
             )
 
-    def read(self, X: Any, n_columns: int, argument: str) -> Any:
-        """Return samples as an array that the engine reads."""
+    def read(self, X: ArrayLike | TypedColumns, n_columns: int, argument: str) -> Array | Sparse:
+        """Return samples, or what ``read_table`` returned for them, as an array that the engine reads."""
         self.check_ready()
-        return as_matrix(X, n_columns, argument) if self.inputs is None else self.inputs.read(X, argument)
+        return self._read(X, n_columns, argument)
+
+    def _read(self, X: ArrayLike | TypedColumns, n_columns: int | None, argument: str) -> Array | Sparse:
+        if self.inputs is not None:
+            return self.inputs.read(X, argument)
+        return as_matrix(all_numbers(X) if isinstance(X, TypedColumns) else X, n_columns, argument)
 
     @property
     def native(self) -> tuple[Features | None, Features | None]:
@@ -132,13 +162,13 @@ class ModelPreparation:
         if self.targets is None:
             return
         n_repeats = outputs.shape[1] // len(self.targets.features)
-        for start in range(0, len(outputs), _BLOCK_ROWS):
-            block = outputs[start : start + _BLOCK_ROWS].astype(np.float64)
+        for start in range(0, len(outputs), BLOCK_ROWS):
+            block = outputs[start : start + BLOCK_ROWS].astype(np.float64)
             for i, steps in enumerate([steps for _, steps in self.targets.features] * n_repeats):
                 for _, a, b, c in reversed(steps):
                     block[:, i] = (block[:, i] - c) / b + a
             with np.errstate(over="ignore"):
-                outputs[start : start + _BLOCK_ROWS] = block
+                outputs[start : start + BLOCK_ROWS] = block
 
     def check_metric(self, metric: str, sums: str | None) -> None:
         """Refuse a metric whose sums, made from prepared targets, say nothing of the targets themselves."""

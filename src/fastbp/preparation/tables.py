@@ -6,20 +6,18 @@ here. What an array of objects holds is looked at column by column.
 
 from __future__ import annotations
 
-import decimal
-import itertools
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastbp.data.arrays import as_array
-from fastbp.data.frames import column_as_array, columns_of, is_frame
+from fastbp.data.columns import TypedColumn, read_column, types_among
+from fastbp.data.frames import columns_of, is_frame
 from fastbp.support.checks import sentence
 
-__all__ = ["Name", "TypedColumns", "encode", "is_text", "name_of", "read_table"]
+__all__ = ["Name", "TypedColumns", "name_of", "read_table"]
 
 Array = NDArray[Any]
 Name = str | int
@@ -44,8 +42,8 @@ class TypedColumns:
     def __init__(self, argument: str, n_rows: int, n_columns: int) -> None:
         self.argument, self.n_rows, self.n_columns = argument, n_rows, n_columns
 
-    def column(self, j: int) -> Array:
-        """Return a column: numbers, NaN where one is missing, or str objects, None where one is missing."""
+    def column(self, j: int) -> TypedColumn:
+        """Return a column of numbers or text; it is converted now, and not kept."""
         raise NotImplementedError
 
     def categories(self, j: int) -> Sequence[Any] | None:
@@ -66,10 +64,9 @@ class _NumberColumns(TypedColumns):
         super().__init__(argument, *array.shape)
         self.array = array
 
-    def column(self, j: int) -> Array:
+    def column(self, j: int) -> TypedColumn:
         assert self.array is not None
-        column: Array = self.array[:, j]
-        return column
+        return TypedColumn("numbers", self.array[:, j], [])
 
 
 class _ObjectColumns(TypedColumns):
@@ -79,8 +76,8 @@ class _ObjectColumns(TypedColumns):
         super().__init__(argument, *objects.shape)
         self._objects = objects
 
-    def column(self, j: int) -> Array:
-        return _plain(self._objects[:, j].astype(object), self.place(j))
+    def column(self, j: int) -> TypedColumn:
+        return _checked(read_column(self._objects[:, j]), self.place(j))
 
 
 class _FrameColumns(TypedColumns):
@@ -94,12 +91,8 @@ class _FrameColumns(TypedColumns):
             twice = next(name for i, name in enumerate(names) if name in names[:i])
             raise ValueError(f"{argument} has two columns {twice!r}; expected names that differ. Rename one of them.")
 
-    def column(self, j: int) -> Array:
-        column = self._columns[j]
-        kind: Any = getattr(column, "type", None)
-        if hasattr(kind, "value_type"):  # pyarrow's dictionaries, whose missing values only a cast keeps
-            column = column.cast(kind.value_type)
-        return _plain(column_as_array(column), self.place(j))
+    def column(self, j: int) -> TypedColumn:
+        return _checked(read_column(self._columns[j]), self.place(j))
 
     def categories(self, j: int) -> Sequence[Any] | None:
         accessor = getattr(self._columns[j], "cat", None)
@@ -168,51 +161,23 @@ def _as_objects(values: Any) -> Array | None:
     return None
 
 
-def _plain(column: Array, place: str) -> Array:
-    """Return a column of numbers as numbers, one of text as str objects with None for what is missing."""
-    if column.dtype.kind in "biuf":
+def _checked(column: TypedColumn, place: str) -> TypedColumn:
+    """Return a column of numbers or of text, and refuse any other."""
+    if column.kind in ("numbers", "text"):
         return column
-    if column.dtype.kind not in "OUST":
+    if column.kind != "objects":
         raise TypeError(
-            f"{place} is of dtype {column.dtype}; expected numbers, booleans or text. Make it a number: of a moment, "
-            "the seconds since some other."
+            f"{place} is of dtype {column.values.dtype}; expected numbers, booleans or text. Convert it, for example "
+            "times to seconds since a reference date."
         )
-    objects = column.astype(object)
-    objects[_missing(objects)] = None
-    kinds = set(map(type, objects.tolist())) - {type(None)}
-    if kinds and all(issubclass(kind, str) for kind in kinds):
-        return objects
-    if any(issubclass(kind, str) for kind in kinds):
-        names = " and ".join(sorted(kind.__name__ for kind in kinds))
+    types = types_among(column.values)
+    if any(issubclass(kind, str) for kind in types):
+        names = " and ".join(sorted(kind.__name__ for kind in types))
         raise TypeError(f"{place} holds {names}; expected numbers or text alone. Make all of it text: .astype(str).")
     try:
-        return objects.astype(np.float64)  # None becomes NaN
+        return TypedColumn("numbers", column.values.astype(np.float64), [])  # None becomes NaN
     except (TypeError, ValueError) as error:
-        raise TypeError(f"{place} holds something else than numbers or text: {error}.") from None
-
-
-def _missing(objects: Array) -> NDArray[np.bool_]:
-    pandas = sys.modules.get("pandas")  # which alone has missing values that compare to nothing
-    try:
-        if pandas is not None:
-            return np.asarray(pandas.isna(objects))
-        return np.asarray((objects == None) | (objects != objects), dtype=bool)  # noqa: E711
-    except decimal.InvalidOperation:  # a signalling NaN is not to be compared
-        quiet = [float("nan") if isinstance(item, decimal.Decimal) and item.is_snan() else item for item in objects]
-        return _missing(np.array(quiet, dtype=object))
-
-
-def is_text(column: Array) -> bool:
-    """Return whether a column that ``TypedColumns.column`` returned is text."""
-    return column.dtype.kind == "O"
-
-
-def encode(column: Array, codes: Mapping[str, float]) -> NDArray[np.float32]:
-    """Return the code of each text, NaN where it is missing, -1 where it has none."""
-    known: dict[str | None, float] = {None: np.nan}
-    known.update(codes)
-    texts = column.tolist()
-    return np.fromiter(map(known.get, texts, itertools.repeat(-1.0)), np.float32, len(texts))
+        raise TypeError(f"{place} holds something other than numbers or text: {error}.") from None
 
 
 def name_of(j: int, names: Sequence[Name] | None, argument: str) -> str:
