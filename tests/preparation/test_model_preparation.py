@@ -200,8 +200,8 @@ def test_it_can_learn_from_some_of_the_rows():
     X, y = make_mixed()
     rows = np.random.default_rng(0).permutation(300)[:100]
     whole, part = make_model(fb.Columns(CHAIN)), make_model(fb.Columns(CHAIN))
-    whole._learn(X, y, rows)
-    part._learn(X[rows], y[rows])
+    whole.adopt(whole.feed.learn(X, y, rows)[0])
+    part.build(X[rows], y[rows])
     assert whole.to_config() == part.to_config()
 
 

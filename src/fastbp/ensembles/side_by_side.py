@@ -20,7 +20,6 @@ from fastbp.callbacks.listeners import CallbackLike, as_callbacks
 from fastbp.data.arrays import as_matrix
 from fastbp.data.class_weights import ClassWeight
 from fastbp.data.samples import Samples
-from fastbp.data.sparse import is_sparse
 from fastbp.preparation.tables import read_table
 from fastbp.support.checks import check_flag, check_int, sentence
 from fastbp.support.threads import choose_threads
@@ -167,7 +166,7 @@ def read_once(
         i, intake = numbers[id(trainer)], trainer.intake
         with named(name.format(i)):
             preparation = trainer.model.feed.preparation
-            if preparation is None or preparation.prepare is None or is_sparse(X):
+            if preparation is None or preparation.prepare is None:
                 plain = as_matrix(X, trainer.model.feed.known_inputs, "X") if plain is None else plain
                 return intake.learn(plain, y, sample_weight, rows[i])
             opened = read_table(X, "X") if opened is None else opened
