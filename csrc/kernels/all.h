@@ -9,11 +9,18 @@
 #include "rows.h"
 #include "prepare.h"
 #include "activation.h"
-#include "gemm.h"
+#include "blocking.h"
+#include "microkernel.h"
+#include "tiles.h"
+#include "product.h"
+#include "panels_product.h"
+#include "forward.h"
+#include "input_gradient.h"
+#include "weight_gradient.h"
 #include "pointwise.h"
 #include "normalize.h"
 #include "embed.h"
-#include "single.h"
+#include "few_rows.h"
 #include "loss.h"
 #include "wide.h"
 #include "clip.h"
@@ -76,10 +83,4 @@ static const fbp_kernels NAME(table) = {
     .burn = NAME(burn),
 };
 
-#undef WIDE_LANES
-#undef WIDE_PARTS
-#undef COUNTERS
-#undef DRAWS
-#undef PACK_INPUTS
-#undef PACK_ELEMENTS
 #include "undef.h"

@@ -8,7 +8,7 @@
 static void NAME(vector_gradient)(fbp_panels dZ, fbp_panels factor, ptrdiff_t n_samples, ptrdiff_t n0, ptrdiff_t n1,
                                   void *dW, void *db, int accumulate)
 {
-    const ptrdiff_t n_panels = NAME(pieces)(n_samples, VL);
+    const ptrdiff_t n_panels = NAME(ceil_divide)(n_samples, VL);
     for (ptrdiff_t n = n0; n < n1; n += VL) {
         const ptrdiff_t n_units = n1 - n < VL ? n1 - n : VL;
         const real *d = (const real *)dZ.data + n * VL, *f = (const real *)factor.data + n * VL;
@@ -18,9 +18,9 @@ static void NAME(vector_gradient)(fbp_panels dZ, fbp_panels factor, ptrdiff_t n_
                 products[i] += NAME(load)(d + i * VL) * NAME(load)(f + i * VL);
                 sums[i] += NAME(load)(d + i * VL);
             }
-        NAME(leave)(NAME(sum_each)(products), (real *)dW + n, n_units, accumulate);
+        NAME(store_or_add)(NAME(sum_each)(products), (real *)dW + n, n_units, accumulate);
         if (db)
-            NAME(leave)(NAME(sum_each)(sums), (real *)db + n, n_units, accumulate);
+            NAME(store_or_add)(NAME(sum_each)(sums), (real *)db + n, n_units, accumulate);
     }
 }
 
@@ -110,9 +110,9 @@ static void NAME(batch_statistics)(fbp_panels in, ptrdiff_t n_samples, ptrdiff_t
         const ptrdiff_t n_units = n1 - n < VL ? n1 - n : VL;
         const vec m = NAME(sum_units)(in, n_samples, n, n_units, NAME(splat)(0), 0) / count;
         const vec squares = NAME(sum_units)(in, n_samples, n, n_units, m, 1);
-        NAME(leave)(m, (real *)mean + n, n_units, 0);
-        NAME(leave)(squares / (count - one), (real *)variance + n, n_units, 0);
-        NAME(leave)(one / NAME(square_root)(squares / count + (real)epsilon), (real *)inverse + n, n_units, 0);
+        NAME(store_or_add)(m, (real *)mean + n, n_units, 0);
+        NAME(store_or_add)(squares / (count - one), (real *)variance + n, n_units, 0);
+        NAME(store_or_add)(one / NAME(square_root)(squares / count + (real)epsilon), (real *)inverse + n, n_units, 0);
     }
 }
 
