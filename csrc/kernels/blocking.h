@@ -3,8 +3,8 @@
  * Uses real, VL and, from the stub, MR, NV, KC, SC, L2_BYTES. Gives ceil_divide, split_evenly, needs_prefetch and the
  * sizes below. few_rows.h and normalize.h split their work by it too.
  *
- * The loops are numbered as in BLIS (Van Zee and van de Geijn, ACM TOMS 41(3), 2015). Rows are BLIS's m, the vectors of
- * one panel or of VL inputs its n, steps of the sum its k:
+ * The loops are numbered as in BLIS (Van Zee and van de Geijn, ACM TOMS 41(3), 2015). Rows are BLIS's m, vectors of
+ * samples or inputs its n, steps of the sum its k:
  *
  *   loop   over                        forward    input gradient   weight gradient
  *   5      vectors, a thread's share   panels     panels           vectors of inputs   (the caller's, or all)
@@ -15,30 +15,40 @@
  *   0      steps, one by one                                                           = multiply_add (microkernel.h)
  *
  * The order, outermost first, is 5 3 4 2 1 in forward and in the input gradient: only the sums of one cache block of
- * rows wait in memory while the steps of loop 4 pass, where BLIS's 5 4 3 2 1 would have those of all rows wait, and W is
- * read in place, so that nothing packed is lost. In the weight gradient it is 5 3 2 4 1: its steps are the samples of a
- * batch, mostly one block of them, and the sums of a strip of dW are complete before the next strip is begun.
+ * rows wait in memory while the steps of loop 4 pass, where BLIS's 5 4 3 2 1 would have those of all rows wait, and W
+ * is read in place, so that nothing packed is lost. In the weight gradient it is 5 3 2 4 1: its steps are the samples
+ * of a batch, mostly one block of them, and the sums of a strip of dW are complete before the next strip is begun.
  *
- * No order and no size below changes a bit: between two blocks of steps a sum waits in the output in the type that it is
- * summed in, so it is not rounded, and every sum adds its steps one by one from the first to the last.
+ * No order and no size below changes a bit: between two cache blocks of steps a sum waits in the output in the type
+ * that it is summed in, so that it is not rounded, and every sum adds its steps one by one from the first to the last.
+ * tests/test_engine.py compares threads and shares, whose splits differ, bit by bit.
  *
- * MR, NV (registers). MR * NV sums, NV streamed vectors and 1 broadcast operand are live, one register more where
- *     multiply and add are two instructions: 6 * 2 + 2 + 1 = 15 of AVX2's 16, 8 * 3 + 3 + 1 = 28 of the 32 of AVX-512
- *     and Neon, 4 * 2 + 2 + 1 + 1 = 12 of SSE2's 16. A step loads MR + NV times and multiplies and adds MR * NV times;
- *     a core starts two of each a cycle, so that loads are never the bound. 8 or more sums hide a multiply-add of four
- *     cycles, two of which start in each.
- * KC (L1, steps). Every tile of a strip reads the same NV vectors for KC steps, and MR operands a step of its own, which
- *     push those vectors out if both do not fit: KC * (NV * VECTOR_BYTES + MR * sizeof(real)) bytes, to be less than L1.
- *     A larger KC loads and stores each sum less often.
- *                    KC      float32    float64    L1
- *         baseline   448     21.0 kB    28.0 kB    32 kB
- *         avx2       224     19.3 kB    24.5 kB    32 kB, all CPUs with AVX2
- *         avx512     144     31.5 kB    36.0 kB    32 kB (Skylake-SP, Zen 4), 48 kB (Ice Lake and later, Zen 5)
- *         neon       448     35.0 kB    49.0 kB    64 kB (Neoverse), 128 kB (Apple)
- * SC (L1, samples). KC for the weight gradient. The broadcast operands of a step lie VL to a panel and the panels a
- *     stride apart, so that they fall into few sets of the cache: with AVX2 SC is less than KC.
- * L2_BYTES (L2, rows). The operands of a cache block of rows, which stay while all vectors pass by: 200 kB of the 256 kB
- *     that the smallest L2 of a CPU with that instruction set has, 400 kB where it has 512 kB or more (AVX-512).
+ * MR, NV   registers. MR * NV sums, NV streamed vectors and 1 broadcast operand are live at a time, one register more
+ *          where multiply and add are two instructions: 6 * 2 + 2 + 1 = 15 of AVX2's 16, 8 * 3 + 3 + 1 = 28 of the 32
+ *          of AVX-512 and Neon, 4 * 2 + 2 + 1 + 1 = 12 of SSE2's 16. A step does MR + NV loads and MR * NV
+ *          multiply-adds. A core starts two of each a cycle, so that loads are not the bound, and needs 8 sums or more
+ *          to fill the four cycles that a multiply-add takes.
+ *
+ * KC       L1, steps of a cache block. All tiles of a strip read the same NV vectors. Each reads MR operands a step of
+ *          its own, which push the vectors out where both do not fit. So L1 has to be larger than
+ *          KC * (NV * VECTOR_BYTES + MR * sizeof(real)) bytes. A larger KC loads and stores each sum less often.
+ *
+ *                     float32            float64            L1
+ *          baseline   448:  21.0 kB      448:  28.0 kB      32 kB
+ *          avx2       224:  19.3 kB      224:  24.5 kB      32 kB on all CPUs with AVX2
+ *          avx512     144:  31.5 kB      120:  30.0 kB      32 kB (Skylake-SP, Zen 4), 48 kB (Ice Lake, Zen 5)
+ *          neon       448:  35.0 kB      448:  49.0 kB      64 kB (Neoverse), 128 kB (Apple); not measured on hardware
+ *
+ *          With AVX-512, 144 would be 36.0 kB in float64. On a Xeon with an L1 of 48 kB, 120 is as fast: a training
+ *          step takes 0.98 to 1.00 times as long as with 144 (784-256-128-10 and 784-1024-1024-10, batch 128).
+ *
+ * SC       L1, samples of a cache block in the weight gradient. The broadcast operands of a unit lie VL to a panel and
+ *          the panels a stride apart, so that they fall into few sets of the cache: with AVX2 SC is less than KC. A
+ *          batch of up to KC samples is never split. SC = 112 with AVX-512 in float64 would split a batch of 128: it
+ *          makes a step of 784-1024-1024-10 2 % faster on that Xeon and one of 784-256-128-10 1 % slower.
+ *
+ * L2_BYTES L2, rows of a cache block: their operands stay while all vectors pass by. 200 kB of the 256 kB that the
+ *          smallest L2 of a CPU with that instruction set has; 400 kB of 512 kB or more with AVX-512.
  */
 
 /* ---- Near-even splits ---- */
@@ -89,8 +99,8 @@ static INLINE ptrdiff_t NAME(size_of_largest)(split pieces)
 #define PACK_INPUTS (L2_OPERANDS / KC)
 #define PACK_ELEMENTS ((PACK_INPUTS + MR) * KC)
 
-/* Layers up to this size need no prefetching: what they read and write stays in the caches from one training step to the
- * next. */
+/* Layers up to this size need no prefetching: what they read and write stays in the caches from one training step to
+ * the next. */
 #define NEAR_BYTES (48 * 1024)
 
 static INLINE int NAME(needs_prefetch)(const fbp_layer *layer)
@@ -98,6 +108,6 @@ static INLINE int NAME(needs_prefetch)(const fbp_layer *layer)
     return layer->n_units * layer->ld * (ptrdiff_t)sizeof(real) > NEAR_BYTES;
 }
 
-/* The most elements of a vector to prefetch at a time: 512 bytes, 8 cache lines of each of NV vectors. A core has no more
- * than 10 to 24 misses under way, and the tile's own loads wait for those ahead of them. */
+/* The most elements of a vector to prefetch at a time: 512 bytes, 8 cache lines of each of NV vectors. A core has no
+ * more than 10 to 24 misses under way, and the tile's own loads wait for those ahead of them. */
 #define MAX_PREFETCH (512 / (ptrdiff_t)sizeof(real))
