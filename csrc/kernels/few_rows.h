@@ -8,8 +8,8 @@
  * same weights, one after the other, all weights are packed once, and pass by a few samples at a time. Both ways, every
  * sum has the same terms in the same order as in a panel.
  *
- *   packed_for_rows   [unit group][input][PACKED_VECTORS * VL units], the last group of as many vectors as are left; the
- *                     numbers after the last unit are never used
+ *   packed_for_rows   [unit group][input][PACKED_VECTORS * VL units], the last group of as many vectors as are left;
+ *                     the numbers after the last unit are never used
  */
 
 /* ---- Sizes ---- */
@@ -61,8 +61,8 @@ static int NAME(read_row)(const fbp_source *X, ptrdiff_t row, void *out)
 /* ---- Weights in place ---- */
 
 /* Adds to the sums of VL units their products with inputs k .. k + n, n <= VL, one after the other. */
-static inline sum_vec NAME(add_products)(const operand *const *rows_of_units, const operand *x, ptrdiff_t k, ptrdiff_t n,
-                                         sum_vec sums)
+static inline sum_vec NAME(add_products)(const operand *const *rows_of_units, const operand *x, ptrdiff_t k,
+                                         ptrdiff_t n, sum_vec sums)
 {
     operand_vec W[VL];
     UNROLL
@@ -80,8 +80,8 @@ static inline sum_vec NAME(add_products)(const operand *const *rows_of_units, co
     return sums;
 }
 
-/* Where the weights of n units begin, from unit `first` on. After the layer's last unit its row is repeated; the results
- * of such lanes are never used. */
+/* Where the weights of n units begin, from unit `first` on. After the layer's last unit its row is repeated; the
+ * results of such lanes are never used. */
 static INLINE void NAME(find_rows)(const fbp_layer *layer, ptrdiff_t first, int n, const operand **rows_of_units)
 {
     const ptrdiff_t last = layer->n_units - 1;
@@ -196,7 +196,7 @@ static INLINE void NAME(multiply_few_rows)(const int nr, const int nv, const few
     for (ptrdiff_t k = 0; k < K; k++, W += width) {
         operand_vec inputs[MAX_SAMPLES];
         EACH_SAMPLE(inputs[r] = NAME(broadcast_operand)(x + r * x_stride + k);)
-        EACH_UNIT_VECTOR(if (v * VL * sizeof(operand) % FBP_ALIGN_BYTES == 0) PREFETCH(W + INPUTS_AHEAD * width + v * VL);
+        EACH_UNIT_VECTOR(if (BEGINS_LINE(v)) PREFETCH(W + INPUTS_AHEAD * width + v * VL);
                          const operand_vec w = NAME(load_operands)(W + v * VL);
                          EACH_SAMPLE(sums[v][r] = NAME(add_product)(sums[v][r], w, inputs[r]);))
     }

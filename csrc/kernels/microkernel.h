@@ -1,8 +1,8 @@
 /* microkernel.h: the innermost loop of every product of a dense layer: a register tile of sums += broadcast * streamed.
  *
- * Uses simd.h (real, vec, load, splat), platform.h (STEP_OF_LOOP, FENCE, IN_REGISTER, PREFETCH), and MR, NV of the stub.
- * Gives the operand and accumulator types, the loops over a register tile, and multiply_add in three forms; all end in
- * undef.h.
+ * Uses simd.h (real, vec, load, splat), platform.h (STEP_OF_LOOP, FENCE, IN_REGISTER, PREFETCH), and MR, NV of the
+ * stub. Gives the operand and accumulator types, the loops over a register tile, and multiply_add in three forms; all
+ * end in undef.h.
  *
  * A register tile is up to MR rows times NV vectors of sums. Each step of the sum loads NV streamed vectors, broadcasts
  * MR operands, one a row, and does MR * NV multiply-adds.
@@ -54,7 +54,8 @@ static INLINE sum_vec NAME(add_product)(sum_vec sum, operand_vec x, operand_vec 
 
 /* ---- multiply_add ---- */
 
-/* sums[i][j] += sum over t < steps of broadcast[i * row_stride + t * step_stride] * streamed[j * vector_stride + t * VL] */
+/* sums[i][j] += the sum over t < steps of
+ *   broadcast[i * row_stride + t * step_stride] * streamed[j * vector_stride + t * VL] */
 static INLINE void NAME(multiply_add)(const int mr, const int nv, ptrdiff_t steps, const operand *broadcast,
                                       ptrdiff_t row_stride, ptrdiff_t step_stride, const operand *streamed,
                                       ptrdiff_t vector_stride, sum_vec sums[MAX_ROWS][MAX_VECTORS])

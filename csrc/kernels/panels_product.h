@@ -12,8 +12,8 @@ typedef struct {
     ptrdiff_t row_stride, step_stride; /* of W */
     ptrdiff_t n_steps;
     ptrdiff_t most_rows;               /* of a cache block */
-    operand *packed;                   /* NULL, or [tile][step][MR]: receives the weights of one cache block at a time */
-    int relu;                          /* whether the tiles apply a ReLU to complete sums, or pass them back through one */
+    operand *packed;                   /* NULL, or where the weights of a cache block are packed: [tile][step][MR] */
+    int relu;                          /* whether the tiles apply a ReLU to complete sums, or pass back through it */
     /* Called with the complete sums of one panel's rows; NULL where the tiles have done all. */
     void (*finish)(const void *context, ptrdiff_t panel, ptrdiff_t row, ptrdiff_t n_rows);
     const void *context;

@@ -1,8 +1,8 @@
-/* product.h: what the strips of one product have in common: where its numbers lie, the start of a strip, the prefetching
- * of the strip that follows, and loop 1.
+/* product.h: what the strips of one product have in common: where its numbers lie, the start of a strip, the
+ * prefetching of the strip that follows, and loop 1.
  *
- * Uses tiles.h and blocking.h, where the loops are numbered. Gives product, begin_strip, plan_prefetch and tiles_of_strip
- * to panels_product.h and weight_gradient.h.
+ * Uses tiles.h and blocking.h, where the loops are numbered. Gives product, begin_strip, plan_prefetch and
+ * tiles_of_strip to panels_product.h and weight_gradient.h.
  */
 
 /* Where the numbers of one product lie. Both `streamed` and `out` are counted in vectors, that is panels in forward and
@@ -27,8 +27,8 @@ static INLINE const operand *NAME(streamed_at)(const product *p, ptrdiff_t vecto
     return p->streamed + vector * p->streamed_stride + step * VL;
 }
 
-/* The strip whose first row, first vector and first step these are, without a tile yet. Every member is named: a compiler
- * clears the whole structure first where one is not, which costs time in small layers. */
+/* The strip whose first row, first vector and first step these are, without a tile yet. Every member is named: a
+ * compiler clears the whole structure first where one is not, which costs time in small layers. */
 static INLINE strip NAME(begin_strip)(const product *p, const operand *broadcast, ptrdiff_t row, ptrdiff_t vector,
                                       ptrdiff_t step, ptrdiff_t n_steps, int first, int relu)
 {
@@ -66,7 +66,7 @@ static INLINE void NAME(plan_prefetch)(strip *s, const operand *next, ptrdiff_t 
     s->next_streamed_rate = rate < MAX_PREFETCH ? rate : MAX_PREFETCH;
 }
 
-/* Loop 1: all tiles of a strip of nv vectors, whose rows are split into tiles: first the higher ones, then the others. */
+/* Loop 1: all tiles of a strip of nv vectors, whose rows are split into tiles: the higher ones first. */
 static INLINE void NAME(tiles_of_strip)(const NAME(tile_function) tiles[MR][NV], split rows, ptrdiff_t nv, strip *s)
 {
     if (rows.larger) {

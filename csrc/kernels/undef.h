@@ -1,5 +1,5 @@
-/* undef.h: ends one instantiation, so that the templates can be included again for the next dtype. Macros that one header
- * alone uses end there; here are those that others use too. */
+/* undef.h: ends one instantiation, so that the templates can be included again for the next dtype. Macros that one
+ * header alone uses end there; here are those that others use too. */
 
 /* simd.h */
 #undef real

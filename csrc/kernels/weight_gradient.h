@@ -1,7 +1,7 @@
 /* weight_gradient.h: dW[n] = sum over s of dZ[n][s] * A[s], and db[n] = sum over s of dZ[n][s], of a dense layer.
  *
- * Uses product.h and blocking.h, where the loops are numbered, and transpose.h (sum_each). Rows are units, vectors are VL
- * inputs each, steps are samples. Gives store_or_add to normalize.h.
+ * Uses product.h and blocking.h, where the loops are numbered, and transpose.h (sum_each). Rows are units, vectors are
+ * VL inputs each, steps are samples. Gives store_or_add to normalize.h.
  */
 
 /* total -> out[0..n), added to what is there or not. */
@@ -15,8 +15,8 @@ static INLINE void NAME(store_or_add)(vec total, real *out, ptrdiff_t n, int acc
     memcpy(out, &total, (size_t)n * sizeof(real));
 }
 
-/* db[n] (+)= sum over the samples of dZ[n]. Unused lanes are zero, so that whole panels are added, VL units side by side,
- * and then the lanes of each unit. */
+/* db[n] (+)= sum over the samples of dZ[n]. Unused lanes are zero, so that whole panels are added, VL units side by
+ * side, and then the lanes of each unit. */
 static void NAME(bias_gradient)(fbp_panels dZ, ptrdiff_t n_panels, ptrdiff_t n0, ptrdiff_t n1, real *db, int accumulate)
 {
     for (ptrdiff_t n = n0; n < n1; n += VL) {
