@@ -1,5 +1,5 @@
-/* avx512.c: AVX-512 F, DQ, BW, VL (Intel since Skylake-SP, AMD since Zen 4). 32 registers: 8 x 3 sums, 3 streamed vectors,
- * 1 broadcast operand. kernels/blocking.h derives the sizes.
+/* avx512.c: AVX-512 F, DQ, BW, VL (Intel since Skylake-SP, AMD since Zen 4). 32 registers: 8 x 3 sums, 3 streamed
+ * vectors, 1 broadcast operand. kernels/blocking.h derives the sizes.
  */
 #include "platform.h"
 

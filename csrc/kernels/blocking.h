@@ -14,10 +14,11 @@
  *   1      rows, at most MR            units      inputs           units               = a strip of tiles (tiles.h)
  *   0      steps, one by one                                                           = multiply_add (microkernel.h)
  *
- * The order, outermost first, is 5 3 4 2 1 in forward and in the input gradient: only the sums of one cache block of
- * rows wait in memory while the steps of loop 4 pass, where BLIS's 5 4 3 2 1 would have those of all rows wait, and W
- * is read in place, so that nothing packed is lost. In the weight gradient it is 5 3 2 4 1: its steps are the samples
- * of a batch, mostly one block of them, and the sums of a strip of dW are complete before the next strip is begun.
+ * The order, outermost first, is 5 3 4 2 1 in forward and in the input gradient. BLIS has 5 4 3 2 1, in which it packs
+ * the streamed operands once for all rows. Panels need no packing, and with loop 3 outside loop 4 only the sums of one
+ * cache block of rows wait in memory until their last step, and not those of all rows. In the weight gradient it is
+ * 5 3 2 4 1: its steps are the samples of a batch, which mostly are one cache block, and the sums of a strip of dW are
+ * complete before the next strip begins.
  *
  * No order and no size below changes a bit: between two cache blocks of steps a sum waits in the output in the type
  * that it is summed in, so that it is not rounded, and every sum adds its steps one by one from the first to the last.
@@ -47,8 +48,8 @@
  *          batch of up to KC samples is never split. SC = 112 with AVX-512 in float64 would split a batch of 128: it
  *          makes a step of 784-1024-1024-10 2 % faster on that Xeon and one of 784-256-128-10 1 % slower.
  *
- * L2_BYTES L2, rows of a cache block: their operands stay while all vectors pass by. 200 kB of the 256 kB that the
- *          smallest L2 of a CPU with that instruction set has; 400 kB of 512 kB or more with AVX-512.
+ * L2_BYTES L2, rows of a cache block: their operands stay while all vectors pass by. 200 kB fit an L2 of 256 kB, the
+ *          smallest with AVX2; 400 kB one of 512 kB, the smallest with AVX-512.
  */
 
 /* ---- Near-even splits ---- */

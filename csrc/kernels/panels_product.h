@@ -13,16 +13,17 @@ typedef struct {
     ptrdiff_t n_steps;
     ptrdiff_t most_rows;               /* of a cache block */
     operand *packed;                   /* NULL, or where the weights of a cache block are packed: [tile][step][MR] */
-    int relu;                          /* whether the tiles apply a ReLU to complete sums, or pass back through it */
+    int relu;                          /* whether the tiles apply a ReLU, or pass back through it */
     /* Called with the complete sums of one panel's rows; NULL where the tiles have done all. */
     void (*finish)(const void *context, ptrdiff_t panel, ptrdiff_t row, ptrdiff_t n_rows);
     const void *context;
 } NAME(panels_product_t);
 #define panels_product NAME(panels_product_t)
 
-/* Rows and steps of W, from `from` on -> packed[tile][step][MR]: the order in which the tiles read them. Read in place
- * down its columns, each step of W lies a page from the next, and the L1 cache and the TLB lose them. `room`: elements
- * from the first row on that may be read at each step. Rows of W's memory are steps here, and adjacent. */
+/* Tiles of rows times n_steps steps of W, from `from` on -> packed[tile][step][MR], the order in which the tiles read
+ * them. It is for a W whose rows are adjacent in memory and whose steps lie step_stride elements apart: read in place,
+ * each step is on another page, and the L1 cache and the TLB do not keep them. `room` elements from the first row on may
+ * be read at each step. */
 static INLINE void NAME(pack_weights)(const operand *from, ptrdiff_t step_stride, split tiles, ptrdiff_t room,
                                       ptrdiff_t n_steps, operand *packed)
 {

@@ -45,8 +45,8 @@ static INLINE words NAME(product)(words a, words b)
 #define COUNTERS 16
 #define DRAWS (2 * COUNTERS)
 
-/* Draws first .. first + DRAWS - 1 of a stream; `first` is a multiple of DRAWS. Draw first + i, two of the four words of
- * counter (first + i) / 2, is in bits[i % 2][i / 2]. */
+/* Draws first .. first + DRAWS - 1 of a stream; `first` is a multiple of DRAWS. Draw first + i, two of the four words
+ * of counter (first + i) / 2, is in bits[i % 2][i / 2]. */
 static void NAME(draw)(uint64_t seed, uint64_t stream, uint64_t first, uint64_t bits[2][COUNTERS])
 {
     const words lower = NAME(every_word)(0xFFFFFFFFu);
