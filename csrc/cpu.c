@@ -1,8 +1,8 @@
-/* cpu.c: which instruction sets this CPU and OS offer, whether it likes to be told what comes soon, and how it treats
- * denormal numbers.
+/* cpu.c: which instruction sets this CPU and OS offer, whether it gains by prefetching what the update will write, and
+ * how it treats denormal numbers.
  *
- * The compiler's run-time support asks CPUID and, for the wide registers, XGETBV, so that an OS that does not save them
- * counts as not offering them.
+ * The compiler's run-time support asks CPUID and, for the wide registers, XGETBV: an instruction set whose registers
+ * the OS does not save is not available.
  */
 #include "fastbp.h"
 
@@ -72,7 +72,7 @@ void fbp_restore_denormals(unsigned long former)
 #else
 unsigned long fbp_flush_denormals(void)
 {
-    return 0; /* slower, no less right */
+    return 0; /* slower, but as correct */
 }
 
 void fbp_restore_denormals(unsigned long former)

@@ -1,5 +1,5 @@
-/* dispatch.c: the instruction sets that were compiled in, best first, and the way to their kernels; activations,
- * losses and optimizers by name. */
+/* dispatch.c: the instruction sets that are compiled in, best first, and their kernels; activations, losses and
+ * optimizers by name. */
 #include "isa/platform.h"
 
 typedef const fbp_kernels *const table_pair[2];

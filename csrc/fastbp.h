@@ -1,18 +1,33 @@
 /* fastbp.h: everything the engine may know about the kernels.
  *
- * The kernels know vector registers, tiles and formulas. They know no thread, no allocation, no Python, no model:
- * whoever calls them says which panels and which units are theirs, and owns every buffer.
+ * The kernels know vector registers, tiles and formulas. They know no thread, no allocation, no Python, no model: their
+ * caller says which panels and which units to work on, and owns every buffer.
  *
  * Layouts (VL = `lanes`, the samples of a panel, which is the elements of one vector register):
  *
- *   panels    [panel][feature][VL]   sample s of a batch is lane s % VL of panel s / VL. Features are padded with
- *                                    zeros to whole vectors, so that a panel is whole VL x VL blocks.
- *   blocks    [feature / VL][sample][VL]  the same numbers with features as lanes: what the weight gradient reads.
- *   weights   [unit][ld]             plain rows, one a unit; ld = inputs padded to FBP_ALIGN_BYTES. The padding is
- *                                    zero and stays zero.
+ *   panels    [panel][feature][VL]        Sample s of a batch is lane s % VL of panel s / VL. Features are padded with
+ *                                         zeros to whole vectors, so that a panel consists of whole blocks.
+ *   blocks    [feature / VL][sample][VL]  The same numbers with features as lanes: the weight gradient reads them.
+ *   weights   [unit][ld]                  One row a unit; ld = inputs padded to FBP_ALIGN_BYTES. The padding is zero
+ *                                         and stays zero.
  *
- * Determinism: every sum over inputs, units or samples runs in the order of its index, in steps whose size is a
- * constant of the instruction set. How the panels and the units are shared out never changes a bit.
+ * Determinism: every sum over inputs, units or samples adds its terms in the order of their index, in lanes and blocks
+ * whose size is a constant of the instruction set. How panels and units are divided among threads never changes a bit.
+ *
+ * Words, here, in kernels/ and in the engine; each means one thing:
+ *
+ *   panel        VL samples side by side, with all their features: [feature][VL]
+ *   block        VL samples times VL features with the features as lanes: [sample][VL]. A cache block is another thing:
+ *                the rows, or the terms of a sum, that one level of the cache holds at a time (kernels/blocking.h)
+ *   tile         the sums that are in registers at one time: up to tile_rows rows times tile_panels vectors
+ *   strip        tiles one below the other, all of the same vectors: what one call of a tile function computes
+ *   stage        one computation from panels to panels: a dense layer, a dropout, a normalisation
+ *   pass         all stages once: the forward pass, the backward pass
+ *   chunk        the samples of a batch that make a pass together, before the next chunk does. The data that a user
+ *                hands over part by part is always called data chunks
+ *   share        what one thread does of a job: some panels, some units, or some rows of a table
+ *   piece        a part of a share or of a total, of near-equal size: what split_evenly makes, and what a thread does
+ *                between two looks for Ctrl-C
  */
 #ifndef FASTBP_H
 #define FASTBP_H
@@ -23,8 +38,9 @@
 /* Rows of weights and all buffers start at multiples of this: a cache line, and the widest vector. */
 #define FBP_ALIGN_BYTES 64
 
-/* An optimizer remembers at most so many numbers a weight; an update reads them, and the weights, beside the gradient. */
+/* The most numbers a weight that an optimizer keeps from step to step. */
 #define FBP_STATES 3
+/* The most arrays that an update writes: the weights and the optimizer's states. */
 #define FBP_SOON (1 + FBP_STATES)
 
 typedef enum { FBP_FLOAT32 = 0, FBP_FLOAT64 = 1 } fbp_dtype;
@@ -53,7 +69,7 @@ typedef enum { FBP_FLOAT32 = 0, FBP_FLOAT64 = 1 } fbp_dtype;
 typedef enum { FBP_EACH_ACTIVATION(FBP_CONSTANT) } fbp_activation;
 #undef FBP_CONSTANT
 
-/* What a row of the user's array is made of. */
+/* The element type of the user's array. */
 typedef enum {
     FBP_SRC_BOOL = 0,
     FBP_SRC_INT8,
@@ -69,10 +85,11 @@ typedef enum {
     FBP_SRC_FLOAT64,
 } fbp_source_type;
 
-/* A two-dimensional array of the user's, read where it lies. Strides in bytes, negative ones too.
+/* A two-dimensional array of the user's, read in place. Strides are in bytes and may be negative.
  *
- * Or a sparse one, compressed by rows: `data` are the elements that are not 0, `column_stride` bytes from one to the
- * next, row r's being starts[r] .. starts[r + 1], and columns[e] the column of element e, each once in a row. */
+ * Or a sparse one, compressed by rows: `data` holds the elements that are not 0, `column_stride` bytes from one to the
+ * next. Those of row r are starts[r] .. starts[r + 1], and columns[e] is the column of element e. No column occurs
+ * twice in a row. */
 typedef struct {
     const void *data;
     ptrdiff_t row_stride;
@@ -83,18 +100,18 @@ typedef struct {
     const int32_t *columns;
 } fbp_source;
 
-/* What a step of a preparation makes of a number x, all in double. A missing number is NaN, and stays so in a step that
- * does not say otherwise. */
+/* What a step of a preparation makes of a number x, all in double. A missing number is NaN, and stays NaN unless the
+ * step says otherwise. */
 typedef enum {
     FBP_STEP_FILL = 0, /* a where x is missing */
     FBP_STEP_AFFINE,   /* (x - a) * b + c */
     FBP_STEP_CLIP,     /* x / sqrt(1 + (x / a)^2): between -a and a */
     FBP_STEP_MISSING,  /* 1 where x is missing, else 0 */
-    FBP_STEP_EQUALS,   /* 1 where x is a, else 0; so where it is missing */
-    FBP_STEP_CODE,     /* the place of x among the values, from 0, or -1 */
+    FBP_STEP_EQUALS,   /* 1 where x is a, else 0, also where x is missing */
+    FBP_STEP_CODE,     /* the place of x among the values, counted from 0, or -1 */
 } fbp_step_kind;
 
-/* Each feature of a run has its own numbers; the arrays are padded to whole vectors of any instruction set. */
+/* Each feature of a run has its own a, b, c; the arrays are padded to whole vectors of any instruction set. */
 typedef struct {
     fbp_step_kind kind;
     const double *a, *b, *c;     /* [n_features, padded] */
@@ -102,12 +119,12 @@ typedef struct {
     const ptrdiff_t *n_values;   /* [n_features, padded] */
 } fbp_step;
 
-/* Features, numbers that the first layer is fed with: all of one column, or of columns next to each other, one each;
- * after steps of the same kinds. */
+/* Adjacent features, the numbers that the first layer reads: all from one column, or one from each of adjacent columns,
+ * made by steps of the same kinds. */
 typedef struct {
     ptrdiff_t n_features;
     ptrdiff_t column;      /* of the first one */
-    ptrdiff_t column_step; /* columns from one to the next: 0 or 1 */
+    ptrdiff_t column_step; /* from one feature to the next: 0 or 1 */
     const fbp_step *steps;
     ptrdiff_t n_steps;
 } fbp_run;
@@ -120,7 +137,7 @@ typedef struct {
 
 /* X(constant, name, 1 where it is a sum over the outputs of a function of one output and one target, 1 where it is
  * computed from Z with the last activation built in, 1 where the mean is over samples and outputs and not over the
- * samples alone): one row a loss. `name` is the function in kernels/loss.h, where the formula stands. */
+ * samples alone): one row a loss. `name` is its function in kernels/losses/, where the formula is. */
 #define FBP_EACH_LOSS(X)                                                  \
     X(FBP_MSE, mse, 1, 0, 1)                                              \
     X(FBP_MAE, mae, 1, 0, 1)                                              \
@@ -153,29 +170,29 @@ typedef struct {
     double parameters[FBP_LOSS_PARAMETERS];
 } fbp_objective;
 
-/* What a sample's outputs answer, and what is right. */
+/* What the outputs of a sample predict, and what counts as right. */
 typedef enum {
-    FBP_ANSWER_LABEL = 0,        /* the largest output names the class; a label */
-    FBP_ANSWER_DISTRIBUTION = 1, /* the same; the class of the largest target */
-    FBP_ANSWER_BINARY = 2,       /* every output above 0 is a yes; every target above 1/2 */
+    FBP_ANSWER_LABEL = 0,        /* the class of the largest output; right: the label */
+    FBP_ANSWER_DISTRIBUTION = 1, /* the class of the largest output; right: the class of the largest target */
+    FBP_ANSWER_BINARY = 2,       /* yes for every output above 0; right: yes for every target above 1/2 */
 } fbp_answer;
 
-/* Sums over samples, n the number of outputs that have targets. RANKS is of classes, the errors do not ask for the
- * answer; LOG_LOSS and SQUARED_PROBABILITY want Z. */
+/* Sums over samples; n is the number of outputs that have targets. RANKS needs classes; the errors ignore fbp_answer;
+ * LOG_LOSS and SQUARED_PROBABILITY need Z. */
 typedef enum {
     FBP_METRIC_CORRECT = 0,             /* [1] right answers */
-    FBP_METRIC_COUNTS = 1,              /* [3 or 4][n] rightly said of a class, wrongly said, and not said where it was
-                                           right; with binary answers also rightly not said */
-    FBP_METRIC_LOG_LOSS = 2,            /* [1] -t log(p), each logarithm within log(epsilon) .. log(1 - epsilon) */
+    FBP_METRIC_COUNTS = 1,              /* [3 or 4][n] true positives, false positives and false negatives of each
+                                           class; with binary answers also true negatives */
+    FBP_METRIC_LOG_LOSS = 2,            /* [1] -t log(p), p limited to epsilon .. 1 - epsilon */
     FBP_METRIC_SQUARED_PROBABILITY = 3, /* [1] (p - t)^2 */
-    FBP_METRIC_RANKS = 4,               /* [n] samples whose right class has that many before it; of equals the last is
-                                           before the others */
+    FBP_METRIC_RANKS = 4,               /* [n] sums[k]: samples with k classes ranked above the right one; of equal
+                                           outputs the last class ranks first */
     FBP_METRIC_ABSOLUTE_ERROR = 5,      /* [n] |a - t| */
     FBP_METRIC_SQUARED_ERROR = 6,       /* [n] (a - t)^2 */
     FBP_METRIC_PERCENTAGE_ERROR = 7,    /* [n] |a - t| / max(|t|, 2^-52) */
 } fbp_metric;
 
-/* X(constant, name, its states): one row an optimizer, NULL where it has fewer states. They all start from zero. */
+/* X(constant, name, its FBP_STATES states): one row an optimizer, NULL where it has fewer. All start from zero. */
 #define FBP_EACH_OPTIMIZER(X)                                                               \
     X(FBP_SGD, sgd, "velocity", NULL, NULL)                                                 \
     X(FBP_ADAM, adam, "first_moment", "second_moment", "largest_second_moment")             \
@@ -192,7 +209,7 @@ typedef enum {
 typedef enum { FBP_EACH_OPTIMIZER(FBP_CONSTANT) } fbp_optimizer;
 #undef FBP_CONSTANT
 
-/* Numbers of one update, the same for every weight. Unused ones are zero. */
+/* The numbers of one update, the same for every weight. Unused ones are zero. */
 typedef struct {
     double learning_rate;   /* of this step (Adagrad's decays) */
     double momentum;        /* SGD, RMSprop */
@@ -200,21 +217,21 @@ typedef struct {
     int centered;           /* RMSprop */
     int amsgrad;            /* Adam */
     double beta_1;          /* Adam and its kin, Lion */
-    double beta_2;          /* of the average of squares too: RMSprop, Adadelta */
+    double beta_2;          /* also of the average of squares in RMSprop and Adadelta */
     double epsilon;
     double correction_1;    /* Adam and its kin: 1 / (1 - beta_1^t) */
     double correction_2;    /* Adam and its kin: 1 / (1 - beta_2^t) */
-    double moment_share;    /* NAdam: how much of the first moment a step takes, */
-    double gradient_share;  /* and how much of the gradient itself */
-    double rectification;   /* RAdam: times Adam's step; 0 where it is too early for that step */
+    double moment_share;    /* NAdam: the factor of the first moment in the step, */
+    double gradient_share;  /* and the factor of the gradient itself */
+    double rectification;   /* RAdam: the factor of Adam's step; 0 in the first steps, which do without it */
     double initial;         /* Adagrad: what the sum of squares starts from */
-    double eta_minus;       /* Rprop: the step's factor where the gradient's sign changes, */
-    double eta_plus;        /* and where it stays */
+    double eta_minus;       /* Rprop: the factor of the step size where the gradient's sign changes, */
+    double eta_plus;        /* and where it does not */
     double min_step;        /* Rprop */
     double max_step;        /* Rprop */
-    double weight_decay;    /* added to the gradient (L2), or */
-    int decoupled_decay;    /* taken from the weight itself (AdamW, Lion) */
-    double average_share;   /* for the caller: what this step's weights count in their average; 0: it stays */
+    double weight_decay;    /* the factor of the weight that is added to the gradient (L2) or, with ... */
+    int decoupled_decay;    /* ... subtracted from the weight itself (AdamW, Lion) */
+    double average_share;   /* for the caller: the factor of this step's weights in their running average; 0: none */
 } fbp_update;
 
 /* Panels of one layer: panel p starts `stride` elements after panel p - 1. */
@@ -223,7 +240,7 @@ typedef struct {
     ptrdiff_t stride;
 } fbp_panels;
 
-/* One dense layer as the kernels see it; or a stage with a number or two a unit, whose only input is the unit's own:
+/* One dense layer as the kernels see it. Or a stage with one or two numbers a unit, in which each unit has one input:
  * n_inputs and ld are 1, `weights` and `bias` are [n_units]. */
 typedef struct {
     ptrdiff_t n_inputs;
@@ -235,12 +252,12 @@ typedef struct {
     double alpha;              /* the activation's parameter */
 } fbp_layer;
 
-/* The rows of a table are dealt into so many shares, row r to share r % FBP_TABLE_SHARES: a constant, as squares are
- * summed share by share. */
+/* The rows of a table are divided into this number of shares: row r belongs to share r % FBP_TABLE_SHARES. It is a
+ * constant because squares are summed share by share, and their sum must not depend on the number of threads. */
 #define FBP_TABLE_SHARES 32
 
-/* A table with a row for each code 0 .. n_rows - 2 of a category; the last row is for all that is no such code. `pass`
- * is the number of a step; rows that a sample of it has are touched, and others neither read nor written. */
+/* An embedding table: a row for each code 0 .. n_rows - 2 of a category, and a last row for everything else. A training
+ * step touches the rows that its samples have, and neither reads nor writes the others. */
 typedef struct {
     ptrdiff_t n_rows;
     ptrdiff_t n_features;
@@ -248,9 +265,9 @@ typedef struct {
     ptrdiff_t first_feature;   /* where a row's features begin in a panel */
     void *weights;             /* [n_rows][ld], the padding zero */
     void *gradient;            /* [n_rows][ld], of touched rows */
-    int64_t *passes;           /* [n_rows]: the pass that touched the row last */
+    int64_t *passes;           /* [n_rows]: the number of the training step that touched the row last */
     ptrdiff_t share_rows;      /* the most rows of a share */
-    int32_t *touched;          /* [FBP_TABLE_SHARES][share_rows]: the rows of this pass, in the order of the samples */
+    int32_t *touched;          /* [FBP_TABLE_SHARES][share_rows]: rows touched in this step, in the samples' order */
     int32_t *n_touched;        /* [FBP_TABLE_SHARES] */
 } fbp_table;
 
@@ -261,16 +278,17 @@ typedef struct {
     int lanes;               /* VL */
     int tile_rows;           /* units (or inputs) of a register tile */
     int tile_panels;         /* panels (or vectors of inputs) of a register tile */
-    ptrdiff_t pack_elements; /* what input_gradient wants as scratch, a thread */
-    int few_rows;            /* up to so many samples are faster by forward_rows, with turned weights, than by a panel */
+    ptrdiff_t pack_elements; /* elements of scratch that input_gradient needs for each thread */
+    int few_rows;            /* the most samples for which forward_rows, with packed weights, is faster than a panel */
 
     /* X -> panels and blocks. Rows index[0..n_rows) of X (index NULL: rows first, first + 1, ...), n_rows <= VL, become
-     * panel p; `blocks` NULL: not wanted. Rows next[0..n_next), n_next <= VL, will be asked for soon: they are fetched
-     * into the cache on the way. Returns 0 where a number is NaN or infinite (in this dtype), else 1. */
+     * panel p; `blocks` may be NULL. Rows next[0..n_next), n_next <= VL, are those of the next call: they are
+     * prefetched. Returns 0 where a number is NaN or infinite (in this dtype), else 1. */
     int (*gather_panel)(const fbp_source *X, const int64_t *index, ptrdiff_t first, ptrdiff_t n_rows,
                         const int64_t *next, ptrdiff_t n_next, ptrdiff_t p, fbp_panels panels, void *blocks,
                         ptrdiff_t block_stride);
-    /* The same with features in place of the columns of X, and without blocks. What is not finite is a feature. */
+    /* The same with features in place of the columns of X, and without blocks. Features, not numbers of X, are checked
+     * for NaN and infinity. */
     int (*prepare_panel)(const fbp_source *X, const fbp_features *features, const int64_t *index, ptrdiff_t first,
                          ptrdiff_t n_rows, const int64_t *next, ptrdiff_t n_next, ptrdiff_t p, fbp_panels panels);
     /* panels -> rows: out[r][0..n_columns), for the n_rows samples of panel p, rows `out_stride` elements apart. */
@@ -280,27 +298,28 @@ typedef struct {
     void (*transpose_panels)(fbp_panels panels, ptrdiff_t n_features, ptrdiff_t p0, ptrdiff_t p1, void *blocks,
                              ptrdiff_t block_stride);
 
-    /* out = activation(in @ W.T + b) for panels p0..p1 and units n0..n1. `slope` receives act'(Z) for the activations
-     * that `stores_slope` names (data NULL: not wanted). Softmax is left to softmax_forward: here it is linear. */
+    /* out = activation(in @ W.T + b) for panels p0..p1 and units n0..n1. `slope` (data NULL: not wanted) receives
+     * act'(Z) for the activations for which fbp_stores_slope is 1. Softmax counts as linear here; softmax_forward
+     * follows. */
     void (*dense_forward)(const fbp_layer *layer, fbp_panels in, fbp_panels out, fbp_panels slope, ptrdiff_t p0,
                           ptrdiff_t p1, ptrdiff_t n0, ptrdiff_t n1);
-    /* dZ_below = (dZ @ W) * act'(below) for panels p0..p1 and inputs k0..k1, where `below` made the outputs A_below (or,
-     * where it stores them, the slopes). `scratch`: pack_elements elements. */
+    /* dZ_below = (dZ @ W) * act'(below) for panels p0..p1 and inputs k0..k1, where `below` made the outputs A_below
+     * (or, where it stores them, the slopes). `scratch`: pack_elements elements. */
     void (*input_gradient)(const fbp_layer *layer, fbp_panels dZ, const fbp_layer *below, fbp_panels A_below,
                            fbp_panels slope_below, fbp_panels dZ_below, ptrdiff_t p0, ptrdiff_t p1, ptrdiff_t k0,
                            ptrdiff_t k1, void *scratch);
     /* dW[n][k] (+)= sum over the samples of dZ[s][n] * A[s][k], db[n] (+)= sum of dZ[s][n], for units n0..n1. dW rows
-     * are layer->ld apart and their padding becomes zero. accumulate = 0 does not read dW and db. db NULL: not wanted,
-     * here and in unit_squares. `soon` (or NULL): FBP_SOON arrays laid out like dW (each may be NULL) that the update
-     * will write next; they are fetched into the cache on the way, and other cores give them up. */
+     * are layer->ld apart and their padding becomes zero. accumulate = 0 does not read dW and db. db may be NULL, here
+     * and in unit_squares. `will_write` (or NULL): FBP_SOON arrays laid out like dW (each may be NULL) that the update
+     * will write next. They are prefetched for writing, which takes them from other cores' caches. */
     void (*weight_gradient)(const fbp_layer *layer, fbp_panels dZ, const void *blocks, ptrdiff_t block_stride,
                             ptrdiff_t n_samples, ptrdiff_t n0, ptrdiff_t n1, void *dW, void *db, int accumulate,
-                            const void *const *soon);
+                            const void *const *will_write);
 
     /* Z -> probabilities over the units, in place; and dA -> dZ, in place, given the probabilities. */
     void (*softmax_forward)(fbp_panels Z, ptrdiff_t n_units, ptrdiff_t p0, ptrdiff_t p1);
     void (*softmax_backward)(fbp_panels A, fbp_panels dA, ptrdiff_t n_units, ptrdiff_t p0, ptrdiff_t p1);
-    /* dA -> dZ, in place, for one panel of an element-wise activation. */
+    /* dA -> dZ, in place, for panels p0..p1 of an element-wise activation. */
     void (*activation_backward)(const fbp_layer *layer, fbp_panels A, fbp_panels slope, fbp_panels dA, ptrdiff_t p0,
                                 ptrdiff_t p1);
 
@@ -311,31 +330,32 @@ typedef struct {
     void (*add_panels)(fbp_panels a, fbp_panels b, fbp_panels out, ptrdiff_t n_features, ptrdiff_t p0, ptrdiff_t p1);
 
     /* dW[n] (+)= sum over the samples of dZ[s][n] * factor[s][n], db[n] (+)= sum of dZ[s][n], for units n0..n1 of a
-     * stage with a number a unit; db NULL: not wanted. */
+     * stage with one number a unit; db may be NULL. */
     void (*vector_gradient)(fbp_panels dZ, fbp_panels factor, ptrdiff_t n_samples, ptrdiff_t n0, ptrdiff_t n1, void *dW,
                             void *db, int accumulate);
-    /* panels p0..p1: out = weights * h + bias, h being each sample less its mean over the features and divided by its
-     * deviation, sqrt(variance + epsilon). `kept` (data NULL: not wanted) receives h and, in row n_units, 1 / deviation;
-     * backward, they give the gradient of `in` from dZ. */
+    /* panels p0..p1: out = weights * h + bias, where h is each sample minus its mean over the features, divided by its
+     * deviation, sqrt(variance + epsilon). `kept` (data NULL: not wanted) receives h and, in row n_units, 1 /
+     * deviation, from which the backward kernel makes dX, the gradient of `in`. */
     void (*layer_norm_forward)(const fbp_layer *layer, double epsilon, fbp_panels in, fbp_panels out, fbp_panels kept,
                                ptrdiff_t p0, ptrdiff_t p1);
     void (*layer_norm_backward)(const fbp_layer *layer, fbp_panels dZ, fbp_panels kept, fbp_panels dX, ptrdiff_t p0,
                                 ptrdiff_t p1);
 
-    /* Of units n0..n1 over all n_samples: the mean, the variance with n_samples - 1 for its divisor, and 1 / sqrt(the
-     * variance with n_samples for its divisor + epsilon). */
+    /* Of units n0..n1 over all n_samples: the mean; the variance with divisor n_samples - 1; and 1 / sqrt(v + epsilon),
+     * v the variance with divisor n_samples. */
     void (*batch_statistics)(fbp_panels in, ptrdiff_t n_samples, ptrdiff_t n0, ptrdiff_t n1, double epsilon, void *mean,
                              void *variance, void *inverse);
     /* panels p0..p1: out = weights * h + bias, h = (in - mean) * inverse; `kept` (data NULL: not wanted) receives h. */
     void (*batch_norm_forward)(const fbp_layer *layer, const void *mean, const void *inverse, fbp_panels in,
                                fbp_panels out, fbp_panels kept, ptrdiff_t p0, ptrdiff_t p1);
-    /* panels p0..p1 of the gradient of `in`, with dW and db over all samples; dW NULL: mean and inverse are constants. */
+    /* panels p0..p1 of dX, the gradient of `in`, from dZ and from dW and db over all samples; dW NULL: mean and inverse
+     * are constants. */
     void (*batch_norm_backward)(const fbp_layer *layer, const void *inverse, const void *dW, const void *db,
                                 ptrdiff_t n_samples, fbp_panels dZ, fbp_panels kept, fbp_panels dX, ptrdiff_t p0,
                                 ptrdiff_t p1);
 
-    /* panels p0..p1: out = in above 0, else weights * in; `kept` (data NULL: not wanted) receives min(in, 0), of which
-     * vector_gradient makes that of the weights. Backward, the gradient of `in` from dZ. */
+    /* panels p0..p1: out = in where it is above 0, else weights * in. `kept` (data NULL: not wanted) receives min(in,
+     * 0), the factor from which vector_gradient makes the gradient of the weights. prelu_backward makes dX from dZ. */
     void (*prelu_forward)(const fbp_layer *layer, fbp_panels in, fbp_panels out, fbp_panels kept, ptrdiff_t p0,
                           ptrdiff_t p1);
     void (*prelu_backward)(const fbp_layer *layer, fbp_panels in, fbp_panels dZ, fbp_panels dX, ptrdiff_t p0,
@@ -345,56 +365,58 @@ typedef struct {
      * column of `codes` has a table. Lanes without a sample get the last row. */
     void (*read_codes)(const fbp_source *codes, const int64_t *index, ptrdiff_t first, ptrdiff_t n_rows,
                        const fbp_table *tables, int32_t *rows);
-    /* Rows, [panel][table][VL], of the tables -> their features in panels p0..p1. */
+    /* Rows of the tables, [panel][table][VL] -> their features in panels p0..p1. */
     void (*embed_forward)(const fbp_table *tables, ptrdiff_t n_tables, const int32_t *rows, fbp_panels out,
                           ptrdiff_t p0, ptrdiff_t p1);
-    /* gradient[row] (+)= the sum over the samples that have it of the table's features in dZ, in their order, for the
-     * rows of shares s0..s1, each touched on the way. `rows`: of this table in panel 0, those of the next panel
-     * `rows_stride` behind. accumulate = 0: the first samples of the pass. */
+    /* gradient[row] (+)= the sum of the table's features in dZ over the samples that have that row, in their order, for
+     * the rows of shares s0..s1, which are marked as touched in training step `step`. `rows` are those of this table in
+     * panel 0; those of the next panel follow `rows_stride` elements later. accumulate = 0: the first of the step. */
     void (*embed_gradient)(const fbp_table *table, const int32_t *rows, ptrdiff_t rows_stride, fbp_panels dZ,
-                           ptrdiff_t n_samples, ptrdiff_t s0, ptrdiff_t s1, int64_t pass, int accumulate);
+                           ptrdiff_t n_samples, ptrdiff_t s0, ptrdiff_t s1, int64_t step, int accumulate);
 
-    /* A few samples alone, with the bits that they have in a panel. Row `row` of X -> out[0..n_columns), zeros up to
-     * whole vectors; returns 0 where a number is NaN or infinite (in this dtype), else 1. And out[r][0..n_units) =
-     * activation(in[r] @ W.T + b), softmax too, rows `in_stride` and `out_stride` elements apart, both with room for
-     * whole vectors. `turned` is what turn_weights has made of the layer's weights, n_inputs times n_units, padded to
-     * whole vectors, in the order in which a sample alone reads them; or NULL. */
+    /* A few samples alone, with the bits that they have in a panel: row `row` of X -> out[0..n_columns), zeros up to
+     * whole vectors. Returns 0 where a number is NaN or infinite (in this dtype), else 1. */
     int (*read_row)(const fbp_source *X, ptrdiff_t row, void *out);
-    void (*turn_weights)(const fbp_layer *layer, void *turned);
-    void (*forward_rows)(const fbp_layer *layer, const void *turned, ptrdiff_t n_rows, const void *in,
+    /* The layer's weights -> packed_for_rows, in the order in which a few samples read them: n_inputs times n_units
+     * elements, the units padded to whole vectors. */
+    void (*turn_weights)(const fbp_layer *layer, void *packed_for_rows);
+    /* out[r][0..n_units) = activation(in[r] @ W.T + b), softmax included. Rows are `in_stride` and `out_stride`
+     * elements apart, with room for whole vectors. packed_for_rows NULL: the weights are read in place. */
+    void (*forward_rows)(const fbp_layer *layer, const void *packed_for_rows, ptrdiff_t n_rows, const void *in,
                          ptrdiff_t in_stride, void *out, ptrdiff_t out_stride);
 
-    /* One panel of n_rows samples: the sum of the samples' losses and, unless dZ.data is NULL, its gradient times
-     * `scale` (unused lanes: zero). `output` is the last layer's result with its activation applied, or Z itself for
-     * the losses that fbp_takes_Z names (stable from Z); the gradient is dA, or dZ for those. `labels`: int32 [VL], or
-     * `targets` as panels. Each sample's loss and gradient count weights[r] times; NULL: once. */
+    /* One panel of n_rows samples: returns the sum of their losses and, unless gradient.data is NULL, stores its
+     * gradient times `scale` (unused lanes: zero). `output` is the last layer's result with its activation applied, or
+     * Z for the losses for which fbp_takes_Z is 1, which are stable from Z; the gradient is dA, or dZ for those. The
+     * targets are labels [VL] or panels. Each sample's loss and gradient are multiplied by sample_weights[r]; NULL: by
+     * 1. */
     double (*loss_panel)(const fbp_objective *objective, fbp_panels output, fbp_panels targets, const int32_t *labels,
-                         const double *weights, ptrdiff_t n_units, ptrdiff_t p, ptrdiff_t n_rows, double scale,
+                         const double *sample_weights, ptrdiff_t n_units, ptrdiff_t p, ptrdiff_t n_rows, double scale,
                          fbp_panels gradient);
-    /* Adds the sums that `metric` names, over one panel, to sums; `output` and `weights` as in loss_panel. */
+    /* Adds the sums of `metric` over one panel to `sums`; `output` and `sample_weights` as in loss_panel. */
     void (*metric_panel)(fbp_metric metric, fbp_answer answer, fbp_panels output, fbp_panels targets,
-                         const int32_t *labels, const double *weights, ptrdiff_t n_units, ptrdiff_t p,
+                         const int32_t *labels, const double *sample_weights, ptrdiff_t n_units, ptrdiff_t p,
                          ptrdiff_t n_rows, double *sums);
 
     /* squares[n] = the sum of the squares of dW[n][..], bias_squares[n] = the square of db[n], in double, for units
-     * n0..n1: what the gradient's norm is made of. */
+     * n0..n1: the gradient's norm is the root of their sum. */
     void (*unit_squares)(const fbp_layer *layer, const void *dW, const void *db, ptrdiff_t n0, ptrdiff_t n1,
                          double *squares, double *bias_squares);
-    /* Of the weights of units n0..n1: penalties[n] = the sum over W[n] of l1 * |w| + l2 * w * w; its slope added to dW;
-     * and W[n] shortened to the length `most` where it is longer. */
+    /* For units n0..n1: penalties[n] = the sum over W[n] of l1 * |w| + l2 * w * w; its slope is added to dW; and W[n]
+     * is shortened to the length `most` where it is longer. */
     void (*unit_penalties)(const fbp_layer *layer, double l1, double l2, ptrdiff_t n0, ptrdiff_t n1, double *penalties);
     void (*add_penalty_slopes)(const fbp_layer *layer, double l1, double l2, ptrdiff_t n0, ptrdiff_t n1, void *dW);
     void (*limit_norms)(const fbp_layer *layer, double most, ptrdiff_t n0, ptrdiff_t n1);
-    /* g <- factor * g, cut off at -bound and bound, n elements. */
+    /* g <- factor * g, limited to -bound .. bound, n elements. */
     void (*clip)(void *g, ptrdiff_t n, double factor, double bound);
     /* w, states <- one update by the gradient g, n elements. states: FBP_STATES arrays, in the order of the optimizer's
-     * row above; NULL those that it does not have or that the numbers do not call for (a velocity without momentum). */
+     * row above; NULL where it has fewer, or where the numbers need none (a velocity without momentum). */
     void (*update)(fbp_optimizer optimizer, const fbp_update *numbers, void *w, const void *g, void *const *states,
                    ptrdiff_t n);
     /* average += share * (w - average), n elements; a share of 1 copies. */
     void (*average)(void *average, const void *w, ptrdiff_t n, double share);
 
-    /* 1 where all n elements are finite. */
+    /* 1 where all n elements are finite, else 0. */
     int (*all_finite)(const void *x, ptrdiff_t n);
     /* y[i] = f(x[i]), for the tests: exp, expm1 (x <= 0), log, tanh, sigmoid, erf-based normal distribution. Any
      * alignment. */
@@ -409,41 +431,42 @@ typedef struct {
      * same for every instruction set. */
     void (*permutation)(uint64_t seed, uint64_t stream, ptrdiff_t n, int64_t *index);
     /* panels p0..p1 of `in` -> `out` (in place or not): each number zero with probability `rate`, 0 <= rate < 1, else
-     * divided by 1 - rate. Which ones: a function of seed, stream and the number's place, panels counted from
-     * first_panel on. */
+     * divided by 1 - rate. Which ones become zero is a function of seed, stream and the number's place, with panels
+     * counted from first_panel on. */
     void (*dropout)(fbp_panels in, fbp_panels out, ptrdiff_t n_features, ptrdiff_t first_panel, ptrdiff_t p0,
                     ptrdiff_t p1, double rate, uint64_t seed, uint64_t stream);
     /* n rounds of independent multiply-adds in registers; returns the floating-point operations done. */
     double (*burn)(ptrdiff_t n, volatile double *sink);
 } fbp_kernels;
 
-/* The instruction sets compiled in, best first, ending in NULL; and whether this CPU and OS run one. */
+/* The instruction sets that are compiled in, best first, ending in NULL; and whether this CPU and OS can run one. */
 extern const char *const fbp_isa_names[];
 int fbp_isa_available(const char *isa);
 /* The kernels of an instruction set, NULL where it is unknown or not available. */
 const fbp_kernels *fbp_kernels_for(const char *isa, fbp_dtype dtype);
 
-/* Whether one thread gains by `soon` of weight_gradient on this CPU: on AMD's without AVX-512, 3 % of a step of
- * 784-1024-1024-10 (Zen 3). On the others the tiles' own loads wait for it: 6 % of that step in float32, 11 % in float64
- * on a Xeon with AVX-512 (its AVX2 kernels 3 %), 1 % on Zen 5, and there 5 % of one of 784-256-128-10. What was not
- * measured: not there. Several threads claim their weights by it on every CPU. */
+/* 1 where `will_write` of weight_gradient makes one thread faster on this CPU, else 0. On AMD's CPUs without AVX-512 it
+ * saves 3 % of a step of 784-1024-1024-10 (Zen 3). On the others the tiles' own loads wait for the prefetches: they
+ * cost 6 % of that step in float32 and 11 % in float64 on a Xeon with AVX-512 (3 % with its AVX2 kernels), 1 % on Zen
+ * 5, and there 5 % of a step of 784-256-128-10. CPUs that were not measured count as the others. Several threads use it
+ * on every CPU, because the weights that one thread updates were last read by all of them. */
 int fbp_fetches_soon(void);
 
-/* From here on this thread takes numbers too small for a normal exponent as zero, until what is returned is given to
- * fbp_restore_denormals: the moments of a unit that has died shrink into them, where every operation costs a hundred
- * cycles more. */
+/* From here on this thread treats denormal numbers as zero, until the value returned is given to fbp_restore_denormals.
+ * The moments of a unit whose gradient stays zero shrink until they are denormal, and every operation on denormal
+ * numbers takes a hundred cycles more. */
 unsigned long fbp_flush_denormals(void);
 void fbp_restore_denormals(unsigned long former);
 
-/* The activation of that name, -1 for a name that is none; and 1 where its slope is kept by forward and not derived
- * from the output. */
+/* The activation of that name, or -1 where there is none; and 1 where forward stores its slope, 0 where backward
+ * derives it from the output. */
 int fbp_activation_named(const char *name);
 int fbp_stores_slope(fbp_activation activation);
 
-/* The optimizer of that name, -1 for a name that is none; and the name of its state i < FBP_STATES, or NULL. */
+/* The optimizer of that name, or -1 where there is none; and the name of its state i < FBP_STATES, or NULL. */
 int fbp_optimizer_named(const char *name);
 const char *fbp_state_name(fbp_optimizer optimizer, int i);
-/* The loss of that name, -1 for a name that is none; and what FBP_EACH_LOSS says of it. */
+/* The loss of that name, or -1 where there is none; and what its row in FBP_EACH_LOSS says. */
 int fbp_loss_named(const char *name);
 int fbp_takes_Z(fbp_loss loss);
 int fbp_averages_outputs(fbp_loss loss);

@@ -1,4 +1,4 @@
-/* random.c: Philox one counter at a time, as its authors write it; kernels/random.h has the many at once. */
+/* random.c: Philox for one counter at a time, as its authors write it; kernels/random.h does many at once. */
 #include "fastbp.h"
 
 /* J. Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011; the constants are theirs. */

@@ -1,6 +1,7 @@
 /* kernel_driver.c: one training step on the kernels alone, for compilers and machines without the tests' Python.
  *
  *     kernel_driver ISA < problem > solution
+ *     kernel_driver                           checks that no table lacks a kernel; prints the tables
  *
  * Everything is a double, whatever the dtype. The problem, as test_kernel_driver.py writes it:
  *   dtype, loss, n_parameters, the loss's parameters, n_targets (columns),
@@ -14,11 +15,13 @@
  *   the points after the first step of every optimizer, their gradient being the points from the last to the first.
  * With a loss that is taken from Z the last activation is given as linear.
  *
- * It fails where samples alone do not have the bits that they have in the panels.
+ * It fails where samples alone do not have the bits that they have in the panels, and where a kernel is missing.
  */
 #include "fastbp.h"
 
+#include <assert.h>
 #include <math.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -150,7 +153,7 @@ static void forward(stage *stages, int n_layers)
             s->input = stages[i - 1].output;
             k->transpose_panels(s->input, s->layer.n_inputs, 0, n_panels, s->blocks, block_stride());
         }
-        const ptrdiff_t half = s->layer.n_units / 2; /* any range of units will do */
+        const ptrdiff_t half = s->layer.n_units / 2; /* any two ranges of units give the same bits */
         k->dense_forward(&s->layer, s->input, s->output, s->slope, 0, n_panels, 0, half);
         k->dense_forward(&s->layer, s->input, s->output, s->slope, 0, n_panels, half, s->layer.n_units);
         if (s->layer.activation == FBP_SOFTMAX)
@@ -168,25 +171,25 @@ static void scatter_rows(fbp_panels panels, ptrdiff_t n_features, ptrdiff_t n_ro
     }
 }
 
-/* The first samples alone, one and several, with the layer's weights as they are and turned. */
+/* The first samples alone, one and several, with the layer's weights in place and packed for rows. */
 static void check_rows_alone(const stage *s, ptrdiff_t n_samples)
 {
     const fbp_layer *layer = &s->layer;
     const ptrdiff_t most = n_samples < 14 ? n_samples : 14; /* more than pass together on any instruction set */
     const ptrdiff_t in_stride = padded(layer->n_inputs), out_stride = padded(layer->n_units);
     void *in = memory(most * in_stride), *wanted = memory(most * out_stride), *out = memory(most * out_stride);
-    void *turned = memory(layer->n_inputs * out_stride);
+    void *packed = memory(layer->n_inputs * out_stride);
     scatter_rows(s->input, layer->n_inputs, most, in, in_stride);
     scatter_rows(s->output, layer->n_units, most, wanted, out_stride);
-    k->turn_weights(layer, turned);
+    k->turn_weights(layer, packed);
     for (ptrdiff_t n_rows = 1; n_rows <= most; n_rows++)
-        for (int turns = 0; turns < 2; turns++) {
+        for (int packs = 0; packs < 2; packs++) {
             memset(out, 0, (size_t)(most * out_stride) * item);
-            k->forward_rows(layer, turns ? turned : NULL, n_rows, in, in_stride, out, out_stride);
+            k->forward_rows(layer, packs ? packed : NULL, n_rows, in, in_stride, out, out_stride);
             for (ptrdiff_t r = 0; r < n_rows; r++) {
                 const size_t start = (size_t)(r * out_stride) * item, size = (size_t)layer->n_units * item;
                 if (memcmp((char *)out + start, (char *)wanted + start, size) != 0) {
-                    fprintf(stderr, "kernel_driver: row %td of %td alone differs, turned %d\n", r, n_rows, turns);
+                    fprintf(stderr, "kernel_driver: row %td of %td alone differs, packed %d\n", r, n_rows, packs);
                     exit(3);
                 }
             }
@@ -297,8 +300,45 @@ static void put_first_steps(double learning_rate, const double *points, ptrdiff_
     }
 }
 
+/* All members of fbp_kernels after few_rows are pointers to functions: how many of them are NULL, each named by its
+ * place. A member that is added to the struct and forgotten in kernels/all.h is NULL. */
+static int missing_kernels(const fbp_kernels *table)
+{
+    typedef void (*function)(void);
+    enum { FIRST = offsetof(fbp_kernels, gather_panel), COUNT = (sizeof(fbp_kernels) - FIRST) / sizeof(function) };
+    static_assert(FIRST <= offsetof(fbp_kernels, few_rows) + sizeof(function), "a member before gather_panel");
+    static_assert(COUNT * sizeof(function) + FIRST == sizeof(fbp_kernels), "a member that is no pointer");
+    function kernels[COUNT];
+    int missing = 0;
+    memcpy(kernels, (const char *)table + FIRST, sizeof kernels);
+    for (int i = 0; i < COUNT; i++)
+        if (!kernels[i]) {
+            fprintf(stderr, "kernel_driver: %s, %s: kernel %d, counted from gather_panel as 0, is missing\n",
+                    table->isa, table->dtype == FBP_FLOAT32 ? "float32" : "float64", i);
+            missing++;
+        }
+    return missing;
+}
+
+/* Every table that this CPU can run. */
+static int check_tables(void)
+{
+    int missing = 0;
+    for (int i = 0; fbp_isa_names[i]; i++)
+        for (int dtype = FBP_FLOAT32; dtype <= FBP_FLOAT64; dtype++) {
+            const fbp_kernels *table = fbp_kernels_for(fbp_isa_names[i], (fbp_dtype)dtype);
+            if (!table)
+                continue;
+            missing += missing_kernels(table);
+            printf("%s %s\n", table->isa, table->dtype == FBP_FLOAT32 ? "float32" : "float64");
+        }
+    return missing ? 4 : 0;
+}
+
 int main(int argc, char **argv)
 {
+    if (argc == 1)
+        return check_tables();
     static stage stages[MAX_LAYERS];
     const fbp_dtype dtype = (fbp_dtype)number();
     k = argc == 2 ? fbp_kernels_for(argv[1], dtype) : NULL;

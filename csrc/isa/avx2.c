@@ -1,4 +1,5 @@
-/* avx2.c: AVX2 with FMA (Intel since Haswell, AMD since Excavator). 16 registers: 6 x 2 sums, 2 inputs, 1 weight. */
+/* avx2.c: AVX2 with FMA (Intel since Haswell, AMD since Excavator). 16 registers: 6 x 2 sums, 2 streamed
+ * vectors, 1 broadcast operand. kernels/blocking.h derives the sizes. */
 #include "platform.h"
 
 #if HAS_VECTORS && defined(__x86_64__)

@@ -1,5 +1,5 @@
-/* avx512.c: AVX-512 F, DQ, BW, VL (Intel since Skylake-SP, AMD since Zen 4). 32 registers: 8 x 3 sums, 3 inputs, 1
- * weight. Three panels, because two loads and two multiply-adds start a cycle: a tile loads 8 + 3 numbers for its 24.
+/* avx512.c: AVX-512 F, DQ, BW, VL (Intel since Skylake-SP, AMD since Zen 4). 32 registers: 8 x 3 sums, 3 streamed
+ * vectors, 1 broadcast operand. kernels/blocking.h derives the sizes.
  */
 #include "platform.h"
 
@@ -16,7 +16,7 @@
 #define VECTOR_BYTES 64
 #define MR 8
 #define NV 3
-#define KC 144
+#define KC (REAL_BITS == 32 ? 144 : 120)
 #define SC 144
 #define L2_BYTES (400 * 1024)
 #include "instantiate.h"

@@ -1,5 +1,6 @@
 /* baseline.c: what every CPU of this architecture has: SSE2 on x86-64, 128-bit vectors elsewhere, plain C where the
- * compiler knows no vectors. 16 registers, and the product of a multiply-add needs one of its own: 4 x 2 sums.
+ * compiler knows no vectors. 16 registers, one of them for the product of a multiply and an add: 4 x 2 sums.
+ * kernels/blocking.h derives the sizes.
  */
 #include "platform.h"
 

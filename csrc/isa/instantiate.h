@@ -2,13 +2,12 @@
  *
  * The including stub has set, with the target already switched:
  *   ISA            its name, an identifier
- *   VECTOR_BYTES   width of a vector register; 0: plain C
- *   MR, NV         the register tile: MR scalars times NV vectors. MR * NV + NV + 1 registers live (one more where
- *                  multiply and add are two instructions)
- *   KC             steps of a sum between two visits to memory: NV * KC vectors and an MR-row strip share the L1 cache
- *   SC             the same for the weight gradient, whose steps are samples: its scalars lie a panel apart, and fall
- *                  into few sets of the cache
- *   L2_BYTES       the block of weights that is kept in the L2 cache while the panels pass by
+ *   VECTOR_BYTES   bytes of a vector register; 0: plain C
+ * and the sizes that kernels/blocking.h derives from the registers and caches (they may depend on REAL_BITS, 32 or 64):
+ *   MR, NV         the register tile: MR rows times NV vectors of sums
+ *   KC             steps of a sum in one cache block, between two visits of the sum to memory
+ *   SC             the same in the weight gradient, whose steps are samples
+ *   L2_BYTES       bytes of the broadcast operands of one cache block of rows
  */
 #define PASTE_(a, b) a##b
 #define PASTE(a, b) PASTE_(a, b)

@@ -1,4 +1,5 @@
-/* neon.c: 64-bit Arm. 32 registers of 128 bits: 8 x 3 sums, 3 inputs, 1 weight. */
+/* neon.c: 64-bit Arm. 32 registers of 128 bits: 8 x 3 sums, 3 streamed vectors, 1 broadcast operand.
+ * kernels/blocking.h derives the sizes. */
 #include "platform.h"
 
 #if HAS_VECTORS && defined(__aarch64__)

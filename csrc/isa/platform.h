@@ -7,14 +7,14 @@
 #include <math.h>
 #include <string.h>
 
-/* Vector extensions: GCC and clang. Other compilers get plain C, whose vectors have one lane. */
+/* GCC and clang have vector extensions. Other compilers get plain C, whose vectors have one lane. */
 #if defined(__GNUC__) && !defined(FASTBP_PLAIN_C)
 #define HAS_VECTORS 1
 #else
 #define HAS_VECTORS 0
 #endif
 
-/* Lanes of two vectors in an order given by constants: clang and GCC 12 spell it alike, GCC before has its own word. */
+/* Lanes of two vectors in an order given by constants. GCC before 12 has a name of its own for it. */
 #if defined(__has_builtin)
 #if __has_builtin(__builtin_shufflevector)
 #define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
@@ -41,24 +41,25 @@
 #define NOINLINE
 #endif
 
-/* A line of memory that will be read soon; any address will do, also one behind the array. */
+/* Fetches a cache line that will be read soon. Any address is allowed, also one after the end of the array. */
 #if defined(__GNUC__)
 #define PREFETCH(p) __builtin_prefetch(p)
-/* One that will be written soon: other cores lose it, as they would when it is written, but nobody waits for that. */
+/* Fetches one that will be written soon: other cores lose their copies of it, and the later store need not wait for
+ * that. */
 #define PREFETCH_TO_WRITE(p) __builtin_prefetch(p, 1)
 #else
 #define PREFETCH(p) ((void)(p))
 #define PREFETCH_TO_WRITE(p) ((void)(p))
 #endif
 
-/* What is written before it is compiled before it, what is written behind it behind it. */
+/* The compiler moves no load or store across it, neither up nor down. */
 #if defined(__GNUC__)
 #define FENCE() __asm__ volatile("" : : : "memory")
 #else
 #define FENCE() ((void)0)
 #endif
 
-/* Here and now this vector is in a register. */
+/* The compiler has to hold this vector in a register at this point. */
 #if HAS_VECTORS && defined(__x86_64__)
 #define IN_REGISTER(x) __asm__ volatile("" : "+x"(x))
 #elif HAS_VECTORS && defined(__aarch64__)
@@ -67,7 +68,7 @@
 #define IN_REGISTER(x) ((void)(x))
 #endif
 
-/* Loops over the rows of a transposition have constant bounds and must vanish, or the rows do not live in registers. */
+/* For loops with constant bounds over an array of vectors: it stays in registers only if the loop is unrolled. */
 #if defined(__clang__)
 #define UNROLL _Pragma("unroll")
 #elif defined(__GNUC__)
@@ -76,8 +77,8 @@
 #define UNROLL
 #endif
 
-/* One round of a loop that is written out, `variable` being a constant. An array of sums that is indexed by a loop,
- * even one that will be unrolled, lives in memory too long for some compilers to keep it in registers (clang 14). */
+/* One round of a loop that is written out, in which `variable` is a constant. Clang 14 keeps an array of sums in memory
+ * where a loop indexes it, even a loop that it unrolls later. */
 #define STEP_OF_LOOP(variable, value, end, ...) \
     if (value < end) {                          \
         enum { variable = value };              \

@@ -1,8 +1,11 @@
-/* activation.h: the element-wise activations and their slopes, over rows [n_rows][VL] of one panel.
+/* activation.h: the activations and their slopes, over rows [n_rows][VL] of one panel.
  *
- * The slope of the first few follows from the output. Every other activation is a function below, of the name that
- * fastbp.h lists, that returns act(z) and leaves act'(z) in *slope: forward has at hand what both are made of, and
- * stores both.
+ * Uses simd.h and vmath.h. Gives activate and pass_back to the products, and softmax_forward, softmax_backward and
+ * activation_backward to the table.
+ *
+ * Where fastbp.h lists an activation with 0, its slope follows from its output. Every other activation is a function
+ * below, of the name in that list, that returns act(z) and stores act'(z) in *slope, because both are made of the same
+ * terms; forward stores both.
  */
 
 /* z * P(z), P the normal distribution function (Hendrycks & Gimpel 2016, the exact form) */
@@ -20,7 +23,7 @@ static INLINE vec NAME(gelu_tanh)(vec z, real alpha, vec *slope)
 {
     (void)alpha;
     const real root = (real)0.79788456080286535588, cubic = (real)0.044715;
-    /* Beyond 30 the tanh is one to the last bit and its slope nothing, while z^3 may overflow. */
+    /* Beyond 30 the tanh rounds to 1 and its slope to 0, while z^3 may overflow. */
     const vec x = NAME(maximum)(NAME(splat)(-30), NAME(minimum)(NAME(splat)(30), z));
     const vec square = x * x, t = NAME(vtanh)(x * root * (square * cubic + (real)1));
     const vec u_slope = (square * (3 * cubic) + (real)1) * root;
@@ -47,7 +50,8 @@ static INLINE vec NAME(elu)(vec z, real alpha, vec *slope)
     return NAME(select)(above, z, below);
 }
 
-/* scale * elu, with the two constants for which zero mean and unit variance are a fixed point (Klambauer et al. 2017) */
+/* scale * elu, with the two constants for which zero mean and unit variance are a fixed point
+ * (Klambauer et al. 2017) */
 static INLINE vec NAME(selu)(vec z, real alpha, vec *slope)
 {
     const real scale = (real)1.0507009873554804934;
@@ -76,9 +80,9 @@ static INLINE vec NAME(exp)(vec z, real alpha, vec *slope)
 static INLINE vec NAME(softsign)(vec z, real alpha, vec *slope)
 {
     (void)alpha;
-    const vec share = NAME(splat)(1) / (NAME(absolute)(z) + (real)1);
-    *slope = share * share;
-    return z * share;
+    const vec inverse = NAME(splat)(1) / (NAME(absolute)(z) + (real)1);
+    *slope = inverse * inverse;
+    return z * inverse;
 }
 
 /* z * tanh(softplus(z)) (Misra 2020) */
@@ -199,7 +203,7 @@ static void NAME(activation_backward)(const fbp_layer *layer, fbp_panels A, fbp_
                         (real *)dA.data + p * dA.stride, layer->n_units);
 }
 
-/* The samples are the lanes, so that maximum and sum over the units are plain loops over rows. */
+/* The samples are the lanes, so that maximum and sum over the units are loops over rows. */
 static void NAME(softmax_forward)(fbp_panels Z, ptrdiff_t n_units, ptrdiff_t p0, ptrdiff_t p1)
 {
     const ptrdiff_t n = n_units * VL;
@@ -213,9 +217,9 @@ static void NAME(softmax_forward)(fbp_panels Z, ptrdiff_t n_units, ptrdiff_t p0,
             NAME(store)(z + i, e);
             sum += e;
         }
-        const vec share = NAME(splat)(1) / sum;
+        const vec scale = NAME(splat)(1) / sum;
         for (ptrdiff_t i = 0; i < n; i += VL)
-            NAME(store)(z + i, NAME(load)(z + i) * share);
+            NAME(store)(z + i, NAME(load)(z + i) * scale);
     }
 }
 

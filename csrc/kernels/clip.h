@@ -1,4 +1,7 @@
-/* clip.h: gradients kept small: the squares that their norm is made of, and the clipping itself. */
+/* clip.h: the squares that the norm of a gradient is made of, and the clipping of gradients.
+ *
+ * Uses simd.h, vmath.h (minimum) and wide.h. Gives unit_squares and clip to the table.
+ */
 
 /* squares[n] = the sum over unit n's weights of the gradient's square, bias_squares[n] = that of its bias. */
 static void NAME(unit_squares)(const fbp_layer *layer, const void *dW, const void *db, ptrdiff_t n0, ptrdiff_t n1,
@@ -14,20 +17,20 @@ static void NAME(unit_squares)(const fbp_layer *layer, const void *dW, const voi
                 sums[part] += x * x;
             }
         double sum = NAME(sum_of_wide)(sums);
-        for (; i < layer->ld; i++) /* a stage with a number a unit: one */
+        for (; i < layer->ld; i++) /* a stage with one number a unit */
             sum += (double)row[i] * (double)row[i];
         squares[n] = sum;
         bias_squares[n] = (double)bias * (double)bias;
     }
 }
 
-/* A NaN stays one. */
+/* A NaN stays NaN. */
 static INLINE vec NAME(clipped)(vec x, vec times, vec most)
 {
     return NAME(minimum)(most, NAME(maximum)(-most, times * x));
 }
 
-/* g <- factor * g, cut off at -bound and bound. */
+/* g <- factor * g, limited to -bound .. bound. */
 static void NAME(clip)(void *g, ptrdiff_t n, double factor, double bound)
 {
     real *gradient = g;

@@ -1,15 +1,17 @@
-/* dropout.h: which numbers a step leaves out, decided anew from their place wherever it is asked.
+/* dropout.h: which numbers a step leaves out, as a function of the seed, the step's stream and their place.
  *
- * The elements of a layer's panels are numbered, each panel from a whole round of draws on, and element e takes draw e of
- * the step's stream, or half of one in float32. So the mask of the forward pass needs no memory: the backward pass makes
- * it again.
+ * Uses simd.h and random.h (draw). Gives dropout to the table.
+ *
+ * The elements of a layer's panels are numbered, each panel beginning with a whole round of draws. Element e uses draw
+ * e of the step's stream, in float32 half of one. So the mask of the forward pass is not stored: the backward pass
+ * computes it again.
  */
 
 /* Random words of this dtype's size in one round. */
 #define ROUND_ELEMENTS (DRAWS * 64 / REAL_BITS)
 
 /* panels p0..p1 -> the same with each number zero with probability `rate`, else divided by 1 - rate. In place or not.
- * (N. Srivastava et al. 2014, inverted: nothing is left to do when predicting.) */
+ * (N. Srivastava et al. 2014; the division here makes prediction need no factor.) */
 static void NAME(dropout)(fbp_panels in, fbp_panels out, ptrdiff_t n_features, ptrdiff_t first_panel, ptrdiff_t p0,
                           ptrdiff_t p1, double rate, uint64_t seed, uint64_t stream)
 {

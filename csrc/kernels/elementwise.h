@@ -1,5 +1,8 @@
-/* elementwise.h: plain passes over arrays: vmath.h's functions for the tests, the check for NaN and infinity, running
- * averages. */
+/* elementwise.h: loops over whole arrays: vmath.h's functions for the tests, the check for NaN and infinity, running
+ * averages, and burn, which measures the peak of a core.
+ *
+ * Uses simd.h and vmath.h. Gives all its functions to the table.
+ */
 
 #define ARRAY_FUNCTION(name, function)                                    \
     static void NAME(name)(const void *from, void *to, ptrdiff_t n)       \
@@ -22,7 +25,7 @@ ARRAY_FUNCTION(array_sigmoid, vsigmoid)
 ARRAY_FUNCTION(array_normal_cdf, vnormal_cdf)
 #undef ARRAY_FUNCTION
 
-/* x - x is zero, or NaN where x is not finite: a sum of them tells. */
+/* x - x is zero, or NaN where x is not finite; so is the sum over all x. */
 static int NAME(all_finite)(const void *from, ptrdiff_t n)
 {
     const real *x = from;
@@ -39,7 +42,7 @@ static int NAME(all_finite)(const void *from, ptrdiff_t n)
 }
 
 /* average += share * (w - average): share 1 - decay is an exponential average, 1 / (n + 1) the mean of n + 1 (Izmailov
- * et al. 2018). Each element gets the same bits wherever a share of the weights begins or ends. */
+ * et al. 2018). The bits of an element do not depend on where a share of the weights begins or ends. */
 static void NAME(average)(void *averages, const void *weights, ptrdiff_t n, double share)
 {
     real *average = averages;
@@ -48,24 +51,24 @@ static void NAME(average)(void *averages, const void *weights, ptrdiff_t n, doub
         memcpy(average, w, (size_t)n * sizeof(real));
         return;
     }
-    const vec part = NAME(splat)((real)share);
+    const vec factor = NAME(splat)((real)share);
     ptrdiff_t i = 0;
     for (; i + VL <= n; i += VL) {
         const vec old = NAME(load_any)(average + i);
-        NAME(store_any)(average + i, old + part * (NAME(load_any)(w + i) - old));
+        NAME(store_any)(average + i, old + factor * (NAME(load_any)(w + i) - old));
     }
     if (i < n) {
         const size_t rest = (size_t)(n - i) * sizeof(real);
         vec old = NAME(splat)(0), new = old;
         memcpy(&old, average + i, rest);
         memcpy(&new, w + i, rest);
-        old += part * (new - old);
+        old += factor * (new - old);
         memcpy(average + i, &old, rest);
     }
 }
 
-/* 12 sums that do not wait for each other (and start apart, or they would be computed once): nothing but multiply-adds,
- * at the rate that the core can issue them. */
+/* Nothing but multiply-adds, at the rate that the core can start them: 12 sums that do not wait for each other. They
+ * start from different numbers, or the compiler would compute only one. */
 static double NAME(burn)(ptrdiff_t n, volatile double *sink)
 {
     const vec scale = NAME(splat)((real)0.999), shift = NAME(splat)((real)0.001);

@@ -1,10 +1,14 @@
-/* embed.h: tables with a row for each category: from codes to rows, from rows into the panels, and the gradient back.
+/* embed.h: embedding tables, with a row for each category: from codes to rows, from rows into the panels, and the
+ * gradient back.
  *
- * In the panels a row's numbers are features among others; rows begin at whole cache lines and are padded with zeros,
- * so that a block of VL samples times VL features is loaded, transposed in registers, and stored.
+ * Uses simd.h, transpose.h (transpose, load_transposed) and rows.h (readers). Gives read_codes, embed_forward and
+ * embed_gradient to the table.
+ *
+ * In the panels the numbers of a row are features like any others. Rows begin at whole cache lines and are padded with
+ * zeros, so that a block of VL samples times VL features is loaded, transposed in registers, and stored.
  */
 
-/* The row of a code; the last one for what is no code of the table: too small or large, not whole, NaN. */
+/* The row of a code. The last row where it is no code of the table: too small or large, not an integer, or NaN. */
 static INLINE int32_t NAME(row_of_code)(real code, ptrdiff_t n_rows)
 {
     const real last = (real)(n_rows - 1);
@@ -55,13 +59,14 @@ static void NAME(embed_forward)(const fbp_table *tables, ptrdiff_t n_tables, con
         }
 }
 
-/* Where the gradient of a row adds up: zeros, and the row on its share's list, where this pass has not seen it yet. */
-static INLINE real *NAME(touch)(const fbp_table *table, int32_t row, int64_t pass)
+/* The gradient of a row. Where this training step has not touched the row yet, it is set to zero, and the row
+ * is added to its share's list. */
+static INLINE real *NAME(touch)(const fbp_table *table, int32_t row, int64_t step)
 {
     real *gradient = (real *)table->gradient + row * table->ld;
-    if (table->passes[row] != pass) {
+    if (table->passes[row] != step) {
         const ptrdiff_t share = row % FBP_TABLE_SHARES;
-        table->passes[row] = pass;
+        table->passes[row] = step;
         memset(gradient, 0, (size_t)table->ld * sizeof(real));
         table->touched[share * table->share_rows + table->n_touched[share]++] = row;
     }
@@ -69,7 +74,7 @@ static INLINE real *NAME(touch)(const fbp_table *table, int32_t row, int64_t pas
 }
 
 static void NAME(embed_gradient)(const fbp_table *table, const int32_t *rows, ptrdiff_t rows_stride, fbp_panels dZ,
-                                 ptrdiff_t n_samples, ptrdiff_t s0, ptrdiff_t s1, int64_t pass, int accumulate)
+                                 ptrdiff_t n_samples, ptrdiff_t s0, ptrdiff_t s1, int64_t step, int accumulate)
 {
     if (!accumulate)
         for (ptrdiff_t s = s0; s < s1; s++)
@@ -79,14 +84,14 @@ static void NAME(embed_gradient)(const fbp_table *table, const int32_t *rows, pt
         const int32_t *row = rows + p * rows_stride;
         const real *from = (const real *)dZ.data + p * dZ.stride + table->first_feature * VL;
         real *sums[VL];
-        ptrdiff_t n_mine = 0;
+        ptrdiff_t n_in_shares = 0;
         for (ptrdiff_t r = 0; r < n; r++) {
             const ptrdiff_t share = row[r] % FBP_TABLE_SHARES;
-            const int mine = share >= s0 && share < s1;
-            sums[r] = mine ? NAME(touch)(table, row[r], pass) : NULL;
-            n_mine += mine;
+            const int in_shares = share >= s0 && share < s1;
+            sums[r] = in_shares ? NAME(touch)(table, row[r], step) : NULL;
+            n_in_shares += in_shares;
         }
-        for (ptrdiff_t j = 0; n_mine > 0 && j < table->n_features; j += VL) {
+        for (ptrdiff_t j = 0; n_in_shares > 0 && j < table->n_features; j += VL) {
             vec block[VL];
             for (ptrdiff_t i = 0; i < VL; i++)
                 block[i] = j + i < table->n_features ? NAME(load)(from + (j + i) * VL) : NAME(splat)(0);

@@ -46,7 +46,7 @@ def worst(f, P, Q, low, high, weight, place=lambda t: t):
 
 
 def rounded(x, bits):
-    """x rounded to so many significant bits."""
+    """x rounded to that number of significant bits."""
     with mp.workprec(bits):
         return +x
 

@@ -1,14 +1,16 @@
-/* normalize.h: stages that bring numbers to mean 0 and variance 1, and then to a gain and a shift of each unit.
+/* normalize.h: stages that bring numbers to mean 0 and variance 1, and then apply a gain and a shift of each unit.
  *
- * The gain is the stage's weights, the shift its bias. With h the normalised numbers, forward is A = gain * h + shift, so
- * that dgain = sum of dZ * h and dshift = sum of dZ, over all samples.
+ * Uses simd.h, transpose.h (sum_each), blocking.h (ceil_divide) and weight_gradient.h (store_or_add).
+ *
+ * The gain is the stage's weights, the shift its bias. With h the normalised numbers, forward is A = gain * h + shift,
+ * so that dgain = sum of dZ * h and dshift = sum of dZ, over all samples.
  */
 
-/* Unused lanes of dZ are zero, so whole panels are added, in their order; then each unit's lanes. */
+/* Unused lanes of dZ are zero, so that whole panels are added, in their order; then the lanes of each unit. */
 static void NAME(vector_gradient)(fbp_panels dZ, fbp_panels factor, ptrdiff_t n_samples, ptrdiff_t n0, ptrdiff_t n1,
                                   void *dW, void *db, int accumulate)
 {
-    const ptrdiff_t n_panels = NAME(pieces)(n_samples, VL);
+    const ptrdiff_t n_panels = NAME(ceil_divide)(n_samples, VL);
     for (ptrdiff_t n = n0; n < n1; n += VL) {
         const ptrdiff_t n_units = n1 - n < VL ? n1 - n : VL;
         const real *d = (const real *)dZ.data + n * VL, *f = (const real *)factor.data + n * VL;
@@ -18,13 +20,13 @@ static void NAME(vector_gradient)(fbp_panels dZ, fbp_panels factor, ptrdiff_t n_
                 products[i] += NAME(load)(d + i * VL) * NAME(load)(f + i * VL);
                 sums[i] += NAME(load)(d + i * VL);
             }
-        NAME(leave)(NAME(sum_each)(products), (real *)dW + n, n_units, accumulate);
+        NAME(store_or_add)(NAME(sum_each)(products), (real *)dW + n, n_units, accumulate);
         if (db)
-            NAME(leave)(NAME(sum_each)(sums), (real *)db + n, n_units, accumulate);
+            NAME(store_or_add)(NAME(sum_each)(sums), (real *)db + n, n_units, accumulate);
     }
 }
 
-/* Over the features of a sample (Ba, Kiros and Hinton 2016). The samples are the lanes: plain loops over rows. */
+/* Over the features of a sample (Ba, Kiros and Hinton 2016). Samples are lanes, and sums are loops over rows. */
 static void NAME(layer_norm_forward)(const fbp_layer *layer, double epsilon, fbp_panels in, fbp_panels out,
                                      fbp_panels kept, ptrdiff_t p0, ptrdiff_t p1)
 {
@@ -81,9 +83,9 @@ static void NAME(layer_norm_backward)(const fbp_layer *layer, fbp_panels dZ, fbp
     }
 }
 
-/* The sum over all samples of each unit's x - mean, or of its square; panels in their order. Unused lanes are put out
- * before the square is taken, so that product and sum stand together: where the compiler makes one multiply-add of them
- * in one place and not in another, the bits would depend on how the units are shared out. */
+/* The sum over all samples of each unit's x - mean, or of its square, panels in their order. Unused lanes become zero
+ * before the square is taken, so that product and sum are always adjacent: if the compiler made one multiply-add of
+ * them in one place and not in another, the bits would depend on how the units are divided among threads. */
 static INLINE vec NAME(sum_units)(fbp_panels in, ptrdiff_t n_samples, ptrdiff_t n, ptrdiff_t n_units, vec mean,
                                   int squared)
 {
@@ -101,7 +103,7 @@ static INLINE vec NAME(sum_units)(fbp_panels in, ptrdiff_t n_samples, ptrdiff_t 
     return NAME(sum_each)(sums);
 }
 
-/* The mean first, then the squares of what differs from it: exact where the mean is far from zero. */
+/* The mean first, then the squares of the differences from it: precise also where the mean is far from zero. */
 static void NAME(batch_statistics)(fbp_panels in, ptrdiff_t n_samples, ptrdiff_t n0, ptrdiff_t n1, double epsilon,
                                    void *mean, void *variance, void *inverse)
 {
@@ -110,9 +112,9 @@ static void NAME(batch_statistics)(fbp_panels in, ptrdiff_t n_samples, ptrdiff_t
         const ptrdiff_t n_units = n1 - n < VL ? n1 - n : VL;
         const vec m = NAME(sum_units)(in, n_samples, n, n_units, NAME(splat)(0), 0) / count;
         const vec squares = NAME(sum_units)(in, n_samples, n, n_units, m, 1);
-        NAME(leave)(m, (real *)mean + n, n_units, 0);
-        NAME(leave)(squares / (count - one), (real *)variance + n, n_units, 0);
-        NAME(leave)(one / NAME(square_root)(squares / count + (real)epsilon), (real *)inverse + n, n_units, 0);
+        NAME(store_or_add)(m, (real *)mean + n, n_units, 0);
+        NAME(store_or_add)(squares / (count - one), (real *)variance + n, n_units, 0);
+        NAME(store_or_add)(one / NAME(square_root)(squares / count + (real)epsilon), (real *)inverse + n, n_units, 0);
     }
 }
 

@@ -1,11 +1,14 @@
 /* optimizer.h: the weight updates, element by element.
  *
- * Each formula works on whole vectors, in a function of its own, of the name that fastbp.h lists, that is compiled
- * once; what is left of a row passes through a vector on the stack and the same function. So an element gets the same
- * bits wherever a share of the weights begins or ends. A weight of zero without gradient stays zero: the rows' padding.
+ * Uses simd.h (over_root, square_root, sign) and vmath.h (minimum). Gives update to the table.
+ *
+ * Each formula is a function of the name that fastbp.h lists, works on whole vectors, and is compiled once. The
+ * elements after the last whole vector are copied to a vector on the stack and go through the same function. So the
+ * bits of an element do not depend on where a share of the weights begins or ends. A weight of zero without gradient
+ * stays zero, as the padding of the rows has to.
  */
 
-/* An epsilon too small for this dtype would be zero, and a weight without gradient 0 / 0. */
+/* An epsilon that is too small for this dtype would become zero, and the step of a weight without gradient 0 / 0. */
 static INLINE vec NAME(at_least_normal)(double x)
 {
     const double least = REAL_BITS == 32 ? FLT_MIN : DBL_MIN;
@@ -220,7 +223,7 @@ static NOINLINE void NAME(update_lion)(const fbp_update *u, real *w, const real 
 /* Rprop (Riedmiller & Braun 1993), as PyTorch defines it:
  *   step *= eta_plus where g has its former sign, eta_minus where the other; kept between min_step and max_step
  *   g = 0 where the sign changed;  w -= sign(g) * step;  former = g
- * A step of zero is one that has yet to start, from the learning rate. */
+ * A step of zero has not been set yet; it starts from the learning rate. */
 static NOINLINE void NAME(update_rprop)(const fbp_update *u, real *w, const real *g, real *const *states, ptrdiff_t n)
 {
     real *former = states[0], *steps = states[1];
@@ -230,11 +233,11 @@ static NOINLINE void NAME(update_rprop)(const fbp_update *u, real *w, const real
     for (ptrdiff_t i = 0; i < n; i += VL) {
         const vec d = NAME(load_any)(g + i), step = NAME(load_any)(steps + i);
         const vec same = NAME(sign)(d) * NAME(sign)(NAME(load_any)(former + i));
-        const ivec turned = MASK(same < zero);
-        const vec factor = NAME(select)(turned, minus, NAME(select)(MASK(same > zero), plus, one));
+        const ivec changed = MASK(same < zero);
+        const vec factor = NAME(select)(changed, minus, NAME(select)(MASK(same > zero), plus, one));
         const vec wanted = NAME(select)(MASK(step > zero), step, start) * factor;
         const vec size = NAME(minimum)(most, NAME(maximum)(least, wanted));
-        const vec kept = NAME(select)(turned, zero, d);
+        const vec kept = NAME(select)(changed, zero, d);
         NAME(store_any)(steps + i, size);
         NAME(store_any)(former + i, kept);
         NAME(store_any)(w + i, NAME(load_any)(w + i) - NAME(sign)(kept) * size);

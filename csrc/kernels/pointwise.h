@@ -1,4 +1,8 @@
-/* pointwise.h: stages without a product: each number is worked on by itself, or with its neighbour in another panel. */
+/* pointwise.h: stages whose outputs depend on one number each, or on two numbers at the same place of two panels.
+ *
+ * Uses simd.h, vmath.h (minimum) and activation.h (activate). Gives activation_forward, add_panels, prelu_forward and
+ * prelu_backward to the table.
+ */
 
 /* in -> act(in), in place or not; slope (or NULL) receives act'(in) where the activation stores it. */
 static void NAME(activation_forward)(const fbp_layer *layer, fbp_panels in, fbp_panels out, fbp_panels slope,
@@ -8,7 +12,7 @@ static void NAME(activation_forward)(const fbp_layer *layer, fbp_panels in, fbp_
     for (ptrdiff_t p = p0; p < p1; p++) {
         const real *from = (const real *)in.data + p * in.stride;
         real *to = (real *)out.data + p * out.stride;
-        if (layer->activation == FBP_RELU) { /* which a dense layer applies in its tiles */
+        if (layer->activation == FBP_RELU) { /* activate leaves it to the tiles of a dense layer */
             for (ptrdiff_t i = 0; i < n; i += VL)
                 NAME(store)(to + i, NAME(relu)(NAME(load)(from + i)));
             continue;

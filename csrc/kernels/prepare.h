@@ -1,14 +1,16 @@
-/* prepare.h: from the user's columns to features, by what was learnt from the training data.
+/* prepare.h: from the user's columns to features, by the numbers that were learned from the training data.
  *
- * A panel is made VL features of a run at a time: their numbers of each row are read, go through the steps side by
- * side, and are transposed. All is computed in double, whatever the kernels' dtype, and rounded at the end: seconds
- * since 1970 lose nothing on the way to float32.
+ * Uses simd.h, transpose.h (transpose) and rows.h (EACH_SOURCE, which ends here). Gives prepare_panel to the table.
+ *
+ * A panel is made VL features of a run at a time: their numbers are read from each row, go through the steps side by
+ * side, and are transposed. All steps compute in double, whatever the kernels' dtype, and only their result is rounded:
+ * the difference of two times in seconds since 1970 is exact although float32 cannot hold either.
  */
 
-/* Reads n <= VL elements, `stride` bytes apart, into VL numbers, zero behind them. */
+/* Reads n <= VL elements, `stride` bytes apart, into VL numbers; those after them become zero. */
 typedef void (*NAME(double_reader))(const char *from, ptrdiff_t stride, ptrdiff_t n, double *x);
 
-/* Elements next to each other and a whole vector of them: a loop of constant length, which the compiler vectorises. */
+/* A whole vector of adjacent elements takes a loop of constant length, which the compiler vectorises. */
 #define DOUBLE_READER(constant, name, type, value)                                                          \
     static void NAME(PASTE(doubles_of_, name))(const char *from, ptrdiff_t stride, ptrdiff_t n, double *to) \
     {                                                                                                       \
@@ -37,16 +39,16 @@ static const NAME(double_reader) NAME(double_readers)[] = {EACH_SOURCE(ENTRY)};
 #undef ENTRY
 #undef EACH_SOURCE
 
-/* x / sqrt(1 + (x / bound)^2); where the square would overflow, the bound all the same. Infinity and NaN stay. */
+/* x / sqrt(1 + (x / bound)^2); the bound where the square would overflow. Infinity and NaN stay. */
 static INLINE double NAME(smooth_clip)(double x, double bound)
 {
-    const double far = 1e100 * bound;
-    const double y = x > far ? far : x < -far ? -far : x;
-    const double share = y / bound;
-    return x - x == 0 ? y / sqrt(1 + share * share) : x;
+    const double largest = 1e100 * bound;
+    const double y = x > largest ? largest : x < -largest ? -largest : x;
+    const double ratio = y / bound;
+    return x - x == 0 ? y / sqrt(1 + ratio * ratio) : x;
 }
 
-/* The place of x among n rising values; -1 where it is not among them, NaN where it is missing. */
+/* The place of x among n rising values, counted from 0; -1 where it is not among them, NaN where it is missing. */
 static double NAME(code_of)(double x, const double *values, ptrdiff_t n)
 {
     ptrdiff_t below = 0, end = n;
@@ -62,8 +64,8 @@ static double NAME(code_of)(double x, const double *values, ptrdiff_t n)
     return below < n && values[below] == x ? (double)below : -1;
 }
 
-/* One step of VL features, from the j-th of their run on, of n_rows samples. In arrays of its own, which nobody else
- * can know of: else a compiler would not dare to take several numbers at once. */
+/* One step of VL features, from the j-th of their run on, for n_rows samples. It computes in local arrays, which no
+ * pointer can refer to: only then may a compiler compute several numbers at a time. */
 static INLINE void NAME(take_step)(const fbp_step *step, ptrdiff_t j, ptrdiff_t n_rows, double (*x)[VL])
 {
 #define EACH_NUMBER(value)                     \

@@ -1,8 +1,10 @@
 /* random.h: counter-based random numbers on vectors, and the permutations made of them.
  *
+ * Uses VECTOR_BYTES and NAME alone. Gives draw to dropout.h and permutation to the table.
+ *
  * Philox4x32-10 (J. Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011; the constants are theirs):
  * a number is a function of its key and its counter alone. Each 64-bit lane works on one counter and holds a 32-bit
- * word of it in its lower half, where the products are taken from; what its upper half holds does not matter.
+ * word of it in its lower half, which the products read; the upper half is never used.
  */
 #if VECTOR_BYTES
 #define WORDS (VECTOR_BYTES / 8)
@@ -38,13 +40,13 @@ static INLINE words NAME(product)(words a, words b)
 #endif
 }
 
-/* So many counters at once, for every instruction set: two draws of 64 bits each. The rounds wait for each other, not
- * for the neighbour's. */
+/* How many counters are computed at once, on every instruction set; each gives two draws of 64 bits. The rounds of one
+ * counter wait for each other, and those of the others fill that time. */
 #define COUNTERS 16
 #define DRAWS (2 * COUNTERS)
 
-/* Draws first .. first + DRAWS - 1 of a stream; `first` is a multiple of DRAWS. Draw first + i lies in bits[i % 2][i / 2]
- * and is made of two of the words of counter (first + i) / 2. */
+/* Draws first .. first + DRAWS - 1 of a stream; `first` is a multiple of DRAWS. Draw first + i, two of the four words
+ * of counter (first + i) / 2, is in bits[i % 2][i / 2]. */
 static void NAME(draw)(uint64_t seed, uint64_t stream, uint64_t first, uint64_t bits[2][COUNTERS])
 {
     const words lower = NAME(every_word)(0xFFFFFFFFu);
@@ -93,7 +95,7 @@ static void NAME(permutation)(uint64_t seed, uint64_t stream, ptrdiff_t n, int64
     for (ptrdiff_t first = 0; first < n; first += DRAWS) {
         const ptrdiff_t end = n - first < DRAWS ? n : first + DRAWS;
         NAME(draw)(seed, stream, (uint64_t)first, bits);
-        /* "Inside-out": element i enters at a random place, whose holder moves to the end. */
+        /* Inside-out: element i enters at a random place, and the element that was there moves to the end. */
         for (ptrdiff_t i = first; i < end; i++) {
             const uint64_t j = NAME(scaled_down)(bits[i % 2][(i - first) / 2], (uint64_t)i + 1);
             index[i] = index[j];

@@ -1,4 +1,8 @@
-/* regularize.h: what keeps the weights of a dense layer small. The padding of its rows is zero, and stays so. */
+/* regularize.h: penalties on the weights of a dense layer, and the limit of their norm.
+ *
+ * Uses simd.h (sign) and wide.h. Gives unit_penalties, add_penalty_slopes and limit_norms to the table. The padding of
+ * a row of weights is zero, and stays zero.
+ */
 
 /* The sums of |w| and of w * w over one unit's row. */
 static void NAME(sizes_of_row)(const fbp_layer *layer, ptrdiff_t n, double *absolute, double *square)
@@ -37,7 +41,7 @@ static void NAME(add_penalty_slopes)(const fbp_layer *layer, double l1, double l
     }
 }
 
-/* A NaN is left to be found. */
+/* A row with a NaN does not change, so that the check for NaNs finds it. */
 static void NAME(limit_norms)(const fbp_layer *layer, double most, ptrdiff_t n0, ptrdiff_t n1)
 {
     for (ptrdiff_t n = n0; n < n1; n++) {

@@ -1,7 +1,11 @@
-/* rows.h: between the user's rows and the kernels' panels.
+/* rows.h: from the user's rows to the kernels' panels, and back.
  *
- * A panel is gathered a block of VL rows times VL columns at a time: each row's part is read, whatever its dtype and
- * stride, into one vector; the block is stored as it is for the weight gradient, and transposed for the forward pass.
+ * Uses simd.h and transpose.h (transpose, store_block). Gives the readers, and gather_panel and scatter_panel to the
+ * table.
+ *
+ * A panel is gathered a block of VL rows times VL columns at a time. The VL numbers of each row are read into one
+ * vector, whatever their type and stride; the block is stored as it is for the weight gradient, and transposed for the
+ * forward pass.
  */
 
 /* X(constant, name, C type, value of an x of that type as a number): one row an element type of fbp_source. */
@@ -19,10 +23,10 @@
     X(FLOAT32, float32, float, x)                        \
     X(FLOAT64, float64, double, x)
 
-/* Reads n <= VL elements of one row, `stride` bytes apart, the lanes behind them zero. */
+/* Reads n <= VL elements of one row, `stride` bytes apart; the lanes after them become zero. */
 typedef vec (*NAME(reader))(const char *from, ptrdiff_t stride, ptrdiff_t n);
 
-/* Elements next to each other and a whole vector of them: a loop of constant length, which the compiler vectorises. */
+/* A whole vector of adjacent elements takes a loop of constant length, which the compiler vectorises. */
 #define READER(constant, name, type, value)                                                      \
     static vec NAME(PASTE(read_, name))(const char *from, ptrdiff_t stride, ptrdiff_t n)         \
     {                                                                                            \
@@ -55,7 +59,7 @@ static const NAME(reader) NAME(readers)[] = {EACH_SOURCE(ENTRY)};
 
 #define OWN_SOURCE_TYPE (REAL_BITS == 32 ? FBP_SRC_FLOAT32 : FBP_SRC_FLOAT64)
 
-/* gather_panel of a sparse X: all is 0 but what it has. */
+/* gather_panel of a sparse X: everything is 0 except its elements. */
 static int NAME(gather_sparse)(const fbp_source *X, const int64_t *index, ptrdiff_t first, ptrdiff_t n_rows,
                                ptrdiff_t p, fbp_panels panels, void *blocks, ptrdiff_t block_stride)
 {
@@ -85,8 +89,8 @@ static int NAME(gather_sparse)(const fbp_source *X, const int64_t *index, ptrdif
     return NAME(sum_lanes)(suspect) == 0;
 }
 
-/* Shuffled rows lie where no hardware expects them, so they are asked for this many columns' vectors ahead (the last
- * ones of a row: at the next panel's rows), which takes about as long as memory far away. */
+/* How many vectors of columns a prefetch is ahead, because no hardware prefetcher foresees shuffled rows. Near the end
+ * of a row the next panel's rows are prefetched. Eight vectors take about as long as a load from memory. */
 #define GATHER_AHEAD 8
 
 static int NAME(gather_panel)(const fbp_source *X, const int64_t *index, ptrdiff_t first, ptrdiff_t n_rows,
@@ -107,7 +111,7 @@ static int NAME(gather_panel)(const fbp_source *X, const int64_t *index, ptrdiff
     const ptrdiff_t vectors_a_line = stride > 0 && VL * stride < FBP_ALIGN_BYTES ? FBP_ALIGN_BYTES / (VL * stride) : 1;
 
     real *panel = (real *)panels.data + p * panels.stride;
-    /* Four sums: none waits for the last. */
+    /* Four sums, so that no addition waits for the one before it. */
     vec suspect[4] = {NAME(splat)(0), NAME(splat)(0), NAME(splat)(0), NAME(splat)(0)};
     for (ptrdiff_t column = 0; column < X->n_columns; column += VL) {
         const ptrdiff_t n = X->n_columns - column < VL ? X->n_columns - column : VL;

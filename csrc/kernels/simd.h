@@ -5,7 +5,7 @@
  *   VECTOR_BYTES  the register's width: 16, 32 or 64; 0 makes `vec` a plain scalar for compilers without vectors
  *   NAME(x)     decorates every function with the dtype
  *
- * Gives: real, vec (VL of them), integer and ivec of the same width, masks (an ivec of 0 or -1 a lane).
+ * Uses platform.h. Gives real, vec (VL of them), integer and ivec of the same width, masks (an ivec of 0 or -1 a lane).
  */
 #if REAL_BITS == 32
 typedef float NAME(real_t);
@@ -31,7 +31,7 @@ typedef integer NAME(ivec_t);
 #define vec NAME(vec_t)
 #define ivec NAME(ivec_t)
 
-/* x in every lane. Subtracting zero, which is exact for every x (even -0.0), compiles to nothing but the broadcast. */
+/* x in every lane. Subtracting zero, which is exact for every x (even -0.0), compiles to the broadcast alone. */
 static INLINE vec NAME(splat)(real x)
 {
 #if VECTOR_BYTES
@@ -50,7 +50,7 @@ static INLINE ivec NAME(isplat)(integer x)
 #endif
 }
 
-/* Aligned by FBP_ALIGN_BYTES or not at all: the address says it, the compiler need not know. */
+/* load and store need an address that is aligned to the vector; load_any and store_any take any address. */
 static INLINE vec NAME(load_any)(const real *p)
 {
     vec x;
@@ -88,7 +88,7 @@ static INLINE vec NAME(from_bits)(ivec i)
     return x;
 }
 
-/* Comparisons: all ones where true. A NaN makes every one of them false. */
+/* A comparison as a mask: all bits 1 in the lanes where it is true. Comparisons with a NaN are false. */
 #if VECTOR_BYTES
 #define MASK(condition) ((ivec)(condition))
 #else
@@ -113,8 +113,8 @@ static INLINE vec NAME(absolute)(vec x)
     return NAME(from_bits)(NAME(bits)(x) & NAME(isplat)((integer)(((uint64_t)1 << (REAL_BITS - 1)) - 1)));
 }
 
-/* What the tiles' ends do for every sum, in x86's own words: GCC 12 makes two instructions of a maximum, and takes a
- * detour from AVX-512's mask registers to a mask of lanes and back. */
+/* What the tiles do for every complete sum, in x86's intrinsics: from the portable form GCC 12 makes two instructions
+ * of a maximum, and converts AVX-512's mask registers to a mask of lanes and back. */
 #if VECTOR_BYTES == 64 && REAL_BITS == 32
 #define OWN_MAXIMUM(x, y) ((vec)_mm512_max_ps((__m512)(x), (__m512)(y)))
 #define OWN_KEEP_POSITIVE(gate, x) \
@@ -139,7 +139,7 @@ static INLINE vec NAME(maximum)(vec x, vec y)
 #endif
 }
 
-/* max(z, 0), a NaN staying one. */
+/* max(z, 0); a NaN stays NaN. */
 static INLINE vec NAME(relu)(vec z)
 {
 #ifdef OWN_MAXIMUM
@@ -161,14 +161,14 @@ static INLINE vec NAME(keep_positive)(vec gate, vec x)
 #undef OWN_MAXIMUM
 #undef OWN_KEEP_POSITIVE
 
-/* 1, 0 or -1; a NaN stays one. */
+/* 1, 0 or -1; a NaN stays NaN. */
 static INLINE vec NAME(sign)(vec x)
 {
     const vec below = NAME(select)(MASK(x < NAME(splat)(0)), NAME(splat)(-1), x);
     return NAME(select)(MASK(x > NAME(splat)(0)), NAME(splat)(1), below);
 }
 
-/* Square root, correctly rounded: the one function that vector extensions leave out. */
+/* Square root, correctly rounded. The vector extensions have no operator for it. */
 static INLINE vec NAME(square_root)(vec x)
 {
 #if VECTOR_BYTES == 64 && REAL_BITS == 32
@@ -197,13 +197,13 @@ static INLINE vec NAME(square_root)(vec x)
 #endif
 }
 
-/* x / (sqrt(y) * scale + shift), y >= 0: the quotient of Adam. Exact operations, but for float32 on AVX-512: there root
- * and division wait for the same unit (17 to 22 cycles a vector in all), so that the division is a 14-bit estimate and
- * a Newton step, on units that stand idle meanwhile, to within 3 ulp. */
+/* x / (sqrt(y) * scale + shift), y >= 0: the quotient of Adam. Each operation is correctly rounded, except for float32
+ * on AVX-512: there root and division share one unit (17 to 22 cycles a vector together), so that the division is a
+ * 14-bit estimate and a Newton step, on units that are idle at that time. Its error is at most 3 ulp. */
 static INLINE vec NAME(over_root)(vec x, vec y, vec scale, vec shift)
 {
 #if VECTOR_BYTES == 64 && REAL_BITS == 32
-    /* Kept away from infinity, whose estimate has no Newton step. */
+    /* Limited to finite numbers: the Newton step from the estimate for infinity gives NaN. */
     y = (vec)_mm512_min_ps((__m512)y, (__m512)NAME(splat)(FLT_MAX));
     const vec divisor = NAME(square_root)(y) * scale + shift;
     vec inverse = (vec)_mm512_rcp14_ps((__m512)divisor);
@@ -214,7 +214,7 @@ static INLINE vec NAME(over_root)(vec x, vec y, vec scale, vec shift)
 #endif
 }
 
-/* The lanes' sum, in the order of their index. */
+/* The sum of the lanes, added in the order of their index. */
 static INLINE double NAME(sum_lanes)(vec x)
 {
     real lanes[VL];

@@ -1,7 +1,10 @@
 /* transpose.h: a VL x VL block of numbers, rows to columns, in registers.
  *
- * log2(VL) rounds. In the round of distance d, rows i and i + d (bit d of i is 0) exchange the lanes whose bit d
- * differs from the row's: after all rounds, lane and row have changed places.
+ * Uses simd.h and platform.h (SHUFFLE, UNROLL, PREFETCH_TO_WRITE). Gives transpose, load_transposed, sum_each,
+ * store_block, and transpose_panels to the table.
+ *
+ * A transposition takes log2(VL) rounds. In the round of distance d, rows i and i + d (bit d of i is 0) exchange the
+ * lanes whose bit d differs from the row's: after all rounds, lane and row have changed places.
  */
 #if VL > 1
 
@@ -48,58 +51,59 @@ static INLINE void NAME(transpose)(vec rows[VL])
 
 /* load_transposed: a block that lies in memory, rows[r][i] = from[i][offset + r]. */
 #if VECTOR_BYTES == 32
-/* Lanes of 16 bytes. A load can put them in either half of a vector, on the way: rows that lie in memory need but the
- * rounds within a chunk (of a block of 8 x 8, 16 shuffles instead of 24). AVX-512 gains nothing: its chunks take the
- * ports of its shuffles. */
-#define CHUNK (16 / (int)sizeof(real))
+/* The lanes of half a vector, 16 bytes. A load can put them in either half of a register at no cost, so that rows in
+ * memory need only the rounds within a half (16 shuffles instead of 24 for a block of 8 x 8). AVX-512 gains nothing:
+ * there such loads occupy the ports of the shuffles. */
+#define HALF (16 / (int)sizeof(real))
 #if REAL_BITS == 32
-#define TWO_CHUNKS(p, q) \
+#define TWO_HALVES(p, q) \
     ((vec)_mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(p)), _mm_loadu_ps(q), 1))
 #else
-#define TWO_CHUNKS(p, q) \
+#define TWO_HALVES(p, q) \
     ((vec)_mm256_insertf128_pd(_mm256_castpd128_pd256(_mm_loadu_pd(p)), _mm_loadu_pd(q), 1))
 #endif
 
-/* Within each chunk: the low (d 0) or high (d 1) halves of a and b, lane by lane in turn; and one after the other. */
-#define IN_TURN(d, j) (((j) & ~(CHUNK - 1)) + (d) * CHUNK / 2 + ((j) & (CHUNK - 1)) / 2 + ((j) & 1 ? VL : 0))
-#define ONE_BY_ONE(d, j) (((j) & ~3) + (d) * 2 + ((j) & 1) + ((j) & 2 ? VL : 0))
+/* Within each half register: the low (d = 0) or high (d = 1) parts of a and b, their lanes alternating; and one after
+ * the other. */
+#define ALTERNATING(d, j) (((j) & ~(HALF - 1)) + (d) * HALF / 2 + ((j) & (HALF - 1)) / 2 + ((j) & 1 ? VL : 0))
+#define IN_SEQUENCE(d, j) (((j) & ~3) + (d) * 2 + ((j) & 1) + ((j) & 2 ? VL : 0))
 
 static INLINE void NAME(load_transposed)(const real *const *from, ptrdiff_t offset, vec rows[VL])
 {
     UNROLL
     for (int i = 0; i < VL; i++) {
-        const ptrdiff_t column = offset + i / CHUNK * CHUNK;
-        rows[i] = TWO_CHUNKS(from[i % CHUNK] + column, from[i % CHUNK + CHUNK] + column);
+        const ptrdiff_t column = offset + i / HALF * HALF;
+        rows[i] = TWO_HALVES(from[i % HALF] + column, from[i % HALF + HALF] + column);
     }
 #if REAL_BITS == 32
     UNROLL
     for (int i = 0; i < VL; i += 4) {
-        const vec a = SHUFFLE(rows[i], rows[i + 1], LANES(IN_TURN, 0));
-        const vec b = SHUFFLE(rows[i], rows[i + 1], LANES(IN_TURN, 1));
-        const vec c = SHUFFLE(rows[i + 2], rows[i + 3], LANES(IN_TURN, 0));
-        const vec d = SHUFFLE(rows[i + 2], rows[i + 3], LANES(IN_TURN, 1));
-        rows[i] = SHUFFLE(a, c, LANES(ONE_BY_ONE, 0));
-        rows[i + 1] = SHUFFLE(a, c, LANES(ONE_BY_ONE, 1));
-        rows[i + 2] = SHUFFLE(b, d, LANES(ONE_BY_ONE, 0));
-        rows[i + 3] = SHUFFLE(b, d, LANES(ONE_BY_ONE, 1));
+        const vec a = SHUFFLE(rows[i], rows[i + 1], LANES(ALTERNATING, 0));
+        const vec b = SHUFFLE(rows[i], rows[i + 1], LANES(ALTERNATING, 1));
+        const vec c = SHUFFLE(rows[i + 2], rows[i + 3], LANES(ALTERNATING, 0));
+        const vec d = SHUFFLE(rows[i + 2], rows[i + 3], LANES(ALTERNATING, 1));
+        rows[i] = SHUFFLE(a, c, LANES(IN_SEQUENCE, 0));
+        rows[i + 1] = SHUFFLE(a, c, LANES(IN_SEQUENCE, 1));
+        rows[i + 2] = SHUFFLE(b, d, LANES(IN_SEQUENCE, 0));
+        rows[i + 3] = SHUFFLE(b, d, LANES(IN_SEQUENCE, 1));
     }
 #else
     UNROLL
     for (int i = 0; i < VL; i += 2) {
         const vec a = rows[i], b = rows[i + 1];
-        rows[i] = SHUFFLE(a, b, LANES(IN_TURN, 0));
-        rows[i + 1] = SHUFFLE(a, b, LANES(IN_TURN, 1));
+        rows[i] = SHUFFLE(a, b, LANES(ALTERNATING, 0));
+        rows[i + 1] = SHUFFLE(a, b, LANES(ALTERNATING, 1));
     }
 #endif
 }
-#undef CHUNK
-#undef TWO_CHUNKS
-#undef IN_TURN
-#undef ONE_BY_ONE
+#undef HALF
+#undef TWO_HALVES
+#undef ALTERNATING
+#undef IN_SEQUENCE
 #endif
 
-/* Lane i: the sum of the lanes of rows[i]. Half a transposition: rows i and i + d become one, whose lanes hold the
- * sums of two lanes each. The order of a sum is the same for every row. */
+/* Lane i of the result: the sum of the lanes of rows[i]. It is half a transposition: rows i and i + d become one row,
+ * each of whose lanes is the sum of two. The order of a sum is the same for every row. */
 #define FOLD(d)                                                                  \
     UNROLL                                                                       \
     for (int i = 0; i < (d); i++) {                                              \
@@ -136,7 +140,7 @@ static INLINE vec NAME(sum_each)(vec rows[VL])
 
 static INLINE void NAME(transpose)(vec rows[VL])
 {
-    (void)rows; /* one by one: itself */
+    (void)rows; /* a block of one number is its own transpose */
 }
 
 static INLINE vec NAME(sum_each)(vec rows[VL])
@@ -156,7 +160,8 @@ static INLINE void NAME(load_transposed)(const real *const *from, ptrdiff_t offs
 }
 #endif
 
-/* rows -> a block, and that of the next vector, so many elements on (0: none), is claimed: all threads read blocks. */
+/* rows -> a block. The block of the next VL features, `next` elements further on (0: there is none), is prefetched for
+ * writing: all threads read blocks, so that it may be in the caches of other cores. */
 static INLINE void NAME(store_block)(const vec rows[VL], real *to, ptrdiff_t next)
 {
     if (next) {
@@ -170,7 +175,7 @@ static INLINE void NAME(store_block)(const vec rows[VL], real *to, ptrdiff_t nex
         NAME(store)(to + i * VL, rows[i]);
 }
 
-/* panels p0..p1 -> blocks. The panels' padded features are zero, so that every block is whole. */
+/* panels p0..p1 -> blocks. The panels' padded features are zero, so that all blocks are whole. */
 static void NAME(transpose_panels)(fbp_panels panels, ptrdiff_t n_features, ptrdiff_t p0, ptrdiff_t p1, void *blocks,
                                    ptrdiff_t block_stride)
 {

@@ -1,10 +1,10 @@
 /* vmath.h: exponentials, logarithm, tanh, sigmoid and the normal distribution, a vector at a time, without a branch.
  *
- * Included after simd.h, once a dtype. A NaN gives NaN everywhere; overflow, gradual underflow and infinities come out
- * as C's functions give them. The bounds below are for both dtypes, with and without fused multiply-add, in units in
- * the last place (ulp) of the result; tests/test_vmath.py asserts them.
+ * Uses simd.h. A NaN gives NaN everywhere; overflow, gradual underflow and infinities give the same as C's functions.
+ * The error bounds below are for both dtypes, with and without fused multiply-add, in units in the last place (ulp) of
+ * the result; tests/test_vmath.py asserts them.
  *
- * Needs rounding to nearest, NaNs and signed zeros as they are (no -ffast-math), denormals kept, and sums of floats
+ * Requires rounding to nearest, NaNs and signed zeros as they are (no -ffast-math), denormals kept, and sums of floats
  * rounded to float (not x87). Steps that have to be exact are exact whether or not the compiler fuses a product into
  * the sum that it is a term of.
  */
@@ -21,7 +21,7 @@ typedef uint64_t NAME(uvec_t);
 #endif
 #define uvec NAME(uvec_t)
 
-/* The format, and the ends of the ranges outside of which a result is 0, infinite or 1.
+/* The number format, and the bounds beyond which a result is 0, infinite or 1.
  * MAGIC: added to a number of less than FRACTION_BITS - 1 bits, it rounds it to an integer and leaves that integer in
  * the low bits of the sum.
  * LOW_HALF: the low half of the fraction; a number without it has an exact square. */
@@ -51,7 +51,7 @@ typedef uint64_t NAME(uvec_t);
 #define CDF_FAR 39.0
 #endif
 
-/* Printed by fit_vmath.py. Above each array, the relative error that the fit itself leaves in the function. */
+/* Printed by fit_vmath.py. Above each array is the relative error of the fit itself. */
 #if REAL_BITS == 32
 static const real NAME(log2_e) = 1.442695f;
 static const real NAME(ln2_high) = 0.69314575f;

@@ -1,5 +1,9 @@
-/* wide.h: sums in double precision, whatever the dtype: float32's squares leave its range where a weight or gradient is
- * far from it. A vector's worth of numbers is widened in registers of their own: compilers spill what is wider. */
+/* wide.h: sums in double precision, whatever the dtype: in float32 the square of a very large or small weight or
+ * gradient would be infinite or zero.
+ *
+ * Uses real and VL. Gives wide_t, widen and sum_of_wide to clip.h and regularize.h. A vector of numbers is widened into
+ * WIDE_PARTS registers: compilers spill vectors that are wider than a register.
+ */
 
 #if VECTOR_BYTES
 typedef double NAME(wide_t) __attribute__((vector_size(VECTOR_BYTES)));

@@ -18,11 +18,11 @@ from fastbp.engine import kernels
 special = pytest.importorskip("scipy.special", reason="SciPy is the independent source of these functions")
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCES = [ROOT / "tests" / "kernel_driver.c", *sorted((ROOT / "csrc").rglob("*.c"))]
-FLAGS = ["-std=c11", "-O2", "-ffp-contract=fast", f"-I{ROOT / 'csrc'}"]
+FLAGS = ["-std=c11", "-O2", "-ffp-contract=fast"]
 
 ACTIVATIONS = list(ref.ACTIVATIONS)  # in the order of fbp_activation
 LOSSES = re.findall(r"X\(FBP_\w+, (\w+), [01], [01], [01]\)", (ROOT / "csrc" / "fastbp.h").read_text())  # by fbp_loss
+KERNELS = re.findall(r"\(\*(\w+)\)\(", (ROOT / "csrc" / "fastbp.h").read_text())  # in the order of fbp_kernels
 FROM_Z = ("cross_entropy", "cross_entropy_labels", "binary_cross_entropy", "focal")
 
 NATIVE_ISAS = kernels.available_isas()
@@ -30,9 +30,10 @@ BUILDS = {
     # name: (compiler, its own flags, emulators that could run the program, instruction sets in it)
     "clang": ("clang", [], None, NATIVE_ISAS),
     "plain C": ("cc", ["-DFASTBP_PLAIN_C"], None, ["baseline"]),
+    "cc": ("cc", ["-O0"], None, NATIVE_ISAS),  # for the tables alone; the package's own build is tested everywhere else
     "arm": ("aarch64-linux-gnu-gcc", ["-static"], ["qemu-aarch64", "qemu-aarch64-static"], ["neon", "baseline"]),
 }
-CASES = [(build, isa) for build, (_, _, _, isas) in BUILDS.items() for isa in isas]
+CASES = [(build, isa) for build, (_, _, _, isas) in BUILDS.items() if build != "cc" for isa in isas]
 
 # hidden layers, last activation, loss: every activation and every loss at least once
 NETWORKS = [
@@ -77,7 +78,7 @@ def programs(tmp_path_factory):
     return get
 
 
-def compile_driver(build, directory):
+def compile_driver(build, directory, csrc=ROOT / "csrc"):
     compiler, flags, emulators, _ = BUILDS[build]
     if shutil.which(compiler) is None:
         pytest.skip(f"{build}: there is no {compiler} here")
@@ -87,7 +88,8 @@ def compile_driver(build, directory):
         if not prefix:
             pytest.skip(f"{build}: there is neither {' nor '.join(emulators)} here to run it")
     program = directory / "driver"
-    command = [compiler, *FLAGS, *flags, *SOURCES, "-lm", "-o", program]
+    sources = [ROOT / "tests" / "kernel_driver.c", *sorted(csrc.rglob("*.c"))]
+    command = [compiler, *FLAGS, *flags, f"-I{csrc}", *sources, "-lm", "-o", program]
     result = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert result.returncode == 0, result.stderr
     return [*prefix, program]
@@ -174,6 +176,35 @@ def test_one_training_step_agrees_with_the_oracle(programs, build, isa, dtype):
             assert (result.returncode, result.stderr) == (0, b"")
             got = read_solution(result.stdout, layers, len(X), len(points))
             compare(got, solve(network, layers, X, targets, points), layers, dtype, f"{network}, {shape}")
+
+
+@pytest.mark.parametrize("build", BUILDS)
+def test_no_table_lacks_a_kernel(programs, build):
+    """A member of fbp_kernels that kernels/all.h does not set is NULL, and its first caller would crash."""
+    result = subprocess.run(programs(build), capture_output=True, text=True, timeout=120, check=False)
+    assert missing_kernels(result.stderr) == []
+    assert (result.returncode, result.stderr) == (0, "")
+    tables = [f"{isa} {dtype}" for isa in BUILDS[build][3] for dtype in ("float32", "float64")]
+    assert sorted(result.stdout.splitlines()) == sorted(tables)
+
+
+def test_a_forgotten_row_of_the_table_is_found(tmp_path):
+    csrc = tmp_path / "csrc"
+    shutil.copytree(ROOT / "csrc", csrc)
+    rows = (csrc / "kernels" / "all.h").read_text()
+    row = "    .clip = NAME(clip),\n"
+    assert row in rows
+    (csrc / "kernels" / "all.h").write_text(rows.replace(row, ""))
+    program = compile_driver("plain C", tmp_path, csrc)
+    result = subprocess.run(program, capture_output=True, text=True, timeout=120, check=False)
+    assert result.returncode == 4
+    assert missing_kernels(result.stderr) == ["baseline, float32: clip", "baseline, float64: clip"]
+
+
+def missing_kernels(message):
+    """What the driver says is missing, kernels by their names."""
+    found = re.findall(r"kernel_driver: (.*): kernel (\d+), ", message)
+    return [f"{table}: {KERNELS[int(place)]}" for table, place in found]
 
 
 def compare(got, want, layers, dtype, problem):

@@ -1,0 +1,53 @@
+/* forward.h: Z = A @ W.T + b of a dense layer, and its activation.
+ *
+ * Uses panels_product.h and blocking.h, activation.h (activate). Rows are units, steps are inputs.
+ */
+
+typedef struct {
+    const fbp_layer *layer;
+    fbp_panels out, slope;
+} NAME(activation_of_layer);
+
+/* Applies the activation to n_units units of a panel, just written and still in the cache. */
+static INLINE void NAME(finish_forward)(const void *context, ptrdiff_t panel, ptrdiff_t unit, ptrdiff_t n_units)
+{
+    const NAME(activation_of_layer) *x = context;
+    NAME(activate)(x->layer->activation, (real)x->layer->alpha,
+                   (real *)x->out.data + panel * x->out.stride + unit * VL,
+                   x->slope.data ? (real *)x->slope.data + panel * x->slope.stride + unit * VL : NULL, n_units);
+}
+
+static void NAME(dense_forward)(const fbp_layer *layer, fbp_panels in, fbp_panels out, fbp_panels slope, ptrdiff_t p0,
+                                ptrdiff_t p1, ptrdiff_t n0, ptrdiff_t n1)
+{
+    const ptrdiff_t K = layer->n_inputs;
+    const ptrdiff_t most_units = L2_OPERANDS / NAME(ceil_divide)(K, NAME(ceil_divide)(K, KC));
+    const int in_tiles = layer->activation == FBP_RELU; /* the others pass over the rows just written */
+    const NAME(activation_of_layer) context = {layer, out, slope};
+    const panels_product m = {
+        .p = {
+            .streamed = in.data,
+            .streamed_stride = in.stride,
+            .broadcast_stride = layer->ld,
+            .out = out.data,
+            .out_vector = out.stride,
+            .out_row = VL,
+            .out_stride = out.stride,
+            .bias = layer->bias,
+            .gate = NULL,
+            .gate_stride = 0,
+            .prefetches = NAME(needs_prefetch)(layer),
+        },
+        .tiles = NAME(forward_tiles),
+        .W = layer->weights,
+        .row_stride = layer->ld,
+        .step_stride = 1,
+        .n_steps = K,
+        .most_rows = most_units > MR ? most_units : MR,
+        .packed = NULL,
+        .relu = in_tiles,
+        .finish = in_tiles ? NULL : NAME(finish_forward),
+        .context = &context,
+    };
+    NAME(multiply_panels)(&m, p0, p1, n0, n1);
+}

@@ -1,0 +1,56 @@
+/* input_gradient.h: dZ_below = (dZ @ W) * act'(below) of a dense layer.
+ *
+ * Uses panels_product.h and blocking.h, activation.h (pass_back). Rows are inputs, steps are units: forward with W's
+ * sides exchanged.
+ */
+
+typedef struct {
+    const fbp_layer *below;
+    fbp_panels A, slope, dZ;
+} NAME(layer_below);
+
+/* dA -> dZ of n_inputs units of the layer below, of a panel just written and still in the cache. */
+static INLINE void NAME(finish_backward)(const void *context, ptrdiff_t panel, ptrdiff_t input, ptrdiff_t n_inputs)
+{
+    const NAME(layer_below) *x = context;
+    NAME(pass_back)(x->below->activation, (real)x->below->alpha,
+                    (const real *)x->A.data + panel * x->A.stride + input * VL,
+                    x->slope.data ? (const real *)x->slope.data + panel * x->slope.stride + input * VL : NULL,
+                    (real *)x->dZ.data + panel * x->dZ.stride + input * VL, n_inputs);
+}
+
+static void NAME(input_gradient)(const fbp_layer *layer, fbp_panels dZ, const fbp_layer *below, fbp_panels A_below,
+                                 fbp_panels slope_below, fbp_panels dZ_below, ptrdiff_t p0, ptrdiff_t p1, ptrdiff_t k0,
+                                 ptrdiff_t k1, void *scratch)
+{
+    const int in_tiles = below->activation == FBP_RELU;
+    /* Packing pays where W is large and several groups of panels read each packed number. */
+    const int packs = layer->n_units * layer->ld * (ptrdiff_t)sizeof(real) > PACK_FROM_BYTES && p1 - p0 > NV;
+    const NAME(layer_below) context = {below, A_below, slope_below, dZ_below};
+    const panels_product m = {
+        .p = {
+            .streamed = dZ.data,
+            .streamed_stride = dZ.stride,
+            .broadcast_stride = packs ? MR : layer->ld,
+            .out = dZ_below.data,
+            .out_vector = dZ_below.stride,
+            .out_row = VL,
+            .out_stride = dZ_below.stride,
+            .bias = NULL,
+            .gate = A_below.data,
+            .gate_stride = A_below.stride,
+            .prefetches = NAME(needs_prefetch)(layer),
+        },
+        .tiles = NAME(input_tiles),
+        .W = layer->weights,
+        .row_stride = 1,
+        .step_stride = layer->ld,
+        .n_steps = layer->n_units,
+        .most_rows = PACK_INPUTS,
+        .packed = packs ? scratch : NULL,
+        .relu = in_tiles,
+        .finish = in_tiles ? NULL : NAME(finish_backward),
+        .context = &context,
+    };
+    NAME(multiply_panels)(&m, p0, p1, k0, k1);
+}

@@ -1,0 +1,94 @@
+/* weight_gradient.h: dW[n] = sum over s of dZ[n][s] * A[s], and db[n] = sum over s of dZ[n][s], of a dense layer.
+ *
+ * Uses product.h and blocking.h, where the loops are numbered, and transpose.h (sum_each). Rows are units, vectors are
+ * VL inputs each, steps are samples. Gives store_or_add to normalize.h.
+ */
+
+/* total -> out[0..n), added to what is there or not. */
+static INLINE void NAME(store_or_add)(vec total, real *out, ptrdiff_t n, int accumulate)
+{
+    if (accumulate) {
+        vec before = NAME(splat)(0);
+        memcpy(&before, out, (size_t)n * sizeof(real));
+        total += before;
+    }
+    memcpy(out, &total, (size_t)n * sizeof(real));
+}
+
+/* db[n] (+)= sum over the samples of dZ[n]. Unused lanes are zero, so that whole panels are added, VL units side by
+ * side, and then the lanes of each unit. */
+static void NAME(bias_gradient)(fbp_panels dZ, ptrdiff_t n_panels, ptrdiff_t n0, ptrdiff_t n1, real *db, int accumulate)
+{
+    for (ptrdiff_t n = n0; n < n1; n += VL) {
+        const ptrdiff_t n_units = n1 - n < VL ? n1 - n : VL;
+        const real *panel = (const real *)dZ.data + n * VL;
+        vec sums[VL];
+        UNROLL
+        for (int i = 0; i < VL; i++)
+            sums[i] = NAME(splat)(0);
+        if (n_units == VL) {
+            for (ptrdiff_t p = 0; p < n_panels; p++, panel += dZ.stride) {
+                UNROLL
+                for (int i = 0; i < VL; i++)
+                    sums[i] += NAME(load)(panel + i * VL);
+            }
+        } else {
+            for (ptrdiff_t p = 0; p < n_panels; p++, panel += dZ.stride)
+                for (ptrdiff_t i = 0; i < n_units; i++)
+                    sums[i] += NAME(load)(panel + i * VL);
+        }
+        NAME(store_or_add)(NAME(sum_each)(sums), db + n, n_units, accumulate);
+    }
+}
+
+static void NAME(weight_gradient)(const fbp_layer *layer, fbp_panels dZ, const void *blocks, ptrdiff_t block_stride,
+                                  ptrdiff_t n_samples, ptrdiff_t n0, ptrdiff_t n1, void *dW, void *db, int accumulate,
+                                  const void *const *will_write)
+{
+    const ptrdiff_t n_panels = NAME(ceil_divide)(n_samples, VL), n_vectors = NAME(ceil_divide)(layer->n_inputs, VL);
+    const ptrdiff_t most_units = L2_OPERANDS / n_samples, most_panels = SC / VL > 0 ? SC / VL : 1;
+    const split unit_blocks =
+        NAME(split_evenly)(n1 - n0, most_units > MIN_TILES * MR ? most_units : MIN_TILES * MR);
+    const split sample_blocks = NAME(split_evenly)(n_panels, n_samples <= KC ? n_panels : most_panels);
+    const split groups = NAME(split_evenly)(n_vectors, NV);
+    const product p = {
+        .streamed = blocks,
+        .streamed_stride = block_stride,
+        .broadcast_stride = dZ.stride,
+        .out = dW,
+        .out_vector = VL,
+        .out_row = layer->ld,
+        .out_stride = layer->ld,
+        .bias = NULL,
+        .gate = NULL,
+        .gate_stride = 0,
+        .prefetches = NAME(needs_prefetch)(layer),
+    };
+
+    for (ptrdiff_t ub = 0, unit = n0, n_units; ub < unit_blocks.n; ub++, unit += n_units) { /* loop 3 */
+        n_units = NAME(size_of_piece)(unit_blocks, ub);
+        const split tiles = NAME(split_evenly)(n_units, MR);
+        for (ptrdiff_t g = 0, vector = 0, end; g < groups.n; g++, vector = end) { /* loop 2 */
+            end = vector + NAME(size_of_piece)(groups, g);
+            for (ptrdiff_t sb = 0, panel = 0, next; sb < sample_blocks.n; sb++, panel = next) { /* loop 4 */
+                next = panel + NAME(size_of_piece)(sample_blocks, sb);
+                const ptrdiff_t end_sample = next * VL < n_samples ? next * VL : n_samples;
+                const int last = sb == sample_blocks.n - 1;
+                strip s = NAME(begin_strip)(&p, (const operand *)dZ.data + panel * dZ.stride + unit * VL, unit, vector,
+                                            panel * VL, end_sample - panel * VL, sb == 0 && !accumulate, 0);
+                const ptrdiff_t next_vector = last ? end : vector;
+                if (p.prefetches && next_vector < n_vectors) {
+                    const ptrdiff_t length = NAME(size_of_piece)(sample_blocks, last ? 0 : sb + 1);
+                    NAME(plan_prefetch)(&s, NAME(streamed_at)(&p, next_vector, last ? 0 : next * VL), length * VL * VL,
+                                        tiles.n * (next - panel));
+                }
+                for (int a = 0; a < FBP_SOON; a++)
+                    if (will_write && will_write[a] && last)
+                        s.will_write[a] = (const char *)will_write[a] - (const char *)dW;
+                NAME(tiles_of_strip)(NAME(weight_tiles), tiles, end - vector, &s);
+            }
+        }
+    }
+    if (db)
+        NAME(bias_gradient)(dZ, n_panels, n0, n1, db, accumulate);
+}
