@@ -4,6 +4,7 @@ import numpy as np
 
 import reference
 from fastbp.engine.network import Network
+from fastbp.engine.records import EpochPlan, SampleSet
 from fastbp.engine.rows import Rows
 from fastbp.engine.session import Session
 
@@ -79,6 +80,7 @@ def train(
         metrics = ("correct",) if "entropy" in loss else ("squared_error", "absolute_error")
     session = Session(network, loss, metrics, optimizer, n_threads)
     results = [
-        session.epoch(Rows(X), targets_of(y), batch_size, True, 7, epoch, numbers or ADAM) for epoch in range(epochs)
+        session.epoch(SampleSet(Rows(X), targets_of(y)), EpochPlan(batch_size, True, 7, epoch, numbers or ADAM))
+        for epoch in range(epochs)
     ]
     return parameters(network), results

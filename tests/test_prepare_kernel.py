@@ -5,6 +5,7 @@ import pytest
 
 import fastbp as fb
 from fastbp.engine.features import Features
+from fastbp.engine.records import EpochPlan, SampleSet
 from fastbp.engine.rows import Rows
 
 DTYPES = ["?", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f2", "f4", "f8"]
@@ -138,10 +139,10 @@ def test_a_network_fed_with_features_is_one_fed_with_the_array_of_them(isa, dtyp
     for model, data in zip(models, ((X, y), (made, wanted_y)), strict=True):
         trainer = fb.Trainer(model, "mse", batch_size=32, n_threads=2)
         session, (inputs, outputs) = trainer._session, map(Rows, data)
-        results.append([session.gradients(inputs, outputs)])
+        results.append([session.gradients(SampleSet(inputs, outputs))])
         for epoch in range(2):
-            session.epoch(inputs, outputs, 32, True, 0, epoch, trainer._numbers_of_steps(5))
-        results[-1].append(model._network.evaluate(inputs, outputs, "mse", ("squared_error",), 2))
+            session.epoch(SampleSet(inputs, outputs), EpochPlan(32, True, 0, epoch, trainer._numbers_of_steps(5)))
+        results[-1].append(model._network.evaluate(SampleSet(inputs, outputs), "mse", ("squared_error",), 2))
         results[-1].append(model.get_weights())
     assert repr(results[0]) == repr(results[1])
     for a, b in zip(results[0][-1], results[1][-1], strict=True):

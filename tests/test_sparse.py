@@ -8,6 +8,7 @@ import pytest
 import fastbp as fb
 from engine_helpers import assert_same_bits, make_pair, parameters
 from fastbp.data.sparse import as_sparse
+from fastbp.engine.records import EpochPlan, SampleSet
 from fastbp.engine.rows import Rows
 from fastbp.engine.session import Session
 
@@ -40,7 +41,10 @@ def test_every_width_on_every_isa(isa, dtype, n_columns):
         network, _ = make_pair(n_columns, specs, dtype)
         session = Session(network, "cross_entropy", ("correct",), "adam", n_threads)
         for epoch in range(2):
-            session.epoch(rows, y, 20, True, 3, epoch, {"learning_rate": 0.01, "beta_1": 0.9, "beta_2": 0.999})
+            session.epoch(
+                SampleSet(rows, y),
+                EpochPlan(20, True, 3, epoch, {"learning_rate": 0.01, "beta_1": 0.9, "beta_2": 0.999}),
+            )
         out = np.empty((len(dense), 3), dtype)
         network.forward(rows, out, n_threads)
         results.append([*parameters(network), out])

@@ -19,6 +19,7 @@ from fastbp.data.arrays import as_matrix, as_rows, refuse_nonfinite
 from fastbp.data.samples import Samples
 from fastbp.data.sparse import is_sparse
 from fastbp.engine.network import Network, NonFinite
+from fastbp.engine.records import SampleSet
 from fastbp.engine.session import gradients
 from fastbp.layers.base import Layer, Stage
 from fastbp.layers.composition import check_layers, innermost, layer_from_config
@@ -451,11 +452,9 @@ class Model:
         try:
             value, arrays = gradients(
                 self._network,
-                data.rows,
-                data.targets,
+                SampleSet(data.rows, data.targets, data.weights),
                 function.objective,
                 choose_threads(n_threads),
-                data.weights,
                 training,
                 self._first_dropout_rates() if training else None,
             )

@@ -17,6 +17,7 @@ from fastbp.callbacks.base import Callback
 from fastbp.data.chunks import Chunks
 from fastbp.data.samples import Samples
 from fastbp.engine.network import NonFinite
+from fastbp.engine.records import EpochPlan, SampleSet
 from fastbp.models.nonfinite import DivergenceError, explain_nonfinite
 from fastbp.optimizers.lbfgs import LBFGS
 from fastbp.training.evaluation import evaluate_chunks
@@ -138,20 +139,19 @@ class Fitting(ABC):
         numbers = trainer._numbers_of_steps(max(n_steps, 1))
         self._begun = True
         return trainer._session.epoch(
-            data.rows,
-            data.targets,
-            batch_size,
-            shuffle,
-            trainer.seed,
-            trainer.history.n_epochs,
-            numbers,
-            _InnerEvents(self, unfinished, start, n_before).on_tick,
-            data.weights,
-            trainer.accumulate,
-            data.subset,
-            unfinished.so_far if unfinished else None,
-            bool(self._of_steps),
-            self._outputs,
+            SampleSet(data.rows, data.targets, data.weights, data.subset),
+            EpochPlan(
+                batch_size,
+                shuffle,
+                trainer.seed,
+                trainer.history.n_epochs,
+                numbers,
+                batches_per_step=trainer.accumulate,
+                progress=unfinished.so_far if unfinished else None,
+                on_tick=_InnerEvents(self, unfinished, start, n_before).on_tick,
+                every_step=bool(self._of_steps),
+                outputs=self._outputs,
+            ),
         )
 
     def _standing(self, start: float) -> Unfinished | None:
@@ -293,7 +293,7 @@ class ArrayFitting(Fitting):
             self.search = minimise(
                 optimizer,
                 trainer.model,
-                lambda: trainer._session.gradients(data.rows, data.targets, data.weights, subset=data.subset),
+                lambda: trainer._session.gradients(SampleSet(data.rows, data.targets, data.weights, data.subset)),
                 n_epochs,
                 after_iteration,
             )
@@ -335,7 +335,7 @@ class _InnerEvents:
         """Return by what the sum over the epoch grew; NaN where all samples of the step weigh nothing."""
         assert now is not None
         _, weight, sums = now.so_far
-        share = (weight - self._weight) * self._fitting._trainer._session.terms
+        share = (weight - self._weight) * self._fitting._trainer._session.terms_per_sample
         loss = (float(sums[0]) - self._total) / share if share > 0 else math.nan
         self._weight, self._total = weight, float(sums[0])
         return loss

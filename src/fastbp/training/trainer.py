@@ -20,6 +20,7 @@ from fastbp.data.class_weights import ClassWeight
 from fastbp.data.folds import check_groups, split_fraction
 from fastbp.data.samples import NAMES, Measured, Samples
 from fastbp.engine.network import NonFinite
+from fastbp.engine.records import SampleSet
 from fastbp.engine.session import Session
 from fastbp.layers.composition import innermost
 from fastbp.layers.dense import Dense
@@ -640,7 +641,9 @@ class Trainer:
         data = self._samples(X, y, sample_weight, class_weight)
         self._model._check_training(len(data))
         try:
-            return float(self._session.step(data.rows, data.targets, self._numbers_of_steps(1), data.weights))
+            return float(
+                self._session.step(SampleSet(data.rows, data.targets, data.weights), self._numbers_of_steps(1))
+            )
         except NonFinite as error:
             explain_nonfinite(error, self._model, data, f"in step {self.n_steps + 1}", self._divergence())
 
@@ -731,13 +734,10 @@ class Trainer:
                 loss = mean_of_function(self._loss, network, data, batch_size, self._n_threads, outputs)
             else:
                 loss, sums = network.evaluate(
-                    data.rows,
-                    data.targets,
+                    SampleSet(data.rows, data.targets, data.weights, data.subset),
                     self._loss.objective,
                     self._sums,
                     self._n_threads,
-                    data.weights,
-                    data.subset,
                     outputs,
                 )
         except NonFinite as error:
