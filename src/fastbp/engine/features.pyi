@@ -1,4 +1,4 @@
-"""Features: what a network is fed with in place of columns. They trust their arguments; the library checks them."""
+"""Features: what a network gets in place of columns of X. They trust their arguments; the library checks them."""
 
 from collections.abc import Sequence
 from typing import Any, TypeAlias
