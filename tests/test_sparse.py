@@ -8,8 +8,8 @@ import pytest
 import fastbp as fb
 from engine_helpers import assert_same_bits, make_pair, parameters
 from fastbp.data.sparse import as_sparse
+from fastbp.engine.array_reader import ArrayReader
 from fastbp.engine.records import EpochPlan, SampleSet
-from fastbp.engine.rows import Rows
 from fastbp.engine.session import Session
 
 sparse = pytest.importorskip("scipy.sparse")
@@ -37,7 +37,7 @@ def test_every_width_on_every_isa(isa, dtype, n_columns):
     y = np.random.default_rng(1).integers(0, 3, len(dense)).astype(np.int32)
     specs = [(12, "relu", 0.0), (3, "softmax", 0.0)]
     results = []
-    for rows, n_threads in [(Rows(dense.astype(dtype)), 1), (as_sparse(X, "X").rows(), 3)]:
+    for rows, n_threads in [(ArrayReader(dense.astype(dtype)), 1), (as_sparse(X, "X").rows(), 3)]:
         network, _ = make_pair(n_columns, specs, dtype)
         session = Session(network, "cross_entropy", ("correct",), "adam", n_threads)
         for epoch in range(2):

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastbp.data.arrays import as_matrix, as_rows, as_weights
 from fastbp.data.class_weights import ClassWeight, weights_by_class
 from fastbp.data.sparse import Sparse
-from fastbp.engine.rows import Rows
+from fastbp.engine.array_reader import ArrayReader
 
 if TYPE_CHECKING:
     from fastbp.engine.network import Targets
@@ -171,7 +171,7 @@ class Samples:
     def _refer(self) -> None:
         """Let the engine find the arrays."""
         self.rows = as_rows(self.X)
-        self.targets: Targets = Rows(self.y) if self.y.ndim == 2 and not self.loss.in_python else self.y
+        self.targets: Targets = ArrayReader(self.y) if self.y.ndim == 2 and not self.loss.in_python else self.y
 
     def rows_from(self, start: int, stop: int) -> NDArray[np.int64] | slice:
         """Return what gets the samples start..stop from X, y and weights."""

@@ -3,7 +3,7 @@
 They import each other and the kernels in csrc/, and nothing of the library above. They trust their arguments, which the
 library has checked.
 
-From the bottom: kernels, team, arena, rows, layout; features, errors, records; tables, penalty, stages, loss,
+From the bottom: kernels, team, arena, array_reader, layout; features, errors, records; tables, penalty, stages, loss,
 update_rules; sweep, prediction, network; run, weight_update, step, session_memory, python_calls, session. Each imports
 only those before it. A .pxd says what a struct's members are, with the shape of each buffer.
 

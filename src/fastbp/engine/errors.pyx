@@ -3,7 +3,7 @@
 import numpy as np
 
 from fastbp.engine.features cimport Features
-from fastbp.engine.rows cimport Rows
+from fastbp.engine.array_reader cimport ArrayReader
 
 
 class Interrupted(Exception):  # noqa: N818 (what happened is no error)
@@ -32,7 +32,7 @@ class NonFinite(Exception):
         self.layer = layer
 
 
-def first_bad_row(Rows rows, index, n_columns=None, Features features=None, str dtype="float64"):
+def first_bad_row(ArrayReader rows, index, n_columns=None, Features features=None, str dtype="float64"):
     """The first of the rows in `index` that has a NaN or an infinity in its first n_columns (None: in all).
 
     Where features are given, the row's features in `dtype` are looked at in place of its columns. Where all numbers are
@@ -41,7 +41,7 @@ def first_bad_row(Rows rows, index, n_columns=None, Features features=None, str 
     array = np.asarray(<object>rows.buffer.obj)
     if features is not None:
         values = array[index, :n_columns]
-        values = features.apply(Rows(values), np.empty((len(values), len(features)), dtype))
+        values = features.apply(ArrayReader(values), np.empty((len(values), len(features)), dtype))
     elif rows.source.starts != NULL:
         starts = np.asarray(rows.indices[1])
         values = np.zeros((len(index), 1))

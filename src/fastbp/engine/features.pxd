@@ -3,7 +3,7 @@
 from libc.stdint cimport int64_t
 
 from fastbp.engine.kernels cimport fbp_features, fbp_kernels, fbp_panels, fbp_run, fbp_source, fbp_step
-from fastbp.engine.rows cimport Rows
+from fastbp.engine.array_reader cimport ArrayReader
 
 cdef class Features:
     cdef fbp_features table

@@ -111,7 +111,7 @@ cdef class Features:
     def __len__(self):
         return self.table.n_features
 
-    def apply(self, Rows rows, out):
+    def apply(self, ArrayReader rows, out):
         """Writes the features of all rows to out: C-contiguous, (n_rows, n_features), float32 or float64."""
         cdef const fbp_kernels *k = kernels_in_use(FBP_FLOAT32 if out.dtype == np.float32 else FBP_FLOAT64)
         cdef Py_ssize_t first = 0, count, n = self.table.n_features, size = item_size(k.dtype)

@@ -10,7 +10,7 @@ from fastbp.engine.kernels cimport (
 )
 from fastbp.engine.features cimport Features, features_of, gather_features
 from fastbp.engine.records cimport SampleSet
-from fastbp.engine.rows cimport Rows
+from fastbp.engine.array_reader cimport ArrayReader
 
 _METRICS = {
     "correct": FBP_METRIC_CORRECT,
@@ -69,8 +69,8 @@ cdef int _set_objective(Scoring *scoring, object loss, object targets, Py_ssize_
     cdef const int32_t[::1] labels
     cdef Py_ssize_t n_columns = 0      # of targets that are no labels
     cdef double factor = 1
-    if isinstance(targets, Rows):
-        scoring.all_targets = &(<Rows>targets).source
+    if isinstance(targets, ArrayReader):
+        scoring.all_targets = &(<ArrayReader>targets).source
         n_columns = scoring.all_targets.n_columns
     else:
         labels = targets

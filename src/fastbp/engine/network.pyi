@@ -6,12 +6,12 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbp.engine.array_reader import ArrayReader
 from fastbp.engine.errors import Interrupted as Interrupted
 from fastbp.engine.errors import NonFinite as NonFinite
 from fastbp.engine.features import Features
 from fastbp.engine.records import SampleSet
 from fastbp.engine.records import Targets as Targets
-from fastbp.engine.rows import Rows
 
 _Array: TypeAlias = NDArray[Any]
 
@@ -51,7 +51,7 @@ class Network:
     def get_arrays(self) -> list[_Array]: ...
     def parameter_views(self) -> list[_Array]: ...
     def penalty(self) -> float: ...
-    def forward(self, rows: Rows, out: _Array, n_threads: int) -> None: ...
+    def forward(self, rows: ArrayReader, out: _Array, n_threads: int) -> None: ...
     def evaluate(
         self,
         samples: SampleSet,

@@ -11,7 +11,7 @@ from fastbp.engine.layout cimport ADD, BATCH_NORM, DENSE, FORK, TABULAR, Stage, 
 from fastbp.engine.penalty cimport is_penalised, unit_penalties
 from fastbp.engine.prediction cimport make_prediction
 from fastbp.engine.records cimport SampleSet
-from fastbp.engine.rows cimport Rows
+from fastbp.engine.array_reader cimport ArrayReader
 from fastbp.engine.stages cimport array_names, set_stage
 from fastbp.engine.tables cimport make_tables, table_bytes
 
@@ -212,7 +212,7 @@ cdef class Network:
                 result += np.sum(of_units)
         return result
 
-    def forward(self, Rows rows, out, int n_threads):
+    def forward(self, ArrayReader rows, out, int n_threads):
         """The outputs for all rows, to out: C-contiguous, shape (n_rows, n_outputs), of the network's dtype.
 
         Raises

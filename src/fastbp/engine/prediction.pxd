@@ -7,7 +7,7 @@ from fastbp.engine.features cimport Features
 from fastbp.engine.kernels cimport fbp_kernels, fbp_panels, fbp_source
 from fastbp.engine.layout cimport Stage
 from fastbp.engine.records cimport SampleSet
-from fastbp.engine.rows cimport Rows
+from fastbp.engine.array_reader cimport ArrayReader
 from fastbp.engine.sweep cimport Route, Sweep, Workspace
 
 cdef class Prediction:
@@ -38,7 +38,7 @@ cdef class Prediction:
     cdef Workspace workspace              # of the last forward pass, unless it is in use
 
     cdef int refresh(self) except -1
-    cdef int forward(self, Rows rows, out, int n_threads) except -1
+    cdef int forward(self, ArrayReader rows, out, int n_threads) except -1
     cdef tuple evaluate(self, SampleSet samples, object loss, tuple metrics, int n_threads, outputs)
     cdef void parameters_are_shared(self) noexcept
 
@@ -49,16 +49,16 @@ cdef class Prediction:
     cdef int refresh_inverse(self, const Stage *norm) except -1
     cdef void place_packed(self, Arena arena) noexcept
     cdef int pack_for_rows(self) except -1
-    cdef bint takes_few_rows(self, Rows rows) except -1
-    cdef int forward_few_rows(self, Rows rows, char *out) except -1
+    cdef bint takes_few_rows(self, ArrayReader rows) except -1
+    cdef int forward_few_rows(self, ArrayReader rows, char *out) except -1
     cdef int few_rows(self, void **packed, const fbp_source *X, Py_ssize_t n_rows, Workspace workspace,
                       char *out) noexcept nogil
     cdef int prepare_few_rows(self, const fbp_source *X, Py_ssize_t n_rows, fbp_panels panel, char *out,
                               Py_ssize_t out_stride) noexcept nogil
     cdef int embed_few_rows(self, const fbp_source *X, Py_ssize_t n_rows, int32_t *table_rows, char *out,
                             Py_ssize_t out_stride) noexcept nogil
-    cdef int sweep(self, Sweep *sweep, Rows rows, int n_threads, targets=*, subset=*) except -1
-    cdef object bad_row(self, const Sweep *sweep, Rows rows, targets, subset)
+    cdef int sweep(self, Sweep *sweep, ArrayReader rows, int n_threads, targets=*, subset=*) except -1
+    cdef object bad_row(self, const Sweep *sweep, ArrayReader rows, targets, subset)
 
 cdef Prediction make_prediction(const fbp_kernels *k, str dtype, const Stage *stages, Py_ssize_t n_stages,
                                 Py_ssize_t n_inputs, Arena parameters, Arena statistics)

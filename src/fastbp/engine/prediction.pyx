@@ -22,7 +22,7 @@ from fastbp.engine.layout cimport (
 )
 from fastbp.engine.loss cimport BAD_INPUTS, Scoring, set_scoring, split_sums, total_sample_weight
 from fastbp.engine.records cimport SampleSet
-from fastbp.engine.rows cimport Rows
+from fastbp.engine.array_reader cimport ArrayReader
 from fastbp.engine.sweep cimport SWEEP_PANELS, Route, Sweep, Workspace, make_workspace, sweep_share
 from fastbp.engine.tables cimport refuse_sparse, split_columns
 from fastbp.engine.team cimport limits_in_use, look_seconds, monotonic_seconds, run_team, team_size
@@ -158,7 +158,7 @@ cdef class Prediction:
 
     # ---- Calls ----
 
-    cdef int forward(self, Rows rows, out, int n_threads) except -1:
+    cdef int forward(self, ArrayReader rows, out, int n_threads) except -1:
         """The outputs of all rows, to out: C-contiguous, shape (n_rows, n_outputs), of the network's dtype."""
         cdef Sweep sweep
         cdef Py_buffer buffer
@@ -205,7 +205,7 @@ cdef class Prediction:
         weight = total_sample_weight(&scoring, sweep.index, 0, n_rows)
         return float(sums[0]) / (weight * scoring.terms_per_sample), split_sums(&scoring, sums)
 
-    cdef int sweep(self, Sweep *sweep, Rows rows, int n_threads, targets=None, subset=None) except -1:
+    cdef int sweep(self, Sweep *sweep, ArrayReader rows, int n_threads, targets=None, subset=None) except -1:
         """Runs a forward pass over the sweep's rows, and looks at signals now and then."""
         refuse_sparse(&self.stages[0], &rows.source)
         cdef Py_ssize_t n_panels = (sweep.n_rows - 1) // self.k.lanes + 1
@@ -243,7 +243,7 @@ cdef class Prediction:
             raise self.bad_row(sweep, rows, targets, subset)
         return 0
 
-    cdef object bad_row(self, const Sweep *sweep, Rows rows, targets, subset):
+    cdef object bad_row(self, const Sweep *sweep, ArrayReader rows, targets, subset):
         """The NonFinite for the bad group."""
         first = sweep.bad_group * sweep.group_panels * self.k.lanes
         index = np.arange(first, min(first + sweep.group_panels * self.k.lanes, sweep.n_rows))
@@ -275,7 +275,7 @@ cdef class Prediction:
             else:
                 self.all_packed = False
 
-    cdef bint takes_few_rows(self, Rows rows) except -1:
+    cdef bint takes_few_rows(self, ArrayReader rows) except -1:
         """Whether so few rows are faster without panels: a single one always, several only with packed weights."""
         if rows.n_rows > self.k.few_rows or not self.rows_possible or rows.source.starts != NULL:
             return False
@@ -308,7 +308,7 @@ cdef class Prediction:
         self.is_packed = True
         return 0
 
-    cdef int forward_few_rows(self, Rows rows, char *out) except -1:
+    cdef int forward_few_rows(self, ArrayReader rows, char *out) except -1:
         """The outputs of one row or of a few, [n_rows][n_outputs]."""
         cdef Workspace workspace = self.workspace
         cdef void **packed = self.packed_for_rows if self.is_packed else NULL

@@ -12,7 +12,7 @@ import numpy as np
 
 from fastbp.engine.kernels cimport fbp_kernels, flush_denormals, restore_denormals
 from fastbp.engine.layout cimport Stage, item_size
-from fastbp.engine.rows cimport Rows
+from fastbp.engine.array_reader cimport ArrayReader
 from fastbp.engine.run cimport Run, look_function, score_function
 
 from fastbp.engine.errors import Interrupted
@@ -97,7 +97,7 @@ cdef class PythonCalls:
         if self.samples.sample_weights is not None:
             sample_weights = self.samples.sample_weights[rows]
             values = losses * sample_weights
-        cdef Rows scaled = Rows(
+        cdef ArrayReader scaled = ArrayReader(
             gradient * (scale if sample_weights is None else scale * sample_weights[:, np.newaxis]))
         for p in range(n_panels):
             count = min(n - p * k.lanes, <Py_ssize_t>k.lanes)

@@ -2,11 +2,11 @@
 
 from libc.stdint cimport int64_t, uint64_t
 
-from fastbp.engine.rows cimport Rows
+from fastbp.engine.array_reader cimport ArrayReader
 
 cdef class SampleSet:
-    cdef readonly Rows rows                # [n_rows][n_inputs]
-    cdef readonly object targets           # Rows [n_rows][n_outputs], int32 labels [n_rows], or what a function takes
+    cdef readonly ArrayReader rows         # [n_rows][n_inputs]
+    cdef readonly object targets           # ArrayReader [n_rows][n_outputs], int32 labels [n_rows], or an array
     cdef readonly object sample_weights    # float64 [n_rows], or None: each sample counts once
     cdef readonly object subset            # int64 [n_samples]: the rows that there are, or None: all
     cdef readonly Py_ssize_t n_samples

@@ -6,9 +6,9 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbp.engine.rows import Rows
+from fastbp.engine.array_reader import ArrayReader
 
-Targets: TypeAlias = Rows | NDArray[Any]  # int32 labels; or what a function is asked about
+Targets: TypeAlias = ArrayReader | NDArray[Any]  # int32 labels; or what a function is asked about
 StepNumbers: TypeAlias = Mapping[str, Any]  # a number, an array with one for each step, or a dictionary by stage
 OnTick: TypeAlias = Callable[[int, float], object]  # samples done, mean loss so far; true: leave the epoch
 Progress: TypeAlias = tuple[int, float, NDArray[np.float64]]  # samples done, their weight, the sums over them
@@ -18,8 +18,8 @@ class SampleSet:
 
     Parameters
     ----------
-    rows : Rows, (n_rows, n_inputs)
-    targets : Rows, (n_rows, n_outputs), or int32 labels, shape (n_rows,)
+    rows : ArrayReader, (n_rows, n_inputs)
+    targets : ArrayReader, (n_rows, n_outputs), or int32 labels, shape (n_rows,)
         Or, for a loss that is a Python function, an array whose rows that function takes.
     sample_weights : float64 ndarray, shape (n_rows,), optional
         How often each sample counts in means and in sums. Not all are 0.
@@ -29,13 +29,13 @@ class SampleSet:
 
     def __new__(
         cls,
-        rows: Rows,
+        rows: ArrayReader,
         targets: Targets,
         sample_weights: NDArray[np.float64] | None = None,
         subset: NDArray[np.int64] | None = None,
     ) -> SampleSet: ...
     @property
-    def rows(self) -> Rows: ...
+    def rows(self) -> ArrayReader: ...
     @property
     def targets(self) -> Targets: ...
     @property

@@ -6,8 +6,8 @@ cdef class SampleSet:
 
     Parameters
     ----------
-    rows : Rows, (n_rows, n_inputs)
-    targets : Rows, (n_rows, n_outputs), or int32 labels, shape (n_rows,)
+    rows : ArrayReader, (n_rows, n_inputs)
+    targets : ArrayReader, (n_rows, n_outputs), or int32 labels, shape (n_rows,)
         Or, for a loss that is a Python function, an array whose rows that function takes.
     sample_weights : float64 ndarray, shape (n_rows,), optional
         How often each sample counts in means and in sums. Not all are 0.
@@ -15,7 +15,7 @@ cdef class SampleSet:
         The rows that are the samples. None: all rows. The targets and the sample weights are those of all rows.
     """
 
-    def __cinit__(self, Rows rows, targets, sample_weights=None, subset=None):
+    def __cinit__(self, ArrayReader rows, targets, sample_weights=None, subset=None):
         self.rows = rows
         self.targets = targets
         self.sample_weights = sample_weights
