@@ -1,7 +1,7 @@
 # Penalties on weights: the one place that says how large they are and what they add to a gradient.
 #
-# The objective of a step has, beside the mean loss of its samples, l1 * sum(|W|) + l2 * sum(W^2) for the W of each
-# dense stage that is trained. A stage has an l1 and an l2 of its own. A loss may have an l2 on all of them too
+# The objective of a step is the mean loss of its samples plus l1 * sum(|W|) + l2 * sum(W^2) for the W of each dense
+# stage that is trained. A stage has an l1 and an l2 of its own. A loss may have an l2 on all of them too
 # (Scoring.l2, scikit-learn's alpha): a step divides it by its samples' weight, and adds it to each stage's own; that
 # is the `step_l2` below. Biases and frozen stages have no penalty. A stage's max_norm is none: it limits W after the
 # update.

@@ -23,7 +23,7 @@ cdef struct CallData:
     Py_ssize_t step_size           # samples of a step: one batch, or several
     Py_ssize_t microbatch_size     # samples whose gradients are computed at once
 
-# The buffers of a micro-batch, beside those in the stages.
+# The buffers of a micro-batch that are not part of a stage.
 cdef struct StepBuffers:
     fbp_panels targets             # [panel][n_outputs][VL]
     int32_t *labels                # [panel][VL]

@@ -229,10 +229,10 @@ cdef void pace_done(Pace *pace, double n_samples, double seconds) noexcept nogil
 def sizes_taken(
     most: int, rates: dict[int, float], n: int, longest: float = 1.0, waking: float = 0.0, start: int = 0
 ) -> list[int]:
-    """The sizes of the next n teams, had each size such a rate (samples a second): the pace without the clock.
+    """The sizes of the next n teams, if each size had the rate (samples a second) that `rates` gives.
 
-    A call ends after `longest` seconds; in the first while of another team, so many seconds are lost to `waking`. The
-    first size is `start`; 0: the most.
+    A call ends after `longest` seconds at most. The first interval of a changed team takes `waking` seconds longer. The
+    first size is `start`, or with 0 the largest.
     """
     cdef Pace pace = Pace(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
     cdef double seconds = 0

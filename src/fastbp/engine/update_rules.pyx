@@ -73,10 +73,10 @@ cdef double _momentum_of_step(const Updater *updater, long long step) noexcept n
 
 
 cdef void reach_step(Updater *updater, long long step) noexcept nogil:
-    """Brings NAdam's product of momenta to that step; for one thread, before the team asks for the step's numbers.
+    """Brings NAdam's product of momenta to that step. One thread calls it, before the team reads the step's numbers.
 
-    From the first step on if need be, as after a resume: so the product depends on nothing but the step's number. What
-    is too small to be told from zero beside one is not multiplied any more.
+    Where needed, as after a resume, it starts again at the first step: so the product depends on the step's number
+    alone. A product that is too small to change 1 - product is not multiplied any more.
     """
     if updater.optimizer != FBP_NADAM:
         return
@@ -99,7 +99,7 @@ cdef double _rectification(const fbp_update *u, long long step) noexcept nogil:
 
 
 cdef fbp_update numbers_of_step(const Updater *updater, long long step) noexcept nogil:
-    """With what depends on the step, which counts from 1."""
+    """The numbers of a step, with what depends on the step; the first step is 1."""
     cdef fbp_update numbers = updater.numbers
     cdef double momentum, next_momentum
     if updater.rates != NULL:
