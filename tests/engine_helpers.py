@@ -3,8 +3,9 @@
 import numpy as np
 
 import reference
+from fastbp.engine.array_reader import ArrayReader
 from fastbp.engine.network import Network
-from fastbp.engine.rows import Rows
+from fastbp.engine.records import EpochPlan, SampleSet
 from fastbp.engine.session import Session
 
 ADAM = {"learning_rate": 1e-2, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8}
@@ -46,12 +47,12 @@ def make_data(n_samples, n_inputs, n_outputs, loss, dtype, seed=1, labelled=True
 
 def targets_of(y):
     """As the engine takes them."""
-    return y if y.ndim == 1 else Rows(y)
+    return y if y.ndim == 1 else ArrayReader(y)
 
 
 def predict(network, X, n_threads=1):
     out = np.empty((len(X), network.n_outputs), network.dtype)
-    network.forward(Rows(X), out, n_threads)
+    network.forward(ArrayReader(X), out, n_threads)
     return out
 
 
@@ -79,6 +80,7 @@ def train(
         metrics = ("correct",) if "entropy" in loss else ("squared_error", "absolute_error")
     session = Session(network, loss, metrics, optimizer, n_threads)
     results = [
-        session.epoch(Rows(X), targets_of(y), batch_size, True, 7, epoch, numbers or ADAM) for epoch in range(epochs)
+        session.epoch(SampleSet(ArrayReader(X), targets_of(y)), EpochPlan(batch_size, True, 7, epoch, numbers or ADAM))
+        for epoch in range(epochs)
     ]
     return parameters(network), results

@@ -7,7 +7,8 @@ import fastbp as fb
 import reference
 from engine_helpers import assert_close, assert_same_bits, make_data, make_pair, parameters, targets_of
 from fastbp.engine import kernels
-from fastbp.engine.rows import Rows
+from fastbp.engine.array_reader import ArrayReader
+from fastbp.engine.records import EpochPlan, SampleSet
 from fastbp.engine.session import Session, gradients
 
 metrics = pytest.importorskip("sklearn.metrics")
@@ -33,8 +34,8 @@ def test_a_weight_is_how_often_a_row_is_there(isa, loss, activation, dtype):
     for labelled in (True, False) if "cross_entropy" in loss else (True,):
         X, y = make_data(N_SAMPLES, 7, specs[-1][0], loss, dtype, labelled=labelled)
         rows = np.repeat(np.arange(N_SAMPLES), COUNTS)
-        value, pairs = gradients(network, Rows(X), targets_of(y), loss, 1, COUNTS.astype(float))
-        repeated, wanted = gradients(network, Rows(X[rows]), targets_of(y[rows]), loss, 1)
+        value, pairs = gradients(network, SampleSet(ArrayReader(X), targets_of(y), COUNTS.astype(float)), loss, 1)
+        repeated, wanted = gradients(network, SampleSet(ArrayReader(X[rows]), targets_of(y[rows])), loss, 1)
         assert value == pytest.approx(repeated, rel=1e-5 if dtype == "float32" else 1e-12)
         assert_close(flat(pairs), flat(wanted), dtype, 4)
         _, of_oracle = reference.loss_and_gradients(layers, X, y, loss, COUNTS)
@@ -49,9 +50,9 @@ def test_the_gradient_is_the_slope_of_the_weighted_loss(isa, loss, activation):
     weights = np.random.default_rng(2).random(9)
 
     def value():
-        return gradients(network, Rows(X), targets_of(y), loss, 1, weights)[0]
+        return gradients(network, SampleSet(ArrayReader(X), targets_of(y), weights), loss, 1)[0]
 
-    _, pairs = gradients(network, Rows(X), targets_of(y), loss, 1, weights)
+    _, pairs = gradients(network, SampleSet(ArrayReader(X), targets_of(y), weights), loss, 1)
     for i, (dW, _) in enumerate(pairs):
         W, b = network.get_layer(i)
         slopes = np.empty_like(W)
@@ -76,7 +77,7 @@ def test_weighted_epochs_follow_the_oracle(isa, limits, limits_changed):
     session = Session(network, "cross_entropy", ("correct",), "sgd", 1)
     oracle = reference.make_optimizer("sgd", SGD)
     for epoch in range(2):
-        loss, (correct,) = session.epoch(Rows(X), y, 16, True, 11, epoch, SGD, None, weights)
+        loss, (correct,) = session.epoch(SampleSet(ArrayReader(X), y, weights), EpochPlan(16, True, 11, epoch, SGD))
         order = kernels.permutation(11, epoch, 75)
         wanted, wanted_correct = 0.0, 0.0
         for i in range(0, 75, 16):
@@ -104,13 +105,15 @@ def test_any_team_weighs_to_the_same_bits_and_ones_change_none(isa, limits, dtyp
         for weights, n_threads in ((random, 1), (random, 2), (random, 5), (np.ones(5000), 1), (None, 3)):
             network, _ = make_pair(9, specs, dtype)
             session = Session(network, "cross_entropy", ("correct",), "sgd", n_threads)
-            figures = session.epoch(Rows(X), y, batch_size, True, 7, 0, SGD, None, weights)
+            figures = session.epoch(SampleSet(ArrayReader(X), y, weights), EpochPlan(batch_size, True, 7, 0, SGD))
             results.append((parameters(network), figures))
         for same, other in ((0, 1), (0, 2), (3, 4)):
             assert_same_bits(results[same][0], results[other][0])
         assert results[0][1] == results[1][1] == results[2][1]
         network, _ = make_pair(9, specs, dtype)
-        found = [network.evaluate(Rows(X), y, "cross_entropy", ("correct",), n, random) for n in (1, 3)]
+        found = [
+            network.evaluate(SampleSet(ArrayReader(X), y, random), "cross_entropy", ("correct",), n) for n in (1, 3)
+        ]
         assert found[0] == found[1]
 
 

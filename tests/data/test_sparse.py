@@ -8,7 +8,8 @@ import pytest
 import fastbp as fb
 from engine_helpers import assert_same_bits, make_pair, parameters
 from fastbp.data.sparse import as_sparse
-from fastbp.engine.rows import Rows
+from fastbp.engine.array_reader import ArrayReader
+from fastbp.engine.records import EpochPlan, SampleSet
 from fastbp.engine.session import Session
 
 sparse = pytest.importorskip("scipy.sparse")
@@ -36,11 +37,14 @@ def test_every_width_on_every_isa(isa, dtype, n_columns):
     y = np.random.default_rng(1).integers(0, 3, len(dense)).astype(np.int32)
     specs = [(12, "relu", 0.0), (3, "softmax", 0.0)]
     results = []
-    for rows, n_threads in [(Rows(dense.astype(dtype)), 1), (as_sparse(X, "X").rows(), 3)]:
+    for rows, n_threads in [(ArrayReader(dense.astype(dtype)), 1), (as_sparse(X, "X").rows(), 3)]:
         network, _ = make_pair(n_columns, specs, dtype)
         session = Session(network, "cross_entropy", ("correct",), "adam", n_threads)
         for epoch in range(2):
-            session.epoch(rows, y, 20, True, 3, epoch, {"learning_rate": 0.01, "beta_1": 0.9, "beta_2": 0.999})
+            session.epoch(
+                SampleSet(rows, y),
+                EpochPlan(20, True, 3, epoch, {"learning_rate": 0.01, "beta_1": 0.9, "beta_2": 0.999}),
+            )
         out = np.empty((len(dense), 3), dtype)
         network.forward(rows, out, n_threads)
         results.append([*parameters(network), out])

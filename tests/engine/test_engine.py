@@ -24,8 +24,9 @@ from engine_helpers import (
     train,
 )
 from fastbp.engine import kernels
-from fastbp.engine.network import Interrupted, NonFinite
-from fastbp.engine.rows import Rows
+from fastbp.engine.array_reader import ArrayReader
+from fastbp.engine.errors import Interrupted, NonFinite
+from fastbp.engine.records import EpochPlan, SampleSet
 from fastbp.engine.session import Session, gradients
 
 DTYPES = ["float32", "float64"]
@@ -75,7 +76,7 @@ def test_epochs_follow_the_oracle(isa, limits, optimizer, numbers, limits_change
     session = Session(network, "cross_entropy", ("correct",), optimizer, 1)
     oracle = reference.make_optimizer(optimizer, numbers)
     for epoch in range(2):
-        loss, (correct,) = session.epoch(Rows(X), y, 16, True, 11, epoch, numbers)
+        loss, (correct,) = session.epoch(SampleSet(ArrayReader(X), y), EpochPlan(16, True, 11, epoch, numbers))
         wanted_loss, wanted_correct = 0.0, 0
         for rows in batches(75, 16, 11, epoch):
             wanted_correct += round(reference.accuracy(reference.predict(layers, X[rows]), y[rows]) * len(rows))
@@ -142,7 +143,7 @@ def test_ten_steps_follow_pytorch(isa, torch, optimizer, numbers):
         loss = torch.nn.functional.cross_entropy(model(torch.from_numpy(X)), torch.from_numpy(y).long())
         loss.backward()
         peer.step()
-        assert session.step(Rows(X), y, numbers) == pytest.approx(loss.item(), rel=1e-10)
+        assert session.step(SampleSet(ArrayReader(X), y), numbers) == pytest.approx(loss.item(), rel=1e-10)
     for i, module in enumerate(m for m in modules if isinstance(m, torch.nn.Linear)):
         W, b = network.get_layer(i)
         np.testing.assert_allclose(W, module.weight.detach().numpy().T, rtol=0, atol=1e-10)
@@ -159,7 +160,7 @@ def test_a_step_s_change_in_the_network_s_own_dtype(isa, dtype, optimizer, numbe
     y = np.full((1, n_outputs), -1.0, dtype)
     layers = [reference.Layer(np.zeros((n_inputs, n_outputs)), np.zeros(n_outputs), "linear")]
     network = to_engine(n_inputs, [(n_outputs, "linear", 0.0)], layers, dtype)
-    Session(network, "mse", (), optimizer, 1).step(Rows(X), Rows(y), numbers)
+    Session(network, "mse", (), optimizer, 1).step(SampleSet(ArrayReader(X), ArrayReader(y)), numbers)
     reference.train_step(layers, reference.make_optimizer(optimizer, numbers), X.astype(float), y.astype(float), "mse")
     np.testing.assert_allclose(network.get_layer(0)[0], layers[0].W, rtol=20 * np.finfo(dtype).eps, atol=1e-30)
 
@@ -179,7 +180,7 @@ def test_clipped_gradients_follow_the_oracle(isa, limits, clipping, n_threads, l
     oracle = reference.make_optimizer("sgd", numbers)
     norms = []
     for epoch in range(2):
-        session.epoch(Rows(X), y, 16, True, 11, epoch, numbers | clipping)
+        session.epoch(SampleSet(ArrayReader(X), y), EpochPlan(16, True, 11, epoch, numbers | clipping))
         for rows in batches(75, 16, 11, epoch):
             _, whole = reference.loss_and_gradients(layers, X[rows], y[rows], "cross_entropy")
             norms.append(np.sqrt(sum((g**2).sum() for pair in whole for g in pair)))
@@ -196,7 +197,7 @@ def test_a_batch_of_many_chunks_is_clipped_as_one(isa, clipping):
     numbers = SGD | clipping
     network, layers = make_pair(6, [(7, "tanh", 0.0), (2, "linear", 0.0)], "float64")
     X, y = make_data(9000, 6, 2, "mse", "float64")
-    Session(network, "mse", (), "sgd", 1).step(Rows(X), Rows(y), numbers)
+    Session(network, "mse", (), "sgd", 1).step(SampleSet(ArrayReader(X), ArrayReader(y)), numbers)
     reference.train_step(layers, reference.make_optimizer("sgd", SGD), X, y, "mse", **clipping)
     for i, layer in enumerate(layers):
         np.testing.assert_allclose(network.get_layer(i)[0], layer.W, rtol=0, atol=1e-12)
@@ -263,8 +264,8 @@ def test_gradients_piece_by_piece_or_whole_give_the_same_bits(isa, limits, dtype
     X, y = make_data(70, 256, 4, "cross_entropy", dtype)
     specs = [(512, "relu", 0.0), (261, "tanh", 0.0), (4, "softmax", 0.0)]
     in_pieces = train(256, specs, dtype, X, y, "cross_entropy", 1, 32, numbers=numbers)
-    for soon in (0.0, 1.0):
-        limits(epoch_thread=1.0, paced=0.0, soon=soon)
+    for will_write in (0.0, 1.0):
+        limits(epoch_thread=1.0, paced=0.0, will_write=will_write)
         for n_threads in (1, 3):
             again = train(256, specs, dtype, X, y, "cross_entropy", n_threads, 32, numbers=numbers)
             assert_same_bits(again[0], in_pieces[0])
@@ -284,12 +285,15 @@ def test_predict_and_evaluate_have_the_same_bits_for_any_number_of_threads(isa, 
     limits(call_thread=1.0)
     network, layers = make_pair(33, SPECS, dtype)
     X, y = make_data(1000, 33, 5, "cross_entropy", dtype)
-    alone, judged = predict(network, X), network.evaluate(Rows(X), y, "cross_entropy", ("correct",), 1)
+    alone, judged = (
+        predict(network, X),
+        network.evaluate(SampleSet(ArrayReader(X), y), "cross_entropy", ("correct",), 1),
+    )
     assert_close(judged[0], reference.loss_and_gradients(layers, X.astype(float), y, "cross_entropy")[0], dtype)
     assert judged[1][0] == [(alone.argmax(axis=1) == y).sum()]
     for n_threads in (2, 3, 7):
         assert_same_bits([predict(network, X, n_threads)], [alone])
-        again = network.evaluate(Rows(X), y, "cross_entropy", ("correct",), n_threads)
+        again = network.evaluate(SampleSet(ArrayReader(X), y), "cross_entropy", ("correct",), n_threads)
         assert again[0] == judged[0]
         assert_same_bits(again[1], judged[1])
 
@@ -299,7 +303,7 @@ def test_a_batch_of_many_chunks_is_one_mean(isa):
     network, layers = make_pair(6, [(7, "tanh", 0.0), (2, "linear", 0.0)], "float64")
     X, y = make_data(9000, 6, 2, "mse", "float64")
     wanted_loss, wanted = reference.loss_and_gradients(layers, X, y, "mse")
-    loss, got_gradients = gradients(network, Rows(X), Rows(y), "mse", 1)
+    loss, got_gradients = gradients(network, SampleSet(ArrayReader(X), ArrayReader(y)), "mse", 1)
     assert_close(loss, wanted_loss, "float64")
     for pair, wanted_pair in zip(got_gradients, wanted, strict=True):
         for got, expected in zip(pair, wanted_pair, strict=True):
@@ -311,10 +315,10 @@ def test_moments_that_die_away_become_zero_and_not_denormal(isa):
     network, _ = make_pair(8, [(16, "tanh", 0.0), (2, "linear", 0.0)], "float32")
     X, y = make_data(32, 8, 2, "mse", "float32")
     session = Session(network, "mse", (), "adam", 1)
-    session.step(Rows(X), Rows(y), ADAM)
+    session.step(SampleSet(ArrayReader(X), ArrayReader(y)), ADAM)
     X[:, 3] = 0
     for _ in range(1500):
-        session.step(Rows(X), Rows(y), ADAM)
+        session.step(SampleSet(ArrayReader(X), ArrayReader(y)), ADAM)
     for _, state in session.get_state():
         assert not ((state != 0) & (np.abs(state) < np.finfo(np.float32).tiny)).any()
     # Python's own arithmetic goes on as it was.
@@ -328,7 +332,9 @@ def test_moments_that_die_away_become_zero_and_not_denormal(isa):
 def test_error_sums(isa, dtype):
     network, layers = make_pair(6, [(7, "tanh", 0.0), (3, "linear", 0.0)], dtype)
     X, y = make_data(333, 6, 3, "mse", dtype)
-    _, (squared, absolute) = network.evaluate(Rows(X), Rows(y), "mse", ("squared_error", "absolute_error"), 1)
+    _, (squared, absolute) = network.evaluate(
+        SampleSet(ArrayReader(X), ArrayReader(y)), "mse", ("squared_error", "absolute_error"), 1
+    )
     error = reference.predict(layers, X.astype(float)) - y
     assert_close(squared, (error**2).sum(axis=0), dtype)
     assert_close(absolute, np.abs(error).sum(axis=0), dtype)
@@ -339,7 +345,7 @@ def test_correct_counts(isa, dtype):
     for loss, last in (("cross_entropy", "softmax"), ("binary_cross_entropy", "sigmoid")):
         network, layers = make_pair(6, [(7, "tanh", 0.0), (3, last, 0.0)], dtype)
         X, y = make_data(333, 6, 3, loss, dtype, labelled=False)
-        _, (correct,) = network.evaluate(Rows(X), Rows(y), loss, ("correct",), 1)
+        _, (correct,) = network.evaluate(SampleSet(ArrayReader(X), ArrayReader(y)), loss, ("correct",), 1)
         A = reference.predict(layers, X.astype(float))
         hits = (A.argmax(axis=1) == y.argmax(axis=1)) if loss == "cross_entropy" else (A > 0.5) == (y > 0.5)
         assert correct == [hits.sum()]
@@ -385,7 +391,7 @@ def test_every_half_precision_number():
 def test_rows_refuse_what_they_cannot_read():
     for array in (np.zeros((2, 2), complex), np.zeros((2, 2), ">f4"), np.zeros(3), np.zeros((2, 2, 2))):
         with pytest.raises((TypeError, ValueError)):
-            Rows(array)
+            ArrayReader(array)
 
 
 # ---- NaN and infinity ----
@@ -400,7 +406,7 @@ def test_bad_input_is_found_and_not_trained_on(isa, limits, n_threads):
         X[150, 3] = value
         session = Session(network, "cross_entropy", (), "sgd", n_threads)
         with pytest.raises(NonFinite) as caught:
-            session.epoch(Rows(X), y, 32, False, 0, 0, SGD)
+            session.epoch(SampleSet(ArrayReader(X), y), EpochPlan(32, False, 0, 0, SGD))
         assert (caught.value.where, caught.value.batch, caught.value.row) == ("inputs", 4, 150)
         assert session.n_steps == 4
         assert all(np.isfinite(array).all() for array in parameters(network))
@@ -421,7 +427,9 @@ def test_bad_targets_are_found_shuffled_too(isa):
     X, y = make_data(100, 9, 2, "mse", "float64")
     y[77, 1] = np.nan
     with pytest.raises(NonFinite) as caught:
-        Session(network, "mse", (), "sgd", 1).epoch(Rows(X), Rows(y), 10, True, 5, 0, SGD)
+        Session(network, "mse", (), "sgd", 1).epoch(
+            SampleSet(ArrayReader(X), ArrayReader(y)), EpochPlan(10, True, 5, 0, SGD)
+        )
     position = list(kernels.permutation(5, 0, 100)).index(77)
     assert (caught.value.where, caught.value.batch, caught.value.row) == ("targets", position // 10, 77)
 
@@ -432,7 +440,9 @@ def test_divergence_is_found_and_its_layer_named(isa):
     network.set_layer(1, np.full_like(W, 1e38), b)
     X, y = make_data(40, 9, 2, "mse", "float32")
     with pytest.raises(NonFinite) as caught:
-        Session(network, "mse", (), "sgd", 1).epoch(Rows(100 * X), Rows(y), 10, False, 0, 0, SGD)
+        Session(network, "mse", (), "sgd", 1).epoch(
+            SampleSet(ArrayReader(100 * X), ArrayReader(y)), EpochPlan(10, False, 0, 0, SGD)
+        )
     assert (caught.value.where, caught.value.batch, caught.value.layer) == ("loss", 0, 1)
     assert all(np.isfinite(array).all() for array in parameters(network))
 
@@ -441,7 +451,9 @@ def test_weights_that_overflow_in_the_last_update_are_found(isa):
     network, _ = make_pair(3, [(2, "linear", 0.0)], "float32")
     X, y = make_data(10, 3, 2, "mse", "float32")
     with pytest.raises(NonFinite) as caught:
-        Session(network, "mse", (), "sgd", 1).epoch(Rows(X), Rows(100 * y), 10, False, 0, 0, {"learning_rate": 3e38})
+        Session(network, "mse", (), "sgd", 1).epoch(
+            SampleSet(ArrayReader(X), ArrayReader(100 * y)), EpochPlan(10, False, 0, 0, {"learning_rate": 3e38})
+        )
     assert (caught.value.where, caught.value.layer) == ("weights", 0)
 
 
@@ -471,7 +483,7 @@ def steps_until_stopped(session, X, y, batch_size, alarm, seconds):
     started = time.perf_counter()
     with pytest.raises(Stopped):
         for epoch in range(1_000_000):
-            session.epoch(Rows(X), targets_of(y), batch_size, True, 3, epoch, ADAM)
+            session.epoch(SampleSet(ArrayReader(X), targets_of(y)), EpochPlan(batch_size, True, 3, epoch, ADAM))
     return time.perf_counter() - started - seconds
 
 
@@ -504,7 +516,7 @@ def test_interrupted_training_stands_at_a_completed_step(
     while left > 0:
         for rows in batches(n_samples, batch_size, 3, epoch):
             if left > 0:
-                replay.step(Rows(X[rows]), y[rows], ADAM)
+                replay.step(SampleSet(ArrayReader(X[rows]), y[rows]), ADAM)
                 left -= 1
         epoch += 1
     assert_same_bits(parameters(again), parameters(network))
@@ -545,10 +557,10 @@ def test_memory_does_not_grow_over_ten_thousand_steps():
 
     def work(n):
         for i in range(n):
-            session.step(Rows(X), y, ADAM)
+            session.step(SampleSet(ArrayReader(X), y), ADAM)
             if i % 10 == 0:
                 predict(network, X, 2)
-                session.epoch(Rows(X), y, 7, True, 0, i, ADAM)
+                session.epoch(SampleSet(ArrayReader(X), y), EpochPlan(7, True, 0, i, ADAM))
         gc.collect()
         return psutil.Process().memory_info().rss
 
@@ -584,14 +596,14 @@ def test_one_session_trains_one_call_at_a_time():
 
     def nested(done, loss):
         try:
-            session.step(Rows(X), y, ADAM)
+            session.step(SampleSet(ArrayReader(X), y), ADAM)
         except RuntimeError as error:
             refused.append(str(error))
 
-    session.epoch(Rows(X), y, 100, True, 0, 0, ADAM, nested)
+    session.epoch(SampleSet(ArrayReader(X), y), EpochPlan(100, True, 0, 0, ADAM, on_tick=nested))
     assert refused
     assert "another thread" in refused[0]
-    session.step(Rows(X), y, ADAM)
+    session.step(SampleSet(ArrayReader(X), y), ADAM)
 
 
 # ---- State ----
@@ -602,15 +614,15 @@ def test_state_goes_on_where_it_was(optimizer, numbers):
     X, y = make_data(100, 9, 5, "cross_entropy", "float32")
     network, _ = make_pair(9, SPECS, "float32")
     session = Session(network, "cross_entropy", (), optimizer, 1)
-    session.epoch(Rows(X), y, 10, True, 0, 0, numbers)
+    session.epoch(SampleSet(ArrayReader(X), y), EpochPlan(10, True, 0, 0, numbers))
     other, _ = make_pair(9, SPECS, "float32")
     for i in range(3):
         other.set_layer(i, *network.get_layer(i))
     resumed = Session(other, "cross_entropy", (), optimizer, 1)
     resumed.set_state(session.get_state())
     resumed.n_steps = session.n_steps
-    session.epoch(Rows(X), y, 10, True, 0, 1, numbers)
-    resumed.epoch(Rows(X), y, 10, True, 0, 1, numbers)
+    session.epoch(SampleSet(ArrayReader(X), y), EpochPlan(10, True, 0, 1, numbers))
+    resumed.epoch(SampleSet(ArrayReader(X), y), EpochPlan(10, True, 0, 1, numbers))
     assert_same_bits(parameters(other), parameters(network))
 
 
@@ -621,7 +633,8 @@ def test_on_tick_sees_the_epoch_pass(limits, limits_changed):
     network, _ = make_pair(33, [(400, "relu", 0.0), (400, "relu", 0.0), (5, "softmax", 0.0)], "float32")
     ticks = []
     loss, _ = Session(network, "cross_entropy", (), "adam", 1).epoch(
-        Rows(X), y, 32, True, 0, 0, ADAM, lambda done, mean: ticks.append((done, mean))
+        SampleSet(ArrayReader(X), y),
+        EpochPlan(32, True, 0, 0, ADAM, on_tick=lambda done, mean: ticks.append((done, mean))),
     )
     assert len(ticks) >= 2
     assert [done for done, _ in ticks] == sorted({done for done, _ in ticks})
@@ -643,21 +656,22 @@ def test_an_epoch_left_by_on_tick_goes_on_to_the_same_bits(n_threads, shuffle, w
     X, y = make_data(203, 33, 5, "cross_entropy", "float32")
     weights = np.random.default_rng(5).uniform(0, 2, 203) if weighted else None
     whole, session = started(n_threads)
-    wanted = session.epoch(Rows(X), y, 20, shuffle, 3, 0, ADAM, weights=weights)
+    wanted = session.epoch(SampleSet(ArrayReader(X), y, weights), EpochPlan(20, shuffle, 3, 0, ADAM))
     network, session = started(n_threads)
     seen = []
-    arguments = (Rows(X), y, 20, shuffle, 3, 0, ADAM)
+    samples = SampleSet(ArrayReader(X), y, weights)
     stop_at = iter([60, 160, 1000])
 
     def on_tick(done, loss):
         seen.append(done)
         return done >= limit
 
-    result, so_far = None, None
+    result, progress = None, None
     while result is None:
         limit = next(stop_at)
-        result = session.epoch(*arguments, on_tick, weights, so_far=so_far, every_step=True)
-        so_far = session.progress()
+        plan = EpochPlan(20, shuffle, 3, 0, ADAM, progress=progress, on_tick=on_tick, every_step=True)
+        result = session.epoch(samples, plan)
+        progress = session.progress()
     assert seen == [*range(20, 201, 20), 203]
     assert session.n_steps == 11
     assert result[0] == wanted[0]
@@ -673,9 +687,12 @@ def test_an_epoch_over_a_subset_is_one_over_those_rows_alone(shuffle, weighted):
     weights = rng.uniform(0, 2, 203) if weighted else None
     rows = rng.permutation(203)[:150]
     alone, session = started()
-    wanted = session.epoch(Rows(X[rows]), y[rows], 20, shuffle, 3, 0, ADAM, weights=weights[rows] if weighted else None)
+    wanted = session.epoch(
+        SampleSet(ArrayReader(X[rows]), y[rows], weights[rows] if weighted else None),
+        EpochPlan(20, shuffle, 3, 0, ADAM),
+    )
     network, session = started()
-    result = session.epoch(Rows(X), y, 20, shuffle, 3, 0, ADAM, weights=weights, subset=rows)
+    result = session.epoch(SampleSet(ArrayReader(X), y, weights, rows), EpochPlan(20, shuffle, 3, 0, ADAM))
     assert result[0] == wanted[0]
     assert_same_bits(parameters(network), parameters(alone))
 
@@ -689,9 +706,12 @@ def test_an_evaluation_of_a_subset_is_one_of_those_rows_alone(n_threads, weighte
     rows = rng.permutation(2003)[:1500]
     network, _ = started()
     wanted = network.evaluate(
-        Rows(X[rows]), y[rows], "cross_entropy", ("correct",), n_threads, weights[rows] if weighted else None
+        SampleSet(ArrayReader(X[rows]), y[rows], weights[rows] if weighted else None),
+        "cross_entropy",
+        ("correct",),
+        n_threads,
     )
-    result = network.evaluate(Rows(X), y, "cross_entropy", ("correct",), n_threads, weights, rows)
+    result = network.evaluate(SampleSet(ArrayReader(X), y, weights, rows), "cross_entropy", ("correct",), n_threads)
     assert result[0] == wanted[0]
     assert_same_bits(result[1], wanted[1])
 
@@ -702,10 +722,10 @@ def test_bad_input_in_a_subset_is_named_by_its_row_among_all():
     network, session = started()
     rows = np.arange(50, 150)
     with pytest.raises(NonFinite) as found:
-        session.epoch(Rows(X), y, 20, True, 3, 0, ADAM, subset=rows)
+        session.epoch(SampleSet(ArrayReader(X), y, subset=rows), EpochPlan(20, True, 3, 0, ADAM))
     assert (found.value.where, found.value.row) == ("inputs", 77)
     with pytest.raises(NonFinite) as found:
-        network.evaluate(Rows(X), y, "cross_entropy", (), 1, None, rows)
+        network.evaluate(SampleSet(ArrayReader(X), y, subset=rows), "cross_entropy", (), 1)
     assert (found.value.where, found.value.row) == ("inputs", 77)
 
 
@@ -726,7 +746,7 @@ def test_another_thread_interrupts(limits, specs, changed):
     def train():
         try:
             for epoch in range(1_000_000):
-                session.epoch(Rows(X), y, 2000, True, 3, epoch, ADAM)
+                session.epoch(SampleSet(ArrayReader(X), y), EpochPlan(2000, True, 3, epoch, ADAM))
         except Interrupted:
             ended.append(time.perf_counter())
 
@@ -738,8 +758,8 @@ def test_another_thread_interrupts(limits, specs, changed):
     thread.join()
     assert ended[0] - began < 1.0  # what an overloaded machine may add to the 100 ms that are aimed at
     with pytest.raises(Interrupted):  # until it is taken back
-        session.epoch(Rows(X), y, 2000, True, 3, 0, ADAM)
+        session.epoch(SampleSet(ArrayReader(X), y), EpochPlan(2000, True, 3, 0, ADAM))
     network.interrupted = False
     before = session.n_steps
-    session.epoch(Rows(X), y, 2000, True, 3, 0, ADAM)
+    session.epoch(SampleSet(ArrayReader(X), y), EpochPlan(2000, True, 3, 0, ADAM))
     assert session.n_steps == before + 2

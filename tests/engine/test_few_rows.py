@@ -8,7 +8,7 @@ import pytest
 import fastbp as fb
 import reference
 from engine_helpers import assert_close, assert_same_bits, make_pair, predict
-from fastbp.engine.network import NonFinite
+from fastbp.engine.errors import NonFinite
 
 ENOUGH = 7  # calls after which the weights are turned
 SPECS = [(40, "relu", 0.0), (23, "gelu", 0.0), (5, "softmax", 0.0)]

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 import reference
 from engine_helpers import assert_close, make_data, make_pair, predict, targets_of
 from fastbp.engine import kernels
-from fastbp.engine.rows import Rows
+from fastbp.engine.array_reader import ArrayReader
+from fastbp.engine.records import SampleSet
 from fastbp.engine.session import gradients
 
 DTYPES = ["float32", "float64"]
@@ -25,7 +26,7 @@ def check(n_samples, n_inputs, specs, dtype, loss, labelled=True, n_threads=1):
     X, y = make_data(n_samples, n_inputs, specs[-1][0], loss, dtype, labelled=labelled)
     assert_close(predict(network, X, n_threads), reference.predict(layers, X.astype(float)), dtype)
     wanted_loss, wanted = reference.loss_and_gradients(layers, X.astype(float), y, loss)
-    got_loss, got = gradients(network, Rows(X), targets_of(y), loss, n_threads)
+    got_loss, got = gradients(network, SampleSet(ArrayReader(X), targets_of(y)), loss, n_threads)
     assert_close(got_loss, wanted_loss, dtype)
     for (dW, db), (dW_wanted, db_wanted) in zip(got, wanted, strict=True):
         assert_close(dW, dW_wanted, dtype)
@@ -119,7 +120,7 @@ def test_finite_differences(isa, specs, loss):
     n_inputs, step = 4, 1e-6
     network, layers = make_pair(n_inputs, specs, "float64", seed=3)
     X, y = make_data(6, n_inputs, specs[-1][0], loss, "float64", labelled=False)
-    _, pairs = gradients(network, Rows(X), Rows(y), loss, 1)
+    _, pairs = gradients(network, SampleSet(ArrayReader(X), ArrayReader(y)), loss, 1)
     got = np.concatenate([array.ravel() for pair in pairs for array in pair])
     flat = np.concatenate([array.ravel() for layer in layers for array in (layer.W, layer.b)])
 
@@ -130,7 +131,7 @@ def test_finite_differences(isa, specs, loss):
             start += layer.W.size
             network.set_layer(i, W, values[start : start + layer.b.size])
             start += layer.b.size
-        return network.evaluate(Rows(X), Rows(y), loss, (), 1)[0]
+        return network.evaluate(SampleSet(ArrayReader(X), ArrayReader(y)), loss, (), 1)[0]
 
     slopes = np.array([(loss_at(flat + step * e) - loss_at(flat - step * e)) / (2 * step) for e in np.eye(len(flat))])
     assert np.linalg.norm(got - slopes) <= 1e-6 * (np.linalg.norm(got) + np.linalg.norm(slopes))

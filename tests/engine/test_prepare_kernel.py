@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 import fastbp as fb
+from fastbp.engine.array_reader import ArrayReader
 from fastbp.engine.features import Features
-from fastbp.engine.rows import Rows
+from fastbp.engine.records import EpochPlan, SampleSet
 
 DTYPES = ["?", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f2", "f4", "f8"]
 
@@ -42,7 +43,7 @@ def oracle(X, features):
 
 
 def apply(X, features, dtype=np.float64):
-    return Features(features).apply(Rows(X), np.empty((len(X), len(features)), dtype))
+    return Features(features).apply(ArrayReader(X), np.empty((len(X), len(features)), dtype))
 
 
 def random_features(rng, n_columns):
@@ -131,17 +132,17 @@ def test_a_network_fed_with_features_is_one_fed_with_the_array_of_them(isa, dtyp
     network.set_features(Features(features), Features(targets))
     for rows in (1, 5, 150):
         outs = [np.empty((rows, 2), dtype) for _ in range(2)]
-        network.forward(Rows(X[:rows]), outs[0], 2)
-        models[1].network.forward(Rows(made[:rows]), outs[1], 2)
+        network.forward(ArrayReader(X[:rows]), outs[0], 2)
+        models[1].network.forward(ArrayReader(made[:rows]), outs[1], 2)
         assert outs[0].tobytes() == outs[1].tobytes()
     results = []
     for model, data in zip(models, ((X, y), (made, wanted_y)), strict=True):
         trainer = fb.Trainer(model, "mse", batch_size=32, n_threads=2)
-        session, (inputs, outputs) = trainer.state.session, map(Rows, data)
-        results.append([session.gradients(inputs, outputs)])
+        session, (inputs, outputs) = trainer.state.session, map(ArrayReader, data)
+        results.append([session.gradients(SampleSet(inputs, outputs))])
         for epoch in range(2):
-            session.epoch(inputs, outputs, 32, True, 0, epoch, trainer._numbers_of_steps(5))
-        results[-1].append(model.network.evaluate(inputs, outputs, "mse", ("squared_error",), 2))
+            session.epoch(SampleSet(inputs, outputs), EpochPlan(32, True, 0, epoch, trainer.state.numbers_of(5)))
+        results[-1].append(model.network.evaluate(SampleSet(inputs, outputs), "mse", ("squared_error",), 2))
         results[-1].append(model.get_weights())
     assert repr(results[0]) == repr(results[1])
     for a, b in zip(results[0][-1], results[1][-1], strict=True):

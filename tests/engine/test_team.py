@@ -4,8 +4,9 @@ import pytest
 
 from engine_helpers import ADAM, make_data, make_pair
 from fastbp.engine import team
+from fastbp.engine.array_reader import ArrayReader
 from fastbp.engine.network import Network
-from fastbp.engine.rows import Rows
+from fastbp.engine.records import EpochPlan, SampleSet
 from fastbp.engine.session import Session
 
 SMALL = [(64, "relu", 0.0), (64, "relu", 0.0), (4, "softmax", 0.0)]
@@ -20,7 +21,7 @@ def test_a_step_gets_the_threads_that_its_work_is_enough_for(limits, specs, n_sa
     network, _ = make_pair(16, specs, "float32")
     X, y = make_data(n_samples, 16, 4, "cross_entropy", "float32")
     session = Session(network, "cross_entropy", (), "adam", 3)
-    session.epoch(Rows(X), y, n_samples, True, 0, 0, ADAM)
+    session.epoch(SampleSet(ArrayReader(X), y), EpochPlan(n_samples, True, 0, 0, ADAM))
     assert session.last_team == wanted
 
 
@@ -44,7 +45,7 @@ def test_looking_at_the_shares_changes_nothing():
         session = Session(network, "cross_entropy", (), "adam", 1)
         if look:
             session.shares(32)
-        losses.append(session.epoch(Rows(X), y, 16, False, 0, 0, ADAM)[0])
+        losses.append(session.epoch(SampleSet(ArrayReader(X), y), EpochPlan(16, False, 0, 0, ADAM))[0])
     assert losses[0] == losses[1]
 
 

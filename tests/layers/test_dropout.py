@@ -8,8 +8,9 @@ import pytest
 import fastbp as fb
 import reference
 from engine_helpers import ADAM, assert_same_bits, make_data
+from fastbp.engine.array_reader import ArrayReader
 from fastbp.engine.network import Network
-from fastbp.engine.rows import Rows
+from fastbp.engine.records import EpochPlan, SampleSet
 from fastbp.engine.session import Session
 
 DTYPES = ["float32", "float64"]
@@ -116,7 +117,9 @@ def test_the_same_bits_for_any_number_of_threads_and_any_cut(isa, limits, dtype)
             W, b = network.get_layer(i)
             network.set_layer(i, np.random.default_rng(i).normal(size=W.shape) * 0.1, b)
         session = Session(network, "cross_entropy", (), "adam", n_threads, seed=3)
-        losses = [session.epoch(Rows(X), y, 130, True, 3, epoch, ADAM)[0] for epoch in range(2)]
+        losses = [
+            session.epoch(SampleSet(ArrayReader(X), y), EpochPlan(130, True, 3, epoch, ADAM))[0] for epoch in range(2)
+        ]
         return network.get_arrays(), losses
 
     alone = train(1)

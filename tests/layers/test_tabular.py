@@ -7,7 +7,8 @@ import pytest
 
 import fastbp as fb
 import reference
-from fastbp.engine.rows import Rows
+from fastbp.engine.array_reader import ArrayReader
+from fastbp.engine.records import SampleSet
 from fastbp.engine.session import Session
 from fastbp.layers.parameter_list import weights_of
 
@@ -154,9 +155,9 @@ def test_gradients_are_the_slopes_of_the_loss(layers, training):
 def test_rows_without_samples_have_no_gradient_after_others_had():
     model, X, y = make_model(), make_X(500), make_y(500)
     session = Session(model.network, "mse", (), "sgd", 1)
-    _, first = session.gradients(Rows(X), Rows(y))
+    _, first = session.gradients(SampleSet(ArrayReader(X), ArrayReader(y)))
     X[:, 3:] = 0
-    _, second = session.gradients(Rows(X), Rows(y))
+    _, second = session.gradients(SampleSet(ArrayReader(X), ArrayReader(y)))
     assert np.abs(first[0][1]).sum(axis=1).all()
     assert not second[0][1][1:].any()
     assert second[0][1][0].any()

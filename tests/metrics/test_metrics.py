@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 import fastbp as fb
 from engine_helpers import ADAM, make_data, make_pair, predict
-from fastbp.engine.rows import Rows
+from fastbp.engine.array_reader import ArrayReader
+from fastbp.engine.records import EpochPlan, SampleSet
 from fastbp.engine.session import Session
 from fastbp.metrics import threshold_curves as curves
 
@@ -318,7 +319,7 @@ def test_sums_and_outputs_of_every_instruction_set(isa, dtype, last):
     outputs = np.full((333, 5), np.nan, dtype)
     names = ("counts", "log_loss", "squared_probability") + (("ranks",) if last == "softmax" else ())
     weights = np.random.default_rng(0).uniform(0, 2, 333)
-    _, sums = network.evaluate(Rows(X), Rows(Y), loss, names, 2, weights, None, outputs)
+    _, sums = network.evaluate(SampleSet(ArrayReader(X), ArrayReader(Y), weights), loss, names, 2, outputs)
     P = predict(network, X)
     np.testing.assert_array_equal(outputs, P)
     said, right = (np.eye(5)[A.argmax(axis=1)] if last == "softmax" else (A > 0.5) * 1.0 for A in (P, Y))
@@ -337,7 +338,7 @@ def test_sums_and_outputs_of_every_instruction_set(isa, dtype, last):
 def test_percentage_errors_of_every_instruction_set(isa):
     network, _ = make_pair(6, [(3, "linear", 0.0)], "float64")
     X, Y = make_data(100, 6, 3, "mse", "float64")
-    _, (sums,) = network.evaluate(Rows(X), Rows(Y), "mse", ("percentage_error",), 1)
+    _, (sums,) = network.evaluate(SampleSet(ArrayReader(X), ArrayReader(Y)), "mse", ("percentage_error",), 1)
     np.testing.assert_allclose(sums, np.abs((predict(network, X) - Y) / Y).sum(axis=0), rtol=1e-12)
 
 
@@ -346,12 +347,13 @@ def test_outputs_of_some_of_the_rows():
     X, y = make_data(200, 6, 3, "cross_entropy", "float32")
     subset = np.random.default_rng(0).permutation(200)[:90].astype(np.int64)
     outputs = np.full((90, 3), np.nan, np.float32)
-    network.evaluate(Rows(X), y, "cross_entropy", (), 1, None, subset, outputs)
+    network.evaluate(SampleSet(ArrayReader(X), y, subset=subset), "cross_entropy", (), 1, outputs)
     np.testing.assert_array_equal(outputs, predict(network, X[subset]))
     session = Session(network, "cross_entropy", (), "adam", 1)
     before = predict(network, X)
     session.epoch(
-        Rows(X), y, 90, True, 0, 0, ADAM | {"learning_rate": 0.01}, subset=subset, outputs=outputs
+        SampleSet(ArrayReader(X), y, subset=subset),
+        EpochPlan(90, True, 0, 0, ADAM | {"learning_rate": 0.01}, outputs=outputs),
     )  # one step
     rows = session.rows_in_order()
     assert sorted(rows) == sorted(subset) and list(rows) != list(subset)
@@ -400,7 +402,7 @@ def test_figures_of_training_are_those_of_the_steps(accumulate, weighted):
     for start in range(0, len(X), 30 * accumulate):
         batch = slice(start, start + 30 * accumulate)
         P[batch] = replay.model.predict(X[batch])
-        replay.step(X[batch], y[batch], None if w is None else w[batch])
+        replay.step(SampleSet(X[batch], y[batch]), None if w is None else w[batch])
     judge = fb.Trainer(of_outputs(3, "softmax"), "cross_entropy", metrics=ALL)
     expected = judge.evaluate(np.log(P), y, w)
     for name, value in expected.items():

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastbp.data.blocks import BLOCK_ROWS
 from fastbp.data.frames import column_as_array, frame_as_array, is_column, is_frame
 from fastbp.data.sparse import Sparse, as_sparse, is_sparse
-from fastbp.engine.rows import Rows
+from fastbp.engine.array_reader import ArrayReader
 from fastbp.support.checks import sentence
 
 __all__ = [
@@ -224,9 +224,9 @@ def _place(argument: str, row: int | np.intp, column: int | np.intp | None = Non
     return f"{argument}[{row}]" if column is None else f"row {row}, column {column} of {argument} (counted from 0)"
 
 
-def as_rows(X: Array | Sparse) -> Rows:
+def as_rows(X: Array | Sparse) -> ArrayReader:
     """Return what the engine reads samples by."""
-    return X.rows() if isinstance(X, Sparse) else Rows(X)
+    return X.rows() if isinstance(X, Sparse) else ArrayReader(X)
 
 
 def find_nonfinite(array: Array, dtype: np.dtype[Any], row: int = -1) -> tuple[int, int] | None:

@@ -12,7 +12,7 @@ from fastbp.support.checks import sentence
 
 __all__ = ["check_groups", "split_folds", "split_fraction"]
 
-Rows = NDArray[np.int64]
+RowIndex = NDArray[np.int64]
 Labels = NDArray[Any]
 
 _LAST_STREAM = 2**64 - 1  # of the permutations of a seed; training takes those of the epochs, from 0 on
@@ -28,7 +28,7 @@ def check_groups(groups: Any, n_samples: int) -> Labels:
 
 def split_fraction(
     n_samples: int, fraction: float, *, classes: Labels | None = None, groups: Labels | None = None, seed: int = 0
-) -> tuple[Rows, Rows]:
+) -> tuple[RowIndex, RowIndex]:
     """Return the rows to train on, and those held out, both ascending.
 
     Parameters
@@ -74,7 +74,7 @@ def split_folds(
     groups: Labels | None = None,
     shuffle: bool = True,
     seed: int = 0,
-) -> list[Rows]:
+) -> list[RowIndex]:
     """Return the rows of each fold, ascending: every row is in one.
 
     Parameters
@@ -110,12 +110,12 @@ def split_folds(
     return [np.flatnonzero(fold_of == fold) for fold in range(n_folds)]
 
 
-def _shuffled(n_samples: int, seed: int) -> Rows:
-    order: Rows = permutation(seed, _LAST_STREAM, n_samples)
+def _shuffled(n_samples: int, seed: int) -> RowIndex:
+    order: RowIndex = permutation(seed, _LAST_STREAM, n_samples)
     return order
 
 
-def _share_of_each_class(classes: Labels, order: Rows, fraction: float, n_held_out: int) -> Rows:
+def _share_of_each_class(classes: Labels, order: RowIndex, fraction: float, n_held_out: int) -> RowIndex:
     """Return so many rows in all, of each class its share, by largest remainders; classes in the order of the rows."""
     _, of_row, counts = np.unique(classes, return_inverse=True, return_counts=True)
     wanted = counts * fraction
@@ -127,11 +127,11 @@ def _share_of_each_class(classes: Labels, order: Rows, fraction: float, n_held_o
     by_class = np.argsort(of_row, kind="stable")
     place_in_class = np.empty(len(classes), np.int64)
     place_in_class[by_class] = np.arange(len(classes)) - np.repeat(np.cumsum(counts) - counts, counts)
-    held_out: Rows = order[place_in_class < taken[of_row]]
+    held_out: RowIndex = order[place_in_class < taken[of_row]]
     return held_out
 
 
-def _whole_groups(groups: Labels, order: Rows, n_wanted: float) -> Rows:
+def _whole_groups(groups: Labels, order: RowIndex, n_wanted: float) -> RowIndex:
     """Return the rows of groups, taken as the order brings them up, while each brings the number nearer."""
     _, of_row, counts = np.unique(groups, return_inverse=True, return_counts=True)
     _, first = np.unique(of_row[order], return_index=True)
@@ -144,7 +144,7 @@ def _whole_groups(groups: Labels, order: Rows, n_wanted: float) -> Rows:
     return np.flatnonzero(taken[of_row])
 
 
-def _deal_groups(groups: Labels, order: Rows, n_folds: int) -> Rows:
+def _deal_groups(groups: Labels, order: RowIndex, n_folds: int) -> RowIndex:
     """Return each row's fold: the largest groups first, each to the fold that has the fewest rows."""
     _, of_row, counts = np.unique(groups, return_inverse=True, return_counts=True)
     _, first = np.unique(of_row[order], return_index=True)
@@ -153,5 +153,5 @@ def _deal_groups(groups: Labels, order: Rows, n_folds: int) -> Rows:
     for group in np.lexsort((first, -counts)):
         fold_of_group[group] = sizes.argmin()
         sizes[fold_of_group[group]] += counts[group]
-    fold_of_row: Rows = fold_of_group[of_row]
+    fold_of_row: RowIndex = fold_of_group[of_row]
     return fold_of_row

@@ -13,10 +13,11 @@ from numpy.typing import ArrayLike, NDArray
 from fastbp.data.arrays import as_rows, as_weights
 from fastbp.data.class_weights import ClassWeight, weights_by_class
 from fastbp.data.sparse import Sparse
-from fastbp.engine.rows import Rows
+from fastbp.engine.array_reader import ArrayReader
+from fastbp.engine.records import SampleSet
 
 if TYPE_CHECKING:
-    from fastbp.engine.network import Targets
+    from fastbp.engine.records import Targets
 
 __all__ = ["NAMES", "LossOfSamples", "Measured", "Samples"]
 
@@ -186,10 +187,14 @@ class Samples:
         samples._refer()
         return samples
 
+    def for_engine(self) -> SampleSet:
+        """Return what a call of the engine takes."""
+        return SampleSet(self.rows, self.targets, self.sample_weights, self.subset)
+
     def _refer(self) -> None:
         """Let the engine find the arrays."""
         self.rows = as_rows(self.X)
-        self.targets: Targets = Rows(self.y) if self.y.ndim == 2 and not self.loss.in_python else self.y
+        self.targets: Targets = ArrayReader(self.y) if self.y.ndim == 2 and not self.loss.in_python else self.y
 
     def rows_from(self, start: int, stop: int) -> NDArray[np.int64] | slice:
         """Return what gets the samples start..stop from X, y and weights."""

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbp.engine.rows import Rows
+from fastbp.engine.array_reader import ArrayReader
 from fastbp.support.checks import sentence
 
 __all__ = ["Sparse", "as_sparse", "is_sparse"]
@@ -57,9 +57,9 @@ class Sparse:
             self.shape[1],
         )
 
-    def rows(self) -> Rows:
+    def rows(self) -> ArrayReader:
         """Return what the engine reads them by."""
-        return Rows.sparse(self.data, self.columns, self.starts, self.shape[1])
+        return ArrayReader.sparse(self.data, self.columns, self.starts, self.shape[1])
 
     def find_nonfinite(self, dtype: np.dtype[Any], row: int = -1) -> tuple[int, int, Any] | None:
         """Return row, column and value of the first element that is NaN or infinite in ``dtype``, None without one.

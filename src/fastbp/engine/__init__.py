@@ -1,5 +1,34 @@
-"""Who computes it: the Cython modules, which share the work of the C kernels out to threads.
+"""Who computes it: the Cython modules, which split the work of the C kernels among threads.
 
-They import each other and the kernels in csrc/, and nothing of the library above. They trust their arguments, which
-the library has checked.
+They import each other and the kernels in csrc/, and nothing of the library above. They trust their arguments, which the
+library has checked.
+
+From the bottom: kernels, team, arena, array_reader, layout; features, errors, records; tables, penalty, stages, loss,
+update_rules; sweep, prediction, network; run, weight_update, step, session_memory, python_calls, session. Each imports
+only those before it. A .pxd says what a struct's members are, with the shape of each buffer.
+
+Glossary
+--------
+stage        one step of the way from inputs to outputs: a product, an activation, a dropout. A layer is one or several.
+             Files name a stage's arrays by the number of the stage: a number never changes its meaning.
+unit         one of the numbers that a stage puts out for a sample.
+step         one update of the parameters; by one batch, or by several (gradient accumulation).
+micro-batch  samples whose weight gradients are computed at once: at most 4096 of a step.
+chunk        what a user's source of data hands over at a time (fastbp.data.chunks). The engine never sees one.
+panel        VL samples, one for each lane of a vector: [features][VL]. Activations and gradients lie in panels.
+lane, VL     a vector register's numbers; VL is how many.
+block        the same numbers the other way round: a vector of VL features for each sample, [samples][VL].
+row          a sample in the user's array. A table row is one of an embedding table.
+group        the panels that a prediction takes through all stages at a time.
+team         the threads that work on a step or on a prediction together.
+share        what one thread does of it: panels going forward and backward, units for weight gradients and updates. The
+             rows of an embedding table are split into a fixed number of table shares, and these among the threads.
+piece        the units that one kernel call takes, where a product is cut: for Ctrl-C in a long step, or so that a
+             gradient is still in the cache when it is used.
+tile, strip  the part of a product that stays in registers, and the tiles that share their weights: csrc/ only.
+pass         all stages once: the forward pass, the backward pass.
+meeting      all threads wait for each other around what a stage needs from the whole batch.
+slot         where a panel's losses and metrics are summed: [slot_size] doubles.
+sample weight   how often a sample counts. "Weights" alone are parameters.
+A, Z, dZ     a stage's output after and before its activation; d* is the gradient of the mean loss by *.
 """

@@ -1,4 +1,4 @@
-# One zeroed, aligned block of memory, handed out in pieces.
+# Zeroed, aligned memory that is allocated once and handed out buffer by buffer.
 
 cdef Py_ssize_t aligned(Py_ssize_t n_bytes) noexcept nogil
 
@@ -8,3 +8,4 @@ cdef class Arena:
     cdef readonly Py_ssize_t n_bytes
     cdef void *take(self, Py_ssize_t n_bytes) noexcept
     cdef int allocate(self) except -1
+    cdef object vector(self, const void *start, Py_ssize_t n, str dtype)

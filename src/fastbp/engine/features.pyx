@@ -1,6 +1,6 @@
-"""Features: what a network is fed with in place of the columns of X, made on the way into the panels.
+"""Features: what a network gets in place of the columns of X, computed while X is gathered into panels.
 
-A feature is one column of X after a row of steps, as csrc/fastbp.h lists them. Nobody copies X for them.
+A feature is one column of X after a sequence of steps, which csrc/fastbp.h lists. X is never copied for them.
 """
 
 from cpython.exc cimport PyErr_CheckSignals
@@ -25,12 +25,13 @@ _KIND_OF_NAME = {
 }
 
 cdef enum:
-    # Panels between two looks at signals.
+    # Panels from one check of signals to the next.
     LOOK_PANELS = 1024
 
 
 def _runs_of(list features):
-    """The same features in lists: in each the kinds of the steps are the same, and the columns, or one ahead each."""
+    """The features split into runs. Those of a run have the same kinds of steps, and all have the same column, or each
+    has the column after that of the one before."""
     runs, run = [], []
     for feature in features:
         if not run or not _follows(feature, run):
@@ -54,8 +55,8 @@ cdef class Features:
     Parameters
     ----------
     features : list of (int, list of (str, ...))
-        The column of each, and its steps: ("fill", a), ("affine", a, b, c), ("clip", a), ("missing",), ("equals", a),
-        ("code", *values), the values rising.
+        The column of each feature, and its steps: ("fill", a), ("affine", a, b, c), ("clip", a), ("missing",),
+        ("equals", a), ("code", *values), the values in rising order.
     """
 
     def __cinit__(self, list features):
@@ -80,7 +81,7 @@ cdef class Features:
         PyMem_Free(self.steps)
 
     cdef int set_step(self, fbp_step *step, list numbers) except -1:
-        """One step of a run; numbers has it for each feature."""
+        """One step of a run; `numbers` has the step of each feature."""
         cdef Py_ssize_t i, j, n_padded = padded(len(numbers), FBP_FLOAT32)
         cdef double[:, ::1] abc = np.zeros((3, n_padded))
         self.arrays.append(abc)
@@ -96,7 +97,7 @@ cdef class Features:
 
     cdef int set_values(self, fbp_step *step, list values, Py_ssize_t n_padded) except -1:
         cdef Py_ssize_t j
-        cdef Py_ssize_t[:, ::1] places = np.zeros((2, n_padded), np.intp)  # addresses, and how many
+        cdef Py_ssize_t[:, ::1] places = np.zeros((2, n_padded), np.intp)  # each array's address and length
         cdef double[::1] array
         self.arrays.append(places)
         for j, numbers in enumerate(values):
@@ -110,8 +111,8 @@ cdef class Features:
     def __len__(self):
         return self.table.n_features
 
-    def apply(self, Rows rows, out):
-        """The features of all rows, into out: C-contiguous, (n_rows, features), float32 or float64."""
+    def apply(self, ArrayReader rows, out):
+        """Writes the features of all rows to out: C-contiguous, (n_rows, n_features), float32 or float64."""
         cdef const fbp_kernels *k = kernels_in_use(FBP_FLOAT32 if out.dtype == np.float32 else FBP_FLOAT64)
         cdef Py_ssize_t first = 0, count, n = self.table.n_features, size = item_size(k.dtype)
         cdef Arena arena = Arena()

@@ -242,7 +242,7 @@ cdef extern from "fastbp.h":
                         Py_ssize_t p0, Py_ssize_t p1, double rate, uint64_t seed, uint64_t stream) noexcept nogil
         double (*burn)(Py_ssize_t n, double *sink) noexcept nogil
 
-    # The C functions proper belong to _kernels.pyx alone, the one module that links csrc.
+    # The C functions proper belong to kernels.pyx alone, the one module that links csrc.
 
 
 # The kernels in use for a dtype.

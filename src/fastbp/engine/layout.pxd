@@ -1,11 +1,11 @@
-# A stage and its numbers' layout; the work of a dense layer; and who owns which weights.
+# What a stage is and how its buffers lie in memory; the work of a stage; and which thread owns which weights.
 
 from libc.stdint cimport int32_t
 
 from fastbp.engine.arena cimport Arena
 from fastbp.engine.kernels cimport FBP_FLOAT32, fbp_dtype, fbp_kernels, fbp_layer, fbp_panels, fbp_table
 
-# What a stage does with its source; what that means is in _stages.pyx.
+# What a stage does with its source; stages.pyx says what that means.
 cdef enum StageKind:
     DENSE
     DROPOUT
@@ -17,21 +17,21 @@ cdef enum StageKind:
     PRELU
     TABULAR
 
-# Of each unit, what normalising takes: the mean, and 1 / sqrt(variance + epsilon). [n_units] each.
+# What normalising uses of each unit: mean, variance, and 1 / sqrt(variance + epsilon).
 cdef struct Statistics:
-    void *mean
-    void *variance
-    void *inverse
+    void *mean                 # [n_units]
+    void *variance             # [n_units]
+    void *inverse              # [n_units]
 
-# One step of the way from inputs to outputs: what it is, and in a training run all the buffers of a step.
+# One stage of the way from inputs to outputs: what it is, and in training all buffers of a step.
 # VL: the kernels' lanes.
 cdef struct Stage:
     StageKind kind
-    Py_ssize_t number          # its place
-    fbp_layer layer            # without a product, as many units as inputs: ld 0, or 1 with a number a unit
-    bint trained               # it has weights, and they change
-    bint has_bias              # else the bias, where the kernels want one, is zero and stays so
-    bint meets                 # in training the team meets before it goes forward, and before it goes back
+    Py_ssize_t number          # its place among the stages, from 0; files of optimizer states use it
+    fbp_layer layer            # without a product: n_units = n_inputs, and ld 0, or 1 with a parameter a unit
+    bint trained               # it has parameters, and training changes them
+    bint has_bias              # else the bias that the kernels read is zero and stays zero
+    bint meets                 # it uses the whole batch: in training all threads meet before it, forward and backward
     fbp_panels source          # inputs                [panel][n_inputs][VL]
     void *source_blocks        # the same numbers      [n_inputs / VL][sample][VL], for a dense layer
     Py_ssize_t block_stride    # elements from one block to the next
@@ -40,28 +40,28 @@ cdef struct Stage:
     fbp_panels gradient        # dZ                    [panel][n_units][VL]
     void *dW                   # [n_units][ld]
     void *db                   # [n_units], or NULL
-    Py_ssize_t fused_units     # so many at a time have their gradients computed and then used for the update
-    double rate_factor         # this stage's learning rate over that of the optimizer
-    double decay_factor        # and its weight decay
-    double l1                  # dense: of the penalty on its weights
+    Py_ssize_t fused_units     # units of one piece: gradients computed and then used for the update at once
+    double rate_factor         # the stage's learning rate divided by the optimizer's
+    double decay_factor        # the stage's weight decay divided by the optimizer's
+    double l1                  # dense: its own penalty, l1 * sum(|W|) + l2 * sum(W^2): see penalty.pxd
     double l2
-    double max_norm            # dense: the length of a unit's weights at most, or 0
+    double max_norm            # dense: the largest norm that a unit's weights may have, or 0
     Py_ssize_t partner         # fork and add: the number of the other
-    fbp_panels other           # add: the output of its fork; fork: the gradient of its add
-    fbp_panels kept            # what backward needs too, [panel][n_units + 1][VL]
-    double rate                # dropout
-    const double *rates        # dropout: the rate of each step of this call, or NULL: always `rate`
+    fbp_panels other           # add: the output of its fork; fork: the gradient of its add [panel][n_units][VL]
+    fbp_panels saved           # by forward, for backward    [panel][n_units + 1][VL]
+    double rate                # dropout: the share of numbers that become zero
+    const double *rates        # dropout: [steps of this call] the rate of each, or NULL: always `rate`
     double epsilon             # what normalising adds to the variance
-    double momentum            # the share of a batch in the running statistics
-    Statistics batch           # of this batch,
-    Statistics running         # over the batches so far,
-    Statistics moved           # and as those are to be behind the step
-    void *batch_dW             # the gradient of this batch alone
-    void *batch_db
-    Py_ssize_t n_numeric       # tabular: the columns that are numbers,
-    Py_ssize_t n_tables        # and those of codes, which have a table each
-    fbp_table *tables
-    int32_t *rows              # of the tables         [panel][n_tables][VL]
+    double momentum            # how much of the running statistics a batch replaces, 0 to 1
+    Statistics batch           # of this batch
+    Statistics running         # over the batches so far
+    Statistics moved           # what `running` becomes after the step
+    void *batch_dW             # [n_units] the gradient of this batch alone
+    void *batch_db             # [n_units]
+    Py_ssize_t n_numeric       # tabular: the columns that are numbers
+    Py_ssize_t n_tables        # tabular: the columns of codes, each with a table
+    fbp_table *tables          # [n_tables]
+    int32_t *table_rows        # each code's row in its table [panel][n_tables][VL]
 
 cdef inline Py_ssize_t item_size(fbp_dtype dtype) noexcept nogil:
     return 4 if dtype == FBP_FLOAT32 else 8
@@ -74,8 +74,16 @@ cdef void *take_blocks(Arena arena, Py_ssize_t n_features, Py_ssize_t n_panels, 
 cdef Py_ssize_t block_stride(Py_ssize_t n_panels, const fbp_kernels *k) noexcept nogil
 
 cdef inline double forward_work(const fbp_layer *layer) noexcept nogil:
-    """Floating-point operations a sample; each of the other two products has as many."""
+    """Floating-point operations of the forward product, a sample; each of the other two products has as many."""
     return 2.0 * layer.n_inputs * layer.n_units if layer.ld > 1 else 0.0
+
+cdef inline double stages_work(const Stage *stages, Py_ssize_t n_stages) noexcept nogil:
+    """Floating-point operations of all forward products, a sample."""
+    cdef double work = 0
+    cdef Py_ssize_t i
+    for i in range(n_stages):
+        work += forward_work(&stages[i].layer)
+    return work
 
 cdef void activation_gradient(const fbp_kernels *k, Stage *stage, Py_ssize_t p0, Py_ssize_t p1) noexcept nogil
 cdef void units_of_share(const fbp_kernels *k, Stage *stages, Py_ssize_t n_stages, Py_ssize_t i, int t, int n_threads,

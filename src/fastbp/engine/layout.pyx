@@ -1,8 +1,8 @@
-"""What stages have in common: their buffers' layout, the slope of an activation, and who owns which weights."""
+"""What all stages share: how their buffers lie in memory, an activation's slope, which thread owns which weights."""
 
 from fastbp.engine.kernels cimport FBP_ALIGN_BYTES, FBP_SOFTMAX
 
-# Rows this far apart would fall into the same few sets of a cache: such a row gets one more cache line.
+# Rows whose length is a multiple of this would fall into the same few sets of a cache: they get one more cache line.
 cdef enum:
     ROW_ALIAS_BYTES = 1024
     PANEL_ALIAS_BYTES = 2048
@@ -74,14 +74,14 @@ cdef Py_ssize_t _boundary(double share, double before, const fbp_layer *layer, i
 
 cdef void units_of_share(const fbp_kernels *k, Stage *stages, Py_ssize_t n_stages, Py_ssize_t i, int t, int n_threads,
                          Py_ssize_t *n0, Py_ssize_t *n1) noexcept nogil:
-    """Units n0..n1 of layer i are thread t's: the trained weights, end to end, in n_threads near-equal parts."""
+    """Units n0..n1 of layer i are thread t's: the trained weights, end to end, in n_threads near-equal shares."""
     cdef double total = 0, before = 0
     cdef Py_ssize_t j
     n0[0] = 0
     n1[0] = 0
     if not stages[i].trained or stages[i].layer.ld == 0:
         return
-    if n_threads == 1:                 # at once: small steps are made by one thread
+    if n_threads == 1:                 # without the loop below: small steps are made by one thread
         n1[0] = stages[i].layer.n_units
         return
     for j in range(n_stages):

@@ -1,4 +1,4 @@
-"""Losses and metrics of one panel of samples: targets gathered beside the inputs, sums left in the panel's own slot."""
+"""Losses and metrics of one panel of samples: targets gathered like the inputs, sums added to the panel's own slot."""
 
 from libc.string cimport memcpy, memset
 
@@ -9,7 +9,8 @@ from fastbp.engine.kernels cimport (
     FBP_SOFTMAX, averages_outputs, fbp_layer, fbp_loss, loss_named, loss_takes_Z,
 )
 from fastbp.engine.features cimport Features, features_of, gather_features
-from fastbp.engine.rows cimport Rows
+from fastbp.engine.records cimport SampleSet
+from fastbp.engine.array_reader cimport ArrayReader
 
 _METRICS = {
     "correct": FBP_METRIC_CORRECT,
@@ -24,145 +25,157 @@ _METRICS = {
 
 
 cdef fbp_answer _answer(fbp_loss loss):
-    """Of a loss whose outputs answer yes or no, or name a class; metrics of numbers do not ask."""
+    """What the outputs of this loss answer. Only metrics of classification use it; other losses get any value."""
     if loss == FBP_CROSS_ENTROPY_LABELS:
         return FBP_ANSWER_LABEL
     return FBP_ANSWER_DISTRIBUTION if loss == FBP_CROSS_ENTROPY else FBP_ANSWER_BINARY
 
 
-cdef Py_ssize_t _n_sums(fbp_metric metric, const Judge *judge):
+cdef Py_ssize_t _n_sums(fbp_metric metric, const Scoring *scoring):
     """How many sums a metric has."""
     if metric in (FBP_METRIC_CORRECT, FBP_METRIC_LOG_LOSS, FBP_METRIC_SQUARED_PROBABILITY):
         return 1
     if metric == FBP_METRIC_COUNTS:
-        return judge.n_targets * (4 if judge.answer == FBP_ANSWER_BINARY else 3)
-    return judge.n_targets
+        return scoring.n_targets * (4 if scoring.answer == FBP_ANSWER_BINARY else 3)
+    return scoring.n_targets
 
 
-cdef int set_judge(Judge *judge, object loss, tuple metrics, object targets, const double[::1] weights,
-                   Py_ssize_t n_outputs, Features features) except -1:
-    """The loss as Session has it; the targets Rows, or int32 labels; the weights one a row, or None.
+cdef int set_scoring(Scoring *scoring, object loss, tuple metrics, SampleSet samples, Py_ssize_t n_outputs,
+                     Features features) except -1:
+    """Fills in everything. The loss is what Session takes; the features are what the targets are made into, or None.
 
-    Nobody reads the targets of a loss that is a function here. Targets, weights, and what the targets are made into, if
-    anything, are the caller's to keep.
+    The caller keeps the samples and the features alive: the struct points into them.
     """
+    cdef const double[::1] sample_weights = samples.sample_weights
+    scoring.all_labels = NULL
+    scoring.all_targets = NULL
+    scoring.all_sample_weights = NULL if sample_weights is None else &sample_weights[0]
+    scoring.features = features_of(features)
+    scoring.custom = callable(loss)
+    scoring.l2 = 0
+    scoring.terms_per_sample = 1
+    scoring.n_metrics = 0
+    scoring.slot_size = 1
+    if scoring.custom:
+        return 0
+    _set_objective(scoring, loss, samples.targets, n_outputs)
+    _set_metrics(scoring, metrics)
+    return 0
+
+
+cdef int _set_objective(Scoring *scoring, object loss, object targets, Py_ssize_t n_outputs) except -1:
+    """The loss by its name, and the targets, on whose kind that name depends."""
     cdef int i
     cdef const int32_t[::1] labels
-    cdef Py_ssize_t n_columns = 0      # of labels
+    cdef Py_ssize_t n_columns = 0      # of targets that are no labels
     cdef double factor = 1
-    judge.all_labels = NULL
-    judge.all_targets = NULL
-    judge.all_weights = NULL if weights is None else &weights[0]
-    judge.features = features_of(features)
-    judge.custom = callable(loss)
-    judge.l2 = 0
-    if judge.custom:
-        judge.terms = 1
-        judge.n_metrics = 0
-        judge.slot_size = 1
-        return 0
-    if isinstance(targets, Rows):
-        judge.all_targets = &(<Rows>targets).source
-        n_columns = judge.all_targets.n_columns
+    if isinstance(targets, ArrayReader):
+        scoring.all_targets = &(<ArrayReader>targets).source
+        n_columns = scoring.all_targets.n_columns
     else:
         labels = targets
-        judge.all_labels = &labels[0]
+        scoring.all_labels = &labels[0]
     if isinstance(loss, str):
         loss = (loss, ())
     name, parameters = loss[:2]
     if len(loss) > 2:
-        factor, judge.l2 = loss[2:]
+        factor, scoring.l2 = loss[2:]
     if len(parameters) > FBP_LOSS_PARAMETERS:
         raise ValueError(f"the loss {name!r} has {len(parameters)} parameters; the kernels take {FBP_LOSS_PARAMETERS}")
-    judge.objective.loss = loss_named(name if n_columns else name + "_labels")
-    judge.objective.n_parameters = len(parameters)
-    memset(judge.objective.parameters, 0, sizeof(judge.objective.parameters))
+    scoring.objective.loss = loss_named(name if n_columns else name + "_labels")
+    scoring.objective.n_parameters = len(parameters)
+    memset(scoring.objective.parameters, 0, sizeof(scoring.objective.parameters))
     for i, parameter in enumerate(parameters):
-        judge.objective.parameters[i] = parameter
-    judge.terms = (n_outputs if averages_outputs(judge.objective.loss) else 1) / factor
-    judge.n_targets = n_columns or n_outputs
-    judge.answer = _answer(judge.objective.loss)
-    judge.n_metrics = len(metrics)
-    judge.slot_size = 1
-    for i, metric in enumerate(metrics):
-        judge.metrics[i] = <fbp_metric><int>_METRICS[metric]
-        judge.sum_offset[i] = judge.slot_size
-        judge.slot_size += _n_sums(judge.metrics[i], judge)
+        scoring.objective.parameters[i] = parameter
+    scoring.terms_per_sample = (n_outputs if averages_outputs(scoring.objective.loss) else 1) / factor
+    scoring.n_targets = n_columns or n_outputs
+    scoring.answer = _answer(scoring.objective.loss)
     return 0
 
 
-cdef int gather_targets(const fbp_kernels *k, const Judge *judge, const int64_t *index, Py_ssize_t first,
+cdef int _set_metrics(Scoring *scoring, tuple metrics) except -1:
+    """Where each metric's sums lie in a slot, after the loss."""
+    cdef int i
+    scoring.n_metrics = len(metrics)
+    for i, metric in enumerate(metrics):
+        scoring.metrics[i] = <fbp_metric><int>_METRICS[metric]
+        scoring.sum_offset[i] = scoring.slot_size
+        scoring.slot_size += _n_sums(scoring.metrics[i], scoring)
+    return 0
+
+
+cdef int gather_targets(const fbp_kernels *k, const Scoring *scoring, const int64_t *index, Py_ssize_t first,
                         Py_ssize_t n_rows, const int64_t *next_index, Py_ssize_t n_next, Py_ssize_t p,
                         fbp_panels targets, int32_t *labels) noexcept nogil:
     """The targets of panel p: of rows index[0..n_rows), or first.. where index is NULL. 0 where one is not finite.
 
-    Those of the n_next rows next_index are fetched ahead.
+    The targets of the rows next_index[0..n_next) are prefetched.
     """
     cdef Py_ssize_t r
-    if judge.custom:
+    if scoring.custom:
         return 1
-    if judge.all_labels == NULL:
-        return gather_features(k, judge.all_targets, judge.features, index, first, n_rows, next_index, n_next, p,
+    if scoring.all_labels == NULL:
+        return gather_features(k, scoring.all_targets, scoring.features, index, first, n_rows, next_index, n_next, p,
                                targets, NULL, 0)
     for r in range(n_rows):
-        labels[p * k.lanes + r] = judge.all_labels[first + r if index == NULL else index[r]]
+        labels[p * k.lanes + r] = scoring.all_labels[first + r if index == NULL else index[r]]
     return 1
 
 
-cdef const double *gather_weights(const Judge *judge, const int64_t *index, Py_ssize_t first, Py_ssize_t n_rows,
-                                  double *weights) noexcept nogil:
-    """The weights of rows index[0..n_rows), or first.. where index is NULL; NULL where all count alike."""
+cdef const double *gather_sample_weights(const Scoring *scoring, const int64_t *index, Py_ssize_t first,
+                                         Py_ssize_t n_rows, double *sample_weights) noexcept nogil:
+    """The sample weights of rows index[0..n_rows), or first.. where index is NULL; NULL where all count alike."""
     cdef Py_ssize_t r
-    if judge.all_weights == NULL:
+    if scoring.all_sample_weights == NULL:
         return NULL
     if index == NULL:
-        memcpy(weights, judge.all_weights + first, n_rows * sizeof(double))
+        memcpy(sample_weights, scoring.all_sample_weights + first, n_rows * sizeof(double))
     else:
         for r in range(n_rows):
-            weights[r] = judge.all_weights[index[r]]
-    return weights
+            sample_weights[r] = scoring.all_sample_weights[index[r]]
+    return sample_weights
 
 
-cdef double weight_of_rows(const Judge *judge, const int64_t *index, Py_ssize_t first,
-                           Py_ssize_t n_rows) noexcept nogil:
-    """The sum of these rows' weights, one after the other; their number where all count alike."""
+cdef double total_sample_weight(const Scoring *scoring, const int64_t *index, Py_ssize_t first,
+                                Py_ssize_t n_rows) noexcept nogil:
+    """The sum of these rows' sample weights, in the order of the rows; their number where all count alike."""
     cdef double sum = 0
     cdef Py_ssize_t r
-    if judge.all_weights == NULL:
+    if scoring.all_sample_weights == NULL:
         return n_rows
     for r in range(first, first + n_rows):
-        sum += judge.all_weights[r if index == NULL else index[r]]
+        sum += scoring.all_sample_weights[r if index == NULL else index[r]]
     return sum
 
 
-cdef void judge_panel(const fbp_kernels *k, const Judge *judge, fbp_panels output, fbp_panels targets,
-                      const int32_t *labels, const double *weights, Py_ssize_t n_units, Py_ssize_t p,
+cdef void score_panel(const fbp_kernels *k, const Scoring *scoring, fbp_panels output, fbp_panels targets,
+                      const int32_t *labels, const double *sample_weights, Py_ssize_t n_units, Py_ssize_t p,
                       Py_ssize_t n_rows, double scale, fbp_panels gradient, double *slot) noexcept nogil:
     """Loss, gradient (unless its data is NULL) and metrics of panel p; the sums are added to the slot."""
     cdef const int32_t *panel_labels = labels + p * k.lanes
     cdef int i
-    for i in range(judge.n_metrics):
-        k.metric_panel(judge.metrics[i], judge.answer, output, targets, panel_labels, weights, judge.n_targets, p,
-                       n_rows, slot + judge.sum_offset[i])
-    slot[0] += k.loss_panel(&judge.objective, output, targets, panel_labels, weights, n_units, p, n_rows, scale,
-                            gradient)
+    for i in range(scoring.n_metrics):
+        k.metric_panel(scoring.metrics[i], scoring.answer, output, targets, panel_labels, sample_weights,
+                       scoring.n_targets, p, n_rows, slot + scoring.sum_offset[i])
+    slot[0] += k.loss_panel(&scoring.objective, output, targets, panel_labels, sample_weights, n_units, p, n_rows,
+                            scale, gradient)
 
 
-cdef void keep_outputs(const fbp_kernels *k, const Judge *judge, const fbp_layer *last, fbp_panels output,
+cdef void keep_outputs(const fbp_kernels *k, const Scoring *scoring, const fbp_layer *last, fbp_panels output,
                        Py_ssize_t p, Py_ssize_t n_rows, char *out) noexcept nogil:
-    """The outputs of panel p, as a prediction has them, to n_rows rows; a Z that was judged is used up for them."""
-    if takes_Z(judge):
+    """The outputs of panel p, as a prediction has them, to n_rows rows of out. A Z that was scored becomes its A."""
+    if takes_Z(scoring):
         k.activation_forward(last, output, output, fbp_panels(NULL, 0), p, p + 1)
         if last.activation == FBP_SOFTMAX:
             k.softmax_forward(output, last.n_units, p, p + 1)
     k.scatter_panel(output, p, last.n_units, n_rows, out, last.n_units)
 
 
-cdef bint takes_Z(const Judge *judge) noexcept nogil:
+cdef bint takes_Z(const Scoring *scoring) noexcept nogil:
     """Whether the loss is computed from Z, with the last activation built in."""
-    return not judge.custom and loss_takes_Z(judge.objective.loss)
+    return not scoring.custom and loss_takes_Z(scoring.objective.loss)
 
 
-cdef list split_sums(const Judge *judge, sums):
-    ends = [judge.sum_offset[i] for i in range(judge.n_metrics)] + [judge.slot_size]
-    return [sums[ends[i]:ends[i + 1]] for i in range(judge.n_metrics)]
+cdef list split_sums(const Scoring *scoring, sums):
+    ends = [scoring.sum_offset[i] for i in range(scoring.n_metrics)] + [scoring.slot_size]
+    return [sums[ends[i]:ends[i + 1]] for i in range(scoring.n_metrics)]

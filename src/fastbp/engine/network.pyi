@@ -1,24 +1,19 @@
 """A network's parameters, and forward passes. It trusts its arguments; the library checks them."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbp.engine.array_reader import ArrayReader
+from fastbp.engine.errors import Interrupted as Interrupted
+from fastbp.engine.errors import NonFinite as NonFinite
 from fastbp.engine.features import Features
-from fastbp.engine.rows import Rows
+from fastbp.engine.records import SampleSet
+from fastbp.engine.records import Targets as Targets
 
 _Array: TypeAlias = NDArray[Any]
-
-class Interrupted(Exception): ...  # noqa: N818 (what happened is no error)
-
-class NonFinite(Exception):  # noqa: N818 (the engine's word; people get a ValueError or FloatingPointError)
-    where: Literal["inputs", "targets", "loss", "weights"]
-    batch: int
-    row: int
-    layer: int
-    def __init__(self, where: str, batch: int = -1, row: int = -1, layer: int = -1) -> None: ...
 
 # A loss: its name; or its name and its parameters, which a factor may follow and the l2 of a penalty (see Session); or
 # a function that a training session asks.
@@ -28,7 +23,6 @@ Objective: TypeAlias = (
     | tuple[str, tuple[float, ...], float, float]
     | Callable[[_Array, _Array], tuple[NDArray[np.float64], NDArray[np.float64]]]
 )
-Targets: TypeAlias = Rows | _Array  # int32 labels; or what a function is asked about
 
 # A stage: its kind and its numbers, as Network's docstring says.
 Spec: TypeAlias = dict[str, Any] | tuple[int, str, float] | tuple[str, float]
@@ -57,15 +51,12 @@ class Network:
     def get_arrays(self) -> list[_Array]: ...
     def parameter_views(self) -> list[_Array]: ...
     def penalty(self) -> float: ...
-    def forward(self, rows: Rows, out: _Array, n_threads: int) -> None: ...
+    def forward(self, rows: ArrayReader, out: _Array, n_threads: int) -> None: ...
     def evaluate(
         self,
-        rows: Rows,
-        targets: Targets,
+        samples: SampleSet,
         loss: Objective,
         metrics: tuple[str, ...],
         n_threads: int,
-        weights: NDArray[np.float64] | None = None,
-        subset: NDArray[np.int64] | None = None,
         outputs: _Array | None = None,
     ) -> tuple[float, list[NDArray[np.float64]]]: ...

@@ -1,19 +1,15 @@
 """Training sessions. They trust their arguments; the library checks them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbp.engine.network import Network, Objective, Targets
-from fastbp.engine.rows import Rows
+from fastbp.engine.network import Network, Objective
+from fastbp.engine.records import EpochPlan, Progress, SampleSet, StepNumbers
 
 _Array: TypeAlias = NDArray[Any]
-_Numbers: TypeAlias = Mapping[str, Any]  # a number, an array of one for each step, or a dictionary by layer
-_OnTick: TypeAlias = Callable[[int, float], object]
-_Progress: TypeAlias = tuple[int, float, NDArray[np.float64]]  # samples done, their weight, the sums over them
-_Weights: TypeAlias = NDArray[np.float64] | None  # one a row
 
 LARGEST_BATCH: int
 
@@ -35,36 +31,20 @@ class Session:
         n_threads: int,
         seed: int = 0,
     ) -> Session: ...
-    def epoch(
-        self,
-        rows: Rows,
-        targets: Targets,
-        batch_size: int,
-        shuffle: bool,
-        seed: int,
-        epoch: int,
-        numbers: _Numbers,
-        on_tick: _OnTick | None = None,
-        weights: _Weights = None,
-        n_batches: int = 1,
-        subset: NDArray[np.int64] | None = None,
-        so_far: _Progress | None = None,
-        every_step: bool = False,
-        outputs: _Array | None = None,
-    ) -> tuple[float, list[NDArray[np.float64]]] | None: ...
+    def epoch(self, samples: SampleSet, plan: EpochPlan) -> tuple[float, list[NDArray[np.float64]]] | None:
+        """Train on all samples once.
+
+        Returns
+        -------
+        (float, list of ndarray) or None
+            The mean loss, each batch before its update, and the sums of each metric. None where on_tick left the epoch.
+        """
     def rows_in_order(self) -> NDArray[np.int64] | None: ...
-    def progress(self) -> _Progress | None: ...
-    def step(self, rows: Rows, targets: Targets, numbers: _Numbers, weights: _Weights = None) -> float: ...
-    def gradients(
-        self,
-        rows: Rows,
-        targets: Targets,
-        weights: _Weights = None,
-        training: bool = False,
-        subset: NDArray[np.int64] | None = None,
-    ) -> tuple[float, list[tuple[_Array, ...]]]: ...
+    def progress(self) -> Progress | None: ...
+    def step(self, samples: SampleSet, step_numbers: StepNumbers) -> float: ...
+    def gradients(self, samples: SampleSet, training: bool = False) -> tuple[float, list[tuple[_Array, ...]]]: ...
     @property
-    def terms(self) -> float: ...
+    def terms_per_sample(self) -> float: ...
     @property
     def n_averaged(self) -> int: ...
     def average(self) -> None: ...
@@ -76,11 +56,9 @@ class Session:
 
 def gradients(
     network: Network,
-    rows: Rows,
-    targets: Targets,
+    samples: SampleSet,
     loss: Objective,
     n_threads: int,
-    weights: _Weights = None,
     training: bool = False,
     dropout_rates: Mapping[int, NDArray[np.float64]] | None = None,
 ) -> tuple[float, list[tuple[_Array, ...]]]: ...

@@ -1,11 +1,12 @@
 """The kinds of stages: what each does forward and backward, and how its parameters' gradient is made.
 
-A network is a row of stages. Forward, a stage makes its output from its source, with its activation applied. Backward,
-it has dZ in its `gradient`, the activation's slope already in it, and leaves dZ of the stage below in that one's.
+A network is a sequence of stages. Forward, a stage computes its output from its source and applies its activation.
+Backward, it reads dZ in its `gradient`, already multiplied by the activation's slope, and writes dZ of the stage below
+into the `gradient` of that stage.
 
-Both take panels p0..p1, and units n0..n1 forward, inputs k0..k1 backward, first ones first: a product may be cut, for
-Ctrl-C during a long step. All other kinds always get all of them, and need not look. The gradient of tables is made for
-shares of their rows in place of units.
+Both take panels p0..p1; forward takes units n0..n1, backward takes inputs k0..k1. A product may be called for a few
+units at a time, in rising order, so that Ctrl-C can stop a long step. All other kinds are called for all units at once.
+The gradient of tables is computed for table shares n0..n1 in place of units.
 
 A new kind is its functions and a row of KINDS, a member of StageKind, and its line in set_stage.
 """
@@ -15,22 +16,23 @@ from fastbp.engine.layout cimport (
     activation_gradient, item_size, leading_dimension,
 )
 from fastbp.engine.kernels cimport FBP_LINEAR, FBP_SOFTMAX, activation_named, fbp_panels
+from fastbp.engine.penalty cimport add_penalty_slopes
 
-ctypedef void (*forward_function)(const Pass *p, Stage *stage, Py_ssize_t p0, Py_ssize_t p1, Py_ssize_t n0,
+ctypedef void (*forward_function)(const Microbatch *mb, Stage *stage, Py_ssize_t p0, Py_ssize_t p1, Py_ssize_t n0,
                                   Py_ssize_t n1) noexcept nogil
-ctypedef void (*backward_function)(const Pass *p, Stage *stage, Stage *below, Py_ssize_t p0, Py_ssize_t p1,
+ctypedef void (*backward_function)(const Microbatch *mb, Stage *stage, Stage *below, Py_ssize_t p0, Py_ssize_t p1,
                                    Py_ssize_t k0, Py_ssize_t k1) noexcept nogil
-ctypedef void (*gradient_function)(const Pass *p, Stage *stage, Py_ssize_t n0, Py_ssize_t n1,
-                                   const void *const *soon) noexcept nogil
-ctypedef void (*meeting_function)(const Pass *p, Stage *stage, Py_ssize_t n0, Py_ssize_t n1) noexcept nogil
+ctypedef void (*gradient_function)(const Microbatch *mb, Stage *stage, Py_ssize_t n0, Py_ssize_t n1,
+                                   const void *const *will_write) noexcept nogil
+ctypedef void (*meeting_function)(const Microbatch *mb, Stage *stage, Py_ssize_t n0, Py_ssize_t n1) noexcept nogil
 
 cdef struct Kind:
     forward_function forward
     backward_function backward
     gradient_function gradient     # of units n0..n1; NULL: the kind has no parameters
-    bint keeps                     # backward needs more than source and output
+    bint saves                     # forward fills stage.saved, which backward reads
 
-    # In training, over the whole batch, for units n0..n1: what must be known before any panel goes on; NULL: nothing.
+    # In training, for units n0..n1: what is computed from the whole batch before any panel goes on; NULL: nothing.
     meeting_function meet_forward
     meeting_function meet_backward
 
@@ -60,7 +62,7 @@ _NAME_OF_KIND = {kind: name for name, kind in _KIND_OF_NAME.items()}
 
 
 cdef int set_stage(Stage *stage, Py_ssize_t number, Py_ssize_t n_inputs, object spec, fbp_dtype dtype) except -1:
-    """Fill in all but the buffers and where the parameters lie; spec as Network takes it."""
+    """Fills in all but the buffers and the addresses of the parameters; spec is what Network takes."""
     if isinstance(spec, tuple):
         names = ("kind", "rate") if spec[0] == "dropout" else ("units", "activation", "parameter")
         spec = dict(zip(names, spec, strict=True))
@@ -92,54 +94,49 @@ cdef int set_stage(Stage *stage, Py_ssize_t number, Py_ssize_t n_inputs, object 
 
 
 cdef tuple array_names(const Stage *stage):
-    """What the stage's arrays are called, in the order in which they are kept; none for most kinds."""
+    """The names of the stage's arrays, in the order of Network.get_layer; most kinds have none."""
     if stage.kind == TABULAR:
         return tuple([f"E{i}" for i in range(stage.n_tables)])
     names = _ARRAYS.get(_NAME_OF_KIND[stage.kind], ())
     return names[:1] if names and not stage.has_bias else names
 
 
-cdef bint stage_keeps(const Stage *stage) noexcept nogil:
-    """Whether training wants memory in `kept`."""
-    return KINDS[<int>stage.kind].keeps
+cdef bint stage_saves(const Stage *stage) noexcept nogil:
+    """Whether training needs memory in `saved`."""
+    return KINDS[<int>stage.kind].saves
 
 
 # ---- What its kind does --------------------------------------------------------------------------------------------
 
 
-cdef void stage_forward(const Pass *p, Stage *stage, Py_ssize_t p0, Py_ssize_t p1, Py_ssize_t n0,
+cdef void stage_forward(const Microbatch *mb, Stage *stage, Py_ssize_t p0, Py_ssize_t p1, Py_ssize_t n0,
                         Py_ssize_t n1) noexcept nogil:
-    """Panels p0..p1 of the source -> units n0..n1 of the output; all units, but of a product."""
-    KINDS[<int>stage.kind].forward(p, stage, p0, p1, n0, n1)
+    """Panels p0..p1 of the source -> units n0..n1 of the output. Only a product may be called for some units."""
+    KINDS[<int>stage.kind].forward(mb, stage, p0, p1, n0, n1)
 
 
-cdef void stage_backward(const Pass *p, Stage *stage, Stage *below, Py_ssize_t p0, Py_ssize_t p1, Py_ssize_t k0,
+cdef void stage_backward(const Microbatch *mb, Stage *stage, Stage *below, Py_ssize_t p0, Py_ssize_t p1, Py_ssize_t k0,
                          Py_ssize_t k1) noexcept nogil:
-    """dZ of the stage below, inputs k0..k1 of this one, from dZ of this one; all inputs, but of a product."""
-    KINDS[<int>stage.kind].backward(p, stage, below, p0, p1, k0, k1)
+    """dZ of this stage -> dZ of the stage below: inputs k0..k1 of this one. Only a product may be called for some."""
+    KINDS[<int>stage.kind].backward(mb, stage, below, p0, p1, k0, k1)
 
 
-cdef void stage_gradient(const Pass *p, Stage *stage, Py_ssize_t n0, Py_ssize_t n1,
-                         const void *const *soon) noexcept nogil:
-    """The gradient of units n0..n1 of a stage with parameters, penalties too; `soon` as weight_gradient has it."""
-    KINDS[<int>stage.kind].gradient(p, stage, n0, n1, soon)
-    if stage_penalised(stage, p.l2) and not p.accumulate:
-        p.k.add_penalty_slopes(&stage.layer, stage.l1, stage.l2 + p.l2, n0, n1, stage.dW)
+cdef void stage_gradient(const Microbatch *mb, Stage *stage, Py_ssize_t n0, Py_ssize_t n1,
+                         const void *const *will_write) noexcept nogil:
+    """The gradient of units n0..n1, with the penalty's; will_write: what the update will write (weight_gradient)."""
+    KINDS[<int>stage.kind].gradient(mb, stage, n0, n1, will_write)
+    if not mb.accumulate:
+        add_penalty_slopes(mb.k, stage, mb.step_l2, n0, n1)
 
 
-cdef bint stage_penalised(const Stage *stage, double l2) noexcept nogil:
-    """Whether the loss has a penalty on the stage's weights, its own or one on all; what is frozen has none."""
-    return stage.kind == DENSE and stage.trained and (stage.l1 > 0 or stage.l2 + l2 > 0)
+cdef void stage_meet_forward(const Microbatch *mb, Stage *stage, Py_ssize_t n0, Py_ssize_t n1) noexcept nogil:
+    """What the stage needs from the whole batch before it goes forward in training, for units n0..n1."""
+    KINDS[<int>stage.kind].meet_forward(mb, stage, n0, n1)
 
 
-cdef void stage_meet_forward(const Pass *p, Stage *stage, Py_ssize_t n0, Py_ssize_t n1) noexcept nogil:
-    """What training must know of the whole batch, for units n0..n1, before the stage goes forward."""
-    KINDS[<int>stage.kind].meet_forward(p, stage, n0, n1)
-
-
-cdef void stage_meet_backward(const Pass *p, Stage *stage, Py_ssize_t n0, Py_ssize_t n1) noexcept nogil:
+cdef void stage_meet_backward(const Microbatch *mb, Stage *stage, Py_ssize_t n0, Py_ssize_t n1) noexcept nogil:
     """The same before it goes backward."""
-    KINDS[<int>stage.kind].meet_backward(p, stage, n0, n1)
+    KINDS[<int>stage.kind].meet_backward(mb, stage, n0, n1)
 
 
 cdef void stage_updated(const fbp_kernels *k, Stage *stage, Py_ssize_t n0, Py_ssize_t n1) noexcept nogil:
@@ -150,201 +147,201 @@ cdef void stage_updated(const fbp_kernels *k, Stage *stage, Py_ssize_t n0, Py_ss
         _move(k, &stage.running, &stage.moved, 1, n0, n1)
 
 
-cdef void _activate(const Pass *p, Stage *stage, fbp_panels Z, Py_ssize_t p0, Py_ssize_t p1) noexcept nogil:
-    """act(Z) -> output: how the kinds that are no product end."""
+cdef void _activate(const Microbatch *mb, Stage *stage, fbp_panels Z, Py_ssize_t p0, Py_ssize_t p1) noexcept nogil:
+    """act(Z) -> output: the end of the forward pass of every kind that is no product."""
     if stage.layer.activation == FBP_LINEAR and Z.data == stage.output.data:
         return
-    p.k.activation_forward(&stage.layer, Z, stage.output, stage.slope, p0, p1)
+    mb.k.activation_forward(&stage.layer, Z, stage.output, stage.slope, p0, p1)
     if stage.layer.activation == FBP_SOFTMAX:
-        p.k.softmax_forward(stage.output, stage.layer.n_units, p0, p1)
+        mb.k.softmax_forward(stage.output, stage.layer.n_units, p0, p1)
 
 
 # Dense: A = act(source @ W.T + b)
 
 
-cdef void _dense_forward(const Pass *p, Stage *stage, Py_ssize_t p0, Py_ssize_t p1, Py_ssize_t n0,
+cdef void _dense_forward(const Microbatch *mb, Stage *stage, Py_ssize_t p0, Py_ssize_t p1, Py_ssize_t n0,
                          Py_ssize_t n1) noexcept nogil:
-    """What needs all units is done with the last one."""
-    p.k.dense_forward(&stage.layer, stage.source, stage.output, stage.slope, p0, p1, n0, n1)
+    """The softmax needs all units: it follows the last of them."""
+    mb.k.dense_forward(&stage.layer, stage.source, stage.output, stage.slope, p0, p1, n0, n1)
     if stage.layer.activation == FBP_SOFTMAX and n1 == stage.layer.n_units:
-        p.k.softmax_forward(stage.output, n1, p0, p1)
+        mb.k.softmax_forward(stage.output, n1, p0, p1)
 
 
-cdef void _dense_backward(const Pass *p, Stage *stage, Stage *below, Py_ssize_t p0, Py_ssize_t p1,
+cdef void _dense_backward(const Microbatch *mb, Stage *stage, Stage *below, Py_ssize_t p0, Py_ssize_t p1,
                           Py_ssize_t k0, Py_ssize_t k1) noexcept nogil:
-    p.k.input_gradient(&stage.layer, stage.gradient, &below.layer, below.output, below.slope, below.gradient, p0, p1,
-                       k0, k1, p.scratch)
+    mb.k.input_gradient(&stage.layer, stage.gradient, &below.layer, below.output, below.slope, below.gradient, p0, p1,
+                        k0, k1, mb.scratch)
     if below.layer.activation == FBP_SOFTMAX and k1 == below.layer.n_units:
-        p.k.softmax_backward(below.output, below.gradient, k1, p0, p1)
+        mb.k.softmax_backward(below.output, below.gradient, k1, p0, p1)
 
 
-cdef void _dense_gradient(const Pass *p, Stage *stage, Py_ssize_t n0, Py_ssize_t n1,
-                          const void *const *soon) noexcept nogil:
-    p.k.weight_gradient(&stage.layer, stage.gradient, stage.source_blocks, stage.block_stride, p.n_samples, n0, n1,
-                        stage.dW, stage.db, p.accumulate, soon)
+cdef void _dense_gradient(const Microbatch *mb, Stage *stage, Py_ssize_t n0, Py_ssize_t n1,
+                          const void *const *will_write) noexcept nogil:
+    mb.k.weight_gradient(&stage.layer, stage.gradient, stage.source_blocks, stage.block_stride, mb.n_samples, n0, n1,
+                         stage.dW, stage.db, mb.accumulate, will_write)
 
 
-# Dropout: in training some numbers become zero
+# Dropout: A = source, in training with some numbers set to zero and the others scaled up
 
 
-cdef void _drop(const Pass *p, Stage *stage, fbp_panels source, fbp_panels target, Py_ssize_t p0,
+cdef void _drop(const Microbatch *mb, Stage *stage, fbp_panels source, fbp_panels target, Py_ssize_t p0,
                 Py_ssize_t p1) noexcept nogil:
-    """What the stage lets through, forward or backward; a key of its own for every stage, a stream for every step."""
-    cdef uint64_t key = p.seed + <uint64_t>0x9E3779B97F4A7C15 * <uint64_t>(stage.number + 1)
+    """Source -> target without the dropped numbers. Each stage has a random key, each step a random stream."""
+    cdef uint64_t key = mb.seed + <uint64_t>0x9E3779B97F4A7C15 * <uint64_t>(stage.number + 1)
     cdef double rate = 0
-    if p.training:
-        rate = stage.rate if stage.rates == NULL else stage.rates[p.step_of_call]
-    p.k.dropout(source, target, stage.layer.n_units, p.first_panel, p0, p1, rate, key, p.step)
+    if mb.training:
+        rate = stage.rate if stage.rates == NULL else stage.rates[mb.step_of_call]
+    mb.k.dropout(source, target, stage.layer.n_units, mb.first_panel, p0, p1, rate, key, mb.step)
 
 
-cdef void _dropout_forward(const Pass *p, Stage *stage, Py_ssize_t p0, Py_ssize_t p1, Py_ssize_t n0,
+cdef void _dropout_forward(const Microbatch *mb, Stage *stage, Py_ssize_t p0, Py_ssize_t p1, Py_ssize_t n0,
                            Py_ssize_t n1) noexcept nogil:
-    _drop(p, stage, stage.source, stage.output, p0, p1)
+    _drop(mb, stage, stage.source, stage.output, p0, p1)
 
 
-cdef void _dropout_backward(const Pass *p, Stage *stage, Stage *below, Py_ssize_t p0, Py_ssize_t p1,
+cdef void _dropout_backward(const Microbatch *mb, Stage *stage, Stage *below, Py_ssize_t p0, Py_ssize_t p1,
                             Py_ssize_t k0, Py_ssize_t k1) noexcept nogil:
-    _drop(p, stage, stage.gradient, below.gradient, p0, p1)
-    activation_gradient(p.k, below, p0, p1)
+    _drop(mb, stage, stage.gradient, below.gradient, p0, p1)
+    activation_gradient(mb.k, below, p0, p1)
 
 
 # Activation: A = act(source)
 
 
-cdef void _activation_forward(const Pass *p, Stage *stage, Py_ssize_t p0, Py_ssize_t p1, Py_ssize_t n0,
+cdef void _activation_forward(const Microbatch *mb, Stage *stage, Py_ssize_t p0, Py_ssize_t p1, Py_ssize_t n0,
                               Py_ssize_t n1) noexcept nogil:
-    _activate(p, stage, stage.source, p0, p1)
+    _activate(mb, stage, stage.source, p0, p1)
 
 
-cdef void _activation_backward(const Pass *p, Stage *stage, Stage *below, Py_ssize_t p0, Py_ssize_t p1,
+cdef void _activation_backward(const Microbatch *mb, Stage *stage, Stage *below, Py_ssize_t p0, Py_ssize_t p1,
                                Py_ssize_t k0, Py_ssize_t k1) noexcept nogil:
-    """dZ is what the stage below gets for its A; an add passes it on likewise."""
-    p.k.add_panels(stage.gradient, fbp_panels(NULL, 0), below.gradient, stage.layer.n_units, p0, p1)
-    activation_gradient(p.k, below, p0, p1)
+    """dZ of this stage is dA of the stage below. An add's backward is the same."""
+    mb.k.add_panels(stage.gradient, fbp_panels(NULL, 0), below.gradient, stage.layer.n_units, p0, p1)
+    activation_gradient(mb.k, below, p0, p1)
 
 
 # Layer normalisation: A = act(gain * h + shift), h the source normalised over its features
 
 
-cdef void _layer_norm_forward(const Pass *p, Stage *stage, Py_ssize_t p0, Py_ssize_t p1, Py_ssize_t n0,
+cdef void _layer_norm_forward(const Microbatch *mb, Stage *stage, Py_ssize_t p0, Py_ssize_t p1, Py_ssize_t n0,
                               Py_ssize_t n1) noexcept nogil:
-    p.k.layer_norm_forward(&stage.layer, stage.epsilon, stage.source, stage.output, stage.kept, p0, p1)
-    _activate(p, stage, stage.output, p0, p1)
+    mb.k.layer_norm_forward(&stage.layer, stage.epsilon, stage.source, stage.output, stage.saved, p0, p1)
+    _activate(mb, stage, stage.output, p0, p1)
 
 
-cdef void _layer_norm_backward(const Pass *p, Stage *stage, Stage *below, Py_ssize_t p0, Py_ssize_t p1,
+cdef void _layer_norm_backward(const Microbatch *mb, Stage *stage, Stage *below, Py_ssize_t p0, Py_ssize_t p1,
                                Py_ssize_t k0, Py_ssize_t k1) noexcept nogil:
-    p.k.layer_norm_backward(&stage.layer, stage.gradient, stage.kept, below.gradient, p0, p1)
-    activation_gradient(p.k, below, p0, p1)
+    mb.k.layer_norm_backward(&stage.layer, stage.gradient, stage.saved, below.gradient, p0, p1)
+    activation_gradient(mb.k, below, p0, p1)
 
 
-cdef void _vector_gradient(const Pass *p, Stage *stage, Py_ssize_t n0, Py_ssize_t n1,
-                           const void *const *soon) noexcept nogil:
-    """Of a stage with a number or two a unit, the first of which multiplies what is kept."""
-    p.k.vector_gradient(stage.gradient, stage.kept, p.n_samples, n0, n1, stage.dW, stage.db, p.accumulate)
+cdef void _vector_gradient(const Microbatch *mb, Stage *stage, Py_ssize_t n0, Py_ssize_t n1,
+                           const void *const *will_write) noexcept nogil:
+    """Of a stage with one or two parameters a unit: the first one multiplies `saved`, the second one is added."""
+    mb.k.vector_gradient(stage.gradient, stage.saved, mb.n_samples, n0, n1, stage.dW, stage.db, mb.accumulate)
 
 
 # Batch normalisation: A = act(gain * h + shift), h the source normalised over the batch, or by running statistics
 
 
-cdef const Statistics *_statistics(const Pass *p, const Stage *stage) noexcept nogil:
-    return &stage.batch if p.training else &stage.running
+cdef const Statistics *_statistics(const Microbatch *mb, const Stage *stage) noexcept nogil:
+    return &stage.batch if mb.training else &stage.running
 
 
-cdef void _batch_norm_meet_forward(const Pass *p, Stage *stage, Py_ssize_t n0, Py_ssize_t n1) noexcept nogil:
-    p.k.batch_statistics(stage.source, p.n_samples, n0, n1, stage.epsilon, stage.batch.mean, stage.batch.variance,
-                         stage.batch.inverse)
+cdef void _batch_norm_meet_forward(const Microbatch *mb, Stage *stage, Py_ssize_t n0, Py_ssize_t n1) noexcept nogil:
+    mb.k.batch_statistics(stage.source, mb.n_samples, n0, n1, stage.epsilon, stage.batch.mean, stage.batch.variance,
+                          stage.batch.inverse)
 
 
-cdef void _batch_norm_forward(const Pass *p, Stage *stage, Py_ssize_t p0, Py_ssize_t p1, Py_ssize_t n0,
+cdef void _batch_norm_forward(const Microbatch *mb, Stage *stage, Py_ssize_t p0, Py_ssize_t p1, Py_ssize_t n0,
                               Py_ssize_t n1) noexcept nogil:
-    cdef const Statistics *statistics = _statistics(p, stage)
-    p.k.batch_norm_forward(&stage.layer, statistics.mean, statistics.inverse, stage.source, stage.output, stage.kept,
-                           p0, p1)
-    _activate(p, stage, stage.output, p0, p1)
+    cdef const Statistics *statistics = _statistics(mb, stage)
+    mb.k.batch_norm_forward(&stage.layer, statistics.mean, statistics.inverse, stage.source, stage.output, stage.saved,
+                            p0, p1)
+    _activate(mb, stage, stage.output, p0, p1)
 
 
-cdef void _batch_norm_meet_backward(const Pass *p, Stage *stage, Py_ssize_t n0, Py_ssize_t n1) noexcept nogil:
-    p.k.vector_gradient(stage.gradient, stage.kept, p.n_samples, n0, n1, stage.batch_dW, stage.batch_db, False)
+cdef void _batch_norm_meet_backward(const Microbatch *mb, Stage *stage, Py_ssize_t n0, Py_ssize_t n1) noexcept nogil:
+    mb.k.vector_gradient(stage.gradient, stage.saved, mb.n_samples, n0, n1, stage.batch_dW, stage.batch_db, False)
 
 
-cdef void _batch_norm_backward(const Pass *p, Stage *stage, Stage *below, Py_ssize_t p0, Py_ssize_t p1,
+cdef void _batch_norm_backward(const Microbatch *mb, Stage *stage, Stage *below, Py_ssize_t p0, Py_ssize_t p1,
                                Py_ssize_t k0, Py_ssize_t k1) noexcept nogil:
-    p.k.batch_norm_backward(&stage.layer, _statistics(p, stage).inverse, stage.batch_dW if p.training else NULL,
-                            stage.batch_db, p.n_samples, stage.gradient, stage.kept, below.gradient, p0, p1)
-    activation_gradient(p.k, below, p0, p1)
+    mb.k.batch_norm_backward(&stage.layer, _statistics(mb, stage).inverse, stage.batch_dW if mb.training else NULL,
+                             stage.batch_db, mb.n_samples, stage.gradient, stage.saved, below.gradient, p0, p1)
+    activation_gradient(mb.k, below, p0, p1)
 
 
 cdef void _move(const fbp_kernels *k, const Statistics *average, const Statistics *latest, double share,
                 Py_ssize_t n0, Py_ssize_t n1) noexcept nogil:
-    """Mean and variance of units n0..n1, that share of the way to the latest; 1 is all of it."""
+    """average += share * (latest - average), for mean and variance of units n0..n1; a share of 1 copies."""
     cdef Py_ssize_t offset = n0 * item_size(k.dtype)
     k.average(<char *>average.mean + offset, <char *>latest.mean + offset, n1 - n0, share)
     k.average(<char *>average.variance + offset, <char *>latest.variance + offset, n1 - n0, share)
 
 
-cdef void _batch_norm_gradient(const Pass *p, Stage *stage, Py_ssize_t n0, Py_ssize_t n1,
-                               const void *const *soon) noexcept nogil:
-    """And the running statistics, batch by batch; beside those in use, until the step is completed."""
-    _vector_gradient(p, stage, n0, n1, soon)
-    if not p.training:
+cdef void _batch_norm_gradient(const Microbatch *mb, Stage *stage, Py_ssize_t n0, Py_ssize_t n1,
+                               const void *const *will_write) noexcept nogil:
+    """The gradient, and the running statistics, which go into `moved` until the step is completed."""
+    _vector_gradient(mb, stage, n0, n1, will_write)
+    if not mb.training:
         return
-    if not p.accumulate:
-        _move(p.k, &stage.moved, &stage.running, 1, n0, n1)
-    _move(p.k, &stage.moved, &stage.batch, stage.momentum, n0, n1)
+    if not mb.accumulate:
+        _move(mb.k, &stage.moved, &stage.running, 1, n0, n1)
+    _move(mb.k, &stage.moved, &stage.batch, stage.momentum, n0, n1)
 
 
-# Fork and add: between the two lies a way beside which the fork's source goes unchanged, to be added behind it
+# Fork and add: a residual connection. The add's output is A = act(source + the output of its fork)
 
 
-cdef void _fork_forward(const Pass *p, Stage *stage, Py_ssize_t p0, Py_ssize_t p1, Py_ssize_t n0,
+cdef void _fork_forward(const Microbatch *mb, Stage *stage, Py_ssize_t p0, Py_ssize_t p1, Py_ssize_t n0,
                         Py_ssize_t n1) noexcept nogil:
     """The output is the source itself."""
     pass
 
 
-cdef void _fork_backward(const Pass *p, Stage *stage, Stage *below, Py_ssize_t p0, Py_ssize_t p1,
+cdef void _fork_backward(const Microbatch *mb, Stage *stage, Stage *below, Py_ssize_t p0, Py_ssize_t p1,
                          Py_ssize_t k0, Py_ssize_t k1) noexcept nogil:
-    p.k.add_panels(stage.gradient, stage.other, below.gradient, stage.layer.n_units, p0, p1)
-    activation_gradient(p.k, below, p0, p1)
+    mb.k.add_panels(stage.gradient, stage.other, below.gradient, stage.layer.n_units, p0, p1)
+    activation_gradient(mb.k, below, p0, p1)
 
 
-cdef void _add_forward(const Pass *p, Stage *stage, Py_ssize_t p0, Py_ssize_t p1, Py_ssize_t n0,
+cdef void _add_forward(const Microbatch *mb, Stage *stage, Py_ssize_t p0, Py_ssize_t p1, Py_ssize_t n0,
                        Py_ssize_t n1) noexcept nogil:
-    p.k.add_panels(stage.source, stage.other, stage.output, stage.layer.n_units, p0, p1)
-    _activate(p, stage, stage.output, p0, p1)
+    mb.k.add_panels(stage.source, stage.other, stage.output, stage.layer.n_units, p0, p1)
+    _activate(mb, stage, stage.output, p0, p1)
 
 
 # PReLU: A = act(source above 0, else slope * source), a slope a unit
 
 
-cdef void _prelu_forward(const Pass *p, Stage *stage, Py_ssize_t p0, Py_ssize_t p1, Py_ssize_t n0,
+cdef void _prelu_forward(const Microbatch *mb, Stage *stage, Py_ssize_t p0, Py_ssize_t p1, Py_ssize_t n0,
                          Py_ssize_t n1) noexcept nogil:
-    p.k.prelu_forward(&stage.layer, stage.source, stage.output, stage.kept, p0, p1)
-    _activate(p, stage, stage.output, p0, p1)
+    mb.k.prelu_forward(&stage.layer, stage.source, stage.output, stage.saved, p0, p1)
+    _activate(mb, stage, stage.output, p0, p1)
 
 
-cdef void _prelu_backward(const Pass *p, Stage *stage, Stage *below, Py_ssize_t p0, Py_ssize_t p1,
+cdef void _prelu_backward(const Microbatch *mb, Stage *stage, Stage *below, Py_ssize_t p0, Py_ssize_t p1,
                           Py_ssize_t k0, Py_ssize_t k1) noexcept nogil:
-    p.k.prelu_backward(&stage.layer, stage.source, stage.gradient, below.gradient, p0, p1)
-    activation_gradient(p.k, below, p0, p1)
+    mb.k.prelu_backward(&stage.layer, stage.source, stage.gradient, below.gradient, p0, p1)
+    activation_gradient(mb.k, below, p0, p1)
 
 
-# Tabular: A = the numeric columns, gathered there before, and the rows of the tables that the codes stand for
+# Tabular: A = [numeric columns, which the gather has written, and for each code its row of its table]
 
 
-cdef void _tabular_forward(const Pass *p, Stage *stage, Py_ssize_t p0, Py_ssize_t p1, Py_ssize_t n0,
+cdef void _tabular_forward(const Microbatch *mb, Stage *stage, Py_ssize_t p0, Py_ssize_t p1, Py_ssize_t n0,
                            Py_ssize_t n1) noexcept nogil:
-    p.k.embed_forward(stage.tables, stage.n_tables, stage.rows, stage.output, p0, p1)
+    mb.k.embed_forward(stage.tables, stage.n_tables, stage.table_rows, stage.output, p0, p1)
 
 
-cdef void _tabular_gradient(const Pass *p, Stage *stage, Py_ssize_t n0, Py_ssize_t n1,
-                            const void *const *soon) noexcept nogil:
-    """Of the rows of shares n0..n1."""
+cdef void _tabular_gradient(const Microbatch *mb, Stage *stage, Py_ssize_t n0, Py_ssize_t n1,
+                            const void *const *will_write) noexcept nogil:
+    """Of the rows of table shares n0..n1."""
     cdef Py_ssize_t i
     for i in range(stage.n_tables):
-        p.k.embed_gradient(&stage.tables[i], stage.rows + i * p.k.lanes, stage.n_tables * p.k.lanes, stage.gradient,
-                           p.n_samples, n0, n1, p.attempt, p.accumulate)
+        mb.k.embed_gradient(&stage.tables[i], stage.table_rows + i * mb.k.lanes, stage.n_tables * mb.k.lanes,
+                            stage.gradient, mb.n_samples, n0, n1, mb.attempt, mb.accumulate)
 
 
 KINDS[<int>DENSE] = Kind(_dense_forward, _dense_backward, _dense_gradient, False, NULL, NULL)

@@ -1,12 +1,12 @@
-# Tables with a row for each category, in front of the first layer.
+# Embedding tables with a row for each category, before the first layer.
 
 from fastbp.engine.layout cimport Stage
 from fastbp.engine.kernels cimport fbp_dtype, fbp_source, fbp_table
 
-# What a training run keeps of each table beside weights, gradient and states.
+# A training session's own lists of the table rows that a step touches.
 cdef class TableMemory:
-    cdef fbp_table *tables
-    cdef list arrays
+    cdef fbp_table *tables         # [n_tables]
+    cdef list arrays               # that the tables point into
 
     cdef int fill(self, const Stage *stage, char *parameters, char *gradients) except -1
 

@@ -1,10 +1,11 @@
 """Tables with a row for each category: their layout, which columns are theirs, and who owns which rows.
 
-They are the first stage of a network that has them. Its source is not panels but the columns of codes; its output are
-the numeric columns, gathered there as into any panels, and behind them the features of each code's row.
+They are the first stage of a network that has them. The source of this stage is the columns of codes, not panels. Its
+output is the numeric columns, which are gathered into panels as usual, and after them the features of each code's row.
 
-The rows of each table are dealt into a fixed number of shares, and the shares among the threads: a row belongs to one
-thread, which adds its gradient up in the order of the samples and updates it, if any sample of the step has it.
+The rows of each table are split into a fixed number of table shares, and the table shares among the threads. So each
+row belongs to one thread, which adds up the row's gradient in the order of the samples, and updates the row if a sample
+of the step has it.
 """
 
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
@@ -36,7 +37,7 @@ cdef Py_ssize_t table_bytes(const fbp_table *table, fbp_dtype dtype) noexcept no
 
 
 cdef void split_columns(const Stage *stage, fbp_source *X, fbp_source *codes) noexcept nogil:
-    """X becomes its numeric columns, `codes` the others; only a stage of tables has such."""
+    """X becomes its numeric columns, `codes` the others. Without tables X stays as it is and codes has no columns."""
     codes[0] = X[0]
     codes.n_columns = stage.n_tables
     if stage.n_tables > 0:
@@ -45,7 +46,7 @@ cdef void split_columns(const Stage *stage, fbp_source *X, fbp_source *codes) no
 
 
 cdef int refuse_sparse(const Stage *stage, const fbp_source *X) except -1:
-    """Codes are read from dense rows only."""
+    """Raises TypeError for a sparse X where there are tables: codes are read from dense rows only."""
     if stage.n_tables > 0 and X.starts != NULL:
         raise TypeError(
             "X is a sparse matrix and the model's inputs are a Tabular; expected a dense array, as its categories are "
@@ -55,22 +56,22 @@ cdef int refuse_sparse(const Stage *stage, const fbp_source *X) except -1:
 
 
 cdef void shares_of_thread(int t, int n_threads, Py_ssize_t *s0, Py_ssize_t *s1) noexcept nogil:
-    """Shares s0..s1 of every table are thread t's."""
+    """Table shares s0..s1 of every table belong to thread t."""
     s0[0] = FBP_TABLE_SHARES * t // n_threads
     s1[0] = FBP_TABLE_SHARES * (t + 1) // n_threads
 
 
 cdef class TableMemory:
-    """A training run's own view of the tables of a stage, with the lists of touched rows."""
+    """A training session's copy of a stage's tables, with lists of the rows that a step touches."""
 
     def __dealloc__(self):
         PyMem_Free(self.tables)
 
     cdef int fill(self, const Stage *stage, char *parameters, char *gradients) except -1:
-        """The gradients lie as far from their start as the tables from that of the parameters."""
+        """Gradients lie as far from `gradients` as the tables from `parameters`."""
         cdef Py_ssize_t i
         cdef fbp_table *table
-        cdef int64_t[::1] passes
+        cdef int64_t[::1] touched_in_step    # [n_rows] the last step that touched the row
         cdef int32_t[::1] touched, n_touched
         self.arrays = []
         self.tables = <fbp_table *>PyMem_Calloc(stage.n_tables, sizeof(fbp_table))
@@ -80,9 +81,9 @@ cdef class TableMemory:
             table = &self.tables[i]
             table[0] = stage.tables[i]
             table.gradient = gradients + (<char *>table.weights - parameters)
-            passes = np.zeros(table.n_rows, np.int64)
+            touched_in_step = np.zeros(table.n_rows, np.int64)
             touched = np.zeros(FBP_TABLE_SHARES * table.share_rows, np.int32)
             n_touched = np.zeros(FBP_TABLE_SHARES, np.int32)
-            table.passes, table.touched, table.n_touched = &passes[0], &touched[0], &n_touched[0]
-            self.arrays += [passes, touched, n_touched]
+            table.passes, table.touched, table.n_touched = &touched_in_step[0], &touched[0], &n_touched[0]
+            self.arrays += [touched_in_step, touched, n_touched]
         return 0

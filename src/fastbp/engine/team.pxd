@@ -1,11 +1,12 @@
 # How many threads work together, and how they wait for each other.
 
-# One share of a job: thread t of n_threads.
+# A thread's share of a job: thread t of n_threads.
 ctypedef void (*share_function)(void *job, int t, int n_threads) noexcept nogil
 
 cdef extern from *:
     """
-    /* Counts who has arrived; the last one opens the next generation. A cache line each, or waiting slows arriving. */
+    /* Counts the threads that have arrived; the last one opens the next generation. Each field has a cache line of its
+     * own, so that threads that wait do not slow down threads that arrive. */
     typedef struct {
         volatile int arrived;
         char apart[60];
@@ -19,7 +20,7 @@ cdef extern from *:
 
 # Runs share(job, t, n) for t = 0 .. n-1 at once, n <= n_threads. The calling thread is t = 0.
 cdef void run_team(share_function share, void *job, int n_threads) noexcept nogil
-# Returns when all n_threads have called it. All that was written before is seen by all after.
+# Returns when all n_threads have called it. What any thread wrote before it, all threads read after it.
 cdef void wait_for_all(fbp_barrier *barrier, int n_threads) noexcept nogil
 
 # x += amount; returns what x was. Safe among threads.
@@ -31,43 +32,45 @@ cdef double monotonic_seconds() noexcept nogil
 cdef inline double look_seconds() noexcept nogil:
     return 0.05
 
-# Floating-point operations from which on work is shared or cut up.
+# From how much work on (floating-point operations) it is split among threads, or cut into pieces.
+# No limit changes a result.
 cdef struct WorkLimits:
-    # A thread's part of a step, a lane, from which on it is long: cut up, may be given up; and from which on gradients
-    # and updates are apart. At 5e9 a second and lane, a third of the latter, the weight gradients, takes 50 ms.
+    # From this work on, for each thread and lane, a step is long: it is cut into pieces and can be given up. From
+    # `apart` on, all gradients are computed before the first update: at 5e9 operations a second and lane the weight
+    # gradients, a third of the step, then take 50 ms.
     double long_step
     double apart
-    # One kernel call in a long step, a lane: some 20 ms, between two looks at signals.
+    # The most work of one kernel call in a long step, for each lane: about 20 ms, after which signals are looked at.
     double piece
-    # What a thread must have to do in a step (an epoch's team stays awake), or in a call (it may have to be woken); and
-    # in an epoch's step for a larger team to be tried, which gains where the cores are close to each other.
+    # The least work of a thread: in a step of an epoch, whose team stays awake; in a call, whose team may have to be
+    # woken up; and in a step of an epoch, for a larger team to be tried, which gains where cores share a cache.
     double epoch_thread
     double call_thread
     double tried_thread
-    # A step, up to which the team's size is measured and not only reckoned.
+    # Up to this work of a step the fastest size of the team is measured; above it follows from the work alone.
     double paced
-    # No limit, but of the same kind: not 0 where weight_gradient is told all that the update will write; else, in a
-    # team, the weights alone.
-    double soon
+    # Not a limit but a switch. Not 0: weight_gradient is told all that the update will write (weights and states), and
+    # prefetches it. 0: it is told the weights alone, and only in a team of several threads.
+    double will_write
 
 cdef WorkLimits *limits_in_use() noexcept nogil
 # As many threads as have enough to do, n_threads at most.
 cdef int team_size(int n_threads, double work, double work_a_thread, Py_ssize_t n_panels) noexcept nogil
 
-# The size of a team that has proved fastest: measured again and again, as other processes come and go. The result never
-# depends on it.
+# Which size of a team is fastest: measured again and again, because other processes come and go. No result depends on
+# it.
 cdef struct Pace:
-    int most               # the largest that may be tried
+    int most               # the largest size that may be tried
     int size               # the fastest so far
-    double rate            # its samples a second, lately; 0: not known
+    double rate            # samples a second of that size, when last measured; 0: not known
     int trial              # another size that is being tried, or 0
-    int smaller_next       # which side to try next
+    int smaller_next       # whether the next trial is of a smaller size
     double try_again       # seconds to work until the next trial
-    double patience        # how long its failure will be believed, if it takes no longer than it should
-    bint cold              # the team has just changed: its threads wake up, their caches are empty
-    double n_samples       # since it is warm, and not yet in a rate
-    double seconds
-    double spent           # since the team has changed
+    double patience        # seconds of work after a failed trial until the next one, if the trial takes its normal time
+    bint cold              # the team has just changed: its threads wake up and their caches are empty
+    double n_samples       # since the team is warm, not yet part of a rate
+    double seconds         # the same
+    double spent           # seconds since the team changed
 
 cdef int pace_next(Pace *pace, int most, int start, double *seconds) noexcept nogil
 cdef void pace_done(Pace *pace, double n_samples, double seconds) noexcept nogil

@@ -56,13 +56,13 @@ cdef extern from *:
     }
     #endif
 
-    /* Spin for some microseconds, as long as a step's shares may differ, then give the core away each time: a thread
-     * that was put off its core must get one back. */
+    /* A thread spins for some microseconds, the time by which the shares of a step may differ. After that it yields its
+     * core again and again, so that a thread that has lost its core gets one. */
     enum { FBP_SPINS = 4000 };
 
     static void fbp_wait_for_all(fbp_barrier *barrier, int n_threads)
     {
-        const unsigned generation = fbp_load(&barrier->generation); /* counts round and round */
+        const unsigned generation = fbp_load(&barrier->generation); /* wraps around */
         if (fbp_fetch_add(&barrier->arrived, 1) == n_threads - 1) {
             fbp_store(&barrier->arrived, 0);
             fbp_store(&barrier->generation, generation + 1);
@@ -85,8 +85,8 @@ cdef extern from *:
     void fbp_wait_for_all(fbp_barrier *barrier, int n_threads) noexcept nogil
 
 
-# The process that first used a team of several; 0: none yet. A child made by fork inherits the OpenMP runtime's records
-# of threads that it does not have, and GNU's would wait for them for ever: such a child works on one thread.
+# The process that first used a team of several threads; 0: none yet. A child made by fork inherits the OpenMP runtime's
+# records of threads that it does not have, and GNU's runtime would wait for them for ever: so it works on one thread.
 cdef int _team_process = 0
 
 
@@ -125,7 +125,7 @@ _limits.epoch_thread = 1e6
 _limits.call_thread = 1e7
 _limits.tried_thread = 3e5
 _limits.paced = 3e8
-_limits.soon = fetches_soon()
+_limits.will_write = fetches_soon()
 
 
 cdef WorkLimits *limits_in_use() noexcept nogil:
@@ -133,9 +133,9 @@ cdef WorkLimits *limits_in_use() noexcept nogil:
 
 
 def work_limits(**changes: float) -> dict[str, float]:
-    """Change the limits that are named (see _team.pxd), and return the former ones.
+    """Change the limits that are named (see team.pxd), and return the former ones.
 
-    For tests, which force every path on small networks, and for measurements. No limit changes a result.
+    For tests, which force every path on small networks, and for measurements.
     """
     global _limits
     former = dict(_limits)
@@ -153,15 +153,15 @@ cdef int team_size(int n_threads, double work, double work_a_thread, Py_ssize_t 
 
 
 cdef:
-    double WARM_SECONDS = 0.0005       # of a team that has just changed, not counted
-    double MEASURE_SECONDS = 0.004     # that a rate is taken over, of one call or of several
-    double LEAST_PATIENCE = 0.06       # how long another size's failure is believed at first,
-    double MOST_PATIENCE = 1.0         # and in the end, twice as long each time; longer, as it took longer
-    double CLEARLY_FASTER = 1.03
+    double WARM_SECONDS = 0.0005       # after a change of the team, not measured
+    double MEASURE_SECONDS = 0.004     # that a rate is measured over, in one call or in several
+    double LEAST_PATIENCE = 0.06       # from a first failed trial to the next trial; it doubles with each failure
+    double MOST_PATIENCE = 1.0         # up to this
+    double CLEARLY_FASTER = 1.03       # the rate of another size over the present one that makes the team change
 
 
 cdef int _other_size(Pace *pace) noexcept nogil:
-    """Half or double the size, in turn, as far as there is one; else 0."""
+    """Half or double the present size, in turn, where that is possible; else 0."""
     cdef int smaller = pace.size // 2, larger = min(2 * pace.size, pace.most)
     pace.smaller_next = not pace.smaller_next
     if larger == pace.size or (smaller > 0 and not pace.smaller_next):
@@ -178,7 +178,7 @@ cdef void _change_team(Pace *pace, int trial) noexcept nogil:
 
 
 cdef int pace_next(Pace *pace, int most, int start, double *seconds) noexcept nogil:
-    """The size of the team for the next while, and how long that is at most. Nothing known, it is `start`."""
+    """The size of the team for the next interval, and its longest duration. While nothing is known, it is `start`."""
     if pace.most != most:
         pace.most = most
         pace.size = start
@@ -197,7 +197,7 @@ cdef int pace_next(Pace *pace, int most, int start, double *seconds) noexcept no
 
 
 cdef void pace_done(Pace *pace, double n_samples, double seconds) noexcept nogil:
-    """What that while brought. A call may be shorter than it was allowed to be: a rate is of several, then."""
+    """Takes in what the interval achieved. Intervals may be short, as calls may be: a rate is of several then."""
     cdef double rate
     pace.spent += seconds
     if pace.cold:
@@ -229,10 +229,10 @@ cdef void pace_done(Pace *pace, double n_samples, double seconds) noexcept nogil
 def sizes_taken(
     most: int, rates: dict[int, float], n: int, longest: float = 1.0, waking: float = 0.0, start: int = 0
 ) -> list[int]:
-    """The sizes of the next n teams, had each size such a rate (samples a second): the pace without the clock.
+    """The sizes of the next n teams, if each size had the rate (samples a second) that `rates` gives.
 
-    A call ends after `longest` seconds; in the first while of another team, so many seconds are lost to `waking`. The
-    first size is `start`; 0: the most.
+    A call ends after `longest` seconds at most. The first interval of a changed team takes `waking` seconds longer. The
+    first size is `start`, or with 0 the largest.
     """
     cdef Pace pace = Pace(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
     cdef double seconds = 0

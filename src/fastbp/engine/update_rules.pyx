@@ -1,4 +1,4 @@
-"""The numbers of a weight update, from Python's names to the kernels' struct; those of a step from its number alone."""
+"""The numbers of an update: from Python's names to the kernels' struct, and what changes from step to step."""
 
 from libc.math cimport pow, sqrt
 
@@ -10,9 +10,9 @@ from fastbp.engine.kernels cimport FBP_NADAM, FBP_RADAM
 _OPTIONAL_STATES = {"velocity": "momentum", "gradient_average": "centered", "largest_second_moment": "amsgrad"}
 
 
-cdef bint state_wanted(str name, dict numbers):
-    """Whether the numbers call for that state of their optimizer."""
-    return name not in _OPTIONAL_STATES or bool(numbers.get(_OPTIONAL_STATES[name], 0))
+cdef bint state_wanted(str name, dict step_numbers):
+    """Whether the optimizer needs that state with these numbers."""
+    return name not in _OPTIONAL_STATES or bool(step_numbers.get(_OPTIONAL_STATES[name], 0))
 
 
 cdef double _one_number(number):
@@ -20,35 +20,36 @@ cdef double _one_number(number):
     return number[0] if isinstance(number, np.ndarray) else number
 
 
-cdef int set_numbers(Updater *updater, dict numbers) except -1:
+cdef int set_numbers(Updater *updater, dict step_numbers) except -1:
+    """Fills in what is the same in all steps; a schedule gives its first number."""
     cdef fbp_update *u = &updater.numbers
-    cdef double beta_1 = numbers.get("beta_1", 0.0), momentum_decay = numbers.get("momentum_decay", 0.0)
+    cdef double beta_1 = step_numbers.get("beta_1", 0.0), momentum_decay = step_numbers.get("momentum_decay", 0.0)
     if beta_1 != u.beta_1 or momentum_decay != updater.momentum_decay:
         updater.momenta_steps = 0
-    updater.clip_value = numbers.get("clip_value", 0.0)
-    updater.clip_norm = numbers.get("clip_norm", 0.0)
-    updater.clip_array_norm = numbers.get("clip_array_norm", 0.0)
-    updater.decay_biases = bool(numbers.get("decay_biases", 0))
-    updater.average_every = numbers.get("average_every", 0)
-    updater.average_decay = numbers.get("average_decay", 0.0)
+    updater.clip_value = step_numbers.get("clip_value", 0.0)
+    updater.clip_norm = step_numbers.get("clip_norm", 0.0)
+    updater.clip_array_norm = step_numbers.get("clip_array_norm", 0.0)
+    updater.decay_biases = bool(step_numbers.get("decay_biases", 0))
+    updater.average_every = step_numbers.get("average_every", 0)
+    updater.average_decay = step_numbers.get("average_decay", 0.0)
     updater.momentum_decay = momentum_decay
-    updater.rate_decay = numbers.get("rate_decay", 0.0)
-    u.learning_rate = _one_number(numbers["learning_rate"])
-    u.momentum = numbers.get("momentum", 0.0)
-    u.nesterov = bool(numbers.get("nesterov", 0))
-    u.centered = bool(numbers.get("centered", 0))
-    u.amsgrad = bool(numbers.get("amsgrad", 0))
+    updater.rate_decay = step_numbers.get("rate_decay", 0.0)
+    u.learning_rate = _one_number(step_numbers["learning_rate"])
+    u.momentum = step_numbers.get("momentum", 0.0)
+    u.nesterov = bool(step_numbers.get("nesterov", 0))
+    u.centered = bool(step_numbers.get("centered", 0))
+    u.amsgrad = bool(step_numbers.get("amsgrad", 0))
     u.beta_1 = beta_1
-    u.beta_2 = numbers.get("beta_2", 0.0)
-    u.epsilon = numbers.get("epsilon", 0.0)
-    updater.epsilon_hat = bool(numbers.get("epsilon_hat", 0))
-    u.initial = numbers.get("initial", 0.0)
-    u.eta_minus = numbers.get("eta_minus", 0.0)
-    u.eta_plus = numbers.get("eta_plus", 0.0)
-    u.min_step = numbers.get("min_step", 0.0)
-    u.max_step = numbers.get("max_step", 0.0)
-    u.weight_decay = _one_number(numbers.get("weight_decay", 0.0))
-    u.decoupled_decay = bool(numbers.get("decoupled", 0))
+    u.beta_2 = step_numbers.get("beta_2", 0.0)
+    u.epsilon = step_numbers.get("epsilon", 0.0)
+    updater.epsilon_hat = bool(step_numbers.get("epsilon_hat", 0))
+    u.initial = step_numbers.get("initial", 0.0)
+    u.eta_minus = step_numbers.get("eta_minus", 0.0)
+    u.eta_plus = step_numbers.get("eta_plus", 0.0)
+    u.min_step = step_numbers.get("min_step", 0.0)
+    u.max_step = step_numbers.get("max_step", 0.0)
+    u.weight_decay = _one_number(step_numbers.get("weight_decay", 0.0))
+    u.decoupled_decay = bool(step_numbers.get("decoupled", 0))
     return 0
 
 
@@ -72,10 +73,10 @@ cdef double _momentum_of_step(const Updater *updater, long long step) noexcept n
 
 
 cdef void reach_step(Updater *updater, long long step) noexcept nogil:
-    """Brings NAdam's product of momenta to that step; for one thread, before the team asks for the step's numbers.
+    """Brings NAdam's product of momenta to that step. One thread calls it, before the team reads the step's numbers.
 
-    From the first step on if need be, as after a resume: so the product depends on nothing but the step's number. What
-    is too small to be told from zero beside one is not multiplied any more.
+    Where needed, as after a resume, it starts again at the first step: so the product depends on the step's number
+    alone. A product that is too small to change 1 - product is not multiplied any more.
     """
     if updater.optimizer != FBP_NADAM:
         return
@@ -98,7 +99,7 @@ cdef double _rectification(const fbp_update *u, long long step) noexcept nogil:
 
 
 cdef fbp_update numbers_of_step(const Updater *updater, long long step) noexcept nogil:
-    """With what depends on the step, which counts from 1."""
+    """The numbers of a step, with what depends on the step; the first step is 1."""
     cdef fbp_update numbers = updater.numbers
     cdef double momentum, next_momentum
     if updater.rates != NULL:

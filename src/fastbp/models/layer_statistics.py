@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastbp.data.arrays import as_rows
-from fastbp.engine.network import NonFinite
+from fastbp.engine.errors import NonFinite
 from fastbp.layers.dropout import Dropout
 from fastbp.layers.tabular import Tabular, n_features
 from fastbp.models.architecture import Architecture

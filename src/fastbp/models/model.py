@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from fastbp.data.arrays import as_rows
-from fastbp.engine.network import Network, NonFinite
+from fastbp.engine.errors import NonFinite
+from fastbp.engine.network import Network
 from fastbp.engine.session import gradients
 from fastbp.layers.base import Layer
 from fastbp.layers.parameter_list import check_weights
@@ -337,11 +338,9 @@ class Model:
         try:
             value, arrays = gradients(
                 self.network,
-                data.rows,
-                data.targets,
+                data.for_engine(),
                 function.objective,
                 choose_threads(n_threads),
-                data.sample_weights,
                 training,
                 self._architecture.first_dropout_rates() if training else None,
             )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
     from fastbp.data.samples import Samples
-    from fastbp.engine.network import NonFinite
+    from fastbp.engine.errors import NonFinite
     from fastbp.models.architecture import Architecture
     from fastbp.models.feed import Feed
 

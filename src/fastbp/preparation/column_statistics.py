@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbp.data.blocks import BLOCK_ROWS
+from fastbp.engine.array_reader import ArrayReader
 from fastbp.engine.features import Features
-from fastbp.engine.rows import Rows
 from fastbp.support.checks import sentence
 
 if TYPE_CHECKING:
@@ -242,7 +242,7 @@ class ColumnStatistics:
         for start in range(0, len(array) if rows is None else len(rows), n_rows):
             stop = start + n_rows
             part = array[start:stop] if rows is None else array[rows[start:stop]]
-            block = features.apply(Rows(part), np.empty((len(part), len(places))))
+            block = features.apply(ArrayReader(part), np.empty((len(part), len(places))))
             infinite = np.isinf(block)
             if infinite.any():
                 j = places[int(infinite.any(axis=0).argmax())]
@@ -257,7 +257,7 @@ class ColumnStatistics:
         rows = np.arange(len(self._array)) if self._rows is None else self._rows
         for start in range(0, len(rows), BLOCK_ROWS):
             part = self._array[rows[start : start + BLOCK_ROWS]]
-            wrong = bad(features.apply(Rows(part), np.empty((len(part), 1)))[:, 0])
+            wrong = bad(features.apply(ArrayReader(part), np.empty((len(part), 1)))[:, 0])
             if wrong.any():
                 i = int(wrong.argmax())
                 value = part[i, column].item()

@@ -14,8 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 from fastbp.data.arrays import READABLE, as_array, as_matrix
 from fastbp.data.columns import TypedColumn
 from fastbp.data.frames import columns_as_array
+from fastbp.engine.array_reader import ArrayReader
 from fastbp.engine.features import Features
-from fastbp.engine.rows import Rows
 from fastbp.preparation.column_statistics import Feature
 from fastbp.preparation.tables import Name, TypedColumns, name_of, read_table
 from fastbp.support.checks import check_int, check_number, sentence
@@ -110,7 +110,7 @@ class Learned:
 
     def apply(self, array: Array, dtype: np.dtype[Any]) -> Array:
         """Return the features of what ``read`` returned."""
-        return self.native.apply(Rows(array), np.empty((len(array), len(self.features)), dtype))
+        return self.native.apply(ArrayReader(array), np.empty((len(array), len(self.features)), dtype))
 
     def refuse(self, array: Array, row: int, dtype: np.dtype[Any], argument: str) -> NoReturn:
         """Raise the ValueError that names the number in this row which no finite feature comes from."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from fastbp.data.samples import Samples
-from fastbp.engine.network import NonFinite
+from fastbp.engine.errors import NonFinite
 from fastbp.models.nonfinite import explain_nonfinite
 from fastbp.training.epochs import EpochParts, Epochs
 from fastbp.training.settings import Figures

@@ -12,7 +12,7 @@ from fastbp.data.chunks import Chunks, form_batches, orders
 from fastbp.data.class_weights import ClassWeight
 from fastbp.data.prefetch import Prefetch
 from fastbp.data.samples import Samples
-from fastbp.engine.network import NonFinite
+from fastbp.engine.errors import NonFinite
 from fastbp.models.nonfinite import explain_nonfinite
 from fastbp.training.epochs import EpochParts, Epochs
 from fastbp.training.intake import Intake

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from fastbp.callbacks.listeners import Listeners
 from fastbp.data.chunks import Chunks
 from fastbp.data.samples import Samples
+from fastbp.engine.records import EpochPlan
 from fastbp.models.nonfinite import DivergenceError
 from fastbp.training.evaluation import Evaluator
 from fastbp.training.progress import ProgressBar
@@ -108,22 +109,20 @@ class Epochs(ABC):
         n_steps = -(-n_left // (batch_size * settings.accumulate))  # 0 where the epoch was left after its last step
         numbers = state.numbers_of(max(n_steps, 1))
         self._begun = True
-        return state.session.epoch(
-            data.rows,
-            data.targets,
+        inner = _InnerEvents(self, state, self._listeners, self._bar, unfinished, start, n_before)
+        plan = EpochPlan(
             batch_size,
             shuffle,
             settings.seed,
             state.history.n_epochs,
             numbers,
-            _InnerEvents(self, state, self._listeners, self._bar, unfinished, start, n_before).on_tick,
-            data.sample_weights,
-            settings.accumulate,
-            data.subset,
-            unfinished.progress if unfinished else None,
-            self._listeners.hear_steps,
-            self._outputs,
+            batches_per_step=settings.accumulate,
+            progress=unfinished.progress if unfinished else None,
+            on_tick=inner.on_tick,
+            every_step=self._listeners.hear_steps,
+            outputs=self._outputs,
         )
+        return state.session.epoch(data.for_engine(), plan)
 
     def standing(self, start: float) -> UnfinishedEpoch | None:
         """Return where the engine stands with an epoch that began at ``start``."""
@@ -213,7 +212,7 @@ class _InnerEvents:
         """Return by what the sum over the epoch grew; NaN where all samples of the step weigh nothing."""
         assert now is not None
         _, weight, sums = now.progress
-        share = (weight - self._weight) * self._state.session.terms
+        share = (weight - self._weight) * self._state.session.terms_per_sample
         loss = (float(sums[0]) - self._total) / share if share > 0 else math.nan
         self._weight, self._total = weight, float(sums[0])
         return loss

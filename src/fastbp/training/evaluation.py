@@ -13,7 +13,7 @@ from fastbp.data.chunks import Chunks, Totals
 from fastbp.data.class_weights import ClassWeight
 from fastbp.data.prefetch import Prefetch
 from fastbp.data.samples import Measured, Samples
-from fastbp.engine.network import NonFinite
+from fastbp.engine.errors import NonFinite
 from fastbp.losses.custom import CustomLoss, mean_of_function
 from fastbp.metrics.base import OutputMetric
 from fastbp.metrics.choose import measure
@@ -82,16 +82,8 @@ class Evaluator:
                 batch_size = settings.batch_size or len(data)
                 loss = mean_of_function(settings.loss, model.network, data, batch_size, n_threads, outputs)
             else:
-                loss, sums = model.network.evaluate(
-                    data.rows,
-                    data.targets,
-                    settings.loss.objective,
-                    settings.sums,
-                    n_threads,
-                    data.sample_weights,
-                    data.subset,
-                    outputs,
-                )
+                objective = settings.loss.objective
+                loss, sums = model.network.evaluate(data.for_engine(), objective, settings.sums, n_threads, outputs)
         except NonFinite as error:
             explain_nonfinite(error, model.architecture, model.feed, data, f"in the evaluation on {data.names[0]}")
         if not math.isfinite(loss):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbp.engine.network import NonFinite
+from fastbp.engine.errors import NonFinite
 from fastbp.models.model import Model
 from fastbp.models.nonfinite import explain_nonfinite
 from fastbp.optimizers.lbfgs import LBFGS
@@ -43,7 +43,7 @@ class LBFGSEpochs(ArrayEpochs):
             return not state.stopping
 
         def loss_and_gradients() -> tuple[float, list[tuple[NDArray[Any], ...]]]:
-            return state.session.gradients(data.rows, data.targets, data.sample_weights, subset=data.subset)
+            return state.session.gradients(data.for_engine())
 
         try:
             state.search = minimise(optimizer, state.model, loss_and_gradients, n_epochs, after_iteration)

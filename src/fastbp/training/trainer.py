@@ -13,7 +13,7 @@ from fastbp.callbacks.listeners import CallbackLike, Listeners, as_callbacks
 from fastbp.data.chunks import Chunks, ChunkSource
 from fastbp.data.class_weights import ClassWeight
 from fastbp.data.samples import Samples
-from fastbp.engine.network import NonFinite
+from fastbp.engine.errors import NonFinite
 from fastbp.losses.base import Loss
 from fastbp.losses.custom import LossFunction
 from fastbp.metrics.choose import MetricLike
@@ -364,7 +364,7 @@ class Trainer(TrainerParts):
         data = self._intake.samples(X, y, sample_weight, class_weight)
         model.architecture.check_training(len(data))
         try:
-            return float(state.session.step(data.rows, data.targets, state.numbers_of(1), data.sample_weights))
+            return float(state.session.step(data.for_engine(), state.numbers_of(1)))
         except NonFinite as error:
             where = f"in step {self.n_steps + 1}"
             explain_nonfinite(error, model.architecture, model.feed, data, where, state.divergence_remedy())

@@ -11,7 +11,7 @@ from fastbp.engine.kernels cimport (
 
 
 cdef int _source_type(char kind, Py_ssize_t itemsize) noexcept:
-    """The element's type from its struct-module letter and size, or -1."""
+    """The type of the elements, from their letter in the struct module and their size; -1: none that is read."""
     if kind == c"f":
         return FBP_SRC_FLOAT32
     if kind == c"d":
@@ -27,8 +27,8 @@ cdef int _source_type(char kind, Py_ssize_t itemsize) noexcept:
     return -1
 
 
-cdef class Rows:
-    """A two-dimensional array of numbers, held and read in place.
+cdef class ArrayReader:
+    """A two-dimensional array of numbers, kept alive and read where it lies.
 
     Parameters
     ----------
@@ -62,19 +62,19 @@ cdef class Rows:
 
     @staticmethod
     def sparse(data, const int32_t[::1] columns, const int64_t[::1] starts, Py_ssize_t n_columns):
-        """A sparse array, compressed by rows, held and read in place.
+        """A sparse array, compressed by rows, kept alive and read where it lies.
 
         Parameters
         ----------
         data : ndarray, shape (n_elements,), C-contiguous
             Of one of the types above.
         columns : int32 ndarray, shape (n_elements,)
-            Each element's column, none twice in a row.
+            Each element's column; no column occurs twice in a row of the array.
         starts : int64 ndarray, shape (n_rows + 1,)
             Row r has the elements starts[r] .. starts[r + 1].
         n_columns : int
         """
-        cdef Rows rows = Rows(data.reshape(-1, 1))
+        cdef ArrayReader rows = ArrayReader(data.reshape(-1, 1))
         rows.indices = (columns, starts)
         rows.n_rows = starts.shape[0] - 1
         rows.n_columns = rows.source.n_columns = n_columns

@@ -1,0 +1,17 @@
+# What a step must enter Python for, with the GIL held: signals, and losses that are Python functions.
+
+from fastbp.engine.records cimport SampleSet
+from fastbp.engine.session_memory cimport SessionMemory
+
+cdef class PythonCalls:
+    cdef SessionMemory memory
+    cdef object loss               # a Python function, or what the kernels know
+    cdef SampleSet samples         # of the call under way
+    cdef object pending            # an exception that waits until the threads have returned
+
+    cdef int look(self) except -1
+    cdef int raise_pending(self) except -1
+    cdef int score(self, Py_ssize_t first, Py_ssize_t n, double scale) except -1
+    cdef object outputs_of(self, Py_ssize_t first, Py_ssize_t n)
+
+cdef PythonCalls make_python_calls(SessionMemory memory, object loss)

@@ -1,0 +1,124 @@
+"""What a step must enter Python for, with the GIL held: signals, and losses that are Python functions.
+
+The threads of a step know only two function pointers and a context, in Run.python. Here the context becomes a
+PythonCalls again. An exception cannot pass through the threads: it waits in `pending` until they have returned.
+"""
+
+from cpython.exc cimport PyErr_CheckSignals
+from libc.math cimport NAN
+from libc.string cimport memcpy, memset
+
+import numpy as np
+
+from fastbp.engine.kernels cimport fbp_kernels, flush_denormals, restore_denormals
+from fastbp.engine.layout cimport Stage, item_size
+from fastbp.engine.array_reader cimport ArrayReader
+from fastbp.engine.run cimport Run, look_function, score_function
+
+from fastbp.engine.errors import Interrupted
+
+
+cdef int _look(void *context) noexcept with gil:
+    """Handles signals in the midst of a step. 1 where a handler raised, or another thread interrupts."""
+    cdef PythonCalls calls = <PythonCalls>context
+    cdef Run *run = &calls.memory.run
+    restore_denormals(run.python.float_mode)
+    calls.memory.network.prediction.stale |= run.cut.updates   # a handler may predict
+    try:
+        calls.look()
+    except BaseException as error:
+        calls.pending = error
+        return 1
+    finally:
+        flush_denormals()
+    return 0
+
+
+cdef int _score(void *context, Py_ssize_t first, Py_ssize_t n, double scale) noexcept with gil:
+    """Calls the loss function for n rows from `first` on, in the order of the call. 1 where it raised."""
+    cdef PythonCalls calls = <PythonCalls>context
+    cdef Run *run = &calls.memory.run
+    restore_denormals(run.python.float_mode)
+    calls.memory.network.prediction.stale |= run.cut.updates   # the function may predict
+    try:
+        calls.score(first, n, scale)
+    except BaseException as error:
+        calls.pending = error
+        return 1
+    finally:
+        flush_denormals()
+    return 0
+
+
+cdef PythonCalls make_python_calls(SessionMemory memory, object loss):
+    """The way into Python for the steps of a session, entered in its Run."""
+    cdef PythonCalls calls = PythonCalls()
+    calls.memory = memory
+    calls.loss = loss
+    memory.run.python.context = <void *>calls
+    memory.run.python.look = <look_function>_look
+    memory.run.python.score = <score_function>_score
+    return calls
+
+
+cdef class PythonCalls:
+    """The Python side of a session's steps."""
+
+    cdef int look(self) except -1:
+        """Raises what a signal's handler raises, and Interrupted."""
+        PyErr_CheckSignals()
+        if self.memory.network.prediction.interrupted:
+            raise Interrupted
+        return 0
+
+    cdef int raise_pending(self) except -1:
+        """Raises what was raised during a step."""
+        if self.pending is not None:
+            raise self.pending
+        return 0
+
+    cdef int score(self, Py_ssize_t first, Py_ssize_t n, double scale) except -1:
+        """The losses of n rows from `first` on, and their gradient, by the loss that is a Python function."""
+        cdef Run *run = &self.memory.run
+        cdef const fbp_kernels *k = run.k
+        cdef Py_ssize_t p, r, count, n_panels = (n - 1) // k.lanes + 1
+        memset(run.buffers.slots, 0, n_panels * sizeof(double))
+        for p in range(n_panels):
+            if run.buffers.verdicts[p]:
+                return 0
+        outputs = self.outputs_of(first, n)
+        if not np.isfinite(outputs).all():
+            run.buffers.slots[0] = NAN
+            return 0
+        rows = np.arange(first, first + n) if run.data.index == NULL else self.memory.order[first:first + n]
+        losses, gradient = self.loss(outputs, self.samples.targets[rows])
+        cdef double[::1] values = losses
+        sample_weights = None
+        if self.samples.sample_weights is not None:
+            sample_weights = self.samples.sample_weights[rows]
+            values = losses * sample_weights
+        cdef ArrayReader scaled = ArrayReader(
+            gradient * (scale if sample_weights is None else scale * sample_weights[:, np.newaxis]))
+        for p in range(n_panels):
+            count = min(n - p * k.lanes, <Py_ssize_t>k.lanes)
+            for r in range(p * k.lanes, p * k.lanes + count):
+                run.buffers.slots[p] += values[r]
+            k.gather_panel(&scaled.source, NULL, p * k.lanes, count, NULL, 0, p,
+                           run.stages[run.n_stages - 1].gradient, NULL, 0)
+        return 0
+
+    cdef object outputs_of(self, Py_ssize_t first, Py_ssize_t n):
+        """The outputs of n rows from `first` on: (n, n_outputs). They are also left where the call wants them."""
+        cdef Run *run = &self.memory.run
+        cdef const fbp_kernels *k = run.k
+        cdef Stage *last = &run.stages[run.n_stages - 1]
+        cdef Py_ssize_t p, n_outputs = last.layer.n_units
+        outputs = np.empty((n, n_outputs), self.memory.network.dtype)
+        cdef char[:, ::1] out = outputs.view(np.int8)
+        for p in range((n - 1) // k.lanes + 1):
+            k.scatter_panel(last.output, p, n_outputs, min(n - p * k.lanes, <Py_ssize_t>k.lanes),
+                            &out[p * k.lanes, 0], n_outputs)
+        if run.data.outputs != NULL and np.isfinite(outputs).all():
+            memcpy(run.data.outputs + first * n_outputs * item_size(k.dtype), &out[0, 0],
+                   n * n_outputs * item_size(k.dtype))
+        return outputs

@@ -1,0 +1,41 @@
+# The memory of a training session: the Run that the threads share, and the arenas and arrays that it points into.
+
+from fastbp.engine.arena cimport Arena
+from fastbp.engine.layout cimport Stage
+from fastbp.engine.network cimport Network
+from fastbp.engine.run cimport Run
+from fastbp.engine.tables cimport TableMemory
+
+cdef class SessionMemory:
+    cdef Run run
+    cdef Network network
+    cdef Arena buffers                 # of a micro-batch: activations, gradients, targets, scratch
+    cdef Arena gradients               # of all parameters, laid out like them
+    cdef Arena averages                # of all parameters, laid out like them, or None
+    cdef list state_names              # of the optimizer
+    cdef list states                   # an Arena for each name, laid out like the parameters, or None: not used yet
+    cdef TableMemory tables            # of the first stage, if it has tables
+    cdef double[::1] penalties         # [units of all stages], where there are penalties
+    cdef double[::1] squares           # [run.memory.n_squares], where a norm is clipped
+    cdef object sums                   # float64 [slot_size] of this call
+    cdef object order                  # int64 [n_rows]: the rows in the order of this call
+    cdef Py_ssize_t n_panels           # that the buffers hold
+    cdef int team                      # threads that have scratch
+
+    cdef Arena like_parameters(self)
+    cdef int want_penalties(self) except -1
+    cdef int want_squares(self) except -1
+    cdef int want_states(self, list names) except -1
+    cdef int want_averages(self) except -1
+    cdef int make_room(self, Py_ssize_t n_panels, int team) except -1
+    cdef void place(self, Arena arena, Py_ssize_t n_panels, int team) noexcept
+    cdef Py_ssize_t place_stage(self, Arena arena, Py_ssize_t i, Py_ssize_t n_panels) noexcept
+    cdef void place_statistics(self, Arena arena, Stage *stage) noexcept
+    cdef list state_views(self, str name, Arena arena)
+    cdef list get_state(self)
+    cdef int set_state(self, state) except -1
+    cdef int average(self) except -1
+    cdef list get_averages(self)
+    cdef int set_averages(self, averages, n_averaged) except -1
+
+cdef SessionMemory make_session_memory(Network network, str optimizer)
