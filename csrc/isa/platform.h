@@ -60,7 +60,9 @@
 #endif
 
 /* The compiler has to hold this vector in a register at this point. */
-#if HAS_VECTORS && defined(__x86_64__)
+#if HAS_VECTORS && defined(__x86_64__) && defined(__clang__)
+#define IN_REGISTER(x) __asm__ volatile("" : "+v"(x)) /* "x": 16 of the 32 of AVX-512 */
+#elif HAS_VECTORS && defined(__x86_64__)
 #define IN_REGISTER(x) __asm__ volatile("" : "+x"(x))
 #elif HAS_VECTORS && defined(__aarch64__)
 #define IN_REGISTER(x) __asm__ volatile("" : "+w"(x))

@@ -22,8 +22,8 @@ typedef struct {
 
 /* Tiles of rows times n_steps steps of W, from `from` on -> packed[tile][step][MR], the order in which the tiles read
  * them. It is for a W whose rows are adjacent in memory and whose steps lie step_stride elements apart: read in place,
- * each step is on another page, and the L1 cache and the TLB do not keep them. `room` elements from the first row on may
- * be read at each step. */
+ * each step is on another page, and the L1 cache and the TLB do not keep them. At each step, `room` elements may be
+ * read, counted from the first row. */
 static INLINE void NAME(pack_weights)(const operand *from, ptrdiff_t step_stride, split tiles, ptrdiff_t room,
                                       ptrdiff_t n_steps, operand *packed)
 {
