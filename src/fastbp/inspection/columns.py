@@ -201,7 +201,7 @@ def _in_order(name: Name, codes: Array, levels: list[str], kind: Kind = "text") 
     """Return a column of levels, numbered anew in the order in which they first occur, without those that do not."""
     present = codes[codes >= 0]
     first = np.full(len(levels), len(present))
-    first[present[::-1]] = np.arange(len(present))[::-1]  # where a level stands several times the last write counts
+    first[present[::-1]] = np.arange(len(present))[::-1]  # where a level occurs several times, the last write counts
     order = np.argsort(first)[: np.count_nonzero(first < len(present))]
     renumbered = np.full(len(levels) + 1, np.nan)  # the last is for -1
     renumbered[order] = np.arange(len(order))
