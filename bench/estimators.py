@@ -1,6 +1,6 @@
 """fastbp's estimators beside scikit-learn's: fit, predict and a grid search by the same calls, turn by turn.
 
-Both make the same epochs from the same random state, so that a fit is the same computation: its loss says so.
+Both train the same number of epochs from the same random state, so a fit is the same computation: equal losses show it.
 """
 
 import os
@@ -27,7 +27,7 @@ GRID = {"alpha": [1e-4, 1e-2], "learning_rate_init": [1e-3, 1e-2], "batch_size":
 
 @dataclass(frozen=True)
 class Case:
-    """Data, and for how many epochs the estimators are fitted to it, by default parameters otherwise."""
+    """Data, and the number of epochs for which the estimators are fitted to it, with default parameters otherwise."""
 
     name: str
     epochs: int
@@ -49,7 +49,7 @@ QUICK_CASES = ("digits", "regression")
 
 
 def load(case: Case, dtype: str, quick: bool, directory: str | None) -> tuple[np.ndarray, np.ndarray]:
-    """The data of a case. Without its files Fashion-MNIST gives way to noise of its size, which costs the same."""
+    """The data of a case. Without its files Fashion-MNIST is replaced by noise of its size, which costs the same."""
     rng = np.random.default_rng(0)
     if case.name == "fashion" and directory is not None:
         from fastbp.demo.datasets import load_fashion_mnist
@@ -89,7 +89,7 @@ class EstimatorServant:
 
         import fastbp
 
-        warnings.simplefilter("ignore", ConvergenceWarning)  # so many epochs, converged or not
+        warnings.simplefilter("ignore", ConvergenceWarning)  # the epochs are fixed, converged or not
         spec = CASES[case]
         module = importlib.import_module(PEERS[peer])
         self.make = module.MLPClassifier if spec.classes else module.MLPRegressor
@@ -108,13 +108,13 @@ class EstimatorServant:
         }
 
     def fit(self) -> dict[str, float]:
-        """A whole fit, by the clock; and the loss it ends with."""
+        """The time of a whole fit, and its last loss."""
         start = time.perf_counter()
         self.estimator = self.make(**self.options).fit(self.X, self.y)
         return {"seconds": time.perf_counter() - start, "loss": self.estimator.loss_}
 
     def predict_one(self) -> dict[str, float]:
-        """A call of predict with one row: the mean of so many that the clock can tell."""
+        """A call of predict with one row: the mean of 100 calls, which the clock can measure."""
         row, n = self.X[:1], 100
         start = time.perf_counter()
         for _ in range(n):
@@ -199,7 +199,7 @@ def count_fit_flops(case: Case, hidden: tuple[int, ...], n_samples: int, n_input
 
 @dataclass(frozen=True)
 class Turn:
-    """What one peer did, and between which measurements of the FMA peak (their mean; of fits only)."""
+    """What one peer did; `peak_flops` is the mean of the FMA peaks measured before and after it, for fits only."""
 
     task: str
     peer: str
@@ -232,7 +232,7 @@ def summarise(turns: Sequence[Turn], flops: int | None) -> dict[str, Any]:
 
 
 def check_losses(losses: Mapping[str, float], dtype: str) -> None:
-    """Refuse to compare the times of fits that do not end alike."""
+    """Refuse to compare the times of fits whose losses differ."""
     tolerance = 1e-6 if dtype == "float64" else 2e-2  # where rounding has led them apart
     if not np.isclose(losses["fastbp"], losses["sklearn"], rtol=tolerance):
         raise DifferentComputationError(f"the fits end with the losses {losses}: that is not the same computation")

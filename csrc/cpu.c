@@ -30,7 +30,7 @@ int fbp_isa_available(const char *isa)
     return 0;
 }
 
-int fbp_fetches_soon(void)
+int fbp_prefetches_writes(void)
 {
 #if defined(__x86_64__) && defined(__GNUC__)
     __builtin_cpu_init();

@@ -41,7 +41,7 @@
 /* The most numbers a weight that an optimizer keeps from step to step. */
 #define FBP_STATES 3
 /* The most arrays that an update writes: the weights and the optimizer's states. */
-#define FBP_SOON (1 + FBP_STATES)
+#define FBP_WILL_WRITE (1 + FBP_STATES)
 
 typedef enum { FBP_FLOAT32 = 0, FBP_FLOAT64 = 1 } fbp_dtype;
 
@@ -265,7 +265,7 @@ typedef struct {
     ptrdiff_t first_feature;   /* where a row's features begin in a panel */
     void *weights;             /* [n_rows][ld], the padding zero */
     void *gradient;            /* [n_rows][ld], of touched rows */
-    int64_t *passes;           /* [n_rows]: the number of the training step that touched the row last */
+    int64_t *touched_in_step;  /* [n_rows]: the number of the training step that touched the row last */
     ptrdiff_t share_rows;      /* the most rows of a share */
     int32_t *touched;          /* [FBP_TABLE_SHARES][share_rows]: rows touched in this step, in the samples' order */
     int32_t *n_touched;        /* [FBP_TABLE_SHARES] */
@@ -278,7 +278,7 @@ typedef struct {
     int lanes;               /* VL */
     int tile_rows;           /* units (or inputs) of a register tile */
     int tile_panels;         /* panels (or vectors of inputs) of a register tile */
-    ptrdiff_t pack_elements; /* elements of scratch that input_gradient needs for each thread */
+    ptrdiff_t scratch_elements; /* elements of scratch that input_gradient needs for each thread */
     int few_rows;            /* the most samples for which forward_rows, with packed weights, is faster than a panel */
 
     /* X -> panels and blocks. Rows index[0..n_rows) of X (index NULL: rows first, first + 1, ...), n_rows <= VL, become
@@ -304,13 +304,13 @@ typedef struct {
     void (*dense_forward)(const fbp_layer *layer, fbp_panels in, fbp_panels out, fbp_panels slope, ptrdiff_t p0,
                           ptrdiff_t p1, ptrdiff_t n0, ptrdiff_t n1);
     /* dZ_below = (dZ @ W) * act'(below) for panels p0..p1 and inputs k0..k1, where `below` made the outputs A_below
-     * (or, where it stores them, the slopes). `scratch`: pack_elements elements. */
+     * (or, where it stores them, the slopes). `scratch`: scratch_elements elements. */
     void (*input_gradient)(const fbp_layer *layer, fbp_panels dZ, const fbp_layer *below, fbp_panels A_below,
                            fbp_panels slope_below, fbp_panels dZ_below, ptrdiff_t p0, ptrdiff_t p1, ptrdiff_t k0,
                            ptrdiff_t k1, void *scratch);
     /* dW[n][k] (+)= sum over the samples of dZ[s][n] * A[s][k], db[n] (+)= sum of dZ[s][n], for units n0..n1. dW rows
      * are layer->ld apart and their padding becomes zero. accumulate = 0 does not read dW and db. db may be NULL, here
-     * and in unit_squares. `will_write` (or NULL): FBP_SOON arrays laid out like dW (each may be NULL) that the update
+     * and in unit_squares. `will_write` (or NULL): FBP_WILL_WRITE arrays laid out like dW (each may be NULL) that the update
      * will write next. They are prefetched for writing, which takes them from other cores' caches. */
     void (*weight_gradient)(const fbp_layer *layer, fbp_panels dZ, const void *blocks, ptrdiff_t block_stride,
                             ptrdiff_t n_samples, ptrdiff_t n0, ptrdiff_t n1, void *dW, void *db, int accumulate,
@@ -379,7 +379,7 @@ typedef struct {
     int (*read_row)(const fbp_source *X, ptrdiff_t row, void *out);
     /* The layer's weights -> packed_for_rows, in the order in which a few samples read them: n_inputs times n_units
      * elements, the units padded to whole vectors. */
-    void (*turn_weights)(const fbp_layer *layer, void *packed_for_rows);
+    void (*pack_for_rows)(const fbp_layer *layer, void *packed_for_rows);
     /* out[r][0..n_units) = activation(in[r] @ W.T + b), softmax included. Rows are `in_stride` and `out_stride`
      * elements apart, with room for whole vectors. packed_for_rows NULL: the weights are read in place. */
     void (*forward_rows)(const fbp_layer *layer, const void *packed_for_rows, ptrdiff_t n_rows, const void *in,
@@ -450,7 +450,7 @@ const fbp_kernels *fbp_kernels_for(const char *isa, fbp_dtype dtype);
  * cost 6 % of that step in float32 and 11 % in float64 on a Xeon with AVX-512 (3 % with its AVX2 kernels), 1 % on Zen
  * 5, and there 5 % of a step of 784-256-128-10. CPUs that were not measured count as the others. Several threads use it
  * on every CPU, because the weights that one thread updates were last read by all of them. */
-int fbp_fetches_soon(void);
+int fbp_prefetches_writes(void);
 
 /* From here on this thread treats denormal numbers as zero, until the value returned is given to fbp_restore_denormals.
  * The moments of a unit whose gradient stays zero shrink until they are denormal, and every operation on denormal

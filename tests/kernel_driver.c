@@ -181,7 +181,7 @@ static void check_rows_alone(const stage *s, ptrdiff_t n_samples)
     void *packed = memory(layer->n_inputs * out_stride);
     scatter_rows(s->input, layer->n_inputs, most, in, in_stride);
     scatter_rows(s->output, layer->n_units, most, wanted, out_stride);
-    k->turn_weights(layer, packed);
+    k->pack_for_rows(layer, packed);
     for (ptrdiff_t n_rows = 1; n_rows <= most; n_rows++)
         for (int packs = 0; packs < 2; packs++) {
             memset(out, 0, (size_t)(most * out_stride) * item);
@@ -217,7 +217,7 @@ static double judge(stage *last, const fbp_objective *objective, fbp_panels targ
 
 static void backward(stage *stages, int n_layers, ptrdiff_t n_samples)
 {
-    void *scratch = memory(k->pack_elements);
+    void *scratch = memory(k->scratch_elements);
     for (int i = n_layers - 1; i >= 0; i--) {
         stage *s = &stages[i], *below = s - 1;
         if (i > 0) {

@@ -64,9 +64,9 @@ static void NAME(embed_forward)(const fbp_table *tables, ptrdiff_t n_tables, con
 static INLINE real *NAME(touch)(const fbp_table *table, int32_t row, int64_t step)
 {
     real *gradient = (real *)table->gradient + row * table->ld;
-    if (table->passes[row] != step) {
+    if (table->touched_in_step[row] != step) {
         const ptrdiff_t share = row % FBP_TABLE_SHARES;
-        table->passes[row] = step;
+        table->touched_in_step[row] = step;
         memset(gradient, 0, (size_t)table->ld * sizeof(real));
         table->touched[share * table->share_rows + table->n_touched[share]++] = row;
     }

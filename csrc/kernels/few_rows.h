@@ -1,7 +1,7 @@
 /* few_rows.h: the forward pass of one sample alone, or of a few, with the bits that they have in a panel.
  *
  * Uses microkernel.h (operands, add_product), blocking.h (split_evenly, ceil_divide), rows.h (readers), activation.h
- * (activate), transpose.h (load_transposed) and vmath.h. Gives read_row, turn_weights and forward_rows to the table.
+ * (activate), transpose.h (load_transposed) and vmath.h. Gives read_row, pack_for_rows and forward_rows to the table.
  *
  * With one sample a panel would have one lane in use, so that here the lanes are units. Either VL rows of weights are
  * read in place, VL inputs at a time, and transposed in registers; or, for a caller that has many such samples for the
@@ -137,7 +137,7 @@ static INLINE ptrdiff_t NAME(vectors_of_group)(const fbp_layer *layer, ptrdiff_t
 }
 
 /* W -> packed_for_rows. */
-static void NAME(turn_weights)(const fbp_layer *layer, void *packed_for_rows)
+static void NAME(pack_for_rows)(const fbp_layer *layer, void *packed_for_rows)
 {
     const ptrdiff_t K = layer->n_inputs;
     operand *to = packed_for_rows;

@@ -33,7 +33,7 @@ typedef struct {
     const operand *next_streamed_end;
     ptrdiff_t next_streamed_rate;    /* ... and how many elements of each vector to prefetch a tile (weight gradient:
                                         every VL samples) */
-    ptrdiff_t will_write[FBP_SOON];  /* weight gradient: bytes from dW to the arrays that the update writes; 0: none */
+    ptrdiff_t will_write[FBP_WILL_WRITE];  /* weight gradient: bytes from dW to the arrays that the update writes; 0: none */
 } NAME(strip_t);
 #define strip NAME(strip_t)
 
@@ -109,7 +109,7 @@ static INLINE void NAME(input_gradient_tile)(const int mr, const int nv, strip *
 static INLINE void NAME(prefetch_row)(const int mr, const int nv, const strip *s, const accumulator *dW)
 {
     EACH_VECTOR(if (BEGINS_LINE(j)) PREFETCH(dW + mr * s->out_stride + j * VL);)
-    for (int a = 0; a < FBP_SOON; a++)
+    for (int a = 0; a < FBP_WILL_WRITE; a++)
         if (s->will_write[a]) {
             EACH_VECTOR(if (BEGINS_LINE(j)) PREFETCH_TO_WRITE((const char *)(dW + j * VL) + s->will_write[a]);)
         }

@@ -82,7 +82,7 @@ static void NAME(weight_gradient)(const fbp_layer *layer, fbp_panels dZ, const v
                     NAME(plan_prefetch)(&s, NAME(streamed_at)(&p, next_vector, last ? 0 : next * VL), length * VL * VL,
                                         tiles.n * (next - panel));
                 }
-                for (int a = 0; a < FBP_SOON; a++)
+                for (int a = 0; a < FBP_WILL_WRITE; a++)
                     if (will_write && will_write[a] && last)
                         s.will_write[a] = (const char *)will_write[a] - (const char *)dW;
                 NAME(tiles_of_strip)(NAME(weight_tiles), tiles, end - vector, &s);

@@ -93,7 +93,7 @@ def test_bench_compares_with_numpy(tmp_path, capsys):
 def test_a_chart_that_cannot_be_written_is_refused_at_once(tmp_path, capsys):
     pytest.importorskip("matplotlib")
     assert cli.main(["bench", "--chart", str(tmp_path / "nowhere" / "chart.png")]) == 1
-    assert "in a directory that there is not" in capsys.readouterr().err
+    assert "but the directory does not exist; create it first" in capsys.readouterr().err
 
 
 def test_both_sides_of_the_bench_train_the_same_network():

@@ -218,10 +218,10 @@ def test_what_cannot_serve_is_left_out_with_a_note():
     ("frame", "target", "kind", "sentence"),
     [
         ({"x": [1.0, 2.0], "y": [1.0, 2.0]}, "z", "auto", "--target is 'z'; expected a column of the table: 'x', 'y'"),
-        ({"x": [1.0, 2.0], "y": [1.0, 2.0]}, "y", "auto", "'y' is known in 2 rows; expected 20 or more"),
+        ({"x": [1.0, 2.0], "y": [1.0, 2.0]}, "y", "auto", "only 2 rows have a 'y'; at least 20 are needed"),
         ({"x": np.arange(30) % 7, "y": ["a"] * 30}, "y", "auto", "'y' is 'a' in every row; expected two classes"),
         ({"x": np.arange(30) % 7, "y": [5.5] * 30}, "y", "regression", "'y' is 5.5 in every row"),
-        ({"x": np.arange(30) % 7, "y": ["a", "b"] * 15}, "y", "regression", "'y' holds something else than numbers"),
+        ({"x": np.arange(30) % 7, "y": ["a", "b"] * 15}, "y", "regression", "'y' holds something other than numbers"),
         ({"x": np.arange(30) % 7, "y": [np.inf, *range(29)]}, "y", "regression", "'y' is inf in a row"),
         ({"x": np.arange(30) % 7, "y": range(30)}, "y", "class", "'y' has 30 different values in 30 rows"),
         ({"x": [1] * 30, "y": range(30)}, "y", "regression", "no column is left to learn 'y' from"),
@@ -255,8 +255,8 @@ def test_awkward_columns_become_plain(tmp_path):
 @pytest.mark.parametrize(
     ("name", "contents", "sentence"),
     [
-        ("missing.csv", None, "is not there; expected a file"),
-        ("table.xls", b"x", "is of no kind that its name tells"),
+        ("missing.csv", None, "does not exist; expected a file"),
+        ("table.xls", b"x", "has an unsupported extension"),
         ("table.csv", b"", "cannot be read"),
         ("table.csv", b"a,b\n", "has 0 rows and 2 columns; expected some"),
         ("table.npy", b"no array", "cannot be read"),
@@ -282,16 +282,19 @@ def test_an_array_that_would_run_code_is_refused(tmp_path):
     ("arguments", "sentence"),
     [
         (["train", "{}/things.csv", "--target", "cost"], "--target is 'cost'; expected a column of the table"),
-        (["train", "{}/things.csv", "--target", "price", "--out", "{}/no/m"], "--out is '{}/no/m', in a directory"),
+        (
+            ["train", "{}/things.csv", "--target", "price", "--out", "{}/no/m"],
+            "--out is '{}/no/m', but the directory does not exist",
+        ),
         (
             ["train", "{}/things.csv", "--target", "price", "--report", "{}/no/r"],
-            "--report is '{}/no/r', in a directory",
+            "--report is '{}/no/r', but the directory does not exist",
         ),
         (["predict", "{}/nothing", "{}/things.csv", "--out", "{}/out.csv"], "No such file"),
         (["predict", "{}/things.csv", "{}/things.csv", "--out", "{}/out.csv"], "is not a model file of fastbp"),
-        (["predict", "{}/other.safetensors", "{}/things.csv", "--out", "{}/out.csv"], "is no model of `fastbp train`"),
+        (["predict", "{}/other.safetensors", "{}/things.csv", "--out", "{}/out.csv"], "was not made by `fastbp train`"),
         (["predict", "{}/price.safetensors", "{}/things.csv", "--out", "{}/out.doc"], "expected a name that ends with"),
-        (["inspect", "{}/nothing.csv"], "is not there"),
+        (["inspect", "{}/nothing.csv"], "does not exist"),
         (["inspect", "{}/things.csv", "--target", "cost"], "--target is 'cost'"),
     ],
 )

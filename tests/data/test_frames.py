@@ -231,7 +231,9 @@ def test_a_column_of_arrays_is_a_matrix():
 
 
 def test_a_lazy_frame_has_to_be_read_first():
-    with pytest.raises(TypeError, match=r"X is a LazyFrame, not read yet; expected its data\. Give X\.collect\(\)\."):
+    with pytest.raises(
+        TypeError, match=r"X is a LazyFrame, whose data is not read yet; expected the data\. Give X\.collect\(\)\."
+    ):
         fb.Model([fb.Dense(1)], inputs=1).predict(polars.LazyFrame({"a": [1.0]}))
 
 

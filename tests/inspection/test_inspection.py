@@ -41,7 +41,7 @@ def test_clean_data_has_no_findings(seed):
     report = fb.inspect_data(X, y, (clean(100, seed=seed + 100), np.arange(100) % 4))
     assert report.findings == []
     assert report.classes == {str(label): int((y == label).sum()) for label in range(4)}
-    assert repr(report) == "300 samples, 4 columns, 4 classes\nnothing to remark"
+    assert repr(report) == "300 samples, 4 columns, 4 classes\nno problems found"
     assert fb.inspect_data(X, clean(seed=seed + 50)[:, 0]).findings == []
     assert fb.inspect_data(X, clean(seed=seed + 50)[:, :3]).findings == []
     assert fb.inspect_data(X).findings == []
@@ -78,7 +78,7 @@ def test_missing_numbers():
     finding = only(fb.inspect_data(X))
     assert (finding.severity, finding.kind, finding.column) == ("warning", "missing", 2)
     assert "column 2 has 2 missing values" in str(finding)
-    assert "first in row 7" in str(finding)
+    assert "first is in row 7" in str(finding)
 
 
 def test_a_column_of_nothing():
@@ -93,7 +93,7 @@ def test_infinite_numbers():
     X[5, 0], X[6, 0] = np.inf, -np.inf
     finding = only(fb.inspect_data(X))
     assert (finding.severity, finding.kind, finding.column) == ("error", "infinite", 0)
-    assert "2 infinite numbers, the first in row 5" in str(finding)
+    assert "2 infinite numbers; the first is in row 5" in str(finding)
 
 
 @pytest.mark.parametrize("gap", [False, True])
@@ -116,7 +116,9 @@ def test_columns_that_are_there_twice():
     assert "column 4 is equal to column 0 in every row" in str(twice[0])
 
 
-@pytest.mark.parametrize(("factor", "size"), [(1e4, "column 1 up to"), (1e-6, "column 1 up to")])
+@pytest.mark.parametrize(
+    ("factor", "size"), [(1e4, "column 1 has numbers up to"), (1e-6, "column 1 has numbers up to")]
+)
 def test_wild_scales(factor, size):
     X = clean()
     X[:, 1] *= factor
@@ -147,8 +149,10 @@ def test_rows_that_are_there_twice():
     X[7], X[9], y[7], y[9] = X[2], X[2], y[2], (y[2] + 1) % 3
     report = fb.inspect_data(X, y)
     assert found(report) == {("note", "duplicate_rows", None), ("warning", "contradiction", None)}
-    assert "2 rows of X are equal to a row before: row 7 to row 2" in str(report.of_kind("duplicate_rows")[0])
-    assert "1 row of X equal to a row before has another target: row 9 and row 2" in str(
+    assert "2 rows of X are equal to an earlier row: for example row 7 to row 2" in str(
+        report.of_kind("duplicate_rows")[0]
+    )
+    assert "1 row of X equal to an earlier row has another target: for example row 9 and row 2" in str(
         report.of_kind("contradiction")[0]
     )
     assert found(fb.inspect_data(X)) == {("note", "duplicate_rows", None)}
@@ -171,7 +175,7 @@ def test_rows_of_the_validation_data_that_are_trained_on():
     report = fb.inspect_data(X, np.arange(300) % 3, (X_val, np.arange(50) % 3))
     (leak,) = report.of_kind("leak")
     assert leak.severity == "warning"
-    assert "2 rows of 50 of validation_data are in X too: row 3 there is row 200 of X" in str(leak)
+    assert "2 rows of 50 of validation_data are in X too: for example its row 3 is row 200 of X" in str(leak)
 
 
 def test_validation_data_that_differs():
@@ -183,8 +187,8 @@ def test_validation_data_that_differs():
         ("warning", "unseen", "b"),
         ("warning", "unseen", None),
     } <= found(report)
-    assert "2 levels that X lacks: v, w" in str(report.of_kind("unseen")[0])
-    assert "1 class that y lacks: perhaps" in str(report.of_kind("unseen")[1])
+    assert "2 levels that X does not have: v, w" in str(report.of_kind("unseen")[0])
+    assert "1 class that y does not have: perhaps" in str(report.of_kind("unseen")[1])
     swapped = {"b": X["b"], "a": X["a"]}
     report = fb.inspect_data(X, ["yes", "no"] * 150, (swapped, ["yes", "no"] * 150))
     assert {("error", "differs", "a"), ("error", "differs", "b")} <= found(report)
@@ -233,7 +237,7 @@ def test_numbers_far_from_all_others():
     y[[17, 20]] = 80, -90
     finding = only(fb.inspect_data(clean(), y))
     assert (finding.severity, finding.kind) == ("warning", "outliers")
-    assert "2 numbers far from the others, the first in row 17, 80" in str(finding)
+    assert "2 numbers far from the others; the first is 80 in row 17" in str(finding)
 
 
 def test_targets_of_large_numbers_and_constant_ones():

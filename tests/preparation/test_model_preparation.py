@@ -252,8 +252,8 @@ def test_a_failed_call_teaches_nothing():
 
 def test_of_many_rows_some_are_looked_at_for_quantiles():
     X = np.random.default_rng(0).normal(size=(2_500_000, 1)).astype(np.float32)
-    draft = ColumnStatistics([0], X, None, {}, str)
-    assert draft.quantiles([0.5])[0, 0] == np.median(X[::3].astype(np.float64))
+    statistics = ColumnStatistics([0], X, None, {}, str)
+    assert statistics.quantiles([0.5])[0, 0] == np.median(X[::3].astype(np.float64))
     rows = np.arange(0, 2_500_000, 2)
     assert ColumnStatistics([0], X, rows, {}, str).quantiles([0.5])[0, 0] == np.median(X[::4].astype(np.float64))
 
@@ -407,7 +407,9 @@ def test_a_number_that_is_not_finite_is_named_wherever_it_comes_from():
 
 def test_what_becomes_infinite_is_named():
     model = fb.Model([fb.Dense(1)], inputs=2, prepare=fb.Scale(1e30))
-    with pytest.raises(ValueError, match=r"row 1, column 0 of X .* is 1e\+20; .*Prepared, it is infinite in float32"):
+    with pytest.raises(
+        ValueError, match=r"row 1, column 0 of X .* is 1e\+20; .*Its preparation makes it infinite in float32"
+    ):
         model.predict([[1.0, 2.0], [1e20, 0.0]])
 
 
@@ -429,11 +431,11 @@ def test_other_columns_than_those_of_training_are_refused():
         trained(make_model(), (X, y))
     with pytest.raises(ValueError, match=r"X has shape \(5,\); expected 2 dimensions"):
         model.predict(X[0])
-    with pytest.raises(ValueError, match=r"X has shape \(0, 5\); expected one row and one column or more"):
+    with pytest.raises(ValueError, match=r"X has shape \(0, 5\); expected at least one row and one column"):
         model.predict(X[:0])
-    with pytest.raises(ValueError, match=r"categories has 'colour', and X no such column; expected names"):
+    with pytest.raises(ValueError, match=r"categories has 'colour', which is not a column of X; expected names"):
         trained(make_model(fb.Columns(categories=["colour"])), (X, y))
-    with pytest.raises(ValueError, match=r"categories has 5, and X no such column; .*places from 0 to 4"):
+    with pytest.raises(ValueError, match=r"categories has 5, which is not a column of X; .*places from 0 to 4"):
         trained(make_model(fb.Columns(categories=[5])), (X, y))
     assert model.predict([[None] * 5]).shape == (1, 1)
 

@@ -118,7 +118,7 @@ def test_a_chain_is_scikit_learn_s_pipeline(sklearn, data):
     np.testing.assert_allclose(prepared(chain, X), pipeline.fit_transform(X) * 2 - 1, rtol=1e-9, atol=1e-9)
 
 
-def test_indicators_stay_0_and_1_and_stand_behind():
+def test_indicators_stay_0_and_1_and_come_last():
     X = np.array([[np.nan, 1.0, 5.0], [2.0, 3.0, np.nan], [4.0, 5.0, 7.0]])
     made = prepared([fb.Impute(indicator=True), fb.Standardize(), fb.Scale(3)], X)
     np.testing.assert_array_equal(made[:, 3:], [[1, 0], [0, 1], [0, 0]])
@@ -256,7 +256,7 @@ def test_what_is_missing_is_the_last_category_where_training_had_it():
     np.testing.assert_array_equal(prepared(fb.OneHot(), X, [[np.nan, np.nan]]), [[0, 0, 1, 0, 0]])
 
 
-def test_columns_puts_numbers_first_and_categories_behind():
+def test_columns_puts_numbers_first_and_categories_last():
     X = np.array([[7.0, "a", 1.0], [None, "b", 2.0], [9.0, None, 1.0]], dtype=object)
     made = prepared(fb.Columns(fb.Impute(indicator=True)), X)
     np.testing.assert_array_equal(made, [[7, 1, 0, 1, 0, 0], [8, 2, 1, 0, 1, 0], [9, 1, 0, 0, 0, 1]])
@@ -308,7 +308,7 @@ def model(prepare, targets=None):
 
 BAD = [
     (lambda: fb.Scale("x"), TypeError, "factor is 'x'; expected a finite number"),
-    (lambda: fb.Scale(0), ValueError, "factor is 0.0; expected a number that is not 0"),
+    (lambda: fb.Scale(0), ValueError, "factor is 0.0; expected a number other than 0"),
     (lambda: fb.Scale(np.inf), ValueError, "factor is inf; expected a finite number"),
     (lambda: fb.Scale(1, None), TypeError, "offset is None; expected a finite number"),
     (lambda: fb.RobustScale(0), ValueError, "clip is 0; expected a finite number above 0"),
@@ -331,15 +331,19 @@ BAD = [
     (
         lambda: model([fb.OneHot(), fb.Scale()]),
         ValueError,
-        r"prepare\[0\] is OneHot\(\) and .* expected nothing behind",
+        r"prepare\[0\] is OneHot\(\) and .* expected nothing after it",
     ),
     (lambda: model([fb.Scale(), fb.Ordinal()]), ValueError, r"prepare\[1\] is Ordinal\(\); expected it first"),
     (lambda: model([fb.Columns()]), TypeError, r"prepare\[0\] is Columns.*; expected a preparation"),
-    (lambda: model(None, fb.Impute()), ValueError, r"prepare_targets is Impute.*; expected what can be undone"),
+    (
+        lambda: model(None, fb.Impute()),
+        ValueError,
+        r"prepare_targets is Impute.*; expected a preparation that can be undone",
+    ),
     (
         lambda: model(None, fb.RobustScale()),
         ValueError,
-        r"prepare_targets is RobustScale.* expected what can be undone",
+        r"prepare_targets is RobustScale.* expected a preparation that can be undone",
     ),
     (lambda: model(None, fb.Columns()), TypeError, "prepare_targets is Columns.* expected a preparation"),
     (lambda: model(None, ()), ValueError, r"prepare_targets is \(\); expected one preparation at least"),

@@ -1,1 +1,1 @@
-"""What the ``fastbp`` command does, a module for each of its words; fastbp.cli reads what was typed."""
+"""The commands of ``fastbp``, a module for each; fastbp.cli reads the command line."""

@@ -1,7 +1,7 @@
 """``fastbp bench``: a minute's comparison with pure NumPy on this machine.
 
-Each side works in a process of its own, for its threads, idle, would take time from the other one's turn; the turns
-alternate, and what is told are medians.
+Each side runs in a process of its own, because its idle threads would take time from the other side's turn. The turns
+alternate, and medians are printed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 import fastbp as fb
-from fastbp.commands import numpy_network as numpy_twin
+from fastbp.commands import numpy_network
 from fastbp.commands.errors import CommandError
 from fastbp.commands.extras import require_matplotlib
 from fastbp.engine.kernels import isa
@@ -61,7 +61,7 @@ class Result(NamedTuple):
 
 
 def run(seconds: float = 60.0, n_threads: int | None = None, picture: Path | None = None) -> list[Result]:
-    """Compare, printing a row for each network as it is done, and draw a chart.
+    """Compare both, print a row for each network when it is done, and draw a chart.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def run(seconds: float = 60.0, n_threads: int | None = None, picture: Path | Non
     n_threads : int, optional
         Threads of fastbp; NumPy takes what its BLAS takes.
     picture : Path, optional
-        The chart is written there, as PNG, SVG or what else its name says.
+        The chart is written there, as PNG, SVG or another format, by its extension.
 
     Raises
     ------
@@ -167,9 +167,9 @@ def _fastbp_epoch(task: Task, n_threads: int | None) -> Callable[[], object]:
 def _numpy_epoch(task: Task) -> Callable[[], object]:
     X, y = _make_data(task)
     weights = _make_model(task).get_weights()
-    adam = numpy_twin.Adam(weights)
+    adam = numpy_network.Adam(weights)
     rng = np.random.default_rng(0)
-    return lambda: numpy_twin.train_epoch(
+    return lambda: numpy_network.train_epoch(
         weights, adam, X, y, batch_size=task.batch_size, learning_rate=_LEARNING_RATE, order=rng.permutation(len(X))
     )
 
@@ -183,10 +183,10 @@ def _bar(ratio: float) -> str:
 
 
 def _check_picture(path: Path) -> None:
-    """Refuse what could not be written a minute later."""
+    """Refuse a path that could not be written a minute later."""
     require_matplotlib("the chart", "plot")
     if not path.absolute().parent.is_dir():
-        raise CommandError(f"--chart is {str(path)!r}, in a directory that there is not; make it first")
+        raise CommandError(f"--chart is {str(path)!r}, but the directory does not exist; create it first")
 
 
 def _draw(path: Path, results: list[Result]) -> None:

@@ -39,7 +39,7 @@ def curves(history: History, metric: str, best_epoch: int) -> str:
 
 
 def confusion(y: NDArray[Any], predicted: NDArray[Any], classes: Sequence[Any]) -> str:
-    """Return the confusion matrix: a row a true class, its cells the share of it that got each answer."""
+    """Return the confusion matrix: a row for each true class, whose cells are the fractions predicted as each class."""
     n = len(classes)
     counts = np.bincount(y * n + predicted, minlength=n * n).reshape(n, n)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
@@ -78,7 +78,7 @@ def residuals(y: NDArray[Any], predicted: NDArray[Any], target: str) -> str:
 
 
 def importances(losses: Mapping[str, float], what: str) -> str:
-    """Return what each column is worth: a bar for what its shuffling costs, longest first."""
+    """Return the feature importance: a bar for what shuffling each column costs, longest first."""
     ranked = sorted(losses.items(), key=lambda item: item[1])[-20:]
     figure = _figure(7.0, 0.6 + 0.28 * len(ranked))
     ax = figure.subplots()
@@ -86,7 +86,7 @@ def importances(losses: Mapping[str, float], what: str) -> str:
     ax.set_yticks(range(len(ranked)), [_short(name, 28) for name, _ in ranked])
     ax.set(xlabel=f"{what} lost when the column is shuffled")
     ax.grid(visible=False, axis="y")
-    return _image(figure, "What each column is worth")
+    return _image(figure, "Feature importance")
 
 
 def _scale_by_factors(ax: Axes) -> None:

@@ -4,4 +4,4 @@ __all__ = ["CommandError"]
 
 
 class CommandError(Exception):
-    """Something that the user can mend is missing or wrong; the message is a sentence that says what and how."""
+    """The user can put it right: the message is a sentence that says what is wrong and what to do."""

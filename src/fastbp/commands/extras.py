@@ -1,4 +1,4 @@
-"""Packages that not everyone installs, asked for before the work begins and not after it."""
+"""Optional packages, checked before the work begins and not after it."""
 
 from fastbp.commands.errors import CommandError
 

@@ -1,4 +1,4 @@
-"""``fastbp inspect``: what is odd about a table, before anything is trained on it."""
+"""``fastbp inspect``: reports problems of a table before a model is trained on it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def run(data: Path, target: str | None = None) -> None:
     Raises
     ------
     CommandError
-        If the file is not what it should be, or has no such target.
+        If the file cannot be read, or does not have the target.
     """
     frame = read_table(data)
     if target is None:

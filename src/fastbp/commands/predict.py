@@ -1,4 +1,4 @@
-"""``fastbp predict``: what a model of ``fastbp train`` makes of another table."""
+"""``fastbp predict``: applies a model of ``fastbp train`` to another table."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 import fastbp as fb
 from fastbp.commands.errors import CommandError
 from fastbp.commands.tables import read_table, require_pandas, write_table
+from fastbp.inspection.report import count_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,25 +25,25 @@ def run(model_file: Path, data: Path, out: Path, n_threads: int | None = None) -
     Raises
     ------
     CommandError
-        If a file is not what it should be, or the table lacks a column.
+        If a file cannot be used, or the table lacks a column.
     """
     try:
         model = fb.Model.load(model_file)
     except (OSError, ValueError) as error:
         raise CommandError(str(error)) from None
     if not {"target", "task", "classes"} <= model.metadata.keys():
-        raise CommandError(f"{str(model_file)!r} is no model of `fastbp train`: it does not say what it predicts")
+        raise CommandError(f"{str(model_file)!r} was not made by `fastbp train`: it does not say what it predicts")
     frame = read_table(data)
     try:
         outputs = model.predict(frame, n_threads=n_threads)
     except (TypeError, ValueError) as error:
         raise CommandError(f"{str(data)!r}: {error}") from None
     write_table(_as_frame(outputs, model.metadata), out)
-    print(f"saved {len(outputs):,} predictions of {model.metadata['target']!r} to {out}")
+    print(f"saved {count_of(len(outputs), 'prediction')} of {model.metadata['target']!r} to {out}")
 
 
 def _as_frame(outputs: NDArray[Any], metadata: dict[str, Any]) -> pd.DataFrame:
-    """Return a column with the predictions; for classes, behind it one with the probability of each."""
+    """Return a column with the predictions; for classes, also one with the probability of each."""
     pandas = require_pandas()
     target, classes = metadata["target"], metadata["classes"]
     if metadata["task"] == "regression":

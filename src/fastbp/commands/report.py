@@ -13,6 +13,7 @@ import numpy as np
 import fastbp as fb
 from fastbp.commands import charts
 from fastbp.commands.train import Outcome, show
+from fastbp.inspection.report import count_of
 from fastbp.models.summary import summarise
 
 if TYPE_CHECKING:
@@ -21,9 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["write_report"]
 
-_MOST_IMPORTANCES = 60  # columns that are shuffled in turn
+_MOST_IMPORTANCES = 60  # columns, each of which is shuffled in turn
 _MOST_IMPORTANCE_ROWS = 5000
-_CARED_FOR = ("scale", "text", "labels")  # what inspect_data tells, and training here has seen to
+_HANDLED = ("scale", "text", "labels")  # findings of inspect_data that `fastbp train` deals with itself
 
 _STYLE = """
 :root { color-scheme: light; }
@@ -59,23 +60,23 @@ def write_report(path: Path, source: str, frame: pd.DataFrame, outcome: Outcome,
         The name of the model's file.
     """
     task, trainer = outcome.task, outcome.trainer
-    kind = f"{len(task.classes)} classes" if task.kind == "class" else "a number"
+    kind = f"one of {count_of(len(task.classes), 'class')}" if task.kind == "class" else "a number"
     sections = [
-        _section(f"On {len(outcome.test_rows):,} rows held out", _scores(outcome)),
+        _section(f"Scores on {count_of(len(outcome.test_rows), 'held-out row')}", _scores(outcome)),
         _section("Training", charts.curves(trainer.history, trainer.metrics[0].name, _best_epoch(trainer))),
         _section(*_answers(outcome)),
-        _section("What the columns are worth", _importances(outcome)),
-        _section("Oddities of the data", _oddities(frame, task.target, task.notes)),
+        _section("Feature importance", _importances(outcome)),
+        _section("Problems of the data", _problems(frame, task.target, task.notes)),
         _section("Columns", _columns(task.X)),
         _section("Network", f"<pre>{html.escape(summarise(trainer.model.architecture))}</pre>"),
-        _section("How it was made", _settings(outcome, source, model_name)),
+        _section("Settings", _settings(outcome, source, model_name)),
     ]
     title = f"{task.target} from {source}"
     page = f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{html.escape(title)}</title><style>{_STYLE}</style></head><body><main>
 <h1>{html.escape(title)}</h1>
-<p class="under">{len(task.y):,} rows, {task.X.shape[1]} columns; the target is {kind}</p>
+<p class="under">{count_of(len(task.y), "row")}, {count_of(task.X.shape[1], "column")}; the target is {kind}</p>
 {"".join(sections)}
 </main></body></html>
 """
@@ -87,7 +88,7 @@ def _section(title: str, content: str) -> str:
 
 
 def _scores(outcome: Outcome) -> str:
-    answer = "commonest class" if outcome.task.kind == "class" else "mean"
+    answer = "most common class" if outcome.task.kind == "class" else "mean"
     cards = []
     for name, value in outcome.scores.items():
         beside = f"{answer}: {show(outcome.baseline[name])}" if name in outcome.baseline else "&nbsp;"
@@ -100,15 +101,15 @@ def _best_epoch(trainer: fb.Trainer) -> int:
 
 
 def _answers(outcome: Outcome) -> tuple[str, str]:
-    """Return title and chart of what the model answered."""
+    """Return the title and the chart of the predictions."""
     task, y = outcome.task, outcome.task.y[outcome.test_rows]
     if task.kind == "class":
-        return "Right and wrong answers", charts.confusion(y, outcome.outputs.argmax(axis=1), task.classes)
+        return "Confusion matrix", charts.confusion(y, outcome.outputs.argmax(axis=1), task.classes)
     return "Predictions", charts.residuals(y, outcome.outputs[:, 0], task.target)
 
 
 def _importances(outcome: Outcome) -> str:
-    """Shuffle each column of the rows held out in turn, and see what the score loses (Breiman, 2001)."""
+    """Shuffle the columns of the held-out rows in turn, and measure what each costs the score (Breiman, 2001)."""
     task, trainer = outcome.task, outcome.trainer
     rows = outcome.test_rows[:_MOST_IMPORTANCE_ROWS]
     X, y = task.X.iloc[rows], task.y[rows]
@@ -122,12 +123,12 @@ def _importances(outcome: Outcome) -> str:
     return charts.importances(losses, metric)
 
 
-def _oddities(frame: pd.DataFrame, target: str, notes: Sequence[str]) -> str:
+def _problems(frame: pd.DataFrame, target: str, notes: Sequence[str]) -> str:
     findings = fb.inspect_data(frame.drop(columns=[target]), frame[target]).findings
-    odd = [finding for finding in findings if finding.kind not in _CARED_FOR]
+    odd = [finding for finding in findings if finding.kind not in _HANDLED]
     items = [f'<li class="{finding.severity}">{html.escape(str(finding))}</li>' for finding in odd]
     items += [f'<li class="note">{html.escape(note)}</li>' for note in notes]
-    return f"<ul>{''.join(items)}</ul>" if items else "<p>None found.</p>"
+    return f"<ul>{''.join(items)}</ul>" if items else "<p>No problems found.</p>"
 
 
 def _columns(X: pd.DataFrame) -> str:
@@ -141,19 +142,23 @@ def _columns(X: pd.DataFrame) -> str:
         else:
             counts = column.astype(str).where(column.notna()).value_counts()
             common = ", ".join(f"{level} ({count / len(X):.0%})" for level, count in counts.head(3).items())
-            rows.append([name, f"{len(counts)} levels", missing, common, "", ""])
-    return _table(["column", "kind", "missing", "least / commonest", "median", "largest"], rows)
+            rows.append([name, count_of(len(counts), "level"), missing, common, "", ""])
+    return _table(["column", "kind", "missing", "min / most common", "median", "max"], rows)
 
 
 def _settings(outcome: Outcome, source: str, model_name: str) -> str:
     trainer = outcome.trainer
     n_train = len(outcome.train_rows)
+    n_epochs = count_of(trainer.history.n_epochs, "epoch")
     speed = n_train * trainer.history.n_epochs / max(outcome.seconds, 1e-9)
     rows = [
         ["data", source],
         ["model", model_name],
-        ["rows", f"{n_train:,} to learn from, a tenth of them to stop by; {len(outcome.test_rows):,} held out"],
-        ["training", f"{trainer.history.n_epochs} epochs, {outcome.seconds:.1f} s, {speed:,.0f} samples a second"],
+        [
+            "rows",
+            f"{n_train:,} for training, a tenth of them to decide when to stop; {len(outcome.test_rows):,} held out",
+        ],
+        ["training", f"{n_epochs}, {outcome.seconds:.1f} s, {speed:,.0f} samples per second"],
         ["optimizer", repr(trainer.optimizer)],
         ["loss, batch size, seed", f"{trainer.loss.name}, {trainer.batch_size}, {trainer.seed}"],
         ["made by", f"fastbp {fb.__version__}, {datetime.now():%Y-%m-%d %H:%M}"],

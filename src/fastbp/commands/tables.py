@@ -27,7 +27,7 @@ def require_pandas() -> Any:
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """Return a file as a data frame with text for names, each column of numbers, of booleans or of text.
+    """Return a file as a data frame whose names are text; each column holds numbers, booleans or text.
 
     An NPY file holds a matrix, whose columns are called "0", "1" and so on; an NPZ file matrices and vectors, whose
     columns are called "X.0", or "y" for a vector, after their arrays' names.
@@ -35,11 +35,11 @@ def read_table(path: Path) -> pd.DataFrame:
     Raises
     ------
     CommandError
-        If there is no such file, or it is none of these.
+        If the file does not exist or has another format.
     """
     pandas = require_pandas()
     if not path.exists():
-        raise CommandError(f"{str(path)!r} is not there; expected a file: {_READABLE}")
+        raise CommandError(f"{str(path)!r} does not exist; expected a file: {_READABLE}")
     suffixes = [suffix.lower() for suffix in path.suffixes]
     try:
         if ".csv" in suffixes or ".tsv" in suffixes:
@@ -52,7 +52,7 @@ def read_table(path: Path) -> pd.DataFrame:
             with np.load(path, allow_pickle=False) as arrays:
                 frame = pandas.DataFrame({k: v for name in arrays for k, v in _columns_of(name, arrays[name]).items()})
         else:
-            raise CommandError(f"{str(path)!r} is of no kind that its name tells; expected {_READABLE}")
+            raise CommandError(f"{str(path)!r} has an unsupported extension; expected {_READABLE}")
     except CommandError:
         raise
     except ImportError as error:
@@ -65,7 +65,7 @@ def read_table(path: Path) -> pd.DataFrame:
 
 
 def _columns_of(name: str, array: np.ndarray[Any, Any]) -> dict[str, Any]:
-    """Return the columns of an array: a vector is one, of the array's name; a matrix several, with numbers behind."""
+    """Return the columns of an array: a vector is one, with the array's name; a matrix has numbered ones."""
     if array.ndim == 1:
         return {name or "0": array}
     if array.ndim == 2:
@@ -74,7 +74,7 @@ def _columns_of(name: str, array: np.ndarray[Any, Any]) -> dict[str, Any]:
 
 
 def _tidy(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the frame with text for names, moments and durations in seconds, and no column that mixes kinds."""
+    """Return the frame with text for names, times and durations in seconds, and no column of several types."""
     columns = {str(name): _tidy_column(frame.iloc[:, j]) for j, name in enumerate(frame.columns)}
     if len(columns) < frame.shape[1]:
         names = [str(name) for name in frame.columns]
@@ -94,12 +94,12 @@ def _tidy_column(column: pd.Series) -> pd.Series:
 
 
 def write_table(frame: pd.DataFrame, path: Path) -> None:
-    """Write a data frame as the file's name says.
+    """Write a data frame in the format of the file's extension.
 
     Raises
     ------
     CommandError
-        If it says nothing, or the file cannot be written.
+        If the extension is not supported, or the file cannot be written.
     """
     suffix = path.suffix.lower()
     try:

@@ -1,4 +1,4 @@
-"""What a table is to be trained for: which column is the target, what kind of task it is, which columns serve."""
+"""What a model is trained for: which column is the target, of what kind the task is, which columns are used."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbp.commands.errors import CommandError
+from fastbp.inspection.report import count_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,25 +18,26 @@ __all__ = ["Kind", "Task", "find_task"]
 
 Kind = Literal["class", "regression"]
 
+_FEWEST_ROWS = 20  # that a model can be trained and scored on
 _MOST_CLASSES_OF_INTEGERS = 20
-_MOST_LEVELS = 200  # of text, for a column that is no identifier
+_MOST_LEVELS = 200  # different texts; a column with more is taken for an identifier
 
 
 class Task(NamedTuple):
-    """A table made ready.
+    """A table that is ready for training.
 
     Attributes
     ----------
     kind : {"class", "regression"}
     target : str
     X : DataFrame
-        The columns that serve, of the rows whose target is known.
+        The columns that are used, in the rows that have a target.
     y : ndarray of shape (n_samples,)
         Classes from 0, or numbers.
     classes : list of str, int, float or bool
         What the classes are in the table; empty for a regression.
     notes : list of str
-        Sentences on what was left out.
+        Sentences about what was left out.
     """
 
     kind: Kind
@@ -52,7 +54,7 @@ def find_task(frame: pd.DataFrame, target: str, kind: Kind | Literal["auto"]) ->
     Raises
     ------
     CommandError
-        If there is no such target, or nothing can be learned of it.
+        If the target does not exist, or no model can be trained for it.
     """
     if target not in frame.columns:
         known = ", ".join(map(repr, frame.columns))
@@ -60,11 +62,16 @@ def find_task(frame: pd.DataFrame, target: str, kind: Kind | Literal["auto"]) ->
     notes = []
     missing = frame[target].isna().to_numpy()
     if missing.any():
-        notes.append(f"{missing.sum():,} rows have no {target!r} and are left out.")
+        n_missing = int(missing.sum())
+        are = "and is" if n_missing == 1 else "and are"
+        notes.append(f"{count_of(n_missing, 'row')} {_has_or_have(n_missing)} no {target!r} {are} left out.")
         frame = frame[~missing]
     column = frame[target]
-    if len(frame) < 20:
-        raise CommandError(f"{target!r} is known in {len(frame)} rows; expected 20 or more")
+    if len(frame) < _FEWEST_ROWS:
+        raise CommandError(
+            f"only {count_of(len(frame), 'row')} {_has_or_have(len(frame))} a {target!r}; at least {_FEWEST_ROWS} are "
+            "needed"
+        )
     found = _kind_of(column) if kind == "auto" else kind
     classes: list[Any] = []
     y: NDArray[Any]
@@ -78,6 +85,10 @@ def find_task(frame: pd.DataFrame, target: str, kind: Kind | Literal["auto"]) ->
             f"no column is left to learn {target!r} from; expected one that is neither constant nor text"
         )
     return Task(found, target, frame[kept], y, classes, notes)
+
+
+def _has_or_have(n: int) -> str:
+    return "has" if n == 1 else "have"
 
 
 def _kind_of(column: pd.Series) -> Kind:
@@ -95,8 +106,8 @@ def _as_classes(column: pd.Series) -> tuple[list[Any], NDArray[np.int64]]:
         raise CommandError(f"{column.name!r} is {found[0]!r} in every row; expected two classes or more")
     if len(found) > min(1000, len(column) // 2):
         raise CommandError(
-            f"{column.name!r} has {len(found):,} different values in {len(column):,} rows; expected classes, of which "
-            "there are fewer. Pass --task regression if they are numbers."
+            f"{column.name!r} has {len(found):,} different values in {len(column):,} rows; expected "
+            "fewer classes. Pass --task regression if they are numbers."
         )
     codes = {value: code for code, value in enumerate(found)}
     return [_plain(value) for value in found], values.map(codes).to_numpy(np.int64)
@@ -112,7 +123,7 @@ def _as_numbers(column: pd.Series) -> NDArray[np.float64]:
         y: NDArray[np.float64] = column.to_numpy(np.float64)
     except (TypeError, ValueError):
         remedy = "Pass --task class if it holds classes."
-        raise CommandError(f"{column.name!r} holds something else than numbers; expected numbers. {remedy}") from None
+        raise CommandError(f"{column.name!r} holds something other than numbers; expected numbers. {remedy}") from None
     if not np.isfinite(y).all():
         row = int(np.argmax(~np.isfinite(y)))
         raise CommandError(f"{column.name!r} is {y[row]} in a row; expected finite numbers. Leave out such rows.")
@@ -122,7 +133,7 @@ def _as_numbers(column: pd.Series) -> NDArray[np.float64]:
 
 
 def _left_out(column: pd.Series, name: str, notes: list[str]) -> bool:
-    """Return whether a column cannot serve, and note why."""
+    """Return whether a column is left out, and note why."""
     reason = _reason_against(column)
     if reason:
         notes.append(f"Column {name!r} {reason} and is left out.")

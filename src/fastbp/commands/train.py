@@ -1,4 +1,4 @@
-"""``fastbp train``: from a file of a table to a trained model in another, and a report."""
+"""``fastbp train``: reads a table from a file, trains a model, and writes the model and a report."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from fastbp.commands.extras import require_matplotlib
 from fastbp.commands.tables import read_table
 from fastbp.commands.task import Kind, Task, find_task
 from fastbp.data.folds import split_fraction
+from fastbp.inspection.report import count_of
 
 __all__ = ["Outcome", "Settings", "run", "show", "train"]
 
@@ -27,7 +28,7 @@ _VALIDATION_FRACTION = 0.1
 
 
 class Settings(NamedTuple):
-    """What may be chosen on the command line."""
+    """The options of the command line."""
 
     hidden: Sequence[int] = (256, 128)
     epochs: int = 50
@@ -38,7 +39,7 @@ class Settings(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What came of it.
+    """A trained model and its scores.
 
     Attributes
     ----------
@@ -46,11 +47,11 @@ class Outcome(NamedTuple):
     trainer : fb.Trainer
     seconds : float
     train_rows, test_rows : ndarray of int
-        Rows of task.X; the second were never seen in training, nor by the choice of the best epoch.
+        Rows of task.X; the test rows were used neither in training nor to choose the best epoch.
     outputs : ndarray of shape (test rows, n_outputs)
-        What the model makes of them.
+        The model's predictions for the test rows.
     scores, baseline : dict of str to float
-        Of the model on the test rows, and of the best constant answer.
+        The model's scores on the test rows, and those of the best constant answer.
     """
 
     task: Task
@@ -71,16 +72,16 @@ def run(
     out: Path | None = None,
     report: Path | None = None,
 ) -> None:
-    """Train on a file, printing as it goes; write the model, and the report if there is to be one.
+    """Train on a file, print the progress, write the model and, if asked for, the report.
 
     Raises
     ------
     CommandError
-        If the file, the target or a place to write to is not what it should be.
+        If the file or the target cannot be used, or a file cannot be written.
     """
     for option, path in (("--out", out), ("--report", report)):
         if path is not None and not path.absolute().parent.is_dir():
-            raise CommandError(f"{option} is {str(path)!r}, in a directory that there is not; make it first")
+            raise CommandError(f"{option} is {str(path)!r}, but the directory does not exist; create it first")
     if report is not None:
         require_matplotlib("the report", "cli")
     frame = read_table(data)
@@ -102,7 +103,7 @@ def run(
 
 
 def train(task: Task, settings: Settings) -> Outcome:
-    """Train on most of the rows, stop by some of these, and score on the rest."""
+    """Train on most of the rows, use some of these to decide when to stop, and score on the rest."""
     classes = task.y if task.kind == "class" else None
     train_rows, test_rows = split_fraction(len(task.y), _TEST_FRACTION, classes=classes, seed=settings.seed)
     trainer = _make_trainer(task, len(train_rows), settings)
@@ -152,14 +153,14 @@ def _make_trainer(task: Task, n_samples: int, settings: Settings) -> fb.Trainer:
 
 
 def metrics_of(task: Task) -> list[str]:
-    """Return what is told of a task of this kind."""
+    """Return the metrics that are reported for a task of this kind."""
     if task.kind == "regression":
         return ["r2", "rmse", "mae"]
     return ["accuracy", "balanced_accuracy", "log_loss", *(["roc_auc"] if len(task.classes) == 2 else [])]
 
 
 def _baseline(task: Task, train_rows: NDArray[np.int64], test_rows: NDArray[np.int64]) -> dict[str, float]:
-    """Return the scores of what knows the target alone: the commonest class, the mean."""
+    """Return the scores of the best constant answer: the most common class, or the mean."""
     known, y = task.y[train_rows], task.y[test_rows]
     if task.kind == "class":
         shares = np.bincount(known, minlength=len(task.classes)) / len(known)
@@ -178,25 +179,26 @@ def _baseline(task: Task, train_rows: NDArray[np.int64], test_rows: NDArray[np.i
 
 
 def _print_task(task: Task, settings: Settings) -> None:
-    columns = f"{task.X.shape[1]} columns"
-    print(f"{len(task.y):,} rows, {columns}; target {task.target!r}: ", end="")
-    print(f"{len(task.classes)} classes" if task.kind == "class" else "a number")
+    kind = count_of(len(task.classes), "class") if task.kind == "class" else "a number"
+    sizes = f"{count_of(len(task.y), 'row')}, {count_of(task.X.shape[1], 'column')}"
+    print(f"{sizes}; target {task.target!r}: {kind}")
     for note in task.notes:
         print(note)
-    print(f"hidden layers of {', '.join(map(str, settings.hidden))}; {settings.epochs} epochs at most")
+    print(f"hidden layers of {', '.join(map(str, settings.hidden))}; at most {count_of(settings.epochs, 'epoch')}")
 
 
 def _print_scores(outcome: Outcome) -> None:
     trainer = outcome.trainer
     n_epochs = trainer.history.n_epochs
-    print(f"{n_epochs} epochs in {outcome.seconds:.1f} s, {trainer.model.n_parameters:,} parameters")
-    print(f"on {len(outcome.test_rows):,} rows held out:")
-    answer = "commonest class" if outcome.task.kind == "class" else "mean"
+    n_parameters = count_of(trainer.model.n_parameters, "parameter")
+    print(f"{count_of(n_epochs, 'epoch')} in {outcome.seconds:.1f} s, {n_parameters}")
+    print(f"on {count_of(len(outcome.test_rows), 'held-out row')}:")
+    answer = "most common class" if outcome.task.kind == "class" else "mean"
     for name, value in outcome.scores.items():
         beside = f"   ({answer}: {show(outcome.baseline[name])})" if name in outcome.baseline else ""
         print(f"  {name:18} {show(value)}{beside}")
 
 
 def show(value: float) -> str:
-    """Return a score as text: four digits, and none of what is nearly nothing."""
+    """Return a score as text: four digits, 0 for what is nearly 0."""
     return "0" if abs(value) < 5e-5 else f"{value:.4g}"

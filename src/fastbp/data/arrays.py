@@ -1,8 +1,8 @@
-"""Array-likes in, arrays that the engine reads out, without a copy wherever the engine reads the array itself.
+"""Converts array-likes to arrays that the engine reads, without a copy wherever the engine can read them in place.
 
-The engine reads every NumPy array of booleans, integers and floats of up to 64 bits where it lies, whatever its
-strides, and converts it batch by batch. Copied as a whole are only what is no array yet (lists, data frames whose
-columns lie apart), arrays of foreign byte order or of misaligned elements, and long doubles, which become float64.
+The engine reads every NumPy array of booleans, integers and floats of up to 64 bits in place, whatever its strides, and
+converts it batch by batch. Copies are made only of lists, of data frames whose columns are stored apart, of arrays of
+foreign byte order or of misaligned elements, and of long doubles, which become float64.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def as_matrix(values: Any, n_columns: int | None, argument: str) -> Array | Spar
     values : array-like or sparse matrix of shape (n_samples, n_columns)
         Any real numbers or booleans.
     n_columns : int or None
-        What the model expects; None is any number.
+        The number that the model expects; None is any number.
     argument : str
         The name of ``values`` in messages.
 
@@ -114,14 +114,16 @@ def as_array(values: ArrayLike, argument: str) -> Array:
     """Return an array-like of real numbers, of any shape, as an array of one of the dtypes that the engine reads."""
     if isinstance(values, np.ma.MaskedArray):
         if np.ma.is_masked(values):
-            remedy = f"Fill the gaps first: {argument}.filled(0), say, or leave out their rows."
+            remedy = f"Fill them in first, for example {argument}.filled(0), or leave out their rows."
             raise TypeError(f"{argument} is a masked array with masked values; expected numbers everywhere. {remedy}")
         array = values.data
     elif isinstance(values, np.ndarray):
         array = np.asarray(values)
     elif hasattr(values, "collect"):
         remedy = f"Give {argument}.collect()."
-        raise TypeError(f"{argument} is a {type(values).__name__}, not read yet; expected its data. {remedy}")
+        raise TypeError(
+            f"{argument} is a {type(values).__name__}, whose data is not read yet; expected the data. {remedy}"
+        )
     elif is_frame(values):
         array = frame_as_array(values, argument)
     elif is_column(values):
@@ -148,8 +150,8 @@ def _convert(values: ArrayLike, argument: str) -> Array:
 
 _REMEDIES = {
     "c": "Give the real and the imaginary parts as columns of their own.",
-    "U": "Encode the text as numbers, say by np.unique(..., return_inverse=True)[1].",
-    "M": "Give the time since some moment as a number: (t - t.min()) / np.timedelta64(1, 's').",
+    "U": "Encode the text as numbers, for example with np.unique(..., return_inverse=True)[1].",
+    "M": "Give the time since a reference date as a number: (t - t.min()) / np.timedelta64(1, 's').",
     "m": "Give the duration as a number: d / np.timedelta64(1, 's').",
     "V": "Give an array with a plain dtype; numpy.lib.recfunctions.structured_to_unstructured makes one of records.",
 }
@@ -177,7 +179,7 @@ def _no_number_among(array: Array, argument: str) -> str:
 
 
 def as_weights(values: ArrayLike, n_samples: int, argument: str) -> NDArray[np.float64]:
-    """Return a weight for each sample as float64 (n_samples,), C-contiguous: finite, none below 0, not all 0."""
+    """Return a weight for each sample as float64 (n_samples,), C-contiguous; finite, not negative, and not all 0."""
     array = as_array(values, argument)
     if array.shape != (n_samples,):
         remedy = f"Give {argument}.reshape(-1)." if array.shape in ((n_samples, 1), (1, n_samples)) else ""
@@ -209,7 +211,7 @@ def check_each(
 ) -> None:
     """Raise the ValueError that names the first element for which ``good``, of a block of rows, is not True.
 
-    Block by block, since an array that is mapped into memory may be larger than that is.
+    Block by block, since a memory-mapped array may be larger than memory.
     """
     for start in range(0, len(array), BLOCK_ROWS):
         block = array[start : start + BLOCK_ROWS]
@@ -225,7 +227,7 @@ def _place(argument: str, row: int | np.intp, column: int | np.intp | None = Non
 
 
 def as_rows(X: Array | Sparse) -> ArrayReader:
-    """Return what the engine reads samples by."""
+    """Return the engine's reader of samples."""
     return X.rows() if isinstance(X, Sparse) else ArrayReader(X)
 
 
@@ -261,4 +263,6 @@ def refuse_nonfinite(array: Array | Sparse, dtype: np.dtype[Any], argument: str,
         raise ValueError(
             f"{was}; expected smaller numbers. Scale the data, or make the model with dtype='float64'."
         ) from None
-    raise ValueError(sentence(place, value, "a finite number", "Leave out that row or fill the gap first.")) from None
+    raise ValueError(
+        sentence(place, value, "a finite number", "Leave out that row or fill in the value first.")
+    ) from None

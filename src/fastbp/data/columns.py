@@ -98,7 +98,7 @@ def types_among(objects: Array) -> list[type]:
 
 
 def is_missing(item: Any) -> bool:
-    """Return whether an object stands for a value that is not there: None, NaN, NaT and the like."""
+    """Return whether an object means that a value is missing: None, NaN, NaT and the like."""
     if isinstance(item, decimal.Decimal):
         return item.is_nan()  # a signalling NaN is not to be compared
     if isinstance(item, (float, np.generic)):

@@ -1,7 +1,7 @@
-"""Data frames, and columns of such, as arrays: of pandas, polars or pyarrow, none of which is imported here.
+"""Data frames of pandas, polars and pyarrow, and their columns, as arrays; none of these libraries is imported here.
 
-What a library keeps as one array is read where it lies. Columns that lie apart are copied once, a block of rows at a
-time, into an array whose rows are together, since rows are what training reads.
+A frame that is kept as one array is read in place. Columns that are stored apart are copied once, a block of rows at a
+time, into one array that holds each row together, since training reads rows.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ __all__ = ["column_as_array", "columns_as_array", "columns_of", "frame_as_array"
 
 Array = NDArray[Any]
 
-_BLOCK_BYTES = 2**22  # what is written at a time: it stays in a cache while column by column goes in
+_BLOCK_BYTES = 2**22  # of a block, which stays in a cache while it is filled column by column
 _FEWEST_ROWS, _MOST_ROWS = 1024, 2**16  # of a block: each column is asked for its rows of each block
 
 
 def is_frame(values: Any) -> bool:
-    """Return whether this is a pandas or polars DataFrame, a pyarrow Table or RecordBatch, or one that looks so."""
+    """Return whether this is a pandas or polars DataFrame, a pyarrow Table or RecordBatch, or an object like one."""
     return hasattr(values, "columns") and any(hasattr(values, name) for name in ("iloc", "get_columns", "column_names"))
 
 
 def is_column(values: Any) -> bool:
-    """Return whether this is a pandas or polars Series, a pyarrow Array or ChunkedArray, or one that looks so."""
+    """Return whether this is a pandas or polars Series, a pyarrow Array or ChunkedArray, or an object like one."""
     return hasattr(values, "to_numpy") and (
         (hasattr(values, "iloc") and hasattr(values, "hasnans"))
         or (hasattr(values, "null_count") and hasattr(values, "slice"))
@@ -45,7 +45,7 @@ def columns_of(frame: Any) -> tuple[list[Any], list[Any]]:
 def frame_as_array(frame: Any, argument: str) -> Array:
     """Return a frame of numbers and booleans as an array (n_rows, n_columns), NaN where a number is missing.
 
-    Its dtype is the smallest that holds what the columns' dtypes hold, as NumPy has it.
+    Its dtype is the smallest that NumPy finds for the dtypes of all columns.
 
     Raises
     ------
@@ -57,8 +57,8 @@ def frame_as_array(frame: Any, argument: str) -> Array:
     for name, column in zip(names, columns, strict=True):
         if column.dtype is None:
             raise TypeError(
-                f"column {name!r} of {argument} has dtype {column.own_dtype}; expected numbers or booleans. Make a "
-                "model with prepare=fb.Columns(), which takes text for categories, or leave that column out."
+                f"column {name!r} of {argument} has dtype {column.own_dtype}; expected numbers or booleans. Make the "
+                "model with prepare=fb.Columns(), which takes text as categories, or leave that column out."
             )
     if not columns:
         return np.empty((len(frame), 0))
@@ -70,7 +70,7 @@ def frame_as_array(frame: Any, argument: str) -> Array:
 
 
 def column_as_array(column: Any) -> Array:
-    """Return a column as an array: of numbers, NaN where one is missing, or of what NumPy makes of it."""
+    """Return a column as an array: numbers, NaN where one is missing; or whatever NumPy makes of it."""
     found = _column(column)
     return np.asarray(column) if found.dtype is None else found.read(0, len(column))
 
@@ -83,7 +83,7 @@ class _Column:
     own_dtype : object
         Its library's.
     dtype : numpy dtype or None
-        Of an array that holds its numbers, and NaN if some are missing. None: there are no numbers in it.
+        The dtype of an array that holds its numbers, and NaN if some are missing. None: it does not hold numbers.
     """
 
     library: str
@@ -91,7 +91,7 @@ class _Column:
     dtype: np.dtype[Any] | None
 
     def read(self, start: int, stop: int) -> Array:
-        """Return some of its rows; a view, where the library keeps them as NumPy does."""
+        """Return the rows from start up to stop; a view, where the library stores them as NumPy does."""
         raise NotImplementedError
 
 
@@ -116,7 +116,7 @@ class _PandasColumn(_Column):
 
 
 class _ArrowColumn(_Column):
-    """Of polars or pyarrow: both lay out numbers as NumPy does, with the missing ones in a bitmap beside them."""
+    """A column of polars or pyarrow: both store numbers as NumPy does, and in a bitmap which of them are missing."""
 
     def __init__(self, column: Any) -> None:
         self._column = column
@@ -141,7 +141,7 @@ class _ArrowColumn(_Column):
 
 
 def _dtype(dtype: np.dtype[Any], has_gaps: bool) -> np.dtype[Any]:
-    """Return the dtype of the numbers, or one that has NaN besides."""
+    """Return the dtype of the numbers, or one that holds them and NaN."""
     return np.result_type(dtype, np.float16) if has_gaps else dtype
 
 
@@ -150,7 +150,7 @@ def _column(column: Any) -> _Column:
 
 
 def _in_place(frame: Any, columns: Sequence[_Column]) -> Array | None:
-    """Return a frame as the array that it is kept in, if it is kept in one."""
+    """Return a frame as the array that it is kept in; None if its columns are stored apart."""
     if len(columns) == 1:
         return columns[0].read(0, len(frame)).reshape(-1, 1)
     if columns[0].library == "polars":
@@ -168,7 +168,7 @@ def _in_place(frame: Any, columns: Sequence[_Column]) -> Array | None:
 
 
 def columns_as_array(columns: Sequence[Callable[[int, int], Array]], n_rows: int, dtype: np.dtype[Any]) -> Array:
-    """Return columns that lie apart as one array (n_rows, columns).
+    """Return columns that are stored apart as one array (n_rows, columns).
 
     Each column is a function that returns its rows from one number up to another.
     """

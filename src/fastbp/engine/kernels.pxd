@@ -7,7 +7,7 @@ cdef extern from "fastbp.h":
     enum:
         FBP_ALIGN_BYTES
         FBP_STATES
-        FBP_SOON
+        FBP_WILL_WRITE
         FBP_LOSS_PARAMETERS
         FBP_TABLE_SHARES
 
@@ -145,7 +145,7 @@ cdef extern from "fastbp.h":
         Py_ssize_t first_feature
         void *weights
         void *gradient
-        int64_t *passes
+        int64_t *touched_in_step
         Py_ssize_t share_rows
         int32_t *touched
         int32_t *n_touched
@@ -156,7 +156,7 @@ cdef extern from "fastbp.h":
         int lanes
         int tile_rows
         int tile_panels
-        Py_ssize_t pack_elements
+        Py_ssize_t scratch_elements
         int few_rows
         int (*gather_panel)(const fbp_source *X, const int64_t *index, Py_ssize_t first, Py_ssize_t n_rows,
                             const int64_t *next, Py_ssize_t n_next, Py_ssize_t p, fbp_panels panels, void *blocks,
@@ -175,7 +175,7 @@ cdef extern from "fastbp.h":
                                Py_ssize_t k0, Py_ssize_t k1, void *scratch) noexcept nogil
         void (*weight_gradient)(const fbp_layer *layer, fbp_panels dZ, const void *blocks, Py_ssize_t block_stride,
                                 Py_ssize_t n_samples, Py_ssize_t n0, Py_ssize_t n1, void *dW, void *db,
-                                int accumulate, const void *const *soon) noexcept nogil
+                                int accumulate, const void *const *will_write) noexcept nogil
         void (*softmax_forward)(fbp_panels Z, Py_ssize_t n_units, Py_ssize_t p0, Py_ssize_t p1) noexcept nogil
         void (*softmax_backward)(fbp_panels A, fbp_panels dA, Py_ssize_t n_units, Py_ssize_t p0,
                                  Py_ssize_t p1) noexcept nogil
@@ -207,17 +207,17 @@ cdef extern from "fastbp.h":
         void (*embed_forward)(const fbp_table *tables, Py_ssize_t n_tables, const int32_t *rows, fbp_panels out,
                               Py_ssize_t p0, Py_ssize_t p1) noexcept nogil
         void (*embed_gradient)(const fbp_table *table, const int32_t *rows, Py_ssize_t rows_stride, fbp_panels dZ,
-                               Py_ssize_t n_samples, Py_ssize_t s0, Py_ssize_t s1, int64_t step_pass,
+                               Py_ssize_t n_samples, Py_ssize_t s0, Py_ssize_t s1, int64_t step,
                                int accumulate) noexcept nogil
         int (*read_row)(const fbp_source *X, Py_ssize_t row, void *out) noexcept nogil
-        void (*turn_weights)(const fbp_layer *layer, void *turned) noexcept nogil
-        void (*forward_rows)(const fbp_layer *layer, const void *turned, Py_ssize_t n_rows, const void *inputs,
+        void (*pack_for_rows)(const fbp_layer *layer, void *packed) noexcept nogil
+        void (*forward_rows)(const fbp_layer *layer, const void *packed, Py_ssize_t n_rows, const void *inputs,
                              Py_ssize_t inputs_stride, void *out, Py_ssize_t out_stride) noexcept nogil
         double (*loss_panel)(const fbp_objective *objective, fbp_panels output, fbp_panels targets,
-                             const int32_t *labels, const double *weights, Py_ssize_t n_units, Py_ssize_t p,
+                             const int32_t *labels, const double *sample_weights, Py_ssize_t n_units, Py_ssize_t p,
                              Py_ssize_t n_rows, double scale, fbp_panels gradient) noexcept nogil
         void (*metric_panel)(fbp_metric metric, fbp_answer answer, fbp_panels output, fbp_panels targets,
-                             const int32_t *labels, const double *weights, Py_ssize_t n_units, Py_ssize_t p,
+                             const int32_t *labels, const double *sample_weights, Py_ssize_t n_units, Py_ssize_t p,
                              Py_ssize_t n_rows, double *sums) noexcept nogil
         void (*unit_squares)(const fbp_layer *layer, const void *dW, const void *db, Py_ssize_t n0, Py_ssize_t n1,
                              double *squares, double *bias_squares) noexcept nogil
@@ -259,7 +259,7 @@ cdef fbp_loss loss_named(str name) except *
 cdef bint loss_takes_Z(fbp_loss loss) noexcept nogil
 cdef bint averages_outputs(fbp_loss loss) noexcept nogil
 # Whether to tell weight_gradient, on one thread, what the update will write.
-cdef bint fetches_soon() noexcept nogil
+cdef bint prefetches_writes() noexcept nogil
 # Denormal numbers are zero to this thread, until the former state is restored.
 cdef unsigned long flush_denormals() noexcept nogil
 cdef void restore_denormals(unsigned long former) noexcept nogil

@@ -18,7 +18,7 @@ cdef extern from "fastbp.h":
     bint fbp_takes_Z(fbp_loss loss) nogil
     bint fbp_averages_outputs(fbp_loss loss) nogil
     void fbp_philox(const uint32_t *counter, const uint32_t *key, uint32_t *out) nogil
-    bint fbp_fetches_soon() nogil
+    bint fbp_prefetches_writes() nogil
     unsigned long fbp_flush_denormals() nogil
     void fbp_restore_denormals(unsigned long former) nogil
 
@@ -75,8 +75,8 @@ cdef bint averages_outputs(fbp_loss loss) noexcept nogil:
     return fbp_averages_outputs(loss)
 
 
-cdef bint fetches_soon() noexcept nogil:
-    return fbp_fetches_soon()
+cdef bint prefetches_writes() noexcept nogil:
+    return fbp_prefetches_writes()
 
 
 cdef unsigned long flush_denormals() noexcept nogil:

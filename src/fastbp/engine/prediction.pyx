@@ -304,7 +304,7 @@ cdef class Prediction:
                 self.packed_weights = arena
         for i in range(self.n_planned):
             if self.packed_for_rows[i] != NULL:
-                self.k.turn_weights(&self.planned[i].layer, self.packed_for_rows[i])
+                self.k.pack_for_rows(&self.planned[i].layer, self.packed_for_rows[i])
         self.is_packed = True
         return 0
 

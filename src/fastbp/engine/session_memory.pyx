@@ -118,7 +118,7 @@ cdef class SessionMemory:
         run.buffers.sample_weights = <double *>arena.take(n_panels * k.lanes * sizeof(double))
         run.buffers.slots = <double *>arena.take(n_panels * run.scoring.slot_size * sizeof(double))
         run.buffers.verdicts = <int *>arena.take(n_panels * sizeof(int))
-        run.buffers.scratch_bytes = aligned(max(piece_bytes, k.pack_elements * item_size(k.dtype)))
+        run.buffers.scratch_bytes = aligned(max(piece_bytes, k.scratch_elements * item_size(k.dtype)))
         run.buffers.scratch = <char *>arena.take(team * run.buffers.scratch_bytes)
 
     cdef Py_ssize_t place_stage(self, Arena arena, Py_ssize_t i, Py_ssize_t n_panels) noexcept:

@@ -84,6 +84,6 @@ cdef class TableMemory:
             touched_in_step = np.zeros(table.n_rows, np.int64)
             touched = np.zeros(FBP_TABLE_SHARES * table.share_rows, np.int32)
             n_touched = np.zeros(FBP_TABLE_SHARES, np.int32)
-            table.passes, table.touched, table.n_touched = &touched_in_step[0], &touched[0], &n_touched[0]
+            table.touched_in_step, table.touched, table.n_touched = &touched_in_step[0], &touched[0], &n_touched[0]
             self.arrays += [touched_in_step, touched, n_touched]
         return 0

@@ -2,7 +2,7 @@
 
 from cython.parallel cimport parallel, threadid
 
-from fastbp.engine.kernels cimport fetches_soon
+from fastbp.engine.kernels cimport prefetches_writes
 
 
 cdef extern from *:
@@ -125,7 +125,7 @@ _limits.epoch_thread = 1e6
 _limits.call_thread = 1e7
 _limits.tried_thread = 3e5
 _limits.paced = 3e8
-_limits.will_write = fetches_soon()
+_limits.will_write = prefetches_writes()
 
 
 cdef WorkLimits *limits_in_use() noexcept nogil:

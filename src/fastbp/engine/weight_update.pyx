@@ -8,7 +8,7 @@ micro-batches, or to be able to give up a long step. Then `update_parameters` fo
 from libc.math cimport INFINITY, sqrt
 from libc.string cimport memset
 
-from fastbp.engine.kernels cimport FBP_SOON, FBP_STATES, FBP_TABLE_SHARES, fbp_kernels, fbp_layer, fbp_table, fbp_update
+from fastbp.engine.kernels cimport FBP_WILL_WRITE, FBP_STATES, FBP_TABLE_SHARES, fbp_kernels, fbp_layer, fbp_table, fbp_update
 from fastbp.engine.layout cimport DENSE, TABULAR, Stage, item_size, units_of_share
 from fastbp.engine.penalty cimport unit_penalties
 from fastbp.engine.run cimport Run, first_unit, is_given_up, piece_units
@@ -70,7 +70,7 @@ cdef void _gradients_fused(Run *run, const Microbatch *mb, const fbp_update *num
     """
     cdef Stage own
     cdef Py_ssize_t end, row_bytes = stage.layer.ld * item_size(run.k.dtype)
-    cdef void *arrays[FBP_SOON]
+    cdef void *arrays[FBP_WILL_WRITE]
     cdef const void **will_write = NULL
     memset(arrays, 0, sizeof(arrays))
     if limits_in_use().will_write:

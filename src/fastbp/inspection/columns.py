@@ -1,4 +1,4 @@
-"""Any table as columns, to be looked at and not to be trained on: nothing is refused that has rows.
+"""Any table as columns, for inspection and not for training: whatever has rows is accepted.
 
 Frames of pandas, polars and pyarrow, dictionaries of columns, record arrays, sparse matrices, arrays of any kind and
 nested lists; no library is imported for them. Columns are converted when they are asked for, a few at a time.
@@ -38,7 +38,7 @@ class Column:
     name : str or int
         An integer counts columns without names, from 0.
     kind : {"numbers", "text", "times", "other"}
-        Other are complex numbers, records, and so on.
+        "other" is complex numbers, records, and so on.
     values : float64 ndarray of shape (n_rows,)
         Numbers; of other kinds the number of the level, in the order in which levels first occur. NaN is missing.
     levels : list of str
@@ -57,7 +57,7 @@ class Column:
 
     @cached_property
     def bits(self) -> NDArray[np.uint64]:
-        """64 bits a value that are the same for equal values, in whatever table they are, and for missing ones."""
+        """64 bits for each value, the same for equal values in any table, and the same for all missing ones."""
         if self.kind == "numbers":
             values = np.where(self.missing, np.nan, self.values + 0.0)  # one NaN, one zero
             return values.view(np.uint64)
@@ -99,21 +99,21 @@ class InspectedTable:
 def read_columns(table: Any, argument: str) -> InspectedTable:
     """Return anything that has rows as columns.
 
-    What has one dimension is one column; of more than two, all behind the first are laid out as one.
+    One dimension is one column; of more than two, all after the first are laid out as columns.
 
     Raises
     ------
     TypeError
         If it has no rows.
     ValueError
-        If it has none of them, or they are of several lengths.
+        If there are no rows, or columns of several lengths.
     """
     named = _named_columns(table)
     if named is not None:
         names, columns = named
         lengths = {len(column) for column in columns}
         if len(lengths) > 1:
-            raise ValueError(f"{argument} has columns of {sorted(lengths)} rows; expected as many in each.")
+            raise ValueError(f"{argument} has columns of {sorted(lengths)} rows; expected the same number in each.")
         result = InspectedTable(list(map(_as_name, names)), max(lengths, default=0), columns.__getitem__)
     elif is_sparse(table):
         by_columns = table.tocsc()
@@ -201,7 +201,7 @@ def _in_order(name: Name, codes: Array, levels: list[str], kind: Kind = "text") 
     """Return a column of levels, numbered anew in the order in which they first occur, without those that do not."""
     present = codes[codes >= 0]
     first = np.full(len(levels), len(present))
-    first[present[::-1]] = np.arange(len(present))[::-1]  # where a level stands several times the last write counts
+    first[present[::-1]] = np.arange(len(present))[::-1]  # where a level occurs several times, the last write counts
     order = np.argsort(first)[: np.count_nonzero(first < len(present))]
     renumbered = np.full(len(levels) + 1, np.nan)  # the last is for -1
     renumbered[order] = np.arange(len(order))

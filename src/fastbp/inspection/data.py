@@ -1,4 +1,4 @@
-"""What to know about data before training on it: what stops training, what spoils it, what one may have overlooked."""
+"""Problems of data, found before training: what stops training, what makes it worse, what is easily overlooked."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ from fastbp.support.checks import sentence
 
 __all__ = ["inspect_data"]
 
-_WILD = 100.0  # times apart, or away from about 1, that numbers slow training down
-_LEAST_IDENTIFIERS = 10  # that texts are all different, or integers in a row, says little of a few
+_WILD = 100.0  # numbers this many times larger or smaller than 1 slow training down
+_LEAST_IDENTIFIERS = 10  # in fewer rows, texts that all differ or integers that count up mean little
 
 
 def inspect_data(X: Any, y: Any = None, validation_data: tuple[Any, ...] | list[Any] | None = None) -> DataReport:
     """Look at data before training on it; nothing is changed, and nothing is trained.
 
-    Columns of X: missing and infinite numbers, text, columns that are constant or twice there, numbers that are far
-    apart. Rows: those that are there twice, with other targets too, those of the validation data that are in the
-    training data. Targets: missing and infinite numbers, labels that are not numbered from 0, classes that are rare,
-    numbers far from all others, columns of X that tell the target.
+    Columns of X: missing and infinite numbers, text, constant and duplicate columns, columns that differ widely in
+    scale. Rows: duplicates, duplicates with different targets, rows of the validation data that are in the training
+    data too. Targets: missing and infinite numbers, labels that are not numbered from 0, rare classes, numbers far from
+    all others, columns of X from which the target can be read.
 
     Parameters
     ----------
     X : array-like of shape (n_samples, n_columns)
         An array, a nested list, a data frame of pandas, polars or pyarrow, a dictionary of columns, a sparse matrix.
-        Numbers are looked at as float64, a few columns at a time, so that no copy of all is made.
+        Columns are converted to float64 a few at a time: there is no copy of all data.
     y : array-like, optional
         Targets, a row for each sample. Text, integers of few values, booleans and one-hot rows are taken for classes.
-        Of up to 16 columns of targets it is asked whether a column of X tells them.
+        Up to 16 columns of targets are compared with the columns of X.
     validation_data : (X, y) or (X, y, sample_weight), optional
-        What the model will be evaluated on.
+        The data that the model will be evaluated on.
 
     Returns
     -------
@@ -54,7 +54,7 @@ def inspect_data(X: Any, y: Any = None, validation_data: tuple[Any, ...] | list[
     Raises
     ------
     TypeError, ValueError
-        If an argument is no table, or they are of different sizes.
+        If an argument is not a table, or their sizes differ.
 
     Examples
     --------
@@ -102,7 +102,7 @@ def inspect_data(X: Any, y: Any = None, validation_data: tuple[Any, ...] | list[
 
 
 def _of_column(column: Column, report: ColumnReport) -> Iterator[Finding]:
-    """Yield what is odd about one column by itself."""
+    """Yield the findings about one column by itself."""
     where, n_rows = f"column {column.name!r}", len(column.values)
     yield from _of_gaps(column, report, where)
     n_present = n_rows - report.n_missing
@@ -112,10 +112,10 @@ def _of_column(column: Column, report: ColumnReport) -> Iterator[Finding]:
             "warning", "constant", column.name, f"{where} {what}. Leave it out: nothing can be learned from it."
         )
     elif report.n_levels == n_present >= _LEAST_IDENTIFIERS:
-        remedy = "If it names the samples leave it out: a network would learn them by heart."
-        yield Finding("note", "identifier", column.name, f"{where} is {column.kind}, in no two rows the same. {remedy}")
+        remedy = "If it names the samples, leave it out: a network would learn them by heart."
+        yield Finding("note", "identifier", column.name, f"{where} is {column.kind}, different in every row. {remedy}")
     elif n_rows >= _LEAST_IDENTIFIERS and _counts_rows(column):
-        remedy = "If it is the number of the row leave it out: that says nothing of other samples."
+        remedy = "If it is the row's number, leave it out: it does not help to predict other samples."
         yield Finding("note", "identifier", column.name, f"{where} grows by 1 from row to row. {remedy}")
     elif report.n_levels:
         remedy = "A network takes numbers: make the model with prepare=fb.Columns(), or encode them."
@@ -129,23 +129,23 @@ def _counts_rows(column: Column) -> bool:
 
 
 def _of_gaps(column: Column, report: ColumnReport, where: str) -> Iterator[Finding]:
-    """Yield what no network can be fed with."""
+    """Yield missing and infinite values, which no network can take."""
     n_rows = len(column.values)
     if report.n_missing == n_rows:
         yield Finding("warning", "missing", column.name, f"{where} has no value in any row. Leave it out.")
     elif report.n_missing:
         values, first = count_of(report.n_missing, "missing value"), int(np.argmax(column.missing))
-        was = f"{where} has {values}, {report.n_missing / n_rows:.2g} of all, the first in row {first}"
-        remedy = "Fill them in, by fb.Impute for one, or leave these rows out."
+        was = f"{where} has {values}, {report.n_missing / n_rows:.2g} of all; the first is in row {first}"
+        remedy = "Fill them in, for example with fb.Impute, or leave these rows out."
         yield Finding("warning", "missing", column.name, f"{was}. {remedy}")
     if report.n_infinite:
         values, first = count_of(report.n_infinite, "infinite number"), int(np.argmax(np.isinf(column.values)))
-        was = f"{where} has {values}, the first in row {first}"
-        yield Finding("error", "infinite", column.name, f"{was}. Mend them, or leave these rows out.")
+        was = f"{where} has {values}; the first is in row {first}"
+        yield Finding("error", "infinite", column.name, f"{was}. Correct them, or leave these rows out.")
 
 
 def _copies(column: Column, report: ColumnReport, first_of: dict[bytes, ColumnReport]) -> Iterator[Finding]:
-    """Yield that a column is there for the second time; constant ones have been told of."""
+    """Yield that a column is equal to an earlier one; constant columns are reported elsewhere."""
     if is_constant(report) or report.n_missing == len(column.values):
         return
     import hashlib  # takes its time, and `import fastbp` does not need it
@@ -158,16 +158,21 @@ def _copies(column: Column, report: ColumnReport, first_of: dict[bytes, ColumnRe
 
 
 def _of_scales(reports: list[ColumnReport]) -> Iterator[Finding]:
-    """Yield that columns of numbers are of sizes that networks learn from slowly."""
+    """Yield that numbers are so large or so small that networks learn slowly from them."""
     sizes = [(max(abs(report.minimum), abs(report.maximum)), report) for report in reports if _varies(report)]
     if not sizes:
         return
     largest, smallest = max(sizes, key=lambda pair: pair[0]), min(sizes, key=lambda pair: pair[0])
     if largest[0] <= _WILD and smallest[0] >= 1 / _WILD:
         return
-    texts = [f"column {report.name!r} up to {size:.3g}" for size, report in (largest, smallest)]
-    was = f"numbers go in {texts[0]}" + ("" if largest is smallest else f", in {texts[1]}")
-    remedy = "Networks learn best from numbers about as large as 1: scale the columns, by fb.Standardize for one."
+    texts = [f"column {report.name!r} has numbers up to {size:.3g}" for size, report in (largest, smallest)]
+    if largest is smallest:
+        was = texts[0]
+    elif largest[0] > _WILD * smallest[0]:
+        was = f"columns differ widely in scale: {', '.join(texts)}"
+    else:
+        was = f"numbers are far from 1: {', '.join(texts)}"
+    remedy = "Networks learn best from numbers near 1: scale the columns, for example with fb.Standardize."
     yield Finding("warning", "scale", largest[1].name if largest[0] > _WILD else smallest[1].name, f"{was}. {remedy}")
 
 
@@ -179,22 +184,22 @@ def _varies(report: ColumnReport) -> bool:
 
 
 def _of_rows(hashes: RowHashes, targets: Targets | None) -> Iterator[Finding]:
-    """Yield that rows are there several times, and whether with several targets."""
+    """Yield that rows occur several times, and whether with different targets."""
     first = rows_before(hashes.values)
     again = np.flatnonzero(first != np.arange(len(first)))
     if not len(again):
         return
-    example = f"row {again[0]} to row {first[again[0]]}, for one"
-    was = f"{count_of(len(again), 'row')} of X {_is_or_are(len(again))} equal to a row before: {example}"
-    remedy = "Held-out rows that are trained on too say too much good: give fit and cross_validate groups."
+    example = f"for example row {again[0]} to row {first[again[0]]}"
+    was = f"{count_of(len(again), 'row')} of X {_is_or_are(len(again))} equal to an earlier row: {example}"
+    remedy = "Scores are too optimistic where copies of a row are in both parts: pass groups to fit and cross_validate."
     yield Finding("note", "duplicate_rows", None, f"{was}. {remedy}")
     if targets is None:
         return
     other = again[targets.hashes[again] != targets.hashes[first[again]]]
     if len(other):
-        example = f"row {other[0]} and row {first[other[0]]}, for one"
-        was = f"{count_of(len(other), 'row')} of X equal to a row before {_has_or_have(len(other))} another target"
-        remedy = "Columns that tell them apart are lacking, or targets are wrong."
+        example = f"for example row {other[0]} and row {first[other[0]]}"
+        was = f"{count_of(len(other), 'row')} of X equal to an earlier row {_has_or_have(len(other))} another target"
+        remedy = "Columns that would tell them apart are missing, or targets are wrong."
         yield Finding("warning", "contradiction", None, f"{was}: {example}. {remedy}")
 
 
@@ -204,8 +209,8 @@ def _leaks(hashes: RowHashes, validation_hashes: RowHashes) -> Iterator[Finding]
     if len(known):
         row = int(np.argmax(hashes.values == validation_hashes.values[known[0]]))
         rows = f"{count_of(len(known), 'row')} of {len(validation_hashes.values):,} of validation_data"
-        was = f"{rows} {_is_or_are(len(known))} in X too: row {known[0]} there is row {row} of X, for one"
-        remedy = "Scores on what was trained on mislead: leave them out on one side."
+        was = f"{rows} {_is_or_are(len(known))} in X too: for example its row {known[0]} is row {row} of X"
+        remedy = "Scores on training data mislead: leave these rows out of one of the two."
         yield Finding("warning", "leak", None, f"{was}. {remedy}")
 
 
@@ -229,8 +234,8 @@ def _read_validation(validation_data: Any, table: InspectedTable) -> tuple[Inspe
     others, targets = (read_columns(validation_data[i], f"validation_data[{i}]") for i in range(2))
     if others.n_columns != table.n_columns:
         raise ValueError(
-            f"validation_data[0] has {count_of(others.n_columns, 'column')} and X has {table.n_columns:,}; expected as "
-            "many."
+            f"validation_data[0] has {count_of(others.n_columns, 'column')} and X has {table.n_columns:,}; expected "
+            "the same number."
         )
     if others.n_rows != targets.n_rows:
         raise ValueError(
@@ -241,26 +246,30 @@ def _read_validation(validation_data: Any, table: InspectedTable) -> tuple[Inspe
 
 
 def _of_validation(column: Column, other: Column) -> Iterator[Finding]:
-    """Yield what is odd about a column of the validation data, and where it differs from that of X."""
+    """Yield the findings about a column of the validation data, and how it differs from that of X."""
     yield from _of_gaps(other, report_column(other), f"column {column.name!r} of validation_data[0]")
     if other.missing.all() or column.missing.all():
         return
     if column.name != other.name or column.kind != other.kind:
-        was = f"column {column.name!r} is {column.kind} in X, and in validation_data[0] there is in its place "
-        was += f"column {other.name!r}, {other.kind}"
+        was = f"column {column.name!r} is {column.kind} in X, but in its place validation_data[0] has "
+        was += f"column {other.name!r}, which is {other.kind}"
         yield Finding("error", "differs", column.name, f"{was}. Give both the same columns.")
     elif column.levels:
         new = sorted(set(other.levels) - set(column.levels))
         if new:
-            was = f"column {column.name!r} of validation_data[0] has {count_of(len(new), 'level')} that X lacks: "
-            yield Finding("warning", "unseen", column.name, f"{was}{shortened(new)}. Nothing is learned about them.")
+            was = (
+                f"column {column.name!r} of validation_data[0] has {count_of(len(new), 'level')} that X does not have: "
+            )
+            yield Finding(
+                "warning", "unseen", column.name, f"{was}{shortened(new)}. The model learns nothing about them."
+            )
 
 
 def _unseen_classes(targets: Targets | None, validation: InspectedTable) -> Iterator[Finding]:
-    """Yield that classes are in the validation data alone."""
+    """Yield that classes occur in the validation data only."""
     if targets is None or targets.classes is None:
         return
     new = sorted(set(classes_of(validation)) - set(targets.classes))
     if new:
-        was = f"validation_data[1] has {count_of(len(new), 'class')} that y lacks: {shortened(new)}"
+        was = f"validation_data[1] has {count_of(len(new), 'class')} that y does not have: {shortened(new)}"
         yield Finding("warning", "unseen", None, f"{was}. Split by class: fit(validation_fraction=...) does.")

@@ -1,4 +1,4 @@
-"""What was found out about data, column by column, and what one should know of it, in sentences."""
+"""Reports on data: figures of each column, and findings as sentences."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ _SHOWN = 5  # findings of a kind that are printed
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing to know; ``str`` gives the sentence.
+    """One finding; ``str`` gives its sentence.
 
     Attributes
     ----------
     severity : {"error", "warning", "note"}
-        With an error nothing can be trained. What is warned of trains badly, or to scores that mislead; or it has to be
-        mended first, as missing values. A note is to be known.
+        With an error nothing can be trained. With a warning training goes badly, its scores mislead, or something (such
+        as missing values) has to be put right first. A note is for information.
     kind : str
         What sort of finding: "missing", "infinite", "constant", "duplicate_column", "text", "identifier", "scale",
         "duplicate_rows", "contradiction", "tells_target", "labels", "rare_class", "outliers", "leak", "unseen",
         "differs".
     column : str, int or None
-        The column that it is about, an integer where columns have no names; None where it is about rows or all of it.
+        The column concerned, an integer where columns have no names; None where it concerns rows or all data.
     sentence : str
-        What it is, and what to do.
+        What was found, and what to do.
     """
 
     severity: Severity
@@ -131,7 +131,7 @@ class DataReport:
                 if count > _SHOWN:
                     lines.append(f"{'':>7}  and {count - _SHOWN:,} more of this kind ({kind})")
         if not self.findings:
-            lines.append("nothing to remark")
+            lines.append("no problems found")
         return "\n".join(lines)
 
 

@@ -1,6 +1,6 @@
-"""Rows that are equal, found by a hash of each, made column by column.
+"""Equal rows, found by a hash of each row, made column by column.
 
-64 bits a row: of a million different rows two have the same hash once in about 40 million tables.
+A hash has 64 bits: among a million different rows, two have the same hash once in about 40 million tables.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _SHIFTS = (np.uint64(30), np.uint64(27), np.uint64(31))
 
 
 class RowHashes:
-    """A hash of each row of a table, of the columns that were taken in so far."""
+    """A hash of each row of a table, over the columns taken in so far."""
 
     def __init__(self, n_rows: int) -> None:
         self.values: NDArray[np.uint64] = np.zeros(n_rows, np.uint64)
@@ -32,7 +32,7 @@ class RowHashes:
 
 
 def rows_before(hashes: NDArray[np.uint64]) -> NDArray[np.int64]:
-    """Return for each row the first row that is equal to it: itself, where there is none before."""
+    """Return for each row the first row that is equal to it: itself, where none is earlier."""
     _, first, inverse = np.unique(hashes, return_index=True, return_inverse=True)
     rows: NDArray[np.int64] = first[inverse]
     return rows

@@ -1,4 +1,4 @@
-"""What to know about targets before training on them, and which columns of X say too much of them."""
+"""Problems of targets, found before training on them, and columns of X that give the target away."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from fastbp.inspection.row_hashes import RowHashes
 
 __all__ = ["Targets", "classes_of", "inspect_targets"]
 
-_MOST_KEPT = 16  # columns of targets that are compared with those of X
-_MOST_CLASSES = 100  # integers of more values are taken for numbers
-_MOST_UNNUMBERED = 20  # numbers with a fraction, of no more values than that, may be meant as classes
-_RARE = 0.2  # of the share that a class would have if all were alike
-_FAR = 10.0  # interquartile ranges from the quartiles: of normal numbers not one in 10**40
-_LARGE = 100.0  # targets that are larger make large gradients
-_ALIKE = 0.9999  # correlation from which on a column says what the target is
+_MOST_KEPT = 16  # columns of targets that are compared with the columns of X
+_MOST_CLASSES = 100  # integers of more values than this are taken for numbers
+_MOST_UNNUMBERED = 20  # fractional numbers of at most this many values may be meant as classes
+_RARE = 0.2  # times the share that each class would have if all were equally common
+_FAR = 10.0  # interquartile ranges from the quartiles: farther than one normal number in 10**40
+_LARGE = 100.0  # larger targets make large gradients
+_ALIKE = 0.9999  # a column with this correlation, or more, gives the target away
 _LEAST_TO_COMPARE = 10  # samples: two always correlate
 
 
 @dataclass(frozen=True)
 class Targets:
-    """Targets that were looked at.
+    """Targets, and what was found in them.
 
     Attributes
     ----------
@@ -48,24 +48,24 @@ class Targets:
     findings: list[Finding]
 
     def told_by(self, column: Column) -> Iterator[Finding]:
-        """Yield that a column of X says what a target is."""
+        """Yield that a target can be read from a column of X."""
         for target in self.columns:
             how = _how_alike(column, target)
             if how:
                 what = "y" if len(self.columns) == 1 else f"column {target.name!r} of y"
                 was = f"column {column.name!r} {how} {what}"
-                remedy = "If it is not known before the target is, leave it out."
+                remedy = "If it is not known before the target is known, leave it out."
                 yield Finding("warning", "tells_target", column.name, f"{was}. {remedy}")
                 return
 
 
 def inspect_targets(table: InspectedTable, n_samples: int) -> Targets:
-    """Return what is to be known of the targets of so many samples.
+    """Return the findings about the targets of n_samples samples.
 
     Raises
     ------
     ValueError
-        If there are not as many.
+        If their number differs.
     """
     if table.n_rows != n_samples:
         raise ValueError(f"X has {n_samples:,} rows, y has {table.n_rows:,}; expected a target for each sample.")
@@ -98,7 +98,7 @@ def classes_of(table: InspectedTable) -> list[str]:
 
 
 def _one_hot(table: InspectedTable) -> Column | None:
-    """Return the number of the class, where each row has one 1 and zeros else; else None."""
+    """Return the number of each row's class if each row has one 1 and is 0 elsewhere; else None."""
     if table.n_columns == 1:
         return None
     numbers, n_ones = np.zeros(table.n_rows), np.zeros(table.n_rows, np.int64)
@@ -114,7 +114,7 @@ def _one_hot(table: InspectedTable) -> Column | None:
 
 
 def _count_classes(column: Column) -> dict[str, int] | None:
-    """Return how many samples each class has; None where targets are no labels."""
+    """Return how many samples each class has; None where targets are not labels."""
     if column.kind == "numbers" and not _are_labels(column.values[~column.missing]):
         return None
     names, counts = _names_and_counts(column)
@@ -143,7 +143,9 @@ def _of_classes(classes: dict[str, int], n_samples: int) -> Iterator[Finding]:
             was = (
                 f"class {name} has {count_of(count, 'sample')} of {n_samples:,}, and there are {len(classes):,} classes"
             )
-            remedy = "A network may never name it, at a good accuracy: see class_weight and balanced_accuracy."
+            remedy = (
+                "A network may never predict it and still have a good accuracy: see class_weight and balanced_accuracy."
+            )
             yield Finding("warning", "rare_class", None, f"{was}. {remedy}")
 
 
@@ -151,11 +153,11 @@ def _of_classes(classes: dict[str, int], n_samples: int) -> Iterator[Finding]:
 
 
 def _of_column(column: Column, report: ColumnReport, where: str) -> Iterator[Finding]:
-    """Yield what is odd about one column of targets by itself."""
+    """Yield the findings about one column of targets by itself."""
     for kind, bad in (("missing", column.missing), ("infinite", np.isinf(column.values))):
         if bad.any():
             what = count_of(int(np.count_nonzero(bad)), f"{kind} value")
-            was = f"{where} has {what}, the first in row {int(np.argmax(bad))}"
+            was = f"{where} has {what}; the first is in row {int(np.argmax(bad))}"
             yield Finding("error", kind, column.name, f"{was}. Nothing can be learned from these rows: leave them out.")
     if is_constant(report) and len(column.values) > 1:
         yield Finding("warning", "constant", column.name, f"{where} is constant: there is nothing to learn.")
@@ -186,7 +188,7 @@ def _of_numbers(column: Column, finite: NDArray[np.float64], where: str) -> Iter
     largest = float(np.abs(finite).max())
     if largest > _LARGE:
         was = f"{where} has numbers up to {largest:.3g}"
-        remedy = "Losses of squares learn such targets slowly: scale them, and the predictions back."
+        remedy = "Training on squared errors is slow with such targets: see the model's prepare_targets."
         yield Finding("note", "scale", column.name, f"{was}. {remedy}")
 
 
@@ -198,11 +200,9 @@ def _outliers(column: Column, finite: NDArray[np.float64], where: str) -> Iterat
         far = np.isfinite(column.values) & ((column.values < low - reach) | (column.values > high + reach))
     if reach > 0 and far.any():
         row = int(np.argmax(far))
-        was = (
-            f"{where} has {count_of(int(np.count_nonzero(far)), 'number')} far from the others, the first in row {row}"
-        )
-        was += f", {column.values[row]:.3g}; half of all are {low:.3g} to {high:.3g}"
-        remedy = "If they are right, take their logarithm, or a loss such as huber."
+        was = f"{where} has {count_of(int(np.count_nonzero(far)), 'number')} far from the others"
+        was += f"; the first is {column.values[row]:.3g} in row {row}. Half of all lie between {low:.3g} and {high:.3g}"
+        remedy = "If they are right, take their logarithm, or use a loss such as huber."
         yield Finding("warning", "outliers", column.name, f"{was}. {remedy}")
 
 
@@ -210,7 +210,7 @@ def _outliers(column: Column, finite: NDArray[np.float64], where: str) -> Iterat
 
 
 def _how_alike(column: Column, target: Column) -> str:
-    """Return in words how a column of X says what the target is; nothing where it does not."""
+    """Return in words how the target can be read from a column of X; empty text where it cannot."""
     both = np.isfinite(column.values) & np.isfinite(target.values)
     if np.count_nonzero(both) < max(_LEAST_TO_COMPARE, len(both) / 2):
         return ""
@@ -235,7 +235,7 @@ def _correlation(x: NDArray[np.float64], t: NDArray[np.float64]) -> float:
 
 
 def _one_to_one(x: NDArray[np.float64], t: NDArray[np.float64]) -> bool:
-    """Return whether each value of one goes with one of the other, several rows with each of them."""
+    """Return whether each value of one always occurs with one value of the other, on average in two rows or more."""
     n_values = len(np.unique(x))
     if not 1 < n_values == len(np.unique(t)) <= len(x) // 2:
         return False

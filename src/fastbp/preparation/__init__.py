@@ -1,4 +1,4 @@
-"""What is learned of columns before the first layer: scales, replacements for gaps, codes of categories.
+"""Preparations of columns before the first layer: scales, fillings of missing values, codes of categories.
 
 It imports data, support and the engine.
 """

@@ -1,4 +1,4 @@
-"""What a preparation is: what is made of a column before the first layer."""
+"""The base class of preparations, which convert columns before the first layer."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ Numbers = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Preparation:
-    """What all preparations have: a name, what they leave of a column, and how they learn."""
+    """What all preparations have: a name, what they can be combined with, and how they learn."""
 
     name: ClassVar[str]
-    categorical: ClassVar[bool] = False  # for categories, and not for numbers
-    ends: ClassVar[bool] = False  # nothing can follow
-    invertible: ClassVar[bool] = True  # so that it can be for targets
+    categorical: ClassVar[bool] = False  # it takes categories, not numbers
+    ends: ClassVar[bool] = False  # no other preparation can follow
+    invertible: ClassVar[bool] = True  # it can be undone, so it can prepare targets
 
     @property
     def widens(self) -> bool:
-        """Whether what it makes of a column may be more than one."""
+        """Whether it may make several columns of one."""
         return False
 
     @property
     def learns(self) -> bool:
-        """Whether it must see data first."""
+        """Whether it needs data to learn from."""
         return True
 
-    def learn(self, draft: ColumnStatistics) -> None:
-        """Add the step of each column to a draft."""
+    def learn(self, statistics: ColumnStatistics) -> None:
+        """Learn from statistics of some columns, and add a step for each of them."""
         raise NotImplementedError

@@ -1,7 +1,7 @@
-"""What is known of the training data while a preparation is learned: statistics of its columns, in float64.
+"""Statistics of columns of the training data, in float64, from which preparations learn.
 
-The samples pass by in blocks, whose size depends on nothing but the number of columns. So memory stays bounded, also
-for an array that lies in a file, and the numbers are the same wherever they are worked out.
+Samples are read in blocks whose size depends on the number of columns only. So memory stays bounded, also for an array
+in a file, and the results have the same bits on every machine.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ __all__ = ["ColumnStatistics", "Feature", "Moments"]
 
 Array = NDArray[Any]
 Numbers = NDArray[np.float64]
-Feature = tuple[int, tuple["Step", ...]]  # a column, and what is done with it
-Categories = tuple[list[float], bool]  # values in their order, and whether one may be missing
+Feature = tuple[int, tuple["Step", ...]]  # a column, and the steps that make the feature of it
+Categories = tuple[list[float], bool]  # values in their order, and whether some are missing
 
 _BLOCK_NUMBERS = 2**20
-_QUANTILE_ROWS = 10**6  # of more, so many at most are looked at
+_QUANTILE_ROWS = 10**6  # at most this many are used, evenly spaced
 _QUANTILE_NUMBERS = 2**23
 
 
 class Moments(NamedTuple):
-    """Of each column, over the samples in which it is not missing; without such samples all are 0."""
+    """Statistics of each column over its values that are not missing; all are 0 if there are none."""
 
-    n_there: Numbers
+    n_present: Numbers
     mean: Numbers
     variance: Numbers
     low: Numbers
@@ -44,7 +44,7 @@ class Moments(NamedTuple):
 
 
 class _Unique:
-    """Numbers without those that are there already."""
+    """The different numbers among those taken in."""
 
     def __init__(self) -> None:
         self._known = np.zeros(0)
@@ -52,14 +52,14 @@ class _Unique:
         self._n_new = 0
 
     def take(self, numbers: Numbers) -> None:
-        """Take numbers in, and now and then sort them."""
+        """Take numbers in; sort them when many are new."""
         self._new.append(np.unique(numbers))
         self._n_new += len(self._new[-1])
         if self._n_new > len(self._known) + _BLOCK_NUMBERS:
             self.values()
 
     def values(self) -> Numbers:
-        """Return what was taken in, rising; with one NaN at most, at the end."""
+        """Return the different numbers in rising order; NaN at most once, at the end."""
         self._known = np.unique(np.concatenate([self._known, *self._new]))
         self._new, self._n_new = [], 0
         return self._known
@@ -70,20 +70,20 @@ def _without_nan(values: Numbers) -> Numbers:
 
 
 class ColumnStatistics:
-    """The steps so far of some columns of an array, and what comes out of them.
+    """Some columns of an array, the steps learned for them so far, and statistics of what the steps make of them.
 
     Parameters
     ----------
     columns : sequence of int
-        Which they are.
+        Their numbers in the array.
     array : ndarray of shape (n_samples, n_columns), or None
-        What the engine reads. None: nothing that learns from it follows.
+        The samples. None where no statistics will be asked for.
     rows : int64 ndarray or None
         The samples to learn from; None is all.
     texts : dict of int to int
         The number of categories of each column that holds codes of text.
     place : function
-        What messages call a column.
+        Returns the name of a column for messages.
     """
 
     def __init__(
@@ -116,22 +116,22 @@ class ColumnStatistics:
         self.add([("affine", float(a_j), float(b_j), c) for a_j, b_j in zip(a, b, strict=True)])
 
     def add_indicators(self) -> None:
-        """Let each column in which numbers were missing, when last looked at, tell of them beside its numbers."""
+        """Add a feature for each column that had missing numbers in the last statistics: 1 for missing, else 0."""
         for j, column in enumerate(self.columns):
             if self._n_missing[j]:
                 self._indicators.append((column, (*self._steps[j], ("missing",))))
 
     def split(self, parts: list[list[Step]]) -> None:
-        """Let each column be followed by these steps, each for itself: a feature for each."""
+        """Make a feature with each of these steps of each column, and no others."""
         self._parts = parts
 
     def features(self) -> list[Feature]:
-        """Return what was learned: numbers, then indicators.
+        """Return the features: those of numbers, then indicators.
 
         Raises
         ------
         ValueError
-            If a number is missing, and would be.
+            If a feature would be missing in some sample.
         """
         for j in np.flatnonzero(self._n_missing) if self._parts is None else ():
             self._refuse(int(j), np.isnan, "a number", "Fill what is missing with fb.Impute(), or leave out that row.")
@@ -147,10 +147,10 @@ class ColumnStatistics:
     # -------------------------------------------------------------------------------------------- statistics
 
     def moments(self) -> Moments:
-        """Return how many there are, mean, variance (the mean square of the deviations), least and greatest number.
+        """Return count, mean, variance (the mean square of the deviations), minimum and maximum of each column.
 
-        Blocks are seen from the first number of their column, so that numbers that are all alike have a variance of
-        exactly 0, and merged pairwise (Chan, Golub and LeVeque, 1983).
+        The first number of a column is subtracted from all, so that a constant column has a variance of exactly 0; the
+        statistics of blocks are merged pairwise (Chan, Golub and LeVeque, 1983).
         """
         k = len(self.columns)
         count, mean, squares = np.zeros(k), np.zeros(k), np.zeros(k)
@@ -180,14 +180,14 @@ class ColumnStatistics:
             j = int(large.argmax())
             raise ValueError(
                 f"{self._place(self.columns[j])} has numbers from {low[j]:g} to {high[j]:g}, whose squares are "
-                "infinite; expected smaller ones. Put fb.Scale(1e-200) first, say."
+                "infinite; expected smaller ones. Put fb.Scale(1e-200) first, for example."
             )
         return Moments(count, *(np.where(count > 0, each, 0.0) for each in (mean, variance, low, high)))
 
     def quantiles(self, shares: Sequence[float]) -> Numbers:
         """Return these quantiles, shape (shares, columns); NaN where all is missing.
 
-        Of more than a million samples every k-th is looked at.
+        Of more than a million samples every k-th is used.
         """
         stride = -(-self._n_samples() // _QUANTILE_ROWS)
         at_once = max(1, _QUANTILE_NUMBERS // -(-self._n_samples() // stride))
@@ -217,12 +217,12 @@ class ColumnStatistics:
         self._n_missing[:] = 0  # what is missing is a category
         return [(known.tolist(), bool(some)) for known, some in zip(values, missing, strict=True)]
 
-    def refuse_empty(self, n_there: Numbers, what_for: str) -> None:
-        """Refuse a column in which all is missing."""
-        for j in np.flatnonzero(n_there == 0):
+    def refuse_empty(self, n_present: Numbers) -> None:
+        """Refuse a column without any number."""
+        for j in np.flatnonzero(n_present == 0):
             raise ValueError(
-                f"{self._place(self.columns[j])} has no numbers, so that there is nothing to {what_for}; expected one "
-                "at least. Leave out that column."
+                f"{self._place(self.columns[j])} has no numbers, so that there is nothing to fill it with; expected at "
+                "least one. Leave out that column."
             )
 
     # -------------------------------------------------------------------------------------------- the samples
@@ -232,7 +232,7 @@ class ColumnStatistics:
         return len(self._array if self._rows is None else self._rows)
 
     def _blocks(self, group: range | None = None, stride: int = 1) -> Iterator[Numbers]:
-        """Yield what comes out of the steps so far for some of the columns, block by block; no number infinite."""
+        """Yield what the steps so far make of some columns, block by block; infinite numbers are refused."""
         assert self._array is not None
         places = range(len(self.columns)) if group is None else group
         features = Features([(self.columns[j], self._steps[j]) for j in places])
@@ -250,7 +250,7 @@ class ColumnStatistics:
             yield block
 
     def _refuse(self, j: int, bad: Callable[[Array], NDArray[np.bool_]], expected: str, remedy: str) -> NoReturn:
-        """Raise the ValueError that names the first number of a column that is bad, or becomes so in its steps."""
+        """Raise the ValueError that names the first bad number of a column, or the first that its steps make bad."""
         assert self._array is not None
         column = self.columns[j]
         features = Features([(column, self._steps[j])])

@@ -1,4 +1,4 @@
-"""Which preparations go with which columns, and which follow each other."""
+"""Which preparations are for which columns, and which may follow each other."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Chain = tuple[Preparation, ...]
 
 @dataclass(frozen=True, init=False, repr=False)
 class Columns:
-    """One way for columns of numbers, another one for categories. Numbers come first, then categories.
+    """Prepares columns of numbers and columns of categories, each in its own way. Numbers come first, then categories.
 
     Parameters
     ----------
@@ -39,8 +39,8 @@ class Columns:
     categorical : a preparation or a list of them, default fb.OneHot()
         For each column of categories. It begins with ``fb.OneHot`` or ``fb.Ordinal``.
     categories : "auto" or sequence of str or int, default "auto"
-        Which columns hold categories: their names in a data frame, else their places from 0. "auto" is those of text
-        and of the dtypes that data frames have for categories.
+        Which columns hold categories: their names in a data frame, else their places from 0. "auto" takes columns of
+        text, and those whose dtype is a data frame's for categories.
 
     Raises
     ------
@@ -77,7 +77,7 @@ class Columns:
             raise ValueError(
                 sentence("categorical", categorical, "a list that begins with fb.OneHot() or fb.Ordinal()")
             )
-        _refuse_categorical(self.categorical[1:], "categorical, behind its first entry,")
+        _refuse_categorical(self.categorical[1:], "categorical, after its first entry,")
         object.__setattr__(self, "categories", check_categories(categories))
 
     def __repr__(self) -> str:
@@ -110,18 +110,18 @@ def check_chain(value: Any, argument: str) -> Chain:
         if preparation.ends and i + 1 < len(chain):
             raise ValueError(
                 f"{argument}[{i}] is {preparation!r} and {argument}[{i + 1}] is {chain[i + 1]!r}; expected nothing "
-                "behind it, as there are columns for categories then. Leave out what follows."
+                "after it, as it makes a column for each category. Leave out what follows."
             )
         if preparation.categorical and i > 0:
             raise ValueError(
-                f"{argument}[{i}] is {preparation!r}; expected it first, as categories are what the data has. Put it "
-                "first, or leave out what stands before."
+                f"{argument}[{i}] is {preparation!r}; expected it first, as it takes the categories of the data. Put "
+                "it first, or leave out what stands before it."
             )
     return tuple(chain)
 
 
 def check_prepare(prepare: Any) -> Prepare | None:
-    """Return what is made of X: None, a chain, or Columns."""
+    """Return the preparation of X, checked: None, a chain, or Columns."""
     if prepare is None or isinstance(prepare, Columns):
         return prepare
     chain = check_chain(prepare, "prepare")
@@ -131,7 +131,7 @@ def check_prepare(prepare: Any) -> Prepare | None:
 
 
 def check_prepare_targets(prepare_targets: Any) -> Chain | None:
-    """Return what is made of the targets, and can be undone: None, or a chain."""
+    """Return the preparation of the targets, checked: None, or a chain that can be undone."""
     if prepare_targets is None:
         return None
     chain = check_chain(prepare_targets, "prepare_targets")
@@ -139,8 +139,8 @@ def check_prepare_targets(prepare_targets: Any) -> Chain | None:
         raise ValueError(sentence("prepare_targets", prepare_targets, "one preparation at least, or None"))
     for preparation in chain:
         if not preparation.invertible:
-            remedy = "predict undoes it: fb.Scale, fb.Standardize and fb.RobustScale(clip=None) can be undone."
-            raise ValueError(sentence("prepare_targets", preparation, "what can be undone", remedy))
+            remedy = "predict undoes it: use fb.Scale, fb.Standardize or fb.RobustScale(clip=None)."
+            raise ValueError(sentence("prepare_targets", preparation, "a preparation that can be undone", remedy))
     return chain
 
 

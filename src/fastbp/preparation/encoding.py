@@ -1,4 +1,4 @@
-"""Preparations that make numbers of categories."""
+"""Preparations that convert categories to numbers."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ __all__ = ["OneHot", "Ordinal"]
 
 @dataclass(frozen=True)
 class OneHot(Preparation):
-    """A column for each category of a column: 1 where the sample is of it, else 0, as scikit-learn's OneHotEncoder.
+    """Makes a column for each category: 1 where the sample has the category, else 0, as scikit-learn's OneHotEncoder.
 
-    Categories are what the training data has, in sorted order, or that of a pandas Categorical. What is missing is a
-    category too, the last one, if the training data has it. A sample of any other category has zeros.
+    The categories are those of the training data in sorted order, or those of a pandas Categorical in its order. If
+    values are missing in the training data, "missing" is the last category. A sample of an unknown category has zeros.
     """
 
     name = "one_hot"
@@ -33,32 +33,32 @@ class OneHot(Preparation):
         """True."""
         return True
 
-    def learn(self, draft: ColumnStatistics) -> None:
-        """Take the categories."""
-        draft.split(
+    def learn(self, statistics: ColumnStatistics) -> None:
+        """Learn the categories."""
+        statistics.split(
             [
                 [("equals", value) for value in values] + [("missing",)] * with_missing
-                for values, with_missing in draft.categories()
+                for values, with_missing in statistics.categories()
             ]
         )
 
 
 @dataclass(frozen=True)
 class Ordinal(Preparation):
-    """A category's number, from 0, in place of it, as scikit-learn's OrdinalEncoder; -1 for any other category.
+    """Numbers the categories from 0, as scikit-learn's OrdinalEncoder does; an unknown category becomes -1.
 
-    Categories are those that OneHot finds, in the same order.
+    The categories are those that OneHot learns, in the same order.
     """
 
     name = "ordinal"
     categorical = True
     invertible = False
 
-    def learn(self, draft: ColumnStatistics) -> None:
-        """Take the categories."""
-        categories = draft.categories()
-        draft.add([("code", *values) for values, _ in categories])
-        draft.add([("fill", float(len(values)) if with_missing else -1.0) for values, with_missing in categories])
+    def learn(self, statistics: ColumnStatistics) -> None:
+        """Learn the categories."""
+        categories = statistics.categories()
+        statistics.add([("code", *values) for values, _ in categories])
+        statistics.add([("fill", float(len(values)) if with_missing else -1.0) for values, with_missing in categories])
 
 
 def check_categories(categories: Any) -> str | tuple[str | int, ...]:

@@ -1,4 +1,4 @@
-"""A preparation that fills gaps."""
+"""The preparation that fills in missing values."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ __all__ = ["Impute"]
 
 @dataclass(frozen=True)
 class Impute(Preparation):
-    """Fills what is missing (NaN) with the mean or the median of its column, as scikit-learn's SimpleImputer does.
+    """Fills missing values (NaN) with the mean or the median of their column, as scikit-learn's SimpleImputer does.
 
     Parameters
     ----------
     strategy : {"mean", "median"}, default "mean"
-        What is filled in. The median is that of RobustScale.
+        What is filled in. The median is computed as in RobustScale.
     indicator : bool, default False
-        Whether each column that has missing values in training gets a column more, 1 where one is missing, else 0. They
-        come behind all columns of numbers, and what follows in a list leaves them alone.
+        Whether each column that has missing values in training gets an additional column, 1 where a value is missing,
+        else 0. These come after all columns of numbers, and preparations that follow in a list do not change them.
     """
 
     strategy: str = "mean"
@@ -39,14 +39,14 @@ class Impute(Preparation):
 
     @property
     def widens(self) -> bool:
-        """Whether there may be indicators."""
+        """Whether there may be columns of indicators."""
         return self.indicator
 
-    def learn(self, draft: ColumnStatistics) -> None:
-        """Take mean or median."""
-        moments = draft.moments()
-        draft.refuse_empty(moments.n_there, "fill it with")
-        fill = moments.mean if self.strategy == "mean" else draft.quantiles([0.5])[0]
+    def learn(self, statistics: ColumnStatistics) -> None:
+        """Learn the mean or the median."""
+        moments = statistics.moments()
+        statistics.refuse_empty(moments.n_present)
+        fill = moments.mean if self.strategy == "mean" else statistics.quantiles([0.5])[0]
         if self.indicator:
-            draft.add_indicators()
-        draft.add([("fill", float(a)) for a in fill])
+            statistics.add_indicators()
+        statistics.add([("fill", float(a)) for a in fill])

@@ -49,7 +49,7 @@ def learn(prepare: Prepare, table: TypedColumns, rows: NDArray[np.int64] | None)
         statistics = ColumnStatistics(places, array, rows, {j: len(found) for j, found in texts.items()}, table.place)
         features += _learn_chain(chain, statistics)
     if not features:
-        raise ValueError(f"the preparation of {table.argument} makes no feature; expected one at least.")
+        raise ValueError(f"the preparation of {table.argument} makes no features; expected at least one.")
     return Learned(table.n_columns, table.names, texts, features), array
 
 
@@ -88,8 +88,8 @@ def _find(name: Name, table: TypedColumns) -> int:
     if isinstance(name, int) and name < table.n_columns and not (table.names and isinstance(table.names[0], int)):
         return name
     raise ValueError(
-        f"categories has {name!r}, and {table.argument} no such column; expected names of its columns, or places from "
-        f"0 to {table.n_columns - 1}."
+        f"categories has {name!r}, which is not a column of {table.argument}; expected names of its columns, or "
+        f"places from 0 to {table.n_columns - 1}."
     )
 
 

@@ -1,4 +1,4 @@
-"""What was learned from the training data: which columns become which features, and the same way for other samples."""
+"""What was learned from the training data: how columns become features, also those of other samples."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ __all__ = ["Learned", "all_numbers", "assemble", "codes_of", "numbers_of"]
 
 Array = NDArray[Any]
 
-_NUMBERS_OF_STEP = {"fill": 1, "affine": 3, "clip": 1, "missing": 0, "equals": 1}  # "code" has as many as it likes
+_NUMBERS_OF_STEP = {"fill": 1, "affine": 3, "clip": 1, "missing": 0, "equals": 1}  # "code" has any number of them
 
 
 class Learned:
-    """What becomes of the columns of an array or of a data frame.
+    """How the columns of an array or of a data frame become the features that the first layer takes.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ class Learned:
     texts : dict of int to tuple of str
         The categories of each column of text, in the order of their codes.
     features : list of (column, steps)
-        What the first layer is fed with; a column of text is its codes there.
+        The features in their order; a column of text is read as codes.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class Learned:
         return numbers_of(column, table.place(place))
 
     def _places(self, table: TypedColumns) -> Sequence[int] | None:
-        """Return where the columns are in a table that names its own; None where nothing is to be said of names."""
+        """Return where the columns are in a table, by name; None if the table or the training data has no names."""
         if self.names is None or table.names is None:
             return None
         found = {name: i for i, name in enumerate(table.names)}
@@ -113,7 +113,7 @@ class Learned:
         return self.native.apply(ArrayReader(array), np.empty((len(array), len(self.features)), dtype))
 
     def refuse(self, array: Array, row: int, dtype: np.dtype[Any], argument: str) -> NoReturn:
-        """Raise the ValueError that names the number in this row which no finite feature comes from."""
+        """Raise the ValueError that names the number of this row from which no finite feature can be made."""
         features = self.apply(array[row : row + 1], dtype)[0]
         bad = np.flatnonzero(~np.isfinite(features))
         if len(bad) == 0:  # the array was changed by someone else meanwhile
@@ -121,15 +121,15 @@ class Learned:
         column = self.features[bad[0]][0]
         value = array[row, column].item()
         place = f"row {row}, {name_of(column, self.names, argument)}"
-        remedy = "Leave out that row or fill the gap first."
+        remedy = "Leave out that row or fill in the value first."
         if math.isfinite(value):
-            remedy = f"Prepared, it is infinite in {dtype}, the model's dtype: scale it down."
+            remedy = f"Its preparation makes it infinite in {dtype}, the model's dtype: scale it down."
         elif math.isnan(value):
-            remedy += " A model with fb.Impute() among its preparations fills it."
+            remedy += " A model prepared with fb.Impute() fills it in."
         raise ValueError(sentence(place, value, "a finite number", remedy)) from None
 
     def to_config(self) -> dict[str, Any]:
-        """Return it as plain data."""
+        """Return this as plain data."""
         return {
             "n_columns": self.n_columns,
             "names": None if self.names is None else list(self.names),
@@ -139,7 +139,7 @@ class Learned:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Learned:
-        """Return what ``to_config`` wrote down, each part checked: the engine trusts it."""
+        """Return what ``to_config`` described; every part is checked, because the engine trusts it."""
         n_columns = check_int(config["n_columns"], "n_columns")
         names = config["names"]
         if names is not None and (len(set(names)) != n_columns or not all(isinstance(n, (str, int)) for n in names)):
@@ -153,7 +153,7 @@ class Learned:
             for column, steps in config["features"]
         ]
         if not features:
-            raise ValueError("features is empty; expected one at least.")
+            raise ValueError("features is empty; expected at least one.")
         return cls(n_columns, None if names is None else tuple(names), texts, features)
 
 
@@ -204,7 +204,7 @@ def _text_codes_of(column: TypedColumn, codes: Mapping[str, float], place: str) 
             f"{place} holds numbers ({column.values.dtype}); expected text, as the preparation was learned from. Make "
             "it text: .astype(str)."
         )
-    return np.full(len(column.values), np.nan, np.float32)  # nothing tells what a gap is a gap of
+    return np.full(len(column.values), np.nan, np.float32)  # a column without any value may be of either kind
 
 
 def codes_of(texts: Sequence[str]) -> dict[str, float]:

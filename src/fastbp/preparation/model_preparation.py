@@ -1,4 +1,4 @@
-"""A model's preparation: what it makes of X and of the targets, and what it has learned for that."""
+"""A model's preparation: how it converts X and the targets, and what it has learned for that."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ __all__ = ["ModelPreparation"]
 
 Array = NDArray[Any]
 
-_POWER_OF_SUM = {"absolute_error": 1, "squared_error": 2}  # of the targets' unit, in the engine's sums over errors
+_POWER_OF_SUM = {"absolute_error": 1, "squared_error": 2}  # of the targets' unit, in the engine's sums of errors
 
 
 class ModelPreparation:
-    """What a model does to X and to its targets, and what it has learned for that.
+    """How a model converts X and its targets, and what it has learned for that.
 
     Parameters
     ----------
@@ -49,20 +49,20 @@ class ModelPreparation:
 
     @property
     def ready(self) -> bool:
-        """Whether all is learned."""
+        """Whether everything is learned."""
         return (self.prepare is None or self.inputs is not None) and (
             self.prepare_targets is None or self.targets is not None
         )
 
     @property
     def keeps_width(self) -> bool:
-        """Whether as many numbers as columns come out, whatever the data is."""
+        """Whether there is one feature for each column, whatever the data is."""
         if isinstance(self.prepare, Columns):
             return not any(each.widens for each in self.prepare.numeric + self.prepare.categorical)
         return self.prepare is None or not any(each.widens for each in self.prepare)
 
     def expect(self, n_columns: int) -> None:
-        """Learn at once what needs no data, for so many columns of X."""
+        """Learn what needs no data, for n_columns columns of X."""
         if isinstance(self.prepare, tuple) and not any(each.learns for each in self.prepare):
             self.inputs = learn_without_data(self.prepare, n_columns)
 
@@ -122,7 +122,7 @@ class ModelPreparation:
         return learn(prepare_targets, read_table(columns, argument), rows)[0]
 
     def check_ready(self) -> None:
-        """Refuse to go on without what is to be learned."""
+        """Refuse to go on before everything is learned."""
         if not self.ready:
             raise ValueError(
                 f"the model's preparation, {self!r}, has learned from no data yet; expected that Trainer.fit, or "
@@ -141,7 +141,7 @@ class ModelPreparation:
 
     @property
     def native(self) -> tuple[Features | None, Features | None]:
-        """What the engine makes of X, and of the targets."""
+        """The steps of X and of the targets, as the engine runs them."""
         return (
             None if self.inputs is None else self.inputs.native,
             None if self.targets is None else self.targets.native,
@@ -150,15 +150,15 @@ class ModelPreparation:
     # ------------------------------------------------------------------------------------------------- targets
 
     def check_outputs(self, n_outputs: int) -> None:
-        """Refuse outputs that are no whole number for each column of targets."""
+        """Refuse a number of outputs that is not a multiple of the number of targets."""
         if self.targets is not None and n_outputs % len(self.targets.features):
             raise ValueError(
                 f"prepare_targets is for {len(self.targets.features)} columns of targets, and the model has "
-                f"{n_outputs} outputs; expected as many for each."
+                f"{n_outputs} outputs; expected the same number for each."
             )
 
     def restore(self, outputs: Array) -> None:
-        """Bring outputs back to the targets' own units, in place."""
+        """Convert outputs back to the targets' own units, in place."""
         if self.targets is None:
             return
         n_repeats = outputs.shape[1] // len(self.targets.features)
@@ -171,15 +171,15 @@ class ModelPreparation:
                 outputs[start : start + BLOCK_ROWS] = block
 
     def check_metric(self, metric: str, sums: str | None) -> None:
-        """Refuse a metric whose sums, made from prepared targets, say nothing of the targets themselves."""
+        """Refuse a metric whose sums over prepared targets cannot be converted to the targets' own units."""
         if self.prepare_targets is not None and sums is not None and sums not in _POWER_OF_SUM:
             raise ValueError(
                 f"metrics has {metric!r} and prepare_targets is {list(self.prepare_targets)!r}; expected metrics of "
-                "distances, such as mae, mse or r2, with it. Or leave prepare_targets out."
+                "distances with it, such as mae, mse or r2. Or leave prepare_targets out."
             )
 
     def in_units(self, name: str, sums: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the engine's sums of errors, a number a target, in the targets' own units."""
+        """Return the engine's sums of errors, one for each target, in the targets' own units."""
         power = _POWER_OF_SUM.get(name)
         if self.targets is None or power is None:
             return sums
@@ -198,7 +198,7 @@ class ModelPreparation:
         )
 
     def to_config(self) -> dict[str, Any]:
-        """Return it as plain data."""
+        """Return this as plain data."""
         return {
             "prepare": prepare_to_config(self.prepare),
             "prepare_targets": prepare_to_config(self.prepare_targets),
@@ -208,7 +208,7 @@ class ModelPreparation:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> ModelPreparation:
-        """Return what ``to_config`` wrote down."""
+        """Return what ``to_config`` described."""
         preparing = cls(prepare_from_config(config["prepare"]), prepare_from_config(config["prepare_targets"]))
         if config["inputs"] is not None:
             preparing.inputs = Learned.from_config(config["inputs"])

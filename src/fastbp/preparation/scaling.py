@@ -26,10 +26,10 @@ class Scale(Preparation):
     Parameters
     ----------
     factor : float or None, default None
-        Not 0. ``fb.Scale(1 / 255)`` is for images of bytes. None learns each column's: (X - min) / (max - min), as
-        scikit-learn's MinMaxScaler does; a column whose numbers are all alike becomes 0.
+        The factor, not 0; ``fb.Scale(1 / 255)`` is for images of bytes. None scales each column by its own minimum and
+        maximum, (X - min) / (max - min), as scikit-learn's MinMaxScaler does; a constant column becomes 0.
     offset : float, default 0.0
-        What is added then.
+        The number that is added.
     """
 
     factor: float | None = None
@@ -40,52 +40,54 @@ class Scale(Preparation):
         if self.factor is not None:
             factor = check_number(self.factor, "factor")
             if not _SMALLEST_FACTOR < abs(factor) < 1 / _SMALLEST_FACTOR:
-                raise ValueError(sentence("factor", factor, "a number that is not 0", "0 would leave nothing of X."))
+                raise ValueError(
+                    sentence("factor", factor, "a number other than 0", "With 0 all of X would be the same.")
+                )
             object.__setattr__(self, "factor", factor)
         object.__setattr__(self, "offset", check_number(self.offset, "offset"))
 
     @property
     def learns(self) -> bool:
-        """Whether the factor is to be found."""
+        """Whether it learns the factor from data."""
         return self.factor is None
 
-    def learn(self, draft: ColumnStatistics) -> None:
-        """Take the factor, or minimum and maximum."""
+    def learn(self, statistics: ColumnStatistics) -> None:
+        """Use the factor, or learn the minimum and the maximum."""
         if self.factor is not None:
-            draft.add_affine(0.0, self.factor, self.offset)
+            statistics.add_affine(0.0, self.factor, self.offset)
             return
-        moments = draft.moments()
-        draft.add_affine(moments.low, _reciprocals(moments.high - moments.low), self.offset)
+        moments = statistics.moments()
+        statistics.add_affine(moments.low, _reciprocals(moments.high - moments.low), self.offset)
 
 
 @dataclass(frozen=True)
 class Standardize(Preparation):
     """(X - mean) / deviation of each column, as scikit-learn's StandardScaler does.
 
-    One pass over the data, by blocks whose means and squares are merged (Chan, Golub and LeVeque, 1983). A column whose
-    numbers are all alike becomes 0. Missing values are left out, and stay missing.
+    One pass over the data, by blocks whose means and squares are merged (Chan, Golub and LeVeque, 1983). A constant
+    column becomes 0. Missing values are ignored, and stay missing.
     """
 
     name = "standardize"
 
-    def learn(self, draft: ColumnStatistics) -> None:
-        """Take mean and deviation."""
-        moments = draft.moments()
-        draft.add_affine(moments.mean, _reciprocals(np.sqrt(moments.variance)))
+    def learn(self, statistics: ColumnStatistics) -> None:
+        """Learn the mean and the standard deviation."""
+        moments = statistics.moments()
+        statistics.add_affine(moments.mean, _reciprocals(np.sqrt(moments.variance)))
 
 
 @dataclass(frozen=True)
 class RobustScale(Preparation):
-    """(X - median) / (third quartile - first quartile) of each column, then bent so that outliers stay near.
+    """(X - median) / (third quartile - first quartile) of each column, then bent so that outliers stay close.
 
-    As in RealMLP (Holzmüller, Grinsztajn and Steinwart, 2024). Where the quartiles are alike the factor is 2 / (max -
-    min); a column whose numbers are all alike becomes 0. Missing values are left out, and stay missing. Of more than a
-    million samples every k-th is looked at, k the smallest that leaves a million.
+    As in RealMLP (Holzmüller, Grinsztajn and Steinwart, 2024). Where the quartiles are equal, the factor is 2 / (max -
+    min); a constant column becomes 0. Missing values are ignored, and stay missing. Of more than a million samples
+    every k-th is used, with the smallest k that leaves at most a million.
 
     Parameters
     ----------
     clip : float or None, default 3.0
-        What comes out lies between -clip and clip: x / sqrt(1 + (x / clip)**2). None leaves it as it is.
+        Bends numbers into the range from -clip to clip: x / sqrt(1 + (x / clip)**2). None does not.
     """
 
     clip: float | None = 3.0
@@ -97,20 +99,20 @@ class RobustScale(Preparation):
 
     @property
     def invertible(self) -> bool:  # type: ignore[override]
-        """Whether it is not bent."""
+        """Whether it can be undone: only if it does not bend numbers."""
         return self.clip is None
 
-    def learn(self, draft: ColumnStatistics) -> None:
-        """Take the quartiles, and what is needed where they are alike."""
-        low, first, median, third, high = draft.quantiles([0, 0.25, 0.5, 0.75, 1])
+    def learn(self, statistics: ColumnStatistics) -> None:
+        """Learn the quartiles, and the range for columns whose quartiles are equal."""
+        low, first, median, third, high = statistics.quantiles([0, 0.25, 0.5, 0.75, 1])
         span = np.where(third > first, third - first, (high - low) / 2)
-        draft.add_affine(median, _reciprocals(span))
+        statistics.add_affine(median, _reciprocals(span))
         if self.clip is not None:
-            draft.add([("clip", self.clip)] * len(draft.columns))
+            statistics.add([("clip", self.clip)] * len(statistics.columns))
 
 
 def _reciprocals(values: Numbers) -> Numbers:
-    """Return 1 / values; 1 where that is no finite number, as of a column whose numbers are all alike."""
+    """Return 1 / values; 1 where that is not a finite number, as for a constant column."""
     with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
         reciprocals = 1 / values
     return np.where(np.isfinite(reciprocals) & (values != 0), reciprocals, 1.0)

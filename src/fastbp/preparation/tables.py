@@ -1,7 +1,6 @@
-"""Columns of mixed kinds: data frames, and arrays of Python objects, as numbers and as text.
+"""Tables whose columns hold numbers or text: data frames, arrays of Python objects, and arrays of numbers.
 
-A frame is what names its columns and gives each as an array: of pandas, polars or pyarrow, none of which is imported
-here. What an array of objects holds is looked at column by column.
+Frames are those of pandas, polars or pyarrow, none of which is imported here. Columns are converted one by one.
 """
 
 from __future__ import annotations
@@ -31,9 +30,9 @@ class TypedColumns:
     Attributes
     ----------
     names : tuple of str or int, or None
-        Of the columns of a frame.
+        The names of a frame's columns.
     array : ndarray or None
-        All columns as one array that the engine reads, where the user keeps them so.
+        All columns as one array that the engine reads, where they are kept as one.
     """
 
     names: tuple[Name, ...] | None = None
@@ -105,12 +104,12 @@ class _FrameColumns(TypedColumns):
 
 
 def read_table(values: Any, argument: str) -> TypedColumns:
-    """Return an array-like of shape (n_samples, n_columns), n_samples > 0, to be looked at by columns.
+    """Return an array-like of shape (n_samples, n_columns), n_samples > 0, as its columns.
 
     Raises
     ------
     TypeError, ValueError
-        If it is none.
+        If it is not one.
     """
     if is_frame(values):
         table: TypedColumns = _FrameColumns(values, argument)
@@ -126,12 +125,12 @@ def read_table(values: Any, argument: str) -> TypedColumns:
         kind = _ObjectColumns if array.dtype.kind in "OUST" else _NumberColumns
         table = kind(array, argument)
     if 0 in shape:
-        raise ValueError(f"{argument} has shape {shape}; expected one row and one column or more.")
+        raise ValueError(f"{argument} has shape {shape}; expected at least one row and one column.")
     return table
 
 
 def _whole(frame: Any, argument: str) -> Array | None:
-    """Return a frame as the one array that it is kept in, where all its columns are of one dtype of numbers."""
+    """Return a frame as the array that it is kept in, if all columns have one numeric dtype; else None."""
     dtypes = list(getattr(frame, "dtypes", ()))
     if len(set(map(str, dtypes))) != 1 or getattr(dtypes[0], "kind", "O") not in "biuf":
         return None
