@@ -73,11 +73,11 @@ BUILDING = [
     (
         lambda: model(fb.Dense(3), inputs="4"),
         TypeError,
-        "inputs is '4'; expected an integer .* Or give an fb.Tabular",
+        "inputs is '4'; expected an integer .* For numeric columns and category codes pass an fb.Tabular",
     ),
     (lambda: fb.Tabular(-1, [3]), ValueError, "numeric is -1; expected an integer of 0 or more"),
     (lambda: fb.Tabular(2.0, [3]), TypeError, "numeric is 2.0; expected an integer"),
-    (lambda: fb.Tabular(2, []), ValueError, "categories is empty; .* Without categories, inputs of a model is an int"),
+    (lambda: fb.Tabular(2, []), ValueError, "categories is empty; .* Without categories, give fb.Model a number of inputs"),
     (lambda: fb.Tabular(2, 5), TypeError, r"categories is 5; expected a list of cardinalities such as \[7, 12\]"),
     (lambda: fb.Tabular(2, "ab"), TypeError, "categories is 'ab'; expected a list of cardinalities"),
     (lambda: fb.Tabular(2, [[3]]), TypeError, r"categories\[0\] is \[3\]; expected an integer"),
@@ -288,7 +288,7 @@ BAD_Y = [
         lambda: regressor(4),
         LABELS,
         ValueError,
-        r"y has shape \(6,\); expected \(n_samples, 4\).*or give np.eye\(4\)\[y\]",
+        r"y has shape \(6,\); expected \(n_samples, 4\).*or pass np.eye\(4\)\[y\]",
     ),
     (lambda: regressor(4), with_value(Y4, (5, 3), np.inf), ValueError, "row 5, column 3 of y .counted from 0. is inf"),
 ]

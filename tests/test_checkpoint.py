@@ -440,7 +440,7 @@ def test_a_layout_of_tomorrow(path):
     with safe_open(path, framework="numpy") as file:
         header = json.loads(file.metadata()["fastbp"])
     save_file(load_file(path), path, metadata={"fastbp": json.dumps(header | {"layout": 2})})
-    with pytest.raises(ValueError, match="its layout has version 2, and this fastbp knows version 1: update fastbp"):
+    with pytest.raises(ValueError, match="its layout is version 2, and this fastbp knows version 1: update fastbp"):
         fb.Trainer.load(path)
 
 

@@ -149,7 +149,7 @@ def test_damaged_files_get_a_sentence(path):
     whole = path.read_bytes()
     for contents in (b"", whole[:100], whole[:-1], b"x" * 1000):
         path.write_bytes(contents)
-        with pytest.raises(ValueError, match="damaged, cut short or of another kind"):
+        with pytest.raises(ValueError, match="damaged, truncated or in another format"):
             fb.Ensemble.load(path)
     path.write_bytes(whole[:-3] + bytes([whole[-3] ^ 1]) + whole[-2:])
     with pytest.raises(ValueError, match="its contents were altered"):

@@ -743,7 +743,7 @@ def test_interrupted_training_comes_out_of_every_meeting(limits, n_threads, loss
         (
             lambda: fb.Model([fb.Dense(4), fb.Residual([fb.Dense(8, "relu"), fb.Dense(5)])], inputs=2),
             ValueError,
-            r"Residual\(.*\) takes 4 numbers and its layers make 5 of them; expected as many.* End it with an fb.Dense",
+            r"Residual\(.*\) has 4 inputs and its layers have 5 outputs; expected as many.* End it with an fb.Dense",
         ),
         (
             lambda: fb.Model([fb.Dense(1), fb.Residual([fb.Dense(1)])], inputs=1).set_weights(

@@ -1,4 +1,4 @@
-"""Bad input gets a sentence: which argument, what it was, what was expected, what to do.
+"""Bad input gets an error sentence: the argument, its value, what was expected, what to do.
 
 Each function takes a public argument and its name, and returns it in the form the library works with, or raises
 TypeError (the wrong kind of thing) or ValueError (the right kind, a wrong value).
@@ -17,7 +17,7 @@ import numpy as np
 
 __all__ = ["check_flag", "check_int", "check_number", "check_path", "check_seed", "describe", "sentence"]
 
-_LARGEST_INT = 2**31 - 1  # what the kernels count layers' inputs and units with on every platform
+_LARGEST_INT = 2**31 - 1  # the kernels count inputs and units in 32-bit integers on every platform
 
 
 def describe(value: object) -> str:
