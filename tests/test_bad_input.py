@@ -77,7 +77,11 @@ BUILDING = [
     ),
     (lambda: fb.Tabular(-1, [3]), ValueError, "numeric is -1; expected an integer of 0 or more"),
     (lambda: fb.Tabular(2.0, [3]), TypeError, "numeric is 2.0; expected an integer"),
-    (lambda: fb.Tabular(2, []), ValueError, "categories is empty; .* Without categories, give fb.Model a number of inputs"),
+    (
+        lambda: fb.Tabular(2, []),
+        ValueError,
+        "categories is empty; .* Without categories, give fb.Model a number of inputs",
+    ),
     (lambda: fb.Tabular(2, 5), TypeError, r"categories is 5; expected a list of cardinalities such as \[7, 12\]"),
     (lambda: fb.Tabular(2, "ab"), TypeError, "categories is 'ab'; expected a list of cardinalities"),
     (lambda: fb.Tabular(2, [[3]]), TypeError, r"categories\[0\] is \[3\]; expected an integer"),
@@ -133,7 +137,7 @@ TRAINER = [
     (
         lambda: regressor(metrics="accuracy"),
         ValueError,
-        "metrics has 'accuracy' and loss is 'mse'; with that loss go 'r2'",
+        "metrics has 'accuracy' and loss is 'mse'; expected metrics for this loss: 'r2'",
     ),
     (lambda: classifier(metrics=["r2"]), ValueError, "metrics has 'r2' and loss is 'cross_entropy'; .* go 'accuracy'"),
     (lambda: regressor(metrics=["r2", "r2"]), ValueError, r"metrics is \['r2', 'r2'\]; expected each once"),

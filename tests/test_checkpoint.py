@@ -424,10 +424,10 @@ def test_sums_of_another_length_do_no_harm(path):
 
 
 def test_files_of_another_kind(path, tmp_path):
-    with pytest.raises(ValueError, match=r"it holds a trainer: load it by fb\.Trainer\.load"):
+    with pytest.raises(ValueError, match=r"it holds a trainer: load it with fb\.Trainer\.load"):
         fb.Model.load(path)
     make_trainer().model.save(tmp_path / "model")
-    with pytest.raises(ValueError, match=r"it holds a model: load it by fb\.Model\.load"):
+    with pytest.raises(ValueError, match=r"it holds a model: load it with fb\.Model\.load"):
         fb.Trainer.load(tmp_path / "model")
     save_file({"a": np.zeros(3)}, tmp_path / "foreign")
     with pytest.raises(ValueError, match="without the entry 'fastbp'"):

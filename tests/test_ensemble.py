@@ -160,9 +160,9 @@ def test_damaged_files_get_a_sentence(path):
 
 def test_one_kind_is_not_another(path, tmp_path):
     make_model(0).save(tmp_path / "model")
-    with pytest.raises(ValueError, match=r"it holds a model: load it by fb\.Model\.load"):
+    with pytest.raises(ValueError, match=r"it holds a model: load it with fb\.Model\.load"):
         fb.Ensemble.load(tmp_path / "model")
-    with pytest.raises(ValueError, match=r"it holds an ensemble: load it by fb\.Ensemble\.load"):
+    with pytest.raises(ValueError, match=r"it holds an ensemble: load it with fb\.Ensemble\.load"):
         fb.Model.load(path)
 
 

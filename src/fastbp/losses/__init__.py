@@ -1,4 +1,4 @@
-"""Losses, one family per file.
+"""Losses: functions that training minimises, one family per file.
 
 It imports layers (for the output activation that a loss needs), data, support and the engine.
 """

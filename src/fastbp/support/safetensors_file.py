@@ -174,7 +174,7 @@ def read_file(path: str | os.PathLike[str], kind: Kind) -> tuple[dict[str, Any],
     except SafetensorError as error:
         raise BrokenFileError(path, kind, f"it is damaged, truncated or in another format ({error})") from error
     if _digest(header[kind.name], tensors.values()) != header["sha256"]:
-        raise BrokenFileError(path, kind, "its contents do not match their SHA-256 digest: it was altered")
+        raise BrokenFileError(path, kind, "its contents were altered: they do not match its SHA-256 digest")
     return header[kind.name], tensors
 
 
