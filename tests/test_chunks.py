@@ -316,7 +316,7 @@ def test_bad_chunks_are_named(source, sentence):
 @pytest.mark.parametrize(
     ("options", "arguments", "sentence"),
     [
-        ({}, {"epochs": 2, "X": iter([])}, "X is an iterator, for one pass, and epochs is 2; expected epochs=1"),
+        ({}, {"epochs": 2, "X": iter([])}, "X is an iterator, for one pass only, and epochs is 2; expected epochs=1"),
         (
             {},
             {"sample_weight": np.ones(3)},
@@ -326,7 +326,7 @@ def test_bad_chunks_are_named(source, sentence):
         ({}, {"class_weight": "balanced"}, "class_weight is 'balanced'; expected a dictionary"),
         ({}, {"X": np.zeros((3, 7))}, "y is None; expected targets, as X is an array-like"),
         ({}, {"X": 5}, "y is None; expected targets"),
-        ({}, {"validation_data": iter([])}, "expected more than one pass"),
+        ({}, {"validation_data": iter([])}, "expected a source for several passes"),
         ({"batch_size": None}, {}, "batch_size is None; expected a number with X a source of chunks"),
     ],
 )

@@ -492,7 +492,7 @@ def test_a_file_does_not_keep_the_outputs(tmp_path):
                 trainer.save(tmp_path / "trainer")
 
     make_trainer().fit(X, y, callbacks=[SaveAt()])
-    with pytest.raises(ValueError, match=r"metrics has a function of yours, .* fb.Trainer.load\(path, metrics="):
+    with pytest.raises(ValueError, match=r"metrics has a function, .* fb.Trainer.load\(path, metrics="):
         fb.Trainer.load(tmp_path / "trainer")
     with pytest.raises(ValueError, match=r"figures \['accuracy', .*'last_of_each'\]; .* not \['r'\]"):
         fb.Trainer.load(tmp_path / "trainer", metrics=fb.FunctionMetric(last_of_each, name="r"))

@@ -61,7 +61,7 @@ def test_dropout_is_for_training_alone_and_by_the_seed():
     np.testing.assert_array_equal(models[0].predict_proba(X), models[1].predict_proba(X))
     assert models[0].loss_ > classifier().fit(X, Y).loss_
     assert any(isinstance(layer, fb.Dropout) for layer in models[0]._model.layers)
-    with pytest.raises(ValueError, match="Leave the dropout out"):
+    with pytest.raises(ValueError, match="Remove the dropout"):
         classifier(dropout=0.5, solver="lbfgs").fit(X, Y)
 
 

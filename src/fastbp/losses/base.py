@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastbp.data.arrays import READABLE, as_array
 from fastbp.layers.activations import Activation
+from fastbp.support.checks import counted
 
 if TYPE_CHECKING:
     from fastbp.engine.network import Objective
@@ -81,7 +82,7 @@ def as_outputs(y: ArrayLike, n_outputs: int, argument: str, n_targets: int | Non
     if array.ndim == 2 and array.shape[1] == n_targets and len(array):
         return array
     expected = "(n_samples,) or (n_samples, 1)" if n_targets == 1 else f"(n_samples, {n_targets})"
-    remedy = f"The model has {n_outputs} output{'s' if n_outputs > 1 else ''}"
+    remedy = f"The model has {counted(n_outputs, 'output')}"
     remedy += "." if n_targets == n_outputs else f", {n_outputs // n_targets} for each target."
     if array.ndim == 1 and array.dtype.kind in "iub" and n_targets == n_outputs:
         remedy += f" For class labels use loss='cross_entropy', or pass np.eye({n_outputs})[{argument}]."

@@ -10,7 +10,7 @@ import numpy as np
 
 from fastbp.layers.activations import Activation
 from fastbp.losses.base import Loss, wrong_activation
-from fastbp.support.checks import check_number, sentence
+from fastbp.support.checks import check_number, counted, sentence
 
 __all__ = ["Cosine", "GaussianNLL", "Huber", "LogCosh", "MeanAbsoluteError", "MeanSquaredError", "Quantile"]
 
@@ -171,7 +171,7 @@ def _check_quantiles(quantiles: float | Sequence[float]) -> tuple[float, ...]:
 
 def _check_multiple(loss: Loss, n_outputs: int, width: int, what: str) -> None:
     if n_outputs % width:
-        units = f"the last layer has {n_outputs} unit{'s' if n_outputs > 1 else ''}"
+        units = f"the last layer has {counted(n_outputs, 'unit')}"
         raise ValueError(
             f"loss is {loss!r} and {units}; expected a multiple of {width}, {what}. End the model with Dense({width}) "
             "for one target."

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["check_flag", "check_int", "check_number", "check_path", "check_seed", "describe", "sentence"]
+__all__ = ["check_flag", "check_int", "check_number", "check_path", "check_seed", "counted", "describe", "sentence"]
 
 _LARGEST_INT = 2**31 - 1  # the kernels count inputs and units in 32-bit integers on every platform
 
@@ -34,6 +34,11 @@ def describe(value: object) -> str:
 
 def _with_article(noun: str) -> str:
     return f"{'an' if noun[0] in 'aeiouAEIO' or noun == 'ndarray' else 'a'} {noun}"
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number and its noun: "1 epoch", "2 epochs"."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def sentence(argument: str, value: object, expected: str, remedy: str = "") -> str:
