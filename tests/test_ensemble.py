@@ -196,12 +196,12 @@ BAD = [
     (
         lambda: fb.Ensemble([make_model(0), make_model(1, "float64")]),
         ValueError,
-        r"models\[1\] has 5 inputs, 3 outputs, float64 and softmax at its end, models\[0\] has 5 inputs, .*float32",
+        r"models\[1\] has 5 inputs, 3 outputs, dtype float64 and output activation softmax, models\[0\] has 5 inputs, .*float32",
     ),
     (
         lambda: fb.Ensemble([make_model(0), fb.Model([fb.Dense(3)], inputs=5)]),
         ValueError,
-        "float32 and linear at its end",
+        "float32 and output activation linear",
     ),
 ]
 
