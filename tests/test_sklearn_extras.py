@@ -132,11 +132,15 @@ def test_focal_loss_and_smoothing():
 @pytest.mark.parametrize(
     ("model", "data", "message"),
     [
-        (classifier(loss="focal"), IRIS, "loss is 'focal' and y is a class of several; expected 'log_loss', fb.CrossE"),
+        (
+            classifier(loss="focal"),
+            IRIS,
+            "loss is 'focal' and y is of three or more classes; expected 'log_loss', fb.CrossE",
+        ),
         (classifier(loss=fb.CrossEntropy()), (X, Y), "expected 'log_loss', fb.BinaryCrossEntropy or fb.Focal"),
         (classifier(loss=fb.Hinge()), (X, Y), "expected 'log_loss', fb.BinaryCrossEntropy or fb.Focal"),
-        (regressor(loss=fb.Quantile([0.1, 0.9])), DIABETES, "expected one that has an output for each target"),
-        (regressor(loss=fb.CrossEntropy()), DIABETES, "expected one that has an output for each target"),
+        (regressor(loss=fb.Quantile([0.1, 0.9])), DIABETES, "expected a loss with one output for each target"),
+        (regressor(loss=fb.CrossEntropy()), DIABETES, "expected a loss with one output for each target"),
         (regressor(loss="log_loss"), DIABETES, "The 'loss' parameter of MLPRegressor must be"),
         (classifier(loss="mse"), (X, Y), "The 'loss' parameter of MLPClassifier must be"),
     ],
