@@ -161,8 +161,8 @@ def test_what_does_not_go_with_it(monkeypatch):
     ):
         fb.Trainer(model, "cross_entropy", "lbfgs", batch_size=None)
     for layer, sentence in (
-        (fb.BatchNorm(), r"layers\[0\].layers\[0\] is BatchNorm\(.* makes no steps that could move running"),
-        (fb.Dense(4, max_norm=1), r"layers\[0\].layers\[0\] is Dense\(.* does not know of lengths"),
+        (fb.BatchNorm(), r"layers\[0\].layers\[0\] is BatchNorm\(.* does not update running"),
+        (fb.Dense(4, max_norm=1), r"layers\[0\].layers\[0\] is Dense\(.* does not support max_norm"),
     ):
         model = fb.Model([fb.Residual([layer]), fb.Dense(3, "softmax")], inputs=4)
         with pytest.raises(ValueError, match=sentence):
