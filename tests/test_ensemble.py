@@ -196,7 +196,8 @@ BAD = [
     (
         lambda: fb.Ensemble([make_model(0), make_model(1, "float64")]),
         ValueError,
-        r"models\[1\] has 5 inputs, 3 outputs, dtype float64 and output activation softmax, models\[0\] has 5 inputs, .*float32",
+        r"models\[1\] has 5 inputs, 3 outputs, dtype float64 and output activation softmax, "
+        r"models\[0\] has 5 inputs, .*float32",
     ),
     (
         lambda: fb.Ensemble([make_model(0), fb.Model([fb.Dense(3)], inputs=5)]),
