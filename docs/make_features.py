@@ -1,4 +1,4 @@
-"""Write docs/features.md from the package's own registries, so that the list cannot differ from the code.
+"""Write docs/features.md from the package's registries, so that the list agrees with the code.
 
     python docs/make_features.py
 
@@ -41,7 +41,7 @@ _SECTION = re.compile(r"^(Parameters|Raises|Attributes|Examples|Notes)\n-+$", re
 
 
 def describe(cls: type) -> str:
-    """What the class's docstring says before its list of parameters, as one paragraph."""
+    """The class's docstring up to its list of parameters, as one paragraph."""
     text = inspect.getdoc(cls) or ""
     return " ".join(_SECTION.split(text)[0].split())
 
@@ -66,7 +66,7 @@ def features() -> str:
     """The whole page."""
     head = (
         "# What fastbp can do\n\n"
-        "Written from the code's registries by `python docs/make_features.py`; every entry with its formula and its "
+        "Written from the code's registries by `python docs/make_features.py`; every entry has its formula and its "
         'source.\nThe name in bold is the shorthand: `"relu"` is `fb.ReLU()`.\n'
     )
     return "\n".join([head, *(section(title, registry) for title, registry in REGISTRIES.items())])

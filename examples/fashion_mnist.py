@@ -1,4 +1,4 @@
-"""Classify images of clothes: Fashion-MNIST, 60,000 images to learn from and 10,000 for the test.
+"""Classify images of clothes: Fashion-MNIST, 60,000 training images and 10,000 test images.
 
     python examples/fashion_mnist.py --data DIR
 
@@ -19,7 +19,7 @@ CLOTHES = ["T-shirt", "trousers", "pullover", "dress", "coat", "sandal", "shirt"
 
 
 def load(directory):
-    """The data of the directory, or the digits; and the names of the classes."""
+    """Return the directory's data, or the digits, and the names of the classes."""
     if directory is None:
         print("No --data DIR: running on scikit-learn's handwritten digits instead of Fashion-MNIST.")
         return load_digits(), [f"digit {i}" for i in range(10)]
@@ -27,7 +27,7 @@ def load(directory):
 
 
 def show_hardest_classes(probabilities, labels, names):
-    """Print the accuracy by class, the worst first, and what each is most often taken for."""
+    """Print the accuracy of each class, the worst first, and its most frequent wrong prediction."""
     predicted = probabilities.argmax(axis=1)
     confusion = np.zeros((len(names), len(names)), dtype=int)  # [true class, predicted class]
     np.add.at(confusion, (labels, predicted), 1)
@@ -49,7 +49,7 @@ def main():
     trainer = fb.Trainer(model, loss="cross_entropy", optimizer=fb.Adam(LEARNING_RATE), batch_size=128, seed=0)
 
     def lower_learning_rate(trainer, figures):
-        """After each epoch: on a straight line down to a tenth, where small steps settle what large ones found."""
+        """Lower the learning rate linearly to a tenth, epoch by epoch: small last steps lower the loss further."""
         done = figures["epoch"] / options.epochs
         trainer.optimizer = fb.Adam(LEARNING_RATE * (1 - 0.9 * done))
 

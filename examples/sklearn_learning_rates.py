@@ -1,9 +1,9 @@
-"""How the loss falls: learning rates and momentum of gradient descent, and Adam, on four small data sets.
+"""Loss curves for learning rates and momentum of gradient descent, and for Adam, on four small data sets.
 
     python examples/sklearn_learning_rates.py [--plot FILE]
 
-A problem of scikit-learn's example gallery ("Compare Stochastic learning strategies for MLPClassifier"). The only line
-that makes it fastbp is the import.
+An example from scikit-learn's gallery ("Compare Stochastic learning strategies for MLPClassifier"). Only the import
+differs.
 """
 
 import argparse
@@ -27,7 +27,7 @@ STRATEGIES = {
 
 
 def train(X, y, max_iter):
-    """A network for each strategy."""
+    """Train a network for each strategy."""
     networks = {}
     for name, options in STRATEGIES.items():
         networks[name] = MLPClassifier(random_state=0, max_iter=max_iter, **options).fit(X, y)
@@ -38,7 +38,7 @@ def main():
     parser = argparse.ArgumentParser(description="Compare learning rates.")
     parser.add_argument("--plot", metavar="FILE", help="where to write a picture of the loss curves")
     options = parser.parse_args()
-    warnings.simplefilter("ignore", ConvergenceWarning)  # some are meant not to converge in so few epochs
+    warnings.simplefilter("ignore", ConvergenceWarning)  # some do not converge in so few epochs
     datasets = {
         "iris": (*load_iris(return_X_y=True), 100),
         "digits": (*load_digits(return_X_y=True), 15),

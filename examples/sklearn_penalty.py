@@ -1,9 +1,9 @@
-"""What the penalty alpha does: the smaller, the more crooked the border between two classes.
+"""The effect of the penalty alpha: the smaller it is, the more irregular the border between two classes.
 
     python examples/sklearn_penalty.py [--plot FILE]
 
-Three small data sets of two classes in the plane, five penalties, one network each. A problem of scikit-learn's example
-gallery ("Varying regularization in Multi-layer Perceptron"). The only line that makes it fastbp is the import.
+Three small data sets of two classes in the plane, five penalties, one network each. An example from scikit-learn's
+gallery ("Varying regularization in Multi-layer Perceptron"). Only the import differs.
 """
 
 import argparse
@@ -20,7 +20,7 @@ ALPHAS = np.logspace(-1, 1, 5)
 
 
 def make_datasets():
-    """Name, points and classes of each data set."""
+    """Yield name, points and classes of each data set."""
     rng = np.random.RandomState(2)
     X, y = make_classification(n_features=2, n_redundant=0, n_informative=2, n_clusters_per_class=1, random_state=0)
     yield "two clouds", X + 2 * rng.uniform(size=X.shape), y
@@ -34,7 +34,7 @@ def fit(alpha, X, y):
 
 
 def draw(models, X, y, axes):
-    """The probability of class 1 over the plane, and the points, a picture a model."""
+    """Draw the probability of class 1 over the plane, and the points, one panel per model."""
     low, high = X.min(axis=0) - 0.5, X.max(axis=0) + 0.5
     a, b = np.meshgrid(np.linspace(low[0], high[0], 80), np.linspace(low[1], high[1], 80))
     for ax, (alpha, model) in zip(axes, models.items(), strict=True):
@@ -46,7 +46,7 @@ def draw(models, X, y, axes):
 
 
 def main():
-    parser = argparse.ArgumentParser(description="Show what the penalty alpha does.")
+    parser = argparse.ArgumentParser(description="Show the effect of the penalty alpha.")
     parser.add_argument("--plot", metavar="FILE", help="where to write a picture of the borders")
     options = parser.parse_args()
     rows = []

@@ -1,9 +1,9 @@
-"""What the first layer looks at: its weights as pictures, in a network for handwritten digits.
+"""The weights of the first layer as pictures, in a network for handwritten digits.
 
     python examples/sklearn_weights.py [--plot FILE]
 
-A problem of scikit-learn's example gallery ("Visualization of MLP weights on MNIST"), on the digits of 8 x 8 pixels
-that come with scikit-learn in place of a download. The only line that makes it fastbp is the import.
+An example from scikit-learn's gallery ("Visualization of MLP weights on MNIST"), on the digits of 8 x 8 pixels that
+come with scikit-learn in place of a download. Only the import differs.
 """
 
 import argparse
@@ -20,7 +20,7 @@ SHADES = " .:-=+*#%@"
 
 
 def as_text(weights):
-    """One unit's 8 x 8 weights as lines of text, the largest darkest."""
+    """Return a unit's 8 x 8 weights as lines of text, the largest darkest."""
     shades = np.interp(weights, [weights.min(), weights.max()], [0, len(SHADES) - 1]).round().astype(int)
     return ["".join(2 * SHADES[shade] for shade in row) for row in shades]
 
@@ -36,7 +36,7 @@ def main():
         learning_rate_init=0.2,
     )  # fmt: skip
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # eight epochs will do
+        warnings.simplefilter("ignore", ConvergenceWarning)  # eight epochs are enough
         network.fit(X_train, y_train)
     print(f"right in training {network.score(X_train, y_train):.3f}, in the test {network.score(X_test, y_test):.3f}")
     pictures = network.coefs_[0].T.reshape(-1, 8, 8)

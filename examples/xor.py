@@ -1,10 +1,10 @@
-"""Exclusive or, where every textbook on backpropagation begins, worked through step by step.
+"""Exclusive or, the first example of many textbooks on backpropagation, step by step.
 
     python examples/xor.py
 
-Four samples, one truth: y is 1 where exactly one of the first two inputs is 1. The third input is always 1, the classic
-"bias column". The network is trained by full-batch gradient descent on the mean squared error, through sigmoids. Every
-step is computed twice, by hand in NumPy and by fastbp, and the two must agree.
+Four samples: y is 1 if exactly one of the first two inputs is 1. The third input is always 1, the classic "bias
+column". The network, with sigmoids, is trained by full-batch gradient descent on the mean squared error. Every step is
+computed twice, by hand in NumPy and by fastbp, and the two must agree.
 """
 
 import numpy as np
@@ -36,10 +36,10 @@ def mean_squared_error(A, y):
 
 
 def backward(weights, activations, y):
-    """[dW0, db0, dW1, db1, ...], found from the last layer to the first.
+    """[dW0, db0, dW1, db1, ...], computed from the last layer to the first.
 
-    Write L for the loss and z for what goes into a unit's sigmoid: a = sigmoid(z), z = sum of a_below w + b.
-    A weight w changes L only through the z's that it goes into, so
+    Write L for the loss and z for the input of a unit's sigmoid: a = sigmoid(z), z = sum of a_below w + b. A weight w
+    changes L only through the z's that it is part of, so
 
         dL/dw = sum of dL/dz dz/dw,  where dz/dw = a_below,
         dL/db = sum of dL/dz dz/db,  where dz/db = 1,
@@ -48,7 +48,7 @@ def backward(weights, activations, y):
 
         dL/da_below = sum over units of dL/dz dz/da_below,  where dz/da_below = w.
 
-    In between stands the sigmoid, whose slope is da/dz = a (1 - a).
+    Between z and a is the sigmoid, whose slope is da/dz = a (1 - a).
     """
     A = activations[-1]
     dA = 2 * (A - y) / A.size  # the output gradient: dL/da of L = mean (a - y)^2
@@ -118,7 +118,7 @@ def make_trainer(model):
 
 
 def train(model):
-    """Both trainings side by side, compared after every step; returns the last loss."""
+    """Train in NumPy and in fastbp, comparing after every step; return the last loss."""
     trainer = make_trainer(model)
     weights = model.get_weights()
     for step in range(1, N_STEPS + 1):
@@ -137,7 +137,7 @@ def main():
     print("One layer of one unit: 3 inputs -> 1 sigmoid.")
     loss = train(make_one_layer())
     assert abs(loss - 0.25) < 1e-3, loss
-    print("  No line separates the ones from the zeros. The best it can do is to say 1/2 each time: loss 0.25.\n")
+    print("  No line separates the ones from the zeros. The best it can do is to output 1/2 each time: loss 0.25.\n")
 
     hidden = make_with_hidden_layer()
     print("A hidden layer of four units before it: 3 inputs -> 4 sigmoid -> 1 sigmoid. Its first step in full:")

@@ -93,7 +93,7 @@ def test_plateau_is_pytorchs():
 
 def test_plateau_names_the_figures_there_are():
     with pytest.raises(
-        ValueError, match="monitor is 'val_loss'; expected one of the figures there are: 'loss', 'accuracy'"
+        ValueError, match="monitor is 'val_loss'; expected one of the history's figures: 'loss', 'accuracy'"
     ):
         Plateau(0.1, monitor="val_loss").observe({"loss": 1.0, "accuracy": 0.5})
 
@@ -106,7 +106,7 @@ def test_plateau_names_the_figures_there_are():
         (lambda: ExponentialDecay(0.1, 0.9, per="batch"), ValueError, "per is 'batch'; expected 'step' or 'epoch'"),
         (lambda: PolynomialDecay(0.1, 10, end=-1.0), ValueError, "end is -1.0; expected a finite number of 0 or more"),
         (lambda: CosineDecay(0.1, 10, stretch=2), ValueError, "stretch is 2 and restarts is False"),
-        (lambda: OneCycle(0.1, 3), ValueError, "the peak would come before the second value"),
+        (lambda: OneCycle(0.1, 3), ValueError, "the peak is before the second value"),
         (lambda: OneCycle(0.1, 30, rise=1.0), ValueError, "rise is 1.0"),
         (lambda: Plateau(0.1, factor=1.0), ValueError, "factor is 1.0; expected a finite number above 0 and below 1"),
         (lambda: Plateau(0.1, monitor=3), TypeError, "monitor is 3; expected the name of a figure"),
@@ -114,9 +114,13 @@ def test_plateau_names_the_figures_there_are():
         (
             lambda: FunctionSchedule(lambda t: "x").of_steps(0, 1, 0),
             TypeError,
-            "what the schedule returns for step 0 is 'x'",
+            "the schedule's value for step 0 is 'x'",
         ),
-        (lambda: FunctionSchedule(lambda t: float("nan")).of_steps(4, 1, 0), ValueError, "returns for step 4 is nan"),
+        (
+            lambda: FunctionSchedule(lambda t: float("nan")).of_steps(4, 1, 0),
+            ValueError,
+            "the schedule's value for step 4 is nan",
+        ),
         (lambda: as_schedule(CosineDecay, "learning_rate"), TypeError, "learning_rate is the class CosineDecay"),
         (lambda: as_schedule("fast", "learning_rate"), TypeError, "learning_rate is 'fast'; expected a finite number"),
     ],
@@ -212,7 +216,7 @@ def test_a_plateau_of_the_validation_needs_validation_data(problem):
     X, y = problem
     trainer = make_trainer(fb.SGD(Plateau(0.1, monitor="val_loss")))
     trainer.fit(X, y, validation_data=(X, y))
-    with pytest.raises(ValueError, match="monitor is 'val_loss'; expected one of the figures there are"):
+    with pytest.raises(ValueError, match="monitor is 'val_loss'; expected one of the history's figures"):
         trainer.fit(X, y)
 
 

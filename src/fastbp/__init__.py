@@ -91,11 +91,11 @@ __version__ = "0.1.0"
 
 
 def show_config() -> None:
-    """Print version, instruction sets, OpenMP and threads: what a report of a problem should contain."""
+    """Print version, instruction sets, OpenMP and threads, for bug reports."""
     print(_describe_config(__version__))
 
 
-# What few programs ask for is imported when they do, so that `import fastbp` stays quick: the module of each name.
+# Names that few programs use are imported on first use, so that `import fastbp` is quick: the module of each name.
 _LATER = {
     "ColumnReport": "inspection.report",
     "CrossValidation": "ensembles.cross_validation",
@@ -154,7 +154,7 @@ __all__ = [
     "Ensemble",
     "cross_validate",
     "CrossValidation",
-    # looking at data
+    # inspecting data
     "inspect_data",
     "DataReport",
     "ColumnReport",
@@ -252,12 +252,12 @@ __all__ = [
     "RootSquaredError",
     "PercentageError",
     "FunctionMetric",
-    # looking into a model
+    # inspecting a model
     "check_gradients",
     "GradientError",
     "ModelStatistics",
     "LayerStatistics",
-    # telling about
+    # information
     "show_config",
     "__version__",
 ]

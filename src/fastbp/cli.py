@@ -1,4 +1,4 @@
-"""The ``fastbp`` command: what was typed, for the modules that do it."""
+"""The ``fastbp`` command: it parses the arguments and calls the modules of the commands."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ __all__ = ["main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit code: 0 done, 1 could not be done, 2 misspelt, 130 interrupted.
+    """Run the command and return its exit code: 0 success, 1 failure, 2 wrong arguments, 130 interrupted.
 
     Parameters
     ----------
     arguments : sequence of str, optional
-        What follows ``fastbp`` on the command line; ``sys.argv[1:]`` if None.
+        Arguments after ``fastbp`` on the command line; ``sys.argv[1:]`` if None.
     """
     parser = _make_parser()
     options = parser.parse_args(arguments)
@@ -113,10 +113,10 @@ def _make_parser() -> argparse.ArgumentParser:
 
     demo = commands.add_parser(
         "demo",
-        help="train a network on real images, beside the same training in pure NumPy",
-        description="Train a network on real images and print its test accuracy; train the same network from the same "
-        "weights over the same batches in pure NumPy; compare their losses and their times; save the model and a "
-        "picture of the learning curves.",
+        help="train a network on real images, and the same network in pure NumPy",
+        description="Train a network on real images and print its test accuracy; train the same network with the same "
+        "initial weights and batches in pure NumPy; compare losses and times; save the model and a picture of the "
+        "learning curves.",
     )
     demo.add_argument(
         "dataset",
@@ -129,44 +129,42 @@ def _make_parser() -> argparse.ArgumentParser:
         "--data", type=Path, metavar="DIR", help="directory of the IDX files of fashion-mnist, gzipped or not"
     )
     demo.add_argument(
-        "--output", type=Path, default=Path(), metavar="DIR", help="where model and picture go (default: here)"
+        "--output", type=Path, default=Path(), metavar="DIR", help="where to save model and picture (default: here)"
     )
-    demo.add_argument(
-        "--epochs", type=_positive, metavar="N", help="passes over the data (default: 20; fashion-mnist: 10)"
-    )
+    demo.add_argument("--epochs", type=_positive, metavar="N", help="number of epochs (default: 20; fashion-mnist: 10)")
     _add_threads(demo)
 
     bench = commands.add_parser(
         "bench",
         help="compare a training step with pure NumPy on this machine, in about a minute",
-        description="Train five networks in turn by fastbp and by pure NumPy, each in a process of its own, and show "
-        "what a step takes.",
+        description="Train five networks in turn with fastbp and with pure NumPy, each in its own process, and show "
+        "the time of a step.",
     )
     bench.add_argument("--seconds", type=_seconds, default=60.0, metavar="S", help="how long to measure (default: 60)")
     _add_threads(bench)
-    bench.add_argument("--chart", type=Path, metavar="FILE", help="draw a chart there: PNG, SVG or PDF by its name")
+    bench.add_argument("--chart", type=Path, metavar="FILE", help="write a chart to this PNG, SVG or PDF file")
 
     _add_train(commands)
     predict = commands.add_parser(
         "predict",
         help="apply a model of `fastbp train` to another table",
-        description="Predict each row of a table. Columns are found by their names, whatever their order; columns that "
-        "the model does not know are left alone.",
+        description="Predict each row of a table. Columns are found by their names in any order; columns that "
+        "the model does not know are ignored.",
     )
-    predict.add_argument("model", type=Path, metavar="MODEL", help="what `fastbp train` saved")
+    predict.add_argument("model", type=Path, metavar="MODEL", help="the file that `fastbp train` saved")
     _add_data(predict)
     predict.add_argument(
-        "--out", type=Path, required=True, metavar="FILE", help="where the predictions go: .csv, .tsv, .parquet or .npy"
+        "--out", type=Path, required=True, metavar="FILE", help="file for the predictions: .csv, .tsv, .parquet or .npy"
     )
     _add_threads(predict)
 
     inspect = commands.add_parser(
         "inspect",
-        help="say what is odd about a table: missing, constant, duplicate columns, wild scales",
-        description="Say what is odd about a table before anything is trained on it.",
+        help="report problems of a table: missing values, constant or duplicate columns, scales",
+        description="Report problems of a table before training on it.",
     )
     _add_data(inspect)
-    inspect.add_argument("--target", metavar="COLUMN", help="the column to be predicted, if that is known")
+    inspect.add_argument("--target", metavar="COLUMN", help="the column to predict, if known")
 
     commands.add_parser("info", help="show the version, the instruction set and the threads in use")
     return parser
@@ -175,9 +173,9 @@ def _make_parser() -> argparse.ArgumentParser:
 def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     train = commands.add_parser(
         "train",
-        help="train a network on a table, and save it with all that predicting needs",
-        description="Train a network to predict one column of a table from the others. Text is taken for categories, "
-        "what is missing is filled in, a fifth of the rows is held out to score on.",
+        help="train a network on a table, and save it for `fastbp predict`",
+        description="Train a network to predict one column of a table from the others. Text columns are categories, "
+        "missing values are imputed, and a fifth of the rows is held out for the scores.",
     )
     _add_data(train)
     train.add_argument("--target", required=True, metavar="COLUMN", help="the column to predict")
@@ -185,19 +183,26 @@ def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--task",
         choices=["auto", "class", "regression"],
         default="auto",
-        help="what the target is (default: a class if it is text, or a few different integers; else a number)",
+        help="kind of target (default: classes for text or a few different integers, else numbers)",
     )
     train.add_argument(
         "--hidden", type=_sizes, default=(256, 128), metavar="N,N", help="units of the hidden layers (default: 256,128)"
     )
-    train.add_argument("--epochs", type=_positive, default=50, metavar="N", help="passes at most (default: 50)")
-    train.add_argument("--batch-size", type=_positive, metavar="N", help="rows of a step (default: by their number)")
-    train.add_argument("--seed", type=_whole, default=0, metavar="N", help="of weights, order and split (default: 0)")
+    train.add_argument("--epochs", type=_positive, default=50, metavar="N", help="most epochs (default: 50)")
+    train.add_argument(
+        "--batch-size", type=_positive, metavar="N", help="rows per step (default: by the number of rows)"
+    )
+    train.add_argument(
+        "--seed", type=_whole, default=0, metavar="N", help="seed of weights, shuffling and split (default: 0)"
+    )
     _add_threads(train)
     train.add_argument(
-        "--out", type=Path, metavar="FILE", help="where the model goes (default: DATA's name.fastbp.safetensors, here)"
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="where to save the model (default: DATA's name.fastbp.safetensors, here)",
     )
-    train.add_argument("--report", type=Path, metavar="FILE", help="write a report there, one HTML page")
+    train.add_argument("--report", type=Path, metavar="FILE", help="write a report to this HTML file")
     train.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
@@ -206,9 +211,7 @@ def _add_data(command: argparse.ArgumentParser) -> None:
 
 
 def _add_threads(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--threads", type=_positive, metavar="N", help="threads of fastbp (default: as many as there are)"
-    )
+    command.add_argument("--threads", type=_positive, metavar="N", help="threads of fastbp (default: all CPUs)")
 
 
 def _sizes(text: str) -> tuple[int, ...]:

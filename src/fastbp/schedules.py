@@ -1,7 +1,7 @@
-"""Numbers that change while training goes on: learning rates, weight decays, dropout rates by the step or the epoch.
+"""Schedules: learning rates, weight decays and dropout rates that change with the steps or epochs.
 
-A schedule is a function of the steps (or epochs) done, so that a run that goes on from a file goes on where it was. The
-values of an epoch are computed in one go before it starts: inside, the engine reads an array.
+A schedule is a function of the number of steps (or epochs) done, so that training continued from a file continues the
+schedule. An epoch's values are computed before it starts; the engine reads them from an array.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Unit = Literal["step", "epoch"]
 
 @dataclass(frozen=True)
 class Schedule:
-    """What all schedules have: a name, a unit of time, and a value for every time."""
+    """The base of all schedules: a name, a unit of time, and a value at every time."""
 
     name: ClassVar[str]
 
@@ -45,17 +45,17 @@ class Schedule:
         raise NotImplementedError
 
     def of_steps(self, first_step: int, n_steps: int, epoch: int, memory: Any = None) -> Values:
-        """Return the values of n_steps steps: ``first_step`` steps were done before, and ``epoch`` epochs."""
+        """Return the values of n_steps steps after ``first_step`` steps and ``epoch`` epochs."""
         if getattr(self, "per", "epoch") == "epoch":
             return np.full(n_steps, self.at(np.array([float(epoch)]))[0])
         return self.at(np.arange(first_step, first_step + n_steps, dtype=np.float64))
 
     def observe(self, figures: Mapping[str, float], memory: Any = None) -> Any:
-        """Return what is to be remembered after an epoch with these figures: nothing, for a function of the time."""
+        """Return the memory after an epoch with these figures; None for a function of the time."""
         return memory
 
     def _check(self, *, positive: Sequence[str] = (), times: Sequence[str] = ()) -> None:
-        """Check and store the fields named: numbers above 0, and times of 1 or more; and the unit."""
+        """Check and store the named fields: numbers above 0, times of 1 or more, and the unit."""
         for argument in positive:
             object.__setattr__(self, argument, check_number(getattr(self, argument), argument, above=0))
         for argument in times:
@@ -70,17 +70,17 @@ class Schedule:
 
 @dataclass(frozen=True)
 class StepDecay(Schedule):
-    """start * factor ** (t // every): a stair (PyTorch's StepLR).
+    """start * factor ** (t // every): constant for ``every`` epochs or steps (PyTorch's StepLR).
 
     Parameters
     ----------
     start : float
     every : int
-        The width of a stair.
+        Number of epochs or steps with the same value.
     factor : float, default 0.1
         Above 0.
     per : {"epoch", "step"}, default "epoch"
-        What t counts.
+        Unit of t.
     """
 
     start: float
@@ -106,9 +106,9 @@ class ExponentialDecay(Schedule):
     ----------
     start : float
     factor : float
-        Above 0, and below 1 if the values are to fall.
+        Factor per unit of t, above 0; below 1 for decay.
     per : {"epoch", "step"}, default "epoch"
-        What t counts.
+        Unit of t.
     """
 
     start: float
@@ -127,17 +127,17 @@ class ExponentialDecay(Schedule):
 
 @dataclass(frozen=True)
 class PolynomialDecay(Schedule):
-    """end + (start - end) * (1 - t / over) ** power, and end from t = over on; a line for power 1 (PolynomialLR).
+    """end + (start - end) * (1 - t / over) ** power, and end from t = over on; linear for power 1 (PolynomialLR).
 
     Parameters
     ----------
     start : float
     over : int
-        When the end is reached.
+        Value of t at which the end is reached.
     end : float, default 0.0
     power : float, default 1.0
     per : {"epoch", "step"}, default "epoch"
-        What t counts.
+        Unit of t.
     """
 
     start: float
@@ -166,7 +166,7 @@ class InverseScaling(Schedule):
     start : float
     power : float, default 0.5
     per : {"step", "epoch"}, default "step"
-        What t counts.
+        Unit of t.
     """
 
     start: float
@@ -185,24 +185,24 @@ class InverseScaling(Schedule):
 
 @dataclass(frozen=True)
 class CosineDecay(Schedule):
-    """Half a cosine from start down to end, after a warm-up, again and again if wanted (Loshchilov and Hutter, 2017).
+    """Half a cosine from start down to end, after a warm-up, optionally repeated (Loshchilov and Hutter, 2017).
 
-    For t < warmup: start * (t + 1) / warmup. Then, s = t - warmup and a cycle of length ``over``:
-    end + (start - end) * (1 + cos(pi s / over)) / 2. Afterwards the value stays at ``end``, or, with ``restarts``, the
-    next cycle begins, ``stretch`` times as long as the one before.
+    For t < warmup it is start * (t + 1) / warmup. Then, with s = t - warmup and a cycle of length ``over``, it is end +
+    (start - end) * (1 + cos(pi s / over)) / 2. Afterwards it stays at ``end``; with ``restarts`` the next cycle begins,
+    ``stretch`` times as long as the one before.
 
     Parameters
     ----------
     start : float
-        The largest value.
+        Largest value.
     over : int
-        The length of the (first) cycle.
+        Length of the (first) cycle.
     end : float, default 0.0
     warmup : int, default 0
     restarts : bool, default False
     stretch : int, default 1
     per : {"epoch", "step"}, default "epoch"
-        What t counts.
+        Unit of t.
     """
 
     start: float
@@ -231,7 +231,7 @@ class CosineDecay(Schedule):
         return values
 
     def _share_of_cycle(self, s: Values) -> Values:
-        """How much of its cycle is over at each time s since the warm-up; cycle n begins at over (q^n - 1)/(q - 1)."""
+        """Return how much of the cycle is done at times s after warm-up; cycle n begins at over (q^n - 1)/(q - 1)."""
         q = self.stretch
         if q == 1:
             shares: Values = s % self.over / self.over
@@ -244,21 +244,21 @@ class CosineDecay(Schedule):
 
 @dataclass(frozen=True)
 class OneCycle(Schedule):
-    """Up to a peak and far down again, each along half a cosine (Smith and Topin, 2019; PyTorch's OneCycleLR).
+    """Up to a peak and down again, each along half a cosine (Smith and Topin, 2019; PyTorch's OneCycleLR).
 
-    From peak / divide up to peak in the first ``rise`` of the time, then down to peak / divide / final_divide.
+    From peak / divide up to peak in the first ``rise * over`` units of t, then down to peak / divide / final_divide.
 
     Parameters
     ----------
     peak : float
     over : int
-        The whole length; the value stays at the end from then on.
+        Length of the cycle; afterwards the value stays at its end.
     rise : float, default 0.3
-        Between 0 and 1.
+        Fraction of the cycle before the peak, between 0 and 1.
     divide : float, default 25.0
     final_divide : float, default 1e4
     per : {"step", "epoch"}, default "step"
-        What t counts.
+        Unit of t.
     """
 
     peak: float
@@ -274,7 +274,7 @@ class OneCycle(Schedule):
         object.__setattr__(self, "rise", check_number(self.rise, "rise", above=0, below=1))
         if self.over * self.rise <= 1:
             raise ValueError(
-                f"over is {self.over} and rise is {self.rise:g}: the peak would come before the second value; expected "
+                f"over is {self.over} and rise is {self.rise:g}: the peak is before the second value; expected "
                 "a longer cycle or a longer rise."
             )
 
@@ -290,14 +290,14 @@ class OneCycle(Schedule):
 
 @dataclass(frozen=True)
 class FunctionSchedule(Schedule):
-    """Whatever a function of the steps (or epochs) done returns.
+    """The value of a function of the number of steps (or epochs) done.
 
     Parameters
     ----------
     function : callable
         function(t) -> float, for t = 0, 1, 2...
     per : {"step", "epoch"}, default "step"
-        What t counts.
+        Unit of t.
     """
 
     function: Callable[[int], float]
@@ -314,12 +314,12 @@ class FunctionSchedule(Schedule):
         return np.array([self._call(int(time)) for time in t])
 
     def _call(self, t: int) -> float:
-        return check_number(self.function(t), f"what the schedule returns for {self.per} {t}", at_least=0)
+        return check_number(self.function(t), f"the schedule's value for {self.per} {t}", at_least=0)
 
 
 @dataclass(frozen=True)
 class PlateauMemory:
-    """What a Plateau has to know of the epochs so far."""
+    """A Plateau's memory of the epochs so far."""
 
     factor: float = 1.0
     best: float = math.inf
@@ -328,7 +328,7 @@ class PlateauMemory:
 
 @dataclass(frozen=True)
 class Plateau(Schedule):
-    """start, times ``factor`` whenever a figure has been no better for ``patience`` epochs (ReduceLROnPlateau).
+    """start, times ``factor`` each time a figure has not improved for over ``patience`` epochs (ReduceLROnPlateau).
 
     Parameters
     ----------
@@ -336,13 +336,13 @@ class Plateau(Schedule):
     factor : float, default 0.1
         Above 0 and below 1.
     patience : int, default 10
-        So many epochs without progress are forgiven.
+        Number of epochs without progress that are allowed.
     min_delta : float, default 1e-4
-        What counts as progress: a figure below best * (1 - min_delta).
+        Progress means a figure below best * (1 - min_delta).
     lowest : float, default 0.0
-        The value does not fall below.
+        Lower bound of the value.
     monitor : str, default "loss"
-        The figure of the history that is to fall, such as "val_loss".
+        Name of a figure in the history that should decrease, such as "val_loss".
     """
 
     start: float
@@ -363,15 +363,15 @@ class Plateau(Schedule):
             raise TypeError(sentence("monitor", self.monitor, "the name of a figure, such as 'val_loss'"))
 
     def of_steps(self, first_step: int, n_steps: int, epoch: int, memory: Any = None) -> Values:
-        """Return the value as it is now, whatever the time."""
+        """Return the current value for every step."""
         factor = 1.0 if memory is None else memory.factor
         return np.full(n_steps, max(self.start * factor, self.lowest))
 
     def observe(self, figures: Mapping[str, float], memory: Any = None) -> PlateauMemory:
-        """Return what is to be remembered after an epoch with these figures."""
+        """Return the memory after an epoch with these figures."""
         if self.monitor not in figures:
             known = ", ".join(map(repr, figures))
-            raise ValueError(f"monitor is {self.monitor!r}; expected one of the figures there are: {known}.")
+            raise ValueError(f"monitor is {self.monitor!r}; expected one of the history's figures: {known}.")
         before: PlateauMemory = memory or PlateauMemory()
         if figures[self.monitor] < before.best * (1 - self.min_delta):
             return PlateauMemory(before.factor, best=figures[self.monitor])
@@ -398,12 +398,12 @@ SCHEDULES: dict[str, type[Schedule]] = {
 def as_schedule(
     value: Any, argument: str, *, above: float = -math.inf, at_least: float = -math.inf, below: float = math.inf
 ) -> float | Schedule:
-    """Return a number that an argument gives, checked, or the schedule that it is; a function becomes one."""
+    """Return a number, checked, or a schedule; a function becomes a FunctionSchedule."""
     if isinstance(value, Schedule):
         return value
     if isinstance(value, type) and issubclass(value, Schedule):
         raise TypeError(
-            sentence(argument, value, "a number or a schedule", f"Give its numbers: {value.__name__}(...).")
+            sentence(argument, value, "a number or a schedule", f"Pass its arguments: {value.__name__}(...).")
         )
     if callable(value):
         return FunctionSchedule(value)

@@ -125,7 +125,7 @@ def test_the_learning_rate_is_checked():
     with pytest.raises(ValueError, match="learning_rate is 0; expected a finite number above 0"):
         trainer.learning_rate = 0
     trainer = make_trainer("lbfgs", batch_size=None)
-    with pytest.raises(ValueError, match=r"the optimizer is LBFGS.*expected one that has a learning rate"):
+    with pytest.raises(ValueError, match=r"the optimizer is LBFGS.*expected one with a learning rate"):
         _ = trainer.learning_rate
 
 
@@ -379,7 +379,7 @@ def test_rollback_goes_back_and_halves_the_learning_rate(rate):
         trainer.fit(X, y, epochs=5, callbacks=[record], on_nan="rollback")
     told = str(warned[0].message)
     assert told.startswith("in epoch 1, batch ")
-    assert told.endswith("Rolled back to the end of epoch 0, to go on with half the learning rate, 1.")
+    assert told.endswith("Rolled back to the end of epoch 0; training continues with half the learning rate, 1.")
     assert rates[0] == 2.0 / 2 ** len(warned)
     assert trainer.history.n_epochs == 5
     assert trainer.n_steps == 5 * 2000

@@ -296,13 +296,16 @@ def test_a_source_that_is_left_is_closed(how):
     [
         ([(1, 2, 3, 4)], "chunk 0 of X, counted from 0, is (1, 2, 3, 4); expected (X, y) or (X, y, sample_weight)"),
         ([5.0], "chunk 0 of X, counted from 0, is 5.0; expected"),
-        (lambda: 5, "what X returned is 5; expected an iterable"),
-        ([], "X gave no chunk; expected one at least"),
+        (lambda: 5, "the result of X is 5; expected an iterable"),
+        ([], "X gave no chunk; expected at least one"),
         ([make_data(30), (*make_data(30), np.ones(30))], "chunk 1 of X, counted from 0, has sample_weight and those"),
         ([(*make_data(30), np.ones(30)), make_data(30)], "chunk 1 of X, counted from 0, has no sample_weight and"),
         ([(np.zeros((5, 6)), np.zeros(5, int))], "X of chunk 0 of X has 6 columns"),
         ([(np.zeros((5, 7)), np.zeros(4, int))], "X of chunk 0 of X has 5 rows, y of chunk 0 of X has 4"),
-        ([make_data(30), (np.zeros((6, 7)), np.eye(3)[[0, 1, 2] * 2])], "expected targets of one kind"),
+        (
+            [make_data(30), (np.zeros((6, 7)), np.eye(3)[[0, 1, 2] * 2])],
+            "expected the same kind of targets in all chunks",
+        ),
         ([make_data(30), (np.full((40, 7), np.nan), np.zeros(40, int))], "of X of chunk"),
     ],
 )
@@ -316,7 +319,7 @@ def test_bad_chunks_are_named(source, sentence):
 @pytest.mark.parametrize(
     ("options", "arguments", "sentence"),
     [
-        ({}, {"epochs": 2, "X": iter([])}, "X is an iterator, for one pass, and epochs is 2; expected epochs=1"),
+        ({}, {"epochs": 2, "X": iter([])}, "X is an iterator, for one pass only, and epochs is 2; expected epochs=1"),
         (
             {},
             {"sample_weight": np.ones(3)},
@@ -326,7 +329,7 @@ def test_bad_chunks_are_named(source, sentence):
         ({}, {"class_weight": "balanced"}, "class_weight is 'balanced'; expected a dictionary"),
         ({}, {"X": np.zeros((3, 7))}, "y is None; expected targets, as X is an array-like"),
         ({}, {"X": 5}, "y is None; expected targets"),
-        ({}, {"validation_data": iter([])}, "expected more than one pass"),
+        ({}, {"validation_data": iter([])}, "expected a source for several passes"),
         ({"batch_size": None}, {}, "batch_size is None; expected a number with X a source of chunks"),
     ],
 )

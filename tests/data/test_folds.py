@@ -69,7 +69,7 @@ def test_every_row_is_in_one_fold(classes, n_folds, shuffle):
 @given(LABELS, st.integers(2, 4))
 def test_folds_of_groups(groups, n_folds):
     if len(np.unique(groups)) < n_folds:
-        with pytest.raises(ValueError, match=r"folds is \d and there are \d groups; expected as many at least"):
+        with pytest.raises(ValueError, match=r"folds is \d and the data has \d groups?; expected at least as many"):
             split_folds(len(groups), n_folds, groups=groups)
         return
     folds = split_folds(len(groups), n_folds, groups=groups)
@@ -95,5 +95,5 @@ def test_groups_are_dealt_as_by_scikit_learn():
 
 
 def test_too_few_rows():
-    with pytest.raises(ValueError, match="folds is 5 and there are 4 samples; expected as many at least"):
+    with pytest.raises(ValueError, match="folds is 5 and the data has 4 samples; expected at least as many"):
         split_folds(4, 5)

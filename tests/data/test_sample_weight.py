@@ -235,5 +235,5 @@ def test_bad_weights_of_validation_data():
     X, y = np.ones((3, 2)), np.ones(3)
     with pytest.raises(ValueError, match=r"validation_data\[2\]\[0\] is -1"):
         trainer.fit(X, y, validation_data=(X, y, [-1, 1, 1]))
-    with pytest.raises(TypeError, match=r"a pair \(X_val, y_val\), or with weights"):
+    with pytest.raises(TypeError, match=r"a pair \(X_val, y_val\), or \(X_val, y_val, sample_weight\)"):
         trainer.fit(X, y, validation_data=(X, y, [1, 1, 1], 5))

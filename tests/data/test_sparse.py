@@ -90,7 +90,9 @@ def test_chunks():
     X = sparse.csr_array(dense)
     trainer.fit([(X[:33], y[:33]), (X[33:38], y[33:38]), (X[38:], y[38:])], epochs=2)
     assert_same_bits(trainer.model.get_weights(), wanted.model.get_weights())
-    with pytest.raises(ValueError, match="one is sparse; expected both or none"):
+    with pytest.raises(
+        ValueError, match="one of X of chunk 1 of X and the chunk before is sparse; expected both or neither"
+    ):
         trainer.fit([(X[:33], y[:33]), (dense[33:], y[33:])])
 
 
@@ -211,5 +213,5 @@ def test_preparations_want_dense_rows():
     model = fb.Model([fb.Dense(1)], prepare=fb.Standardize())
     dense = make_matrix()
     fb.Trainer(model, "mse").fit(dense, dense[:, 0])
-    with pytest.raises(TypeError, match=r"X is .*; expected a dense array with prepare. Give X.toarray\(\)"):
+    with pytest.raises(TypeError, match=r"X is .*; expected a dense array with prepare. Pass X.toarray\(\)"):
         model.predict(sparse.csr_matrix(dense))

@@ -131,9 +131,9 @@ def run(make=classifier, y=LABELS, **options):
 
 BAD = [
     (lambda: run(classifier(0)), TypeError, "make_trainer is Trainer.*; expected a function from the number of a fold"),
-    (lambda: run(lambda fold: 3), TypeError, r"what make_trainer\(0\) returned is 3; expected an fb.Trainer"),
+    (lambda: run(lambda fold: 3), TypeError, r"the result of make_trainer\(0\) is 3; expected an fb.Trainer"),
     (lambda: run(shared(classifier)), ValueError, "make_trainer returned two trainers for the same model"),
-    (lambda: run(trained), ValueError, r"what make_trainer\(0\) returned has made 1 steps; expected a new trainer"),
+    (lambda: run(trained), ValueError, r"the result of make_trainer\(0\) has made 1 step; expected a new trainer"),
     (
         lambda: run(lambda fold: classifier(fold, metrics=["accuracy"] if fold else [])),
         ValueError,
@@ -142,7 +142,7 @@ BAD = [
     (
         lambda: run(lambda fold: regressor(fold, ["float32", "float64"][fold % 2]), NUMBERS),
         ValueError,
-        r"models\[1\] has 5 inputs, 1 outputs, float64",
+        r"models\[1\] has 5 inputs, 1 output, dtype float64",
     ),
     (lambda: run(folds=1), ValueError, "folds is 1; expected an integer of 2 or more"),
     (lambda: run(folds="5"), TypeError, "folds is '5'"),
@@ -153,7 +153,7 @@ BAD = [
     (
         lambda: run(regressor, NUMBERS, stratify=True),
         ValueError,
-        "stratify is True; expected False or 'auto' with loss='mse' and these targets, which are no classes",
+        "stratify is True; expected False or 'auto' with loss='mse' and these targets, which are not classes",
     ),
     (lambda: run(stratify=True, groups=GROUPS), ValueError, "stratify is True and groups is given"),
     (lambda: run(groups=GROUPS[:9]), ValueError, r"groups is an ndarray of shape \(9,\).*; expected a label for each"),
@@ -168,7 +168,7 @@ BAD = [
     (
         lambda: run(sample_weight=np.arange(123) < 20, shuffle=False, stratify=False),
         ValueError,
-        "the weights of the samples of fold 1 in sample_weight are all 0",
+        "the sample weights of the samples of fold 1 in sample_weight are all 0",
     ),
     (lambda: run(callbacks=[]), TypeError, r"callbacks is \[\]; expected a function from an index"),
     (lambda: run(X=X[:, :2]), ValueError, "X has 2 columns"),

@@ -149,7 +149,7 @@ def test_damaged_files_get_a_sentence(path):
     whole = path.read_bytes()
     for contents in (b"", whole[:100], whole[:-1], b"x" * 1000):
         path.write_bytes(contents)
-        with pytest.raises(ValueError, match="damaged, cut short or of another kind"):
+        with pytest.raises(ValueError, match="damaged, truncated or in another format"):
             fb.Ensemble.load(path)
     path.write_bytes(whole[:-3] + bytes([whole[-3] ^ 1]) + whole[-2:])
     with pytest.raises(ValueError, match="its contents were altered"):
@@ -160,9 +160,9 @@ def test_damaged_files_get_a_sentence(path):
 
 def test_one_kind_is_not_another(path, tmp_path):
     make_model(0).save(tmp_path / "model")
-    with pytest.raises(ValueError, match=r"it holds a model: load it by fb\.Model\.load"):
+    with pytest.raises(ValueError, match=r"it holds a model: load it with fb\.Model\.load"):
         fb.Ensemble.load(tmp_path / "model")
-    with pytest.raises(ValueError, match=r"it holds an ensemble: load it by fb\.Ensemble\.load"):
+    with pytest.raises(ValueError, match=r"it holds an ensemble: load it with fb\.Ensemble\.load"):
         fb.Model.load(path)
 
 
@@ -196,12 +196,13 @@ BAD = [
     (
         lambda: fb.Ensemble([make_model(0), make_model(1, "float64")]),
         ValueError,
-        r"models\[1\] has 5 inputs, 3 outputs, float64 and softmax at its end, models\[0\] has 5 inputs, .*float32",
+        r"models\[1\] has 5 inputs, 3 outputs, dtype float64 and output activation softmax, "
+        r"models\[0\] has 5 inputs, .*float32",
     ),
     (
         lambda: fb.Ensemble([make_model(0), fb.Model([fb.Dense(3)], inputs=5)]),
         ValueError,
-        "float32 and linear at its end",
+        "float32 and output activation linear",
     ),
 ]
 

@@ -174,7 +174,7 @@ BAD = [
         ValueError,
         r"layers\[0\] is Dense\(.*whose weights new models would lack",
     ),
-    (lambda: fb.suspect_labels(lambda fold: 3, DATA, YES_NO), TypeError, r"what make_trainer\(0\) returned is 3"),
+    (lambda: fb.suspect_labels(lambda fold: 3, DATA, YES_NO), TypeError, r"the result of make_trainer\(0\) is 3"),
     (
         lambda: fb.suspect_labels(lambda fold: fb.Trainer(fb.Model([fb.Dense(2)], inputs=4), "cosine"), DATA, YES_NO),
         ValueError,

@@ -284,7 +284,7 @@ BAD = [
     (
         lambda: fb.fit_many([fb.Trainer(m, "cross_entropy") for m in twice(one_trainer().model)], X, LABELS),
         ValueError,
-        r"trainers\[1\] is for the same model as trainers\[0\]; expected a trainer with a model of its own",
+        r"trainers\[1\] is for the same model as trainers\[0\]; expected a trainer with a separate model",
     ),
     (lambda: fb.fit_many(make_trainers(), X[:, :5], LABELS), ValueError, "X has 5 columns"),
     (lambda: fb.fit_many(make_trainers(), X, LABELS[:9]), ValueError, "X has 230 rows, y has 9"),

@@ -415,9 +415,9 @@ def test_factors_of_layers_that_have_nothing_for_them_are_refused():
     layers = [fb.Dense(4), fb.LayerNorm(), fb.Activation("relu"), fb.Dense(4, trainable=False), fb.Dense(1)]
     model = fb.Model(layers, inputs=2)
     for options, what in (
-        ({"learning_rate_factors": {2: 2}}, r"has 2, which is Activation\('relu'\); expected a layer that learns"),
-        ({"learning_rate_factors": {3: 2}}, r"has 3, which is Dense\(.*; expected a layer that learns"),
-        ({"weight_decay_factors": {1: 2}}, r"has 1, which is LayerNorm\(.*, of which nothing decays; expected a layer"),
+        ({"learning_rate_factors": {2: 2}}, r"has 2, which is Activation\('relu'\); expected a trainable layer"),
+        ({"learning_rate_factors": {3: 2}}, r"has 3, which is Dense\(.*; expected a trainable layer"),
+        ({"weight_decay_factors": {1: 2}}, r"has 1, which is LayerNorm\(.*, without weight decay; expected a layer"),
     ):
         with pytest.raises(ValueError, match=what):
             fb.Trainer(model, "mse", fb.AdamW(), **options)
@@ -721,7 +721,7 @@ def test_interrupted_training_comes_out_of_every_meeting(limits, n_threads, loss
         (
             lambda: fb.Model([fb.Activation("relu")], inputs=2),
             ValueError,
-            r"layers is \[Activation\('relu'\)\]; expected one fb.Dense at least",
+            r"layers is \[Activation\('relu'\)\]; expected at least one fb.Dense",
         ),
         (
             lambda: fb.Trainer(fb.Model([fb.Dense(3, "softmax"), fb.Activation("relu")], inputs=2), "cross_entropy"),
@@ -743,7 +743,7 @@ def test_interrupted_training_comes_out_of_every_meeting(limits, n_threads, loss
         (
             lambda: fb.Model([fb.Dense(4), fb.Residual([fb.Dense(8, "relu"), fb.Dense(5)])], inputs=2),
             ValueError,
-            r"Residual\(.*\) takes 4 numbers and its layers make 5 of them; expected as many.* End it with an fb.Dense",
+            r"Residual\(.*\) has 4 inputs and its layers have 5 outputs; expected as many.* End it with an fb.Dense",
         ),
         (
             lambda: fb.Model([fb.Dense(1), fb.Residual([fb.Dense(1)])], inputs=1).set_weights(
@@ -774,7 +774,7 @@ def test_interrupted_training_comes_out_of_every_meeting(limits, n_threads, loss
         (
             lambda: fb.Trainer(fb.Model([fb.Dense(3, trainable=False)], inputs=2), "mse").fit([[1, 2]], [[1, 2, 3]]),
             ValueError,
-            "no layer of the model is trainable; expected one at least",
+            "no layer of the model is trainable; expected at least one",
         ),
     ],
 )

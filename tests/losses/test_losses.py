@@ -226,7 +226,7 @@ def test_cosine_sees_directions_only():
         (
             fb.GammaDeviance(),
             [1, 0],
-            r"row 1, column 0 of y .* is 0; expected a number above 0. For amounts of which some are 0 use",
+            r"row 1, column 0 of y .* is 0; expected a number above 0. If some amounts are 0, use",
         ),
         (fb.TweedieDeviance(2.5), [1.0, 0.0], "expected a number above 0"),
         (fb.TweedieDeviance(1.5), [1.0, np.nan], r"row 1, column 0 of y .* is nan; expected a number of 0 or more"),
@@ -270,7 +270,7 @@ def test_targets_of_another_shape_are_refused_with_the_outputs_a_target():
         (lambda: fb.Focal(gamma=-1), "gamma is -1"),
         (lambda: fb.Focal(alpha=1), "alpha is 1; expected a finite number above 0 and below 1"),
         (lambda: fb.Quantile([0.5, 1.0]), r"quantiles\[1\] is 1.0; expected a finite number above 0 and below 1"),
-        (lambda: fb.Quantile([0.9, 0.1]), "expected a number above 0 and below 1, or a list of such numbers, rising"),
+        (lambda: fb.Quantile([0.9, 0.1]), "or a list of 1 to 99 such numbers, increasing"),
         (lambda: fb.Quantile([]), "quantiles is .*; expected a number"),
         (lambda: fb.GaussianNLL(0), "least_variance is 0"),
         (lambda: fb.CrossEntropy(1), "label_smoothing is 1; expected a finite number of 0 or more and below 1"),
@@ -303,14 +303,18 @@ def test_regression_losses_go_with_every_output(activation):
             fb.Dense(10),
             "activation is 'linear'; expected 'softmax'. End the model with Dense.10, 'soft",
         ),
-        ("cross_entropy", fb.Dense(3, "sigmoid"), "use loss='binary_cross_entropy' if a sample can be of several"),
+        ("cross_entropy", fb.Dense(3, "sigmoid"), "use loss='binary_cross_entropy' if a sample can belong to several"),
         ("cross_entropy", fb.Dense(1, "softmax"), "has 1 unit; expected a unit for each class"),
         (
             "binary_cross_entropy",
             fb.Dense(1),
             "activation is 'linear'; expected 'sigmoid'. End the model with Dense.1, 's",
         ),
-        ("binary_cross_entropy", fb.Dense(2, "softmax"), "use loss='cross_entropy' if every sample is of exactly one"),
+        (
+            "binary_cross_entropy",
+            fb.Dense(2, "softmax"),
+            "use loss='cross_entropy' if every sample belongs to exactly one",
+        ),
         ("focal", fb.Dense(1), "loss is 'focal' .* expected 'sigmoid'. End the model with Dense.1, 'sigmoid'."),
         (
             "poisson",
@@ -325,7 +329,7 @@ def test_regression_losses_go_with_every_output(activation):
             "has 1 unit; expected a multiple of 2, a mean and a log-variance for each target",
         ),
         ("gaussian_nll", fb.Dense(2, "relu"), "activation is 'relu'; expected 'linear'. End the model with Dense.2.."),
-        ("cosine", fb.Dense(1), "has 1 unit; expected 2 or more, a direction"),
+        ("cosine", fb.Dense(1), "has 1 unit; expected 2 or more, a vector"),
     ],
 )
 def test_a_loss_that_cannot_go_with_the_output_is_refused_with_the_fix(loss, layer, sentence):

@@ -494,7 +494,7 @@ def test_a_file_does_not_keep_the_outputs(tmp_path):
                 trainer.save(tmp_path / "trainer")
 
     make_trainer().fit(X, y, callbacks=[SaveAt()])
-    with pytest.raises(ValueError, match=r"metrics has a function of yours, .* fb.Trainer.load\(path, metrics="):
+    with pytest.raises(ValueError, match=r"metrics has a function, .* fb.Trainer.load\(path, metrics="):
         fb.Trainer.load(tmp_path / "trainer")
     with pytest.raises(ValueError, match=r"figures \['accuracy', .*'last_of_each'\]; .* not \['r'\]"):
         fb.Trainer.load(tmp_path / "trainer", metrics=fb.FunctionMetric(last_of_each, name="r"))
@@ -610,8 +610,8 @@ class NameLess:
         (lambda: fb.Recall(None), ValueError, "average is None; expected one of"),
         (lambda: fb.FunctionMetric(3), TypeError, "function is 3; expected a function of .y_true, y_pred."),
         (lambda: fb.FunctionMetric(fb.F1), TypeError, "function is the class F1; expected a function"),
-        (lambda: fb.FunctionMetric(lambda y, p: 1), ValueError, "expected one that has a name. Give it one"),
-        (lambda: fb.FunctionMetric(NameLess()), ValueError, "expected one that has a name. Give it one"),
+        (lambda: fb.FunctionMetric(lambda y, p: 1), ValueError, "expected a function with a name. Give it one"),
+        (lambda: fb.FunctionMetric(NameLess()), ValueError, "expected a function with a name. Give it one"),
         (lambda: fb.FunctionMetric(last_of_each, name=3), TypeError, "name is 3; expected a string"),
         (lambda: fb.FunctionMetric(last_of_each, name="loss"), ValueError, "name is 'loss'; expected another name"),
         (lambda: fb.FunctionMetric(last_of_each, name=""), ValueError, "name is ''; expected another name"),
@@ -625,7 +625,8 @@ class NameLess:
         (
             lambda: make_trainer("binary_cross_entropy", metrics="top_k_accuracy"),
             ValueError,
-            "metrics has 'top_k_accuracy' and loss is 'binary_cross_entropy'; with that loss go 'accuracy', 'balanced",
+            "metrics has 'top_k_accuracy' and loss is 'binary_cross_entropy'; "
+            "expected metrics for this loss: 'accuracy', 'balanced",
         ),
         (lambda: make_trainer(metrics=["rmse"]), ValueError, "metrics has 'rmse' and loss is 'cross_entropy'"),
         (lambda: make_trainer(metrics=[fb.F1]), TypeError, r"Add parentheses: F1\(\)"),
@@ -634,7 +635,7 @@ class NameLess:
         (
             lambda: fb.Trainer(of_outputs(1, "linear"), "hinge", metrics=["roc_auc"]),
             ValueError,
-            "loss is 'hinge'; with that loss go 'accuracy', functions of",
+            "loss is 'hinge'; expected metrics for this loss: 'accuracy', functions of",
         ),
     ],
 )
@@ -646,7 +647,7 @@ def test_bad_metrics_get_a_sentence(make, error, message):
 @pytest.mark.parametrize("value", [None, "0.5", np.zeros(2), True, 1j, [1.0]])
 def test_what_a_function_may_not_return(value):
     trainer = make_trainer(metrics=[fb.FunctionMetric(lambda y, p: value, name="cost")])
-    with pytest.raises(TypeError, match=r"what the metric 'cost' returned is .*; expected a number"):
+    with pytest.raises(TypeError, match=r"the result of the metric 'cost' is .*; expected a number"):
         trainer.evaluate(np.zeros((2, 5)), [0, 1])
 
 

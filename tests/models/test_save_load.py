@@ -113,7 +113,7 @@ def test_every_truncation_is_noticed(path, tmp_path):
     for length in [0, 1, 7, 8, 9, 100, len(whole) // 2, len(whole) - 1]:
         cut.write_bytes(whole[:length])
         with pytest.raises(
-            ValueError, match="cut' is not a model file of fastbp: it is damaged, cut short or of another"
+            ValueError, match="cut' is not a model file of fastbp: it is damaged, truncated or in another"
         ):
             fb.Model.load(cut)
 
@@ -144,7 +144,7 @@ def rewrite(path, change):
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (lambda h, t: h.update(layout=2), "its layout has version 2, and this fastbp knows version 1: update fastbp"),
+        (lambda h, t: h.update(layout=2), "its layout is version 2, and this fastbp knows version 1: update fastbp"),
         (lambda h, t: h["model"]["layers"][0].update(units=10**15), "units is 1000000000000000"),
         (lambda h, t: h["model"]["layers"][0].update(units=2**30), r"weights\[0\], W of layer 1, has shape"),
         (lambda h, t: h["model"]["layers"][0].update(type="conv"), "the description in it does not fit: 'conv'"),
@@ -177,7 +177,7 @@ def test_foreign_files(tmp_path):
             fb.Model.load(foreign)
     for junk in (b"PK\x03\x04 a zip", b"\x80\x04 a pickle", b"\xff" * 200, b"\0" * 200):
         foreign.write_bytes(junk)
-        with pytest.raises(ValueError, match="is damaged, cut short or of another kind"):
+        with pytest.raises(ValueError, match="is damaged, truncated or in another format"):
             fb.Model.load(foreign)
 
 

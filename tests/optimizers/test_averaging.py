@@ -125,7 +125,7 @@ def test_what_is_refused():
     with pytest.raises(ValueError, match="averaging is None; expected a trainer made with averaging="):
         make_trainer(None).averaged_model()
     for averaging in ("ema", "swa"):
-        with pytest.raises(ValueError, match="has taken no weights in yet"):
+        with pytest.raises(ValueError, match="has averaged no weights yet"):
             make_trainer(averaging).evaluate(X, LABELS, averaged=True)
     with pytest.raises(ValueError, match="averaging is 'mean'; expected one of 'ema', 'swa'"):
         make_trainer("mean")

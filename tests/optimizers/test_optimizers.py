@@ -196,7 +196,7 @@ def test_numbers_may_change_between_epochs_and_states_come_when_they_are_called_
         trainer.optimizer = changed
         before = trainer.history["loss"][-1]
         assert trainer.fit(X, y)["loss"][-1] < before
-    with pytest.raises(ValueError, match="expected one that can go on from RMSprop"):
+    with pytest.raises(ValueError, match="expected one with the update rule of RMSprop"):
         trainer.optimizer = "nadam"
 
 

@@ -367,7 +367,7 @@ def test_a_loss_that_cannot_go_with_an_unbuilt_model_is_refused_at_once():
 
 def test_layers_that_do_not_fit_the_data_are_refused_and_the_model_stays_unbuilt():
     model = fb.Model([fb.Residual([fb.Dense(4, "tanh"), fb.Dense(3)]), fb.Activation("tanh")])
-    with pytest.raises(ValueError, match=r"takes 2 numbers and its layers make 3"):
+    with pytest.raises(ValueError, match=r"has 2 inputs and its layers have 3 outputs"):
         model.build([[1.0, 2.0]])
     assert model.inputs is None
     model.build([[1.0, 2.0, 3.0]])

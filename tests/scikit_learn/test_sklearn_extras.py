@@ -61,7 +61,7 @@ def test_dropout_is_for_training_alone_and_by_the_seed():
     np.testing.assert_array_equal(models[0].predict_proba(X), models[1].predict_proba(X))
     assert models[0].loss_ > classifier().fit(X, Y).loss_
     assert any(isinstance(layer, fb.Dropout) for layer in models[0]._model.layers)
-    with pytest.raises(ValueError, match="Leave the dropout out"):
+    with pytest.raises(ValueError, match="Remove the dropout"):
         classifier(dropout=0.5, solver="lbfgs").fit(X, Y)
 
 
@@ -132,11 +132,15 @@ def test_focal_loss_and_smoothing():
 @pytest.mark.parametrize(
     ("model", "data", "message"),
     [
-        (classifier(loss="focal"), IRIS, "loss is 'focal' and y is a class of several; expected 'log_loss', fb.CrossE"),
+        (
+            classifier(loss="focal"),
+            IRIS,
+            "loss is 'focal' and y is of three or more classes; expected 'log_loss', fb.CrossE",
+        ),
         (classifier(loss=fb.CrossEntropy()), (X, Y), "expected 'log_loss', fb.BinaryCrossEntropy or fb.Focal"),
         (classifier(loss=fb.Hinge()), (X, Y), "expected 'log_loss', fb.BinaryCrossEntropy or fb.Focal"),
-        (regressor(loss=fb.Quantile([0.1, 0.9])), DIABETES, "expected one that has an output for each target"),
-        (regressor(loss=fb.CrossEntropy()), DIABETES, "expected one that has an output for each target"),
+        (regressor(loss=fb.Quantile([0.1, 0.9])), DIABETES, "expected a loss with one output for each target"),
+        (regressor(loss=fb.CrossEntropy()), DIABETES, "expected a loss with one output for each target"),
         (regressor(loss="log_loss"), DIABETES, "The 'loss' parameter of MLPRegressor must be"),
         (classifier(loss="mse"), (X, Y), "The 'loss' parameter of MLPClassifier must be"),
     ],

@@ -104,11 +104,15 @@ def test_a_schedule_is_multiplied_and_copies_keep_the_factors():
         (
             {"learning_rate_factors": 0.1},
             TypeError,
-            "learning_rate_factors is 0.1; expected a dictionary from a layer's",
+            "learning_rate_factors is 0.1; expected a dictionary from layer index",
         ),
-        ({"learning_rate_factors": {4: 1}}, ValueError, "a key of learning_rate_factors is 4; .* count from 0"),
+        (
+            {"learning_rate_factors": {4: 1}},
+            ValueError,
+            "a key of learning_rate_factors is 4; .* Layers are counted from 0",
+        ),
         ({"learning_rate_factors": {"0": 1}}, TypeError, "a key of learning_rate_factors is '0'"),
-        ({"learning_rate_factors": {1: 1}}, ValueError, r"has 1, which is Dropout\(0\); expected a layer that learns"),
+        ({"learning_rate_factors": {1: 1}}, ValueError, r"has 1, which is Dropout\(0\); expected a trainable layer"),
         (
             {"learning_rate_factors": {0: 0}},
             ValueError,
@@ -124,7 +128,11 @@ def test_a_schedule_is_multiplied_and_copies_keep_the_factors():
             ValueError,
             r"weight_decay_factors is {0: 2} and Adam\(.* has no weight decay",
         ),
-        ({"decay_biases": True}, ValueError, r"decay_biases is True and Adam\(.* has no weight decay; expected one"),
+        (
+            {"decay_biases": True},
+            ValueError,
+            r"decay_biases is True and Adam\(.* has no weight decay; expected an optimizer with",
+        ),
         ({"decay_biases": 1}, TypeError, "decay_biases is 1; expected True or False"),
     ],
 )

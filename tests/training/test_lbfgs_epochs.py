@@ -144,7 +144,7 @@ def test_an_error_leaves_a_completed_iteration():
 def test_what_does_not_go_with_it(monkeypatch):
     for arguments, sentence in (
         ({"batch_size": 32}, "batch_size is 32; expected None, all samples at once, with LBFGS"),
-        ({"clip_norm": 1.0}, "clip_norm is 1.0; expected none with LBFGS, whose steps are not the engine's"),
+        ({"clip_norm": 1.0}, "clip_norm is 1.0; expected none with LBFGS, whose steps are SciPy's"),
         ({"clip_value": 1.0}, "clip_value is 1.0"),
         ({"learning_rate_factors": {0: 2}}, "learning_rate_factors is {0: 2.0}; expected none"),
         ({"averaging": "ema"}, r"averaging is EMA\(.*; expected none with LBFGS"),
@@ -156,11 +156,13 @@ def test_what_does_not_go_with_it(monkeypatch):
     with pytest.raises(ValueError, match=r"expected one that makes single steps\. Call fit"):
         make_trainer().step(X, LABELS)
     model = fb.Model([fb.Dense(7, "tanh"), fb.Dropout(0.5), fb.Dense(3, "softmax")], inputs=4)
-    with pytest.raises(ValueError, match=r"layers\[1\] is Dropout\(0.5\) and .* needs a loss that does not change"):
+    with pytest.raises(
+        ValueError, match=r"layers\[1\] is Dropout\(0.5\) and .* needs the same loss at every evaluation"
+    ):
         fb.Trainer(model, "cross_entropy", "lbfgs", batch_size=None)
     for layer, sentence in (
-        (fb.BatchNorm(), r"layers\[0\].layers\[0\] is BatchNorm\(.* makes no steps that could move running"),
-        (fb.Dense(4, max_norm=1), r"layers\[0\].layers\[0\] is Dense\(.* does not know of lengths"),
+        (fb.BatchNorm(), r"layers\[0\].layers\[0\] is BatchNorm\(.* does not update running"),
+        (fb.Dense(4, max_norm=1), r"layers\[0\].layers\[0\] is Dense\(.* does not support max_norm"),
     ):
         model = fb.Model([fb.Residual([layer]), fb.Dense(3, "softmax")], inputs=4)
         with pytest.raises(ValueError, match=sentence):

@@ -169,7 +169,7 @@ def test_the_learning_rate_can_change_between_epochs(iris):
     trainer.model.set_weights(before)
     trainer.optimizer = "adamw"
     assert trainer.optimizer == fb.AdamW()
-    with pytest.raises(ValueError, match=r"expected one that can go on from AdamW.* Make a new Trainer"):
+    with pytest.raises(ValueError, match=r"expected one with the update rule of AdamW.* make a new Trainer"):
         trainer.optimizer = "sgd"
 
 
@@ -191,6 +191,7 @@ def test_history(iris):
     X, y = iris
     trainer = make_trainer()
     assert repr(trainer.history) == "History(0 epochs)"
+    assert repr(make_trainer().fit(X, y)).startswith("History(1 epoch; latest: loss=")
     history = trainer.fit(X, y, epochs=2)
     trainer.fit(X, y, validation_data=(X[:50], y[:50]))
     trainer.fit(X, y)

@@ -1,4 +1,4 @@
-"""Code that runs while a trainer trains, a callback a file.
+"""Callbacks: code that runs during training, one callback per file.
 
 It imports support alone: a callback sees a trainer through a protocol.
 """

@@ -1,4 +1,4 @@
-"""What a callback is: code of the user's that runs while a trainer trains."""
+"""The base of all callbacks: user code that runs during training."""
 
 from __future__ import annotations
 
@@ -10,34 +10,34 @@ __all__ = ["Callback", "Figures", "SomeTrainer"]
 
 Figures: TypeAlias = Mapping[str, float]
 
-# What callbacks are told of: it has all of ``TrainerView``. A subclass names that, or ``fb.Trainer`` to use more.
+# The trainer that a callback gets has all of ``TrainerView``. A subclass annotates that, or ``fb.Trainer``.
 SomeTrainer: TypeAlias = Any
 
 
 class Callback:
-    """What happens at the events of training; a subclass overrides those that it is for.
+    """Methods that run at the events of training; a subclass overrides the ones that it needs.
 
-    ``figures`` holds those of the latest epoch: ``epoch`` (counted from 1 over all calls of ``fit``), ``loss``,
-    ``accuracy``, ``val_loss`` and so on. Inside an epoch it holds ``epoch``, the one under way; ``step``, the number of
-    steps of the trainer so far; ``samples``, how many of the epoch are done; and ``loss``.
+    ``figures`` holds the figures of the latest epoch: ``epoch`` (counted from 1 over all calls of ``fit``), ``loss``,
+    ``accuracy``, ``val_loss`` and so on. Inside an epoch it holds ``epoch``, the current one; ``step``, the trainer's
+    number of steps so far; ``samples``, the number of samples of the epoch done; and ``loss``.
 
-    ``trainer.stop()`` ends training behind the epoch, or inside one behind the step; ``trainer.learning_rate = 1e-4``
-    and ``trainer.optimizer = ...`` take effect with the next step. An exception ends training, with the model as after
-    the last completed step.
+    ``trainer.stop()`` ends training after the epoch, or inside an epoch after the step; ``trainer.learning_rate =
+    1e-4`` and ``trainer.optimizer = ...`` take effect at the next step. An exception ends training; the model is then
+    as after the last completed step.
     """
 
-    runs_last: ClassVar[bool] = False  # whether it is told of an event after all those that are not so
+    runs_last: ClassVar[bool] = False  # whether it runs at each event after the callbacks without this flag
 
     def on_fit_begin(self, trainer: SomeTrainer, figures: Figures) -> None:
-        """Run before the first epoch of a call of ``fit``; no figures before the first ever."""
+        """Run before the first epoch of a call of ``fit``; ``figures`` is empty before the trainer's first epoch."""
 
     def on_epoch_begin(self, trainer: SomeTrainer, figures: Figures) -> None:
-        """Run before every epoch, with the figures of the one before."""
+        """Run before every epoch, with the figures of the epoch before."""
 
     def on_step_end(self, trainer: SomeTrainer, figures: Figures) -> None:
-        """Run after every step; ``loss`` is that of its samples, before the step.
+        """Run after every step; ``loss`` is the loss of the step's samples before the update.
 
-        The engine, which otherwise stays below Python for a whole epoch, comes up for it after every step.
+        The engine otherwise runs a whole epoch without Python; with this method it calls Python after every step.
         """
 
     def on_tick(self, trainer: SomeTrainer, figures: Figures) -> None:
@@ -47,18 +47,18 @@ class Callback:
         """Run after every epoch and its validation."""
 
     def on_fit_end(self, trainer: SomeTrainer, figures: Figures) -> None:
-        """Run after the last epoch of a call of ``fit``, also if that ends by an error or by Ctrl-C.
+        """Run after the last epoch of a call of ``fit``, also when an error or Ctrl-C ends it.
 
-        ``trainer.stop_reason`` tells which it was.
+        ``trainer.stop_reason`` says how it ended.
         """
 
     def get_state(self) -> dict[str, Any]:
-        """Return what ``Trainer.save`` is to keep: numbers, texts, None, lists and dictionaries of them, arrays."""
+        """Return the state for ``Trainer.save``: numbers, strings, None, arrays, and lists and dictionaries of them."""
         return {}
 
     def set_state(self, state: Mapping[str, Any]) -> None:
-        """Go on from a state of ``get_state``."""
+        """Continue from a state that ``get_state`` returned."""
 
     def hears(self, event: str) -> bool:
-        """Return whether anything happens here at an event, such as "on_step_end"."""
+        """Return whether this callback handles an event, such as "on_step_end"."""
         return getattr(type(self), event) is not getattr(Callback, event)

@@ -1,4 +1,4 @@
-"""A figure that is watched, and what counts as better."""
+"""A monitored figure, and the rule for what is better."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ __all__ = ["Mode", "BestFigure"]
 
 Mode = Literal["auto", "min", "max"]
 
-# What is the better the larger it is; all else, above all losses and errors, the smaller.
+# Figures for which larger is better; for all others, such as losses and errors, smaller is.
 _LARGER_IS_BETTER = ("accuracy", "r2", "f1", "precision", "recall", "auc", "average_precision")
-# What names may end in beside: scikit-learn's functions, and averages over classes.
+# Further suffixes of such names: scikit-learn's functions, and averages over classes.
 _SUFFIXES = ("_score", "_binary", "_macro", "_micro", "_weighted")
 
 
@@ -26,10 +26,10 @@ class BestFigure:
     figure : str
         Its name in the history, such as "val_loss".
     mode : {"auto", "min", "max"}
-        Whether smaller or larger is better; "auto" goes by the name: accuracies, r2, f1, precision, recall and areas
-        under a curve are to grow, all else is to fall.
+        Whether smaller or larger is better; "auto" decides by the name: larger for accuracies, r2, f1, precision,
+        recall and areas under a curve, smaller for all others.
     min_delta : float
-        What it must be better by.
+        Smallest difference that counts as better.
     """
 
     def __init__(self, figure: Any, mode: Any, min_delta: Any = 0.0) -> None:
@@ -43,11 +43,11 @@ class BestFigure:
         self.reset()
 
     def reset(self) -> None:
-        """Forget the best."""
-        self.best, self.best_epoch = math.nan, 0  # none yet
+        """Forget the best value."""
+        self.best, self.best_epoch = math.nan, 0  # no epoch yet
 
     def see(self, figures: Mapping[str, float]) -> bool:
-        """Return whether an epoch is the best so far, and remember it if so; NaN never is.
+        """Return whether an epoch is the best so far, and store it if so; NaN never is.
 
         Raises
         ------
@@ -57,9 +57,7 @@ class BestFigure:
         if self.figure not in figures:
             known = ", ".join(repr(name) for name in figures if name not in ("epoch", "seconds"))
             remedy = " Give fit validation_data or validation_fraction." if self.figure.startswith("val_") else ""
-            raise ValueError(
-                f"monitor is {self.figure!r}; expected one of the figures that there are: {known}.{remedy}"
-            )
+            raise ValueError(f"monitor is {self.figure!r}; expected one of the history's figures: {known}.{remedy}")
         value = figures[self.figure]
         first = self.best_epoch == 0
         if math.isnan(value) or not (first or self._sign * (value - self.best) > self.min_delta):
@@ -72,12 +70,12 @@ class BestFigure:
         return {"best": self.best, "best_epoch": self.best_epoch}
 
     def set_state(self, state: Mapping[str, Any]) -> None:
-        """Go on from a state."""
+        """Continue from a state."""
         self.best, self.best_epoch = float(state["best"]), int(state["best_epoch"])
 
 
 def _grows(figure: str) -> bool:
-    """Return whether a figure of that name is the better the larger it is."""
+    """Return whether larger is better for a figure of that name."""
     name = figure.removeprefix("val_")
     for suffix in _SUFFIXES:
         name = name.removesuffix(suffix)

@@ -1,4 +1,4 @@
-"""Files of a trainer while it trains, from which it can go on."""
+"""Checkpoints: files saved during training, from which training can continue."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ __all__ = ["Checkpoint"]
 
 
 class Checkpoint(Callback):
-    """Saves the trainer as it trains, so that ``Trainer.load`` can go on to the same bits.
+    """Saves the trainer during training; continued by ``Trainer.load``, training ends with the same bits.
 
-    Each file is complete, or not there: it is written beside the old one, brought to the disk and renamed.
+    Each file is complete or absent: it is written beside the old one, synced to the disk and renamed.
 
     Parameters
     ----------
     path : str or path-like
-        Where to. With keep=1 each file takes the place of the last; else the number of steps goes into the name:
+        Name of the file. With keep=1 each file replaces the last; otherwise the number of steps is added to the name:
         "run.ckpt" becomes "run-000001250.ckpt".
     every : int, default 1
-        Epochs from one to the next.
+        Number of epochs between files.
     keep : int or None, default 1
-        So many of the latest files are kept, and older ones of this run removed; None keeps all.
+        Number of latest files to keep; older ones of this run are removed. None keeps all.
     best_only : bool, default False
-        Whether only epochs are saved that are the best so far by ``monitor``.
+        Whether to save only epochs that are the best so far by ``monitor``.
     monitor : str, default "val_loss"
-        A figure of the history, for best_only.
+        Name of a figure in the history, for best_only.
     mode : {"auto", "min", "max"}, default "auto"
-        Whether smaller or larger is better; "auto" goes by the name of the figure.
+        Whether smaller or larger is better; "auto" decides by the name of the figure.
     seconds : float or None, default None
-        Save inside an epoch too, when so long has passed since the last file; for epochs that take hours.
+        Time between files: if set, files are also saved inside an epoch. For epochs that take hours.
 
     Raises
     ------
@@ -52,7 +52,7 @@ class Checkpoint(Callback):
     >>> trainer = fb.Trainer(fb.Model([fb.Dense(1)], inputs=1), "mse")
     >>> history = trainer.fit(X, y, epochs=30, callbacks=[fb.Checkpoint("night.ckpt", seconds=600)])
 
-    The next morning, whatever has happened:
+    Continue after a crash:
 
     >>> trainer = fb.Trainer.load("night.ckpt")
     >>> left = 50 - trainer.history.n_epochs
@@ -60,7 +60,7 @@ class Checkpoint(Callback):
     50
     """
 
-    runs_last = True  # so that the file holds what the other callbacks have made of the epoch
+    runs_last = True  # so that the file holds the other callbacks' state after the epoch
 
     def __init__(
         self,
@@ -80,18 +80,18 @@ class Checkpoint(Callback):
         if best_only and seconds is not None:
             raise ValueError(
                 f"seconds is {seconds!r} and best_only is True; expected one of them: inside an epoch there are no "
-                "figures to be best by. Take two Checkpoints."
+                "figures to compare. Use two Checkpoints."
             )
         self._files: list[str] = []  # oldest first
         self._saved_at = 0.0
 
     @property
     def files(self) -> list[Path]:
-        """The files of this run that are there, oldest first."""
+        """The existing files of this run, oldest first."""
         return [Path(file) for file in self._files]
 
     def hears(self, event: str) -> bool:
-        """Return whether anything happens here at an event."""
+        """Return whether this callback handles an event."""
         return super().hears(event) and not (event == "on_tick" and self._seconds is None)
 
     def on_fit_begin(self, trainer: TrainerView, figures: Figures) -> None:
@@ -99,12 +99,12 @@ class Checkpoint(Callback):
         self._saved_at = time.monotonic()
 
     def on_tick(self, trainer: TrainerView, figures: Figures) -> None:
-        """Save inside an epoch, when it is time to."""
+        """Save inside an epoch, when ``seconds`` have passed."""
         if self._seconds is not None and time.monotonic() - self._saved_at >= self._seconds:
             self._save(trainer)
 
     def on_epoch_end(self, trainer: TrainerView, figures: Figures) -> None:
-        """Save, if this is an epoch to save."""
+        """Save, if this epoch is to be saved."""
         if self._monitor is not None and not self._monitor.see(figures):
             return
         if int(figures["epoch"]) % self._every == 0:
@@ -118,7 +118,7 @@ class Checkpoint(Callback):
             self._files.remove(str(file))
         self._files.append(str(file))
         surplus = self._files[: -self._keep] if self._keep is not None else []
-        self._files = self._files[len(surplus) :]  # before saving: this is part of what is saved
+        self._files = self._files[len(surplus) :]  # before saving: the list is saved too
         trainer.save(file)
         for old in surplus:
             with contextlib.suppress(FileNotFoundError):
@@ -126,11 +126,11 @@ class Checkpoint(Callback):
         self._saved_at = time.monotonic()
 
     def get_state(self) -> dict[str, Any]:
-        """Return the files that there are, and the best epoch so far."""
+        """Return the existing files, and the best epoch so far."""
         return {"files": list(self._files), "monitor": self._monitor and self._monitor.get_state()}
 
     def set_state(self, state: Mapping[str, Any]) -> None:
-        """Go on from a state; only files of this callback's name are taken for its own."""
+        """Continue from a state; only files with this callback's name count as its own."""
         mine = [str(self._path.with_name(Path(file).name)) for file in state["files"]]
         self._files = [file for file in mine if Path(file).name.startswith(self._path.stem)]
         if self._monitor is not None and state["monitor"] is not None:

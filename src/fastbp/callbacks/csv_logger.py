@@ -1,4 +1,4 @@
-"""The history as a file that other programs can read while training goes on."""
+"""The history as a CSV file that other programs can read during training."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ __all__ = ["CSVLogger"]
 
 
 class CSVLogger(Callback):
-    """Writes the trainer's history to a CSV file, a row an epoch, a column a figure.
+    """Writes the trainer's history to a CSV file: a row per epoch, a column per figure.
 
-    The file always holds the whole history, also of the epochs before this call of ``fit`` and, with a trainer from a
-    file, of the run that the file is from; what was in it before is replaced.
+    The file always holds the whole history, including epochs of earlier calls of ``fit`` and of a loaded trainer; an
+    existing file is replaced.
 
     Parameters
     ----------
@@ -40,11 +40,11 @@ class CSVLogger(Callback):
         self._columns: list[str] = []
 
     def on_fit_begin(self, trainer: TrainerView, figures: Figures) -> None:
-        """Write the epochs that there are."""
+        """Write the epochs so far."""
         self._write(trainer, range(trainer.history.n_epochs), anew=True)
 
     def on_epoch_end(self, trainer: TrainerView, figures: Figures) -> None:
-        """Add a row; a new column makes a new file."""
+        """Add a row; write the file again if there is a new column."""
         n_epochs = trainer.history.n_epochs
         anew = list(trainer.history) != self._columns
         self._write(trainer, range(0 if anew else n_epochs - 1, n_epochs), anew)

@@ -1,4 +1,4 @@
-"""Stopping when nothing is gained any more."""
+"""Stopping when a figure no longer improves."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ __all__ = ["EarlyStopping"]
 
 
 class EarlyStopping(Callback):
-    """Stops training when a figure has been no better for some epochs, and goes back to the best weights.
+    """Stops training when a figure has not improved for some epochs, and restores the best weights.
 
     Parameters
     ----------
     monitor : str, default "val_loss"
-        A figure of the history.
+        Name of a figure in the history.
     patience : int, default 10
-        Training ends when so many epochs in a row were no better than the best.
+        Number of epochs in a row without improvement after which training ends.
     min_delta : float, default 0.0
-        A figure is better if it is so by more than this.
+        A figure counts as better only by more than this.
     restore_best : bool, default True
-        Whether the model has the weights of the best epoch when ``fit`` has ended: by this callback, by another one, or
-        with its last epoch. After an error or Ctrl-C it keeps those of the last step, from which it can go on.
+        Whether the model gets the weights of the best epoch when ``fit`` ends, whether by this callback, by another one
+        or after the last epoch. After an error or Ctrl-C it keeps the weights of the last step, from which training can
+        continue.
     mode : {"auto", "min", "max"}, default "auto"
-        Whether smaller or larger is better; "auto" goes by the name of the figure.
+        Whether smaller or larger is better; "auto" decides by the name of the figure.
 
     Attributes
     ----------
     best : float
         The best value so far; NaN before the first epoch.
     best_epoch : int
-        Its epoch, counted from 1; 0 before the first.
-    stopped_epoch : int
-        The epoch after which this callback ended training; 0 if it did not.
+        Epoch of the best value, counted from 1; 0 before the first. stopped_epoch : int The epoch after which this
+        callback ended training; 0 if it did not.
 
     Raises
     ------
@@ -51,8 +51,8 @@ class EarlyStopping(Callback):
 
     Notes
     -----
-    Passed to ``fit`` again, with the same trainer, it goes on counting; unless it has ended training, or the trainer is
-    another one, and it begins anew. ``Trainer.save`` keeps its state, best weights and all.
+    Passed to ``fit`` again with the same trainer, it continues counting. It starts again if it has ended training or
+    the trainer is a different one. ``Trainer.save`` saves its state, including the best weights.
 
     Examples
     --------
@@ -92,7 +92,7 @@ class EarlyStopping(Callback):
 
     @property
     def best_epoch(self) -> int:
-        """Its epoch, counted from 1; 0 before the first."""
+        """The epoch of the best value, counted from 1; 0 before the first."""
         return self._monitor.best_epoch
 
     @property
@@ -107,7 +107,7 @@ class EarlyStopping(Callback):
         )
 
     def on_fit_begin(self, trainer: TrainerView, figures: Figures) -> None:
-        """Begin anew, or go on."""
+        """Start again, or continue counting."""
         known = self._trainer is None or self._trainer() is trainer
         if self._stopped_epoch or not known:
             self._reset()
@@ -126,7 +126,7 @@ class EarlyStopping(Callback):
             trainer.stop()
 
     def on_fit_end(self, trainer: TrainerView, figures: Figures) -> None:
-        """Go back to the best weights, if the end is an orderly one."""
+        """Restore the best weights, unless an error or Ctrl-C ended training."""
         if self._best_weights is not None and trainer.stop_reason != "error":
             trainer.model.set_weights(self._best_weights)
 
@@ -140,7 +140,7 @@ class EarlyStopping(Callback):
         }
 
     def set_state(self, state: Mapping[str, Any]) -> None:
-        """Go on from a state."""
+        """Continue from a state."""
         self._monitor.set_state(state)
         self._n_worse, self._stopped_epoch = int(state["n_worse"]), int(state["stopped_epoch"])
         weights = state["best_weights"]

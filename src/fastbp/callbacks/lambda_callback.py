@@ -26,7 +26,7 @@ class LambdaCallback(Callback):
     Raises
     ------
     TypeError
-        If one is neither.
+        If one is neither a function nor None.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The callbacks of one call of ``fit``: what users pass, as objects, in the order in which they are told."""
+"""The callbacks of one call of ``fit``, as objects, in the order in which they run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CallbackLike: TypeAlias = Callback | Callable[[SomeTrainer, Figures], Any]
 
 
 def as_callbacks(callbacks: Iterable[CallbackLike] | CallbackLike) -> list[Callback]:
-    """Return callbacks as objects, in the order in which they are told; a function runs at the end of every epoch."""
+    """Return callbacks as objects, in the order in which they run; a function runs at the end of every epoch."""
     if isinstance(callbacks, Callback) or callable(callbacks):
         callbacks = [callbacks]
     expected = "a list of fb.Callback objects or functions of (trainer, figures)"
@@ -38,18 +38,18 @@ def _as_callback(callback: Any, argument: str) -> Callback:
 
 
 class Listeners:
-    """The callbacks of one call of ``fit``, and the trainer that they are told of.
+    """The callbacks of one call of ``fit``, and the trainer that they get.
 
     Parameters
     ----------
     callbacks : sequence of Callback
-        In the order in which they are told.
+        In the order in which they run.
     trainer : TrainerView
 
     Attributes
     ----------
     hear_steps, hear_ticks : bool
-        Whether one of them is told of steps, and about twenty times a second.
+        Whether a callback handles steps, and ticks about twenty times a second.
     """
 
     def __init__(self, callbacks: Sequence[Callback], trainer: TrainerView) -> None:
@@ -59,49 +59,49 @@ class Listeners:
         self.hear_steps, self.hear_ticks = bool(self._of_steps), bool(self._of_ticks)
 
     def fit_begin(self, figures: Figures) -> None:
-        """Tell that a call of ``fit`` begins."""
+        """Run the callbacks at the beginning of a call of ``fit``."""
         for callback in self._callbacks:
             callback.on_fit_begin(self._trainer, figures)
 
     def epoch_begin(self, figures: Figures) -> None:
-        """Tell that an epoch begins."""
+        """Run the callbacks at the beginning of an epoch."""
         for callback in self._callbacks:
             callback.on_epoch_begin(self._trainer, figures)
 
     def step_end(self, figures: Figures) -> None:
-        """Tell that a step was made."""
+        """Run the callbacks after a step."""
         for callback in self._of_steps:
             callback.on_step_end(self._trainer, figures)
 
     def tick(self, figures: Figures) -> None:
-        """Tell that time has passed inside an epoch."""
+        """Run the callbacks at a tick inside an epoch."""
         for callback in self._of_ticks:
             callback.on_tick(self._trainer, figures)
 
     def epoch_end(self, figures: Figures) -> None:
-        """Tell that an epoch was made and validated."""
+        """Run the callbacks after an epoch and its validation."""
         for callback in self._callbacks:
             callback.on_epoch_end(self._trainer, figures)
 
     def fit_end(self, figures: Figures) -> None:
-        """Tell that a call of ``fit`` ends."""
+        """Run the callbacks at the end of a call of ``fit``."""
         for callback in self._callbacks:
             callback.on_fit_end(self._trainer, figures)
 
     def get_states(self) -> dict[str, Any]:
-        """Return what they remember, by their keys; nothing of those that remember nothing."""
+        """Return the callbacks' states by their keys, without empty ones."""
         states = {key: callback.get_state() for key, callback in _keyed(self._callbacks).items()}
         return {key: state for key, state in states.items() if state}
 
     def set_states(self, states: Mapping[str, Any]) -> None:
-        """Let those go on from their states that have one among these."""
+        """Restore the callbacks that have a state among these."""
         for key, callback in _keyed(self._callbacks).items():
             if key in states:
                 callback.set_state(states[key])
 
 
 def _keyed(listeners: Iterable[Callback]) -> dict[str, Callback]:
-    """Return callbacks by what tells them apart in a file: the class, and a number where there are several of one."""
+    """Return callbacks under their keys in a file: the class, and a number if there are several of a class."""
     by_key: dict[str, Callback] = {}
     counts: dict[str, int] = {}
     for listener in listeners:

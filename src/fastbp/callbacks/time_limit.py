@@ -1,4 +1,4 @@
-"""A callback that ends training when its time is up."""
+"""A callback that ends training after a time limit."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ __all__ = ["TimeLimit"]
 
 
 class TimeLimit(Callback):
-    """Stops training when a call of ``fit`` has taken so long, also inside an epoch, behind a completed step.
+    """Stops training when a call of ``fit`` has taken ``seconds``, also inside an epoch, after a completed step.
 
-    ``fit`` called again goes on with the epoch.
+    ``fit`` called again continues the epoch.
 
     Parameters
     ----------
@@ -35,10 +35,10 @@ class TimeLimit(Callback):
         self._end = time.monotonic() + self._seconds
 
     def on_tick(self, trainer: TrainerView, figures: Figures) -> None:
-        """Stop when the time is up."""
+        """Stop if the time limit is reached."""
         if time.monotonic() >= self._end:
             trainer.stop()
 
     def on_epoch_end(self, trainer: TrainerView, figures: Figures) -> None:
-        """Stop when the time is up."""
+        """Stop if the time limit is reached."""
         self.on_tick(trainer, figures)

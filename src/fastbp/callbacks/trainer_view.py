@@ -1,4 +1,4 @@
-"""What a callback may use of the trainer that it is told of; ``fb.Trainer`` has all of it."""
+"""The part of a trainer that callbacks may use; ``fb.Trainer`` has all of it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class TrainerView(Protocol):
 
     @property
     def model(self) -> ModelView:
-        """What is trained."""
+        """The trained model."""
 
     @property
     def history(self) -> HistoryView:
@@ -60,4 +60,4 @@ class TrainerView(Protocol):
         """End training after this epoch, or inside an epoch after this step."""
 
     def save(self, path: str | os.PathLike[str], /) -> None:
-        """Write to a file all that the rest of the training depends on, but the data."""
+        """Write to a file everything that the rest of the training depends on, except the data."""

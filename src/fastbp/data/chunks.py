@@ -1,4 +1,4 @@
-"""Samples that come in chunks: what a source of them is, and how batches are formed across their boundaries."""
+"""Samples in chunks: sources of chunks, and batches across their boundaries."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ _EXPECTED = "(X, y) or (X, y, sample_weight)"
 
 
 def is_source(X: Any) -> bool:
-    """Return whether an argument can only be a source of chunks, and no array-like."""
+    """Return whether an argument is a source of chunks and not an array-like."""
     return callable(X) or (isinstance(X, Iterable) and not (hasattr(X, "__array__") or hasattr(X, "columns")))
 
 
 class Chunks:
-    """A source of chunks, to be gone through once an epoch.
+    """A source of chunks, read once per epoch.
 
     Parameters
     ----------
     source : iterable of (X, y) or (X, y, sample_weight), or function that returns such
-        An object that can be iterated over again (a list, a dataset) or a function that begins anew at each call; an
-        iterator, such as a generator, serves for one pass.
+        An object that can be iterated over repeatedly (a list, a dataset), or a function that returns a new iterator at
+        each call; an iterator, such as a generator, can be used for one pass.
     argument : str
-        What the user calls it.
+        The user's name for it.
     """
 
     def __init__(self, source: Any, argument: str) -> None:
@@ -44,23 +44,23 @@ class Chunks:
 
     @property
     def once(self) -> bool:
-        """Whether there is one pass only."""
+        """Whether it can be read once only."""
         return not callable(self._source) and iter(self._source) is self._source
 
     def read(self, make: Callable[[Any, Any, Any, tuple[str, str, str]], Samples]) -> Iterator[Samples]:
-        """Go through the chunks, each made samples of by make(X, y, sample_weight or None, their names).
+        """Yield the chunks as samples, each from make(X, y, sample_weight or None, names).
 
-        A source may use its arrays again: what it could write to is copied, but the chunks of a list or tuple.
+        A source may reuse its arrays, so writable arrays are copied, except for chunks in a list or tuple.
 
         Raises
         ------
         TypeError, ValueError
-            If one is no chunk, or some have weights and others not, or there is none.
+            If one is not a chunk, only some have sample weights, or there is none.
         """
         weighted = None
         source = self._source() if callable(self._source) else self._source
         if not isinstance(source, Iterable):
-            raise TypeError(sentence(f"what {self.argument} returned", source, f"an iterable of {_EXPECTED}"))
+            raise TypeError(sentence(f"the result of {self.argument}", source, f"an iterable of {_EXPECTED}"))
         for i, chunk in enumerate(source):
             where = f"chunk {i} of {self.argument}"
             if not isinstance(chunk, (tuple, list)) or len(chunk) not in (2, 3):
@@ -72,19 +72,19 @@ class Chunks:
                     f"{'none' if weights else 'have'}; expected the same of all chunks."
                 )
             weighted = bool(weights)
-            names = f"X of {where}", f"y of {where}", f"weights of {where}"
+            names = f"X of {where}", f"y of {where}", f"sample_weight of {where}"
             samples = make(X, y, weights[0] if weights else None, names)
-            # What runs between its chunks may fill the same arrays again while they are trained on.
+            # The source's code may fill the same arrays again during training on them.
             yield samples if isinstance(source, (list, tuple)) else samples.owned()
         if weighted is None:
             raise ValueError(
-                f"{self.argument} gave no chunk; expected one at least. An iterator that was gone through before gives "
+                f"{self.argument} gave no chunk; expected at least one. An iterator that was used before gives "
                 "nothing: pass a list, or a function that returns a new iterator."
             )
 
 
 def orders(seed: int, epoch: int) -> Callable[[int, int], NDArray[np.int64]]:
-    """Return order(chunk, n): the order in which an epoch takes the n samples of a chunk, both counted from 0."""
+    """Return order(chunk, n): the order of the n samples of a chunk in an epoch; chunks and epochs count from 0."""
 
     def order(chunk: int, n: int) -> NDArray[np.int64]:
         rows: NDArray[np.int64] = permutation(seed ^ (0x9E3779B97F4A7C15 * (chunk + 1) & (2**64 - 1)), epoch, n)
@@ -96,18 +96,17 @@ def orders(seed: int, epoch: int) -> Callable[[int, int], NDArray[np.int64]]:
 def form_batches(
     chunks: Iterable[Samples], step_size: int, order: Callable[[int, int], NDArray[np.int64]] | None
 ) -> Iterator[Samples]:
-    """Yield the samples of all chunks in blocks of whole steps, but for the last.
+    """Yield the samples of all chunks in blocks of whole steps, except the last.
 
-    What is left of a chunk goes before the next one. Of a chunk nothing is copied but the samples that a step shares
-    with its neighbours.
+    The rest of a chunk is joined with the next one. Only samples of steps that extend over two chunks are copied.
 
     Parameters
     ----------
     chunks : iterable of Samples
     step_size : int
-        Samples of a step.
+        Number of samples of a step.
     order : callable or None
-        As ``orders`` returns it; None: as they stand.
+        Result of ``orders``; None: no shuffling.
     """
     left: Samples | None = None
     for i, chunk in enumerate(chunks):
@@ -131,7 +130,7 @@ def form_batches(
 
 
 class Totals:
-    """What figures must know of all samples together, added up chunk by chunk.
+    """Totals over all samples that figures need, summed chunk by chunk.
 
     Attributes
     ----------
@@ -157,7 +156,7 @@ class Totals:
         return self._spread
 
     def add(self, chunk: Samples) -> None:
-        """Take a chunk in; means and squares are merged as Chan, Golub and LeVeque (1983) do."""
+        """Add a chunk; means and squares are merged as in Chan, Golub and LeVeque (1983)."""
         weight = chunk.total_weight
         self._n_samples += len(chunk)
         if self._wants_spread and weight > 0:

@@ -1,4 +1,4 @@
-"""Weights of classes: how often the samples of each class count, whatever each sample's own weight."""
+"""Class weights: factors of the sample weights of each class."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def weights_by_class(class_weight: Any, labels: NDArray[Any], n_classes: int) ->
     Parameters
     ----------
     class_weight : dict of int to float, or "balanced"
-        A class that the dictionary lacks has the weight 1. "balanced" is n_samples / (number of classes that occur *
-        samples of the class), so that all classes together count alike; scikit-learn's definition.
+        Class weights; a class that is not in the dictionary has 1. "balanced" is n_samples / (number of classes that
+        occur * samples of the class), so that all classes have the same total weight; scikit-learn's definition.
     labels : ndarray of shape (n_samples,)
         The class of each sample.
     n_classes : int
@@ -30,7 +30,7 @@ def weights_by_class(class_weight: Any, labels: NDArray[Any], n_classes: int) ->
     Raises
     ------
     TypeError, ValueError
-        If ``class_weight`` is neither, or names a class that there is not, or gives a weight below 0.
+        If ``class_weight`` is neither, names a class that does not exist, or gives a weight below 0.
     """
     if isinstance(class_weight, str) and class_weight == "balanced":
         counts = np.bincount(labels, minlength=n_classes)

@@ -1,4 +1,4 @@
-"""Rows held out: a fraction of them, or each once in one of several folds; the same seed gives the same."""
+"""Held-out rows: a fraction of the rows, or folds; the same seed gives the same rows."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbp.engine.kernels import permutation
-from fastbp.support.checks import sentence
+from fastbp.support.checks import counted, sentence
 
 __all__ = ["check_groups", "split_folds", "split_fraction"]
 
 RowIndex = NDArray[np.int64]
 Labels = NDArray[Any]
 
-_LAST_STREAM = 2**64 - 1  # of the permutations of a seed; training takes those of the epochs, from 0 on
+_LAST_STREAM = 2**64 - 1  # stream of a seed's permutations; training uses the epochs' numbers, from 0
 
 
 def check_groups(groups: Any, n_samples: int) -> Labels:
-    """Return the label of each sample's group, of whatever kind, as an array."""
+    """Return the group labels of samples, of any type, as an array."""
     labels = np.asarray(groups)
     if labels.shape != (n_samples,):
         raise ValueError(sentence("groups", labels, f"a label for each sample, shape ({n_samples},)"))
@@ -29,17 +29,17 @@ def check_groups(groups: Any, n_samples: int) -> Labels:
 def split_fraction(
     n_samples: int, fraction: float, *, classes: Labels | None = None, groups: Labels | None = None, seed: int = 0
 ) -> tuple[RowIndex, RowIndex]:
-    """Return the rows to train on, and those held out, both ascending.
+    """Return the rows to train on, and the held-out rows, both ascending.
 
     Parameters
     ----------
     n_samples : int
     fraction : float
-        Of the rows that are held out, above 0 and below 1; as near to it as whole rows, or groups, come.
+        Fraction of rows to hold out, above 0 and below 1, up to rounding to whole rows or groups.
     classes : ndarray of shape (n_samples,), optional
-        Each class is split in this proportion; one row of it at least is trained on.
+        Classes, each split in this proportion; at least one row of each is trained on.
     groups : ndarray of shape (n_samples,), optional
-        Rows of one group stay together; classes do not count then.
+        Groups that are not split; classes are then not used.
     seed : int
 
     Raises
@@ -75,17 +75,17 @@ def split_folds(
     shuffle: bool = True,
     seed: int = 0,
 ) -> list[RowIndex]:
-    """Return the rows of each fold, ascending: every row is in one.
+    """Return the rows of each fold, ascending: every row is in one fold.
 
     Parameters
     ----------
     n_samples, n_folds : int
     classes : ndarray of shape (n_samples,), optional
-        Folds have as many of each class, but for one.
+        Classes: all folds have the same number of rows of each, up to one.
     groups : ndarray of shape (n_samples,), optional
-        Rows of one group are in one fold, and folds about as large as each other; classes do not count then.
+        Groups, each in one fold; the folds have about the same size. Classes are then not used.
     shuffle : bool, default True
-        Whether rows come in an order that the seed gives, else as they stand.
+        Whether to shuffle the rows first.
     seed : int
 
     Raises
@@ -95,8 +95,8 @@ def split_folds(
     """
     there = n_samples if groups is None else len(np.unique(groups))
     if there < n_folds:
-        what = "samples" if groups is None else "groups"
-        raise ValueError(f"folds is {n_folds} and there are {there} {what}; expected as many at least.")
+        available = counted(there, "sample" if groups is None else "group")
+        raise ValueError(f"folds is {n_folds} and the data has {available}; expected at least as many.")
     order = _shuffled(n_samples, seed) if shuffle else np.arange(n_samples)
     fold_of = np.empty(n_samples, np.int64)
     if groups is not None:
@@ -104,7 +104,7 @@ def split_folds(
     elif classes is not None or shuffle:
         if classes is not None:
             order = order[np.argsort(classes[order], kind="stable")]
-        fold_of[order] = np.arange(n_samples) % n_folds  # class after class, each where the last one ended
+        fold_of[order] = np.arange(n_samples) % n_folds  # each class starts at the fold after the last one's end
     else:
         fold_of = np.arange(n_samples) * n_folds // n_samples
     return [np.flatnonzero(fold_of == fold) for fold in range(n_folds)]
@@ -116,11 +116,11 @@ def _shuffled(n_samples: int, seed: int) -> RowIndex:
 
 
 def _share_of_each_class(classes: Labels, order: RowIndex, fraction: float, n_held_out: int) -> RowIndex:
-    """Return so many rows in all, of each class its share, by largest remainders; classes in the order of the rows."""
+    """Return n_held_out rows with each class in proportion, by largest remainders; classes in the order of the rows."""
     _, of_row, counts = np.unique(classes, return_inverse=True, return_counts=True)
     wanted = counts * fraction
     taken = np.minimum(np.floor(wanted).astype(np.int64), counts - 1)
-    for i in np.argsort(taken - wanted, kind="stable"):  # the most that is missing first
+    for i in np.argsort(taken - wanted, kind="stable"):  # the largest remainder first
         if taken.sum() >= n_held_out:
             break
         taken[i] += taken[i] < counts[i] - 1
@@ -132,7 +132,7 @@ def _share_of_each_class(classes: Labels, order: RowIndex, fraction: float, n_he
 
 
 def _whole_groups(groups: Labels, order: RowIndex, n_wanted: float) -> RowIndex:
-    """Return the rows of groups, taken as the order brings them up, while each brings the number nearer."""
+    """Return the rows of groups, taken in this order, each if it brings their number nearer to n_wanted."""
     _, of_row, counts = np.unique(groups, return_inverse=True, return_counts=True)
     _, first = np.unique(of_row[order], return_index=True)
     taken = np.zeros(len(counts), bool)
@@ -145,7 +145,7 @@ def _whole_groups(groups: Labels, order: RowIndex, n_wanted: float) -> RowIndex:
 
 
 def _deal_groups(groups: Labels, order: RowIndex, n_folds: int) -> RowIndex:
-    """Return each row's fold: the largest groups first, each to the fold that has the fewest rows."""
+    """Return each row's fold: groups by falling size, each added to the fold with the fewest rows."""
     _, of_row, counts = np.unique(groups, return_inverse=True, return_counts=True)
     _, first = np.unique(of_row[order], return_index=True)
     fold_of_group = np.empty(len(counts), np.int64)

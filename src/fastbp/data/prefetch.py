@@ -1,4 +1,4 @@
-"""Reading on a thread of its own, an item ahead of who uses them."""
+"""Reading on a separate thread, one item ahead of its use."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ __all__ = ["Prefetch"]
 
 T = TypeVar("T")
 
-_LOOK_SECONDS = 0.05  # how often the reader, its item not taken yet, asks whether it still will be
-_JOIN_SECONDS = 1.0  # for a reader that is in the midst of an item; longer, and it is left to end by itself
+_LOOK_SECONDS = 0.05  # how often the waiting reader checks whether reading has ended
+_JOIN_SECONDS = 1.0  # how long to wait for a reader that is reading an item; then it is left to end by itself
 
 
 class Prefetch(Generic[T]):
-    """What an iterator gives, read while the item before is in use; in a ``with`` statement, which ends the thread.
+    """An iterator's items, each read while the one before is in use; a ``with`` statement ends the thread.
 
     Parameters
     ----------
     items : iterator
-        It runs on the thread; what it raises comes out here, behind the items before. A generator is closed when
-        reading ends, however that comes about.
+        Iterator that runs on the thread; its exceptions are raised here, after the items before. A generator is closed
+        when reading ends for any reason.
     """
 
     def __init__(self, items: Iterator[T]) -> None:
@@ -65,7 +65,7 @@ class Prefetch(Generic[T]):
                 close()
 
     def _hand_over(self, item: T | None, error: BaseException | None) -> bool:
-        """Wait until there is room for it, or nobody wants it any more; return whether it was left there."""
+        """Wait until there is room for an item, or reading has ended; return whether it was put there."""
         while not self._ended.is_set():
             try:
                 self._read.put((item, error), timeout=_LOOK_SECONDS)

@@ -1,4 +1,4 @@
-"""Checked samples: what the user gave and what the engine reads, side by side."""
+"""Checked samples: the user's X, y and sample weights as arrays that the engine reads."""
 
 from __future__ import annotations
 
@@ -27,37 +27,37 @@ _CACHED = ("total_weight", "_shift", "spread")
 
 
 class LossOfSamples(Protocol):
-    """What samples must know of the loss that they are for."""
+    """The part of a loss that samples use."""
 
     @property
     def name(self) -> str:
-        """What the engine and messages call it."""
+        """The name in the engine and in messages."""
 
     @property
     def in_python(self) -> bool:
-        """Whether the engine asks a function for it."""
+        """Whether it is computed by a Python function."""
 
     def n_targets(self, n_outputs: int) -> int:
-        """Return how many columns the targets of a model with so many outputs have."""
+        """Return the number of target columns for a model with n_outputs outputs."""
 
     def classes(self, targets: NDArray[Any], n_outputs: int, argument: str = "y") -> tuple[NDArray[Any], int]:
-        """Return the class of each sample, and how many classes there are."""
+        """Return the class of each sample, and the number of classes."""
 
 
 class Measured(Protocol):
-    """What figures are of: samples, whether or not they are all there at a time."""
+    """The data that figures describe: samples, or the totals over chunks."""
 
     @property
     def loss(self) -> LossOfSamples:
-        """What is minimised over them."""
+        """The loss."""
 
     @property
     def n_targets(self) -> int:
-        """Numbers that a sample's targets are."""
+        """The number of target columns."""
 
     @property
     def total_weight(self) -> float:
-        """The sum of the samples' weights."""
+        """The sum of the sample weights."""
 
     @property
     def spread(self) -> NDArray[np.float64]:
@@ -67,34 +67,34 @@ class Measured(Protocol):
 
 
 class Samples:
-    """Inputs and targets of n_samples samples, of the right shapes, for one model and one loss.
+    """Inputs and targets of n_samples samples, checked for one model and one loss.
 
     Parameters
     ----------
     X : ndarray or Sparse of shape (rows, n_inputs)
-        As the engine reads it.
+        Inputs as the engine reads them.
     y : ndarray of shape (rows,) or (rows, n_targets)
-        As the loss takes it.
+        Targets as the loss takes them.
     n_outputs : int
-        The model's.
+        The model's number of outputs.
     loss : LossOfSamples
     names : tuple of str
-        What the user calls X, y and the weights.
+        The user's names of X, y and the sample weights.
     sample_weight : array-like of shape (rows,) or None
-        How often each sample counts; None is once.
+        Weight of each sample; None means 1.
     class_weight : dict, "balanced" or None
-        How often the samples of each class count.
+        Weight of the samples of each class.
 
     Attributes
     ----------
     sample_weights : float64 ndarray of shape (rows,) or None
     subset : int64 ndarray or None
-        The rows of X, y and sample_weights that the samples are; None is all.
+        The samples' rows in X, y and sample_weights; None means all.
 
     Raises
     ------
     TypeError, ValueError
-        If X or y is longer than the other, or the weights are not what they should be.
+        If X and y differ in length, or the sample weights are invalid.
     """
 
     def __init__(
@@ -125,7 +125,7 @@ class Samples:
         return len(self.X) if self.subset is None else len(self.subset)
 
     def weigh_classes(self, class_weight: ClassWeight) -> None:
-        """Let the samples of each class count so often, whatever else they weigh."""
+        """Multiply the sample weights by the weights of the samples' classes."""
         labels, n_classes = self.loss.classes(self.y, self.n_outputs, self.names[1])
         rows = slice(None) if self.subset is None else self.subset
         weights = np.zeros(len(self.X))
@@ -135,16 +135,16 @@ class Samples:
         self.sample_weights = as_weights(weights, len(self.X), f"class_weight and {self.names[2]} together")
 
     def part(self, rows: NDArray[np.int64], what: str) -> Samples:
-        """Return these rows of all of X as samples of their own, without copying any; ``what`` they are in messages."""
+        """Return these rows of all of X as new samples, without copies; messages call them ``what``."""
         if self.sample_weights is not None and not self.sample_weights[rows].any():
             raise ValueError(
-                f"the weights of {what} in {self.names[2]} are all 0; expected one above 0: the loss is divided by "
-                "their sum."
+                f"the sample weights of {what} in {self.names[2]} are all 0; expected one above 0: the loss is divided "
+                "by their sum."
             )
         return self.at(rows)
 
     def at(self, rows: NDArray[np.int64]) -> Samples:
-        """The same, whatever they weigh."""
+        """The same as ``part``, without the check of the sample weights."""
         part = copy.copy(self)
         for name in _CACHED:
             part.__dict__.pop(name, None)
@@ -152,34 +152,34 @@ class Samples:
         return part
 
     def select(self, rows: NDArray[np.int64] | slice) -> Samples:
-        """Return these rows of all of X as samples of their own: views where they are a slice, else copies."""
+        """Return these rows of all of X as new samples: views for a slice, else copies."""
         return self._with(
             self.X[rows], self.y[rows], None if self.sample_weights is None else self.sample_weights[rows]
         )
 
     def joined(self, others: Samples) -> Samples:
-        """Return these samples and others behind them; all rows of both."""
+        """Return these samples followed by others; all rows of both."""
         if self.y.ndim != others.y.ndim:
             raise ValueError(
-                f"{others.names[1]} has shape {others.y.shape}, and the chunk before {self.y.shape}; expected targets "
-                "of one kind."
+                f"{others.names[1]} has shape {others.y.shape}, and the chunk before {self.y.shape}; expected the "
+                "same kind of targets in all chunks."
             )
         weights = None
         if self.sample_weights is not None and others.sample_weights is not None:
             weights = np.concatenate([self.sample_weights, others.sample_weights])
         if isinstance(self.X, Sparse) != isinstance(others.X, Sparse):
-            raise ValueError(f"of {others.names[0]} and that before one is sparse; expected both or none.")
+            raise ValueError(f"one of {others.names[0]} and the chunk before is sparse; expected both or neither.")
         X: Any = self.X.joined(others.X) if isinstance(self.X, Sparse) else np.concatenate([self.X, others.X])
         return self._with(X, np.concatenate([self.y, others.y]), weights)
 
     def owned(self) -> Samples:
-        """Return the same samples, all rows, in arrays that nobody writes to; copies where somebody might."""
+        """Return the same samples, all rows, in arrays that cannot change; writable arrays are copied."""
         return self._with(
             _owned(self.X), _owned(self.y), None if self.sample_weights is None else _owned(self.sample_weights)
         )
 
     def _with(self, X: Any, y: NDArray[Any], weights: NDArray[np.float64] | None) -> Samples:
-        """Return samples like these of other arrays."""
+        """Return samples with the same settings and other arrays."""
         samples = copy.copy(self)
         for name in _CACHED:
             samples.__dict__.pop(name, None)
@@ -192,17 +192,17 @@ class Samples:
         return SampleSet(self.rows, self.targets, self.sample_weights, self.subset)
 
     def _refer(self) -> None:
-        """Let the engine find the arrays."""
+        """Pass the arrays to the engine's reader."""
         self.rows = as_rows(self.X)
         self.targets: Targets = ArrayReader(self.y) if self.y.ndim == 2 and not self.loss.in_python else self.y
 
     def rows_from(self, start: int, stop: int) -> NDArray[np.int64] | slice:
-        """Return what gets the samples start..stop from X, y and weights."""
+        """Return the index of the samples start..stop in X, y and sample weights."""
         return slice(start, stop) if self.subset is None else self.subset[start:stop]
 
     @cached_property
     def total_weight(self) -> float:
-        """The sum of the samples' weights: what a mean over the samples is divided by."""
+        """The sum of the sample weights, the divisor of a mean over the samples."""
         return (
             float(len(self))
             if self.sample_weights is None
@@ -211,30 +211,30 @@ class Samples:
 
     @cached_property
     def spread(self) -> NDArray[np.float64]:
-        """Sum of squared deviations of the targets from their mean, for each output: what r2 compares with."""
+        """Sum of squared deviations of the targets from their mean, for each output; used by r2."""
         first = self._first
         shift = self._shift
         return self._sum_over_samples(lambda block: np.square(block - first - shift))
 
     @property
     def mean(self) -> NDArray[np.float64]:
-        """Of the targets, for each output."""
+        """The mean of the targets, for each output."""
         return self._first + self._shift
 
     @cached_property
     def _shift(self) -> NDArray[np.float64]:
-        """From the first sample's targets to the mean."""
+        """The mean minus the first sample's targets."""
         first = self._first
         return self._sum_over_samples(lambda block: block - first) / self.total_weight
 
     @property
     def _first(self) -> NDArray[np.float64]:
-        """The first sample's targets: seen from here, equal ones are exactly 0."""
+        """The first sample's targets: relative to them, equal targets are exactly 0."""
         first: NDArray[np.float64] = self.y[0 if self.subset is None else self.subset[0]].astype(np.float64)
         return first
 
     def _sum_over_samples(self, function: Callable[[NDArray[Any]], NDArray[np.float64]]) -> NDArray[np.float64]:
-        """Return the weighted sum of what a function makes of the rows of y, block by block."""
+        """Return the weighted sum of a function of the rows of y, block by block."""
         total = np.zeros(self.y.shape[1])
         for i in range(0, len(self), _BLOCK_ROWS):
             rows = self.rows_from(i, i + _BLOCK_ROWS)
@@ -244,7 +244,7 @@ class Samples:
 
 
 def _owned(array: Any) -> Any:
-    """Return an array that stays as it is: itself if neither it nor what it is a view of can be written to."""
+    """Return an array that cannot change: the same array if neither it nor its base can be written to, else a copy."""
     base = array
     while isinstance(base, np.ndarray) and not base.flags.writeable:
         base = base.base

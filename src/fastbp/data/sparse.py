@@ -1,4 +1,4 @@
-"""Sparse matrices of SciPy, compressed by rows, read where they lie: a batch at a time becomes dense."""
+"""SciPy's sparse matrices, compressed by rows (CSR), read in place: one batch at a time becomes dense."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ Array = NDArray[Any]
 
 
 class Sparse:
-    """Rows of numbers of which most are 0, as the engine reads them.
+    """A sparse matrix as the engine reads it.
 
     Parameters
     ----------
     data : ndarray of shape (n_elements,), C-contiguous
-        Of a dtype that the engine reads.
+        Elements, of a dtype that the engine reads.
     columns : int32 ndarray of shape (n_elements,), C-contiguous
-        Each element's column, none twice in a row.
+        Column of each element, without duplicates in a row.
     starts : int64 ndarray of shape (n_rows + 1,), C-contiguous
         Row r has the elements starts[r] .. starts[r + 1].
     n_columns : int
@@ -48,7 +48,7 @@ class Sparse:
         return Sparse(self.data[elements], self.columns[elements], starts, self.shape[1])
 
     def joined(self, others: Sparse) -> Sparse:
-        """Return these rows and others behind them."""
+        """Return these rows followed by others."""
         first, second = self[:], others[:]
         return Sparse(
             np.concatenate([first.data, second.data]),
@@ -58,13 +58,13 @@ class Sparse:
         )
 
     def rows(self) -> ArrayReader:
-        """Return what the engine reads them by."""
+        """Return the engine's reader of these rows."""
         return ArrayReader.sparse(self.data, self.columns, self.starts, self.shape[1])
 
     def find_nonfinite(self, dtype: np.dtype[Any], row: int = -1) -> tuple[int, int, Any] | None:
         """Return row, column and value of the first element that is NaN or infinite in ``dtype``, None without one.
 
-        ``row`` names the row to look at, -1 all.
+        ``row`` is the row to search, -1 all.
         """
         first, last = (0, len(self)) if row < 0 else (row, row + 1)
         begin, end = self.starts[first], self.starts[last]
@@ -82,14 +82,14 @@ def is_sparse(values: Any) -> bool:
 
 
 def as_sparse(values: Any, argument: str) -> Sparse:
-    """Return a sparse matrix by rows; without a copy where it is CSR and each element stands once.
+    """Return a sparse matrix by rows; without a copy if it is CSR without duplicate elements.
 
     Raises
     ------
     TypeError
         If it does not hold real numbers.
     ValueError
-        If it has no two dimensions, or its indices are not what they should be.
+        If it does not have two dimensions, or its indices are invalid.
     """
     if values.dtype.kind not in "biuf":
         raise TypeError(sentence(argument, values, "a sparse matrix of real numbers or booleans"))

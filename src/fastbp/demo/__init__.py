@@ -1,4 +1,4 @@
-"""``fastbp demo``: a network trained on real images, beside the same training in pure NumPy."""
+"""``fastbp demo``: a network trained on real images, compared with the same training in pure NumPy."""
 
 from fastbp.demo.race import run
 

@@ -15,7 +15,7 @@ from fastbp.commands.errors import CommandError
 
 __all__ = ["Dataset", "load_digits", "load_fashion_mnist", "read_idx"]
 
-_SPLIT_SEED = 0  # the held-out quarter of the digits is always the same one
+_SPLIT_SEED = 0  # the held-out quarter of the digits is always the same
 _UNSIGNED_BYTES = 8  # the IDX code of the only element type used here
 
 
@@ -29,12 +29,12 @@ class Dataset(NamedTuple):
 
     @property
     def n_inputs(self) -> int:
-        """Numbers an image."""
+        """The number of pixels of an image."""
         return int(self.X_train.shape[1])
 
     @property
     def n_classes(self) -> int:
-        """Classes that there are, numbered from 0."""
+        """The number of classes, which are numbered from 0."""
         return int(max(self.y_train.max(), self.y_test.max())) + 1
 
 
@@ -66,8 +66,8 @@ def load_fashion_mnist(directory: str | Path) -> Dataset:
     Parameters
     ----------
     directory : str or Path
-        Holds train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte, each
-        as it is or gzipped with .gz at its name's end.
+        Directory of train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and
+        t10k-labels-idx1-ubyte, each plain or gzipped with the extension .gz.
 
     Raises
     ------
@@ -77,7 +77,7 @@ def load_fashion_mnist(directory: str | Path) -> Dataset:
     directory = Path(directory)
     if not directory.is_dir():
         raise CommandError(
-            f"--data is {str(directory)!r}, which is not a directory; name the one with the four IDX files"
+            f"--data is {str(directory)!r}, which is not a directory; pass the directory of the four IDX files"
         )
     return Dataset(*_load_part(directory, "train"), *_load_part(directory, "t10k"))
 
@@ -111,7 +111,7 @@ def read_idx(path: str | Path, n_dimensions: int) -> NDArray[np.uint8]:
     ----------
     path : str or Path
     n_dimensions : int
-        How many dimensions the array must have.
+        Number of dimensions that the array must have.
 
     Returns
     -------

@@ -9,7 +9,7 @@ __all__ = ["draw_learning_curves"]
 
 
 class Curves(Protocol):
-    """A training as the picture sees it."""
+    """The part of a training that the picture shows."""
 
     @property
     def losses(self) -> list[float]: ...
@@ -20,7 +20,7 @@ class Curves(Protocol):
 
 
 def draw_learning_curves(path: Path, title: str, fast: Curves, plain: Curves) -> None:
-    """Write a PNG of the loss (left) and the test accuracy (right), fastbp as a line and NumPy as dots on it."""
+    """Write a PNG of the loss (left) and the test accuracy (right): fastbp as a line, NumPy as dots."""
     from matplotlib.figure import Figure  # no pyplot: neither a display nor global state is needed
 
     figure = Figure(figsize=(9.0, 3.6), layout="constrained")

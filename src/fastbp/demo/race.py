@@ -18,13 +18,14 @@ from fastbp.commands.extras import require_matplotlib
 from fastbp.demo.datasets import Dataset, load_digits, load_fashion_mnist
 from fastbp.demo.picture import draw_learning_curves
 from fastbp.engine.kernels import isa, permutation
+from fastbp.support.checks import counted
 
 __all__ = ["run"]
 
 _SEED = 0
 
-# In float64 the two trainings differ by rounding alone: 1e-16 a step, grown by a few thousand steps of Adam to 1e-10 at
-# the worst seen. A wrong formula or a wrong batch shows up as 1e-3 or more.
+# In float64 the two trainings differ by rounding only: 1e-16 per step, at most 1e-10 seen after a few thousand steps of
+# Adam. A wrong formula or a wrong batch makes a difference of 1e-3 or more.
 _FLOAT64_TOLERANCE = 1e-7
 
 
@@ -35,20 +36,20 @@ class Task(NamedTuple):
     batch_size: int
     epochs: int
     first_learning_rate: float
-    float64_epochs: int  # how long the comparison in float64 is, at most
+    float64_epochs: int  # largest number of epochs of the comparison in float64
 
     def learning_rate(self, epoch: int) -> float:
-        """The learning rate of an epoch, counted from 0: falls in equal steps, and would be 0 after the last."""
+        """The learning rate of an epoch, counted from 0: it decreases linearly and would be 0 after the last epoch."""
         return self.first_learning_rate * (1 - epoch / self.epochs)
 
 
 class Run(NamedTuple):
-    """What one training left behind."""
+    """The results of one training."""
 
     weights: list[NDArray[Any]]
     losses: list[float]  # one an epoch
     accuracies: list[float]  # on the test images, one an epoch
-    seconds: float  # of training alone, without the tests
+    seconds: float  # training only, without the tests
 
 
 _TASKS = {
@@ -75,7 +76,7 @@ def run(
     output : Path
         Directory, made if it is missing, for fastbp-<dataset>.safetensors and fastbp-<dataset>.png.
     epochs, n_threads : int, optional
-        Passes over the data and threads of fastbp; by default the task's own number and as many as there are.
+        Number of epochs, and of fastbp's threads; by default the task's number and all CPUs.
 
     Returns
     -------
@@ -100,7 +101,7 @@ def run(
     start = model.get_weights()
 
     fast = _train_fastbp(task, trainer, images, task.epochs)
-    print(f"test accuracy: {fast.accuracies[-1]:.2%} of {len(images.y_test):,} images never seen in training\n")
+    print(f"test accuracy: {fast.accuracies[-1]:.2%} of {len(images.y_test):,} images not used in training\n")
     plain = _train_numpy(task, images, start, task.epochs)
     print(f"test accuracy: {plain.accuracies[-1]:.2%}\n")
 
@@ -133,7 +134,7 @@ def _make_directory(output: Path) -> None:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise CommandError(
-            f"--output is {str(output)!r}, which cannot be made a directory ({error.strerror})"
+            f"--output is {str(output)!r}, a directory that cannot be created ({error.strerror})"
         ) from None
 
 
@@ -155,12 +156,12 @@ def _make_trainer(task: Task, model: fb.Model, n_threads: int | None) -> fb.Trai
 
 def _print_task(dataset: str, task: Task, images: Dataset, trainer: fb.Trainer) -> None:
     hidden = " -> ".join(f"{n} relu" for n in task.hidden)
-    print(f"fastbp {fb.__version__}, {isa()} kernels, up to {trainer.n_threads} thread(s)")
-    print(f"{dataset}: {len(images.y_train):,} images to learn from, {len(images.y_test):,} held out")
+    print(f"fastbp {fb.__version__}, {isa()} kernels, up to {counted(trainer.n_threads, 'thread')}")
+    print(f"{dataset}: {len(images.y_train):,} training images, {len(images.y_test):,} test images")
     print(f"network: {images.n_inputs} -> {hidden} -> {images.n_classes} softmax, float32; cross-entropy")
     print(
-        f"Adam, learning rate from {task.learning_rate(0):g} on a line to 0, batches of {task.batch_size}, "
-        f"{task.epochs} epochs\n"
+        f"Adam, learning rate from {task.learning_rate(0):g} linearly to 0, batches of {task.batch_size}, "
+        f"{counted(task.epochs, 'epoch')}\n"
     )
 
 
@@ -185,7 +186,7 @@ def _train_fastbp(task: Task, trainer: fb.Trainer, images: Dataset, epochs: int,
 
 
 def _train_numpy(task: Task, images: Dataset, start: list[NDArray[Any]], epochs: int, progress: bool = True) -> Run:
-    """The same from the same weights, in the same order."""
+    """Train in NumPy with the same initial weights and the same batches."""
     if progress:
         print("the same in pure NumPy:")
     losses: list[float] = []
@@ -221,7 +222,7 @@ def _train_numpy(task: Task, images: Dataset, start: list[NDArray[Any]], epochs:
 
 
 def _compare_in_float64(task: Task, images: Dataset, start: list[NDArray[Any]], n_threads: int | None) -> bool:
-    """Train both once more where rounding is too small to be mistaken for anything else."""
+    """Train both again in float64, where rounding is much smaller than the effect of an error."""
     epochs = min(task.epochs, task.float64_epochs)
     model = _make_model(task, images, "float64")
     start = [w.astype(np.float64) for w in start]
@@ -231,9 +232,9 @@ def _compare_in_float64(task: Task, images: Dataset, start: list[NDArray[Any]], 
     difference = _difference(fast, plain)
     agreed = difference <= _FLOAT64_TOLERANCE
     verdict = (
-        "they agree to rounding" if agreed else f"THEY DISAGREE: rounding explains {_FLOAT64_TOLERANCE:.0e} at most"
+        "they agree up to rounding" if agreed else f"THEY DISAGREE: rounding explains {_FLOAT64_TOLERANCE:.0e} at most"
     )
-    print(f"and over {epochs} epoch(s) in float64: {difference:.1e}: {verdict}")
+    print(f"over {counted(epochs, 'epoch')} in float64: {difference:.1e}; {verdict}")
     return agreed
 
 

@@ -1,4 +1,4 @@
-"""Several models together: trained side by side, averaged, cross-validated, asked for wrong labels.
+"""Several models: parallel training, ensembles, cross-validation, and the search for wrong labels.
 
-It imports training and all that this imports.
+It imports training and what that imports.
 """

@@ -1,4 +1,4 @@
-"""Cross-validation: every sample is predicted by a model that did not see it, the folds trained side by side."""
+"""Cross-validation: every sample is predicted by a model not trained on it; the folds are trained in parallel."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fastbp.data.folds import check_groups, split_folds
 from fastbp.data.samples import Samples
 from fastbp.ensembles.ensemble import Ensemble
 from fastbp.ensembles.side_by_side import CallbacksOf, Job, check_callbacks, named, read_once, train_all
-from fastbp.support.checks import check_flag, check_int, check_seed, sentence
+from fastbp.support.checks import check_flag, check_int, check_seed, counted, sentence
 from fastbp.support.threads import choose_threads
 from fastbp.training.trainer import Trainer
 
@@ -27,16 +27,16 @@ Stratify = bool | Literal["auto"]
 
 @dataclass(frozen=True, repr=False)
 class CrossValidation:
-    """What ``cross_validate`` found; ``print`` shows it as a table.
+    """The result of ``cross_validate``; ``print`` shows it as a table.
 
     Attributes
     ----------
     scores : dict of str to ndarray of shape (folds,)
-        Loss and metrics on each fold, by the model that was not trained on it.
+        Loss and metrics on each fold, of the model that was not trained on it.
     predictions : ndarray of shape (n_samples, n_outputs)
-        For each sample, in the order of X, what the model that was not trained on it outputs.
+        Outputs for each sample, in the order of X, of the model that was not trained on it.
     folds : list of int64 ndarray
-        The samples of each fold, ascending.
+        Rows of each fold, ascending.
     trainers : list of Trainer
         The trainer of each fold, with its model and its history.
     """
@@ -53,12 +53,12 @@ class CrossValidation:
 
     @property
     def std(self) -> dict[str, float]:
-        """The standard deviation of each score over the folds, divided by their number and not by one less."""
+        """The standard deviation of each score over the folds, with the divisor n_folds (not n_folds - 1)."""
         return {name: float(values.std()) for name, values in self.scores.items()}
 
     @property
     def ensemble(self) -> Ensemble:
-        """The models of all folds, to predict together."""
+        """The models of all folds, as an ensemble."""
         return Ensemble([trainer.model for trainer in self.trainers])
 
     def __repr__(self) -> str:
@@ -89,39 +89,40 @@ def cross_validate(
     callbacks: CallbacksOf | None = None,
     validate: bool = False,
 ) -> CrossValidation:
-    """Train a fresh model for each fold on all other folds, side by side, and score it on its fold.
+    """Train a new model for each fold on all other folds, in parallel, and score it on its fold.
 
-    The data is read where it lies: folds are not copied to train on them.
+    The folds' data is not copied.
 
     Parameters
     ----------
     make_trainer : callable
-        Returns a new Trainer with a new model, given the number of the fold, from 0.
+        Function from the fold's number, from 0, to a new Trainer with a new model.
     X, y : array-like
         As for ``Trainer.fit``.
     folds : int, default 5
-        How many parts the samples are dealt into, 2 at least.
+        Number of folds, 2 or more.
     epochs : int, default 10
-        Of each trainer.
+        Number of epochs of each trainer.
     stratify : {"auto", True, False}, default "auto"
-        Whether the folds have as many samples of each class, but for one, as scikit-learn's StratifiedKFold; "auto" is
-        True where the targets are classes.
+        Whether all folds have the same number of samples of each class, up to one, as in scikit-learn's
+        StratifiedKFold; "auto" means True if the targets are classes.
     groups : array-like of shape (n_samples,), optional
-        Samples with the same label (a patient, say) are in the same fold, as by scikit-learn's GroupKFold; classes do
-        not count then.
+        Group labels: samples with the same label (such as a patient) are in the same fold, as in scikit-learn's
+        GroupKFold; classes are then not used.
     shuffle : bool, default True
-        Whether the samples are dealt in an order that the seed gives, else as they stand.
+        Whether to shuffle the samples before they are assigned to folds.
     seed : int, default 0
-        The same seed gives the same folds.
+        Seed of the folds.
     n_threads, progress
         As for ``fit_many``.
     sample_weight, class_weight
-        As for ``Trainer.fit``; "balanced" goes by the samples trained on. Scores are weighted by sample_weight.
+        As for ``Trainer.fit``; "balanced" is computed from the training samples of each fold. Scores are weighted by
+        sample_weight.
     callbacks : callable or None, default None
-        A function from the number of a fold to its callbacks, as for ``fit_many``.
+        Function from the number of a fold to its callbacks, as for ``fit_many``.
     validate : bool, default False
-        Whether each model is evaluated on its fold after every epoch too: the trainers' histories have "val_loss" and
-        the like then. To stop early by them makes the scores better than the model is.
+        Whether to evaluate each model on its fold after every epoch: the trainers' histories then have "val_loss" and
+        so on. With early stopping on them the scores are too optimistic.
 
     Returns
     -------
@@ -178,16 +179,16 @@ def cross_validate(
 
 
 def _make_trainers(make_trainer: Callable[[int], Trainer], n_folds: int) -> list[Trainer]:
-    """Return a trainer for each fold, each with a model of its own that looks like the others'."""
+    """Return a trainer for each fold, with separate models of the same kind."""
     if not callable(make_trainer):
-        remedy = "Each fold needs a model that has seen nothing of it."
+        remedy = "Each fold needs a model that was not trained on it."
         raise TypeError(
             sentence("make_trainer", make_trainer, "a function from the number of a fold to a new fb.Trainer", remedy)
         )
     trainers = [_check_made(make_trainer(i), i) for i in range(n_folds)]
     if len({id(trainer.model) for trainer in trainers}) < n_folds:
         raise ValueError(
-            "make_trainer returned two trainers for the same model; expected a new model for each fold: one that has "
+            "make_trainer returned two trainers for the same model; expected a new model for each fold: a model "
             "trained on a fold cannot be scored on it."
         )
     figures = [[metric.figure for metric in trainer.metrics] for trainer in trainers]
@@ -197,23 +198,23 @@ def _make_trainers(make_trainer: Callable[[int], Trainer], n_folds: int) -> list
                 f"make_trainer({i}) has the metrics {of_trainer}, make_trainer(0) has {figures[0]}; expected the same "
                 "of all, to compare them."
             )
-    Ensemble([trainer.model for trainer in trainers])  # refuses models that differ from outside
+    Ensemble([trainer.model for trainer in trainers])  # refuses models with other inputs, outputs or dtypes
     return trainers
 
 
 def _check_made(trainer: Any, fold: int) -> Trainer:
     if not isinstance(trainer, Trainer):
-        raise TypeError(sentence(f"what make_trainer({fold}) returned", trainer, "an fb.Trainer"))
+        raise TypeError(sentence(f"the result of make_trainer({fold})", trainer, "an fb.Trainer"))
     if trainer.n_steps > 0:
         raise ValueError(
-            f"what make_trainer({fold}) returned has made {trainer.n_steps} steps; expected a new trainer with a new "
-            "model: one that has trained on a fold cannot be scored on it."
+            f"the result of make_trainer({fold}) has made {counted(trainer.n_steps, 'step')}; expected a new trainer "
+            "with a new model: a model trained on a fold cannot be scored on it."
         )
     return trainer
 
 
 def _classes(trainer: Trainer, targets: Array, stratify: Stratify, grouped: bool) -> Array | None:
-    """Return each sample's class, None if folds shall not go by classes."""
+    """Return each sample's class, None without stratification."""
     if not (isinstance(stratify, (bool, np.bool_)) or (isinstance(stratify, str) and stratify == "auto")):
         raise ValueError(sentence("stratify", stratify, "True, False or 'auto'"))
     if not stratify:
@@ -221,10 +222,10 @@ def _classes(trainer: Trainer, targets: Array, stratify: Stratify, grouped: bool
     if isinstance(stratify, str):
         return None if grouped else trainer.intake.classes(targets)
     if grouped:
-        raise ValueError("stratify is True and groups is given; expected one of them: groups stay whole.")
+        raise ValueError("stratify is True and groups is given; expected one of them: groups are not split.")
     classes = trainer.intake.classes(targets)
     if classes is None:
-        expected = f"False or 'auto' with loss={trainer.loss.name!r} and these targets, which are no classes"
+        expected = f"False or 'auto' with loss={trainer.loss.name!r} and these targets, which are not classes"
         raise ValueError(sentence("stratify", stratify, expected))
     return classes
 
@@ -248,7 +249,7 @@ def _others(data: Samples, rest: RowIndex, number: int, class_weight: ClassWeigh
 def _judge(
     trainers: Sequence[Trainer], held_out: Sequence[Samples], folds: list[RowIndex], n_threads: int
 ) -> CrossValidation:
-    """Return what the models make of the folds that they have not seen."""
+    """Return the scores and predictions of each model on its fold."""
     n_samples = sum(map(len, folds))
     predictions = np.empty((n_samples, trainers[0].model.n_outputs), trainers[0].model.dtype)
     scores: list[Mapping[str, float]] = []

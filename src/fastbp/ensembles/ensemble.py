@@ -1,4 +1,4 @@
-"""An ensemble: several models of the same question, whose mean is the answer and whose spread says how sure it is."""
+"""An ensemble: the mean of several models is the prediction, their spread its uncertainty."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastbp.models.description import named_weights
 from fastbp.models.model import Model
-from fastbp.support.checks import sentence
+from fastbp.support.checks import counted, sentence
 
 __all__ = ["Ensemble"]
 
@@ -19,12 +19,12 @@ Array = NDArray[Any]
 
 
 class Ensemble:
-    """Models that predict together: Lakshminarayanan et al. (2017) make them by training from several seeds.
+    """Models that predict together, such as models trained from several seeds (Lakshminarayanan et al., 2017).
 
     Parameters
     ----------
     models : sequence of Model
-        All of as many inputs and outputs, of one dtype and with the same last activation. They are kept, not copied.
+        Models with the same inputs, outputs, dtype and last activation. They are not copied.
 
     Raises
     ------
@@ -55,12 +55,12 @@ class Ensemble:
 
     @property
     def n_outputs(self) -> int:
-        """The number of columns of what ``predict`` returns."""
+        """The number of columns of the result of ``predict``."""
         return self._models[0].n_outputs
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """What the members compute in."""
+        """The members' dtype."""
         return self._models[0].dtype
 
     def __len__(self) -> int:
@@ -70,7 +70,7 @@ class Ensemble:
         return f"Ensemble({len(self)} models, the first {self._models[0]!r})"
 
     def predict(self, X: ArrayLike, n_threads: int | None = None) -> Array:
-        """Return the mean of what the members output: of probabilities, or of values.
+        """Return the mean of the members' outputs.
 
         Parameters
         ----------
@@ -81,7 +81,7 @@ class Ensemble:
         Returns
         -------
         ndarray of shape (n_samples, n_outputs), of the models' dtype
-            Summed up in float64.
+            The mean, summed in float64.
 
         Raises
         ------
@@ -91,7 +91,7 @@ class Ensemble:
         return self.predict_spread(X, n_threads)[0]
 
     def predict_spread(self, X: ArrayLike, n_threads: int | None = None) -> tuple[Array, Array]:
-        """Return the mean of what the members output, and how far they are apart.
+        """Return the mean and the standard deviation of the members' outputs.
 
         Parameters
         ----------
@@ -102,7 +102,7 @@ class Ensemble:
         Returns
         -------
         mean, spread : ndarray of shape (n_samples, n_outputs), of the models' dtype
-            The spread is the standard deviation over the members, divided by their number and not by one less.
+            The spread is the standard deviation over the n members, with the divisor n (not n - 1).
 
         Raises
         ------
@@ -150,7 +150,7 @@ class Ensemble:
         OSError
             If there is no such file, or it cannot be read.
         ValueError
-            If it is not a file of ``Ensemble.save``, or was truncated or altered.
+            If ``Ensemble.save`` did not write it, or it was truncated or altered.
         """
         from fastbp.support.safetensors_file import ENSEMBLE, BrokenFileError, read_file
 
@@ -162,7 +162,7 @@ class Ensemble:
 
 
 def _models_from(configs: Sequence[Mapping[str, Any]], tensors: Mapping[str, Array]) -> list[Model]:
-    """Return the models of a file; a tensor is named after the model that it belongs to."""
+    """Return the models of a file; the tensors' names start with their model's."""
     weights: list[list[Array]] = [[] for _ in configs]
     for name, array in tensors.items():
         _, number, _ = name.split(".", 2)
@@ -181,14 +181,15 @@ def _check_models(models: Sequence[Model]) -> tuple[Model, ...]:
             raise TypeError(sentence(f"models[{i}]", model, "an fb.Model"))
         if _outside(model) != _outside(checked[0]):
             raise ValueError(
-                f"models[{i}] has {_outside(model)}, models[0] has {_outside(checked[0])}; expected the same of all, "
-                "whose mean is taken."
+                f"models[{i}] has {_outside(model)}, models[0] has {_outside(checked[0])}; expected the same for all, "
+                "to average them."
             )
     return checked
 
 
 def _outside(model: Model) -> str:
-    """Say what a model looks like to those who use it."""
+    """Describe a model's inputs, outputs, dtype and last activation."""
     name = model.architecture.output_activation.name
-    n_inputs = "yet unknown" if model.feed.known_inputs is None else model.feed.known_inputs
-    return f"{n_inputs} inputs, {model.n_outputs} outputs, {model.dtype.name} and {name} at its end"
+    known = model.feed.known_inputs
+    inputs = "unknown inputs" if known is None else counted(known, "input")
+    return f"{inputs}, {counted(model.n_outputs, 'output')}, dtype {model.dtype.name} and output activation {name}"

@@ -1,9 +1,8 @@
-"""Labels that may be wrong: the samples that are predicted worst by models that did not learn from them.
+"""Labels that may be wrong: the samples with the worst predictions of models not trained on them.
 
-A network learns wrong labels by heart if it is given time, so a sample's loss says nothing while the sample is trained
-on. Out of fold it does: Northcutt, Jiang and Chuang, "Confident learning: estimating uncertainty in dataset labels"
-(2021), find label errors from such predictions; the rank by self-confidence, the probability of the given label, is
-theirs too.
+A network trained for long memorises wrong labels, so the loss of a training sample does not reveal them. Out-of-fold
+losses do: Northcutt, Jiang and Chuang, "Confident learning: estimating uncertainty in dataset labels" (2021), find
+label errors from such predictions; the ranking by self-confidence, the probability of the given label, is theirs too.
 """
 
 from __future__ import annotations
@@ -32,30 +31,30 @@ MakeTrainer = Callable[[int], Trainer]
 
 _LOSSES = {"softmax": "cross_entropy", "sigmoid": "binary_cross_entropy", "linear": "mse"}
 _LABEL_LOSSES = ("cross_entropy", "binary_cross_entropy", "focal")
-_LEAST_PROBABILITY = np.finfo(np.float32).tiny  # what rounds to 0 is disputed as much as can be, and no more
+_LEAST_PROBABILITY = np.finfo(np.float32).tiny  # bounds the loss where a probability rounds to 0
 _SHOWN = 10
 
 
 @dataclass(frozen=True, repr=False)
 class Suspects:
-    """Samples by how much the models dispute their labels, the most disputed first; ``print`` shows the first ten.
+    """Samples ranked by their out-of-fold loss, largest first; ``print`` shows the first ten.
 
     Attributes
     ----------
     rows : int64 ndarray of shape (n_samples,)
-        The samples: ``rows[0]`` is the row of X whose label is most likely wrong. Equal losses come in the order of X.
+        Rows of X: the label of ``rows[0]`` is most likely wrong. Equal losses are in the order of X.
     losses : ndarray of shape (n_samples,)
-        Their losses out of fold, in this order: minus the logarithm of the probability of the given label; of several
-        yes or no, its mean. With targets that are numbers, the squared error, the mean over the outputs.
+        Their out-of-fold losses, in this order: minus the logarithm of the probability of the given label, with several
+        two-class outputs the mean over them; for numeric targets the squared error, the mean over the outputs.
     given : ndarray
-        Their labels as they were given, in this order.
+        Their given labels, in this order.
     predicted : ndarray
-        What the models say in their place, in this order: a class, yes (1) or no (0), or numbers.
+        Their predicted labels, in this order: a class, 0 or 1, or numbers.
     self_confidence : ndarray of shape (n_samples,) or None
-        The probability of the given label out of fold (of several yes or no the geometric mean), in this order. None
-        with targets that are numbers.
+        The out-of-fold probability of the given label, in this order; with several two-class outputs the geometric
+        mean. None for numeric targets.
     result : CrossValidation
-        Where this is from. Where its scores are bad the ranking is worth little.
+        The cross-validation of the ranking. With bad scores the ranking is unreliable.
     """
 
     rows: NDArray[np.int64]
@@ -67,7 +66,7 @@ class Suspects:
 
     @property
     def disputed(self) -> NDArray[np.bool_]:
-        """Whether another label is predicted than was given, in the order of ``rows``; of numbers, all are."""
+        """Whether the predicted label differs from the given one, in the order of ``rows``; True for numbers."""
         differs: NDArray[np.bool_] = np.not_equal(self.predicted, self.given).reshape(len(self), -1)
         any_differs: NDArray[np.bool_] = np.logical_or.reduce(differs, axis=1)
         return any_differs
@@ -105,26 +104,27 @@ def suspect_labels(
     n_threads: int | None = None,
     progress: bool = False,
 ) -> Suspects:
-    """Rank samples by how much their labels are disputed by models that did not learn from them.
+    """Rank samples by the loss of models that were not trained on them, to find wrong labels.
 
-    The model that is given is not asked, since it may know the labels by heart, and it is not changed. New ones of its
-    architecture are trained, one for each fold.
+    The given model is neither used, as it may have memorised the labels, nor changed. New models with its architecture
+    are trained, one for each fold.
 
     Parameters
     ----------
     model : Model, Trainer or callable
-        A model: by its last activation, softmax, sigmoid or linear, with "cross_entropy", "binary_cross_entropy" or
-        "mse", and the defaults of ``fb.Trainer``. A trainer: its model's architecture, trained by its loss, optimizer
-        and other settings. Or a function from the number of a fold to a new trainer, as for ``cross_validate``.
+        A model: trained with the defaults of ``fb.Trainer`` and, by its last activation (softmax, sigmoid or linear),
+        "cross_entropy", "binary_cross_entropy" or "mse". A trainer: its model's architecture is trained with its loss,
+        optimizer and other settings. Or a function from the number of a fold to a new trainer, as for
+        ``cross_validate``.
     X, y : array-like
-        As for ``Trainer.fit``. y are labels, or numbers that the outputs estimate.
+        As for ``Trainer.fit``; y holds labels, or numbers that the outputs estimate.
     folds : int, default 5
     epochs : int, default 20
-        Of each new model; enough for good scores out of fold, few enough not to learn what is wrong.
+        Number of epochs of each new model: enough for good out-of-fold scores, too few to memorise wrong labels.
     groups : array-like of shape (n_samples,), optional
-        As for ``cross_validate``: samples that are alike (of one patient, say) are in the same fold.
+        Group labels, as for ``cross_validate``: similar samples (such as of one patient) are in the same fold.
     seed : int, default 0
-        Where folds and new weights come from: the same seed gives the same ranking.
+        Seed of the folds and the new weights: the same seed gives the same ranking.
     n_threads, progress
         As for ``fit_many``.
 
@@ -135,8 +135,8 @@ def suspect_labels(
     Raises
     ------
     TypeError, ValueError
-        If an argument is not one of the above, the loss is not of labels or of numbers that the outputs estimate, or
-        the model has layers that are frozen.
+        If an argument is not one of the above, the loss is not for labels or for numbers that the outputs estimate, or
+        the model has frozen layers.
     FloatingPointError
         If training diverges.
 
@@ -163,7 +163,7 @@ def _as_maker(model: Model | Trainer | MakeTrainer, seed: int) -> MakeTrainer:
     if isinstance(model, Model):
         activation = model.architecture.output_activation.name
         if activation not in _LOSSES:
-            remedy = "Give a trainer, which says what its loss is."
+            remedy = "Pass a trainer, which has a loss."
             raise ValueError(f"model ends with {activation}; expected one of {', '.join(_LOSSES)}. {remedy}")
         return _maker_like(Trainer(model, _LOSSES[activation]), seed)
     if isinstance(model, Trainer):
@@ -175,14 +175,14 @@ def _as_maker(model: Model | Trainer | MakeTrainer, seed: int) -> MakeTrainer:
 
 
 def _maker_like(template: Trainer, seed: int) -> MakeTrainer:
-    """Return the function that makes trainers with the settings of this one, and models that are new."""
+    """Return the function that makes trainers with this one's settings and new models."""
     _check_loss(template)
     model = template.model
     for where, layer in innermost(model.layers):
         if not getattr(layer, "trainable", True):
             raise ValueError(
-                f"{where} is {layer!r}, whose weights new models would lack; expected layers that all learn. Give a "
-                "function that makes a trainer with a model to start from."
+                f"{where} is {layer!r}, whose weights new models would lack; expected trainable layers only. Pass a "
+                "function that makes a trainer with a pretrained model."
             )
 
     def make(fold: int) -> Trainer:
@@ -200,9 +200,9 @@ def _maker_like(template: Trainer, seed: int) -> MakeTrainer:
 
 
 def _check_loss(trainer: Trainer) -> Trainer:
-    """Refuse a loss whose outputs say nothing about a label; what is no trainer is refused elsewhere."""
+    """Refuse a loss whose outputs do not rank labels; objects that are not trainers are refused elsewhere."""
     if isinstance(trainer, Trainer) and not (_is_of_labels(trainer.loss) or _is_of_numbers(trainer)):
-        remedy = f"Take one of {', '.join((*_LABEL_LOSSES, *SquaredError.losses))}."
+        remedy = f"Use one of {', '.join((*_LABEL_LOSSES, *SquaredError.losses))}."
         raise ValueError(
             f"the loss is {trainer.loss.name!r}; expected one whose outputs are probabilities of labels, or estimates "
             f"of the targets. {remedy}"
@@ -219,10 +219,10 @@ def _is_of_numbers(trainer: Trainer) -> bool:
 
 
 def _certain(labels: Array) -> Array:
-    """Return labels that are 0 or 1, each."""
+    """Return labels, each checked to be 0 or 1."""
     uncertain = (labels != 0) & (labels != 1)
     if uncertain.any():
-        refuse_first(uncertain, labels, "y", "0 (no) or 1 (yes)", "A probability is no label that could be wrong.")
+        refuse_first(uncertain, labels, "y", "0 (no) or 1 (yes)", "A probability is not a label.")
     return labels.astype(np.int64)
 
 

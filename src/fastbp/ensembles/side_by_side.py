@@ -1,7 +1,7 @@
-"""Many networks side by side: independent trainers, a thread each, all reading the same data where it lies.
+"""Parallel training of many networks: independent trainers, one thread each, on the same data without copies.
 
-A small network cannot keep several threads busy; several of them can. A thread runs one trainer from its first epoch to
-its last; the GIL is released inside an epoch, so what lies between epochs is all that they wait for each other.
+A small network cannot keep several threads busy; several networks can. A thread runs one trainer from its first epoch
+to its last; the GIL is released inside an epoch, so trainers wait for each other only between epochs.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ CallbacksOf: TypeAlias = Callable[[int], Iterable[CallbackLike] | CallbackLike]
 Made = TypeVar("Made")
 RowIndex: TypeAlias = NDArray[np.int64]
 
-_LOOK_SECONDS = 0.05  # how often the caller's thread looks for Ctrl-C and moves the bar
+_LOOK_SECONDS = 0.05  # how often the caller's thread checks for Ctrl-C and updates the bar
 
 
 def fit_many(
@@ -49,39 +49,39 @@ def fit_many(
     class_weight: ClassWeight | None = None,
     callbacks: CallbacksOf | None = None,
 ) -> list[History]:
-    """Train independent networks side by side on the same data, a thread each: ensembles, a search for settings.
+    """Train independent networks in parallel on the same data, one thread each: for ensembles, a search for settings.
 
-    Each ends with the same bits as by ``trainer.fit`` alone. The data is shared, not copied.
+    Each ends with the same bits as with ``trainer.fit`` alone. The data is shared, not copied.
 
     Parameters
     ----------
     trainers : sequence of Trainer
-        Each of a model of its own. A loss that is a Python function is called by several threads at a time.
+        Trainers with separate models. A loss that is a Python function is called by several threads at once.
     X, y, epochs, validation_data, sample_weight, class_weight
         As for ``Trainer.fit``.
     n_threads : int or None, default None
-        How many are trained at a time, the largest first; None takes OMP_NUM_THREADS or all CPUs. Threads that are
-        left over help those trainers. What trainers say of ``n_threads`` does not count here.
+        Number of trainers that run at once, the largest first; None means OMP_NUM_THREADS or all CPUs. If there are
+        more threads than trainers, trainers use several. The trainers' own ``n_threads`` are ignored.
     progress : bool, default False
-        Whether to show a progress bar, one for all.
+        Whether to show one progress bar for all.
     callbacks : callable or None, default None
-        A function from the index of a trainer to its callbacks, as for ``Trainer.fit``. They run in the trainer's
-        thread; no two trainers may have the same object.
+        Function from the index of a trainer to its callbacks, as for ``Trainer.fit``. They run in the trainer's thread;
+        trainers must not share a callback.
 
     Returns
     -------
     list of History
-        Of all epochs of each trainer so far.
+        The history of each trainer, with all its epochs so far.
 
     Raises
     ------
     TypeError, ValueError
         If an argument is not one of the above, or two trainers train the same model.
     Exception
-        The first that a trainer raises, with a note of which it was. The others end with their models as after the
-        last completed step; those that had not begun are as they were.
+        The first exception of a trainer, with a note of which trainer. The others stop with their models as after the
+        last completed step; those that had not begun are unchanged.
     KeyboardInterrupt
-        On Ctrl-C. Models are as after the last completed step, and ``fit`` or ``fit_many`` called again goes on.
+        On Ctrl-C. Models are as after the last completed step, and ``fit`` or ``fit_many`` called again continues.
 
     Examples
     --------
@@ -122,12 +122,12 @@ def _check_trainers(trainers: Sequence[Trainer]) -> list[Trainer]:
         j = first.setdefault(id(trainer.model), i)
         if j < i:
             what = f"the same as trainers[{j}]" if checked[j] is trainer else f"for the same model as trainers[{j}]"
-            raise ValueError(f"trainers[{i}] is {what}; expected a trainer with a model of its own for each thread.")
+            raise ValueError(f"trainers[{i}] is {what}; expected a trainer with a separate model for each thread.")
     return checked
 
 
 def check_callbacks(callbacks: CallbacksOf | None, n_trainers: int) -> list[list[Callback]]:
-    """Return the callbacks of each trainer, no two the same object."""
+    """Return the callbacks of each trainer, checked not to be shared."""
     if callbacks is None:
         return [[] for _ in range(n_trainers)]
     if not callable(callbacks) or isinstance(callbacks, type):
@@ -140,7 +140,7 @@ def check_callbacks(callbacks: CallbacksOf | None, n_trainers: int) -> list[list
             if owners.setdefault(id(listener), i) != i:
                 raise ValueError(
                     f"callbacks({i}) has {listener!r}, which callbacks({owners[id(listener)]}) has too; expected new "
-                    "objects at each call: trainers run in threads of their own."
+                    "objects at each call: each trainer runs in its own thread."
                 )
     return listeners
 
@@ -153,10 +153,10 @@ def read_once(
     rows: Sequence[RowIndex | None],
     name: str,
 ) -> list[Samples]:
-    """Return the samples of each trainer, X and y read once for all that ask the same of them.
+    """Return the samples of each trainer; X and y are read once for all trainers that read them in the same way.
 
-    A model that waits for data learns from its rows of them first, None: all. ``name`` is what a trainer is called in
-    messages, with its number for the braces.
+    A model that is not built learns from its rows first (None: all). ``name`` is a trainer's name in messages, with
+    braces for its number.
     """
     plain = opened = None
     numbers = {id(trainer): i for i, trainer in enumerate(trainers)}
@@ -174,7 +174,7 @@ def read_once(
 
     for trainer in trainers:
         model = trainer.model
-        if not model.feed.ready and model.feed.preparation is None:  # only its width is to be known: nothing is learned
+        if not model.feed.ready and model.feed.preparation is None:  # only the number of columns is needed
             plain = as_matrix(X, None, "X") if plain is None else plain
             with named(name.format(numbers[id(trainer)])):
                 model.adopt(model.feed.learn(plain, None)[0])
@@ -182,9 +182,9 @@ def read_once(
 
 
 def made_once(trainers: Sequence[Trainer], make: Callable[[Trainer], Made]) -> list[Made]:
-    """Return what is made for each trainer, made once for all that ask the same of X and y.
+    """Return the result of ``make`` for each trainer, made once for all trainers that read X and y in the same way.
 
-    A model with a preparation reads X in its own way.
+    A model with a preparation always has its own result.
     """
     made: list[tuple[tuple[Any, ...], Made]] = []
     results = []
@@ -205,7 +205,7 @@ def made_once(trainers: Sequence[Trainer], make: Callable[[Trainer], Made]) -> l
 
 @dataclass(frozen=True)
 class Job:
-    """A trainer, what it is called in messages, and what it trains on."""
+    """A trainer, its name in messages, and its data."""
 
     name: str
     trainer: Trainer
@@ -215,11 +215,11 @@ class Job:
 
     @property
     def work(self) -> int:
-        """About how long an epoch takes, beside others."""
+        """The relative duration of an epoch, approximately."""
         return len(self.data) * self.trainer.model.n_parameters
 
     def check(self) -> None:
-        """Refuse what cannot be trained."""
+        """Refuse a model or data that cannot be trained."""
         with named(self.name):
             self.trainer.model.architecture.check_training(len(self.data), self.trainer.batch_size)
 
@@ -234,7 +234,7 @@ class Job:
 
 @contextlib.contextmanager
 def named(name: str) -> Iterator[None]:
-    """Note on what is raised which trainer it was."""
+    """Add a note with the trainer's name to exceptions."""
     try:
         yield
     except BaseException as error:
@@ -243,7 +243,7 @@ def named(name: str) -> Iterator[None]:
 
 
 def train_all(jobs: Sequence[Job], n_epochs: int, n_threads: int, progress: bool) -> None:
-    """Train all, n_threads at a time; the first error, or Ctrl-C, ends them behind a completed step."""
+    """Train all, n_threads at a time; the first error, or Ctrl-C, stops them after a completed step."""
     for job in jobs:
         job.check()
     threads_of_each = max(1, n_threads // len(jobs))
@@ -263,7 +263,7 @@ def train_all(jobs: Sequence[Job], n_epochs: int, n_threads: int, progress: bool
                 raise
     finally:
         for future, job in running.items():
-            if future.done():  # it may have been interrupted behind its end
+            if future.done():  # the interrupt may have come after its end
                 job.trainer.model.network.interrupted = False
 
 
@@ -272,7 +272,7 @@ def _n_epochs(jobs: Sequence[Job]) -> int:
 
 
 def _until_done(running: dict[Future[None], Job]) -> Iterator[None]:
-    """Yield now and then until all have ended; raise what one of them raised."""
+    """Yield repeatedly until all have ended; raise the first exception of one."""
     waiting = set(running)
     while waiting:
         done, waiting = wait(waiting, _LOOK_SECONDS, FIRST_EXCEPTION)
@@ -282,7 +282,7 @@ def _until_done(running: dict[Future[None], Job]) -> Iterator[None]:
 
 
 def _interrupt(running: dict[Future[None], Job]) -> None:
-    """Let none begin, and those that have begun end."""
+    """Cancel the waiting jobs, and stop the running ones."""
     for future, job in running.items():
         if not future.cancel():
             job.trainer.model.network.interrupted = True

@@ -1,6 +1,6 @@
-"""What people stack: layers, their activations and initial weights, and the stages that the engine makes of them.
+"""Layers, their activations and initial weights, and the engine's stages for them.
 
-A new layer is a class here and an entry in LAYERS; where no stage of the engine does what it does, a kind of stage in
+A new layer is a class here and an entry in LAYERS; if no existing stage computes it, also a kind of stage in
 engine/stages.pyx. It imports support, schedules and the engine.
 """
 

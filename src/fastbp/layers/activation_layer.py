@@ -1,4 +1,4 @@
-"""An activation as a layer of its own."""
+"""An activation as a layer."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ __all__ = ["Activation"]
 
 @dataclass(frozen=True, init=False, repr=False)
 class Activation(Layer):
-    """An activation as a layer of its own: A = activation(X).
+    """An activation as a separate layer: A = activation(X).
 
-    Directly behind a layer that ends without one, it is computed together with it and costs nothing more: Dense(64),
-    Activation("relu") is as fast as Dense(64, "relu").
+    Directly after a layer without an activation, it is computed together with that layer: Dense(64), Activation("relu")
+    is as fast as Dense(64, "relu").
 
     Parameters
     ----------
@@ -42,15 +42,15 @@ class Activation(Layer):
         object.__setattr__(self, "activation", resolve(activation, ACTIVATIONS, "activation"))
 
     def parameters(self, n_inputs: int) -> list[Parameter]:
-        """Return the slopes of a prelu."""
+        """Return the slopes, if the activation is a prelu."""
         return slope_parameters(self.activation, n_inputs)
 
     def draw(self, n_inputs: int, generators: Iterator[np.random.Generator]) -> list[NDArray[np.float64]]:
-        """Return what the slopes begin with."""
+        """Return the initial slopes."""
         return first_slopes(self.activation, n_inputs)
 
     def stages(self) -> list[Stage]:
-        """Return one stage, which ``plan`` may add to the one before."""
+        """Return one stage, which ``plan`` may merge with the stage before."""
         return with_activation([], self.activation)
 
     def __repr__(self) -> str:
@@ -62,5 +62,5 @@ class Activation(Layer):
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Activation:
-        """Return the layer that ``to_config`` wrote down."""
+        """Return the layer described by ``to_config``."""
         return cls(from_config(config["activation"], ACTIVATIONS, "activation"))

@@ -1,7 +1,7 @@
-"""What a layer makes of its weighted sums: A = activation(Z).
+"""Activation functions, applied to a layer's weighted sums: A = activation(Z).
 
 A new activation is a class here, an entry in ACTIVATIONS, a row in csrc/fastbp.h and its formula in
-csrc/kernels/activation.h; one with numbers to learn, such as PReLU, is a kind of stage (see layers.py).
+csrc/kernels/activation.h; one with trained parameters, such as PReLU, is a kind of stage (see stages.py).
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Activation:
-    """What all activations have: a name, the initializer that suits them, and at most one parameter."""
+    """The base of all activations: a name, the matching initializer, and at most one parameter."""
 
     name: ClassVar[str]
-    initializer: ClassVar[str]  # what "auto" stands for in a layer with this activation
+    initializer: ClassVar[str]  # the meaning of "auto" in a layer with this activation
 
     @property
     def parameter(self) -> float:
-        """The number that the kernel wants beside Z."""
+        """The parameter that the kernel takes beside Z."""
         return 0.0
 
 
@@ -87,15 +87,15 @@ class LeakyReLU(Activation):
 
 @dataclass(frozen=True)
 class PReLU(Activation):
-    """A = Z where Z > 0, else slope * Z, with a slope for each unit that is learned (He et al., 2015).
+    """A = Z where Z > 0, else slope * Z, with a trained slope for each unit (He et al., 2015).
 
-    The slopes are an array of the layer, behind its W and b, and decay only with ``decay_biases=True``; PyTorch's
-    definition.
+    The slopes are an array of the layer, after its W and b; weight decay applies to them only with
+    ``decay_biases=True``. PyTorch's definition.
 
     Parameters
     ----------
     slope : float, default 0.25
-        What every slope begins with.
+        Initial value of every slope.
     """
 
     slope: float = 0.25
@@ -114,30 +114,30 @@ class Tanh(Activation):
 
 
 class Sigmoid(Activation):
-    """A = 1 / (1 + exp(-Z)), between 0 and 1: the probability of yes, for each unit by itself."""
+    """A = 1 / (1 + exp(-Z)), between 0 and 1: an independent probability for each unit."""
 
     name = "sigmoid"
     initializer = "glorot"
 
 
 class Softmax(Activation):
-    """A = exp(Z) / sum over the units of exp(Z): a probability for each unit, one in all."""
+    """A = exp(Z) / sum over the units of exp(Z): a probability for each unit; they sum to 1."""
 
     name = "softmax"
     initializer = "glorot"
 
 
 class GELU(Activation):
-    """A = Z * Phi(Z) with the normal distribution function Phi, exactly (Hendrycks and Gimpel, 2016)."""
+    """A = Z * Phi(Z), Phi the normal distribution function, computed exactly (Hendrycks and Gimpel, 2016)."""
 
     name = "gelu"
     initializer = "he"
 
 
 class GELUTanh(Activation):
-    """A = Z * (1 + tanh(sqrt(2 / pi) * (Z + 0.044715 Z³))) / 2, their approximation (Hendrycks and Gimpel, 2016).
+    """A = Z * (1 + tanh(sqrt(2 / pi) * (Z + 0.044715 Z³))) / 2, approximate GELU (Hendrycks and Gimpel, 2016).
 
-    For networks that were trained with it elsewhere.
+    For networks that other libraries trained with it.
     """
 
     name = "gelu_tanh"
@@ -158,7 +158,7 @@ class ELU(Activation):
     Parameters
     ----------
     alpha : float, default 1.0
-        What A tends to far below zero, negated; alpha > 0.
+        Minus the limit of A for Z to minus infinity; alpha > 0.
     """
 
     alpha: float = 1.0
@@ -175,9 +175,9 @@ class ELU(Activation):
 
 
 class SELU(Activation):
-    """A = 1.0507 * elu(Z) with alpha = 1.6733, which keep mean 0 and variance 1 (Klambauer et al., 2017).
+    """A = 1.0507 * elu(Z) with alpha = 1.6733, to keep mean 0 and variance 1 (Klambauer et al., 2017).
 
-    They do with LeCun's initializer, which "auto" takes.
+    It needs LeCun's initializer, which "auto" uses.
     """
 
     name = "selu"
@@ -192,9 +192,9 @@ class Softplus(Activation):
 
 
 class Exp(Activation):
-    """A = exp(Z), always above 0: the log link of generalised linear models, for the last layer.
+    """A = exp(Z), always above 0: the log link of generalised linear models, for the output layer.
 
-    It goes with the losses "poisson", "gamma" and "tweedie", whose outputs are to be above 0.
+    For the losses "poisson", "gamma" and "tweedie", which need outputs above 0.
     """
 
     name = "exp"
@@ -216,7 +216,7 @@ class Mish(Activation):
 
 
 class HardSigmoid(Activation):
-    """A = min(max(Z + 3, 0), 6) / 6, a sigmoid of three straight lines (Howard et al., 2019); the slope at ±3 is 0."""
+    """A = min(max(Z + 3, 0), 6) / 6, a piecewise linear sigmoid (Howard et al., 2019); the slope at ±3 is 0."""
 
     name = "hard_sigmoid"
     initializer = "glorot"

@@ -1,4 +1,4 @@
-"""What all layers have in common."""
+"""The base of all layers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Stage = dict[str, Any]
 class Parameter(NamedTuple):
     """One array of a layer: its name, its shape, whether training changes it by its gradient, and a lower bound.
 
-    The name of an array of a layer inside the layer starts with that one's place: "0.W".
+    In a layer made of layers, the name starts with the inner layer's index: "0.W".
     """
 
     name: str
@@ -31,18 +31,18 @@ class Parameter(NamedTuple):
 
 
 class Layer:
-    """What all layers have; by default, as many outputs as inputs, no parameters and no arithmetic worth counting."""
+    """The base of all layers; by default it has as many outputs as inputs, no parameters and counts no FLOPs."""
 
     name: ClassVar[str]
-    layers: tuple[Layer, ...] = ()  # those inside this one
+    layers: tuple[Layer, ...] = ()  # the layers inside this one
 
     @property
     def batch_sizes(self) -> tuple[int, float]:
-        """The smallest and the largest batch that the layer can be trained with."""
+        """The smallest and the largest batch size in training."""
         return 1, math.inf
 
     def n_outputs(self, n_inputs: int) -> int:
-        """Return how many numbers come out where so many go in."""
+        """Return the number of outputs for a number of inputs."""
         return n_inputs
 
     def parameters(self, n_inputs: int) -> list[Parameter]:
@@ -50,15 +50,15 @@ class Layer:
         return []
 
     def draw(self, n_inputs: int, generators: Iterator[np.random.Generator]) -> list[NDArray[np.float64]]:
-        """Return what the arrays begin with; each layer that leaves it to chance takes a generator of its own."""
+        """Return the initial arrays; each layer that draws random numbers takes the next generator."""
         return []
 
     def flops(self, n_inputs: int) -> int:
-        """Return the multiplications and additions that a sample takes."""
+        """Return the number of multiplications and additions for one sample."""
         return 0
 
     def stages(self) -> list[Stage]:
-        """Return the layer as the engine runs it, first stage first, each as fastbp.engine.network.Network takes it."""
+        """Return the layer's stages for the engine, in order, each as fastbp.engine.network.Network takes it."""
         raise NotImplementedError
 
     def to_config(self) -> dict[str, Any]:
@@ -67,12 +67,12 @@ class Layer:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Layer:
-        """Return the layer that ``to_config`` wrote down."""
+        """Return the layer described by ``to_config``."""
         raise NotImplementedError
 
 
 def slope_parameters(activation: Function, n_units: int, trained: bool = True) -> list[Parameter]:
-    """Return the array of an activation that has one."""
+    """Return the slopes array of an activation that has one."""
     return [Parameter("slope", (n_units,), trained)] if isinstance(activation, PReLU) else []
 
 
@@ -81,7 +81,7 @@ def first_slopes(activation: Function, n_units: int) -> list[NDArray[np.float64]
 
 
 def with_activation(stages: list[Stage], activation: Function, trainable: bool = True) -> list[Stage]:
-    """Return these stages, one or none, and the activation: in the stage, or as a stage of its own."""
+    """Return these stages, one or none, with the activation inside the stage or as a separate stage."""
     if isinstance(activation, PReLU):
         return [*stages, {"kind": "prelu", "trainable": trainable}]
     function = {"activation": activation.name, "parameter": activation.parameter}

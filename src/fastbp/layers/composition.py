@@ -1,4 +1,4 @@
-"""Layers made of layers, and the list of all kinds that there are."""
+"""Layers made of layers, and the registry of all layers."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ __all__ = ["LAYERS", "Residual", "check_layers", "innermost", "layer_from_config
 
 @dataclass(frozen=True, init=False, repr=False)
 class Residual(Layer):
-    """A = X + what the layers in it make of X (He, Zhang, Ren and Sun, 2016): they learn what to add to their input.
+    """A = X + layers(X): the layers learn what to add to their input (He, Zhang, Ren and Sun, 2016).
 
-    An activation of the sum is a layer behind it: Residual([...]), Activation("relu").
+    To apply an activation to the sum, add it as the next layer: Residual([...]), Activation("relu").
 
     Parameters
     ----------
     layers : sequence of layers
-        Any, other Residual layers too. The last one gives as many numbers as the first one takes.
+        Layers of any kind, other Residual layers too. The last one has as many outputs as the first has inputs.
 
     Raises
     ------
     TypeError, ValueError
-        If it is not a list of layers, or, as soon as a model is made of it, does not give as many numbers as it takes.
+        If it is not a list of layers; when a model is made of it, if its outputs are not as many as its inputs.
     """
 
     layers: tuple[Layer, ...]
@@ -44,28 +44,28 @@ class Residual(Layer):
 
     @property
     def batch_sizes(self) -> tuple[int, float]:
-        """What all the layers in it can be trained with."""
+        """The batch sizes that all inner layers allow."""
         sizes = [layer.batch_sizes for layer in self.layers]
         return max(least for least, _ in sizes), min(most for _, most in sizes)
 
     def _widths(self, n_inputs: int) -> list[int]:
-        """Return how many numbers each of the layers takes, and the last one gives."""
+        """Return the number of inputs of each layer, and of outputs of the last."""
         widths = [n_inputs]
         for layer in self.layers:
             widths.append(layer.n_outputs(widths[-1]))
         return widths
 
     def n_outputs(self, n_inputs: int) -> int:
-        """Return how many numbers come out, which must be as many as go in."""
+        """Return the number of outputs, which must equal the number of inputs."""
         if self._widths(n_inputs)[-1] != n_inputs:
             raise ValueError(
-                f"{self!r} takes {n_inputs} numbers and its layers make {self._widths(n_inputs)[-1]} of them; expected "
-                f"as many, to be added. End it with an fb.Dense({n_inputs})."
+                f"{self!r} has {n_inputs} inputs and its layers have {self._widths(n_inputs)[-1]} outputs; expected "
+                f"as many outputs as inputs, to be added. End it with an fb.Dense({n_inputs})."
             )
         return n_inputs
 
     def parameters(self, n_inputs: int) -> list[Parameter]:
-        """Return those of the layers in it."""
+        """Return the arrays of the inner layers."""
         return [
             parameter._replace(name=f"{i}.{parameter.name}")
             for i, (layer, width) in enumerate(zip(self.layers, self._widths(n_inputs), strict=False))
@@ -73,17 +73,17 @@ class Residual(Layer):
         ]
 
     def draw(self, n_inputs: int, generators: Iterator[np.random.Generator]) -> list[NDArray[np.float64]]:
-        """Return what the layers in it begin with."""
+        """Return the initial arrays of the inner layers."""
         pairs = zip(self.layers, self._widths(n_inputs), strict=False)
         return [array for layer, width in pairs for array in layer.draw(width, generators)]
 
     def flops(self, n_inputs: int) -> int:
-        """Return those of the layers in it, and of the sum."""
+        """Return the FLOPs of the inner layers and of the sum."""
         pairs = zip(self.layers, self._widths(n_inputs), strict=False)
         return n_inputs + sum(layer.flops(width) for layer, width in pairs)
 
     def stages(self) -> list[Stage]:
-        """Return the stages of the layers in it between a fork and an add."""
+        """Return the stages of the inner layers, between a fork and an add."""
         return [{"kind": "fork"}, *(stage for layer in self.layers for stage in layer.stages()), {"kind": "add"}]
 
     def __repr__(self) -> str:
@@ -95,24 +95,24 @@ class Residual(Layer):
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Residual:
-        """Return the layer that ``to_config`` wrote down."""
+        """Return the layer described by ``to_config``."""
         return cls([layer_from_config(layer) for layer in config["layers"]])
 
 
 def layer_from_config(config: Mapping[str, Any]) -> Layer:
-    """Return the layer that its ``to_config`` wrote down."""
+    """Return the layer, of any class, described by ``to_config``."""
     return LAYERS[config["type"]].from_config(config)
 
 
 def innermost(layers: Sequence[Layer], outer: str = "") -> Iterator[tuple[str, Layer]]:
-    """Give the layers that have none in them, those in others too, and where each is: "layers[1].layers[0]"."""
+    """Yield the layers that contain no others, at any depth, each with its place: "layers[1].layers[0]"."""
     for i, layer in enumerate(layers):
         where = f"{outer}layers[{i}]"
         yield from innermost(layer.layers, f"{where}.") if layer.layers else ((where, layer),)
 
 
 def check_layers(layers: Any) -> tuple[Layer, ...]:
-    """Return a list of layers that can follow one another as a tuple."""
+    """Return a checked list of layers as a tuple."""
     example = "[fb.Dense(64, 'relu'), fb.Dense(10, 'softmax')]"
     if isinstance(layers, Layer):
         raise TypeError(f"layers is {layers!r}; expected a list. Put it in brackets: [{layers!r}].")

@@ -1,4 +1,4 @@
-"""The dense layer: a product with a matrix of weights, a bias, an activation."""
+"""The dense layer: a product with a weight matrix, a bias, an activation."""
 
 from __future__ import annotations
 
@@ -21,32 +21,33 @@ __all__ = ["Dense"]
 
 @dataclass(frozen=True, init=False, repr=False)
 class Dense(Layer):
-    """A layer in which every unit sees every input: A = activation(X @ W + b).
+    """A fully connected layer: A = activation(X @ W + b).
 
     Parameters
     ----------
     units : int
-        How many outputs the layer has.
+        Number of outputs.
     activation : str or Activation, default "linear"
         "linear", "relu", "leaky_relu", "prelu", "tanh", "sigmoid", "softmax", "gelu", "gelu_tanh", "silu", "elu",
         "selu", "softplus", "exp", "softsign", "mish", "hard_sigmoid", "hard_swish", or an object such as
         ``fb.LeakyReLU(slope=0.2)``.
     initializer : str or Initializer, default "auto"
-        How W begins: "he", "glorot", "lecun", "zeros", "normal", "uniform", or an object such as
-        ``fb.He("uniform")``. "auto" is Glorot for linear and the activations that level off on both sides (tanh,
-        sigmoid, softmax, softsign, hard_sigmoid), LeCun for selu, and He for the others. b begins at zero.
+        Initial values of W: "he", "glorot", "lecun", "zeros", "normal", "uniform", or an object such as
+        ``fb.He("uniform")``. "auto" is Glorot for linear, exp and the activations that saturate on both sides (tanh,
+        sigmoid, softmax, softsign, hard_sigmoid), LeCun for selu, and He for the others. b is initially zero.
     use_bias : bool, default True
-        Whether there is a b; a layer that normalises its inputs to mean 0 directly behind makes it useless.
+        Whether there is a b. It has no effect directly before a layer that normalises to mean 0.
     trainable : bool, default True
-        Whether training changes W and b. If not, their gradient is not computed, nor is that of the layer's inputs
-        where no layer before it learns either; ``loss_and_gradients`` gives zeros for it.
+        Whether training changes W and b. If not, their gradient is not computed, nor is the gradient of the layer's
+        inputs where no layer before it is trainable; ``loss_and_gradients`` returns zeros for it.
     l1, l2 : float, default 0.0
-        Adds l1 * sum(|W|) + l2 * sum(W²) to the loss, in training, ``evaluate`` and ``loss_and_gradients``, and so its
-        slope, l1 * sign(W) + 2 * l2 * W, to the gradient, before any clipping; Keras's definition. b has no penalty,
-        and a frozen layer has none. An optimizer's weight_decay acts on all dense layers and is not in the loss.
+        Penalties: l1 * sum(|W|) + l2 * sum(W²) is added to the loss in training, ``evaluate`` and
+        ``loss_and_gradients``, and so l1 * sign(W) + 2 * l2 * W to the gradient, before any clipping; Keras's
+        definition. b has no penalty, and a frozen layer has none. An optimizer's weight_decay applies to all dense
+        layers and is not in the loss.
     max_norm : float or None, default None
-        The length that the weights W[:, j] into one unit have at most: after an update, longer ones are shortened to
-        it (Srebro and Shraibman, 2005).
+        Largest Euclidean norm of the weights W[:, j] of one unit: larger ones are scaled down to it after each update
+        (Srebro and Shraibman, 2005).
 
     Raises
     ------
@@ -89,7 +90,7 @@ class Dense(Layer):
         object.__setattr__(self, "max_norm", longest)
 
     def _options(self) -> dict[str, Any]:
-        """Return the arguments by keyword that are not what they are by default."""
+        """Return the keyword arguments that differ from their defaults."""
         defaults = {"use_bias": True, "trainable": True, "l1": 0.0, "l2": 0.0, "max_norm": None}
         return {name: getattr(self, name) for name, value in defaults.items() if getattr(self, name) != value}
 
@@ -100,23 +101,23 @@ class Dense(Layer):
         return self.units
 
     def parameters(self, n_inputs: int) -> list[Parameter]:
-        """Return W, unless it is left out b, and the slopes of a prelu."""
+        """Return W, b if there is one, and the slopes of a prelu."""
         W = Parameter("W", (n_inputs, self.units), self.trainable)
         b = [Parameter("b", (self.units,), self.trainable)] if self.use_bias else []
         return [W, *b, *slope_parameters(self.activation, self.units, self.trainable)]
 
     def draw(self, n_inputs: int, generators: Iterator[np.random.Generator]) -> list[NDArray[np.float64]]:
-        """Return W as the initializer draws it, b of zeros, and the slopes."""
+        """Return W from the initializer, b of zeros, and the slopes."""
         W = self.initializer.draw(next(generators), n_inputs, self.units)
         b = [np.zeros(self.units)] if self.use_bias else []
         return [W, *b, *first_slopes(self.activation, self.units)]
 
     def flops(self, n_inputs: int) -> int:
-        """Return those of the product."""
+        """Return the FLOPs of the product."""
         return 2 * n_inputs * self.units
 
     def stages(self) -> list[Stage]:
-        """Return the product, with the activation in it if that has no numbers of its own."""
+        """Return the product's stage; it includes the activation unless that has parameters."""
         product = {"kind": "dense", "units": self.units, **self._options()}
         return with_activation([product], self.activation, self.trainable)
 
@@ -138,7 +139,7 @@ class Dense(Layer):
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Dense:
-        """Return the layer that ``to_config`` wrote down."""
+        """Return the layer described by ``to_config``."""
         options = dict(config)
         del options["type"]
         options["activation"] = from_config(config["activation"], ACTIVATIONS, "activation")

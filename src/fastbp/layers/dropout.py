@@ -1,4 +1,4 @@
-"""The layer that sets random numbers to zero in training."""
+"""The layer that sets random inputs to zero in training."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ __all__ = ["Dropout"]
 
 @dataclass(frozen=True)
 class Dropout(Layer):
-    """In training, each number that passes becomes 0 with probability ``rate``, and the others grow by 1 / (1 - rate).
+    """In training, sets each input to 0 with probability ``rate`` and multiplies the others by 1 / (1 - rate).
 
-    Which ones is drawn anew for every step, from the trainer's seed, the step's number and the number's place. In
-    ``predict``, ``evaluate`` and ``loss_and_gradients`` all numbers pass as they are (Srivastava et al., 2014).
+    The zeros are drawn again at every step, from the trainer's seed, the step's number and the input's position.
+    ``predict``, ``evaluate`` and ``loss_and_gradients`` leave all inputs unchanged (Srivastava et al., 2014).
 
     Parameters
     ----------
     rate : float or schedule
-        0 <= rate < 1. A schedule gives one for every step or epoch, as for a learning rate; so does a function of the
-        number of steps done.
+        Probability of zero, 0 <= rate < 1. A schedule, or a function of the number of steps done, gives the rate of
+        every step or epoch, as for a learning rate.
 
     Raises
     ------
     TypeError, ValueError
-        If it is not. A schedule that leaves these bounds is refused by ``fit`` and ``step``.
+        If it is not. ``fit`` and ``step`` refuse a schedule that leaves these bounds.
     """
 
     rate: float | Schedule
@@ -42,17 +42,17 @@ class Dropout(Layer):
         object.__setattr__(self, "rate", as_schedule(self.rate, "rate", at_least=0, below=1))
 
     def stages(self) -> list[Stage]:
-        """Return one stage; where the rate is a schedule, whoever trains says what it is."""
+        """Return one stage; if the rate is a schedule, the trainer sets it at each step."""
         return [{"kind": "dropout", "rate": 0.0 if isinstance(self.rate, Schedule) else self.rate}]
 
     def check_rates(self, rates: NDArray[np.float64], where: str, n_steps: int) -> NDArray[np.float64]:
-        """Return what the schedule gives for the steps behind the first n_steps, if each is between 0 and 1."""
+        """Return the schedule's rates for the steps after the first n_steps, each checked to be in 0 <= rate < 1."""
         bad = ~((rates >= 0) & (rates < 1))
         if bad.any():
             step = int(np.argmax(bad))
             raise ValueError(
-                f"{where} is {self!r}, whose rate after {n_steps + step} steps is {rates[step]:g}; expected 0 <= rate "
-                "< 1."
+                f"{where} is {self!r}, whose rate after {n_steps + step} steps is {rates[step]:g}; expected "
+                "0 <= rate < 1."
             )
         return rates
 
@@ -60,11 +60,11 @@ class Dropout(Layer):
         return f"Dropout({self.rate!r})" if isinstance(self.rate, Schedule) else f"Dropout({self.rate:g})"
 
     def to_config(self) -> dict[str, Any]:
-        """Return the layer as plain data; but a function in it stays one."""
+        """Return the layer as plain data; a function in it stays a function."""
         return {"type": "dropout", "rate": to_config(self.rate) if isinstance(self.rate, Schedule) else self.rate}
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Dropout:
-        """Return the layer that ``to_config`` wrote down."""
+        """Return the layer described by ``to_config``."""
         rate = config["rate"]
         return cls(from_config(rate, SCHEDULES, "rate") if isinstance(rate, Mapping) else rate)

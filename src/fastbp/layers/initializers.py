@@ -1,7 +1,7 @@
-"""How the weights of a layer begin; biases begin at zero.
+"""Initial weights of a layer; biases are initially zero.
 
-He, Glorot and LeCun keep the size of the signals the same from layer to layer: He after rectifiers, which lose half of
-them, Glorot (also known as Xavier) forwards and backwards after symmetric activations, LeCun forwards only.
+He, Glorot and LeCun keep the variance of the activations constant from layer to layer: He for rectifiers, which set
+half of them to zero; Glorot (also known as Xavier) for symmetric activations, forward and backward; LeCun forward only.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ Weights = NDArray[np.float64]
 
 
 def make_generator(seed: int, layer: int) -> np.random.Generator:
-    """Return the source of the random numbers of one layer: a stream of its own for each seed and layer."""
+    """Return the random number generator of one layer: a separate stream for each seed and layer."""
     return np.random.Generator(np.random.Philox(key=np.array([seed, layer], dtype=np.uint64)))
 
 
 @dataclass(frozen=True)
 class Initializer:
-    """What all initializers have: a name, and a way to draw the weights of a layer."""
+    """The base of all initializers: a name, and a method that draws the weights of a layer."""
 
     name: ClassVar[str]
 
@@ -108,7 +108,7 @@ class LeCun(_ScaledByFan):
 
 
 class Zeros(Initializer):
-    """All weights 0. Units that begin alike stay alike, so this suits a network of one layer only."""
+    """All weights 0. Units that begin equal stay equal, so use it in networks of one layer only."""
 
     name = "zeros"
 

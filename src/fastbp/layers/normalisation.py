@@ -20,13 +20,13 @@ __all__ = ["BatchNorm", "LayerNorm"]
 class LayerNorm(Layer):
     """A = gain * (X - mean) / sqrt(variance + epsilon) + shift, mean and variance over the features of each sample.
 
-    Gain and shift are learned, one of each a feature, from 1 and 0 on; they decay only with ``decay_biases=True``.
-    Every sample is by itself, in training as in ``predict`` (Ba, Kiros and Hinton, 2016; PyTorch's definition).
+    Gain and shift are trained, one of each per feature, and start at 1 and 0; weight decay applies to them only with
+    ``decay_biases=True``. Training and ``predict`` do the same (Ba, Kiros and Hinton, 2016; PyTorch's definition).
 
     Parameters
     ----------
     epsilon : float, default 1e-5
-        What keeps the variance away from 0; above 0.
+        Added to the variance, so that it is not 0; above 0.
 
     Raises
     ------
@@ -61,7 +61,7 @@ class LayerNorm(Layer):
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> LayerNorm:
-        """Return the layer that ``to_config`` wrote down."""
+        """Return the layer described by ``to_config``."""
         return cls(config["epsilon"])
 
 
@@ -69,24 +69,24 @@ class LayerNorm(Layer):
 class BatchNorm(Layer):
     """A = gain * (X - mean) / sqrt(variance + epsilon) + shift, mean and variance of each feature over the batch.
 
-    So in training; ``predict``, ``evaluate`` and ``loss_and_gradients`` take running averages of them instead,
-    running = (1 - momentum) * running + momentum * batch, from mean 0 and variance 1 on, the batch's variance for that
-    with n - 1 as its divisor (Ioffe and Szegedy, 2015; PyTorch's definition). Gain and shift are learned, one of each a
-    feature, from 1 and 0 on; they decay only with ``decay_biases=True``. ``get_weights`` has gain, shift, mean and
-    variance.
+    This holds in training; ``predict``, ``evaluate`` and ``loss_and_gradients`` use running averages instead: running =
+    (1 - momentum) * running + momentum * batch, starting at mean 0 and variance 1, where the batch's variance has the
+    divisor n - 1 (Ioffe and Szegedy, 2015; PyTorch's definition). Gain and shift are trained, one of each per feature,
+    and start at 1 and 0; weight decay applies to them only with ``decay_biases=True``. ``get_weights`` returns gain,
+    shift, mean and variance.
 
-    The statistics span the whole batch, however many threads work on it, and the last short batch has its own. With
-    ``accumulate`` each of the batches of a step has its own, and moves the running averages in its turn. Every row
-    counts once in them, whatever its sample weight. A batch of one sample, which has no variance, or of more than 4,096
-    is refused. Directly behind a ``fb.Dense`` without an activation, with or without a dropout between them, it becomes
-    part of that layer in ``predict`` and ``evaluate`` and costs nothing.
+    The statistics are of the whole batch, on any number of threads; a shorter last batch has its own. With
+    ``accumulate`` each batch of a step has its own statistics and updates the running averages. Every row counts once
+    in them, whatever its sample weight. A batch of one sample, which has no variance, or of more than 4,096 is refused.
+    Directly after an ``fb.Dense`` without an activation, with or without a dropout between them, it becomes part of
+    that layer in ``predict`` and ``evaluate`` and costs no time.
 
     Parameters
     ----------
     momentum : float, default 0.1
-        The share of the latest batch in the running averages, 0 < momentum <= 1; Keras counts the other way round.
+        Weight of the latest batch in the running averages, 0 < momentum <= 1; Keras's momentum is 1 minus this.
     epsilon : float, default 1e-5
-        What keeps the variance away from 0; above 0.
+        Added to the variance, so that it is not 0; above 0.
 
     Raises
     ------
@@ -100,7 +100,7 @@ class BatchNorm(Layer):
 
     @property
     def batch_sizes(self) -> tuple[int, float]:
-        """Two samples at least, for a variance; and what can be normalised together."""
+        """From 2 samples, for a variance, to the most that can be normalised together."""
         return 2, LARGEST_BATCH
 
     def __post_init__(self) -> None:
@@ -136,5 +136,5 @@ class BatchNorm(Layer):
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> BatchNorm:
-        """Return the layer that ``to_config`` wrote down."""
+        """Return the layer described by ``to_config``."""
         return cls(config["momentum"], config["epsilon"])

@@ -1,4 +1,4 @@
-"""The arrays of a model as a list: tables, then by layer, for dense ones W of shape (inputs, units), then b."""
+"""The arrays of a model as a list: embedding tables, then layer by layer; of dense layers W (inputs, units), then b."""
 
 from __future__ import annotations
 
@@ -25,16 +25,17 @@ class Weight(NamedTuple):
     Attributes
     ----------
     name : str
-        For people, who count layers from 1: "W of layer 3"; of the second layer in it: "W of layer 3.2"; "table E0".
+        Name in messages, where layers are numbered from 1: "W of layer 3"; for its second inner layer "W of layer 3.2";
+        "table E0".
     key : str
-        In a file, where the layers that have arrays count, from 0: "layers.1.W"; "inputs.E0".
+        Name in a file, where the layers that have arrays are numbered from 0: "layers.1.W"; "inputs.E0".
     shape : tuple of int
     layer : int
-        The layer's place in the model, from 0; -1 for tables.
+        Index of the layer in the model, from 0; -1 for tables.
     trained : bool
         Whether training changes it by its gradient.
     at_least : float
-        What no number of it may be below.
+        Smallest value that an element may have.
     """
 
     name: str
@@ -46,7 +47,7 @@ class Weight(NamedTuple):
 
 
 def weights_of(layers: Sequence[Layer], inputs: Inputs) -> list[Weight]:
-    """Return what the list holds for a model of these layers."""
+    """Return the list for a model of these layers."""
     shapes = inputs.shapes if isinstance(inputs, Tabular) else []
     weights = [Weight(f"table E{i}", f"inputs.E{i}", shape, -1, True, -math.inf) for i, shape in enumerate(shapes)]
     n_inputs = n_features(inputs)
@@ -64,12 +65,12 @@ def weights_of(layers: Sequence[Layer], inputs: Inputs) -> list[Weight]:
 
 
 def check_weights(weights: Any, layers: Sequence[Layer], inputs: Inputs, dtype: np.dtype[Any]) -> list[Array]:
-    """Return the arrays of a list of parameters of these layers in this dtype.
+    """Return a list of these layers' parameters as arrays of this dtype, checked.
 
     Raises
     ------
     TypeError, ValueError
-        If there are more or fewer, or one has another shape or a number that is not finite in this dtype.
+        If their number or a shape is wrong, or an element is not finite in this dtype.
     """
     expected = weights_of(layers, inputs)
     if not isinstance(weights, Sequence) or len(weights) != len(expected):

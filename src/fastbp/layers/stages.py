@@ -1,4 +1,4 @@
-"""From layers to the stages that the engine runs."""
+"""The engine's stages for a list of layers."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ __all__ = ["output_activation", "plan"]
 
 
 def output_activation(stages: Sequence[Stage]) -> Function:
-    """Return what the last of the stages ends with; of its numbers nothing is known."""
+    """Return the last stage's activation, with default parameters."""
     last = stages[-1]
     name = last.get("activation", "linear")
     return ACTIVATIONS["prelu" if name == "linear" and last["kind"] == "prelu" else name]()
 
 
-# The kinds of stages that can apply an activation to their result.
+# Kinds of stages that can apply an activation to their output.
 _ACTIVATING = ("dense", "layer_norm", "batch_norm", "prelu", "add")
 
 
 def plan(layers: Sequence[Layer]) -> tuple[list[Stage], list[int]]:
-    """Return the stages of all layers, and for each stage which layer it is of.
+    """Return the stages of all layers, and the index of each stage's layer.
 
-    An activation directly behind a stage that can apply it and has none becomes part of that stage.
+    An activation directly after a stage that can apply it and has none becomes part of that stage.
     """
     stages: list[Stage] = []
     owners: list[int] = []

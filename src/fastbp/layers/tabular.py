@@ -1,4 +1,4 @@
-"""Tabular data: numbers beside categories, and what stands for a category in a network."""
+"""Tabular data: numeric columns and categories, and their embedding tables."""
 
 from __future__ import annotations
 
@@ -22,27 +22,28 @@ _FIRST_ROWS = Normal(0.0, 0.01)
 
 @dataclass(frozen=True, init=False, repr=False)
 class Tabular:
-    """Columns of numbers, and behind them columns of codes, for each of which a row of a table is learned.
+    """Numeric columns followed by columns of category codes; a row of a table is trained for each code (embeddings).
 
-    In place of ``inputs`` of ``fb.Model``. X has ``numeric`` columns of numbers, then one of integers 0 .. cardinality
-    - 1 for each category. The first layer is fed with A = [numbers, E0[code 0], E1[code 1], ...], E being the tables
-    (entity embeddings: Guo and Berkhahn, 2016). A table has cardinality + 1 rows. The last one is for all that is no
-    code: below 0, ``cardinality`` or above, not whole, NaN or infinite, as read in the model's dtype.
+    Pass it as ``inputs`` of ``fb.Model``. X has ``numeric`` numeric columns, then for each category a column of
+    integers 0 .. cardinality - 1. The input of the first layer is A = [numbers, E0[code 0], E1[code 1], ...], where E0,
+    E1 are the tables (entity embeddings: Guo and Berkhahn, 2016). A table has cardinality + 1 rows. The last row is for
+    invalid codes: below 0, ``cardinality`` or above, not whole, NaN or infinite, as read in the model's dtype.
 
-    A step changes only the rows that a sample of it has, with every optimizer: all other rows keep their bits, as do
-    momentum, Adam's moments and whatever else the optimizer remembers for them; so they do not decay. A sample with a
-    weight of 0 has its rows like any other. With Adam that is PyTorch's SparseAdam, but for epsilon, which is where it
-    is for all other weights, behind the correction: both correct by the number of all steps, not of those that had the
-    row. The tables decay as the W of dense layers do. Factors by layer are for layers, and leave the tables alone.
+    With every optimizer, a step changes only the rows that its samples use: all other rows, and their optimizer state
+    (momentum, Adam's moments), keep their bits and do not decay. A sample with a sample weight of 0 uses its rows like
+    any other. Adam does the same as PyTorch's SparseAdam, except that epsilon is added after the bias correction, as
+    for all other weights; both correct by the number of all steps, not of the steps that used the row. Weight decay
+    applies to the tables as to the W of dense layers. ``learning_rate_factors`` and ``weight_decay_factors`` do not
+    apply to them.
 
     Parameters
     ----------
     numeric : int
-        How many columns of numbers there are, 0 or more.
+        Number of numeric columns, 0 or more.
     categories : sequence of int
-        The cardinality of each category: how many codes it has, up to 2**24.
+        Number of codes of each category, up to 2**24.
     dims : "auto" or sequence of int, default "auto"
-        How many features stand for each category: the columns of its table. "auto" is min(600, round(1.6 *
+        Number of columns of each table: the features that represent a category. "auto" is min(600, round(1.6 *
         cardinality**0.56)), fast.ai's rule.
 
     Raises
@@ -52,10 +53,10 @@ class Tabular:
 
     Notes
     -----
-    ``get_weights`` has the tables first, E0, E1 and so on, each of shape (cardinality + 1, dim). Their first rows are
-    drawn from a normal distribution of mean 0 and deviation 0.01, but the last ones are 0, which stays so without
-    samples for it. ``fb.EMA`` takes in whole tables: each step that it looks at costs a pass over them, and so does
-    the search for numbers that are not finite at the end of each epoch.
+    ``get_weights`` returns the tables first, E0, E1 and so on, each of shape (cardinality + 1, dim). The last row of
+    each is initially 0, and stays 0 until a sample uses it; the others are drawn from a normal distribution of mean 0
+    and standard deviation 0.01. ``fb.EMA`` averages whole tables: each step that it averages costs a pass over them,
+    and so does the check for NaN and infinity at the end of each epoch.
 
     Examples
     --------
@@ -84,18 +85,18 @@ class Tabular:
         object.__setattr__(self, "dims", _check_list(dims, "dims", 'integers, or "auto"'))
         if len(self.dims) != len(self.categories):
             raise ValueError(
-                f"dims has {len(self.dims)} entries and categories {len(self.categories)}; expected as many. Give "
+                f"dims has {len(self.dims)} entries and categories {len(self.categories)}; expected as many. Pass "
                 'dims="auto" to have them chosen.'
             )
 
     @property
     def n_columns(self) -> int:
-        """The columns of X."""
+        """The number of columns of X."""
         return self.numeric + len(self.categories)
 
     @property
     def n_features(self) -> int:
-        """How many numbers the first layer is fed with."""
+        """The number of inputs of the first layer."""
         return self.numeric + sum(self.dims)
 
     @property
@@ -104,18 +105,18 @@ class Tabular:
         return [(cardinality + 1, dim) for cardinality, dim in zip(self.categories, self.dims, strict=True)]
 
     def draw(self, generators: Iterator[np.random.Generator]) -> list[NDArray[np.float64]]:
-        """Return what the tables begin with; each takes a generator of its own."""
+        """Return the initial tables; each takes the next generator."""
         tables = [_FIRST_ROWS.draw(next(generators), *shape) for shape in self.shapes]
         for table in tables:
             table[-1] = 0
         return tables
 
     def stage(self) -> dict[str, Any]:
-        """Return the tables as the engine runs them, in front of all layers."""
+        """Return the engine's stage for the tables, which comes before all layers."""
         return {"kind": self.name, "numeric": self.numeric, "tables": self.shapes, "units": self.n_features}
 
     def to_config(self) -> dict[str, Any]:
-        """Return it as plain data."""
+        """Return this as plain data."""
         return {
             "type": self.name,
             "numeric": self.numeric,
@@ -127,31 +128,31 @@ class Tabular:
         return f"Tabular(numeric={self.numeric}, categories={list(self.categories)}, dims={list(self.dims)})"
 
 
-Inputs = int | Tabular  # of a model: so many numbers, or what Tabular says
+Inputs = int | Tabular  # of a model: a number of columns, or a Tabular
 
 INPUTS: dict[str, type[Tabular]] = {Tabular.name: Tabular}
 
 
 def check_inputs(inputs: Any) -> Inputs:
-    """Return what a model is given."""
-    remedy = "Or give an fb.Tabular, for numbers beside codes of categories."
+    """Return the checked inputs of a model."""
+    remedy = "For numeric columns and category codes pass an fb.Tabular."
     return inputs if isinstance(inputs, Tabular) else check_int(inputs, "inputs", remedy=remedy)
 
 
 def inputs_from_config(config: Any) -> Inputs:
-    """Return what was written down: an int, or what ``to_config`` returned."""
+    """Return inputs from plain data: an int, or the result of ``to_config``."""
     if not isinstance(config, Mapping):
         return check_inputs(config)
     return INPUTS[config["type"]](config["numeric"], config["categories"], config["dims"])
 
 
 def n_columns(inputs: Inputs) -> int:
-    """Return the columns of X."""
+    """Return the number of columns of X."""
     return inputs.n_columns if isinstance(inputs, Tabular) else inputs
 
 
 def n_features(inputs: Inputs) -> int:
-    """Return how many numbers the first layer is fed with."""
+    """Return the number of inputs of the first layer."""
     return inputs.n_features if isinstance(inputs, Tabular) else inputs
 
 
@@ -165,6 +166,6 @@ def _check_list(values: Any, argument: str, of_what: str, maximum: int = 2**31 -
         raise TypeError(sentence(argument, values, f"a list of {of_what}"))
     if not len(values):
         raise ValueError(
-            f"{argument} is empty; expected a list of {of_what}. Without categories, inputs of a model is an integer."
+            f"{argument} is empty; expected a list of {of_what}. Without categories, give fb.Model a number of inputs."
         )
     return tuple(check_int(value, f"{argument}[{i}]", maximum=maximum) for i, value in enumerate(values))

@@ -1,6 +1,6 @@
-"""What is minimised, a family a file.
+"""Losses: functions that training minimises, one family per file.
 
-It imports layers (for the activation that a loss goes with), data, support and the engine.
+It imports layers (for the output activation that a loss needs), data, support and the engine.
 """
 
 from fastbp.losses.all_losses import LOSSES

@@ -1,4 +1,4 @@
-"""What a loss is: what it says of targets and outputs, and what the engine is told of it."""
+"""The base of all losses: their checks of targets and outputs, and their parameters for the engine."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastbp.data.arrays import READABLE, as_array
 from fastbp.layers.activations import Activation
+from fastbp.support.checks import counted
 
 if TYPE_CHECKING:
     from fastbp.engine.network import Objective
@@ -22,39 +23,39 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class Loss:
-    """What all losses have: a name, the metric that goes with them, and their demands on outputs and targets."""
+    """The base of all losses: a name, default metrics, and requirements on outputs and targets."""
 
     name: ClassVar[str]
-    metrics: ClassVar[tuple[str, ...]]  # what a Trainer reports beside the loss unless told otherwise
-    in_python: ClassVar[bool] = False  # whether the engine asks a function for it
-    takes_prepared: ClassVar[bool] = False  # whether targets may be moved and scaled, and outputs with them
+    metrics: ClassVar[tuple[str, ...]]  # a Trainer's default metrics for this loss
+    in_python: ClassVar[bool] = False  # whether it is computed by a Python function
+    takes_prepared: ClassVar[bool] = False  # whether targets and outputs may be shifted and scaled together
 
     @property
     def parameters(self) -> tuple[float, ...]:
-        """The numbers that the kernel wants beside outputs and targets."""
+        """The parameters that the kernel takes beside outputs and targets."""
         return ()
 
     @property
     def objective(self) -> Objective:
-        """What the engine calls this loss."""
+        """The engine's description of this loss."""
         return self.name, self.parameters
 
     def check_output(self, activation: Activation, n_outputs: int) -> None:
-        """Refuse a last layer that this loss cannot go with."""
+        """Refuse an output layer that does not fit this loss."""
 
     def n_targets(self, n_outputs: int) -> int:
-        """Return how many columns the targets of a model with so many outputs have."""
+        """Return the number of target columns for a model with n_outputs outputs."""
         return n_outputs
 
     def classes(self, targets: Array, n_outputs: int, argument: str = "y") -> tuple[Array, int]:
-        """Return the class of each sample, integers of shape (n,), and how many classes there are."""
+        """Return the class of each sample, integers of shape (n,), and the number of classes."""
         raise ValueError(
             f"class_weight is given and loss is {self.name!r}; expected 'cross_entropy' or 'binary_cross_entropy', "
-            "whose targets are classes. Give sample_weight, a weight for each sample."
+            "whose targets are classes. Use sample_weight, a weight for each sample."
         )
 
     def as_targets(self, y: ArrayLike, n_outputs: int, argument: str = "y") -> Array:
-        """Return targets as the engine wants them.
+        """Return targets as the engine takes them.
 
         Returns
         -------
@@ -70,7 +71,7 @@ def wrong_activation(loss: Loss, activation: Activation, needed: str, remedy: st
 
 
 def as_outputs(y: ArrayLike, n_outputs: int, argument: str, n_targets: int | None = None) -> Array:
-    """Return targets of shape (n, n_targets), which are as many as the outputs; shape (n,) will do for one."""
+    """Return targets of shape (n, n_targets), by default as many as outputs; (n,) is accepted for one."""
     n_targets = n_targets or n_outputs
     if type(y) is np.ndarray and y.dtype in READABLE and y.flags.aligned:
         array = y
@@ -81,8 +82,8 @@ def as_outputs(y: ArrayLike, n_outputs: int, argument: str, n_targets: int | Non
     if array.ndim == 2 and array.shape[1] == n_targets and len(array):
         return array
     expected = "(n_samples,) or (n_samples, 1)" if n_targets == 1 else f"(n_samples, {n_targets})"
-    remedy = f"The model has {n_outputs} output{'s' if n_outputs > 1 else ''}"
+    remedy = f"The model has {counted(n_outputs, 'output')}"
     remedy += "." if n_targets == n_outputs else f", {n_outputs // n_targets} for each target."
     if array.ndim == 1 and array.dtype.kind in "iub" and n_targets == n_outputs:
-        remedy += f" For class labels use loss='cross_entropy', or give np.eye({n_outputs})[{argument}]."
+        remedy += f" For class labels use loss='cross_entropy', or pass np.eye({n_outputs})[{argument}]."
     raise ValueError(f"{argument} has shape {array.shape}; expected {expected}. {remedy}")

@@ -1,4 +1,4 @@
-"""Losses for classes: probabilities and margins."""
+"""Losses for classes: by probabilities and by margins."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ __all__ = ["BinaryCrossEntropy", "CrossEntropy", "Focal", "Hinge", "SquaredHinge
 
 @dataclass(frozen=True)
 class CrossEntropy(Loss):
-    """The mean over samples of -log A[label]: one class of several, by a softmax.
+    """The mean over samples of -log A[label]: one class of several, after a softmax.
 
     Targets are integer labels from 0, of shape (n,), or a probability for each class (one-hot), of shape (n, classes).
 
     Parameters
     ----------
     label_smoothing : float, default 0
-        This share of every target is spread evenly over all classes, 0 <= label_smoothing < 1 (Szegedy et al., 2016):
-        PyTorch's CrossEntropyLoss with the same argument.
+        Fraction of every target that is spread evenly over all classes, 0 <= label_smoothing < 1 (Szegedy et al.,
+        2016), as in PyTorch's CrossEntropyLoss.
     """
 
     label_smoothing: float = 0.0
@@ -38,39 +38,39 @@ class CrossEntropy(Loss):
 
     @property
     def parameters(self) -> tuple[float, ...]:
-        """The share that is spread."""
+        """The fraction that is spread."""
         return (self.label_smoothing,)
 
     def check_output(self, activation: Activation, n_outputs: int) -> None:
         """Refuse everything but a softmax over two classes or more."""
         if n_outputs == 1:
             raise ValueError(
-                "loss is 'cross_entropy' and the last layer has 1 unit; expected a unit for each class. For yes or "
-                "no end the model with Dense(1, 'sigmoid') and use loss='binary_cross_entropy', or end it with "
+                "loss is 'cross_entropy' and the last layer has 1 unit; expected a unit for each class. For two "
+                "classes end the model with Dense(1, 'sigmoid') and use loss='binary_cross_entropy', or with "
                 "Dense(2, 'softmax')."
             )
         if activation.name != "softmax":
             remedy = f"End the model with Dense({n_outputs}, 'softmax')"
             if activation.name == "sigmoid":
-                remedy += ", or use loss='binary_cross_entropy' if a sample can be of several classes at once"
+                remedy += ", or use loss='binary_cross_entropy' if a sample can belong to several classes"
             raise ValueError(wrong_activation(self, activation, "'softmax'", remedy))
 
     def classes(self, targets: Array, n_outputs: int, argument: str = "y") -> tuple[Array, int]:
-        """Return the labels; of one-hot targets, where the 1 is."""
+        """Return the labels; for one-hot targets the position of the 1."""
         if targets.ndim == 2:
             _check_certain(targets, argument)
             return targets.argmax(axis=1), n_outputs
         return targets, n_outputs
 
     def as_targets(self, y: ArrayLike, n_outputs: int, argument: str = "y") -> Array:
-        """Return labels (n,) as int32, or probabilities (n, n_outputs) as they are."""
+        """Return labels (n,) as int32, or probabilities (n, n_outputs) unchanged."""
         if (
-            type(y) is np.ndarray  # the one case that must be quick: a loop calls step()
+            type(y) is np.ndarray  # the fast path, for loops that call step()
             and y.ndim == 1
             and y.dtype in _UNSIGNED
             and y.flags.aligned
             and len(y)
-            # Seen as unsigned, a negative label is a huge one: one comparison does for both ends.
+            # As an unsigned integer a negative label is very large: one comparison checks both bounds.
             and np.maximum.reduce(y.view(_UNSIGNED[y.dtype])) < n_outputs
         ):
             return y.astype(np.int32, order="C", copy=False)
@@ -88,15 +88,15 @@ _UNSIGNED: dict[np.dtype[Any], np.dtype[Any]] = {
 
 @dataclass(frozen=True)
 class BinaryCrossEntropy(Loss):
-    """The mean over samples and outputs of -(Y log A + (1 - Y) log(1 - A)): yes or no for each output, by a sigmoid.
+    """The mean over samples and outputs of -(Y log A + (1 - Y) log(1 - A)): two classes per output, after a sigmoid.
 
-    Targets are 0 and 1, or probabilities between, of shape (n,) for one output or (n, outputs).
+    Targets are 0, 1 or probabilities, of shape (n,) for one output or (n, outputs).
 
     Parameters
     ----------
     label_smoothing : float, default 0
-        This share of every target is spread evenly over yes and no, 0 <= label_smoothing < 1 (Szegedy et al., 2016):
-        1 becomes 1 - label_smoothing / 2, and 0 becomes label_smoothing / 2.
+        Fraction of every target that is spread evenly over 0 and 1, 0 <= label_smoothing < 1 (Szegedy et al., 2016): 1
+        becomes 1 - label_smoothing / 2, and 0 becomes label_smoothing / 2.
     """
 
     label_smoothing: float = 0.0
@@ -108,7 +108,7 @@ class BinaryCrossEntropy(Loss):
 
     @property
     def parameters(self) -> tuple[float, ...]:
-        """The share that is spread."""
+        """The fraction that is spread."""
         return (self.label_smoothing,)
 
     def check_output(self, activation: Activation, n_outputs: int) -> None:
@@ -119,8 +119,8 @@ class BinaryCrossEntropy(Loss):
         """Return 0 or 1 for each sample of a model with one output."""
         if n_outputs > 1:
             raise ValueError(
-                f"class_weight is given and the model has {n_outputs} outputs, a yes or no each; expected 1 output, by "
-                "which a sample is of class 0 or of class 1. Give sample_weight, a weight for each sample."
+                f"class_weight is given and the model has {n_outputs} outputs, two classes each; expected 1 output, so "
+                "that a sample is of class 0 or of class 1. Use sample_weight, a weight for each sample."
             )
         _check_certain(targets, argument)
         return targets[:, 0].astype(np.int64), 2
@@ -128,12 +128,12 @@ class BinaryCrossEntropy(Loss):
     def as_targets(self, y: ArrayLike, n_outputs: int, argument: str = "y") -> Array:
         """Return probabilities (n, n_outputs)."""
         array = as_outputs(y, n_outputs, argument)
-        if not (np.minimum.reduce(array, axis=None) >= 0 and np.maximum.reduce(array, axis=None) <= 1):  # NaN: refused
+        if not (np.minimum.reduce(array, axis=None) >= 0 and np.maximum.reduce(array, axis=None) <= 1):  # false for NaN
             check_each(
                 array,
                 lambda block: (block >= 0) & (block <= 1),
                 argument,
-                "0 (no), 1 (yes) or a probability between",
+                "0 (no), 1 (yes) or a probability between them",
                 "For classes numbered 0, 1, 2... end the model with a softmax and use loss='cross_entropy'.",
             )
         return array
@@ -141,18 +141,18 @@ class BinaryCrossEntropy(Loss):
 
 @dataclass(frozen=True)
 class Focal(Loss):
-    """Binary cross-entropy that cares less for what is easy (Lin et al., 2017), by a sigmoid.
+    """Binary cross-entropy with less weight on easy samples (Lin et al., 2017), after a sigmoid.
 
-    The mean over samples and outputs of -w (1 - P)^gamma log P, where P is the probability of the right answer: A where
-    Y is 1, 1 - A where it is 0. torchvision's sigmoid_focal_loss. Targets are 0 and 1, of shape (n,) for one output or
-    (n, outputs).
+    The mean over samples and outputs of -w (1 - P)^gamma log P, where P is the probability of the true class: A where Y
+    is 1, 1 - A where Y is 0; torchvision's sigmoid_focal_loss. Targets are 0 and 1, of shape (n,) for one output or (n,
+    outputs).
 
     Parameters
     ----------
     gamma : float, default 2
-        How much less, gamma >= 0; with 0 it is binary cross-entropy.
+        Exponent, gamma >= 0; with 0 (and alpha=None) it is binary cross-entropy.
     alpha : float or None, default 0.25
-        w is alpha where Y is 1 and 1 - alpha where it is 0, 0 < alpha < 1; None is w = 1.
+        Class balance, 0 < alpha < 1: w is alpha where Y is 1 and 1 - alpha where Y is 0. None means w = 1.
     """
 
     gamma: float = 2.0
@@ -167,7 +167,7 @@ class Focal(Loss):
 
     @property
     def parameters(self) -> tuple[float, ...]:
-        """Gamma, and the weights of no and yes."""
+        """Gamma, and w for the targets 0 and 1."""
         return (self.gamma, 1.0, 1.0) if self.alpha is None else (self.gamma, 1 - self.alpha, self.alpha)
 
     def check_output(self, activation: Activation, n_outputs: int) -> None:
@@ -183,16 +183,16 @@ class Focal(Loss):
 
 
 class Hinge(Loss):
-    """The mean over samples and outputs of max(0, 1 - Y A): yes or no by the sign of A (Cortes and Vapnik, 1995).
+    """The mean over samples and outputs of max(0, 1 - Y A): two classes, by the sign of A (Cortes and Vapnik, 1995).
 
-    Targets are -1 and 1, or 0 and 1, of which 0 becomes -1; of shape (n,) for one output or (n, outputs).
+    Targets are -1 and 1, or 0 and 1, where 0 means -1; of shape (n,) for one output or (n, outputs).
     """
 
     name = "hinge"
     metrics = ("accuracy",)
 
     def check_output(self, activation: Activation, n_outputs: int) -> None:
-        """Refuse outputs that cannot be of both signs up to 1."""
+        """Refuse activations whose outputs cannot range from -1 to 1."""
         if activation.name not in ("linear", "tanh"):
             remedy = f"End the model with Dense({n_outputs}, 'linear')"
             if activation.name == "sigmoid":
@@ -225,12 +225,12 @@ def _check_sigmoid(loss: Loss, activation: Activation, n_outputs: int) -> None:
     if activation.name != "sigmoid":
         remedy = f"End the model with Dense({n_outputs}, 'sigmoid')"
         if activation.name == "softmax":
-            remedy += ", or use loss='cross_entropy' if every sample is of exactly one class"
+            remedy += ", or use loss='cross_entropy' if every sample belongs to exactly one class"
         raise ValueError(wrong_activation(loss, activation, "'sigmoid'", remedy))
 
 
 def _as_labels(array: Array, n_classes: int, argument: str) -> NDArray[np.int32]:
-    """Return labels as int32 (n,), C-contiguous, each checked to be one of the classes."""
+    """Return labels as int32 (n,), C-contiguous, each checked to be a class."""
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array.ndim != 1 or len(array) == 0:
@@ -246,9 +246,9 @@ def _as_labels(array: Array, n_classes: int, argument: str) -> NDArray[np.int32]
 
 
 def _check_certain(array: Array, argument: str) -> None:
-    """Refuse targets that are probabilities: such a sample is of several classes."""
-    remedy = "Give sample_weight, a weight for each sample."
-    check_each(array, _is_certain, argument, "0 or 1, as class_weight goes by the class of each sample", remedy)
+    """Refuse targets that are probabilities: such a sample belongs to several classes."""
+    remedy = "Use sample_weight, a weight for each sample."
+    check_each(array, _is_certain, argument, "0 or 1, as class_weight needs the class of each sample", remedy)
 
 
 def _is_certain(targets: Array) -> NDArray[np.bool_]:
@@ -257,17 +257,17 @@ def _is_certain(targets: Array) -> NDArray[np.bool_]:
 
 
 def _check_probabilities(array: Array, argument: str) -> Array:
-    """Return the probabilities of the classes as they are, each row checked to sum to 1."""
+    """Return the probabilities of the classes unchanged, each row checked to sum to 1."""
     if len(array) == 0:
         raise ValueError(f"{argument} has shape {array.shape}: no samples; expected one row or more.")
     if not np.minimum.reduce(array, axis=None) >= 0:
         check_each(array, lambda block: block >= 0, argument, "the probability of a class, 0 to 1")
     sums = np.add.reduce(array, axis=1, dtype=np.float64)
-    bad = ~(np.abs(sums - 1) <= 1e-3)  # float16 probabilities are no better
+    bad = ~(np.abs(sums - 1) <= 1e-3)  # the precision of float16 probabilities
     if bad.any():
         row = int(np.argmax(bad))
         raise ValueError(
-            f"the probabilities in {argument}[{row}] sum to {sums[row]:g}; expected 1. If a sample can be of several "
-            "classes at once, end the model with a sigmoid and use loss='binary_cross_entropy'."
+            f"the probabilities in {argument}[{row}] sum to {sums[row]:g}; expected 1. If a sample can belong to "
+            "several classes, end the model with a sigmoid and use loss='binary_cross_entropy'."
         )
     return array

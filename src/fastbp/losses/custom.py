@@ -1,4 +1,4 @@
-"""A loss that is the user's own function of a whole batch; the engine comes up to Python once a batch to ask it."""
+"""A loss that is a user's function of a whole batch; the engine calls it once per batch."""
 
 from __future__ import annotations
 
@@ -28,17 +28,16 @@ LossFunction = Callable[[Array, Array], tuple[ArrayLike, ArrayLike]]
 
 @dataclass(frozen=True, repr=False)
 class CustomLoss(Loss):
-    """A function of (outputs, targets) of a batch that returns each sample's loss and the gradient of that loss.
+    """A function of a batch's (outputs, targets) that returns the loss of each sample and its gradient.
 
-    The engine takes the mean of both over the samples, weighted by their weights, and goes on backwards from there.
+    The engine takes the mean of both over the samples, weighted by their sample weights, and backpropagates it.
 
     Parameters
     ----------
     function : callable
-        function(outputs, targets) -> (losses, gradient). outputs (n, n_outputs), of the model's dtype, are what the
-        last layer puts out, its activation applied; targets (n, ...) are the rows of y that belong to them. Back come
-        losses (n,) and gradient (n, n_outputs): row i is the derivative of losses[i] with respect to outputs[i]. Not
-        divided by n: that is done here.
+        function(outputs, targets) -> (losses, gradient). outputs (n, n_outputs), of the model's dtype, are the last
+        layer's outputs after its activation; targets (n, ...) are their rows of y. It returns losses (n,) and gradient
+        (n, n_outputs): row i is the derivative of losses[i] with respect to outputs[i], not divided by n.
     """
 
     function: LossFunction
@@ -51,7 +50,7 @@ class CustomLoss(Loss):
 
     @property
     def objective(self) -> Objective:
-        """What the engine asks."""
+        """The engine's description of this loss."""
         return self.judge
 
     def as_targets(self, y: ArrayLike, n_outputs: int, argument: str = "y") -> Array:
@@ -62,11 +61,11 @@ class CustomLoss(Loss):
         return array
 
     def judge(self, outputs: Array, targets: Array) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return losses and gradient of a batch, each of its shape, float64, all finite."""
+        """Return the losses (n,) and the gradient (n, n_outputs) of a batch, float64, checked to be finite."""
         result = self.function(outputs, targets)
         if not isinstance(result, (tuple, list)) or len(result) != 2:
-            expected = "a pair: the loss of each sample, and its gradient with respect to the outputs"
-            raise TypeError(sentence(f"what the loss {self!r} returned", result, expected))
+            expected = "a pair: the loss of each sample and its gradient with respect to the outputs"
+            raise TypeError(sentence(f"the result of the loss {self!r}", result, expected))
         losses = self._check(result[0], "losses", outputs.shape[:1])
         return losses, self._check(result[1], "gradient", outputs.shape)
 
@@ -86,7 +85,7 @@ class CustomLoss(Loss):
 
 
 def as_loss(loss: str | Loss | LossFunction) -> Loss:
-    """Return the loss that an argument is or names, or the loss that the function is which it gives."""
+    """Return the loss that an argument is, names, or wraps as a function."""
     if callable(loss) and not isinstance(loss, type):
         return CustomLoss(loss)
     if isinstance(loss, (CustomLoss, PenalisedLoss)):
@@ -99,7 +98,7 @@ def mean_of_function(
 ) -> float:
     """Return the mean loss over samples, batch by batch, and the penalty; NaN where outputs are not finite.
 
-    All outputs, if wanted, are left where they are to be.
+    All outputs are stored in the given array, if there is one.
     """
     total = 0.0
     for start in range(0, len(data), batch_size):

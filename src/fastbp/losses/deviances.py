@@ -16,10 +16,11 @@ __all__ = ["GammaDeviance", "Poisson", "TweedieDeviance"]
 
 
 class Poisson(Loss):
-    """The mean over samples and outputs of A - Y log A: counts, whose mean A is above 0, by a softplus or an exp.
+    """The mean over samples and outputs of A - Y log A: counts with mean A above 0, after a softplus or an exp.
 
-    PyTorch's PoissonNLLLoss with log_input=False and eps=0, Keras' Poisson; half of scikit-learn's
-    mean_poisson_deviance less a constant of the targets. Targets are 0 or more. An A below 1e-8 counts as 1e-8.
+    PyTorch's PoissonNLLLoss with log_input=False and eps=0; Keras's Poisson; half of scikit-learn's
+    mean_poisson_deviance minus a constant that depends on the targets alone. Targets are 0 or more. An A below 1e-8
+    counts as 1e-8.
     """
 
     name = "poisson"
@@ -35,7 +36,7 @@ class Poisson(Loss):
 
 
 class GammaDeviance(Loss):
-    """The mean over samples and outputs of 2 (log(A / Y) + Y / A - 1): sizes by relative errors, with softplus or exp.
+    """The mean over samples and outputs of 2 (log(A / Y) + Y / A - 1): relative errors, after a softplus or an exp.
 
     scikit-learn's mean_gamma_deviance. Targets are above 0. An A below 1e-8 counts as 1e-8.
     """
@@ -54,17 +55,17 @@ class GammaDeviance(Loss):
 
 @dataclass(frozen=True)
 class TweedieDeviance(Loss):
-    """The mean of 2 (Y^(2-p) / ((1-p) (2-p)) - Y A^(1-p) / (1-p) + A^(2-p) / (2-p)), p = power, by a softplus.
+    """The mean of 2 (Y^(2-p) / ((1-p) (2-p)) - Y A^(1-p) / (1-p) + A^(2-p) / (2-p)), p = power, after softplus or exp.
 
-    scikit-learn's mean_tweedie_deviance (Tweedie, 1984; Jorgensen, 1987): amounts whose variance goes with their mean
-    to this power. For p = 1 and p = 2 the formula's limits. Targets are 0 or more, and above 0 from power 2 on. An A
-    below 1e-8 counts as 1e-8.
+    scikit-learn's mean_tweedie_deviance (Tweedie, 1984; Jorgensen, 1987): for amounts whose variance is proportional to
+    their mean to this power. At p = 1 and p = 2 it is the formula's limit. Targets are 0 or more, above 0 if power is 2
+    or more. An A below 1e-8 counts as 1e-8.
 
     Parameters
     ----------
     power : float, default 1.5
-        1 is Poisson's distribution, 1 to 2 a sum of a random number of amounts (many are 0, as claims of insurance), 2
-        the gamma distribution, 3 the inverse normal one; 1 <= power <= 3.
+        1 <= power <= 3. 1 is the Poisson distribution; between 1 and 2 a sum of a random number of amounts, often 0,
+        such as insurance claims; 2 the gamma distribution; 3 the inverse Gaussian.
     """
 
     power: float = 1.5
@@ -102,10 +103,10 @@ def _check_positive(loss: Loss, activation: Activation, n_outputs: int) -> None:
 
 
 def _check_least(array: Array, argument: str, zero_too: bool) -> Array:
-    """Return targets as they are, each checked to be above 0, or 0 where that will do."""
+    """Return targets unchanged, each checked to be above 0, or 0 if ``zero_too``."""
     least = np.minimum.reduce(array, axis=None)
-    if not (least >= 0 if zero_too else least > 0):  # a NaN is refused too
+    if not (least >= 0 if zero_too else least > 0):  # false for NaN
         expected = "a number of 0 or more" if zero_too else "a number above 0"
-        remedy = "" if zero_too else "For amounts of which some are 0 use fb.TweedieDeviance(1.5)."
+        remedy = "" if zero_too else "If some amounts are 0, use fb.TweedieDeviance(1.5)."
         check_each(array, lambda block: block >= 0 if zero_too else block > 0, argument, expected, remedy)
     return array

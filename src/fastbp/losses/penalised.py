@@ -1,4 +1,4 @@
-"""A loss multiplied by a factor, with a penalty on the weights that each sample pays its share of."""
+"""A loss times a factor, plus a penalty on the weights that is divided among the samples."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class PenalisedLoss(Loss):
-    """factor * loss + penalty / 2 * sum(W²) / (the weights of a step's samples together), W of all dense layers.
+    """factor * loss + penalty / 2 * sum(W²) / (sum of the sample weights of a step), W of all dense layers.
 
-    The penalty is scikit-learn's alpha: over an epoch it counts the same whatever the size of a batch, and a last short
-    batch pulls at the weights as strongly as a full one. An evaluation has no penalty.
+    The penalty is scikit-learn's alpha: each step divides it by the sum of its sample weights, so it is larger in a
+    shorter last batch. ``evaluate`` has no penalty.
 
     Parameters
     ----------
@@ -54,22 +54,22 @@ class PenalisedLoss(Loss):
 
     @property
     def name(self) -> str:  # type: ignore[override]
-        """That of the loss: what metrics and messages go by."""
+        """The name of the loss, for metrics and messages."""
         return self._inner.name
 
     @property
     def metrics(self) -> tuple[str, ...]:  # type: ignore[override]
-        """Those of the loss."""
+        """The default metrics of the loss."""
         return self._inner.metrics
 
     @property
     def parameters(self) -> tuple[float, ...]:
-        """Those of the loss."""
+        """The parameters of the loss."""
         return self._inner.parameters
 
     @property
     def objective(self) -> Objective:
-        """What the engine calls this loss."""
+        """The engine's description of this loss."""
         return self.name, self.parameters, self.factor, self.penalty / 2
 
     def check_output(self, activation: Activation, n_outputs: int) -> None:
@@ -77,15 +77,15 @@ class PenalisedLoss(Loss):
         self._inner.check_output(activation, n_outputs)
 
     def n_targets(self, n_outputs: int) -> int:
-        """Return as many as the loss has."""
+        """Return the number of target columns of the loss."""
         return self._inner.n_targets(n_outputs)
 
     def classes(self, targets: Array, n_outputs: int, argument: str = "y") -> tuple[Array, int]:
-        """Return those of the loss."""
+        """Return the classes, as the loss does."""
         return self._inner.classes(targets, n_outputs, argument)
 
     def as_targets(self, y: ArrayLike, n_outputs: int, argument: str = "y") -> Array:
-        """Return targets as the loss wants them."""
+        """Return targets as the loss takes them."""
         return self._inner.as_targets(y, n_outputs, argument)
 
     def to_config(self) -> dict[str, Any]:
@@ -94,5 +94,5 @@ class PenalisedLoss(Loss):
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> PenalisedLoss:
-        """Return what ``to_config`` wrote down."""
+        """Return the loss described by ``to_config``."""
         return cls(from_config(config["penalised"], LOSSES, "loss"), config["factor"], config["penalty"])

@@ -1,4 +1,4 @@
-"""Losses that measure distances of numbers."""
+"""Losses for numbers, by the distance of outputs and targets."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from fastbp.layers.activations import Activation
 from fastbp.losses.base import Loss, wrong_activation
-from fastbp.support.checks import check_number, sentence
+from fastbp.support.checks import check_number, counted, sentence
 
 __all__ = ["Cosine", "GaussianNLL", "Huber", "LogCosh", "MeanAbsoluteError", "MeanSquaredError", "Quantile"]
 
@@ -35,12 +35,12 @@ class MeanAbsoluteError(Loss):
 class Huber(Loss):
     """The mean over samples and outputs of D²/2 where |D| <= delta, else delta (|D| - delta/2), for D = A - Y.
 
-    Squared errors that outliers cannot rule (Huber, 1964); PyTorch's HuberLoss.
+    Less sensitive to outliers than the squared error (Huber, 1964); PyTorch's HuberLoss.
 
     Parameters
     ----------
     delta : float, default 1.0
-        From which error on it grows like a straight line; delta > 0.
+        The error from which on the loss is linear; delta > 0.
     """
 
     delta: float = 1.0
@@ -53,7 +53,7 @@ class Huber(Loss):
 
     @property
     def parameters(self) -> tuple[float, ...]:
-        """Where the straight line begins."""
+        """Where the linear part begins."""
         return (self.delta,)
 
 
@@ -67,16 +67,16 @@ class LogCosh(Loss):
 
 @dataclass(frozen=True)
 class Quantile(Loss):
-    """The pinball loss: A is to be above Y in a share q of all cases (Koenker and Bassett, 1978).
+    """The pinball loss: A estimates the quantile q of Y, above Y with probability q (Koenker and Bassett, 1978).
 
-    The mean over samples and outputs of q (Y - A) where Y is above A, else (1 - q) (A - Y); its slope at 0 is 0. For
-    one quantile scikit-learn's mean_pinball_loss. With several, the model has an output for each quantile of each
-    target, all targets' first quantile first: outputs (n, quantiles * targets) for targets of shape (n, targets).
+    The mean over samples and outputs of q (Y - A) where Y is above A, else (1 - q) (A - Y); its slope at 0 is 0. With
+    one quantile it is scikit-learn's mean_pinball_loss. With several, the model has an output for each quantile of each
+    target, ordered by quantile, then by target: outputs (n, quantiles * targets) for targets of shape (n, targets).
 
     Parameters
     ----------
     quantiles : float or sequence of float, default 0.5
-        Shares above 0 and below 1, rising, 99 at most; kept as a tuple.
+        One to 99 numbers above 0 and below 1, increasing; stored as a tuple.
     """
 
     quantiles: float | Sequence[float] = 0.5
@@ -94,11 +94,11 @@ class Quantile(Loss):
         return self.quantiles
 
     def n_targets(self, n_outputs: int) -> int:
-        """Return how many columns the targets have: an output for each quantile."""
+        """Return the number of target columns: the outputs divided by the number of quantiles."""
         return n_outputs // len(self.parameters)
 
     def check_output(self, activation: Activation, n_outputs: int) -> None:
-        """Refuse a number of outputs that is not so many for each target."""
+        """Refuse outputs that are not a multiple of the number of quantiles."""
         _check_multiple(self, n_outputs, len(self.parameters), "one for each quantile of each target")
 
 
@@ -106,14 +106,14 @@ class Quantile(Loss):
 class GaussianNLL(Loss):
     """The mean of (S + (M - Y)² exp(-S)) / 2: a mean M and the logarithm S of a variance for each target.
 
-    The negative log-likelihood of the normal distribution without its constant (Nix and Weigend, 1994): PyTorch's
-    GaussianNLLLoss with var = exp(S). The model is linear at its end and has two outputs for each target: all means,
-    then all log-variances, shape (n, 2 * targets), for targets of shape (n, targets). Metrics look at the means.
+    The negative log-likelihood of the normal distribution without its constant (Nix and Weigend, 1994); PyTorch's
+    GaussianNLLLoss with var = exp(S). The output layer is linear, with two outputs for each target: all means, then all
+    log-variances, shape (n, 2 * targets), for targets of shape (n, targets). Metrics use the means.
 
     Parameters
     ----------
     least_variance : float, default 1e-6
-        A smaller variance counts as this, so that a target that is hit exactly cannot drive it to nothing.
+        Lower bound of the variance, so that a target predicted exactly cannot drive it to 0.
     """
 
     least_variance: float = 1e-6
@@ -130,20 +130,20 @@ class GaussianNLL(Loss):
         return (math.log(self.least_variance),)
 
     def n_targets(self, n_outputs: int) -> int:
-        """Return how many columns the targets have: half as many as there are outputs."""
+        """Return the number of target columns: half the number of outputs."""
         return n_outputs // 2
 
     def check_output(self, activation: Activation, n_outputs: int) -> None:
-        """Refuse everything but pairs of linear outputs."""
+        """Refuse everything but linear outputs in pairs."""
         _check_multiple(self, n_outputs, 2, "a mean and a log-variance for each target")
         if activation.name != "linear":
             raise ValueError(wrong_activation(self, activation, "'linear'", f"End the model with Dense({n_outputs})"))
 
 
 class Cosine(Loss):
-    """The mean over samples of 1 - A · Y / (|A| |Y|): the direction of the outputs, whatever their length.
+    """The mean over samples of 1 - A · Y / (|A| |Y|): the direction of the outputs, not their length.
 
-    1 - PyTorch's cosine_similarity. A length below 1e-8 counts as 1e-8.
+    It is 1 - PyTorch's cosine_similarity. A length below 1e-8 counts as 1e-8.
     """
 
     name = "cosine"
@@ -153,13 +153,13 @@ class Cosine(Loss):
         """Refuse a single output: it has no direction."""
         if n_outputs == 1:
             raise ValueError(
-                "loss is 'cosine' and the last layer has 1 unit; expected 2 or more, a direction. For a number use "
+                "loss is 'cosine' and the last layer has 1 unit; expected 2 or more, a vector. For a number use "
                 "loss='mse'."
             )
 
 
 def _check_quantiles(quantiles: float | Sequence[float]) -> tuple[float, ...]:
-    expected = "a number above 0 and below 1, or a list of such numbers, rising, 1 to 99 of them"
+    expected = "a number above 0 and below 1, or a list of 1 to 99 such numbers, increasing"
     values = quantiles.tolist() if isinstance(quantiles, np.ndarray) else quantiles
     if not isinstance(values, (list, tuple)):
         return (check_number(values, "quantiles", above=0, below=1),)
@@ -171,7 +171,7 @@ def _check_quantiles(quantiles: float | Sequence[float]) -> tuple[float, ...]:
 
 def _check_multiple(loss: Loss, n_outputs: int, width: int, what: str) -> None:
     if n_outputs % width:
-        units = f"the last layer has {n_outputs} unit{'s' if n_outputs > 1 else ''}"
+        units = f"the last layer has {counted(n_outputs, 'unit')}"
         raise ValueError(
             f"loss is {loss!r} and {units}; expected a multiple of {width}, {what}. End the model with Dense({width}) "
             "for one target."

@@ -1,4 +1,4 @@
-"""What is reported beside the loss, a family a file.
+"""Metrics, reported beside the loss, one family per file.
 
 It imports losses, data and support.
 """

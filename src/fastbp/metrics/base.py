@@ -1,4 +1,4 @@
-"""What a metric is: a figure that is reported beside the loss."""
+"""The base of all metrics: figures that are reported beside the loss."""
 
 from __future__ import annotations
 
@@ -19,40 +19,40 @@ Array = NDArray[Any]
 
 Sums = NDArray[np.float64]
 
-# The losses whose first outputs estimate the targets themselves.
+# Losses whose first outputs estimate the targets.
 REGRESSION_LOSSES = ("mse", "mae", "huber", "log_cosh", "gaussian_nll", "poisson", "gamma", "tweedie")
 
-# Those whose outputs are probabilities.
+# Losses whose outputs are probabilities.
 PROBABILITY_LOSSES = ("cross_entropy", "binary_cross_entropy", "focal")
 
-# What an epoch's figures have beside metrics.
+# An epoch's figures beside the metrics.
 RESERVED_FIGURES = ("loss", "seconds", "epoch", "step", "samples")
 
 
 @dataclass(frozen=True)
 class Metric:
-    """What all metrics have: a name, the engine's sums that they are made from, and the losses that they go with."""
+    """The base of all metrics: a name, the engine's sums that they use, and the losses that they can be used with."""
 
     name: ClassVar[str]
-    sums: ClassVar[str | None]  # what the engine calls them; None: it keeps the outputs instead
+    sums: ClassVar[str | None]  # the engine's name of the sums; None: it stores the outputs instead
     losses: ClassVar[tuple[str, ...]]
 
     @property
     def figure(self) -> str:
-        """What the history calls it."""
+        """Its name in the history."""
         return self.name
 
     def check(self, loss: Loss, n_outputs: int) -> None:
-        """Refuse a model that the metric's parameters do not fit."""
+        """Refuse a model that does not fit the metric's parameters."""
 
     def value(self, sums: Sums, data: Measured) -> float:
-        """Return the figure, given the engine's sums over all samples."""
+        """Return the figure from the engine's sums over all samples."""
         raise NotImplementedError
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What the model made of some samples, and what would have been right.
+    """A model's outputs for some samples, and the targets.
 
     Attributes
     ----------
@@ -67,7 +67,7 @@ class Seen:
     sample_weights: NDArray[np.float64] | None
 
     def columns(self) -> Iterator[tuple[NDArray[np.bool_], Array]]:
-        """Return for each class, or output of yes and no, what is one and its probability; of two classes the last."""
+        """Yield which samples are positive, and scores, for each class or two-class output; of two classes the last."""
         n_outputs = self.outputs.shape[1]
         for n in range(1 if n_outputs == 2 and self.targets.ndim == 1 else 0, n_outputs):
             yes = self.targets == n if self.targets.ndim == 1 else self.targets[:, n] > 0.5
@@ -76,7 +76,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class OutputMetric(Metric):
-    """A metric that needs the outputs of all samples; of training those of each batch before its step."""
+    """A metric that needs the outputs of all samples; in training, those of each batch before its step."""
 
     sums = None
 

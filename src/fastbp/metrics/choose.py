@@ -1,4 +1,4 @@
-"""Which metrics go with a loss, and their values."""
+"""The choice of metrics for a loss, and their values."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ MetricLike: TypeAlias = str | Metric | Callable[..., float]
 
 
 def choose_metrics(metrics: MetricLike | Sequence[MetricLike] | None, loss: Loss, n_outputs: int) -> tuple[Metric, ...]:
-    """Return the metrics that an argument names; None are those that go with the loss."""
+    """Return the metrics that an argument names; None means the loss's default metrics."""
     if metrics is None:
         metrics = loss.metrics
     elif isinstance(metrics, (str, Metric)) or callable(metrics):
@@ -86,7 +86,7 @@ def _check_fits(metric: Metric, loss: Loss) -> None:
         return
     fitting = [repr(name) for name, cls in METRICS.items() if loss.name in cls.losses]
     raise ValueError(
-        f"metrics has {metric.name!r} and loss is {loss.name!r}; with that loss go "
+        f"metrics has {metric.name!r} and loss is {loss.name!r}; expected metrics for this loss: "
         f"{', '.join([*fitting, 'functions of (y_true, y_pred)'])}."
     )
 
@@ -104,13 +104,13 @@ def measure(
     ----------
     metrics : sequence of Metric
     sums : dict of str to ndarray
-        The engine's, over all samples.
+        The engine's sums over all samples.
     data : Measured
-        What they are of; Samples, where there are outputs.
+        The data that the figures describe; Samples if there are outputs.
     outputs : ndarray of shape (n_samples, n_outputs) or None
-        Where a metric needs them. NaN what is not known; then these metrics are NaN too.
+        The outputs, if a metric needs them. Unknown ones are NaN; then these metrics are NaN too.
     rows : int64 ndarray of shape (n_samples,) or None
-        Which row of X each row of the outputs belongs to; None: the same.
+        The row of X for each row of the outputs; None: the same.
     """
     seen = None
     if outputs is not None and isinstance(data, Samples) and not np.isnan(outputs).any():
@@ -126,7 +126,7 @@ def measure(
 
 
 def _see(data: Samples, outputs: Array, rows: NDArray[np.int64] | None) -> Seen:
-    """Return outputs, targets and weights in the order of the rows."""
+    """Return outputs, targets and sample weights in the order of the rows."""
     if rows is None:
         return Seen(data.y, outputs, data.sample_weights)
     order = np.argsort(rows)

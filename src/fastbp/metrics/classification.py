@@ -1,4 +1,4 @@
-"""Metrics of classes, from sums that the engine makes."""
+"""Metrics for classes, from the engine's sums."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _AVERAGES = ("auto", "binary", "macro", "micro", "weighted")
 
 
 class Accuracy(Metric):
-    """The share of right answers.
+    """The share of correct predictions.
 
-    For cross_entropy a sample is right if its likeliest class is the target's, for binary_cross_entropy and focal an
-    output is right if it is on the target's side of 1/2, for the hinge losses if it has the target's sign.
+    For cross_entropy a sample is correct if its most probable class is the target's; for binary_cross_entropy and focal
+    an output is correct if it is on the target's side of 1/2; for the hinge losses if it has the target's sign.
     """
 
     name = "accuracy"
@@ -38,7 +38,7 @@ class Accuracy(Metric):
 
 @dataclass(frozen=True)
 class TopKAccuracy(Metric):
-    """The share of samples whose class is among the k likeliest; of equally likely classes the last comes first.
+    """The share of samples whose class is among the k most probable; of equally probable classes the last comes first.
 
     scikit-learn's top_k_accuracy_score, for cross_entropy.
 
@@ -58,13 +58,13 @@ class TopKAccuracy(Metric):
 
     @property
     def figure(self) -> str:
-        """The name, with another k than 5 in it."""
+        """The name; it includes k unless k is 5."""
         return self.name if self.k == 5 else f"top_{self.k}_accuracy"
 
     def check(self, loss: Loss, n_outputs: int) -> None:
-        """Refuse a k that makes every answer right."""
+        """Refuse a k that makes every prediction correct."""
         if self.k >= n_outputs:
-            remedy = f"All samples would be right: try fb.TopKAccuracy(k={max(1, min(3, n_outputs - 1))})."
+            remedy = f"All samples would be correct: try fb.TopKAccuracy(k={max(1, min(3, n_outputs - 1))})."
             expected = f"one with k below the model's {n_outputs} outputs"
             raise ValueError(sentence("metrics", self, expected, remedy))
 
@@ -74,10 +74,10 @@ class TopKAccuracy(Metric):
 
 
 class BalancedAccuracy(Metric):
-    """The mean over classes of the share of their samples that are recognised (Brodersen et al., 2010).
+    """The mean over classes of their recall (Brodersen et al., 2010).
 
-    Over the classes that occur. Yes and no are the classes of an output of binary_cross_entropy and focal; with several
-    outputs the mean of theirs.
+    Only classes that occur are counted. An output of binary_cross_entropy or focal has two classes, 0 and 1; with
+    several outputs it is the mean over the outputs.
     """
 
     name = "balanced_accuracy"
@@ -96,7 +96,7 @@ class BalancedAccuracy(Metric):
 
 @dataclass(frozen=True)
 class _ClassScore(Metric):
-    """A quotient of counts for each class, and how the classes are averaged."""
+    """A ratio of counts for each class, averaged over the classes."""
 
     average: Average = "auto"
     sums = "counts"
@@ -108,21 +108,21 @@ class _ClassScore(Metric):
 
     @property
     def figure(self) -> str:
-        """The name, with the average in it unless that is "auto"."""
+        """The name; it includes the average unless that is "auto"."""
         return self.name if self.average == "auto" else f"{self.name}_{self.average}"
 
     def check(self, loss: Loss, n_outputs: int) -> None:
-        """Refuse the score of yes where there are more classes than yes and no."""
+        """Refuse average="binary" for more than two classes."""
         if self.average == "binary" and not _is_binary(loss, n_outputs):
-            remedy = "There are more classes than yes and no: try average='macro'."
+            remedy = "There are more than two classes: try average='macro'."
             raise ValueError(sentence("metrics", self, "another average", remedy))
 
     def parts(self, true_positives: Sums, false_positives: Sums, false_negatives: Sums) -> tuple[Sums, Sums]:
-        """Return what is divided by what, for each class."""
+        """Return numerator and denominator for each class."""
         raise NotImplementedError
 
     def value(self, sums: Sums, data: Measured) -> float:
-        """Return the average; a class whose quotient is 0/0 counts 0."""
+        """Return the average; a class whose ratio is 0/0 counts as 0."""
         counts = _counts(sums, data)
         above, below = self.parts(*counts)
         average = self.average
@@ -137,7 +137,9 @@ class _ClassScore(Metric):
         if average == "weighted":
             support = counts[0] + counts[2]
             return float(_share(scores @ support, support.sum()))
-        one_of_several = binary or data.loss.name == "cross_entropy"  # then a class that nobody named is none
+        one_of_several = (
+            binary or data.loss.name == "cross_entropy"
+        )  # a class without targets and predictions is left out
         there = np.sum(counts, axis=0) > 0
         return float(np.mean(scores[there] if one_of_several else scores))
 
@@ -145,14 +147,14 @@ class _ClassScore(Metric):
 class F1(_ClassScore):
     """F1 = 2 TP / (2 TP + FP + FN), the harmonic mean of precision and recall (van Rijsbergen, 1979).
 
-    TP, FP, FN are a class's true positives, false positives and false negatives. 0/0 counts 0.
+    TP, FP, FN are a class's true positives, false positives and false negatives. A ratio 0/0 counts as 0.
 
     Parameters
     ----------
     average : {"auto", "binary", "macro", "micro", "weighted"}, default "auto"
-        As in scikit-learn's f1_score: "binary" is that of class 1 (yes), "macro" the mean over the classes (with
-        cross_entropy over those that occur), "weighted" the mean weighted by their samples, "micro" is made from the
-        counts of all classes together. "auto" is "binary" for one output or two classes, else "macro".
+        As in scikit-learn's f1_score: "binary" is the score of class 1, "macro" the mean over the classes (with
+        cross_entropy over those that occur), "weighted" the mean weighted by the classes' samples, "micro" the score
+        from the counts of all classes together. "auto" is "binary" for one output or two classes, else "macro".
     """
 
     name = "f1"
@@ -163,9 +165,9 @@ class F1(_ClassScore):
 
 
 class Precision(_ClassScore):
-    """TP / (TP + FP), the share of right answers among those that name a class; scikit-learn's precision_score.
+    """TP / (TP + FP), the share of correct ones among the predictions of a class; scikit-learn's precision_score.
 
-    TP, FP are a class's true and false positives. 0/0 counts 0.
+    TP and FP are a class's true and false positives. A ratio 0/0 counts as 0.
 
     Parameters
     ----------
@@ -181,9 +183,9 @@ class Precision(_ClassScore):
 
 
 class Recall(_ClassScore):
-    """TP / (TP + FN), the share of a class's samples that are recognised; scikit-learn's recall_score.
+    """TP / (TP + FN), the share of a class's samples that are predicted correctly; scikit-learn's recall_score.
 
-    TP, FN are a class's true positives and false negatives. 0/0 counts 0.
+    TP and FN are a class's true positives and false negatives. A ratio 0/0 counts as 0.
 
     Parameters
     ----------
@@ -199,7 +201,7 @@ class Recall(_ClassScore):
 
 
 def _n_answers(data: Measured) -> float:
-    """Return the weight of all answers: one a sample where it names a class, else one for each output."""
+    """Return the sum of sample weights over all predictions: one per sample for cross_entropy, else one per output."""
     return data.total_weight * (1 if data.loss.name == "cross_entropy" else data.n_targets)
 
 
@@ -209,7 +211,7 @@ def _is_binary(loss: LossOfSamples, n_outputs: int) -> bool:
 
 
 def _counts(sums: Sums, data: Measured) -> Sums:
-    """Return true positives, false positives and false negatives of each class; no and yes are those of one output."""
+    """Return true positives, false positives and false negatives of each class; one output has the classes 0 and 1."""
     if data.loss.name == "cross_entropy":
         return sums.reshape(3, -1)
     if data.n_targets > 1:
@@ -219,22 +221,22 @@ def _counts(sums: Sums, data: Measured) -> Sums:
 
 
 def _share(part: Sums, whole: Sums) -> Sums:
-    """Return part / whole, 0 where there is nothing."""
+    """Return part / whole, 0 where whole is 0."""
     share: Sums = np.divide(part, whole, out=np.zeros_like(whole), where=whole != 0)
     return share
 
 
 def _mean_of_shares(parts: Sums, wholes: Sums) -> Sums:
-    """Return the mean of parts / wholes along the first axis, over those that have something."""
+    """Return the mean of parts / wholes along the first axis, where wholes is not 0."""
     mean: Sums = _share(parts, wholes).sum(axis=0) / np.sum(wholes != 0, axis=0)
     return mean
 
 
 class LogLoss(Metric):
-    """The mean over samples (and outputs) of -log A[label], whatever else the loss minimises: no smoothing, no penalty.
+    """The mean over samples (and outputs) of -log A[label], without the loss's label smoothing and penalties.
 
-    For binary_cross_entropy and focal of -(Y log A + (1 - Y) log(1 - A)). Each probability counts as at least the
-    dtype's epsilon, and at most 1 less it; scikit-learn's log_loss.
+    For binary_cross_entropy and focal it is the mean of -(Y log A + (1 - Y) log(1 - A)). Probabilities are clipped to
+    the range from the dtype's epsilon to 1 - epsilon; scikit-learn's log_loss.
     """
 
     name = "log_loss"
@@ -247,9 +249,10 @@ class LogLoss(Metric):
 
 
 class Brier(Metric):
-    """The mean over samples of the sum over classes of (A - Y)² (Brier, 1950), half of it for two classes.
+    """The mean over samples of the sum over classes of (A - Y)² (Brier, 1950), half of that for two classes.
 
-    For binary_cross_entropy and focal the mean over samples and outputs of (A - Y)². scikit-learn's brier_score_loss.
+    For binary_cross_entropy and focal it is the mean over samples and outputs of (A - Y)². scikit-learn's
+    brier_score_loss.
     """
 
     name = "brier"

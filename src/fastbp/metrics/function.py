@@ -1,4 +1,4 @@
-"""A function of the user's as a metric."""
+"""A user's function as a metric."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ __all__ = ["FunctionMetric"]
 
 @dataclass(frozen=True, init=False)
 class FunctionMetric(OutputMetric):
-    """A function of yours, function(y_true, y_pred) -> float, such as most of sklearn.metrics. It goes with every loss.
+    """A function(y_true, y_pred) -> float as a metric, such as most of sklearn.metrics. It works with every loss.
 
-    It is called after the epoch, once for training and once for validation. y_pred are the model's outputs as
-    ``predict`` returns them, (n, n_outputs): in training as each batch's were before its step. y_true are the rows of
-    y: labels (n,) for classes, else of shape (n, n_targets). Where training is weighted and the function has a
-    parameter of that name, it is also given ``sample_weight``, (n,). What it raises comes out of ``fit``. The epoch's
-    outputs are kept for it, as for ROCAUC.
+    It is called after each epoch, once for training and once for validation. y_pred are the model's outputs as
+    ``predict`` returns them, (n, n_outputs): in training, those of each batch before its step. y_true are the rows of
+    y: labels (n,) for classes, else of shape (n, n_targets). With sample weights, a function that has a parameter
+    ``sample_weight`` also gets them, (n,). Its exceptions are raised by ``fit``. The epoch's outputs are stored for it,
+    as for ROCAUC.
 
     Parameters
     ----------
     function : callable
     name : str or None, default None
-        What the history calls it; None is the function's ``__name__``.
+        Its name in the history; None means the function's ``__name__``.
     """
 
     function: Callable[..., float]
@@ -44,12 +44,12 @@ class FunctionMetric(OutputMetric):
             name = getattr(function, "__name__", None)
             if not isinstance(name, str) or name == "<lambda>":
                 remedy = "Give it one: fb.FunctionMetric(function, name='cost')."
-                raise ValueError(sentence("function", function, "one that has a name", remedy))
+                raise ValueError(sentence("function", function, "a function with a name", remedy))
         if not isinstance(name, str):
             raise TypeError(sentence("name", name, "a string"))
         if not name or name in RESERVED_FIGURES or name.startswith("val_"):
-            remedy = "The history has other figures of that name."
-            raise ValueError(sentence("name", name, "another name, which does not begin with 'val_'", remedy))
+            remedy = "The history has other figures under that name."
+            raise ValueError(sentence("name", name, "another name, not starting with 'val_'", remedy))
         object.__setattr__(self, "function", function)
         object.__setattr__(self, "called", name)
 
@@ -58,24 +58,24 @@ class FunctionMetric(OutputMetric):
 
     @property
     def figure(self) -> str:
-        """The name that it was given, or has."""
+        """Its name in the history."""
         return self.called
 
     def of_outputs(self, seen: Seen, loss: LossOfSamples) -> float:
-        """Return what the function says."""
+        """Return the function's value."""
         weights = {}
         if seen.sample_weights is not None and _takes_weights(self.function):
             weights = {"sample_weight": seen.sample_weights.copy()}
-        value = self.function(seen.targets.copy(), seen.outputs.copy(), **weights)  # which it may spoil
+        value = self.function(seen.targets.copy(), seen.outputs.copy(), **weights)  # the function may change them
         if isinstance(value, np.ndarray) and value.ndim == 0:
             value = value[()]
         if isinstance(value, (bool, np.bool_)) or not isinstance(value, (numbers.Real, np.floating)):
-            raise TypeError(sentence(f"what the metric {self.figure!r} returned", value, "a number"))
+            raise TypeError(sentence(f"the result of the metric {self.figure!r}", value, "a number"))
         return float(value)
 
 
 def _takes_weights(function: Callable[..., float]) -> bool:
     try:
         return "sample_weight" in inspect.signature(function).parameters
-    except (TypeError, ValueError):  # written in C, with nothing to read
+    except (TypeError, ValueError):  # a function in C without a signature
         return False

@@ -1,4 +1,4 @@
-"""Metrics of an order: they need all outputs at once."""
+"""Metrics of a ranking: they need all outputs at once."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class _CurveMetric(OutputMetric):
         raise NotImplementedError
 
     def of_outputs(self, seen: Seen, loss: LossOfSamples) -> float:
-        """Return the mean of the areas of the classes, or outputs of yes and no."""
+        """Return the mean of the areas over the classes, or over two-class outputs."""
         if loss.name == "cross_entropy" and seen.targets.ndim == 2:
             seen = Seen(seen.targets.argmax(axis=1), seen.outputs, seen.sample_weights)
         if seen.sample_weights is not None:
@@ -30,11 +30,11 @@ class _CurveMetric(OutputMetric):
 
 
 class ROCAUC(_CurveMetric):
-    """The area under the receiver operating characteristic (Fawcett, 2006): how often a yes is above what is none.
+    """The area under the ROC curve (Fawcett, 2006): how often a positive scores above a negative.
 
-    With several classes the mean over them of each against the rest, with several outputs the mean of theirs; NaN where
-    one of them has no yes, or nothing else. scikit-learn's roc_auc_score with multi_class="ovr". The epoch's outputs
-    are kept for it; of an epoch that a loaded trainer goes on with, that is NaN.
+    With several classes it is the mean over the classes, each against the rest; with several outputs the mean over the
+    outputs. It is NaN if one of them has no positives or no negatives. scikit-learn's roc_auc_score with
+    multi_class="ovr". The epoch's outputs are stored for it; it is NaN for an epoch that a loaded trainer continues.
     """
 
     name = "roc_auc"
@@ -45,10 +45,10 @@ class ROCAUC(_CurveMetric):
 
 
 class AveragePrecision(_CurveMetric):
-    """The sum over thresholds of (R[i] - R[i - 1]) P[i], recall R, precision P: the area below their curve, in steps.
+    """The sum over thresholds of (R[i] - R[i - 1]) P[i], recall R, precision P: the area under their step curve.
 
-    With several classes, or outputs, the mean of theirs, where one that has no yes counts 0. scikit-learn's
-    average_precision_score. The epoch's outputs are kept for it, as for ROCAUC.
+    With several classes or outputs it is the mean over them, where one without positives counts as 0. scikit-learn's
+    average_precision_score. The epoch's outputs are stored for it, as for ROCAUC.
     """
 
     name = "average_precision"

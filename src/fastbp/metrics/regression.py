@@ -1,4 +1,4 @@
-"""Metrics of numbers, from sums that the engine makes."""
+"""Metrics for numbers, from the engine's sums."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ __all__ = ["AbsoluteError", "PercentageError", "R2", "RootSquaredError", "Square
 class R2(Metric):
     """The share of the targets' variance that the model explains: 1 is perfect, 0 is no better than their mean.
 
-    With several outputs the mean of theirs. An output whose targets are all alike counts 1 if it is hit exactly, else
-    0. Of a single sample it is NaN.
+    With several outputs it is the mean over the outputs. An output whose targets are all equal counts as 1 if it is
+    predicted exactly, else as 0. For a single sample it is NaN.
     """
 
     name = "r2"
@@ -70,7 +70,7 @@ class RootSquaredError(Metric):
 
 
 class PercentageError(Metric):
-    """The mean over samples and outputs of |A - Y| / max(|Y|, 2^-52): 0.1 is ten percent; a target of 0 spoils it.
+    """The mean over samples and outputs of |A - Y| / max(|Y|, 2^-52): 0.1 is 10 %; not usable with targets of 0.
 
     scikit-learn's mean_absolute_percentage_error.
     """

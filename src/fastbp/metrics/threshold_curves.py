@@ -1,4 +1,4 @@
-"""Areas under curves that a threshold draws as it falls through the scores."""
+"""Areas under curves over all thresholds of a score."""
 
 from __future__ import annotations
 
@@ -14,22 +14,23 @@ Vector = NDArray[np.float64]
 
 
 def roc_auc(yes: NDArray[np.bool_], scores: Array, weights: Vector | None = None) -> float:
-    """Return the area under the curve of the true positives' share over the false positives' share (Fawcett, 2006).
+    """Return the area under the curve of true positive rate over false positive rate (Fawcett, 2006).
 
-    That is the probability that a yes has a larger score than something else; equal scores count half.
+    It is the probability that a positive has a larger score than a negative; equal scores count half.
 
     Parameters
     ----------
     yes : bool ndarray of shape (n,)
+        Whether each sample is positive.
     scores : ndarray of shape (n,)
-        The larger, the more likely a yes.
+        Larger for samples that are more likely positive.
     weights : float64 ndarray of shape (n,) or None
-        Above 0.
+        Sample weights above 0.
 
     Returns
     -------
     float
-        0 to 1; NaN where there is no yes, or nothing else.
+        0 to 1; NaN without positives or without negatives.
     """
     true, false = _positives(yes, scores, weights)
     if true[-1] == 0 or false[-1] == 0:
@@ -40,7 +41,7 @@ def roc_auc(yes: NDArray[np.bool_], scores: Array, weights: Vector | None = None
 def average_precision(yes: NDArray[np.bool_], scores: Array, weights: Vector | None = None) -> float:
     """Return the sum over thresholds of (R[i] - R[i - 1]) P[i], R the recall and P the precision at a threshold.
 
-    Parameters as for ``roc_auc``; 0 where there is no yes.
+    Parameters as for ``roc_auc``; 0 without positives.
     """
     true, false = _positives(yes, scores, weights)
     if true[-1] == 0:
@@ -49,9 +50,9 @@ def average_precision(yes: NDArray[np.bool_], scores: Array, weights: Vector | N
 
 
 def _positives(yes: NDArray[np.bool_], scores: Array, weights: Vector | None) -> tuple[Vector, Vector]:
-    """Return the weight of what has each score or more, of each yes and of the rest; a score each, 0 before them."""
+    """Return the sample weights of positives and of negatives with each score or more, by falling score, after a 0."""
     order = np.argsort(scores, kind="stable")[::-1]
-    falls = np.append(np.diff(scores[order]) != 0, True)  # equal scores are taken together
+    falls = np.append(np.diff(scores[order]) != 0, True)  # equal scores share one threshold
     weights = np.ones(len(order)) if weights is None else weights[order]
     yes = yes[order]
     true, false = np.cumsum(weights * yes)[falls], np.cumsum(weights * ~yes)[falls]

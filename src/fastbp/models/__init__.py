@@ -1,4 +1,4 @@
-"""A model: its architecture, its weights, and what can be asked of them.
+"""Models: architecture, weights, prediction and files.
 
-It imports preparation, layers, losses, data, support and the engine. It does not know of training.
+It imports preparation, layers, losses, data, support and the engine, but not training.
 """

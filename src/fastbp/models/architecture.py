@@ -1,4 +1,4 @@
-"""What a model is made of: its layers, the engine's stages for them, and the batches that they can be trained with."""
+"""A model's architecture: its layers, the engine's stages for them, and the batch sizes that they allow."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from fastbp.layers.parameter_list import Weight, weights_of
 from fastbp.layers.stages import output_activation, plan
 from fastbp.layers.tabular import Inputs, Tabular, n_columns, n_features
 from fastbp.schedules import Schedule
-from fastbp.support.checks import sentence
+from fastbp.support.checks import counted, sentence
 
 __all__ = ["NOT_BUILT", "Architecture", "check_dtype", "check_stack", "outputs_of"]
 
 Array = NDArray[Any]
 
 NOT_BUILT = (
-    "the model is not built yet: what it is fed with, and so its weights, depends on the data. Call Trainer.fit first, "
-    "or model.build(X); or give fb.Model the number of inputs."
+    "the model is not built yet: its number of inputs, and so its weights, depend on the data. Call Trainer.fit first, "
+    "or model.build(X), or give fb.Model the number of inputs."
 )
 
 
 class Architecture:
-    """Layers, and all that follows from them without a weight.
+    """Layers, and everything that depends on them but not on the weights.
 
     Parameters
     ----------
@@ -44,18 +44,18 @@ class Architecture:
     dtype : numpy.dtype
         float32 or float64.
     tables : Tabular or None, default None
-        What stands before the first layer, where X has codes of categories.
+        The embedding tables before the first layer, if X has category codes.
 
     Attributes
     ----------
     fed : int, Tabular or None
-        What the first layer is fed with; None until ``build`` is told.
+        The inputs of the first layer; None until ``build``.
     stages : list of dict
-        What the engine runs.
+        The engine's stages.
     layer_of_stage : list of int
-        The layer that each stage is of; -1 for tables.
+        The index of each stage's layer; -1 for tables.
     output_activation : Activation
-        What the model ends with.
+        The last layer's activation.
     """
 
     def __init__(self, layers: tuple[Layer, ...], dtype: np.dtype[Any], tables: Tabular | None = None) -> None:
@@ -73,19 +73,19 @@ class Architecture:
 
     @property
     def known_outputs(self) -> int | None:
-        """The numbers that the model outputs for a sample; None where that depends on data not yet seen."""
+        """The number of outputs; None if it depends on data not yet seen."""
         return self._known_outputs
 
     @property
     def n_outputs(self) -> int:
-        """The numbers that the model outputs for a sample."""
+        """The number of outputs."""
         if self._known_outputs is None:
             raise ValueError(NOT_BUILT)
         return self._known_outputs
 
     @property
     def feeding(self) -> Inputs:
-        """What the first layer is fed with, once that is known."""
+        """The inputs of the first layer, once they are known."""
         if self.fed is None:
             raise ValueError(NOT_BUILT)
         return self.fed
@@ -96,15 +96,15 @@ class Architecture:
         return weights_of(self.layers, self.feeding)
 
     def build(self, fed: Inputs) -> Network:
-        """Return the network of these layers fed with so many numbers; its weights are 0."""
+        """Return the network of these layers for these inputs; its weights are 0."""
         known_outputs = outputs_of(self.layers, n_features(fed))
         network = Network(n_columns(fed), self.stages, self.dtype.name)
         self.fed, self._known_outputs = fed, known_outputs
-        self._learns = any(array.trained for array in self.arrays)  # training asks at every step
+        self._learns = any(array.trained for array in self.arrays)  # read at every step
         return network
 
     def draw(self, seed: int) -> list[Array]:
-        """Return the weights that a seed gives, in the order of ``arrays``."""
+        """Return the initial weights for a seed, in the order of ``arrays``."""
         generators = (make_generator(seed, i) for i in itertools.count())
         n_inputs = n_features(self.feeding)
         weights: list[Array] = [] if self._tables is None else self._tables.draw(generators)
@@ -116,32 +116,32 @@ class Architecture:
     # --------------------------------------------------------------------------------------------------- training
 
     def check_training(self, n_samples: int, batch_size: int | None = None) -> None:
-        """Refuse to train what cannot be, or in batches that a layer cannot be trained with."""
+        """Refuse a model without trainable layers, and batch sizes that a layer does not allow."""
         if not self._learns:
-            raise ValueError("no layer of the model is trainable; expected one at least. Make a layer trainable=True.")
-        if self._with_batch_sizes:  # else quickly: a loop calls step()
+            raise ValueError("no layer of the model is trainable; expected at least one. Make a layer trainable=True.")
+        if self._with_batch_sizes:  # skipped for speed: step() is called in loops
             self.check_batch(min(n_samples, batch_size or n_samples), "the batch")
             self.check_batch(n_samples % batch_size if batch_size else 0, f"the last batch of {n_samples} samples")
 
     def check_batch(self, size: int, what: str) -> None:
-        """Refuse a batch of so many samples where a layer needs more or fewer; 0 is no batch."""
+        """Refuse a batch size that a layer does not allow; 0 means no batch."""
         for layer in self._with_batch_sizes if size else ():
             least, most = layer.batch_sizes
             if not least <= size <= most:
                 raise ValueError(
-                    f"{what} has {size} sample{'s' * (size > 1)}; expected {least} to {most} for {layer!r}, whose "
-                    "statistics are of the whole batch. Choose another batch_size."
+                    f"{what} has {counted(size, 'sample')}; expected {least} to {most} for {layer!r}, whose "
+                    "statistics are over the whole batch. Choose another batch_size."
                 )
 
     @property
     def dropouts(self) -> list[tuple[str, Dropout, int]]:
-        """The dropout layers: where each is, the layer, and the number of its stage."""
+        """The dropout layers: the place of each, the layer, and the index of its stage."""
         numbers = [i for i, stage in enumerate(self.stages) if stage["kind"] == "dropout"]
         layers = [(where, layer) for where, layer in innermost(self.layers) if isinstance(layer, Dropout)]
         return [(where, layer, number) for (where, layer), number in zip(layers, numbers, strict=True)]
 
     def first_dropout_rates(self) -> dict[int, NDArray[np.float64]]:
-        """Return the rates that are scheduled, by the number of the stage, as a first step has them."""
+        """Return the scheduled rates of the first step, by stage index."""
         return {
             number: layer.check_rates(layer.rate.of_steps(0, 1, 0, None), where, 0)
             for where, layer, number in self.dropouts
@@ -149,17 +149,17 @@ class Architecture:
         }
 
     def by_stage(self, of_layers: Mapping[int, float]) -> dict[int, float]:
-        """Return what is given by layer for all stages of these layers."""
+        """Return values given per layer for all stages of these layers."""
         return {stage: of_layers[i] for stage, i in enumerate(self.layer_of_stage) if i in of_layers}
 
 
 def outputs_of(layers: Sequence[Layer], n_inputs: int) -> int:
-    """Return how many numbers layers output; those that do not fit are refused."""
+    """Return the number of outputs of layers; layers that do not fit each other are refused."""
     return functools.reduce(lambda width, layer: layer.n_outputs(width), layers, n_inputs)
 
 
 def _known_outputs_of(layers: Sequence[Layer]) -> int | None:
-    """Return how many numbers layers output, if that does not depend on how many they take."""
+    """Return the number of outputs of layers, if it does not depend on the number of inputs."""
     width = None
     for layer in layers:
         if isinstance(layer, Dense) or width is not None:
@@ -168,23 +168,21 @@ def _known_outputs_of(layers: Sequence[Layer]) -> int | None:
 
 
 def check_stack(layers: Sequence[Layer]) -> tuple[Layer, ...]:
-    """Return the layers of a model: one dense layer at least, and no dropout of its outputs."""
+    """Return a model's layers, checked: at least one dense layer, and no dropout of the outputs."""
     checked = check_layers(layers)
     if isinstance(checked[-1], Dropout):
         raise ValueError(
-            f"layers ends with {checked[-1]!r}; expected an fb.Dense, whose outputs are the model's. Leave the dropout "
-            "out, or add a layer."
+            f"layers ends with {checked[-1]!r}; expected an fb.Dense, whose outputs are the model's. Remove the "
+            "dropout, or add a layer."
         )
     if not any(isinstance(layer, Dense) for _, layer in innermost(checked)):
-        raise ValueError(
-            f"layers is {list(checked)!r}; expected one fb.Dense at least, whose weights are what a network learns."
-        )
+        raise ValueError(f"layers is {list(checked)!r}; expected at least one fb.Dense, whose weights are trained.")
     return checked
 
 
 def check_dtype(dtype: DTypeLike) -> np.dtype[Any]:
     """Return float32 or float64."""
-    with contextlib.suppress(TypeError):  # what NumPy knows no dtype for is refused like the wrong dtypes
+    with contextlib.suppress(TypeError):  # what is no dtype is refused like a wrong dtype
         if dtype is not None and np.dtype(dtype) in (np.dtype(np.float32), np.dtype(np.float64)):
             return np.dtype(dtype)
     raise ValueError(sentence("dtype", dtype, "'float32' or 'float64'"))

@@ -1,4 +1,4 @@
-"""A model as plain data: what its files, pickles and copies describe it with."""
+"""A model as plain data, for files, pickles and copies."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Array = NDArray[Any]
 
 
 def describe(architecture: Architecture, feed: Feed, seed: int, metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """Return all of a model but its weights as plain data."""
+    """Return a model without its weights as plain data."""
     inputs = feed.inputs
     config: dict[str, Any] = {
         "inputs": inputs.to_config() if isinstance(inputs, Tabular) else inputs,
@@ -39,19 +39,19 @@ def describe(architecture: Architecture, feed: Feed, seed: int, metadata: Mappin
 def parse_config(
     config: Mapping[str, Any],
 ) -> tuple[tuple[Layer, ...], Inputs | None, np.dtype[Any], int, ModelPreparation | None]:
-    """Return layers, inputs, dtype, seed and preparation of what ``describe`` returned, each checked."""
+    """Return layers, inputs, dtype, seed and preparation from the result of ``describe``, each checked."""
     layers = [layer_from_config(layer) for layer in config["layers"]]
     inputs = None if config["inputs"] is None else inputs_from_config(config["inputs"])
     preparation = None if config.get("preparing") is None else ModelPreparation.from_config(config["preparing"])
     if preparation is not None and preparation.inputs is not None:
         if inputs != preparation.inputs.n_columns:
-            raise ValueError(f"inputs is {inputs!r}, and the preparation of {preparation.inputs.n_columns} columns.")
+            raise ValueError(f"inputs is {inputs!r}, and the preparation has {preparation.inputs.n_columns} columns.")
         preparation.check_outputs(outputs_of(layers, len(preparation.inputs.features)))
     return check_stack(layers), inputs, check_dtype(config["dtype"]), check_seed(config["seed"]), preparation
 
 
 def named_weights(architecture: Architecture, weights: Sequence[Array]) -> list[tuple[str, Array]]:
-    """Return the arrays of a model with the names that they have in a file.
+    """Return the arrays of a model with their names in a file.
 
     Raises
     ------
@@ -62,13 +62,13 @@ def named_weights(architecture: Architecture, weights: Sequence[Array]) -> list[
         if isinstance(layer.rate, FunctionSchedule):
             raise ValueError(
                 f"{where} is {layer!r}, and a file cannot hold a function; expected a rate or another schedule, "
-                "such as fb.PolynomialDecay. pickle can, if the function is one of a module."
+                "such as fb.PolynomialDecay. pickle can save it, if the function is defined in a module."
             )
     kinds = architecture.arrays
     for kind, weight in zip(kinds, weights, strict=True):
         if not np.isfinite(weight).all():
             raise ValueError(
-                f"{kind.name} has numbers that are not finite; expected a model that "
-                "works. Train it again from the start, with a smaller learning rate."
+                f"{kind.name} has numbers that are not finite; expected finite weights. "
+                "Train the model again from the start, with a smaller learning rate."
             )
     return [(kind.key, weight) for kind, weight in zip(kinds, weights, strict=True)]

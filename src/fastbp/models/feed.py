@@ -1,4 +1,4 @@
-"""How samples get into a model and its outputs out: what is read, what is refused, in which units."""
+"""Reading samples for a model, checking them, and returning outputs in the targets' units."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fastbp.engine.features import Features
 from fastbp.layers.tabular import Inputs, Tabular, n_columns
 from fastbp.models.architecture import NOT_BUILT
 from fastbp.preparation.model_preparation import ModelPreparation
-from fastbp.support.checks import sentence
+from fastbp.support.checks import counted, sentence
 
 if TYPE_CHECKING:
     from fastbp.data.class_weights import ClassWeight
@@ -26,21 +26,21 @@ Array = NDArray[Any]
 
 
 class Feed:
-    """The way into a model, and out of it.
+    """Reads samples for a model, and converts its outputs to the targets' units.
 
     Parameters
     ----------
     inputs : int, Tabular or None
-        The columns of X; None until the data has told.
+        The columns of X; None until the data is known.
     preparation : ModelPreparation or None
-        What is made of X before the first layer, and of the targets before the loss; None is nothing.
+        The preparation of X before the first layer, and of the targets before the loss; None: no preparation.
     dtype : numpy.dtype
-        The model's.
+        The model's dtype.
 
     Attributes
     ----------
     fed : int, Tabular or None
-        What the first layer is fed with; None where that is not known yet.
+        The inputs of the first layer; None if not known yet.
     """
 
     def __init__(self, inputs: Inputs | None, preparation: ModelPreparation | None, dtype: np.dtype[Any]) -> None:
@@ -61,11 +61,11 @@ class Feed:
 
     @property
     def ready(self) -> bool:
-        """Whether all is known that depends on the data: its width, and what the preparation learns."""
+        """Whether everything that depends on the data is known: its columns, and the preparation's statistics."""
         return self.fed is not None and (self.preparation is None or self.preparation.ready)
 
     def check_ready(self) -> None:
-        """Refuse to go on before the data has been seen."""
+        """Refuse to continue before the data is known."""
         if self.fed is None:
             raise ValueError(NOT_BUILT)
         if self.preparation is not None:
@@ -73,19 +73,19 @@ class Feed:
 
     @property
     def native(self) -> tuple[Features | None, Features | None]:
-        """What the engine makes of X, and of the targets."""
+        """The engine's preparations of X and of the targets."""
         return (None, None) if self.preparation is None else self.preparation.native
 
     # ---------------------------------------------------------------------------------------------------- reading
 
     def read(self, X: Any, argument: str) -> Any:
-        """Return samples as an array that the engine reads, of as many columns as the model has inputs."""
-        if self.preparation is None and self.fed is not None:  # must be quick: a loop calls step() and predict()
+        """Return samples as an array that the engine reads, with a column for each input of the model."""
+        if self.preparation is None and self.fed is not None:  # the fast path, for loops that call step() and predict()
             return as_matrix(X, self.known_inputs, argument)
         self.check_ready()
         assert self.preparation is not None
         if self.preparation.prepare is not None and is_sparse(X):
-            raise TypeError(sentence(argument, X, "a dense array with prepare", f"Give {argument}.toarray()."))
+            raise TypeError(sentence(argument, X, "a dense array with prepare", f"Pass {argument}.toarray()."))
         return self.preparation.read(X, self.n_inputs, argument)
 
     def learn(
@@ -95,12 +95,12 @@ class Feed:
         rows: NDArray[np.int64] | None = None,
         names: tuple[str, str] = ("X", "y"),
     ) -> tuple[Feed, Any]:
-        """Return a feed that has learned what it must from these rows of the data (None: all), and X as it reads it.
+        """Return a feed with a preparation learned from these rows of the data (None: all), and X as it reads it.
 
         Raises
         ------
         TypeError, ValueError
-            If X or y is not what the preparation needs.
+            If X or y does not fit the preparation.
         """
         if self.preparation is None:
             array = as_matrix(X, self.known_inputs, names[0])
@@ -125,7 +125,7 @@ class Feed:
         )
 
     def features(self, X: ArrayLike) -> Array:
-        """Return what the first layer is fed with."""
+        """Return the inputs of the first layer."""
         array = self.read(X, "X")
         learned = None if self.preparation is None else self.preparation.inputs
         features: Array = array if learned is None else learned.apply(array, self._dtype)
@@ -134,50 +134,50 @@ class Feed:
     # --------------------------------------------------------------------------------------------------- refusing
 
     def refuse_inputs(self, X: Any, argument: str, row: int) -> NoReturn:
-        """Name the number of this row of X that the engine found not to be finite."""
+        """Raise an error with the element of this row of X that is not finite."""
         if self.preparation is not None and self.preparation.inputs is not None:
             self.preparation.inputs.refuse(X, row, self._dtype, argument)
         numbers = X if self._n_numbers == self.known_inputs else X[:, : self._n_numbers]  # codes need not be finite
         refuse_nonfinite(numbers, self._dtype, argument, row)
 
     def refuse_targets(self, y: Array, argument: str, row: int) -> NoReturn:
-        """Name the number of this row of y that the engine found not to be finite."""
+        """Raise an error with the element of this row of y that is not finite."""
         if self.preparation is not None and self.preparation.targets is not None:
             self.preparation.targets.refuse(y, row, self._dtype, argument)
         refuse_nonfinite(y, self._dtype, argument, row)
 
     def check_loss(self, loss: Loss, n_outputs: int | None) -> None:
-        """Refuse a loss that says something else of targets than of what was made of them."""
+        """Refuse a loss that prepared targets would change."""
         if self.preparation is None or self.preparation.prepare_targets is None:
             return
         if not loss.takes_prepared:
             raise ValueError(
                 f"prepare_targets is {list(self.preparation.prepare_targets)!r} and the loss {loss!r}; expected one "
-                "that measures distances: mse, mae, huber, log_cosh or quantile. Or leave prepare_targets out."
+                "that measures distances: mse, mae, huber, log_cosh or quantile. Or omit prepare_targets."
             )
         if self.preparation.targets is None or n_outputs is None:
             return
         n_learned, n_targets = len(self.preparation.targets.features), loss.n_targets(n_outputs)
         if n_learned != n_targets:
             raise ValueError(
-                f"prepare_targets was learned from {n_learned} columns of targets; expected {n_targets}, as {loss!r} "
-                f"has with {n_outputs} outputs."
+                f"prepare_targets was learned from {n_learned} columns of targets; expected {n_targets}, as with "
+                f"{loss!r} and {counted(n_outputs, 'output')}."
             )
 
     def check_metric(self, name: str, sums: str | None) -> None:
-        """Refuse a metric whose sums, made from prepared targets, say nothing of the targets themselves."""
+        """Refuse a metric that cannot be converted from prepared targets to the targets' units."""
         if self.preparation is not None:
             self.preparation.check_metric(name, sums)
 
     # ------------------------------------------------------------------------------------------------------ units
 
     def restore(self, outputs: Array) -> None:
-        """Bring outputs back to the targets' own units, in place."""
+        """Convert outputs to the targets' units, in place."""
         if self.preparation is not None:
             self.preparation.restore(outputs)
 
     def restored(self, outputs: Array) -> Array:
-        """Return outputs in the targets' own units."""
+        """Return outputs in the targets' units."""
         if self.preparation is None:
             return outputs
         restored = outputs.copy()
@@ -185,19 +185,19 @@ class Feed:
         return restored
 
     def in_units(self, name: str, sums: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the engine's sums of errors, a number a target, in the targets' own units."""
+        """Return the engine's sums of errors, one number per target, in the targets' units."""
         return sums if self.preparation is None else self.preparation.in_units(name, sums)
 
 
 def check_preparation(prepare: Any, prepare_targets: Any, inputs: Any) -> ModelPreparation | None:
-    """Return what is made of X and of the targets, None for nothing."""
+    """Return the preparation of X and of the targets, None without one."""
     if prepare is None and prepare_targets is None:
         return None
     preparation = ModelPreparation(prepare, prepare_targets)
     if prepare is not None and isinstance(inputs, Tabular):
         raise ValueError(
             f"prepare is {prepare!r} and inputs {inputs!r}; expected inputs=None, or a number of columns, with it: "
-            "fb.Tabular takes numbers and codes as they are."
+            "fb.Tabular takes numbers and codes without preparation."
         )
     if inputs is not None:
         preparation.expect(n_columns(inputs))

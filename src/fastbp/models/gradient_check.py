@@ -1,4 +1,4 @@
-"""Is the gradient of a model right? Compared with differences of the loss, in float64."""
+"""The gradient check: a model's gradient compared with finite differences of the loss, in float64."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Array = NDArray[Any]
 
 
 class GradientError(AssertionError):
-    """A gradient does not agree with the differences of the loss."""
+    """A gradient does not agree with finite differences of the loss."""
 
 
 def check_gradients(
@@ -35,42 +35,42 @@ def check_gradients(
     seed: int = 0,
     training: bool = False,
 ) -> dict[str, float]:
-    """Compare the gradient of the loss with central differences of the loss itself, layer by layer, in float64.
+    """Compare the gradient of the loss with central differences of the loss, layer by layer, in float64.
 
-    Each layer's W, and each b, is moved along a few random directions d of length 1, and the slope
-    (L(w + h d) - L(w - h d)) / 2h is compared with the gradient's component along d. A copy of the model is used, in
-    float64 whatever the model's dtype; the model itself is left alone. A relu that a sample crosses within the step
-    makes a difference of its own: smaller steps, or other samples, tell the two apart.
+    Each layer's W, and each b, is moved along a few random directions d of norm 1, and the slope (L(w + h d) - L(w - h
+    d)) / 2h is compared with the gradient's component along d. A float64 copy of the model is used, whatever its dtype;
+    the model itself is not changed. If the input of a relu crosses 0 within the step, the two differ although the
+    gradient is correct: try a smaller step or other samples.
 
     Parameters
     ----------
     model : Model
     X : array-like of shape (n_samples, n_inputs)
-        A few samples will do.
+        A few samples are enough.
     y : array-like
         Targets, as for ``Trainer.fit``.
     loss : str, Loss or callable
     directions : int, default 3
-        How many directions to try for each array of parameters.
+        Number of directions for each array of parameters.
     step : float, default 1e-6
-        The length h.
+        Step length h.
     tolerance : float, default 1e-5
-        The largest difference that is taken for rounding, relative to the length of the array's gradient (to the step,
-        where the gradient is shorter still).
+        Largest allowed difference, relative to the norm of the array's gradient (or to the step, if the norm is
+        smaller).
     seed : int, default 0
-        Where the directions come from.
+        Seed of the directions.
     training : bool, default False
-        As for ``Model.loss_and_gradients``: whether layers do what they do in training.
+        Whether layers behave as in training, as for ``Model.loss_and_gradients``.
 
     Returns
     -------
     dict of str to float
-        The largest relative difference found for each array that is trained: "W of layer 1" and so on.
+        The largest relative difference for each trained array: "W of layer 1" and so on.
 
     Raises
     ------
     GradientError
-        If one is larger than ``tolerance``: the first layer for which it is, and by how much.
+        If a difference is larger than ``tolerance``; it names the first such array and its difference.
     TypeError, ValueError, FloatingPointError
         As from ``Model.loss_and_gradients``.
     """
@@ -88,7 +88,7 @@ def check_gradients(
         twin.set_weights([*weights[:i], moved, *weights[i + 1 :]])
         return twin.loss_and_gradients(X, y, loss, training=training)[0]
 
-    # What the rounding of the loss alone can do to a difference: all there is where the gradient is nothing.
+    # The difference that rounding of the loss alone can cause; it matters where the gradient is 0.
     noise = 10 * float(np.finfo(np.float64).eps) * abs(value) / h
     differences = {}
     kinds = model.architecture.arrays
@@ -105,8 +105,8 @@ def check_gradients(
     for name, difference in differences.items():
         if difference > allowed:
             raise GradientError(
-                f"the gradient of {name} is off by {difference:.2g} of its length; expected {allowed:g} or less. It is "
-                "not the slope of the loss there, or a kink of the loss or of an activation lies within the step: try "
+                f"the gradient of {name} is off by {difference:.2g} of its norm; expected {allowed:g} or less. Either "
+                "it is wrong, or the loss or an activation is not differentiable within the step: try "
                 f"step={h / 10:g}."
             )
     return differences

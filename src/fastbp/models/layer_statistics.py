@@ -1,4 +1,4 @@
-"""What the layers of a model do with a batch: mean and spread of their outputs, dead units, lengths of gradients."""
+"""Statistics of each layer for a batch: mean and standard deviation of outputs, dead units, gradient norms."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class LayerStatistics:
-    """What one layer does with a batch.
+    """Statistics of one layer for a batch.
 
     Attributes
     ----------
     layer : str
-        What the layer is.
+        The layer's repr.
     mean, std : float
-        Of its outputs, over samples and units.
+        Mean and standard deviation of its outputs, over samples and units.
     zeros : float
         The share of outputs that are exactly 0.
     dead_units : int
-        Units whose output is the same for every sample (with two samples or more): nothing passes through them.
+        Number of units whose output is the same for every sample (with two samples or more).
     gradient_norm : float or None
-        Length of the gradient of the layer's arrays together; None without targets.
+        Norm of the gradient of all the layer's arrays together; None without targets.
     weight_norm : float
-        Length of the layer's arrays together.
+        Norm of all the layer's arrays together.
     """
 
     layer: str
@@ -53,7 +53,7 @@ class LayerStatistics:
 
 @dataclass(frozen=True)
 class ModelStatistics:
-    """What all layers do with a batch: ``layers``, a LayerStatistics each, and ``loss`` (None without targets)."""
+    """Statistics of all layers for a batch: ``layers``, a LayerStatistics each, and ``loss`` (None without targets)."""
 
     layers: tuple[LayerStatistics, ...]
     loss: float | None
@@ -82,17 +82,17 @@ def layer_statistics(
     gradients: Sequence[Array] | None,
     loss: float | None,
 ) -> ModelStatistics:
-    """Return what ``Model.inspect`` describes.
+    """Return the statistics for ``Model.inspect``.
 
     Parameters
     ----------
     architecture, feed
-        The model's.
+        architecture, feed
     weights : sequence of ndarray
-        The model's, as ``get_weights`` returns them.
+        The model's parameters, as ``get_weights`` returns them.
     X : array-like of shape (n_samples, n_inputs)
     gradients : sequence of ndarray or None
-        Of the loss with respect to the weights, where that was asked for.
+        Gradients of the loss with respect to the weights, if requested.
     loss : float or None
     """
     outputs = feed.features(X)

@@ -1,4 +1,4 @@
-"""A model: layers, their weights, and what can be asked of them."""
+"""A model: layers, their weights, prediction, gradients and files."""
 
 from __future__ import annotations
 
@@ -48,25 +48,24 @@ class Model:
     Parameters
     ----------
     layers : sequence of layers, such as Dense and Dropout
-        From the first hidden layer to the output layer, whose activation says what the model outputs: "softmax" a
-        probability for each class, "sigmoid" a probability for each output, "linear" any numbers.
+        Layers from the first hidden layer to the output layer. The output layer's activation decides what the model
+        outputs: "softmax" a probability for each class, "sigmoid" a probability for each output, "linear" any numbers.
     inputs : int, Tabular or None, default None
-        How many numbers a sample has: the columns of X. Or ``fb.Tabular``, for numbers beside codes of categories. None
-        leaves it to the data: the model is built, and has weights, once ``Trainer.fit`` or ``build`` has seen X.
+        Number of columns of X, or an ``fb.Tabular`` for numeric columns and category codes. None takes it from the
+        data: the model is built, and has weights, after ``Trainer.fit`` or ``build`` has seen X.
     prepare : a preparation, a list of them, Columns or None, default None
-        What is made of X before the first layer is fed with it, here and in training: ``fb.Standardize()``, say, or
-        ``[fb.Impute("median"), fb.Standardize()]``, one after the other; or ``fb.Columns``, for numbers beside
-        categories. It learns from the X of the first ``Trainer.fit``, or of ``build``, and goes by that ever after; the
-        model's file holds it. Sample weights do not count for it. Where it has learned from a data frame, columns are
-        found by their names. It is made batch by batch, in float64; X is not copied, unless it holds text.
+        Preparation of X before the first layer, in prediction and training: ``fb.Standardize()``, or
+        ``[fb.Impute("median"), fb.Standardize()]``, one after the other, or ``fb.Columns`` for numbers and categories.
+        Its statistics are learned from the X of the first ``Trainer.fit`` or of ``build``, without sample weights, and
+        then stay; the model's file holds them. If it was learned from a data frame, columns are found by their names.
+        It is computed batch by batch in float64; X is not copied, unless it holds text.
     prepare_targets : a preparation, a list of them, or None, default None
-        The same for the targets of a regression: ``fb.Standardize()``, ``fb.Scale()`` or ``fb.RobustScale(clip=None)``.
-        The loss compares the outputs with what is made of the targets; ``predict`` returns, and metrics are in, the
-        targets' own units.
+        Preparation of a regression's targets: ``fb.Standardize()``, ``fb.Scale()`` or ``fb.RobustScale(clip=None)``.
+        The loss compares the outputs with the prepared targets; ``predict`` and the metrics use the targets' units.
     dtype : {"float32", "float64"}, default "float32"
-        What weights are kept and all is computed in.
+        Type of the weights and of all computations.
     seed : int, default 0
-        Where the random weights come from: the same seed gives the same weights.
+        Seed of the random weights: the same seed gives the same weights.
 
     Raises
     ------
@@ -105,7 +104,7 @@ class Model:
         seed: int,
         preparation: ModelPreparation | None,
     ) -> None:
-        """Take in all that can be said before the width of the data is known."""
+        """Set everything that does not depend on the data."""
         self._architecture = Architecture(layers, dtype, inputs if isinstance(inputs, Tabular) else None)
         self._feed = Feed(inputs, preparation, dtype)
         self._seed = seed
@@ -113,31 +112,31 @@ class Model:
         self._network: Network | None = None
 
     def build(self, X: ArrayLike, y: ArrayLike | None = None) -> None:
-        """Let the preparation learn from data, and make the weights that depend on its width; ``Trainer.fit`` does so.
+        """Learn the preparation from data, and make the weights for its columns; ``Trainer.fit`` does the same.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_inputs)
-            Numbers; a data frame, or an array or a list with text, where ``prepare`` is to make numbers of it.
+            Numbers; or a data frame, array or list with text, if ``prepare`` converts it to numbers.
         y : array-like of shape (n_samples,) or (n_samples, n_targets), optional
             The targets, for ``prepare_targets``.
 
         Raises
         ------
         TypeError, ValueError
-            If the data is not what the model needs, or the model has learned and has weights already.
+            If the data does not fit the model, or the model is built already.
         """
         if self._feed.ready:
             raise ValueError(
-                "the model is built already, and what it has learned of its data stays; expected one that is not. Make "
-                "a new fb.Model to learn from other data."
+                "the model is built already, and its preparation is fixed; expected a model that is not built. Make a "
+                "new fb.Model for other data."
             )
         self.adopt(self._feed.learn(X, y)[0])
 
     def adopt(self, feed: Feed) -> None:
-        """Go on with a feed that has learned from data; make the weights, unless they are there.
+        """Use a feed that has learned from data; make the weights, unless they exist.
 
-        For those who read the data themselves, such as a trainer: ``model.feed.learn`` returns the feed.
+        For callers that read the data themselves, such as a trainer: ``model.feed.learn`` returns the feed.
         """
         fed = feed.fed
         assert fed is not None
@@ -148,28 +147,28 @@ class Model:
             network = self._architecture.build(fed)
             network.set_arrays(self._architecture.draw(self._seed))
         network.set_features(*feed.native)
-        self._feed, self._network = feed, network  # at the end: nothing is left of a call that fails
+        self._feed, self._network = feed, network  # at the end: a call that fails changes nothing
 
     # -------------------------------------------------------------------------------------------------- its parts
 
     @property
     def built(self) -> bool:
-        """Whether the model has weights: else it waits for data, to know its width."""
+        """Whether the model has weights; otherwise it needs data first, to know its number of columns."""
         return self._network is not None
 
     @property
     def architecture(self) -> Architecture:
-        """The layers, and all that follows from them without a weight."""
+        """The layers, and everything that depends on them but not on the weights."""
         return self._architecture
 
     @property
     def feed(self) -> Feed:
-        """How samples get in and outputs out."""
+        """Reads samples, and converts outputs to the targets' units."""
         return self._feed
 
     @property
     def network(self) -> Network:
-        """The engine's part: weights, and what computes with them."""
+        """The engine's network: the weights, and prediction."""
         if self._network is None:
             raise ValueError(NOT_BUILT)
         return self._network
@@ -181,7 +180,7 @@ class Model:
 
     @property
     def inputs(self) -> Inputs | None:
-        """The number of columns of X, or a Tabular; None until the data has told."""
+        """The number of columns of X, or a Tabular; None until the data is known."""
         return self._feed.inputs
 
     @property
@@ -191,29 +190,29 @@ class Model:
 
     @property
     def prepare(self) -> Preparation | Sequence[Preparation] | Columns | None:
-        """What is made of X before the first layer is fed with it."""
+        """The preparation of X before the first layer."""
         return None if self._feed.preparation is None else self._feed.preparation.prepare
 
     @property
     def prepare_targets(self) -> Sequence[Preparation] | None:
-        """What is made of the targets before the loss looks at them."""
+        """The preparation of the targets before the loss."""
         return None if self._feed.preparation is None else self._feed.preparation.prepare_targets
 
     @property
     def n_outputs(self) -> int:
-        """The number of columns of what ``predict`` returns."""
+        """The number of columns of the result of ``predict``."""
         return self._architecture.n_outputs
 
     @property
     def n_parameters(self) -> int:
-        """How many numbers ``get_weights`` returns: weights, biases and what else layers have."""
+        """The number of elements of ``get_weights``: weights, biases and other arrays of layers."""
         return self.network.n_parameters
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """Whatever is to be kept with the model, and in its file: plain data under names, none at first.
+        """Data of your own, saved in the model's file: a dictionary of plain data, initially empty.
 
-        What the classes are called, say: ``model.metadata = {"classes": ["cat", "dog"]}``.
+        For example the names of the classes: ``model.metadata = {"classes": ["cat", "dog"]}``.
         """
         return copy.deepcopy(self._metadata)
 
@@ -234,7 +233,7 @@ class Model:
 
     @property
     def seed(self) -> int:
-        """What the first weights were drawn from."""
+        """The seed of the initial weights."""
         return self._seed
 
     def __repr__(self) -> str:
@@ -245,25 +244,25 @@ class Model:
     # ------------------------------------------------------------------------------------------------ using it
 
     def predict(self, X: ArrayLike, n_threads: int | None = None) -> Array:
-        """Return what the last layer outputs.
+        """Return the outputs of the last layer.
 
-        A row has the same outputs, to the bit, alone and among others. Who predicts a row or a few, one call after the
-        other, is served faster from the fifth call on, until the weights change: they are kept once more (up to 64 MB)
-        in the order in which a row alone reads them. The models of ``fastbp.sklearn`` leave that out: their arrays may
-        be written to at any time.
+        A row has the same outputs, to the bit, alone and among others. Repeated calls with one row or a few are faster
+        from the fifth call on, until the weights change: a second copy of the weights (up to 64 MB) is stored in the
+        order in which a single row reads them. The models of ``fastbp.sklearn`` do without the copy, as their arrays
+        may be written to at any time.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_inputs)
             Any real numbers or booleans. A NumPy array is read in place, whatever its dtype and strides. With
-            ``prepare`` also text and what is missing, as it has learned.
+            ``prepare`` also text and missing values, as learned in training.
         n_threads : int or None, default None
-            None takes OMP_NUM_THREADS or all CPUs. The result does not depend on it.
+            Largest number of threads; None means OMP_NUM_THREADS or all CPUs. The result does not depend on it.
 
         Returns
         -------
         ndarray of shape (n_samples, n_outputs), of the model's dtype
-            With ``prepare_targets`` in the targets' own units.
+            With ``prepare_targets``, in the targets' units.
 
         Raises
         ------
@@ -275,7 +274,7 @@ class Model:
         return self.predict_read(self._feed.read(X, "X"), n_threads)
 
     def predict_read(self, array: Any, n_threads: int | None = None) -> Array:
-        """Return the outputs for samples as ``model.feed.read`` returns them; for those who read once and ask often."""
+        """Return the outputs for samples that ``model.feed.read`` returned; to read data once and predict often."""
         out = np.empty((len(array), self.n_outputs), self.dtype)
         try:
             self.network.forward(as_rows(array), out, choose_threads(n_threads))
@@ -295,7 +294,7 @@ class Model:
         *,
         training: bool = False,
     ) -> tuple[float, list[Array]]:
-        """Return the mean loss over samples and its gradient with respect to every weight and bias; train nothing.
+        """Return the mean loss over samples and its gradient with respect to all parameters, without training.
 
         Parameters
         ----------
@@ -305,20 +304,20 @@ class Model:
         loss : str, Loss or callable
             As for ``Trainer``.
         n_threads : int or None, default None
-            None takes OMP_NUM_THREADS or all CPUs. The result does not depend on it.
+            Largest number of threads; None means OMP_NUM_THREADS or all CPUs. The result does not depend on it.
         sample_weight : array-like of shape (n_samples,) or None, default None
-            How often each sample counts in the mean, as for ``Trainer.fit``.
+            Weight of each sample in the mean, as for ``Trainer.fit``.
         class_weight : dict of int to float, "balanced" or None, default None
-            How often the samples of each class count, as for ``Trainer.fit``.
+            Weight of the samples of each class, as for ``Trainer.fit``.
         training : bool, default False
-            Whether layers do what they do in training: BatchNorm goes by the statistics of this batch, Dropout drops
-            what the first step of a trainer with seed 0 drops. Else all are as in ``predict``.
+            Whether layers behave as in training: BatchNorm uses the statistics of this batch, and Dropout sets the same
+            outputs to 0 as the first step of a trainer with seed 0. Otherwise layers behave as in ``predict``.
 
         Returns
         -------
         loss : float
         gradients : list of ndarray
-            [dW0, db0, dW1, db1, ...] in the shapes of ``get_weights``; zeros for what is not trained.
+            [dW0, db0, dW1, db1, ...] in the shapes of ``get_weights``; zeros for arrays that are not trained.
 
         Raises
         ------
@@ -353,8 +352,8 @@ class Model:
     def get_weights(self) -> list[Array]:
         """Return copies of all parameters: [W0, b0, W1, b1, ...], W of shape (inputs, units), b of shape (units,).
 
-        So for dense layers; others have what their classes say (LayerNorm a gain and a shift), in the layers' order.
-        The tables of ``fb.Tabular`` come first.
+        These are the arrays of dense layers; other layers have the arrays that their classes describe (LayerNorm a gain
+        and a shift), in the order of the layers. The tables of ``fb.Tabular`` come first.
         """
         return self.network.get_arrays()
 
@@ -364,39 +363,39 @@ class Model:
         Raises
         ------
         TypeError, ValueError
-            If there are not as many, or one has the wrong shape or a number that is not finite. Nothing is set then.
+            If their number or a shape is wrong, or an element is not finite. Then nothing is set.
         """
         self.network.set_arrays(check_weights(weights, self.layers, self._architecture.feeding, self.dtype))
 
     # -------------------------------------------------------------------------------------------- telling about
 
     def summary(self) -> None:
-        """Print a table of the layers: sizes, parameters, memory, floating-point operations; and what they take.
+        """Print a table of the layers: sizes, parameters, memory, floating-point operations (FLOPs).
 
-        A layer makes (n, units) of (n, inputs). An operation is a multiplication or an addition; activations are not
-        counted. Training does three times those of a prediction, but for the first layer, where nobody needs the
-        gradient of the data. It keeps a gradient, and what the optimizer remembers (Adam: two numbers), for each
-        parameter; and for each sample of a batch, 4096 at most, about its inputs twice, every layer's outputs twice and
-        their gradients.
+        Layers are numbered from 1, as in error messages; ``model.layers`` and ``learning_rate_factors`` count from 0. A
+        layer maps (n, inputs) to (n, units). A FLOP is a multiplication or an addition; activations are not counted.
+        Training takes three times the FLOPs of prediction, but twice in the first layer, as the gradient of the data is
+        not needed. It stores a gradient and the optimizer's state (Adam: two numbers) for each parameter; and for each
+        sample of a batch, 4096 at most, about its inputs twice, every layer's outputs twice and their gradients.
         """
         print(summarise(self._architecture))
 
     def inspect(
         self, X: ArrayLike, y: ArrayLike | None = None, loss: str | Loss | LossFunction | None = None
     ) -> ModelStatistics:
-        """Return what every layer makes of a batch: mean and spread of its outputs, dead units, length of its gradient.
+        """Return statistics of every layer for a batch: mean and spread of outputs, dead units, gradient norm.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_inputs)
         y : array-like, optional
-            Targets as for ``Trainer.fit``; with them, and a loss, the gradients are looked at too.
+            Targets as for ``Trainer.fit``; with y and loss the gradients are included.
         loss : str, Loss or callable, optional
 
         Returns
         -------
         ModelStatistics
-            ``print`` shows it as a table; ``.layers`` holds the figures of each layer.
+            ``print`` shows it as a table; ``.layers`` holds the statistics of each layer.
 
         Raises
         ------
@@ -412,7 +411,7 @@ class Model:
     # ------------------------------------------------------------------------------------- keeping and restoring
 
     def to_config(self) -> dict[str, Any]:
-        """Return all but the weights as plain data: what a saved file describes the model with."""
+        """Return the model without its weights as plain data, as a saved file describes it."""
         return describe(self._architecture, self._feed, self._seed, self._metadata)
 
     @classmethod
@@ -422,7 +421,7 @@ class Model:
         Raises
         ------
         KeyError, TypeError, ValueError
-            If the description is not one, or the weights do not fit it.
+            If the description is invalid, or the weights do not fit it.
         """
         model = cls.__new__(cls)
         model._set_up(*parse_config(config))
@@ -432,7 +431,7 @@ class Model:
             raise ValueError(NOT_BUILT)
         model._restore(
             check_weights(weights, model.layers, fed, model.dtype), fed
-        )  # checked first: they may be made up
+        )  # checked first: the file may be forged
         return model
 
     def _restore(self, weights: Sequence[Array], fed: Inputs) -> None:
@@ -454,7 +453,7 @@ class Model:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model to a safetensors file: the weights, and the architecture in the metadata; no pickle.
 
-        A file of that name is replaced, and only once the new one is complete.
+        A file of that name is replaced once the new one is complete.
 
         Raises
         ------
@@ -477,7 +476,7 @@ class Model:
         OSError
             If there is no such file, or it cannot be read.
         ValueError
-            If it is not a file of ``Model.save``, or was truncated or altered.
+            If ``Model.save`` did not write it, or it was truncated or altered.
         """
         from fastbp.support.safetensors_file import MODEL, BrokenFileError, read_model
 

@@ -1,4 +1,4 @@
-"""NaN and infinity get a name: in the data the row and column, in training the epoch, batch and layer."""
+"""Errors for NaN and infinity: they name row and column of data, or epoch, batch and layer of training."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ __all__ = ["DivergenceError", "explain_nonfinite"]
 
 
 class DivergenceError(FloatingPointError):
-    """What the model made of finite data is not finite: its weights, a layer's outputs, or the loss."""
+    """The weights, a layer's outputs or the loss are not finite, although the data is."""
 
 
 def explain_nonfinite(
     error: NonFinite, architecture: Architecture, feed: Feed, data: Samples, where: str, remedy: str = ""
 ) -> NoReturn:
-    """Raise what the engine's NonFinite means.
+    """Raise the error for the engine's NonFinite.
 
     Parameters
     ----------
@@ -28,25 +28,25 @@ def explain_nonfinite(
     architecture, feed
         The model's.
     data : Samples
-        What the engine was reading.
+        The samples that the engine was reading.
     where : str
-        When it happened: "in epoch 3, batch 5", say.
+        When it happened, such as "in epoch 3, batch 5".
     remedy : str
-        What to do about it if the data is not the reason.
+        What to do if the data is not the reason.
 
     Raises
     ------
     ValueError
         If a number in the data is NaN or infinite.
     DivergenceError
-        If the data is finite and what the model made of it is not.
+        If the data is finite, but weights, outputs or the loss are not.
     """
     if error.where == "inputs":
         feed.refuse_inputs(data.X, data.names[0], error.row)
     if error.where == "targets":
         feed.refuse_targets(data.y, data.names[1], error.row)
     if error.layer < 0:
-        what = "the loss is not finite, while the outputs of all layers are"
+        what = "the loss is not finite, although the outputs of all layers are"
     else:
         i = architecture.layer_of_stage[error.layer]
         layer = f"layer {i + 1} of {len(architecture.layers)} (counted from 1), {architecture.layers[i]!r}"
@@ -55,5 +55,5 @@ def explain_nonfinite(
         if error.where == "weights":
             what = f"an update made the weights of {layer}, infinite or NaN"
         else:
-            what = f"the outputs of {layer}, are not all finite, while those of the layers before are"
+            what = f"the outputs of {layer}, are not all finite, although those of the layers before are"
     raise DivergenceError(f"{where}, {what}.{' ' + remedy if remedy else ''}") from None

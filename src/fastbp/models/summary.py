@@ -42,7 +42,7 @@ def summarise(architecture: Architecture) -> str:
 
 
 def _rows(layers: Sequence[Layer], n_inputs: int, dtype: np.dtype[Any], outer: str = "") -> list[str]:
-    """Return a line of the summary for each layer, those inside another after the one that they are in."""
+    """Return a line of the summary for each layer, inner layers after the layer that contains them."""
     lines = []
     for i, layer in enumerate(layers):
         number, units = f"{outer}{i + 1}", layer.n_outputs(n_inputs)
@@ -59,7 +59,7 @@ def _rows(layers: Sequence[Layer], n_inputs: int, dtype: np.dtype[Any], outer: s
 
 
 def _row_of_tables(inputs: Inputs, dtype: np.dtype[Any]) -> list[str]:
-    """Return the line of the summary for the tables, if there are any, in front of the first layer."""
+    """Return the line of the summary for embedding tables, if there are any, before the first layer."""
     if not isinstance(inputs, Tabular):
         return []
     n_parameters = sum(math.prod(shape) for shape in inputs.shapes)
@@ -70,7 +70,7 @@ def _row_of_tables(inputs: Inputs, dtype: np.dtype[Any]) -> list[str]:
 
 
 def _n_kept(stages: Sequence[Stage], n_inputs: int) -> int:
-    """Return about how many numbers training keeps for a sample; a fork's output is what it was given."""
+    """Return about how many numbers training stores for a sample; a fork's output is its input."""
     n_kept, units = 2 * n_inputs, n_inputs
     for stage in stages:
         units = stage.get("units", units)

@@ -1,4 +1,4 @@
-"""How a gradient changes the weights, a family a file.
+"""Optimizers: rules by which a gradient changes the weights, one family per file.
 
 It imports schedules, support and the engine.
 """

@@ -1,4 +1,4 @@
-"""Adam and its kin: steps by moments of the gradient."""
+"""Adam and its variants: steps from moments of the gradient."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Adam", "AdamW", "Adamax", "NAdam", "RAdam"]
 
 @dataclass(frozen=True)
 class _Moments(Optimizer):
-    """What Adam and its kin share: averages m of the gradient and v of its size, and weight decay."""
+    """The base of Adam and its variants: averages m of the gradient and v of its size, and weight decay."""
 
     learning_rate: Scheduled = 1e-3
     beta_1: float = 0.9
@@ -28,7 +28,7 @@ class _Moments(Optimizer):
         self._check_schedule("weight_decay", at_least=0)
 
     def numbers(self) -> dict[str, Scheduled]:
-        """Return the numbers of the update rule by the engine's names."""
+        """Return the update rule's numbers under the engine's names."""
         return {
             "learning_rate": self.learning_rate,
             "beta_1": self.beta_1,
@@ -40,7 +40,7 @@ class _Moments(Optimizer):
 
 @dataclass(frozen=True)
 class _AdamRule(_Moments):
-    """What Adam and AdamW share: everything but what weight decay means."""
+    """The base of Adam and AdamW, which differ in weight decay only."""
 
     amsgrad: bool = False
     epsilon_hat: bool = False
@@ -53,7 +53,7 @@ class _AdamRule(_Moments):
         self._check_flag("epsilon_hat")
 
     def numbers(self) -> dict[str, Scheduled]:
-        """Return the numbers of the update rule by the engine's names."""
+        """Return the update rule's numbers under the engine's names."""
         return super().numbers() | {
             "amsgrad": float(self.amsgrad),
             "epsilon_hat": float(self.epsilon_hat),
@@ -62,7 +62,7 @@ class _AdamRule(_Moments):
 
 
 class Adam(_AdamRule):
-    """Adam (Kingma and Ba, 2015): steps scaled by the gradient's recent size, both averages corrected for their start.
+    """Adam (Kingma and Ba, 2015): steps scaled by the gradient's recent size, with bias correction of both averages.
 
     m = beta_1 * m + (1 - beta_1) * g, v = beta_2 * v + (1 - beta_2) * g**2,
     w -= learning_rate * m / (1 - beta_1**t) / (sqrt(v / (1 - beta_2**t)) + epsilon).
@@ -71,20 +71,19 @@ class Adam(_AdamRule):
     ----------
     learning_rate : float or schedule, default 1e-3
     beta_1 : float, default 0.9
-        How slowly the average of the gradient forgets, 0 <= beta_1 < 1.
+        Decay rate of the average of the gradient, 0 <= beta_1 < 1.
     beta_2 : float, default 0.999
-        How slowly the average of its square forgets, 0 <= beta_2 < 1.
+        Decay rate of the average of the squared gradient, 0 <= beta_2 < 1.
     epsilon : float, default 1e-8
-        Added to the square root below the fraction line.
+        Added to the square root in the denominator.
     weight_decay : float or schedule, default 0.0
-        weight_decay * W is added to the gradient of the weights (L2 regularisation), not to that of the biases.
-        See AdamW for decay that is not scaled along with the gradient.
+        weight_decay * W is added to the gradient of the weights (L2 regularisation), not of the biases. See AdamW for
+        decay that is not scaled with the gradient.
     amsgrad : bool, default False
-        AMSGrad (Reddi, Kale and Kumar, 2018): divide by the root of the largest v so far, so that steps do not grow
-        again.
+        AMSGrad (Reddi, Kale and Kumar, 2018): replace v by its largest value so far, so that steps do not grow again.
     epsilon_hat : bool, default False
-        Add epsilon to sqrt(v) before the correction, as section 2 of the paper ends and as scikit-learn and TensorFlow
-        do: epsilon / sqrt(1 - beta_2**t) stands in the formula.
+        Add epsilon to sqrt(v) before the bias correction, as at the end of the paper's section 2 and as scikit-learn
+        and TensorFlow do: the formula's epsilon becomes epsilon / sqrt(1 - beta_2**t).
 
     Raises
     ------
@@ -104,19 +103,18 @@ class AdamW(_AdamRule):
     ----------
     learning_rate : float or schedule, default 1e-3
     beta_1 : float, default 0.9
-        How slowly the average of the gradient forgets, 0 <= beta_1 < 1.
+        Decay rate of the average of the gradient, 0 <= beta_1 < 1.
     beta_2 : float, default 0.999
-        How slowly the average of its square forgets, 0 <= beta_2 < 1.
+        Decay rate of the average of the squared gradient, 0 <= beta_2 < 1.
     epsilon : float, default 1e-8
-        Added to the square root below the fraction line.
+        Added to the square root in the denominator.
     weight_decay : float or schedule, default 0.01
-        How much of every weight a step takes away, times the learning rate; biases keep all of theirs.
+        W -= learning_rate * weight_decay * W at each step; biases do not decay.
     amsgrad : bool, default False
-        AMSGrad (Reddi, Kale and Kumar, 2018): divide by the root of the largest v so far, so that steps do not grow
-        again.
+        AMSGrad (Reddi, Kale and Kumar, 2018): replace v by its largest value so far, so that steps do not grow again.
     epsilon_hat : bool, default False
-        Add epsilon to sqrt(v) before the correction, as section 2 of the paper ends and as scikit-learn and TensorFlow
-        do: epsilon / sqrt(1 - beta_2**t) stands in the formula.
+        Add epsilon to sqrt(v) before the bias correction, as at the end of the paper's section 2 and as scikit-learn
+        and TensorFlow do: the formula's epsilon becomes epsilon / sqrt(1 - beta_2**t).
 
     Raises
     ------
@@ -131,7 +129,7 @@ class AdamW(_AdamRule):
 
 @dataclass(frozen=True)
 class Adamax(_Moments):
-    """Adamax (Kingma and Ba, 2015, section 7): Adam by the largest gradient of late in place of the average of squares.
+    """Adamax (Kingma and Ba, 2015, section 7): Adam with the largest recent gradient in place of averaged squares.
 
     m = beta_1 * m + (1 - beta_1) * g, v = max(beta_2 * v, abs(g) + epsilon),
     w -= learning_rate / (1 - beta_1**t) * m / v.
@@ -140,13 +138,13 @@ class Adamax(_Moments):
     ----------
     learning_rate : float or schedule, default 2e-3
     beta_1 : float, default 0.9
-        How slowly the average of the gradient forgets, 0 <= beta_1 < 1.
+        Decay rate of the average of the gradient, 0 <= beta_1 < 1.
     beta_2 : float, default 0.999
-        How slowly its largest size is forgotten, 0 <= beta_2 < 1.
+        Decay rate of the largest gradient, 0 <= beta_2 < 1.
     epsilon : float, default 1e-8
-        Added to the gradient's size.
+        Added to the gradient's absolute value.
     weight_decay : float or schedule, default 0.0
-        weight_decay * W is added to the gradient of the weights (L2 regularisation), not to that of the biases.
+        weight_decay * W is added to the gradient of the weights (L2 regularisation), not of the biases.
 
     Raises
     ------
@@ -161,7 +159,7 @@ class Adamax(_Moments):
 
 @dataclass(frozen=True)
 class NAdam(_Moments):
-    """NAdam (Dozat, 2016): Adam with Nesterov's momentum, which grows with the steps.
+    """NAdam (Dozat, 2016): Adam with Nesterov momentum, where the momentum increases with the steps.
 
     Averages m and v as in Adam, mu(t) = beta_1 * (1 - 0.96**(t * momentum_decay) / 2), M(t) = mu(1) * ... * mu(t),
     w -= learning_rate * (g * (1 - mu(t)) / (1 - M(t)) + m * mu(t + 1) / (1 - M(t + 1)))
@@ -171,15 +169,15 @@ class NAdam(_Moments):
     ----------
     learning_rate : float or schedule, default 2e-3
     beta_1 : float, default 0.9
-        How slowly the average of the gradient forgets, 0 <= beta_1 < 1.
+        Decay rate of the average of the gradient, 0 <= beta_1 < 1.
     beta_2 : float, default 0.999
-        How slowly the average of its square forgets, 0 <= beta_2 < 1.
+        Decay rate of the average of the squared gradient, 0 <= beta_2 < 1.
     epsilon : float, default 1e-8
-        Added to the square root below the fraction line.
+        Added to the square root in the denominator.
     weight_decay : float or schedule, default 0.0
-        weight_decay * W is added to the gradient of the weights (L2 regularisation), not to that of the biases.
+        weight_decay * W is added to the gradient of the weights (L2 regularisation), not of the biases.
     momentum_decay : float, default 4e-3
-        How fast the momentum grows from half of beta_1 to beta_1.
+        Rate at which the momentum increases from beta_1 / 2 to beta_1.
 
     Raises
     ------
@@ -197,28 +195,28 @@ class NAdam(_Moments):
         self._check_number("momentum_decay", at_least=0)
 
     def numbers(self) -> dict[str, Scheduled]:
-        """Return the numbers of the update rule by the engine's names."""
+        """Return the update rule's numbers under the engine's names."""
         return super().numbers() | {"momentum_decay": self.momentum_decay}
 
 
 class RAdam(_Moments):
-    """Rectified Adam (Liu et al., 2020): Adam that does without its denominator until there are squares enough for it.
+    """Rectified Adam (Liu et al., 2020): Adam without its denominator while v averages too few steps.
 
-    Averages m and v as in Adam, R = 2 / (1 - beta_2) - 1, r = R - 2 * t * beta_2**t / (1 - beta_2**t),
-    w -= learning_rate * m / (1 - beta_1**t) while r <= 5 (the first five steps by default); from then on times
-    sqrt((r - 4) * (r - 2) * R / ((R - 4) * (R - 2) * r)) * sqrt(1 - beta_2**t) / (sqrt(v) + epsilon).
+    Averages m and v as in Adam, R = 2 / (1 - beta_2) - 1, r = R - 2 * t * beta_2**t / (1 - beta_2**t), w -=
+    learning_rate * m / (1 - beta_1**t) while r <= 5 (the first five steps by default); afterwards that step is
+    multiplied by sqrt((r - 4) * (r - 2) * R / ((R - 4) * (R - 2) * r)) * sqrt(1 - beta_2**t) / (sqrt(v) + epsilon).
 
     Parameters
     ----------
     learning_rate : float or schedule, default 1e-3
     beta_1 : float, default 0.9
-        How slowly the average of the gradient forgets, 0 <= beta_1 < 1.
+        Decay rate of the average of the gradient, 0 <= beta_1 < 1.
     beta_2 : float, default 0.999
-        How slowly the average of its square forgets, 0 <= beta_2 < 1.
+        Decay rate of the average of the squared gradient, 0 <= beta_2 < 1.
     epsilon : float, default 1e-8
-        Added to the square root below the fraction line.
+        Added to the square root in the denominator.
     weight_decay : float or schedule, default 0.0
-        weight_decay * W is added to the gradient of the weights (L2 regularisation), not to that of the biases.
+        weight_decay * W is added to the gradient of the weights (L2 regularisation), not of the biases.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Steps divided by the size of the gradients so far."""
+"""Optimizers that divide by the size of the gradients so far."""
 
 from __future__ import annotations
 
@@ -11,23 +11,24 @@ __all__ = ["Adadelta", "Adagrad", "RMSprop"]
 
 @dataclass(frozen=True)
 class RMSprop(Optimizer):
-    """RMSprop (Tieleman and Hinton, 2012): the gradient over the root of its squares' average.
+    """RMSprop (Tieleman and Hinton, 2012): the gradient divided by the root of its squares' average.
 
     v = rho * v + (1 - rho) * g**2, u = momentum * u + g / (sqrt(v) + epsilon), w -= learning_rate * u.
+    With ``centered``, m = rho * m + (1 - rho) * g and u uses max(v - m**2, 0) in place of v.
 
     Parameters
     ----------
     learning_rate : float or schedule, default 0.01
     rho : float, default 0.99
-        How slowly the average of squares forgets, 0 <= rho < 1; PyTorch calls it alpha.
+        Decay rate of the averages, 0 <= rho < 1; PyTorch's alpha.
     epsilon : float, default 1e-8
-        Added to the square root below the fraction line.
+        Added to the square root in the denominator.
     weight_decay : float or schedule, default 0.0
-        weight_decay * W is added to the gradient of the weights (L2 regularisation), not to that of the biases.
+        weight_decay * W is added to the gradient of the weights (L2 regularisation), not of the biases.
     momentum : float, default 0.0
-        How much of the last step is kept, 0 <= momentum < 1.
+        Fraction of the last step that is kept, 0 <= momentum < 1.
     centered : bool, default False
-        Divide by the root of the gradient's variance: v less the square of the gradient's average (Graves, 2013).
+        Whether to divide by the root of the gradient's variance, v - m**2 (Graves, 2013).
 
     Raises
     ------
@@ -53,7 +54,7 @@ class RMSprop(Optimizer):
         self._check_flag("centered")
 
     def numbers(self) -> dict[str, Scheduled]:
-        """Return the numbers of the update rule by the engine's names."""
+        """Return the update rule's numbers under the engine's names."""
         return {
             "learning_rate": self.learning_rate,
             "beta_2": self.rho,
@@ -66,7 +67,7 @@ class RMSprop(Optimizer):
 
 @dataclass(frozen=True)
 class Adagrad(Optimizer):
-    """Adagrad (Duchi, Hazan and Singer, 2011): the gradient over the root of the sum of all its squares so far.
+    """Adagrad (Duchi, Hazan and Singer, 2011): the gradient divided by the root of the sum of its squares so far.
 
     s = s + g**2, w -= learning_rate / (1 + (t - 1) * lr_decay) * g / (sqrt(initial_accumulator_value + s) + epsilon).
 
@@ -74,13 +75,13 @@ class Adagrad(Optimizer):
     ----------
     learning_rate : float or schedule, default 0.01
     lr_decay : float, default 0.0
-        How fast the learning rate falls with the steps.
+        Decay of the learning rate with the number of steps.
     weight_decay : float or schedule, default 0.0
-        weight_decay * W is added to the gradient of the weights (L2 regularisation), not to that of the biases.
+        weight_decay * W is added to the gradient of the weights (L2 regularisation), not of the biases.
     initial_accumulator_value : float, default 0.0
-        What the sum of squares starts from.
+        Initial value of the sum of squares.
     epsilon : float, default 1e-10
-        Added to the square root below the fraction line.
+        Added to the square root in the denominator.
 
     Raises
     ------
@@ -104,7 +105,7 @@ class Adagrad(Optimizer):
         self._check_number("epsilon", above=0)
 
     def numbers(self) -> dict[str, Scheduled]:
-        """Return the numbers of the update rule by the engine's names."""
+        """Return the update rule's numbers under the engine's names."""
         return {
             "learning_rate": self.learning_rate,
             "rate_decay": self.lr_decay,
@@ -116,7 +117,7 @@ class Adagrad(Optimizer):
 
 @dataclass(frozen=True)
 class Adadelta(Optimizer):
-    """Adadelta (Zeiler, 2012): steps as large as those of late, scaled by the gradient's recent size.
+    """Adadelta (Zeiler, 2012): steps of the size of recent steps, scaled by the gradient's recent size.
 
     v = rho * v + (1 - rho) * g**2, d = g * sqrt(c + epsilon) / sqrt(v + epsilon), c = rho * c + (1 - rho) * d**2,
     w -= learning_rate * d.
@@ -125,11 +126,11 @@ class Adadelta(Optimizer):
     ----------
     learning_rate : float or schedule, default 1.0
     rho : float, default 0.9
-        How slowly both averages of squares forget, 0 <= rho < 1.
+        Decay rate of both averages of squares, 0 <= rho < 1.
     epsilon : float, default 1e-6
-        Added to them below the root; the first steps are of its size.
+        Added to both averages under the root; it sets the size of the first steps.
     weight_decay : float or schedule, default 0.0
-        weight_decay * W is added to the gradient of the weights (L2 regularisation), not to that of the biases.
+        weight_decay * W is added to the gradient of the weights (L2 regularisation), not of the biases.
 
     Raises
     ------
@@ -151,7 +152,7 @@ class Adadelta(Optimizer):
         self._check_schedule("weight_decay", at_least=0)
 
     def numbers(self) -> dict[str, Scheduled]:
-        """Return the numbers of the update rule by the engine's names."""
+        """Return the update rule's numbers under the engine's names."""
         return {
             "learning_rate": self.learning_rate,
             "beta_2": self.rho,

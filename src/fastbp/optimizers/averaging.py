@@ -1,7 +1,7 @@
-"""Averages of the weights over training, which often predict better than the last weights.
+"""Averages of the weights over training; they often predict better than the last weights.
 
-They are kept beside the weights in the model's dtype, by PyTorch's definition (torch.optim.swa_utils.AveragedModel):
-the first weights that an average takes in are copied. What is trained is not touched.
+They are stored beside the weights in the model's dtype, as PyTorch defines them (torch.optim.swa_utils.AveragedModel):
+an average starts as a copy of the first weights that it takes in. The trained weights are not changed.
 """
 
 from __future__ import annotations
@@ -16,31 +16,31 @@ __all__ = ["AVERAGINGS", "EMA", "SWA", "Averaging"]
 
 @dataclass(frozen=True)
 class Averaging:
-    """What all averages have: a name, what the engine does after its steps, and what happens after an epoch."""
+    """The base of all averages: a name, the engine's numbers for each step, and what happens after an epoch."""
 
     name: ClassVar[str]
 
     def numbers(self) -> dict[str, float]:
-        """Return what the engine's updates go by; what is absent is 0."""
+        """Return the numbers that the engine's updates use; absent ones are 0."""
         return {}
 
     def takes_epoch(self, epoch: int) -> bool:
-        """Return whether the weights at the end of an epoch, counted from 1, are taken in."""
+        """Return whether the weights at the end of an epoch, counted from 1, enter the average."""
         return False
 
 
 @dataclass(frozen=True)
 class EMA(Averaging):
-    """Exponential moving average (Polyak and Juditsky, 1992, for its purpose): A = decay * A + (1 - decay) * W.
+    """Exponential moving average: A = decay * A + (1 - decay) * W (Polyak and Juditsky, 1992, on averaging).
 
-    Taken after every step, or after every ``every``-th.
+    It is updated after every step, or after every ``every`` steps.
 
     Parameters
     ----------
     decay : float, default 0.999
-        How much of the average is kept, 0 <= decay < 1.
+        Fraction of the average that is kept, 0 <= decay < 1.
     every : int, default 1
-        Steps from one to the next.
+        Number of steps between updates of the average.
     """
 
     decay: float = 0.999
@@ -52,7 +52,7 @@ class EMA(Averaging):
         object.__setattr__(self, "every", check_int(self.every, "every"))
 
     def numbers(self) -> dict[str, float]:
-        """Return what the engine's updates go by."""
+        """Return the numbers that the engine's updates use."""
         return {"average_every": self.every, "average_decay": self.decay}
 
 
@@ -60,15 +60,15 @@ class EMA(Averaging):
 class SWA(Averaging):
     """Stochastic weight averaging (Izmailov et al., 2018): the plain mean of the weights at the ends of epochs.
 
-    Of the epochs start_epoch, start_epoch + every, start_epoch + 2 * every and so on, counted from 1 over all calls of
-    ``fit``. A learning rate that stays large towards the end, or goes up and down, suits it.
+    It averages the epochs start_epoch, start_epoch + every, start_epoch + 2 * every and so on, counted from 1 over all
+    calls of ``fit``. Use it with a learning rate that stays large until the end, or with a cyclic one.
 
     Parameters
     ----------
     start_epoch : int, default 1
-        The first epoch whose weights are taken in.
+        First epoch whose weights enter the average.
     every : int, default 1
-        Epochs from one to the next.
+        Number of epochs between updates of the average.
     """
 
     start_epoch: int = 1
@@ -80,7 +80,7 @@ class SWA(Averaging):
         object.__setattr__(self, "every", check_int(self.every, "every"))
 
     def takes_epoch(self, epoch: int) -> bool:
-        """Return whether the weights at the end of an epoch, counted from 1, are taken in."""
+        """Return whether the weights at the end of an epoch, counted from 1, enter the average."""
         return epoch >= self.start_epoch and (epoch - self.start_epoch) % self.every == 0
 
 

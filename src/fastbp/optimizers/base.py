@@ -1,4 +1,4 @@
-"""What an optimizer is: numbers by which the engine updates the weights."""
+"""The base of all optimizers: the numbers that the engine's weight updates use."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from fastbp.support.checks import check_flag, check_number
 __all__ = ["Optimizer", "Scheduled"]
 
 
-Scheduled = float | Schedule  # a number, or one that changes while training goes on
+Scheduled = float | Schedule  # a number, or one that changes during training
 
 
 @dataclass(frozen=True)
 class Optimizer:
-    """What all optimizers have: a name, the engine's rule they follow, and the numbers it needs."""
+    """The base of all optimizers: a name, the engine's update rule, and the numbers that the rule uses."""
 
     name: ClassVar[str]
-    rule: ClassVar[str]  # what the engine calls it; optimizers of one rule can take over each other's state
-    full_batch: ClassVar[bool] = False  # whether it makes sense on the gradient of all samples only
-    native: ClassVar[bool] = True  # whether the engine makes its steps
+    rule: ClassVar[str]  # the engine's name; optimizers of one rule can continue from each other's state
+    full_batch: ClassVar[bool] = False  # whether it needs the gradient over all samples
+    native: ClassVar[bool] = True  # whether the engine computes its steps
 
     def numbers(self) -> dict[str, Scheduled]:
-        """Return the numbers of the update rule by the engine's names; what is absent is 0."""
+        """Return the update rule's numbers under the engine's names; absent ones are 0."""
         raise NotImplementedError
 
     def _store(self, field: str, value: Scheduled) -> None:

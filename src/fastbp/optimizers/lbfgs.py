@@ -1,4 +1,4 @@
-"""The options of L-BFGS, which makes its steps itself."""
+"""The options of L-BFGS; SciPy computes its steps, not the engine."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ __all__ = ["LBFGS"]
 
 @dataclass(frozen=True)
 class LBFGS(Optimizer):
-    """L-BFGS (Liu and Nocedal, 1989): Newton's direction from the last few gradients, and a search along it.
+    """L-BFGS (Liu and Nocedal, 1989): a quasi-Newton direction from the last few gradients, and a line search along it.
 
-    SciPy's L-BFGS-B on the loss of all samples, for small data and few weights; it needs SciPy, and batch_size=None.
-    An epoch is one iteration, which asks for loss and gradient once or a few times; loss and metrics are those behind
-    it. Training ends before all epochs are done where a tolerance is reached. Each call of ``fit`` begins anew, without
-    what the last one gathered. A float64 model suits it better: float32 rounds off what the search goes by.
+    SciPy's L-BFGS-B on the loss of all samples, for small data and few weights; it needs SciPy and batch_size=None. An
+    epoch is one iteration, which evaluates loss and gradient once or a few times; the epoch's loss and metrics are
+    those after it. Training ends early when a tolerance is reached. Each call of ``fit`` starts without the gradients
+    of the call before. Prefer a float64 model: the line search needs more precision than float32 has.
 
     Parameters
     ----------
     memory : int, default 10
-        How many gradients are remembered.
+        Number of past gradients that are stored.
     gradient_tolerance : float, default 1e-5
-        Enough is reached when no element of the gradient is larger.
+        Training ends when no element of the gradient is larger in absolute value.
     loss_tolerance : float, default 2.2e-9
-        Or when an iteration gains less than this share of the loss.
+        Training ends when an iteration lowers the loss by less than this fraction of it.
     line_search : int, default 20
-        How often a search asks for the loss, at most.
+        Largest number of loss evaluations in one line search.
     max_calls : int or None, default None
-        How often all searches of a call of ``fit`` together ask for it, at most; None is no limit of its own.
+        Largest number of loss evaluations in one call of ``fit``; None means no such limit.
 
     Raises
     ------
     TypeError, ValueError
         If a number is out of its range.
     ImportError
-        If there is no SciPy.
+        If SciPy is not installed.
     """
 
     memory: int = 10
@@ -62,5 +62,5 @@ class LBFGS(Optimizer):
             raise ImportError("LBFGS needs SciPy, which is not installed: pip install 'fastbp[lbfgs]'.")
 
     def numbers(self) -> dict[str, Scheduled]:
-        """Return nothing: the engine makes none of its steps."""
+        """Return nothing: the engine does not compute its steps."""
         return {}

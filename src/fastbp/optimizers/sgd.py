@@ -11,17 +11,20 @@ __all__ = ["SGD"]
 
 @dataclass(frozen=True)
 class SGD(Optimizer):
-    """Gradient descent, stochastic or not: w -= learning_rate * v, where v = momentum * v + gradient.
+    """Gradient descent, stochastic or not: v = momentum * v + g, w -= learning_rate * v.
+
+    Here g is the gradient. With ``nesterov`` (Sutskever et al., 2013) v is updated in the same way, and then
+    w -= learning_rate * (g + momentum * v). PyTorch's definition, without dampening.
 
     Parameters
     ----------
     learning_rate : float or schedule, default 0.01
     momentum : float, default 0.0
-        How much of the last step is kept, 0 <= momentum < 1.
+        Fraction of the last step that is kept, 0 <= momentum < 1.
     nesterov : bool, default False
-        Look ahead: w -= learning_rate * (gradient + momentum * v). Needs momentum.
+        Whether to use Nesterov momentum; needs momentum above 0.
     weight_decay : float or schedule, default 0.0
-        weight_decay * W is added to the gradient of the weights (L2 regularisation), not to that of the biases.
+        weight_decay * W is added to the gradient of the weights (L2 regularisation), not of the biases.
 
     Raises
     ------
@@ -42,10 +45,10 @@ class SGD(Optimizer):
         self._check_flag("nesterov")
         self._check_schedule("weight_decay", at_least=0)
         if self.nesterov and self.momentum == 0:
-            raise ValueError("nesterov is True and momentum is 0; Nesterov's step needs momentum, say momentum=0.9.")
+            raise ValueError("nesterov is True and momentum is 0; expected momentum above 0 with it. Try momentum=0.9.")
 
     def numbers(self) -> dict[str, Scheduled]:
-        """Return the numbers of the update rule by the engine's names."""
+        """Return the update rule's numbers under the engine's names."""
         return {
             "learning_rate": self.learning_rate,
             "momentum": self.momentum,

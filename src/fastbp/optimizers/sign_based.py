@@ -1,4 +1,4 @@
-"""Steps that take only the sign of the gradient or of its average."""
+"""Optimizers that use only the sign of the gradient or of its average."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["Lion", "Rprop"]
 
 @dataclass(frozen=True)
 class Lion(Optimizer):
-    """Lion (Chen et al., 2023): steps of one size, in the direction of the sign of momentum and gradient together.
+    """Lion (Chen et al., 2023): steps of one size, by the sign of an average of momentum and gradient.
 
     First W -= learning_rate * weight_decay * W, then w -= learning_rate * sign(beta_1 * m + (1 - beta_1) * g),
     m = beta_2 * m + (1 - beta_2) * g.
@@ -19,13 +19,13 @@ class Lion(Optimizer):
     Parameters
     ----------
     learning_rate : float or schedule, default 1e-4
-        Three to ten times less than would do for Adam, say its authors.
+        The authors recommend a third to a tenth of Adam's.
     beta_1 : float, default 0.9
-        How much the momentum counts beside the gradient, 0 <= beta_1 < 1.
+        Weight of the momentum in the step's direction, 0 <= beta_1 < 1.
     beta_2 : float, default 0.99
-        How slowly the momentum forgets, 0 <= beta_2 < 1.
+        Decay rate of the momentum, 0 <= beta_2 < 1.
     weight_decay : float or schedule, default 0.0
-        How much of every weight a step takes away, times the learning rate; biases keep all of theirs.
+        W -= learning_rate * weight_decay * W at each step; biases do not decay.
 
     Raises
     ------
@@ -47,7 +47,7 @@ class Lion(Optimizer):
         self._check_schedule("weight_decay", at_least=0)
 
     def numbers(self) -> dict[str, Scheduled]:
-        """Return the numbers of the update rule by the engine's names."""
+        """Return the update rule's numbers under the engine's names."""
         return {
             "learning_rate": self.learning_rate,
             "beta_1": self.beta_1,
@@ -58,24 +58,24 @@ class Lion(Optimizer):
 
 @dataclass(frozen=True)
 class Rprop(Optimizer):
-    """Rprop (Riedmiller and Braun, 1993): every weight has a step of its own, and only the gradient's sign counts.
+    """Rprop (Riedmiller and Braun, 1993): each weight has its own step size, and only the gradient's sign is used.
 
-    The step of a weight is multiplied by eta_plus where its gradient has the sign that it had, by eta_minus where that
-    has changed, and kept between min_step and max_step; w -= sign(g) * step, but where the sign has changed the weight
-    rests once. For full batches only: from batch to batch the sign changes for no reason.
+    A weight's step size is multiplied by eta_plus if its gradient keeps its sign, by eta_minus if the sign changes, and
+    clipped to min_step and max_step. Then w -= sign(g) * step, except that a weight whose gradient changed sign is not
+    changed in this step. For full batches only: between batches the sign changes at random.
 
     Parameters
     ----------
     learning_rate : float or schedule, default 0.01
-        What all steps start from.
+        Initial step size of every weight.
     eta_minus : float, default 0.5
-        How much a step shrinks, 0 < eta_minus < 1.
+        Factor where the sign changes, 0 < eta_minus < 1.
     eta_plus : float, default 1.2
-        How much it grows, eta_plus > 1.
+        Factor where the sign stays the same, eta_plus > 1.
     min_step : float, default 1e-6
-        The smallest step.
+        Smallest step size.
     max_step : float, default 50.0
-        The largest step, not below min_step.
+        Largest step size, not below min_step.
 
     Raises
     ------
@@ -100,7 +100,7 @@ class Rprop(Optimizer):
         self._check_number("max_step", at_least=self.min_step)
 
     def numbers(self) -> dict[str, Scheduled]:
-        """Return the numbers of the update rule by the engine's names."""
+        """Return the update rule's numbers under the engine's names."""
         return {
             "learning_rate": self.learning_rate,
             "eta_minus": self.eta_minus,

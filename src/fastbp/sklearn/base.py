@@ -1,4 +1,4 @@
-"""What the two estimators share: from parameters and data to a trained model, and predictions."""
+"""The base of the two estimators: from parameters and data to a trained model."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ __all__ = ["BaseMLP", "partial_fit_available"]
 
 Array = NDArray[Any]
 
-_BAR_DELAY = 2.0  # seconds that a fit takes before it gets a progress bar
+_BAR_DELAY = 2.0  # seconds of a fit before its progress bar appears
 
 
 def _has_partial_fit(estimator: BaseMLP) -> bool:
@@ -55,32 +55,32 @@ def _has_partial_fit(estimator: BaseMLP) -> bool:
 
 
 class BaseMLP(FittedNetwork):
-    """The parameters, fit and the network's outputs; targets and predictions are the classifier's and regressor's."""
+    """Parameters and ``fit``; the classifier and the regressor add targets and predictions."""
 
     @abstractmethod
     def _check_targets(self, y: Any, incremental: bool) -> Array:
-        """Return validated targets, and learn their classes on the way: labels (n,), or (n, n_outputs)."""
+        """Return validated targets, labels (n,) or (n, n_outputs), and store their classes."""
 
     @abstractmethod
     def _check_new_targets(self, y: Any) -> Array:
-        """Return targets of validation as ``_check_targets`` returns those of training."""
+        """Return validation targets as ``_check_targets`` returns training targets."""
 
     @abstractmethod
     def _make_objective(self, n_outputs: int) -> Objective:
-        """Return what is minimised."""
+        """Return the objective that is minimised."""
 
     @abstractmethod
     def _weigh(self, y: Any, sample_weight: Array | None, incremental: bool) -> Array | None:
-        """Return the samples' weights, those of their classes included."""
+        """Return the sample weights, multiplied with the class weights."""
 
     @abstractmethod
     def _stratify_by(self, Y: Array) -> Array | None:
-        """Return what the validation fraction is to have in the proportions of the whole."""
+        """Return the labels by which the validation fraction is stratified."""
 
     @staticmethod
     @abstractmethod
     def _score_outputs(outputs: Array, targets: Array, weights: Array | None) -> float:
-        """Return the score that early stopping goes by."""
+        """Return the score for early stopping."""
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any, sample_weight: Any = None, validation_set: Any = None) -> BaseMLP:
@@ -89,15 +89,15 @@ class BaseMLP(FittedNetwork):
         Parameters
         ----------
         X : array-like or sparse matrix of shape (n_samples, n_features)
-            float32 is computed in float32, all else in float64, unless ``compute_dtype`` says so. (L-BFGS computes in
-            float64.)
+            float32 is computed in float32, other dtypes in float64, unless ``compute_dtype`` is set. (L-BFGS computes
+            in float64.)
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Class labels, labels of 0 and 1, or numbers.
         sample_weight : array-like of shape (n_samples,), default None
-            How often each sample counts; none below 0, not all 0.
+            Weight of each sample; none below 0, not all 0.
         validation_set : (X, y) or (X, y, sample_weight), default None
-            Samples whose loss after every epoch is to be in ``validation_loss_curve_``; with ``early_stopping`` the
-            score is theirs too, and none of X is held out. A Pipeline does not transform them.
+            Samples whose loss after every epoch is stored in ``validation_loss_curve_``; with ``early_stopping`` they
+            also give the score, and none of X is held out. A Pipeline does not transform them.
 
         Returns
         -------
@@ -136,7 +136,7 @@ class BaseMLP(FittedNetwork):
         return self
 
     def _initialize(self, units: list[int], objective: Objective, dtype: np.dtype[Any]) -> None:
-        """Make a model with weights drawn anew, and begin all counts and curves."""
+        """Make a model with new random weights, and reset all counts and curves."""
         self.n_iter_ = 0
         self.t_ = 0
         self.n_layers_ = len(units)
@@ -149,14 +149,14 @@ class BaseMLP(FittedNetwork):
         model = make_model(units, hidden, objective.last, float(self.dropout), dtype)
         model.set_weights(with_slopes(*draw_weights(units, hidden, self._random_state), model))
         self._link(model)
-        for name in ("_trainer", "_optimizer", "loss_curve_"):  # of a fit before
+        for name in ("_trainer", "_optimizer", "loss_curve_"):  # of an earlier fit
             self.__dict__.pop(name, None)
         self.validation_loss_curve_: list[float] | None = None
         if not is_lbfgs(self.solver):
             self._begin_curves(model)
 
     def _begin_curves(self, model: Model) -> None:
-        """Begin the counts and curves that an epoch adds to; a loss curve that there is goes on."""
+        """Reset the counts and curves that an epoch adds to; an existing loss curve is continued."""
         if not hasattr(self, "loss_curve_"):
             self.loss_curve_: list[float] = []
         self._no_improvement_count = 0
@@ -166,7 +166,7 @@ class BaseMLP(FittedNetwork):
         self.best_validation_score_: float | None = -np.inf if self.early_stopping else None
 
     def _make_trainer(self, model: Model, objective: Objective, incremental: bool) -> Trainer:
-        """Return a trainer for the model: the last one, or a new one that goes on with what that gathered, or anew."""
+        """Return a trainer for the model: the last one, or a new one with or without the last one's optimizer state."""
         goes_on = incremental or self.warm_start == "continue"
         last: Trainer | None = getattr(self, "_trainer", None)
         options = {
@@ -177,7 +177,7 @@ class BaseMLP(FittedNetwork):
         }
         if goes_on and last is not None and last.model is model and self._made_trainer_of == options:
             return last
-        # Chance of its own only for dropout: all else follows scikit-learn's random numbers.
+        # The seed is for dropout only: all else uses scikit-learn's random numbers.
         seed = int(self._random_state.randint(2**31)) if self.dropout > 0 else 0
         trainer = Trainer(model, **options, shuffle=False, seed=seed, metrics=objective.metrics)  # type: ignore[arg-type]
         if goes_on and last is not None and last.model.layers == model.layers:
@@ -265,11 +265,11 @@ class BaseMLP(FittedNetwork):
             trainer.model.network.set_arrays(self._best_weights)
 
     def _has_converged(self) -> bool:
-        """Whether nothing was gained for long enough."""
+        """Whether there was no progress for n_iter_no_change epochs."""
         return self._no_improvement_count > self.n_iter_no_change
 
     def _note_divergence(self, error: DivergenceError, epochs: Epochs, trainer: Trainer) -> None:
-        """Refuse weights that are not finite; with early stopping there are better ones to go back to."""
+        """Refuse weights that are not finite; early stopping restores the best ones instead."""
         if not self.early_stopping:
             raise _not_finite(error) from error
         self.n_iter_ += 1
@@ -278,7 +278,7 @@ class BaseMLP(FittedNetwork):
         warnings.warn(f"Training has diverged: {error}", ConvergenceWarning, stacklevel=6)
 
     def _learning_rate_of(self, trainer: Trainer) -> LearningRate | None:
-        """Return scikit-learn's learning rate for the solver "sgd", as the steps before have left it."""
+        """Return scikit-learn's learning rate for the solver "sgd", after the steps so far."""
         if not hasattr(self, "_optimizer"):
             is_sgd = isinstance(self.solver, str) and self.solver == "sgd"
             schedule = self.learning_rate if is_sgd else "constant"
@@ -320,7 +320,7 @@ class BaseMLP(FittedNetwork):
         return Validation(samples, objective, self._score_outputs, trainer.n_threads)
 
     def _hold_out(self, trainer: Trainer, objective: Objective, data: Samples, Y: Array) -> tuple[Samples, Validation]:
-        """Return the samples to train on, and those held out: the ones that scikit-learn would hold out."""
+        """Return the samples to train on, and those held out: the same as scikit-learn's."""
         train, held_out = train_test_split(
             np.arange(len(data)),
             random_state=self._random_state,
@@ -345,7 +345,7 @@ class BaseMLP(FittedNetwork):
 
 
 def _not_finite(error: DivergenceError) -> ValueError:
-    """Return what scikit-learn says at the end of training that diverged, and behind it where that was."""
+    """Return scikit-learn's error for training that diverged, followed by where it happened."""
     return ValueError(
         "Solver produced non-finite parameter weights. The input data may contain large values and need to be "
         f"preprocessed. {str(error)[0].upper()}{str(error)[1:]}"

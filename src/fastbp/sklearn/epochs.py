@@ -1,4 +1,4 @@
-"""What happens around each epoch: the order of the samples, the curves, and whether anything is still gained."""
+"""The work between epochs: shuffling the samples, the curves, and the check for progress."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Epochs", "Iterations", "Validation"]
 
 
 class Validation:
-    """Samples held out, and what is reported of a model on them.
+    """Held-out samples, and a model's loss and score on them.
 
     Parameters
     ----------
@@ -40,11 +40,11 @@ class Validation:
         self._score = score
 
     def loss(self, figures: Figures) -> float:
-        """Return the loss to report of a trainer's figures."""
+        """Return the reported loss from a trainer's figures."""
         return self._objective.reported(figures, self._constant, "val_")
 
     def score(self, trainer: Trainer) -> float:
-        """Return the score of the model as it is; NaN where its outputs are not finite."""
+        """Return the current score of the model; NaN if its outputs are not finite."""
         outputs = trainer.model.predict(self._X, self._n_threads)
         if not np.isfinite(outputs).all():
             return math.nan
@@ -52,24 +52,24 @@ class Validation:
 
 
 class Epochs(Callback):
-    """Leads a trainer through the epochs as scikit-learn does, and writes down on the estimator what it sees.
+    """Shuffles and stops as scikit-learn does, and stores losses and scores on the estimator.
 
     Parameters
     ----------
     estimator : BaseMLP
-        Its curves, counts and best figures go on from where they are.
+        The estimator; its curves, counts and best figures are continued.
     samples : Samples
-        What is trained on; the order of its rows changes from epoch to epoch, if ``random`` says so.
+        The training samples; their rows are shuffled every epoch, if ``random`` is given.
     objective : Objective
     constant : float
-        What is added to the loss to report.
+        Constant added to the reported loss.
     rate : LearningRate or None
-        Of the solver "sgd"; other solvers look after their own.
+        Learning rate of the solver "sgd"; None for other solvers.
     random : RandomState or None
-        Where the orders come from; None is no shuffling.
+        Generator for shuffling; None means no shuffling.
     validation : Validation or None
     early_stopping : bool
-        Whether the validation score, and not the loss, says whether anything is gained.
+        Whether progress is measured by the validation score instead of the loss.
     print_lines : bool
     """
 
@@ -93,7 +93,7 @@ class Epochs(Callback):
         self.stopped = False
 
     def on_epoch_begin(self, trainer: Trainer, figures: Figures) -> None:
-        """Shuffle the rows, by the numbers and in the way of sklearn.utils.shuffle: the same seed, the same batches."""
+        """Shuffle the rows as sklearn.utils.shuffle does: the same seed gives the same batches."""
         if self._random is None:
             return
         places = np.arange(len(self._order))
@@ -102,7 +102,7 @@ class Epochs(Callback):
         self._samples.subset = self._order if self._rows is None else self._rows[self._order]
 
     def on_epoch_end(self, trainer: Trainer, figures: Figures) -> None:
-        """Write the figures down, and stop where nothing was gained for long enough."""
+        """Store the figures, and stop after too many epochs without progress."""
         estimator = self._estimator
         estimator.n_iter_ += 1
         estimator.t_ += len(self._samples)
@@ -164,14 +164,14 @@ class Epochs(Callback):
 
 
 class Iterations(Callback):
-    """Writes down on the estimator what the iterations of L-BFGS tell.
+    """Stores the losses of L-BFGS's iterations on the estimator.
 
     Parameters
     ----------
     estimator : BaseMLP
     objective : Objective
     constant : float
-        What is added to the loss to report.
+        Constant added to the reported loss.
     validation : Validation or None
     print_lines : bool
     """
@@ -189,7 +189,7 @@ class Iterations(Callback):
         self._n_done = 0
 
     def on_epoch_end(self, trainer: Trainer, figures: Figures) -> None:
-        """Write the figures down."""
+        """Store the figures."""
         self._n_done += 1
         if self._validation is not None:
             self._estimator.validation_loss_curve_.append(self._validation.loss(figures))

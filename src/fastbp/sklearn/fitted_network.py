@@ -27,11 +27,11 @@ __all__ = ["FittedNetwork", "flattened"]
 
 Array = NDArray[Any]
 
-_BLOCK_ROWS = 4096  # of a sparse matrix with gaps that are dense at a time
+_BLOCK_ROWS = 4096  # of a sparse matrix with missing values, made dense at once
 
 
 class FittedNetwork(MLPParameters):
-    """What a fitted estimator has: a model, arrays that are linked to it, and a way to ask it."""
+    """A fitted estimator: a model, the arrays linked to it, and its outputs."""
 
     _target_checks: ClassVar[dict[str, Any]] = {}
 
@@ -49,7 +49,7 @@ class FittedNetwork(MLPParameters):
         )
 
     def _as_rows(self, X: Any, learn: bool = False) -> Any:
-        """Return validated data as it is, or dense, with gaps filled by the medians of the first fit."""
+        """Return validated data unchanged, or dense with missing values replaced by the medians of the first fit."""
         if self.missing == "error":
             return X
         rows = X.toarray() if is_sparse(X) else X
@@ -58,14 +58,14 @@ class FittedNetwork(MLPParameters):
         return np.asarray(self.imputer_.transform(rows))
 
     def _link(self, model: Model) -> None:
-        """Make a model the estimator's, with coefs_ and intercepts_ that are its own memory."""
+        """Set the estimator's model, with coefs_ and intercepts_ that are its own memory."""
         self._model = model
         self._made_with = (self.activation, self.dropout, self.out_activation_)
         self.coefs_, self.intercepts_ = linked_arrays(model)
         self._links = [*self.coefs_, *self.intercepts_]
 
     def _current_model(self) -> Model:
-        """Return the model; made anew where a user has put other arrays into coefs_ or intercepts_."""
+        """Return the model; it is made again if a user has put other arrays into coefs_ or intercepts_."""
         model: Model | None = getattr(self, "_model", None)
         if (
             model is not None
@@ -79,7 +79,7 @@ class FittedNetwork(MLPParameters):
         return self._model
 
     def _outputs(self, X: Any) -> Array:
-        """Return what the network puts out for data, (n_samples, n_outputs)."""
+        """Return the network's outputs for data, (n_samples, n_outputs)."""
         if not self._is_plain(X):
             check_is_fitted(self)
             must_be_finite = self._must_be_finite()
@@ -90,7 +90,7 @@ class FittedNetwork(MLPParameters):
         return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
 
     def _is_plain(self, X: Any) -> bool:
-        """Whether validate_data would find nothing to say or do: it takes ten times as long as to predict a row."""
+        """Whether validate_data can be skipped: it takes ten times as long as predicting a row."""
         fitted = self.__dict__
         return (
             type(X) is np.ndarray
@@ -105,7 +105,7 @@ class FittedNetwork(MLPParameters):
     def __getstate__(self) -> dict[str, Any]:
         state = dict(super().__getstate__())
         if "coefs_" in state:
-            self._current_model()  # with what users have put into coefs_
+            self._current_model()  # with the arrays that users have put into coefs_
             state |= {"_model": self._model, "_made_with": self._made_with}
             for name in ("coefs_", "intercepts_", "_links"):  # the model's own memory
                 state.pop(name, None)
@@ -131,13 +131,13 @@ def flattened(y: Any) -> Any:
 
 
 def _is_finite(X: Array) -> bool:
-    """Whether a sum shows that all numbers are finite; where it overflows they may be, too."""
+    """Whether the sum shows that all numbers are finite; if it overflows they may still be finite."""
     with np.errstate(all="ignore"):
         return bool(np.isfinite(X.sum()))
 
 
 def _blocks(X: Any) -> Iterator[Any]:
-    """Yield a sparse matrix so many rows at a time."""
+    """Yield a sparse matrix _BLOCK_ROWS rows at a time."""
     rows = X.tocsr()
     for start in range(0, rows.shape[0], _BLOCK_ROWS):
         yield rows[start : start + _BLOCK_ROWS]

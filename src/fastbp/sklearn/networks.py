@@ -35,7 +35,7 @@ ACTIVATION_NAMES = (*_THEIR_NAMES, *ACTIVATIONS)
 
 
 def hidden_activations(activation: Any, n_layers: int) -> list[Activation]:
-    """Return the activation of each hidden layer: one for all, or one each."""
+    """Return the activation of each hidden layer, from one for all or a list."""
     if not isinstance(activation, (list, tuple)):
         return [_as_activation(activation, "activation")] * n_layers
     if len(activation) != n_layers:
@@ -56,7 +56,7 @@ def _as_activation(value: Any, argument: str) -> Activation:
 def make_model(
     units: Sequence[int], hidden: Sequence[Activation], last: str, dropout: float, dtype: np.dtype[Any]
 ) -> Model:
-    """Return a model of zeros with these numbers of units, the inputs first; dropout follows each hidden layer."""
+    """Return a model of zeros with these numbers of units, inputs first, and dropout after each hidden layer."""
     layers: list[Layer] = []
     for n_units, activation in zip(units[1:-1], hidden, strict=True):
         layers.append(Dense(n_units, activation, "zeros"))
@@ -69,10 +69,10 @@ def make_model(
 def draw_weights(
     units: Sequence[int], hidden: Sequence[Activation], random: np.random.RandomState
 ) -> tuple[list[Array], list[Array]]:
-    """Return coefs and intercepts as scikit-learn draws them: evenly from Glorot and Bengio's (2010) interval.
+    """Return coefs and intercepts as scikit-learn draws them: uniform on Glorot and Bengio's (2010) interval.
 
-    The same random state gives the same numbers as there. Each layer's interval goes by its own activation; the output
-    layer's by that of the layer before, as scikit-learn has one activation for all.
+    The same random state gives the same numbers as in scikit-learn. Each layer's interval depends on its activation;
+    the output layer's on that of the layer before, as scikit-learn has one activation for all.
     """
     coefs, intercepts = [], []
     for i, (fan_in, fan_out) in enumerate(pairwise(units)):
@@ -84,7 +84,7 @@ def draw_weights(
 
 
 def with_slopes(coefs: Sequence[Array], intercepts: Sequence[Array], model: Model) -> list[Array]:
-    """Return weights as the model takes them: layer by layer, a prelu's slopes as they are."""
+    """Return weights as the model takes them: layer by layer, with a prelu's current slopes."""
     slopes = iter(_slopes(model))
     weights = []
     for layer, W, b in zip(_dense_layers(model), coefs, intercepts, strict=True):
@@ -95,7 +95,7 @@ def with_slopes(coefs: Sequence[Array], intercepts: Sequence[Array], model: Mode
 
 
 def linked_arrays(model: Model) -> tuple[list[Array], list[Array]]:
-    """Return coefs and intercepts that are the model's own memory: what is written there changes its predictions."""
+    """Return coefs and intercepts that are the model's own memory: writing to them changes its predictions."""
     arrays = iter(model.network.parameter_views())
     coefs, intercepts = [], []
     for layer in _dense_layers(model):
@@ -123,7 +123,7 @@ def _dense_layers(model: Model) -> list[Dense]:
 def model_of_arrays(
     coefs: Sequence[Any], intercepts: Sequence[Any], activation: Any, last: str, dropout: float, known: Model | None
 ) -> Model:
-    """Return the model that arrays which a user has set describe, with the slopes of the one known before.
+    """Return the model with arrays set by a user, and with the slopes of the model before.
 
     Raises
     ------
@@ -146,7 +146,7 @@ def model_of_arrays(
 
 
 def check_fitting_layers(model: Model, units: Sequence[int]) -> None:
-    """Refuse to go on with a model of other sizes than are asked for now."""
+    """Refuse to continue with a model whose sizes differ from hidden_layer_sizes."""
     known = [model.n_inputs, *(layer.units for layer in _dense_layers(model))]
     if known[1:] != list(units[1:]):
         raise ValueError(
@@ -154,6 +154,6 @@ def check_fitting_layers(model: Model, units: Sequence[int]) -> None:
                 "the network",
                 list(units[1:]),
                 f"the {known[1:]} units of the fit before",
-                "Set warm_start=False, or clone the estimator, to begin anew.",
+                "Set warm_start=False, or clone the estimator, to start again.",
             )
         )

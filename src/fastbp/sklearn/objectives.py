@@ -1,4 +1,4 @@
-"""What an estimator makes small, and what it reports of it: scikit-learn's numbers where scikit-learn has that loss."""
+"""An estimator's objective, and the reported loss: scikit-learn's value for scikit-learn's losses."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 CLASSIFIER_LOSSES = ("log_loss", "focal")
-_OF_POSITIVE = ("poisson", "gamma", "tweedie")  # by a log link
+_OF_POSITIVE = ("poisson", "gamma", "tweedie")  # with a log link
 _OF_NUMBERS = ("mse", "mae", "huber", "log_cosh", "quantile")
 REGRESSOR_LOSSES = ("squared_error", *_OF_POSITIVE, *_OF_NUMBERS)
 
@@ -36,18 +36,18 @@ _OUTPUTS = {"identity": "linear", "logistic": "sigmoid", "softmax": "softmax", "
 
 @dataclass(frozen=True)
 class Objective:
-    """A loss, the output layer that it wants, and how its figures are reported.
+    """A loss, its output activation, and how the loss is reported.
 
     Attributes
     ----------
     loss : Loss
     out_activation : str
-        scikit-learn's name of the last activation.
+        scikit-learn's name of the output activation.
     factor : float
-        What the loss is multiplied by in training.
+        Factor of the loss in training.
     excess : float
-        So many times the mean squared error is reported less: scikit-learn's gradient of several outputs is that of
-        the sum of their losses, and its loss their mean.
+        Multiple of the mean squared error that is subtracted from the reported loss: with several outputs,
+        scikit-learn's gradient is of the sum of their losses, and its loss their mean.
     """
 
     loss: Loss
@@ -57,21 +57,21 @@ class Objective:
 
     @property
     def last(self) -> str:
-        """fastbp's name of the last activation."""
+        """fastbp's name of the output activation."""
         return _OUTPUTS[self.out_activation]
 
     @property
     def metrics(self) -> list[str]:
-        """What the trainer has to sum up for ``reported``."""
+        """The trainer's metrics that ``reported`` needs."""
         return ["mse"] if self.excess else []
 
     def reported(self, figures: Mapping[str, float], constant: float, prefix: str = "") -> float:
-        """Return the loss to report of a trainer's figures."""
+        """Return the reported loss from a trainer's figures."""
         loss = figures[f"{prefix}loss"] + constant
         return loss - self.excess * figures[f"{prefix}mse"] if self.excess else loss
 
     def constant(self, y: NDArray[Any], weights: NDArray[np.float64] | None) -> float:
-        """Return what scikit-learn adds to the loss of these targets (n, n_outputs): Poisson's deviance starts at 0."""
+        """Return scikit-learn's constant in the loss of targets (n, n_outputs): its Poisson deviance has minimum 0."""
         if not isinstance(self.loss, Poisson):
             return 0.0
         of_samples = (y * np.log(np.where(y > 0, y, 1)) - y).sum(axis=1)
@@ -79,16 +79,16 @@ class Objective:
 
 
 def objective_named(out_activation: str) -> str:
-    """Return fastbp's name for a last activation that scikit-learn names."""
+    """Return fastbp's name of an output activation from scikit-learn's."""
     return _OUTPUTS[out_activation]
 
 
 def classifier_objective(loss: Any, multiclass: bool, n_outputs: int) -> Objective:
-    """Return the objective of one class of several by a softmax, or of yes or no for each output by a sigmoid."""
+    """Return the objective: a softmax for several classes, a sigmoid for two classes per output."""
     function = _as_loss(loss, {"log_loss": CrossEntropy() if multiclass else BinaryCrossEntropy()}, CLASSIFIER_LOSSES)
     expected: tuple[type[Loss], ...] = (CrossEntropy,) if multiclass else (BinaryCrossEntropy, Focal)
     if not isinstance(function, expected):
-        kind = "a class of several" if multiclass else "of two classes, or of labels that are each yes or no"
+        kind = "of three or more classes" if multiclass else "of two classes, or of several labels"
         names = " or ".join(f"fb.{cls.__name__}" for cls in expected)
         raise ValueError(f"loss is {loss!r} and y is {kind}; expected 'log_loss', {names}.")
     if multiclass:
@@ -97,7 +97,7 @@ def classifier_objective(loss: Any, multiclass: bool, n_outputs: int) -> Objecti
 
 
 def regressor_objective(loss: Any, n_outputs: int) -> Objective:
-    """Return the objective for so many targets."""
+    """Return the objective for n_outputs targets."""
     if isinstance(loss, str) and loss == "squared_error":
         return Objective(MeanSquaredError(), "identity", factor=n_outputs / 2, excess=(n_outputs - 1) / 2)
     if isinstance(loss, str) and loss == "poisson":
@@ -106,8 +106,8 @@ def regressor_objective(loss: Any, n_outputs: int) -> Objective:
     if function.name in _OF_POSITIVE:
         return Objective(function, "exp")
     if function.name not in _OF_NUMBERS or function.n_targets(n_outputs) != n_outputs:
-        remedy = "An fb.Trainer takes every loss."
-        raise ValueError(sentence("loss", loss, "one that has an output for each target", remedy))
+        remedy = "fb.Trainer takes every loss."
+        raise ValueError(sentence("loss", loss, "a loss with one output for each target", remedy))
     return Objective(function, "identity")
 
 

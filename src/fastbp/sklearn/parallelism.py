@@ -1,4 +1,4 @@
-"""How many threads a fit may use where joblib runs several at once."""
+"""The number of threads of a fit, also inside joblib."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ __all__ = ["threads_for"]
 def threads_for(n_threads: Any) -> int:
     """Return the number of threads for an estimator's ``n_threads``.
 
-    None is all there are; but one in a thread of joblib's, whose siblings keep the other CPUs busy. joblib's processes
-    need nothing of the kind: it tells each by OMP_NUM_THREADS how many CPUs are its share.
+    None means all CPUs; but one inside a thread of joblib, whose other threads use the other CPUs. In joblib's
+    processes nothing special is needed: joblib sets OMP_NUM_THREADS to each process's share of the CPUs.
     """
     if n_threads is None and threading.current_thread() is not threading.main_thread() and _inside_joblib():
         return 1

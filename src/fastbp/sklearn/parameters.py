@@ -1,4 +1,4 @@
-"""The parameters that the two estimators share, and what follows from them alone."""
+"""The parameters of both estimators, and values derived from them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Array = NDArray[Any]
 
 
 class MLPParameters(BaseEstimator, metaclass=ABCMeta):
-    """Parameters as scikit-learn wants them: kept as given, checked by ``fit``."""
+    """Parameters as scikit-learn requires: stored as given, checked by ``fit``."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
@@ -143,7 +143,7 @@ class MLPParameters(BaseEstimator, metaclass=ABCMeta):
         return bool(self.verbose) and not self._wants_bar()
 
     def _wants_bar(self) -> bool:
-        """Whether verbose is the number 1: True, and larger numbers, are lines of text, as in scikit-learn."""
+        """Whether verbose is the number 1: True and larger numbers print lines of text, as in scikit-learn."""
         return isinstance(self.verbose, Integral) and not isinstance(self.verbose, bool) and self.verbose == 1
 
     def _must_be_finite(self) -> bool | str:

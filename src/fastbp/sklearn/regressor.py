@@ -1,4 +1,4 @@
-"""MLPRegressor: its targets, and what it makes of the network's outputs."""
+"""MLPRegressor: its targets and predictions."""
 
 from __future__ import annotations
 
@@ -26,106 +26,107 @@ Array = NDArray[Any]
 
 
 class MLPRegressor(RegressorMixin, BaseMLP):
-    """A multilayer perceptron that estimates numbers: scikit-learn's MLPRegressor on fastbp's engine.
+    """A multilayer perceptron for regression: scikit-learn's MLPRegressor on fastbp's engine.
 
     Every parameter that scikit-learn's estimator has means what it means there, down to the random numbers: the same
     ``random_state`` gives the same first weights and the same batches, and so, up to rounding, the same fit. The page
-    "From scikit-learn to fastbp" lists what is more and what differs.
+    "From scikit-learn to fastbp" lists additions and differences.
 
     Parameters
     ----------
     loss : str or Loss, default "squared_error"
-        "squared_error" is half of it, "poisson" half of Poisson's deviance with an exp at the end, as in scikit-learn.
-        Beside them fastbp's own, as ``fb.Trainer`` has them: "gamma" and "tweedie", with an exp at the end, "mae",
-        "huber", "log_cosh", "quantile" (the median), "mse"; or an object such as ``fb.Quantile(0.9)``.
+        "squared_error" is half the squared error, "poisson" half the Poisson deviance with output activation exp, as in
+        scikit-learn. fastbp's own losses, as in ``fb.Trainer``: "gamma" and "tweedie", with output activation exp,
+        "mae", "huber", "log_cosh", "quantile" (the median), "mse"; or an object such as ``fb.Quantile(0.9)``.
     hidden_layer_sizes : int or array-like of int, default (100,)
-        How many units each hidden layer has.
+        Number of units of each hidden layer.
     activation : str, Activation or list of them, default "relu"
-        Of the hidden layers: "identity", "logistic", "tanh", "relu", any other of fastbp's such as "gelu", an object
-        such as ``fb.LeakyReLU(0.2)``, or a list with one for each hidden layer.
+        Activation of the hidden layers: "identity", "logistic", "tanh", "relu", another of fastbp's such as "gelu", an
+        object such as ``fb.LeakyReLU(0.2)``, or a list with one for each hidden layer.
     solver : str or Optimizer, default "adam"
-        "adam" and "sgd" by the parameters below; "lbfgs" for small data; any other of fastbp's optimizers by name, with
-        its own defaults, or an object such as ``fb.AdamW(1e-3)``. "rprop" takes all samples in one batch.
+        "adam" and "sgd", with the parameters below; "lbfgs", for small data; another of fastbp's optimizers by name,
+        with its own defaults, or an object such as ``fb.AdamW(1e-3)``. "rprop" uses all samples in one batch.
     alpha : float, default 0.0001
-        The penalty alpha / 2 * sum(W**2), divided by the weight of a batch's samples together.
+        Penalty alpha / 2 * sum(W**2), divided by the sum of the sample weights of a batch.
     batch_size : int or "auto", default "auto"
-        "auto" is 200, or all samples if those are fewer.
+        Number of samples in a batch; "auto" is 200, or all samples if there are fewer.
     learning_rate : {"constant", "invscaling", "adaptive"}, default "constant"
-        Of the solver "sgd": learning_rate_init; learning_rate_init / (samples seen + 1) ** power_t after each epoch; or
-        divided by 5 whenever nothing was gained for n_iter_no_change epochs, until it is below 1e-6.
+        Learning rate of the solver "sgd": learning_rate_init; learning_rate_init / (samples seen + 1) ** power_t after
+        each epoch; or divided by 5 after n_iter_no_change epochs without progress, until it is below 1e-6.
     learning_rate_init : float, default 0.001
-        Of the solvers "sgd" and "adam".
+        Learning rate of the solvers "sgd" and "adam".
     power_t : float, default 0.5
-        Of "invscaling".
+        Exponent of "invscaling".
     max_iter : int, default 200
-        Epochs, or iterations of L-BFGS, at most.
+        Largest number of epochs, or of iterations of L-BFGS.
     shuffle : bool, default True
-        Whether every epoch has an order of its own.
+        Whether every epoch shuffles the samples.
     random_state : int, RandomState or None, default None
-        Where weights, orders, held-out samples and dropout come from.
+        Seed or generator of weights, shuffling, held-out samples and dropout.
     tol : float, default 1e-4
-        What the loss (or the validation score) must be better by to count as progress; for "lbfgs" the largest element
-        that the gradient may have at the end.
+        Smallest improvement of the loss (or the validation score) that counts as progress; for "lbfgs" the largest
+        element of the gradient at convergence.
     verbose : bool or int, default False
-        True, or a number above 1, prints a line an epoch as scikit-learn does. The number 1 shows a progress bar on
+        True, or a number above 1, prints a line per epoch as scikit-learn does. The number 1 shows a progress bar for
         fits of more than two seconds.
     warm_start : bool or "continue", default False
-        True begins the next ``fit`` with the weights of the last one; "continue" with what the optimizer has gathered,
-        too.
+        Whether the next ``fit`` starts with the weights of the last one; "continue" keeps the optimizer's state too.
     momentum : float, default 0.9
-        Of the solver "sgd", 0 <= momentum < 1.
+        Momentum of the solver "sgd", 0 <= momentum < 1.
     nesterovs_momentum : bool, default True
-        Of the solver "sgd".
+        Whether the solver "sgd" uses Nesterov's momentum.
     early_stopping : bool, default False
-        Stop when the score on samples held out, in place of the loss, is no better, and go back to the best weights.
+        Whether to stop when the score on held-out samples, in place of the loss, does not improve, and to restore the
+        best weights.
     validation_fraction : float, default 0.1
-        How many samples are held out, unless ``fit`` is given a validation_set.
+        Fraction of samples held out, unless ``fit`` gets a validation_set.
     beta_1, beta_2, epsilon : float, default 0.9, 0.999, 1e-8
-        Of the solver "adam".
+        Parameters of the solver "adam".
     n_iter_no_change : int or inf, default 10
-        So many epochs without progress are forgiven.
+        Number of epochs without progress that are allowed.
     max_fun : int, default 15000
-        How often "lbfgs" asks for the loss, at most.
+        Largest number of loss evaluations of "lbfgs".
     dropout : float, default 0.0
-        The share of each hidden layer's outputs that a step of training leaves out, 0 <= dropout < 1.
+        Probability that an output of a hidden layer is set to 0 in a training step, 0 <= dropout < 1.
     callbacks : list of Callback or function, or None, default None
-        As for ``fb.Trainer.fit``: ``fb.TimeLimit(60)``, say, or a function of (trainer, figures) after every epoch.
+        As for ``fb.Trainer.fit``: such as ``fb.TimeLimit(60)``, or a function of (trainer, figures) that runs after
+        every epoch.
     n_threads : int or None, default None
-        At most so many; fewer where the work is small. None is all CPUs, and joblib's share of them inside joblib. The
-        result does not depend on it.
+        Largest number of threads; fewer are used where the work is small. None means all CPUs, and inside joblib its
+        share of them. The result does not depend on it.
     missing : {"error", "impute"}, default "error"
-        Whether NaN in X is refused, or filled with the column's median in the first ``fit``.
+        Whether NaN in X is refused, or replaced by the column's median in the first ``fit``.
     compute_dtype : {"float32", "float64"} or None, default None
-        What is computed in and what probabilities or numbers come out as; None is float32 for X of float32, else
-        float64, which L-BFGS always takes.
+        Type of computations and predictions; None means float32 for X of float32, else float64. With None, L-BFGS uses
+        float64.
 
     Attributes
     ----------
     coefs_, intercepts_ : list of ndarray
-        W (inputs, units) and b (units,) of each layer. They are the network's own memory: what is written there, or put
-        in their places, predictions and further training go by.
+        W (inputs, units) and b (units,) of each layer. They are the network's own memory: predictions and further
+        training use values written to them, and arrays assigned in their place.
     loss_ : float
-        The loss of the last epoch, its penalty included.
+        The loss of the last epoch, including the penalty.
     loss_curve_ : list of float
-        That of every epoch; not with "lbfgs".
+        The loss of every epoch; not with "lbfgs".
     best_loss_ : float or None
-        The lowest; None with early stopping; not with "lbfgs".
+        The lowest loss; None with early stopping; not with "lbfgs".
     validation_scores_ : list of float or None
-        After every epoch, with early stopping.
+        The score after every epoch, with early stopping.
     best_validation_score_ : float or None
-        The highest.
+        The highest score.
     validation_loss_curve_ : list of float or None
-        The loss, without penalty, on the samples held out or on the validation_set, if there are any.
+        The loss, without penalty, on the held-out samples or the validation_set, if there are any.
     n_iter_ : int
-        Epochs of the last call.
+        Number of epochs of the last call.
     t_ : int
-        Samples seen in all.
+        Total number of samples seen.
     n_layers_, n_outputs_, out_activation_
-        The number of layers, the inputs counted as one; the outputs; "softmax", "logistic", "identity" or "exp".
+        The number of layers, including the inputs; the number of outputs; "softmax", "logistic", "identity" or "exp".
     n_features_in_, feature_names_in_
-        Of X.
+        The number and the names of the columns of X.
     imputer_ : SimpleImputer
-        With ``missing="impute"``.
+        The imputer, with ``missing="impute"``.
 
     Raises
     ------
@@ -223,8 +224,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
         sample_weight : array-like of shape (n_samples,), default None
         validation_set : (X, y) or (X, y, sample_weight), default None
-            As for ``fit``. With ``early_stopping=True`` it is needed: once its score was no better for more than
-            ``n_iter_no_change`` calls the best weights are put back, and further calls change nothing.
+            As for ``fit``. With ``early_stopping=True`` it is needed: when its score has not improved for more than
+            ``n_iter_no_change`` calls, the best weights are restored, and further calls change nothing.
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""scikit-learn's accuracy_score and r2_score of what a model puts out, without their checks: once an epoch."""
+"""scikit-learn's accuracy_score and r2_score of a model's outputs, without the checks, as they run every epoch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Array = NDArray[Any]
 
 
 def accuracy(outputs: Array, targets: Array, weights: Array | None) -> float:
-    """Return the share of samples that are right: labels (n,) by the likeliest class, else all of (n, n_outputs)."""
+    """Return the share of correct samples: labels (n,) by the most probable class, else all of (n, n_outputs)."""
     if targets.ndim == 1:
         right = outputs.argmax(axis=1) == targets
     else:
@@ -22,7 +22,7 @@ def accuracy(outputs: Array, targets: Array, weights: Array | None) -> float:
 
 
 def r2(outputs: Array, targets: Array, weights: Array | None) -> float:
-    """Return the mean over the outputs of 1 - squared error / spread; of equal targets 1 if all are hit, else 0."""
+    """Return the mean over outputs of 1 - squared error / spread; for equal targets 1 if all are exact, else 0."""
     y, A = targets.astype(np.float64), outputs.astype(np.float64)
     error = np.average((y - A) ** 2, axis=0, weights=weights)
     spread = np.average((y - np.average(y, axis=0, weights=weights)) ** 2, axis=0, weights=weights)

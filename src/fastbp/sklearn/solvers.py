@@ -1,4 +1,4 @@
-"""The solvers: scikit-learn's by name, with its learning rates, and every optimizer of fastbp."""
+"""The solvers: scikit-learn's, with its learning rates, and every optimizer of fastbp."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["LearningRate", "is_lbfgs", "is_stochastic", "make_optimizer", "set_l
 def make_optimizer(estimator: Any) -> Optimizer:
     """Return the optimizer that the parameters of an estimator describe.
 
-    scikit-learn's three take their numbers from these parameters; others, by name, have fastbp's defaults.
+    scikit-learn's three use these parameters; others, given by name, have fastbp's defaults.
     """
     name = estimator.solver if isinstance(estimator.solver, str) else None
     if name == "sgd":
@@ -51,20 +51,20 @@ def is_lbfgs(solver: Any) -> bool:
 
 
 class LearningRate:
-    """scikit-learn's learning rates: constant, falling with the samples seen, or where nothing is gained any more.
+    """scikit-learn's learning rates: constant, falling with the samples seen, or falling after epochs without progress.
 
     Parameters
     ----------
     schedule : {"constant", "invscaling", "adaptive"}
-        Of the solver "sgd"; others have a constant one.
+        Schedule of the solver "sgd"; other solvers have a constant rate.
     start : float
     power : float
-        Of "invscaling".
+        Exponent of "invscaling".
 
     Attributes
     ----------
     learning_rate : float
-        That of the next epoch.
+        The learning rate of the next epoch.
     """
 
     def __init__(self, schedule: str, start: float, power: float) -> None:
@@ -72,12 +72,12 @@ class LearningRate:
         self.learning_rate = start
 
     def end_epoch(self, n_seen: int) -> None:
-        """Let the rate fall with the number of samples seen, if it is to."""
+        """Lower the rate with the number of samples seen, for "invscaling"."""
         if self.schedule == "invscaling":
             self.learning_rate = self.start / (n_seen + 1) ** self.power
 
     def gains_nothing(self, message: str, verbose: bool) -> bool:
-        """Return whether training is to stop where nothing was gained for some epochs, or divide the rate by 5."""
+        """Return whether to stop after epochs without progress; if not ("adaptive"), divide the rate by 5."""
         stops = self.schedule != "adaptive" or self.learning_rate <= 1e-6
         if not stops:
             self.learning_rate /= 5
@@ -91,9 +91,9 @@ class LearningRate:
 
 
 def set_learning_rate(trainer: Trainer, learning_rate: float) -> None:
-    """Let a trainer go on with another learning rate, and with its last step as large as it was.
+    """Set a trainer's learning rate, and keep the size of its last step.
 
-    scikit-learn's velocity is the step itself, that of fastbp (and PyTorch) is the step over the learning rate.
+    scikit-learn's velocity is the step itself; fastbp's (and PyTorch's) is the step divided by the learning rate.
     """
     before = trainer.learning_rate
     if learning_rate == before:

@@ -1,4 +1,4 @@
-"""What everything else may use: checks of arguments, names for objects, threads, files.
+"""Tools for all other packages: checks of arguments, names for objects, threads, files.
 
-It imports the engine, for the threads that there are and what it was built with, and nothing else of fastbp.
+It imports the engine, for the number of threads and the build's options, and nothing else of fastbp.
 """

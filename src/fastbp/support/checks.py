@@ -1,4 +1,4 @@
-"""Bad input gets a sentence: which argument, what it was, what was expected, what to do.
+"""Bad input gets an error sentence: the argument, its value, what was expected, what to do.
 
 Each function takes a public argument and its name, and returns it in the form the library works with, or raises
 TypeError (the wrong kind of thing) or ValueError (the right kind, a wrong value).
@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["check_flag", "check_int", "check_number", "check_path", "check_seed", "describe", "sentence"]
+__all__ = ["check_flag", "check_int", "check_number", "check_path", "check_seed", "counted", "describe", "sentence"]
 
-_LARGEST_INT = 2**31 - 1  # what the kernels count layers' inputs and units with on every platform
+_LARGEST_INT = 2**31 - 1  # the kernels count inputs and units in 32-bit integers on every platform
 
 
 def describe(value: object) -> str:
@@ -34,6 +34,12 @@ def describe(value: object) -> str:
 
 def _with_article(noun: str) -> str:
     return f"{'an' if noun[0] in 'aeiouAEIO' or noun == 'ndarray' else 'a'} {noun}"
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number and its noun: "1 epoch", "2 epochs", "3,000 classes"."""
+    plural = f"{noun}es" if noun.endswith("s") else f"{noun}s"
+    return f"{number:,} {noun if number == 1 else plural}"
 
 
 def sentence(argument: str, value: object, expected: str, remedy: str = "") -> str:

@@ -1,4 +1,4 @@
-"""What this installation is made of and what it runs on."""
+"""The installed versions, and the machine that they run on."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["describe_config"]
 
 
 def _config(version: str) -> dict[str, str]:
-    """Return what this is made of, by name; ``version`` is that of fastbp."""
+    """Return versions and settings by name; ``version`` is fastbp's."""
     openmp = team.openmp_version()
     variable = os.environ.get("OMP_NUM_THREADS", "")
     reason = f" (OMP_NUM_THREADS is {variable})" if variable else ""
@@ -32,7 +32,7 @@ def _config(version: str) -> dict[str, str]:
 
 
 def describe_config(version: str) -> str:
-    """Return it as text: what a report of a problem should contain."""
+    """Return versions and settings as text, for bug reports."""
     config = _config(version)
     width = max(map(len, config))
     return "\n".join(f"{name:{width}}  {value}" for name, value in config.items())

@@ -1,7 +1,7 @@
 """Strings are shorthand for objects: "adam" is fb.Adam().
 
-A registry is a dictionary from name to class. Its classes are frozen dataclasses with a class attribute ``name``; what
-their fields hold is what a saved file holds.
+A registry is a dictionary from name to class. Its classes are frozen dataclasses with a class attribute ``name``; a
+saved file holds the values of their fields.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ T = TypeVar("T", bound=Named)
 
 
 def resolve(value: T | str, registry: Mapping[str, type[T]], argument: str) -> T:
-    """Return the object that an argument is or names.
+    """Return an argument that is an object, or make the object that it names.
 
     Raises
     ------
@@ -48,7 +48,7 @@ def resolve(value: T | str, registry: Mapping[str, type[T]], argument: str) -> T
 
 
 def _suggestion(value: str, registry: Mapping[str, type[T]]) -> str:
-    import difflib  # only ever needed on the way to an error
+    import difflib  # imported for error messages only
 
     plain = value.lower().replace("-", "_").replace(" ", "_")
     close = difflib.get_close_matches(plain, registry, n=1)
@@ -60,7 +60,7 @@ def _example(registry: Mapping[str, type[T]]) -> str:
 
 
 def shorthand(value: Named, registry: Mapping[str, type[T]]) -> str:
-    """Return how to write an object most shortly: its name in quotes if it is what its name gives, else its repr."""
+    """Return the shortest way to write an object: its name in quotes if all its fields have defaults, else its repr."""
     known = registry.get(value.name)
     return repr(value.name) if known is not None and value == known() else repr(value)
 
@@ -71,7 +71,7 @@ def to_config(value: Named) -> dict[str, Any]:
 
 
 def from_config(config: Mapping[str, Any], registry: Mapping[str, type[T]], argument: str) -> T:
-    """Return the object that ``to_config`` wrote down; its class checks the fields."""
+    """Return the object described by ``to_config``; its class checks the fields."""
     fields = dict(config)
     name = fields.pop("name", None)
     if name not in registry:

@@ -1,11 +1,11 @@
-"""Files: safetensors, which holds arrays and text and can run no code.
+"""Files in the safetensors format, which holds arrays and text and cannot run code.
 
-The metadata has one entry, ``fastbp``: JSON with the version of this layout, a description of what the file holds under
-the name of its kind ("model", "trainer", "ensemble"), a SHA-256 digest of description and arrays, and the tensors'
-names in their order.
+The metadata has one entry, ``fastbp``: JSON with the version of this layout, a description of the contents under the
+name of the file's kind ("model", "trainer", "ensemble"), a SHA-256 digest of description and arrays, and the tensors'
+names in order.
 
-A model's tensors are ``layers.<i>.W``, ``layers.<i>.b`` and what other arrays a layer has, layers with arrays counted
-from 0; and for categories ``inputs.E<i>``; their names are left out where they are a W and a b in turn.
+A model's tensors are ``layers.<i>.W``, ``layers.<i>.b`` and the other arrays of a layer, where i counts the layers that
+have arrays, from 0; and ``inputs.E<i>`` for categories. The list of names is left out where W and b alternate.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _KEY = "fastbp"
 
 @dataclass(frozen=True)
 class Kind:
-    """What a file holds: its name in the file, and the class that writes and reads it."""
+    """A kind of file: its name in the file, and the class that writes and reads it."""
 
     name: str
     owner: str
@@ -60,7 +60,7 @@ _KINDS = (MODEL, TRAINER, ENSEMBLE)
 
 
 class BrokenFileError(ValueError):
-    """A file that is not what ``save`` wrote."""
+    """A file that ``save`` did not write, or that was changed since."""
 
     def __init__(self, path: str | os.PathLike[str], kind: Kind, why: str) -> None:
         was = f"{os.fspath(path)!r} is not {kind} file of fastbp: {why}"
@@ -82,7 +82,7 @@ def read_model(path: str | os.PathLike[str]) -> tuple[dict[str, Any], list[Array
     OSError
         If it cannot be read.
     BrokenFileError
-        If it is not what ``write_model`` wrote.
+        If ``write_model`` did not write it, or it was changed since.
     """
     config, tensors = read_file(path, MODEL)
     return config, list(tensors.values())
@@ -91,10 +91,10 @@ def read_model(path: str | os.PathLike[str]) -> tuple[dict[str, Any], list[Array
 def write_file(
     path: str | os.PathLike[str], kind: Kind, description: Mapping[str, Any], tensors: Mapping[str, Array]
 ) -> None:
-    """Write a description, which JSON can hold, and arrays.
+    """Write arrays and a description that JSON can hold.
 
-    What was there before stays until all is written, and on the disk: whenever the process or the machine dies, the
-    old file is there or the new one, and never a part.
+    The old file stays until the new one is complete and on the disk: whenever the process or the machine dies, one of
+    the two is there, never a part.
     """
     header = {"layout": _LAYOUT, kind.name: description, "sha256": _digest(description, tensors.values())}
     if list(tensors) != _names(len(tensors)):
@@ -117,9 +117,9 @@ def write_file(
 
 
 def _sync_directory(path: Path) -> None:
-    """Have the system write the names in a directory to the disk."""
+    """Write a directory's entries to the disk."""
     if os.name != "posix":
-        return  # only POSIX systems open directories
+        return  # only POSIX systems can open a directory
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -128,11 +128,11 @@ def _sync_directory(path: Path) -> None:
 
 
 def _remove_left_behind(target: Path) -> None:
-    """Remove what processes that were killed have left of this file."""
+    """Remove unfinished copies of this file, left by processes that were killed."""
     for part in target.parent.glob(f"{_literally(target.name)}.*.part"):
         writer = part.name.removeprefix(f"{target.name}.").removesuffix(".part")
         if writer.isascii() and writer.isdecimal() and not _is_alive(int(writer)):
-            with contextlib.suppress(OSError):  # somebody else's, perhaps
+            with contextlib.suppress(OSError):  # it may belong to another user
                 part.unlink()
 
 
@@ -142,7 +142,7 @@ def _literally(name: str) -> str:
 
 def _is_alive(process: int) -> bool:
     if os.name != "posix":
-        return True  # no way to ask: os.kill would end it
+        return True  # there is no way to ask: os.kill would end the process
     try:
         os.kill(process, 0)
     except ProcessLookupError:
@@ -153,16 +153,16 @@ def _is_alive(process: int) -> bool:
 
 
 def read_file(path: str | os.PathLike[str], kind: Kind) -> tuple[dict[str, Any], dict[str, Array]]:
-    """Return the description and the arrays of a file, as it was written.
+    """Return the description and the arrays of a file.
 
     Raises
     ------
     OSError
         If it cannot be read.
     BrokenFileError
-        If it is not what ``write_file`` wrote for this kind.
+        If ``write_file`` did not write it for this kind, or it was changed since.
     """
-    with open(path, "rb"):  # a file that is missing, a directory or forbidden: Python's own errors say it best
+    with open(path, "rb"):  # if it is missing, a directory or forbidden, Python's own error says so
         pass
     try:
         with safe_open(path, framework="numpy") as file:
@@ -172,9 +172,9 @@ def read_file(path: str | os.PathLike[str], kind: Kind) -> tuple[dict[str, Any],
                 raise BrokenFileError(path, kind, f"its tensors are {', '.join(sorted(file.keys()))}")
             tensors = {name: file.get_tensor(name) for name in names}
     except SafetensorError as error:
-        raise BrokenFileError(path, kind, f"it is damaged, cut short or of another kind ({error})") from error
+        raise BrokenFileError(path, kind, f"it is damaged, truncated or in another format ({error})") from error
     if _digest(header[kind.name], tensors.values()) != header["sha256"]:
-        raise BrokenFileError(path, kind, "its contents were altered, for their digest is another one than it says")
+        raise BrokenFileError(path, kind, "its contents were altered: they do not match its SHA-256 digest")
     return header[kind.name], tensors
 
 
@@ -185,7 +185,7 @@ def _read_header(path: str | os.PathLike[str], kind: Kind, text: str | None) -> 
         header = json.loads(text)
         for other in _KINDS:
             if other.name in header and kind.name not in header:
-                raise BrokenFileError(path, kind, f"it holds {other}: load it by fb.{other.owner}.load")
+                raise BrokenFileError(path, kind, f"it holds {other}: load it with fb.{other.owner}.load")
         layout, description, digest = header["layout"], header[kind.name], header["sha256"]
         names = list(map(str, header.get("names", [])))
     except BrokenFileError:
@@ -194,7 +194,7 @@ def _read_header(path: str | os.PathLike[str], kind: Kind, text: str | None) -> 
         raise BrokenFileError(path, kind, "the description in its metadata is damaged") from error
     if layout != _LAYOUT:
         known = f"this fastbp knows version {_LAYOUT}: update fastbp"
-        raise BrokenFileError(path, kind, f"its layout has version {layout!r}, and {known}")
+        raise BrokenFileError(path, kind, f"its layout is version {layout!r}, and {known}")
     return {kind.name: description, "sha256": digest, "names": names}
 
 

@@ -1,4 +1,4 @@
-"""How many threads to use: what the caller says, else what the environment says, else what the machine allows."""
+"""The number of threads: set by the caller, else by the environment, else by the machine."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from fastbp.support.checks import check_int
 
 __all__ = ["choose_threads"]
 
-MAX_THREADS = 1024  # more cannot help, and OpenMP ends the process when the system refuses to start them
+MAX_THREADS = 1024  # more do not help, and OpenMP ends the process if the system cannot start them
 
 
 def choose_threads(n_threads: Any = None) -> int:
-    """Return the number of threads to use at most; the engine uses fewer where the work is small.
+    """Return the largest number of threads to use; the engine uses fewer where the work is small.
 
     Parameters
     ----------
     n_threads : int or None
-        None takes OMP_NUM_THREADS if that is set, else the number of CPUs that this process may run on and that its
-        container's quota pays for (cgroup v1 and v2, rounded up). That is looked up once in a process.
+        None means OMP_NUM_THREADS if that is set, else the number of CPUs that this process may run on, at most its
+        container's CPU quota (cgroup v1 and v2, rounded up). It is looked up once in a process.
 
     Raises
     ------
@@ -32,12 +32,12 @@ def choose_threads(n_threads: Any = None) -> int:
     """
     if n_threads is None:
         return default_threads()
-    return check_int(n_threads, "n_threads", maximum=MAX_THREADS, remedy="None uses all the CPUs there are.")
+    return check_int(n_threads, "n_threads", maximum=MAX_THREADS, remedy="None uses all CPUs.")
 
 
 @functools.cache
 def default_threads() -> int:
-    """Return the number of threads where the caller does not say."""
+    """Return the number of threads for callers that give none."""
     variable = os.environ.get("OMP_NUM_THREADS", "").strip()
     if variable:
         return _parse_variable(variable)
@@ -62,13 +62,13 @@ def _usable_cpus() -> int:
 
 
 def _quota_cpus(membership: Path = Path("/proc/self/cgroup"), mount: Path = Path("/sys/fs/cgroup")) -> int:
-    """Return how many CPUs the smallest quota above this process pays for, rounded up; MAX_THREADS without a quota."""
+    """Return the smallest CPU quota of this process's groups, rounded up; MAX_THREADS without a quota."""
     quotas = [quota for directory in _cgroup_directories(membership, mount) if (quota := _read_quota(directory))]
     return max(1, math.ceil(min(quotas))) if quotas else MAX_THREADS
 
 
 def _cgroup_directories(membership: Path, mount: Path) -> Iterator[Path]:
-    """Yield the directories whose quota binds this process: those of its groups and of all the groups above."""
+    """Yield the directories of the quotas that apply to this process: its groups' and their ancestors'."""
     try:
         lines = membership.read_text().splitlines()
     except OSError:  # not Linux
@@ -97,7 +97,7 @@ def _read_quota(directory: Path) -> float | None:
             period = (directory / "cpu.cfs_period_us").read_text().strip()
         return None if quota in ("max", "-1") else int(quota) / int(period)
     except (OSError, ValueError, ZeroDivisionError):
-        return None  # a kernel that tells nothing: affinity alone decides
+        return None  # the kernel does not say: CPU affinity alone decides
 
 
 if hasattr(os, "register_at_fork"):

@@ -1,4 +1,4 @@
-"""The trainer and its parts: settings, intake, the numbers of a step, epochs, evaluation, state, files.
+"""The trainer and its parts: settings, reading of data, step numbers, epochs, evaluation, state, files.
 
-It imports callbacks, models and all that these import.
+It imports callbacks and models, and what these import.
 """

@@ -1,4 +1,4 @@
-"""Training on samples that are all there."""
+"""Training on samples in arrays."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ __all__ = ["ArrayEpochs"]
 
 
 class ArrayEpochs(Epochs):
-    """The epochs of one call on samples that are all there; an epoch that is left is gone on with.
+    """The epochs of one call of ``fit`` on samples in arrays; an unfinished epoch is continued.
 
     Parameters
     ----------
     parts : EpochParts
     data : Samples
-        What is trained on.
+        The training samples.
     """
 
     def __init__(self, parts: EpochParts, data: Samples) -> None:
@@ -28,12 +28,12 @@ class ArrayEpochs(Epochs):
         self._data, self._n_samples = data, len(data)
 
     def _run_epoch(self) -> Figures | None:
-        """Train on all samples once, or on those that an epoch before has left; None where this one is left too."""
+        """Train on all samples once, or on the rest of an unfinished epoch; None if this one stays unfinished."""
         state, n_samples = self._state, len(self._data)
         unfinished = state.unfinished
         state.unfinished = None
         if unfinished is not None and unfinished.n_samples != n_samples:
-            unfinished = None  # of other data
+            unfinished = None  # it was of other data
         seconds_before = unfinished.seconds if unfinished else 0.0
         self._outputs = unfinished.outputs if unfinished else None
         if self._outputs is None:
@@ -56,5 +56,5 @@ class ArrayEpochs(Epochs):
         except BaseException:
             state.unfinished = self.standing(start - seconds_before) if self._begun else unfinished
             raise
-        state.unfinished = unfinished  # a whole epoch too, until it is validated and told of
+        state.unfinished = unfinished  # a complete epoch too, until validation and callbacks are done
         return None if figures is None else {**figures, "seconds": seconds}

@@ -1,4 +1,4 @@
-"""Training on samples that come in chunks."""
+"""Training on samples in chunks."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ Sums = Sequence[NDArray[np.float64]]
 
 
 class ChunkEpochs(Epochs):
-    """The epochs of one call whose samples come in chunks; an epoch that is left is forgotten.
+    """The epochs of one call of ``fit`` on samples in chunks; an unfinished epoch is not continued.
 
     Parameters
     ----------
     parts : EpochParts
     chunks : Chunks
-        What is trained on; a chunk is read while the one before is in use.
+        The training samples; a chunk is read while the one before is in use.
     intake : Intake
     class_weight : dict of int to float or None
     """
@@ -40,11 +40,11 @@ class ChunkEpochs(Epochs):
         super().__init__(parts)
         self._chunks, self._intake, self._class_weight = chunks, intake, class_weight
         batch_size = self._settings.batch_size
-        assert batch_size is not None  # the intake refuses others
+        assert batch_size is not None  # the intake refuses None
         self._batch_size = batch_size
 
     def _run_epoch(self) -> Figures | None:
-        """Train on all chunks once; None where this was ended before."""
+        """Train on all chunks once; None if training was stopped."""
         self._state.unfinished = None
         start = time.perf_counter()
         totals = self._evaluator.totals()
@@ -55,13 +55,13 @@ class ChunkEpochs(Epochs):
             done = self._train_on(block, n_before, start)
             if done is None:
                 return None
-        assert done is not None  # there was a chunk
+        assert done is not None  # there is at least one chunk
         if self._bar is not None:
             self._bar.learn_length(len(totals))
         return {**self._evaluator.figures(*done, totals, None, None), "seconds": time.perf_counter() - start}
 
     def _blocks(self) -> Iterator[Samples]:
-        """Go through the epoch's samples in blocks of whole steps, but for the last."""
+        """Yield the epoch's samples in blocks of whole steps, except the last."""
         settings = self._settings
         order = orders(settings.seed, self._state.history.n_epochs) if settings.shuffle else None
         read = self._chunks.read(lambda X, y, w, names: self._intake.samples(X, y, w, self._class_weight, names))
@@ -69,7 +69,7 @@ class ChunkEpochs(Epochs):
             yield from form_batches(chunks, self._batch_size * settings.accumulate, order)
 
     def _train_on(self, block: Samples, n_before: int, start: float) -> tuple[float, Sums] | None:
-        """Train on a block, after n_before samples of the epoch; None where training is to end."""
+        """Train on a block, after n_before samples of the epoch; None if training is to stop."""
         state, batch_size = self._state, self._batch_size
         architecture = state.model.architecture
         if len(block) % batch_size:
@@ -89,5 +89,5 @@ class ChunkEpochs(Epochs):
         return done
 
     def resumable(self, standing: UnfinishedEpoch | None) -> UnfinishedEpoch | None:
-        """Return nothing: nobody can say of a source of chunks that it gives the same again."""
+        """Return None: a source of chunks may not give the same samples again."""
         return None

@@ -1,4 +1,4 @@
-"""The epochs of one call of ``fit``: one after the other, what is told on the way, and why they end."""
+"""The epochs of one call of ``fit``: the loop, its events, and why it ends."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from fastbp.training.state import Snapshot, TrainingState, UnfinishedEpoch
 
 __all__ = ["EpochParts", "Epochs"]
 
-_MOST_ROLLBACKS = 10  # in a row: a thousandth of the learning rate cures what a learning rate can cure
+_MOST_ROLLBACKS = 10  # in a row; the learning rate is then a thousandth of the first
 
 
 @dataclass(frozen=True)
 class EpochParts:
-    """What all epochs work with.
+    """The objects that all epochs use.
 
     Attributes
     ----------
@@ -38,7 +38,7 @@ class EpochParts:
     evaluator : Evaluator
     listeners : Listeners
     validation : Samples, Chunks or None
-        What the model is evaluated on after every epoch.
+        Samples on which the model is evaluated after every epoch.
     bar : ProgressBar or None
     on_nan : {"raise", "rollback"}
     """
@@ -53,19 +53,19 @@ class EpochParts:
 
 
 class Epochs(ABC):
-    """The epochs of one call, wherever their samples come from."""
+    """The epochs of one call of ``fit``; subclasses train on arrays or chunks."""
 
     def __init__(self, parts: EpochParts) -> None:
         self._settings, self._state, self._evaluator = parts.settings, parts.state, parts.evaluator
         self._listeners, self._validation, self._bar = parts.listeners, parts.validation, parts.bar
         self._rolls_back = parts.on_nan == "rollback"
-        self._n_rollbacks = 0  # since an epoch was completed
-        self._outputs: NDArray[Any] | None = None  # of the epoch under way, where metrics ask for them
-        self._n_samples = 0  # of an epoch, where that is known
-        self._begun = False  # whether the session has begun with that epoch
+        self._n_rollbacks = 0  # since the last complete epoch
+        self._outputs: NDArray[Any] | None = None  # of the current epoch, if metrics need them
+        self._n_samples = 0  # in an epoch, if known
+        self._begun = False  # whether the session has begun the epoch
 
     def run(self, n_epochs: int) -> StopReason:
-        """Train for so many epochs at most; return why it ended."""
+        """Train for at most n_epochs; return why training ended."""
         state = self._state
         if n_epochs == 0:
             return "epochs"
@@ -94,19 +94,19 @@ class Epochs(ABC):
 
     @abstractmethod
     def _run_epoch(self) -> Figures | None:
-        """Train on all samples once and return the figures; None where training ended before."""
+        """Train on all samples once and return the figures; None if training was stopped."""
 
     def _train(
         self, data: Samples, unfinished: UnfinishedEpoch | None, start: float, *, shuffle: bool, n_before: int = 0
     ) -> tuple[float, Sequence[NDArray[np.float64]]] | None:
-        """Train on samples, after n_before others of the epoch; None where the engine came up before their end.
+        """Train on samples, after n_before others of the epoch; None if the engine stopped early.
 
-        It does when training is to end, and when the numbers of the optimizer are others.
+        It stops early when training is to stop, or when the optimizer's numbers have changed.
         """
         settings, state = self._settings, self._state
         n_left = len(data) - (unfinished.progress[0] if unfinished else 0)
         batch_size = settings.batch_size_of(len(data))
-        n_steps = -(-n_left // (batch_size * settings.accumulate))  # 0 where the epoch was left after its last step
+        n_steps = -(-n_left // (batch_size * settings.accumulate))  # 0 if the epoch was stopped after its last step
         numbers = state.numbers_of(max(n_steps, 1))
         self._begun = True
         inner = _InnerEvents(self, state, self._listeners, self._bar, unfinished, start, n_before)
@@ -125,11 +125,11 @@ class Epochs(ABC):
         return state.session.epoch(data.for_engine(), plan)
 
     def standing(self, start: float) -> UnfinishedEpoch | None:
-        """Return where the engine stands with an epoch that began at ``start``."""
+        """Return the engine's progress in an epoch that began at ``start``."""
         return self._state.standing(self._n_samples, start, self._outputs)
 
     def resumable(self, standing: UnfinishedEpoch | None) -> UnfinishedEpoch | None:
-        """Return what another call can go on from."""
+        """Return the progress from which another call can continue."""
         return standing
 
     def _validate(self) -> Figures:
@@ -138,7 +138,7 @@ class Epochs(ABC):
         return {f"val_{name}": value for name, value in self._evaluator.evaluate(self._validation).items()}
 
     def _end_epoch(self, figures: Figures) -> None:
-        """Do what follows the training of an epoch, with its figures."""
+        """Record an epoch's figures, update averages and schedules, and run the callbacks."""
         state, averaging = self._state, self._settings.averaging
         self._n_rollbacks = 0
         state.unfinished = None
@@ -155,7 +155,7 @@ class Epochs(ABC):
     def _roll_back(self, error: DivergenceError, good: Snapshot | None) -> None:
         """Go back to the last good epoch, with half the learning rate; or raise the error."""
         state = self._state
-        state.unfinished = None  # to validate the same weights again would end the same
+        state.unfinished = None  # validating the same weights again would fail again
         if good is None:
             raise error
         scale = state.numbers.rate_scale
@@ -166,15 +166,15 @@ class Epochs(ABC):
         self._n_rollbacks += 1
         state.numbers.scale_rate(scale / 2)
         warnings.warn(
-            f"{error} Rolled back to the end of epoch {state.history.n_epochs}, to go on with half the learning "
-            f"rate, {state.learning_rate:g}.",
+            f"{error} Rolled back to the end of epoch {state.history.n_epochs}; training continues with half the "
+            f"learning rate, {state.learning_rate:g}.",
             RuntimeWarning,
             stacklevel=5,  # where fit was called
         )
 
 
 class _InnerEvents:
-    """What is told inside an epoch, and whether the engine is to come up for good."""
+    """The events inside an epoch, and whether the engine is to stop."""
 
     def __init__(
         self,
@@ -189,12 +189,12 @@ class _InnerEvents:
         self._epochs, self._state, self._listeners, self._bar = epochs, state, listeners, bar
         self._start, self._n_before = start, n_before
         self._revision = state.numbers.revision
-        self._weight, self._total = 0.0, 0.0  # of the samples before the step that comes next
+        self._weight, self._total = 0.0, 0.0  # of the samples before the next step
         if unfinished is not None:
             self._weight, self._total = unfinished.progress[1], float(unfinished.progress[2][0])
 
     def on_tick(self, n_done: int, loss: float) -> bool:
-        """Tell the bar and the callbacks; return whether the engine is to leave the epoch."""
+        """Update the bar and run the callbacks; return whether the engine is to stop."""
         state, listeners = self._state, self._listeners
         n_done += self._n_before
         if self._bar is not None:
@@ -209,7 +209,7 @@ class _InnerEvents:
         return state.stopping or state.numbers.revision != self._revision
 
     def _loss_of_step(self, now: UnfinishedEpoch | None) -> float:
-        """Return by what the sum over the epoch grew; NaN where all samples of the step weigh nothing."""
+        """Return the loss of the last step; NaN if all its sample weights are 0."""
         assert now is not None
         _, weight, sums = now.progress
         share = (weight - self._weight) * self._state.session.terms_per_sample

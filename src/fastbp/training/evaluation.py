@@ -1,4 +1,4 @@
-"""Loss and metrics of a model, on samples that are all there or come in chunks."""
+"""Loss and metrics of a model, on samples in arrays or in chunks."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ from fastbp.training.state import TrainingState
 __all__ = ["Evaluator"]
 
 Array = NDArray[Any]
-Sums = Sequence[NDArray[np.float64]]  # an array a metric that the engine adds up
+Sums = Sequence[NDArray[np.float64]]  # the engine's sums: an array for each metric
 
 
 class Evaluator:
-    """Reports loss and metrics.
+    """Computes loss and metrics.
 
     Parameters
     ----------
     settings : TrainerSettings
     intake : Intake
-        Reads chunks.
+        Reader of chunks.
     state : TrainingState
-        The model that is trained, and the number of threads.
+        State with the trained model and the number of threads.
     """
 
     def __init__(self, settings: TrainerSettings, intake: Intake, state: TrainingState) -> None:
@@ -48,10 +48,10 @@ class Evaluator:
     def evaluate(
         self, data: Samples | Chunks, model: Model | None = None, class_weight: ClassWeight | None = None
     ) -> Figures:
-        """Return loss and metrics of a model, None: the one that is trained.
+        """Return loss and metrics of a model; None means the trained one.
 
-        Over chunks, metrics that need all outputs at once are NaN; ``class_weight`` is for chunks, as samples know
-        what they weigh.
+        With chunks, metrics that need all outputs at once are NaN. ``class_weight`` is for chunks; samples include
+        their class weights.
         """
         model = model or self._state.model
         if isinstance(data, Chunks):
@@ -74,7 +74,7 @@ class Evaluator:
         return self.figures(total_loss / totals.total_weight, sums, totals, None, None)
 
     def _judge(self, data: Samples, model: Model, outputs: Array | None) -> tuple[float, Sums]:
-        """Return the mean loss of a model, and the metrics' sums; leave the outputs where there is room for them."""
+        """Return the mean loss of a model and the metrics' sums; store the outputs in ``outputs``, if given."""
         settings, n_threads = self._settings, self._state.n_threads
         sums: Sums = ()
         try:
@@ -89,13 +89,13 @@ class Evaluator:
         if not math.isfinite(loss):
             raise DivergenceError(
                 f"the loss on {data.names[0]} is {loss}; expected a finite number. The model's outputs or their "
-                f"squares are beyond {model.dtype}: training diverged, or {data.names[0]} is on another scale "
-                "than the data of training."
+                f"squares overflow {model.dtype}: training diverged, or {data.names[0]} is on another scale "
+                "than the training data."
             )
         return loss, sums
 
     def room_for_outputs(self, data: Samples) -> Array | None:
-        """Return where the engine is to leave the outputs of all samples, NaN so far; None where no metric asks."""
+        """Return an array of NaN for the outputs of all samples; None if no metric needs them."""
         if not any(isinstance(metric, OutputMetric) for metric in self._settings.metrics):
             return None
         model = self._state.model
@@ -104,7 +104,7 @@ class Evaluator:
     def figures(
         self, loss: float, sums: Sums, data: Measured, outputs: Array | None, rows: NDArray[np.int64] | None
     ) -> Figures:
-        """Return loss and metrics from what the engine has added up; ``rows``: those that the outputs are of."""
+        """Return loss and metrics from the engine's sums; ``rows`` are the rows of the outputs."""
         feed = self._state.model.feed
         by_name = dict(zip(self._settings.sums, sums, strict=True))
         in_units = {name: feed.in_units(name, value) for name, value in by_name.items()}
@@ -112,7 +112,7 @@ class Evaluator:
         return {"loss": float(loss), **measure(self._settings.metrics, in_units, data, restored, rows)}
 
     def totals(self) -> Totals:
-        """Return where the figures' sums over all chunks are added up."""
+        """Return the object that sums over all chunks."""
         wants_spread = any(isinstance(metric, R2) for metric in self._settings.metrics)
         loss = self._settings.loss
         return Totals(loss, loss.n_targets(self._state.model.n_outputs), wants_spread)

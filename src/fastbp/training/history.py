@@ -1,4 +1,4 @@
-"""What training reported: a list for every figure, an entry for every epoch."""
+"""The history of training: a list for each figure, an entry for each epoch."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from fastbp.support.checks import sentence
+from fastbp.support.checks import counted, sentence
 
 if TYPE_CHECKING:
     import pandas
@@ -16,10 +16,10 @@ __all__ = ["History"]
 
 
 class History(Mapping[str, list[float]]):
-    """A mapping from the name of a figure to its values, one an epoch: ``history["loss"][-1]`` is the latest loss.
+    """A mapping from a figure's name to its values, one per epoch: ``history["loss"][-1]`` is the latest loss.
 
-    All lists are of the same length. NaN stands where an epoch has no such figure: ``val_loss``, say, where one call of
-    ``fit`` had validation data and another had not.
+    All lists have the same length. An epoch without a figure has NaN, such as ``val_loss`` in a call of ``fit`` without
+    validation data.
     """
 
     def __init__(self) -> None:
@@ -66,23 +66,23 @@ class History(Mapping[str, list[float]]):
         Parameters
         ----------
         names : str, list of str or None, default None
-            Which figures, each in a panel of its own: "loss" is that of training and of validation, "val_loss", unless
-            "loss" is named too, of validation alone. None is all but "seconds".
+            Figures to draw, each in its own panel: "loss" draws training and validation; "val_loss", without "loss",
+            validation only. None means all except "seconds".
         ax : matplotlib Axes, a sequence of them or None, default None
-            Where to: one for all figures, or one for each. None makes a new figure with panels side by side, which
-            ``matplotlib.pyplot.show()`` shows; it is ``axes[0].figure``.
+            Axes to draw in: one for all figures, or one for each. None makes a new matplotlib figure with panels side
+            by side, ``axes[0].figure``; ``matplotlib.pyplot.show()`` shows it.
 
         Returns
         -------
         Axes or ndarray of Axes
-            ``ax`` as it was given, or an array of the new ones, a panel each.
+            ``ax`` as given, or an array of the new axes, one per panel.
 
         Raises
         ------
         ImportError
             If matplotlib is not installed.
         TypeError, ValueError
-            If there is no such figure, or no epoch yet, or there are not as many axes as figures.
+            If there is no such figure or no epoch yet, or the number of axes differs from that of figures.
         """
         kinds = self._kinds(names)
         axes = _axes(ax, kinds)
@@ -93,9 +93,9 @@ class History(Mapping[str, list[float]]):
         return axes if ax is None else ax
 
     def _kinds(self, names: str | Sequence[str] | None) -> list[str]:
-        """Return the figures that are asked for, each once; that of validation goes with that of training."""
+        """Return the requested figures, each once; validation figures are drawn with those of training."""
         if not self._n_epochs:
-            raise ValueError("the history has no epoch yet; expected one at least. Call fit first.")
+            raise ValueError("the history has no epoch yet; expected at least one. Call fit first.")
         if names is None:
             names = [name for name in self if name != "seconds"]
             return list(dict.fromkeys(self._of_training(name) for name in names))
@@ -120,7 +120,7 @@ class History(Mapping[str, list[float]]):
         for name, style in ((kind, "--" if kind.startswith("val_") else "-"), (f"val_{kind}", "--")):
             if name in self._figures:
                 n_points = sum(map(math.isfinite, self._figures[name]))
-                marker = "o" if n_points == 1 else ""  # one point is no line
+                marker = "o" if n_points == 1 else ""  # a single point needs a marker
                 axis.plot(epochs, self._figures[name], style, color=colour, marker=marker, label=name)
         axis.set_xlabel("epoch")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -137,11 +137,11 @@ class History(Mapping[str, list[float]]):
 
     def __repr__(self) -> str:
         figures = ", ".join(f"{name}={value:.6g}" for name, value in self.latest.items())
-        return f"History({self._n_epochs} epochs{f'; latest: {figures}' if figures else ''})"
+        return f"History({counted(self._n_epochs, 'epoch')}{f'; latest: {figures}' if figures else ''})"
 
 
 def _axes(ax: Axes | Sequence[Axes] | None, kinds: Sequence[str]) -> Any:
-    """Return an axes for each figure: those given, or new ones."""
+    """Return an Axes for each figure: given or new ones."""
     if ax is None:
         try:
             from matplotlib import pyplot

@@ -1,4 +1,4 @@
-"""From what users pass to samples: X and y are read here, once, and all that follows works on what was read."""
+"""Reads and checks X and y once; everything after works on the samples read here."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Intake:
     Parameters
     ----------
     model : Model
-        Built and taught by ``learn``, where it waits for data.
+        The model; ``learn`` builds it if it needs data first.
     settings : TrainerSettings
     """
 
@@ -48,7 +48,7 @@ class Intake:
         class_weight: ClassWeight | None = None,
         names: tuple[str, str, str] = NAMES,
     ) -> Samples:
-        """Return samples for a model that is built."""
+        """Return samples for a built model."""
         model = self._model
         return model.feed.samples(X, y, self._loss, model.n_outputs, names, sample_weight, class_weight)
 
@@ -65,9 +65,9 @@ class Intake:
         rows: RowIndex | None = None,
         targets: Array | None = None,
     ) -> Samples:
-        """Return samples; a model that waits for data learns from these rows of them first (None: all).
+        """Return samples; a model that is not built learns from these rows first (None: all).
 
-        ``targets`` are y as the method of that name has read it, where it was asked before.
+        ``targets`` is the result of the method of that name for y, where it was called before.
         """
         model, loss = self._model, self._loss
         if model.feed.ready:
@@ -86,22 +86,22 @@ class Intake:
         return samples
 
     def classes(self, targets: Array) -> Array | None:
-        """Return the class of each sample; None where targets are no classes."""
+        """Return the class of each sample; None if the targets are not classes."""
         with contextlib.suppress(ValueError):
             return self._loss.classes(targets, self._model.n_outputs)[0]
         return None
 
     @staticmethod
     def check_hold_out(fraction: float | None, validation_data: Any, groups: ArrayLike | None) -> None:
-        """Refuse what does not go together when samples are to be held out, or are not."""
+        """Refuse arguments about held-out samples that contradict each other."""
         if fraction is None and groups is not None:
-            raise ValueError(sentence("groups", groups, "None without validation_fraction, which it is for"))
+            raise ValueError(sentence("groups", groups, "None without validation_fraction"))
         if fraction is not None and validation_data is not None:
             was = f"validation_fraction is {fraction!r} and validation_data is given"
             raise ValueError(f"{was}; expected one of them.")
 
     def hold_out(self, targets: Array, fraction: float, groups: ArrayLike | None) -> tuple[RowIndex, RowIndex]:
-        """Return the rows to train on, and those to evaluate on."""
+        """Return the rows for training and for validation."""
         share = check_number(fraction, "validation_fraction", above=0, below=1)
         classes = self.classes(targets)
         labels = None if groups is None else check_groups(groups, len(targets))
@@ -113,7 +113,7 @@ class Intake:
     # ---------------------------------------------------------------------------------------------------- chunks
 
     def chunks(self, X: Any, n_epochs: int, class_weight: ClassWeight | None, refused: Mapping[str, Any]) -> Chunks:
-        """Return X as a source of chunks, which some arguments cannot go with."""
+        """Return X as a source of chunks; arguments that cannot be used with chunks are refused."""
         if not is_source(X):
             remedy = "Without y, X is a source of chunks: an iterable of (X, y), or a function that returns one."
             raise TypeError(sentence("y", None, "targets, as X is an array-like", remedy))
@@ -122,20 +122,22 @@ class Intake:
                 remedy = "A chunk may be (X, y, sample_weight)." if name == "sample_weight" else ""
                 raise ValueError(sentence(name, value, "None with X a source of chunks", remedy))
         if isinstance(class_weight, str):
-            remedy = "Chunks do not say beforehand how common a class is."
+            remedy = "The frequency of a class in chunks is not known beforehand."
             raise ValueError(sentence("class_weight", class_weight, "a dictionary with X a source of chunks", remedy))
         chunks = Chunks(X, "X")
         if chunks.once and n_epochs > 1:
             remedy = "Pass a list, or a function that returns a new iterator for each epoch."
-            raise ValueError(f"X is an iterator, for one pass, and epochs is {n_epochs}; expected epochs=1. {remedy}")
+            raise ValueError(
+                f"X is an iterator, for one pass only, and epochs is {n_epochs}; expected epochs=1. {remedy}"
+            )
         return chunks
 
     def check_chunked_training(self) -> None:
-        """Refuse what cannot be trained chunk by chunk."""
+        """Refuse settings that need all samples at once."""
         self._model.feed.check_ready()
         batch_size = self._settings.batch_size
         if batch_size is None:
-            remedy = "Chunks are not there all at a time."
+            remedy = "Chunks are not all in memory at once."
             raise ValueError(sentence("batch_size", None, "a number with X a source of chunks", remedy))
         self._model.architecture.check_training(batch_size, batch_size)
 
@@ -147,7 +149,7 @@ class Intake:
             chunks = Chunks(validation_data, "validation_data")
             if chunks.once:
                 remedy = "Pass a function that returns a new iterator for each epoch."
-                raise ValueError(sentence("validation_data", validation_data, "more than one pass", remedy))
+                raise ValueError(sentence("validation_data", validation_data, "a source for several passes", remedy))
             return chunks
         return self.validation_arrays(validation_data)
 
@@ -156,7 +158,7 @@ class Intake:
         if validation_data is None:
             return None
         if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
-            expected = "a pair (X_val, y_val), or with weights (X_val, y_val, sample_weight), or a source of chunks"
+            expected = "a pair (X_val, y_val), or (X_val, y_val, sample_weight), or a source of chunks"
             raise TypeError(sentence("validation_data", validation_data, expected))
         X, y, *weights = validation_data
         names = ("validation_data[0]", "validation_data[1]", "validation_data[2]")

@@ -1,4 +1,4 @@
-"""L-BFGS: SciPy walks, the engine tells it the loss and its gradient over all samples; an iteration is an epoch."""
+"""L-BFGS: SciPy makes the steps, the engine computes loss and gradient over all samples; an epoch is one iteration."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ Vector = NDArray[np.float64]
 
 
 class LBFGSEpochs(ArrayEpochs):
-    """Training by an optimizer that makes its steps itself; its account is left in the state's ``search``."""
+    """Training by SciPy's L-BFGS-B; its result is stored in the state's ``search``."""
 
     def run(self, n_epochs: int) -> StopReason:
-        """Make so many iterations at most; return why they ended."""
+        """Make at most n_epochs iterations; return why they ended."""
         state, data, optimizer = self._state, self._data, self._settings.optimizer
         assert isinstance(optimizer, LBFGS)
         if n_epochs == 0:
@@ -69,13 +69,13 @@ def minimise(
     ----------
     optimizer : LBFGS
     model : Model
-        Whatever ends the search, it has the weights of a completed iteration.
+        The model; however the search ends, it has the weights of a completed iteration.
     loss_and_gradients : callable
-        The loss of the model as it is, and its gradients with respect to the arrays of each layer.
+        Function that returns the loss of the model, and its gradients with respect to the arrays of each layer.
     n_iterations : int
-        At most so many; fewer where the tolerances are reached.
+        Largest number of iterations; fewer if a tolerance is reached.
     after_iteration : callable
-        Called with the loss after each iteration; returns whether to go on.
+        Function called with the loss after each iteration; it returns whether to continue.
 
     Returns
     -------

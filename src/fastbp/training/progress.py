@@ -2,8 +2,8 @@
 
     epoch 12/20 |#####   | 00:12 left, 321k/s, loss 0.3123/0.3345, accuracy 0.9123/0.9012
 
-The second number of a pair is that of the validation. A narrow terminal has the bar give way, then the last metrics.
-And the bar of ``fit_many``, over the epochs of all.
+The second number of a pair is of the validation. In a narrow terminal the bar is dropped first, then the last metrics.
+It also has the bar of ``fit_many``, over the epochs of all trainers.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ class _Bar:
 
 
 class ProgressBar(_Bar):
-    """A tqdm bar, in a terminal or in a notebook, over so many epochs of so many samples each; None: not known yet.
+    """A tqdm bar, in a terminal or notebook, over n_epochs of n_samples each (None: not known yet).
 
-    It is shown after a delay, in seconds.
+    It is shown after ``delay`` seconds.
     """
 
     def __init__(self, n_epochs: int, n_samples: int | None, delay: float = 0.0) -> None:
@@ -52,16 +52,16 @@ class ProgressBar(_Bar):
         )
 
     def learn_length(self, n_samples: int) -> None:
-        """Say how many samples an epoch has, where that was not known before its end."""
+        """Set the number of samples of an epoch, if it was not known before."""
         self._bar.total = self._n_epochs * n_samples
         self._n_samples = n_samples
 
     def tick(self, n_done: int, loss: float) -> None:
-        """Say how many samples of this epoch are done, and their mean loss so far; the rest is of the epoch before."""
+        """Show the samples done in this epoch and their mean loss; the metrics are of the epoch before."""
         self._show({**self._figures, "loss": loss}, n_done)
 
     def end_epoch(self, figures: Mapping[str, float]) -> None:
-        """Say the figures of the epoch that is done; "seconds" is what the bar itself shows."""
+        """Show the figures of a completed epoch, without "seconds"."""
         self._figures = {name: value for name, value in figures.items() if name != "seconds"}
         self._show(self._figures, self._n_samples)
         self._epochs_done += 1
@@ -84,12 +84,12 @@ class EpochBar(_Bar):
         self._bar = tqdm(total=n_epochs, unit=" epochs", dynamic_ncols=True)
 
     def show(self, n_done: int) -> None:
-        """Say how many epochs are done in all."""
+        """Show the total number of epochs done."""
         self._bar.update(n_done - self._bar.n)
 
 
 def _pairs(figures: Mapping[str, float]) -> Iterator[str]:
-    """Return each figure with its name, and that of the validation with it."""
+    """Yield each figure with its name, and the validation's figure with it."""
     for name, value in figures.items():
         validation = figures.get(f"val_{name}")
         if not (name.startswith("val_") and name.removeprefix("val_") in figures):

@@ -1,4 +1,4 @@
-"""What a trainer was made with: one frozen record, which repr, files, copies and searches use."""
+"""A trainer's settings: one frozen record, used by repr, files, copies and searches."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _SHOWN_IF_SET = (*_CLIPPING, "averaging", "learning_rate_factors", "weight_decay
 
 @dataclass(frozen=True)
 class TrainerSettings:
-    """The arguments of ``fb.Trainer``, checked, but the model and the number of threads, which changes no result."""
+    """The checked arguments of ``fb.Trainer``, except the model and the number of threads, which changes no result."""
 
     loss: Loss
     optimizer: Optimizer
@@ -56,20 +56,20 @@ class TrainerSettings:
 
     @cached_property
     def sums(self) -> tuple[str, ...]:
-        """What the engine adds up for the metrics, each once."""
+        """The names of the engine's sums for the metrics, each once."""
         return tuple(dict.fromkeys(metric.sums for metric in self.metrics if metric.sums))
 
     @property
     def clipping(self) -> dict[str, float]:
-        """The bound of the gradient under the name of its kind; empty without one."""
+        """The gradient's bound under the argument's name; empty without clipping."""
         return {name: bound for name in _CLIPPING if (bound := getattr(self, name)) is not None}
 
     def batch_size_of(self, n_samples: int) -> int:
-        """Return how many samples a batch has, where there are so many in all."""
+        """Return the batch size for n_samples samples."""
         return n_samples if self.batch_size is None else min(self.batch_size, n_samples)
 
     def plain(self) -> dict[str, Any]:
-        """Return the arguments that are plain data: what a file holds under "options"."""
+        """Return the arguments that are plain data: a file's "options"."""
         return {
             "batch_size": self.batch_size,
             "shuffle": self.shuffle,
@@ -82,7 +82,7 @@ class TrainerSettings:
         }
 
     def arguments(self) -> dict[str, Any]:
-        """Return the arguments for a trainer like this one, of another model."""
+        """Return the arguments for a trainer with the same settings and another model."""
         return {
             "loss": self.loss,
             "optimizer": self.optimizer,
@@ -126,7 +126,7 @@ def check_settings(
     Raises
     ------
     TypeError, ValueError
-        If one is not what it should be, or does not go with another or with the model.
+        If an argument is invalid, or does not fit another one or the model.
     """
     checked_loss = as_loss(loss)
     check_loss(checked_loss, architecture, feed)
@@ -157,49 +157,42 @@ def check_settings(
 
 
 def check_loss(loss: Loss, architecture: Architecture, feed: Feed) -> None:
-    """Refuse a loss that cannot go with a model, as far as that one is known."""
+    """Refuse a loss that does not fit a model, as far as the model is known."""
     if architecture.known_outputs is not None:
         loss.check_output(architecture.output_activation, architecture.known_outputs)
     feed.check_loss(loss, architecture.known_outputs)
 
 
 def check_on_nan(on_nan: Any) -> OnNaN:
-    """Return what to do where training diverges."""
+    """Return what to do when training diverges."""
     if on_nan not in ("raise", "rollback"):
         raise ValueError(sentence("on_nan", on_nan, "'raise' or 'rollback'"))
     return "rollback" if on_nan == "rollback" else "raise"
 
 
 def _check_without_engine(settings: TrainerSettings, architecture: Architecture) -> None:
-    """Refuse what only the engine's own steps do."""
+    """Refuse options that only the engine's steps support."""
     optimizer, name = settings.optimizer, type(settings.optimizer).__name__
     options: dict[str, Any] = settings.clipping | {"learning_rate_factors": settings.learning_rate_factors or None}
     if settings.averaging is not None and settings.averaging.numbers():
         options["averaging"] = settings.averaging
     for option, value in options.items():
         if value is not None:
-            raise ValueError(f"{option} is {value!r}; expected none with {name}, whose steps are not the engine's.")
+            raise ValueError(f"{option} is {value!r}; expected none with {name}, whose steps are SciPy's.")
     for where, layer in innermost(architecture.layers):
         was = f"{where} is {layer!r} and the optimizer {optimizer!r}, "
         if isinstance(layer, Dropout):
             raise ValueError(
-                f"{was}which needs a loss that does not change from one look to the next. Leave the dropout out, or "
-                "take another optimizer."
+                f"{was}which needs the same loss at every evaluation. Remove the dropout, or use another optimizer."
             )
         if isinstance(layer, BatchNorm):
-            raise ValueError(
-                f"{was}which makes no steps that could move running statistics. Take fb.LayerNorm, or another "
-                "optimizer."
-            )
+            raise ValueError(f"{was}which does not update running statistics. Use fb.LayerNorm, or another optimizer.")
         if isinstance(layer, Dense) and layer.max_norm is not None:
-            raise ValueError(
-                f"{was}which does not know of lengths that weights must keep to. Leave max_norm out, or take another "
-                "optimizer."
-            )
+            raise ValueError(f"{was}which does not support max_norm. Remove max_norm, or use another optimizer.")
 
 
 def _check_clipping(clipping: Mapping[str, float | None]) -> dict[str, float]:
-    """Return what is given of these, one at most."""
+    """Return the clipping argument that is given, at most one."""
     given = {name: bound for name, bound in clipping.items() if bound is not None}
     if len(given) > 1:
         was = " and ".join(f"{name} is {bound!r}" for name, bound in given.items())
@@ -212,9 +205,9 @@ def _check_batch_size(batch_size: int | None, optimizer: Optimizer) -> int | Non
         return None
     if optimizer.full_batch:
         name = type(optimizer).__name__
-        remedy = f"From batch to batch the gradient changes, and {name} takes that for the loss: pass batch_size=None."
+        remedy = f"The gradient differs between batches, and {name} needs that of the whole loss: pass batch_size=None."
         raise ValueError(sentence("batch_size", batch_size, f"None, all samples at once, with {name}", remedy))
-    return check_int(batch_size, "batch_size", remedy="None is all the samples at once.")
+    return check_int(batch_size, "batch_size", remedy="None means all samples at once.")
 
 
 def _check_accumulate(accumulate: int, batch_size: int | None) -> int:

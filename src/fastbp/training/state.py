@@ -1,4 +1,4 @@
-"""Where training stands: what the engine has gathered, the epoch that was left, the history."""
+"""The state of training: the engine's session, the unfinished epoch, the history."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from fastbp.training.step_numbers import StepNumbers
 
 __all__ = ["Snapshot", "TrainingState", "UnfinishedEpoch"]
 
-Snapshot = tuple[list[NDArray[Any]], dict[str, Any]]  # the model's weights, and what training has gathered
+Snapshot = tuple[list[NDArray[Any]], dict[str, Any]]  # the model's weights, and the rest of the training state
 
 
 @dataclass(frozen=True)
 class UnfinishedEpoch:
-    """An epoch that was left before its end.
+    """An epoch that was stopped before its end.
 
     Attributes
     ----------
     n_samples : int
-        Of the epoch.
+        Number of samples of the epoch.
     progress : (int, float, ndarray)
-        Samples done, the sum of their weights, and the sums over them, as the engine counts them.
+        Number of samples done, the sum of their sample weights, and the engine's sums over them.
     seconds : float
-        What it took so far.
+        Time so far.
     outputs : ndarray of shape (n_samples, n_outputs) or None
-        Where metrics ask for them: those of the samples done, in the epoch's order, NaN for the others.
+        If metrics need them: outputs of the samples done, in the epoch's order, NaN for the others.
     """
 
     n_samples: int
@@ -45,25 +45,25 @@ class UnfinishedEpoch:
 
 
 class TrainingState:
-    """The part of a trainer that changes as it trains.
+    """The part of a trainer that changes during training.
 
     Parameters
     ----------
     model : Model
     settings : TrainerSettings
     numbers : StepNumbers
-        Their schedules' memory is part of the state.
+        The step numbers; their schedules' memory is part of the state.
     n_threads : int
 
     Attributes
     ----------
     history : History
     unfinished : UnfinishedEpoch or None
-        The epoch that ``fit`` goes on with.
+        The epoch that ``fit`` continues.
     stopping : bool
-        Whether training is to end.
+        Whether training is to stop.
     search : scipy.optimize.OptimizeResult or None
-        SciPy's account of the latest search by L-BFGS.
+        SciPy's result of the latest search by L-BFGS.
     """
 
     def __init__(self, model: Model, settings: TrainerSettings, numbers: StepNumbers, n_threads: int) -> None:
@@ -77,7 +77,7 @@ class TrainingState:
 
     @property
     def session(self) -> Session:
-        """The engine's part: gradients, the optimizer's arrays, averages; made once the model is built."""
+        """The engine's session: gradients, the optimizer's arrays, averages; made when the model is built."""
         if self._session is None:
             self._session = self._new_session()
         return self._session
@@ -85,7 +85,7 @@ class TrainingState:
     def _new_session(self) -> Session:
         settings, model = self._settings, self.model
         check_loss(settings.loss, model.architecture, model.feed)
-        rule = settings.optimizer.rule if settings.optimizer.native else "sgd"  # whose steps are not made then
+        rule = settings.optimizer.rule if settings.optimizer.native else "sgd"  # its steps are not used then
         return Session(model.network, settings.loss.objective, settings.sums, rule, self._n_threads, settings.seed)
 
     # ----------------------------------------------------------------------------------------------- what is asked
@@ -97,25 +97,25 @@ class TrainingState:
 
     @property
     def learning_rate(self) -> float:
-        """That of the next step."""
+        """The learning rate of the next step."""
         return self.numbers.learning_rate(self.n_steps, self.history.n_epochs)
 
     @property
     def latest(self) -> Figures:
-        """The figures of the latest epoch, and its number; empty before the first."""
+        """The figures and the number of the latest epoch; empty before the first."""
         return {"epoch": self.history.n_epochs, **self.history.latest} if self.history.n_epochs else {}
 
     def numbers_of(self, n_steps: int) -> dict[str, Any]:
-        """Return what the next n_steps use."""
+        """Return the numbers that the next n_steps use."""
         return self.numbers.of_steps(self.n_steps, n_steps, self.history.n_epochs)
 
     def standing(self, n_samples: int, start: float, outputs: NDArray[Any] | None) -> UnfinishedEpoch | None:
-        """Return how far the engine is with an epoch of n_samples that began at ``start``; None outside one."""
+        """Return the engine's progress in an epoch of n_samples that began at ``start``; None outside an epoch."""
         progress = self.session.progress()
         return None if progress is None else UnfinishedEpoch(n_samples, progress, time.perf_counter() - start, outputs)
 
     def divergence_remedy(self) -> str:
-        """Return what to do where training diverges."""
+        """Return what to do when training diverges."""
         rate = self.learning_rate
         return (
             f"Most likely the learning rate, {rate:g}, is too large: try {rate / 10:g}, and scale the columns of X to "
@@ -126,12 +126,12 @@ class TrainingState:
 
     @property
     def n_threads(self) -> int:
-        """The number of threads used at most."""
+        """The largest number of threads used."""
         return self._n_threads
 
     @contextlib.contextmanager
     def on_threads(self, n_threads: int) -> Iterator[None]:
-        """Use so many threads for a while; the result does not depend on it."""
+        """Use n_threads threads inside a ``with``; the result does not depend on it."""
         usual = self._n_threads
         self._n_threads = self.session.n_threads = n_threads
         try:
@@ -142,7 +142,7 @@ class TrainingState:
     # ------------------------------------------------------------------------------------- keeping and restoring
 
     def gathered(self) -> dict[str, Any]:
-        """Return what training has gathered beside the model's weights and the history."""
+        """Return the training state without the model's weights and the history."""
         session = self.session
         averages = None if self._settings.averaging is None else (session.get_averages(), session.n_averaged)
         return {
@@ -155,7 +155,7 @@ class TrainingState:
         }
 
     def go_on_from(self, gathered: dict[str, Any]) -> None:
-        """Stand where ``gathered`` was asked."""
+        """Restore the state that ``gathered`` returned."""
         session = self.session
         session.set_state(gathered["optimizer_state"])
         session.n_steps = gathered["n_steps"]
@@ -166,7 +166,7 @@ class TrainingState:
         self.numbers.scale_rate(gathered["rate_scale"])
 
     def snapshot(self) -> Snapshot:
-        """Return copies of the weights and of what training has gathered."""
+        """Return copies of the weights and of the training state."""
         return self.model.get_weights(), self.gathered()
 
     def restore(self, snapshot: Snapshot) -> None:

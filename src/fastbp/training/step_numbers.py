@@ -1,4 +1,4 @@
-"""The numbers that a step uses: the optimizer's, those of schedules at that step, factors of layers."""
+"""The numbers that a step uses: the optimizer's, the schedules' values, and layers' factors."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ __all__ = ["StepNumbers"]
 
 
 class StepNumbers:
-    """What the engine is told for each step.
+    """The engine's numbers for each step.
 
     Parameters
     ----------
     settings : TrainerSettings
     architecture : Architecture
-        Of the model that is trained.
+        Architecture of the trained model.
 
     Attributes
     ----------
     rate_scale : float
-        What the learning rate is multiplied by: less than 1 where training was rolled back.
+        Factor of the learning rate: below 1 after training was rolled back.
     schedule_memory : dict of str to object
-        What schedules must know of the epochs before.
+        Schedules' memory of the epochs before.
     revision : int
-        Counts the changes that a step under way must learn of.
+        Number of changes so far that affect the epoch in progress.
     """
 
     def __init__(self, settings: TrainerSettings, architecture: Architecture) -> None:
@@ -59,13 +59,13 @@ class StepNumbers:
         self.revision += 1
 
     def scale_rate(self, scale: float) -> None:
-        """Multiply the learning rate that the optimizer gives by this from now on."""
+        """Multiply the optimizer's learning rate by this from now on."""
         self.rate_scale = scale
         self.use(self._settings)
 
     def of_steps(self, n_done: int, n_steps: int, n_epochs: int) -> dict[str, Any]:
-        """Return the numbers of the next n_steps, after n_done steps and n_epochs epochs: an array for a schedule."""
-        if not self._schedules:  # quickly: a loop calls step()
+        """Return the numbers of the next n_steps, after n_done steps and n_epochs epochs; arrays for schedules."""
+        if not self._schedules:  # the fast path, for loops that call step()
             return self._constants
         values = {
             name: schedule.of_steps(n_done, n_steps, n_epochs, self.schedule_memory.get(name))
@@ -80,12 +80,12 @@ class StepNumbers:
         return float(np.max(self.of_steps(n_done, 1, n_epochs)["learning_rate"]))
 
     def observe(self, figures: Figures) -> None:
-        """Let the schedules that depend on them know an epoch's figures."""
+        """Pass an epoch's figures to the schedules that depend on them."""
         for name, schedule in self._schedules.items():
             self.schedule_memory[name] = schedule.observe(figures, self.schedule_memory.get(name))
 
     def _dropout_rates(self, values: dict[str, NDArray[np.float64]], n_done: int) -> dict[int, NDArray[np.float64]]:
-        """Return the scheduled ones by the stage's number."""
+        """Return the scheduled rates by stage index."""
         return {
             number: layer.check_rates(values[_rate_name(where)], where, n_done)
             for where, layer, number in self._architecture.dropouts

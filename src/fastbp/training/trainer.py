@@ -1,4 +1,4 @@
-"""Training: a model, a loss, an optimizer, and how the samples are dealt into batches."""
+"""Training: a model, a loss, an optimizer, and the batches."""
 
 from __future__ import annotations
 
@@ -42,64 +42,65 @@ class Trainer(TrainerParts):
     Parameters
     ----------
     model : Model
-        What is trained, in place.
+        The model, trained in place.
     loss : str, Loss or callable
         "mse", "mae", "huber", "log_cosh", "quantile", "gaussian_nll", "cosine"; "poisson", "gamma", "tweedie" (the
         model ends with a softplus); "cross_entropy" (with a softmax); "binary_cross_entropy", "focal" (with a sigmoid);
         "hinge", "squared_hinge"; or an object such as ``fb.Quantile([0.1, 0.5, 0.9])``. Or a function of one batch,
         loss(outputs, targets) -> (losses, gradient): each sample's loss (n,), and its gradient with respect to the
-        outputs (n, n_outputs), neither divided by n; ``targets`` are the batch's rows of y. It is called once a batch,
-        with all of it; what it raises comes out of ``fit`` with the model as after the last completed step.
+        outputs (n, n_outputs), neither divided by n; ``targets`` are the batch's rows of y. It is called once per
+        batch, with the whole batch; its exceptions are raised by ``fit``, with the model as after the last completed
+        step.
     optimizer : str or Optimizer, default "adam"
         "sgd", "adam", "adamw", "rmsprop", "adagrad", "adadelta", "adamax", "nadam", "radam", "lion", "rprop" and
         "lbfgs" (these two with batch_size=None only), or an object such as ``fb.Adam(learning_rate=1e-4)``.
     batch_size : int or None, default 32
-        How many samples a step averages the gradient over. None is all of them (full-batch gradient descent), 1 is
-        stochastic gradient descent. A last batch that is shorter is trained on like the others.
+        Number of samples over which a step averages the gradient. None means all (full-batch gradient descent), 1 is
+        stochastic gradient descent. A shorter last batch is used like the others.
     n_threads : int or None, default None
-        At most so many; None takes OMP_NUM_THREADS or all CPUs. The result does not depend on it.
+        Largest number of threads; None means OMP_NUM_THREADS or all CPUs. The result does not depend on it.
     shuffle : bool, default True
-        Whether every epoch goes through the samples in an order of its own.
+        Whether every epoch shuffles the samples.
     seed : int, default 0
-        Where these orders come from: the same seed gives the same ones.
+        Seed of the shuffling and of dropout: the same seed gives the same orders.
     metrics : list of str, Metric or function, or None, default None
-        What is reported beside the loss. Where outputs are probabilities: "accuracy", "balanced_accuracy", "precision",
+        Metrics reported beside the loss. If outputs are probabilities: "accuracy", "balanced_accuracy", "precision",
         "recall", "f1", "roc_auc", "average_precision", "log_loss", "brier" and, for classes, "top_k_accuracy"; for
-        hinge losses "accuracy". Where outputs estimate the targets: "r2", "mae", "mse", "rmse", "mape". Or an object
-        such as ``fb.F1(average="weighted")``; or a function of (y_true, y_pred), or with sample_weight, that returns a
-        number, such as those of sklearn.metrics: see ``fb.FunctionMetric``. A loss function of your own goes with
-        functions. None is "accuracy" or "r2" (with "quantile" and "cosine" nothing), [] is nothing.
+        hinge losses "accuracy". If outputs estimate the targets: "r2", "mae", "mse", "rmse", "mape". Or an object such
+        as ``fb.F1(average="weighted")``; or a function of (y_true, y_pred), or with sample_weight, that returns a
+        number, such as those of sklearn.metrics: see ``fb.FunctionMetric``. With your own loss function only functions
+        can be used. None means "accuracy" or "r2" (none with "quantile" and "cosine"), [] means none.
     clip_value : float or None, default None
-        Every element of the gradient is cut off at -clip_value and clip_value before the optimizer sees it.
+        Every element of the gradient is clipped to -clip_value .. clip_value before the optimizer uses it.
     clip_norm : float or None, default None
-        Where the norm of the gradient, of all that is learned together, is larger than this, the gradient is scaled
-        down to it: times clip_norm / (norm + 1e-6), as PyTorch does.
+        If the norm of the whole gradient, over all trained parameters, is larger than this, the gradient is multiplied
+        by clip_norm / (norm + 1e-6), as in PyTorch.
     clip_array_norm : float or None, default None
-        The same for each array of parameters alone, every layer's W, every layer's b and so on (Keras' ``clipnorm``,
-        whose ``global_clipnorm`` is clip_norm here). One of the three at most.
+        The same for each array of parameters alone: every layer's W, every layer's b and so on (Keras's ``clipnorm``;
+        its ``global_clipnorm`` is clip_norm here). At most one of the three can be given.
     learning_rate_factors : dict of int to float or None, default None
-        What a layer's learning rate is of the optimizer's: ``{0: 0.1}`` gives model.layers[0] a tenth of it, whatever
-        a schedule makes of it. Any layer that learns, counted from 0 as in model.layers; a Residual is one, and its
-        factor is for all layers in it. Above 0; 1 where a layer is not named. (PyTorch's parameter groups. Rprop's
-        learning rate is only what its steps start from.)
+        Factors of the learning rate by layer, above 0: ``{0: 0.1}`` gives model.layers[0] a tenth of the optimizer's,
+        with schedules too. Layers are counted from 0, as in model.layers (``summary`` and messages count from 1); only
+        trainable layers can be named, the others have 1. A Residual is one layer; its factor applies to all layers in
+        it. (PyTorch's parameter groups. For Rprop the learning rate is only the initial step size.)
     weight_decay_factors : dict of int to float or None, default None
-        The same for the weight decay; 0 is none.
+        The same for the weight decay, 0 or more; layers are counted from 0.
     decay_biases : bool, default False
-        Whether weight decay is for all that is learned, as in PyTorch, and not for the W of dense layers alone: biases,
-        and the gains, shifts and slopes of other layers.
+        Whether weight decay applies to all trained parameters, as in PyTorch, instead of to the W of dense layers only:
+        also to biases, and to the gains, shifts and slopes of other layers.
     averaging : str or Averaging or None, default None
-        "ema", "swa", or an object such as ``fb.EMA(0.99)``: an average of the weights is kept beside them, for
+        "ema", "swa", or an object such as ``fb.EMA(0.99)``: an average of the weights, stored beside them, for
         ``averaged_model`` and ``evaluate(averaged=True)``.
     accumulate : int, default 1
-        So many batches make one step of ``fit``, by the gradient of the mean over all their samples: as one batch that
-        is so many times as large, up to rounding. Dropout draws for each batch, BatchNorm normalises each by itself,
-        and a loss function of your own is called with one batch at a time. The last step of an epoch takes what is
-        left. ``step`` takes what it is given.
+        Number of batches per step of ``fit`` (gradient accumulation): the gradient is of the mean over all their
+        samples, as with one batch of that many times the size, up to rounding. Dropout draws for each batch, BatchNorm
+        normalises each batch separately, and your own loss function is called with one batch at a time. The last step
+        of an epoch uses the batches that are left. ``step`` does not use it.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is not one of the above, or the loss cannot go with the model's last activation.
+        If an argument is not one of the above, or the loss does not fit the model's last activation.
 
     Examples
     --------
@@ -166,72 +167,72 @@ class Trainer(TrainerParts):
         validation_fraction: float | None = None,
         groups: ArrayLike | None = None,
     ) -> History:
-        """Train for a number of epochs; called again, go on from there.
+        """Train for a number of epochs; called again, continue from there.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_inputs)
             Any real numbers or booleans. A NumPy array is read in place, batch by batch, whatever its dtype and
             strides. Or, without y, chunks of samples: an iterable of (X, y) or (X, y, sample_weight), or a function
-            that returns one for each epoch. A chunk is read, on a thread of its own, while the one before is trained
-            on; the source may use its arrays again. Batches are formed across the chunks' boundaries; with ``shuffle``
-            samples change places within their chunk, without it the result is that of ``fit`` on all chunks in one
-            array. An epoch over chunks that is left is not gone on with, and metrics that need all outputs at once
-            (such as "roc_auc") are NaN in training.
+            that returns one for each epoch. A separate thread reads the next chunk during training on the one before;
+            the source may reuse its arrays. Batches extend across the chunks' boundaries. With ``shuffle`` samples are
+            shuffled within their chunk; without it the result is that of ``fit`` on all chunks in one array. An
+            unfinished epoch over chunks is not continued, and metrics that need all outputs at once (such as "roc_auc")
+            are NaN in training.
         y : array-like or None, default None
-            For cross_entropy class labels (n_samples,), integers from 0, or a probability for each class (n_samples,
-            classes); else numbers (n_samples, n_outputs), or (n_samples,) for one output, such as the loss's class
-            asks for. A model for "quantile" or "gaussian_nll" has several outputs for each column of targets.
+            Targets. For cross_entropy class labels (n_samples,), integers from 0, or a probability for each class
+            (n_samples, classes); for other losses numbers (n_samples, n_outputs), or (n_samples,) for one output, as
+            the loss's class describes. A model for "quantile" or "gaussian_nll" has several outputs for each column of
+            targets.
         epochs : int, default 1
-            How often to go through the samples; an epoch that was left unfinished counts as one. 0 does nothing.
+            Number of passes over the samples; finishing an unfinished epoch counts as one. 0 does nothing.
         validation_data : (X, y) or (X, y, sample_weight), or source of chunks, or None, default None
-            Samples to evaluate the model on after every epoch. A tuple or a list is arrays; chunks come from another
-            iterable or a function, as for X.
+            Samples on which the model is evaluated after every epoch. A tuple or list holds arrays; any other iterable
+            or a function is a source of chunks, as for X.
         callbacks : sequence of Callback or function, default ()
-            What to run between epochs; a function is called with the trainer and the figures after every epoch.
+            Callbacks to run; a function is called with the trainer and the figures after every epoch.
         progress : bool, default False
             Whether to show a progress bar.
         sample_weight : array-like of shape (n_samples,) or None, default None
-            How often each sample counts: 2 is as if it stood there twice, 0 as if it were not there (its numbers must
-            be finite all the same, and in the statistics of BatchNorm it counts once). The loss of a batch is sum(w *
-            loss of the sample) / sum(w) over its samples; loss and metrics of the epoch are weighted means likewise.
-            From a batch whose weights are all 0 nothing is learned: no weight and no average of the optimizer moves,
-            only the number of steps grows. The result does not depend on the number of threads. None counts every
-            sample once, and costs nothing.
+            Weight of each sample: 2 is as if it were in the data twice, 0 as if it were not (its numbers must still be
+            finite, and it counts once in the statistics of BatchNorm). The loss of a batch is sum(w * loss of the
+            sample) / sum(w) over its samples; loss and metrics of the epoch are weighted means too. A batch whose
+            sample weights are all 0 changes no parameter and no optimizer state, only the number of steps. The result
+            does not depend on the number of threads. None means 1 for every sample, and takes no time.
         class_weight : dict of int to float, "balanced" or None, default None
-            For cross_entropy, and for binary_cross_entropy with one output (classes 0 and 1): how often the samples of
-            each class count, multiplied with sample_weight; PyTorch's ``weight`` of CrossEntropyLoss. A class that the
-            dictionary lacks has the weight 1; "balanced" gives class c the weight n_samples / (classes * samples of c)
-            over the classes that occur, as scikit-learn does. Targets that are probabilities are refused, and so are
-            several outputs of binary_cross_entropy, where a sample is of no one class. Validation data keeps its own
-            weights.
+            Weight of each class, multiplied with sample_weight, for cross_entropy and for binary_cross_entropy with one
+            output (classes 0 and 1); PyTorch's ``weight`` of CrossEntropyLoss. A class that is not in the dictionary
+            has 1; "balanced" gives class c the weight n_samples / (classes * samples of c) over the classes that occur,
+            as scikit-learn does. Targets that are probabilities are refused, and so are several outputs of
+            binary_cross_entropy, where a sample does not have one class. It does not apply to validation data.
         on_nan : {"raise", "rollback"}, default "raise"
             What to do when training diverges: the weights, a layer's outputs or the loss, in training or on the
-            validation data, are infinite or NaN. "rollback" goes back to the end of the last good epoch, or to where
-            this call began, and goes on with half the learning rate, with a warning; after ten times in a row it
-            raises. It keeps a copy of weights and optimizer state.
+            validation data, are infinite or NaN. "rollback" restores the end of the last good epoch, or the beginning
+            of this call, and continues with half the learning rate, with a warning; after ten times in a row it raises.
+            It stores a copy of the weights and the optimizer's state.
         validation_fraction : float or None, default None
-            Evaluate on this fraction of the samples after every epoch, and do not train on them; in place of
-            validation_data. Which they are follows from the trainer's seed and their number alone: classes are split
-            in this proportion, groups not at all. Nothing is copied.
+            Fraction of the samples held out of training and evaluated after every epoch, in place of validation_data.
+            The choice depends only on the trainer's seed, the number of samples, and their classes or groups: classes
+            are split in this proportion, groups are not split. Nothing is copied.
         groups : array-like of shape (n_samples,) or None, default None
-            With validation_fraction: samples with the same label (a patient, say) are held out together or not at all.
+            Group labels for validation_fraction: samples with the same label (such as a patient) are held out together
+            or not at all.
 
         Returns
         -------
         History
-            The figures of all epochs so far, those of former calls included: "loss" and the metrics over the epoch,
-            each batch before its step, the same with "val_" after it, "seconds" of training.
+            The figures of all epochs so far, including earlier calls: "loss" and the metrics over the epoch, each batch
+            before its step; the same with "val_" on the validation data after the epoch; "seconds" of training.
 
         Raises
         ------
         TypeError, ValueError
             If an argument is not one of the above, or X or y has a NaN or infinity.
         FloatingPointError
-            If a layer's outputs or the loss cease to be finite: training has diverged.
+            If a layer's outputs or the loss are no longer finite: training has diverged.
         KeyboardInterrupt
             On Ctrl-C. The model is as after the last completed step, the history as after the last completed epoch;
-            ``fit`` called again with as many samples goes on with the unfinished one.
+            ``fit`` called again with as many samples continues the unfinished epoch.
         """
         n_epochs = check_int(epochs, "epochs", minimum=0)
         listeners = as_callbacks(callbacks)
@@ -274,7 +275,7 @@ class Trainer(TrainerParts):
         on_nan: OnNaN = "raise",
         class_weight: ClassWeight | None = None,
     ) -> None:
-        """Train on what was read and checked: ``fit`` without its reading, for those who read once and train often.
+        """Train on samples read and checked before: ``fit`` without the reading, to read data once and train often.
 
         Parameters
         ----------
@@ -283,11 +284,11 @@ class Trainer(TrainerParts):
             0 or more.
         validation : Samples, Chunks or None, default None
         callbacks : sequence of Callback, default ()
-            In the order in which they are told.
+            In the order in which they run.
         bar : ProgressBar or None, default None
         on_nan : {"raise", "rollback"}, default "raise"
         class_weight : dict of int to float or None, default None
-            Of chunks; samples know what they weigh.
+            Class weights of chunks; samples include theirs.
         """
         state, listeners = self._state, Listeners(callbacks, self)
         parts = EpochParts(self._settings, state, self._evaluator, listeners, validation, bar, on_nan)
@@ -307,7 +308,7 @@ class Trainer(TrainerParts):
             self._callback_states, self._listeners = self._all_callback_states(), None
 
     def _begin_listening(self, listeners: Listeners) -> None:
-        """Let callbacks know that training begins; those of a trainer from a file go on from their states in it."""
+        """Run the callbacks at the beginning of training; after ``load`` they first get their states from the file."""
         self._listeners = listeners
         if self._resumes:
             self._resumes = False
@@ -315,9 +316,9 @@ class Trainer(TrainerParts):
         listeners.fit_begin(self._state.latest)
 
     def stop(self) -> None:
-        """End training: after this epoch where callbacks are told of its end, after this step inside an epoch.
+        """Stop training: after the epoch if called at its end, after the step if called inside an epoch.
 
-        For callbacks, and for other threads. ``fit`` called again with as many samples goes on with the epoch.
+        For callbacks and other threads. ``fit`` called again with as many samples continues the epoch.
         """
         self._state.stopping = True
 
@@ -328,7 +329,7 @@ class Trainer(TrainerParts):
         sample_weight: ArrayLike | None = None,
         class_weight: Mapping[int, float] | None = None,
     ) -> float:
-        """Make one update on one batch of samples, whatever its size; for online and reinforcement learning.
+        """Make one update on one batch of samples of any size; for online and reinforcement learning.
 
         Parameters
         ----------
@@ -336,14 +337,14 @@ class Trainer(TrainerParts):
         y : array-like
             Targets as for ``fit``.
         sample_weight : array-like of shape (n_samples,) or None, default None
-            As for ``fit``; not all of them are 0.
+            As for ``fit``; at least one is above 0.
         class_weight : dict of int to float or None, default None
-            As for ``fit``; "balanced" is refused, as one batch does not say how common a class is.
+            As for ``fit``; "balanced" is refused, as one batch does not show the frequency of a class.
 
         Returns
         -------
         float
-            The mean loss over the batch before the update. The history knows nothing of it.
+            The mean loss over the batch before the update. It is not added to the history.
 
         Raises
         ------
@@ -354,11 +355,11 @@ class Trainer(TrainerParts):
         """
         if not self.optimizer.native:
             raise ValueError(
-                f"the optimizer is {self.optimizer!r}, which goes by what it saw in the iterations before; expected "
-                "one that makes single steps. Call fit."
+                f"the optimizer is {self.optimizer!r}, which needs several iterations; expected one that makes single "
+                "steps. Call fit."
             )
         if isinstance(class_weight, str):
-            remedy = "One batch does not say how common a class is."
+            remedy = "One batch does not show the frequency of a class."
             raise ValueError(sentence("class_weight", class_weight, "a dictionary from class to weight", remedy))
         model, state = self._model, self._state
         data = self._intake.samples(X, y, sample_weight, class_weight)
@@ -379,7 +380,7 @@ class Trainer(TrainerParts):
         class_weight: ClassWeight | None = None,
         averaged: bool = False,
     ) -> dict[str, float]:
-        """Return loss and metrics of the model as it is, or of the average of its weights.
+        """Return loss and metrics of the model, with its current or its averaged weights.
 
         Parameters
         ----------
@@ -388,11 +389,11 @@ class Trainer(TrainerParts):
         y : array-like or None, default None
             Targets as for ``fit``.
         sample_weight : array-like of shape (n_samples,) or None, default None
-            How often each sample counts in loss and metrics.
+            Weight of each sample in loss and metrics.
         class_weight : dict of int to float, "balanced" or None, default None
-            How often the samples of each class count, as for ``fit``.
+            Weight of each class, as for ``fit``.
         averaged : bool, default False
-            Whether to take the averaged weights, as ``averaged_model`` has them.
+            Whether to use the averaged weights of ``averaged_model``.
 
         Returns
         -------
@@ -413,34 +414,33 @@ class Trainer(TrainerParts):
         return self._evaluator.evaluate(self._intake.samples(X, y, sample_weight, class_weight), model)
 
     def averaged_model(self) -> Model:
-        """Return a new model with the averaged weights, biases and what else is learned by its gradient.
+        """Return a new model with the averages of all trained parameters.
 
-        The running statistics of BatchNorm, and what is frozen, are those of the model as it is.
-
-        ``trainer.model.set_weights(trainer.averaged_model().get_weights())`` goes on with them.
+        BatchNorm's running statistics and frozen parameters are those of the current model. To continue training with
+        the averages call ``trainer.model.set_weights(trainer.averaged_model().get_weights())``.
 
         Raises
         ------
         ValueError
-            If this trainer keeps no average, or that has taken nothing in yet.
+            If this trainer has no averaging, or the average has no weights yet.
         """
         if self.averaging is None:
             raise ValueError("averaging is None; expected a trainer made with averaging=fb.EMA() or fb.SWA().")
         session = self._state.session
         if session.n_averaged == 0:
             raise ValueError(
-                f"averaging is {self.averaging!r} and has taken no weights in yet; train for longer first."
+                f"averaging is {self.averaging!r} and has averaged no weights yet; expected at least one. Train longer."
             )
         return Model.from_config(self._model.to_config(), session.get_averages())
 
     # ------------------------------------------------------------------------------- keeping and restoring
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write to a file all that the rest of the training depends on, but the data; no pickle.
+        """Write to a file everything that the rest of the training depends on, except the data; no pickle.
 
-        That is the model, the optimizer and what it has gathered, schedules, averages of the weights, the history,
-        where in its epoch the training is, and what callbacks remember. What was in the file before stays until all is
-        written and on the disk: after a crash the old file is there or the new one. ``fb.Checkpoint`` calls this.
+        That is the model, the optimizer and its state, schedules, averages of the weights, the history, the position in
+        the epoch, and the callbacks' states. The old file stays until the new one is complete and on the disk: after a
+        crash one of the two is there. ``fb.Checkpoint`` calls this.
 
         Raises
         ------
@@ -449,7 +449,7 @@ class Trainer(TrainerParts):
         ValueError
             If a weight is not finite, or a dropout rate is a function.
         TypeError
-            If a callback remembers what a file cannot hold.
+            If a callback's state cannot be saved.
         """
         from fastbp.training.trainer_file import save_trainer  # only now: `import fastbp` stays quick
 
@@ -464,7 +464,7 @@ class Trainer(TrainerParts):
         optimizer: Optimizer | None = None,
         metrics: MetricLike | Sequence[MetricLike] | None = None,
     ) -> Trainer:
-        """Return the trainer that ``save`` wrote, to go on by ``fit``: the same data, and it ends with the same bits.
+        """Return the trainer that ``save`` wrote; continued by ``fit`` on the same data, it ends with the same bits.
 
         Parameters
         ----------
@@ -472,7 +472,7 @@ class Trainer(TrainerParts):
         n_threads : int or None, default None
             As for ``Trainer``; the result does not depend on it.
         loss : callable or None, default None
-            The loss, if it is a function of yours, which no file can hold.
+            The loss, if it is your own function, which a file cannot hold.
         optimizer : Optimizer or None, default None
             The optimizer, if one of its schedules is a function.
         metrics : list of str, Metric or function, or None, default None
@@ -481,15 +481,15 @@ class Trainer(TrainerParts):
         Returns
         -------
         Trainer
-            ``trainer.model`` is its model, ``trainer.history.n_epochs`` says how far it came. A callback passed to its
-            first ``fit`` goes on from the state of the one of the same class in the file.
+            ``trainer.model`` is its model, ``trainer.history.n_epochs`` its number of completed epochs. A callback
+            passed to its first ``fit`` continues from the saved state of the callback of the same class.
 
         Raises
         ------
         OSError
             If there is no such file, or it cannot be read.
         ValueError
-            If it is not a file of ``Trainer.save``, was truncated or altered, or needs a function.
+            If ``Trainer.save`` did not write it, it was truncated or altered, or a function is needed.
         """
         from fastbp.training.trainer_file import read_trainer
 

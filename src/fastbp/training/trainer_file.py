@@ -1,9 +1,9 @@
-"""Files of a trainer in the midst of training: all that the rest of the run depends on, but the data.
+"""Files of a trainer during training: everything that the rest of the training depends on, except the data.
 
-The description holds what the trainer was made with, its history, the steps done, where in the epoch it stands and what
-schedules and callbacks remember; the arrays are the model's (``model.`` before their names), the optimizer's
-(``optimizer.``), the averages of the weights (``averages.``), the sums over the epoch (``unfinished``) and those that
-callbacks keep (``callbacks.``). Chance needs no state of its own: it follows from the seed, the epoch and the step.
+The description holds the trainer's settings, its history, the number of steps, the position in the epoch, and the
+states of schedules and callbacks. The arrays are the model's (names with the prefix ``model.``), the optimizer's
+(``optimizer.``), the averages of the weights (``averages.``), the sums over the epoch (``unfinished``) and the
+callbacks' (``callbacks.``). Random numbers need no state: they depend on the seed, the epoch and the step.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ __all__ = ["SavedTrainer", "read_trainer", "save_trainer"]
 
 Array = NDArray[Any]
 
-_FUNCTION = "function"  # stands for what only Python can hold
-_TENSOR = "$tensor"  # in a callback's state: the name of the array that belongs here
+_FUNCTION = "function"  # placeholder for a Python function
+_TENSOR = "$tensor"  # in a callback's state: key of the name of an array
 
 
 def save_trainer(
     path: str | os.PathLike[str], settings: TrainerSettings, state: TrainingState, callback_states: Mapping[str, Any]
 ) -> None:
-    """Write a trainer; what was there before stays until all is written and on the disk."""
+    """Write a trainer; the old file stays until the new one is complete and on the disk."""
     model, gathered = state.model, state.gathered()
     named = named_weights(model.architecture, model.get_weights())
     tensors = {f"model.{name}": array for name, array in named}
@@ -81,16 +81,16 @@ def save_trainer(
 
 @dataclass(frozen=True)
 class SavedTrainer:
-    """What a file holds of a trainer.
+    """The contents of a trainer file.
 
     Attributes
     ----------
     model : Model
     arguments : dict of str to object
-        Of the new trainer, but the model and the number of threads.
+        The new trainer's arguments, except the model and the number of threads.
     callback_states : dict of str to object
     description, tensors
-        The rest, which ``set_progress`` reads.
+        The rest, for ``set_progress``.
     """
 
     model: Model
@@ -100,7 +100,7 @@ class SavedTrainer:
     tensors: Mapping[str, Array]
 
     def set_progress(self, state: TrainingState) -> None:
-        """Let a new trainer stand where the one that was saved stood."""
+        """Restore the saved progress in a new trainer's state."""
         description, tensors = self.description, self.tensors
         optimizer_state = list(_below("optimizer.", tensors))
         averages = None
@@ -133,9 +133,9 @@ def read_trainer(
     optimizer: str | Optimizer | None,
     metrics: MetricLike | Sequence[MetricLike] | None,
 ) -> Iterator[SavedTrainer]:
-    """Give what ``save_trainer`` wrote, with a loss, optimizer and metrics that a file cannot hold.
+    """Yield the contents of a file, with a given loss, optimizer and metrics that a file cannot hold.
 
-    In a ``with`` statement, in which the trainer is made of it: what is refused there is the file's fault, and said so.
+    Make the trainer inside the ``with`` statement: errors raised there are reported as errors of the file.
     """
     description, tensors = read_file(path, TRAINER)
     try:
@@ -152,25 +152,25 @@ def read_trainer(
 
 
 class _MissingFunctionError(Exception):
-    """A function is needed that the file cannot hold."""
+    """The file needs a function, which it cannot hold."""
 
 
 def _given(name: str, value: Any, described: Any) -> Any:
-    """Return what load was given in place of what the file describes, None if it is to be made from that."""
+    """Return the argument of ``load`` that replaces the file's description; None to use the description."""
     if described != _FUNCTION:
         if value is None:
             return None
         raise _MissingFunctionError(f"{name} is in it; expected {name}=None, not {value!r}.")
     if value is None:
         raise _MissingFunctionError(
-            f"{name} has a function of yours, which no file can hold; expected it as an argument: "
+            f"{name} has a function, which a file cannot hold; expected it as an argument: "
             f"fb.Trainer.load(path, {name}=...)."
         )
     return value
 
 
 def _parse(description: Mapping[str, Any], tensors: Mapping[str, Array], given: Mapping[str, Any]) -> SavedTrainer:
-    """Return what a file holds: a model with its weights, and the arguments of its trainer."""
+    """Return the contents of a file: a model with its weights, and its trainer's arguments."""
     weights = [array for name, array in tensors.items() if name.startswith("model.")]
     averaging = description["averaging"]
     options = dict(description["options"])
@@ -206,14 +206,14 @@ def _loss_from(config: Mapping[str, Any]) -> Loss:
 
 
 def _metric_config(metric: Metric) -> dict[str, Any]:
-    """Return a metric as plain data, a function by what the history calls it."""
+    """Return a metric as plain data, a function by its name in the history."""
     return {"name": _FUNCTION, "figure": metric.figure} if isinstance(metric, FunctionMetric) else to_config(metric)
 
 
 def _metrics_from(
     described: Sequence[Mapping[str, Any]], given: MetricLike | Sequence[MetricLike] | None, loss: Loss, n_outputs: int
 ) -> Sequence[Metric]:
-    """Return the metrics that a file describes, or those given for them where functions are among them."""
+    """Return the metrics that a file describes, or the given ones if functions are among them."""
     if given is None:
         return [from_config(metric, METRICS, "metrics") for metric in described]
     metrics = choose_metrics(given, loss, n_outputs)
@@ -221,13 +221,13 @@ def _metrics_from(
         expected = [metric.get("figure", metric["name"]) for metric in described]
         was = [metric.figure for metric in metrics]
         raise _MissingFunctionError(
-            f"metrics make the figures {expected}; expected the same as an argument, not {was}."
+            f"metrics have the figures {expected}; expected metrics with the same figures, not {was}."
         )
     return metrics
 
 
 def _optimizer_config(optimizer: Optimizer) -> Any:
-    """Return an optimizer as plain data, schedules and all."""
+    """Return an optimizer as plain data, including its schedules."""
     fields = {field.name: getattr(optimizer, field.name) for field in dataclasses.fields(optimizer)}
     if any(isinstance(value, FunctionSchedule) for value in fields.values()):
         return _FUNCTION
@@ -244,7 +244,7 @@ def _optimizer_from(config: Mapping[str, Any]) -> Optimizer:
 
 
 def _memory_from(memory: Mapping[str, Any]) -> PlateauMemory:
-    """Return what a schedule remembers; Plateau is the only one that does."""
+    """Return a schedule's memory; only Plateau has one."""
     best = memory["best"]
     if not isinstance(best, float):
         raise TypeError(sentence("best", best, "a number"))
@@ -291,7 +291,7 @@ def _below(prefix: str, tensors: Mapping[str, Array]) -> Iterator[tuple[str, Arr
 
 
 def _without_arrays(value: Any, name: str, tensors: dict[str, Array]) -> Any:
-    """Return plain data, with the names of arrays in their places; the arrays go to the tensors."""
+    """Return plain data with arrays replaced by their names; the arrays are added to ``tensors``."""
     if isinstance(value, np.ndarray):
         tensors[name] = value
         return {_TENSOR: name}
@@ -303,8 +303,8 @@ def _without_arrays(value: Any, name: str, tensors: dict[str, Array]) -> Any:
         return value.item()
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
-    remedy = "What get_state of a callback returns is written to a file."
-    raise TypeError(sentence(name, value, "a number, text, None, an array, or a list or dictionary of them", remedy))
+    remedy = "The result of a callback's get_state is written to a file."
+    raise TypeError(sentence(name, value, "a number, string, None, array, or a list or dictionary of them", remedy))
 
 
 def _with_arrays(value: Any, tensors: Mapping[str, Array]) -> Any:

@@ -1,4 +1,4 @@
-"""What a trainer is made of: its parts, and its arguments as properties."""
+"""A trainer's parts, and its arguments as properties."""
 
 from __future__ import annotations
 
@@ -25,77 +25,77 @@ __all__ = ["TrainerParts"]
 
 
 class TrainerParts:
-    """The parts of a trainer, none of which knows it, and what can be asked of them without training."""
+    """The parts of a trainer, none of which refers to it, and its properties."""
 
     def _set_up(self, model: Model, settings: TrainerSettings, n_threads: int) -> None:
-        """Make the parts; each gets those that it needs, none of them this."""
+        """Make the parts; each gets the parts that it needs, none of them this object."""
         self._model, self._settings = model, settings
         self._state = TrainingState(model, settings, StepNumbers(settings, model.architecture), n_threads)
         self._intake = Intake(model, settings)
         self._evaluator = Evaluator(settings, self._intake, self._state)
         self._stop_reason: StopReason | None = None
-        self._listeners: Listeners | None = None  # of the call of fit that is under way
-        self._callback_states: dict[str, Any] = {}  # of the calls before
-        self._resumes = False  # whether these are for the callbacks of the next call
+        self._listeners: Listeners | None = None  # of the current call of fit
+        self._callback_states: dict[str, Any] = {}  # of earlier calls
+        self._resumes = False  # whether the next call's callbacks continue from these
 
     @property
     def model(self) -> Model:
-        """What is trained."""
+        """The trained model."""
         return self._model
 
     @property
     def loss(self) -> Loss:
-        """What is minimised."""
+        """The loss that is minimised."""
         return self._settings.loss
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
-        """What is reported beside the loss."""
+        """The metrics reported beside the loss."""
         return self._settings.metrics
 
     @property
     def batch_size(self) -> int | None:
-        """The samples of a step; None is all."""
+        """The number of samples in a batch; None means all."""
         return self._settings.batch_size
 
     @property
     def accumulate(self) -> int:
-        """The batches of a step."""
+        """The number of batches in a step."""
         return self._settings.accumulate
 
     @property
     def n_threads(self) -> int:
-        """The number of threads used at most."""
+        """The largest number of threads used."""
         return self._state.n_threads
 
     @property
     def shuffle(self) -> bool:
-        """Whether every epoch has an order of its own."""
+        """Whether every epoch shuffles the samples."""
         return self._settings.shuffle
 
     @property
     def seed(self) -> int:
-        """Where the orders come from."""
+        """The seed of the shuffling and of dropout."""
         return self._settings.seed
 
     @property
     def clip_value(self) -> float | None:
-        """The largest element that the gradient may have, or None."""
+        """The bound of the gradient's elements, or None."""
         return self._settings.clip_value
 
     @property
     def clip_norm(self) -> float | None:
-        """The largest norm that the gradient as a whole may have, or None."""
+        """The bound of the whole gradient's norm, or None."""
         return self._settings.clip_norm
 
     @property
     def clip_array_norm(self) -> float | None:
-        """The largest norm that each array of the gradient may have, or None."""
+        """The bound of the norm of each array of the gradient, or None."""
         return self._settings.clip_array_norm
 
     @property
     def averaging(self) -> Averaging | None:
-        """How the weights are averaged, or None."""
+        """The average of the weights, or None."""
         return self._settings.averaging
 
     @property
@@ -110,10 +110,10 @@ class TrainerParts:
 
     @property
     def optimizer(self) -> Optimizer:
-        """How the gradient changes the weights.
+        """The optimizer.
 
-        Another one of the same rule may be set between epochs, with another learning rate, say; what it has gathered
-        (momentum, Adam's averages) is kept.
+        Another optimizer with the same update rule can be set between epochs, such as one with another learning rate;
+        the state (momentum, Adam's averages) is kept.
         """
         return self._settings.optimizer
 
@@ -122,8 +122,8 @@ class TrainerParts:
         new = resolve(optimizer, OPTIMIZERS, "optimizer")
         if new.rule != self.optimizer.rule:
             raise ValueError(
-                f"optimizer is {new!r}; expected one that can go on from {self.optimizer!r}. Make a new Trainer for "
-                "the same model to change the rule."
+                f"optimizer is {new!r}; expected one with the update rule of {self.optimizer!r}. To change the rule, "
+                "make a new Trainer for the same model."
             )
         self._settings = dataclasses.replace(self._settings, optimizer=new)
         self._state.numbers.rate_scale = 1.0
@@ -133,7 +133,7 @@ class TrainerParts:
     def learning_rate(self) -> float:
         """The learning rate of the next step; setting it makes it constant, whatever schedule there was.
 
-        ``trainer.optimizer`` is the same with another ``learning_rate`` then.
+        ``trainer.optimizer`` is then a copy with another ``learning_rate``.
         """
         self._check_has_rate()
         return self._state.learning_rate
@@ -146,14 +146,14 @@ class TrainerParts:
 
     def _check_has_rate(self) -> None:
         if "learning_rate" not in self.optimizer.numbers():
-            raise ValueError(f"the optimizer is {self.optimizer!r}; expected one that has a learning rate.")
+            raise ValueError(f"the optimizer is {self.optimizer!r}; expected one with a learning rate.")
 
     @property
     def stop_reason(self) -> StopReason | None:
-        """Why the latest call of ``fit`` ended; None before the first, and while one is under way.
+        """Why the latest call of ``fit`` ended; None before the first call and during a call.
 
-        "epochs" when all were done, "stopped" by ``stop()``, "converged" where L-BFGS found nothing to gain, "error"
-        by an exception or Ctrl-C.
+        "epochs" after all epochs, "stopped" by ``stop()``, "converged" when L-BFGS ended earlier, "error" after an
+        exception or Ctrl-C.
         """
         return self._stop_reason
 
@@ -164,26 +164,26 @@ class TrainerParts:
 
     @property
     def settings(self) -> TrainerSettings:
-        """What this was made with, in one record."""
+        """The trainer's arguments, in one record."""
         return self._settings
 
     @property
     def intake(self) -> Intake:
-        """What reads X and y."""
+        """The reader of X and y."""
         return self._intake
 
     @property
     def state(self) -> TrainingState:
-        """Where training stands."""
+        """The state of training."""
         return self._state
 
     @property
     def evaluator(self) -> Evaluator:
-        """What reports loss and metrics of samples that were read."""
+        """The evaluator of loss and metrics on samples."""
         return self._evaluator
 
     def _all_callback_states(self) -> dict[str, Any]:
-        """Return what callbacks remember, those of this call and of the calls before, by their keys."""
+        """Return the callbacks' states by their keys, of this call and of earlier calls."""
         return self._callback_states | ({} if self._listeners is None else self._listeners.get_states())
 
     def __getstate__(self) -> dict[str, Any]:
