@@ -23,8 +23,8 @@
  *   strip        tiles one below the other, all of the same vectors: what one call of a tile function computes
  *   stage        one computation from panels to panels: a dense layer, a dropout, a normalisation
  *   pass         all stages once: the forward pass, the backward pass
- *   chunk        the samples of a batch that make a pass together, before the next chunk does. The data that a user
- *                hands over part by part is always called data chunks
+ *   micro-batch  the samples of a step that make a pass together, before the next micro-batch does. A chunk is what a
+ *                user's source of data hands over: the kernels never see one
  *   share        what one thread does of a job: some panels, some units, or some rows of a table
  *   piece        a part of a share or of a total, of near-equal size: what split_evenly makes, and what a thread does
  *                between two looks for Ctrl-C

@@ -6,11 +6,15 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import fastbp
 from fastbp.support.threads import choose_threads
 
 __all__ = ["main"]
+
+
+_Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -62,9 +66,9 @@ def _bench(options: argparse.Namespace, n_threads: int) -> None:
 
 
 def _train(options: argparse.Namespace, n_threads: int) -> None:
-    from fastbp.commands import train
+    from fastbp.commands import outcome, train
 
-    settings = train.Settings(
+    settings = outcome.Settings(
         options.hidden, options.epochs, options.batch_size, options.seed, n_threads, not options.quiet
     )
     train.run(options.data, options.target, options.task, settings, options.out, options.report)
@@ -111,6 +115,13 @@ def _make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"fastbp {fastbp.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
 
+    for add in (_add_demo, _add_bench, _add_train, _add_predict, _add_inspect):
+        add(commands)
+    commands.add_parser("info", help="show the version, the instruction set and the threads in use")
+    return parser
+
+
+def _add_demo(commands: _Commands) -> None:
     demo = commands.add_parser(
         "demo",
         help="train a network on real images, and the same network in pure NumPy",
@@ -134,6 +145,8 @@ def _make_parser() -> argparse.ArgumentParser:
     demo.add_argument("--epochs", type=_positive, metavar="N", help="number of epochs (default: 20; fashion-mnist: 10)")
     _add_threads(demo)
 
+
+def _add_bench(commands: _Commands) -> None:
     bench = commands.add_parser(
         "bench",
         help="compare a training step with pure NumPy on this machine, in about a minute",
@@ -144,7 +157,8 @@ def _make_parser() -> argparse.ArgumentParser:
     _add_threads(bench)
     bench.add_argument("--chart", type=Path, metavar="FILE", help="write a chart to this PNG, SVG or PDF file")
 
-    _add_train(commands)
+
+def _add_predict(commands: _Commands) -> None:
     predict = commands.add_parser(
         "predict",
         help="apply a model of `fastbp train` to another table",
@@ -158,6 +172,8 @@ def _make_parser() -> argparse.ArgumentParser:
     )
     _add_threads(predict)
 
+
+def _add_inspect(commands: _Commands) -> None:
     inspect = commands.add_parser(
         "inspect",
         help="report problems of a table: missing values, constant or duplicate columns, scales",
@@ -166,11 +182,8 @@ def _make_parser() -> argparse.ArgumentParser:
     _add_data(inspect)
     inspect.add_argument("--target", metavar="COLUMN", help="the column to predict, if known")
 
-    commands.add_parser("info", help="show the version, the instruction set and the threads in use")
-    return parser
 
-
-def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_train(commands: _Commands) -> None:
     train = commands.add_parser(
         "train",
         help="train a network on a table, and save it for `fastbp predict`",

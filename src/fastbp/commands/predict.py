@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 import fastbp as fb
 from fastbp.commands.errors import CommandError
 from fastbp.commands.tables import read_table, require_pandas, write_table
-from fastbp.inspection.report import count_of
+from fastbp.support.checks import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,7 +39,7 @@ def run(model_file: Path, data: Path, out: Path, n_threads: int | None = None) -
     except (TypeError, ValueError) as error:
         raise CommandError(f"{str(data)!r}: {error}") from None
     write_table(_as_frame(outputs, model.metadata), out)
-    print(f"saved {count_of(len(outputs), 'prediction')} of {model.metadata['target']!r} to {out}")
+    print(f"saved {counted(len(outputs), 'prediction')} of {model.metadata['target']!r} to {out}")
 
 
 def _as_frame(outputs: NDArray[Any], metadata: dict[str, Any]) -> pd.DataFrame:

@@ -12,9 +12,9 @@ import numpy as np
 
 import fastbp as fb
 from fastbp.commands import charts
-from fastbp.commands.train import Outcome, show
-from fastbp.inspection.report import count_of
+from fastbp.commands.outcome import Outcome, show
 from fastbp.models.summary import summarise
+from fastbp.support.checks import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,9 +60,9 @@ def write_report(path: Path, source: str, frame: pd.DataFrame, outcome: Outcome,
         The name of the model's file.
     """
     task, trainer = outcome.task, outcome.trainer
-    kind = f"one of {count_of(len(task.classes), 'class')}" if task.kind == "class" else "a number"
+    kind = f"one of {counted(len(task.classes), 'class')}" if task.kind == "class" else "a number"
     sections = [
-        _section(f"Scores on {count_of(len(outcome.test_rows), 'held-out row')}", _scores(outcome)),
+        _section(f"Scores on {counted(len(outcome.test_rows), 'held-out row')}", _scores(outcome)),
         _section("Training", charts.curves(trainer.history, trainer.metrics[0].name, _best_epoch(trainer))),
         _section(*_answers(outcome)),
         _section("Feature importance", _importances(outcome)),
@@ -76,7 +76,7 @@ def write_report(path: Path, source: str, frame: pd.DataFrame, outcome: Outcome,
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{html.escape(title)}</title><style>{_STYLE}</style></head><body><main>
 <h1>{html.escape(title)}</h1>
-<p class="under">{count_of(len(task.y), "row")}, {count_of(task.X.shape[1], "column")}; the target is {kind}</p>
+<p class="under">{counted(len(task.y), "row")}, {counted(task.X.shape[1], "column")}; the target is {kind}</p>
 {"".join(sections)}
 </main></body></html>
 """
@@ -142,14 +142,14 @@ def _columns(X: pd.DataFrame) -> str:
         else:
             counts = column.astype(str).where(column.notna()).value_counts()
             common = ", ".join(f"{level} ({count / len(X):.0%})" for level, count in counts.head(3).items())
-            rows.append([name, count_of(len(counts), "level"), missing, common, "", ""])
+            rows.append([name, counted(len(counts), "level"), missing, common, "", ""])
     return _table(["column", "kind", "missing", "min / most common", "median", "max"], rows)
 
 
 def _settings(outcome: Outcome, source: str, model_name: str) -> str:
     trainer = outcome.trainer
     n_train = len(outcome.train_rows)
-    n_epochs = count_of(trainer.history.n_epochs, "epoch")
+    n_epochs = counted(trainer.history.n_epochs, "epoch")
     speed = n_train * trainer.history.n_epochs / max(outcome.seconds, 1e-9)
     rows = [
         ["data", source],

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbp.commands.errors import CommandError
-from fastbp.inspection.report import count_of
+from fastbp.support.checks import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,12 +64,12 @@ def find_task(frame: pd.DataFrame, target: str, kind: Kind | Literal["auto"]) ->
     if missing.any():
         n_missing = int(missing.sum())
         are = "and is" if n_missing == 1 else "and are"
-        notes.append(f"{count_of(n_missing, 'row')} {_has_or_have(n_missing)} no {target!r} {are} left out.")
+        notes.append(f"{counted(n_missing, 'row')} {_has_or_have(n_missing)} no {target!r} {are} left out.")
         frame = frame[~missing]
     column = frame[target]
     if len(frame) < _FEWEST_ROWS:
         raise CommandError(
-            f"only {count_of(len(frame), 'row')} {_has_or_have(len(frame))} a {target!r}; at least {_FEWEST_ROWS} are "
+            f"only {counted(len(frame), 'row')} {_has_or_have(len(frame))} a {target!r}; at least {_FEWEST_ROWS} are "
             "needed"
         )
     found = _kind_of(column) if kind == "auto" else kind

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,54 +13,19 @@ from numpy.typing import NDArray
 import fastbp as fb
 from fastbp.commands.errors import CommandError
 from fastbp.commands.extras import require_matplotlib
+from fastbp.commands.outcome import Outcome, Settings, show
+from fastbp.commands.report import write_report
 from fastbp.commands.tables import read_table
 from fastbp.commands.task import Kind, Task, find_task
 from fastbp.data.folds import split_fraction
-from fastbp.inspection.report import count_of
+from fastbp.support.checks import counted
 
-__all__ = ["Outcome", "Settings", "run", "show", "train"]
+__all__ = ["run", "train"]
 
 _LEARNING_RATE = 2e-3
 _WEIGHT_DECAY = 1e-4
 _TEST_FRACTION = 0.2
 _VALIDATION_FRACTION = 0.1
-
-
-class Settings(NamedTuple):
-    """The options of the command line."""
-
-    hidden: Sequence[int] = (256, 128)
-    epochs: int = 50
-    batch_size: int | None = None
-    seed: int = 0
-    n_threads: int | None = None
-    progress: bool = True
-
-
-class Outcome(NamedTuple):
-    """A trained model and its scores.
-
-    Attributes
-    ----------
-    task : Task
-    trainer : fb.Trainer
-    seconds : float
-    train_rows, test_rows : ndarray of int
-        Rows of task.X; the test rows were used neither in training nor to choose the best epoch.
-    outputs : ndarray of shape (test rows, n_outputs)
-        The model's predictions for the test rows.
-    scores, baseline : dict of str to float
-        The model's scores on the test rows, and those of the best constant answer.
-    """
-
-    task: Task
-    trainer: fb.Trainer
-    seconds: float
-    train_rows: NDArray[np.int64]
-    test_rows: NDArray[np.int64]
-    outputs: NDArray[Any]
-    scores: dict[str, float]
-    baseline: dict[str, float]
 
 
 def run(
@@ -94,8 +58,6 @@ def run(
         outcome.trainer.model.save(destination)
         print(f"saved {destination}")
         if report is not None:
-            from fastbp.commands.report import write_report
-
             write_report(report, data.name, frame, outcome, destination.name)
             print(f"saved {report}")
     except OSError as error:
@@ -179,26 +141,21 @@ def _baseline(task: Task, train_rows: NDArray[np.int64], test_rows: NDArray[np.i
 
 
 def _print_task(task: Task, settings: Settings) -> None:
-    kind = count_of(len(task.classes), "class") if task.kind == "class" else "a number"
-    sizes = f"{count_of(len(task.y), 'row')}, {count_of(task.X.shape[1], 'column')}"
+    kind = counted(len(task.classes), "class") if task.kind == "class" else "a number"
+    sizes = f"{counted(len(task.y), 'row')}, {counted(task.X.shape[1], 'column')}"
     print(f"{sizes}; target {task.target!r}: {kind}")
     for note in task.notes:
         print(note)
-    print(f"hidden layers of {', '.join(map(str, settings.hidden))}; at most {count_of(settings.epochs, 'epoch')}")
+    print(f"hidden layers of {', '.join(map(str, settings.hidden))}; at most {counted(settings.epochs, 'epoch')}")
 
 
 def _print_scores(outcome: Outcome) -> None:
     trainer = outcome.trainer
     n_epochs = trainer.history.n_epochs
-    n_parameters = count_of(trainer.model.n_parameters, "parameter")
-    print(f"{count_of(n_epochs, 'epoch')} in {outcome.seconds:.1f} s, {n_parameters}")
-    print(f"on {count_of(len(outcome.test_rows), 'held-out row')}:")
+    n_parameters = counted(trainer.model.n_parameters, "parameter")
+    print(f"{counted(n_epochs, 'epoch')} in {outcome.seconds:.1f} s, {n_parameters}")
+    print(f"on {counted(len(outcome.test_rows), 'held-out row')}:")
     answer = "most common class" if outcome.task.kind == "class" else "mean"
     for name, value in outcome.scores.items():
         beside = f"   ({answer}: {show(outcome.baseline[name])})" if name in outcome.baseline else ""
         print(f"  {name:18} {show(value)}{beside}")
-
-
-def show(value: float) -> str:
-    """Return a score as text: four digits, 0 for what is nearly 0."""
-    return "0" if abs(value) < 5e-5 else f"{value:.4g}"

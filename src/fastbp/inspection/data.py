@@ -12,7 +12,6 @@ from fastbp.inspection.report import (
     ColumnReport,
     DataReport,
     Finding,
-    count_of,
     is_constant,
     report_column,
     shortened,
@@ -20,7 +19,7 @@ from fastbp.inspection.report import (
 )
 from fastbp.inspection.row_hashes import RowHashes, rows_before
 from fastbp.inspection.targets import Targets, classes_of, inspect_targets
-from fastbp.support.checks import sentence
+from fastbp.support.checks import counted, sentence
 
 __all__ = ["inspect_data"]
 
@@ -119,7 +118,7 @@ def _of_column(column: Column, report: ColumnReport) -> Iterator[Finding]:
         yield Finding("note", "identifier", column.name, f"{where} grows by 1 from row to row. {remedy}")
     elif report.n_levels:
         remedy = "A network takes numbers: make the model with prepare=fb.Columns(), or encode them."
-        was = f"{where} is {column.kind} of {count_of(report.n_levels, 'level')}"
+        was = f"{where} is {column.kind} of {counted(report.n_levels, 'level')}"
         yield Finding("note", "text", column.name, f"{was}. {remedy}")
 
 
@@ -134,12 +133,12 @@ def _of_gaps(column: Column, report: ColumnReport, where: str) -> Iterator[Findi
     if report.n_missing == n_rows:
         yield Finding("warning", "missing", column.name, f"{where} has no value in any row. Leave it out.")
     elif report.n_missing:
-        values, first = count_of(report.n_missing, "missing value"), int(np.argmax(column.missing))
+        values, first = counted(report.n_missing, "missing value"), int(np.argmax(column.missing))
         was = f"{where} has {values}, {report.n_missing / n_rows:.2g} of all; the first is in row {first}"
         remedy = "Fill them in, for example with fb.Impute, or leave these rows out."
         yield Finding("warning", "missing", column.name, f"{was}. {remedy}")
     if report.n_infinite:
-        values, first = count_of(report.n_infinite, "infinite number"), int(np.argmax(np.isinf(column.values)))
+        values, first = counted(report.n_infinite, "infinite number"), int(np.argmax(np.isinf(column.values)))
         was = f"{where} has {values}; the first is in row {first}"
         yield Finding("error", "infinite", column.name, f"{was}. Correct them, or leave these rows out.")
 
@@ -190,7 +189,7 @@ def _of_rows(hashes: RowHashes, targets: Targets | None) -> Iterator[Finding]:
     if not len(again):
         return
     example = f"for example row {again[0]} to row {first[again[0]]}"
-    was = f"{count_of(len(again), 'row')} of X {_is_or_are(len(again))} equal to an earlier row: {example}"
+    was = f"{counted(len(again), 'row')} of X {_is_or_are(len(again))} equal to an earlier row: {example}"
     remedy = "Scores are too optimistic where copies of a row are in both parts: pass groups to fit and cross_validate."
     yield Finding("note", "duplicate_rows", None, f"{was}. {remedy}")
     if targets is None:
@@ -198,7 +197,7 @@ def _of_rows(hashes: RowHashes, targets: Targets | None) -> Iterator[Finding]:
     other = again[targets.hashes[again] != targets.hashes[first[again]]]
     if len(other):
         example = f"for example row {other[0]} and row {first[other[0]]}"
-        was = f"{count_of(len(other), 'row')} of X equal to an earlier row {_has_or_have(len(other))} another target"
+        was = f"{counted(len(other), 'row')} of X equal to an earlier row {_has_or_have(len(other))} another target"
         remedy = "Columns that would tell them apart are missing, or targets are wrong."
         yield Finding("warning", "contradiction", None, f"{was}: {example}. {remedy}")
 
@@ -208,7 +207,7 @@ def _leaks(hashes: RowHashes, validation_hashes: RowHashes) -> Iterator[Finding]
     known = np.flatnonzero(np.isin(validation_hashes.values, hashes.values))
     if len(known):
         row = int(np.argmax(hashes.values == validation_hashes.values[known[0]]))
-        rows = f"{count_of(len(known), 'row')} of {len(validation_hashes.values):,} of validation_data"
+        rows = f"{counted(len(known), 'row')} of {len(validation_hashes.values):,} of validation_data"
         was = f"{rows} {_is_or_are(len(known))} in X too: for example its row {known[0]} is row {row} of X"
         remedy = "Scores on training data mislead: leave these rows out of one of the two."
         yield Finding("warning", "leak", None, f"{was}. {remedy}")
@@ -234,12 +233,12 @@ def _read_validation(validation_data: Any, table: InspectedTable) -> tuple[Inspe
     others, targets = (read_columns(validation_data[i], f"validation_data[{i}]") for i in range(2))
     if others.n_columns != table.n_columns:
         raise ValueError(
-            f"validation_data[0] has {count_of(others.n_columns, 'column')} and X has {table.n_columns:,}; expected "
+            f"validation_data[0] has {counted(others.n_columns, 'column')} and X has {table.n_columns:,}; expected "
             "the same number."
         )
     if others.n_rows != targets.n_rows:
         raise ValueError(
-            f"validation_data[0] has {count_of(others.n_rows, 'row')}, validation_data[1] has {targets.n_rows:,}; "
+            f"validation_data[0] has {counted(others.n_rows, 'row')}, validation_data[1] has {targets.n_rows:,}; "
             "expected a target for each sample."
         )
     return others, targets
@@ -258,7 +257,7 @@ def _of_validation(column: Column, other: Column) -> Iterator[Finding]:
         new = sorted(set(other.levels) - set(column.levels))
         if new:
             was = (
-                f"column {column.name!r} of validation_data[0] has {count_of(len(new), 'level')} that X does not have: "
+                f"column {column.name!r} of validation_data[0] has {counted(len(new), 'level')} that X does not have: "
             )
             yield Finding(
                 "warning", "unseen", column.name, f"{was}{shortened(new)}. The model learns nothing about them."
@@ -271,5 +270,5 @@ def _unseen_classes(targets: Targets | None, validation: InspectedTable) -> Iter
         return
     new = sorted(set(classes_of(validation)) - set(targets.classes))
     if new:
-        was = f"validation_data[1] has {count_of(len(new), 'class')} that y does not have: {shortened(new)}"
+        was = f"validation_data[1] has {counted(len(new), 'class')} that y does not have: {shortened(new)}"
         yield Finding("warning", "unseen", None, f"{was}. Split by class: fit(validation_fraction=...) does.")

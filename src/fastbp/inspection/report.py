@@ -10,13 +10,13 @@ from typing import Any, Literal
 import numpy as np
 
 from fastbp.inspection.columns import Column, Kind
+from fastbp.support.checks import counted
 
 __all__ = [
     "ColumnReport",
     "DataReport",
     "Finding",
     "Severity",
-    "count_of",
     "is_constant",
     "report_column",
     "shortened",
@@ -121,8 +121,8 @@ class DataReport:
         return plain
 
     def __repr__(self) -> str:
-        classes = "" if self.classes is None else f", {count_of(len(self.classes), 'class')}"
-        lines = [f"{count_of(self.n_samples, 'sample')}, {count_of(len(self.columns), 'column')}{classes}"]
+        classes = "" if self.classes is None else f", {counted(len(self.classes), 'class')}"
+        lines = [f"{counted(self.n_samples, 'sample')}, {counted(len(self.columns), 'column')}{classes}"]
         for severity in _SEVERITIES:
             of_severity = [finding for finding in self.findings if finding.severity == severity]
             for kind, count in Counter(finding.kind for finding in of_severity).items():
@@ -163,9 +163,3 @@ def shortened(names: list[str]) -> str:
 def sort_findings(findings: list[Finding]) -> list[Finding]:
     """Return the worst first, else as they were."""
     return sorted(findings, key=lambda finding: _SEVERITIES.index(finding.severity))
-
-
-def count_of(n: int, noun: str) -> str:
-    """Return a number with its noun in the plural where it has one."""
-    plural = f"{noun}es" if noun.endswith("s") else f"{noun}s"
-    return f"{n:,} {noun if n == 1 else plural}"

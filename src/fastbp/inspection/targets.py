@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbp.inspection.columns import Column, InspectedTable
-from fastbp.inspection.report import ColumnReport, Finding, count_of, is_constant, report_column, shortened
+from fastbp.inspection.report import ColumnReport, Finding, is_constant, report_column, shortened
 from fastbp.inspection.row_hashes import RowHashes
+from fastbp.support.checks import counted
 
 __all__ = ["Targets", "classes_of", "inspect_targets"]
 
@@ -141,7 +142,7 @@ def _of_classes(classes: dict[str, int], n_samples: int) -> Iterator[Finding]:
     for name, count in classes.items():
         if count < _RARE * n_samples / len(classes):
             was = (
-                f"class {name} has {count_of(count, 'sample')} of {n_samples:,}, and there are {len(classes):,} classes"
+                f"class {name} has {counted(count, 'sample')} of {n_samples:,}, and there are {len(classes):,} classes"
             )
             remedy = (
                 "A network may never predict it and still have a good accuracy: see class_weight and balanced_accuracy."
@@ -156,13 +157,13 @@ def _of_column(column: Column, report: ColumnReport, where: str) -> Iterator[Fin
     """Yield the findings about one column of targets by itself."""
     for kind, bad in (("missing", column.missing), ("infinite", np.isinf(column.values))):
         if bad.any():
-            what = count_of(int(np.count_nonzero(bad)), f"{kind} value")
+            what = counted(int(np.count_nonzero(bad)), f"{kind} value")
             was = f"{where} has {what}; the first is in row {int(np.argmax(bad))}"
             yield Finding("error", kind, column.name, f"{was}. Nothing can be learned from these rows: leave them out.")
     if is_constant(report) and len(column.values) > 1:
         yield Finding("warning", "constant", column.name, f"{where} is constant: there is nothing to learn.")
     elif column.kind != "numbers":
-        levels = count_of(len(column.levels), "level")
+        levels = counted(len(column.levels), "level")
         remedy = "Trainers take numbers: np.unique(y, return_inverse=True)[1] numbers classes."
         yield Finding("note", "labels", column.name, f"{where} is {column.kind} of {levels}. {remedy}")
     else:
@@ -200,7 +201,7 @@ def _outliers(column: Column, finite: NDArray[np.float64], where: str) -> Iterat
         far = np.isfinite(column.values) & ((column.values < low - reach) | (column.values > high + reach))
     if reach > 0 and far.any():
         row = int(np.argmax(far))
-        was = f"{where} has {count_of(int(np.count_nonzero(far)), 'number')} far from the others"
+        was = f"{where} has {counted(int(np.count_nonzero(far)), 'number')} far from the others"
         was += f"; the first is {column.values[row]:.3g} in row {row}. Half of all lie between {low:.3g} and {high:.3g}"
         remedy = "If they are right, take their logarithm, or use a loss such as huber."
         yield Finding("warning", "outliers", column.name, f"{was}. {remedy}")

@@ -12,7 +12,7 @@ import pytest
 
 from fastbp.engine import team
 
-ENGINE = Path(__file__).resolve().parent.parent / "src" / "fastbp" / "engine"
+ENGINE = Path(__file__).resolve().parents[2] / "src" / "fastbp" / "engine"
 SOURCES = sorted([*ENGINE.glob("*.pyx"), *ENGINE.glob("*.pxd")])
 MAX_FILE_LINES, MAX_CLASS_LINES, MAX_FUNCTION_LINES = 500, 400, 50
 
