@@ -113,12 +113,12 @@ def test_bad_class_weights(y, class_weight, error, sentence):
 
 def test_losses_without_one_class_a_sample_are_refused():
     two = fb.Trainer(fb.Model([fb.Dense(2, "sigmoid")], inputs=4), "binary_cross_entropy")
-    with pytest.raises(ValueError, match="the model has 2 outputs, a yes or no each; expected 1 output"):
+    with pytest.raises(ValueError, match="the model has 2 outputs, two classes each; expected 1 output"):
         two.fit(X, np.eye(2)[LABELS % 2], class_weight="balanced")
     one = fb.Trainer(fb.Model([fb.Dense(1, "sigmoid")], inputs=4), "binary_cross_entropy")
-    with pytest.raises(ValueError, match=r"is 0\.5; expected 0 or 1, as class_weight goes by"):
+    with pytest.raises(ValueError, match=r"is 0\.5; expected 0 or 1, as class_weight needs"):
         one.fit(X, ONE + 0.5, class_weight="balanced")
     with pytest.raises(ValueError, match="class_weight is given and loss is 'mse'; expected 'cross_entropy' or"):
         fb.Trainer(fb.Model([fb.Dense(1)], inputs=4), "mse").fit(X, ONE, class_weight={0: 1})
-    with pytest.raises(ValueError, match=r"class_weight is .balanced.; .* One batch does not say how common"):
+    with pytest.raises(ValueError, match=r"class_weight is .balanced.; .* One batch does not show the frequency"):
         one.step(X, ONE, class_weight="balanced")

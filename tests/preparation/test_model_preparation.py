@@ -443,7 +443,7 @@ def test_other_columns_than_those_of_training_are_refused():
 def test_targets_of_another_number_than_learnt_are_refused():
     model = fb.Model([fb.Dense(2)], prepare_targets=fb.Standardize())
     model.build([[1.0], [2.0]], [1.0, 3.0])
-    with pytest.raises(ValueError, match=r"prepare_targets was learned from 1 columns of targets; expected 2, as"):
+    with pytest.raises(ValueError, match=r"prepare_targets was learned from 1 column of targets; expected 2, as with"):
         fb.Trainer(model, "mse")
     fb.Trainer(model, fb.Quantile([0.2, 0.8])).fit([[1.0], [2.0]], [1.0, 3.0])
     with pytest.raises(ValueError, match=r"prepare_targets is for 2 columns of targets, and the model has 3 outputs"):

@@ -429,7 +429,7 @@ def test_weights_that_leave_nothing_to_hold_out(iris):
     _, held_out = split_fraction(150, 0.2, classes=y, seed=0)
     weights = np.ones(150)
     weights[held_out] = 0
-    with pytest.raises(ValueError, match="the weights of the samples held out in sample_weight are all 0"):
+    with pytest.raises(ValueError, match="the sample weights of the samples held out in sample_weight are all 0"):
         make_trainer().fit(X, y, validation_fraction=0.2, sample_weight=weights)
 
 

@@ -29,7 +29,7 @@ class CSVLogger(Callback):
     TypeError, ValueError
         If an argument is not one of the above.
     OSError
-        In training, if the file cannot be written.
+        During training, if the file cannot be written.
     """
 
     def __init__(self, path: str | os.PathLike[str], separator: str = ",") -> None:

@@ -43,7 +43,7 @@ class Listeners:
     Parameters
     ----------
     callbacks : sequence of Callback
-        In the order in which they run.
+        Callbacks in the order in which they run.
     trainer : TrainerView
 
     Attributes

@@ -44,7 +44,7 @@ def load_digits() -> Dataset:
     Raises
     ------
     CommandError
-        scikit-learn is not installed.
+        If scikit-learn is not installed.
     """
     try:
         from sklearn.datasets import load_digits as load
@@ -61,7 +61,7 @@ def load_digits() -> Dataset:
 
 
 def load_fashion_mnist(directory: str | Path) -> Dataset:
-    """Return Fashion-MNIST (or any data of the same four files, such as MNIST): 60,000 images and 10,000 for the test.
+    """Return Fashion-MNIST (or any data of the same four files, such as MNIST): 60,000 training and 10,000 test images.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ def load_fashion_mnist(directory: str | Path) -> Dataset:
     Raises
     ------
     CommandError
-        The directory or a file of it is missing or is not what its name says.
+        If the directory or a file in it is missing or has the wrong contents.
     """
     directory = Path(directory)
     if not directory.is_dir():
@@ -86,7 +86,9 @@ def _load_part(directory: Path, name: str) -> tuple[NDArray[np.float32], NDArray
     images = read_idx(_find(directory, f"{name}-images-idx3-ubyte"), n_dimensions=3)
     labels = read_idx(_find(directory, f"{name}-labels-idx1-ubyte"), n_dimensions=1)
     if len(images) != len(labels):
-        raise CommandError(f"{directory}: {len(images)} {name} images but {len(labels)} labels; get the files anew")
+        raise CommandError(
+            f"{directory}: {len(images)} {name} images but {len(labels)} labels; download the files again"
+        )
     X = images.reshape(len(images), -1).astype(np.float32)
     X /= 255
     return X, labels.astype(np.int64)
@@ -120,19 +122,19 @@ def read_idx(path: str | Path, n_dimensions: int) -> NDArray[np.uint8]:
     Raises
     ------
     CommandError
-        The file cannot be read or is not such an IDX file.
+        If the file cannot be read or is not such an IDX file.
     """
     content = _read_maybe_gzipped(Path(path))
     header = 4 + 4 * n_dimensions
     if content[:4] != bytes([0, 0, _UNSIGNED_BYTES, n_dimensions]) or len(content) < header:
         raise CommandError(
-            f"{path} is not an IDX file of unsigned bytes in {n_dimensions} dimensions; get the file anew"
+            f"{path} is not an IDX file of unsigned bytes in {n_dimensions} dimensions; download the file again"
         )
     shape = tuple(int(n) for n in np.frombuffer(content, dtype=">u4", count=n_dimensions, offset=4))
     if len(content) != header + math.prod(shape):
         raise CommandError(
             f"{path} holds {len(content) - header} elements, but its header says {' x '.join(map(str, shape))}; "
-            "get the file anew"
+            "download the file again"
         )
     return np.frombuffer(content, dtype=np.uint8, offset=header).reshape(shape)
 
@@ -142,4 +144,4 @@ def _read_maybe_gzipped(path: Path) -> bytes:
         content = path.read_bytes()
         return gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
     except (OSError, EOFError, zlib.error) as error:
-        raise CommandError(f"{path} cannot be read ({error}); get the file anew") from None
+        raise CommandError(f"{path} cannot be read ({error}); download the file again") from None

@@ -86,7 +86,7 @@ def run(
     Raises
     ------
     CommandError
-        Data, a package or the output directory is missing.
+        If data, a package or the output directory is missing.
     """
     task = _TASKS[dataset]
     if epochs is not None:

@@ -118,7 +118,7 @@ class Ensemble:
             squares += deviation * (outputs - mean)
         return mean.astype(self.dtype), np.sqrt(squares / len(self)).astype(self.dtype)
 
-    # ------------------------------------------------------------------------------------- keeping and restoring
+    # ---------------------------------------------------------------------------------------- saving and loading
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write all members to one safetensors file, as ``Model.save`` does for one; no pickle.

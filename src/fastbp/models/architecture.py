@@ -182,7 +182,7 @@ def check_stack(layers: Sequence[Layer]) -> tuple[Layer, ...]:
 
 def check_dtype(dtype: DTypeLike) -> np.dtype[Any]:
     """Return float32 or float64."""
-    with contextlib.suppress(TypeError):  # what is no dtype is refused like a wrong dtype
+    with contextlib.suppress(TypeError):  # values that are not dtypes are refused below
         if dtype is not None and np.dtype(dtype) in (np.dtype(np.float32), np.dtype(np.float64)):
             return np.dtype(dtype)
     raise ValueError(sentence("dtype", dtype, "'float32' or 'float64'"))

@@ -160,8 +160,8 @@ class Feed:
         n_learned, n_targets = len(self.preparation.targets.features), loss.n_targets(n_outputs)
         if n_learned != n_targets:
             raise ValueError(
-                f"prepare_targets was learned from {n_learned} columns of targets; expected {n_targets}, as with "
-                f"{loss!r} and {counted(n_outputs, 'output')}."
+                f"prepare_targets was learned from {counted(n_learned, 'column')} of targets; expected {n_targets}, as "
+                f"with {loss!r} and {counted(n_outputs, 'output')}."
             )
 
     def check_metric(self, name: str, sums: str | None) -> None:

@@ -149,7 +149,7 @@ class Model:
         network.set_features(*feed.native)
         self._feed, self._network = feed, network  # at the end: a call that fails changes nothing
 
-    # -------------------------------------------------------------------------------------------------- its parts
+    # ------------------------------------------------------------------------------------------------------ parts
 
     @property
     def built(self) -> bool:
@@ -241,7 +241,7 @@ class Model:
         preparation = "" if self._feed.preparation is None else f" {self._feed.preparation!r},"
         return f"Model([{layers}], inputs={self.inputs!r},{preparation} dtype={self.dtype.name!r}, seed={self._seed})"
 
-    # ------------------------------------------------------------------------------------------------ using it
+    # -------------------------------------------------------------------------------- prediction and gradients
 
     def predict(self, X: ArrayLike, n_threads: int | None = None) -> Array:
         """Return the outputs of the last layer.
@@ -367,16 +367,16 @@ class Model:
         """
         self.network.set_arrays(check_weights(weights, self.layers, self._architecture.feeding, self.dtype))
 
-    # -------------------------------------------------------------------------------------------- telling about
+    # ---------------------------------------------------------------------------------------------- description
 
     def summary(self) -> None:
         """Print a table of the layers: sizes, parameters, memory, floating-point operations (FLOPs).
 
-        Layers are numbered from 1, as in error messages; ``model.layers`` and ``learning_rate_factors`` count from 0. A
-        layer maps (n, inputs) to (n, units). A FLOP is a multiplication or an addition; activations are not counted.
-        Training takes three times the FLOPs of prediction, but twice in the first layer, as the gradient of the data is
-        not needed. It stores a gradient and the optimizer's state (Adam: two numbers) for each parameter; and for each
-        sample of a batch, 4096 at most, about its inputs twice, every layer's outputs twice and their gradients.
+        Layers are numbered from 1; ``model.layers`` and ``learning_rate_factors`` count from 0. A layer maps (n,
+        inputs) to (n, units). A FLOP is a multiplication or an addition; activations are not counted. Training takes
+        three times the FLOPs of prediction, but twice in the first layer, as the gradient of the data is not needed. It
+        stores a gradient and the optimizer's state (Adam: two numbers) for each parameter; and for each sample of a
+        batch, 4096 at most, about its inputs twice, every layer's outputs twice and their gradients.
         """
         print(summarise(self._architecture))
 
@@ -408,7 +408,7 @@ class Model:
         value, slopes = (None, None) if y is None or loss is None else self.loss_and_gradients(X, y, loss)
         return layer_statistics(self._architecture, self._feed, self.get_weights(), X, slopes, value)
 
-    # ------------------------------------------------------------------------------------- keeping and restoring
+    # ---------------------------------------------------------------------------------------- saving and loading
 
     def to_config(self) -> dict[str, Any]:
         """Return the model without its weights as plain data, as a saved file describes it."""

@@ -207,8 +207,8 @@ class BaseMLP(FittedNetwork):
             self._begin_curves(trainer.model)
         if self.early_stopping and incremental and validation_set is None:
             raise ValueError(
-                "partial_fit does not support early_stopping=True without a validation_set=(X, y), whose score says "
-                "when to stop."
+                "partial_fit does not support early_stopping=True without a validation_set=(X, y), whose score is "
+                "needed."
             )
         validation = self._given_validation(trainer, objective, validation_set)
         if self.early_stopping and validation is None:

@@ -28,7 +28,7 @@ Array = NDArray[Any]
 class MLPRegressor(RegressorMixin, BaseMLP):
     """A multilayer perceptron for regression: scikit-learn's MLPRegressor on fastbp's engine.
 
-    Every parameter that scikit-learn's estimator has means what it means there, down to the random numbers: the same
+    Every parameter of scikit-learn's estimator has the same meaning here, and random numbers are the same: the same
     ``random_state`` gives the same first weights and the same batches, and so, up to rounding, the same fit. The page
     "From scikit-learn to fastbp" lists additions and differences.
 
@@ -89,8 +89,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     dropout : float, default 0.0
         Probability that an output of a hidden layer is set to 0 in a training step, 0 <= dropout < 1.
     callbacks : list of Callback or function, or None, default None
-        As for ``fb.Trainer.fit``: such as ``fb.TimeLimit(60)``, or a function of (trainer, figures) that runs after
-        every epoch.
+        Callbacks as for ``fb.Trainer.fit``, such as ``fb.TimeLimit(60)``, or a function of (trainer, figures) that runs
+        after every epoch.
     n_threads : int or None, default None
         Largest number of threads; fewer are used where the work is small. None means all CPUs, and inside joblib its
         share of them. The result does not depend on it.

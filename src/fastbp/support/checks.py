@@ -21,7 +21,7 @@ _LARGEST_INT = 2**31 - 1  # the kernels count inputs and units in 32-bit integer
 
 
 def describe(value: object) -> str:
-    """Say what a value is in a few words: an array by its shape and dtype, anything else by a short repr."""
+    """Describe a value briefly: an array by its shape and dtype, anything else by a short repr."""
     if isinstance(value, type):
         return f"the class {value.__name__}"
     shape, dtype = getattr(value, "shape", ()), getattr(value, "dtype", None)

@@ -150,7 +150,7 @@ class Epochs(ABC):
             self._bar.end_epoch(figures)
         self._listeners.epoch_end(state.latest)
 
-    # ------------------------------------------------------------------------------------------ other ways
+    # -------------------------------------------------------------------------------------------- rollback
 
     def _roll_back(self, error: DivergenceError, good: Snapshot | None) -> None:
         """Go back to the last good epoch, with half the learning rate; or raise the error."""

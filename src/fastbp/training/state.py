@@ -88,7 +88,7 @@ class TrainingState:
         rule = settings.optimizer.rule if settings.optimizer.native else "sgd"  # its steps are not used then
         return Session(model.network, settings.loss.objective, settings.sums, rule, self._n_threads, settings.seed)
 
-    # ----------------------------------------------------------------------------------------------- what is asked
+    # -------------------------------------------------------------------------------------------------- properties
 
     @property
     def n_steps(self) -> int:
@@ -139,7 +139,7 @@ class TrainingState:
         finally:
             self._n_threads = self.session.n_threads = usual
 
-    # ------------------------------------------------------------------------------------- keeping and restoring
+    # ---------------------------------------------------------------------------------------- saving and loading
 
     def gathered(self) -> dict[str, Any]:
         """Return the training state without the model's weights and the history."""

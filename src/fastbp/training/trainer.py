@@ -44,16 +44,16 @@ class Trainer(TrainerParts):
     model : Model
         The model, trained in place.
     loss : str, Loss or callable
-        "mse", "mae", "huber", "log_cosh", "quantile", "gaussian_nll", "cosine"; "poisson", "gamma", "tweedie" (the
-        model ends with a softplus); "cross_entropy" (with a softmax); "binary_cross_entropy", "focal" (with a sigmoid);
-        "hinge", "squared_hinge"; or an object such as ``fb.Quantile([0.1, 0.5, 0.9])``. Or a function of one batch,
-        loss(outputs, targets) -> (losses, gradient): each sample's loss (n,), and its gradient with respect to the
-        outputs (n, n_outputs), neither divided by n; ``targets`` are the batch's rows of y. It is called once per
+        The loss: "mse", "mae", "huber", "log_cosh", "quantile", "gaussian_nll", "cosine"; "poisson", "gamma", "tweedie"
+        (the model ends with a softplus); "cross_entropy" (with a softmax); "binary_cross_entropy", "focal" (with a
+        sigmoid); "hinge", "squared_hinge"; or an object such as ``fb.Quantile([0.1, 0.5, 0.9])``. Or a function of one
+        batch, loss(outputs, targets) -> (losses, gradient): each sample's loss (n,), and its gradient with respect to
+        the outputs (n, n_outputs), neither divided by n; ``targets`` are the batch's rows of y. It is called once per
         batch, with the whole batch; its exceptions are raised by ``fit``, with the model as after the last completed
         step.
     optimizer : str or Optimizer, default "adam"
-        "sgd", "adam", "adamw", "rmsprop", "adagrad", "adadelta", "adamax", "nadam", "radam", "lion", "rprop" and
-        "lbfgs" (these two with batch_size=None only), or an object such as ``fb.Adam(learning_rate=1e-4)``.
+        The optimizer: "sgd", "adam", "adamw", "rmsprop", "adagrad", "adadelta", "adamax", "nadam", "radam", "lion",
+        "rprop" and "lbfgs" (these two with batch_size=None only), or an object such as ``fb.Adam(learning_rate=1e-4)``.
     batch_size : int or None, default 32
         Number of samples over which a step averages the gradient. None means all (full-batch gradient descent), 1 is
         stochastic gradient descent. A shorter last batch is used like the others.
@@ -80,9 +80,9 @@ class Trainer(TrainerParts):
         its ``global_clipnorm`` is clip_norm here). At most one of the three can be given.
     learning_rate_factors : dict of int to float or None, default None
         Factors of the learning rate by layer, above 0: ``{0: 0.1}`` gives model.layers[0] a tenth of the optimizer's,
-        with schedules too. Layers are counted from 0, as in model.layers (``summary`` and messages count from 1); only
-        trainable layers can be named, the others have 1. A Residual is one layer; its factor applies to all layers in
-        it. (PyTorch's parameter groups. For Rprop the learning rate is only the initial step size.)
+        with schedules too. Layers are counted from 0, as in model.layers (``summary`` counts from 1); only trainable
+        layers can be named, the others have 1. A Residual is one layer; its factor applies to all layers in it.
+        (PyTorch's parameter groups. For Rprop the learning rate is only the initial step size.)
     weight_decay_factors : dict of int to float or None, default None
         The same for the weight decay, 0 or more; layers are counted from 0.
     decay_biases : bool, default False
@@ -284,7 +284,7 @@ class Trainer(TrainerParts):
             0 or more.
         validation : Samples, Chunks or None, default None
         callbacks : sequence of Callback, default ()
-            In the order in which they run.
+            Callbacks in the order in which they run.
         bar : ProgressBar or None, default None
         on_nan : {"raise", "rollback"}, default "raise"
         class_weight : dict of int to float or None, default None
@@ -433,7 +433,7 @@ class Trainer(TrainerParts):
             )
         return Model.from_config(self._model.to_config(), session.get_averages())
 
-    # ------------------------------------------------------------------------------- keeping and restoring
+    # ---------------------------------------------------------------------------------- saving and loading
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write to a file everything that the rest of the training depends on, except the data; no pickle.

@@ -189,7 +189,7 @@ def _parse(description: Mapping[str, Any], tensors: Mapping[str, Array], given: 
     return SavedTrainer(model, arguments, callback_states, description, tensors)
 
 
-# ---------------------------------------------------------------------------------------------------- its parts
+# -------------------------------------------------------------------------------------------------------- parts
 
 
 def _loss_config(loss: Loss) -> Any:
@@ -287,7 +287,7 @@ def _below(prefix: str, tensors: Mapping[str, Array]) -> Iterator[tuple[str, Arr
             yield name.removeprefix(prefix), array
 
 
-# ----------------------------------------------------------------------------------- what callbacks remember
+# ----------------------------------------------------------------------------------------- callbacks' states
 
 
 def _without_arrays(value: Any, name: str, tensors: dict[str, Array]) -> Any:

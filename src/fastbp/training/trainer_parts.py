@@ -160,7 +160,7 @@ class TrainerParts:
     def __repr__(self) -> str:
         return f"Trainer({self._model!r}, {self._settings.shown(self.n_threads)})"
 
-    # -------------------------------------------------------------------------------------------------- its parts
+    # ------------------------------------------------------------------------------------------------------ parts
 
     @property
     def settings(self) -> TrainerSettings:
