@@ -3,6 +3,7 @@
 import numpy as np
 
 import reference
+from fastbp.engine import kernels
 from fastbp.engine.array_reader import ArrayReader
 from fastbp.engine.network import Network
 from fastbp.engine.records import EpochPlan, SampleSet
@@ -84,3 +85,49 @@ def train(
         for epoch in range(epochs)
     ]
     return parameters(network), results
+
+
+DTYPES = ["float32", "float64"]
+
+
+SPECS = [(40, "relu", 0.0), (23, "gelu", 0.0), (5, "softmax", 0.0)]
+
+
+SGD = {"learning_rate": 0.05}
+
+
+RMSPROP = {"learning_rate": 0.01, "beta_2": 0.99, "epsilon": 1e-8}
+
+
+OPTIMIZERS = [
+    ("sgd", SGD),
+    ("sgd", {**SGD, "weight_decay": 0.1}),
+    ("sgd", {**SGD, "momentum": 0.9, "weight_decay": 0.01}),
+    ("sgd", {**SGD, "momentum": 0.9, "nesterov": 1.0, "weight_decay": 0.01}),
+    ("adam", ADAM),
+    ("adam", {**ADAM, "beta_1": 0.5, "beta_2": 0.9, "epsilon": 1e-3, "weight_decay": 0.1}),
+    ("adam", {**ADAM, "weight_decay": 0.1, "decoupled": 1.0}),
+    ("adam", {**ADAM, "beta_2": 0.5, "weight_decay": 0.1, "amsgrad": 1.0}),
+    ("adam", {**ADAM, "epsilon": 0.01, "epsilon_hat": 1.0}),
+    ("rmsprop", RMSPROP),
+    ("rmsprop", {**RMSPROP, "momentum": 0.8, "weight_decay": 0.1}),
+    ("rmsprop", {**RMSPROP, "centered": 1.0}),
+    ("rmsprop", {**RMSPROP, "momentum": 0.8, "centered": 1.0, "weight_decay": 0.1}),
+    ("adagrad", {"learning_rate": 0.1, "epsilon": 1e-10}),
+    ("adagrad", {"learning_rate": 0.1, "epsilon": 1e-4, "rate_decay": 0.1, "initial": 0.2, "weight_decay": 0.1}),
+    ("adadelta", {"learning_rate": 1.0, "beta_2": 0.9, "epsilon": 1e-6, "weight_decay": 0.1}),
+    ("adamax", {**ADAM, "weight_decay": 0.1}),
+    ("nadam", {**ADAM, "momentum_decay": 4e-3, "weight_decay": 0.1}),
+    ("radam", {**ADAM, "weight_decay": 0.1}),
+    ("radam", {**ADAM, "beta_2": 0.9}),
+    ("lion", {"learning_rate": 1e-3, "beta_1": 0.9, "beta_2": 0.99, "weight_decay": 0.1}),
+    ("rprop", {"learning_rate": 1e-3, "eta_minus": 0.5, "eta_plus": 1.2, "min_step": 1e-6, "max_step": 50.0}),
+]
+
+
+def batches(n, batch_size, seed, epoch, shuffle=True):
+    order = kernels.permutation(seed, epoch, n) if shuffle else np.arange(n)
+    return [order[i : i + batch_size] for i in range(0, n, batch_size)]
+
+
+CLIPPINGS = [{"clip_value": 0.01}, {"clip_norm": 0.1}, {"clip_norm": 0.4}, {"clip_array_norm": 0.05}]

@@ -1,67 +1,33 @@
 """Epochs, steps, forward passes: against the oracle step by step, the same bits on any team, whole when interrupted."""
 
-import gc
-import os
-import signal
 import threading
 import time
 
 import numpy as np
-import psutil
 import pytest
 
 import reference
 from engine_helpers import (
     ADAM,
+    CLIPPINGS,
+    DTYPES,
+    OPTIMIZERS,
+    SGD,
+    SPECS,
     assert_close,
     assert_same_bits,
+    batches,
     make_data,
     make_pair,
     parameters,
     predict,
-    targets_of,
     to_engine,
-    train,
 )
 from fastbp.engine import kernels
 from fastbp.engine.array_reader import ArrayReader
 from fastbp.engine.errors import Interrupted, NonFinite
 from fastbp.engine.records import EpochPlan, SampleSet
-from fastbp.engine.session import Session, gradients
-
-DTYPES = ["float32", "float64"]
-SPECS = [(40, "relu", 0.0), (23, "gelu", 0.0), (5, "softmax", 0.0)]
-SGD = {"learning_rate": 0.05}
-RMSPROP = {"learning_rate": 0.01, "beta_2": 0.99, "epsilon": 1e-8}
-OPTIMIZERS = [
-    ("sgd", SGD),
-    ("sgd", {**SGD, "weight_decay": 0.1}),
-    ("sgd", {**SGD, "momentum": 0.9, "weight_decay": 0.01}),
-    ("sgd", {**SGD, "momentum": 0.9, "nesterov": 1.0, "weight_decay": 0.01}),
-    ("adam", ADAM),
-    ("adam", {**ADAM, "beta_1": 0.5, "beta_2": 0.9, "epsilon": 1e-3, "weight_decay": 0.1}),
-    ("adam", {**ADAM, "weight_decay": 0.1, "decoupled": 1.0}),
-    ("adam", {**ADAM, "beta_2": 0.5, "weight_decay": 0.1, "amsgrad": 1.0}),
-    ("adam", {**ADAM, "epsilon": 0.01, "epsilon_hat": 1.0}),
-    ("rmsprop", RMSPROP),
-    ("rmsprop", {**RMSPROP, "momentum": 0.8, "weight_decay": 0.1}),
-    ("rmsprop", {**RMSPROP, "centered": 1.0}),
-    ("rmsprop", {**RMSPROP, "momentum": 0.8, "centered": 1.0, "weight_decay": 0.1}),
-    ("adagrad", {"learning_rate": 0.1, "epsilon": 1e-10}),
-    ("adagrad", {"learning_rate": 0.1, "epsilon": 1e-4, "rate_decay": 0.1, "initial": 0.2, "weight_decay": 0.1}),
-    ("adadelta", {"learning_rate": 1.0, "beta_2": 0.9, "epsilon": 1e-6, "weight_decay": 0.1}),
-    ("adamax", {**ADAM, "weight_decay": 0.1}),
-    ("nadam", {**ADAM, "momentum_decay": 4e-3, "weight_decay": 0.1}),
-    ("radam", {**ADAM, "weight_decay": 0.1}),
-    ("radam", {**ADAM, "beta_2": 0.9}),
-    ("lion", {"learning_rate": 1e-3, "beta_1": 0.9, "beta_2": 0.99, "weight_decay": 0.1}),
-    ("rprop", {"learning_rate": 1e-3, "eta_minus": 0.5, "eta_plus": 1.2, "min_step": 1e-6, "max_step": 50.0}),
-]
-
-
-def batches(n, batch_size, seed, epoch, shuffle=True):
-    order = kernels.permutation(seed, epoch, n) if shuffle else np.arange(n)
-    return [order[i : i + batch_size] for i in range(0, n, batch_size)]
+from fastbp.engine.session import Session
 
 
 @pytest.mark.parametrize(("optimizer", "numbers"), OPTIMIZERS)
@@ -165,9 +131,6 @@ def test_a_step_s_change_in_the_network_s_own_dtype(isa, dtype, optimizer, numbe
     np.testing.assert_allclose(network.get_layer(0)[0], layers[0].W, rtol=20 * np.finfo(dtype).eps, atol=1e-30)
 
 
-CLIPPINGS = [{"clip_value": 0.01}, {"clip_norm": 0.1}, {"clip_norm": 0.4}, {"clip_array_norm": 0.05}]
-
-
 @pytest.mark.parametrize("clipping", CLIPPINGS, ids=str)
 @pytest.mark.parametrize("n_threads", [1, 3])
 @pytest.mark.parametrize("limits_changed", [{}, {"long_step": 0.0, "apart": 0.0, "piece": 0.0}])
@@ -201,128 +164,6 @@ def test_a_batch_of_many_chunks_is_clipped_as_one(isa, clipping):
     reference.train_step(layers, reference.make_optimizer("sgd", SGD), X, y, "mse", **clipping)
     for i, layer in enumerate(layers):
         np.testing.assert_allclose(network.get_layer(i)[0], layer.W, rtol=0, atol=1e-12)
-
-
-# ---- The same bits ----
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("clipping", CLIPPINGS, ids=str)
-def test_clipped_gradients_have_the_same_bits_for_any_number_of_threads(isa, limits, dtype, clipping):
-    limits(epoch_thread=1.0, call_thread=1.0, paced=0.0)
-    X, y = make_data(200, 33, 5, "cross_entropy", dtype)
-    numbers = ADAM | clipping
-    alone = train(33, SPECS, dtype, X, y, "cross_entropy", 1, 50, numbers=numbers)
-    for n_threads in (2, 3, 7):
-        together = train(33, SPECS, dtype, X, y, "cross_entropy", n_threads, 50, numbers=numbers)
-        assert_same_bits(together[0], alone[0])
-    limits(long_step=0.0, apart=0.0, piece=0.0)
-    assert_same_bits(train(33, SPECS, dtype, X, y, "cross_entropy", 3, 50, numbers=numbers)[0], alone[0])
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("batch_size", [1, 7, 50, 64, 200])
-def test_the_same_bits_for_any_number_of_threads(isa, limits, dtype, batch_size):
-    limits(epoch_thread=1.0, call_thread=1.0, paced=0.0)
-    X, y = make_data(200 if batch_size > 7 else 30, 33, 5, "cross_entropy", dtype)
-    alone = train(33, SPECS, dtype, X, y, "cross_entropy", 1, batch_size)
-    for n_threads in (2, 3, 7):
-        together = train(33, SPECS, dtype, X, y, "cross_entropy", n_threads, batch_size)
-        assert_same_bits(together[0], alone[0])
-        for (loss, sums), (loss_alone, sums_alone) in zip(together[1], alone[1], strict=True):
-            assert loss == loss_alone
-            assert_same_bits(sums, sums_alone)
-
-
-@pytest.mark.parametrize(("loss", "activation"), reference.EXAMPLES)
-def test_the_same_bits_for_any_number_of_threads_with_every_loss(isa, limits, loss, activation):
-    limits(epoch_thread=1.0, call_thread=1.0, paced=0.0)
-    specs = [(20, "tanh", 0.0), (3 * reference.outputs_a_target(loss), activation, 0.0)]
-    X, y = make_data(300, 9, specs[-1][0], loss, "float32")
-    alone = train(9, specs, "float32", X, y, loss, 1, 100, metrics=())
-    for n_threads in (2, 3):
-        together = train(9, specs, "float32", X, y, loss, n_threads, 100, metrics=())
-        assert_same_bits(together[0], alone[0])
-        assert together[1] == alone[1]
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-def test_the_same_bits_for_large_layers_and_chunked_batches(limits, dtype):
-    """W is packed, sums are cut into blocks, the batch passes in two chunks, the team is one that work alone starts."""
-    X, y = make_data(5000, 70, 3, "mse", dtype)
-    specs = [(300, "relu", 0.0), (257, "silu", 0.0), (3, "linear", 0.0)]
-    alone = train(70, specs, dtype, X, y, "mse", 1, 5000, epochs=1)
-    limits(long_step=0.0, apart=0.0, piece=1e5)
-    for n_threads in (2, 3, 7):
-        assert_same_bits(train(70, specs, dtype, X, y, "mse", n_threads, 5000, epochs=1)[0], alone[0])
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("numbers", [ADAM, ADAM | {"clip_value": 0.01, "weight_decay": 0.1}])
-def test_gradients_piece_by_piece_or_whole_give_the_same_bits(isa, limits, dtype, numbers):
-    """Pieces share one scratch, whatever was left there; rows of 256 and 512 inputs have padding behind them."""
-    X, y = make_data(70, 256, 4, "cross_entropy", dtype)
-    specs = [(512, "relu", 0.0), (261, "tanh", 0.0), (4, "softmax", 0.0)]
-    in_pieces = train(256, specs, dtype, X, y, "cross_entropy", 1, 32, numbers=numbers)
-    for will_write in (0.0, 1.0):
-        limits(epoch_thread=1.0, paced=0.0, will_write=will_write)
-        for n_threads in (1, 3):
-            again = train(256, specs, dtype, X, y, "cross_entropy", n_threads, 32, numbers=numbers)
-            assert_same_bits(again[0], in_pieces[0])
-    limits(long_step=0.0, apart=0.0, piece=0.0)
-    assert_same_bits(train(256, specs, dtype, X, y, "cross_entropy", 1, 32, numbers=numbers)[0], in_pieces[0])
-
-
-def test_how_the_work_is_cut_changes_no_bit(limits):
-    X, y = make_data(300, 40, 5, "cross_entropy", "float32")
-    alone = train(40, SPECS, "float32", X, y, "cross_entropy", 1, 128)
-    limits(long_step=0.0, apart=0.0, piece=0.0)
-    assert_same_bits(train(40, SPECS, "float32", X, y, "cross_entropy", 1, 128)[0], alone[0])
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-def test_predict_and_evaluate_have_the_same_bits_for_any_number_of_threads(isa, limits, dtype):
-    limits(call_thread=1.0)
-    network, layers = make_pair(33, SPECS, dtype)
-    X, y = make_data(1000, 33, 5, "cross_entropy", dtype)
-    alone, judged = (
-        predict(network, X),
-        network.evaluate(SampleSet(ArrayReader(X), y), "cross_entropy", ("correct",), 1),
-    )
-    assert_close(judged[0], reference.loss_and_gradients(layers, X.astype(float), y, "cross_entropy")[0], dtype)
-    assert judged[1][0] == [(alone.argmax(axis=1) == y).sum()]
-    for n_threads in (2, 3, 7):
-        assert_same_bits([predict(network, X, n_threads)], [alone])
-        again = network.evaluate(SampleSet(ArrayReader(X), y), "cross_entropy", ("correct",), n_threads)
-        assert again[0] == judged[0]
-        assert_same_bits(again[1], judged[1])
-
-
-def test_a_batch_of_many_chunks_is_one_mean(isa):
-    """5,000 samples a batch pass in chunks of 4,096: loss and gradient are those of the whole."""
-    network, layers = make_pair(6, [(7, "tanh", 0.0), (2, "linear", 0.0)], "float64")
-    X, y = make_data(9000, 6, 2, "mse", "float64")
-    wanted_loss, wanted = reference.loss_and_gradients(layers, X, y, "mse")
-    loss, got_gradients = gradients(network, SampleSet(ArrayReader(X), ArrayReader(y)), "mse", 1)
-    assert_close(loss, wanted_loss, "float64")
-    for pair, wanted_pair in zip(got_gradients, wanted, strict=True):
-        for got, expected in zip(pair, wanted_pair, strict=True):
-            assert_close(got, expected, "float64")
-
-
-def test_moments_that_die_away_become_zero_and_not_denormal(isa):
-    """A column that is zero from some step on: its moments shrink for ever, and would make every later step slow."""
-    network, _ = make_pair(8, [(16, "tanh", 0.0), (2, "linear", 0.0)], "float32")
-    X, y = make_data(32, 8, 2, "mse", "float32")
-    session = Session(network, "mse", (), "adam", 1)
-    session.step(SampleSet(ArrayReader(X), ArrayReader(y)), ADAM)
-    X[:, 3] = 0
-    for _ in range(1500):
-        session.step(SampleSet(ArrayReader(X), ArrayReader(y)), ADAM)
-    for _, state in session.get_state():
-        assert not ((state != 0) & (np.abs(state) < np.finfo(np.float32).tiny)).any()
-    # Python's own arithmetic goes on as it was.
-    assert np.float32(1e-40) * np.float32(0.5) > 0
 
 
 # ---- Metrics ----
@@ -455,155 +296,6 @@ def test_weights_that_overflow_in_the_last_update_are_found(isa):
             SampleSet(ArrayReader(X), ArrayReader(100 * y)), EpochPlan(10, False, 0, 0, {"learning_rate": 3e38})
         )
     assert (caught.value.where, caught.value.layer) == ("weights", 0)
-
-
-# ---- Interruption, forks, memory, threads of the caller ----
-
-
-class Stopped(Exception):
-    pass
-
-
-@pytest.fixture
-def alarm():
-    """alarm(seconds): Stopped is raised by a signal handler, as KeyboardInterrupt is by Ctrl-C's."""
-
-    def handler(signum, frame):
-        raise Stopped
-
-    former = signal.signal(signal.SIGALRM, handler)
-    yield lambda seconds: signal.setitimer(signal.ITIMER_REAL, seconds)
-    signal.setitimer(signal.ITIMER_REAL, 0)
-    signal.signal(signal.SIGALRM, former)
-
-
-def steps_until_stopped(session, X, y, batch_size, alarm, seconds):
-    """Trains until the alarm; returns how long after it the call came back."""
-    alarm(seconds)
-    started = time.perf_counter()
-    with pytest.raises(Stopped):
-        for epoch in range(1_000_000):
-            session.epoch(SampleSet(ArrayReader(X), targets_of(y)), EpochPlan(batch_size, True, 3, epoch, ADAM))
-    return time.perf_counter() - started - seconds
-
-
-@pytest.mark.parametrize("n_threads", [1, 2])
-@pytest.mark.parametrize(
-    ("specs", "n_samples", "batch_size", "changed"),
-    [
-        (SPECS, 3000, 8, {"epoch_thread": 1.0, "paced": 0.0}),  # thousands of short steps
-        (
-            [(1000, "relu", 0.0), (1000, "relu", 0.0), (5, "softmax", 0.0)],
-            4000,
-            4000,
-            {"long_step": 0.0, "apart": 0.0, "piece": 1e7},
-        ),  # long ones
-    ],
-)
-def test_interrupted_training_stands_at_a_completed_step(
-    limits, alarm, n_threads, specs, n_samples, batch_size, changed
-):
-    limits(**changed)
-    X, y = make_data(n_samples, 33, 5, "cross_entropy", "float32")
-    network, _ = make_pair(33, specs, "float32")
-    session = Session(network, "cross_entropy", (), "adam", n_threads)
-    late = steps_until_stopped(session, X, y, batch_size, alarm, 0.3)
-    assert late < 1.0  # what an overloaded machine may add to the 100 ms that are aimed at
-    # The weights are those of exactly n_steps steps.
-    again, _ = make_pair(33, specs, "float32")
-    replay = Session(again, "cross_entropy", (), "adam", n_threads)
-    left, epoch = session.n_steps, 0
-    while left > 0:
-        for rows in batches(n_samples, batch_size, 3, epoch):
-            if left > 0:
-                replay.step(SampleSet(ArrayReader(X[rows]), y[rows]), ADAM)
-                left -= 1
-        epoch += 1
-    assert_same_bits(parameters(again), parameters(network))
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_a_forked_child_trains_and_predicts(limits):
-    limits(epoch_thread=1.0, call_thread=1.0, paced=0.0)
-    X, y = make_data(300, 33, 5, "cross_entropy", "float32")
-    wanted, _ = train(33, SPECS, "float32", X, y, "cross_entropy", 3, 50)  # the parent has used a team
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            got, _ = train(33, SPECS, "float32", X, y, "cross_entropy", 3, 50)
-            network, _ = make_pair(33, SPECS, "float32")
-            predict(network, X, 3)
-            status = 0 if all(a.tobytes() == b.tobytes() for a, b in zip(got, wanted, strict=True)) else 2
-        finally:
-            os._exit(status)
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        done, status = os.waitpid(child, os.WNOHANG)
-        if done:
-            assert os.waitstatus_to_exitcode(status) == 0
-            return
-        time.sleep(0.01)
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    pytest.fail("the forked child was still running after 30 s")
-
-
-def test_memory_does_not_grow_over_ten_thousand_steps():
-    X, y = make_data(32, 16, 5, "cross_entropy", "float32")
-    network, _ = make_pair(16, SPECS, "float32")
-    session = Session(network, "cross_entropy", ("correct",), "adam", 2)
-
-    def work(n):
-        for i in range(n):
-            session.step(SampleSet(ArrayReader(X), y), ADAM)
-            if i % 10 == 0:
-                predict(network, X, 2)
-                session.epoch(SampleSet(ArrayReader(X), y), EpochPlan(7, True, 0, i, ADAM))
-        gc.collect()
-        return psutil.Process().memory_info().rss
-
-    before = work(1000)
-    assert work(10_000) - before < 2 * 2**20
-
-
-def test_python_threads_predict_side_by_side(limits):
-    limits(call_thread=1.0)
-    network, _ = make_pair(33, SPECS, "float32")
-    inputs = [make_data(500, 33, 5, "cross_entropy", "float32", seed=i)[0] for i in range(4)]
-    wanted = [predict(network, X) for X in inputs]
-    wrong = []
-
-    def work(i):
-        for _ in range(50):
-            if predict(network, inputs[i], 1 + i % 2).tobytes() != wanted[i].tobytes():
-                wrong.append(i)
-
-    threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not wrong
-
-
-def test_one_session_trains_one_call_at_a_time():
-    network, _ = make_pair(33, SPECS, "float32")
-    X, y = make_data(500, 33, 5, "cross_entropy", "float32")
-    session = Session(network, "cross_entropy", (), "adam", 1)
-    refused = []
-
-    def nested(done, loss):
-        try:
-            session.step(SampleSet(ArrayReader(X), y), ADAM)
-        except RuntimeError as error:
-            refused.append(str(error))
-
-    session.epoch(SampleSet(ArrayReader(X), y), EpochPlan(100, True, 0, 0, ADAM, on_tick=nested))
-    assert refused
-    assert "another thread" in refused[0]
-    session.step(SampleSet(ArrayReader(X), y), ADAM)
 
 
 # ---- State ----

@@ -1,0 +1,165 @@
+"""Models with every kind of layer in every position that it can have."""
+
+import numpy as np
+
+import fastbp as fb
+from engine_helpers import make_data
+from fastbp.layers.parameter_list import weights_of
+
+DTYPES = ["float32", "float64"]
+
+
+N_INPUTS = 11
+
+
+# Name to (layers, loss); every kind of layer in every position that it can have.
+MODELS = {
+    "activation between": (
+        [fb.Dense(19), fb.Activation("relu"), fb.Dense(7, "tanh"), fb.Activation("gelu"), fb.Dense(3, "softmax")],
+        "cross_entropy",
+    ),
+    "activation first": ([fb.Activation("tanh"), fb.Dense(18), fb.Activation("softmax"), fb.Dense(3)], "mse"),
+    "softmax last": ([fb.Dense(9, "relu"), fb.Dense(3), fb.Activation("softmax")], "cross_entropy"),
+    "two activations": ([fb.Dense(9, "relu"), fb.Dense(3, "tanh"), fb.Activation("sigmoid")], "mse"),
+    "sigmoid of a relu last": (
+        [fb.Dense(5, "relu"), fb.Activation("softmax"), fb.Dense(3, "relu"), fb.Activation("sigmoid")],
+        "binary_cross_entropy",
+    ),
+    "no bias": (
+        [fb.Dense(19, "relu", use_bias=False), fb.Dense(7, "gelu"), fb.Dense(3, "softmax", use_bias=False)],
+        "cross_entropy",
+    ),
+    "frozen first": (
+        [fb.Dense(19, "relu", trainable=False), fb.Dense(7, "tanh", use_bias=False), fb.Dense(3, "softmax")],
+        "cross_entropy",
+    ),
+    "frozen between": (
+        [fb.Dense(19, "tanh"), fb.Dense(7, "relu", trainable=False), fb.Activation("softmax"), fb.Dense(3)],
+        "mse",
+    ),
+    "frozen last": ([fb.Dense(19), fb.Dense(3, "softmax", use_bias=False, trainable=False)], "cross_entropy"),
+    "layer norm between": (
+        [fb.Dense(19), fb.LayerNorm(), fb.Activation("relu"), fb.Dense(33, "gelu"), fb.LayerNorm(0.1), fb.Dense(3)],
+        "mse",
+    ),
+    "layer norm first": ([fb.LayerNorm(), fb.Dense(7, "relu"), fb.Dense(3, "softmax")], "cross_entropy"),
+    "layer norm last": ([fb.Dense(7, "tanh"), fb.Dense(3), fb.LayerNorm(), fb.Activation("softmax")], "cross_entropy"),
+    "layer norm behind all kinds": (
+        [fb.Dense(7, "softmax"), fb.LayerNorm(), fb.Activation("gelu"), fb.LayerNorm(), fb.Dense(3, "relu")]
+        + [fb.LayerNorm()],
+        "mse",
+    ),
+    "batch norm between": (
+        [fb.Dense(19, use_bias=False), fb.BatchNorm(), fb.Activation("relu"), fb.Dense(33, "gelu")]
+        + [fb.BatchNorm(0.5, 0.1), fb.Dense(3)],
+        "mse",
+    ),
+    "batch norm first": ([fb.BatchNorm(), fb.Dense(7), fb.BatchNorm(), fb.Dense(3, "softmax")], "cross_entropy"),
+    "batch norm last": (
+        [fb.Dense(7, "tanh"), fb.Dense(3, use_bias=False), fb.BatchNorm(), fb.Activation("softmax")],
+        "cross_entropy",
+    ),
+    "batch norms behind all kinds": (
+        [fb.Activation("tanh"), fb.BatchNorm(), fb.Activation("gelu"), fb.BatchNorm(), fb.Dense(5, use_bias=False)]
+        + [fb.BatchNorm(), fb.Activation("gelu"), fb.LayerNorm(), fb.Activation("tanh"), fb.BatchNorm()]
+        + [fb.Dense(3, trainable=False)],
+        "mse",
+    ),
+    "residual between": (
+        [fb.Dense(16, "relu"), fb.Residual([fb.Dense(8, "gelu"), fb.Dense(16)]), fb.Activation("relu")]
+        + [fb.Dense(3, "softmax")],
+        "cross_entropy",
+    ),
+    "residual first": ([fb.Residual([fb.Dense(5, "tanh"), fb.Dense(N_INPUTS, "relu")]), fb.Dense(3)], "mse"),
+    "residual last": ([fb.Dense(3, "gelu"), fb.Residual([fb.Dense(3, "tanh"), fb.Dropout(0.0)])], "mse"),
+    "residual behind a softmax": (
+        [fb.Dense(9, "softmax"), fb.Residual([fb.Dense(9, "relu")]), fb.Dense(3, "softmax")],
+        "cross_entropy",
+    ),
+    "residuals in residuals": (
+        [
+            fb.Dense(9),
+            fb.Residual(
+                [
+                    fb.BatchNorm(),
+                    fb.Activation("relu"),
+                    fb.Residual([fb.LayerNorm(), fb.Dense(7, "gelu"), fb.Dense(9)]),
+                    fb.Residual([fb.Residual([fb.Activation("tanh")]), fb.Dense(9, use_bias=False)]),
+                ]
+            ),
+            fb.Activation("relu"),
+            fb.Residual([fb.Dense(9, "softmax")]),
+            fb.Dense(3),
+        ],
+        "mse",
+    ),
+    "residual of the frozen": (
+        [fb.Dense(9, trainable=False), fb.Residual([fb.Dense(9, "relu", trainable=False), fb.Dense(9)]), fb.Dense(3)],
+        "mse",
+    ),
+    "prelu between": ([fb.Dense(19, "prelu"), fb.Dense(7, fb.PReLU(0.5), use_bias=False), fb.Dense(3)], "mse"),
+    "prelu first and last": ([fb.Activation("prelu"), fb.Dense(3, "tanh"), fb.Activation(fb.PReLU(-0.3))], "mse"),
+    "prelu among all kinds": (
+        [fb.Dense(9), fb.BatchNorm(), fb.Activation("prelu"), fb.Residual([fb.Dense(9, "prelu", trainable=False)])]
+        + [fb.Activation("prelu"), fb.Activation("gelu"), fb.Dense(3), fb.LayerNorm(), fb.Activation("softmax")],
+        "cross_entropy",
+    ),
+    "penalties": (
+        [fb.Dense(19, "relu", l1=0.01), fb.Residual([fb.Dense(19, "tanh", l2=0.1)])]
+        + [fb.Dense(7, "prelu", l1=0.02, l2=0.03, use_bias=False), fb.Dense(3, "softmax")],
+        "cross_entropy",
+    ),
+    "penalties of the frozen, and norms": (
+        [fb.Dense(9, "tanh", l1=0.1, trainable=False), fb.Dense(19, max_norm=1.0), fb.LayerNorm()]
+        + [fb.Dense(3, l2=0.01, max_norm=0.5)],
+        "mse",
+    ),
+    "frozen behind nothing": ([fb.Activation("tanh"), fb.Dense(5, trainable=False), fb.Dense(3)], "mse"),
+}
+
+
+def make_model(name, dtype="float64", seed=4):
+    """The model of that name, its arrays all away from where they begin, and its loss."""
+    layers, loss = MODELS[name]
+    model = fb.Model(layers, inputs=N_INPUTS, dtype=dtype, seed=seed)
+    rng = np.random.default_rng(seed)
+    model.set_weights([array + rng.normal(0, 0.1, array.shape) for array in model.get_weights()])
+    return model, loss
+
+
+def data_for(model, loss, n, dtype):
+    return make_data(n, N_INPUTS, model.n_outputs, loss, dtype)
+
+
+def weights_of_model(model):
+    return weights_of(model.layers, model.n_inputs)
+
+
+def set_training(block):
+    """Batch statistics from here on."""
+    block.training = True
+    for inner in getattr(block, "blocks", ()):
+        set_training(inner)
+
+
+def batch_norms(layers):
+    return any(isinstance(layer, fb.BatchNorm) or batch_norms(layer.layers) for layer in layers)
+
+
+def max_norms(layers):
+    return any(getattr(layer, "max_norm", None) is not None for layer in layers)
+
+
+def some_weights(n):
+    return np.random.default_rng(7).random(n) * (np.arange(n) % 4 > 0)
+
+
+def factors_of(model):
+    """One for each layer of which something is learned, of the learning rate and of the weight decay."""
+    learned = sorted({weight.layer for weight in weights_of_model(model) if weight.trained})
+    return {i: 0.5 + i for i in learned}, {i: 2.0 / (1 + i) for i in learned}
+
+
+def square(outputs, targets):
+    d = outputs - targets
+    return (d**2).mean(axis=1), 2 * d / d.shape[1]
