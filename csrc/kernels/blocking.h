@@ -22,7 +22,7 @@
  *
  * No order and no size below changes a bit: between two cache blocks of steps a sum waits in the output in the type
  * that it is summed in, so that it is not rounded, and every sum adds its steps one by one from the first to the last.
- * tests/test_engine.py compares threads and shares, whose splits differ, bit by bit.
+ * tests/engine/test_same_bits.py compares threads and shares, whose splits differ, bit by bit.
  *
  * MR, NV   registers. MR * NV sums, NV streamed vectors and 1 broadcast operand are live at a time, one register more
  *          where multiply and add are two instructions: 6 * 2 + 2 + 1 = 15 of AVX2's 16, 8 * 3 + 3 + 1 = 28 of the 32

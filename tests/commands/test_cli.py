@@ -10,8 +10,7 @@ import pytest
 
 import fastbp
 from fastbp import cli, demo
-from fastbp.commands import bench
-from fastbp.commands import numpy_network as numpy_twin
+from fastbp.commands import bench, numpy_network
 
 
 def test_info_shows_the_configuration(capsys):
@@ -102,10 +101,10 @@ def test_both_sides_of_the_bench_train_the_same_network():
     X, y = bench._make_data(task)
     model = bench._make_model(task)
     weights = model.get_weights()
-    adam = numpy_twin.Adam(weights)
+    adam = numpy_network.Adam(weights)
     trainer = fastbp.Trainer(model, "cross_entropy", fastbp.Adam(0.01), 20, shuffle=False)
     losses = [
-        numpy_twin.train_epoch(weights, adam, X, y, batch_size=20, learning_rate=0.01, order=np.arange(100))
+        numpy_network.train_epoch(weights, adam, X, y, batch_size=20, learning_rate=0.01, order=np.arange(100))
         for _ in range(3)
     ]
     np.testing.assert_allclose(trainer.fit(X, y, epochs=3)["loss"], losses, rtol=1e-5)

@@ -10,7 +10,7 @@ import pytest
 import fastbp as fb
 import reference as ref
 from fashion_helpers import idx, write_fashion
-from fastbp.commands import numpy_network as numpy_twin
+from fastbp.commands import numpy_network
 from fastbp.commands.errors import CommandError
 from fastbp.demo import race, run
 from fastbp.demo.datasets import load_digits, load_fashion_mnist, read_idx
@@ -94,7 +94,7 @@ def test_twin_computes_what_the_oracle_computes():
     X, labels = rng.normal(size=(20, 5)), rng.integers(0, 3, 20)
     weights = [p.copy() for layer in layers for p in (layer.W, layer.b)]
     losses = []
-    trained = numpy_twin.train(
+    trained = numpy_network.train(
         weights,
         X,
         labels,

@@ -333,7 +333,7 @@ def test_a_plateau_of_the_loss_lowers_the_rate():
     X, y = make_data(75, 9, 3, "cross_entropy", "float64")
     trainer = scheduled(fb.Plateau(0.5, factor=0.5, patience=0, min_delta=0.9))  # no epoch is as good as that
     trainer.fit(X, y, epochs=4)
-    assert trainer._numbers_of_steps(1)["dropout_rates"][1][0] == 0.5**4
+    assert trainer.state.numbers_of(1)["dropout_rates"][1][0] == 0.5**4
 
 
 def test_a_scheduled_rate_is_for_training_only_and_is_kept_in_files(tmp_path):

@@ -136,7 +136,10 @@ def test_batches_that_have_no_statistics_are_refused():
     for call, what in (
         (lambda: fb.Trainer(model, "mse").step(X[:1], y[:1]), "the batch has 1 sample; expected 2 to 4096"),
         (lambda: fb.Trainer(model, "mse", batch_size=1).fit(X, y), "the batch has 1 sample; expected 2 to 4096"),
-        (lambda: fb.Trainer(model, "mse", batch_size=None).fit(X, y), "the batch has 5001 samples; expected 2 to 4096"),
+        (
+            lambda: fb.Trainer(model, "mse", batch_size=None).fit(X, y),
+            "the batch has 5,001 samples; expected 2 to 4,096",
+        ),
         (
             lambda: fb.Trainer(model, "mse", batch_size=100).fit(X, y),
             "the last batch of 5001 samples has 1 sample; expected 2 to 4096 for BatchNorm",

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 import fastbp as fb
-from fastbp.engine.records import SampleSet
 from metric_helpers import ALL, assert_equal, last_of_each, make_trainer, of_outputs
 
 datasets = pytest.importorskip("sklearn.datasets")
@@ -35,7 +34,7 @@ def test_figures_of_training_are_those_of_the_steps(accumulate, weighted):
     for start in range(0, len(X), 30 * accumulate):
         batch = slice(start, start + 30 * accumulate)
         P[batch] = replay.model.predict(X[batch])
-        replay.step(SampleSet(X[batch], y[batch]), None if w is None else w[batch])
+        replay.step(X[batch], y[batch], None if w is None else w[batch])
     judge = fb.Trainer(of_outputs(3, "softmax"), "cross_entropy", metrics=ALL)
     expected = judge.evaluate(np.log(P), y, w)
     for name, value in expected.items():

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastbp.data.arrays import as_rows, as_weights
+from fastbp.data.blocks import BLOCK_ROWS
 from fastbp.data.class_weights import ClassWeight, weights_by_class
 from fastbp.data.sparse import Sparse
 from fastbp.engine.array_reader import ArrayReader
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["NAMES", "LossOfSamples", "Measured", "Samples"]
 
 NAMES = ("X", "y", "sample_weight")
-_BLOCK_ROWS = 4096
 _CACHED = ("total_weight", "_shift", "spread")
 
 
@@ -236,8 +236,8 @@ class Samples:
     def _sum_over_samples(self, function: Callable[[NDArray[Any]], NDArray[np.float64]]) -> NDArray[np.float64]:
         """Return the weighted sum of a function of the rows of y, block by block."""
         total = np.zeros(self.y.shape[1])
-        for i in range(0, len(self), _BLOCK_ROWS):
-            rows = self.rows_from(i, i + _BLOCK_ROWS)
+        for i in range(0, len(self), BLOCK_ROWS):
+            rows = self.rows_from(i, i + BLOCK_ROWS)
             values = function(self.y[rows])
             total += values.sum(axis=0) if self.sample_weights is None else self.sample_weights[rows] @ values
         return total

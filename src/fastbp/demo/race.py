@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 import fastbp as fb
-from fastbp.commands import numpy_network as numpy_twin
+from fastbp.commands import numpy_network
 from fastbp.commands.errors import CommandError
 from fastbp.commands.extras import require_matplotlib
 from fastbp.demo.datasets import Dataset, load_digits, load_fashion_mnist
@@ -198,7 +198,7 @@ def _train_numpy(task: Task, images: Dataset, start: list[NDArray[Any]], epochs:
     def after_epoch(loss: float, weights: list[NDArray[Any]]) -> None:
         nonlocal testing
         begin = time.perf_counter()
-        predicted = numpy_twin.forward(weights, X_test)[-1].argmax(axis=1)
+        predicted = numpy_network.forward(weights, X_test)[-1].argmax(axis=1)
         losses.append(loss)
         accuracies.append(float(np.mean(predicted == images.y_test)))
         bar.set_postfix(loss=f"{loss:.4f}", val_accuracy=f"{accuracies[-1]:.4f}", refresh=False)
@@ -207,7 +207,7 @@ def _train_numpy(task: Task, images: Dataset, start: list[NDArray[Any]], epochs:
 
     with tqdm(total=epochs, unit="epoch", disable=not progress) as bar:
         begin = time.perf_counter()
-        weights = numpy_twin.train(
+        weights = numpy_network.train(
             start,
             X_train,
             images.y_train,

@@ -129,7 +129,7 @@ class Architecture:
             least, most = layer.batch_sizes
             if not least <= size <= most:
                 raise ValueError(
-                    f"{what} has {counted(size, 'sample')}; expected {least} to {most} for {layer!r}, whose "
+                    f"{what} has {counted(size, 'sample')}; expected {least} to {most:,} for {layer!r}, whose "
                     "statistics are over the whole batch. Choose another batch_size."
                 )
 

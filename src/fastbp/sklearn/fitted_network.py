@@ -13,6 +13,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.utils import column_or_1d
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from fastbp.data.blocks import BLOCK_ROWS
 from fastbp.data.sparse import is_sparse
 from fastbp.models.model import Model
 from fastbp.sklearn.networks import (
@@ -26,8 +27,6 @@ from fastbp.sklearn.parameters import MLPParameters
 __all__ = ["FittedNetwork", "flattened"]
 
 Array = NDArray[Any]
-
-_BLOCK_ROWS = 4096  # of a sparse matrix with missing values, made dense at once
 
 
 class FittedNetwork(MLPParameters):
@@ -137,7 +136,7 @@ def _is_finite(X: Array) -> bool:
 
 
 def _blocks(X: Any) -> Iterator[Any]:
-    """Yield a sparse matrix _BLOCK_ROWS rows at a time."""
+    """Yield a sparse matrix BLOCK_ROWS rows at a time."""
     rows = X.tocsr()
-    for start in range(0, rows.shape[0], _BLOCK_ROWS):
-        yield rows[start : start + _BLOCK_ROWS]
+    for start in range(0, rows.shape[0], BLOCK_ROWS):
+        yield rows[start : start + BLOCK_ROWS]

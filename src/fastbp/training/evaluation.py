@@ -57,7 +57,7 @@ class Evaluator:
         if isinstance(data, Chunks):
             return self._evaluate_chunks(data, model, class_weight)
         outputs = self.room_for_outputs(data)
-        loss, sums = self._judge(data, model, outputs)
+        loss, sums = self._loss_and_sums(data, model, outputs)
         return self.figures(loss, sums, data, outputs, data.subset)
 
     def _evaluate_chunks(self, chunks: Chunks, model: Model, class_weight: ClassWeight | None) -> Figures:
@@ -67,13 +67,13 @@ class Evaluator:
         with Prefetch(read) as samples:
             for chunk in samples:
                 totals.add(chunk)
-                loss, of_chunk = self._judge(chunk, model, None)
+                loss, of_chunk = self._loss_and_sums(chunk, model, None)
                 total_loss += loss * chunk.total_weight
                 sums = of_chunk if sums is None else [a + b for a, b in zip(sums, of_chunk, strict=True)]
         assert sums is not None
         return self.figures(total_loss / totals.total_weight, sums, totals, None, None)
 
-    def _judge(self, data: Samples, model: Model, outputs: Array | None) -> tuple[float, Sums]:
+    def _loss_and_sums(self, data: Samples, model: Model, outputs: Array | None) -> tuple[float, Sums]:
         """Return the mean loss of a model and the metrics' sums; store the outputs in ``outputs``, if given."""
         settings, n_threads = self._settings, self._state.n_threads
         sums: Sums = ()
