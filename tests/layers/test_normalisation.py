@@ -134,8 +134,8 @@ def test_batches_that_have_no_statistics_are_refused():
     model = fb.Model([fb.Dense(4), fb.BatchNorm(), fb.Dense(1)], inputs=2)
     X, y = np.zeros((5001, 2)), np.zeros(5001)
     for call, what in (
-        (lambda: fb.Trainer(model, "mse").step(X[:1], y[:1]), "the batch has 1 sample; expected 2 to 4096"),
-        (lambda: fb.Trainer(model, "mse", batch_size=1).fit(X, y), "the batch has 1 sample; expected 2 to 4096"),
+        (lambda: fb.Trainer(model, "mse").step(X[:1], y[:1]), "the batch has 1 sample; expected 2 to 4,096"),
+        (lambda: fb.Trainer(model, "mse", batch_size=1).fit(X, y), "the batch has 1 sample; expected 2 to 4,096"),
         (
             lambda: fb.Trainer(model, "mse", batch_size=None).fit(X, y),
             "the batch has 5,001 samples; expected 2 to 4,096",
@@ -144,7 +144,7 @@ def test_batches_that_have_no_statistics_are_refused():
             lambda: fb.Trainer(model, "mse", batch_size=100).fit(X, y),
             "the last batch of 5001 samples has 1 sample; expected 2 to 4096 for BatchNorm",
         ),
-        (lambda: model.loss_and_gradients(X[:1], y[:1], "mse", training=True), "X has 1 sample; expected 2 to 4096"),
+        (lambda: model.loss_and_gradients(X[:1], y[:1], "mse", training=True), "X has 1 sample; expected 2 to 4,096"),
     ):
         with pytest.raises(ValueError, match=what):
             call()

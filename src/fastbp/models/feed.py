@@ -171,11 +171,6 @@ class Feed:
 
     # ------------------------------------------------------------------------------------------------------ units
 
-    def restore(self, outputs: Array) -> None:
-        """Convert outputs to the targets' units, in place."""
-        if self.preparation is not None:
-            self.preparation.restore(outputs)
-
     def restored(self, outputs: Array) -> Array:
         """Return outputs in the targets' units."""
         if self.preparation is None:

@@ -275,12 +275,14 @@ class Model:
 
     def predict_read(self, array: Any, n_threads: int | None = None) -> Array:
         """Return the outputs for samples that ``model.feed.read`` returned; to read data once and predict often."""
-        out = np.empty((len(array), self.n_outputs), self.dtype)
+        architecture = self._architecture
+        out = np.empty((len(array), architecture.n_outputs), architecture.dtype)
         try:
             self.network.forward(as_rows(array), out, choose_threads(n_threads))
         except NonFinite as error:
             self._feed.refuse_inputs(array, "X", error.row)
-        self._feed.restore(out)
+        if self._feed.preparation is not None:
+            self._feed.preparation.restore(out)
         return out
 
     def loss_and_gradients(

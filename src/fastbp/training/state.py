@@ -107,6 +107,9 @@ class TrainingState:
 
     def numbers_of(self, n_steps: int) -> dict[str, Any]:
         """Return the numbers that the next n_steps use."""
+        same = self.numbers.of_every_step
+        if same is not None:  # the fast path, for loops that call step()
+            return same
         return self.numbers.of_steps(self.n_steps, n_steps, self.history.n_epochs)
 
     def standing(self, n_samples: int, start: float, outputs: NDArray[Any] | None) -> UnfinishedEpoch | None:

@@ -31,6 +31,8 @@ class StepNumbers:
         Schedules' memory of the epochs before.
     revision : int
         Number of changes so far that affect the epoch in progress.
+    of_every_step : dict or None
+        The numbers, where no schedule changes them from step to step.
     """
 
     def __init__(self, settings: TrainerSettings, architecture: Architecture) -> None:
@@ -56,6 +58,7 @@ class StepNumbers:
         self._constants = {name: value for name, value in numbers.items() if name not in self._schedules}
         if "learning_rate" in self._constants:
             self._constants["learning_rate"] *= self.rate_scale
+        self.of_every_step = None if self._schedules else self._constants
         self.revision += 1
 
     def scale_rate(self, scale: float) -> None:
@@ -65,8 +68,8 @@ class StepNumbers:
 
     def of_steps(self, n_done: int, n_steps: int, n_epochs: int) -> dict[str, Any]:
         """Return the numbers of the next n_steps, after n_done steps and n_epochs epochs; arrays for schedules."""
-        if not self._schedules:  # the fast path, for loops that call step()
-            return self._constants
+        if self.of_every_step is not None:
+            return self.of_every_step
         values = {
             name: schedule.of_steps(n_done, n_steps, n_epochs, self.schedule_memory.get(name))
             for name, schedule in self._schedules.items()
