@@ -52,6 +52,8 @@ class Architecture:
         The inputs of the first layer; None until ``build``.
     stages : list of dict
         The engine's stages.
+    known_outputs : int or None
+        Number of outputs for a sample; None while it depends on data not yet seen.
     layer_of_stage : list of int
         The index of each stage's layer; -1 for tables.
     output_activation : Activation
@@ -66,22 +68,17 @@ class Architecture:
             self.stages = [tables.stage(), *self.stages]
             self.layer_of_stage = [-1, *self.layer_of_stage]
         self.output_activation = output_activation(self.stages)
-        self._known_outputs = _known_outputs_of(layers)
+        self.known_outputs = _known_outputs_of(layers)
         self._with_batch_sizes = [layer for layer in layers if layer.batch_sizes != (1, math.inf)]
 
     # ------------------------------------------------------------------------------------------- sizes and arrays
 
     @property
-    def known_outputs(self) -> int | None:
-        """The number of outputs; None if it depends on data not yet seen."""
-        return self._known_outputs
-
-    @property
     def n_outputs(self) -> int:
         """The number of outputs."""
-        if self._known_outputs is None:
+        if self.known_outputs is None:
             raise ValueError(NOT_BUILT)
-        return self._known_outputs
+        return self.known_outputs
 
     @property
     def feeding(self) -> Inputs:
@@ -99,7 +96,7 @@ class Architecture:
         """Return the network of these layers for these inputs; its weights are 0."""
         known_outputs = outputs_of(self.layers, n_features(fed))
         network = Network(n_columns(fed), self.stages, self.dtype.name)
-        self.fed, self._known_outputs = fed, known_outputs
+        self.fed, self.known_outputs = fed, known_outputs
         self._learns = any(array.trained for array in self.arrays)  # read at every step
         return network
 

@@ -275,10 +275,10 @@ class Model:
 
     def predict_read(self, array: Any, n_threads: int | None = None) -> Array:
         """Return the outputs for samples that ``model.feed.read`` returned; to read data once and predict often."""
-        architecture = self._architecture
-        out = np.empty((len(array), architecture.n_outputs), architecture.dtype)
+        network = self._network or self.network  # the property refuses a model that is not built
+        out = np.empty((len(array), network.n_outputs), self._architecture.dtype)
         try:
-            self.network.forward(as_rows(array), out, choose_threads(n_threads))
+            network.forward(as_rows(array), out, choose_threads(n_threads))
         except NonFinite as error:
             self._feed.refuse_inputs(array, "X", error.row)
         if self._feed.preparation is not None:
