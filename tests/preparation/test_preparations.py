@@ -386,3 +386,51 @@ def test_a_column_without_numbers_and_numbers_that_are_too_large():
         prepared(fb.Standardize(), [[-1e200], [1e200]])
     with pytest.raises(ValueError, match=r"row 1, column 0 of X .* is 1e\+200; .*Its preparation makes it infinite"):
         prepared([fb.Scale(1e200), fb.Standardize()], [[0.0], [1e200]])
+
+
+def constant_but_for_rounding(n=500):
+    P = np.random.default_rng(0).random((n, 3))
+    P /= P.sum(axis=1, keepdims=True)
+    return P, np.column_stack([P, P.sum(axis=1)])
+
+
+@pytest.mark.parametrize("prepare", [fb.Standardize(), fb.Scale(), fb.RobustScale(), fb.RobustScale(clip=None)])
+def test_a_column_that_is_constant_up_to_rounding_is_not_scaled(prepare):
+    _, X = constant_but_for_rounding()
+    model = fb.Model([fb.Dense(1)], inputs=4, prepare=prepare)
+    model.build(X)
+    assert np.abs(model.feed.features([[0.2, 0.3, 0.49, 0.99]])).max() < 10
+    assert np.ptp(model.feed.features(X)[:, :3], axis=0).min() > 0.1
+
+
+def test_what_is_constant_up_to_rounding_is_so_for_scikit_learn():
+    preprocessing = pytest.importorskip("sklearn.preprocessing")
+    _, X = constant_but_for_rounding()
+    model = fb.Model([fb.Dense(1)], inputs=4, prepare=fb.Standardize(), dtype="float64")
+    model.build(X)
+    row = [[0.2, 0.3, 0.49, 0.99]]
+    expected = preprocessing.StandardScaler().fit(X).transform(row)
+    np.testing.assert_allclose(model.feed.features(row), expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("prepare", [fb.Standardize(), fb.Scale(), fb.RobustScale(clip=None)])
+def test_small_numbers_are_not_rounding(prepare):
+    """Picofarads: a range of 1e-12, which is a range all the same."""
+    X = np.random.default_rng(0).random((200, 1)) * 1e-12
+    model = fb.Model([fb.Dense(1)], inputs=1, prepare=prepare, dtype="float64")
+    model.build(X)
+    assert np.ptp(model.feed.features(X)) > 0.9
+
+
+def test_a_constant_share_predicts_as_without_it():
+    P, X = constant_but_for_rounding()
+    model = fb.Model([fb.Dense(1)], inputs=4, prepare=fb.Standardize(), prepare_targets=fb.Standardize())
+    fb.Trainer(model, "mse", fb.Adam(0.05), batch_size=50).fit(X, P[:, 0], epochs=30)
+    assert model.predict([[0.2, 0.3, 0.49, 0.99]])[0, 0] == pytest.approx(0.2, abs=0.05)
+
+
+def test_targets_that_are_constant_up_to_rounding():
+    P, X = constant_but_for_rounding()
+    model = fb.Model([fb.Dense(1)], inputs=3, prepare_targets=fb.Standardize())
+    fb.Trainer(model, "mse", fb.Adam(0.01)).fit(P, X[:, 3], epochs=3)
+    assert model.predict(P)[:, 0] == pytest.approx(np.ones(500), abs=1.5)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fastbp.preparation.base import Numbers, Preparation
 from fastbp.support.checks import check_number, sentence
@@ -17,6 +18,10 @@ __all__ = ["RobustScale", "Scale", "Standardize"]
 
 
 _SMALLEST_FACTOR = 1e-300
+_EPS = float(np.finfo(np.float64).eps)
+# scikit-learn's bound for a constant column grows with the number of samples, as the error of its sums does. Merged
+# means have no such error: a deviation of more than 100 roundings of the mean is one that the data has.
+_MOST_ROUNDINGS = 100
 
 
 @dataclass(frozen=True)
@@ -57,15 +62,17 @@ class Scale(Preparation):
             statistics.add_affine(0.0, self.factor, self.offset)
             return
         moments = statistics.moments()
-        statistics.add_affine(moments.low, _reciprocals(moments.high - moments.low), self.offset)
+        span = moments.high - moments.low
+        constant = _is_rounding(span, moments.low, moments.high)
+        statistics.add_affine(moments.low, _reciprocals(span, constant), self.offset)
 
 
 @dataclass(frozen=True)
 class Standardize(Preparation):
     """(X - mean) / deviation of each column, as scikit-learn's StandardScaler does.
 
-    One pass over the data, by blocks whose means and squares are merged (Chan, Golub and LeVeque, 1983). A constant
-    column becomes 0. Missing values are ignored, and stay missing.
+    One pass over the data, by blocks whose means and squares are merged (Chan, Golub and LeVeque, 1983). A column that
+    is constant, or constant up to rounding, is only centred. Missing values are ignored, and stay missing.
     """
 
     name = "standardize"
@@ -73,7 +80,10 @@ class Standardize(Preparation):
     def learn(self, statistics: ColumnStatistics) -> None:
         """Learn the mean and the standard deviation."""
         moments = statistics.moments()
-        statistics.add_affine(moments.mean, _reciprocals(np.sqrt(moments.variance)))
+        n, mean, variance = moments.n_present, moments.mean, moments.variance
+        with np.errstate(over="ignore"):
+            constant = variance <= n * _EPS * variance + np.square(np.minimum(n, _MOST_ROUNDINGS) * mean * _EPS)
+        statistics.add_affine(mean, _reciprocals(np.sqrt(variance), constant))
 
 
 @dataclass(frozen=True)
@@ -105,14 +115,21 @@ class RobustScale(Preparation):
     def learn(self, statistics: ColumnStatistics) -> None:
         """Learn the quartiles, and the range for columns whose quartiles are equal."""
         low, first, median, third, high = statistics.quantiles([0, 0.25, 0.5, 0.75, 1])
-        span = np.where(third > first, third - first, (high - low) / 2)
-        statistics.add_affine(median, _reciprocals(span))
+        equal = _is_rounding(third - first, low, high)
+        span = np.where(equal, (high - low) / 2, third - first)
+        statistics.add_affine(median, _reciprocals(span, _is_rounding(high - low, low, high)))
         if self.clip is not None:
             statistics.add([("clip", self.clip)] * len(statistics.columns))
 
 
-def _reciprocals(values: Numbers) -> Numbers:
-    """Return 1 / values; 1 where that is not a finite number, as for a constant column."""
+def _is_rounding(span: Numbers, low: Numbers, high: Numbers) -> NDArray[np.bool_]:
+    """Return where a distance is no more than rounding of the column's numbers, from low to high, explains."""
+    with np.errstate(invalid="ignore"):
+        return np.asarray(span <= 10 * _EPS * np.maximum(np.abs(low), np.abs(high)))
+
+
+def _reciprocals(values: Numbers, constant: NDArray[np.bool_]) -> Numbers:
+    """Return 1 / values; 1 for a constant column, and where that is not a finite number."""
     with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
         reciprocals = 1 / values
-    return np.where(np.isfinite(reciprocals) & (values != 0), reciprocals, 1.0)
+    return np.where(np.isfinite(reciprocals) & ~constant, reciprocals, 1.0)
