@@ -6,7 +6,7 @@ time, into one array that holds each row together, since training reads rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,51 @@ def columns_of(frame: Any) -> tuple[list[Any], list[Any]]:
     if hasattr(frame, "column_names"):
         return list(frame.column_names), list(frame.columns)
     return list(frame.columns), list(frame.get_columns())
+
+
+def names_of(values: Any) -> tuple[str, ...] | None:
+    """Return the names of a frame's columns; None for anything else, and unless all are strings that differ."""
+    if not is_frame(values):
+        return None
+    names = list(values.column_names if hasattr(values, "column_names") else values.columns)
+    if not names or not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
+        return None
+    return tuple(map(str, names))
+
+
+def in_order_of(frame: Any, names: Sequence[str], argument: str) -> Any:
+    """Return a frame with the columns of these names, in their order; a frame without names of its own as it is.
+
+    Raises
+    ------
+    ValueError
+        If a column is missing, or is there twice.
+    """
+    own_names, columns = columns_of(frame)
+    if not any(isinstance(name, str) for name in own_names) or own_names == list(names):
+        return frame
+    places = {name: i for i, name in enumerate(own_names)}
+    check_names(places, names, argument, "the model was fitted to")
+    for name in names:
+        if own_names.count(name) > 1:
+            raise ValueError(f"{argument} has two columns {name!r}; expected names that differ. Rename one of them.")
+    wanted = [places[name] for name in names]
+    if hasattr(frame, "iloc"):
+        return frame.iloc[:, wanted]
+    if hasattr(frame, "select"):
+        return frame.select(list(names))
+    return np.column_stack([column_as_array(columns[i]) for i in wanted])
+
+
+def check_names(found: Container[str | int], names: Sequence[str | int], argument: str, learned: str) -> None:
+    """Refuse a table that lacks a column of these names."""
+    missing = [name for name in names if name not in found]
+    if missing:
+        listed = ", ".join(map(repr, missing[:5])) + (", ..." if len(missing) > 5 else "")
+        raise ValueError(
+            f"{argument} has no column {listed}; expected all {len(names)} that {learned}. Order does "
+            "not matter; extra columns are ignored."
+        )
 
 
 def frame_as_array(frame: Any, argument: str) -> Array:

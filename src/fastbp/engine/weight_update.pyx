@@ -8,7 +8,9 @@ micro-batches, or to be able to give up a long step. Then `update_parameters` fo
 from libc.math cimport INFINITY, sqrt
 from libc.string cimport memset
 
-from fastbp.engine.kernels cimport FBP_WILL_WRITE, FBP_STATES, FBP_TABLE_SHARES, fbp_kernels, fbp_layer, fbp_table, fbp_update
+from fastbp.engine.kernels cimport (
+    FBP_STATES, FBP_TABLE_SHARES, FBP_WILL_WRITE, fbp_kernels, fbp_layer, fbp_table, fbp_update,
+)
 from fastbp.engine.layout cimport DENSE, TABULAR, Stage, item_size, units_of_share
 from fastbp.engine.penalty cimport unit_penalties
 from fastbp.engine.run cimport Run, first_unit, is_given_up, piece_units

@@ -19,6 +19,7 @@ from fastbp.callbacks.base import Callback
 from fastbp.callbacks.listeners import CallbackLike, as_callbacks
 from fastbp.data.arrays import as_matrix
 from fastbp.data.class_weights import ClassWeight
+from fastbp.data.frames import is_frame
 from fastbp.data.samples import Samples
 from fastbp.preparation.tables import read_table
 from fastbp.support.checks import check_flag, check_int, sentence
@@ -167,6 +168,8 @@ def read_once(
         with named(name.format(i)):
             preparation = trainer.model.feed.preparation
             if preparation is None or preparation.prepare is None:
+                if is_frame(X) and trainer.model.feed.names is not None:  # it may want them in another order
+                    return intake.learn(X, y, sample_weight, rows[i])
                 plain = as_matrix(X, trainer.model.feed.known_inputs, "X") if plain is None else plain
                 return intake.learn(plain, y, sample_weight, rows[i])
             opened = read_table(X, "X") if opened is None else opened
@@ -178,7 +181,10 @@ def read_once(
             plain = as_matrix(X, None, "X") if plain is None else plain
             with named(name.format(numbers[id(trainer)])):
                 model.adopt(model.feed.learn(plain, None)[0])
-    return made_once(trainers, read)
+    samples = made_once(trainers, read)
+    for trainer in trainers:
+        trainer.intake.keep_names(X)
+    return samples
 
 
 def made_once(trainers: Sequence[Trainer], make: Callable[[Trainer], Made]) -> list[Made]:
@@ -191,7 +197,7 @@ def made_once(trainers: Sequence[Trainer], make: Callable[[Trainer], Made]) -> l
     for trainer in trainers:
         model = trainer.model
         own = None if model.feed.preparation is None else id(model)
-        key = (model.feed.known_inputs, model.architecture.known_outputs, trainer.loss, own)
+        key = (model.feed.known_inputs, model.feed.names, model.architecture.known_outputs, trainer.loss, own)
         result = next((result for other, result in made if other == key), None)
         if result is None:
             result = make(trainer)

@@ -33,12 +33,14 @@ def describe(architecture: Architecture, feed: Feed, seed: int, metadata: Mappin
     }
     if metadata:
         config["metadata"] = metadata
+    if feed.names is not None:
+        config["names"] = list(feed.names)
     return config if feed.preparation is None else config | {"preparing": feed.preparation.to_config()}
 
 
 def parse_config(
     config: Mapping[str, Any],
-) -> tuple[tuple[Layer, ...], Inputs | None, np.dtype[Any], int, ModelPreparation | None]:
+) -> tuple[tuple[Layer, ...], Inputs | None, np.dtype[Any], int, ModelPreparation | None, tuple[str, ...] | None]:
     """Return layers, inputs, dtype, seed and preparation from the result of ``describe``, each checked."""
     layers = [layer_from_config(layer) for layer in config["layers"]]
     inputs = None if config["inputs"] is None else inputs_from_config(config["inputs"])
@@ -47,7 +49,11 @@ def parse_config(
         if inputs != preparation.inputs.n_columns:
             raise ValueError(f"inputs is {inputs!r}, and the preparation has {preparation.inputs.n_columns} columns.")
         preparation.check_outputs(outputs_of(layers, len(preparation.inputs.features)))
-    return check_stack(layers), inputs, check_dtype(config["dtype"]), check_seed(config["seed"]), preparation
+    names = config.get("names")
+    if names is not None and not all(isinstance(name, str) for name in names):
+        raise ValueError(f"names is {names!r}; expected strings.")
+    dtype, seed = check_dtype(config["dtype"]), check_seed(config["seed"])
+    return check_stack(layers), inputs, dtype, seed, preparation, None if names is None else tuple(names)
 
 
 def named_weights(architecture: Architecture, weights: Sequence[Array]) -> list[tuple[str, Array]]:

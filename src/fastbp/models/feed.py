@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastbp.data.arrays import as_matrix, refuse_nonfinite
+from fastbp.data.frames import in_order_of, is_frame, names_of
 from fastbp.data.samples import NAMES, Samples
 from fastbp.data.sparse import is_sparse
 from fastbp.engine.features import Features
@@ -37,14 +38,23 @@ class Feed:
     dtype : numpy.dtype
         The model's dtype.
 
+    names : tuple of str or None, default None
+        The names of the columns, where X was a data frame in training and the preparation has not learned them itself.
+
     Attributes
     ----------
     fed : int, Tabular or None
         The inputs of the first layer; None if not known yet.
     """
 
-    def __init__(self, inputs: Inputs | None, preparation: ModelPreparation | None, dtype: np.dtype[Any]) -> None:
-        self.inputs, self.preparation, self._dtype = inputs, preparation, dtype
+    def __init__(
+        self,
+        inputs: Inputs | None,
+        preparation: ModelPreparation | None,
+        dtype: np.dtype[Any],
+        names: tuple[str, ...] | None = None,
+    ) -> None:
+        self.inputs, self.preparation, self._dtype, self.names = inputs, preparation, dtype, names
         self.known_inputs = None if inputs is None else n_columns(inputs)
         self._n_numbers = inputs.numeric if isinstance(inputs, Tabular) else self.known_inputs
         if preparation is not None and preparation.inputs is not None:
@@ -80,6 +90,8 @@ class Feed:
 
     def read(self, X: Any, argument: str) -> Any:
         """Return samples as an array that the engine reads, with a column for each input of the model."""
+        if self.names is not None and type(X) is not np.ndarray and is_frame(X):
+            X = in_order_of(X, self.names, argument)
         if self.preparation is None and self.fed is not None:  # the fast path, for loops that call step() and predict()
             return as_matrix(X, self.known_inputs, argument)
         self.check_ready()
@@ -102,11 +114,22 @@ class Feed:
         TypeError, ValueError
             If X or y does not fit the preparation.
         """
+        own_names = names_of(X) if self.names is None else self.names
+        if self.names is not None and is_frame(X):
+            X = in_order_of(X, self.names, names[0])
         if self.preparation is None:
-            array = as_matrix(X, self.known_inputs, names[0])
-            return (self if self.inputs is not None else Feed(array.shape[1], None, self._dtype)), array
+            array: Any = as_matrix(X, self.known_inputs, names[0])
+            return Feed(self.inputs or array.shape[1], None, self._dtype, own_names), array
         preparation, array = self.preparation.after(X, y, rows, names, self.known_inputs)
-        return Feed(self.inputs or array.shape[1], preparation, self._dtype), array
+        feed = Feed(self.inputs or array.shape[1], preparation, self._dtype)
+        return feed.named(own_names), array
+
+    def named(self, names: tuple[str, ...] | None) -> Feed:
+        """Return this with the names of the columns, where they are not known otherwise and are as many."""
+        learned = None if self.preparation is None else self.preparation.inputs
+        if names is None or len(names) != self.known_inputs or (learned is not None and learned.names is not None):
+            return self
+        return Feed(self.inputs, self.preparation, self._dtype, names)
 
     def samples(
         self,

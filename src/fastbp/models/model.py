@@ -103,10 +103,11 @@ class Model:
         dtype: np.dtype[Any],
         seed: int,
         preparation: ModelPreparation | None,
+        names: tuple[str, ...] | None = None,
     ) -> None:
         """Set everything that does not depend on the data."""
         self._architecture = Architecture(layers, dtype, inputs if isinstance(inputs, Tabular) else None)
-        self._feed = Feed(inputs, preparation, dtype)
+        self._feed = Feed(inputs, preparation, dtype, names)
         self._seed = seed
         self._metadata: dict[str, Any] = {}
         self._network: Network | None = None

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastbp.data.arrays import READABLE, as_array, as_matrix
 from fastbp.data.columns import TypedColumn
-from fastbp.data.frames import columns_as_array
+from fastbp.data.frames import check_names, columns_as_array
 from fastbp.engine.array_reader import ArrayReader
 from fastbp.engine.features import Features
 from fastbp.preparation.column_statistics import Feature
@@ -99,13 +99,7 @@ class Learned:
         if self.names is None or table.names is None:
             return None
         found = {name: i for i, name in enumerate(table.names)}
-        missing = [name for name in self.names if name not in found]
-        if missing:
-            listed = ", ".join(map(repr, missing[:5])) + (", ..." if len(missing) > 5 else "")
-            raise ValueError(
-                f"{table.argument} has no column {listed}; expected all {self.n_columns} that the preparation was "
-                "learned from. Order does not matter; extra columns are ignored."
-            )
+        check_names(found, self.names, table.argument, "the preparation was learned from")
         return [found[name] for name in self.names]
 
     def apply(self, array: Array, dtype: np.dtype[Any]) -> Array:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,9 +65,13 @@ class ChunkEpochs(Epochs):
         """Yield the epoch's samples in blocks of whole steps, except the last."""
         settings = self._settings
         order = orders(settings.seed, self._state.history.n_epochs) if settings.shuffle else None
-        read = self._chunks.read(lambda X, y, w, names: self._intake.samples(X, y, w, self._class_weight, names))
-        with Prefetch(read) as chunks:
+        with Prefetch(self._chunks.read(self._read_chunk)) as chunks:
             yield from form_batches(chunks, self._batch_size * settings.accumulate, order)
+
+    def _read_chunk(self, X: Any, y: Any, sample_weight: Any, names: tuple[str, str, str]) -> Samples:
+        samples = self._intake.samples(X, y, sample_weight, self._class_weight, names)
+        self._intake.keep_names(X)
+        return samples
 
     def _train_on(self, block: Samples, n_before: int, start: float) -> tuple[float, Sums] | None:
         """Train on a block, after n_before samples of the epoch; None if training is to stop."""

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastbp.data.chunks import Chunks, is_source
 from fastbp.data.class_weights import ClassWeight
 from fastbp.data.folds import check_groups, split_fraction
+from fastbp.data.frames import is_frame, names_of
 from fastbp.data.samples import NAMES, Samples
 from fastbp.layers.tabular import n_features
 from fastbp.models.architecture import outputs_of
@@ -72,6 +73,7 @@ class Intake:
         model, loss = self._model, self._loss
         if model.feed.ready:
             array = model.feed.read(X, "X")
+            self.keep_names(X)
             targets = self.targets(y) if targets is None else targets
             return Samples(array, targets, model.n_outputs, loss, NAMES, sample_weight)
         targets = self.targets(y) if targets is None else targets
@@ -84,6 +86,14 @@ class Intake:
         model.adopt(feed)
         check_loss(loss, model.architecture, feed)
         return samples
+
+    def keep_names(self, X: Any) -> None:
+        """Let the model know the names of its columns, where X is a frame and it knows none: ``predict`` finds them."""
+        feed = self._model.feed
+        if feed.names is None and is_frame(X):
+            named = feed.named(names_of(X))
+            if named is not feed:
+                self._model.adopt(named)
 
     def classes(self, targets: Array) -> Array | None:
         """Return the class of each sample; None if the targets are not classes."""
