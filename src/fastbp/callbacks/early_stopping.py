@@ -96,6 +96,11 @@ class EarlyStopping(Callback):
         return self._monitor.best_epoch
 
     @property
+    def best_weights(self) -> list[NDArray[Any]] | None:
+        """The weights after the best epoch, as ``Model.get_weights`` returns them; None without restore_best."""
+        return self._best_weights
+
+    @property
     def stopped_epoch(self) -> int:
         """The epoch after which this callback ended training; 0 if it did not."""
         return self._stopped_epoch

@@ -39,6 +39,10 @@ class Outcome(NamedTuple):
         The model's predictions for the test rows.
     scores, baseline : dict of str to float
         The model's scores on the test rows, and those of the best constant answer.
+    best_epoch : int
+        The epoch whose weights were kept, from 1.
+    interrupted : bool
+        Whether Ctrl-C ended training.
     """
 
     task: Task
@@ -49,6 +53,8 @@ class Outcome(NamedTuple):
     outputs: NDArray[Any]
     scores: dict[str, float]
     baseline: dict[str, float]
+    best_epoch: int
+    interrupted: bool
 
 
 def show(value: float) -> str:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 import fastbp as fb
 from fastbp.commands.errors import CommandError
+from fastbp.commands.outputs import check_outputs, say
 from fastbp.commands.tables import read_table, require_pandas, write_table
 from fastbp.support.checks import counted
 
@@ -27,6 +28,7 @@ def run(model_file: Path, data: Path, out: Path, n_threads: int | None = None) -
     CommandError
         If a file cannot be used, or the table lacks a column.
     """
+    check_outputs({"--out": out}, {"the data": data, "the model": model_file})
     try:
         model = fb.Model.load(model_file)
     except (OSError, ValueError) as error:
@@ -39,7 +41,7 @@ def run(model_file: Path, data: Path, out: Path, n_threads: int | None = None) -
     except (TypeError, ValueError) as error:
         raise CommandError(f"{str(data)!r}: {error}") from None
     write_table(_as_frame(outputs, model.metadata), out)
-    print(f"saved {counted(len(outputs), 'prediction')} of {model.metadata['target']!r} to {out}")
+    say(f"saved {counted(len(outputs), 'prediction')} of {model.metadata['target']!r} to {out}")
 
 
 def _as_frame(outputs: NDArray[Any], metadata: dict[str, Any]) -> pd.DataFrame:

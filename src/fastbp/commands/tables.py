@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 
 __all__ = ["read_table", "require_pandas", "write_table"]
 
+# What pandas takes for a missing value. In a column of text each may be a value: a name, the code of Namibia.
+_WORDS_FOR_MISSING = frozenset(
+    ("#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA", "NULL")
+    + ("NaN", "None", "n/a", "nan", "null")
+)
 _READABLE = "CSV (.csv, .tsv, also compressed: .csv.gz), Parquet (.parquet), NPY or NPZ"
 
 
@@ -43,7 +48,7 @@ def read_table(path: Path) -> pd.DataFrame:
     suffixes = [suffix.lower() for suffix in path.suffixes]
     try:
         if ".csv" in suffixes or ".tsv" in suffixes:
-            frame = pandas.read_csv(path, sep="\t" if ".tsv" in suffixes else ",", low_memory=False)
+            frame = _read_csv(path, "\t" if ".tsv" in suffixes else ",")
         elif suffixes[-1:] == [".parquet"]:
             frame = pandas.read_parquet(path)
         elif suffixes[-1:] == [".npy"]:
@@ -64,6 +69,37 @@ def read_table(path: Path) -> pd.DataFrame:
     return _tidy(frame)
 
 
+def _read_csv(path: Path, separator: str) -> pd.DataFrame:
+    """Return a file of text: an empty field is missing, and a word such as NA or nan only in a column of numbers."""
+    pandas = require_pandas()
+    names = pandas.read_csv(path, sep=separator, header=None, nrows=1, dtype=str, keep_default_na=False)
+    _refuse_repeated(names.iloc[0].tolist())
+    frame = pandas.read_csv(path, sep=separator, low_memory=False, keep_default_na=False, na_values=[""])
+    for name in frame.columns:
+        if frame[name].dtype == object or str(frame[name].dtype).startswith("str"):
+            frame[name] = _with_gaps(frame[name])
+    return frame
+
+
+def _with_gaps(column: pd.Series) -> pd.Series:
+    """Return a column of text as numbers or booleans, if it holds nothing else but words for a missing value."""
+    pandas = require_pandas()
+    known = column.dropna()
+    known = known[~known.isin(_WORDS_FOR_MISSING)]
+    if len(known) == 0 or len(known) == len(column.dropna()):
+        return column
+    if known.isin(["True", "False"]).all():
+        return column.map({"True": True, "False": False})
+    numbers = pandas.to_numeric(known, errors="coerce")
+    return column if numbers.isna().any() else numbers.reindex(column.index)
+
+
+def _refuse_repeated(names: list[str]) -> None:
+    for i, name in enumerate(names):
+        if name and name in names[:i]:
+            raise CommandError(f"two columns are called {name!r}; expected names that differ")
+
+
 def _columns_of(name: str, array: np.ndarray[Any, Any]) -> dict[str, Any]:
     """Return the columns of an array: a vector is one, with the array's name; a matrix has numbered ones."""
     if array.ndim == 1:
@@ -78,8 +114,7 @@ def _tidy(frame: pd.DataFrame) -> pd.DataFrame:
     columns = {str(name): _tidy_column(frame.iloc[:, j]) for j, name in enumerate(frame.columns)}
     if len(columns) < frame.shape[1]:
         names = [str(name) for name in frame.columns]
-        twice = next(name for i, name in enumerate(names) if name in names[:i])
-        raise CommandError(f"two columns are called {twice!r}; expected names that differ")
+        _refuse_repeated(names)
     return require_pandas().DataFrame(columns)
 
 

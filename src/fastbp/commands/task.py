@@ -67,6 +67,9 @@ def find_task(frame: pd.DataFrame, target: str, kind: Kind | Literal["auto"]) ->
         notes.append(f"{counted(n_missing, 'row')} {_has_or_have(n_missing)} no {target!r} {are} left out.")
         frame = frame[~missing]
     column = frame[target]
+    if missing.any():
+        column = _as_integers(column)
+    notes += _twins_of(target, frame)
     if len(frame) < _FEWEST_ROWS:
         raise CommandError(
             f"only {counted(len(frame), 'row')} {_has_or_have(len(frame))} a {target!r}; at least {_FEWEST_ROWS} are "
@@ -85,6 +88,27 @@ def find_task(frame: pd.DataFrame, target: str, kind: Kind | Literal["auto"]) ->
             f"no column is left to learn {target!r} from; expected one that is neither constant nor text"
         )
     return Task(found, target, frame[kept], y, classes, notes)
+
+
+def _as_integers(column: pd.Series) -> pd.Series:
+    """Return a column that gaps have made floats of as the integers that it holds, if it holds no others."""
+    if column.dtype.kind != "f" or not ((column % 1 == 0) & (column.abs() < 2**53)).all():
+        return column
+    return column.astype(np.int64)
+
+
+def _twins_of(target: str, frame: pd.DataFrame) -> list[str]:
+    """Return a warning for each column whose name differs from the target's in case or spaces alone."""
+    same = [name for name in frame.columns if name != target and _plain_name(name) == _plain_name(target)]
+    return [
+        f"Warning: column {name!r} differs from the target {target!r} only in case or spaces; if it is the same thing, "
+        "remove it from the table: it would tell the answer."
+        for name in same
+    ]
+
+
+def _plain_name(name: str) -> str:
+    return "".join(name.split()).casefold()
 
 
 def _has_or_have(n: int) -> str:

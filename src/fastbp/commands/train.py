@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +16,7 @@ import fastbp as fb
 from fastbp.commands.errors import CommandError
 from fastbp.commands.extras import require_matplotlib
 from fastbp.commands.outcome import Outcome, Settings, show
+from fastbp.commands.outputs import check_outputs, default_model_file, say
 from fastbp.commands.report import write_report
 from fastbp.commands.tables import read_table
 from fastbp.commands.task import Kind, Task, find_task
@@ -43,23 +46,33 @@ def run(
     CommandError
         If the file or the target cannot be used, or a file cannot be written.
     """
-    for option, path in (("--out", out), ("--report", report)):
-        if path is not None and not path.absolute().parent.is_dir():
-            raise CommandError(f"{option} is {str(path)!r}, but the directory does not exist; create it first")
+    destination = out or default_model_file(data)
+    check_outputs({"--out": destination, "--report": report}, {"the data": data})
     if report is not None:
         require_matplotlib("the report", "cli")
     frame = read_table(data)
     task = find_task(frame, target, kind)
     _print_task(task, settings)
     outcome = train(task, settings)
-    _print_scores(outcome)
-    destination = out or Path(f"{data.name.split('.')[0]}.fastbp.safetensors")
-    try:
-        outcome.trainer.model.save(destination)
-        print(f"saved {destination}")
-        if report is not None:
+    with _writing():
+        outcome.trainer.model.save(destination)  # before anything is printed: nobody may be reading
+    if outcome.interrupted:
+        best = f"epoch {outcome.best_epoch} of {outcome.trainer.history.n_epochs}"
+        say(f"\ninterrupted: saved the model of the best epoch so far, {best}, to {destination}")
+        raise KeyboardInterrupt
+    if report is not None:
+        with _writing():
             write_report(report, data.name, frame, outcome, destination.name)
-            print(f"saved {report}")
+    _print_scores(outcome)
+    for path in (destination, report):
+        if path is not None:
+            say(f"saved {path}")
+
+
+@contextlib.contextmanager
+def _writing() -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise CommandError(f"could not be written: {error}") from None
 
@@ -69,23 +82,41 @@ def train(task: Task, settings: Settings) -> Outcome:
     classes = task.y if task.kind == "class" else None
     train_rows, test_rows = split_fraction(len(task.y), _TEST_FRACTION, classes=classes, seed=settings.seed)
     trainer = _make_trainer(task, len(train_rows), settings)
+    stopping = fb.EarlyStopping(patience=max(5, settings.epochs // 5))
     start = time.perf_counter()
-    trainer.fit(
-        task.X.iloc[train_rows],
-        task.y[train_rows],
-        epochs=settings.epochs,
-        validation_fraction=_VALIDATION_FRACTION,
-        callbacks=[fb.EarlyStopping(patience=max(5, settings.epochs // 5))],
-        progress=settings.progress,
-    )
+    interrupted = False
+    try:
+        trainer.fit(
+            task.X.iloc[train_rows],
+            task.y[train_rows],
+            epochs=settings.epochs,
+            validation_fraction=_VALIDATION_FRACTION,
+            callbacks=[stopping],
+            progress=settings.progress,
+        )
+    except KeyboardInterrupt:
+        if stopping.best_weights is None:  # no epoch was completed
+            raise
+        trainer.model.set_weights(stopping.best_weights)
+        interrupted = True
     seconds = time.perf_counter() - start
     trainer.model.metadata = {"target": task.target, "task": task.kind, "classes": task.classes}
     X_test, y_test = task.X.iloc[test_rows], task.y[test_rows]
     outputs = trainer.model.predict(X_test, n_threads=settings.n_threads)
     scores = trainer.evaluate(X_test, y_test)
     scores.pop("loss")
+    baseline = _baseline(task, train_rows, test_rows)
     return Outcome(
-        task, trainer, seconds, train_rows, test_rows, outputs, scores, _baseline(task, train_rows, test_rows)
+        task,
+        trainer,
+        seconds,
+        train_rows,
+        test_rows,
+        outputs,
+        scores,
+        baseline,
+        stopping.best_epoch,
+        interrupted,
     )
 
 
@@ -143,19 +174,19 @@ def _baseline(task: Task, train_rows: NDArray[np.int64], test_rows: NDArray[np.i
 def _print_task(task: Task, settings: Settings) -> None:
     kind = counted(len(task.classes), "class") if task.kind == "class" else "a number"
     sizes = f"{counted(len(task.y), 'row')}, {counted(task.X.shape[1], 'column')}"
-    print(f"{sizes}; target {task.target!r}: {kind}")
+    say(f"{sizes}; target {task.target!r}: {kind}")
     for note in task.notes:
-        print(note)
-    print(f"hidden layers of {', '.join(map(str, settings.hidden))}; at most {counted(settings.epochs, 'epoch')}")
+        say(note)
+    say(f"hidden layers of {', '.join(map(str, settings.hidden))}; at most {counted(settings.epochs, 'epoch')}")
 
 
 def _print_scores(outcome: Outcome) -> None:
     trainer = outcome.trainer
     n_epochs = trainer.history.n_epochs
     n_parameters = counted(trainer.model.n_parameters, "parameter")
-    print(f"{counted(n_epochs, 'epoch')} in {outcome.seconds:.1f} s, {n_parameters}")
-    print(f"on {counted(len(outcome.test_rows), 'held-out row')}:")
+    say(f"{counted(n_epochs, 'epoch')} in {outcome.seconds:.1f} s, {n_parameters}")
+    say(f"on {counted(len(outcome.test_rows), 'held-out row')}:")
     answer = "most common class" if outcome.task.kind == "class" else "mean"
     for name, value in outcome.scores.items():
         beside = f"   ({answer}: {show(outcome.baseline[name])})" if name in outcome.baseline else ""
-        print(f"  {name:18} {show(value)}{beside}")
+        say(f"  {name:18} {show(value)}{beside}")

@@ -1,0 +1,69 @@
+"""Where the commands write: no output replaces an input, and a place that cannot be written to is refused at once."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from fastbp.commands.errors import CommandError
+
+__all__ = ["check_outputs", "default_model_file", "say"]
+
+_FORMATS = {".csv", ".tsv", ".parquet", ".npy", ".npz", ".gz", ".bz2", ".xz", ".zip", ".zst"}
+
+
+def check_outputs(outputs: Mapping[str, Path | None], inputs: Mapping[str, Path]) -> None:
+    """Refuse outputs that cannot be written, or that are an input or each other; before anything is read.
+
+    Parameters
+    ----------
+    outputs : dict of str to path or None
+        Each under the option that names it; None is not wanted.
+    inputs : dict of str to path
+        Each under what it is, such as "the data".
+
+    Raises
+    ------
+    CommandError
+        If one cannot be written to, or would replace another file of the command.
+    """
+    wanted = {option: path for option, path in outputs.items() if path is not None}
+    taken = {_place(path): what for what, path in inputs.items()}
+    for option, path in wanted.items():
+        _check_writable(option, path)
+        other = taken.setdefault(_place(path), option)
+        if other != option:
+            raise CommandError(f"{option} is {str(path)!r}, which is {other} too; expected another file")
+
+
+def say(text: str, end: str = "\n") -> None:
+    """Print; where nobody reads the output any more, go on without it: the work is worth more than the words."""
+    try:
+        print(text, end=end, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _place(path: Path) -> Path:
+    """Return what tells files apart: links are followed."""
+    return Path(os.path.realpath(path))
+
+
+def _check_writable(option: str, path: Path) -> None:
+    directory = path.absolute().parent
+    if not directory.is_dir():
+        raise CommandError(f"{option} is {str(path)!r}, but the directory does not exist; create it first")
+    if path.is_dir():
+        raise CommandError(f"{option} is {str(path)!r}, which is a directory; expected the name of a file")
+    if not os.access(path if path.exists() else directory, os.W_OK) or not os.access(directory, os.W_OK):
+        raise CommandError(f"{option} is {str(path)!r}, which cannot be written; expected a file that can be")
+
+
+def default_model_file(data: Path) -> Path:
+    """Return the name of the model of a table: that of its file, without its format, in this directory."""
+    name = data.name.lstrip(".")
+    while Path(name).suffix.lower() in _FORMATS and Path(name).stem:
+        name = Path(name).stem
+    return Path(f"{name}.fastbp.safetensors")
