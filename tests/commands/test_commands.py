@@ -248,7 +248,7 @@ def test_awkward_columns_become_plain(tmp_path):
     frame.to_parquet(tmp_path / "table.parquet")
     table = read_table(tmp_path / "table.parquet")
     np.testing.assert_array_equal(table["when"], [10, np.nan])
-    np.testing.assert_array_equal(table["where"], [0, 0])
+    np.testing.assert_array_equal(table["where"], [-3600, -3600])
     np.testing.assert_array_equal(table["long"], [5, 6])
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastbp.commands.errors import CommandError
+from fastbp.data.columns import read_column, seconds_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -120,9 +121,7 @@ def _tidy(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _tidy_column(column: pd.Series) -> pd.Series:
     if column.dtype.kind in "mM":
-        units = column.dt.as_unit("ns") if column.dtype.kind == "m" else column.dt.tz_localize(None).dt.as_unit("ns")
-        seconds = units.to_numpy().astype(np.int64) / 1e9
-        return require_pandas().Series(np.where(column.isna(), np.nan, seconds), column.index)
+        return require_pandas().Series(seconds_of(read_column(column).values), column.index)
     if column.dtype == object and column.map(type, na_action="ignore").nunique() > 1:
         return column.map(str, na_action="ignore")
     return column

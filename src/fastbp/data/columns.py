@@ -6,6 +6,7 @@ number the different texts of a column themselves, quickly, and are asked to whe
 
 from __future__ import annotations
 
+import datetime
 import decimal
 import numbers
 from collections.abc import Iterable, Mapping
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from fastbp.data.frames import column_as_array, is_column
 
-__all__ = ["Kind", "TypedColumn", "is_missing", "number_levels", "read_column", "types_among"]
+__all__ = ["Kind", "TypedColumn", "is_missing", "number_levels", "read_column", "seconds_of", "types_among"]
 
 Array = NDArray[Any]
 Kind = Literal["numbers", "text", "times", "objects", "other"]
@@ -71,7 +72,7 @@ def read_column(column: Any) -> TypedColumn:
         text = _text_of_pandas(column) if hasattr(column, "iloc") else _text_of_arrow(column)
         if text is not None:
             return text
-        column = column_as_array(_without_dictionary(column))
+        column = column_as_array(_in_utc(_without_dictionary(column)))
     array = column if isinstance(column, np.ndarray) else np.asarray(column)  # a masked array stays one
     if array.dtype.kind in "biuf":
         return TypedColumn("numbers", array, [])
@@ -80,6 +81,20 @@ def read_column(column: Any) -> TypedColumn:
     if array.dtype.kind not in "OUST":
         return TypedColumn("other", array, [])
     return _of_items(array.tolist())
+
+
+def seconds_of(times: Array) -> NDArray[np.float64]:
+    """Return moments as seconds since 1970 in UTC, and durations in seconds; NaN where one is missing.
+
+    Whole seconds and fractions are converted apart, so that the unit of the dtype makes no difference.
+    """
+    kind = "datetime64[s]" if times.dtype.kind == "M" else "timedelta64[s]"
+    whole = times.astype(kind)
+    missing = np.isnat(times)
+    with np.errstate(invalid="ignore"):
+        fractions = (times - whole) / np.timedelta64(1, "s")
+    seconds: NDArray[np.float64] = np.where(missing, np.nan, whole.astype(np.int64) + np.where(missing, 0.0, fractions))
+    return seconds
 
 
 def number_levels(items: list[str | None]) -> tuple[Array, list[str]]:
@@ -135,6 +150,19 @@ def _text_of_arrow(column: Any) -> TypedColumn | None:
     return _text(np.concatenate(codes), parts[0].dictionary.to_pylist()) if parts else None
 
 
+def _in_utc(column: Any) -> Any:
+    """Return a pandas column of moments with a time zone as one of UTC; polars and pyarrow store UTC themselves."""
+    if hasattr(column, "iloc") and getattr(column.dtype, "tz", None) is not None and hasattr(column, "dt"):
+        return column.dt.tz_convert("UTC").dt.tz_localize(None)
+    return column
+
+
+def _as_utc(moment: Any) -> Any:
+    """Return a moment without its time zone, in UTC."""
+    offset = moment.utcoffset() if isinstance(moment, datetime.datetime) else None
+    return moment if offset is None else moment.astimezone(datetime.UTC).replace(tzinfo=None)
+
+
 def _without_dictionary(column: Any) -> Any:
     """Return a pyarrow column's own values: its dictionary may hold one twice, or null."""
     kind: Any = getattr(column, "type", None)
@@ -158,6 +186,10 @@ def _of_items(items: list[Any]) -> TypedColumn:
         return TypedColumn("text", *number_levels(items))
     if all(issubclass(kind, _NUMBER_TYPES) for kind in types):
         return TypedColumn("numbers", np.array(list(map(_as_float, items)), np.float64), [])
+    if types and all(issubclass(kind, datetime.date) for kind in types):  # a datetime is a date too
+        return TypedColumn("times", np.array([item and _as_utc(item) for item in items], "datetime64[us]"), [])
+    if types and all(issubclass(kind, datetime.timedelta) for kind in types):
+        return TypedColumn("times", np.array(items, "timedelta64[us]"), [])
     objects = np.empty(len(items), object)
     objects[:] = items
     return TypedColumn("objects", objects, [])

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbp.data.arrays import as_array
-from fastbp.data.columns import TypedColumn, read_column, types_among
+from fastbp.data.columns import TypedColumn, read_column, seconds_of, types_among
 from fastbp.data.frames import columns_of, is_frame
 from fastbp.support.checks import sentence
 
@@ -164,10 +164,12 @@ def _checked(column: TypedColumn, place: str) -> TypedColumn:
     """Return a column of numbers or of text, and refuse any other."""
     if column.kind in ("numbers", "text"):
         return column
+    if column.kind == "times":
+        return TypedColumn("numbers", seconds_of(column.values), [])
     if column.kind != "objects":
         raise TypeError(
-            f"{place} is of dtype {column.values.dtype}; expected numbers, booleans or text. Convert it, for example "
-            "times to seconds since a reference date."
+            f"{place} is of dtype {column.values.dtype}; expected numbers, booleans, text or times. Convert it "
+            "to one of them."
         )
     types = types_among(column.values)
     if any(issubclass(kind, str) for kind in types):
