@@ -207,7 +207,7 @@ def test_going_on_from_a_pickle_goes_on_in_the_schedule(problem):
     half.fit(X, y, epochs=3)
     again = pickle.loads(pickle.dumps(half))
     again.fit(X, y, epochs=3)
-    assert whole.state.numbers.schedule_memory["learning_rate"].factor < 1
+    assert whole.parts.state.numbers.schedule_memory["learning_rate"].factor < 1
     for found, expected in zip(again.model.get_weights(), whole.model.get_weights(), strict=True):
         np.testing.assert_array_equal(found, expected)
 

@@ -119,7 +119,7 @@ def test_what_cannot_change_is_read_in_place(tmp_path):
     mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
     trainer = make_trainer()
     for source, array in (([(X, y)], X), (iter([(mapped, y)]), mapped)):
-        (chunk,) = Chunks(source, "X").read(lambda X, y, w, names: trainer.intake.samples(X, y, w, None, names))
+        (chunk,) = Chunks(source, "X").read(lambda X, y, w, names: trainer.parts.intake.samples(X, y, w, None, names))
         assert np.shares_memory(chunk.X, array)
 
 

@@ -106,7 +106,7 @@ THREADS = """
             break
     else:
         raise SystemExit("one thread of the operating system did all the work")
-    print(trainer.state.session.last_team)
+    print(trainer.parts.state.session.last_team)
 """
 
 

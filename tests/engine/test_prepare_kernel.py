@@ -138,10 +138,10 @@ def test_a_network_fed_with_features_is_one_fed_with_the_array_of_them(isa, dtyp
     results = []
     for model, data in zip(models, ((X, y), (made, wanted_y)), strict=True):
         trainer = fb.Trainer(model, "mse", batch_size=32, n_threads=2)
-        session, (inputs, outputs) = trainer.state.session, map(ArrayReader, data)
+        session, (inputs, outputs) = trainer.parts.state.session, map(ArrayReader, data)
         results.append([session.gradients(SampleSet(inputs, outputs))])
         for epoch in range(2):
-            session.epoch(SampleSet(inputs, outputs), EpochPlan(32, True, 0, epoch, trainer.state.numbers_of(5)))
+            session.epoch(SampleSet(inputs, outputs), EpochPlan(32, True, 0, epoch, trainer.parts.state.numbers_of(5)))
         results[-1].append(model.network.evaluate(SampleSet(inputs, outputs), "mse", ("squared_error",), 2))
         results[-1].append(model.get_weights())
     assert repr(results[0]) == repr(results[1])

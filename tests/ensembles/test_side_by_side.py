@@ -354,10 +354,10 @@ def test_a_long_validation_is_interrupted_too():
     failed, ended = [], []
     validation = (many_rows, np.zeros(len(many_rows)))
     jobs = [
-        Job(f"trainers[{i}]", trainer, trainer.intake.samples(X, LABELS), None, as_callbacks(callbacks(i)))
+        Job(f"trainers[{i}]", trainer, trainer.parts.intake.samples(X, LABELS), None, as_callbacks(callbacks(i)))
         for i, trainer in enumerate(trainers)
     ]
-    jobs[1] = dataclasses.replace(jobs[1], validation=trainers[1].intake.validation_arrays(validation))
+    jobs[1] = dataclasses.replace(jobs[1], validation=trainers[1].parts.intake.validation_arrays(validation))
     with pytest.raises(RuntimeError):
         train_all(jobs, 1, 2, progress=False)
     assert trainers[1].history.n_epochs == 0

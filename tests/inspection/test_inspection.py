@@ -467,3 +467,11 @@ def test_what_is_missing_in_an_arrow_dictionary_is_missing():
     column = pa.array(["x", None, "y", "x", None]).dictionary_encode()
     report = fb.inspect_data(pa.table({"kind": column, "size": [1.0, 2.0, 3.0, 4.0, 5.0]}))
     assert (report.columns[0].n_levels, report.columns[0].n_missing) == (2, 2)
+
+
+def test_large_identifiers_are_told_apart():
+    numbers = np.arange(40)
+    X = np.column_stack([2**53 + numbers, numbers])
+    report = fb.inspect_data(X)
+    assert report.columns[0].n_levels == 40
+    assert not any(finding.kind == "duplicates" for finding in report.findings)

@@ -270,7 +270,7 @@ def test_each_step_drops_out_at_its_own_rate(isa, schedule):
         time = step if schedule.per == "step" else step // 5
         single = scheduled(float(schedule.at(np.array([float(time)]))[0]))
         single.model.set_weights(weights)
-        single.state.session.n_steps = step
+        single.parts.state.session.n_steps = step
         rows = slice(16 * (step % 5), 16 * (step % 5) + 16)
         single.step(X[rows], y[rows])
         weights = single.model.get_weights()
@@ -311,7 +311,7 @@ def test_a_rate_in_a_residual_may_change_too(tmp_path):
     for step in range(5):
         single = in_residuals(0.8 * (1 - step / 12))
         single.model.set_weights(weights)
-        single.state.session.n_steps = step
+        single.parts.state.session.n_steps = step
         rows = slice(16 * step, 16 * step + 16)
         single.step(X[rows], y[rows])
         weights = single.model.get_weights()
@@ -333,7 +333,7 @@ def test_a_plateau_of_the_loss_lowers_the_rate():
     X, y = make_data(75, 9, 3, "cross_entropy", "float64")
     trainer = scheduled(fb.Plateau(0.5, factor=0.5, patience=0, min_delta=0.9))  # no epoch is as good as that
     trainer.fit(X, y, epochs=4)
-    assert trainer.state.numbers_of(1)["dropout_rates"][1][0] == 0.5**4
+    assert trainer.parts.state.numbers_of(1)["dropout_rates"][1][0] == 0.5**4
 
 
 def test_a_scheduled_rate_is_for_training_only_and_is_kept_in_files(tmp_path):

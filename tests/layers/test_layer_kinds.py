@@ -335,7 +335,7 @@ def test_interrupted_training_comes_out_of_every_meeting(limits, n_threads, loss
                 fb.Model([fb.Dense(2), fb.Residual([fb.BatchNorm()])], inputs=1), "mse", batch_size=1
             ).fit([[1], [2]], [[1, 2], [3, 4]]),
             ValueError,
-            "the batch has 1 sample; expected 2 to 4096 for Residual",
+            "the batch has 1 sample; expected 2 to 4,096 for Residual",
         ),
         (lambda: fb.BatchNorm(1.5), ValueError, "momentum is 1.5; expected a number above 0 and up to 1"),
         (lambda: fb.BatchNorm(0), ValueError, "momentum is 0; expected a finite number above 0"),

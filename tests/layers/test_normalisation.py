@@ -142,7 +142,7 @@ def test_batches_that_have_no_statistics_are_refused():
         ),
         (
             lambda: fb.Trainer(model, "mse", batch_size=100).fit(X, y),
-            "the last batch of 5001 samples has 1 sample; expected 2 to 4096 for BatchNorm",
+            "the last batch of 5001 samples has 1 sample; expected 2 to 4,096 for BatchNorm",
         ),
         (lambda: model.loss_and_gradients(X[:1], y[:1], "mse", training=True), "X has 1 sample; expected 2 to 4,096"),
     ):

@@ -355,10 +355,10 @@ def trained(dtype, n_threads, settings):
     X, y = make_X(700, 19), make_y(700)
     trainer = fb.Trainer(model, "mse", batch_size=100, n_threads=n_threads, **settings)
     history = trainer.fit(X, y, epochs=2)
-    state = trainer.state.gathered()
+    state = trainer.parts.state.gathered()
     averages = state["averages"][0] if state["averages"] else []
     arrays = [array for _, array in state["optimizer_state"]]
-    return history["loss"], bits([*model.get_weights(), *arrays, *averages]), trainer.state.session.last_team
+    return history["loss"], bits([*model.get_weights(), *arrays, *averages]), trainer.parts.state.session.last_team
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

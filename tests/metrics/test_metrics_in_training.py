@@ -92,7 +92,7 @@ def test_same_bits_on_any_number_of_threads(limits, batch_size):
     for n_threads in (1, 2, 3, 7):
         trainer = make_trainer(n_threads=n_threads, batch_size=batch_size)
         figures = dict(trainer.fit(X, y, 2, (X[:500], y[:500]), sample_weight=w))
-        assert trainer.state.session.last_team == n_threads or batch_size == 30
+        assert trainer.parts.state.session.last_team == n_threads or batch_size == 30
         runs.append({name: values for name, values in figures.items() if name != "seconds"})
     assert runs[1:] == runs[:1] * 3
 

@@ -107,3 +107,11 @@ def test_a_column_that_is_there_twice_is_refused():
     twice = pandas.concat([FRAME, FRAME[["a"]]], axis=1)
     with pytest.raises(ValueError, match="X has two columns 'a'"):
         model.predict(twice)
+
+
+def test_a_fit_that_fails_keeps_no_names():
+    trainer = fb.Trainer(MODELS["plain"](), "mse")
+    with pytest.raises(ValueError, match="sample_weight"):
+        trainer.fit(FRAME, Y, sample_weight=-np.ones(40))
+    trainer.fit(FRAME.rename(columns={"a": "x", "b": "z"}), Y)
+    assert trainer.model.feed.names == ("x", "z")

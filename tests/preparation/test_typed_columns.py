@@ -288,3 +288,25 @@ BAD = [
 def test_what_is_no_table_is_refused(X, error, sentence):
     with pytest.raises(error, match=sentence):
         make_model().build(X)
+
+
+LARGE = 2**53
+
+
+@pytest.mark.parametrize("prepare", [fb.OneHot(), fb.Ordinal(), fb.Columns(categories=[0])])
+@pytest.mark.parametrize("dtype", [np.int64, np.uint64, np.float64, object])
+def test_integers_that_would_merge_are_refused_as_categories(prepare, dtype):
+    X = np.array([[1], [LARGE], [LARGE + 2]]).astype(dtype)
+    with pytest.raises(ValueError, match=r"row 2, column 0 .* is 900719925474099\d.*2\*\*53.*\.astype\(str\)"):
+        fb.Model([fb.Dense(1)], prepare=prepare).build(X)
+    model = fb.Model([fb.Dense(1)], prepare=prepare)
+    model.build(X[:2])
+    text = fb.Model([fb.Dense(1)], prepare=fb.OneHot())
+    text.build(np.array([[1], [LARGE], [LARGE + 1]]).astype(str))
+    assert text.feed.features(np.array([[str(LARGE + 1)]])).sum() == 1
+
+
+def test_large_integers_are_numbers_all_the_same():
+    model = fb.Model([fb.Dense(1)], prepare=fb.Standardize())
+    model.build(np.array([[LARGE], [LARGE + 2], [2**60]]))
+    assert np.isfinite(model.feed.features(np.array([[2**55]]))).all()

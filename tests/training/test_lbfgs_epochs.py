@@ -181,3 +181,15 @@ def test_what_does_not_go_with_it(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "scipy" else found(name))
     with pytest.raises(ImportError, match=r"LBFGS needs SciPy, which is not installed: pip install 'fastbp\[lbfgs\]'"):
         fb.LBFGS()
+
+
+def test_an_optimizer_that_a_callback_sets_at_the_beginning_is_the_one():
+    X, y = np.random.default_rng(0).normal(size=(60, 3)), np.arange(60.0)
+    trainer = fb.Trainer(fb.Model([fb.Dense(5, "tanh"), fb.Dense(1)], inputs=3), "mse", "lbfgs", batch_size=None)
+
+    def set_it(trainer, figures):
+        trainer.optimizer = fb.LBFGS(max_calls=1)
+
+    trainer.fit(X, y, epochs=30, callbacks=fb.LambdaCallback(on_fit_begin=set_it))
+    assert trainer.history.n_epochs < 3
+    assert not {"x", "jac", "hess_inv"} & trainer.parts.state.search.keys()  # each as large as the weights

@@ -380,3 +380,34 @@ def test_show_config(capsys):
     assert shown["NumPy"] == np.__version__
     assert "set" in shown["instruction"]
     assert int(shown["threads"].split()[0]) >= 1
+
+
+class Named(fb.Trainer):
+    """A trainer of a user's, with attributes and methods whose names say nothing to fastbp."""
+
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self.state, self.tag = {"mine": 1}, "hi"
+
+    def train(self):
+        return "mine"
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda trainer: pickle.loads(pickle.dumps(trainer))])
+def test_what_users_add_to_a_trainer_is_kept_and_in_nobodys_way(iris, copied):
+    model = fb.Model([fb.Dense(3, "softmax")], inputs=4)
+    trainer = Named(model, "cross_entropy")
+    trainer.fit(*iris)
+    twin = copied(trainer)
+    assert (twin.state, twin.tag, twin.train()) == ({"mine": 1}, "hi", "mine")
+    trainer.fit(*iris)
+    twin.fit(*iris)
+    assert same_weights(trainer, twin)
+
+
+def test_wrong_threads_are_not_the_files_fault(iris, tmp_path):
+    make_trainer().save(tmp_path / "x")
+    with pytest.raises(ValueError, match="n_threads is -1; expected an integer 1 to 1024"):
+        fb.Trainer.load(tmp_path / "x", n_threads=-1)
+    with pytest.raises(ValueError, match="n_threads is -1"):
+        fb.Trainer.load(tmp_path / "nowhere", n_threads=-1)

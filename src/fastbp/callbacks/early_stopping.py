@@ -41,8 +41,11 @@ class EarlyStopping(Callback):
     best : float
         The best value so far; NaN before the first epoch.
     best_epoch : int
-        Epoch of the best value, counted from 1; 0 before the first. stopped_epoch : int The epoch after which this
-        callback ended training; 0 if it did not.
+        Epoch of the best value, counted from 1; 0 before the first.
+    best_weights : list of ndarray or None
+        Weights after that epoch; None with restore_best=False.
+    stopped_epoch : int
+        The epoch after which this callback ended training; 0 if it did not.
 
     Raises
     ------

@@ -39,6 +39,7 @@ class TrainerView(Protocol):
     """The trainer, as callbacks see it."""
 
     learning_rate: float
+    optimizer: Any
 
     @property
     def model(self) -> ModelView:

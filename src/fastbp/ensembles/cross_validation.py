@@ -151,7 +151,7 @@ def cross_validate(
     n_epochs = check_int(epochs, "epochs", minimum=0)
     validates = check_flag(validate, "validate")
     trainers = _make_trainers(make_trainer, n_folds)
-    targets = trainers[0].intake.targets(y)
+    targets = trainers[0].parts.intake.targets(y)
     labels = None if groups is None else check_groups(groups, len(targets))
     classes = _classes(trainers[0], targets, stratify, labels is not None)
     rows = split_folds(
@@ -220,10 +220,10 @@ def _classes(trainer: Trainer, targets: Array, stratify: Stratify, grouped: bool
     if not stratify:
         return None
     if isinstance(stratify, str):
-        return None if grouped else trainer.intake.classes(targets)
+        return None if grouped else trainer.parts.intake.classes(targets)
     if grouped:
         raise ValueError("stratify is True and groups is given; expected one of them: groups are not split.")
-    classes = trainer.intake.classes(targets)
+    classes = trainer.parts.intake.classes(targets)
     if classes is None:
         expected = f"False or 'auto' with loss={trainer.loss.name!r} and these targets, which are not classes"
         raise ValueError(sentence("stratify", stratify, expected))
@@ -254,8 +254,8 @@ def _judge(
     predictions = np.empty((n_samples, trainers[0].model.n_outputs), trainers[0].model.dtype)
     scores: list[Mapping[str, float]] = []
     for i, (trainer, part, rows) in enumerate(zip(trainers, held_out, folds, strict=True)):
-        with named(f"the trainer of fold {i}"), trainer.state.on_threads(n_threads):
-            scores.append(trainer.evaluator.evaluate(part))
+        with named(f"the trainer of fold {i}"), trainer.parts.state.on_threads(n_threads):
+            scores.append(trainer.parts.evaluator.evaluate(part))
             predictions[rows] = trainer.model.predict_read(part.X[rows], n_threads)
     return CrossValidation(
         {name: np.array([score[name] for score in scores]) for name in scores[0]}, predictions, folds, list(trainers)

@@ -155,7 +155,7 @@ def suspect_labels(
         make_trainer, X, y, folds, epochs, groups=groups, seed=seed, n_threads=n_threads, progress=progress
     )
     trainer = result.trainers[0]
-    return _rank(result, trainer.intake.samples(X, y), trainer.loss)
+    return _rank(result, trainer.parts.intake.samples(X, y), trainer.loss)
 
 
 def _as_maker(model: Model | Trainer | MakeTrainer, seed: int) -> MakeTrainer:
@@ -194,7 +194,7 @@ def _maker_like(template: Trainer, seed: int) -> MakeTrainer:
             dtype=model.dtype,
             seed=(seed + fold) % 2**64,
         )
-        return Trainer(new, **template.settings.arguments())
+        return Trainer(new, **template.parts.settings.arguments())
 
     return make
 

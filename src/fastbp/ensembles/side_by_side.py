@@ -19,7 +19,7 @@ from fastbp.callbacks.base import Callback
 from fastbp.callbacks.listeners import CallbackLike, as_callbacks
 from fastbp.data.arrays import as_matrix
 from fastbp.data.class_weights import ClassWeight
-from fastbp.data.frames import is_frame
+from fastbp.data.frames import is_frame, names_of
 from fastbp.data.samples import Samples
 from fastbp.preparation.tables import read_table
 from fastbp.support.checks import check_flag, check_int, sentence
@@ -99,7 +99,7 @@ def fit_many(
     if class_weight is not None:
         for data in {id(data): data for data in samples}.values():
             data.weigh_classes(class_weight)
-    validation = made_once(checked, lambda trainer: trainer.intake.validation_arrays(validation_data))
+    validation = made_once(checked, lambda trainer: trainer.parts.intake.validation_arrays(validation_data))
     listeners = check_callbacks(callbacks, len(checked))
     names = [f"trainers[{i}]" for i in range(len(checked))]
     jobs = [Job(*parts) for parts in zip(names, checked, samples, validation, listeners, strict=True)]
@@ -164,7 +164,7 @@ def read_once(
 
     def read(trainer: Trainer) -> Samples:
         nonlocal plain, opened
-        i, intake = numbers[id(trainer)], trainer.intake
+        i, intake = numbers[id(trainer)], trainer.parts.intake
         with named(name.format(i)):
             preparation = trainer.model.feed.preparation
             if preparation is None or preparation.prepare is None:
@@ -183,7 +183,7 @@ def read_once(
                 model.adopt(model.feed.learn(plain, None)[0])
     samples = made_once(trainers, read)
     for trainer in trainers:
-        trainer.intake.keep_names(X)
+        trainer.parts.intake.keep_names(names_of(X))
     return samples
 
 
@@ -231,9 +231,9 @@ class Job:
 
     def run(self, n_epochs: int, n_threads: int) -> None:
         """Train."""
-        with named(self.name), self.trainer.state.on_threads(n_threads):
+        with named(self.name), self.trainer.parts.state.on_threads(n_threads):
             try:
-                self.trainer.train(self.data, n_epochs, self.validation, self.listeners)
+                self.trainer.fit_samples(self.data, n_epochs, self.validation, self.listeners)
             finally:
                 self.trainer.model.network.interrupted = False
 

@@ -184,6 +184,9 @@ class _Groups:
 
 def _as_column(name: Name, raw: Any) -> Column:
     read = read_column(raw)
+    if read.kind == "numbers" and _merge_in_float64(read.values):  # identifiers: told apart as text
+        codes, levels = number_levels(list(map(str, read.values.tolist())))
+        return _in_order(name, codes, levels)
     if read.kind == "numbers":
         with np.errstate(over="ignore"):  # a long double may be infinite in float64
             values = np.array(read.values, np.float64, subok=False)
@@ -195,6 +198,13 @@ def _as_column(name: Name, raw: Any) -> Column:
     items = list(read.values) if read.kind == "times" else read.values.tolist()  # a list of times would be integers
     codes, levels = number_levels([None if is_missing(item) else str(item) for item in items])
     return _in_order(name, codes, levels, "text" if read.kind == "objects" else read.kind)
+
+
+def _merge_in_float64(values: Array) -> bool:
+    """Return whether integers are so large that float64 takes different ones for one."""
+    if values.dtype.kind not in "iu" or values.dtype.itemsize < 8 or not len(values):
+        return False
+    return int(values.max()) > 2**53 or int(values.min()) < -(2**53)
 
 
 def _in_order(name: Name, codes: Array, levels: list[str], kind: Kind = "text") -> Column:

@@ -18,6 +18,8 @@ __all__ = ["learn", "learn_without_data"]
 
 Array = NDArray[Any]
 
+_LARGEST_APART = 2**53  # up to here float64 holds every integer
+
 
 def learn(prepare: Prepare, table: TypedColumns, rows: NDArray[np.int64] | None) -> tuple[Learned, Array]:
     """Return what a preparation learns from these rows of a table, None: from all; and the table as an array.
@@ -43,6 +45,8 @@ def learn(prepare: Prepare, table: TypedColumns, rows: NDArray[np.int64] | None)
             columns.append(column.encoded(codes_of(texts[j])))
         else:
             columns.append(numbers_of(column, table.place(j)))
+            if is_categorical:
+                _refuse_merged(columns[-1], table.place(j))
     array = assemble(columns, table.argument) if table.array is None else table.array
     features: list[Feature] = []
     for chain, places in _chains(prepare, categorical, table.n_columns):
@@ -51,6 +55,20 @@ def learn(prepare: Prepare, table: TypedColumns, rows: NDArray[np.int64] | None)
     if not features:
         raise ValueError(f"the preparation of {table.argument} makes no features; expected at least one.")
     return Learned(table.n_columns, table.names, texts, features), array
+
+
+def _refuse_merged(column: Array, place: str) -> None:
+    """Refuse integers as categories that float64, in which features are made, cannot tell apart."""
+    if column.dtype.kind not in "iuf" or column.dtype.itemsize < 8:
+        return
+    with np.errstate(invalid="ignore"):
+        large = ((column > _LARGEST_APART) | (column < -_LARGEST_APART)) & np.isfinite(column)
+    if large.any():
+        row = int(large.argmax())
+        raise ValueError(
+            f"row {row}, {place} is {column[row].item()!r}; expected categories up to 2**53, as larger integers merge "
+            "in float64. Make the column text: .astype(str)."
+        )
 
 
 def learn_without_data(chain: Chain, n_columns: int) -> Learned:

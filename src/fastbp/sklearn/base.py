@@ -182,8 +182,8 @@ class BaseMLP(FittedNetwork):
         trainer = Trainer(model, **options, shuffle=False, seed=seed, metrics=objective.metrics)  # type: ignore[arg-type]
         if goes_on and last is not None and last.model.layers == model.layers:
             if last.optimizer.rule == trainer.optimizer.rule:
-                trainer.state.session.set_state(last.state.session.get_state())
-                trainer.state.session.n_steps = last.n_steps
+                trainer.parts.state.session.set_state(last.parts.state.session.get_state())
+                trainer.parts.state.session.n_steps = last.n_steps
         else:
             self.__dict__.pop("_optimizer", None)
         self._trainer = trainer
@@ -192,7 +192,7 @@ class BaseMLP(FittedNetwork):
 
     def _samples(self, trainer: Trainer, rows: Array, Y: Array, weights: Array | None, names: Any = None) -> Samples:
         names = names or ("X", "y", "sample_weight" if self._is_plain_weight else "sample_weight times class_weight")
-        return trainer.intake.samples(rows, Y, weights, None, names)
+        return trainer.parts.intake.samples(rows, Y, weights, None, names)
 
     def _fit_stochastic(
         self,
@@ -243,11 +243,11 @@ class BaseMLP(FittedNetwork):
         self.n_iter_ = 0
         n_epochs = 1 if incremental else int(self.max_iter)
         bar = ProgressBar(n_epochs, len(data), _BAR_DELAY) if self._wants_bar() else None
-        trainer.state.unfinished = None
+        trainer.parts.state.unfinished = None
         try:
             listeners = [epochs, *as_callbacks(self.callbacks or ())]
             with bar or nullcontext():
-                trainer.train(data, n_epochs, validation.samples if validation else None, listeners, bar)
+                trainer.fit_samples(data, n_epochs, validation.samples if validation else None, listeners, bar)
         except KeyboardInterrupt:
             warnings.warn("Training interrupted by user.", stacklevel=5)
         except DivergenceError as error:
@@ -294,17 +294,17 @@ class BaseMLP(FittedNetwork):
         try:
             held_out = validation.samples if validation else None
             with bar or nullcontext():
-                trainer.train(data, int(self.max_iter), held_out, listeners, bar)
+                trainer.fit_samples(data, int(self.max_iter), held_out, listeners, bar)
         except DivergenceError as error:
             raise _not_finite(error) from error
-        result = trainer.state.search
+        result = trainer.parts.state.search
         if trainer.stop_reason == "stopped":
             self.n_iter_ = int(result.nit)
         else:
             self.n_iter_ = int(_check_optimize_result("lbfgs", result, self.max_iter))
         figures = {"loss": float(result.fun)}
         if objective.metrics:
-            figures = {**trainer.evaluator.evaluate(data), **figures}
+            figures = {**trainer.parts.evaluator.evaluate(data), **figures}
         self.loss_ = objective.reported(figures, constant)
 
     def _given_validation(self, trainer: Trainer, objective: Objective, validation_set: Any) -> Validation | None:

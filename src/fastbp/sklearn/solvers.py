@@ -99,6 +99,6 @@ def set_learning_rate(trainer: Trainer, learning_rate: float) -> None:
     if learning_rate == before:
         return
     trainer.learning_rate = learning_rate
-    session = trainer.state.session
+    session = trainer.parts.state.session
     state = [(name, array * (before / learning_rate)) for name, array in session.get_state()]
     session.set_state(state)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from fastbp.data.chunks import Chunks, form_batches, orders
 from fastbp.data.class_weights import ClassWeight
+from fastbp.data.frames import names_of
 from fastbp.data.prefetch import Prefetch
 from fastbp.data.samples import Samples
 from fastbp.engine.errors import NonFinite
@@ -43,6 +44,7 @@ class ChunkEpochs(Epochs):
         batch_size = self._settings.batch_size
         assert batch_size is not None  # the intake refuses None
         self._batch_size = batch_size
+        self._names: tuple[str, ...] | None = None  # of the columns, as the first frame has them
 
     def _run_epoch(self) -> Figures | None:
         """Train on all chunks once; None if training was stopped."""
@@ -53,6 +55,7 @@ class ChunkEpochs(Epochs):
         for block in self._blocks():
             n_before = len(totals)
             totals.add(block)
+            self._intake.keep_names(self._names)
             done = self._train_on(block, n_before, start)
             if done is None:
                 return None
@@ -70,7 +73,7 @@ class ChunkEpochs(Epochs):
 
     def _read_chunk(self, X: Any, y: Any, sample_weight: Any, names: tuple[str, str, str]) -> Samples:
         samples = self._intake.samples(X, y, sample_weight, self._class_weight, names)
-        self._intake.keep_names(X)
+        self._names = self._names or names_of(X)
         return samples
 
     def _train_on(self, block: Samples, n_before: int, start: float) -> tuple[float, Sums] | None:

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastbp.data.chunks import Chunks, is_source
 from fastbp.data.class_weights import ClassWeight
 from fastbp.data.folds import check_groups, split_fraction
-from fastbp.data.frames import is_frame, names_of
+from fastbp.data.frames import names_of
 from fastbp.data.samples import NAMES, Samples
 from fastbp.layers.tabular import n_features
 from fastbp.models.architecture import outputs_of
@@ -73,9 +73,10 @@ class Intake:
         model, loss = self._model, self._loss
         if model.feed.ready:
             array = model.feed.read(X, "X")
-            self.keep_names(X)
             targets = self.targets(y) if targets is None else targets
-            return Samples(array, targets, model.n_outputs, loss, NAMES, sample_weight)
+            samples = Samples(array, targets, model.n_outputs, loss, NAMES, sample_weight)
+            self.keep_names(names_of(X))
+            return samples
         targets = self.targets(y) if targets is None else targets
         feed, array = model.feed.learn(X, targets, rows)
         assert feed.fed is not None
@@ -87,11 +88,11 @@ class Intake:
         check_loss(loss, model.architecture, feed)
         return samples
 
-    def keep_names(self, X: Any) -> None:
-        """Let the model know the names of its columns, where X is a frame and it knows none: ``predict`` finds them."""
+    def keep_names(self, names: tuple[str, ...] | None) -> None:
+        """Let the model know the names of its columns, where it knows none: ``predict`` finds columns by them."""
         feed = self._model.feed
-        if feed.names is None and is_frame(X):
-            named = feed.named(names_of(X))
+        if feed.names is None and names is not None:
+            named = feed.named(names)
             if named is not feed:
                 self._model.adopt(named)
 

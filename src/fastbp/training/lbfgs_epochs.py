@@ -20,6 +20,8 @@ __all__ = ["LBFGSEpochs", "minimise"]
 
 Vector = NDArray[np.float64]
 
+_LARGE = ("x", "jac", "hess_inv")  # of SciPy's result: as large as the weights, or ten times
+
 
 class LBFGSEpochs(ArrayEpochs):
     """Training by SciPy's L-BFGS-B; its result is stored in the state's ``search``."""
@@ -47,6 +49,8 @@ class LBFGSEpochs(ArrayEpochs):
 
         try:
             state.search = minimise(optimizer, state.model, loss_and_gradients, n_epochs, after_iteration)
+            for name in _LARGE:
+                state.search.pop(name, None)
         except NonFinite as error:
             where = f"in the search of epoch {state.history.n_epochs + 1}"
             remedy = "Scale the columns of X to similar sizes."

@@ -21,16 +21,11 @@ from fastbp.models.model import Model
 from fastbp.models.nonfinite import explain_nonfinite
 from fastbp.optimizers.averaging import Averaging
 from fastbp.optimizers.base import Optimizer
-from fastbp.optimizers.lbfgs import LBFGS
 from fastbp.support.checks import check_flag, check_int, sentence
 from fastbp.support.threads import choose_threads
-from fastbp.training.array_epochs import ArrayEpochs
-from fastbp.training.chunk_epochs import ChunkEpochs
-from fastbp.training.epochs import EpochParts, Epochs
 from fastbp.training.history import History
-from fastbp.training.lbfgs_epochs import LBFGSEpochs
 from fastbp.training.progress import ProgressBar
-from fastbp.training.settings import OnNaN, StopReason, check_on_nan, check_settings
+from fastbp.training.settings import OnNaN, check_on_nan, check_settings
 from fastbp.training.trainer_parts import TrainerParts
 
 __all__ = ["Trainer"]
@@ -262,10 +257,10 @@ class Trainer(TrainerParts):
             model.architecture.check_training(len(data), settings.batch_size)
             bar = ProgressBar(n_epochs, len(data)) if show else None
         with bar or contextlib.nullcontext():
-            self.train(data, n_epochs, validation, listeners, bar, rule, class_weight)
+            self._train(data, n_epochs, validation, Listeners(listeners, self), bar, rule, class_weight)
         return self.history
 
-    def train(
+    def fit_samples(
         self,
         data: Samples | Chunks,
         n_epochs: int,
@@ -290,30 +285,7 @@ class Trainer(TrainerParts):
         class_weight : dict of int to float or None, default None
             Class weights of chunks; samples include theirs.
         """
-        state, listeners = self._state, Listeners(callbacks, self)
-        parts = EpochParts(self._settings, state, self._evaluator, listeners, validation, bar, on_nan)
-        epochs: Epochs
-        if isinstance(data, Chunks):
-            epochs = ChunkEpochs(parts, data, self._intake, class_weight)
-        else:
-            epochs = LBFGSEpochs(parts, data) if isinstance(self.optimizer, LBFGS) else ArrayEpochs(parts, data)
-        state.stopping, self._stop_reason = False, None
-        reason: StopReason = "error"
-        try:
-            self._begin_listening(listeners)
-            reason = epochs.run(n_epochs)
-        finally:
-            self._stop_reason = reason
-            listeners.fit_end(state.latest)
-            self._callback_states, self._listeners = self._all_callback_states(), None
-
-    def _begin_listening(self, listeners: Listeners) -> None:
-        """Run the callbacks at the beginning of training; after ``load`` they first get their states from the file."""
-        self._listeners = listeners
-        if self._resumes:
-            self._resumes = False
-            listeners.set_states(self._callback_states)
-        listeners.fit_begin(self._state.latest)
+        self._train(data, n_epochs, validation, Listeners(callbacks, self), bar, on_nan, class_weight)
 
     def stop(self) -> None:
         """Stop training: after the epoch if called at its end, after the step if called inside an epoch.
@@ -493,8 +465,9 @@ class Trainer(TrainerParts):
         """
         from fastbp.training.trainer_file import read_trainer
 
+        threads = choose_threads(n_threads)
         with read_trainer(path, loss, optimizer, metrics) as saved:
-            trainer = cls(saved.model, n_threads=choose_threads(n_threads), **saved.arguments)
-            saved.set_progress(trainer.state)
+            trainer = cls(saved.model, n_threads=threads, **saved.arguments)
+            saved.set_progress(trainer.parts.state)
             trainer._callback_states, trainer._resumes = saved.callback_states, True
         return trainer

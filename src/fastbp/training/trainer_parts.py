@@ -3,25 +3,61 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, NamedTuple
 
 from fastbp.callbacks.listeners import Listeners
+from fastbp.data.chunks import Chunks
+from fastbp.data.class_weights import ClassWeight
+from fastbp.data.samples import Samples
 from fastbp.losses.base import Loss
 from fastbp.metrics.base import Metric
 from fastbp.models.model import Model
 from fastbp.optimizers.all_optimizers import OPTIMIZERS
 from fastbp.optimizers.averaging import Averaging
 from fastbp.optimizers.base import Optimizer
+from fastbp.optimizers.lbfgs import LBFGS
 from fastbp.support.checks import check_number
 from fastbp.support.registry import resolve
+from fastbp.training.array_epochs import ArrayEpochs
+from fastbp.training.chunk_epochs import ChunkEpochs
+from fastbp.training.epochs import EpochParts, Epochs
 from fastbp.training.evaluation import Evaluator
 from fastbp.training.history import History
 from fastbp.training.intake import Intake
-from fastbp.training.settings import StopReason, TrainerSettings
+from fastbp.training.lbfgs_epochs import LBFGSEpochs
+from fastbp.training.progress import ProgressBar
+from fastbp.training.settings import OnNaN, StopReason, TrainerSettings
 from fastbp.training.state import TrainingState
 from fastbp.training.step_numbers import StepNumbers
 
-__all__ = ["TrainerParts"]
+__all__ = ["Parts", "TrainerParts"]
+
+
+class Parts(NamedTuple):
+    """The parts of a trainer.
+
+    Attributes
+    ----------
+    settings : TrainerSettings
+        Its arguments, in one record.
+    intake : Intake
+        Reads X and y.
+    state : TrainingState
+        Where training stands.
+    evaluator : Evaluator
+        Reports loss and metrics of samples that were read.
+    """
+
+    settings: TrainerSettings
+    intake: Intake
+    state: TrainingState
+    evaluator: Evaluator
+
+
+_OWN = frozenset(
+    ("_model", "_settings", "_state", "_intake", "_evaluator", "_stop_reason", "_listeners", "_callback_states")
+    + ("_resumes",)
+)
 
 
 class TrainerParts:
@@ -163,24 +199,45 @@ class TrainerParts:
     # ------------------------------------------------------------------------------------------------------ parts
 
     @property
-    def settings(self) -> TrainerSettings:
-        """The trainer's arguments, in one record."""
-        return self._settings
+    def parts(self) -> Parts:
+        """The parts that this works with, for those who read samples once and train often."""
+        return Parts(self._settings, self._intake, self._state, self._evaluator)
 
-    @property
-    def intake(self) -> Intake:
-        """The reader of X and y."""
-        return self._intake
+    def _train(
+        self,
+        data: Samples | Chunks,
+        n_epochs: int,
+        validation: Samples | Chunks | None,
+        listeners: Listeners,
+        bar: ProgressBar | None,
+        on_nan: OnNaN,
+        class_weight: ClassWeight | None,
+    ) -> None:
+        """Run the epochs of one call, and the callbacks from its beginning to its end."""
+        state = self._state
+        state.stopping, self._stop_reason = False, None
+        reason: StopReason = "error"
+        try:
+            self._begin_listening(listeners)  # a callback may set another optimizer
+            parts = EpochParts(self._settings, state, self._evaluator, listeners, validation, bar, on_nan)
+            epochs: Epochs
+            if isinstance(data, Chunks):
+                epochs = ChunkEpochs(parts, data, self._intake, class_weight)
+            else:
+                epochs = LBFGSEpochs(parts, data) if isinstance(self.optimizer, LBFGS) else ArrayEpochs(parts, data)
+            reason = epochs.run(n_epochs)
+        finally:
+            self._stop_reason = reason
+            listeners.fit_end(state.latest)
+            self._callback_states, self._listeners = self._all_callback_states(), None
 
-    @property
-    def state(self) -> TrainingState:
-        """The state of training."""
-        return self._state
-
-    @property
-    def evaluator(self) -> Evaluator:
-        """The evaluator of loss and metrics on samples."""
-        return self._evaluator
+    def _begin_listening(self, listeners: Listeners) -> None:
+        """Run the callbacks at the beginning of training; after ``load`` they first get their states from the file."""
+        self._listeners = listeners
+        if self._resumes:
+            self._resumes = False
+            listeners.set_states(self._callback_states)
+        listeners.fit_begin(self._state.latest)
 
     def _all_callback_states(self) -> dict[str, Any]:
         """Return the callbacks' states by their keys, of this call and of earlier calls."""
@@ -196,6 +253,7 @@ class TrainerParts:
             "stop_reason": self._stop_reason,
             "callback_states": self._callback_states,
             "resumes": self._resumes,
+            "attributes": {name: value for name, value in self.__dict__.items() if name not in _OWN},  # the user's own
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -205,3 +263,4 @@ class TrainerParts:
             self._state.go_on_from(state["gathered"])
         self._stop_reason = state["stop_reason"]
         self._callback_states, self._resumes = state["callback_states"], state["resumes"]
+        self.__dict__.update(state["attributes"])
