@@ -189,10 +189,16 @@ def test_no_package_uses_what_is_private_to_another():
         assert not foreign, f"{name_of(path)} uses {sorted(foreign)}"
 
 
-def test_each_folder_says_what_it_is():
-    for path in PACKAGE.glob("*/__init__.py"):
-        first = (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").partition("\n\n")[0]
-        assert len(first) > 30, f"{name_of(path)} does not say what the folder is for"
+@pytest.mark.parametrize("folder", sorted(path.parent.name for path in PACKAGE.glob("*/__init__.py")))
+def test_each_folder_says_what_it_is_and_what_it_imports(folder):
+    """The docstring of its __init__.py lists the imports as they are."""
+    docstring = ast.get_docstring(ast.parse((PACKAGE / folder / "__init__.py").read_text(encoding="utf-8")))
+    what, _, imports = docstring.replace("\n", " ").partition("It imports ")
+    assert len(what) > 30
+    said = set(re.split(r", | and ", imports[: re.search(r"[.:]", imports).start()])) - {"nothing"}
+    own = {module: targets for module, targets in graph().items() if module.split(".")[1:2] == [folder]}
+    top = {target.split(".")[1] if "." in target else "fastbp" for target in set().union(*own.values())}
+    assert said == top - {folder}
 
 
 def test_only_the_kernels_module_links_csrc():

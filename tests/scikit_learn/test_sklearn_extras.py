@@ -156,7 +156,7 @@ def test_class_weight():
     ("weight", "message"),
     [
         (-np.ones(len(X)), r"sample_weight\[0\] is -1.0; expected a finite number of 0 or more"),
-        (np.zeros(len(X)), "the weights in sample_weight sum to 0|at least one non-zero"),
+        (np.zeros(len(X)), "the sample weights in sample_weight sum to 0|at least one non-zero"),
         (np.ones(3), "sample_weight.shape == "),
     ],
 )

@@ -1,6 +1,5 @@
-"""Callbacks: code that runs during training, one callback per file.
-
-It imports support alone: a callback sees a trainer through a protocol.
+"""Callbacks: code that runs during training, one callback per file. They see a trainer through a protocol.
+It imports support.
 """
 
 from fastbp.callbacks.base import Callback, Figures

@@ -1,1 +1,3 @@
-"""The commands of ``fastbp``, a module for each; fastbp.cli reads the command line."""
+"""The commands of ``fastbp``, a module for each; fastbp.cli reads the command line.
+It imports data, engine, fastbp, models, support and training.
+"""

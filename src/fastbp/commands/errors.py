@@ -4,4 +4,4 @@ __all__ = ["CommandError"]
 
 
 class CommandError(Exception):
-    """The user can put it right: the message is a sentence that says what is wrong and what to do."""
+    """An error that the user can correct; the message says what is wrong and what to do."""

@@ -39,7 +39,7 @@ def check_outputs(outputs: Mapping[str, Path | None], inputs: Mapping[str, Path]
 
 
 def say(text: str, end: str = "\n") -> None:
-    """Print; where nobody reads the output any more, go on without it: the work is worth more than the words."""
+    """Print a line; go on without printing where the reader of a pipe has gone, so that no work is lost."""
     try:
         print(text, end=end, flush=True)
     except BrokenPipeError:

@@ -1,4 +1,5 @@
 """From whatever the user has to what the engine reads: arrays, data frames, sparse matrices, chunks.
+It imports engine and support.
 
-It imports support and the engine. It does not know what a loss or a model is: what it asks of a loss is a protocol.
+It does not know what a loss or a model is: what it asks of a loss is a protocol.
 """

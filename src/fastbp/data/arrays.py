@@ -195,7 +195,8 @@ def as_weights(values: ArrayLike, n_samples: int, argument: str) -> NDArray[np.f
         total = np.add.reduce(weights)
     if not 0 < total < math.inf:
         raise ValueError(
-            f"the weights in {argument} sum to {total:g}; expected a finite sum above 0: the loss is divided by it."
+            f"the sample weights in {argument} sum to {total:g}; expected a finite sum above 0, by which the loss is "
+            "divided."
         )
     return weights
 

@@ -1,4 +1,4 @@
-"""One column of any table, read once: as numbers, or as text by its levels, or as what it is otherwise.
+"""One column of any table, read once: as numbers, or as text by its levels, or as objects, times or other things.
 
 A column is an array, or a column of a pandas, polars or pyarrow frame; none of these libraries is imported here. They
 number the different texts of a column themselves, quickly, and are asked to wherever they can.

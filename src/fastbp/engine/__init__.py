@@ -1,6 +1,6 @@
 """Who computes it: the Cython modules, which split the work of the C kernels among threads.
 
-They import each other and the kernels in csrc/, and nothing of the library above. They trust their arguments, which the
+It imports nothing: its modules use each other and the kernels in csrc/. They trust their arguments, which the
 library has checked.
 
 From the bottom: kernels, team, arena, array_reader, layout; features, errors, records; tables, penalty, stages, loss,

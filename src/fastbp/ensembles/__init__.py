@@ -1,4 +1,3 @@
 """Several models: parallel training, ensembles, cross-validation, and the search for wrong labels.
-
-It imports training and what that imports.
+It imports callbacks, data, layers, losses, metrics, models, preparation, support and training.
 """

@@ -1,4 +1,3 @@
 """What is to be known of data before a model is trained on it.
-
-It imports preparation, data, losses and support; not models.
+It imports data and support.
 """

@@ -228,7 +228,7 @@ def _read_validation(validation_data: Any, table: InspectedTable) -> tuple[Inspe
     if validation_data is None:
         return None
     if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
-        expected = "a pair (X_val, y_val), or with weights (X_val, y_val, sample_weight)"
+        expected = "a pair (X_val, y_val), or (X_val, y_val, sample_weight)"
         raise TypeError(sentence("validation_data", validation_data, expected))
     others, targets = (read_columns(validation_data[i], f"validation_data[{i}]") for i in range(2))
     if others.n_columns != table.n_columns:

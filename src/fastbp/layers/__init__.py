@@ -1,7 +1,8 @@
 """Layers, their activations and initial weights, and the engine's stages for them.
+It imports data, engine, schedules and support.
 
 A new layer is a class here and an entry in LAYERS; if no existing stage computes it, also a kind of stage in
-engine/stages.pyx. It imports support, schedules and the engine.
+engine/stages.pyx.
 """
 
 from fastbp.layers.activation_layer import Activation

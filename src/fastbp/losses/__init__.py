@@ -1,6 +1,5 @@
 """Losses: functions that training minimises, one family per file.
-
-It imports layers (for the output activation that a loss needs), data, support and the engine.
+It imports data, engine, layers and support.
 """
 
 from fastbp.losses.all_losses import LOSSES

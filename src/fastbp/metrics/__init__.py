@@ -1,6 +1,5 @@
 """Metrics, reported beside the loss, one family per file.
-
-It imports losses, data and support.
+It imports data, losses and support.
 """
 
 from fastbp.metrics.base import Array, Metric, OutputMetric, Seen, Sums

@@ -1,4 +1,3 @@
-"""Models: architecture, weights, prediction and files.
-
-It imports preparation, layers, losses, data, support and the engine, but not training.
+"""Models: architecture, weights, prediction and files. They do not know of training.
+It imports data, engine, layers, losses, preparation, schedules and support.
 """

@@ -1,6 +1,5 @@
 """Optimizers: rules by which a gradient changes the weights, one family per file.
-
-It imports schedules, support and the engine.
+It imports schedules and support.
 """
 
 from fastbp.optimizers.adam import Adam, Adamax, AdamW, NAdam, RAdam

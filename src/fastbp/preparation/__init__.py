@@ -1,6 +1,5 @@
 """Preparations of columns before the first layer: scales, fillings of missing values, codes of categories.
-
-It imports data, support and the engine.
+It imports data, engine and support.
 """
 
 from fastbp.preparation.base import Numbers, Preparation

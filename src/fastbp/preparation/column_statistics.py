@@ -265,4 +265,4 @@ class ColumnStatistics:
                 if math.isfinite(value):
                     remedy = "Its preparation makes it infinite. Scale the column first."
                 raise ValueError(sentence(place, value, expected, remedy))
-        raise AssertionError("what was bad a moment ago is not now")
+        raise AssertionError("no number of the column is bad, although one was found")

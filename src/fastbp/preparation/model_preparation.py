@@ -175,7 +175,7 @@ class ModelPreparation:
         if self.prepare_targets is not None and sums is not None and sums not in _POWER_OF_SUM:
             raise ValueError(
                 f"metrics has {metric!r} and prepare_targets is {list(self.prepare_targets)!r}; expected metrics of "
-                "distances with it, such as mae, mse or r2. Or leave prepare_targets out."
+                "distances with it, such as mae, mse or r2. Or omit prepare_targets."
             )
 
     def in_units(self, name: str, sums: NDArray[np.float64]) -> NDArray[np.float64]:

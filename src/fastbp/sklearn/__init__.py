@@ -1,4 +1,5 @@
 """scikit-learn's MLPClassifier and MLPRegressor, trained by fastbp.
+It imports callbacks, data, layers, losses, models, optimizers, support and training.
 
 ``from fastbp.sklearn import MLPClassifier, MLPRegressor`` in place of ``from sklearn.neural_network import ...``.
 """

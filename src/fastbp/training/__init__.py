@@ -1,4 +1,3 @@
 """The trainer and its parts: settings, reading of data, step numbers, epochs, evaluation, state, files.
-
-It imports callbacks and models, and what these import.
+It imports callbacks, data, engine, layers, losses, metrics, models, optimizers, schedules and support.
 """

@@ -196,7 +196,7 @@ def _check_clipping(clipping: Mapping[str, float | None]) -> dict[str, float]:
     given = {name: bound for name, bound in clipping.items() if bound is not None}
     if len(given) > 1:
         was = " and ".join(f"{name} is {bound!r}" for name, bound in given.items())
-        raise ValueError(f"{was}; expected one of them at most.")
+        raise ValueError(f"{was}; expected at most one of them.")
     return {name: check_number(bound, name, above=0) for name, bound in given.items()}
 
 
