@@ -2,6 +2,7 @@
 
 import importlib.util
 import pickle
+import time
 
 import numpy as np
 import pytest
@@ -193,3 +194,32 @@ def test_an_optimizer_that_a_callback_sets_at_the_beginning_is_the_one():
     trainer.fit(X, y, epochs=30, callbacks=fb.LambdaCallback(on_fit_begin=set_it))
     assert trainer.history.n_epochs < 3
     assert not {"x", "jac", "hess_inv"} & trainer.parts.state.search.keys()  # each as large as the weights
+
+
+def test_a_time_limit_is_heard_between_evaluations_of_the_loss():
+    """A line search of a hundred evaluations is one iteration; the limit does not wait for its end."""
+    calls = []
+
+    def slow(outputs, targets):
+        calls.append(time.perf_counter())
+        time.sleep(0.06)
+        d = outputs - targets
+        return (d**2).mean(axis=1), 2 * d / d.shape[1]
+
+    X, y = np.random.default_rng(0).normal(size=(60, 3)), np.arange(60.0)[:, np.newaxis]
+    model = fb.Model([fb.Dense(5, "tanh"), fb.Dense(1)], inputs=3)
+    trainer = fb.Trainer(model, slow, "lbfgs", batch_size=None, metrics=[])
+    iterations = []
+    begin = time.perf_counter()
+    trainer.fit(
+        X,
+        y,
+        epochs=1000,
+        callbacks=[fb.TimeLimit(0.3), lambda trainer, figures: iterations.append(trainer.model.get_weights())],
+    )
+    assert time.perf_counter() - begin < 3
+    assert trainer.stop_reason == "stopped"
+    assert len(calls) < 20
+    if iterations:  # the weights are those of a completed iteration
+        assert all((a == b).all() for a, b in zip(model.get_weights(), iterations[-1], strict=True))
+    assert trainer.parts.state.search.nit == trainer.history.n_epochs

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -20,11 +21,15 @@ __all__ = ["LBFGSEpochs", "minimise"]
 
 Vector = NDArray[np.float64]
 
+_TICK_SECONDS = 0.05
 _LARGE = ("x", "jac", "hess_inv")  # of SciPy's result: as large as the weights, or ten times
 
 
 class LBFGSEpochs(ArrayEpochs):
     """Training by SciPy's L-BFGS-B; its result is stored in the state's ``search``."""
+
+    _ticked = 0.0  # when callbacks were last told of time that passes
+    _loss = math.nan  # after the last iteration
 
     def run(self, n_epochs: int) -> StopReason:
         """Make at most n_epochs iterations; return why they ended."""
@@ -32,11 +37,13 @@ class LBFGSEpochs(ArrayEpochs):
         assert isinstance(optimizer, LBFGS)
         if n_epochs == 0:
             return "epochs"
-        goal = state.history.n_epochs + n_epochs
-        start = time.perf_counter()
+        n_before = state.history.n_epochs
+        goal = n_before + n_epochs
+        start = self._ticked = time.perf_counter()
 
         def after_iteration(loss: float) -> bool:
             nonlocal start
+            self._loss = loss
             seconds = time.perf_counter() - start
             state.session.n_steps += 1
             figures = self._evaluator.evaluate(data) if self._settings.metrics else {"loss": loss}
@@ -45,12 +52,16 @@ class LBFGSEpochs(ArrayEpochs):
             return not state.stopping
 
         def loss_and_gradients() -> tuple[float, list[tuple[NDArray[Any], ...]]]:
-            return state.session.gradients(data.for_engine())
+            found = state.session.gradients(data.for_engine())
+            self._tick(found[0])
+            return found
 
         try:
             state.search = minimise(optimizer, state.model, loss_and_gradients, n_epochs, after_iteration)
             for name in _LARGE:
                 state.search.pop(name, None)
+        except _StoppedError:  # in the midst of a line search: the model is as after the last iteration
+            state.search = _account(state.history.n_epochs - n_before, self._loss)
         except NonFinite as error:
             where = f"in the search of epoch {state.history.n_epochs + 1}"
             remedy = "Scale the columns of X to similar sizes."
@@ -58,6 +69,27 @@ class LBFGSEpochs(ArrayEpochs):
         if state.stopping:
             return "stopped"
         return "epochs" if state.history.n_epochs >= goal else "converged"
+
+    def _tick(self, loss: float) -> None:
+        """Tell the callbacks of time that passes between two evaluations of the loss, about twenty times a second."""
+        state, now = self._state, time.perf_counter()
+        if self._listeners.hear_ticks and now - self._ticked >= _TICK_SECONDS:
+            self._ticked = now
+            figures = {"epoch": state.history.n_epochs + 1, "step": state.n_steps, "samples": len(self._data)}
+            self._listeners.tick(figures | {"loss": loss})
+            if state.stopping:
+                raise _StoppedError
+
+
+class _StoppedError(Exception):
+    """Training is to stop, and a search is in the midst of an iteration."""
+
+
+def _account(n_iterations: int, loss: float) -> Any:
+    """Return what SciPy would of a search that was stopped."""
+    from scipy.optimize import OptimizeResult
+
+    return OptimizeResult(nit=n_iterations, fun=loss, success=False, status=99, message="stopped by a callback")
 
 
 def minimise(
