@@ -1,6 +1,6 @@
 /* all.h: every template of one dtype, each after those that it uses, and the table of its kernels.
  *
- * tests/test_kernel_driver.py fails where a member of fbp_kernels has no row here.
+ * tests/engine/test_kernel_driver.py fails where a member of fbp_kernels has no row here.
  */
 #include "simd.h"
 
