@@ -85,9 +85,9 @@ def _read_csv(path: Path, separator: str) -> pd.DataFrame:
 def _with_gaps(column: pd.Series) -> pd.Series:
     """Return a column of text as numbers or booleans, if it holds nothing else but words for a missing value."""
     pandas = require_pandas()
-    known = column.dropna()
-    known = known[~known.isin(_WORDS_FOR_MISSING)]
-    if len(known) == 0 or len(known) == len(column.dropna()):
+    filled = column.dropna()
+    known = filled[~filled.isin(_WORDS_FOR_MISSING)]
+    if len(known) == 0 or len(known) == len(filled):
         return column
     if known.isin(["True", "False"]).all():
         return column.map({"True": True, "False": False})

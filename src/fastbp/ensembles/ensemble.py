@@ -152,13 +152,11 @@ class Ensemble:
         ValueError
             If ``Ensemble.save`` did not write it, or it was truncated or altered.
         """
-        from fastbp.support.safetensors_file import ENSEMBLE, BrokenFileError, read_file
+        from fastbp.support.safetensors_file import ENSEMBLE, blaming_file, read_file
 
         description, tensors = read_file(path, ENSEMBLE)
-        try:
+        with blaming_file(path, ENSEMBLE):
             return cls(_models_from(description["models"], tensors))
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError) as error:
-            raise BrokenFileError(path, ENSEMBLE, f"the description in it does not fit: {error}") from error
 
 
 def _models_from(configs: Sequence[Mapping[str, Any]], tensors: Mapping[str, Array]) -> list[Model]:

@@ -182,8 +182,9 @@ def read_once(
             with named(name.format(numbers[id(trainer)])):
                 model.adopt(model.feed.learn(plain, None)[0])
     samples = made_once(trainers, read)
+    names = names_of(X)
     for trainer in trainers:
-        trainer.parts.intake.keep_names(names_of(X))
+        trainer.parts.intake.keep_names(names)
     return samples
 
 

@@ -41,7 +41,7 @@ def describe(architecture: Architecture, feed: Feed, seed: int, metadata: Mappin
 def parse_config(
     config: Mapping[str, Any],
 ) -> tuple[tuple[Layer, ...], Inputs | None, np.dtype[Any], int, ModelPreparation | None, tuple[str, ...] | None]:
-    """Return layers, inputs, dtype, seed and preparation from the result of ``describe``, each checked."""
+    """Return layers, inputs, dtype, seed, preparation and names from the result of ``describe``, each checked."""
     layers = [layer_from_config(layer) for layer in config["layers"]]
     inputs = None if config["inputs"] is None else inputs_from_config(config["inputs"])
     preparation = None if config.get("preparing") is None else ModelPreparation.from_config(config["preparing"])

@@ -37,7 +37,6 @@ class Feed:
         The preparation of X before the first layer, and of the targets before the loss; None: no preparation.
     dtype : numpy.dtype
         The model's dtype.
-
     names : tuple of str or None, default None
         The names of the columns, where X was a data frame in training and the preparation has not learned them itself.
 

@@ -481,10 +481,8 @@ class Model:
         ValueError
             If ``Model.save`` did not write it, or it was truncated or altered.
         """
-        from fastbp.support.safetensors_file import MODEL, BrokenFileError, read_model
+        from fastbp.support.safetensors_file import MODEL, blaming_file, read_model
 
         config, weights = read_model(path)
-        try:
+        with blaming_file(path, MODEL):
             return cls.from_config(config, weights)
-        except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
-            raise BrokenFileError(path, MODEL, f"the description in it does not fit: {error}") from error

@@ -14,7 +14,7 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ __all__ = [
     "TRAINER",
     "BrokenFileError",
     "Kind",
+    "blaming_file",
     "read_file",
     "read_model",
     "write_file",
@@ -65,6 +66,15 @@ class BrokenFileError(ValueError):
     def __init__(self, path: str | os.PathLike[str], kind: Kind, why: str) -> None:
         was = f"{os.fspath(path)!r} is not {kind} file of fastbp: {why}"
         super().__init__(f"{was}. Expected a file written by {kind.owner}.save.")
+
+
+@contextlib.contextmanager
+def blaming_file(path: str | os.PathLike[str], kind: Kind) -> Iterator[None]:
+    """Raise a BrokenFileError in place of any error that a description of other contents can cause."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError, OverflowError) as error:
+        raise BrokenFileError(path, kind, f"the description in it does not fit: {error}") from error
 
 
 def write_model(

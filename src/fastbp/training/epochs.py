@@ -202,7 +202,7 @@ class _InnerEvents:
         if listeners.hear_steps or listeners.hear_ticks:
             now = self._epochs.standing(self._start)
             state.unfinished = self._epochs.resumable(now)  # a callback may save the trainer
-            figures = {"epoch": state.history.n_epochs + 1, "step": state.n_steps, "samples": n_done}
+            figures = state.figures_within(n_done)
             if listeners.hear_steps:
                 listeners.step_end(figures | {"loss": self._loss_of_step(now)})
             listeners.tick(figures | {"loss": loss})

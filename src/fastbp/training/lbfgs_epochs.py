@@ -75,8 +75,7 @@ class LBFGSEpochs(ArrayEpochs):
         state, now = self._state, time.perf_counter()
         if self._listeners.hear_ticks and now - self._ticked >= _TICK_SECONDS:
             self._ticked = now
-            figures = {"epoch": state.history.n_epochs + 1, "step": state.n_steps, "samples": len(self._data)}
-            self._listeners.tick(figures | {"loss": loss})
+            self._listeners.tick(state.figures_within(len(self._data)) | {"loss": loss})
             if state.stopping:
                 raise _StoppedError
 

@@ -105,6 +105,10 @@ class TrainingState:
         """The figures and the number of the latest epoch; empty before the first."""
         return {"epoch": self.history.n_epochs, **self.history.latest} if self.history.n_epochs else {}
 
+    def figures_within(self, n_samples: int) -> Figures:
+        """Return the numbers of the epoch in progress and of its steps, after n_samples of its samples."""
+        return {"epoch": self.history.n_epochs + 1, "step": self.n_steps, "samples": n_samples}
+
     def numbers_of(self, n_steps: int) -> dict[str, Any]:
         """Return the numbers that the next n_steps use."""
         same = self.numbers.of_every_step

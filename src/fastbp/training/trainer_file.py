@@ -33,7 +33,7 @@ from fastbp.optimizers.base import Optimizer
 from fastbp.schedules import SCHEDULES, FunctionSchedule, PlateauMemory, Schedule
 from fastbp.support.checks import check_int, check_number, sentence
 from fastbp.support.registry import from_config, to_config
-from fastbp.support.safetensors_file import TRAINER, BrokenFileError, read_file, write_file
+from fastbp.support.safetensors_file import TRAINER, blaming_file, read_file, write_file
 from fastbp.training.history import History
 from fastbp.training.settings import TrainerSettings
 from fastbp.training.state import TrainingState, UnfinishedEpoch
@@ -139,16 +139,15 @@ def read_trainer(
     """
     description, tensors = read_file(path, TRAINER)
     try:
-        functions = {"loss": loss, "optimizer": optimizer, "metrics": metrics}
-        described = {name: description[name] for name in functions}
-        if any(metric["name"] == _FUNCTION for metric in description["metrics"]):
-            described["metrics"] = _FUNCTION
-        given = {name: _given(name, value, described[name]) for name, value in functions.items()}
-        yield _parse(description, tensors, given)
+        with blaming_file(path, TRAINER):
+            functions = {"loss": loss, "optimizer": optimizer, "metrics": metrics}
+            described = {name: description[name] for name in functions}
+            if any(metric["name"] == _FUNCTION for metric in description["metrics"]):
+                described["metrics"] = _FUNCTION
+            given = {name: _given(name, value, described[name]) for name, value in functions.items()}
+            yield _parse(description, tensors, given)
     except _MissingFunctionError as error:
         raise ValueError(f"{os.fspath(path)!r} holds a trainer whose {error}") from None
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError, OverflowError) as error:
-        raise BrokenFileError(path, TRAINER, f"the description in it does not fit: {error}") from error
 
 
 class _MissingFunctionError(Exception):
