@@ -42,11 +42,14 @@ class TypedColumn:
         missing. Objects as they are, None where one is missing. Times and others as NumPy holds them.
     levels : list of str
         The different texts, and perhaps some that occur in no row; empty for all other kinds.
+    were_moments : bool
+        Whether these numbers are the seconds of moments.
     """
 
     kind: Kind
     values: Array
     levels: list[str]
+    were_moments: bool = False
 
     @property
     def is_text(self) -> bool:

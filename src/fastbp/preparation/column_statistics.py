@@ -202,8 +202,11 @@ class ColumnStatistics:
                     result[:, j] = np.quantile(there, shares)
         return result
 
-    def categories(self) -> list[Categories]:
-        """Return the values of each column in their order, and whether some are missing."""
+    def categories(self, most: int | None = None) -> list[Categories]:
+        """Return the values of each column in their order, and whether some are missing.
+
+        Of a column with more than ``most`` values these are its most common ones; of equally common ones the first.
+        """
         of_numbers = {j: _Unique() for j, column in enumerate(self.columns) if column not in self._texts}
         missing = np.zeros(len(self.columns), bool)
         for block in self._blocks():
@@ -214,8 +217,19 @@ class ColumnStatistics:
             _without_nan(of_numbers[j].values()) if j in of_numbers else np.arange(self._texts[column], dtype=float)
             for j, column in enumerate(self.columns)
         ]
+        if most is not None and any(len(known) > most for known in values):
+            values = self._most_common(values, most)
         self._n_missing[:] = 0  # what is missing is a category
         return [(known.tolist(), bool(some)) for known, some in zip(values, missing, strict=True)]
+
+    def _most_common(self, values: list[Numbers], most: int) -> list[Numbers]:
+        """Return at most so many values of each column, in their order."""
+        counts = [np.zeros(len(known), np.int64) for known in values]
+        for block in self._blocks():
+            for j, known in enumerate(values):
+                counts[j] += np.bincount(np.searchsorted(known, _without_nan(block[:, j])), minlength=len(known))
+        chosen = [np.sort(np.argsort(-count, kind="stable")[:most]) for count in counts]
+        return [known[places] for known, places in zip(values, chosen, strict=True)]
 
     def refuse_empty(self, n_present: Numbers) -> None:
         """Refuse a column without any number."""

@@ -21,7 +21,32 @@ class OneHot(Preparation):
 
     The categories are those of the training data in sorted order, or those of a pandas Categorical in its order. If
     values are missing in the training data, "missing" is the last category. A sample of an unknown category has zeros.
+
+    Parameters
+    ----------
+    max_categories : int, optional
+        Only so many categories of a column, its most common ones, get a column each; all others have zeros, as unknown
+        ones have. None is all.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If ``max_categories`` is not an integer of 1 or more.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(1)], prepare=fb.OneHot(max_categories=1))
+    >>> model.build([["a"], ["b"], ["b"]])
+    >>> model.n_parameters  # a weight for "b", and a bias
+    2
     """
+
+    max_categories: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.max_categories is not None:
+            object.__setattr__(self, "max_categories", check_int(self.max_categories, "max_categories"))
 
     name = "one_hot"
     categorical = True
@@ -38,7 +63,7 @@ class OneHot(Preparation):
         statistics.split(
             [
                 [("equals", value) for value in values] + [("missing",)] * with_missing
-                for values, with_missing in statistics.categories()
+                for values, with_missing in statistics.categories(self.max_categories)
             ]
         )
 

@@ -9,10 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbp.data.columns import TypedColumn
+from fastbp.data.writings import Writing, are_ambiguous_dates, find_writing, numbers_written
+from fastbp.data.written_moments import MomentWriting
+from fastbp.data.written_numbers import NumberWriting
 from fastbp.preparation.column_statistics import ColumnStatistics, Feature
 from fastbp.preparation.columns import Chain, Columns, Prepare
 from fastbp.preparation.learned import Learned, assemble, codes_of, numbers_of
 from fastbp.preparation.tables import Name, TypedColumns
+from fastbp.support.user_warnings import warn_user
 
 __all__ = ["learn", "learn_without_data"]
 
@@ -33,10 +37,17 @@ def learn(prepare: Prepare, table: TypedColumns, rows: NDArray[np.int64] | None)
     """
     named = _named_categories(prepare, table)
     texts: dict[int, list[str]] = {}
+    writings: dict[int, Writing] = {}
     categorical: list[int] = []
     columns: list[Array] = []
     for j in range(table.n_columns):
         column = table.column(j)
+        writing = _writing_of(table, j, column, rows) if named is None else None
+        if column.were_moments:
+            writings[j] = MomentWriting("", "")
+        elif writing is not None:
+            writings[j] = writing
+            column = TypedColumn("numbers", numbers_written(column, writing, table.place(j)), [])
         is_categorical = column.is_text or table.is_category(j) if named is None else j in named
         if is_categorical:
             categorical.append(j)
@@ -54,7 +65,26 @@ def learn(prepare: Prepare, table: TypedColumns, rows: NDArray[np.int64] | None)
         features += _learn_chain(chain, statistics)
     if not features:
         raise ValueError(f"the preparation of {table.argument} makes no features; expected at least one.")
-    return Learned(table.n_columns, table.names, texts, features), array
+    return Learned(table.n_columns, table.names, texts, features, writings), array
+
+
+def _writing_of(table: TypedColumns, j: int, column: TypedColumn, rows: NDArray[np.int64] | None) -> Writing | None:
+    """Return how a column of text writes numbers or moments; None where it holds words."""
+    if not column.is_text or table.is_category(j):
+        return None
+    writing = find_writing(column, rows)
+    if isinstance(writing, NumberWriting) and writing.gaps:
+        words = ", ".join(map(repr, writing.gaps))
+        warn_user(
+            f"{table.place(j)} is text, and nearly all of it numbers such as {writing.example!r}; the others, {words}, "
+            "are taken for missing numbers. To keep it as it is, name it in the categories of fb.Columns.",
+        )
+    elif writing is None and are_ambiguous_dates(column, rows):
+        warn_user(
+            f"{table.place(j)} holds dates of which nobody can tell the day from the month, such as "
+            f"{column.levels[0]!r}; each is a category. Write them as 2023-01-05, or convert the column to moments.",
+        )
+    return writing
 
 
 def _refuse_merged(column: Array, place: str) -> None:

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastbp.data.arrays import READABLE, as_array, as_matrix
 from fastbp.data.columns import TypedColumn
 from fastbp.data.frames import check_names, columns_as_array
+from fastbp.data.writings import Writing, numbers_written, writing_from_config
 from fastbp.engine.array_reader import ArrayReader
 from fastbp.engine.features import Features
 from fastbp.preparation.column_statistics import Feature
@@ -42,6 +43,8 @@ class Learned:
         The categories of each column of text, in the order of their codes.
     features : list of (column, steps)
         The features in their order; a column of text is read as codes.
+    writings : dict of int to Writing
+        How columns of text write numbers or moments.
     """
 
     def __init__(
@@ -50,10 +53,12 @@ class Learned:
         names: tuple[Name, ...] | None,
         texts: Mapping[int, Sequence[str]],
         features: Sequence[Feature],
+        writings: Mapping[int, Writing] | None = None,
     ) -> None:
         self.n_columns, self.names = n_columns, names
         self.texts = {j: tuple(categories) for j, categories in texts.items()}
         self.features = tuple(features)
+        self.writings = dict(writings or {})
         self.native = Features(list(self.features))
         self._codes = {j: codes_of(categories) for j, categories in self.texts.items()}
 
@@ -92,6 +97,8 @@ class Learned:
         column = table.column(place)
         if j in self._codes:
             return _text_codes_of(column, self._codes[j], table.place(place))
+        if column.is_text and j in self.writings:
+            return numbers_written(column, self.writings[j], table.place(place))
         return numbers_of(column, table.place(place))
 
     def _places(self, table: TypedColumns) -> Sequence[int] | None:
@@ -129,6 +136,7 @@ class Learned:
             "names": None if self.names is None else list(self.names),
             "texts": [[j, list(categories)] for j, categories in self.texts.items()],
             "features": [[column, [list(step) for step in steps]] for column, steps in self.features],
+            "writings": [[j, writing.to_config()] for j, writing in self.writings.items()],
         }
 
     @classmethod
@@ -142,13 +150,17 @@ class Learned:
             check_int(j, "a column", minimum=0, maximum=n_columns - 1): [str(text) for text in texts]
             for j, texts in config["texts"]
         }
+        writings = {
+            check_int(j, "a column", minimum=0, maximum=n_columns - 1): writing_from_config(writing)
+            for j, writing in config.get("writings", [])  # files of version 0.1.0 have none
+        }
         features = [
             (check_int(column, "a column", minimum=0, maximum=n_columns - 1), tuple(map(_check_step, steps)))
             for column, steps in config["features"]
         ]
         if not features:
             raise ValueError("features is empty; expected at least one.")
-        return cls(n_columns, None if names is None else tuple(names), texts, features)
+        return cls(n_columns, None if names is None else tuple(names), texts, features, writings)
 
 
 def _check_step(step: Sequence[Any]) -> Step:

@@ -165,7 +165,7 @@ def _checked(column: TypedColumn, place: str) -> TypedColumn:
     if column.kind in ("numbers", "text"):
         return column
     if column.kind == "times":
-        return TypedColumn("numbers", seconds_of(column.values), [])
+        return TypedColumn("numbers", seconds_of(column.values), [], column.values.dtype.kind == "M")
     if column.kind != "objects":
         raise TypeError(
             f"{place} is of dtype {column.values.dtype}; expected numbers, booleans, text or times. Convert it "
