@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import fastbp
+from fastbp.commands.console import in_sentences, prepare_console
 from fastbp.support.threads import choose_threads
+
+if TYPE_CHECKING:
+    from fastbp.commands.csv_files import Reading
 
 __all__ = ["main"]
 
@@ -25,6 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments : sequence of str, optional
         Arguments after ``fastbp`` on the command line; ``sys.argv[1:]`` if None.
     """
+    prepare_console()
     parser = _make_parser()
     options = parser.parse_args(arguments)
     if options.command == "info":
@@ -42,21 +46,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run_command(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
-    from fastbp.commands.errors import CommandError
-
     try:
         n_threads = choose_threads(getattr(options, "threads", None))
     except ValueError as error:
         parser.error(str(error))
-    try:
-        _COMMANDS[options.command](options, n_threads)
-    except CommandError as error:
-        print(f"fastbp: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("\nfastbp: interrupted", file=sys.stderr)
-        return 130
-    return 0
+    return in_sentences(lambda: _COMMANDS[options.command](options, n_threads))
 
 
 def _bench(options: argparse.Namespace, n_threads: int) -> None:
@@ -66,48 +60,62 @@ def _bench(options: argparse.Namespace, n_threads: int) -> None:
 
 
 def _train(options: argparse.Namespace, n_threads: int) -> None:
-    from fastbp.commands import outcome, train
+    from fastbp.commands import outcome, roles, train
 
     settings = outcome.Settings(
         options.hidden, options.epochs, options.batch_size, options.seed, n_threads, not options.quiet
     )
-    train.run(options.data, options.target, options.task, settings, options.out, options.report)
+    choice = roles.Choice(options.drop, options.keep, options.id, options.categorical, options.numeric)
+    train.run(
+        options.data,
+        options.target,
+        options.task,
+        settings,
+        out=options.out,
+        report=options.report,
+        choice=choice,
+        reading=_reading(options),
+    )
 
 
 def _predict(options: argparse.Namespace, n_threads: int) -> None:
     from fastbp.commands import predict
 
-    predict.run(options.model, options.data, options.out, n_threads)
+    predict.run(
+        options.model,
+        options.data,
+        options.out,
+        wanted=predict.Wanted(options.carry, options.interval),
+        reading=_reading(options),
+        n_threads=n_threads,
+    )
 
 
 def _inspect(options: argparse.Namespace, n_threads: int) -> None:
     from fastbp.commands import inspect
 
-    inspect.run(options.data, options.target)
+    inspect.run(options.data, options.target, _reading(options))
+
+
+def _reading(options: argparse.Namespace) -> Reading:
+    from fastbp.commands.csv_files import Reading
+
+    return Reading(options.sep, options.encoding, options.decimal, options.header, options.sheet)
 
 
 _COMMANDS = {"bench": _bench, "train": _train, "predict": _predict, "inspect": _inspect}
 
 
 def _run_demo(options: argparse.Namespace, n_threads: int) -> int:
-    from fastbp.commands.errors import CommandError
     from fastbp.demo import run  # not needed by `fastbp info`
 
-    try:
+    def demo() -> int:
         agreed = run(
-            options.dataset,
-            data=options.data,
-            output=options.output,
-            epochs=options.epochs,
-            n_threads=n_threads,
+            options.dataset, data=options.data, output=options.output, epochs=options.epochs, n_threads=n_threads
         )
-    except CommandError as error:
-        print(f"fastbp: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("\nfastbp: interrupted; nothing was saved", file=sys.stderr)
-        return 130
-    return 0 if agreed else 1
+        return 0 if agreed else 1
+
+    return in_sentences(demo, interrupted="interrupted; nothing was saved")
 
 
 def _make_parser() -> argparse.ArgumentParser:
@@ -168,7 +176,24 @@ def _add_predict(commands: _Commands) -> None:
     predict.add_argument("model", type=Path, metavar="MODEL", help="the file that `fastbp train` saved")
     _add_data(predict)
     predict.add_argument(
-        "--out", type=Path, required=True, metavar="FILE", help="file for the predictions: .csv, .tsv, .parquet or .npy"
+        "--out",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="file for the predictions: .csv, .tsv, .parquet, .feather, .xlsx, .jsonl or .npy; - writes CSV to a pipe",
+    )
+    predict.add_argument(
+        "--carry",
+        action="append",
+        default=[],
+        metavar="COLUMNS",
+        help="columns of DATA to write beside the predictions, with commas between them; identifiers always are",
+    )
+    predict.add_argument(
+        "--interval",
+        type=_share,
+        metavar="SHARE",
+        help="also write the interval around each number in which this share of rows lies, such as 0.9",
     )
     _add_threads(predict)
 
@@ -196,8 +221,19 @@ def _add_train(commands: _Commands) -> None:
         "--task",
         choices=["auto", "class", "regression"],
         default="auto",
-        help="kind of target (default: classes for text or a few different integers, else numbers)",
+        help="kind of target (default: classes for text, for a few different whole numbers, and for more of them that "
+        "have no natural order; else numbers)",
     )
+    for option, help_text in (
+        ("--drop", "columns to leave out"),
+        ("--keep", "columns to learn from that would be left out, as identifiers are"),
+        ("--id", "columns that name the rows: left out, and written beside the predictions"),
+        ("--categorical", "columns of categories, such as codes, that would be read as numbers"),
+        ("--numeric", "columns of numbers that would be read as text"),
+    ):
+        train.add_argument(
+            option, action="append", default=[], metavar="COLUMNS", help=f"{help_text}; commas between names"
+        )
     train.add_argument(
         "--hidden", type=_sizes, default=(256, 128), metavar="N,N", help="units of the hidden layers (default: 256,128)"
     )
@@ -220,7 +256,20 @@ def _add_train(commands: _Commands) -> None:
 
 
 def _add_data(command: argparse.ArgumentParser) -> None:
-    command.add_argument("data", type=Path, metavar="DATA", help="CSV, Parquet, NPY or NPZ")
+    command.add_argument(
+        "data",
+        type=Path,
+        metavar="DATA",
+        help="CSV (also compressed), Parquet, Feather, Excel, JSON lines, NPY or NPZ; - is the standard input",
+    )
+    reading = command.add_argument_group("how DATA is written, found out where nothing is said")
+    reading.add_argument("--sep", type=_separator, metavar="TEXT", help="what separates fields: , ; | or tab")
+    reading.add_argument("--encoding", metavar="NAME", help="of a file of text, such as utf-8 or cp1252")
+    reading.add_argument("--decimal", choices=[".", ","], help="the decimal mark")
+    reading.add_argument(
+        "--header", action=argparse.BooleanOptionalAction, help="whether the first row has the columns' names"
+    )
+    reading.add_argument("--sheet", metavar="NAME", help="of a workbook: the name of a sheet, or its number from 1")
 
 
 def _add_threads(command: argparse.ArgumentParser) -> None:
@@ -229,6 +278,20 @@ def _add_threads(command: argparse.ArgumentParser) -> None:
 
 def _sizes(text: str) -> tuple[int, ...]:
     return tuple(_positive(size.strip()) for size in text.split(","))
+
+
+def _separator(text: str) -> str:
+    return {"tab": "\t", "\\t": "\t", "blank": r"\s+", " ": r"\s+"}.get(text, text)
+
+
+def _share(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = 0.0
+    if not 0 < share < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a share above 0 and below 1, such as 0.9")
+    return share
 
 
 def _whole(text: str) -> int:

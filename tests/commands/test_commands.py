@@ -11,6 +11,7 @@ from fastbp import cli
 from fastbp.commands.errors import CommandError
 from fastbp.commands.tables import read_table
 from fastbp.commands.task import find_task
+from fastbp.data.columns import seconds_of
 
 pd = pytest.importorskip("pandas")
 pytest.importorskip("matplotlib")
@@ -57,7 +58,8 @@ def run(*arguments):
 
 def test_a_number_is_learnt(trained, capsys):
     model = fb.Model.load(trained / "price.safetensors")
-    assert model.metadata == {"target": "price", "task": "regression", "classes": []}
+    assert model.metadata.keys() == {"target", "task", "classes", "ids", "half_widths"}
+    assert model.metadata["ids"] == ["number", "name"]
     fresh = make_table(seed=1)[4:]
     known = fresh["size"].notna() & fresh["kind"].notna()
     errors = model.predict(read_table_of(fresh, trained))[:, 0] - fresh["price"]
@@ -66,7 +68,7 @@ def test_a_number_is_learnt(trained, capsys):
 
 def read_table_of(frame, directory):
     frame.to_csv(directory / "fresh.csv", index=False)
-    return read_table(directory / "fresh.csv")
+    return read_table(directory / "fresh.csv").frame
 
 
 def test_predictions_go_by_names(trained, tmp_path):
@@ -88,7 +90,7 @@ def test_predictions_go_by_names(trained, tmp_path):
             == 0
         )
     first, second = (pd.read_csv(tmp_path / f"{name}.out.csv") for name in ("fresh", "others"))
-    assert list(first.columns) == ["price"]
+    assert list(first.columns) == ["number", "name", "price"]
     assert len(first) == 400
     assert np.isfinite(second["price"]).all()
     same = first["price"] == second["price"]
@@ -154,7 +156,7 @@ def test_classes_of_text(tmp_path, suffix, capsys):
     predicted = pd.read_csv(out)
     assert list(predicted.columns) == [
         "cultivar",
-        *(f"probability of {name}" for name in ("barbera", "barolo", "grignolino")),
+        *(f"probability_{name}" for name in ("barbera", "barolo", "grignolino")),
     ]
     assert (predicted["cultivar"] == frame["cultivar"]).mean() > 0.95
     np.testing.assert_allclose(predicted.iloc[:, 1:].sum(axis=1), 1, rtol=1e-5)
@@ -209,9 +211,9 @@ def test_what_cannot_serve_is_left_out_with_a_note():
     assert len(task.y) == 396
     notes = " ".join(task.notes)
     assert "4 rows have no 'price' and are left out." in notes
-    assert "'number' counts the rows" in notes
+    assert "'number' is an identifier by its name, different in every row, and is left out; --keep number" in notes
     assert "'always' is the same in every row" in notes
-    assert "'name' is text with 396 different values" in notes
+    assert "'name' is text, different in every row, and is left out" in notes
 
 
 @pytest.mark.parametrize(
@@ -222,7 +224,12 @@ def test_what_cannot_serve_is_left_out_with_a_note():
         ({"x": np.arange(30) % 7, "y": ["a"] * 30}, "y", "auto", "'y' is 'a' in every row; expected two classes"),
         ({"x": np.arange(30) % 7, "y": [5.5] * 30}, "y", "regression", "'y' is 5.5 in every row"),
         ({"x": np.arange(30) % 7, "y": ["a", "b"] * 15}, "y", "regression", "'y' holds something other than numbers"),
-        ({"x": np.arange(30) % 7, "y": [np.inf, *range(29)]}, "y", "regression", "'y' is inf in a row"),
+        (
+            {"x": np.arange(30) % 7, "y": [np.inf, *range(29)]},
+            "y",
+            "regression",
+            "row 1: 'y' is inf; expected finite numbers",
+        ),
         ({"x": np.arange(30) % 7, "y": range(30)}, "y", "class", "'y' has 30 different values in 30 rows"),
         ({"x": [1] * 30, "y": range(30)}, "y", "regression", "no column is left to learn 'y' from"),
     ],
@@ -246,9 +253,10 @@ def test_awkward_columns_become_plain(tmp_path):
         }
     )
     frame.to_parquet(tmp_path / "table.parquet")
-    table = read_table(tmp_path / "table.parquet")
-    np.testing.assert_array_equal(table["when"], [10, np.nan])
-    np.testing.assert_array_equal(table["where"], [-3600, -3600])
+    table = read_table(tmp_path / "table.parquet").frame
+    assert table["when"].dtype.kind == table["where"].dtype.kind == "M"
+    np.testing.assert_array_equal(seconds_of(table["when"].to_numpy()), [10, np.nan])
+    np.testing.assert_array_equal(seconds_of(table["where"].to_numpy()), [-3600, -3600])
     np.testing.assert_array_equal(table["long"], [5, 6])
 
 

@@ -46,7 +46,7 @@ def test_an_output_that_is_an_input_or_cannot_be_is_refused_before_anything_is_r
 ):
     Path("sub").mkdir()
     before = table.read_bytes()
-    monkeypatch.setattr("fastbp.commands.train.read_table", lambda path: pytest.fail("the data was read"))
+    monkeypatch.setattr("fastbp.commands.train.read_table", lambda *_: pytest.fail("the data was read"))
     assert train("--epochs", "2", *arguments) == 1
     assert sentence in capsys.readouterr().err
     assert table.read_bytes() == before
@@ -116,7 +116,7 @@ def test_words_such_as_na_are_text_among_text_and_gaps_among_numbers(tmp_path):
     path.write_text(
         "name,country,size,flag,gaps\nNone,NA,1,True,1\nnan,DE,NA,False,\nnull,,2.5,null,nan\nAnna,FR,3,True,4\n"
     )
-    frame = read_table(path)
+    frame = read_table(path).frame
     assert frame["name"].tolist() == ["None", "nan", "null", "Anna"]
     assert frame["country"].isna().tolist() == [False, False, True, False]
     assert frame["size"].dtype == float and frame["size"].isna().tolist() == [False, True, False, False]
@@ -130,7 +130,7 @@ def test_a_class_called_none_keeps_its_rows(table):
 
     kinds = np.array(["None", "some", "all"])[np.arange(300) % 3]
     pandas.read_csv(table).assign(kind=kinds).to_csv(table, index=False)
-    task = find_task(read_table(table), "kind", "auto")
+    task = find_task(read_table(table).frame, "kind", "auto")
     assert task.classes == ["None", "all", "some"] and len(task.y) == 300
 
 

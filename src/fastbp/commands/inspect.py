@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import fastbp as fb
-from fastbp.commands.errors import CommandError
+from fastbp.commands.csv_files import Reading
+from fastbp.commands.outputs import say
+from fastbp.commands.roles import find_column
 from fastbp.commands.tables import read_table
 
 __all__ = ["run"]
 
 
-def run(data: Path, target: str | None = None) -> None:
+def run(data: Path, target: str | None = None, reading: Reading | None = None) -> None:
     """Print a report on a file.
 
     Raises
@@ -19,11 +21,11 @@ def run(data: Path, target: str | None = None) -> None:
     CommandError
         If the file cannot be read, or does not have the target.
     """
-    frame = read_table(data)
+    table = read_table(data, reading)
+    for note in table.notes:
+        say(note)
     if target is None:
-        print(fb.inspect_data(frame))
+        say(str(fb.inspect_data(table.frame)))
         return
-    if target not in frame.columns:
-        known = ", ".join(map(repr, frame.columns))
-        raise CommandError(f"--target is {target!r}; expected a column of the table: {known}")
-    print(fb.inspect_data(frame.drop(columns=[target]), frame[target]))
+    find_column(target, table.frame, "--target")
+    say(str(fb.inspect_data(table.frame.drop(columns=[target]), table.frame[target])))

@@ -8,10 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from fastbp.commands.errors import CommandError
+from fastbp.commands.files import SUFFIXES
 
 __all__ = ["check_outputs", "default_model_file", "say"]
-
-_FORMATS = {".csv", ".tsv", ".parquet", ".npy", ".npz", ".gz", ".bz2", ".xz", ".zip", ".zst"}
 
 
 def check_outputs(outputs: Mapping[str, Path | None], inputs: Mapping[str, Path]) -> None:
@@ -63,7 +62,7 @@ def _check_writable(option: str, path: Path) -> None:
 
 def default_model_file(data: Path) -> Path:
     """Return the name of the model of a table: that of its file, without its format, in this directory."""
-    name = data.name.lstrip(".")
-    while Path(name).suffix.lower() in _FORMATS and Path(name).stem:
+    name = "table" if data == Path("-") else data.name.lstrip(".")
+    while Path(name).suffix.lower() in SUFFIXES and Path(name).stem:
         name = Path(name).stem
     return Path(f"{name}.fastbp.safetensors")

@@ -2,25 +2,55 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
 from numpy.typing import NDArray
 
 import fastbp as fb
+from fastbp.commands.cells import refuse_infinite
+from fastbp.commands.csv_files import Reading
 from fastbp.commands.errors import CommandError
+from fastbp.commands.extras import require_pandas
+from fastbp.commands.files import PIPE
+from fastbp.commands.intervals import half_width
+from fastbp.commands.learned_columns import as_learned, text_columns
 from fastbp.commands.outputs import check_outputs, say
-from fastbp.commands.tables import read_table, require_pandas, write_table
+from fastbp.commands.roles import find_column
+from fastbp.commands.tables import Table, read_table, write_table, writer_of
 from fastbp.support.checks import counted
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["run"]
+__all__ = ["Wanted", "run"]
 
 
-def run(model_file: Path, data: Path, out: Path, n_threads: int | None = None) -> None:
+class Wanted(NamedTuple):
+    """What is to be written besides the predictions.
+
+    Attributes
+    ----------
+    carry : sequence of str
+        Columns of the table, each of which may be several with commas between them.
+    interval : float or None
+        The share of rows that is to lie within the interval around each number.
+    """
+
+    carry: Sequence[str] = ()
+    interval: float | None = None
+
+
+def run(
+    model_file: Path,
+    data: Path,
+    out: Path,
+    *,
+    wanted: Wanted | None = None,
+    reading: Reading | None = None,
+    n_threads: int | None = None,
+) -> None:
     """Predict each row of a file, columns matched by name, and write the predictions to another.
 
     Raises
@@ -28,28 +58,62 @@ def run(model_file: Path, data: Path, out: Path, n_threads: int | None = None) -
     CommandError
         If a file cannot be used, or the table lacks a column.
     """
-    check_outputs({"--out": out}, {"the data": data, "the model": model_file})
+    wanted = wanted or Wanted()
+    check_outputs({"--out": None if out == PIPE else out}, {"the data": data, "the model": model_file})
+    writer_of(out)
+    model = _load(model_file)
+    metadata = model.metadata
+    width = None if wanted.interval is None else half_width(metadata.get("half_widths", {}), wanted.interval)
+    table = read_table(data, reading, text_columns(model), fewest_rows=0)
+    carried = _carried(table, [*metadata.get("ids", ()), *wanted.carry], wanted.carry)
+    columns = as_learned(model, table)
+    refuse_infinite(columns, table.name)
+    outputs = model.predict(columns, n_threads=n_threads)
+    write_table(carried.assign(**_predictions(outputs, metadata, width, carried)), out)
+    if out != PIPE:
+        say(f"saved {counted(len(outputs), 'prediction')} of {metadata['target']!r} to {out}")
+
+
+def _load(model_file: Path) -> fb.Model:
     try:
         model = fb.Model.load(model_file)
     except (OSError, ValueError) as error:
         raise CommandError(str(error)) from None
     if not {"target", "task", "classes"} <= model.metadata.keys():
         raise CommandError(f"{str(model_file)!r} was not made by `fastbp train`: it does not say what it predicts")
-    frame = read_table(data)
-    try:
-        outputs = model.predict(frame, n_threads=n_threads)
-    except (TypeError, ValueError) as error:
-        raise CommandError(f"{str(data)!r}: {error}") from None
-    write_table(_as_frame(outputs, model.metadata), out)
-    say(f"saved {counted(len(outputs), 'prediction')} of {model.metadata['target']!r} to {out}")
+    return model
 
 
-def _as_frame(outputs: NDArray[Any], metadata: dict[str, Any]) -> pd.DataFrame:
-    """Return a column with the predictions; for classes, also one with the probability of each."""
-    pandas = require_pandas()
-    target, classes = metadata["target"], metadata["classes"]
+def _carried(table: Table, names: Sequence[str], asked: Sequence[str]) -> pd.DataFrame:
+    """Return the columns that are written beside the predictions: those that name rows, where the table has them."""
+    found: dict[str, None] = {}
+    for name in names:
+        if name in asked and name not in table.frame.columns:
+            found.update({find_column(part.strip(), table.frame, "--carry"): None for part in name.split(",")})
+        elif name in table.frame.columns:
+            found[name] = None
+    return table.frame[list(found)]
+
+
+def _predictions(
+    outputs: NDArray[Any], metadata: dict[str, Any], width: float | None, carried: pd.DataFrame
+) -> dict[str, Any]:
+    """Return the columns of the predictions under names without blanks.
+
+    Of classes also the probability of each; of numbers also the interval, where it is wanted.
+    """
+    target, classes = _without_blanks(metadata["target"]), metadata["classes"]
+    name = f"predicted_{target}" if metadata["target"] in carried.columns else target
     if metadata["task"] == "regression":
-        return pandas.DataFrame({target: outputs[:, 0]})
-    chosen = np.asarray(classes)[outputs.argmax(axis=1)]
-    probabilities = {f"probability of {name}": outputs[:, i] for i, name in enumerate(classes)}
-    return pandas.DataFrame({target: chosen, **probabilities})
+        columns = {name: outputs[:, 0]}
+        if width is not None:
+            columns |= {f"{name}_low": outputs[:, 0] - width, f"{name}_high": outputs[:, 0] + width}
+        return columns
+    labels = require_pandas().Series(classes).to_numpy()
+    chosen = labels[outputs.argmax(axis=1)] if len(outputs) else labels[:0]
+    probabilities = {f"probability_{_without_blanks(str(label))}": outputs[:, i] for i, label in enumerate(classes)}
+    return {name: chosen, **probabilities}
+
+
+def _without_blanks(name: str) -> str:
+    return "_".join(name.split())

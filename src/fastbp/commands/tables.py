@@ -1,151 +1,255 @@
-"""Files of tables: CSV, Parquet, NPY and NPZ, read and written by pandas and NumPy, as data frames."""
+"""Tables of all formats, read by pandas and NumPy as data frames for the library, and written."""
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from fastbp.commands.csv_files import Reading, read_csv
 from fastbp.commands.errors import CommandError
-from fastbp.data.columns import read_column, seconds_of
+from fastbp.commands.extras import require_pandas
+from fastbp.commands.files import COMPRESSED, PIPE, TableFile, find_file
+from fastbp.commands.plain_columns import as_text_column, plain_column
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["read_table", "require_pandas", "write_table"]
-
-# What pandas takes for a missing value. In a column of text each may be a value: a name, the code of Namibia.
-_WORDS_FOR_MISSING = frozenset(
-    ("#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA", "NULL")
-    + ("NaN", "None", "n/a", "nan", "null")
-)
-_READABLE = "CSV (.csv, .tsv, also compressed: .csv.gz), Parquet (.parquet), NPY or NPZ"
+__all__ = ["Table", "read_table", "write_table", "writer_of"]
 
 
-def require_pandas() -> Any:
-    """Return the module, or raise a CommandError if it is not installed."""
-    try:
-        import pandas
-    except ImportError:
-        raise CommandError('tables are read by pandas, which is not installed: pip install "fastbp[cli]"') from None
-    return pandas
+class Table(NamedTuple):
+    """A file that was read.
+
+    Attributes
+    ----------
+    name : str
+        What messages call the file.
+    frame : DataFrame
+        Its names are text; each column holds numbers, booleans, moments, categories or text. Its index counts the rows.
+    notes : list of str
+        Sentences about what was found out about the file, and about columns that hold none of these.
+    left_out : list of str
+        These columns.
+    """
+
+    name: str
+    frame: pd.DataFrame
+    notes: list[str]
+    left_out: list[str]
 
 
-def read_table(path: Path) -> pd.DataFrame:
-    """Return a file as a data frame whose names are text; each column holds numbers, booleans or text.
+def read_table(
+    path: Path, reading: Reading | None = None, as_text: Collection[str] = (), fewest_rows: int = 1
+) -> Table:
+    """Return a file as a table.
 
     An NPY file holds a matrix, whose columns are called "0", "1" and so on; an NPZ file matrices and vectors, whose
     columns are called "X.0", or "y" for a vector, after their arrays' names.
 
+    Parameters
+    ----------
+    path : Path
+        "-" is the standard input.
+    reading : Reading, optional
+        What is known about the file.
+    as_text : collection of str
+        Columns that are text whatever they look like: "012" stays what it is, and the number 12 becomes "12".
+    fewest_rows : int
+        That it must have.
+
     Raises
     ------
     CommandError
-        If the file does not exist or has another format.
+        If the file does not exist, has another format or is damaged.
     """
-    pandas = require_pandas()
-    if not path.exists():
-        raise CommandError(f"{str(path)!r} does not exist; expected a file: {_READABLE}")
-    suffixes = [suffix.lower() for suffix in path.suffixes]
+    require_pandas()
+    file = find_file(path)
+    notes: list[str] = []
     try:
-        if ".csv" in suffixes or ".tsv" in suffixes:
-            frame = _read_csv(path, "\t" if ".tsv" in suffixes else ",")
-        elif suffixes[-1:] == [".parquet"]:
-            frame = pandas.read_parquet(path)
-        elif suffixes[-1:] == [".npy"]:
-            frame = pandas.DataFrame(_columns_of("", np.load(path, allow_pickle=False)))
-        elif suffixes[-1:] == [".npz"]:
-            with np.load(path, allow_pickle=False) as arrays:
-                frame = pandas.DataFrame({k: v for name in arrays for k, v in _columns_of(name, arrays[name]).items()})
-        else:
-            raise CommandError(f"{str(path)!r} has an unsupported extension; expected {_READABLE}")
-    except CommandError:
-        raise
+        frame = _read(file, reading or Reading(), as_text, notes)
+    except CommandError as error:
+        raise CommandError(f"{file.name!r} {error}") from None
     except ImportError as error:
-        raise CommandError(f"{str(path)!r} needs a package that is not installed: {error}") from None
+        raise CommandError(f"{file.name!r} needs a package that is not installed: {error}") from None
     except Exception as error:  # whatever a reader raises on a damaged file
-        raise CommandError(f"{str(path)!r} cannot be read: {type(error).__name__}: {error}") from None
-    if frame.shape[0] == 0 or frame.shape[1] == 0:
-        raise CommandError(f"{str(path)!r} has {frame.shape[0]} rows and {frame.shape[1]} columns; expected some")
-    return _tidy(frame)
+        raise CommandError(f"{file.name!r} cannot be read: {type(error).__name__}: {error}") from None
+    if frame.shape[0] < fewest_rows or frame.shape[1] == 0:
+        raise CommandError(f"{file.name!r} has {frame.shape[0]} rows and {frame.shape[1]} columns; expected some")
+    return _tidy(file.name, frame, as_text, notes)
 
 
-def _read_csv(path: Path, separator: str) -> pd.DataFrame:
-    """Return a file of text: an empty field is missing, and a word such as NA or nan only in a column of numbers."""
+def _read(file: TableFile, reading: Reading, as_text: Collection[str], notes: list[str]) -> pd.DataFrame:
     pandas = require_pandas()
-    names = pandas.read_csv(path, sep=separator, header=None, nrows=1, dtype=str, keep_default_na=False)
-    _refuse_repeated(names.iloc[0].tolist())
-    frame = pandas.read_csv(path, sep=separator, low_memory=False, keep_default_na=False, na_values=[""])
-    for name in frame.columns:
-        if frame[name].dtype == object or str(frame[name].dtype).startswith("str"):
-            frame[name] = _with_gaps(frame[name])
-    return frame
+    if file.format in ("csv", "tsv"):
+        frame, guesses = read_csv(file.open, reading, as_text, "\t" if file.format == "tsv" else None)
+        notes += guesses
+        return frame
+    with file.open() as opened:
+        return _READERS[file.format](pandas, opened, reading, as_text, notes)
 
 
-def _with_gaps(column: pd.Series) -> pd.Series:
-    """Return a column of text as numbers or booleans, if it holds nothing else but words for a missing value."""
-    pandas = require_pandas()
-    filled = column.dropna()
-    known = filled[~filled.isin(_WORDS_FOR_MISSING)]
-    if len(known) == 0 or len(known) == len(filled):
-        return column
-    if known.isin(["True", "False"]).all():
-        return column.map({"True": True, "False": False})
-    numbers = pandas.to_numeric(known, errors="coerce")
-    return column if numbers.isna().any() else numbers.reindex(column.index)
+def _read_excel(pandas: Any, opened: Any, reading: Reading, as_text: Collection[str], notes: list[str]) -> Any:
+    with pandas.ExcelFile(opened) as book:
+        sheet = reading.sheet or book.sheet_names[0]
+        if sheet not in book.sheet_names and sheet.isdigit() and 0 < int(sheet) <= len(book.sheet_names):
+            sheet = book.sheet_names[int(sheet) - 1]
+        if sheet not in book.sheet_names:
+            known = ", ".join(map(repr, book.sheet_names))
+            raise CommandError(f"has no sheet {sheet!r}; expected one of {known}")
+        if reading.sheet is None and len(book.sheet_names) > 1:
+            notes.append(f"The sheet {sheet!r} of {len(book.sheet_names)} is read; --sheet says otherwise.")
+        header = None if reading.header is False else 0
+        text = dict.fromkeys(as_text, str)
+        return pandas.read_excel(book, sheet, header=header, dtype=text, keep_default_na=False, na_values=[""])
 
 
-def _refuse_repeated(names: list[str]) -> None:
-    for i, name in enumerate(names):
-        if name and name in names[:i]:
-            raise CommandError(f"two columns are called {name!r}; expected names that differ")
+def _read_json(pandas: Any, opened: Any, reading: Reading, as_text: Collection[str], notes: list[str]) -> Any:
+    return pandas.read_json(opened, dtype=False, convert_axes=False, **_no_dates(pandas))
+
+
+def _read_jsonl(pandas: Any, opened: Any, reading: Reading, as_text: Collection[str], notes: list[str]) -> Any:
+    return pandas.read_json(opened, lines=True, dtype=False, **_no_dates(pandas))
+
+
+def _no_dates(pandas: Any) -> dict[str, Any]:
+    """Return what keeps a reader of JSON from taking columns for dates by their names; from pandas 3 on it does not."""
+    return {"convert_dates": False} if pandas.__version__.startswith("2.") else {}
+
+
+def _read_parquet(pandas: Any, opened: Any, reading: Reading, as_text: Collection[str], notes: list[str]) -> Any:
+    return pandas.read_parquet(opened)
+
+
+def _read_feather(pandas: Any, opened: Any, reading: Reading, as_text: Collection[str], notes: list[str]) -> Any:
+    return pandas.read_feather(opened)
+
+
+def _read_npy(pandas: Any, opened: Any, reading: Reading, as_text: Collection[str], notes: list[str]) -> Any:
+    return pandas.DataFrame(_columns_of("", np.load(opened, allow_pickle=False)))
+
+
+def _read_npz(pandas: Any, opened: Any, reading: Reading, as_text: Collection[str], notes: list[str]) -> Any:
+    with np.load(opened, allow_pickle=False) as arrays:
+        return pandas.DataFrame({k: v for name in arrays for k, v in _columns_of(name, arrays[name]).items()})
+
+
+_READERS: dict[str, Callable[..., Any]] = {
+    "excel": _read_excel,
+    "json": _read_json,
+    "jsonl": _read_jsonl,
+    "parquet": _read_parquet,
+    "feather": _read_feather,
+    "npy": _read_npy,
+    "npz": _read_npz,
+}
 
 
 def _columns_of(name: str, array: np.ndarray[Any, Any]) -> dict[str, Any]:
     """Return the columns of an array: a vector is one, with the array's name; a matrix has numbered ones."""
+    if array.dtype.names:
+        return {f"{name}.{field}" if name else field: array[field] for field in array.dtype.names}
     if array.ndim == 1:
         return {name or "0": array}
     if array.ndim == 2:
         return {f"{name}.{j}" if name else str(j): array[:, j] for j in range(array.shape[1])}
-    raise CommandError(f"the array {name!r} has {array.ndim} dimensions; expected 1 or 2: a row is a sample")
+    raise CommandError(f"has an array {name!r} of {array.ndim} dimensions; expected 1 or 2: a row is a sample")
 
 
-def _tidy(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the frame with text for names, times and durations in seconds, and no column of several types."""
-    columns = {str(name): _tidy_column(frame.iloc[:, j]) for j, name in enumerate(frame.columns)}
-    if len(columns) < frame.shape[1]:
-        names = [str(name) for name in frame.columns]
-        _refuse_repeated(names)
-    return require_pandas().DataFrame(columns)
-
-
-def _tidy_column(column: pd.Series) -> pd.Series:
-    if column.dtype.kind in "mM":
-        return require_pandas().Series(seconds_of(read_column(column).values), column.index)
-    if column.dtype == object and column.map(type, na_action="ignore").nunique() > 1:
-        return column.map(str, na_action="ignore")
-    return column
+def _tidy(name: str, frame: pd.DataFrame, as_text: Collection[str], notes: list[str]) -> Table:
+    """Return the frame with text for names, and with columns that the library takes."""
+    columns: dict[str, Any] = {}
+    left_out: list[str] = []
+    for j, own_name in enumerate(frame.columns):
+        column, key = frame.iloc[:, j].reset_index(drop=True), str(own_name)
+        if key in columns or key in left_out:
+            raise CommandError(f"{name!r}: two columns are called {key!r}; expected names that differ")
+        plain, why_not = plain_column(column)
+        if plain is None:
+            left_out.append(key)
+            notes.append(f"Column {key!r} holds {why_not} and is left out.")
+        else:
+            columns[key] = as_text_column(plain) if key in as_text else plain
+    if not columns:
+        raise CommandError(f"{name!r} has no column of numbers, moments or text; expected one")
+    return Table(name, require_pandas().DataFrame(columns), notes, left_out)
 
 
 def write_table(frame: pd.DataFrame, path: Path) -> None:
-    """Write a data frame in the format of the file's extension.
+    """Write a data frame in the format of the file's extension; to the standard output as CSV.
 
     Raises
     ------
     CommandError
         If the extension is not supported, or the file cannot be written.
     """
-    suffix = path.suffix.lower()
+    write = writer_of(path)
     try:
-        if suffix in (".csv", ".tsv"):
-            frame.to_csv(path, index=False, sep="\t" if suffix == ".tsv" else ",")
-        elif suffix == ".parquet":
-            frame.to_parquet(path, index=False)
-        elif suffix == ".npy":
-            np.save(path, frame.iloc[:, 0].to_numpy() if frame.shape[1] == 1 else frame.to_numpy())
-        else:
-            raise CommandError(f"--out is {str(path)!r}; expected a name that ends with .csv, .tsv, .parquet or .npy")
+        write(frame, path)
     except ImportError as error:
         raise CommandError(f"{str(path)!r} needs a package that is not installed: {error}") from None
+    except BrokenPipeError:  # whoever read the output has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
         raise CommandError(f"{str(path)!r} cannot be written: {error}") from None
+
+
+def writer_of(path: Path) -> Callable[[pd.DataFrame, Path], None]:
+    """Return the function that writes a table in the format of a file's extension.
+
+    Raises
+    ------
+    CommandError
+        If the extension is not supported.
+    """
+    if path == PIPE:
+        return _write_csv
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    suffix = suffixes[-2] if len(suffixes) > 1 and suffixes[-1] in COMPRESSED else "".join(suffixes[-1:])
+    if suffix not in _WRITERS or (suffix not in (".csv", ".tsv") and suffix != suffixes[-1]):
+        known = ", ".join(_WRITERS)
+        raise CommandError(f"--out is {str(path)!r}; expected a name that ends with one of {known}, or - for a pipe")
+    return _WRITERS[suffix]
+
+
+def _write_csv(frame: pd.DataFrame, path: Path) -> None:
+    frame.to_csv(sys.stdout if path == PIPE else path, index=False)
+
+
+def _write_tsv(frame: pd.DataFrame, path: Path) -> None:
+    frame.to_csv(path, index=False, sep="\t")
+
+
+def _write_parquet(frame: pd.DataFrame, path: Path) -> None:
+    frame.to_parquet(path, index=False)
+
+
+def _write_feather(frame: pd.DataFrame, path: Path) -> None:
+    frame.to_feather(path)
+
+
+def _write_excel(frame: pd.DataFrame, path: Path) -> None:
+    frame.to_excel(path, index=False)
+
+
+def _write_jsonl(frame: pd.DataFrame, path: Path) -> None:
+    frame.to_json(path, orient="records", lines=True)
+
+
+def _write_npy(frame: pd.DataFrame, path: Path) -> None:
+    np.save(path, frame.iloc[:, 0].to_numpy() if frame.shape[1] == 1 else frame.to_numpy(), allow_pickle=False)
+
+
+_WRITERS: dict[str, Callable[[pd.DataFrame, Path], None]] = {
+    ".csv": _write_csv,
+    ".tsv": _write_tsv,
+    ".parquet": _write_parquet,
+    ".feather": _write_feather,
+    ".xlsx": _write_excel,
+    ".jsonl": _write_jsonl,
+    ".npy": _write_npy,
+}

@@ -1,4 +1,4 @@
-"""What a model is trained for: which column is the target, of what kind the task is, which columns are used."""
+"""What a model is trained for: which column is the target, and of what kind the task is."""
 
 from __future__ import annotations
 
@@ -9,18 +9,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbp.commands.errors import CommandError
+from fastbp.commands.roles import Choice, choose_columns, find_column, written_numbers
+from fastbp.data.columns import read_column
+from fastbp.data.writings import find_writing
+from fastbp.inspection.columns import read_columns
+from fastbp.inspection.label_order import are_classes
+from fastbp.inspection.targets import evidence_of
 from fastbp.support.checks import counted
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Kind", "Task", "find_task"]
+__all__ = ["Kind", "Task", "find_kind", "find_task"]
 
 Kind = Literal["class", "regression"]
 
 _FEWEST_ROWS = 20  # that a model can be trained and scored on
-_MOST_CLASSES_OF_INTEGERS = 20
-_MOST_LEVELS = 200  # different texts; a column with more is taken for an identifier
+_MANY_VALUES = 100  # whole numbers that are hardly classes, so that nobody needs to be told
 
 
 class Task(NamedTuple):
@@ -31,13 +36,15 @@ class Task(NamedTuple):
     kind : {"class", "regression"}
     target : str
     X : DataFrame
-        The columns that are used, in the rows that have a target.
+        The columns that are used, in the rows that have a target; its index has the rows' numbers in the file, from 0.
     y : ndarray of shape (n_samples,)
         Classes from 0, or numbers.
     classes : list of str, int, float or bool
         What the classes are in the table; empty for a regression.
     notes : list of str
-        Sentences about what was left out.
+        What the target was taken for, first; then sentences about what was left out and how columns are read.
+    ids : list of str
+        Columns of the table that name the rows.
     """
 
     kind: Kind
@@ -46,9 +53,10 @@ class Task(NamedTuple):
     y: NDArray[Any]
     classes: list[Any]
     notes: list[str]
+    ids: Sequence[str] = ()
 
 
-def find_task(frame: pd.DataFrame, target: str, kind: Kind | Literal["auto"]) -> Task:
+def find_task(frame: pd.DataFrame, target: str, kind: Kind | Literal["auto"], choice: Choice | None = None) -> Task:
     """Return what is to be learned from a table.
 
     Raises
@@ -56,9 +64,7 @@ def find_task(frame: pd.DataFrame, target: str, kind: Kind | Literal["auto"]) ->
     CommandError
         If the target does not exist, or no model can be trained for it.
     """
-    if target not in frame.columns:
-        known = ", ".join(map(repr, frame.columns))
-        raise CommandError(f"--target is {target!r}; expected a column of the table: {known}")
+    find_column(target, frame, "--target")
     notes = []
     missing = frame[target].isna().to_numpy()
     if missing.any():
@@ -75,19 +81,56 @@ def find_task(frame: pd.DataFrame, target: str, kind: Kind | Literal["auto"]) ->
             f"only {counted(len(frame), 'row')} {_has_or_have(len(frame))} a {target!r}; at least {_FEWEST_ROWS} are "
             "needed"
         )
-    found = _kind_of(column) if kind == "auto" else kind
+    column = _as_written(column, kind)
+    rest = frame.drop(columns=[target])
+    found = find_kind(column, rest) if kind == "auto" else kind
     classes: list[Any] = []
     y: NDArray[Any]
     if found == "class":
         classes, y = _as_classes(column)
     else:
         y = _as_numbers(column)
-    kept = [name for name in frame.columns if name != target and not _left_out(frame[name], name, notes)]
-    if not kept:
+    roles = choose_columns(rest, y, found == "class", choice or Choice())
+    if not roles.X.shape[1]:
         raise CommandError(
-            f"no column is left to learn {target!r} from; expected one that is neither constant nor text"
+            f"no column is left to learn {target!r} from: {' '.join(roles.notes) or 'the table has no other.'}"
         )
-    return Task(found, target, frame[kept], y, classes, notes)
+    guess = _guess(column, found, classes, was_asked=kind != "auto")
+    return Task(found, target, roles.X, y, classes, [guess, *notes, *roles.notes], roles.ids)
+
+
+def _as_written(column: pd.Series, kind: Kind | Literal["auto"]) -> pd.Series:
+    """Return a target of text that writes numbers, such as $12.50, as numbers."""
+    read = read_column(column)
+    if kind == "class" or not read.is_text or find_writing(read) is None:
+        return column
+    return written_numbers(column, "--task regression")
+
+
+def find_kind(column: pd.Series, rest: pd.DataFrame) -> Kind:
+    """Return "class" for text, booleans, categories, and whole numbers that are names; rest has the other columns."""
+    if column.dtype.kind in "mM":
+        return "regression"
+    if column.dtype.kind not in "iuf":
+        return "class"
+    values = column.to_numpy(np.float64)
+    if not rest.shape[1]:
+        return "class" if are_classes(values, list) else "regression"
+    return "class" if are_classes(values, lambda: evidence_of(read_columns(rest, "the table"))) else "regression"
+
+
+def _guess(column: pd.Series, kind: Kind, classes: list[Any], *, was_asked: bool) -> str:
+    """Return what the target is taken for, and the option that says otherwise where that may be wrong."""
+    numbers = column.dtype.kind in "iuf"
+    if kind == "class":
+        shown = ", ".join(map(str, classes if len(classes) < 8 else [*classes[:5], "...", classes[-1]]))
+        guess = f"target {column.name!r}: one of {counted(len(classes), 'class')} ({shown})"
+        doubtful, otherwise = numbers and len(classes) > 2, "--task regression if they are amounts"
+    else:
+        guess = f"target {column.name!r}: a number, {float(column.min()):g} to {float(column.max()):g}"
+        whole = column.dtype.kind in "iu" and column.nunique() <= min(_MANY_VALUES, len(column) // 2)
+        doubtful, otherwise = whole, f"--task class if its {column.nunique()} values are names of classes"
+    return f"{guess}; {otherwise}" if doubtful and not was_asked else guess
 
 
 def _as_integers(column: pd.Series) -> pd.Series:
@@ -102,7 +145,7 @@ def _twins_of(target: str, frame: pd.DataFrame) -> list[str]:
     same = [name for name in frame.columns if name != target and _plain_name(name) == _plain_name(target)]
     return [
         f"Warning: column {name!r} differs from the target {target!r} only in case or spaces; if it is the same thing, "
-        "remove it from the table: it would tell the answer."
+        "leave it out with --drop: it would tell the answer."
         for name in same
     ]
 
@@ -113,14 +156,6 @@ def _plain_name(name: str) -> str:
 
 def _has_or_have(n: int) -> str:
     return "has" if n == 1 else "have"
-
-
-def _kind_of(column: pd.Series) -> Kind:
-    """Return "class" for text, booleans, categories, and a few integers."""
-    if column.dtype.kind not in "iuf":
-        return "class"
-    whole = column.dtype.kind in "iu" or bool((column % 1 == 0).all())
-    return "class" if whole and column.nunique() <= min(_MOST_CLASSES_OF_INTEGERS, len(column) // 10) else "regression"
 
 
 def _as_classes(column: pd.Series) -> tuple[list[Any], NDArray[np.int64]]:
@@ -143,6 +178,8 @@ def _plain(value: Any) -> Any:
 
 
 def _as_numbers(column: pd.Series) -> NDArray[np.float64]:
+    if column.dtype.kind in "mM":
+        raise CommandError(f"{column.name!r} holds moments; expected numbers or classes")
     try:
         y: NDArray[np.float64] = column.to_numpy(np.float64)
     except (TypeError, ValueError):
@@ -150,33 +187,10 @@ def _as_numbers(column: pd.Series) -> NDArray[np.float64]:
         raise CommandError(f"{column.name!r} holds something other than numbers; expected numbers. {remedy}") from None
     if not np.isfinite(y).all():
         row = int(np.argmax(~np.isfinite(y)))
-        raise CommandError(f"{column.name!r} is {y[row]} in a row; expected finite numbers. Leave out such rows.")
+        raise CommandError(
+            f"row {int(column.index[row]) + 1}: {column.name!r} is {y[row]}; expected finite numbers. Leave out such "
+            "rows."
+        )
     if np.ptp(y) == 0:
         raise CommandError(f"{column.name!r} is {y[0]:g} in every row; expected numbers that differ")
     return y
-
-
-def _left_out(column: pd.Series, name: str, notes: list[str]) -> bool:
-    """Return whether a column is left out, and note why."""
-    reason = _reason_against(column)
-    if reason:
-        notes.append(f"Column {name!r} {reason} and is left out.")
-    return bool(reason)
-
-
-def _reason_against(column: pd.Series) -> str:
-    n_levels = column.nunique()
-    if n_levels == 0:
-        return "is empty"
-    if n_levels == 1 and not column.isna().any():
-        return "is the same in every row"
-    if column.dtype.kind in "iuf":
-        values = column.to_numpy()
-        return "counts the rows" if _counts(values) else ""
-    if column.dtype.kind != "b" and n_levels > min(_MOST_LEVELS, max(len(column) // 2, 2)):
-        return f"is text with {n_levels:,} different values"
-    return ""
-
-
-def _counts(values: Sequence[Any] | NDArray[Any]) -> bool:
-    return len(values) > 2 and bool((np.diff(values) == 1).all())

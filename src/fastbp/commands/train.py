@@ -5,19 +5,24 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 import fastbp as fb
+from fastbp.commands.cells import refuse_infinite
+from fastbp.commands.csv_files import Reading
 from fastbp.commands.errors import CommandError
 from fastbp.commands.extras import require_matplotlib
+from fastbp.commands.intervals import half_widths
 from fastbp.commands.outcome import Outcome, Settings, show
 from fastbp.commands.outputs import check_outputs, default_model_file, say
 from fastbp.commands.report import write_report
+from fastbp.commands.roles import MOST_LEVELS, Choice
 from fastbp.commands.tables import read_table
 from fastbp.commands.task import Kind, Task, find_task
 from fastbp.data.folds import split_fraction
@@ -36,8 +41,11 @@ def run(
     target: str,
     kind: Kind | Literal["auto"],
     settings: Settings,
+    *,
     out: Path | None = None,
     report: Path | None = None,
+    choice: Choice | None = None,
+    reading: Reading | None = None,
 ) -> None:
     """Train on a file, print the progress, write the model and, if asked for, the report.
 
@@ -50,9 +58,12 @@ def run(
     check_outputs({"--out": destination, "--report": report}, {"the data": data})
     if report is not None:
         require_matplotlib("the report", "cli")
-    frame = read_table(data)
-    task = find_task(frame, target, kind)
-    _print_task(task, settings)
+    table = read_table(data, reading)
+    if target in table.left_out:
+        raise CommandError(f"--target is {target!r}; {' '.join(note for note in table.notes if repr(target) in note)}")
+    task = find_task(table.frame, target, kind, choice)
+    refuse_infinite(task.X, table.name)
+    _print_task(task, table.notes, settings)
     outcome = train(task, settings)
     with _writing():
         outcome.trainer.model.save(destination)  # before anything is printed: nobody may be reading
@@ -62,7 +73,7 @@ def run(
         raise KeyboardInterrupt
     if report is not None:
         with _writing():
-            write_report(report, data.name, frame, outcome, destination.name)
+            write_report(report, data.name, table.frame, outcome, destination.name)
     _print_scores(outcome)
     for path in (destination, report):
         if path is not None:
@@ -79,45 +90,69 @@ def _writing() -> Iterator[None]:
 
 def train(task: Task, settings: Settings) -> Outcome:
     """Train on most of the rows, use some of these to decide when to stop, and score on the rest."""
-    classes = task.y if task.kind == "class" else None
-    train_rows, test_rows = split_fraction(len(task.y), _TEST_FRACTION, classes=classes, seed=settings.seed)
-    trainer = _make_trainer(task, len(train_rows), settings)
+    train_rows, test_rows = _split(task, np.arange(len(task.y)), _TEST_FRACTION, settings.seed)
+    fit_rows, validation_rows = _split(task, train_rows, _VALIDATION_FRACTION, settings.seed)
+    task = _without_empty(task, fit_rows)
+    trainer = _make_trainer(task, len(fit_rows), settings)
     stopping = fb.EarlyStopping(patience=max(5, settings.epochs // 5))
     start = time.perf_counter()
     interrupted = False
     try:
-        trainer.fit(
-            task.X.iloc[train_rows],
-            task.y[train_rows],
-            epochs=settings.epochs,
-            validation_fraction=_VALIDATION_FRACTION,
-            callbacks=[stopping],
-            progress=settings.progress,
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of columns of text: the notes of the task have said it
+            trainer.fit(
+                task.X.iloc[fit_rows],
+                task.y[fit_rows],
+                epochs=settings.epochs,
+                validation_data=(task.X.iloc[validation_rows], task.y[validation_rows]),
+                callbacks=[stopping],
+                progress=settings.progress,
+            )
     except KeyboardInterrupt:
         if stopping.best_weights is None:  # no epoch was completed
             raise
         trainer.model.set_weights(stopping.best_weights)
         interrupted = True
     seconds = time.perf_counter() - start
-    trainer.model.metadata = {"target": task.target, "task": task.kind, "classes": task.classes}
     X_test, y_test = task.X.iloc[test_rows], task.y[test_rows]
     outputs = trainer.model.predict(X_test, n_threads=settings.n_threads)
+    trainer.model.metadata = _metadata(task, half_widths(y_test - outputs[:, 0]) if task.kind == "regression" else {})
     scores = trainer.evaluate(X_test, y_test)
     scores.pop("loss")
     baseline = _baseline(task, train_rows, test_rows)
-    return Outcome(
-        task,
-        trainer,
-        seconds,
-        train_rows,
-        test_rows,
-        outputs,
-        scores,
-        baseline,
-        stopping.best_epoch,
-        interrupted,
-    )
+    best = stopping.best_epoch
+    return Outcome(task, trainer, seconds, train_rows, test_rows, outputs, scores, baseline, best, interrupted)
+
+
+def _split(task: Task, rows: NDArray[np.int64], fraction: float, seed: int) -> tuple[NDArray[np.int64], ...]:
+    """Return some rows in two parts, of each class alike."""
+    classes = task.y[rows] if task.kind == "class" else None
+    return tuple(rows[part] for part in split_fraction(len(rows), fraction, classes=classes, seed=seed))
+
+
+def _metadata(task: Task, half_widths: dict[str, float]) -> dict[str, Any]:
+    """Return what ``fastbp predict`` needs to know."""
+    return {
+        "target": task.target,
+        "task": task.kind,
+        "classes": task.classes,
+        "ids": list(task.ids),
+        "half_widths": half_widths,
+    }
+
+
+def _without_empty(task: Task, rows: NDArray[np.int64]) -> Task:
+    """Return a task without the columns that have no value, or only one, in the rows that are trained on."""
+    some = task.X.iloc[rows]
+    empty = [name for name in task.X.columns if some[name].nunique() == 0]
+    if not empty:
+        return task
+    listed = ", ".join(map(repr, empty))
+    note = f"No row that is trained on has a value in column {listed}: left out."
+    say(note)
+    if len(empty) == task.X.shape[1]:
+        raise CommandError(f"no column is left to learn {task.target!r} from. {note}")
+    return task._replace(X=task.X.drop(columns=empty), notes=[*task.notes, note])
 
 
 def _make_trainer(task: Task, n_samples: int, settings: Settings) -> fb.Trainer:
@@ -127,7 +162,7 @@ def _make_trainer(task: Task, n_samples: int, settings: Settings) -> fb.Trainer:
     model = fb.Model(
         [*hidden, last],
         prepare=fb.Columns(
-            numeric=[fb.Impute("median", indicator=True), fb.RobustScale()], categorical=fb.OneHot(), categories="auto"
+            numeric=[fb.Impute("median", indicator=True), fb.RobustScale()], categorical=fb.OneHot(MOST_LEVELS)
         ),
         prepare_targets=None if task.kind == "class" else fb.Standardize(),
         seed=settings.seed,
@@ -171,12 +206,12 @@ def _baseline(task: Task, train_rows: NDArray[np.int64], test_rows: NDArray[np.i
     }
 
 
-def _print_task(task: Task, settings: Settings) -> None:
-    kind = counted(len(task.classes), "class") if task.kind == "class" else "a number"
-    sizes = f"{counted(len(task.y), 'row')}, {counted(task.X.shape[1], 'column')}"
-    say(f"{sizes}; target {task.target!r}: {kind}")
-    for note in task.notes:
+def _print_task(task: Task, notes: Sequence[str], settings: Settings) -> None:
+    guess, *others = task.notes
+    say(guess)
+    for note in (*notes, *others):
         say(note)
+    say(f"{counted(len(task.y), 'row')}, {counted(task.X.shape[1], 'column')}")
     say(f"hidden layers of {', '.join(map(str, settings.hidden))}; at most {counted(settings.epochs, 'epoch')}")
 
 

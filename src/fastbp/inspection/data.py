@@ -63,7 +63,7 @@ def inspect_data(X: Any, y: Any = None, validation_data: tuple[Any, ...] | list[
     [('missing', 0), ('constant', 1)]
     """
     table = read_columns(X, "X")
-    targets = None if y is None else inspect_targets(read_columns(y, "y"), table.n_rows)
+    targets = None if y is None else inspect_targets(read_columns(y, "y"), table)
     validation = _read_validation(validation_data, table)
     hashes = RowHashes(table.n_rows)
     reports: list[ColumnReport] = []

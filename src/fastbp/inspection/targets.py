@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbp.inspection.columns import Column, InspectedTable
+from fastbp.inspection.label_order import are_classes
 from fastbp.inspection.report import ColumnReport, Finding, is_constant, report_column, shortened
 from fastbp.inspection.row_hashes import RowHashes
 from fastbp.support.checks import counted
 
-__all__ = ["Targets", "classes_of", "inspect_targets"]
+__all__ = ["Targets", "classes_of", "evidence_of", "inspect_targets"]
 
 _MOST_KEPT = 16  # columns of targets that are compared with the columns of X
-_MOST_CLASSES = 100  # integers of more values than this are taken for numbers
 _MOST_UNNUMBERED = 20  # fractional numbers of at most this many values may be meant as classes
 _RARE = 0.2  # times the share that each class would have if all were equally common
 _FAR = 10.0  # interquartile ranges from the quartiles: farther than one normal number in 10**40
@@ -60,14 +60,15 @@ class Targets:
                 return
 
 
-def inspect_targets(table: InspectedTable, n_samples: int) -> Targets:
-    """Return the findings about the targets of n_samples samples.
+def inspect_targets(table: InspectedTable, X: InspectedTable) -> Targets:
+    """Return the findings about the targets of the samples in X.
 
     Raises
     ------
     ValueError
         If their number differs.
     """
+    n_samples = X.n_rows
     if table.n_rows != n_samples:
         raise ValueError(f"X has {n_samples:,} rows, y has {table.n_rows:,}; expected a target for each sample.")
     hashes = RowHashes(n_samples)
@@ -83,10 +84,10 @@ def inspect_targets(table: InspectedTable, n_samples: int) -> Targets:
             columns.append(column)
         if one_hot is None:
             where = "y" if table.n_columns == 1 else f"column {column.name!r} of y"
-            findings += _of_column(column, report, where)
+            findings += _of_column(column, report, where, X)
     if one_hot is not None:
         columns = [one_hot]
-    classes = _count_classes(columns[0]) if table.n_columns == 1 or one_hot is not None else None
+    classes = _count_classes(columns[0], X) if table.n_columns == 1 or one_hot is not None else None
     if classes is not None:
         findings += _of_classes(classes, n_samples)
     return Targets(columns, reports, classes, hashes.values, findings)
@@ -114,9 +115,9 @@ def _one_hot(table: InspectedTable) -> Column | None:
 # ------------------------------------------------------------------------------------------------- classes
 
 
-def _count_classes(column: Column) -> dict[str, int] | None:
+def _count_classes(column: Column, X: InspectedTable) -> dict[str, int] | None:
     """Return how many samples each class has; None where targets are not labels."""
-    if column.kind == "numbers" and not _are_labels(column.values[~column.missing]):
+    if column.kind == "numbers" and not _are_labels(column, X):
         return None
     names, counts = _names_and_counts(column)
     return dict(zip(names, counts.tolist(), strict=True))
@@ -130,11 +131,20 @@ def _names_and_counts(column: Column) -> tuple[list[str], NDArray[Any]]:
     return [f"{value:g}" if abs(value) < 1e6 else repr(float(value)) for value in values], counts
 
 
-def _are_labels(values: NDArray[np.float64]) -> bool:
-    """Return whether these are integers of few values."""
-    if not len(values) or not np.isfinite(values).all() or (values != np.floor(values)).any():
-        return False
-    return len(np.unique(values)) <= min(_MOST_CLASSES, max(2, len(values) // 2))
+def _are_labels(column: Column, X: InspectedTable) -> bool:
+    """Return whether a column of numbers holds the names of classes."""
+    there = ~column.missing
+    return are_classes(column.values[there], lambda: (values[there] for values in evidence_of(X)))
+
+
+def evidence_of(X: InspectedTable) -> Iterator[NDArray[np.float64]]:
+    """Yield the columns of a table as numbers: of text whether it is the most common one."""
+    for column in X:
+        if column.kind == "numbers":
+            yield column.values
+        elif column.levels:
+            codes = column.values[~column.missing].astype(np.int64)
+            yield (column.values == np.bincount(codes).argmax()).astype(np.float64)
 
 
 def _of_classes(classes: dict[str, int], n_samples: int) -> Iterator[Finding]:
@@ -153,7 +163,7 @@ def _of_classes(classes: dict[str, int], n_samples: int) -> Iterator[Finding]:
 # ------------------------------------------------------------------------------------------------- numbers
 
 
-def _of_column(column: Column, report: ColumnReport, where: str) -> Iterator[Finding]:
+def _of_column(column: Column, report: ColumnReport, where: str, X: InspectedTable) -> Iterator[Finding]:
     """Yield the findings about one column of targets by itself."""
     for kind, bad in (("missing", column.missing), ("infinite", np.isinf(column.values))):
         if bad.any():
@@ -167,13 +177,13 @@ def _of_column(column: Column, report: ColumnReport, where: str) -> Iterator[Fin
         remedy = "Trainers take numbers: np.unique(y, return_inverse=True)[1] numbers classes."
         yield Finding("note", "labels", column.name, f"{where} is {column.kind} of {levels}. {remedy}")
     else:
-        yield from _of_numbers(column, column.values[np.isfinite(column.values)], where)
+        yield from _of_numbers(column, column.values[np.isfinite(column.values)], where, X)
 
 
-def _of_numbers(column: Column, finite: NDArray[np.float64], where: str) -> Iterator[Finding]:
+def _of_numbers(column: Column, finite: NDArray[np.float64], where: str, X: InspectedTable) -> Iterator[Finding]:
     if not len(finite):
         return
-    if _are_labels(finite):
+    if _are_labels(column, X):
         values = np.unique(finite)
         if (values != np.arange(len(values))).any():
             was = f"{where} has the integers {shortened([f'{value:g}' for value in values])}"
