@@ -19,6 +19,8 @@ __all__ = ["as_text_column", "plain_column"]
 def plain_column(column: pd.Series) -> tuple[pd.Series | None, str]:
     """Return a column that the library takes, and nothing; or None and what the column holds instead."""
     kind = str(column.dtype)
+    if kind.startswith("str") or (isinstance(column.dtype, np.dtype) and column.dtype.kind in "biuf"):
+        return (column if kind.startswith("str") else _native(column)), ""
     if kind == "category":
         categories = column.cat.categories
         return (column if all(isinstance(each, str) for each in categories) else as_text_column(column)), ""
@@ -30,7 +32,7 @@ def plain_column(column: pd.Series) -> tuple[pd.Series | None, str]:
     if read.kind == "text":
         return column, ""
     if read.kind == "numbers":
-        return _series(read.values.astype(read.values.dtype.newbyteorder("=")), column), ""
+        return _native(_series(read.values, column)), ""
     if read.kind == "times":
         return _series(read.values if read.values.dtype.kind == "M" else seconds_of(read.values), column), ""
     if read.kind == "other":
@@ -66,6 +68,11 @@ def _as_text(value: Any) -> str:
     if isinstance(value, (float, np.floating)) and value.is_integer():
         return str(int(value))
     return str(value)
+
+
+def _native(column: pd.Series) -> pd.Series:
+    """Return a column of numbers in this machine's order of bytes."""
+    return column if column.dtype.isnative else column.astype(column.dtype.newbyteorder("="))
 
 
 def _series(values: Any, like: pd.Series) -> pd.Series:

@@ -93,14 +93,16 @@ def choose_columns(frame: pd.DataFrame, y: NDArray[Any], is_class: bool, choice:
         if name in drop or name in ids:
             continue
         column = _as_asked(frame[name], name in categorical, name in numeric)
+        text = _text_of(column)
+        writing = None if text is None else find_writing(text)
         if name not in keep | categorical | numeric:
-            reason = _reason_against(column, name, y, is_class)
+            reason = _reason_against(column, writing, y, is_class)
             if reason is not None:
                 left_out.setdefault(reason, []).append(name)
                 ids.update({name: None} if reason.names_rows else {})
                 continue
         columns[name] = column
-        remarks += _remarks(column, name)
+        remarks += _remarks_on_numbers(column, name) if text is None else _remarks_on_text(text, writing, name)
     notes = [_left_out(reason, names) for reason, names in left_out.items()]
     return Roles(frame[[]].assign(**columns), list(ids), notes + remarks)
 
@@ -195,7 +197,13 @@ def _left_out(reason: _Reason, names: list[str]) -> str:
     return f"{len(names)} columns {reason.of_several} and are left out: {listed}; --keep keeps any of them."
 
 
-def _reason_against(column: pd.Series, name: str, y: NDArray[Any], is_class: bool) -> _Reason | None:
+def _text_of(column: pd.Series) -> TypedColumn | None:
+    """Return a column of text as what it holds; None for any other."""
+    read = None if column.dtype.kind in "iufbmM" else read_column(column)
+    return read if read is not None and read.is_text else None
+
+
+def _reason_against(column: pd.Series, writing: Any, y: NDArray[Any], is_class: bool) -> _Reason | None:
     """Return why a column is left out; None if it is not."""
     n_levels = column.nunique()
     if n_levels == 0:
@@ -203,20 +211,18 @@ def _reason_against(column: pd.Series, name: str, y: NDArray[Any], is_class: boo
     if n_levels == 1 and not column.isna().any():
         return _CONSTANT
     if column.dtype.kind in "iuf":
-        return _reason_against_numbers(column, n_levels, name, y, is_class)
-    if column.dtype.kind in "bmM" or find_writing(read_column(column)) is not None:
+        return _reason_against_numbers(column, n_levels, y, is_class)
+    if column.dtype.kind in "bmM" or writing is not None:
         return None
     if n_levels == len(column) and column.astype(str).str.len().max() <= _LONGEST_NAME:
         return _NAMES if n_levels > 2 else None
     return _TEXTS if n_levels > max(len(column) // 2, 2) else None
 
 
-def _reason_against_numbers(
-    column: pd.Series, n_levels: int, name: str, y: NDArray[Any], is_class: bool
-) -> _Reason | None:
+def _reason_against_numbers(column: pd.Series, n_levels: int, y: NDArray[Any], is_class: bool) -> _Reason | None:
     if n_levels < len(column) or len(column) < _FEWEST_ROWS or not _are_whole(column):
         return None
-    if names_rows(name):
+    if names_rows(str(column.name)):
         return _IDENTIFIER
     if not _is_dense(column) or _follows(column.to_numpy(np.float64), y, is_class):
         return None
@@ -256,14 +262,11 @@ def _ranks(values: NDArray[Any]) -> NDArray[np.intp]:
 # ------------------------------------------------------------------------------------------------- remarks
 
 
-def _remarks(column: pd.Series, name: str) -> list[str]:
-    """Return sentences about how a column is read, where it could be read in another way."""
-    read = read_column(column)
-    n_levels = column.nunique()
-    if read.is_text:
-        return [*_remarks_on_text(read, name, n_levels)]
+def _remarks_on_numbers(column: pd.Series, name: str) -> list[str]:
+    """Return sentences about a column of whole numbers that could be something else."""
     if column.dtype.kind not in "iu" and not (column.dtype.kind == "f" and _are_whole(column.dropna())):
         return []
+    n_levels = column.nunique()
     if n_levels == len(column) and _is_dense(column) and len(column) >= _FEWEST_ROWS:
         return [f"Column {name!r} numbers the rows and follows the target: it is kept; --drop {_quoted(name)} if not."]
     if MOST_LEVELS >= n_levels > 20 and names_codes(name):
@@ -279,8 +282,8 @@ def names_codes(name: str) -> bool:
     return bool(words & {"id", "code", "codes", "zip", "zipcode", "postcode", "type", "class", "category", "group"})
 
 
-def _remarks_on_text(read: TypedColumn, name: str, n_levels: int) -> list[str]:
-    writing = find_writing(read)
+def _remarks_on_text(text: TypedColumn, writing: Any, name: str) -> list[str]:
+    """Return a sentence about how a column of text is read, where that is not as it stands."""
     where = f"Column {name!r}"
     if writing is not None:
         gaps = [] if isinstance(writing, MomentWriting) else [repr(word) for word in writing.gaps]
@@ -289,11 +292,12 @@ def _remarks_on_text(read: TypedColumn, name: str, n_levels: int) -> list[str]:
             f"{where} is text such as {writing.example!r} and is read as {writing.what}{but}; --categorical "
             f"{_quoted(name)} says otherwise."
         ]
-    if are_ambiguous_dates(read):
+    if are_ambiguous_dates(text):
         return [
-            f"{where} holds dates such as {read.levels[0]!r}, of which nobody can tell the day from the month; each is "
+            f"{where} holds dates such as {text.levels[0]!r}, of which nobody can tell the day from the month; each is "
             "a category of its own. Write them as 2023-01-05."
         ]
+    n_levels = len(text.levels)
     if n_levels > MOST_LEVELS:
         return [
             f"{where} is text of {counted(n_levels, 'level')}: the {MOST_LEVELS} most common are told apart, all "
