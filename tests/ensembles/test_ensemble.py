@@ -180,7 +180,7 @@ def test_no_metadata(path):
 def test_weights_that_are_not_finite_are_not_saved(tmp_path):
     ensemble = make_ensemble()
     ensemble.models[2].network.set_arrays([np.full_like(w, np.nan) for w in ensemble.models[2].get_weights()])
-    with pytest.raises(ValueError, match=r"in models\[2\], W of layer 1 has numbers that are not finite"):
+    with pytest.raises(ValueError, match=r"in models\[2\], W of layer 0 has numbers that are not finite"):
         ensemble.save(tmp_path / "e")
     assert list(tmp_path.iterdir()) == []
 

@@ -233,12 +233,12 @@ def test_telling_keeping_and_loading(tmp_path, capsys):
     model = fb.Model([fb.Dense(4, "relu"), fb.Dropout(0.25), fb.Dense(2, "softmax")], inputs=3)
     assert repr(model).startswith("Model([Dense(4, 'relu'), Dropout(0.25), Dense(2, 'softmax')], inputs=3")
     model.summary()
-    assert capsys.readouterr().out.splitlines()[2].split() == ["2", "Dropout", "4", "4", "-", "0", "0.0", "0"]
+    assert capsys.readouterr().out.splitlines()[2].split() == ["1", "Dropout", "4", "4", "-", "0", "0.0", "0"]
     model.save(tmp_path / "model.safetensors")
     again = fb.Model.load(tmp_path / "model.safetensors")
     assert again.layers == model.layers
     assert_same_bits(again.get_weights(), model.get_weights())
-    with pytest.raises(ValueError, match=r"weights\[2\], W of layer 3, has shape \(2, 4\); expected \(4, 2\)"):
+    with pytest.raises(ValueError, match=r"weights\[2\], W of layer 2, has shape \(2, 4\); expected \(4, 2\)"):
         model.set_weights([np.zeros((3, 4)), np.zeros(4), np.zeros((2, 4)), np.zeros(2)])
 
 

@@ -254,7 +254,7 @@ def test_no_unit_is_longer_than_max_norm_after_a_step(isa, dtype, optimizer):
 def test_slopes_begin_at_a_quarter_and_do_not_decay():
     model = fb.Model([fb.Dense(4, "prelu"), fb.Activation(fb.PReLU(0.5)), fb.Dense(2)], inputs=3)
     names = [weight.name for weight in weights_of_model(model)]
-    assert names[:4] == ["W of layer 1", "b of layer 1", "slope of layer 1", "slope of layer 2"]
+    assert names[:4] == ["W of layer 0", "b of layer 0", "slope of layer 0", "slope of layer 1"]
     assert (model.get_weights()[2] == 0.25).all()
     assert (model.get_weights()[3] == 0.5).all()
     model.set_weights([*model.get_weights()[:-2], np.zeros((4, 2)), np.zeros(2)])
@@ -328,7 +328,7 @@ def test_interrupted_training_comes_out_of_every_meeting(limits, n_threads, loss
                 [[[1]], [1], [[2]], [1, 2]]
             ),
             ValueError,
-            r"weights\[3\], b of layer 2.1, has shape \(2,\); expected \(1,\)",
+            r"weights\[3\], b of layer 1.0, has shape \(2,\); expected \(1,\)",
         ),
         (
             lambda: fb.Trainer(
@@ -343,7 +343,7 @@ def test_interrupted_training_comes_out_of_every_meeting(limits, n_threads, loss
         (
             lambda: fb.Model([fb.Dense(1), fb.BatchNorm()], inputs=1).set_weights([[[1]], [1], [1], [0], [0], [-0.5]]),
             ValueError,
-            r"weights\[5\], variance of layer 2,.* -0.5; expected numbers of 0 or more",
+            r"weights\[5\], variance of layer 1,.* -0.5; expected numbers of 0 or more",
         ),
         (lambda: fb.LayerNorm(0.0), ValueError, "epsilon is 0.0; expected a finite number above 0"),
         (lambda: fb.LayerNorm("small"), TypeError, "epsilon is 'small'"),

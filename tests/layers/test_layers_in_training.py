@@ -144,11 +144,11 @@ def test_the_summary_has_a_line_for_every_layer_and_says_what_training_keeps(cap
     fb.Model(layers, inputs=3).summary()
     lines = capsys.readouterr().out.splitlines()
     assert [line.split() for line in lines[1:6]] == [
-        ["1", "Dense", "3", "4", "linear", "12", "0.0", "24"],
-        ["2", "Residual", "4", "4", "-", "36", "0.1", "36"],
-        ["2.1", "BatchNorm", "4", "4", "-", "16", "0.1", "0"],
-        ["2.2", "Dense", "4", "4", "relu", "20", "0.1", "32"],
-        ["3", "Dense", "4", "2", "prelu", "12", "0.0", "16"],
+        ["0", "Dense", "3", "4", "linear", "12", "0.0", "24"],
+        ["1", "Residual", "4", "4", "-", "36", "0.1", "36"],
+        ["1.0", "BatchNorm", "4", "4", "-", "16", "0.1", "0"],
+        ["1.1", "Dense", "4", "4", "relu", "20", "0.1", "32"],
+        ["2", "Dense", "4", "2", "prelu", "12", "0.0", "16"],
     ]
     assert lines[0].split()[-5:] == ["parameters", "kB", "FLOPs", "a", "sample"]
     assert lines[6:] == [

@@ -37,7 +37,7 @@ def test_the_first_wrong_gradient_is_named(problem, monkeypatch):
         return value, gradients
 
     monkeypatch.setattr(fb.Model, "loss_and_gradients", wrong)
-    with pytest.raises(fb.GradientError, match=r"the gradient of W of layer 2 is off by 0\.\d+ of its norm"):
+    with pytest.raises(fb.GradientError, match=r"the gradient of W of layer 1 is off by 0\.\d+ of its norm"):
         fb.check_gradients(make_model(), *problem, "cross_entropy", directions=10)
 
 

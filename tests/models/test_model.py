@@ -125,8 +125,8 @@ def test_summary(capsys):
         "a",
         "sample",
     ]
-    assert lines[1].split() == ["1", "Dense", "784", "256", "relu", "200,960", "803.8", "401,408"]
-    assert lines[2].split() == ["2", "Dense", "256", "10", "softmax", "2,570", "10.3", "5,120"]
+    assert lines[1].split() == ["0", "Dense", "784", "256", "relu", "200,960", "803.8", "401,408"]
+    assert lines[2].split() == ["1", "Dense", "256", "10", "softmax", "2,570", "10.3", "5,120"]
     assert lines[3] == "203,530 parameters in float32, 0.814 MB"
     assert lines[4] == "training keeps about 9.5 kB for each sample of a batch"  # 4 * (2 * 784 + 3 * 266)
     assert lines[5] == "406,528 FLOPs to predict a sample, 818,176 to train on it"

@@ -146,7 +146,7 @@ def rewrite(path, change):
     [
         (lambda h, t: h.update(layout=2), "its layout is version 2, and this fastbp knows version 1: update fastbp"),
         (lambda h, t: h["model"]["layers"][0].update(units=10**15), "units is 1000000000000000"),
-        (lambda h, t: h["model"]["layers"][0].update(units=2**30), r"weights\[0\], W of layer 1, has shape"),
+        (lambda h, t: h["model"]["layers"][0].update(units=2**30), r"weights\[0\], W of layer 0, has shape"),
         (lambda h, t: h["model"]["layers"][0].update(type="conv"), "the description in it does not fit: 'conv'"),
         (lambda h, t: h["model"]["layers"][0]["activation"].update(name="sine"), "activation is 'sine'"),
         (lambda h, t: h["model"].pop("inputs"), "the description in it does not fit: 'inputs'"),

@@ -411,12 +411,12 @@ OTHERS = [
     (
         lambda: classifier().model.set_weights([np.zeros((4, 3)), np.zeros(4)]),
         ValueError,
-        r"weights\[0\], W of layer 1, has shape \(4, 3\); expected \(3, 4\). Transpose it.",
+        r"weights\[0\], W of layer 0, has shape \(4, 3\); expected \(3, 4\). Transpose it.",
     ),
     (
         lambda: classifier().model.set_weights([np.zeros((3, 4)), np.zeros((4, 1))]),
         ValueError,
-        r"weights\[1\], b of layer 1, has shape \(4, 1\); expected \(4,\).",
+        r"weights\[1\], b of layer 0, has shape \(4, 1\); expected \(4,\).",
     ),
     (
         lambda: classifier().model.set_weights([np.full((3, 4), 1e39), np.zeros(4)]),

@@ -25,7 +25,7 @@ class Weight(NamedTuple):
     Attributes
     ----------
     name : str
-        Name in messages, where layers are numbered from 1: "W of layer 3"; for its second inner layer "W of layer 3.2";
+        Name in messages, where layers are counted from 0: "W of layer 2"; for its second inner layer "W of layer 2.1";
         "table E0".
     key : str
         Name in a file, where the layers that have arrays are numbered from 0: "layers.1.W"; "inputs.E0".
@@ -56,7 +56,7 @@ def weights_of(layers: Sequence[Layer], inputs: Inputs) -> list[Weight]:
         parameters = layer.parameters(n_inputs)
         for name, shape, trained, at_least in parameters:
             *inner, array = name.split(".")
-            number = ".".join([str(i + 1), *(str(int(place) + 1) for place in inner)])
+            number = ".".join([str(i), *inner])
             key = f"layers.{n_before}.{name}"
             weights.append(Weight(f"{array} of layer {number}", key, shape, i, trained, at_least))
         n_before += bool(parameters)

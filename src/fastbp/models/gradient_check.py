@@ -65,7 +65,7 @@ def check_gradients(
     Returns
     -------
     dict of str to float
-        The largest relative difference for each trained array: "W of layer 1" and so on.
+        The largest relative difference for each trained array: "W of layer 0" and so on.
 
     Raises
     ------

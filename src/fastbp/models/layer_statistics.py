@@ -28,6 +28,8 @@ class LayerStatistics:
 
     Attributes
     ----------
+    index : int
+        Its place in ``model.layers``, counted from 0.
     layer : str
         The layer's repr.
     mean, std : float
@@ -42,6 +44,7 @@ class LayerStatistics:
         Norm of all the layer's arrays together.
     """
 
+    index: int
     layer: str
     mean: float
     std: float
@@ -53,7 +56,15 @@ class LayerStatistics:
 
 @dataclass(frozen=True)
 class ModelStatistics:
-    """Statistics of all layers for a batch: ``layers``, a LayerStatistics each, and ``loss`` (None without targets)."""
+    """Statistics of a model for a batch.
+
+    Attributes
+    ----------
+    layers : tuple of LayerStatistics
+        Those of each layer except dropouts, which do nothing in prediction.
+    loss : float or None
+        The mean loss; None without targets.
+    """
 
     layers: tuple[LayerStatistics, ...]
     loss: float | None
@@ -63,11 +74,11 @@ class ModelStatistics:
             f"{'layer':>5}  {'mean':>10}  {'std':>10}  {'zeros':>6}  {'dead units':>10}  {'|gradient|':>10}  "
             f"{'|weights|':>10}"
         ]
-        for i, layer in enumerate(self.layers):
+        for layer in self.layers:
             gradient = "-" if layer.gradient_norm is None else f"{layer.gradient_norm:.4g}"
             lines.append(
-                f"{i + 1:>5}  {layer.mean:>10.4g}  {layer.std:>10.4g}  {layer.zeros:>6.1%}  {layer.dead_units:>10,}  "
-                f"{gradient:>10}  {layer.weight_norm:>10.4g}  {layer.layer}"
+                f"{layer.index:>5}  {layer.mean:>10.4g}  {layer.std:>10.4g}  {layer.zeros:>6.1%}  "
+                f"{layer.dead_units:>10,}  {gradient:>10}  {layer.weight_norm:>10.4g}  {layer.layer}"
             )
         if self.loss is not None:
             lines.append(f"loss {self.loss:.6g}")
@@ -114,6 +125,7 @@ def layer_statistics(
             Feed(fed, None, architecture.dtype).refuse_inputs(taken, "X", error.row)
         layers.append(
             LayerStatistics(
+                index=i,
                 layer=repr(layer),
                 mean=float(np.mean(outputs, dtype=np.float64)),
                 std=float(np.std(outputs, dtype=np.float64)),

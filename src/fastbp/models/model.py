@@ -375,11 +375,11 @@ class Model:
     def summary(self) -> None:
         """Print a table of the layers: sizes, parameters, memory, floating-point operations (FLOPs).
 
-        Layers are numbered from 1; ``model.layers`` and ``learning_rate_factors`` count from 0. A layer maps (n,
-        inputs) to (n, units). A FLOP is a multiplication or an addition; activations are not counted. Training takes
-        three times the FLOPs of prediction, but twice in the first layer, as the gradient of the data is not needed. It
-        stores a gradient and the optimizer's state (Adam: two numbers) for each parameter; and for each sample of a
-        batch, 4096 at most, about its inputs twice, every layer's outputs twice and their gradients.
+        Layers are counted from 0, as in ``model.layers``; a layer inside layer 2 is 2.0. A layer maps (n, inputs) to
+        (n, units). A FLOP is a multiplication or an addition; activations are not counted. Training takes three times
+        the FLOPs of prediction, but twice in the first layer, as the gradient of the data is not needed. It stores a
+        gradient and the optimizer's state (Adam: two numbers) for each parameter; and for each sample of a batch, 4096
+        at most, about its inputs twice, every layer's outputs twice and their gradients.
         """
         print(summarise(self._architecture))
 

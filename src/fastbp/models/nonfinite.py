@@ -49,7 +49,7 @@ def explain_nonfinite(
         what = "the loss is not finite, although the outputs of all layers are"
     else:
         i = architecture.layer_of_stage[error.layer]
-        layer = f"layer {i + 1} of {len(architecture.layers)} (counted from 1), {architecture.layers[i]!r}"
+        layer = f"layer {i} (counted from 0), {architecture.layers[i]!r}"
         if i < 0:
             layer = f"the inputs, {feed.inputs!r}"
         if error.where == "weights":

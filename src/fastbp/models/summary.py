@@ -45,7 +45,7 @@ def _rows(layers: Sequence[Layer], n_inputs: int, dtype: np.dtype[Any], outer: s
     """Return a line of the summary for each layer, inner layers after the layer that contains them."""
     lines = []
     for i, layer in enumerate(layers):
-        number, units = f"{outer}{i + 1}", layer.n_outputs(n_inputs)
+        number, units = f"{outer}{i}", layer.n_outputs(n_inputs)
         activation = getattr(layer, "activation", None)
         n_parameters = sum(math.prod(parameter.shape) for parameter in layer.parameters(n_inputs))
         lines.append(

@@ -75,9 +75,9 @@ class Trainer(TrainerParts):
         its ``global_clipnorm`` is clip_norm here). At most one of the three can be given.
     learning_rate_factors : dict of int to float or None, default None
         Factors of the learning rate by layer, above 0: ``{0: 0.1}`` gives model.layers[0] a tenth of the optimizer's,
-        with schedules too. Layers are counted from 0, as in model.layers (``summary`` counts from 1); only trainable
-        layers can be named, the others have 1. A Residual is one layer; its factor applies to all layers in it.
-        (PyTorch's parameter groups. For Rprop the learning rate is only the initial step size.)
+        with schedules too. Only trainable layers can be named, the others have 1. A Residual is one layer; its factor
+        applies to all layers in it. (PyTorch's parameter groups. For Rprop the learning rate is only the initial step
+        size.)
     weight_decay_factors : dict of int to float or None, default None
         The same for the weight decay, 0 or more; layers are counted from 0.
     decay_biases : bool, default False
