@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
+import os
+import reprlib
 from collections.abc import Mapping
 from typing import Any, ClassVar, TypeAlias
 
-__all__ = ["Callback", "Figures", "SomeTrainer"]
+from fastbp.support.checks import describe
+
+__all__ = ["Callback", "Figures", "SomeTrainer", "written"]
 
 
 Figures: TypeAlias = Mapping[str, float]
@@ -62,3 +67,22 @@ class Callback:
     def hears(self, event: str) -> bool:
         """Return whether this callback handles an event, such as "on_step_end"."""
         return getattr(type(self), event) is not getattr(Callback, event)
+
+    @reprlib.recursive_repr()
+    def __repr__(self) -> str:
+        """Return the call that makes it, with the arguments that it holds as ``name`` or ``_name``."""
+        held = {name.removeprefix("_"): value for name, value in vars(self).items()}
+        given = [name for name in inspect.signature(type(self)).parameters if name in held]
+        return written(self, {name: held[name] for name in given})
+
+
+def written(callback: Callback, arguments: Mapping[str, Any]) -> str:
+    """Return a callback as the call that makes it: "TimeLimit(seconds=60.0)"."""
+    return f"{type(callback).__name__}({', '.join(f'{name}={_brief(value)}' for name, value in arguments.items())})"
+
+
+def _brief(value: Any) -> str:
+    if isinstance(value, os.PathLike):
+        return repr(os.fspath(value))
+    name = getattr(value, "__name__", None)
+    return name if isinstance(name, str) else describe(value)

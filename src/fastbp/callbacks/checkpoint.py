@@ -75,7 +75,9 @@ class Checkpoint(Callback):
         self._path = check_path(path)
         self._every = check_int(every, "every")
         self._keep = None if keep is None else check_int(keep, "keep", remedy="None keeps all files.")
-        self._monitor = BestFigure(monitor, mode) if check_flag(best_only, "best_only") else None
+        self._best_only = check_flag(best_only, "best_only")
+        self._monitor, self._mode = monitor, mode
+        self._watched = BestFigure(monitor, mode) if self._best_only else None
         self._seconds = None if seconds is None else check_number(seconds, "seconds", above=0)
         if best_only and seconds is not None:
             raise ValueError(
@@ -105,7 +107,7 @@ class Checkpoint(Callback):
 
     def on_epoch_end(self, trainer: TrainerView, figures: Figures) -> None:
         """Save, if this epoch is to be saved."""
-        if self._monitor is not None and not self._monitor.see(figures):
+        if self._watched is not None and not self._watched.see(figures):
             return
         if int(figures["epoch"]) % self._every == 0:
             self._save(trainer)
@@ -127,11 +129,11 @@ class Checkpoint(Callback):
 
     def get_state(self) -> dict[str, Any]:
         """Return the existing files, and the best epoch so far."""
-        return {"files": list(self._files), "monitor": self._monitor and self._monitor.get_state()}
+        return {"files": list(self._files), "monitor": self._watched and self._watched.get_state()}
 
     def set_state(self, state: Mapping[str, Any]) -> None:
         """Continue from a state; only files with this callback's name count as its own."""
         mine = [str(self._path.with_name(Path(file).name)) for file in state["files"]]
         self._files = [file for file in mine if Path(file).name.startswith(self._path.stem)]
-        if self._monitor is not None and state["monitor"] is not None:
-            self._monitor.set_state(state["monitor"])
+        if self._watched is not None and state["monitor"] is not None:
+            self._watched.set_state(state["monitor"])

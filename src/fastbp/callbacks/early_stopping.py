@@ -76,14 +76,15 @@ class EarlyStopping(Callback):
         restore_best: bool = True,
         mode: Mode = "auto",
     ) -> None:
-        self._monitor = BestFigure(monitor, mode, min_delta)
+        self._watched = BestFigure(monitor, mode, min_delta)
+        self._monitor, self._mode, self._min_delta = monitor, mode, self._watched.min_delta
         self._patience = check_int(patience, "patience")
         self._restore_best = check_flag(restore_best, "restore_best")
         self._trainer: weakref.ref[TrainerView] | None = None
         self._reset()
 
     def _reset(self) -> None:
-        self._monitor.reset()
+        self._watched.reset()
         self._n_worse = 0
         self._stopped_epoch = 0
         self._best_weights: list[NDArray[Any]] | None = None
@@ -91,12 +92,12 @@ class EarlyStopping(Callback):
     @property
     def best(self) -> float:
         """The best value so far."""
-        return self._monitor.best
+        return self._watched.best
 
     @property
     def best_epoch(self) -> int:
         """The epoch of the best value, counted from 1; 0 before the first."""
-        return self._monitor.best_epoch
+        return self._watched.best_epoch
 
     @property
     def best_weights(self) -> list[NDArray[Any]] | None:
@@ -108,12 +109,6 @@ class EarlyStopping(Callback):
         """The epoch after which this callback ended training; 0 if it did not."""
         return self._stopped_epoch
 
-    def __repr__(self) -> str:
-        return (
-            f"EarlyStopping(monitor={self._monitor.figure!r}, patience={self._patience}, "
-            f"min_delta={self._monitor.min_delta:g}, restore_best={self._restore_best})"
-        )
-
     def on_fit_begin(self, trainer: TrainerView, figures: Figures) -> None:
         """Start again, or continue counting."""
         known = self._trainer is None or self._trainer() is trainer
@@ -123,7 +118,7 @@ class EarlyStopping(Callback):
 
     def on_epoch_end(self, trainer: TrainerView, figures: Figures) -> None:
         """Count, and stop training."""
-        if self._monitor.see(figures):
+        if self._watched.see(figures):
             self._n_worse = 0
             if self._restore_best:
                 self._best_weights = trainer.model.get_weights()
@@ -141,7 +136,7 @@ class EarlyStopping(Callback):
     def get_state(self) -> dict[str, Any]:
         """Return the best figure and weights, and the epochs since."""
         return {
-            **self._monitor.get_state(),
+            **self._watched.get_state(),
             "n_worse": self._n_worse,
             "stopped_epoch": self._stopped_epoch,
             "best_weights": self._best_weights,
@@ -149,7 +144,7 @@ class EarlyStopping(Callback):
 
     def set_state(self, state: Mapping[str, Any]) -> None:
         """Continue from a state."""
-        self._monitor.set_state(state)
+        self._watched.set_state(state)
         self._n_worse, self._stopped_epoch = int(state["n_worse"]), int(state["stopped_epoch"])
         weights = state["best_weights"]
         self._best_weights = None if weights is None else list(weights)

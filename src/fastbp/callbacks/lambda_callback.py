@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from fastbp.callbacks.base import Callback, Figures, SomeTrainer
+from fastbp.callbacks.base import Callback, Figures, SomeTrainer, written
 from fastbp.callbacks.trainer_view import TrainerView
 from fastbp.support.checks import sentence
 
@@ -54,6 +54,9 @@ class LambdaCallback(Callback):
     def hears(self, event: str) -> bool:
         """Return whether there is a function for an event."""
         return event in self._functions
+
+    def __repr__(self) -> str:
+        return written(self, self._functions)
 
     def _run(self, event: str, trainer: TrainerView, figures: Figures) -> None:
         if event in self._functions:
