@@ -6,6 +6,7 @@ import math
 import pytest
 
 import fastbp as fb
+from fastbp.support.plot_style import TRAINING, VALIDATION
 from fastbp.training.history import History
 
 
@@ -41,28 +42,69 @@ def test_plot_has_a_panel_for_each_figure(history, pyplot):
     axes = history.plot()
     assert [axis.get_ylabel() for axis in axes] == ["loss", "f1"]
     for axis in axes:
-        training, validation = axis.lines
+        training, validation, mark = axis.lines
         name = axis.get_ylabel()
         assert (training.get_label(), validation.get_label()) == (name, f"val_{name}")
         assert list(training.get_xdata()) == [1, 2, 3]
         assert list(training.get_ydata()) == history[name]
-        assert (training.get_linestyle(), validation.get_linestyle()) == ("-", "--")
-        assert training.get_color() == validation.get_color()
+        assert (training.get_color(), validation.get_color()) == (TRAINING, VALIDATION)
+        assert list(mark.get_xdata()) == [3, 3] and mark.get_label() == "epoch 3, lowest val_loss"
+        assert not axis.spines["top"].get_visible() and not axis.spines["right"].get_visible()
     axes[0].figure.canvas.draw()
+
+
+def marks(axes):
+    return [line.get_label() for axis in axes for line in axis.lines if line.get_linestyle() == ":"]
+
+
+def test_the_lowest_validation_loss_is_marked_where_there_is_one(history, pyplot):
+    history.append({"loss": 0.25, "val_loss": 1.75})
+    history.append({"loss": 0.2, "val_loss": math.nan})
+    assert marks(history.plot("loss")) == ["epoch 3, lowest val_loss"]
+    plain = History()
+    for loss in (2.0, 1.0):
+        plain.append({"loss": loss})
+    assert marks(plain.plot()) == []
+
+
+def test_the_epoch_that_early_stopping_kept_is_marked(pyplot, tmp_path):
+    """Kept by another figure than the lowest val_loss; marked until training goes on; saved with the trainer."""
+    trainer = fb.Trainer(fb.Model([fb.Dense(1)], inputs=1), "mse", fb.SGD(1e-3))
+    data = dict(X=[[1.0], [2.0]], y=[1.0, 2.0], validation_data=([[1.0], [2.0]], [1.0, 2.0]))
+    early = fb.EarlyStopping("loss", patience=2, mode="max")  # the first epoch has the largest
+    history = trainer.fit(**data, epochs=9, callbacks=early)
+    assert (history.kept_epoch, history.n_epochs) == (1, 3)
+    assert marks(history.plot("loss")) == ["epoch 1, kept"]
+    trainer.save(tmp_path / "trainer.ckpt")
+    assert fb.Trainer.load(tmp_path / "trainer.ckpt").history.kept_epoch == 1
+    assert trainer.fit(**data).kept_epoch is None
+    assert marks(history.plot("loss")) == ["epoch 3, lowest val_loss"]  # epoch 4 went on from epoch 1
+
+
+def test_nothing_is_kept_without_restoring(pyplot):
+    trainer = fb.Trainer(fb.Model([fb.Dense(1)], inputs=1), "mse")
+    early = fb.EarlyStopping("loss", patience=2, mode="max", restore_best=False)
+    assert trainer.fit([[1.0], [2.0]], [1.0, 2.0], epochs=9, callbacks=early).kept_epoch is None
 
 
 def test_plot_of_some_figures_into_given_axes(history, pyplot):
     _, ax = pyplot.subplots()
     assert history.plot(["loss", "val_f1", "seconds"], ax=ax) is ax
-    assert [line.get_label() for line in ax.lines] == ["loss", "val_loss", "val_f1", "seconds"]
-    assert len({line.get_color() for line in ax.lines}) == 3
+    *curves, mark = ax.lines
+    assert [line.get_label() for line in curves] == ["loss", "val_loss", "val_f1", "seconds"]
+    assert [line.get_linestyle() for line in curves] == ["-", "--", "--", "-"]
+    assert len({line.get_color() for line in curves}) == 3
+    assert mark.get_label() == "epoch 3, lowest val_loss"
     _, axes = pyplot.subplots(1, 2)
     assert history.plot(["f1", "loss"], ax=axes) is axes
     assert [axis.get_ylabel() for axis in axes] == ["f1", "loss"]
     [axis] = history.plot("val_loss")
-    assert [line.get_linestyle() for line in axis.lines] == ["--"]
+    assert [line.get_color() for line in axis.lines[:-1]] == [VALIDATION]
     [axis] = history.plot(["val_loss", "loss"])  # of one kind: one panel
-    assert [line.get_linestyle() for line in axis.lines] == ["-", "--"]
+    assert [line.get_color() for line in axis.lines[:-1]] == [TRAINING, VALIDATION]
+    _, ax = pyplot.subplots()
+    history.plot("loss", ax=ax)  # alone in it: the two colours
+    assert [line.get_color() for line in ax.lines[:-1]] == [TRAINING, VALIDATION]
 
 
 def test_plot_of_one_epoch_and_of_validation_alone(pyplot):

@@ -132,6 +132,7 @@ class EarlyStopping(Callback):
         """Restore the best weights, unless an error or Ctrl-C ended training."""
         if self._best_weights is not None and trainer.stop_reason != "error":
             trainer.model.set_weights(self._best_weights)
+            trainer.history.kept_epoch = self.best_epoch
 
     def get_state(self) -> dict[str, Any]:
         """Return the best figure and weights, and the epochs since."""

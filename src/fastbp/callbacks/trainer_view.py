@@ -12,7 +12,15 @@ __all__ = ["HistoryView", "ModelView", "TrainerView"]
 
 
 class HistoryView(Protocol):
-    """The figures of all epochs so far: a list of numbers under the name of each figure."""
+    """The figures of all epochs so far: a list of numbers under the name of each figure.
+
+    Attributes
+    ----------
+    kept_epoch : int or None
+        The epoch whose weights a callback put back at the end of ``fit``.
+    """
+
+    kept_epoch: int | None
 
     @property
     def n_epochs(self) -> int:

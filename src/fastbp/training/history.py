@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fastbp.support.checks import counted, sentence
+from fastbp.support.plot_style import LINE_WIDTH, TRAINING, VALIDATION, mark_kept, tidy
 
 if TYPE_CHECKING:
     import pandas
@@ -20,7 +21,15 @@ class History(Mapping[str, list[float]]):
 
     All lists have the same length. An epoch without a figure has NaN, such as ``val_loss`` in a call of ``fit`` without
     validation data.
+
+    Attributes
+    ----------
+    kept_epoch : int or None
+        The epoch whose weights a callback such as ``EarlyStopping`` put back at the end of ``fit``, counted from 1;
+        None if the model has those of the latest epoch.
     """
+
+    kept_epoch: int | None = None
 
     def __init__(self) -> None:
         self._figures: dict[str, list[float]] = {}
@@ -44,6 +53,7 @@ class History(Mapping[str, list[float]]):
         for name, values in self._figures.items():
             values.append(figures.get(name, math.nan))
         self._n_epochs += 1
+        self.kept_epoch = None  # training went on from there
 
     def to_frame(self) -> pandas.DataFrame:
         """Return a pandas DataFrame: a column for each figure, a row for each epoch, counted from 1.
@@ -61,7 +71,10 @@ class History(Mapping[str, list[float]]):
         return pandas.DataFrame(self._figures, index=index, dtype=float)
 
     def plot(self, names: str | Sequence[str] | None = None, ax: Axes | Sequence[Axes] | None = None) -> Any:
-        """Draw the figures over the epochs with matplotlib: training solid, validation dashed in the same colour.
+        """Draw the figures over the epochs with matplotlib: training in blue, validation in orange.
+
+        A dotted line marks the epoch whose weights were kept, or else that of the lowest "val_loss". Several figures in
+        one Axes have a colour each, and the validation is dashed.
 
         Parameters
         ----------
@@ -86,10 +99,15 @@ class History(Mapping[str, list[float]]):
         """
         kinds = self._kinds(names)
         axes = _axes(ax, kinds)
-        shared = hasattr(ax, "plot")
+        shared = hasattr(ax, "plot") and len(kinds) > 1
         for i, (axis, kind) in enumerate(zip(axes, kinds, strict=True)):
-            self._draw(axis, kind, f"C{i}" if shared else "C0")
-            axis.set_ylabel("" if shared else kind)
+            if shared:
+                self._draw(axis, kind, f"C{i}", f"C{i}", "--")
+            else:
+                self._draw(axis, kind, TRAINING, VALIDATION, "-")
+                axis.set_ylabel(kind)
+        for axis in axes[:1] if shared else axes:
+            self._finish(axis)
         return axes if ax is None else ax
 
     def _kinds(self, names: str | Sequence[str] | None) -> list[str]:
@@ -112,19 +130,32 @@ class History(Mapping[str, list[float]]):
         trained = name.removeprefix("val_")
         return trained if trained in self._figures else name
 
-    def _draw(self, axis: Axes, kind: str, colour: str) -> None:
-        """Draw a figure of training and of validation."""
-        from matplotlib.ticker import MaxNLocator
-
+    def _draw(self, axis: Axes, kind: str, training: str, validation: str, style: str) -> None:
+        """Draw a figure of training and of validation, in these colours; the validation's line has this style."""
         epochs = range(1, self._n_epochs + 1)
-        for name, style in ((kind, "--" if kind.startswith("val_") else "-"), (f"val_{kind}", "--")):
+        for name in (kind, f"val_{kind}"):
             if name in self._figures:
                 n_points = sum(map(math.isfinite, self._figures[name]))
                 marker = "o" if n_points == 1 else ""  # a single point needs a marker
-                axis.plot(epochs, self._figures[name], style, color=colour, marker=marker, label=name)
+                colour, line = (validation, style) if name.startswith("val_") else (training, "-")
+                axis.plot(
+                    epochs, self._figures[name], line, color=colour, marker=marker, label=name, linewidth=LINE_WIDTH
+                )
+
+    def _finish(self, axis: Axes) -> None:
+        """Mark the epoch that was kept, name the curves, and give the panel its look."""
+        from matplotlib.ticker import MaxNLocator
+
+        losses = self._figures.get("val_loss", [])
+        if self.kept_epoch is not None:
+            mark_kept(axis, self.kept_epoch)
+        elif sum(map(math.isfinite, losses)) > 1:
+            lowest = min(range(len(losses)), key=lambda i: losses[i] if math.isfinite(losses[i]) else math.inf)
+            mark_kept(axis, lowest + 1, "lowest val_loss")
         axis.set_xlabel("epoch")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axis.legend()
+        axis.legend(frameon=False)
+        tidy(axis)
 
     def __getitem__(self, name: str) -> list[float]:
         return self._figures[name]

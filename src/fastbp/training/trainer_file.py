@@ -73,7 +73,7 @@ def save_trainer(
         "rate_scale": gathered["rate_scale"],
         "memories": {name: dataclasses.asdict(remembered) for name, remembered in memory.items() if remembered},
         "unfinished": unfinished and [unfinished.n_samples, *unfinished.progress[:2], unfinished.seconds],
-        "history": {"n_epochs": state.history.n_epochs, "figures": dict(state.history)},
+        "history": _history_config(state.history),
         "callbacks": described,
     }
     write_file(path, TRAINER, description, tensors)
@@ -267,11 +267,18 @@ def _unfinished_from(described: Sequence[Any] | None, tensors: Mapping[str, Arra
     return UnfinishedEpoch(n_samples, progress, check_number(seconds, "seconds", at_least=0), None)
 
 
+def _history_config(history: History) -> dict[str, Any]:
+    return {"n_epochs": history.n_epochs, "figures": dict(history), "kept_epoch": history.kept_epoch}
+
+
 def _history_from(described: Mapping[str, Any]) -> History:
     history = History()
     figures = described["figures"]
     for epoch in range(check_int(described["n_epochs"], "n_epochs", minimum=0)):
         history.append({str(name): float(values[epoch]) for name, values in figures.items()})
+    kept = described.get("kept_epoch")  # older files have none
+    if kept is not None:
+        history.kept_epoch = check_int(kept, "kept_epoch", maximum=max(history.n_epochs, 1))
     return history
 
 
