@@ -74,6 +74,7 @@ from fastbp.schedules import (
     StepDecay,
 )
 from fastbp.support.config import describe_config as _describe_config
+from fastbp.support.threads import get_num_threads, set_num_threads
 from fastbp.training.history import History
 from fastbp.training.trainer import Trainer
 
@@ -257,7 +258,9 @@ __all__ = [
     "GradientError",
     "ModelStatistics",
     "LayerStatistics",
-    # information
+    # threads and information
+    "set_num_threads",
+    "get_num_threads",
     "show_config",
     "__version__",
 ]

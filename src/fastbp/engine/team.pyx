@@ -13,6 +13,7 @@ cdef extern from *:
     #else
     #define FBP_OPENMP 0
     static int omp_get_num_threads(void) { return 1; }
+    static int omp_get_max_threads(void) { return 0; }
     #endif
 
     #if defined(_MSC_VER)
@@ -79,6 +80,7 @@ cdef extern from *:
     """
     int FBP_OPENMP
     int omp_get_num_threads() noexcept nogil
+    int omp_get_max_threads() noexcept nogil
     int fbp_process_id() noexcept nogil
     int fbp_fetch_add(int *x, int amount) noexcept nogil
     double fbp_seconds() noexcept nogil
@@ -112,6 +114,37 @@ cdef int fetch_and_add(int *x, int amount) noexcept nogil:
 
 cdef double monotonic_seconds() noexcept nogil:
     return fbp_seconds()
+
+
+# ---- The number of threads of a caller that gives none -------------------------------------------------------------
+
+
+cdef int _usual = 0        # 0: not known
+cdef int _most = 0         # the same where OpenMP's number has been set by a call since the process began
+cdef int _began = 0        # OpenMP's number before any such call
+
+
+def set_usual_threads(int usual, int most, int began) -> None:
+    """Set the number of threads for callers that give none; 0: not known.
+
+    `most` is its bound where OpenMP's own number is no longer `began`.
+    """
+    global _usual, _most, _began
+    _usual, _most, _began = usual, most, began
+
+
+def usual_threads() -> int:
+    """The number of threads for callers that give none, 0 if it is not known.
+
+    OpenMP's number, which omp_set_num_threads sets for the calling thread, counts from the moment that it is set.
+    """
+    cdef int openmp = omp_get_max_threads()
+    return _usual if _usual == 0 or openmp == _began else min(openmp, _most)
+
+
+def openmp_threads() -> int:
+    """OpenMP's own number of threads, for the calling thread; 0 where this was built without OpenMP."""
+    return omp_get_max_threads()
 
 
 # ---- How many work together ----------------------------------------------------------------------------------------

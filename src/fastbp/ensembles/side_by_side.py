@@ -61,7 +61,7 @@ def fit_many(
     X, y, epochs, validation_data, sample_weight, class_weight
         As for ``Trainer.fit``.
     n_threads : int or None, default None
-        Number of trainers that run at once, the largest first; None means OMP_NUM_THREADS or all CPUs. If there are
+        Number of trainers that run at once, the largest first; None means ``fb.get_num_threads()``. If there are
         more threads than trainers, trainers use several. The trainers' own ``n_threads`` are ignored.
     progress : bool, default False
         Whether to show one progress bar for all.

@@ -258,7 +258,7 @@ class Model:
             Any real numbers or booleans. A NumPy array is read in place, whatever its dtype and strides. With
             ``prepare`` also text and missing values, as learned in training.
         n_threads : int or None, default None
-            Largest number of threads; None means OMP_NUM_THREADS or all CPUs. The result does not depend on it.
+            Largest number of threads; None means ``fb.get_num_threads()``. The result does not depend on it.
 
         Returns
         -------
@@ -307,7 +307,7 @@ class Model:
         loss : str, Loss or callable
             As for ``Trainer``.
         n_threads : int or None, default None
-            Largest number of threads; None means OMP_NUM_THREADS or all CPUs. The result does not depend on it.
+            Largest number of threads; None means ``fb.get_num_threads()``. The result does not depend on it.
         sample_weight : array-like of shape (n_samples,) or None, default None
             Weight of each sample in the mean, as for ``Trainer.fit``.
         class_weight : dict of int to float, "balanced" or None, default None

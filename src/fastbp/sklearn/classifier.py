@@ -96,8 +96,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Callbacks as for ``fb.Trainer.fit``, such as ``fb.TimeLimit(60)``, or a function of (trainer, figures) that runs
         after every epoch.
     n_threads : int or None, default None
-        Largest number of threads; fewer are used where the work is small. None means all CPUs, and inside joblib its
-        share of them. The result does not depend on it.
+        Largest number of threads; fewer are used where the work is small. None means ``fb.get_num_threads()``, and
+        inside joblib its share of the CPUs. The result does not depend on it.
     missing : {"error", "impute"}, default "error"
         Whether NaN in X is refused, or replaced by the column's median in the first ``fit``.
     compute_dtype : {"float32", "float64"} or None, default None

@@ -15,8 +15,8 @@ __all__ = ["threads_for"]
 def threads_for(n_threads: Any) -> int:
     """Return the number of threads for an estimator's ``n_threads``.
 
-    None means all CPUs; but one inside a thread of joblib, whose other threads use the other CPUs. In joblib's
-    processes nothing special is needed: joblib sets OMP_NUM_THREADS to each process's share of the CPUs.
+    None means the process's number; but one inside a thread of joblib, whose other threads use the other CPUs. In
+    joblib's processes nothing special is needed: joblib sets OMP_NUM_THREADS to each process's share of the CPUs.
     """
     if n_threads is None and threading.current_thread() is not threading.main_thread() and _inside_joblib():
         return 1

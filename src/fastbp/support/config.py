@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import platform
 
 import numpy as np
 
 from fastbp.engine import kernels, team
-from fastbp.support.threads import choose_threads
+from fastbp.support.threads import explain_threads
 
 __all__ = ["describe_config"]
 
@@ -16,8 +15,6 @@ __all__ = ["describe_config"]
 def _config(version: str) -> dict[str, str]:
     """Return versions and settings by name; ``version`` is fastbp's."""
     openmp = team.openmp_version()
-    variable = os.environ.get("OMP_NUM_THREADS", "")
-    reason = f" (OMP_NUM_THREADS is {variable})" if variable else ""
     return {
         "fastbp": version,
         "Python": f"{platform.python_version()} ({platform.python_implementation()})",
@@ -27,7 +24,7 @@ def _config(version: str) -> dict[str, str]:
         "available": ", ".join(kernels.available_isas()),
         "compiled in": ", ".join(kernels.compiled_isas()),
         "OpenMP": str(openmp) if openmp else "none: built to run on one thread",
-        "threads": f"{choose_threads()}{reason} on {os.cpu_count()} CPUs",
+        "threads": explain_threads(),
     }
 
 

@@ -1,19 +1,37 @@
-"""The number of threads: set by the caller, else by the environment, else by the machine."""
+"""The number of threads of a call: its own ``n_threads``; without one, that of the process.
+
+The process's number is the first of these that is given:
+
+1. ``fb.set_num_threads``,
+2. the environment variable FASTBP_NUM_THREADS,
+3. what a call has set for OpenMP, in the calling thread: ``threadpoolctl.threadpool_limits``, omp_set_num_threads,
+4. the environment variable OMP_NUM_THREADS,
+5. the CPUs that this process may use: those it may run on, at most its container's CPU quota (cgroup v1 and v2, rounded
+   up).
+
+The third bounds the first two, as a limit is there to be kept; a limit that equals the number with which OpenMP began
+cannot be told from none. The fifth bounds all others: the process's number is never more than its CPUs. Only an
+``n_threads`` may be, which says what one call is to do. What the environment and the machine say is looked up once in a
+process.
+"""
 
 from __future__ import annotations
 
-import functools
 import math
 import os
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from fastbp.engine.team import openmp_threads, set_usual_threads, usual_threads
 from fastbp.support.checks import check_int
 
-__all__ = ["choose_threads"]
+__all__ = ["choose_threads", "explain_threads", "forget_threads", "get_num_threads", "set_num_threads"]
 
 MAX_THREADS = 1024  # more do not help, and OpenMP ends the process if the system cannot start them
+
+_OWN, _OPENMP = "FASTBP_NUM_THREADS", "OMP_NUM_THREADS"
+_given: int | None = None  # by set_num_threads
 
 
 def choose_threads(n_threads: Any = None) -> int:
@@ -22,36 +40,113 @@ def choose_threads(n_threads: Any = None) -> int:
     Parameters
     ----------
     n_threads : int or None
-        None means OMP_NUM_THREADS if that is set, else the number of CPUs that this process may run on, at most its
-        container's CPU quota (cgroup v1 and v2, rounded up). It is looked up once in a process.
+        None means the process's number, as this module describes it.
 
     Raises
     ------
     TypeError, ValueError
-        If ``n_threads`` or OMP_NUM_THREADS is not a positive integer.
+        If ``n_threads`` or an environment variable is not a positive integer.
     """
     if n_threads is None:
-        return default_threads()
-    return check_int(n_threads, "n_threads", maximum=MAX_THREADS, remedy="None uses all CPUs.")
+        return usual_threads() or _look_up()
+    return check_int(n_threads, "n_threads", maximum=MAX_THREADS, remedy="None uses fb.get_num_threads().")
 
 
-@functools.cache
-def default_threads() -> int:
-    """Return the number of threads for callers that give none."""
-    variable = os.environ.get("OMP_NUM_THREADS", "").strip()
-    if variable:
-        return _parse_variable(variable)
-    return min(_usable_cpus(), _quota_cpus(), MAX_THREADS)
+def set_num_threads(n_threads: int | None) -> None:
+    """Set the largest number of threads of every call in this process whose ``n_threads`` is None.
+
+    That number is the first of these that is given: this one; the environment variable FASTBP_NUM_THREADS; what a call
+    has set for OpenMP in this thread, such as ``threadpoolctl.threadpool_limits``; OMP_NUM_THREADS; the CPUs that this
+    process may use. OpenMP's limit and the CPUs bound it, whatever it is. An ``n_threads`` of a call or a trainer comes
+    before all of them. The number of threads changes no result.
+
+    Parameters
+    ----------
+    n_threads : int or None
+        None goes back to the environment and the machine.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is neither a positive integer nor None.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> fb.set_num_threads(1)
+    >>> fb.get_num_threads()
+    1
+    >>> fb.set_num_threads(None)
+    """
+    global _given
+    remedy = "None goes back to the environment and the machine."
+    _given = None if n_threads is None else check_int(n_threads, "n_threads", maximum=MAX_THREADS, remedy=remedy)
+    forget_threads()
 
 
-def _parse_variable(variable: str) -> int:
+def get_num_threads() -> int:
+    """Return the largest number of threads of calls whose ``n_threads`` is None; ``set_num_threads`` says what it is.
+
+    Raises
+    ------
+    ValueError
+        If FASTBP_NUM_THREADS or OMP_NUM_THREADS is not a positive integer.
+    """
+    return choose_threads()
+
+
+def explain_threads() -> str:
+    """Return the number of threads and where it comes from, or what is wrong with it, for bug reports."""
+    try:
+        n_threads = choose_threads()
+    except ValueError as error:
+        return f"not known: {error}"
+    reasons = [f"{name} is {value}" for name in (_OWN, _OPENMP) if (value := os.environ.get(name, "").strip())]
+    reasons += [f"fb.set_num_threads({_given})"] if _given is not None else []
+    if openmp_threads() != _began:
+        reasons.append(f"OpenMP has been set to {openmp_threads()}")
+    because = f" ({', '.join(reasons)})" if reasons else ""
+    return f"{n_threads}{because} on {os.cpu_count()} CPUs"
+
+
+def forget_threads() -> None:
+    """Look the environment and the machine up again at the next call."""
+    set_usual_threads(0, 0, 0)
+
+
+def _look_up() -> int:
+    """Tell the engine the process's number of threads; return that of now."""
+    n_cpus = min(_usable_cpus(), _quota_cpus(), MAX_THREADS)
+    own = _given or _read_variable(_OWN)
+    if own:
+        set_usual_threads(min(own, n_cpus), min(own, n_cpus), _began)
+    else:
+        set_usual_threads(min(_read_variable(_OPENMP) or n_cpus, n_cpus), n_cpus, _began)
+    return usual_threads()
+
+
+def _read_variable(name: str) -> int | None:
+    """Return a number of threads from the environment, None if it is not set there."""
+    variable = os.environ.get(name, "").strip()
+    if not variable:
+        return None
     first = variable.split(",")[0].strip()  # "4,2" is 4 threads, and 2 for each region inside a region
     if not (first.isascii() and first.isdecimal() and 1 <= int(first) <= MAX_THREADS):
         raise ValueError(
-            f"the environment variable OMP_NUM_THREADS is {variable!r}; expected an integer 1 to {MAX_THREADS}. "
+            f"the environment variable {name} is {variable!r}; expected an integer 1 to {MAX_THREADS}. "
             "Correct it or unset it."
         )
     return int(first)
+
+
+def _openmp_began() -> int:
+    """Return OpenMP's number of threads before any call set it; one may have done so before this import."""
+    now = openmp_threads()
+    try:
+        first = _read_variable(_OPENMP) or _usable_cpus()
+    except ValueError:  # reported when the number is needed
+        first = _usable_cpus()
+    return max(now, first) if now else 0
 
 
 def _usable_cpus() -> int:
@@ -100,5 +195,6 @@ def _read_quota(directory: Path) -> float | None:
         return None  # the kernel does not say: CPU affinity alone decides
 
 
+_began = _openmp_began()
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=default_threads.cache_clear)  # a worker is often pinned after the fork
+    os.register_at_fork(after_in_child=forget_threads)  # a worker is often pinned after the fork

@@ -91,7 +91,7 @@ class TrainerSettings:
             **self.plain(),
         }
 
-    def shown(self, n_threads: int) -> str:
+    def shown(self, n_threads: int | None) -> str:
         """Return the arguments as ``repr`` shows them."""
         set_ones = {name: value for name in _SHOWN_IF_SET if (value := getattr(self, name))}
         if self.accumulate > 1:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from fastbp.engine.session import Session
 from fastbp.models.model import Model
+from fastbp.support.threads import choose_threads
 from fastbp.training.history import History
 from fastbp.training.settings import Figures, TrainerSettings, check_loss
 from fastbp.training.step_numbers import StepNumbers
@@ -53,7 +54,8 @@ class TrainingState:
     settings : TrainerSettings
     numbers : StepNumbers
         The step numbers; their schedules' memory is part of the state.
-    n_threads : int
+    n_threads : int or None
+        None: the process's number, at each call.
 
     Attributes
     ----------
@@ -62,13 +64,15 @@ class TrainingState:
         The epoch that ``fit`` continues.
     stopping : bool
         Whether training is to stop.
+    given_threads : int or None
+        The number of threads as it was given.
     search : scipy.optimize.OptimizeResult or None
         SciPy's result of the latest search by L-BFGS.
     """
 
-    def __init__(self, model: Model, settings: TrainerSettings, numbers: StepNumbers, n_threads: int) -> None:
+    def __init__(self, model: Model, settings: TrainerSettings, numbers: StepNumbers, n_threads: int | None) -> None:
         self.model, self._settings, self.numbers = model, settings, numbers
-        self._n_threads = n_threads
+        self.given_threads = n_threads
         self.history = History()
         self.unfinished: UnfinishedEpoch | None = None
         self.stopping = False
@@ -80,13 +84,15 @@ class TrainingState:
         """The engine's session: gradients, the optimizer's arrays, averages; made when the model is built."""
         if self._session is None:
             self._session = self._new_session()
+        elif self.given_threads is None:
+            self._session.n_threads = choose_threads()  # it may have changed
         return self._session
 
     def _new_session(self) -> Session:
         settings, model = self._settings, self.model
         check_loss(settings.loss, model.architecture, model.feed)
         rule = settings.optimizer.rule if settings.optimizer.native else "sgd"  # its steps are not used then
-        return Session(model.network, settings.loss.objective, settings.sums, rule, self._n_threads, settings.seed)
+        return Session(model.network, settings.loss.objective, settings.sums, rule, self.n_threads, settings.seed)
 
     # -------------------------------------------------------------------------------------------------- properties
 
@@ -133,18 +139,19 @@ class TrainingState:
 
     @property
     def n_threads(self) -> int:
-        """The largest number of threads used."""
-        return self._n_threads
+        """The largest number of threads that a call uses now."""
+        return choose_threads() if self.given_threads is None else self.given_threads
 
     @contextlib.contextmanager
     def on_threads(self, n_threads: int) -> Iterator[None]:
         """Use n_threads threads inside a ``with``; the result does not depend on it."""
-        usual = self._n_threads
-        self._n_threads = self.session.n_threads = n_threads
+        usual = self.given_threads
+        self.given_threads = self.session.n_threads = n_threads
         try:
             yield
         finally:
-            self._n_threads = self.session.n_threads = usual
+            self.given_threads = usual
+            self.session.n_threads = self.n_threads
 
     # ---------------------------------------------------------------------------------------- saving and loading
 

@@ -53,7 +53,7 @@ class Trainer(TrainerParts):
         Number of samples over which a step averages the gradient. None means all (full-batch gradient descent), 1 is
         stochastic gradient descent. A shorter last batch is used like the others.
     n_threads : int or None, default None
-        Largest number of threads; None means OMP_NUM_THREADS or all CPUs. The result does not depend on it.
+        Largest number of threads; None means ``fb.get_num_threads()`` at each call. The result does not depend on it.
     shuffle : bool, default True
         Whether every epoch shuffles the samples.
     seed : int, default 0
@@ -144,7 +144,7 @@ class Trainer(TrainerParts):
             weight_decay_factors=weight_decay_factors,
             decay_biases=decay_biases,
         )
-        self._set_up(model, settings, choose_threads(n_threads))
+        self._set_up(model, settings, None if n_threads is None else choose_threads(n_threads))
 
     # --------------------------------------------------------------------------------------------- training
 
@@ -465,7 +465,7 @@ class Trainer(TrainerParts):
         """
         from fastbp.training.trainer_file import read_trainer
 
-        threads = choose_threads(n_threads)
+        threads = None if n_threads is None else choose_threads(n_threads)
         with read_trainer(path, loss, optimizer, metrics) as saved:
             trainer = cls(saved.model, n_threads=threads, **saved.arguments)
             saved.set_progress(trainer.parts.state)

@@ -63,7 +63,7 @@ _OWN = frozenset(
 class TrainerParts:
     """The parts of a trainer, none of which refers to it, and its properties."""
 
-    def _set_up(self, model: Model, settings: TrainerSettings, n_threads: int) -> None:
+    def _set_up(self, model: Model, settings: TrainerSettings, n_threads: int | None) -> None:
         """Make the parts; each gets the parts that it needs, none of them this object."""
         self._model, self._settings = model, settings
         self._state = TrainingState(model, settings, StepNumbers(settings, model.architecture), n_threads)
@@ -101,7 +101,7 @@ class TrainerParts:
 
     @property
     def n_threads(self) -> int:
-        """The largest number of threads used."""
+        """The largest number of threads that a call uses; if none was given, that of ``fb.get_num_threads()``."""
         return self._state.n_threads
 
     @property
@@ -194,7 +194,7 @@ class TrainerParts:
         return self._stop_reason
 
     def __repr__(self) -> str:
-        return f"Trainer({self._model!r}, {self._settings.shown(self.n_threads)})"
+        return f"Trainer({self._model!r}, {self._settings.shown(self._state.given_threads)})"
 
     # ------------------------------------------------------------------------------------------------------ parts
 
@@ -247,7 +247,7 @@ class TrainerParts:
         return {
             "model": self._model,
             "settings": self._settings,
-            "n_threads": self.n_threads,
+            "n_threads": self._state.given_threads,
             "history": self.history,
             "gathered": self._state.gathered() if self._model.built else None,
             "stop_reason": self._stop_reason,
