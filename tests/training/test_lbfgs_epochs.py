@@ -117,7 +117,7 @@ def test_epochs_are_told_like_any_others(capsys):
     assert told == list(zip([1, 2, 3], history["loss"], strict=True))
     assert history["loss"] == history["val_loss"]  # both behind the iteration
     assert history["loss"][-1] == trainer.evaluate(X, LABELS)["loss"]
-    assert "epoch 3/10 |" in capsys.readouterr().err
+    assert "\nepoch 3/10, " in capsys.readouterr().err
     assert trainer.evaluate(X, LABELS, averaged=True)["loss"] != history["loss"][-1]
     twin = pickle.loads(pickle.dumps(trainer))
     assert trainer.fit(X, LABELS, epochs=2)["loss"] == twin.fit(X, LABELS, epochs=2)["loss"]

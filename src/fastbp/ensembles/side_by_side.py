@@ -64,7 +64,7 @@ def fit_many(
         Number of trainers that run at once, the largest first; None means ``fb.get_num_threads()``. If there are
         more threads than trainers, trainers use several. The trainers' own ``n_threads`` are ignored.
     progress : bool, default False
-        Whether to show one progress bar for all.
+        Whether to show one progress bar for all, or plain lines as ``Trainer.fit`` does.
     callbacks : callable or None, default None
         Function from the index of a trainer to its callbacks, as for ``Trainer.fit``. They run in the trainer's thread;
         trainers must not share a callback.

@@ -187,7 +187,8 @@ class Trainer(TrainerParts):
         callbacks : sequence of Callback or function, default ()
             Callbacks to run; a function is called with the trainer and the figures after every epoch.
         progress : bool, default False
-            Whether to show a progress bar.
+            Whether to show a progress bar on stderr; where that is not a terminal or a notebook, but a file or a log,
+            plain lines, about a hundred at most.
         sample_weight : array-like of shape (n_samples,) or None, default None
             Weight of each sample: 2 is as if it were in the data twice, 0 as if it were not (its numbers must still be
             finite, and it counts once in the statistics of BatchNorm). The loss of a batch is sum(w * loss of the
