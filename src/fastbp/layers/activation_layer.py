@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbp.layers.activations import ACTIVATIONS
+from fastbp.layers.activations import ACTIVATIONS, ActivationLike
 from fastbp.layers.activations import Activation as Function
 from fastbp.layers.base import Layer, Parameter, Stage, first_slopes, slope_parameters, with_activation
 from fastbp.support.registry import from_config, resolve, shorthand, to_config
@@ -38,7 +38,7 @@ class Activation(Layer):
     activation: Function
     name = "activation"
 
-    def __init__(self, activation: Function | str) -> None:
+    def __init__(self, activation: ActivationLike) -> None:
         object.__setattr__(self, "activation", resolve(activation, ACTIVATIONS, "activation"))
 
     def parameters(self, n_inputs: int) -> list[Parameter]:

@@ -7,7 +7,7 @@ csrc/kernels/activation.h; one with trained parameters, such as PReLU, is a kind
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal, TypeAlias
 
 from fastbp.support.checks import check_number
 
@@ -18,6 +18,8 @@ __all__ = [
     "GELU",
     "SELU",
     "Activation",
+    "ActivationLike",
+    "ActivationName",
     "GELUTanh",
     "HardSigmoid",
     "HardSwish",
@@ -228,6 +230,29 @@ class HardSwish(Activation):
     name = "hard_swish"
     initializer = "he"
 
+
+# For editors, which complete the names of a Literal; a test compares them with the registry.
+ActivationName: TypeAlias = Literal[
+    "linear",
+    "relu",
+    "leaky_relu",
+    "prelu",
+    "tanh",
+    "sigmoid",
+    "softmax",
+    "gelu",
+    "gelu_tanh",
+    "silu",
+    "elu",
+    "selu",
+    "softplus",
+    "exp",
+    "softsign",
+    "mish",
+    "hard_sigmoid",
+    "hard_swish",
+]
+ActivationLike: TypeAlias = ActivationName | str | Activation
 
 ACTIVATIONS: dict[str, type[Activation]] = {
     cls.name: cls

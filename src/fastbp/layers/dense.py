@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbp.layers.activations import ACTIVATIONS
+from fastbp.layers.activations import ACTIVATIONS, ActivationLike
 from fastbp.layers.activations import Activation as Function
 from fastbp.layers.base import Layer, Parameter, Stage, first_slopes, slope_parameters, with_activation
-from fastbp.layers.initializers import INITIALIZERS, Initializer
+from fastbp.layers.initializers import INITIALIZERS, Initializer, InitializerLike
 from fastbp.support.checks import check_flag, check_int, check_number
 from fastbp.support.registry import from_config, resolve, shorthand, to_config
 
@@ -67,8 +67,8 @@ class Dense(Layer):
     def __init__(
         self,
         units: int,
-        activation: Function | str = "linear",
-        initializer: Initializer | str = "auto",
+        activation: ActivationLike = "linear",
+        initializer: InitializerLike = "auto",
         *,
         use_bias: bool = True,
         trainable: bool = True,

@@ -8,14 +8,26 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastbp.support.checks import check_number, sentence
 
-__all__ = ["INITIALIZERS", "Glorot", "He", "Initializer", "LeCun", "Normal", "Uniform", "Zeros", "make_generator"]
+__all__ = [
+    "INITIALIZERS",
+    "Glorot",
+    "He",
+    "Initializer",
+    "InitializerLike",
+    "InitializerName",
+    "LeCun",
+    "Normal",
+    "Uniform",
+    "Zeros",
+    "make_generator",
+]
 
 Distribution = Literal["normal", "uniform"]
 Weights = NDArray[np.float64]
@@ -168,5 +180,8 @@ class Uniform(Initializer):
 def _store(frozen: Initializer, field: str, value: Any) -> None:
     object.__setattr__(frozen, field, value)
 
+
+InitializerName: TypeAlias = Literal["he", "glorot", "lecun", "zeros", "normal", "uniform"]
+InitializerLike: TypeAlias = Literal["auto"] | InitializerName | str | Initializer
 
 INITIALIZERS: dict[str, type[Initializer]] = {cls.name: cls for cls in (He, Glorot, LeCun, Zeros, Normal, Uniform)}

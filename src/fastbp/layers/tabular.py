@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,7 +74,7 @@ class Tabular:
     dims: tuple[int, ...]
     name: ClassVar[str] = "tabular"
 
-    def __init__(self, numeric: int, categories: Sequence[int], dims: str | Sequence[int] = "auto") -> None:
+    def __init__(self, numeric: int, categories: Sequence[int], dims: Literal["auto"] | Sequence[int] = "auto") -> None:
         object.__setattr__(self, "numeric", check_int(numeric, "numeric", minimum=0))
         cardinalities = _check_list(categories, "categories", "cardinalities such as [7, 12]", _LARGEST_CARDINALITY)
         object.__setattr__(self, "categories", cardinalities)

@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
+from typing import Literal, TypeAlias
+
 from fastbp.losses.base import Loss
 from fastbp.losses.classification import BinaryCrossEntropy, CrossEntropy, Focal, Hinge, SquaredHinge
 from fastbp.losses.deviances import GammaDeviance, Poisson, TweedieDeviance
 from fastbp.losses.regression import Cosine, GaussianNLL, Huber, LogCosh, MeanAbsoluteError, MeanSquaredError, Quantile
 
-__all__ = ["LOSSES"]
+__all__ = ["LOSSES", "LossName"]
+
+LossName: TypeAlias = Literal[
+    "mse",
+    "mae",
+    "cross_entropy",
+    "binary_cross_entropy",
+    "huber",
+    "log_cosh",
+    "quantile",
+    "gaussian_nll",
+    "poisson",
+    "gamma",
+    "tweedie",
+    "hinge",
+    "squared_hinge",
+    "focal",
+    "cosine",
+]
 
 
 LOSSES: dict[str, type[Loss]] = {

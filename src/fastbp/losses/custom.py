@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastbp.data.arrays import as_array, as_rows, refuse_first
-from fastbp.losses.all_losses import LOSSES
+from fastbp.losses.all_losses import LOSSES, LossName
 from fastbp.losses.base import Loss
 from fastbp.losses.penalised import PenalisedLoss
 from fastbp.support.checks import describe, sentence
@@ -20,10 +20,11 @@ if TYPE_CHECKING:
     from fastbp.data.samples import Samples
     from fastbp.engine.network import Network, Objective
 
-__all__ = ["CustomLoss", "LossFunction", "as_loss", "mean_of_function"]
+__all__ = ["CustomLoss", "LossFunction", "LossLike", "as_loss", "mean_of_function"]
 
 Array = NDArray[Any]
 LossFunction = Callable[[Array, Array], tuple[ArrayLike, ArrayLike]]
+LossLike: TypeAlias = LossName | str | Loss | LossFunction
 
 
 @dataclass(frozen=True, repr=False)
@@ -84,7 +85,7 @@ class CustomLoss(Loss):
         return numbers
 
 
-def as_loss(loss: str | Loss | LossFunction) -> Loss:
+def as_loss(loss: LossLike) -> Loss:
     """Return the loss that an argument is, names, or wraps as a function."""
     if callable(loss) and not isinstance(loss, type):
         return CustomLoss(loss)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,7 @@ from fastbp.metrics.regression import R2, AbsoluteError, PercentageError, RootSq
 from fastbp.support.checks import sentence
 from fastbp.support.registry import resolve
 
-__all__ = ["METRICS", "MetricLike", "choose_metrics", "measure"]
+__all__ = ["METRICS", "MetricLike", "MetricName", "choose_metrics", "measure"]
 
 
 METRICS: dict[str, type[Metric]] = {
@@ -51,7 +51,24 @@ METRICS: dict[str, type[Metric]] = {
     )
 }
 
-MetricLike: TypeAlias = str | Metric | Callable[..., float]
+MetricName: TypeAlias = Literal[
+    "accuracy",
+    "top_k_accuracy",
+    "balanced_accuracy",
+    "precision",
+    "recall",
+    "f1",
+    "roc_auc",
+    "average_precision",
+    "log_loss",
+    "brier",
+    "r2",
+    "mae",
+    "mse",
+    "rmse",
+    "mape",
+]
+MetricLike: TypeAlias = MetricName | str | Metric | Callable[..., float]
 
 
 def choose_metrics(metrics: MetricLike | Sequence[MetricLike] | None, loss: Loss, n_outputs: int) -> tuple[Metric, ...]:

@@ -7,7 +7,7 @@ import functools
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -24,9 +24,10 @@ from fastbp.layers.tabular import Inputs, Tabular, n_columns, n_features
 from fastbp.schedules import Schedule
 from fastbp.support.checks import counted, sentence
 
-__all__ = ["NOT_BUILT", "Architecture", "check_dtype", "check_stack", "outputs_of"]
+__all__ = ["NOT_BUILT", "Architecture", "DType", "check_dtype", "check_stack", "outputs_of"]
 
 Array = NDArray[Any]
+DType: TypeAlias = Literal["float32", "float64"] | DTypeLike
 
 NOT_BUILT = (
     "the model is not built yet: its number of inputs, and so its weights, depend on the data. Call Trainer.fit first, "
@@ -177,7 +178,7 @@ def check_stack(layers: Sequence[Layer]) -> tuple[Layer, ...]:
     return checked
 
 
-def check_dtype(dtype: DTypeLike) -> np.dtype[Any]:
+def check_dtype(dtype: DType) -> np.dtype[Any]:
     """Return float32 or float64."""
     with contextlib.suppress(TypeError):  # values that are not dtypes are refused below
         if dtype is not None and np.dtype(dtype) in (np.dtype(np.float32), np.dtype(np.float64)):

@@ -11,8 +11,7 @@ from fastbp.models.model import Model
 from fastbp.support.checks import check_int, check_number, check_seed, sentence
 
 if TYPE_CHECKING:
-    from fastbp.losses.base import Loss
-    from fastbp.losses.custom import LossFunction
+    from fastbp.losses.custom import LossLike
 
 __all__ = ["GradientError", "check_gradients"]
 
@@ -27,7 +26,7 @@ def check_gradients(
     model: Model,
     X: ArrayLike,
     y: ArrayLike,
-    loss: str | Loss | LossFunction,
+    loss: LossLike,
     *,
     directions: int = 3,
     step: float = 1e-6,

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from fastbp.data.arrays import as_rows
 from fastbp.engine.errors import NonFinite
@@ -20,7 +20,7 @@ from fastbp.layers.base import Layer
 from fastbp.layers.parameter_list import check_weights
 from fastbp.layers.tabular import Inputs, Tabular, check_inputs, n_features
 from fastbp.losses.custom import as_loss
-from fastbp.models.architecture import NOT_BUILT, Architecture, check_dtype, check_stack, outputs_of
+from fastbp.models.architecture import NOT_BUILT, Architecture, DType, check_dtype, check_stack, outputs_of
 from fastbp.models.description import describe, named_weights, parse_config
 from fastbp.models.feed import Feed, check_preparation
 from fastbp.models.layer_statistics import ModelStatistics, layer_statistics
@@ -32,8 +32,7 @@ from fastbp.support.threads import choose_threads
 
 if TYPE_CHECKING:
     from fastbp.data.class_weights import ClassWeight
-    from fastbp.losses.base import Loss
-    from fastbp.losses.custom import LossFunction
+    from fastbp.losses.custom import LossLike
     from fastbp.preparation.base import Preparation
     from fastbp.preparation.columns import Columns
 
@@ -87,7 +86,7 @@ class Model:
         inputs: Inputs | None = None,
         prepare: Preparation | Sequence[Preparation] | Columns | None = None,
         prepare_targets: Preparation | Sequence[Preparation] | None = None,
-        dtype: DTypeLike = "float32",
+        dtype: DType = "float32",
         seed: int = 0,
     ) -> None:
         known = None if inputs is None else check_inputs(inputs)
@@ -290,7 +289,7 @@ class Model:
         self,
         X: ArrayLike,
         y: ArrayLike,
-        loss: str | Loss | LossFunction,
+        loss: LossLike,
         n_threads: int | None = None,
         sample_weight: ArrayLike | None = None,
         class_weight: ClassWeight | None = None,
@@ -383,9 +382,7 @@ class Model:
         """
         print(summarise(self._architecture))
 
-    def inspect(
-        self, X: ArrayLike, y: ArrayLike | None = None, loss: str | Loss | LossFunction | None = None
-    ) -> ModelStatistics:
+    def inspect(self, X: ArrayLike, y: ArrayLike | None = None, loss: LossLike | None = None) -> ModelStatistics:
         """Return statistics of every layer for a batch: mean and spread of outputs, dead units, gradient norm.
 
         Parameters

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal, TypeAlias
+
 from fastbp.optimizers.adam import Adam, Adamax, AdamW, NAdam, RAdam
 from fastbp.optimizers.adaptive import Adadelta, Adagrad, RMSprop
 from fastbp.optimizers.base import Optimizer
@@ -9,7 +11,23 @@ from fastbp.optimizers.lbfgs import LBFGS
 from fastbp.optimizers.sgd import SGD
 from fastbp.optimizers.sign_based import Lion, Rprop
 
-__all__ = ["OPTIMIZERS"]
+__all__ = ["OPTIMIZERS", "OptimizerLike", "OptimizerName"]
+
+OptimizerName: TypeAlias = Literal[
+    "sgd",
+    "adam",
+    "adamw",
+    "rmsprop",
+    "adagrad",
+    "adadelta",
+    "adamax",
+    "nadam",
+    "radam",
+    "lion",
+    "rprop",
+    "lbfgs",
+]
+OptimizerLike: TypeAlias = OptimizerName | str | Optimizer
 
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {

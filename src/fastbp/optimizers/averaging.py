@@ -7,11 +7,11 @@ an average starts as a copy of the first weights that it takes in. The trained w
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal, TypeAlias
 
 from fastbp.support.checks import check_int, check_number
 
-__all__ = ["AVERAGINGS", "EMA", "SWA", "Averaging"]
+__all__ = ["AVERAGINGS", "EMA", "SWA", "Averaging", "AveragingLike", "AveragingName"]
 
 
 @dataclass(frozen=True)
@@ -83,5 +83,8 @@ class SWA(Averaging):
         """Return whether the weights at the end of an epoch, counted from 1, enter the average."""
         return epoch >= self.start_epoch and (epoch - self.start_epoch) % self.every == 0
 
+
+AveragingName: TypeAlias = Literal["ema", "swa"]
+AveragingLike: TypeAlias = AveragingName | str | Averaging
 
 AVERAGINGS: dict[str, type[Averaging]] = {cls.name: cls for cls in (EMA, SWA)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from fastbp.preparation.base import Preparation
 from fastbp.preparation.encoding import OneHot, Ordinal, check_categories
@@ -66,7 +66,7 @@ class Columns:
         self,
         numeric: Preparation | Sequence[Preparation] = (),
         categorical: Preparation | Sequence[Preparation] | None = None,
-        categories: str | Sequence[str | int] = "auto",
+        categories: Literal["auto"] | Sequence[str | int] = "auto",
     ) -> None:
         object.__setattr__(self, "numeric", check_chain(numeric, "numeric"))
         object.__setattr__(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from fastbp.preparation.base import Preparation
 from fastbp.support.checks import check_flag, sentence
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from fastbp.preparation.column_statistics import ColumnStatistics
 
 __all__ = ["Impute"]
+
+Strategy = Literal["mean", "median"]
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Impute(Preparation):
         else 0. These come after all columns of numbers, and preparations that follow in a list do not change them.
     """
 
-    strategy: str = "mean"
+    strategy: Strategy = "mean"
     indicator: bool = False
     name = "impute"
     invertible = False

@@ -13,9 +13,19 @@ from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
 
 from fastbp.losses.base import Loss
-from fastbp.optimizers.base import Optimizer
+from fastbp.optimizers.all_optimizers import OptimizerLike
 from fastbp.sklearn.base import BaseMLP, partial_fit_available
 from fastbp.sklearn.fitted_network import flattened
+from fastbp.sklearn.names import (
+    BatchSize,
+    ClassifierLoss,
+    ClassWeights,
+    DTypeName,
+    HiddenActivations,
+    LearningRateName,
+    Missing,
+    WarmStart,
+)
 from fastbp.sklearn.objectives import (
     CLASSIFIER_LOSSES,
     Objective,
@@ -156,12 +166,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def __init__(
         self,
         hidden_layer_sizes: Any = (100,),
-        activation: Any = "relu",
+        activation: HiddenActivations = "relu",
         *,
-        solver: str | Optimizer = "adam",
+        solver: OptimizerLike = "adam",
         alpha: float = 0.0001,
-        batch_size: int | str = "auto",
-        learning_rate: str = "constant",
+        batch_size: BatchSize = "auto",
+        learning_rate: LearningRateName = "constant",
         learning_rate_init: float = 0.001,
         power_t: float = 0.5,
         max_iter: int = 200,
@@ -169,7 +179,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         random_state: Any = None,
         tol: float = 1e-4,
         verbose: bool | int = False,
-        warm_start: bool | str = False,
+        warm_start: WarmStart = False,
         momentum: float = 0.9,
         nesterovs_momentum: bool = True,
         early_stopping: bool = False,
@@ -179,13 +189,13 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         epsilon: float = 1e-8,
         n_iter_no_change: float = 10,
         max_fun: int = 15000,
-        loss: str | Loss = "log_loss",
-        class_weight: Any = None,
+        loss: ClassifierLoss = "log_loss",
+        class_weight: ClassWeights | None = None,
         dropout: float = 0.0,
         callbacks: Any = None,
         n_threads: int | None = None,
-        missing: str = "error",
-        compute_dtype: str | None = None,
+        missing: Missing = "error",
+        compute_dtype: DTypeName | None = None,
     ) -> None:
         super().__init__(
             loss=loss,

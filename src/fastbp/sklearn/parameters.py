@@ -14,8 +14,9 @@ from sklearn.utils._param_validation import Interval, Options, StrOptions
 from fastbp.callbacks.base import Callback
 from fastbp.layers.activations import Activation
 from fastbp.losses.base import Loss
-from fastbp.optimizers.all_optimizers import OPTIMIZERS
+from fastbp.optimizers.all_optimizers import OPTIMIZERS, OptimizerLike
 from fastbp.optimizers.base import Optimizer
+from fastbp.sklearn.names import BatchSize, DTypeName, HiddenActivations, LearningRateName, Missing, WarmStart
 from fastbp.sklearn.networks import (
     ACTIVATION_NAMES,
 )
@@ -66,11 +67,11 @@ class MLPParameters(BaseEstimator, metaclass=ABCMeta):
         *,
         loss: str | Loss,
         hidden_layer_sizes: Any,
-        activation: Any,
-        solver: str | Optimizer,
+        activation: HiddenActivations,
+        solver: OptimizerLike,
         alpha: float,
-        batch_size: int | str,
-        learning_rate: str,
+        batch_size: BatchSize,
+        learning_rate: LearningRateName,
         learning_rate_init: float,
         power_t: float,
         max_iter: int,
@@ -78,7 +79,7 @@ class MLPParameters(BaseEstimator, metaclass=ABCMeta):
         random_state: Any,
         tol: float,
         verbose: bool | int,
-        warm_start: bool | str,
+        warm_start: WarmStart,
         momentum: float,
         nesterovs_momentum: bool,
         early_stopping: bool,
@@ -91,8 +92,8 @@ class MLPParameters(BaseEstimator, metaclass=ABCMeta):
         dropout: float,
         callbacks: Any,
         n_threads: int | None,
-        missing: str,
-        compute_dtype: str | None,
+        missing: Missing,
+        compute_dtype: DTypeName | None,
     ) -> None:
         self.loss = loss
         self.hidden_layer_sizes = hidden_layer_sizes

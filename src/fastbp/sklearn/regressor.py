@@ -10,9 +10,18 @@ from sklearn.base import RegressorMixin, _fit_context
 from sklearn.utils._param_validation import StrOptions
 
 from fastbp.losses.base import Loss
-from fastbp.optimizers.base import Optimizer
+from fastbp.optimizers.all_optimizers import OptimizerLike
 from fastbp.sklearn.base import BaseMLP, partial_fit_available
 from fastbp.sklearn.fitted_network import flattened
+from fastbp.sklearn.names import (
+    BatchSize,
+    DTypeName,
+    HiddenActivations,
+    LearningRateName,
+    Missing,
+    RegressorLoss,
+    WarmStart,
+)
 from fastbp.sklearn.objectives import (
     REGRESSOR_LOSSES,
     Objective,
@@ -150,14 +159,14 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     def __init__(
         self,
-        loss: str | Loss = "squared_error",
+        loss: RegressorLoss = "squared_error",
         hidden_layer_sizes: Any = (100,),
-        activation: Any = "relu",
+        activation: HiddenActivations = "relu",
         *,
-        solver: str | Optimizer = "adam",
+        solver: OptimizerLike = "adam",
         alpha: float = 0.0001,
-        batch_size: int | str = "auto",
-        learning_rate: str = "constant",
+        batch_size: BatchSize = "auto",
+        learning_rate: LearningRateName = "constant",
         learning_rate_init: float = 0.001,
         power_t: float = 0.5,
         max_iter: int = 200,
@@ -165,7 +174,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         random_state: Any = None,
         tol: float = 1e-4,
         verbose: bool | int = False,
-        warm_start: bool | str = False,
+        warm_start: WarmStart = False,
         momentum: float = 0.9,
         nesterovs_momentum: bool = True,
         early_stopping: bool = False,
@@ -178,8 +187,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         dropout: float = 0.0,
         callbacks: Any = None,
         n_threads: int | None = None,
-        missing: str = "error",
-        compute_dtype: str | None = None,
+        missing: Missing = "error",
+        compute_dtype: DTypeName | None = None,
     ) -> None:
         super().__init__(
             loss=loss,

@@ -13,13 +13,13 @@ from fastbp.layers.dropout import Dropout
 from fastbp.layers.normalisation import BatchNorm
 from fastbp.losses.all_losses import LOSSES
 from fastbp.losses.base import Loss
-from fastbp.losses.custom import LossFunction, as_loss
+from fastbp.losses.custom import LossLike, as_loss
 from fastbp.metrics.base import Metric
 from fastbp.metrics.choose import MetricLike, choose_metrics
 from fastbp.models.architecture import Architecture
 from fastbp.models.feed import Feed
-from fastbp.optimizers.all_optimizers import OPTIMIZERS
-from fastbp.optimizers.averaging import AVERAGINGS, Averaging
+from fastbp.optimizers.all_optimizers import OPTIMIZERS, OptimizerLike
+from fastbp.optimizers.averaging import AVERAGINGS, Averaging, AveragingLike
 from fastbp.optimizers.base import Optimizer
 from fastbp.support.checks import check_flag, check_int, check_number, check_seed, sentence
 from fastbp.support.registry import resolve, shorthand
@@ -108,14 +108,14 @@ def check_settings(
     architecture: Architecture,
     feed: Feed,
     *,
-    loss: str | Loss | LossFunction,
-    optimizer: str | Optimizer,
+    loss: LossLike,
+    optimizer: OptimizerLike,
     batch_size: int | None,
     shuffle: bool,
     seed: int,
     metrics: MetricLike | Sequence[MetricLike] | None,
     clipping: Mapping[str, float | None],
-    averaging: str | Averaging | None,
+    averaging: AveragingLike | None,
     accumulate: int,
     learning_rate_factors: Mapping[int, float] | None,
     weight_decay_factors: Mapping[int, float] | None,

@@ -14,12 +14,12 @@ from fastbp.data.chunks import Chunks, ChunkSource
 from fastbp.data.class_weights import ClassWeight
 from fastbp.data.samples import Samples
 from fastbp.engine.errors import NonFinite
-from fastbp.losses.base import Loss
-from fastbp.losses.custom import LossFunction
+from fastbp.losses.custom import LossFunction, LossLike
 from fastbp.metrics.choose import MetricLike
 from fastbp.models.model import Model
 from fastbp.models.nonfinite import explain_nonfinite
-from fastbp.optimizers.averaging import Averaging
+from fastbp.optimizers.all_optimizers import OptimizerLike
+from fastbp.optimizers.averaging import AveragingLike
 from fastbp.optimizers.base import Optimizer
 from fastbp.support.checks import check_flag, check_int, sentence
 from fastbp.support.threads import choose_threads
@@ -110,8 +110,8 @@ class Trainer(TrainerParts):
     def __init__(
         self,
         model: Model,
-        loss: str | Loss | LossFunction,
-        optimizer: str | Optimizer = "adam",
+        loss: LossLike,
+        optimizer: OptimizerLike = "adam",
         batch_size: int | None = 32,
         n_threads: int | None = None,
         shuffle: bool = True,
@@ -119,7 +119,7 @@ class Trainer(TrainerParts):
         metrics: MetricLike | Sequence[MetricLike] | None = None,
         clip_value: float | None = None,
         clip_norm: float | None = None,
-        averaging: str | Averaging | None = None,
+        averaging: AveragingLike | None = None,
         accumulate: int = 1,
         clip_array_norm: float | None = None,
         learning_rate_factors: Mapping[int, float] | None = None,

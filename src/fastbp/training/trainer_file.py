@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from fastbp.losses.all_losses import LOSSES
 from fastbp.losses.base import Loss
-from fastbp.losses.custom import CustomLoss, LossFunction, as_loss
+from fastbp.losses.custom import CustomLoss, LossLike, as_loss
 from fastbp.losses.penalised import PenalisedLoss
 from fastbp.metrics.base import Metric
 from fastbp.metrics.choose import METRICS, MetricLike, choose_metrics
@@ -129,7 +129,7 @@ class SavedTrainer:
 @contextlib.contextmanager
 def read_trainer(
     path: str | os.PathLike[str],
-    loss: str | Loss | LossFunction | None,
+    loss: LossLike | None,
     optimizer: str | Optimizer | None,
     metrics: MetricLike | Sequence[MetricLike] | None,
 ) -> Iterator[SavedTrainer]:

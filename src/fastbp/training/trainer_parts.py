@@ -12,7 +12,7 @@ from fastbp.data.samples import Samples
 from fastbp.losses.base import Loss
 from fastbp.metrics.base import Metric
 from fastbp.models.model import Model
-from fastbp.optimizers.all_optimizers import OPTIMIZERS
+from fastbp.optimizers.all_optimizers import OPTIMIZERS, OptimizerLike
 from fastbp.optimizers.averaging import Averaging
 from fastbp.optimizers.base import Optimizer
 from fastbp.optimizers.lbfgs import LBFGS
@@ -154,7 +154,7 @@ class TrainerParts:
         return self._settings.optimizer
 
     @optimizer.setter
-    def optimizer(self, optimizer: str | Optimizer) -> None:
+    def optimizer(self, optimizer: OptimizerLike) -> None:
         new = resolve(optimizer, OPTIMIZERS, "optimizer")
         if new.rule != self.optimizer.rule:
             raise ValueError(
