@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastbp.models.description import named_weights
 from fastbp.models.model import Model
 from fastbp.support.checks import counted, sentence
+from fastbp.support.html_table import card, table
 
 __all__ = ["Ensemble"]
 
@@ -68,6 +69,16 @@ class Ensemble:
 
     def __repr__(self) -> str:
         return f"Ensemble({len(self)} models, the first {self._models[0]!r})"
+
+    def _repr_html_(self) -> str:
+        """Return a table of the members, for notebooks."""
+        models = self._models
+        facts = _outside(models[0])
+        return card(
+            f"Ensemble of {counted(len(self), 'model')}",
+            facts,
+            table(["model", "seed", "parameters", "layers"], len(self), lambda i: _row(i, models[i])),
+        )
 
     def predict(self, X: ArrayLike, n_threads: int | None = None) -> Array:
         """Return the mean of the members' outputs.
@@ -157,6 +168,11 @@ class Ensemble:
         description, tensors = read_file(path, ENSEMBLE)
         with blaming_file(path, ENSEMBLE):
             return cls(_models_from(description["models"], tensors))
+
+
+def _row(i: int, model: Model) -> list[str | int | None]:
+    layers = ", ".join(map(repr, model.layers))
+    return [str(i), model.seed, model.n_parameters if model.built else None, layers]
 
 
 def _models_from(configs: Sequence[Mapping[str, Any]], tensors: Mapping[str, Array]) -> list[Model]:

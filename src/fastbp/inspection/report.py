@@ -11,6 +11,7 @@ import numpy as np
 
 from fastbp.inspection.columns import Column, Kind
 from fastbp.support.checks import counted
+from fastbp.support.html_table import card, table
 
 __all__ = [
     "ColumnReport",
@@ -133,6 +134,24 @@ class DataReport:
         if not self.findings:
             lines.append("no problems found")
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        """Return tables of the findings and of the columns, for notebooks."""
+        findings, classes = self.findings, list((self.classes or {}).items())
+        sizes = f"{counted(self.n_samples, 'sample')}, {counted(len(self.columns), 'column')}"
+        return card(
+            "Data report",
+            sizes + ("" if findings else "; no problems found"),
+            table(["", "finding"], len(findings), lambda i: [findings[i].severity, findings[i].sentence]),
+            _columns_html("column", self.columns),
+            _columns_html("target", self.targets),
+            table(["class", "samples"], len(classes), lambda i: classes[i]),
+        )
+
+
+def _columns_html(what: str, columns: list[ColumnReport]) -> str:
+    headings = [what, "kind", "missing", "infinite", "levels", "mean", "std", "minimum", "maximum"]
+    return table(headings, len(columns), lambda i: [str(columns[i].name), *list(vars(columns[i]).values())[1:]])
 
 
 def report_column(column: Column) -> ColumnReport:

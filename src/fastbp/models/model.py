@@ -241,6 +241,12 @@ class Model:
         preparation = "" if self._feed.preparation is None else f" {self._feed.preparation!r},"
         return f"Model([{layers}], inputs={self.inputs!r},{preparation} dtype={self.dtype.name!r}, seed={self._seed})"
 
+    def _repr_html_(self) -> str:
+        """Return a table of the layers, for notebooks."""
+        from fastbp.models.model_html import model_html  # only now: `import fastbp` stays quick
+
+        return model_html(self._architecture, self._feed, self._seed)
+
     # -------------------------------------------------------------------------------- prediction and gradients
 
     def predict(self, X: ArrayLike, n_threads: int | None = None) -> Array:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fastbp.support.checks import counted, sentence
+from fastbp.support.html_table import MOST_ROWS, card, table
 from fastbp.support.plot_style import LINE_WIDTH, TRAINING, VALIDATION, mark_kept, tidy
 
 if TYPE_CHECKING:
@@ -169,6 +170,20 @@ class History(Mapping[str, list[float]]):
     def __repr__(self) -> str:
         figures = ", ".join(f"{name}={value:.6g}" for name, value in self.latest.items())
         return f"History({counted(self._n_epochs, 'epoch')}{f'; latest: {figures}' if figures else ''})"
+
+    def _repr_html_(self) -> str:
+        """Return a table with a row for each epoch, for notebooks."""
+        kept = "" if self.kept_epoch is None else f"; the weights of epoch {self.kept_epoch} were kept"
+        return card(
+            "History",
+            counted(self._n_epochs, "epoch") + kept,
+            table(
+                ["epoch", *self],
+                self._n_epochs,
+                lambda i: [i + 1, *(values[i] for values in self.values())],
+                n_last=MOST_ROWS // 2,  # where training has come to is as interesting as its beginning
+            ),
+        )
 
 
 def _axes(ax: Axes | Sequence[Axes] | None, kinds: Sequence[str]) -> Any:

@@ -91,16 +91,18 @@ class TrainerSettings:
             **self.plain(),
         }
 
+    def set_ones(self) -> dict[str, Any]:
+        """Return the arguments that are shown only if they are set."""
+        set_ones = {name: value for name in _SHOWN_IF_SET if (value := getattr(self, name))}
+        return set_ones | ({"accumulate": self.accumulate} if self.accumulate > 1 else {})
+
     def shown(self, n_threads: int | None) -> str:
         """Return the arguments as ``repr`` shows them."""
-        set_ones = {name: value for name in _SHOWN_IF_SET if (value := getattr(self, name))}
-        if self.accumulate > 1:
-            set_ones["accumulate"] = self.accumulate
         return (
             f"loss={shorthand(self.loss, LOSSES)}, optimizer={self.optimizer!r}, batch_size={self.batch_size}, "
             f"n_threads={n_threads}, shuffle={self.shuffle}, seed={self.seed}, "
             f"metrics={[metric.figure for metric in self.metrics]}"
-            + "".join(f", {name}={value!r}" for name, value in set_ones.items())
+            + "".join(f", {name}={value!r}" for name, value in self.set_ones().items())
         )
 
 

@@ -196,6 +196,12 @@ class TrainerParts:
     def __repr__(self) -> str:
         return f"Trainer({self._model!r}, {self._settings.shown(self._state.given_threads)})"
 
+    def _repr_html_(self) -> str:
+        """Return tables of the settings, the latest figures and the model, for notebooks."""
+        from fastbp.training.trainer_html import trainer_html  # only now: `import fastbp` stays quick
+
+        return trainer_html(self._settings, self._state)
+
     # ------------------------------------------------------------------------------------------------------ parts
 
     @property
