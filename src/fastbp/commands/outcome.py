@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 import fastbp as fb
 from fastbp.commands.task import Task
+from fastbp.commands.words import figure
 
 __all__ = ["Outcome", "Settings", "show"]
 
@@ -57,6 +58,13 @@ class Outcome(NamedTuple):
     interrupted: bool
 
 
-def show(value: float) -> str:
-    """Return a score as text: four digits, 0 for what is nearly 0."""
-    return "0" if abs(value) < 5e-5 else f"{value:.4g}"
+def show(value: float, score: str = "") -> str:
+    """Return a score as text: four digits; an r2 that is 0 but for chance, as that of the mean, is 0.
+
+    Parameters
+    ----------
+    value : float
+    score : str
+        Its name.
+    """
+    return "0" if score == "r2" and abs(value) < 5e-3 else figure(value)

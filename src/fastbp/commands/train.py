@@ -21,7 +21,7 @@ from fastbp.commands.extras import require_matplotlib
 from fastbp.commands.intervals import half_widths
 from fastbp.commands.outcome import Outcome, Settings, show
 from fastbp.commands.outputs import check_outputs, default_model_file, say
-from fastbp.commands.report import write_report
+from fastbp.commands.report import findings_of, highlights, write_report
 from fastbp.commands.roles import MOST_LEVELS, Choice
 from fastbp.commands.tables import read_table
 from fastbp.commands.task import Kind, Task, find_task
@@ -71,10 +71,14 @@ def run(
         best = f"epoch {outcome.best_epoch} of {outcome.trainer.history.n_epochs}"
         say(f"\ninterrupted: saved the model of the best epoch so far, {best}, to {destination}")
         raise KeyboardInterrupt
+    findings = findings_of(task)
+    highlighted = highlights(outcome, findings)
     if report is not None:
         with _writing():
-            write_report(report, data.name, table.frame, outcome, destination.name)
+            write_report(report, data.name, outcome, destination.name, findings, highlighted)
     _print_scores(outcome)
+    for sentence in highlighted:
+        say(sentence)
     for path in (destination, report):
         if path is not None:
             say(f"saved {path}")
@@ -223,5 +227,5 @@ def _print_scores(outcome: Outcome) -> None:
     say(f"on {counted(len(outcome.test_rows), 'held-out row')}:")
     answer = "most common class" if outcome.task.kind == "class" else "mean"
     for name, value in outcome.scores.items():
-        beside = f"   ({answer}: {show(outcome.baseline[name])})" if name in outcome.baseline else ""
-        say(f"  {name:18} {show(value)}{beside}")
+        beside = f"   ({answer}: {show(outcome.baseline[name], name)})" if name in outcome.baseline else ""
+        say(f"  {name:18} {show(value, name)}{beside}")

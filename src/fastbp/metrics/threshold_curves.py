@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["average_precision", "roc_auc"]
+__all__ = ["average_precision", "positives_by_threshold", "roc_auc"]
 
 Array = NDArray[Any]
 Vector = NDArray[np.float64]
@@ -32,7 +32,7 @@ def roc_auc(yes: NDArray[np.bool_], scores: Array, weights: Vector | None = None
     float
         0 to 1; NaN without positives or without negatives.
     """
-    true, false = _positives(yes, scores, weights)
+    true, false = positives_by_threshold(yes, scores, weights)
     if true[-1] == 0 or false[-1] == 0:
         return float("nan")
     return float(np.trapezoid(true / true[-1], false / false[-1]))
@@ -43,14 +43,19 @@ def average_precision(yes: NDArray[np.bool_], scores: Array, weights: Vector | N
 
     Parameters as for ``roc_auc``; 0 without positives.
     """
-    true, false = _positives(yes, scores, weights)
+    true, false = positives_by_threshold(yes, scores, weights)
     if true[-1] == 0:
         return 0.0
     return float(np.sum(np.diff(true) * (true[1:] / (true[1:] + false[1:]))) / true[-1])
 
 
-def _positives(yes: NDArray[np.bool_], scores: Array, weights: Vector | None) -> tuple[Vector, Vector]:
-    """Return the sample weights of positives and of negatives with each score or more, by falling score, after a 0."""
+def positives_by_threshold(
+    yes: NDArray[np.bool_], scores: Array, weights: Vector | None = None
+) -> tuple[Vector, Vector]:
+    """Return the sample weights of positives and of negatives with each score or more, by falling score, after a 0.
+
+    Parameters as for ``roc_auc``.
+    """
     order = np.argsort(scores, kind="stable")[::-1]
     falls = np.append(np.diff(scores[order]) != 0, True)  # equal scores share one threshold
     weights = np.ones(len(order)) if weights is None else weights[order]
