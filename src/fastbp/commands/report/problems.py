@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -31,7 +32,8 @@ def findings_of(task: Task) -> list[Finding]:
 
 def leave_out(columns: Sequence[str]) -> str:
     """Return how to do without some columns."""
-    return f"remove {'it' if len(columns) == 1 else 'them'} from the table"
+    names = ",".join(shlex.quote(str(name)) for name in columns[:5])
+    return f"--drop {names} leaves {'it' if len(columns) == 1 else 'them'} out"
 
 
 def describe_leaks(task: Task, findings: Sequence[Finding]) -> list[str]:
