@@ -151,7 +151,13 @@ class DataReport:
 
 def _columns_html(what: str, columns: list[ColumnReport]) -> str:
     headings = [what, "kind", "missing", "infinite", "levels", "mean", "std", "minimum", "maximum"]
-    return table(headings, len(columns), lambda i: [str(columns[i].name), *list(vars(columns[i]).values())[1:]])
+
+    def cells(i: int) -> list[str | float | None]:
+        each = columns[i]
+        counts = [each.n_missing, each.n_infinite, each.n_levels]
+        return [str(each.name), each.kind, *counts, each.mean, each.std, each.minimum, each.maximum]
+
+    return table(headings, len(columns), cells)
 
 
 def report_column(column: Column) -> ColumnReport:

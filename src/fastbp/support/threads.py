@@ -1,18 +1,7 @@
 """The number of threads of a call: its own ``n_threads``; without one, that of the process.
 
-The process's number is the first of these that is given:
-
-1. ``fb.set_num_threads``,
-2. the environment variable FASTBP_NUM_THREADS,
-3. what a call has set for OpenMP, in the calling thread: ``threadpoolctl.threadpool_limits``, omp_set_num_threads,
-4. the environment variable OMP_NUM_THREADS,
-5. the CPUs that this process may use: those it may run on, at most its container's CPU quota (cgroup v1 and v2, rounded
-   up).
-
-The third bounds the first two, as a limit is there to be kept; a limit that equals the number with which OpenMP began
-cannot be told from none. The fifth bounds all others: the process's number is never more than its CPUs. Only an
-``n_threads`` may be, which says what one call is to do. What the environment and the machine say is looked up once in a
-process.
+``set_num_threads`` says what the process's number is. What the environment and the machine say is looked up once; the
+engine compares OpenMP's number at each call.
 """
 
 from __future__ import annotations
@@ -40,7 +29,7 @@ def choose_threads(n_threads: Any = None) -> int:
     Parameters
     ----------
     n_threads : int or None
-        None means the process's number, as this module describes it.
+        None means the process's number: see ``set_num_threads``.
 
     Raises
     ------
@@ -55,10 +44,19 @@ def choose_threads(n_threads: Any = None) -> int:
 def set_num_threads(n_threads: int | None) -> None:
     """Set the largest number of threads of every call in this process whose ``n_threads`` is None.
 
-    That number is the first of these that is given: this one; the environment variable FASTBP_NUM_THREADS; what a call
-    has set for OpenMP in this thread, such as ``threadpoolctl.threadpool_limits``; OMP_NUM_THREADS; the CPUs that this
-    process may use. OpenMP's limit and the CPUs bound it, whatever it is. An ``n_threads`` of a call or a trainer comes
-    before all of them. The number of threads changes no result.
+    That number is the first of these that is given:
+
+    1. this one,
+    2. the environment variable FASTBP_NUM_THREADS,
+    3. what a call has set for OpenMP in the calling thread: ``threadpoolctl.threadpool_limits``, omp_set_num_threads,
+    4. the environment variable OMP_NUM_THREADS,
+    5. the CPUs that this process may use: those it may run on, at most its container's CPU quota (cgroup v1 and v2,
+       rounded up).
+
+    The third bounds the first two, as a limit is there to be kept; one that equals the number with which OpenMP began
+    cannot be told from none. The fifth bounds all. An ``n_threads`` of a call or a trainer comes before all of these,
+    and may be more. The number changes no result, and where the work is small fewer threads are used. The environment
+    and the machine are looked up once in a process.
 
     Parameters
     ----------
