@@ -73,6 +73,7 @@ from fastbp.schedules import (
     PolynomialDecay,
     StepDecay,
 )
+from fastbp.support.arguments import explain_constructors as _explain_constructors
 from fastbp.support.config import describe_config as _describe_config
 from fastbp.support.threads import get_num_threads, set_num_threads
 from fastbp.training.history import History
@@ -94,6 +95,9 @@ __version__ = "0.1.0"
 def show_config() -> None:
     """Print version, instruction sets, OpenMP and threads, for bug reports."""
     print(_describe_config(__version__))
+
+
+_explain_constructors(value for name, value in globals().items() if not name.startswith("_"))
 
 
 # Names that few programs use are imported on first use, so that `import fastbp` is quick: the module of each name.
@@ -121,6 +125,7 @@ def __getattr__(name: str) -> _Any:
     from importlib import import_module
 
     value = globals()[name] = getattr(import_module(f"fastbp.{_LATER[name]}"), name)
+    _explain_constructors([value])
     return value
 
 

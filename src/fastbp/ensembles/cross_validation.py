@@ -14,6 +14,7 @@ from fastbp.data.folds import check_groups, split_folds
 from fastbp.data.samples import Samples
 from fastbp.ensembles.ensemble import Ensemble
 from fastbp.ensembles.side_by_side import CallbacksOf, Job, check_callbacks, named, read_once, train_all
+from fastbp.support.arguments import explain_arguments
 from fastbp.support.checks import check_flag, check_int, check_seed, counted, sentence
 from fastbp.support.threads import choose_threads
 from fastbp.training.trainer import Trainer
@@ -71,6 +72,7 @@ class CrossValidation:
         return "\n".join(lines)
 
 
+@explain_arguments
 def cross_validate(
     make_trainer: Callable[[int], Trainer],
     X: ArrayLike,

@@ -21,6 +21,7 @@ from fastbp.layers.composition import innermost
 from fastbp.losses.base import Loss
 from fastbp.metrics.regression import SquaredError
 from fastbp.models.model import Model
+from fastbp.support.arguments import explain_arguments
 from fastbp.support.checks import check_seed, sentence
 from fastbp.training.trainer import Trainer
 
@@ -92,6 +93,7 @@ def _text(label: Any) -> str:
     return " ".join(f"{number:.4g}" for number in np.atleast_1d(label))
 
 
+@explain_arguments
 def suspect_labels(
     model: Model | Trainer | MakeTrainer,
     X: ArrayLike,

@@ -22,6 +22,7 @@ from fastbp.data.class_weights import ClassWeight
 from fastbp.data.frames import is_frame, names_of
 from fastbp.data.samples import Samples
 from fastbp.preparation.tables import read_table
+from fastbp.support.arguments import explain_arguments
 from fastbp.support.checks import check_flag, check_int, sentence
 from fastbp.support.threads import choose_threads
 from fastbp.training.history import History
@@ -37,6 +38,7 @@ RowIndex: TypeAlias = NDArray[np.int64]
 _LOOK_SECONDS = 0.05  # how often the caller's thread checks for Ctrl-C and updates the bar
 
 
+@explain_arguments
 def fit_many(
     trainers: Sequence[Trainer],
     X: ArrayLike,

@@ -19,6 +19,7 @@ from fastbp.inspection.report import (
 )
 from fastbp.inspection.row_hashes import RowHashes, rows_before
 from fastbp.inspection.targets import Targets, classes_of, inspect_targets
+from fastbp.support.arguments import explain_arguments
 from fastbp.support.checks import counted, sentence
 
 __all__ = ["inspect_data"]
@@ -27,6 +28,7 @@ _WILD = 100.0  # numbers this many times larger or smaller than 1 slow training 
 _LEAST_IDENTIFIERS = 10  # in fewer rows, texts that all differ or integers that count up mean little
 
 
+@explain_arguments
 def inspect_data(X: Any, y: Any = None, validation_data: tuple[Any, ...] | list[Any] | None = None) -> DataReport:
     """Look at data before training on it; nothing is changed, and nothing is trained.
 

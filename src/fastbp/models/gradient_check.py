@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastbp.models.model import Model
+from fastbp.support.arguments import explain_arguments
 from fastbp.support.checks import check_int, check_number, check_seed, sentence
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ class GradientError(AssertionError):
     """A gradient does not agree with finite differences of the loss."""
 
 
+@explain_arguments
 def check_gradients(
     model: Model,
     X: ArrayLike,

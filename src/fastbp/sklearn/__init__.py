@@ -18,5 +18,8 @@ if tuple(map(int, sklearn.__version__.split(".")[:2])) < (1, 6):
 
 from fastbp.sklearn.classifier import MLPClassifier
 from fastbp.sklearn.regressor import MLPRegressor
+from fastbp.support.arguments import explain_constructors
 
 __all__ = ["MLPClassifier", "MLPRegressor"]
+
+explain_constructors([MLPClassifier, MLPRegressor])

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
-from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils._param_validation import Interval, InvalidParameterError, Options, StrOptions
 
 from fastbp.callbacks.base import Callback
 from fastbp.layers.activations import Activation
@@ -22,6 +22,8 @@ from fastbp.sklearn.networks import (
 )
 from fastbp.sklearn.solvers import is_stochastic
 from fastbp.support.checks import sentence
+from fastbp.support.foreign_names import OBJECTS
+from fastbp.support.suggestions import did_you_mean
 
 __all__ = ["MLPParameters"]
 
@@ -124,6 +126,19 @@ class MLPParameters(BaseEstimator, metaclass=ABCMeta):
         self.n_threads = n_threads
         self.missing = missing
         self.compute_dtype = compute_dtype
+
+    def _validate_params(self) -> None:
+        """Let scikit-learn check the parameters; where a name is close to one that exists, say so."""
+        try:
+            super()._validate_params()
+        except InvalidParameterError as error:
+            for parameter, constraints in self._parameter_constraints.items():
+                value = getattr(self, parameter)
+                names = {name for each in constraints if isinstance(each, StrOptions) for name in each.options}
+                meant = did_you_mean(value, sorted(names), OBJECTS) if isinstance(value, str) else ""
+                if meant and value not in names:
+                    raise InvalidParameterError(f"{error} {meant}") from None
+            raise
 
     def _hidden_sizes(self) -> list[int]:
         sizes = self.hidden_layer_sizes

@@ -48,11 +48,10 @@ def resolve(value: T | str, registry: Mapping[str, type[T]], argument: str) -> T
 
 
 def _suggestion(value: str, registry: Mapping[str, type[T]]) -> str:
-    import difflib  # imported for error messages only
+    from fastbp.support.foreign_names import OBJECTS  # imported for error messages only
+    from fastbp.support.suggestions import did_you_mean
 
-    plain = value.lower().replace("-", "_").replace(" ", "_")
-    close = difflib.get_close_matches(plain, registry, n=1)
-    return f"Did you mean {close[0]!r}?" if close else ""
+    return did_you_mean(value, registry, OBJECTS)
 
 
 def _example(registry: Mapping[str, type[T]]) -> str:

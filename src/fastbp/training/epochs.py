@@ -169,7 +169,7 @@ class Epochs(ABC):
             f"{error} Rolled back to the end of epoch {state.history.n_epochs}; training continues with half the "
             f"learning rate, {state.learning_rate:g}.",
             RuntimeWarning,
-            stacklevel=5,  # where fit was called
+            stacklevel=6,  # where fit was called
         )
 
 

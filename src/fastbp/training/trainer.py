@@ -21,6 +21,7 @@ from fastbp.models.nonfinite import explain_nonfinite
 from fastbp.optimizers.all_optimizers import OptimizerLike
 from fastbp.optimizers.averaging import AveragingLike
 from fastbp.optimizers.base import Optimizer
+from fastbp.support.arguments import explain_arguments
 from fastbp.support.checks import check_flag, check_int, sentence
 from fastbp.support.threads import choose_threads
 from fastbp.training.history import History
@@ -148,6 +149,7 @@ class Trainer(TrainerParts):
 
     # --------------------------------------------------------------------------------------------- training
 
+    @explain_arguments
     def fit(
         self,
         X: ArrayLike | ChunkSource,
@@ -345,6 +347,7 @@ class Trainer(TrainerParts):
 
     # ------------------------------------------------------------------------------------------- evaluating
 
+    @explain_arguments
     def evaluate(
         self,
         X: ArrayLike | ChunkSource,
