@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbp.support.checks import check_int, check_number, sentence
+from fastbp.support.figures import missing_figure
 
 __all__ = [
     "SCHEDULES",
@@ -370,8 +371,7 @@ class Plateau(Schedule):
     def observe(self, figures: Mapping[str, float], memory: Any = None) -> PlateauMemory:
         """Return the memory after an epoch with these figures."""
         if self.monitor not in figures:
-            known = ", ".join(map(repr, figures))
-            raise ValueError(f"monitor is {self.monitor!r}; expected one of the history's figures: {known}.")
+            raise missing_figure(self.monitor, figures)
         before: PlateauMemory = memory or PlateauMemory()
         if figures[self.monitor] < before.best * (1 - self.min_delta):
             return PlateauMemory(before.factor, best=figures[self.monitor])

@@ -180,7 +180,7 @@ def test_samples_that_are_held_out_teach_nothing():
 def test_chunks_need_a_model_that_has_learnt():
     X, y = make_data()
     trainer = fb.Trainer(make_model(), "mse", metrics=["rmse", "r2"])
-    with pytest.raises(ValueError, match=r"the model is not built yet"):
+    with pytest.raises(ValueError, match=r"X is a source of chunks, .* expected a model that is built"):
         trainer.fit([(X, y)])
     trainer.model.build(X, y)
     trainer.fit([(X[:100], y[:100]), (X[100:], y[100:])])

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from fastbp.support.checks import check_number, sentence
+from fastbp.support.figures import missing_figure
 
 __all__ = ["Mode", "BestFigure"]
 
@@ -55,9 +56,7 @@ class BestFigure:
             If the epoch has no such figure.
         """
         if self.figure not in figures:
-            known = ", ".join(repr(name) for name in figures if name not in ("epoch", "seconds"))
-            remedy = " Give fit validation_data or validation_fraction." if self.figure.startswith("val_") else ""
-            raise ValueError(f"monitor is {self.figure!r}; expected one of the history's figures: {known}.{remedy}")
+            raise missing_figure(self.figure, figures)
         value = figures[self.figure]
         first = self.best_epoch == 0
         if math.isnan(value) or not (first or self._sign * (value - self.best) > self.min_delta):

@@ -16,6 +16,7 @@ from fastbp.ensembles.ensemble import Ensemble
 from fastbp.ensembles.side_by_side import CallbacksOf, Job, check_callbacks, named, read_once, train_all
 from fastbp.support.arguments import explain_arguments
 from fastbp.support.checks import check_flag, check_int, check_seed, counted, sentence
+from fastbp.support.figures import explaining_missing_figures
 from fastbp.support.threads import choose_threads
 from fastbp.training.trainer import Trainer
 
@@ -176,7 +177,9 @@ def cross_validate(
         for i in range(n_folds)
     ]
     threads = choose_threads(n_threads)
-    train_all(jobs, n_epochs, threads, check_flag(progress, "progress"))
+    shows = check_flag(progress, "progress")
+    with explaining_missing_figures("Pass validate=True to cross_validate."):
+        train_all(jobs, n_epochs, threads, shows)
     return _judge(trainers, held_out, rows, threads)
 
 

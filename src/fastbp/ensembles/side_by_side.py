@@ -24,6 +24,7 @@ from fastbp.data.samples import Samples
 from fastbp.preparation.tables import read_table
 from fastbp.support.arguments import explain_arguments
 from fastbp.support.checks import check_flag, check_int, sentence
+from fastbp.support.figures import explaining_missing_figures
 from fastbp.support.threads import choose_threads
 from fastbp.training.history import History
 from fastbp.training.progress import EpochBar
@@ -105,7 +106,9 @@ def fit_many(
     listeners = check_callbacks(callbacks, len(checked))
     names = [f"trainers[{i}]" for i in range(len(checked))]
     jobs = [Job(*parts) for parts in zip(names, checked, samples, validation, listeners, strict=True)]
-    train_all(jobs, n_epochs, choose_threads(n_threads), check_flag(progress, "progress"))
+    threads, shows = choose_threads(n_threads), check_flag(progress, "progress")
+    with explaining_missing_figures("Give fit_many validation_data."):
+        train_all(jobs, n_epochs, threads, shows)
     return [trainer.history for trainer in checked]
 
 

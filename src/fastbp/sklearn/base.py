@@ -36,6 +36,7 @@ from fastbp.sklearn.objectives import Objective
 from fastbp.sklearn.parallelism import threads_for
 from fastbp.sklearn.solvers import LearningRate, is_lbfgs, is_stochastic, make_optimizer
 from fastbp.support.checks import sentence
+from fastbp.support.figures import explaining_missing_figures
 from fastbp.training.progress import ProgressBar
 from fastbp.training.trainer import Trainer
 
@@ -43,6 +44,9 @@ __all__ = ["BaseMLP", "partial_fit_available"]
 
 Array = NDArray[Any]
 
+_FIT_VALIDATES = "Give fit a validation_set=(X, y), or make the estimator with early_stopping=True."
+_PARTIAL_FIT_VALIDATES = "Give partial_fit a validation_set=(X, y)."
+_LBFGS_VALIDATES = "Give fit a validation_set=(X, y)."
 _BAR_DELAY = 2.0  # seconds of a fit before its progress bar appears
 
 
@@ -244,9 +248,10 @@ class BaseMLP(FittedNetwork):
         n_epochs = 1 if incremental else int(self.max_iter)
         bar = ProgressBar(n_epochs, len(data), _BAR_DELAY) if self._wants_bar() else None
         trainer.parts.state.unfinished = None
+        remedy = _PARTIAL_FIT_VALIDATES if incremental else _FIT_VALIDATES
         try:
             listeners = [epochs, *as_callbacks(self.callbacks or ())]
-            with bar or nullcontext():
+            with explaining_missing_figures(remedy), bar or nullcontext():
                 trainer.fit_samples(data, n_epochs, validation.samples if validation else None, listeners, bar)
         except KeyboardInterrupt:
             warnings.warn("Training interrupted by user.", stacklevel=5)
@@ -293,7 +298,7 @@ class BaseMLP(FittedNetwork):
         listeners = [iterations, *as_callbacks(self.callbacks or ())]
         try:
             held_out = validation.samples if validation else None
-            with bar or nullcontext():
+            with explaining_missing_figures(_LBFGS_VALIDATES), bar or nullcontext():
                 trainer.fit_samples(data, int(self.max_iter), held_out, listeners, bar)
         except DivergenceError as error:
             raise _not_finite(error) from error

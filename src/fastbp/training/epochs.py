@@ -156,7 +156,7 @@ class Epochs(ABC):
         """Go back to the last good epoch, with half the learning rate; or raise the error."""
         state = self._state
         state.unfinished = None  # validating the same weights again would fail again
-        if good is None:
+        if good is None or state.n_steps == 0:  # half the learning rate would not help before the first step
             raise error
         scale = state.numbers.rate_scale
         state.restore(good)

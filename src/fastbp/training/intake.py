@@ -144,8 +144,16 @@ class Intake:
         return chunks
 
     def check_chunked_training(self) -> None:
-        """Refuse settings that need all samples at once."""
-        self._model.feed.check_ready()
+        """Refuse settings that need all samples at once, and a model that has to learn from data first."""
+        feed = self._model.feed
+        if not feed.ready:
+            what, remedy = "number of inputs depends", ", or give fb.Model the number of inputs"
+            if feed.preparation is not None:
+                what, remedy = f"preparation, {feed.preparation!r}, depends", ""
+            raise ValueError(
+                f"X is a source of chunks, and the model's {what} on data not seen yet; expected a model that is "
+                f"built. Call model.build(X, y) with some of the samples first{remedy}."
+            )
         batch_size = self._settings.batch_size
         if batch_size is None:
             remedy = "Chunks are not all in memory at once."

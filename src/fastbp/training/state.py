@@ -128,7 +128,12 @@ class TrainingState:
         return None if progress is None else UnfinishedEpoch(n_samples, progress, time.perf_counter() - start, outputs)
 
     def divergence_remedy(self) -> str:
-        """Return what to do when training diverges."""
+        """Return what to do when training diverges; before the first step the learning rate is not the reason."""
+        if self.n_steps == 0:
+            return (
+                f"No step was made yet: numbers in X, y or the first weights are too large for {self.model.dtype}. "
+                "Scale the data, for example with prepare=fb.Standardize(), or make the model with dtype='float64'."
+            )
         rate = self.learning_rate
         return (
             f"Most likely the learning rate, {rate:g}, is too large: try {rate / 10:g}, and scale the columns of X to "

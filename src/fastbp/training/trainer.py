@@ -23,6 +23,7 @@ from fastbp.optimizers.averaging import AveragingLike
 from fastbp.optimizers.base import Optimizer
 from fastbp.support.arguments import explain_arguments
 from fastbp.support.checks import check_flag, check_int, sentence
+from fastbp.support.figures import explaining_missing_figures
 from fastbp.support.threads import choose_threads
 from fastbp.training.history import History
 from fastbp.training.progress import ProgressBar
@@ -259,7 +260,8 @@ class Trainer(TrainerParts):
                 data.weigh_classes(class_weight)
             model.architecture.check_training(len(data), settings.batch_size)
             bar = ProgressBar(n_epochs, len(data)) if show else None
-        with bar or contextlib.nullcontext():
+        remedy = f"Give fit {'validation_data' if y is None else 'validation_data or validation_fraction'}."
+        with explaining_missing_figures(remedy), bar or contextlib.nullcontext():
             self._train(data, n_epochs, validation, Listeners(listeners, self), bar, rule, class_weight)
         return self.history
 
