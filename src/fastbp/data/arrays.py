@@ -232,13 +232,13 @@ def as_rows(X: Array | Sparse) -> ArrayReader:
     return X.rows() if isinstance(X, Sparse) else ArrayReader(X)
 
 
-def find_nonfinite(array: Array, dtype: np.dtype[Any], row: int = -1) -> tuple[int, int] | None:
+def find_nonfinite(array: Array, dtype: np.dtype[Any], last_row: int = -1) -> tuple[int, int] | None:
     """Return row and column of the first number that is NaN or infinite in ``dtype``, None if there is none.
 
-    ``row`` names the row to look at, -1 all.
+    ``last_row`` is the last one to look at; -1 looks at all.
     """
-    first, last = (row, row + 1) if row >= 0 else (0, len(array))
-    for start in range(first, last, BLOCK_ROWS):
+    last = last_row + 1 if last_row >= 0 else len(array)
+    for start in range(0, last, BLOCK_ROWS):
         block = array[start : min(start + BLOCK_ROWS, last)]
         with np.errstate(over="ignore"):
             bad = ~np.isfinite(block.astype(dtype))
@@ -248,8 +248,18 @@ def find_nonfinite(array: Array, dtype: np.dtype[Any], row: int = -1) -> tuple[i
     return None
 
 
-def refuse_nonfinite(array: Array | Sparse, dtype: np.dtype[Any], argument: str, row: int = -1) -> NoReturn:
-    """Raise the ValueError that names the number which the engine found not to be finite in ``dtype``."""
+def refuse_nonfinite(
+    array: Array | Sparse,
+    dtype: np.dtype[Any],
+    argument: str,
+    row: int = -1,
+    numbers: NDArray[np.int64] | None = None,
+) -> NoReturn:
+    """Raise the ValueError that names the first number that is not finite in ``dtype``.
+
+    ``row`` is one in which the engine found such a number: in shuffled order it is not the first. ``numbers`` are those
+    of the rows in the message; None numbers them from 0.
+    """
     if isinstance(array, Sparse):
         found = array.find_nonfinite(dtype, row)
     else:
@@ -257,8 +267,8 @@ def refuse_nonfinite(array: Array | Sparse, dtype: np.dtype[Any], argument: str,
         found = where and (*where, array[where])
     if found is None:  # the array was changed by someone else meanwhile
         raise ValueError(f"{argument} held NaN or infinity while it was read; expected finite numbers.") from None
-    *place_of, element = found
-    value, place = element.item(), _place(argument, *place_of)
+    row, column, element = found
+    value, place = element.item(), _place(argument, row if numbers is None else int(numbers[row]), column)
     if math.isfinite(value):
         was = f"{place} is {value!r}, which is infinite in {dtype}, the model's dtype"
         raise ValueError(

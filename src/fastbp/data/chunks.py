@@ -115,14 +115,14 @@ def form_batches(
         start = 0
         if left is not None:
             start = min(step_size - len(left), n)
-            left = left.joined(chunk.select(rows[:start]))
+            left = left.joined(chunk.select(rows[:start], keep_whole=start < n))
             if len(left) < step_size:
                 continue
             yield left
             left = None
         stop = n - (n - start) % step_size
         if stop > start:
-            yield chunk.select(slice(start, stop)) if order is None else chunk.at(rows[start:stop])
+            yield chunk.select(slice(start, stop), keep_whole=True) if order is None else chunk.at(rows[start:stop])
         if stop < n:
             left = chunk.select(rows[stop:])
     if left is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,7 +20,7 @@ from fastbp.engine.records import SampleSet
 if TYPE_CHECKING:
     from fastbp.engine.records import Targets
 
-__all__ = ["NAMES", "LossOfSamples", "Measured", "Samples"]
+__all__ = ["NAMES", "LossOfSamples", "Measured", "Origin", "Samples"]
 
 NAMES = ("X", "y", "sample_weight")
 _CACHED = ("total_weight", "_shift", "spread")
@@ -66,6 +66,24 @@ class Measured(Protocol):
     def __len__(self) -> int: ...
 
 
+class Origin(NamedTuple):
+    """Where some rows of samples were taken from.
+
+    Attributes
+    ----------
+    names : tuple of str
+        The user's names of the X, y and sample weights there.
+    numbers : int64 ndarray
+        The rows' numbers there.
+    whole : Samples or None
+        All samples there; None where they are not to be kept in memory.
+    """
+
+    names: tuple[str, str, str]
+    numbers: NDArray[np.int64]
+    whole: Samples | None
+
+
 class Samples:
     """Inputs and targets of n_samples samples, checked for one model and one loss.
 
@@ -90,6 +108,8 @@ class Samples:
     sample_weights : float64 ndarray of shape (rows,) or None
     subset : int64 ndarray or None
         The samples' rows in X, y and sample_weights; None means all.
+    origins : tuple of Origin
+        Where the rows of X were taken from, one after the other, if they are copies or views of other samples.
 
     Raises
     ------
@@ -117,6 +137,7 @@ class Samples:
         self.n_outputs, self.n_targets = n_outputs, loss.n_targets(n_outputs)
         self.loss = loss
         self.names = names
+        self.origins: tuple[Origin, ...] = ()
         if class_weight is not None:
             self.weigh_classes(class_weight)
         self._refer()
@@ -151,11 +172,17 @@ class Samples:
         part.subset = rows
         return part
 
-    def select(self, rows: NDArray[np.int64] | slice) -> Samples:
-        """Return these rows of all of X as new samples: views for a slice, else copies."""
-        return self._with(
+    def select(self, rows: NDArray[np.int64] | slice, keep_whole: bool = False) -> Samples:
+        """Return these rows of all of X as new samples: views for a slice, else copies.
+
+        ``keep_whole`` keeps these samples in memory as long as the new ones.
+        """
+        part = self._with(
             self.X[rows], self.y[rows], None if self.sample_weights is None else self.sample_weights[rows]
         )
+        numbers = np.arange(len(self.X))[rows]
+        part.origins = (Origin(self.names, numbers, self if keep_whole else None),)
+        return part
 
     def joined(self, others: Samples) -> Samples:
         """Return these samples followed by others; all rows of both."""
@@ -170,7 +197,27 @@ class Samples:
         if isinstance(self.X, Sparse) != isinstance(others.X, Sparse):
             raise ValueError(f"one of {others.names[0]} and the chunk before is sparse; expected both or neither.")
         X: Any = self.X.joined(others.X) if isinstance(self.X, Sparse) else np.concatenate([self.X, others.X])
-        return self._with(X, np.concatenate([self.y, others.y]), weights)
+        joined = self._with(X, np.concatenate([self.y, others.y]), weights)
+        joined.origins = self.origins + others.origins
+        return joined
+
+    def origin_of(self, row: int) -> tuple[Samples, int, NDArray[np.int64] | None]:
+        """Return the samples that a row of X was taken from, the row there, and the numbers of their rows for messages.
+
+        Of samples that are gone, those that are here are returned, in their order there; None numbers rows from 0.
+        """
+        start = 0
+        for origin in self.origins:
+            stop = start + len(origin.numbers)
+            if row < stop:
+                if origin.whole is not None:
+                    return origin.whole, int(origin.numbers[row - start]), None
+                order = np.argsort(origin.numbers)
+                there = self._with(self.X[start:stop][order], self.y[start:stop][order], None)
+                there.names = origin.names
+                return there, int(np.flatnonzero(order == row - start)[0]), origin.numbers[order]
+            start = stop
+        return self, row, None
 
     def owned(self) -> Samples:
         """Return the same samples, all rows, in arrays that cannot change; writable arrays are copied."""

@@ -61,18 +61,17 @@ class Sparse:
         """Return the engine's reader of these rows."""
         return ArrayReader.sparse(self.data, self.columns, self.starts, self.shape[1])
 
-    def find_nonfinite(self, dtype: np.dtype[Any], row: int = -1) -> tuple[int, int, Any] | None:
+    def find_nonfinite(self, dtype: np.dtype[Any], last_row: int = -1) -> tuple[int, int, Any] | None:
         """Return row, column and value of the first element that is NaN or infinite in ``dtype``, None without one.
 
-        ``row`` is the row to search, -1 all.
+        ``last_row`` is the last one to search; -1 searches all.
         """
-        first, last = (0, len(self)) if row < 0 else (row, row + 1)
-        begin, end = self.starts[first], self.starts[last]
+        end = self.starts[len(self) if last_row < 0 else last_row + 1]
         with np.errstate(over="ignore"):
-            bad = np.flatnonzero(~np.isfinite(self.data[begin:end].astype(dtype)))
+            bad = np.flatnonzero(~np.isfinite(self.data[:end].astype(dtype)))
         if not len(bad):
             return None
-        element = int(begin + bad[0])
+        element = int(bad[0])
         return int(np.searchsorted(self.starts, element, "right")) - 1, int(self.columns[element]), self.data[element]
 
 

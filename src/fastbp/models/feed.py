@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Feed", "check_preparation"]
 
 Array = NDArray[Any]
+RowNumbers = NDArray[np.int64] | None  # of rows in messages; None numbers them from 0
 
 
 class Feed:
@@ -155,18 +156,18 @@ class Feed:
 
     # --------------------------------------------------------------------------------------------------- refusing
 
-    def refuse_inputs(self, X: Any, argument: str, row: int) -> NoReturn:
-        """Raise an error with the element of this row of X that is not finite."""
+    def refuse_inputs(self, X: Any, argument: str, row: int, numbers: RowNumbers = None) -> NoReturn:
+        """Raise an error with the first element of X, up to this row, that is not finite."""
         if self.preparation is not None and self.preparation.inputs is not None:
-            self.preparation.inputs.refuse(X, row, self._dtype, argument)
-        numbers = X if self._n_numbers == self.known_inputs else X[:, : self._n_numbers]  # codes need not be finite
-        refuse_nonfinite(numbers, self._dtype, argument, row)
+            self.preparation.inputs.refuse(X, row, self._dtype, argument, numbers)
+        columns = X if self._n_numbers == self.known_inputs else X[:, : self._n_numbers]  # codes need not be finite
+        refuse_nonfinite(columns, self._dtype, argument, row, numbers)
 
-    def refuse_targets(self, y: Array, argument: str, row: int) -> NoReturn:
-        """Raise an error with the element of this row of y that is not finite."""
+    def refuse_targets(self, y: Array, argument: str, row: int, numbers: RowNumbers = None) -> NoReturn:
+        """Raise an error with the first element of y, up to this row, that is not finite."""
         if self.preparation is not None and self.preparation.targets is not None:
-            self.preparation.targets.refuse(y, row, self._dtype, argument)
-        refuse_nonfinite(y, self._dtype, argument, row)
+            self.preparation.targets.refuse(y, row, self._dtype, argument, numbers)
+        refuse_nonfinite(y, self._dtype, argument, row, numbers)
 
     def check_loss(self, loss: Loss, n_outputs: int | None) -> None:
         """Refuse a loss that prepared targets would change."""

@@ -41,10 +41,11 @@ def explain_nonfinite(
     DivergenceError
         If the data is finite, but weights, outputs or the loss are not.
     """
-    if error.where == "inputs":
-        feed.refuse_inputs(data.X, data.names[0], error.row)
-    if error.where == "targets":
-        feed.refuse_targets(data.y, data.names[1], error.row)
+    if error.where in ("inputs", "targets"):
+        there, row, numbers = data.origin_of(error.row)
+        if error.where == "inputs":
+            feed.refuse_inputs(there.X, there.names[0], row, numbers)
+        feed.refuse_targets(there.y, there.names[1], row, numbers)
     if error.layer < 0:
         what = "the loss is not finite, although the outputs of all layers are"
     else:

@@ -133,8 +133,8 @@ class ColumnStatistics:
         ValueError
             If a feature would be missing in some sample.
         """
-        for j in np.flatnonzero(self._n_missing) if self._parts is None else ():
-            self._refuse(int(j), np.isnan, "a number", "Fill what is missing with fb.Impute(), or leave out that row.")
+        if self._parts is None and self._n_missing.any():
+            self._refuse(np.isnan, "a number", "Fill what is missing with fb.Impute(), or leave out that row.")
         if self._parts is None:
             numbers = [(column, tuple(steps)) for column, steps in zip(self.columns, self._steps, strict=True)]
             return numbers + self._indicators
@@ -257,26 +257,23 @@ class ColumnStatistics:
             stop = start + n_rows
             part = array[start:stop] if rows is None else array[rows[start:stop]]
             block = features.apply(ArrayReader(part), np.empty((len(part), len(places))))
-            infinite = np.isinf(block)
-            if infinite.any():
-                j = places[int(infinite.any(axis=0).argmax())]
-                self._refuse(j, np.isinf, "a finite number", "Leave out that row or give it another number.")
+            if np.isinf(block).any():
+                self._refuse(np.isinf, "a finite number", "Leave out that row or give it another number.")
             yield block
 
-    def _refuse(self, j: int, bad: Callable[[Array], NDArray[np.bool_]], expected: str, remedy: str) -> NoReturn:
-        """Raise the ValueError that names the first bad number of a column, or the first that its steps make bad."""
+    def _refuse(self, bad: Callable[[Array], NDArray[np.bool_]], expected: str, remedy: str) -> NoReturn:
+        """Raise the ValueError that names the first bad number of all rows, or the first that the steps make bad."""
         assert self._array is not None
-        column = self.columns[j]
-        features = Features([(column, self._steps[j])])
-        rows = np.arange(len(self._array)) if self._rows is None else self._rows
-        for start in range(0, len(rows), BLOCK_ROWS):
-            part = self._array[rows[start : start + BLOCK_ROWS]]
-            wrong = bad(features.apply(ArrayReader(part), np.empty((len(part), 1)))[:, 0])
+        features = Features([(column, steps) for column, steps in zip(self.columns, self._steps, strict=True)])
+        for start in range(0, len(self._array), BLOCK_ROWS):
+            part = self._array[start : start + BLOCK_ROWS]
+            wrong = bad(features.apply(ArrayReader(part), np.empty((len(part), len(features)))))
             if wrong.any():
-                i = int(wrong.argmax())
+                i = int(wrong.any(axis=1).argmax())
+                column = self.columns[int(wrong[i].argmax())]
                 value = part[i, column].item()
-                place = f"row {int(rows[start + i])}, {self._place(column)}"
+                place = f"row {start + i}, {self._place(column)}"
                 if math.isfinite(value):
                     remedy = "Its preparation makes it infinite. Scale the column first."
                 raise ValueError(sentence(place, value, expected, remedy))
-        raise AssertionError("no number of the column is bad, although one was found")
+        raise AssertionError("no number is bad, although one was found")

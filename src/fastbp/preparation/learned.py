@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastbp.data.arrays import READABLE, as_array, as_matrix
+from fastbp.data.blocks import BLOCK_ROWS
 from fastbp.data.columns import TypedColumn
 from fastbp.data.frames import check_names, columns_as_array
 from fastbp.data.writings import Writing, numbers_written, writing_from_config
@@ -113,15 +114,28 @@ class Learned:
         """Return the features of what ``read`` returned."""
         return self.native.apply(ArrayReader(array), np.empty((len(array), len(self.features)), dtype))
 
-    def refuse(self, array: Array, row: int, dtype: np.dtype[Any], argument: str) -> NoReturn:
-        """Raise the ValueError that names the number of this row from which no finite feature can be made."""
-        features = self.apply(array[row : row + 1], dtype)[0]
-        bad = np.flatnonzero(~np.isfinite(features))
-        if len(bad) == 0:  # the array was changed by someone else meanwhile
+    def refuse(
+        self,
+        array: Array,
+        row: int,
+        dtype: np.dtype[Any],
+        argument: str,
+        numbers: NDArray[np.int64] | None = None,
+    ) -> NoReturn:
+        """Raise the ValueError that names the first number from which no finite feature can be made, up to this row.
+
+        ``numbers`` are those of the rows in the message; None numbers them from 0.
+        """
+        for start in range(0, row + 1, BLOCK_ROWS):
+            bad = ~np.isfinite(self.apply(array[start : min(start + BLOCK_ROWS, row + 1)], dtype))
+            if bad.any():
+                break
+        else:  # the array was changed by someone else meanwhile
             raise ValueError(f"{argument} held NaN or infinity while it was read; expected finite numbers.") from None
-        column = self.features[bad[0]][0]
+        row = start + int(bad.any(axis=1).argmax())
+        column = self.features[int(bad[row - start].argmax())][0]
         value = array[row, column].item()
-        place = f"row {row}, {name_of(column, self.names, argument)}"
+        place = f"row {row if numbers is None else numbers[row]}, {name_of(column, self.names, argument)}"
         remedy = "Leave out that row or fill in the value first."
         if math.isfinite(value):
             remedy = f"Its preparation makes it infinite in {dtype}, the model's dtype: scale it down."
