@@ -60,7 +60,7 @@ def test_other_columns_than_those_of_training_are_refused():
         model.predict(np.zeros((2, 5)))
     bad = X.copy()
     bad[3, 2] = "seven"
-    with pytest.raises(TypeError, match=r"column 2 of X .* holds float and str; expected numbers or text alone"):
+    with pytest.raises(TypeError, match=r"column 2 of X .* holds float and str; expected numbers, text or times alone"):
         model.predict(bad)
     bad[:, 2] = "seven"
     with pytest.raises(TypeError, match=r"column 2 of X .* holds text; expected numbers. fb.Columns prepares"):

@@ -8,7 +8,7 @@ foreign byte order or of misaligned elements, and of long doubles, which become 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
@@ -124,6 +124,10 @@ def as_array(values: ArrayLike, argument: str) -> Array:
         raise TypeError(
             f"{argument} is a {type(values).__name__}, whose data is not read yet; expected the data. {remedy}"
         )
+    elif isinstance(values, Mapping):
+        raise TypeError(
+            f"{argument} is a dictionary; expected an array or a data frame. Give pandas.DataFrame({argument})."
+        )
     elif is_frame(values):
         array = frame_as_array(values, argument)
     elif is_column(values):
@@ -153,7 +157,7 @@ _REMEDIES = {
     "U": "Encode the text as numbers, for example with np.unique(..., return_inverse=True)[1].",
     "M": "Give the time since a reference date as a number: (t - t.min()) / np.timedelta64(1, 's').",
     "m": "Give the duration as a number: d / np.timedelta64(1, 's').",
-    "V": "Give an array with a plain dtype; numpy.lib.recfunctions.structured_to_unstructured makes one of records.",
+    "V": "Give a data frame of the records, pandas.DataFrame, or an array with a plain dtype.",
 }
 
 

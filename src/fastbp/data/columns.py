@@ -56,6 +56,13 @@ class TypedColumn:
         """Whether it holds text."""
         return self.kind == "text"
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether every value is missing."""
+        if self.is_text:
+            return bool((self.values < 0).all())
+        return self.values.dtype.kind == "f" and bool(np.isnan(self.values).all())
+
     def levels_among(self, rows: NDArray[np.int64] | None) -> list[str]:
         """Return the texts that occur in these rows, None: in all, in sorted order."""
         codes = self.values if rows is None else self.values[rows]
@@ -71,19 +78,23 @@ class TypedColumn:
 
 def read_column(column: Any) -> TypedColumn:
     """Return a column of a data frame, or an array of one dimension, as what it holds."""
-    if is_column(column):
+    of_frame = is_column(column)
+    if of_frame:
         text = _text_of_pandas(column) if hasattr(column, "iloc") else _text_of_arrow(column)
         if text is not None:
             return text
         column = column_as_array(_in_utc(_without_dictionary(column)))
     array = column if isinstance(column, np.ndarray) else np.asarray(column)  # a masked array stays one
-    if array.dtype.kind in "biuf":
+    if array.ndim == 1 and array.dtype.kind in "biuf":
         return TypedColumn("numbers", array, [])
     if array.dtype.kind in "mM":
         return TypedColumn("times", array, [])
-    if array.dtype.kind not in "OUST":
+    if array.ndim == 1 and array.dtype.kind not in "OUST":
         return TypedColumn("other", array, [])
-    return _of_items(array.tolist())
+    read = _of_items(list(array) if array.ndim > 1 else array.tolist())
+    if of_frame and read.kind == "numbers" and np.isnan(read.values).all():  # numbers would have a dtype of their own
+        return TypedColumn("text", np.full(len(array), -1, np.intp), [])
+    return read
 
 
 def seconds_of(times: Array) -> NDArray[np.float64]:
@@ -134,7 +145,7 @@ def _text_of_pandas(series: Any) -> TypedColumn | None:
     else:
         try:
             codes, different = series.factorize()
-        except (TypeError, decimal.InvalidOperation):  # of lists, and of signalling NaN, there is no hash
+        except (TypeError, NotImplementedError, decimal.InvalidOperation):  # of lists, and of signalling NaN
             return None
         levels = list(different)
     return _text(np.asarray(codes), levels)
@@ -166,6 +177,10 @@ def _as_utc(moment: Any) -> Any:
     return moment if offset is None else moment.astimezone(datetime.UTC).replace(tzinfo=None)
 
 
+def _since_midnight(time: datetime.time) -> datetime.timedelta:
+    return datetime.timedelta(hours=time.hour, minutes=time.minute, seconds=time.second, microseconds=time.microsecond)
+
+
 def _without_dictionary(column: Any) -> Any:
     """Return a pyarrow column's own values: its dictionary may hold one twice, or null."""
     kind: Any = getattr(column, "type", None)
@@ -187,12 +202,14 @@ def _of_items(items: list[Any]) -> TypedColumn:
         types = set(map(type, items)) - {type(None)}
     if types and all(issubclass(kind, str) for kind in types):
         return TypedColumn("text", *number_levels(items))
-    if all(issubclass(kind, _NUMBER_TYPES) for kind in types):
+    if all(issubclass(kind, _NUMBER_TYPES) and not issubclass(kind, np.timedelta64) for kind in types):
         return TypedColumn("numbers", np.array(list(map(_as_float, items)), np.float64), [])
-    if types and all(issubclass(kind, datetime.date) for kind in types):  # a datetime is a date too
+    if all(issubclass(kind, (datetime.date, np.datetime64)) for kind in types):  # a datetime is a date too
         return TypedColumn("times", np.array([item and _as_utc(item) for item in items], "datetime64[us]"), [])
-    if types and all(issubclass(kind, datetime.timedelta) for kind in types):
+    if all(issubclass(kind, (datetime.timedelta, np.timedelta64)) for kind in types):
         return TypedColumn("times", np.array(items, "timedelta64[us]"), [])
+    if all(issubclass(kind, datetime.time) for kind in types) and not any(item and item.tzinfo for item in items):
+        return TypedColumn("times", np.array([item and _since_midnight(item) for item in items], "timedelta64[us]"), [])
     objects = np.empty(len(items), object)
     objects[:] = items
     return TypedColumn("objects", objects, [])

@@ -8,22 +8,24 @@ from __future__ import annotations
 
 import numbers
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbp.data.columns import is_missing, number_levels, read_column
+from fastbp.data.columns import TypedColumn, is_missing, number_levels, read_column
 from fastbp.data.frames import column_as_array, columns_of, is_column, is_frame
 from fastbp.data.sparse import is_sparse
+from fastbp.data.usable import is_category, problem_of
 from fastbp.support.checks import sentence
 
 __all__ = ["Column", "Kind", "InspectedTable", "read_columns"]
 
 Array = NDArray[Any]
 Kind = Literal["numbers", "text", "times", "other"]  # objects of several types are text here
+TableKind = Literal["frame", "columns", "array"]  # columns: a dictionary of them, or records
 Name = str | int
 
 _GROUP_BYTES = 2**26  # of an array's columns that are converted together: a row's neighbours share cache lines
@@ -43,12 +45,21 @@ class Column:
         Numbers; of other kinds the number of the level, in the order in which levels first occur. NaN is missing.
     levels : list of str
         The different texts, in that order; none of numbers.
+    is_category : bool
+        Whether its library says that it holds categories.
+    problem : str
+        Why no preparation takes the column, and what to do; empty if one does.
+    first : str
+        What has to be done with the whole table before, in words that others follow; empty if nothing has.
     """
 
     name: Name
     kind: Kind
     values: NDArray[np.float64]
     levels: list[str]
+    is_category: bool = False
+    problem: str = ""
+    first: str = ""
 
     @cached_property
     def missing(self) -> NDArray[np.bool_]:
@@ -77,11 +88,17 @@ class InspectedTable:
     n_rows : int
     get : callable
         Returns a column as the user's library has it.
+    argument : str
+        The user's name for it.
+    kind : {"frame", "columns", "array"}
     """
 
-    def __init__(self, names: list[Name], n_rows: int, get: Callable[[int], Any]) -> None:
+    def __init__(
+        self, names: list[Name], n_rows: int, get: Callable[[int], Any], argument: str, kind: TableKind
+    ) -> None:
         self.names, self.n_rows = names, n_rows
-        self._get = get
+        self._get, self._reach = get, f"{argument}[:, {{!r}}]" if kind == "array" else f"{argument}[{{!r}}]"
+        self._first = f"make a data frame of it, pandas.DataFrame({argument}), and " if kind == "columns" else ""
 
     @property
     def n_columns(self) -> int:
@@ -90,7 +107,11 @@ class InspectedTable:
 
     def column(self, j: int) -> Column:
         """Return one column, converted."""
-        return _as_column(self.names[j], self._get(j))
+        raw, name = self._get(j), self.names[j]
+        read = read_column(raw)
+        column = _as_column(name, read)
+        problem = problem_of(read, raw, self._reach.format(name))
+        return replace(column, is_category=is_category(raw), problem=problem, first=self._first)
 
     def __iter__(self) -> Iterator[Column]:
         return map(self.column, range(self.n_columns))
@@ -114,17 +135,21 @@ def read_columns(table: Any, argument: str) -> InspectedTable:
         lengths = {len(column) for column in columns}
         if len(lengths) > 1:
             raise ValueError(f"{argument} has columns of {sorted(lengths)} rows; expected the same number in each.")
-        result = InspectedTable(list(map(_as_name, names)), max(lengths, default=0), columns.__getitem__)
+        kind: TableKind = "frame" if is_frame(table) else "columns"
+        n_rows = max(lengths, default=0)
+        result = InspectedTable(list(map(_as_name, names)), n_rows, columns.__getitem__, argument, kind)
     elif is_sparse(table):
         by_columns = table.tocsc()
         n_rows, n_columns = by_columns.shape
-        result = InspectedTable(list(range(n_columns)), n_rows, lambda j: by_columns[:, [j]].toarray().reshape(-1))
+        result = InspectedTable(
+            [*range(n_columns)], n_rows, lambda j: by_columns[:, [j]].toarray().reshape(-1), argument, "array"
+        )
     else:
         array = _as_array(table, argument)
         matrix = array.reshape(len(array), -1) if array.size else array.reshape(len(array), 0)
         name = getattr(table, "name", None)  # of a series
         names = [name] if matrix.shape[1] == 1 and isinstance(name, str) else list(range(matrix.shape[1]))
-        result = InspectedTable(names, len(matrix), _Groups(matrix).column)
+        result = InspectedTable(names, len(matrix), _Groups(matrix).column, argument, "array")
     if result.n_rows == 0 or result.n_columns == 0:
         raise ValueError(
             f"{argument} has {result.n_rows} rows and {result.n_columns} columns; expected one or more of both."
@@ -182,8 +207,7 @@ class _Groups:
         return column
 
 
-def _as_column(name: Name, raw: Any) -> Column:
-    read = read_column(raw)
+def _as_column(name: Name, read: TypedColumn) -> Column:
     if read.kind == "numbers" and _merge_in_float64(read.values):  # identifiers: told apart as text
         codes, levels = number_levels(list(map(str, read.values.tolist())))
         return _in_order(name, codes, levels)

@@ -24,6 +24,8 @@ from fastbp.support.checks import counted, sentence
 
 __all__ = ["inspect_data"]
 
+_FOR_TEXT = "make the model with prepare=fb.Columns(), or encode them."
+_FOR_TIMES = "make the model with prepare=fb.Columns(numeric=fb.Standardize()), which takes times in seconds."
 _WILD = 100.0  # numbers this many times larger or smaller than 1 slow training down
 _LEAST_IDENTIFIERS = 10  # in fewer rows, texts that all differ or integers that count up mean little
 
@@ -119,9 +121,13 @@ def _of_column(column: Column, report: ColumnReport) -> Iterator[Finding]:
         remedy = "If it is the row's number, leave it out: it does not help to predict other samples."
         yield Finding("note", "identifier", column.name, f"{where} grows by 1 from row to row. {remedy}")
     elif report.n_levels:
-        remedy = "A network takes numbers: make the model with prepare=fb.Columns(), or encode them."
-        was = f"{where} is {column.kind} of {counted(report.n_levels, 'level')}"
-        yield Finding("note", "text", column.name, f"{was}. {remedy}")
+        if column.problem:
+            then = f"Then {column.first}make the model with prepare=fb.Columns()."
+            yield Finding("warning", "text", column.name, f"{where} {column.problem} {then}")
+            return
+        remedy = _FOR_TIMES if column.kind == "times" and not column.is_category else _FOR_TEXT
+        was = f"{where} is {column.kind} of {counted(report.n_levels, 'level')}. A network takes numbers:"
+        yield Finding("note", "text", column.name, f"{was} {column.first}{remedy}")
 
 
 def _counts_rows(column: Column) -> bool:
@@ -138,6 +144,8 @@ def _of_gaps(column: Column, report: ColumnReport, where: str) -> Iterator[Findi
         values, first = counted(report.n_missing, "missing value"), int(np.argmax(column.missing))
         was = f"{where} has {values}, {report.n_missing / n_rows:.2g} of all; the first is in row {first}"
         remedy = "Fill them in, for example with fb.Impute, or leave these rows out."
+        if column.is_category or column.kind == "text":
+            remedy = "For fb.Columns they are a category of their own."
         yield Finding("warning", "missing", column.name, f"{was}. {remedy}")
     if report.n_infinite:
         values, first = counted(report.n_infinite, "infinite number"), int(np.argmax(np.isinf(column.values)))

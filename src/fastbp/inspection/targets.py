@@ -174,7 +174,8 @@ def _of_column(column: Column, report: ColumnReport, where: str, X: InspectedTab
         yield Finding("warning", "constant", column.name, f"{where} is constant: there is nothing to learn.")
     elif column.kind != "numbers":
         levels = counted(len(column.levels), "level")
-        remedy = "Trainers take numbers: np.unique(y, return_inverse=True)[1] numbers classes."
+        labels = "list(map(str, y))" if column.problem else "y"  # what is not all of a kind has no order
+        remedy = f"Trainers take numbers: np.unique({labels}, return_inverse=True)[1] numbers classes."
         yield Finding("note", "labels", column.name, f"{where} is {column.kind} of {levels}. {remedy}")
     else:
         yield from _of_numbers(column, column.values[np.isfinite(column.values)], where, X)

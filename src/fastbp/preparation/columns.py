@@ -40,7 +40,8 @@ class Columns:
         For each column of categories. It begins with ``fb.OneHot`` or ``fb.Ordinal``.
     categories : "auto" or sequence of str or int, default "auto"
         Which columns hold categories: their names in a data frame, else their places from 0. "auto" takes columns of
-        text, and those whose dtype is a data frame's for categories.
+        text, and those whose dtype is a data frame's for categories, whatever these are: text, numbers, intervals,
+        times. Equal values are the same category, however they are stored.
 
     Raises
     ------

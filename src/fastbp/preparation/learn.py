@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbp.data.columns import TypedColumn
+from fastbp.data.labels import label_of
 from fastbp.data.writings import Writing, are_ambiguous_dates, find_writing, numbers_written
 from fastbp.data.written_moments import MomentWriting
 from fastbp.data.written_numbers import NumberWriting
 from fastbp.preparation.column_statistics import ColumnStatistics, Feature
 from fastbp.preparation.columns import Chain, Columns, Prepare
-from fastbp.preparation.learned import Learned, assemble, codes_of, numbers_of
+from fastbp.preparation.learned import Learned, assemble, codes_of, numbers_of, text_codes_of
 from fastbp.preparation.tables import Name, TypedColumns
 from fastbp.support.user_warnings import warn_user
 
@@ -41,19 +42,20 @@ def learn(prepare: Prepare, table: TypedColumns, rows: NDArray[np.int64] | None)
     categorical: list[int] = []
     columns: list[Array] = []
     for j in range(table.n_columns):
-        column = table.column(j)
-        writing = _writing_of(table, j, column, rows) if named is None else None
+        of_categories = table.is_category(j)
+        column = table.column(j, labels=of_categories and (named is None or j in named))
+        writing = None if of_categories or named is not None else _writing_of(table, j, column, rows)
         if column.were_moments:
             writings[j] = MomentWriting("", "")
         elif writing is not None:
             writings[j] = writing
             column = TypedColumn("numbers", numbers_written(column, writing, table.place(j)), [])
-        is_categorical = column.is_text or table.is_category(j) if named is None else j in named
+        is_categorical = column.is_text or of_categories if named is None else j in named
         if is_categorical:
             categorical.append(j)
-        if is_categorical and column.is_text:
+        if is_categorical and (column.is_text or column.is_empty):  # without any value, later ones may be of any kind
             texts[j] = _categories_of(table, j, column, rows)
-            columns.append(column.encoded(codes_of(texts[j])))
+            columns.append(text_codes_of(column, codes_of(texts[j]), table.place(j)))
         else:
             columns.append(numbers_of(column, table.place(j)))
             if is_categorical:
@@ -70,7 +72,7 @@ def learn(prepare: Prepare, table: TypedColumns, rows: NDArray[np.int64] | None)
 
 def _writing_of(table: TypedColumns, j: int, column: TypedColumn, rows: NDArray[np.int64] | None) -> Writing | None:
     """Return how a column of text writes numbers or moments; None where it holds words."""
-    if not column.is_text or table.is_category(j):
+    if not column.is_text:
         return None
     writing = find_writing(column, rows)
     if isinstance(writing, NumberWriting) and writing.gaps:
@@ -144,4 +146,6 @@ def _find(name: Name, table: TypedColumns) -> int:
 def _categories_of(table: TypedColumns, j: int, column: TypedColumn, rows: NDArray[np.int64] | None) -> list[str]:
     """Return the categories of a column of text: those of its own dtype, else those that occur, sorted."""
     own = table.categories(j)
-    return column.levels_among(rows) if own is None else [str(text) for text in own]
+    if own is not None:
+        return list(map(label_of, own))
+    return column.levels_among(rows) if column.is_text else []

@@ -15,6 +15,7 @@ from fastbp.data.arrays import READABLE, as_array, as_matrix
 from fastbp.data.blocks import BLOCK_ROWS
 from fastbp.data.columns import TypedColumn
 from fastbp.data.frames import check_names, columns_as_array
+from fastbp.data.labels import is_label
 from fastbp.data.writings import Writing, numbers_written, writing_from_config
 from fastbp.engine.array_reader import ArrayReader
 from fastbp.engine.features import Features
@@ -25,7 +26,7 @@ from fastbp.support.checks import check_int, check_number, sentence
 if TYPE_CHECKING:
     from fastbp.engine.features import Step
 
-__all__ = ["Learned", "all_numbers", "assemble", "codes_of", "numbers_of"]
+__all__ = ["Learned", "all_numbers", "assemble", "codes_of", "numbers_of", "text_codes_of"]
 
 Array = NDArray[Any]
 
@@ -62,6 +63,8 @@ class Learned:
         self.writings = dict(writings or {})
         self.native = Features(list(self.features))
         self._codes = {j: codes_of(categories) for j, categories in self.texts.items()}
+        # Values of any kind may come in columns of which training saw some that were not text, or none.
+        self._labelled = {j for j, known in self.texts.items() if not known or any(map(is_label, known))}
 
     def read(self, values: ArrayLike | TypedColumns, argument: str) -> Array:
         """Return samples as an array that the engine reads, (n_samples, n_columns): text as codes.
@@ -95,9 +98,10 @@ class Learned:
 
     def _read_column(self, table: TypedColumns, j: int, place: int) -> Array:
         """Return column j of those that were learned from, which is at a place in a table."""
-        column = table.column(place)
         if j in self._codes:
-            return _text_codes_of(column, self._codes[j], table.place(place))
+            column = table.column(place, labels=j in self._labelled)
+            return text_codes_of(column, self._codes[j], table.place(place))
+        column = table.column(place)
         if column.is_text and j in self.writings:
             return numbers_written(column, self.writings[j], table.place(place))
         return numbers_of(column, table.place(place))
@@ -206,7 +210,9 @@ def _rows_of(column: Array, start: int, stop: int) -> Array:
 
 
 def numbers_of(column: TypedColumn, place: str) -> Array:
-    """Return a column of numbers as they are, and refuse text."""
+    """Return a column of numbers as they are, and refuse text; a column of text without any may be of either kind."""
+    if column.is_text and column.is_empty:
+        return np.full(len(column.values), np.nan, np.float32)
     if column.is_text:
         raise TypeError(
             f"{place} holds text; expected numbers. fb.Columns prepares columns of numbers and columns of categories, "
@@ -215,11 +221,11 @@ def numbers_of(column: TypedColumn, place: str) -> Array:
     return column.values
 
 
-def _text_codes_of(column: TypedColumn, codes: Mapping[str, float], place: str) -> NDArray[np.float32]:
+def text_codes_of(column: TypedColumn, codes: Mapping[str, float], place: str) -> NDArray[np.float32]:
     """Return a column of text as codes, and refuse numbers."""
     if column.is_text:
         return column.encoded(codes)
-    if not np.isnan(column.values.astype(np.float64)).all():
+    if not column.is_empty:
         raise TypeError(
             f"{place} holds numbers ({column.values.dtype}); expected text, as the preparation was learned from. Make "
             "it text: .astype(str)."

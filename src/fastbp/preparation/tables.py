@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbp.data.arrays import as_array
-from fastbp.data.columns import TypedColumn, read_column, seconds_of, types_among
+from fastbp.data.columns import TypedColumn
 from fastbp.data.frames import columns_of, is_frame
+from fastbp.data.usable import UnusableColumnError, as_labels, as_numbers_or_text, is_category
 from fastbp.support.checks import sentence
 
 __all__ = ["Name", "TypedColumns", "name_of", "read_table"]
@@ -21,7 +22,8 @@ __all__ = ["Name", "TypedColumns", "name_of", "read_table"]
 Array = NDArray[Any]
 Name = str | int
 
-_CATEGORY_DTYPES = ("category", "Categorical", "Enum", "dictionary")
+
+_NOT_NUMBERS = "OUSTMm"  # dtypes whose columns are read one by one
 
 
 class TypedColumns:
@@ -41,8 +43,17 @@ class TypedColumns:
     def __init__(self, argument: str, n_rows: int, n_columns: int) -> None:
         self.argument, self.n_rows, self.n_columns = argument, n_rows, n_columns
 
-    def column(self, j: int) -> TypedColumn:
-        """Return a column of numbers or text; it is converted now, and not kept."""
+    def column(self, j: int, labels: bool = False) -> TypedColumn:
+        """Return a column of numbers or text; it is converted now, and not kept. ``labels``: text for each value."""
+        read = as_labels if labels else as_numbers_or_text
+        raw, name = self._raw(j)
+        try:
+            return read(raw, name)
+        except UnusableColumnError as error:
+            raise TypeError(f"{self.place(j)} {error}") from None
+
+    def _raw(self, j: int) -> tuple[Any, str]:
+        """Return a column as its library has it, and how the user reaches it."""
         raise NotImplementedError
 
     def categories(self, j: int) -> Sequence[Any] | None:
@@ -63,20 +74,20 @@ class _NumberColumns(TypedColumns):
         super().__init__(argument, *array.shape)
         self.array = array
 
-    def column(self, j: int) -> TypedColumn:
+    def _raw(self, j: int) -> tuple[Any, str]:
         assert self.array is not None
-        return TypedColumn("numbers", self.array[:, j], [])
+        return self.array[:, j], f"{self.argument}[:, {j}]"
 
 
 class _ObjectColumns(TypedColumns):
-    """An array of objects or of text."""
+    """An array of objects, of text or of times."""
 
     def __init__(self, objects: Array, argument: str) -> None:
         super().__init__(argument, *objects.shape)
         self._objects = objects
 
-    def column(self, j: int) -> TypedColumn:
-        return _checked(read_column(self._objects[:, j]), self.place(j))
+    def _raw(self, j: int) -> tuple[Any, str]:
+        return self._objects[:, j], f"{self.argument}[:, {j}]"
 
 
 class _FrameColumns(TypedColumns):
@@ -90,8 +101,9 @@ class _FrameColumns(TypedColumns):
             twice = next(name for i, name in enumerate(names) if name in names[:i])
             raise ValueError(f"{argument} has two columns {twice!r}; expected names that differ. Rename one of them.")
 
-    def column(self, j: int) -> TypedColumn:
-        return _checked(read_column(self._columns[j]), self.place(j))
+    def _raw(self, j: int) -> tuple[Any, str]:
+        assert self.names is not None
+        return self._columns[j], f"{self.argument}[{self.names[j]!r}]"
 
     def categories(self, j: int) -> Sequence[Any] | None:
         accessor = getattr(self._columns[j], "cat", None)
@@ -99,8 +111,7 @@ class _FrameColumns(TypedColumns):
         return None if categories is None else list(categories)
 
     def is_category(self, j: int) -> bool:
-        column = self._columns[j]
-        return str(getattr(column, "dtype", getattr(column, "type", ""))).startswith(_CATEGORY_DTYPES)
+        return is_category(self._columns[j])
 
 
 def read_table(values: Any, argument: str) -> TypedColumns:
@@ -122,7 +133,7 @@ def read_table(values: Any, argument: str) -> TypedColumns:
         if array.ndim != 2:
             remedy = f"A row is a sample, a column an input: {argument}.reshape(-1, 1) has one input."
             raise ValueError(f"{argument} has shape {shape}; expected 2 dimensions, (n_samples, n_columns). {remedy}")
-        kind = _ObjectColumns if array.dtype.kind in "OUST" else _NumberColumns
+        kind = _ObjectColumns if array.dtype.kind in _NOT_NUMBERS else _NumberColumns
         table = kind(array, argument)
     if 0 in shape:
         raise ValueError(f"{argument} has shape {shape}; expected at least one row and one column.")
@@ -147,9 +158,9 @@ def _plain_name(name: Any, argument: str) -> Name:
 
 
 def _as_objects(values: Any) -> Array | None:
-    """Return an array of objects or text, or a list that holds text, as such an array; None for anything else."""
+    """Return an array of objects, text or times, or a list that holds text, as such an array; None for all else."""
     if isinstance(values, np.ndarray):
-        return values if values.dtype.kind in "OUST" else None
+        return values if values.dtype.kind in _NOT_NUMBERS else None
     if isinstance(values, (list, tuple)):
         try:
             array = np.array(values, dtype=object)
@@ -158,27 +169,6 @@ def _as_objects(values: Any) -> Array | None:
         if array.ndim == 2 and any(isinstance(value, str) or value is None for value in array.ravel().tolist()):
             return array
     return None
-
-
-def _checked(column: TypedColumn, place: str) -> TypedColumn:
-    """Return a column of numbers or of text, and refuse any other."""
-    if column.kind in ("numbers", "text"):
-        return column
-    if column.kind == "times":
-        return TypedColumn("numbers", seconds_of(column.values), [], column.values.dtype.kind == "M")
-    if column.kind != "objects":
-        raise TypeError(
-            f"{place} is of dtype {column.values.dtype}; expected numbers, booleans, text or times. Convert it "
-            "to one of them."
-        )
-    types = types_among(column.values)
-    if any(issubclass(kind, str) for kind in types):
-        names = " and ".join(sorted(kind.__name__ for kind in types))
-        raise TypeError(f"{place} holds {names}; expected numbers or text alone. Make all of it text: .astype(str).")
-    try:
-        return TypedColumn("numbers", column.values.astype(np.float64), [])  # None becomes NaN
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"{place} holds something other than numbers or text: {error}.") from None
 
 
 def name_of(j: int, names: Sequence[Name] | None, argument: str) -> str:
