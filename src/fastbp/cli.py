@@ -12,7 +12,7 @@ from fastbp.commands.console import in_sentences, prepare_console
 from fastbp.support.threads import choose_threads
 
 if TYPE_CHECKING:
-    from fastbp.commands.csv_files import Reading
+    from fastbp.commands.written_tables import Reading
 
 __all__ = ["main"]
 
@@ -98,7 +98,7 @@ def _inspect(options: argparse.Namespace, n_threads: int) -> None:
 
 
 def _reading(options: argparse.Namespace) -> Reading:
-    from fastbp.commands.csv_files import Reading
+    from fastbp.commands.written_tables import Reading
 
     return Reading(options.sep, options.encoding, options.decimal, options.header, options.sheet)
 

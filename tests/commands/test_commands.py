@@ -184,7 +184,10 @@ def test_what_cannot_serve_is_left_out_with_a_note():
     assert len(task.y) == 396
     notes = " ".join(task.notes)
     assert "4 rows have no 'price' and are left out." in notes
-    assert "'number' is an identifier by its name, different in every row, and is left out; --keep number" in notes
+    assert (
+        "'number' is an identifier by its name, different in every row, and is left out; to keep it, pass --keep number"
+        in notes
+    )
     assert "'always' is the same in every row" in notes
     assert "'name' is text, different in every row, and is left out" in notes
 
@@ -239,7 +242,7 @@ def test_awkward_columns_become_plain(tmp_path):
         ("missing.csv", None, "does not exist; expected a file"),
         ("table.xls", b"x", "has an unsupported extension"),
         ("table.csv", b"", "cannot be read"),
-        ("table.csv", b"a,b\n", "has 0 rows and 2 columns; expected some"),
+        ("table.csv", b"a,b\n", "has 0 rows and 2 columns; expected one or more of both"),
         ("table.npy", b"no array", "cannot be read"),
         ("table.npz", b"no arrays", "cannot be read"),
         ("table.parquet", b"no table", ""),

@@ -138,7 +138,7 @@ def test_a_header_that_stands_twice_is_refused(tmp_path, capsys):
     path = tmp_path / "x.csv"
     path.write_text("a,y,y\n" + "1,2,2\n" * 30)
     assert main(["train", str(path), "--target", "y"]) == 1
-    assert "two columns are called 'y'; expected names that differ" in capsys.readouterr().err
+    assert "has two columns that are called 'y'; expected names that differ" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("twin", ["Y", " y", "y "])

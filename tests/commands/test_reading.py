@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from fastbp.cli import main
-from fastbp.commands.csv_files import Reading
 from fastbp.commands.errors import CommandError
 from fastbp.commands.tables import read_table, write_table
+from fastbp.commands.written_tables import Reading
 
 pandas = pytest.importorskip("pandas", reason="pandas is not installed")
 
@@ -31,24 +31,36 @@ def read(tmp_path, text, written_in="utf-8", **reading):
     ("text", "columns", "note"),
     [
         ("a,b\n1,x\n2,y\n", ["a", "b"], None),
-        ("a;b\n1,5;x\n2,5;y\n", ["a", "b"], "Fields are separated by a semicolon; --sep"),
-        ("a;b\n1,5;x\n2,5;y\n", ["a", "b"], "Numbers are read with a decimal comma; --decimal"),
+        ("a;b\n1,5;x\n2,5;y\n", ["a", "b"], "Fields are separated by a semicolon; if not, pass --sep"),
+        ("a;b\n1,5;x\n2,5;y\n", ["a", "b"], "Numbers have a decimal comma; if not, pass --decimal"),
         ("a\tb\n1\tx\n2\ty\n", ["a", "b"], "separated by a tab"),
         ("a|b\n1|x\n2|y\n", ["a", "b"], "separated by a bar"),
         ("a b\n1 x\n2 y\n", ["a", "b"], "separated by blanks"),
         ("a~b\n1~x\n2~y\n", ["a~b"], "The file is read as one column; if something separates several, pass --sep"),
-        ("5.1,setosa\n4.9,virginica\n", ["0", "1"], "columns are called 0 to 1; --header says otherwise"),
+        ("5.1,setosa\n4.9,virginica\n", ["0", "1"], "columns are 0 to 1; if it has names, pass --header"),
         ("country,2019,2020\nDE,1,2\nFR,3,4\n", ["country", "2019", "2020"], None),  # years are names
         ('"a, b",c\n"1, 2",3\n', ["a, b", "c"], None),
         ("a, b\n1, x\n2, y\n", ["a", "b"], None),
-        ("a,b\nr1,1,x\nr2,2,y\n", ["row", "a", "b"], None),  # as R writes it
+        ("a,b\nr1,1,x\nr2,2,y\n", ["row", "a", "b"], "it is read as the names of the rows"),  # as R writes it
+        ("a,b,\n1,x,\n2,y,\n", ["a", "b"], None),  # a separator at the end of each line
+        ("a,b\n1,x,\n2,y,\n", ["a", "b"], None),
+        ("0.5,x\n?,y\n7,z\n", ["0", "1"], "if it has names, pass --header"),
+        ("?,0.5,x\n1,2.5,y\n", ["0", "1", "2"], "if it has names, pass --header"),
+        ("Sales\n\na;b\n1;x\n2;y\n", ["a", "b"], "above the heading"),
+        ("sep=;\na;b\n1;x\n2;y\n", ["a", "b"], "above the heading"),
+        ("# made by hand\na,b\n1,x\n2,y\n", ["a", "b"], "above the heading"),
+        ("a;b\n0,12;1,20\n0,13;1,21\n", ["a", "b"], "separated by a semicolon"),
+        ("w\n1,050 kg\n2,051 kg\n", ["w"], "read as one column"),
+        ("a,b\n1,x\na,b\n2,y\n", ["a", "b"], "A row below repeats the heading: left out."),
     ],
 )
 def test_separator_decimal_mark_and_header_are_found_out(tmp_path, text, columns, note):
     table = read(tmp_path, text)
-    assert list(table.frame.columns) == columns and len(table.frame) == (1 if "a, b" in columns else 2)
+    assert list(table.frame.columns) == columns and len(table.frame) == (
+        1 if "a, b" in columns else 3 if "7,z" in text else 2
+    )
     assert any(note in each for each in table.notes) if note else table.notes == []
-    if ";" in text:
+    if "1,5" in text:
         assert table.frame["a"].tolist() == [1.5, 2.5]
 
 
@@ -56,7 +68,7 @@ def test_separator_decimal_mark_and_header_are_found_out(tmp_path, text, columns
 def test_encodings_are_found_out(tmp_path, encoding):
     table = read(tmp_path, "größe,b\n1,é\n2,ü\n", written_in=encoding)
     assert list(table.frame.columns) == ["größe", "b"] and table.frame["b"].tolist() == ["é", "ü"]
-    assert any("--encoding says otherwise" in note for note in table.notes) == (encoding == "cp1252")
+    assert any("pass --encoding" in note for note in table.notes) == (encoding == "cp1252")
 
 
 def test_a_letter_that_is_not_utf8_far_down_in_the_file(tmp_path):
@@ -80,10 +92,13 @@ def test_what_is_said_is_not_found_out(tmp_path, reading, expected):
 @pytest.mark.parametrize(
     ("text", "reading", "sentence"),
     [
-        ("a,b\n1,2\n3,4,5\n", {}, "has 3 fields in line 3; expected 2. If a comma does not separate them, pass --sep."),
+        ("a,b\n1,2\n3,4,5\n", {}, "has 3 fields in line 3; expected 2. If a comma does not separate them, pass --sep"),
         ("ä,b\n1,2\n", {"encoding": "ascii"}, "is not written in ascii"),
         ("a,b\n1,2\n", {"encoding": "nope"}, "--encoding is 'nope', which is not known"),
-        ("a,b,a\n1,2,3\n", {}, "two columns are called 'a'; expected names that differ"),
+        ("a,b,a\n1,2,3\n", {}, "has two columns that are called 'a'; expected names that differ"),
+        ("a,b\n1,2,3\n1,2,4\n", {}, "has 2 names in its first row and 3 fields in the rows below."),
+        ('a,b\n1,2\n1,"x\n', {}, 'has a quotation mark (") in line 3 that nothing closes'),
+        ("a,b\n\x00,2\n", {}, "it holds zero bytes. If it is UTF-16, pass --encoding utf-16"),
         ("", {}, "cannot be read: it is empty"),
     ],
 )
@@ -95,7 +110,15 @@ def test_a_file_that_is_read_wrongly_names_the_option(tmp_path, text, reading, s
 
 def test_codes_keep_their_leading_zeros(tmp_path):
     table = read(tmp_path, "zip,n\n01234,1\n99999,2\n")
-    assert table.frame["zip"].tolist() == ["01234", "99999"] and "--numeric says otherwise" in table.notes[0]
+    assert table.frame["zip"].tolist() == ["01234", "99999"] and "pass --numeric" in table.notes[0]
+    rows = "".join(f"{i},1\n" for i in range(99999, 49999, -1))  # a zero far down in the file
+    table = read(tmp_path, f"zip,n\n{rows}01234,2\n")
+    assert table.frame["zip"].iloc[-1] == "01234"
+
+
+def test_points_are_of_thousands_where_commas_are_decimal(tmp_path):
+    table = read(tmp_path, "menge;preis\n999;0,50\n1.234;0,75\n12.500;1,25\n")
+    assert table.frame.to_dict("list") == {"menge": [999, 1234, 12500], "preis": [0.5, 0.75, 1.25]}
 
 
 def test_words_that_may_mean_something_are_said_to_be_gaps(tmp_path):
@@ -103,7 +126,7 @@ def test_words_that_may_mean_something_are_said_to_be_gaps(tmp_path):
     assert table.frame["a"].isna().sum() == table.frame["b"].isna().sum() == 1
     assert table.frame["c"].iloc[-1] == "what"
     assert table.notes == [
-        "Column 'a' holds numbers but for 1 cell of '?', taken for missing; --categorical says otherwise."
+        "Column 'a' holds numbers, and '?' in 1 row, which is read as missing; if it is a category, pass --categorical."
     ]
 
 
@@ -137,7 +160,7 @@ def test_sheets_are_chosen_by_name_or_number(tmp_path):
     with pandas.ExcelWriter(tmp_path / "x.xlsx") as book:
         FRAME.to_excel(book, sheet_name="first", index=False)
         (FRAME[["i"]] * 10).to_excel(book, sheet_name="second", index=False)
-    assert "The sheet 'first' of 2 is read; --sheet" in read_table(tmp_path / "x.xlsx").notes[0]
+    assert "The sheet 'first' of 2 is read; for another, pass --sheet" in read_table(tmp_path / "x.xlsx").notes[0]
     for sheet in ("second", "2"):
         assert read_table(tmp_path / "x.xlsx", Reading(sheet=sheet)).frame["i"].tolist() == [10, 20, 30]
     with pytest.raises(CommandError, match="has no sheet 'third'; expected one of 'first', 'second'"):
@@ -239,7 +262,7 @@ def test_dates_of_another_format_are_read_where_they_are_clear(codes):
     [
         ("x", "abc", "row 3, column 'x' is 'abc'; expected a number, as the model was trained on"),
         ("x", np.inf, "row 3, column 'x' is inf; expected a number of at most 1e+30"),
-        ("day", "soon", "row 3, column 'day' is 'soon'; expected moments such as"),
+        ("day", "soon", "row 3, column 'day' is 'soon'; expected dates or times such as"),
     ],
 )
 def test_a_cell_that_was_never_seen_is_named_by_its_row_in_the_file(codes, capsys, column, value, sentence):
@@ -271,7 +294,7 @@ def test_the_standard_input_and_output(codes):
         done = fastbp("predict", "codes.fastbp.safetensors", "-", "--out", "-", input=contents, check=True)
         np.testing.assert_array_equal(pandas.read_csv(io.BytesIO(done.stdout))["y"], predict("codes.csv")["y"])
     done = fastbp("inspect", "-", "--target", "y", input=text, check=True)
-    assert b"200 samples" in done.stdout
+    assert b"the standard input: 200 rows, 3 columns beside the target" in done.stdout
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX pipes")

@@ -9,7 +9,7 @@ import fastbp as fb
 from fastbp.cli import main
 from fastbp.commands.errors import CommandError
 from fastbp.commands.intervals import half_widths
-from fastbp.commands.roles import Choice, choose_columns, names_rows
+from fastbp.commands.roles import Choice, choose_columns
 from fastbp.commands.task import find_kind, find_task
 
 pandas = pytest.importorskip("pandas", reason="pandas is not installed")
@@ -32,12 +32,14 @@ def columns(*, y=Y, is_class=False, choice=None, **frame):
         ("customer_id", RNG.permutation(N) + 1, "is an identifier by its name"),
         ("PassengerId", RNG.permutation(N) * 977 + 5, "is an identifier by its name"),
         ("Unnamed: 0", np.arange(N), "is an identifier by its name"),
-        ("shuffled", RNG.permutation(N), "numbers the rows, in an order that has nothing to do with the target"),
+        ("shuffled", RNG.permutation(N), "numbers the rows in an order that shows no relation to the target"),
         ("some_missing_ones", np.sort(RNG.permutation(2 * N - 100))[::-1][:N][RNG.permutation(N)], "numbers the rows"),
         ("key", [f"k{i}" for i in RNG.permutation(N)], "is text, different in every row"),
         ("remark", [f"{i} {'x' * 50}" for i in range(N)], "is text, different in nearly every row"),
         ("same", np.ones(N), "is the same in every row"),
         ("void", np.full(N, np.nan), "is empty"),
+        ("order_id", pandas.Series(range(N)).where(np.arange(N) != 7), "is an identifier by its name"),
+        ("index", RNG.permutation(N), "is an identifier by its name"),
     ],
 )
 def test_what_names_the_rows_is_left_out(name, values, reason):
@@ -53,6 +55,8 @@ def test_what_names_the_rows_is_left_out(name, values, reason):
     ("name", "values"),
     [
         ("t", np.arange(N)),  # a trend, which Y follows
+        ("index", np.arange(N)),
+        ("air_quality_index", RNG.permutation(10 * N)[:N]),
         ("rank", np.argsort(np.argsort(Y))),
         ("microseconds", RNG.integers(0, 10**9, N)),  # all differ, and count nothing
         ("price", RNG.normal(size=N)),
@@ -64,18 +68,33 @@ def test_what_the_target_follows_is_kept(name, values):
     assert list(roles.X.columns) == [name] and roles.ids == []
 
 
+@pytest.mark.parametrize("shape", [lambda t: (t - 0.5) ** 2, lambda t: np.sin(40 * t), lambda t: t > 0.4])
+def test_a_relation_of_any_shape_is_one(shape):
+    t = np.arange(N)
+    roles = columns(t=RNG.permutation(t), x=Y, y=shape(t / N) + RNG.normal(0, 0.05, N))
+    assert list(roles.X.columns) == ["x"]
+    roles = columns(day=t, x=Y, y=shape(t / N) + RNG.normal(0, 0.05, N))
+    assert list(roles.X.columns) == ["day", "x"]
+
+
 def test_a_count_of_rows_that_are_sorted_by_class_is_no_trend():
     roles = columns(a=np.arange(N), x=Y, y=np.repeat([0, 1], N // 2), is_class=True)
     assert list(roles.X.columns) == ["x"] and roles.ids == ["a"]
+    assert "counts the rows of a file that is sorted by the target" in roles.notes[0]
+    roles = columns(day=np.arange(N), x=Y, y=np.repeat([0, 1], N // 2), is_class=True)  # early and late
+    assert list(roles.X.columns) == ["day", "x"]
 
 
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [("id", True), ("userID", True), ("ID", True), ("uuid", True), ("No", True), ("#", True), ("humid", False)]
-    + [("number of rooms", False), ("paid", False), ("idle", False), ("age", False)],
-)
-def test_names_of_identifiers(name, expected):
-    assert names_rows(name) == expected
+def test_what_differs_in_every_row_and_is_kept_is_said():
+    roles = columns(invoice=RNG.permutation(10**6)[:N], x=Y)
+    assert roles.notes == ["Column 'invoice' is different in every row; if it names the rows, pass --id invoice."]
+
+
+@pytest.mark.parametrize("name", ["id", "userID", "ID", "uuid", "No", "#", "Unnamed: 0"])
+@pytest.mark.parametrize("other", ["humid", "number of rooms", "paid", "idle", "age"])
+def test_names_of_identifiers(name, other):
+    values = RNG.permutation(10 * N)[:N]
+    assert columns(**{name: values, other: values}).ids == [name]
 
 
 def test_reasons_are_said_once_for_several_columns():
@@ -98,7 +117,7 @@ def test_what_is_asked_for():
         (Choice(drop=["zzz"]), "--drop is 'zzz'; expected a column of the table: 'a', 'b'"),
         (Choice(drop=["a"], keep=["a"]), "column 'a' is in --drop and in --keep; expected it in one of them"),
         (Choice(categorical=["a"], numeric=["b,a"]), "column 'a' is in --categorical and in --numeric"),
-        (Choice(numeric=["b"]), "row 4: 'b' is 'x'; expected numbers alone, for --numeric"),
+        (Choice(numeric=["b"]), "--numeric has 'b', which is 'x' in row 4; expected a column of numbers"),
     ],
 )
 def test_what_cannot_be_asked_for(choice, sentence):
@@ -121,9 +140,10 @@ def test_how_text_is_read_is_said():
     )
     assert list(roles.X.columns) == ["price", "day", "odd"] or "city" in roles.X.columns
     told = " ".join(roles.notes)
-    assert "Column 'price' is text such as '$" in told and "is read as numbers; --categorical price" in told
-    assert "Column 'day' is text such as" in told and "is read as moments" in told
-    assert "Column 'odd' holds dates such as" in told and "Write them as 2023-01-05." in told
+    assert "Column 'price' is text such as '$" in told and "which is read as the number " in told
+    assert "if these are categories, pass --categorical price." in told
+    assert "Column 'day' is text such as" in told and "which is read as dates or times" in told
+    assert "Column 'odd' holds dates such as" in told and "Write these dates as 2023-01-05 in the file." in told
 
 
 def test_many_levels_are_not_dropped(tmp_path, monkeypatch, capsys):
@@ -188,11 +208,51 @@ def test_whole_numbers_in_an_order_are_numbers(y):
         ),
         (Y, "auto", f"target 'y': a number, {Y.min():g} to {Y.max():g}"),
         ([f"${value:,.2f}" for value in Y], "auto", "target 'y': a number, "),
+        ([True, False, None, True] * (N // 4), "auto", "target 'y': one of 2 classes (False, True)"),
     ],
 )
 def test_what_the_target_is_taken_for_is_said_first(values, kind, guess):
     task = find_task(pandas.DataFrame({"x": Y, "y": values}), "y", kind)
     assert task.notes[0] == guess or (guess.endswith(" ") and task.notes[0].startswith(guess))
+
+
+def test_a_date_is_no_target():
+    for values in (pandas.date_range("2023-01-01", periods=N), pandas.date_range("2023-01-01", periods=N).astype(str)):
+        with pytest.raises(CommandError, match="'y' holds dates or times; expected numbers or classes"):
+            find_task(pandas.DataFrame({"x": Y, "y": values}), "y", "auto")
+
+
+def test_a_huge_target_is_refused_before_training():
+    with pytest.raises(CommandError, match=r"row 8: 'y' is 1e\+39; expected numbers of at most 1e\+30"):
+        find_task(pandas.DataFrame({"x": Y, "y": np.where(np.arange(N) == 7, 1e39, Y)}), "y", "auto")
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_how_text_is_read_does_not_depend_on_the_split(tmp_path, monkeypatch, capsys, seed):
+    monkeypatch.chdir(tmp_path)
+    days = [f"{1 + i % 12}/{1 + i % 12}/2023" for i in range(N)]
+    days[7] = "25/1/2023"  # which alone tells that the day is first
+    pandas.DataFrame({"day": days, "y": Y}).to_csv("days.csv", index=False)
+    assert main(["train", "days.csv", "--target", "y", "--epochs", "1", "--quiet", "--seed", str(seed)]) == 0
+    assert "which is read as dates or times" in capsys.readouterr().out
+    model = fb.Model.load("days.fastbp.safetensors")
+    text, moment = (pandas.DataFrame({"day": [day]}) for day in ("3/4/2023", pandas.Timestamp("2023-04-03")))
+    np.testing.assert_array_equal(model.predict(text), model.predict(moment))
+
+
+def test_inspect_says_what_train_would_do(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    rating = np.clip(np.round(5 + 2 * Y + RNG.normal(size=N)), 0, 10).astype(int)
+    frame = pandas.DataFrame({"id": np.arange(N), "price": [f"${y:,.2f}" for y in Y * 1e4], "x": Y, "rating": rating})
+    frame.to_csv("ratings.csv", index=False)
+    assert main(["inspect", "ratings.csv", "--target", "rating"]) == 0
+    told = capsys.readouterr().out
+    assert main(["train", "ratings.csv", "--target", "rating", "--epochs", "1", "--quiet"]) == 0
+    trained = capsys.readouterr().out
+    for start in ("target 'rating': ", "Column 'id' is an identifier", "Column 'price' is text such as"):
+        sentence = next(line for line in told.splitlines() if line.startswith(start))
+        assert sentence in trained
+    assert "fb." not in told and " of X" not in told
 
 
 # ---- Predictions ----

@@ -8,10 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fastbp as fb
+from fastbp.data import written_moments
 from fastbp.data.columns import read_column
 from fastbp.data.writings import find_writing, writing_from_config
-from fastbp.data.written_moments import are_ambiguous, find_moment_writing
+from fastbp.data.written_moments import are_ambiguous
 from fastbp.data.written_numbers import find_number_writing
+
+
+def find_moment_writing(levels):
+    return written_moments.find_moment_writing(levels, [1] * len(levels))
+
 
 pandas = pytest.importorskip("pandas", reason="pandas is not installed")
 
@@ -114,7 +120,30 @@ def test_a_day_that_may_be_a_month_is_not_guessed():
 def test_times_of_the_day_are_seconds():
     writing = find_moment_writing(["08:30", "17:45:10", "9:00 pm"])
     assert [writing.read(text) for text in ("08:30", "17:45:10", "9:00 pm")] == [30600, 63910, 75600]
-    assert writing.read("25:00") is None
+    assert writing.read("30:15") == 30.25 * 3600  # a duration
+    assert writing.read("13:00 pm") is None and writing.read("12:60") is None
+
+
+def test_a_few_words_among_dates_are_gaps():
+    levels = [f"{1 + i % 28}.{1 + i // 28}.2023" for i in range(300)] + ["unknown date"]
+    writing = find_moment_writing(levels)
+    assert writing.order == "day first" and writing.gaps == ("unknown date",)
+    assert find_moment_writing([*levels, "a", "b", "c"]) is None
+
+
+@pytest.mark.parametrize("values", [[1672876800000, 1672876800], [1.0, 2.0]])
+def test_numbers_are_not_taken_for_moments_nor_moments_for_numbers(values, tmp_path):
+    moments = pandas.DataFrame({"a": pandas.to_datetime(["2023-01-05", "2023-01-06"])})
+    numbers = pandas.DataFrame({"a": values})
+    for learned, other, sentence in (
+        (moments, numbers, "numbers; expected moments"),
+        (numbers, moments, "moments; expected"),
+    ):
+        model = prepared()
+        model.build(learned)
+        with pytest.raises(TypeError, match=f"column 'a' of X holds {sentence}"):
+            model.predict(other)
+        assert model.predict(learned[:1].assign(a=None)).shape == (1, 1)  # a gap may be of either kind
 
 
 @pytest.mark.parametrize("levels", [["$1", "$2", "$1,300"], ["05/01/2023", "06/01/2023", "13/01/2023"]])
@@ -169,7 +198,9 @@ def test_moments_that_were_no_text_are_read_where_they_are_clear(sales):
     model.build(plain)
     iso = plain.assign(when=plain["when"].dt.strftime("%Y-%m-%d"))
     np.testing.assert_array_equal(model.predict(iso), model.predict(plain))
-    with pytest.raises(ValueError, match=r"column 'when' of X is '.*'; expected moments such as '2023-01-05 17:30'"):
+    with pytest.raises(
+        ValueError, match=r"column 'when' of X is '.*'; expected dates or times such as '2023-01-05 17:30'"
+    ):
         model.predict(plain.assign(when=frame["when"]))
 
 

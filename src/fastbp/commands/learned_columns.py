@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,13 +10,28 @@ import numpy as np
 import fastbp as fb
 from fastbp.commands.csv_files import with_gaps
 from fastbp.commands.errors import CommandError
+from fastbp.commands.extras import require_pandas
+from fastbp.commands.outputs import tell
+from fastbp.commands.roles import like
 from fastbp.commands.tables import Table
 from fastbp.data.columns import read_column
+from fastbp.data.writings import Writing
+from fastbp.data.written_moments import MomentWriting
+from fastbp.support.checks import counted
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["as_learned", "text_columns"]
+__all__ = ["as_learned", "keep_writings", "text_columns"]
+
+
+def keep_writings(model: fb.Model, writings: Mapping[str, Writing]) -> None:
+    """Let a model, which learned from numbers and moments, read the text that wrote them in the table."""
+    learned = _learned(model)
+    places = {} if learned is None or learned.names is None else {name: j for j, name in enumerate(learned.names)}
+    for name, writing in writings.items():
+        if name in places:
+            learned.writings[places[name]] = writing
 
 
 def text_columns(model: fb.Model) -> set[str]:
@@ -41,16 +57,18 @@ def as_learned(model: fb.Model, table: Table) -> pd.DataFrame:
     missing = [name for name in learned.names if name not in table.frame.columns]
     if missing:
         listed = ", ".join(map(repr, missing[:5])) + (", ..." if len(missing) > 5 else "")
-        raise CommandError(
-            f"{table.name!r} has no column {listed}; expected all {len(learned.names)} that the model was trained on"
-        )
+        close = [each for name in missing[:5] for each in like(name, list(table.frame.columns))[:1]]
+        hint = f"; the table has {', '.join(map(repr, close))}" if close else ""
+        wanted = f"expected all {len(learned.names)} that the model was trained on"
+        raise CommandError(f"{table.name!r} has no column {listed}; {wanted}{hint}")
     columns: dict[str, Any] = {}
     for j, name in enumerate(map(str, learned.names)):
         column = table.frame[name]
-        if j not in learned.texts:
-            column = _as_numbers(column, learned.writings.get(j), name, table.name)
-        columns[name] = column
-    return table.frame[[]].assign(**columns)
+        if j in learned.texts:
+            columns[name] = _as_categories(column, learned.texts[j], name)
+        else:
+            columns[name] = _as_numbers(column, learned.writings.get(j), name, table.name)
+    return require_pandas().DataFrame(columns, index=table.frame.index)
 
 
 def _learned(model: fb.Model) -> Any:
@@ -60,6 +78,10 @@ def _learned(model: fb.Model) -> Any:
 def _as_numbers(column: pd.Series, writing: Any, name: str, source: str) -> pd.Series:
     """Return a column of which the model learned numbers or moments."""
     if not _is_text(column):
+        wants_moments = isinstance(writing, MomentWriting) and writing.has_days
+        if column.notna().any() and (column.dtype.kind == "M") != wants_moments:
+            was, expected = ("numbers", "dates or times") if wants_moments else ("dates or times", "numbers")
+            raise CommandError(f"{source!r}: column {name!r} holds {was}; expected {expected}, as in training")
         return column
     if writing is None:
         column = with_gaps(column)
@@ -73,6 +95,27 @@ def _as_numbers(column: pd.Series, writing: Any, name: str, source: str) -> pd.S
                 "model was trained on. Correct it, or leave the cell empty."
             )
     return column if writing is not None else column.astype(float)
+
+
+def _as_categories(column: pd.Series, known: Collection[str], name: str) -> pd.Series:
+    """Return a column of which the model learned categories, and tell of values that it never saw.
+
+    12.0 is the category 12: a gap in the column makes floats of whole numbers, and pandas writes them so.
+    """
+    known = set(known)
+    texts = column.dropna().astype(str)
+    new = texts[~texts.isin(known)]
+    whole = new.str.replace(r"^([-+]?\d+)\.0+$", r"\1", regex=True)
+    whole = whole[whole.isin(known)]
+    unknown = new.drop(whole.index)
+    if len(unknown):
+        rows = f"{counted(len(unknown), 'row')} of {len(column):,}"
+        tell(f"Column {name!r} has values that the model never saw in {rows}, such as {unknown.iloc[0]!r}.")
+    return (
+        column.astype(object)
+        .where(column.notna(), None)
+        .mask(column.index.isin(whole.index), whole.reindex(column.index))
+    )
 
 
 def _is_text(column: pd.Series) -> bool:

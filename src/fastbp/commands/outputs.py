@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Mapping
@@ -10,7 +11,7 @@ from pathlib import Path
 from fastbp.commands.errors import CommandError
 from fastbp.commands.files import SUFFIXES
 
-__all__ = ["check_outputs", "default_model_file", "say"]
+__all__ = ["check_outputs", "default_model_file", "say", "tell"]
 
 
 def check_outputs(outputs: Mapping[str, Path | None], inputs: Mapping[str, Path]) -> None:
@@ -43,6 +44,12 @@ def say(text: str, end: str = "\n") -> None:
         print(text, end=end, flush=True)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def tell(text: str) -> None:
+    """Print a line beside the output, which may be a table that goes to a pipe."""
+    with contextlib.suppress(OSError):
+        print(text, file=sys.stderr, flush=True)
 
 
 def _place(path: Path) -> Path:

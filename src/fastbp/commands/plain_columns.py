@@ -31,6 +31,8 @@ def plain_column(column: pd.Series) -> tuple[pd.Series | None, str]:
     read = read_column(column)
     if read.kind == "text":
         return column, ""
+    if read.kind == "numbers" and _are_truths(column):
+        return column.astype(object).where(column.notna(), None), ""
     if read.kind == "numbers":
         return _native(_series(read.values, column)), ""
     if read.kind == "times":
@@ -68,6 +70,12 @@ def _as_text(value: Any) -> str:
     if isinstance(value, (float, np.floating)) and value.is_integer():
         return str(int(value))
     return str(value)
+
+
+def _are_truths(column: pd.Series) -> bool:
+    """Return whether a column holds True and False, with gaps or not: numbers would lose their names."""
+    known = column.dropna()
+    return len(known) > 0 and bool(known.map(lambda value: isinstance(value, (bool, np.bool_))).all())
 
 
 def _native(column: pd.Series) -> pd.Series:

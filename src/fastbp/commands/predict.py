@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 import fastbp as fb
 from fastbp.commands.cells import refuse_infinite
-from fastbp.commands.csv_files import Reading
 from fastbp.commands.errors import CommandError
 from fastbp.commands.extras import require_pandas
 from fastbp.commands.files import PIPE
@@ -19,6 +18,7 @@ from fastbp.commands.learned_columns import as_learned, text_columns
 from fastbp.commands.outputs import check_outputs, say
 from fastbp.commands.roles import find_column
 from fastbp.commands.tables import Table, read_table, write_table, writer_of
+from fastbp.commands.written_tables import Reading
 from fastbp.support.checks import counted
 
 if TYPE_CHECKING:

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from fastbp.commands.csv_files import Reading, read_csv
+from fastbp.commands.csv_files import read_csv
 from fastbp.commands.errors import CommandError
 from fastbp.commands.extras import require_pandas
 from fastbp.commands.files import COMPRESSED, PIPE, TableFile, find_file
 from fastbp.commands.plain_columns import as_text_column, plain_column
+from fastbp.commands.written_tables import Reading, count_titles, find_heading
+from fastbp.support.checks import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,7 +81,9 @@ def read_table(
     except Exception as error:  # whatever a reader raises on a damaged file
         raise CommandError(f"{file.name!r} cannot be read: {type(error).__name__}: {error}") from None
     if frame.shape[0] < fewest_rows or frame.shape[1] == 0:
-        raise CommandError(f"{file.name!r} has {frame.shape[0]} rows and {frame.shape[1]} columns; expected some")
+        raise CommandError(
+            f"{file.name!r} has {frame.shape[0]} rows and {frame.shape[1]} columns; expected one or more of both"
+        )
     return _tidy(file.name, frame, as_text, notes)
 
 
@@ -102,10 +106,22 @@ def _read_excel(pandas: Any, opened: Any, reading: Reading, as_text: Collection[
             known = ", ".join(map(repr, book.sheet_names))
             raise CommandError(f"has no sheet {sheet!r}; expected one of {known}")
         if reading.sheet is None and len(book.sheet_names) > 1:
-            notes.append(f"The sheet {sheet!r} of {len(book.sheet_names)} is read; --sheet says otherwise.")
-        header = None if reading.header is False else 0
+            notes.append(f"The sheet {sheet!r} of {len(book.sheet_names)} is read; for another, pass --sheet.")
+        top = pandas.read_excel(book, sheet, header=None, dtype=str, nrows=100, keep_default_na=False, na_values=[""])
+        rows = [["" if cell != cell else str(cell) for cell in row] for row in top.to_numpy().tolist()]
+        n_titles = count_titles(rows)
+        if n_titles:
+            notes.append(
+                f"The first {counted(n_titles, 'row')} above the heading {'is' if n_titles == 1 else 'are'} skipped."
+            )
+        header = find_heading(rows[n_titles:], ".") if reading.header is None and rows else reading.header is not False
+        if not header and reading.header is None:
+            notes.append(
+                "The first row is read as data, and columns are numbered from 0; if it has names, pass --header."
+            )
         text = dict.fromkeys(as_text, str)
-        return pandas.read_excel(book, sheet, header=header, dtype=text, keep_default_na=False, na_values=[""])
+        options: dict[str, Any] = {"skiprows": n_titles, "header": 0 if header else None, "dtype": text}
+        return pandas.read_excel(book, sheet, keep_default_na=False, na_values=[""], **options)
 
 
 def _read_json(pandas: Any, opened: Any, reading: Reading, as_text: Collection[str], notes: list[str]) -> Any:
@@ -122,7 +138,12 @@ def _no_dates(pandas: Any) -> dict[str, Any]:
 
 
 def _read_parquet(pandas: Any, opened: Any, reading: Reading, as_text: Collection[str], notes: list[str]) -> Any:
-    return pandas.read_parquet(opened)
+    return _with_index(pandas.read_parquet(opened))
+
+
+def _with_index(frame: Any) -> Any:
+    """Return a frame whose named index is columns too."""
+    return frame.reset_index() if any(name is not None for name in frame.index.names) else frame
 
 
 def _read_feather(pandas: Any, opened: Any, reading: Reading, as_text: Collection[str], notes: list[str]) -> Any:
@@ -167,7 +188,7 @@ def _tidy(name: str, frame: pd.DataFrame, as_text: Collection[str], notes: list[
     for j, own_name in enumerate(frame.columns):
         column, key = frame.iloc[:, j].reset_index(drop=True), str(own_name)
         if key in columns or key in left_out:
-            raise CommandError(f"{name!r}: two columns are called {key!r}; expected names that differ")
+            raise CommandError(f"{name!r} has two columns that are called {key!r}; expected names that differ")
         plain, why_not = plain_column(column)
         if plain is None:
             left_out.append(key)
@@ -241,7 +262,15 @@ def _write_jsonl(frame: pd.DataFrame, path: Path) -> None:
 
 
 def _write_npy(frame: pd.DataFrame, path: Path) -> None:
-    np.save(path, frame.iloc[:, 0].to_numpy() if frame.shape[1] == 1 else frame.to_numpy(), allow_pickle=False)
+    if all(dtype.kind in "biuf" for dtype in frame.dtypes):
+        np.save(path, frame.iloc[:, 0].to_numpy() if frame.shape[1] == 1 else frame.to_numpy(), allow_pickle=False)
+        return
+    columns = {name: frame[name].to_numpy() for name in frame.columns}
+    columns = {name: each.astype(str) if each.dtype.kind == "O" else each for name, each in columns.items()}
+    records = np.empty(len(frame), [(name, each.dtype) for name, each in columns.items()])
+    for name, each in columns.items():
+        records[name] = each
+    np.save(path, records, allow_pickle=False)
 
 
 _WRITERS: dict[str, Callable[[pd.DataFrame, Path], None]] = {

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbp.commands.cells import LARGEST
 from fastbp.commands.errors import CommandError
-from fastbp.commands.roles import Choice, choose_columns, find_column, written_numbers
-from fastbp.data.columns import read_column
-from fastbp.data.writings import find_writing
+from fastbp.commands.roles import Choice, as_written, choose_columns, find_column, text_of
+from fastbp.commands.tables import Table
+from fastbp.data.writings import Writing, find_writing
+from fastbp.data.written_moments import MomentWriting
 from fastbp.inspection.columns import read_columns
 from fastbp.inspection.label_order import are_classes
 from fastbp.inspection.targets import evidence_of
@@ -20,7 +23,7 @@ from fastbp.support.checks import counted
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Kind", "Task", "find_kind", "find_task"]
+__all__ = ["Kind", "Task", "find_kind", "find_task", "task_of"]
 
 Kind = Literal["class", "regression"]
 
@@ -45,6 +48,8 @@ class Task(NamedTuple):
         What the target was taken for, first; then sentences about what was left out and how columns are read.
     ids : list of str
         Columns of the table that name the rows.
+    writings : dict of str to Writing
+        How columns that are numbers or moments in X are written in the table.
     """
 
     kind: Kind
@@ -54,6 +59,18 @@ class Task(NamedTuple):
     classes: list[Any]
     notes: list[str]
     ids: Sequence[str] = ()
+    writings: Mapping[str, Writing] = MappingProxyType({})
+
+
+def task_of(table: Table, target: str, kind: Kind | Literal["auto"], choice: Choice | None = None) -> Task:
+    """Return what is to be learned from a file; where that fails, the error also says how the file was read."""
+    try:
+        if target in table.left_out:
+            raise CommandError(f"--target is {target!r}, which no model can learn")
+        return find_task(table.frame, target, kind, choice)
+    except CommandError as error:
+        how = "".join(f"\n{note}" for note in table.notes)
+        raise CommandError(f"{error}{how}") from None
 
 
 def find_task(frame: pd.DataFrame, target: str, kind: Kind | Literal["auto"], choice: Choice | None = None) -> Task:
@@ -81,7 +98,7 @@ def find_task(frame: pd.DataFrame, target: str, kind: Kind | Literal["auto"], ch
             f"only {counted(len(frame), 'row')} {_has_or_have(len(frame))} a {target!r}; at least {_FEWEST_ROWS} are "
             "needed"
         )
-    column = _as_written(column, kind)
+    column, how = _as_written(column, kind)
     rest = frame.drop(columns=[target])
     found = find_kind(column, rest) if kind == "auto" else kind
     classes: list[Any] = []
@@ -95,16 +112,18 @@ def find_task(frame: pd.DataFrame, target: str, kind: Kind | Literal["auto"], ch
         raise CommandError(
             f"no column is left to learn {target!r} from: {' '.join(roles.notes) or 'the table has no other.'}"
         )
-    guess = _guess(column, found, classes, was_asked=kind != "auto")
-    return Task(found, target, roles.X, y, classes, [guess, *notes, *roles.notes], roles.ids)
+    guess = _guess(column, found, classes, was_asked=kind != "auto") + how
+    return Task(found, target, roles.X, y, classes, [guess, *notes, *roles.notes], roles.ids, roles.writings)
 
 
-def _as_written(column: pd.Series, kind: Kind | Literal["auto"]) -> pd.Series:
-    """Return a target of text that writes numbers, such as $12.50, as numbers."""
-    read = read_column(column)
-    if kind == "class" or not read.is_text or find_writing(read) is None:
-        return column
-    return written_numbers(column, "--task regression")
+def _as_written(column: pd.Series, kind: Kind | Literal["auto"]) -> tuple[pd.Series, str]:
+    """Return a target of text that writes numbers, such as $12.50, as numbers, and how it is written."""
+    text = None if kind == "class" else text_of(column)
+    writing = None if text is None else find_writing(text)
+    if writing is None:
+        return column, ""
+    as_number = "" if isinstance(writing, MomentWriting) else f", read as {writing.read(writing.example):.10g}"
+    return as_written(column, writing), f"; in the file such as {writing.example!r}{as_number}"
 
 
 def find_kind(column: pd.Series, rest: pd.DataFrame) -> Kind:
@@ -179,7 +198,7 @@ def _plain(value: Any) -> Any:
 
 def _as_numbers(column: pd.Series) -> NDArray[np.float64]:
     if column.dtype.kind in "mM":
-        raise CommandError(f"{column.name!r} holds moments; expected numbers or classes")
+        raise CommandError(f"{column.name!r} holds dates or times; expected numbers or classes")
     try:
         y: NDArray[np.float64] = column.to_numpy(np.float64)
     except (TypeError, ValueError):
@@ -190,6 +209,11 @@ def _as_numbers(column: pd.Series) -> NDArray[np.float64]:
         raise CommandError(
             f"row {int(column.index[row]) + 1}: {column.name!r} is {y[row]}; expected finite numbers. Leave out such "
             "rows."
+        )
+    if np.abs(y).max() > LARGEST:
+        row = int(np.argmax(np.abs(y)))
+        raise CommandError(
+            f"row {int(column.index[row]) + 1}: {column.name!r} is {y[row]:g}; expected numbers of at most {LARGEST:g}"
         )
     if np.ptp(y) == 0:
         raise CommandError(f"{column.name!r} is {y[0]:g} in every row; expected numbers that differ")

@@ -15,16 +15,17 @@ from numpy.typing import NDArray
 
 import fastbp as fb
 from fastbp.commands.cells import refuse_infinite
-from fastbp.commands.csv_files import Reading
 from fastbp.commands.errors import CommandError
 from fastbp.commands.extras import require_matplotlib
 from fastbp.commands.intervals import half_widths
+from fastbp.commands.learned_columns import keep_writings
 from fastbp.commands.outcome import Outcome, Settings, show
 from fastbp.commands.outputs import check_outputs, default_model_file, say
 from fastbp.commands.report import findings_of, highlights, write_report
-from fastbp.commands.roles import MOST_LEVELS, Choice
+from fastbp.commands.roles import MOST_LEVELS, Choice, text_of
 from fastbp.commands.tables import read_table
-from fastbp.commands.task import Kind, Task, find_task
+from fastbp.commands.task import Kind, Task, task_of
+from fastbp.commands.written_tables import Reading
 from fastbp.data.folds import split_fraction
 from fastbp.support.checks import counted
 
@@ -59,9 +60,7 @@ def run(
     if report is not None:
         require_matplotlib("the report", "cli")
     table = read_table(data, reading)
-    if target in table.left_out:
-        raise CommandError(f"--target is {target!r}; {' '.join(note for note in table.notes if repr(target) in note)}")
-    task = find_task(table.frame, target, kind, choice)
+    task = task_of(table, target, kind, choice)
     refuse_infinite(task.X, table.name)
     _print_task(task, table.notes, settings)
     outcome = train(task, settings)
@@ -118,6 +117,7 @@ def train(task: Task, settings: Settings) -> Outcome:
         trainer.model.set_weights(stopping.best_weights)
         interrupted = True
     seconds = time.perf_counter() - start
+    keep_writings(trainer.model, task.writings)
     X_test, y_test = task.X.iloc[test_rows], task.y[test_rows]
     outputs = trainer.model.predict(X_test, n_threads=settings.n_threads)
     trainer.model.metadata = _metadata(task, half_widths(y_test - outputs[:, 0]) if task.kind == "regression" else {})
@@ -166,7 +166,9 @@ def _make_trainer(task: Task, n_samples: int, settings: Settings) -> fb.Trainer:
     model = fb.Model(
         [*hidden, last],
         prepare=fb.Columns(
-            numeric=[fb.Impute("median", indicator=True), fb.RobustScale()], categorical=fb.OneHot(MOST_LEVELS)
+            numeric=[fb.Impute("median", indicator=True), fb.RobustScale()],
+            categorical=fb.OneHot(MOST_LEVELS),
+            categories=[name for name in task.X.columns if text_of(task.X[name]) is not None],
         ),
         prepare_targets=None if task.kind == "class" else fb.Standardize(),
         seed=settings.seed,

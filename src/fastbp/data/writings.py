@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,23 +10,44 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbp.data.columns import TypedColumn
-from fastbp.data.written_moments import MomentWriting, are_ambiguous, find_moment_writing
-from fastbp.data.written_numbers import NumberWriting, find_number_writing
+from fastbp.data.written_moments import MomentWriting, are_ambiguous, find_moment_writing, is_like_moment
+from fastbp.data.written_numbers import NumberWriting, find_number_writing, is_like_number
 
-__all__ = ["Writing", "are_ambiguous_dates", "find_writing", "numbers_written", "writing_from_config"]
+__all__ = ["Writing", "are_ambiguous_dates", "find_writing", "numbers_written", "several_ways", "writing_from_config"]
 
 Writing = NumberWriting | MomentWriting
+
+_DIGITS = re.compile(r"\d+")
+_FEWEST_LEVELS = 20  # of text that may have been meant as numbers
+_MOST_LOOKED_AT = 1000  # of these
+_NEARLY_ALL = 0.6
 
 
 def find_writing(column: TypedColumn, rows: NDArray[np.int64] | None = None) -> Writing | None:
     """Return the one way in which a column of text writes numbers or moments in these rows (None: in all), or None."""
     levels, counts = _levels(column, rows)
-    return find_moment_writing(levels) or find_number_writing(levels, counts)
+    return find_moment_writing(levels, counts) or find_number_writing(levels, counts)
 
 
 def are_ambiguous_dates(column: TypedColumn, rows: NDArray[np.int64] | None = None) -> bool:
     """Return whether a column of text holds dates of which nobody can tell the day from the month."""
     return are_ambiguous(_levels(column, rows)[0])
+
+
+def several_ways(column: TypedColumn) -> tuple[str, str] | None:
+    """Return two texts of a column in which numbers or moments are written in several ways; None of all others."""
+    levels = _levels(column, None)[0]
+    some = levels[:_MOST_LOOKED_AT]
+    alike = [text for text in some if is_like_number(text) or is_like_moment(text)]
+    if len(levels) < _FEWEST_LEVELS or len(alike) < _NEARLY_ALL * len(some) or find_writing(column) is not None:
+        return None
+    other = next((text for text in some if _form(text) != _form(alike[0])), None)
+    return None if other is None else (alike[0], other)
+
+
+def _form(text: str) -> str:
+    """Return a text with one digit in place of each of its numbers."""
+    return _DIGITS.sub("0", text)
 
 
 def _levels(column: TypedColumn, rows: NDArray[np.int64] | None) -> tuple[Sequence[str], list[int]]:

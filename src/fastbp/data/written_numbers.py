@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["GAP_WORDS", "NumberWriting", "find_number_writing"]
+__all__ = ["GAP_WORDS", "NumberWriting", "find_number_writing", "is_gap", "is_like_number", "odd_words"]
 
 # What stands for a missing number or moment in tables of many origins, in lower case.
 GAP_WORDS = frozenset(
@@ -110,7 +110,7 @@ def find_number_writing(levels: Sequence[str], counts: Sequence[int]) -> NumberW
     texts = [text for text in levels if not is_gap(text)]
     found = [(text, _shape(text)) for text in texts]
     shaped = [(text, match) for text, match in found if match is not None]
-    gaps = _odd_words([text for text, match in found if match is None], levels, counts)
+    gaps = odd_words([text for text, match in found if match is None], levels, counts)
     units = {_unit(match) for _, match in shaped}
     if gaps is None or len(shaped) < _FEWEST_LEVELS or len(units) != 1:
         return None
@@ -142,8 +142,21 @@ def _convention_of(bodies: Sequence[str], unit: tuple[str, str]) -> tuple[str, s
     return fitting[0] if fitting else None
 
 
-def _odd_words(odd: list[str], levels: Sequence[str], counts: Sequence[int]) -> tuple[str, ...] | None:
-    """Return the words for a gap that are this column's own; None if there are too many for that."""
+def is_like_number(text: str) -> bool:
+    """Return whether a text is a number with or without a unit, however it is written."""
+    return _shape(text) is not None
+
+
+def odd_words(odd: Sequence[str], levels: Sequence[str], counts: Sequence[int]) -> tuple[str, ...] | None:
+    """Return the words for a gap that are this column's own; None if there are too many for that.
+
+    Parameters
+    ----------
+    odd : sequence of str
+        The texts that are no numbers.
+    levels, counts
+        All different texts, and how often each occurs.
+    """
     if not odd:
         return ()
     if len(odd) > _MOST_ODD_WORDS or any(character.isdigit() for text in odd for character in text):
@@ -179,7 +192,7 @@ def _convention(grouping: str, decimal: str) -> re.Pattern[str]:
     """Return what numbers look like that are grouped and marked like this."""
     if (grouping, decimal) not in _PATTERNS:
         g, d = re.escape(grouping), re.escape(decimal)
-        whole = rf"\d{{1,3}}(?:{g}\d{{3}})*" if grouping else r"\d+"
+        whole = rf"(?:0|[1-9]\d{{0,2}}(?:{g}\d{{3}})*|\d{{1,3}}(?!{g}))" if grouping else r"\d+"
         exponent = "" if grouping else r"(?:[eE][-+]?\d+)?"
         _PATTERNS[grouping, decimal] = re.compile(rf"(?:{whole}(?:{d}\d*)?|{d}\d+){exponent}")
     return _PATTERNS[grouping, decimal]

@@ -17,6 +17,7 @@ from fastbp.data.columns import TypedColumn
 from fastbp.data.frames import check_names, columns_as_array
 from fastbp.data.labels import is_label
 from fastbp.data.writings import Writing, numbers_written, writing_from_config
+from fastbp.data.written_moments import MomentWriting
 from fastbp.engine.array_reader import ArrayReader
 from fastbp.engine.features import Features
 from fastbp.preparation.column_statistics import Feature
@@ -45,8 +46,9 @@ class Learned:
         The categories of each column of text, in the order of their codes.
     features : list of (column, steps)
         The features in their order; a column of text is read as codes.
-    writings : dict of int to Writing
-        How columns of text write numbers or moments.
+    writings : dict of int to Writing, or None
+        How columns of text write numbers or moments, and which columns held moments. None: a file of version 0.1.0,
+        which does not say it.
     """
 
     def __init__(
@@ -61,6 +63,9 @@ class Learned:
         self.texts = {j: tuple(categories) for j, categories in texts.items()}
         self.features = tuple(features)
         self.writings = dict(writings or {})
+        self._knows_writings = writings is not None
+        self._moments = {j for j, each in self.writings.items() if isinstance(each, MomentWriting) and each.has_days}
+        self._numbers_only = not self.texts and not self._moments
         self.native = Features(list(self.features))
         self._codes = {j: codes_of(categories) for j, categories in self.texts.items()}
         # Values of any kind may come in columns of which training saw some that were not text, or none.
@@ -81,7 +86,7 @@ class Learned:
         TypeError, ValueError
             If they have other columns than those that were learned from.
         """
-        if type(values) is np.ndarray and values.dtype in READABLE and not self.texts:  # quickly: a loop calls predict
+        if type(values) is np.ndarray and values.dtype in READABLE and self._numbers_only:  # quickly: in a loop
             return np.asarray(as_matrix(values, self.n_columns, argument))
         table = values if isinstance(values, TypedColumns) else read_table(values, argument)
         places = self._places(table)
@@ -92,7 +97,7 @@ class Learned:
                     "preparation was learned from. A row is a sample, a column an input."
                 )
             places = range(self.n_columns)
-        if table.array is not None and not self.texts and list(places) == list(range(table.n_columns)):
+        if table.array is not None and self._numbers_only and list(places) == list(range(table.n_columns)):
             return table.array
         return assemble([self._read_column(table, j, place) for j, place in enumerate(places)], table.argument)
 
@@ -101,9 +106,11 @@ class Learned:
         if j in self._codes:
             column = table.column(place, labels=j in self._labelled)
             return text_codes_of(column, self._codes[j], table.place(place))
-        column = table.column(place)
-        if column.is_text and j in self.writings:
-            return numbers_written(column, self.writings[j], table.place(place))
+        column, writing = table.column(place), self.writings.get(j)
+        if column.is_text and writing is not None:
+            return numbers_written(column, writing, table.place(place))
+        if self._knows_writings and not column.is_empty:
+            _refuse_others(column, j in self._moments, table.place(place))
         return numbers_of(column, table.place(place))
 
     def _places(self, table: TypedColumns) -> Sequence[int] | None:
@@ -154,8 +161,11 @@ class Learned:
             "names": None if self.names is None else list(self.names),
             "texts": [[j, list(categories)] for j, categories in self.texts.items()],
             "features": [[column, [list(step) for step in steps]] for column, steps in self.features],
-            "writings": [[j, writing.to_config()] for j, writing in self.writings.items()],
-        }
+        } | (
+            {"writings": [[j, writing.to_config()] for j, writing in self.writings.items()]}
+            if self._knows_writings
+            else {}
+        )
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Learned:
@@ -168,10 +178,12 @@ class Learned:
             check_int(j, "a column", minimum=0, maximum=n_columns - 1): [str(text) for text in texts]
             for j, texts in config["texts"]
         }
-        writings = {
-            check_int(j, "a column", minimum=0, maximum=n_columns - 1): writing_from_config(writing)
-            for j, writing in config.get("writings", [])  # files of version 0.1.0 have none
-        }
+        writings = None
+        if "writings" in config:
+            writings = {
+                check_int(j, "a column", minimum=0, maximum=n_columns - 1): writing_from_config(writing)
+                for j, writing in config["writings"]
+            }
         features = [
             (check_int(column, "a column", minimum=0, maximum=n_columns - 1), tuple(map(_check_step, steps)))
             for column, steps in config["features"]
@@ -179,6 +191,16 @@ class Learned:
         if not features:
             raise ValueError("features is empty; expected at least one.")
         return cls(n_columns, None if names is None else tuple(names), texts, features, writings)
+
+
+def _refuse_others(column: TypedColumn, learned_moments: bool, place: str) -> None:
+    """Refuse numbers where moments were learned from, and moments where numbers were: their units are not known."""
+    if column.were_moments == learned_moments or column.is_text:
+        return
+    was, expected = ("moments", "numbers") if column.were_moments else ("numbers", "moments")
+    raise TypeError(
+        f"{place} holds {was}; expected {expected}, as the preparation was learned from. Convert the column."
+    )
 
 
 def _check_step(step: Sequence[Any]) -> Step:

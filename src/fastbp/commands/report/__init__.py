@@ -4,8 +4,16 @@ Numbers (``curves``, ``confusion``, ``rows``, ``importance``, ``training_course`
 ``highlights``), pictures (``charts``, drawn by ``pictures``) and HTML (``markup``, ``sections``, ``page``) are apart.
 """
 
-from fastbp.commands.report.highlights import highlights
+from fastbp.commands.report.highlights import describe_classes, highlights
 from fastbp.commands.report.page import write_report
-from fastbp.commands.report.problems import findings_of
+from fastbp.commands.report.problems import describe_copies, describe_leaks, describe_problems, findings_of
 
-__all__ = ["findings_of", "highlights", "write_report"]
+__all__ = [
+    "describe_classes",
+    "describe_copies",
+    "describe_leaks",
+    "describe_problems",
+    "findings_of",
+    "highlights",
+    "write_report",
+]

@@ -13,17 +13,19 @@ from fastbp.commands.report.curves import interval_of_share
 from fastbp.commands.report.problems import describe_leaks, describe_twins
 from fastbp.commands.report.rows import share_of_worst, worst_rows
 from fastbp.commands.report.training_course import describe_course
+from fastbp.commands.task import Task
 from fastbp.commands.words import listed, percent, plain
 from fastbp.inspection.report import Finding
 from fastbp.support.checks import counted
 
-__all__ = ["hidden_units", "highlights", "rare_classes"]
+__all__ = ["describe_classes", "hidden_units", "highlights", "rare_classes"]
 
 _RARE = 0.2  # times the share that each class would have if all were equally common
 _UNEVEN = 0.02  # that the accuracy is above the mean of the classes' recalls
 _FEW_ROWS = 200  # held-out rows, below which a share is known to some hundredths only
 _ENOUGH_ROWS = 100  # held-out rows, from which more is said of them than how few they are
 _LARGE_SHARE = 0.5  # of the squared error, in ten rows
+_FEWEST_OF_CLASS = 3  # held-out rows, below which a class is not judged
 _TOO_CONFIDENT = 0.03  # beyond what chance explains
 
 
@@ -90,8 +92,36 @@ def rare_classes(y: np.ndarray, n_classes: int) -> list[int]:
     return [int(label) for label in rare[np.argsort(counts[rare], kind="stable")]]
 
 
+def describe_classes(task: Task) -> list[str]:
+    """Return that classes are rare, before anything is trained."""
+    rare = rare_classes(task.y, len(task.classes)) if task.kind == "class" else []
+    if not rare:
+        return []
+    counts = np.bincount(task.y, minlength=len(task.classes))
+    fewest = f"{counted(int(counts[rare[0]]), 'row')} of {len(task.y):,}"
+    are = "class is" if len(rare) == 1 else "classes are"
+    return [f"{len(rare)} {are} rare: {listed([task.classes[label] for label in rare])}; the rarest has {fewest}."]
+
+
 def _of_classes(outcome: Outcome) -> list[str]:
-    return [*_of_rare_classes(outcome), *_of_few_rows(outcome), *_of_confidence(outcome)]
+    return [
+        *_of_missing_classes(outcome),
+        *_of_rare_classes(outcome),
+        *_of_few_rows(outcome),
+        *_of_confidence(outcome),
+    ]
+
+
+def _of_missing_classes(outcome: Outcome) -> list[str]:
+    """Return which classes have no held-out row, or hardly any, so that the scores say nothing of them."""
+    task = outcome.task
+    counts = np.bincount(task.y[outcome.test_rows], minlength=len(task.classes))
+    few = np.flatnonzero(counts < _FEWEST_OF_CLASS)
+    if not len(few):
+        return []
+    names = listed([task.classes[label] for label in few])
+    are = f"class {names!r} has" if len(few) == 1 else f"{len(few)} classes ({names}) have"
+    return [f"The scores say little of some rows: {are} fewer than {_FEWEST_OF_CLASS} held-out rows."]
 
 
 def _of_rare_classes(outcome: Outcome) -> list[str]:

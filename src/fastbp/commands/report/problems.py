@@ -19,15 +19,18 @@ from fastbp.support.checks import counted
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["describe_leaks", "describe_problems", "describe_twins", "findings_of", "leave_out"]
+__all__ = ["describe_copies", "describe_leaks", "describe_problems", "describe_twins", "findings_of", "leave_out"]
 
 # Findings that `fastbp train` deals with itself, or that are told of among the highlights.
-_HANDLED = {"scale", "text", "labels", "missing", "tells_target", "rare_class", "duplicate_rows", "contradiction"}
+_HANDLED = {"scale", "text", "labels", "missing", "tells_target", "rare_class"}
+_HANDLED |= {"duplicate_rows", "contradiction", "identifier"}
 
 
 def findings_of(task: Task) -> list[Finding]:
-    """Return what ``inspect_data`` finds in the columns and rows that are used."""
-    return fb.inspect_data(task.X, task.y).findings
+    """Return what ``inspect_data`` finds in the columns and rows that are used; without a target, in the columns."""
+    if not task.X.shape[1]:
+        return []
+    return fb.inspect_data(task.X, task.y if task.target else None).findings
 
 
 def leave_out(columns: Sequence[str]) -> str:
@@ -68,6 +71,12 @@ def describe_twins(outcome: Outcome, findings: Sequence[Finding]) -> list[str]:
             f"target ({which}): no model can tell them apart."
         )
     return sentences
+
+
+def describe_copies(findings: Sequence[Finding]) -> list[str]:
+    """Return how many rows are equal to an earlier one, before anything is trained."""
+    told = [finding for finding in findings if finding.kind in ("duplicate_rows", "contradiction")]
+    return [f"{str(finding).split(' of X ')[0]}: {_COPIES[finding.kind]}" for finding in told]
 
 
 def describe_problems(task: Task, findings: Sequence[Finding]) -> list[str]:
@@ -115,11 +124,6 @@ def _constant(names: list[str]) -> str:
     return f"{_subject(names)} {are} the same wherever there is a value: little can be learned from {_it(names)}."
 
 
-def _identifier(names: list[str]) -> str:
-    was = f"{_subject(names)} may name or number the rows"
-    return f"{was}, which does not help with new ones: if so, {leave_out(names)}."
-
-
 def _duplicate_column(names: list[str]) -> str:
     are, shares_it = ("is", "shares its") if len(names) == 1 else ("are", "share their")
     earlier = "an earlier column" if len(names) == 1 else "earlier columns"
@@ -131,9 +135,12 @@ def _infinite(names: list[str]) -> str:
     return f"{_subject(names)} {has} infinite numbers: correct them, or leave these rows out."
 
 
+_COPIES = {
+    "duplicate_rows": "equal to an earlier one in every column; scores are too good where one is held out.",
+    "contradiction": "equal to an earlier one, with another target; no model can tell them apart.",
+}
 _SENTENCES: dict[str, Callable[[list[str]], str]] = {
     "constant": _constant,
-    "identifier": _identifier,
     "duplicate_column": _duplicate_column,
     "infinite": _infinite,
 }
