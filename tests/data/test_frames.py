@@ -219,7 +219,7 @@ def test_columns_of_pandas_that_are_no_numbers(column):
 
 @pytest.mark.parametrize("frame", [pandas.DataFrame(), polars.DataFrame(), pyarrow.table({})])
 def test_frames_without_columns(frame):
-    with pytest.raises(ValueError, match=r"X has shape \(0, 0\): no samples"):
+    with pytest.raises(ValueError, match=r"X has 0 columns \(its shape is \(0, 0\)\); expected 3"):
         as_matrix(frame, 3, "X")
 
 
@@ -241,5 +241,7 @@ def test_frames_of_no_rows_and_of_other_widths():
     model = fb.Model([fb.Dense(1)], inputs=2)
     with pytest.raises(ValueError, match="X has 1 columns"):
         model.predict(polars.DataFrame({"a": [1.0]}))
+    empty = pyarrow.table({"a": pyarrow.array([], "float64"), "b": pyarrow.array([], "float64")})
+    assert model.predict(empty).shape == (0, 1)
     with pytest.raises(ValueError, match="no samples"):
-        model.predict(pyarrow.table({"a": pyarrow.array([], "float64"), "b": pyarrow.array([], "float64")}))
+        fb.Trainer(model, "mse").fit(empty, [])

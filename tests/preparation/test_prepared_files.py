@@ -70,7 +70,8 @@ def test_other_columns_than_those_of_training_are_refused():
     with pytest.raises(ValueError, match=r"X has shape \(5,\); expected 2 dimensions"):
         model.predict(X[0])
     with pytest.raises(ValueError, match=r"X has shape \(0, 5\); expected at least one row and one column"):
-        model.predict(X[:0])
+        fb.Trainer(model, "mse").fit(X[:0], y[:0])
+    assert model.predict(X[:0]).shape == (0, 1)
     with pytest.raises(ValueError, match=r"categories has 'colour', which is not a column of X; expected names"):
         trained(make_model(fb.Columns(categories=["colour"])), (X, y))
     with pytest.raises(ValueError, match=r"categories has 5, which is not a column of X; .*places from 0 to 4"):

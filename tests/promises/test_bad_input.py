@@ -173,7 +173,6 @@ BAD_X = [
     (X[:, 0], ValueError, r"X has 1 dimension .*Give X.reshape\(-1, 1\) if it is one input of many samples"),
     (X.reshape(6, 3, 1), ValueError, r"X has 3 dimensions .*Give X.reshape\(len\(X\), -1\)"),
     (1.5, ValueError, r"X has 0 dimensions"),
-    (X[:0], ValueError, r"X has shape \(0, 3\): no samples"),
     ([], ValueError, "X has 1 dimension"),
     (np.zeros((6, 2)), ValueError, r"X has 2 columns \(its shape is \(6, 2\)\); expected 3, as the model has 3 inputs"),
     (X * 1j, TypeError, r"X is shape \(6, 3\) and dtype complex128; .*real and the imaginary parts as columns"),
@@ -184,7 +183,8 @@ BAD_X = [
     (structured, TypeError, "Give a data frame of the records"),
     (None, TypeError, "X is a single value of dtype object; expected an array of real numbers"),
     ("data.csv", TypeError, "X is a single value of dtype <U8"),
-    ({"a": 1}, TypeError, "X is a dictionary; .*pandas.DataFrame"),
+    ({"a": 1}, TypeError, "X is {'a': 1}; expected an array, as the model knows no names of columns"),
+    ([{"a": 1}], TypeError, r"X is \[{'a': 1}\]; expected an array, as the model knows no names of columns"),
     ([[1, 2, 3], [4, 5]], ValueError, "X .* cannot be read as an array of numbers: .*inhomogeneous"),
     ([[1, 2, None]], TypeError, r"X is an array of Python objects \(shape \(1, 3\)\)"),
     ([[1, 2, object()]], TypeError, "but column 2 holds something else"),
@@ -230,6 +230,22 @@ def test_x(data, error, sentence):
     check(lambda: trainer.fit(X, np.zeros(6), validation_data=(data, y)), error, in_validation)
 
 
+def test_no_rows_are_only_for_predict():
+    trainer, y = regressor(), np.zeros(0)
+    for call in (
+        lambda: trainer.fit(X[:0], y),
+        lambda: trainer.evaluate(X[:0], y),
+        lambda: trainer.step(X[:0], y),
+        lambda: trainer.model.loss_and_gradients(X[:0], y, "mse"),
+        lambda: trainer.fit(X, np.zeros(6), validation_data=(X[:0], y)),
+    ):
+        with pytest.raises(
+            ValueError, match=r"(X|validation_data\[0\]) has shape \(0, 3\): no samples; expected one row"
+        ):
+            call()
+    assert trainer.model.predict(X[:0]).shape == (0, 1)
+
+
 Y4 = np.eye(4)[LABELS]
 
 BAD_Y = [
@@ -250,8 +266,16 @@ BAD_Y = [
     (classifier, LABELS + 0.5, ValueError, r"y\[0\] is 0.5; expected an integer 0 to 3"),
     (classifier, with_value(LABELS, 2, np.nan), ValueError, r"y\[2\] is nan; expected an integer"),
     (classifier, with_value(LABELS, 2, np.inf), ValueError, r"y\[2\] is inf; expected an integer"),
-    (classifier, list("abcdab"), TypeError, r"y is shape \(6,\) and dtype <U1; .*np.unique"),
-    (classifier, pandas.Series(list("abcdab")), TypeError, "y is an array of Python objects"),
+    (classifier, list("abcdea"), ValueError, r"y has 5 different labels, 'a', .*; expected 4 classes|knows no classes"),
+    (
+        classifier,
+        pandas.Series(list("abcaba")),
+        ValueError,
+        "y has 3 different labels, 'a', 'b', 'c';|knows no classes",
+    ),
+    (classifier, ["a", "b", None, "c", "d", "a"], ValueError, r"y\[2\] is missing; expected a label for each sample"),
+    (classifier, ["a", "b", 3, "c", "d", "a"], TypeError, "y holds int and str; expected labels of one kind"),
+    (classifier, [list("ab")] * 6, TypeError, "y is an array of Python objects"),
     (classifier, None, TypeError, "y is (None; expected targets|a single value of dtype object)"),
     (classifier, LABELS * 1j, TypeError, "y is .* dtype complex128"),
     (classifier, 3, ValueError, r"y has shape \(\); expected labels of shape \(n_samples,\)"),

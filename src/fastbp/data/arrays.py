@@ -22,6 +22,7 @@ from fastbp.support.checks import sentence
 
 __all__ = [
     "READABLE",
+    "NoRowsError",
     "as_array",
     "as_matrix",
     "as_rows",
@@ -37,6 +38,10 @@ Array = NDArray[Any]
 READABLE = frozenset(
     np.dtype(name) for name in ("?", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f2", "f4", "f8")
 )  # the dtypes that the engine reads, in native byte order
+
+
+class NoRowsError(ValueError):
+    """Samples that are right but for their number, which is 0: there is nothing to train on, and nothing to predict."""
 
 
 def as_matrix(values: Any, n_columns: int | None, argument: str) -> Array | Sparse:
@@ -56,32 +61,30 @@ def as_matrix(values: Any, n_columns: int | None, argument: str) -> Array | Spar
     TypeError
         If it does not hold real numbers.
     ValueError
-        If it has another shape.
+        If it has another shape; a NoRowsError if all is right but that it has no rows.
     """
     if (
         type(values) is np.ndarray  # the one case that must be quick: a loop calls step() and predict()
-        and values.ndim == 2
-        and values.shape[1] == n_columns
+        and len(shape := values.shape) == 2
+        and shape[1] == n_columns
+        and shape[0]
         and values.dtype in READABLE
         and values.flags.aligned
-        and len(values)
     ):
         return values
     array: Any = _by_rows(values, argument)
     if array.ndim != 2:
         raise ValueError(_wrong_dimensions(array, n_columns, argument))
-    if len(array) == 0:
-        raise ValueError(f"{argument} has shape {array.shape}: no samples; expected one row or more.")
     checked: Array | Sparse = array
-    if n_columns is None and array.shape[1]:
-        return checked
-    if n_columns is None:
+    if n_columns is None and not array.shape[1]:
         raise ValueError(f"{argument} has shape {array.shape}: no inputs; expected one column or more.")
-    if array.shape[1] != n_columns:
+    if n_columns is not None and array.shape[1] != n_columns:
         raise ValueError(
             f"{argument} has {array.shape[1]} columns (its shape is {array.shape}); expected {n_columns}, "
             f"as the model has {n_columns} {_plural('input', n_columns)}. A row is a sample, a column an input."
         )
+    if len(array) == 0:
+        raise NoRowsError(f"{argument} has shape {array.shape}: no samples; expected one row or more.")
     return checked
 
 

@@ -98,6 +98,8 @@ def frame_as_array(frame: Any, argument: str) -> Array:
         If a column holds something else; its name is in the message.
     """
     names, own_columns = columns_of(frame)
+    if not len(frame):  # of what a column without rows holds nothing is known
+        return np.empty((0, len(names)))
     columns = list(map(_column, own_columns))
     for name, column in zip(names, columns, strict=True):
         if column.dtype is None:

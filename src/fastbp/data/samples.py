@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastbp.data.arrays import as_rows, as_weights
 from fastbp.data.blocks import BLOCK_ROWS
 from fastbp.data.class_weights import ClassWeight, weights_by_class
+from fastbp.data.classes import Classes
 from fastbp.data.sparse import Sparse
 from fastbp.engine.array_reader import ArrayReader
 from fastbp.engine.records import SampleSet
@@ -102,6 +103,8 @@ class Samples:
         Weight of each sample; None means 1.
     class_weight : dict, "balanced" or None
         Weight of the samples of each class.
+    classes : Classes or None
+        The labels of the class numbers in y, where they have some.
 
     Attributes
     ----------
@@ -126,6 +129,7 @@ class Samples:
         names: tuple[str, str, str] = NAMES,
         sample_weight: ArrayLike | None = None,
         class_weight: ClassWeight | None = None,
+        classes: Classes | None = None,
     ) -> None:
         if len(X) != len(y):
             raise ValueError(
@@ -135,7 +139,7 @@ class Samples:
         self.sample_weights = None if sample_weight is None else as_weights(sample_weight, len(X), names[2])
         self.subset: NDArray[np.int64] | None = None
         self.n_outputs, self.n_targets = n_outputs, loss.n_targets(n_outputs)
-        self.loss = loss
+        self.loss, self.classes = loss, classes
         self.names = names
         self.origins: tuple[Origin, ...] = ()
         if class_weight is not None:
@@ -150,7 +154,7 @@ class Samples:
         labels, n_classes = self.loss.classes(self.y, self.n_outputs, self.names[1])
         rows = slice(None) if self.subset is None else self.subset
         weights = np.zeros(len(self.X))
-        weights[rows] = weights_by_class(class_weight, labels[rows], n_classes)
+        weights[rows] = weights_by_class(class_weight, labels[rows], n_classes, self.classes)
         if self.sample_weights is not None:
             weights *= self.sample_weights
         self.sample_weights = as_weights(weights, len(self.X), f"class_weight and {self.names[2]} together")
@@ -240,7 +244,7 @@ class Samples:
 
     def _refer(self) -> None:
         """Pass the arrays to the engine's reader."""
-        self.rows = as_rows(self.X)
+        self.rows = ArrayReader(self.X) if type(self.X) is np.ndarray else as_rows(self.X)  # a loop calls step()
         self.targets: Targets = ArrayReader(self.y) if self.y.ndim == 2 and not self.loss.in_python else self.y
 
     def rows_from(self, start: int, stop: int) -> NDArray[np.int64] | slice:

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastbp.data.class_weights import ClassWeight
 from fastbp.data.folds import check_groups, split_folds
 from fastbp.data.samples import Samples
+from fastbp.data.target_labels import read_labels
 from fastbp.ensembles.ensemble import Ensemble
 from fastbp.ensembles.side_by_side import CallbacksOf, Job, check_callbacks, named, read_once, train_all
 from fastbp.support.arguments import explain_arguments
@@ -36,7 +37,8 @@ class CrossValidation:
     scores : dict of str to ndarray of shape (folds,)
         Loss and metrics on each fold, of the model that was not trained on it.
     predictions : ndarray of shape (n_samples, n_outputs)
-        Outputs for each sample, in the order of X, of the model that was not trained on it.
+        Outputs for each sample, in the order of X, of the model that was not trained on it. Labels of y are the
+        columns in the order of ``ensemble.classes``, which are learned from all samples.
     folds : list of int64 ndarray
         Rows of each fold, ascending.
     trainers : list of Trainer
@@ -154,7 +156,8 @@ def cross_validate(
     n_epochs = check_int(epochs, "epochs", minimum=0)
     validates = check_flag(validate, "validate")
     trainers = _make_trainers(make_trainer, n_folds)
-    targets = trainers[0].parts.intake.targets(y)
+    y = read_labels(y, "y")
+    targets = trainers[0].parts.intake.targets(y).values
     labels = None if groups is None else check_groups(groups, len(targets))
     classes = _classes(trainers[0], targets, stratify, labels is not None)
     rows = split_folds(

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fastbp.data.classes import Classes
+from fastbp.models.answers import labels_of
 from fastbp.models.description import named_weights
 from fastbp.models.model import Model
-from fastbp.support.checks import counted, sentence
+from fastbp.support.checks import check_flag, counted, sentence
 from fastbp.support.html_table import card, table
 
 __all__ = ["Ensemble"]
@@ -25,7 +27,7 @@ class Ensemble:
     Parameters
     ----------
     models : sequence of Model
-        Models with the same inputs, outputs, dtype and last activation. They are not copied.
+        Models with the same inputs, outputs, dtype, last activation and classes. They are not copied.
 
     Raises
     ------
@@ -64,6 +66,11 @@ class Ensemble:
         """The members' dtype."""
         return self._models[0].dtype
 
+    @property
+    def classes(self) -> Array | None:
+        """The labels of the members' classes, as ``Model.classes``."""
+        return self._models[0].classes
+
     def __len__(self) -> int:
         return len(self._models)
 
@@ -80,26 +87,62 @@ class Ensemble:
             table(["model", "seed", "parameters", "layers"], len(self), lambda i: _row(i, models[i])),
         )
 
-    def predict(self, X: ArrayLike, n_threads: int | None = None) -> Array:
+    @overload
+    def predict(self, X: Any, n_threads: int | None = None, as_frame: Literal[False] = False) -> Array: ...
+
+    @overload
+    def predict(self, X: Any, n_threads: int | None = None, as_frame: bool = False) -> Any: ...
+
+    def predict(self, X: Any, n_threads: int | None = None, as_frame: bool = False) -> Any:
         """Return the mean of the members' outputs.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_inputs)
+            As for ``Model.predict``.
         n_threads : int or None, default None
             As for ``Model.predict``; the result does not depend on it.
+        as_frame : bool, default False
+            As for ``Model.predict``.
 
         Returns
         -------
-        ndarray of shape (n_samples, n_outputs), of the models' dtype
+        ndarray of shape (n_samples, n_outputs), of the models' dtype; or a frame or series
             The mean, summed in float64.
 
         Raises
         ------
         TypeError, ValueError
-            As ``Model.predict``.
+            As ``Model.predict``, or if the members' classes are no longer the same.
         """
-        return self.predict_spread(X, n_threads)[0]
+        outputs = self.predict_spread(X, n_threads)[0]
+        return self._models[0].framed(outputs, X) if check_flag(as_frame, "as_frame") else outputs
+
+    def predict_classes(self, X: Any, n_threads: int | None = None, as_frame: bool = False) -> Any:
+        """Return the class of each sample by the mean of the members' outputs, as ``Model.predict_classes`` does.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_inputs)
+            As for ``Model.predict``.
+        n_threads : int or None, default None
+            As for ``Model.predict``.
+        as_frame : bool, default False
+            As for ``Model.predict_classes``.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,), of the labels' dtype; or a series
+
+        Raises
+        ------
+        TypeError, ValueError
+            As ``Model.predict_classes``.
+        """
+        first = self._models[0]
+        activation = first.architecture.output_activation.name
+        labels = labels_of(self.predict_spread(X, n_threads)[0], activation, first.feed.classes)
+        return first.framed(labels, X) if check_flag(as_frame, "as_frame") else labels
 
     def predict_spread(self, X: ArrayLike, n_threads: int | None = None) -> tuple[Array, Array]:
         """Return the mean and the standard deviation of the members' outputs.
@@ -120,6 +163,7 @@ class Ensemble:
         TypeError, ValueError
             As ``Model.predict``.
         """
+        _check_classes(self._models)  # a member may have been trained since
         mean: Any = 0.0
         squares: Any = 0.0
         for i, model in enumerate(self._models):  # Welford (1962): no two numbers of about the same size are subtracted
@@ -198,7 +242,24 @@ def _check_models(models: Sequence[Model]) -> tuple[Model, ...]:
                 f"models[{i}] has {_outside(model)}, models[0] has {_outside(checked[0])}; expected the same for all, "
                 "to average them."
             )
+    _check_classes(checked)
     return checked
+
+
+def _check_classes(models: Sequence[Model]) -> None:
+    """Refuse models whose outputs are for other classes, or in another order."""
+    first = models[0].feed.classes
+    for i, model in enumerate(models):
+        classes = model.feed.classes
+        if classes != first:
+            raise ValueError(
+                f"models[{i}] has {_named(classes)}, models[0] has {_named(first)}; expected the same classes in the "
+                "same order, to average their outputs."
+            )
+
+
+def _named(classes: Classes | None) -> str:
+    return "no classes" if classes is None else f"the classes {classes}"
 
 
 def _outside(model: Model) -> str:

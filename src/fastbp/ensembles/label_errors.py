@@ -48,9 +48,9 @@ class Suspects:
         Their out-of-fold losses, in this order: minus the logarithm of the probability of the given label, with several
         two-class outputs the mean over them; for numeric targets the squared error, the mean over the outputs.
     given : ndarray
-        Their given labels, in this order.
+        Their given labels, in this order, as y has them.
     predicted : ndarray
-        Their predicted labels, in this order: a class, 0 or 1, or numbers.
+        Their predicted labels, in this order: a label of y, a class number, 0 or 1, or numbers.
     self_confidence : ndarray of shape (n_samples,) or None
         The out-of-fold probability of the given label, in this order; with several two-class outputs the geometric
         mean. None for numeric targets.
@@ -90,6 +90,8 @@ class Suspects:
 
 
 def _text(label: Any) -> str:
+    if isinstance(label, (str, bool, np.bool_)):
+        return str(label)
     return " ".join(f"{number:.4g}" for number in np.atleast_1d(label))
 
 
@@ -196,6 +198,7 @@ def _maker_like(template: Trainer, seed: int) -> MakeTrainer:
             dtype=model.dtype,
             seed=(seed + fold) % 2**64,
         )
+        new.classes = model.classes
         return Trainer(new, **template.parts.settings.arguments())
 
     return make
@@ -248,6 +251,8 @@ def _rank(result: CrossValidation, data: Samples, loss: Loss) -> Suspects:
     order = np.argsort(-losses, kind="stable")
     if given.ndim == 2 and given.shape[1] == 1:
         given, predicted = given[:, 0], predicted[:, 0]
+    if data.classes is not None and confidence is not None and given.ndim == 1:
+        given, predicted = data.classes.array[given], data.classes.array[predicted]
     return Suspects(
         order, losses[order], given[order], predicted[order], None if confidence is None else confidence[order], result
     )

@@ -21,6 +21,7 @@ from fastbp.data.arrays import as_matrix
 from fastbp.data.class_weights import ClassWeight
 from fastbp.data.frames import is_frame, names_of
 from fastbp.data.samples import Samples
+from fastbp.data.target_labels import read_labels, target_names_of
 from fastbp.preparation.tables import read_table
 from fastbp.support.arguments import explain_arguments
 from fastbp.support.checks import check_flag, check_int, sentence
@@ -165,6 +166,8 @@ def read_once(
     braces for its number.
     """
     plain = opened = None
+    target_names = target_names_of(y)
+    y = read_labels(y, "y")
     numbers = {id(trainer): i for i, trainer in enumerate(trainers)}
 
     def read(trainer: Trainer) -> Samples:
@@ -188,8 +191,8 @@ def read_once(
                 model.adopt(model.feed.learn(plain, None)[0])
     samples = made_once(trainers, read)
     names = names_of(X)
-    for trainer in trainers:
-        trainer.parts.intake.keep_names(names)
+    for trainer, data in zip(trainers, samples, strict=True):
+        trainer.parts.intake.keep(names, data.classes, target_names)
     return samples
 
 
@@ -203,7 +206,8 @@ def made_once(trainers: Sequence[Trainer], make: Callable[[Trainer], Made]) -> l
     for trainer in trainers:
         model = trainer.model
         own = None if model.feed.preparation is None else id(model)
-        key = (model.feed.known_inputs, model.feed.names, model.architecture.known_outputs, trainer.loss, own)
+        feed = model.feed
+        key = (feed.known_inputs, feed.names, feed.classes, model.architecture.known_outputs, trainer.loss, own)
         result = next((result for other, result in made if other == key), None)
         if result is None:
             result = make(trainer)

@@ -29,6 +29,7 @@ class Loss:
     metrics: ClassVar[tuple[str, ...]]  # a Trainer's default metrics for this loss
     in_python: ClassVar[bool] = False  # whether it is computed by a Python function
     takes_prepared: ClassVar[bool] = False  # whether targets and outputs may be shifted and scaled together
+    by_margin: ClassVar[bool] = False  # whether the sign of an output tells two classes, -1 or 0 from 1
 
     @property
     def parameters(self) -> tuple[float, ...]:
@@ -46,6 +47,10 @@ class Loss:
     def n_targets(self, n_outputs: int) -> int:
         """Return the number of target columns for a model with n_outputs outputs."""
         return n_outputs
+
+    def n_classes(self, n_outputs: int) -> int | None:
+        """Return the number of classes of which a sample is one; None if targets are something else."""
+        return None
 
     def classes(self, targets: Array, n_outputs: int, argument: str = "y") -> tuple[Array, int]:
         """Return the class of each sample, integers of shape (n,), and the number of classes."""

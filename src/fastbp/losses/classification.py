@@ -20,7 +20,8 @@ __all__ = ["BinaryCrossEntropy", "CrossEntropy", "Focal", "Hinge", "SquaredHinge
 class CrossEntropy(Loss):
     """The mean over samples of -log A[label]: one class of several, after a softmax.
 
-    Targets are integer labels from 0, of shape (n,), or a probability for each class (one-hot), of shape (n, classes).
+    Targets are labels of shape (n,), text, booleans, categories or integers from 0, or a probability for each class
+    (one-hot), of shape (n, classes).
 
     Parameters
     ----------
@@ -54,6 +55,10 @@ class CrossEntropy(Loss):
             if activation.name == "sigmoid":
                 remedy += ", or use loss='binary_cross_entropy' if a sample can belong to several classes"
             raise ValueError(wrong_activation(self, activation, "'softmax'", remedy))
+
+    def n_classes(self, n_outputs: int) -> int | None:
+        """Return the number of outputs."""
+        return n_outputs
 
     def classes(self, targets: Array, n_outputs: int, argument: str = "y") -> tuple[Array, int]:
         """Return the labels; for one-hot targets the position of the 1."""
@@ -90,7 +95,7 @@ _UNSIGNED: dict[np.dtype[Any], np.dtype[Any]] = {
 class BinaryCrossEntropy(Loss):
     """The mean over samples and outputs of -(Y log A + (1 - Y) log(1 - A)): two classes per output, after a sigmoid.
 
-    Targets are 0, 1 or probabilities, of shape (n,) for one output or (n, outputs).
+    Targets are 0, 1 or probabilities, of shape (n,) for one output or (n, outputs); for one output also two labels.
 
     Parameters
     ----------
@@ -114,6 +119,10 @@ class BinaryCrossEntropy(Loss):
     def check_output(self, activation: Activation, n_outputs: int) -> None:
         """Refuse everything but a sigmoid."""
         _check_sigmoid(self, activation, n_outputs)
+
+    def n_classes(self, n_outputs: int) -> int | None:
+        """Return 2 for one output."""
+        return _two_if_one(n_outputs)
 
     def classes(self, targets: Array, n_outputs: int, argument: str = "y") -> tuple[Array, int]:
         """Return 0 or 1 for each sample of a model with one output."""
@@ -145,7 +154,7 @@ class Focal(Loss):
 
     The mean over samples and outputs of -w (1 - P)^gamma log P, where P is the probability of the true class: A where Y
     is 1, 1 - A where Y is 0; torchvision's sigmoid_focal_loss. Targets are 0 and 1, of shape (n,) for one output or (n,
-    outputs).
+    outputs); for one output also two labels.
 
     Parameters
     ----------
@@ -174,6 +183,10 @@ class Focal(Loss):
         """Refuse everything but a sigmoid."""
         _check_sigmoid(self, activation, n_outputs)
 
+    def n_classes(self, n_outputs: int) -> int | None:
+        """Return 2 for one output."""
+        return _two_if_one(n_outputs)
+
     def as_targets(self, y: ArrayLike, n_outputs: int, argument: str = "y") -> Array:
         """Return zeros and ones (n, n_outputs)."""
         array = as_outputs(y, n_outputs, argument)
@@ -185,11 +198,13 @@ class Focal(Loss):
 class Hinge(Loss):
     """The mean over samples and outputs of max(0, 1 - Y A): two classes, by the sign of A (Cortes and Vapnik, 1995).
 
-    Targets are -1 and 1, or 0 and 1, where 0 means -1; of shape (n,) for one output or (n, outputs).
+    Targets are -1 and 1, or 0 and 1, where 0 means -1; of shape (n,) for one output or (n, outputs). For one output
+    also two labels.
     """
 
     name = "hinge"
     metrics = ("accuracy",)
+    by_margin = True
 
     def check_output(self, activation: Activation, n_outputs: int) -> None:
         """Refuse activations whose outputs cannot range from -1 to 1."""
@@ -198,6 +213,10 @@ class Hinge(Loss):
             if activation.name == "sigmoid":
                 remedy += ", or use loss='binary_cross_entropy'"
             raise ValueError(wrong_activation(self, activation, "'linear' or 'tanh'", remedy))
+
+    def n_classes(self, n_outputs: int) -> int | None:
+        """Return 2 for one output."""
+        return _two_if_one(n_outputs)
 
     def as_targets(self, y: ArrayLike, n_outputs: int, argument: str = "y") -> Array:
         """Return targets of -1 and 1 (n, n_outputs)."""
@@ -221,6 +240,10 @@ def _check_smoothing(label_smoothing: float) -> float:
     return check_number(label_smoothing, "label_smoothing", at_least=0, below=1)
 
 
+def _two_if_one(n_outputs: int) -> int | None:
+    return 2 if n_outputs == 1 else None
+
+
 def _check_sigmoid(loss: Loss, activation: Activation, n_outputs: int) -> None:
     if activation.name != "sigmoid":
         remedy = f"End the model with Dense({n_outputs}, 'sigmoid')"
@@ -237,7 +260,7 @@ def _as_labels(array: Array, n_classes: int, argument: str) -> NDArray[np.int32]
         expected = f"labels of shape (n_samples,) or probabilities of shape (n_samples, {n_classes})"
         raise ValueError(f"{argument} has shape {array.shape}; expected {expected}: the model has {n_classes} outputs.")
     expected = f"an integer 0 to {n_classes - 1}, as the model has {n_classes} outputs"
-    remedy = "np.unique(labels, return_inverse=True)[1] numbers any labels from 0."
+    remedy = f"If these are labels, name them in the order of the outputs: model.classes = np.unique({argument})."
     if array.dtype.kind == "f" and not np.array_equal(array, np.floor(array)):  # NaN is not equal to itself
         refuse_first(array != np.floor(array), array, argument, expected, remedy)
     if np.minimum.reduce(array) < 0 or np.maximum.reduce(array) >= n_classes:

@@ -80,6 +80,15 @@ class PenalisedLoss(Loss):
         """Return the number of target columns of the loss."""
         return self._inner.n_targets(n_outputs)
 
+    @property
+    def by_margin(self) -> bool:  # type: ignore[override]
+        """Whether the sign of an output tells two classes."""
+        return self._inner.by_margin
+
+    def n_classes(self, n_outputs: int) -> int | None:
+        """Return the number of classes of the loss."""
+        return self._inner.n_classes(n_outputs)
+
     def classes(self, targets: Array, n_outputs: int, argument: str = "y") -> tuple[Array, int]:
         """Return the classes, as the loss does."""
         return self._inner.classes(targets, n_outputs, argument)

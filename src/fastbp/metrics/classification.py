@@ -152,9 +152,10 @@ class F1(_ClassScore):
     Parameters
     ----------
     average : {"auto", "binary", "macro", "micro", "weighted"}, default "auto"
-        As in scikit-learn's f1_score: "binary" is the score of class 1, "macro" the mean over the classes (with
-        cross_entropy over those that occur), "weighted" the mean weighted by the classes' samples, "micro" the score
-        from the counts of all classes together. "auto" is "binary" for one output or two classes, else "macro".
+        As in scikit-learn's f1_score: "binary" is the score of class 1, the second of ``model.classes``, "macro" the
+        mean over the classes (with cross_entropy over those that occur), "weighted" the mean weighted by the classes'
+        samples, "micro" the score from the counts of all classes together. "auto" is "binary" for one output or two
+        classes, else "macro".
     """
 
     name = "f1"

@@ -22,7 +22,8 @@ class FunctionMetric(OutputMetric):
 
     It is called after each epoch, once for training and once for validation. y_pred are the model's outputs as
     ``predict`` returns them, (n, n_outputs): in training, those of each batch before its step. y_true are the rows of
-    y: labels (n,) for classes, else of shape (n, n_targets). With sample weights, a function that has a parameter
+    y: for classes their numbers (n,), which count the columns of y_pred and whose labels ``model.classes`` holds, else
+    of shape (n, n_targets). With sample weights, a function that has a parameter
     ``sample_weight`` also gets them, (n,). Its exceptions are raised by ``fit``. The epoch's outputs are stored for it,
     as for ROCAUC.
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbp.layers.base import Layer
+from fastbp.data.classes import check_classes
 from fastbp.layers.composition import layer_from_config
-from fastbp.layers.tabular import Inputs, Tabular, inputs_from_config
+from fastbp.layers.tabular import Tabular, inputs_from_config, n_features
 from fastbp.models.architecture import Architecture, check_dtype, check_stack, outputs_of
 from fastbp.models.feed import Feed
 from fastbp.preparation.model_preparation import ModelPreparation
@@ -35,13 +35,15 @@ def describe(architecture: Architecture, feed: Feed, seed: int, metadata: Mappin
         config["metadata"] = metadata
     if feed.names is not None:
         config["names"] = list(feed.names)
+    if feed.classes is not None:
+        config["classes"] = feed.classes.to_config()
+    if feed.target_names is not None:
+        config["target_names"] = list(feed.target_names)
     return config if feed.preparation is None else config | {"preparing": feed.preparation.to_config()}
 
 
-def parse_config(
-    config: Mapping[str, Any],
-) -> tuple[tuple[Layer, ...], Inputs | None, np.dtype[Any], int, ModelPreparation | None, tuple[str, ...] | None]:
-    """Return layers, inputs, dtype, seed, preparation and names from the result of ``describe``, each checked."""
+def parse_config(config: Mapping[str, Any]) -> tuple[Architecture, Feed, int]:
+    """Return architecture, feed and seed from the result of ``describe``, each checked."""
     layers = [layer_from_config(layer) for layer in config["layers"]]
     inputs = None if config["inputs"] is None else inputs_from_config(config["inputs"])
     preparation = None if config.get("preparing") is None else ModelPreparation.from_config(config["preparing"])
@@ -49,11 +51,21 @@ def parse_config(
         if inputs != preparation.inputs.n_columns:
             raise ValueError(f"inputs is {inputs!r}, and the preparation has {preparation.inputs.n_columns} columns.")
         preparation.check_outputs(outputs_of(layers, len(preparation.inputs.features)))
-    names = config.get("names")
-    if names is not None and not all(isinstance(name, str) for name in names):
-        raise ValueError(f"names is {names!r}; expected strings.")
     dtype, seed = check_dtype(config["dtype"]), check_seed(config["seed"])
-    return check_stack(layers), inputs, dtype, seed, preparation, None if names is None else tuple(names)
+    architecture = Architecture(check_stack(layers), dtype, inputs if isinstance(inputs, Tabular) else None)
+    feed = Feed(inputs, preparation, dtype, _names(config, "names"), target_names=_names(config, "target_names"))
+    if config.get("classes") is not None:
+        n_outputs = architecture.known_outputs if feed.fed is None else outputs_of(layers, n_features(feed.fed))
+        feed = feed.labelled(check_classes(config["classes"], n_outputs), feed.target_names)
+    return architecture, feed, seed
+
+
+def _names(config: Mapping[str, Any], key: str) -> tuple[str, ...] | None:
+    """Return names of columns, where a description has some."""
+    names = config.get(key)
+    if names is not None and not all(isinstance(name, str) for name in names):
+        raise ValueError(f"{key} is {names!r}; expected strings.")
+    return None if names is None else tuple(names)
 
 
 def named_weights(architecture: Architecture, weights: Sequence[Array]) -> list[tuple[str, Array]]:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastbp.data.arrays import as_matrix, refuse_nonfinite
+from fastbp.data.classes import Classes, number_targets
 from fastbp.data.frames import in_order_of, is_frame, names_of
+from fastbp.data.named_rows import named_rows
 from fastbp.data.samples import NAMES, Samples
 from fastbp.data.sparse import is_sparse
 from fastbp.engine.features import Features
 from fastbp.layers.tabular import Inputs, Tabular, n_columns
 from fastbp.models.architecture import NOT_BUILT
+from fastbp.preparation.learned import all_numbers
 from fastbp.preparation.model_preparation import ModelPreparation
+from fastbp.preparation.tables import read_table
 from fastbp.support.checks import counted, sentence
 
 if TYPE_CHECKING:
@@ -40,6 +45,10 @@ class Feed:
         The model's dtype.
     names : tuple of str or None, default None
         The names of the columns, where X was a data frame in training and the preparation has not learned them itself.
+    classes : Classes or None, default None
+        The labels of the model's classes, where targets named them.
+    target_names : tuple of str or None, default None
+        The names of the targets' columns, where they had some.
 
     Attributes
     ----------
@@ -53,8 +62,12 @@ class Feed:
         preparation: ModelPreparation | None,
         dtype: np.dtype[Any],
         names: tuple[str, ...] | None = None,
+        classes: Classes | None = None,
+        target_names: tuple[str, ...] | None = None,
     ) -> None:
         self.inputs, self.preparation, self._dtype, self.names = inputs, preparation, dtype, names
+        self.classes, self.target_names = classes, target_names
+        self._as_is = inputs is not None and preparation is None
         self.known_inputs = None if inputs is None else n_columns(inputs)
         self._n_numbers = inputs.numeric if isinstance(inputs, Tabular) else self.known_inputs
         if preparation is not None and preparation.inputs is not None:
@@ -90,15 +103,24 @@ class Feed:
 
     def read(self, X: Any, argument: str) -> Any:
         """Return samples as an array that the engine reads, with a column for each input of the model."""
-        if self.names is not None and type(X) is not np.ndarray and is_frame(X):
-            X = in_order_of(X, self.names, argument)
-        if self.preparation is None and self.fed is not None:  # the fast path, for loops that call step() and predict()
+        if type(X) is not np.ndarray:
+            X = self._by_name(X, argument)
+        if self._as_is:  # the fast path, for loops that call step() and predict()
             return as_matrix(X, self.known_inputs, argument)
         self.check_ready()
         assert self.preparation is not None
         if self.preparation.prepare is not None and is_sparse(X):
             raise TypeError(sentence(argument, X, "a dense array with prepare", f"Pass {argument}.toarray()."))
         return self.preparation.read(X, self.n_inputs, argument)
+
+    def _by_name(self, X: Any, argument: str) -> Any:
+        """Return a frame, or rows that are given by names, with the columns that the model knows, in their order."""
+        learned = None if self.preparation is None else self.preparation.inputs
+        rows = named_rows(X, self.names if learned is None or learned.names is None else learned.names, argument)
+        if rows is not None:
+            table = read_table(rows, argument)
+            return all_numbers(table) if self.preparation is None else table
+        return in_order_of(X, self.names, argument) if self.names is not None and is_frame(X) else X
 
     def learn(
         self,
@@ -119,9 +141,11 @@ class Feed:
             X = in_order_of(X, self.names, names[0])
         if self.preparation is None:
             array: Any = as_matrix(X, self.known_inputs, names[0])
-            return Feed(self.inputs or array.shape[1], None, self._dtype, own_names), array
+            inputs = self.inputs or array.shape[1]
+            return Feed(inputs, None, self._dtype, own_names, self.classes, self.target_names), array
         preparation, array = self.preparation.after(X, y, rows, names, self.known_inputs)
-        feed = Feed(self.inputs or array.shape[1], preparation, self._dtype)
+        inputs = self.inputs or array.shape[1]
+        feed = Feed(inputs, preparation, self._dtype, None, self.classes, self.target_names)
         return feed.named(own_names), array
 
     def named(self, names: tuple[str, ...] | None) -> Feed:
@@ -129,7 +153,17 @@ class Feed:
         learned = None if self.preparation is None else self.preparation.inputs
         if names is None or len(names) != self.known_inputs or (learned is not None and learned.names is not None):
             return self
-        return Feed(self.inputs, self.preparation, self._dtype, names)
+        feed = copy.copy(self)
+        feed.names = names
+        return feed
+
+    def labelled(self, classes: Classes | None, target_names: tuple[str, ...] | None) -> Feed:
+        """Return this with the labels of the classes, and the names of the targets."""
+        if (classes, target_names) == (self.classes, self.target_names):
+            return self
+        feed = copy.copy(self)
+        feed.classes, feed.target_names = classes, target_names
+        return feed
 
     def samples(
         self,
@@ -140,12 +174,15 @@ class Feed:
         names: tuple[str, str, str] = NAMES,
         sample_weight: ArrayLike | None = None,
         class_weight: ClassWeight | None = None,
+        learn: bool = False,
     ) -> Samples:
-        """Return inputs and targets, read and checked."""
+        """Return inputs and targets, read and checked; with ``learn``, labels may say what the classes are."""
         array = self.read(X, names[0])
-        return Samples(
-            array, loss.as_targets(y, n_outputs, names[1]), n_outputs, loss, names, sample_weight, class_weight
-        )
+        classes = self.classes
+        if classes is not None or type(y) is not np.ndarray or y.dtype.kind not in "iuf":  # step() skips a call
+            y, classes = number_targets(y, loss, n_outputs, classes, names[1], learn)
+        targets = loss.as_targets(y, n_outputs, names[1])
+        return Samples(array, targets, n_outputs, loss, names, sample_weight, class_weight, classes)
 
     def features(self, X: ArrayLike) -> Array:
         """Return the inputs of the first layer."""

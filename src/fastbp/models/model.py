@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
-import copy
 import itertools
-import json
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastbp.data.arrays import as_rows
+from fastbp.data.arrays import NoRowsError, as_rows
+from fastbp.engine.array_reader import ArrayReader
 from fastbp.engine.errors import NonFinite
-from fastbp.engine.network import Network
 from fastbp.engine.session import gradients
 from fastbp.layers.base import Layer
 from fastbp.layers.parameter_list import check_weights
 from fastbp.layers.tabular import Inputs, Tabular, check_inputs, n_features
 from fastbp.losses.custom import as_loss
+from fastbp.models.answers import as_frame_like, columns_of_outputs, labels_of
 from fastbp.models.architecture import NOT_BUILT, Architecture, DType, check_dtype, check_stack, outputs_of
 from fastbp.models.description import describe, named_weights, parse_config
 from fastbp.models.feed import Feed, check_preparation
 from fastbp.models.layer_statistics import ModelStatistics, layer_statistics
+from fastbp.models.model_parts import ModelParts
 from fastbp.models.nonfinite import explain_nonfinite
 from fastbp.models.summary import summarise
-from fastbp.preparation.model_preparation import ModelPreparation
-from fastbp.support.checks import check_flag, check_seed, sentence
+from fastbp.support.checks import check_flag, check_seed
 from fastbp.support.threads import choose_threads
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ __all__ = ["Model"]
 Array = NDArray[Any]
 
 
-class Model:
+class Model(ModelParts):
     """A stack of layers, each fed with the outputs of the one before.
 
     Parameters
@@ -91,25 +90,11 @@ class Model:
     ) -> None:
         known = None if inputs is None else check_inputs(inputs)
         preparation = check_preparation(prepare, prepare_targets, known)
-        self._set_up(check_stack(layers), known, check_dtype(dtype), check_seed(seed), preparation)
+        checked, kind = check_stack(layers), check_dtype(dtype)
+        architecture = Architecture(checked, kind, known if isinstance(known, Tabular) else None)
+        self._set_up(architecture, Feed(known, preparation, kind), check_seed(seed))
         if self._feed.fed is not None:
             self.adopt(self._feed)
-
-    def _set_up(
-        self,
-        layers: tuple[Layer, ...],
-        inputs: Inputs | None,
-        dtype: np.dtype[Any],
-        seed: int,
-        preparation: ModelPreparation | None,
-        names: tuple[str, ...] | None = None,
-    ) -> None:
-        """Set everything that does not depend on the data."""
-        self._architecture = Architecture(layers, dtype, inputs if isinstance(inputs, Tabular) else None)
-        self._feed = Feed(inputs, preparation, dtype, names)
-        self._seed = seed
-        self._metadata: dict[str, Any] = {}
-        self._network: Network | None = None
 
     def build(self, X: ArrayLike, y: ArrayLike | None = None) -> None:
         """Learn the preparation from data, and make the weights for its columns; ``Trainer.fit`` does the same.
@@ -149,107 +134,15 @@ class Model:
         network.set_features(*feed.native)
         self._feed, self._network = feed, network  # at the end: a call that fails changes nothing
 
-    # ------------------------------------------------------------------------------------------------------ parts
-
-    @property
-    def built(self) -> bool:
-        """Whether the model has weights; otherwise it needs data first, to know its number of columns."""
-        return self._network is not None
-
-    @property
-    def architecture(self) -> Architecture:
-        """The layers, and everything that depends on them but not on the weights."""
-        return self._architecture
-
-    @property
-    def feed(self) -> Feed:
-        """Reads samples, and converts outputs to the targets' units."""
-        return self._feed
-
-    @property
-    def network(self) -> Network:
-        """The engine's network: the weights, and prediction."""
-        if self._network is None:
-            raise ValueError(NOT_BUILT)
-        return self._network
-
-    @property
-    def layers(self) -> tuple[Layer, ...]:
-        """The layers, first to last."""
-        return self._architecture.layers
-
-    @property
-    def inputs(self) -> Inputs | None:
-        """The number of columns of X, or a Tabular; None until the data is known."""
-        return self._feed.inputs
-
-    @property
-    def n_inputs(self) -> int:
-        """The number of columns of X."""
-        return self._feed.n_inputs
-
-    @property
-    def prepare(self) -> Preparation | Sequence[Preparation] | Columns | None:
-        """The preparation of X before the first layer."""
-        return None if self._feed.preparation is None else self._feed.preparation.prepare
-
-    @property
-    def prepare_targets(self) -> Sequence[Preparation] | None:
-        """The preparation of the targets before the loss."""
-        return None if self._feed.preparation is None else self._feed.preparation.prepare_targets
-
-    @property
-    def n_outputs(self) -> int:
-        """The number of columns of the result of ``predict``."""
-        return self._architecture.n_outputs
-
-    @property
-    def n_parameters(self) -> int:
-        """The number of elements of ``get_weights``: weights, biases and other arrays of layers."""
-        return self.network.n_parameters
-
-    @property
-    def metadata(self) -> dict[str, Any]:
-        """Data of your own, saved in the model's file: a dictionary of plain data, initially empty.
-
-        For example the names of the classes: ``model.metadata = {"classes": ["cat", "dog"]}``.
-        """
-        return copy.deepcopy(self._metadata)
-
-    @metadata.setter
-    def metadata(self, metadata: Mapping[str, Any]) -> None:
-        expected = "a dictionary of what JSON can hold: text, numbers, None, lists and dictionaries of them"
-        try:
-            if not isinstance(metadata, Mapping):
-                raise TypeError
-            self._metadata = json.loads(json.dumps(dict(metadata), allow_nan=False))
-        except (TypeError, ValueError, RecursionError):
-            raise TypeError(sentence("metadata", metadata, expected)) from None
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """float32 or float64."""
-        return self._architecture.dtype
-
-    @property
-    def seed(self) -> int:
-        """The seed of the initial weights."""
-        return self._seed
-
-    def __repr__(self) -> str:
-        layers = ", ".join(map(repr, self.layers))
-        preparation = "" if self._feed.preparation is None else f" {self._feed.preparation!r},"
-        return f"Model([{layers}], inputs={self.inputs!r},{preparation} dtype={self.dtype.name!r}, seed={self._seed})"
-
-    def _repr_html_(self) -> str:
-        """Return a table of the layers, for notebooks."""
-        from fastbp.models.model_html import model_html  # only now: `import fastbp` stays quick
-
-        return model_html(self._architecture, self._feed, self._seed)
-
     # -------------------------------------------------------------------------------- prediction and gradients
 
-    def predict(self, X: ArrayLike, n_threads: int | None = None) -> Array:
+    @overload
+    def predict(self, X: Any, n_threads: int | None = None, as_frame: Literal[False] = False) -> Array: ...
+
+    @overload
+    def predict(self, X: Any, n_threads: int | None = None, as_frame: bool = False) -> Any: ...
+
+    def predict(self, X: Any, n_threads: int | None = None, as_frame: bool = False) -> Any:
         """Return the outputs of the last layer.
 
         A row has the same outputs, to the bit, alone and among others. Repeated calls with one row or a few are faster
@@ -261,30 +154,81 @@ class Model:
         ----------
         X : array-like of shape (n_samples, n_inputs)
             Any real numbers or booleans. A NumPy array is read in place, whatever its dtype and strides. With
-            ``prepare`` also text and missing values, as learned in training.
+            ``prepare`` also text and missing values, as learned in training. A model that was fitted to a data frame
+            also takes one row by the names of its columns, ``{"age": 41, "city": "Rome"}`` or a pandas Series, a list
+            of such rows, and a dictionary of columns. No rows give no outputs.
         n_threads : int or None, default None
             Largest number of threads; None means ``fb.get_num_threads()``. The result does not depend on it.
+        as_frame : bool, default False
+            Whether to return a data frame with the index of X, a pandas DataFrame (or a polars DataFrame): a column for
+            each output, named by ``classes``, by the columns of the targets in ``fit``, or by numbers from 0. A single
+            output gives a series.
 
         Returns
         -------
-        ndarray of shape (n_samples, n_outputs), of the model's dtype
+        ndarray of shape (n_samples, n_outputs), of the model's dtype; or a frame or series
             With ``prepare_targets``, in the targets' units.
 
         Raises
         ------
         TypeError
-            If X does not hold real numbers.
+            If X does not hold real numbers, or is not a data frame with as_frame.
         ValueError
-            If X has the wrong shape, no rows, or a NaN or infinity.
+            If X has the wrong shape, lacks a column, or has a NaN or infinity.
         """
-        return self.predict_read(self._feed.read(X, "X"), n_threads)
+        if as_frame is not False and check_flag(as_frame, "as_frame"):
+            return self.framed(self.predict(X, n_threads), X)
+        try:
+            array = self._feed.read(X, "X")
+        except NoRowsError:
+            return np.empty((0, self.n_outputs), self.dtype)
+        return self.predict_read(array, n_threads)
+
+    def predict_classes(self, X: Any, n_threads: int | None = None, as_frame: bool = False) -> Any:
+        """Return the class of each sample: the one with the largest output, as a label of ``classes``.
+
+        Of a single output it is the second class if a sigmoid's is above 1/2, or a hinge loss's above 0. Several
+        outputs of a sigmoid are no classes that exclude each other: they give 0 or 1 each.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_inputs)
+            As for ``predict``.
+        n_threads : int or None, default None
+            As for ``predict``.
+        as_frame : bool, default False
+            Whether to return a series with the index of X, a pandas or polars DataFrame; its name is that of the
+            targets in ``fit``.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,), of the labels' dtype; or a series
+            Without ``classes`` the number of the output, from 0; for a single output 0 or 1. For several outputs of a
+            sigmoid 0 or 1, of shape (n_samples, n_outputs).
+
+        Raises
+        ------
+        TypeError
+            As from ``predict``.
+        ValueError
+            As from ``predict``, or if the outputs do not tell classes.
+        """
+        labels = labels_of(self.predict(X, n_threads), self._architecture.output_activation.name, self._feed.classes)
+        return self.framed(labels, X) if check_flag(as_frame, "as_frame") else labels
+
+    def framed(self, values: Array, X: Any) -> Any:
+        """Return outputs or labels of the rows of a data frame as ``predict`` does with ``as_frame``."""
+        feed = self._feed
+        columns = columns_of_outputs(self.n_outputs, feed.classes, feed.target_names)
+        return as_frame_like(values, X, columns, feed.target_names)
 
     def predict_read(self, array: Any, n_threads: int | None = None) -> Array:
         """Return the outputs for samples that ``model.feed.read`` returned; to read data once and predict often."""
         network = self._network or self.network  # the property refuses a model that is not built
+        rows = ArrayReader(array) if type(array) is np.ndarray else as_rows(array)  # a loop calls predict()
         out = np.empty((len(array), network.n_outputs), self._architecture.dtype)
         try:
-            network.forward(as_rows(array), out, choose_threads(n_threads))
+            network.forward(rows, out, choose_threads(n_threads))
         except NonFinite as error:
             self._feed.refuse_inputs(array, "X", error.row)
         if self._feed.preparation is not None:
@@ -308,14 +252,14 @@ class Model:
         ----------
         X : array-like of shape (n_samples, n_inputs)
         y : array-like
-            Targets, as for ``Trainer.fit``.
+            Targets, as for ``Trainer.fit``; labels that ``classes`` has.
         loss : str, Loss or callable
             As for ``Trainer``.
         n_threads : int or None, default None
             Largest number of threads; None means ``fb.get_num_threads()``. The result does not depend on it.
         sample_weight : array-like of shape (n_samples,) or None, default None
             Weight of each sample in the mean, as for ``Trainer.fit``.
-        class_weight : dict of int to float, "balanced" or None, default None
+        class_weight : dict of label to float, "balanced" or None, default None
             Weight of the samples of each class, as for ``Trainer.fit``.
         training : bool, default False
             Whether layers behave as in training: BatchNorm uses the statistics of this batch, and Dropout sets the same

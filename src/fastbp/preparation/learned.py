@@ -88,7 +88,7 @@ class Learned:
         """
         if type(values) is np.ndarray and values.dtype in READABLE and self._numbers_only:  # quickly: in a loop
             return np.asarray(as_matrix(values, self.n_columns, argument))
-        table = values if isinstance(values, TypedColumns) else read_table(values, argument)
+        table = values if isinstance(values, TypedColumns) else read_table(values, argument, may_be_empty=True)
         places = self._places(table)
         if places is None:
             if table.n_columns != self.n_columns:
@@ -97,6 +97,7 @@ class Learned:
                     "preparation was learned from. A row is a sample, a column an input."
                 )
             places = range(self.n_columns)
+        table.check_not_empty()  # after its columns: without rows they are right all the same
         if table.array is not None and self._numbers_only and list(places) == list(range(table.n_columns)):
             return table.array
         return assemble([self._read_column(table, j, place) for j, place in enumerate(places)], table.argument)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbp.data.arrays import as_array
+from fastbp.data.arrays import NoRowsError, as_array
 from fastbp.data.columns import TypedColumn
 from fastbp.data.frames import columns_of, is_frame
 from fastbp.data.usable import UnusableColumnError, as_labels, as_numbers_or_text, is_category
@@ -68,6 +68,13 @@ class TypedColumns:
         """Return what messages call a column."""
         return name_of(j, self.names, self.argument)
 
+    def check_not_empty(self) -> None:
+        """Refuse a table without columns, and by a NoRowsError one without rows."""
+        shape = (self.n_rows, self.n_columns)
+        if 0 in shape:
+            error = NoRowsError if self.n_columns else ValueError
+            raise error(f"{self.argument} has shape {shape}; expected at least one row and one column.")
+
 
 class _NumberColumns(TypedColumns):
     def __init__(self, array: Array, argument: str) -> None:
@@ -114,17 +121,16 @@ class _FrameColumns(TypedColumns):
         return is_category(self._columns[j])
 
 
-def read_table(values: Any, argument: str) -> TypedColumns:
-    """Return an array-like of shape (n_samples, n_columns), n_samples > 0, as its columns.
+def read_table(values: Any, argument: str, *, may_be_empty: bool = False) -> TypedColumns:
+    """Return an array-like of shape (n_samples, n_columns) as its columns.
 
     Raises
     ------
     TypeError, ValueError
-        If it is not one.
+        If it is not one, or is empty, unless it may be.
     """
     if is_frame(values):
         table: TypedColumns = _FrameColumns(values, argument)
-        shape = (table.n_rows, table.n_columns)
     else:
         array = _as_objects(values)
         if array is None:
@@ -135,8 +141,8 @@ def read_table(values: Any, argument: str) -> TypedColumns:
             raise ValueError(f"{argument} has shape {shape}; expected 2 dimensions, (n_samples, n_columns). {remedy}")
         kind = _ObjectColumns if array.dtype.kind in _NOT_NUMBERS else _NumberColumns
         table = kind(array, argument)
-    if 0 in shape:
-        raise ValueError(f"{argument} has shape {shape}; expected at least one row and one column.")
+    if not may_be_empty:
+        table.check_not_empty()
     return table
 
 

@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 
 from fastbp.data.chunks import Chunks, form_batches, orders
 from fastbp.data.class_weights import ClassWeight
+from fastbp.data.classes import Classes
 from fastbp.data.frames import names_of
 from fastbp.data.prefetch import Prefetch
 from fastbp.data.samples import Samples
+from fastbp.data.target_labels import target_names_of
 from fastbp.engine.errors import NonFinite
 from fastbp.models.nonfinite import explain_nonfinite
 from fastbp.training.epochs import EpochParts, Epochs
@@ -44,7 +46,10 @@ class ChunkEpochs(Epochs):
         batch_size = self._settings.batch_size
         assert batch_size is not None  # the intake refuses None
         self._batch_size = batch_size
-        self._names: tuple[str, ...] | None = None  # of the columns, as the first frame has them
+        # What the first chunks say: the reading thread learns it, and the model is told between calls of the engine.
+        self._names: tuple[str, ...] | None = None  # of the columns
+        self._target_names: tuple[str, ...] | None = None
+        self._classes: Classes | None = getattr(parts.validation, "classes", None)
 
     def _run_epoch(self) -> Figures | None:
         """Train on all chunks once; None if training was stopped."""
@@ -55,7 +60,7 @@ class ChunkEpochs(Epochs):
         for block in self._blocks():
             n_before = len(totals)
             totals.add(block)
-            self._intake.keep_names(self._names)
+            self._intake.keep(self._names, self._classes, self._target_names)
             done = self._train_on(block, n_before, start)
             if done is None:
                 return None
@@ -72,8 +77,12 @@ class ChunkEpochs(Epochs):
             yield from form_batches(chunks, self._batch_size * settings.accumulate, order)
 
     def _read_chunk(self, X: Any, y: Any, sample_weight: Any, names: tuple[str, str, str]) -> Samples:
-        samples = self._intake.samples(X, y, sample_weight, self._class_weight, names)
+        samples = self._intake.samples(
+            X, y, sample_weight, self._class_weight, names, learn=True, classes=self._classes
+        )
+        self._classes = samples.classes
         self._names = self._names or names_of(X)
+        self._target_names = self._target_names or target_names_of(y)
         return samples
 
     def _train_on(self, block: Samples, n_before: int, start: float) -> tuple[float, Sums] | None:

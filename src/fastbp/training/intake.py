@@ -4,26 +4,46 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastbp.data.chunks import Chunks, is_source
 from fastbp.data.class_weights import ClassWeight
+from fastbp.data.classes import Classes, number_targets
 from fastbp.data.folds import check_groups, split_fraction
 from fastbp.data.frames import names_of
 from fastbp.data.samples import NAMES, Samples
+from fastbp.data.target_labels import Labels, read_labels, target_names_of
 from fastbp.layers.tabular import n_features
 from fastbp.models.architecture import outputs_of
 from fastbp.models.model import Model
 from fastbp.support.checks import check_number, sentence
 from fastbp.training.settings import TrainerSettings, check_loss
 
-__all__ = ["Intake"]
+__all__ = ["Intake", "Targets"]
 
 Array = NDArray[Any]
 RowIndex = NDArray[np.int64]
+
+
+class Targets(NamedTuple):
+    """Targets that were read.
+
+    Attributes
+    ----------
+    values : array-like with a length
+        As the loss takes them, labels as class numbers; or as y holds them, if the model's outputs are not known yet.
+    classes : Classes or None
+        The labels of the class numbers, known or learned from these targets.
+    names : tuple of str or None
+        The names of the targets' columns.
+    """
+
+    values: Any
+    classes: Classes | None
+    names: tuple[str, ...] | None
 
 
 class Intake:
@@ -48,15 +68,38 @@ class Intake:
         sample_weight: ArrayLike | None = None,
         class_weight: ClassWeight | None = None,
         names: tuple[str, str, str] = NAMES,
+        *,
+        learn: bool = False,
+        classes: Classes | None = None,
     ) -> Samples:
-        """Return samples for a built model."""
-        model = self._model
-        return model.feed.samples(X, y, self._loss, model.n_outputs, names, sample_weight, class_weight)
+        """Return samples for a built model.
 
-    def targets(self, y: ArrayLike) -> Array:
+        With ``learn`` the labels in y may say what its classes are, if ``classes`` does not; ``keep`` tells the model.
+        """
+        model = self._model
+        feed = model.feed if classes is None else model.feed.labelled(classes, None)
+        return feed.samples(X, y, self._loss, model.n_outputs, names, sample_weight, class_weight, learn)
+
+    def batch(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None, class_weight: ClassWeight | None) -> Samples:
+        """Return the samples of one step; the labels of the first one are the model's classes."""
+        model = self._model
+        feed = model.feed
+        samples = feed.samples(X, y, self._loss, model.network.n_outputs, NAMES, sample_weight, class_weight, True)
+        if samples.classes is not feed.classes:
+            self.keep(None, samples.classes, target_names_of(y))
+        return samples
+
+    def targets(self, y: ArrayLike) -> Targets:
         """Return y as the loss takes it, as far as the model is known."""
         n_outputs = self._model.architecture.known_outputs
-        return np.asarray(y) if n_outputs is None else self._loss.as_targets(y, n_outputs)
+        if n_outputs is None:
+            labels = read_labels(y, "y")
+            return Targets(labels if isinstance(labels, Labels) else np.asarray(y), None, target_names_of(y))
+        return self._targets(y, n_outputs)
+
+    def _targets(self, y: Any, n_outputs: int) -> Targets:
+        numbers, classes = number_targets(y, self._loss, n_outputs, self._model.feed.classes, "y", learn=True)
+        return Targets(self._loss.as_targets(numbers, n_outputs), classes, target_names_of(y))
 
     def learn(
         self,
@@ -64,7 +107,7 @@ class Intake:
         y: ArrayLike,
         sample_weight: ArrayLike | None = None,
         rows: RowIndex | None = None,
-        targets: Array | None = None,
+        targets: Targets | None = None,
     ) -> Samples:
         """Return samples; a model that is not built learns from these rows first (None: all).
 
@@ -74,27 +117,31 @@ class Intake:
         if model.feed.ready:
             array = model.feed.read(X, "X")
             targets = self.targets(y) if targets is None else targets
-            samples = Samples(array, targets, model.n_outputs, loss, NAMES, sample_weight)
-            self.keep_names(names_of(X))
+            samples = Samples(
+                array, targets.values, model.n_outputs, loss, NAMES, sample_weight, classes=targets.classes
+            )
+            self.keep(names_of(X), targets.classes, targets.names)
             return samples
         targets = self.targets(y) if targets is None else targets
-        feed, array = model.feed.learn(X, targets, rows)
+        feed, array = model.feed.learn(X, targets.values, rows)
         assert feed.fed is not None
         n_outputs = outputs_of(model.layers, n_features(feed.fed))
         if model.architecture.known_outputs is None:
-            targets = loss.as_targets(targets, n_outputs)
-        samples = Samples(array, targets, n_outputs, loss, NAMES, sample_weight)
-        model.adopt(feed)
+            targets = self._targets(targets.values, n_outputs)._replace(names=targets.names)
+        samples = Samples(array, targets.values, n_outputs, loss, NAMES, sample_weight, classes=targets.classes)
+        model.adopt(feed.labelled(targets.classes, feed.target_names or targets.names))
         check_loss(loss, model.architecture, feed)
         return samples
 
-    def keep_names(self, names: tuple[str, ...] | None) -> None:
-        """Let the model know the names of its columns, where it knows none: ``predict`` finds columns by them."""
+    def keep(
+        self, names: tuple[str, ...] | None, classes: Classes | None, target_names: tuple[str, ...] | None
+    ) -> None:
+        """Let the model know the names of its columns, and the labels of its classes, where it knows none."""
         feed = self._model.feed
-        if feed.names is None and names is not None:
-            named = feed.named(names)
-            if named is not feed:
-                self._model.adopt(named)
+        told = feed if feed.names is not None else feed.named(names)
+        told = told.labelled(feed.classes or classes, feed.target_names or target_names)
+        if told is not feed:
+            self._model.adopt(told)
 
     def classes(self, targets: Array) -> Array | None:
         """Return the class of each sample; None if the targets are not classes."""
@@ -162,17 +209,17 @@ class Intake:
 
     # ------------------------------------------------------------------------------------------------ validation
 
-    def validation(self, validation_data: Any) -> Samples | Chunks | None:
-        """Return validation data in arrays or in chunks."""
+    def validation(self, validation_data: Any, *, learn: bool = False) -> Samples | Chunks | None:
+        """Return validation data in arrays or in chunks; with ``learn``, arrays may say what the classes are."""
         if not isinstance(validation_data, (tuple, list)) and is_source(validation_data):
             chunks = Chunks(validation_data, "validation_data")
             if chunks.once:
                 remedy = "Pass a function that returns a new iterator for each epoch."
                 raise ValueError(sentence("validation_data", validation_data, "a source for several passes", remedy))
             return chunks
-        return self.validation_arrays(validation_data)
+        return self.validation_arrays(validation_data, learn=learn)
 
-    def validation_arrays(self, validation_data: Any) -> Samples | None:
+    def validation_arrays(self, validation_data: Any, *, learn: bool = False) -> Samples | None:
         """Return validation data that must be in arrays."""
         if validation_data is None:
             return None
@@ -181,4 +228,4 @@ class Intake:
             raise TypeError(sentence("validation_data", validation_data, expected))
         X, y, *weights = validation_data
         names = ("validation_data[0]", "validation_data[1]", "validation_data[2]")
-        return self.samples(X, y, weights[0] if weights else None, None, names)
+        return self.samples(X, y, weights[0] if weights else None, None, names, learn=learn)

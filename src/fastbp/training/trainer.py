@@ -178,8 +178,10 @@ class Trainer(TrainerParts):
             unfinished epoch over chunks is not continued, and metrics that need all outputs at once (such as "roc_auc")
             are NaN in training.
         y : array-like or None, default None
-            Targets. For cross_entropy class labels (n_samples,), integers from 0, or a probability for each class
-            (n_samples, classes); for other losses numbers (n_samples, n_outputs), or (n_samples,) for one output, as
+            Targets. For cross_entropy class labels (n_samples,), or a probability for each class (n_samples, classes);
+            for binary_cross_entropy, focal and the hinge losses with one output labels of two classes too. Labels are
+            text, booleans or categories, which ``model.classes`` then holds and later calls have to use; or integers
+            from 0. For other losses numbers (n_samples, n_outputs), or (n_samples,) for one output, as
             the loss's class describes. A model for "quantile" or "gaussian_nll" has several outputs for each column of
             targets.
         epochs : int, default 1
@@ -198,12 +200,13 @@ class Trainer(TrainerParts):
             sample) / sum(w) over its samples; loss and metrics of the epoch are weighted means too. A batch whose
             sample weights are all 0 changes no parameter and no optimizer state, only the number of steps. The result
             does not depend on the number of threads. None means 1 for every sample, and takes no time.
-        class_weight : dict of int to float, "balanced" or None, default None
-            Weight of each class, multiplied with sample_weight, for cross_entropy and for binary_cross_entropy with one
-            output (classes 0 and 1); PyTorch's ``weight`` of CrossEntropyLoss. A class that is not in the dictionary
-            has 1; "balanced" gives class c the weight n_samples / (classes * samples of c) over the classes that occur,
-            as scikit-learn does. Targets that are probabilities are refused, and so are several outputs of
-            binary_cross_entropy, where a sample does not have one class. It does not apply to validation data.
+        class_weight : dict of label to float, "balanced" or None, default None
+            Weight of each class, by its label or else its number, multiplied with sample_weight, for cross_entropy and
+            for binary_cross_entropy with one output (classes 0 and 1); PyTorch's ``weight`` of CrossEntropyLoss. A
+            class that is not in the dictionary has 1; "balanced" gives class c the weight n_samples / (classes *
+            samples of c) over the classes that occur, as scikit-learn does. Targets that are probabilities are refused,
+            and so are several outputs of binary_cross_entropy, where a sample does not have one class. It does not
+            apply to validation data.
         on_nan : {"raise", "rollback"}, default "raise"
             What to do when training diverges: the weights, a layer's outputs or the loss, in training or on the
             validation data, are infinite or NaN. "rollback" restores the end of the last good epoch, or the beginning
@@ -243,7 +246,7 @@ class Trainer(TrainerParts):
             refused = {"sample_weight": sample_weight, "validation_fraction": validation_fraction, "groups": groups}
             data = intake.chunks(X, n_epochs, class_weight, refused)
             intake.check_chunked_training()
-            validation = intake.validation(validation_data)
+            validation = intake.validation(validation_data, learn=True)  # before the first chunk is read
             bar = ProgressBar(n_epochs, None) if show else None
         else:
             intake.check_hold_out(validation_fraction, validation_data, groups)
@@ -252,7 +255,7 @@ class Trainer(TrainerParts):
                 validation = intake.validation(validation_data)
             else:
                 targets = intake.targets(y)
-                rest, held_out = intake.hold_out(targets, validation_fraction, groups)
+                rest, held_out = intake.hold_out(targets.values, validation_fraction, groups)
                 data = intake.learn(X, y, sample_weight, rest, targets)
                 validation = data.part(held_out, "the samples held out")
                 data = data.part(rest, "the samples to train on")
@@ -315,7 +318,7 @@ class Trainer(TrainerParts):
             Targets as for ``fit``.
         sample_weight : array-like of shape (n_samples,) or None, default None
             As for ``fit``; at least one is above 0.
-        class_weight : dict of int to float or None, default None
+        class_weight : dict of label to float or None, default None
             As for ``fit``; "balanced" is refused, as one batch does not show the frequency of a class.
 
         Returns
@@ -339,7 +342,7 @@ class Trainer(TrainerParts):
             remedy = "One batch does not show the frequency of a class."
             raise ValueError(sentence("class_weight", class_weight, "a dictionary from class to weight", remedy))
         model, state = self._model, self._state
-        data = self._intake.samples(X, y, sample_weight, class_weight)
+        data = self._intake.batch(X, y, sample_weight, class_weight)
         model.architecture.check_training(len(data))
         try:
             return float(state.session.step(data.for_engine(), state.numbers_of(1)))
@@ -368,7 +371,7 @@ class Trainer(TrainerParts):
             Targets as for ``fit``.
         sample_weight : array-like of shape (n_samples,) or None, default None
             Weight of each sample in loss and metrics.
-        class_weight : dict of int to float, "balanced" or None, default None
+        class_weight : dict of label to float, "balanced" or None, default None
             Weight of each class, as for ``fit``.
         averaged : bool, default False
             Whether to use the averaged weights of ``averaged_model``.

@@ -1,0 +1,159 @@
+"""A model's parts, and what they say of it, as properties."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastbp.data.classes import check_classes
+from fastbp.engine.network import Network
+from fastbp.layers.base import Layer
+from fastbp.layers.tabular import Inputs
+from fastbp.models.architecture import NOT_BUILT, Architecture
+from fastbp.models.feed import Feed
+from fastbp.support.checks import sentence
+
+if TYPE_CHECKING:
+    from fastbp.preparation.base import Preparation
+    from fastbp.preparation.columns import Columns
+
+__all__ = ["ModelParts"]
+
+Array = NDArray[Any]
+
+
+class ModelParts:
+    """The parts of a model, none of which refers to it, and its properties."""
+
+    def _set_up(self, architecture: Architecture, feed: Feed, seed: int) -> None:
+        """Set everything that does not depend on the data."""
+        self._architecture, self._feed, self._seed = architecture, feed, seed
+        self._metadata: dict[str, Any] = {}
+        self._network: Network | None = None
+
+    @property
+    def built(self) -> bool:
+        """Whether the model has weights; otherwise it needs data first, to know its number of columns."""
+        return self._network is not None
+
+    @property
+    def architecture(self) -> Architecture:
+        """The layers, and everything that depends on them but not on the weights."""
+        return self._architecture
+
+    @property
+    def feed(self) -> Feed:
+        """Reads samples, and converts outputs to the targets' units."""
+        return self._feed
+
+    @property
+    def network(self) -> Network:
+        """The engine's network: the weights, and prediction."""
+        if self._network is None:
+            raise ValueError(NOT_BUILT)
+        return self._network
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """The layers, first to last."""
+        return self._architecture.layers
+
+    @property
+    def inputs(self) -> Inputs | None:
+        """The number of columns of X, or a Tabular; None until the data is known."""
+        return self._feed.inputs
+
+    @property
+    def n_inputs(self) -> int:
+        """The number of columns of X."""
+        return self._feed.n_inputs
+
+    @property
+    def prepare(self) -> Preparation | Sequence[Preparation] | Columns | None:
+        """The preparation of X before the first layer."""
+        return None if self._feed.preparation is None else self._feed.preparation.prepare
+
+    @property
+    def prepare_targets(self) -> Sequence[Preparation] | None:
+        """The preparation of the targets before the loss."""
+        return None if self._feed.preparation is None else self._feed.preparation.prepare_targets
+
+    @property
+    def n_outputs(self) -> int:
+        """The number of columns of the result of ``predict``."""
+        return self._architecture.n_outputs
+
+    @property
+    def n_parameters(self) -> int:
+        """The number of elements of ``get_weights``: weights, biases and other arrays of layers."""
+        return self.network.n_parameters
+
+    @property
+    def classes(self) -> Array | None:
+        """The labels of the classes, in the order of the outputs; of a single output, those of 0 and of 1.
+
+        They are learned by the first ``fit`` whose targets are text, booleans or categories, and saved with the model;
+        ``predict_classes`` gives them. Text is sorted, as scikit-learn's ``classes_`` is; the categories of a pandas
+        Categorical or a polars Enum keep their order. None if targets are integers, which number the outputs from 0
+        (the labels of a hinge loss are learned all the same, as only they tell its outputs from those of a regression).
+
+        Set them to name classes that do not all occur in the first data, or integers that do not begin at 0:
+        ``model.classes = ["cat", "dog", "owl"]``. Targets then have to be these labels, or a number for each output.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If they are set to anything but labels of one kind (text, booleans or numbers) that differ, as many as
+            there are outputs, or two for a single output; or None.
+        """
+        classes = self._feed.classes
+        return None if classes is None else classes.array.copy()
+
+    @classes.setter
+    def classes(self, classes: ArrayLike | None) -> None:
+        checked = None if classes is None else check_classes(classes, self.n_outputs)
+        self._feed = self._feed.labelled(checked, self._feed.target_names)
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """Data of your own, saved in the model's file: a dictionary of plain data, initially empty.
+
+        For example where the data is from: ``model.metadata = {"survey": "spring", "year": 2026}``.
+        """
+        return copy.deepcopy(self._metadata)
+
+    @metadata.setter
+    def metadata(self, metadata: Mapping[str, Any]) -> None:
+        expected = "a dictionary of what JSON can hold: text, numbers, None, lists and dictionaries of them"
+        try:
+            if not isinstance(metadata, Mapping):
+                raise TypeError
+            self._metadata = json.loads(json.dumps(dict(metadata), allow_nan=False))
+        except (TypeError, ValueError, RecursionError):
+            raise TypeError(sentence("metadata", metadata, expected)) from None
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """float32 or float64."""
+        return self._architecture.dtype
+
+    @property
+    def seed(self) -> int:
+        """The seed of the initial weights."""
+        return self._seed
+
+    def __repr__(self) -> str:
+        layers = ", ".join(map(repr, self.layers))
+        preparation = "" if self._feed.preparation is None else f" {self._feed.preparation!r},"
+        return f"Model([{layers}], inputs={self.inputs!r},{preparation} dtype={self.dtype.name!r}, seed={self._seed})"
+
+    def _repr_html_(self) -> str:
+        """Return a table of the layers, for notebooks."""
+        from fastbp.models.model_html import model_html  # only now: `import fastbp` stays quick
+
+        return model_html(self._architecture, self._feed, self._seed)
