@@ -133,6 +133,12 @@ def test_integers_need_no_classes_and_hinge_losses_know_theirs():
             trainer.model.predict_classes(X), np.where(trainer.model.predict(X)[:, 0] > 0, 1, min(y))
         )
         assert trainer.evaluate(X, YES.astype(int)) == trainer.evaluate(X, YES * 2 - 1)  # as ever
+    stepped, chunked = make(1, "linear", "hinge"), make(1, "linear", "hinge")
+    stepped.step(X[:1], [1])  # of two classes one
+    assert stepped.model.classes is None
+    stepped.step(X, YES * 2 - 1)
+    chunked.fit([(X, YES * 2 - 1)] * 2)
+    assert stepped.model.classes.tolist() == chunked.model.classes.tolist() == [-1, 1]
     several = make(2, "linear", "hinge")
     several.fit(X, np.column_stack([YES, ~YES]))
     assert several.model.classes is None

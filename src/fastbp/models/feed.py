@@ -179,7 +179,8 @@ class Feed:
         """Return inputs and targets, read and checked; with ``learn``, labels may say what the classes are."""
         array = self.read(X, names[0])
         classes = self.classes
-        if classes is not None or type(y) is not np.ndarray or y.dtype.kind not in "iuf":  # step() skips a call
+        plain = classes is None and type(y) is np.ndarray and y.dtype.kind in "iuf"  # loops of step() skip a call
+        if not plain or (learn and loss.by_margin):
             y, classes = number_targets(y, loss, n_outputs, classes, names[1], learn)
         targets = loss.as_targets(y, n_outputs, names[1])
         return Samples(array, targets, n_outputs, loss, names, sample_weight, class_weight, classes)

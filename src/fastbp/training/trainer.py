@@ -333,7 +333,7 @@ class Trainer(TrainerParts):
         FloatingPointError
             If a layer's outputs or the loss are not finite: training has diverged.
         """
-        if not self.optimizer.native:
+        if not self._settings.optimizer.native:
             raise ValueError(
                 f"the optimizer is {self.optimizer!r}, which needs several iterations; expected one that makes single "
                 "steps. Call fit."
@@ -343,7 +343,7 @@ class Trainer(TrainerParts):
             raise ValueError(sentence("class_weight", class_weight, "a dictionary from class to weight", remedy))
         model, state = self._model, self._state
         data = self._intake.batch(X, y, sample_weight, class_weight)
-        model.architecture.check_training(len(data))
+        model.architecture.check_training(len(data.X))  # all rows
         try:
             return float(state.session.step(data.for_engine(), state.numbers_of(1)))
         except NonFinite as error:
