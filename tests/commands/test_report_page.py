@@ -112,7 +112,7 @@ def test_classes(here, n_classes):
     text, page = report_on(frame, "the $class$", here)
     check_page(text, page)
     shown = " ".join(" ".join(page.texts).split())
-    for part in ("the $class$ from table $1.csv", "Most often confused", "precision", "recall", "calibration", "ROC"):
+    for part in ("the $class$ from table $1.csv", "Most often confused", "precision", "recall", "Calibration", "ROC"):
         assert part in shown
     for part in (
         "Worst rows",

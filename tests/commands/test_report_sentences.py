@@ -104,11 +104,11 @@ def test_a_leak_comes_first():
     frame = make_table()
     frame["state"] = frame["y"].map({"up": "won", "down": "lost"})
     said, problems = told_of(frame)
-    assert said[0].startswith("Column 'state' gives the target away")
+    assert said[0].startswith("Column 'state' tells the target by itself. If it is")
     assert "known only after 'y' is" in said[0]
     assert problems == []
     numbers = frame.assign(y=frame["a"] * 3 + 1, twice=frame["a"] * 6)
-    assert told_of(numbers)[0][0].startswith("2 columns (a, twice) give the target away")
+    assert told_of(numbers)[0][0].startswith("2 columns (a, twice) tell the target, each by itself. If they")
 
 
 def test_scores_that_are_too_good():

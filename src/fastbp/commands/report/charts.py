@@ -95,12 +95,12 @@ def calibration(bins: Reliability, what: str) -> str:
 
     def paint(figure: Figure) -> None:
         ax, below = figure.subplots(2, 1, sharex=True, gridspec_kw={"height_ratios": (3, 1)})
-        ax.plot([0, 1], [0, 1], color="0.5", lw=0.8, ls=":", label="as it should be")
+        ax.plot([0, 1], [0, 1], color="0.5", lw=0.8, ls=":", label="ideal")
         low, high = interval_of_share(bins.happened, bins.counts)
         ax.vlines(bins.predicted, low, high, color=VALIDATION, lw=1.4, label="95 % interval")
         ax.plot(bins.predicted, bins.happened, "o-", color=TRAINING, lw=1.6, ms=4, label="held-out rows")
-        ax.set(ylabel="share of the rows", ylim=(-0.03, 1.03), title="calibration")
-        ax.legend(loc="lower right")
+        ax.set(ylabel="share of the rows", ylim=(-0.03, 1.03))
+        ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)  # intervals may be anywhere
         below.bar(bins.predicted, bins.counts, width=0.03, color=TRAINING)
         below.set(xlabel=f"probability of {what}", ylabel="rows", xlim=(-0.03, 1.03))
         for each in (ax, below):

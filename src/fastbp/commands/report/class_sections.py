@@ -129,4 +129,8 @@ def _calibration(y: NDArray[np.int64], outcome: Outcome) -> list[str]:
     said += f"{calibration_error(bins):.3f} off."
     rows = [[percent(p), percent(share), f"{n:,}"] for p, share, n in zip(*bins, strict=True)]
     table = markup.table({"predicted": True, "happened": True, "held-out rows": True}, rows)
-    return [markup.paragraph(said, quiet=True), markup.side_by_side(charts.calibration(bins, what), table)]
+    return [
+        markup.heading("Calibration"),
+        markup.paragraph(said, quiet=True),
+        markup.side_by_side(charts.calibration(bins, what), table),
+    ]

@@ -15,7 +15,7 @@ _MOST_COLUMNS = 60  # that are shuffled in turn
 _MOST_BARS = 20
 _REPEATS = 5
 _MOST_ROWS, _FEWEST_ROWS = 5000, 500
-_MOST_CELLS = 60_000_000  # of the tables that are predicted, all columns and repetitions together
+_MOST_CELLS = 30_000_000  # of the tables that are predicted, all columns and repetitions together
 
 
 def find_importances(outcome: Outcome) -> list[Importance]:

@@ -44,9 +44,9 @@ def describe_leaks(task: Task, findings: Sequence[Finding]) -> list[str]:
     names = _columns_of(findings, "tells_target")
     if not names:
         return []
-    give, they = ("gives", "it is") if len(names) == 1 else ("give", "they are")
+    tell, they = ("tells the target", "it is") if len(names) == 1 else ("tell the target, each", "they are")
     known = f"If {they} known only after {plain(task.target)!r} is, {leave_out(names)}: the scores mislead."
-    return [f"{_subject(names)} {give} the target away: {they} equal to it, or nearly. {known}"]
+    return [f"{_subject(names)} {tell} by itself. {known}"]
 
 
 def describe_twins(outcome: Outcome, findings: Sequence[Finding]) -> list[str]:
