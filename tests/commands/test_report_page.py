@@ -9,6 +9,7 @@ import pytest
 
 from fastbp import cli
 from fastbp.commands.report.fonts import families_for
+from fastbp.commands.report.markup import items
 from fastbp.commands.report.pictures import draw
 from fastbp.commands.words import shortened
 
@@ -169,7 +170,7 @@ def test_at_most_forty_columns_are_listed(here):
 def test_what_one_epoch_and_few_rows_leave_to_draw(here):
     frame = make_table(["a", "b"], "y", n=24)
     check_page(*report_on(frame, "y", here, "--epochs", "1"))
-    frame = pd.DataFrame({"x": range(0, 48, 2), "y": np.arange(24) % 5 * 0.1})
+    frame = pd.DataFrame({"x": np.sin(np.arange(24)), "y": np.arange(24) % 5 * 0.1})
     check_page(*report_on(frame, "y", here, "--epochs", "1", "--task", "regression"))
 
 
@@ -206,16 +207,32 @@ def test_the_lines_of_python_predict_as_the_command_does(here, kind):
         np.testing.assert_allclose(names["predictions"][:, 0], predicted["y"], rtol=1e-5)
 
 
-def test_many_notes_are_folded(here):
+def test_of_many_sentences_the_last_are_folded():
+    text = items([f"sentence {i} < 20" for i in range(15)])
+    seen, _, folded = text.partition("<details><summary>3 more</summary>")
+    assert seen.count("<li>") == 12
+    assert folded.count("<li>") == 3
+    assert "sentence 14 &lt; 20" in folded
+    Page(text)
+    assert "details" not in items(["one"])
+
+
+def test_columns_are_listed_as_what_they_are_read_as(here):
     rng = np.random.default_rng(0)
-    frame = pd.DataFrame({"x": rng.normal(size=60), "y": rng.normal(size=60)})
-    for i in range(15):
-        frame[f"always {i}"] = i
+    frame = pd.DataFrame({"price": [f"${x:,.2f}" for x in rng.uniform(1000, 5000, 200)], "flag": rng.random(200) < 0.5})
+    frame["when"] = (pd.Timestamp("2024-01-31") + pd.to_timedelta(rng.integers(0, 99, 200), "D")).strftime("%d/%m/%Y")
+    frame.loc[:19, "price"] = None
+    frame.loc[20, "price"] = "$999.50"
+    frame["y"] = rng.normal(size=200)
     text, page = report_on(frame, "y", here)
     check_page(text, page)
-    assert page.count("details") <= 1
-    data = text[text.index("<h2>Data</h2>") : text.index("<h2>Columns</h2>")]
-    assert data.partition("<details>")[0].count("<li>") <= 12
+    listed = text[text.index("<h2>Columns</h2>") : text.index("<h2>How to predict</h2>")]
+    cells = [re.findall(r"<td[^>]*>(.*?)</td>", row) for row in listed.split("</tr>")]
+    by_name = {row[0]: row[1:] for row in cells if row}
+    assert by_name["price"][:3] == ["number", "10 %", "999.5"]
+    assert by_name["when"][0] == "time"
+    assert by_name["when"][2] == "2024-01-31"
+    assert by_name["flag"][0] == "2 levels"
 
 
 # ---- Fonts ----

@@ -106,6 +106,7 @@ def test_a_leak_comes_first():
     said, problems = told_of(frame)
     assert said[0].startswith("Column 'state' tells the target by itself. If it is")
     assert "known only after 'y' is" in said[0]
+    assert said[0].endswith("the scores mislead: --drop state leaves it out.")
     assert problems == []
     numbers = frame.assign(y=frame["a"] * 3 + 1, twice=frame["a"] * 6)
     assert told_of(numbers)[0][0].startswith("2 columns (a, twice) tell the target, each by itself. If they")
@@ -227,6 +228,7 @@ def test_columns_that_are_equal_or_the_same_throughout_or_numbers_of_rows():
     _, problems = told_of(frame)
     assert one_with("equal to", problems).startswith(
         "2 columns (a again, b again) are equal to earlier columns and share their importance: "
+        "--drop 'a again,b again' leaves them out."
     )
     assert one_with("the same wherever", problems).startswith(
         "Column 'now and then' is the same wherever there is a value"

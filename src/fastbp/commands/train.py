@@ -17,6 +17,7 @@ import fastbp as fb
 from fastbp.commands.cells import refuse_infinite
 from fastbp.commands.errors import CommandError
 from fastbp.commands.extras import require_matplotlib
+from fastbp.commands.files import PIPE
 from fastbp.commands.intervals import half_widths
 from fastbp.commands.learned_columns import keep_writings
 from fastbp.commands.outcome import Outcome, Settings, show
@@ -74,7 +75,8 @@ def run(
     highlighted = highlights(outcome, findings)
     if report is not None:
         with _writing():
-            write_report(report, data.name, outcome, destination.name, findings, highlighted)
+            source = "the standard input" if data == PIPE else data.name
+            write_report(report, source, outcome, destination.name, findings, highlighted)
     _print_scores(outcome)
     for sentence in highlighted:
         say(sentence)

@@ -10,6 +10,9 @@ from fastbp.commands.report.problems import describe_problems
 from fastbp.commands.report.row_section import show_value
 from fastbp.commands.task import Task
 from fastbp.commands.words import percent, shortened
+from fastbp.data.columns import read_column
+from fastbp.data.writings import find_writing, numbers_written
+from fastbp.data.written_moments import MomentWriting
 from fastbp.inspection.report import Finding
 from fastbp.support.checks import counted
 
@@ -22,8 +25,8 @@ _MOST_COLUMNS = 40
 
 
 def problem_section(task: Task, findings: Sequence[Finding]) -> str:
-    """Return what was left out, and what is odd."""
-    sentences = [*task.notes, *describe_problems(task, findings)]
+    """Return what was left out, and what is odd; the first note, on the target, is at the top of the page."""
+    sentences = [*task.notes[1:], *describe_problems(task, findings)]
     return markup.section("Data", markup.items(sentences) if sentences else markup.paragraph("Nothing is odd."))
 
 
@@ -39,12 +42,28 @@ def column_section(X: pd.DataFrame) -> str:
 
 def _figures(column: pd.Series) -> list[str]:
     """Return the kind of a column, its gaps, the least, the middle and the largest of numbers, else what is common."""
+    column = _as_read(column)
     gaps = percent(float(column.isna().mean())) if column.isna().any() else ""
     present = column.dropna()
     if column.dtype.kind in "iuf":
         return ["number", gaps, *(show_value(v) for v in (present.min(), present.median(), present.max())), ""]
     if column.dtype.kind in "mM":
-        return ["time", gaps, *(str(v) for v in (present.min(), present.median(), present.max())), ""]
+        moments = (str(v).removesuffix(" 00:00:00") for v in (present.min(), present.median(), present.max()))
+        return ["time", gaps, *moments, ""]
     counts = present.astype(str).value_counts()
     common = [f"{shortened(level, 20)} ({percent(count / len(column))})" for level, count in counts.head(3).items()]
     return [counted(len(counts), "level"), gaps, "", "", "", ", ".join(common)]
+
+
+def _as_read(column: pd.Series) -> pd.Series:
+    """Return a column of text that writes numbers or moments, such as $12.50, as these; any other as it is."""
+    import pandas
+
+    read = None if column.dtype.kind in "iufbmM" else read_column(column)
+    writing = find_writing(read) if read is not None and read.is_text else None
+    if read is None or writing is None:
+        return column
+    values = pandas.Series(numbers_written(read, writing, ""), column.index)
+    if not isinstance(writing, MomentWriting):
+        return values
+    return pandas.to_datetime(values.round(), unit="s")

@@ -64,13 +64,12 @@ def write_report(
 def _page(outcome: Outcome, source: str, body: str) -> str:
     task = outcome.task
     title = html.escape(f"{plain(task.target)} from {plain(source)}")
-    kind = f"one of {counted(len(task.classes), 'class')}" if task.kind == "class" else "a number"
-    sizes = f"{counted(len(task.y), 'row')}, {counted(task.X.shape[1], 'column')}; the target is {kind}"
+    sizes = f"{counted(len(task.y), 'row')}, {counted(task.X.shape[1], 'column')}; {plain(task.notes[0])}"
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark"><title>{title}</title><style>{STYLE}</style></head><body><main>
 <h1>{title}</h1>
-<p class="quiet">{sizes}</p>
+<p class="quiet">{html.escape(sizes)}</p>
 {body}</main></body></html>
 """
 

@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 
 __all__ = ["describe_copies", "describe_leaks", "describe_problems", "describe_twins", "findings_of", "leave_out"]
 
-# Findings that `fastbp train` deals with itself, or that are told of among the highlights.
-_HANDLED = {"scale", "text", "labels", "missing", "tells_target", "rare_class"}
-_HANDLED |= {"duplicate_rows", "contradiction", "identifier"}
+# Findings that `fastbp train` deals with or has noted itself, or that are told of among the highlights.
+_HANDLED = {"scale", "text", "identifier", "labels", "missing", "tells_target", "rare_class"}
+_HANDLED |= {"duplicate_rows", "contradiction"}
+_MOST_NAMES = 5  # in the words of an option
 
 
 def findings_of(task: Task) -> list[Finding]:
@@ -34,9 +35,9 @@ def findings_of(task: Task) -> list[Finding]:
 
 
 def leave_out(columns: Sequence[str]) -> str:
-    """Return how to do without some columns."""
-    names = ",".join(shlex.quote(str(name)) for name in columns[:5])
-    return f"--drop {names} leaves {'it' if len(columns) == 1 else 'them'} out"
+    """Return how to do without some columns, in the words of the command line."""
+    option = f"--drop {shlex.quote(','.join(columns))}" if len(columns) <= _MOST_NAMES else "--drop"
+    return f"{option} leaves {_it(columns)} out"
 
 
 def describe_leaks(task: Task, findings: Sequence[Finding]) -> list[str]:
@@ -45,7 +46,7 @@ def describe_leaks(task: Task, findings: Sequence[Finding]) -> list[str]:
     if not names:
         return []
     tell, they = ("tells the target", "it is") if len(names) == 1 else ("tell the target, each", "they are")
-    known = f"If {they} known only after {plain(task.target)!r} is, {leave_out(names)}: the scores mislead."
+    known = f"If {they} known only after {plain(task.target)!r} is, the scores mislead: {leave_out(names)}."
     return [f"{_subject(names)} {tell} by itself. {known}"]
 
 
