@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastbp.data.arrays import as_matrix, refuse_nonfinite
+from fastbp.data.arrays import as_array, as_matrix, check_each, refuse_nonfinite
 from fastbp.data.classes import Classes, number_targets
 from fastbp.data.frames import in_order_of, is_frame, names_of
 from fastbp.data.named_rows import named_rows
@@ -143,10 +143,25 @@ class Feed:
             array: Any = as_matrix(X, self.known_inputs, names[0])
             inputs = self.inputs or array.shape[1]
             return Feed(inputs, None, self._dtype, own_names, self.classes, self.target_names), array
+        if self.preparation.learns_targets and y is not None:
+            self._refuse_too_large(as_array(y, names[1]), names[1])
         preparation, array = self.preparation.after(X, y, rows, names, self.known_inputs)
         inputs = self.inputs or array.shape[1]
         feed = Feed(inputs, preparation, self._dtype, None, self.classes, self.target_names)
         return feed.named(own_names), array
+
+    def _refuse_too_large(self, y: Array, argument: str) -> None:
+        """Refuse targets that the model could learn once they are prepared, but not predict in their own units."""
+        if y.dtype.kind != "f" or y.dtype.itemsize <= self._dtype.itemsize:
+            return
+        largest = float(np.finfo(self._dtype).max)
+        check_each(
+            y,
+            lambda block: ~(np.isfinite(block) & (np.abs(block) > largest)),
+            argument,
+            f"numbers up to {largest:.3g}, the largest that predict can return in {self._dtype}, the model's dtype",
+            "Make the model with dtype='float64', or give the targets in larger units.",
+        )
 
     def named(self, names: tuple[str, ...] | None) -> Feed:
         """Return this with the names of the columns, where they are not known otherwise and are as many."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -53,6 +54,11 @@ class ModelPreparation:
         return (self.prepare is None or self.inputs is not None) and (
             self.prepare_targets is None or self.targets is not None
         )
+
+    @property
+    def learns_targets(self) -> bool:
+        """Whether it has still to learn from targets."""
+        return self.prepare_targets is not None and self.targets is None
 
     @property
     def keeps_width(self) -> bool:
@@ -107,7 +113,8 @@ class ModelPreparation:
                 raise ValueError(f"{names[0]} has {table.n_columns} columns; expected {n_columns}, the model's inputs.")
         else:
             array = self._read(X, n_columns, names[0])
-        if self.prepare_targets is not None and self.targets is None:
+        if self.learns_targets:
+            assert self.prepare_targets is not None
             learned.targets = self._learn_targets(self.prepare_targets, y, rows, names[1])
         return learned, array
 
@@ -158,7 +165,7 @@ class ModelPreparation:
             )
 
     def restore(self, outputs: Array) -> None:
-        """Convert outputs back to the targets' own units, in place."""
+        """Convert outputs back to the targets' own units, in place; warn of those that become infinite."""
         if self.targets is None:
             return
         n_repeats = outputs.shape[1] // len(self.targets.features)
@@ -167,8 +174,13 @@ class ModelPreparation:
             for i, steps in enumerate([steps for _, steps in self.targets.features] * n_repeats):
                 for _, a, b, c in reversed(steps):
                     block[:, i] = (block[:, i] - c) / b + a
-            with np.errstate(over="ignore"):
-                outputs[start : start + BLOCK_ROWS] = block
+            try:
+                with np.errstate(over="raise"):
+                    outputs[start : start + BLOCK_ROWS] = block
+            except FloatingPointError:
+                _warn_of_infinite(block, outputs.dtype)
+                with np.errstate(over="ignore"):
+                    outputs[start : start + BLOCK_ROWS] = block
 
     def check_metric(self, metric: str, sums: str | None) -> None:
         """Refuse a metric whose sums over prepared targets cannot be converted to the targets' own units."""
@@ -218,3 +230,13 @@ class ModelPreparation:
                 if any(step[0] != "affine" or step[2] == 0 for step in steps):
                     raise ValueError("the targets have steps that cannot be undone.")
         return preparing
+
+
+def _warn_of_infinite(block: NDArray[np.float64], dtype: np.dtype[Any]) -> None:
+    largest = float(np.abs(block[np.isfinite(block)]).max(initial=0))
+    warnings.warn(
+        f"some outputs are infinite: in the targets' units they are numbers up to {largest:.3g}, too large for "
+        f"{dtype}, the model's dtype. Make the model with dtype='float64', or give the targets in larger units.",
+        RuntimeWarning,
+        stacklevel=5,  # where predict was called
+    )
