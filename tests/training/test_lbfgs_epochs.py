@@ -223,3 +223,54 @@ def test_a_time_limit_is_heard_between_evaluations_of_the_loss():
     if iterations:  # the weights are those of a completed iteration
         assert all((a == b).all() for a, b in zip(model.get_weights(), iterations[-1], strict=True))
     assert trainer.parts.state.search.nit == trainer.history.n_epochs
+
+
+class StopAtOnce(fb.Callback):
+    """Stops at the first tick, or never, and keeps the figures of all ticks."""
+
+    def __init__(self, stops=True):
+        self.stops, self.losses = stops, []
+
+    def on_tick(self, trainer, figures):
+        self.losses.append(figures["loss"])
+        if self.stops:
+            trainer.stop()
+
+
+@pytest.fixture
+def every_look(monkeypatch):
+    """Callbacks hear each look that the engine takes, and not twenty a second."""
+    monkeypatch.setattr("fastbp.training.lbfgs_epochs._TICK_SECONDS", 0.0)
+
+
+def long_evaluation(callbacks, epochs):
+    """Training whose every evaluation of the loss takes about half a second on one thread."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(40_000, 50)).astype(np.float32)
+    model = fb.Model([fb.Dense(300, "tanh"), fb.Dense(300, "tanh"), fb.Dense(1)], inputs=50)
+    trainer = fb.Trainer(model, "mse", fb.LBFGS(line_search=2), None, n_threads=1, metrics=[])
+    before = model.get_weights()
+    trainer.fit(X, X[:, 0], epochs=epochs, callbacks=callbacks)
+    return trainer, before
+
+
+@pytest.mark.usefixtures("every_look")
+def test_a_time_limit_is_heard_within_an_evaluation_of_the_loss():
+    ticks = StopAtOnce()
+    trainer, before = long_evaluation([ticks], 3)
+    assert len(ticks.losses) == 1
+    assert np.isnan(ticks.losses[0])  # not even the first evaluation is done
+    assert (trainer.stop_reason, trainer.history.n_epochs) == ("stopped", 0)
+    assert_same_bits(trainer.model.get_weights(), before)
+    trainer.fit(X[:, :1].repeat(50, axis=1), X[:, 0], epochs=2)  # the session is ready for more
+    assert trainer.history.n_epochs == 2
+
+
+@pytest.mark.usefixtures("every_look")
+def test_being_looked_at_changes_no_bits():
+    ticks = StopAtOnce(stops=False)
+    looked_at, _ = long_evaluation([ticks], 1)
+    alone, _ = long_evaluation([], 1)
+    assert sum(np.isnan(ticks.losses)) > 1  # within the first evaluation
+    assert_same_bits(looked_at.model.get_weights(), alone.model.get_weights())
+    assert looked_at.history["loss"] == alone.history["loss"]

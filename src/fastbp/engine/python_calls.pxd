@@ -7,6 +7,7 @@ cdef class PythonCalls:
     cdef SessionMemory memory
     cdef object loss               # a Python function, or what the kernels know
     cdef SampleSet samples         # of the call under way
+    cdef object on_look            # called after the signals where a step is long, or None
     cdef object pending            # an exception that waits until the threads have returned
 
     cdef int look(self) except -1

@@ -19,13 +19,15 @@ from fastbp.engine.errors import Interrupted
 
 
 cdef int _look(void *context) noexcept with gil:
-    """Handles signals in the midst of a step. 1 where a handler raised, or another thread interrupts."""
+    """Handles signals in the midst of a step, and calls on_look. 1 where one raised, or another thread interrupts."""
     cdef PythonCalls calls = <PythonCalls>context
     cdef Run *run = &calls.memory.run
     restore_denormals(run.python.float_mode)
     calls.memory.network.prediction.stale |= run.cut.updates   # a handler may predict
     try:
         calls.look()
+        if calls.on_look is not None:
+            calls.on_look()
     except BaseException as error:
         calls.pending = error
         return 1

@@ -137,11 +137,12 @@ cdef class Session:
         finally:
             self.busy = False
 
-    def gradients(self, SampleSet samples, bint training=False):
+    def gradients(self, SampleSet samples, bint training=False, on_look=None):
         """Mean loss of all samples and its gradients, stage by stage; nothing is updated.
 
         The network works as in a prediction, or, with `training`, as in the next training step. What is not trained has
-        zeros.
+        zeros. Where this takes long, on_look() is called on the way, as often as signals are looked at; what it raises
+        ends the call.
         """
         self.enter()
         cdef int team
@@ -150,6 +151,7 @@ cdef class Session:
             self.set_order(samples, False, 0, 0)
             self.memory.run.cut.updates = False
             self.memory.run.cut.training = training
+            self.python.on_look = on_look
             self.network.prediction.refresh()
             if self.memory.tables is not None:  # rows that no sample has
                 for view in self.network.views(self.memory.gradients, 0):
@@ -162,6 +164,7 @@ cdef class Session:
             ]
             return self.mean_loss(), [arrays for arrays in gradients if arrays]
         finally:
+            self.python.on_look = None
             self.busy = False
 
     def rows_in_order(self):

@@ -30,6 +30,7 @@ class LBFGSEpochs(ArrayEpochs):
 
     _ticked = 0.0  # when callbacks were last told of time that passes
     _loss = math.nan  # after the last iteration
+    _evaluated = math.nan  # the loss of the last evaluation
 
     def run(self, n_epochs: int) -> StopReason:
         """Make at most n_epochs iterations; return why they ended."""
@@ -52,8 +53,10 @@ class LBFGSEpochs(ArrayEpochs):
             return not state.stopping
 
         def loss_and_gradients() -> tuple[float, list[tuple[NDArray[Any], ...]]]:
-            found = state.session.gradients(data.for_engine())
-            self._tick(found[0])
+            on_look = self._tick if self._listeners.hear_ticks else None
+            found = state.session.gradients(data.for_engine(), on_look=on_look)
+            self._evaluated = found[0]
+            self._tick()
             return found
 
         try:
@@ -70,12 +73,16 @@ class LBFGSEpochs(ArrayEpochs):
             return "stopped"
         return "epochs" if state.history.n_epochs >= goal else "converged"
 
-    def _tick(self, loss: float) -> None:
-        """Tell the callbacks of time that passes between two evaluations of the loss, about twenty times a second."""
+    def _tick(self) -> None:
+        """Tell the callbacks of time that passes within and between evaluations of the loss, about 20 times a second.
+
+        Within one the engine comes here where it looks at signals. A callback that stops training there ends it with an
+        exception, as Ctrl-C does: nothing is added up in another order, and the evaluation is thrown away.
+        """
         state, now = self._state, time.perf_counter()
         if self._listeners.hear_ticks and now - self._ticked >= _TICK_SECONDS:
             self._ticked = now
-            self._listeners.tick(state.figures_within(len(self._data)) | {"loss": loss})
+            self._listeners.tick(state.figures_within(len(self._data)) | {"loss": self._evaluated})
             if state.stopping:
                 raise _StoppedError
 
