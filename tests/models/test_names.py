@@ -115,3 +115,22 @@ def test_a_fit_that_fails_keeps_no_names():
         trainer.fit(FRAME, Y, sample_weight=-np.ones(40))
     trainer.fit(FRAME.rename(columns={"a": "x", "b": "z"}), Y)
     assert trainer.model.feed.names == ("x", "z")
+
+
+def test_a_name_that_differs_a_little_is_pointed_out():
+    names = [f"column_{i}" for i in range(200)]
+    frame = pandas.DataFrame(np.random.default_rng(0).normal(size=(20, 201)), columns=[*names, "churn"])
+    for prepare in (None, fb.Standardize()):
+        model = fb.Model([fb.Dense(1)], prepare=prepare)
+        fb.Trainer(model, "mse").fit(frame, frame["churn"].to_numpy())
+        with pytest.raises(ValueError, match=r"no column 'churn'; .*\. It has 'Churn ' like 'churn': rename") as error:
+            model.predict(frame.rename(columns={"churn": "Churn "}))
+        assert len(str(error.value)) < 200
+        with pytest.raises(ValueError, match=r"no column 'column_0', .*, 'column_4' and 196 more; expected all 201"):
+            model.predict(pandas.DataFrame({"other": [1.0]}))
+
+
+def test_a_name_among_categories_that_is_nearly_right():
+    frame = pandas.DataFrame({"colour": ["a", "b"], "size": [1.0, 2.0]})
+    with pytest.raises(ValueError, match=r"places from 0 to 1\. Did you mean 'colour'\?$"):
+        fb.Model([fb.Dense(1)], prepare=fb.Columns(categories=["color"])).build(frame)

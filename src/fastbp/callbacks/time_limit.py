@@ -14,7 +14,8 @@ __all__ = ["TimeLimit"]
 class TimeLimit(Callback):
     """Stops training when a call of ``fit`` has taken ``seconds``, also inside an epoch, after a completed step.
 
-    ``fit`` called again continues the epoch.
+    ``fit`` called again continues the epoch. L-BFGS is stopped within an evaluation of the loss; the model is then as
+    after the last iteration.
 
     Parameters
     ----------

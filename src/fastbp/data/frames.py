@@ -6,7 +6,7 @@ time, into one array that holds each row together, since training reads rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -76,14 +76,18 @@ def in_order_of(frame: Any, names: Sequence[str], argument: str) -> Any:
     return np.column_stack([column_as_array(columns[i]) for i in wanted])
 
 
-def check_names(found: Container[str | int], names: Sequence[str | int], argument: str, learned: str) -> None:
+def check_names(found: Collection[str | int], names: Sequence[str | int], argument: str, learned: str) -> None:
     """Refuse a table that lacks a column of these names."""
     missing = [name for name in names if name not in found]
     if missing:
-        listed = ", ".join(map(repr, missing[:5])) + (", ..." if len(missing) > 5 else "")
+        from fastbp.support.suggestions import closest, listed  # imported for error messages only
+
+        left = [name for name in found if name not in names]
+        like = [f"{other!r} like {name!r}" for name in missing for other in closest(name, left)]
+        remedy = f"It has {', '.join(like[:3])}: rename what is the same." if like else ""
         raise ValueError(
-            f"{argument} has no column {listed}; expected all {len(names)} that {learned}. Order does "
-            "not matter; extra columns are ignored."
+            f"{argument} has no column {listed(missing, most=5)}; expected all {len(names)} that {learned}. "
+            f"{remedy or 'Order does not matter; extra columns are ignored.'}"
         )
 
 

@@ -137,9 +137,12 @@ def _find(name: Name, table: TypedColumns) -> int:
         return table.names.index(name)
     if isinstance(name, int) and name < table.n_columns and not (table.names and isinstance(table.names[0], int)):
         return name
+    from fastbp.support.suggestions import did_you_mean  # imported for error messages only
+
+    meant = did_you_mean(name, table.names or ())
     raise ValueError(
         f"categories has {name!r}, which is not a column of {table.argument}; expected names of its columns, or "
-        f"places from 0 to {table.n_columns - 1}."
+        f"places from 0 to {table.n_columns - 1}.{' ' + meant if meant else ''}"
     )
 
 
