@@ -26,6 +26,11 @@ _ELSEWHERE = {
     **dict.fromkeys(("clip_norm", "clip_value", "averaging", "accumulate"), _OF_TRAINER),
     **dict.fromkeys(("epochs", "callbacks", "validation_data", "validation_fraction", "progress"), _OF_FIT),
     **dict.fromkeys(("sample_weight", "class_weight"), _OF_FIT),
+    **dict.fromkeys(("patience", "early_stopping"), "Pass callbacks=[fb.EarlyStopping(patience=10)] to Trainer.fit."),
+    "seed": "It is an argument of fb.Model and of fb.Trainer.",
+    "weight": "Trainer.fit has sample_weight and class_weight.",
+    "from_logits": "Probabilities come from the model's last activation, a softmax or sigmoid.",
+    "reduction": "The loss is the mean over the samples.",
     "dropout": "It is a layer: fb.Dropout(0.1).",
     "device": "fastbp computes on the CPU.",
 }
@@ -83,7 +88,7 @@ def _sentence(called: str, wrong: str, known: list[str]) -> str:
         return f"{was}. {meant}"
     if wrong in _ELSEWHERE:
         return f"{was}. {_ELSEWHERE[wrong].format(wrong)}"
-    for other in closest(wrong, _ELSEWHERE, ARGUMENTS):
+    for other in closest(wrong, _ELSEWHERE, ARGUMENTS, spelling=False):
         return f"{was}. Did you mean {other!r}? {_ELSEWHERE[str(other)].format(other)}"
     expected = ", ".join(map(repr, known)) if known else "none"
     return f"{was}; expected {expected}."

@@ -15,7 +15,9 @@ _NONE: Foreign = {}
 _LEAST_LETTERS = 3  # of the beginning of a name that stands for it
 
 
-def closest(wrong: str | int, names: Iterable[str | int], foreign: Foreign = _NONE) -> list[str | int]:
+def closest(
+    wrong: str | int, names: Iterable[str | int], foreign: Foreign = _NONE, spelling: bool = True
+) -> list[str | int]:
     """Return the names that a wrong one most likely stands for: one, several if it is several in one, or none.
 
     Names that differ in case, blanks, hyphens and underscores alone come first; then what other libraries mean by it;
@@ -28,6 +30,8 @@ def closest(wrong: str | int, names: Iterable[str | int], foreign: Foreign = _NO
         Those that exist.
     foreign : dict, default _NONE
         A table of ``foreign_names``.
+    spelling : bool, default True
+        Whether the beginning and the spelling count.
     """
     known = {_plain(name): name for name in names}
     plain = _plain(wrong)
@@ -37,9 +41,9 @@ def closest(wrong: str | int, names: Iterable[str | int], foreign: Foreign = _NO
         together = list(map(_plain, meant.split(" and ")))
         if all(name in known for name in together):
             return [known[name] for name in together]
-    texts = [text for text, name in known.items() if isinstance(name, str)]
-    if not isinstance(wrong, str):
+    if not spelling or not isinstance(wrong, str):
         return []
+    texts = [text for text, name in known.items() if isinstance(name, str)]
     beginning = [text for text in texts if len(plain) >= _LEAST_LETTERS and text.startswith(plain)]
     if len(beginning) != 1:
         most = max(1, len(plain) // 3)
@@ -49,7 +53,7 @@ def closest(wrong: str | int, names: Iterable[str | int], foreign: Foreign = _NO
 
 
 def did_you_mean(wrong: str | int, names: Iterable[str | int], foreign: Foreign = _NONE) -> str:
-    """Return the question whether another name was meant; empty text if none is close. The arguments of ``closest``.
+    """Return the question whether another name was meant; empty text if none is close; as ``closest`` finds it.
 
     >>> did_you_mean("Chrun", ["age", "churn"])
     "Did you mean 'churn'?"
