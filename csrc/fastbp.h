@@ -89,7 +89,7 @@ typedef enum {
  *
  * Or a sparse one, compressed by rows: `data` holds the elements that are not 0, `column_stride` bytes from one to the
  * next. Those of row r are starts[r] .. starts[r + 1], and columns[e] is the column of element e. No column occurs
- * twice in a row. */
+ * twice in a row. The columns may be the user's own array, which can change at any time: whoever reads one checks it. */
 typedef struct {
     const void *data;
     ptrdiff_t row_stride;
@@ -99,6 +99,12 @@ typedef struct {
     const int64_t *starts;  /* NULL: not sparse */
     const int32_t *columns;
 } fbp_source;
+
+/* An index that another thread may be writing to, read once: what is checked is what is used. */
+static inline int32_t fbp_read_once(const int32_t *index)
+{
+    return *(const volatile int32_t *)index;
+}
 
 /* What a step of a preparation makes of a number x, all in double. A missing number is NaN, and stays NaN unless the
  * step says otherwise. */

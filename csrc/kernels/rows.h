@@ -59,7 +59,7 @@ static const NAME(reader) NAME(readers)[] = {EACH_SOURCE(ENTRY)};
 
 #define OWN_SOURCE_TYPE (REAL_BITS == 32 ? FBP_SRC_FLOAT32 : FBP_SRC_FLOAT64)
 
-/* gather_panel of a sparse X: everything is 0 except its elements. */
+/* gather_panel of a sparse X: everything is 0 except its elements. Also 0 where a column is none of X's. */
 static int NAME(gather_sparse)(const fbp_source *X, const int64_t *index, ptrdiff_t first, ptrdiff_t n_rows,
                                ptrdiff_t p, fbp_panels panels, void *blocks, ptrdiff_t block_stride)
 {
@@ -70,6 +70,7 @@ static int NAME(gather_sparse)(const fbp_source *X, const int64_t *index, ptrdif
     for (ptrdiff_t column = 0; blocks && column < width; column += VL)
         memset((real *)blocks + column / VL * block_stride + p * VL * VL, 0, VL * VL * sizeof(real));
     vec suspect = NAME(splat)(0);
+    int fits = 1;
     for (ptrdiff_t r = 0; r < n_rows; r++) {
         const int64_t row = index ? index[r] : first + r;
         for (int64_t e = X->starts[row]; e < X->starts[row + 1]; e += VL) {
@@ -79,14 +80,18 @@ static int NAME(gather_sparse)(const fbp_source *X, const int64_t *index, ptrdif
             memcpy(lanes, &values, sizeof lanes);
             suspect += values - values; /* zero, or NaN where one is not finite */
             for (ptrdiff_t i = 0; i < n; i++) {
-                const ptrdiff_t column = X->columns[e + i];
+                const ptrdiff_t column = fbp_read_once(X->columns + e + i);
+                if ((size_t)column >= (size_t)X->n_columns) { /* a negative one too */
+                    fits = 0;
+                    continue;
+                }
                 panel[column * VL + r] = lanes[i];
                 if (blocks)
                     ((real *)blocks)[column / VL * block_stride + (p * VL + r) * VL + column % VL] = lanes[i];
             }
         }
     }
-    return NAME(sum_lanes)(suspect) == 0;
+    return fits && NAME(sum_lanes)(suspect) == 0;
 }
 
 /* How many vectors of columns a prefetch is ahead, because no hardware prefetcher foresees shuffled rows. Near the end

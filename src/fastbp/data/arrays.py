@@ -268,6 +268,12 @@ def refuse_nonfinite(
     of the rows in the message; None numbers them from 0.
     """
     if isinstance(array, Sparse):
+        wrong = array.find_wrong_column(row)
+        if wrong is not None:
+            raise ValueError(
+                f"row {wrong[0]} of {argument} has an element in column {wrong[1]} (counted from 0); expected columns "
+                f"0 to {array.shape[1] - 1}. Its indices were changed while {argument} was read."
+            ) from None
         found = array.find_nonfinite(dtype, row)
     else:
         where = find_nonfinite(array, dtype, row)

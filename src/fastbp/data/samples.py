@@ -41,6 +41,9 @@ class LossOfSamples(Protocol):
     def n_targets(self, n_outputs: int) -> int:
         """Return the number of target columns for a model with n_outputs outputs."""
 
+    def as_targets(self, y: ArrayLike, n_outputs: int, argument: str = "y") -> NDArray[Any]:
+        """Return targets as the engine takes them, checked."""
+
     def classes(self, targets: NDArray[Any], n_outputs: int, argument: str = "y") -> tuple[NDArray[Any], int]:
         """Return the class of each sample, and the number of classes."""
 
@@ -241,6 +244,12 @@ class Samples:
     def for_engine(self) -> SampleSet:
         """Return what a call of the engine takes."""
         return SampleSet(self.rows, self.targets, self.sample_weights, self.subset)
+
+    def refuse_labels(self) -> None:
+        """Raise the error for labels that were changed to what are no classes while the engine read them."""
+        if self.y.ndim == 1:
+            self.loss.as_targets(self.y, self.n_outputs, self.names[1])
+            raise ValueError(f"{self.names[1]} had a label that is no class while it was read; expected classes only.")
 
     def _refer(self) -> None:
         """Pass the arrays to the engine's reader."""

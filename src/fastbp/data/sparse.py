@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from fastbp.engine.array_reader import ArrayReader
 from fastbp.support.checks import sentence
 
-__all__ = ["Sparse", "as_sparse", "is_sparse"]
+__all__ = ["Sparse", "as_sparse", "checked_sparse", "is_sparse"]
 
 Array = NDArray[Any]
 
@@ -74,14 +74,97 @@ class Sparse:
         element = int(bad[0])
         return int(np.searchsorted(self.starts, element, "right")) - 1, int(self.columns[element]), self.data[element]
 
+    def find_wrong_column(self, row: int = -1) -> tuple[int, int] | None:
+        """Return row and column of the first element whose column this does not have, None without one."""
+        first, last = (0, len(self)) if row < 0 else (row, row + 1)
+        begin, end = self.starts[first], self.starts[last]
+        columns = self.columns[begin:end].copy()
+        bad = np.flatnonzero((columns < 0) | (columns >= self.shape[1]))
+        if not len(bad):
+            return None
+        element = int(begin + bad[0])
+        return int(np.searchsorted(self.starts, element, "right")) - 1, int(columns[bad[0]])
+
 
 def is_sparse(values: Any) -> bool:
     """Return whether an argument is one of SciPy's sparse matrices or arrays."""
-    return hasattr(values, "tocsr") and hasattr(values, "nnz")
+    kind = type(values)  # not the object: SciPy counts its elements to answer, and raises where that fails
+    return hasattr(kind, "tocsr") and hasattr(kind, "nnz")
+
+
+def checked_sparse(values: Any, argument: str, *, own: bool = True) -> Any:
+    """Return a sparse matrix whose indices SciPy's compiled functions can follow: they do not look where these lead.
+
+    Parameters
+    ----------
+    values : sparse matrix or array of SciPy, of any format
+    argument : str
+    own : bool, default True
+        Whether the indices are copied before they are checked, as another thread may change them afterwards. Without it
+        a CSR matrix keeps its own: see ``as_sparse``.
+
+    Returns
+    -------
+    csr_array, csc_array, bsr_array or coo_array
+        A new one: what SciPy remembers of the old indices of ``values`` is not in it.
+
+    Raises
+    ------
+    ValueError
+        If it does not have two dimensions, or has indices outside of it.
+    """
+    from scipy import sparse
+
+    if not sparse.issparse(values):  # another library's
+        values = values.tocsr()
+    if values.ndim != 2:
+        raise ValueError(sentence(argument, values, "2 dimensions, (n_samples, n_inputs)"))
+    try:
+        if values.format in ("csr", "csc", "bsr"):
+            return _checked_compressed(values, own or values.format != "csr")
+        triples = values.tocoo()
+        pairs = np.array(triples.row), np.array(triples.col)
+        for indices, length in zip(pairs, triples.shape, strict=True):
+            _check_indices(indices, len(triples.data), length)
+        return sparse.coo_array((triples.data, pairs), shape=triples.shape)
+    except (ValueError, TypeError, IndexError, AttributeError) as error:  # whatever SciPy raises for parts that differ
+        raise ValueError(f"{argument} is a sparse matrix with wrong indices: {str(error).rstrip('.')}.") from None
+
+
+def _checked_compressed(values: Any, own: bool) -> Any:
+    """Return a matrix that is compressed by rows, by columns, or by blocks; with its own arrays, or new indices."""
+    from scipy import sparse
+
+    data, shape = np.asarray(values.data), values.shape
+    indices, starts = np.array(values.indices, copy=own or None), np.array(values.indptr)
+    block = values.blocksize if values.format == "bsr" else (1, 1)
+    lengths = [n // b for n, b in zip(shape, block, strict=True)]
+    n_starts, length = reversed(lengths) if values.format == "csc" else lengths
+    if starts.shape != (n_starts + 1,) or starts.dtype.kind not in "iu":
+        raise ValueError(f"indptr has shape {starts.shape} and dtype {starts.dtype}, not {n_starts + 1} integers")
+    if starts[0] != 0 or (starts[1:] < starts[:-1]).any():
+        raise ValueError("indptr does not rise from 0")
+    n_elements = int(starts[-1])
+    _check_indices(indices, n_elements, length)
+    if len(data) < n_elements:
+        raise ValueError(f"indptr ends at {n_elements}, and there are {len(data)} elements")
+    make = {"csr": sparse.csr_array, "csc": sparse.csc_array, "bsr": sparse.bsr_array}[values.format]
+    return make((data[:n_elements], indices[:n_elements], starts), shape=shape)
+
+
+def _check_indices(indices: Array, n_elements: int, length: int) -> None:
+    if indices.ndim != 1 or indices.dtype.kind not in "iu" or len(indices) < n_elements:
+        raise ValueError(f"indices of shape {indices.shape} and dtype {indices.dtype} for {n_elements} elements")
+    used = indices[:n_elements]
+    if n_elements and not 0 <= used.min() <= used.max() < length:
+        raise ValueError(f"they are {used.min()} to {used.max()}, and should be 0 to {length - 1}")
 
 
 def as_sparse(values: Any, argument: str) -> Sparse:
     """Return a sparse matrix by rows; without a copy if it is CSR without duplicate elements.
+
+    The columns of such a matrix may be changed later, by a callback or another thread: the engine looks at each while
+    it gathers them.
 
     Raises
     ------
@@ -92,13 +175,7 @@ def as_sparse(values: Any, argument: str) -> Sparse:
     """
     if values.dtype.kind not in "biuf":
         raise TypeError(sentence(argument, values, "a sparse matrix of real numbers or booleans"))
-    if values.ndim != 2:
-        raise ValueError(sentence(argument, values, "2 dimensions, (n_samples, n_inputs)"))
-    matrix = values.tocsr()
-    try:
-        matrix.check_format(full_check=True)
-    except ValueError as error:
-        raise ValueError(f"{argument} is a sparse matrix with wrong indices: {error}.") from None
+    matrix = checked_sparse(values, argument, own=False).tocsr()
     if not matrix.has_canonical_format:
         matrix = matrix.copy()
         matrix.sum_duplicates()

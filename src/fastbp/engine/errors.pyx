@@ -11,7 +11,10 @@ class Interrupted(Exception):  # noqa: N818 (what happened is no error)
 
 
 class NonFinite(Exception):
-    """A NaN or an infinity was met; nothing was updated with it.
+    """A NaN, an infinity, or an index that is out of range was met; nothing was updated with it.
+
+    Such an index is a label that is no class, or a column that a sparse array does not have: they were in order when
+    the call began, and were changed since.
 
     Attributes
     ----------
@@ -32,6 +35,14 @@ class NonFinite(Exception):
         self.layer = layer
 
 
+def first_bad_target(targets, index, Py_ssize_t n_outputs, Features features, str dtype):
+    """The first of the rows in `index` whose target is not finite, or whose label is not one of n_outputs classes."""
+    if isinstance(targets, ArrayReader):
+        return first_bad_row(targets, index, None, features, dtype)
+    labels = targets[index]
+    return int(index[int(((labels < 0) | (labels >= n_outputs)).argmax())])
+
+
 def first_bad_row(ArrayReader rows, index, n_columns=None, Features features=None, str dtype="float64"):
     """The first of the rows in `index` that has a NaN or an infinity in its first n_columns (None: in all).
 
@@ -43,11 +54,14 @@ def first_bad_row(ArrayReader rows, index, n_columns=None, Features features=Non
         values = array[index, :n_columns]
         values = features.apply(ArrayReader(values), np.empty((len(values), len(features)), dtype))
     elif rows.source.starts != NULL:
-        starts = np.asarray(rows.indices[1])
+        columns, starts = np.asarray(rows.indices[0]), np.asarray(rows.indices[1])
         values = np.zeros((len(index), 1))
         for i, row in enumerate(index):
-            elements = np.abs(array[starts[row]:starts[row + 1]].astype(np.float64))
+            of_row = slice(starts[row], starts[row + 1])
+            elements = np.abs(array[of_row].astype(np.float64))
             values[i] = elements.max(initial=0)        # NaN, if there is one
+            if ((columns[of_row] < 0) | (columns[of_row] >= rows.n_columns)).any():
+                values[i] = np.nan
     else:
         values = array[index, :n_columns].astype(np.float64)
     bad = ~np.isfinite(values).all(axis=1)

@@ -43,6 +43,8 @@ cdef extern from "fastbp.h":
         const int64_t *starts
         const int32_t *columns
 
+    int32_t fbp_read_once(const int32_t *index) noexcept nogil
+
     ctypedef enum fbp_step_kind:
         FBP_STEP_FILL
         FBP_STEP_AFFINE

@@ -1,12 +1,13 @@
 """Losses and metrics of one panel of samples: targets gathered like the inputs, sums added to the panel's own slot."""
 
+from libc.stdint cimport uint32_t
 from libc.string cimport memcpy, memset
 
 from fastbp.engine.kernels cimport (
     FBP_ANSWER_BINARY, FBP_ANSWER_DISTRIBUTION, FBP_ANSWER_LABEL, FBP_CROSS_ENTROPY, FBP_CROSS_ENTROPY_LABELS,
     FBP_LOSS_PARAMETERS, FBP_METRIC_ABSOLUTE_ERROR, FBP_METRIC_CORRECT, FBP_METRIC_COUNTS, FBP_METRIC_LOG_LOSS,
     FBP_METRIC_PERCENTAGE_ERROR, FBP_METRIC_RANKS, FBP_METRIC_SQUARED_ERROR, FBP_METRIC_SQUARED_PROBABILITY,
-    FBP_SOFTMAX, averages_outputs, fbp_layer, fbp_loss, loss_named, loss_takes_Z,
+    FBP_SOFTMAX, averages_outputs, fbp_layer, fbp_loss, fbp_read_once, loss_named, loss_takes_Z,
 )
 from fastbp.engine.features cimport Features, features_of, gather_features
 from fastbp.engine.records cimport SampleSet
@@ -109,17 +110,24 @@ cdef int gather_targets(const fbp_kernels *k, const Scoring *scoring, const int6
                         fbp_panels targets, int32_t *labels) noexcept nogil:
     """The targets of panel p: of rows index[0..n_rows), or first.. where index is NULL. 0 where one is not finite.
 
-    The targets of the rows next_index[0..n_next) are prefetched.
+    Labels lie in the user's array, which can change at any time: one that is no class is gathered as class 0, so that
+    nobody reads beyond the outputs, and 0 is returned. The targets of the rows next_index[0..n_next) are prefetched.
     """
     cdef Py_ssize_t r
+    cdef int32_t label
+    cdef int good = 1
     if scoring.custom:
         return 1
     if scoring.all_labels == NULL:
         return gather_features(k, scoring.all_targets, scoring.features, index, first, n_rows, next_index, n_next, p,
                                targets, NULL, 0)
     for r in range(n_rows):
-        labels[p * k.lanes + r] = scoring.all_labels[first + r if index == NULL else index[r]]
-    return 1
+        label = fbp_read_once(scoring.all_labels + (first + r if index == NULL else index[r]))
+        if <uint32_t>label >= <uint32_t>scoring.n_targets:     # a negative one too
+            label = 0
+            good = 0
+        labels[p * k.lanes + r] = label
+    return good
 
 
 cdef const double *gather_sample_weights(const Scoring *scoring, const int64_t *index, Py_ssize_t first,

@@ -27,7 +27,7 @@ from fastbp.engine.sweep cimport SWEEP_PANELS, Route, Sweep, Workspace, make_wor
 from fastbp.engine.tables cimport refuse_sparse, split_columns
 from fastbp.engine.team cimport limits_in_use, look_seconds, monotonic_seconds, run_team, team_size
 
-from fastbp.engine.errors import Interrupted, NonFinite, first_bad_row
+from fastbp.engine.errors import Interrupted, NonFinite, first_bad_row, first_bad_target
 
 cdef enum:
     # With less work than this (floating-point operations), other Python threads would not gain by the GIL's release.
@@ -252,7 +252,8 @@ cdef class Prediction:
         if sweep.bad == BAD_INPUTS:
             row = first_bad_row(rows, index, sweep.X.n_columns, self.features, self.dtype)
             return NonFinite("inputs", row=row)
-        return NonFinite("targets", row=first_bad_row(targets, index, None, self.target_features, self.dtype))
+        row = first_bad_target(targets, index, self.n_outputs, self.target_features, self.dtype)
+        return NonFinite("targets", row=row)
 
     # ---- A few rows, without panels ----
 

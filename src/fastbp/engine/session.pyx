@@ -21,7 +21,7 @@ from fastbp.engine.team cimport (
 )
 from fastbp.engine.update_rules cimport reach_step, set_numbers, set_schedules, state_wanted, takes_norm
 
-from fastbp.engine.errors import NonFinite, first_bad_row
+from fastbp.engine.errors import NonFinite, first_bad_row, first_bad_target
 
 # The most samples that a step can normalise together.
 LARGEST_BATCH = MICROBATCH_SAMPLES
@@ -415,8 +415,9 @@ cdef class Session:
             return NonFinite("inputs", batch, row=row)
         if run.progress.bad == BAD_TARGETS:
             features = self.network.prediction.target_features
-            return NonFinite(
-                "targets", batch, row=first_bad_row(samples.targets, index, None, features, self.network.dtype))
+            n_outputs = self.network.n_outputs
+            row = first_bad_target(samples.targets, index, n_outputs, features, self.network.dtype)
+            return NonFinite("targets", batch, row=row)
         for i in range(run.n_stages):
             if not run.k.all_finite(run.stages[i].output.data, self.memory.n_panels * run.stages[i].output.stride):
                 return NonFinite("loss", batch, layer=i)

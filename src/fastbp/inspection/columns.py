@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from fastbp.data.columns import TypedColumn, is_missing, number_levels, read_column
 from fastbp.data.frames import column_as_array, columns_of, is_column, is_frame
-from fastbp.data.sparse import is_sparse
+from fastbp.data.sparse import checked_sparse, is_sparse
 from fastbp.data.usable import is_category, problem_of
 from fastbp.support.checks import sentence
 
@@ -139,7 +139,7 @@ def read_columns(table: Any, argument: str) -> InspectedTable:
         n_rows = max(lengths, default=0)
         result = InspectedTable(list(map(_as_name, names)), n_rows, columns.__getitem__, argument, kind)
     elif is_sparse(table):
-        by_columns = table.tocsc()
+        by_columns = checked_sparse(table, argument).tocsc()
         n_rows, n_columns = by_columns.shape
         result = InspectedTable(
             [*range(n_columns)], n_rows, lambda j: by_columns[:, [j]].toarray().reshape(-1), argument, "array"

@@ -45,6 +45,7 @@ def explain_nonfinite(
         there, row, numbers = data.origin_of(error.row)
         if error.where == "inputs":
             feed.refuse_inputs(there.X, there.names[0], row, numbers)
+        there.refuse_labels()
         feed.refuse_targets(there.y, there.names[1], row, numbers)
     if error.layer < 0:
         what = "the loss is not finite, although the outputs of all layers are"

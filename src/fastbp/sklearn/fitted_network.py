@@ -14,7 +14,7 @@ from sklearn.utils import column_or_1d
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastbp.data.blocks import BLOCK_ROWS
-from fastbp.data.sparse import is_sparse
+from fastbp.data.sparse import checked_sparse, is_sparse
 from fastbp.models.model import Model
 from fastbp.sklearn.networks import (
     linked_arrays,
@@ -37,7 +37,7 @@ class FittedNetwork(MLPParameters):
     def _check_data(self, X: Any, y: Any, reset: bool) -> tuple[Any, Any]:
         return validate_data(  # type: ignore[no-any-return]
             self,
-            X,
+            _followed(X),
             y,
             accept_sparse=["csr", "csc"],
             multi_output=True,
@@ -51,7 +51,7 @@ class FittedNetwork(MLPParameters):
         """Return validated data unchanged, or dense with missing values replaced by the medians of the first fit."""
         if self.missing == "error":
             return X
-        rows = X.toarray() if is_sparse(X) else X
+        rows = checked_sparse(X, "X").toarray() if is_sparse(X) else X
         if learn or not hasattr(self, "imputer_"):
             self.imputer_ = SimpleImputer(strategy="median", keep_empty_features=True).fit(rows)
         return np.asarray(self.imputer_.transform(rows))
@@ -82,7 +82,9 @@ class FittedNetwork(MLPParameters):
         if not self._is_plain(X):
             check_is_fitted(self)
             must_be_finite = self._must_be_finite()
-            X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False, ensure_all_finite=must_be_finite)
+            X = validate_data(
+                self, _followed(X), accept_sparse=["csr", "csc"], reset=False, ensure_all_finite=must_be_finite
+            )
         model, n_threads = self._current_model(), threads_for(self.n_threads)
         parts = _blocks(X) if self.missing == "impute" and is_sparse(X) else [X]
         blocks = [model.predict(self._as_rows(part), n_threads) for part in parts]
@@ -127,6 +129,11 @@ class FittedNetwork(MLPParameters):
 def flattened(y: Any) -> Any:
     """Return a single column of targets as a vector, with scikit-learn's warning."""
     return column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
+
+
+def _followed(X: Any) -> Any:
+    """Return X; a sparse one with indices that can be followed, as scikit-learn does so without looking at them."""
+    return checked_sparse(X, "X", own=False) if is_sparse(X) else X
 
 
 def _is_finite(X: Array) -> bool:
