@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import datetime
 import decimal
-import fractions
 import numbers
 from collections.abc import Callable
 from typing import Any
@@ -98,6 +97,8 @@ def _of_number(value: Any) -> str:
         return _of_number(value.real) if value.imag == 0 else f"{_of_number(value.real)} + {_of_number(value.imag)}j"
     if isinstance(value, (numbers.Integral, np.bool_)):
         return str(int(value))
+    import fractions  # takes its time, and `import fastbp` does not need it
+
     number: Any = value
     try:
         exact = fractions.Fraction(*number.as_integer_ratio())
