@@ -164,7 +164,7 @@ BAD = [
     ),
     ({"size": [1, 2], "kind": ["bat"]}, ValueError, r"X\['kind'\] has 1 rows, X\['size'\] has 2; expected as many"),
     ({"size": np.eye(2), "kind": ["bat", "bat"]}, ValueError, r"X\['size'\] is an ndarray of shape \(2, 2\)"),
-    ({"size": {"a": 1}, "kind": "bat"}, TypeError, "column 'size' of X holds something other than numbers or text"),
+    ({"size": {"a": 1}, "kind": "bat"}, TypeError, "column 'size' of X holds dict; expected numbers"),
     ({"size": 1.0, "kind": 3}, TypeError, "column 'kind' of X holds numbers"),
     ({}, ValueError, "X has no column 'size', 'kind'"),
     ([{"size": 1, "kind": "bat"}, {"size": 1}], ValueError, r"X\[1\] has no column 'kind'; expected all 2"),

@@ -174,8 +174,9 @@ def _of_column(column: Column, report: ColumnReport, where: str, X: InspectedTab
         yield Finding("warning", "constant", column.name, f"{where} is constant: there is nothing to learn.")
     elif column.kind != "numbers":
         levels = counted(len(column.levels), "level")
-        labels = "list(map(str, y))" if column.problem else "y"  # what is not all of a kind has no order
-        remedy = f"Trainers take numbers: np.unique({labels}, return_inverse=True)[1] numbers classes."
+        remedy = "Trainers take it as the labels of classes, which model.classes then holds."
+        if not column.is_category and (column.kind != "text" or column.problem):  # times; several kinds, or no order
+            remedy = "Trainers take labels that are text: list(map(str, y))."
         yield Finding("note", "labels", column.name, f"{where} is {column.kind} of {levels}. {remedy}")
     else:
         yield from _of_numbers(column, column.values[np.isfinite(column.values)], where, X)
