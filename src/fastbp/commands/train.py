@@ -6,7 +6,7 @@ import contextlib
 import math
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -63,7 +63,8 @@ def run(
     table = read_table(data, reading)
     task = task_of(table, target, kind, choice)
     refuse_infinite(task.X, table.name)
-    _print_task(task, table.notes, settings)
+    task = task._replace(notes=[task.notes[0], *table.notes, *task.notes[1:]])
+    _print_task(task, settings)
     outcome = train(task, settings)
     with _writing():
         outcome.trainer.model.save(destination)  # before anything is printed: nobody may be reading
@@ -71,7 +72,7 @@ def run(
         best = f"epoch {outcome.best_epoch} of {outcome.trainer.history.n_epochs}"
         say(f"\ninterrupted: saved the model of the best epoch so far, {best}, to {destination}")
         raise KeyboardInterrupt
-    findings = findings_of(task)
+    findings = findings_of(outcome.task)
     highlighted = highlights(outcome, findings)
     if report is not None:
         with _writing():
@@ -214,10 +215,8 @@ def _baseline(task: Task, train_rows: NDArray[np.int64], test_rows: NDArray[np.i
     }
 
 
-def _print_task(task: Task, notes: Sequence[str], settings: Settings) -> None:
-    guess, *others = task.notes
-    say(guess)
-    for note in (*notes, *others):
+def _print_task(task: Task, settings: Settings) -> None:
+    for note in task.notes:
         say(note)
     say(f"{counted(len(task.y), 'row')}, {counted(task.X.shape[1], 'column')}")
     say(f"hidden layers of {', '.join(map(str, settings.hidden))}; at most {counted(settings.epochs, 'epoch')}")
