@@ -127,6 +127,9 @@ def test_classes_of_text(tmp_path, suffix, capsys):
     assert float(re.search(r"accuracy +([\d.]+)", told)[1]) > 0.9
     assert run("predict", model, path, "--out", out) == 0
     predicted = pd.read_csv(out)
+    loaded = fb.Model.load(model)
+    assert loaded.classes.tolist() == ["barbera", "barolo", "grignolino"]
+    assert loaded.predict_classes(read_table(path).frame).tolist() == predicted["cultivar"].tolist()
     assert list(predicted.columns) == [
         "cultivar",
         *(f"probability_{name}" for name in ("barbera", "barolo", "grignolino")),

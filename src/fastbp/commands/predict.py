@@ -78,7 +78,7 @@ def _load(model_file: Path) -> fb.Model:
     try:
         model = fb.Model.load(model_file)
     except (OSError, ValueError) as error:
-        raise CommandError(str(error)) from None
+        raise CommandError(str(error).replace("file written by Model.save", "model of `fastbp train`")) from None
     if not {"target", "task", "classes"} <= model.metadata.keys():
         raise CommandError(f"{str(model_file)!r} was not made by `fastbp train`: it does not say what it predicts")
     return model

@@ -67,7 +67,7 @@ def run(
     _print_task(task, settings)
     outcome = train(task, settings)
     with _writing():
-        outcome.trainer.model.save(destination)  # before anything is printed: nobody may be reading
+        _save(outcome.trainer.model, destination, task)  # before anything is printed: nobody may be reading
     if outcome.interrupted:
         best = f"epoch {outcome.best_epoch} of {outcome.trainer.history.n_epochs}"
         say(f"\ninterrupted: saved the model of the best epoch so far, {best}, to {destination}")
@@ -84,6 +84,13 @@ def run(
     for path in (destination, report):
         if path is not None:
             say(f"saved {path}")
+
+
+def _save(model: fb.Model, destination: Path, task: Task) -> None:
+    """Write the model with the names of its classes; training and scores go by their numbers."""
+    model.classes = task.classes or None
+    model.save(destination)
+    model.classes = None
 
 
 @contextlib.contextmanager

@@ -42,12 +42,9 @@ def how_to_predict_in_python(task: Task, source: str, model_name: str) -> str:
     if suffix == ".npy":
         lines.insert(1, "import numpy as np")
     what = "probabilities" if task.kind == "class" else "predictions"
-    lines.append(f"{what} = model.predict(pd.{reader})")
+    lines += [f"table = pd.{reader}", f"{what} = model.predict(table)"]
     if task.kind == "class":
-        lines += [
-            'classes = model.metadata["classes"]',
-            "labels = [classes[i] for i in probabilities.argmax(axis=1)]",
-        ]
+        lines.append("labels = model.predict_classes(table)")
     return "\n".join(lines)
 
 
