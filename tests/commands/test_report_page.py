@@ -202,7 +202,7 @@ def test_the_lines_of_python_predict_as_the_command_does(here, kind):
     exec(python, names)
     predicted = pd.read_csv("predictions.csv")
     if kind == "class":
-        assert names["labels"] == predicted["y"].tolist()
+        assert names["labels"].tolist() == predicted["y"].tolist()
     else:
         np.testing.assert_allclose(names["predictions"][:, 0], predicted["y"], rtol=1e-5)
 
