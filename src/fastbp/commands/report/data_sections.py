@@ -10,9 +10,6 @@ from fastbp.commands.report.problems import describe_problems
 from fastbp.commands.report.row_section import show_value
 from fastbp.commands.task import Task
 from fastbp.commands.words import percent, shortened
-from fastbp.data.columns import read_column
-from fastbp.data.writings import find_writing, numbers_written
-from fastbp.data.written_moments import MomentWriting
 from fastbp.inspection.report import Finding
 from fastbp.support.checks import counted
 
@@ -42,7 +39,6 @@ def column_section(X: pd.DataFrame) -> str:
 
 def _figures(column: pd.Series) -> list[str]:
     """Return the kind of a column, its gaps, the least, the middle and the largest of numbers, else what is common."""
-    column = _as_read(column)
     gaps = percent(float(column.isna().mean())) if column.isna().any() else ""
     present = column.dropna()
     if column.dtype.kind in "iuf":
@@ -53,17 +49,3 @@ def _figures(column: pd.Series) -> list[str]:
     counts = present.astype(str).value_counts()
     common = [f"{shortened(level, 20)} ({percent(count / len(column))})" for level, count in counts.head(3).items()]
     return [counted(len(counts), "level"), gaps, "", "", "", ", ".join(common)]
-
-
-def _as_read(column: pd.Series) -> pd.Series:
-    """Return a column of text that writes numbers or moments, such as $12.50, as these; any other as it is."""
-    import pandas
-
-    read = None if column.dtype.kind in "iufbmM" else read_column(column)
-    writing = find_writing(read) if read is not None and read.is_text else None
-    if read is None or writing is None:
-        return column
-    values = pandas.Series(numbers_written(read, writing, ""), column.index)
-    if not isinstance(writing, MomentWriting):
-        return values
-    return pandas.to_datetime(values.round(), unit="s")
