@@ -215,8 +215,9 @@ def _baseline(task: Task, train_rows: NDArray[np.int64], test_rows: NDArray[np.i
             "log_loss": float(entropy),
         }
     errors = y - known.mean()
+    spread = float(np.square(y - y.mean()).sum())
     return {
-        "r2": 1 - float(np.square(errors).sum() / np.square(y - y.mean()).sum()),
+        "r2": 1 - float(np.square(errors).sum()) / spread if spread else float("nan"),
         "rmse": float(np.sqrt(np.square(errors).mean())),
         "mae": float(np.abs(errors).mean()),
     }
