@@ -3,6 +3,7 @@
 import pytest
 
 from fastbp.engine import kernels, team
+from fastbp.support import threads
 
 # Not every machine runs every instruction set: the ones it lacks are skipped, by name.
 EVERY_ISA = [
@@ -24,8 +25,9 @@ def isa(request):
 
 
 @pytest.fixture
-def limits():
-    """`team.work_limits`, put back afterwards."""
+def limits(monkeypatch):
+    """`team.work_limits`, put back afterwards; and teams may have more threads than this machine has CPUs."""
+    monkeypatch.setattr(threads, "_n_cpus", 64)
     former = team.work_limits()
     yield team.work_limits
     team.work_limits(**former)

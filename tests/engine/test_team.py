@@ -1,11 +1,12 @@
 """How many threads work together: by the work there is, and by what proves faster."""
 
+import numpy as np
 import pytest
 
 from engine_helpers import ADAM, make_data, make_pair
-from fastbp.engine import team
 from fastbp.engine.array_reader import ArrayReader
 from fastbp.engine.network import Network
+from fastbp.engine.pace import Search, forget_lessons
 from fastbp.engine.records import EpochPlan, SampleSet
 from fastbp.engine.session import Session
 
@@ -49,48 +50,186 @@ def test_looking_at_the_shares_changes_nothing():
     assert losses[0] == losses[1]
 
 
-def share(sizes, size):
-    return sizes.count(size) / len(sizes)
+# ---- The search for the fastest size -------------------------------------------------------------------------------
+
+
+def sizes_taken(most, rates, n, longest=1.0, waking=0.0, start=0):
+    """The next n intervals as (size, seconds), if each size had the rate (work a second) that `rates` gives.
+
+    A call ends after `longest` seconds at most. The first interval of a changed team takes `waking` seconds longer.
+    """
+    search = Search(most, start, work=1.0)
+    taken = []
+    for _ in range(n):
+        size, seconds = search.next()
+        seconds = min(seconds, longest)
+        search.done(rates[size] * seconds, seconds + (waking if taken and size != taken[-1][0] else 0))
+        taken.append((size, seconds))
+    return taken
+
+
+def share(taken, wanted):
+    """The part of the time for which a size works."""
+    return sum(seconds for size, seconds in taken if size == wanted) / sum(seconds for _, seconds in taken)
 
 
 def test_a_team_that_gains_is_kept():
-    sizes = team.sizes_taken(4, {1: 1e5, 2: 1.9e5, 4: 3.5e5}, 1000)
-    assert sizes[0] == 4
+    sizes = sizes_taken(4, {1: 1e5, 2: 1.9e5, 4: 3.5e5}, 1000)
+    assert sizes[2][0] == 4  # the first trial of all, after a moment on one thread
     assert share(sizes, 4) > 0.9
+
+
+@pytest.mark.parametrize("best", [1, 2, 4, 8, 11])
+@pytest.mark.parametrize("others", [0.02, 0.5, 0.9])
+def test_the_best_size_is_found_whatever_the_others_are_like(best, others):
+    """No size hides another one: four threads may be no better than two where one is best, as with busy neighbours."""
+    rates = {size: 1e5 * (1 if size == best else others) for size in (1, 2, 4, 8, 11)}
+    for start in (1, 3, 11):
+        assert share(sizes_taken(11, rates, 3000, start=start), best) > 0.9
+
+
+def test_one_thread_is_found_where_four_are_no_better_than_two():
+    assert share(sizes_taken(4, {1: 60.0, 2: 1.0, 4: 1.0}, 3000), 1) > 0.9
 
 
 def test_a_team_that_loses_is_given_up_for_the_best_there_is():
     """As where other processes want the cores."""
-    sizes = team.sizes_taken(8, {1: 1e5, 2: 1.8e5, 4: 1.2e5, 8: 0.5e5}, 1000)
+    sizes = sizes_taken(8, {1: 1e5, 2: 1.8e5, 4: 1.2e5, 8: 0.5e5}, 1000)
     assert share(sizes, 2) > 0.9
-    assert share(team.sizes_taken(2, {1: 1e5, 2: 0.3e5}, 1000), 1) > 0.9
+    assert share(sizes_taken(2, {1: 1e5, 2: 0.3e5}, 1000), 1) > 0.9
 
 
 def test_a_larger_team_than_reckoned_is_tried():
     """The cores may be close to each other; where they are not, or busy, the team stays what it was."""
-    sizes = team.sizes_taken(2, {1: 1e5, 2: 1.2e5}, 1000, start=1)
-    assert sizes[0] == 1
+    sizes = sizes_taken(2, {1: 1e5, 2: 1.2e5}, 1000, start=1)
+    assert sizes[0][0] == 1
     assert share(sizes, 2) > 0.9
-    assert share(team.sizes_taken(2, {1: 1e5, 2: 0.3e5}, 1000, start=1), 1) > 0.9
+    assert share(sizes_taken(2, {1: 1e5, 2: 0.3e5}, 1000, start=1), 1) > 0.9
 
 
 def test_no_team_is_larger_than_the_work_or_smaller_than_one():
     for most in (1, 2, 3, 5, 7):
         rates = {size: 1e5 * (1 + size % 3) for size in range(1, most + 1)}
-        assert set(team.sizes_taken(most, rates, 300)) <= set(rates)
+        assert {size for size, _ in sizes_taken(most, rates, 300)} <= set(rates)
 
 
 def test_waking_up_is_not_taken_for_being_slow():
     """Epochs of a millisecond, and a thread that takes as long to wake up: two are faster all the same."""
-    sizes = team.sizes_taken(2, {1: 1e5, 2: 1.5e5}, 5000, longest=1e-3, waking=1e-3)
+    sizes = sizes_taken(2, {1: 1e5, 2: 1.5e5}, 5000, longest=1e-3, waking=1e-3)
     assert share(sizes, 2) > 0.9
-    sizes = team.sizes_taken(2, {1: 1e5, 2: 0.5e5}, 5000, longest=1e-3, waking=1e-3)
+    sizes = sizes_taken(2, {1: 1e5, 2: 0.5e5}, 5000, longest=1e-3, waking=1e-3)
     assert share(sizes, 1) > 0.9
 
 
 def test_a_failure_is_not_believed_for_long_at_first():
     """A trial that another process spoils is soon repeated."""
-    sizes = team.sizes_taken(2, {1: 1e5, 2: 1.5e5}, 5000, longest=1e-3)
-    trials = [i for i in range(1, len(sizes)) if sizes[i] == 1 and sizes[i - 1] == 2]
+    sizes = [size for size, _ in sizes_taken(2, {1: 1e5, 2: 0.9e5}, 5000, longest=1e-3)]
+    trials = [i for i in range(1, len(sizes)) if sizes[i] == 2 and sizes[i - 1] == 1]
     assert trials[1] - trials[0] < 100
     assert trials[-1] - trials[-2] > 900
+
+
+class Machine:
+    """A simulated machine of two CPUs, whose second one a neighbour wants at times.
+
+    A step of two threads then takes a part of a time slice longer, as one of them waits for its CPU.
+
+    Parameters
+    ----------
+    step : float
+        Seconds of a step on one thread.
+    speedup : float
+        How many times as fast two threads are alone.
+    period, duty : float
+        Seconds after which the neighbour does the same again, and the part of them for which it works.
+    """
+
+    def __init__(self, step, speedup, period, duty):
+        self.step, self.speedup, self.period, self.duty = step, speedup, period, duty
+        self.now = 0.0
+        self.random = np.random.default_rng(1)
+
+    def busy(self):
+        return self.now % self.period < self.duty * self.period
+
+    def run(self, size):
+        seconds = self.step / (1 if size == 1 else self.speedup)
+        if size > 1 and self.busy():
+            seconds += 0.008 * self.random.random()
+        self.now += seconds
+
+    def train(self, n_steps, steps_a_call, choose):
+        """Returns the seconds that the steps take in calls; choose has next and done of a search."""
+        start = self.now
+        while n_steps > 0:
+            left = min(steps_a_call, n_steps)
+            n_steps -= left
+            while left > 0:
+                size, seconds = choose.next()
+                began, done = self.now, 0
+                while left > 0 and self.now <= began + seconds:
+                    self.run(size)
+                    left -= 1
+                    done += 1
+                choose.done(done, self.now - began)
+        return self.now - start
+
+
+class Always:
+    def __init__(self, size):
+        self.size = size
+
+    def next(self):
+        return self.size, 0.05
+
+    def done(self, work, seconds):
+        pass
+
+
+@pytest.mark.parametrize("steps_a_call", [20, 80, 10**9])
+@pytest.mark.parametrize("speedup", [0.7, 1.0, 1.8])
+@pytest.mark.parametrize(
+    ("period", "duty"), [(1.0, 0.0), (1.0, 1.0), (0.004, 0.5), (0.02, 0.5), (0.1, 0.5), (0.5, 0.5), (2.0, 0.5)]
+)
+def test_more_threads_are_not_slower_with_neighbours(period, duty, speedup, steps_a_call):
+    """Steps of 0.1 ms beside a neighbour that is idle, busy, or half busy: at most 5 % over the better of 1 and 2."""
+    n_steps = 40_000
+    alone = [Machine(1e-4, speedup, period, duty).train(n_steps, steps_a_call, Always(size)) for size in (1, 2)]
+    taken = Machine(1e-4, speedup, period, duty).train(n_steps, steps_a_call, Search(2))
+    assert taken < 1.05 * min(alone)
+
+
+@pytest.mark.parametrize("duty", [0.5, 1.0])
+def test_the_first_trials_cost_little(duty):
+    """Calls of 8 ms: even the first 0.2 s take hardly longer than on one thread, though a bad step takes 8 ms."""
+    taken = Machine(1e-4, 1.8, 0.02, duty).train(2000, 80, Search(2))
+    assert taken < 0.2 * 1.1
+
+
+def test_neighbours_that_come_and_go_are_noticed():
+    machine, search = Machine(1e-4, 1.8, 1.0, 0.0), Search(2)
+    machine.train(20_000, 80, search)
+    assert search.next()[0] == 2
+    machine.duty = 1.0
+    assert machine.train(10_000, 80, search) < 1.1  # 1.0 on one thread, 45 on two
+    machine.duty = 0.0
+    machine.train(20_000, 80, search)
+    assert machine.train(10_000, 80, search) < 0.6
+
+
+# ---- What a search learns is kept for the process ------------------------------------------------------------------
+
+
+def test_calls_of_one_epoch_learn_from_each_other(limits):
+    """Sessions of one short epoch each, of the same network: one's search goes on where the other's ended."""
+    limits(epoch_thread=1.0, tried_thread=1.0)
+    forget_lessons()
+    X, y = make_data(400, 16, 4, "cross_entropy", "float32")
+    tried = []
+    for _ in range(300):
+        network, _ = make_pair(16, SMALL, "float32")
+        session = Session(network, "cross_entropy", (), "adam", 2)
+        session.epoch(SampleSet(ArrayReader(X), y), EpochPlan(40, True, 0, 0, ADAM))
+        tried.append(session.last_team)
+    assert tried[0] == 1
+    assert 2 in tried

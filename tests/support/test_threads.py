@@ -50,11 +50,11 @@ def run(code, **environment):
 # ---------------------------------------------------------------------------------------------- precedence
 
 
-def test_the_argument_comes_first_and_may_be_more_than_the_cpus(monkeypatch, cpus):
+def test_the_argument_comes_first_and_the_cpus_bound_it_too(monkeypatch, cpus):
     monkeypatch.setenv("FASTBP_NUM_THREADS", "3")
     fb.set_num_threads(2)
     assert choose_threads(5) == 5
-    assert choose_threads(50) == 50
+    assert choose_threads(50) == 8  # which are all the CPUs
 
 
 def test_then_the_call_then_the_own_variable_then_openmps_then_the_machine(monkeypatch, cpus):

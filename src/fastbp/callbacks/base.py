@@ -31,6 +31,7 @@ class Callback:
     as after the last completed step.
     """
 
+    runs_alone: ClassVar[bool] = False  # whether one object is for one call of ``fit`` at a time, as it keeps a state
     runs_last: ClassVar[bool] = False  # whether it runs at each event after the callbacks without this flag
 
     def on_fit_begin(self, trainer: SomeTrainer, figures: Figures) -> None:

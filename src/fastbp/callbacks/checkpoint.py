@@ -60,6 +60,7 @@ class Checkpoint(Callback):
     50
     """
 
+    runs_alone = True
     runs_last = True  # so that the file holds the other callbacks' state after the epoch
 
     def __init__(

@@ -32,6 +32,8 @@ class CSVLogger(Callback):
         During training, if the file cannot be written.
     """
 
+    runs_alone = True
+
     def __init__(self, path: str | os.PathLike[str], separator: str = ",") -> None:
         self._path = check_path(path)
         if not isinstance(separator, str) or len(separator) != 1 or separator in '"\r\n':

@@ -68,6 +68,8 @@ class EarlyStopping(Callback):
     True
     """
 
+    runs_alone = True
+
     def __init__(
         self,
         monitor: str = "val_loss",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from fastbp.callbacks.base import Callback, Figures, SomeTrainer
@@ -12,6 +13,8 @@ from fastbp.support.checks import sentence
 
 __all__ = ["CallbackLike", "Listeners", "as_callbacks"]
 
+
+_users: dict[int, Listeners] = {}  # of callbacks with a state, by their id; setdefault decides between two threads
 
 CallbackLike: TypeAlias = Callback | Callable[[SomeTrainer, Figures], Any]
 
@@ -57,6 +60,30 @@ class Listeners:
         self._of_steps = [callback for callback in callbacks if callback.hears("on_step_end")]
         self._of_ticks = [callback for callback in callbacks if callback.hears("on_tick")]
         self.hear_steps, self.hear_ticks = bool(self._of_steps), bool(self._of_ticks)
+
+    @contextlib.contextmanager
+    def claimed(self) -> Iterator[None]:
+        """Refuse another call of ``fit``, in another thread, that would use callbacks with a state inside the ``with``.
+
+        Raises
+        ------
+        RuntimeError
+            If one of them is in use.
+        """
+        own = [callback for callback in self._callbacks if callback.runs_alone]
+        claimed: list[int] = []
+        try:
+            for callback in own:
+                if _users.setdefault(id(callback), self) is not self:
+                    raise RuntimeError(
+                        f"callbacks has {callback!r}, which another call of fit is using; expected an object for each "
+                        "trainer. Make a new one."
+                    )
+                claimed.append(id(callback))
+            yield
+        finally:
+            for key in claimed:
+                _users.pop(key, None)
 
     def fit_begin(self, figures: Figures) -> None:
         """Run the callbacks at the beginning of a call of ``fit``."""

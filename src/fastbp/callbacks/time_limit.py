@@ -27,6 +27,8 @@ class TimeLimit(Callback):
         If it is not a number above 0.
     """
 
+    runs_alone = True
+
     def __init__(self, seconds: float) -> None:
         self._seconds = check_number(seconds, "seconds", above=0)
         self._end = 0.0

@@ -30,17 +30,25 @@ class Prefetch(Generic[T]):
         self._items = items
         self._read: queue.Queue[tuple[T | None, BaseException | None]] = queue.Queue(maxsize=1)
         self._ended = threading.Event()
+        self._ahead = True
         self._thread = threading.Thread(target=self._work, name="fastbp reads ahead", daemon=True)
 
     def __enter__(self) -> Iterator[T]:
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError:  # the system starts no more threads: each item is read when it is wanted
+            self._ahead = False
+            return self._items
         return self._taken()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._ended.set()
-        self._thread.join(_JOIN_SECONDS)
+        if self._ahead:
+            self._thread.join(_JOIN_SECONDS)
+        else:
+            self._close()
 
     def _taken(self) -> Iterator[T]:
         while True:
@@ -60,9 +68,12 @@ class Prefetch(Generic[T]):
         except BaseException as error:
             self._hand_over(None, error)
         finally:
-            close = getattr(self._items, "close", None)
-            if close is not None:
-                close()
+            self._close()
+
+    def _close(self) -> None:
+        close = getattr(self._items, "close", None)
+        if close is not None:
+            close()
 
     def _hand_over(self, item: T | None, error: BaseException | None) -> bool:
         """Wait until there is room for an item, or reading has ended; return whether it was put there."""

@@ -27,3 +27,6 @@ cdef class Network:
     cdef list views(self, Arena arena, Py_ssize_t i)
     cdef object table_view(self, Arena arena, Py_ssize_t j)
     cdef tuple layer_copy(self, Arena arena, Py_ssize_t i)
+    cdef int put_layer(self, Py_ssize_t i, arrays) except -1
+    cdef tuple read_layer(self, Py_ssize_t i)
+    cdef object sum_penalties(self)

@@ -1,11 +1,14 @@
 """A network: its stages, and their parameters in the kernels' layout. prediction.pyx has what is computed from them."""
 
+import contextlib
+
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
 
 import numpy as np
 
 from fastbp.engine.arena cimport Arena
 from fastbp.engine.features cimport Features
+from fastbp.engine.gate cimport begin_nested, begin_reading, begin_writing, end_nested, end_reading, end_writing
 from fastbp.engine.kernels cimport FBP_FLOAT32, FBP_FLOAT64, fbp_layer, fbp_table, kernels_in_use
 from fastbp.engine.layout cimport ADD, BATCH_NORM, DENSE, FORK, TABULAR, Stage, item_size, padded
 from fastbp.engine.penalty cimport is_penalised, unit_penalties
@@ -148,23 +151,57 @@ cdef class Network:
 
     def set_layer(self, Py_ssize_t i, *arrays):
         """Copies in the arrays of stage i: of a dense one the weights (n_inputs, n_units) and the biases (n_units,)."""
+        begin_writing(self.prediction.gate)
+        try:
+            self.put_layer(i, arrays)
+        finally:
+            end_writing(self.prediction.gate)
+
+    cdef int put_layer(self, Py_ssize_t i, arrays) except -1:
+        """The same, by who has gone in to write."""
+        self.prediction.stale = True
         for view, array in zip(self.views(self.parameters, i) + self.statistic_views(i), arrays, strict=True):
             view[:] = array
-        self.prediction.stale = True
+        return 0
 
     def get_layer(self, Py_ssize_t i):
         """Copies of the arrays of stage i; most kinds have none."""
+        begin_reading(self.prediction.gate)
+        try:
+            return self.read_layer(i)
+        finally:
+            end_reading(self.prediction.gate)
+
+    cdef tuple read_layer(self, Py_ssize_t i):
+        """The same, by who has gone in to read."""
         return self.layer_copy(self.parameters, i) + tuple([view.copy() for view in self.statistic_views(i)])
 
     def set_arrays(self, arrays):
         """Copies in the arrays of all stages, in the order of get_arrays."""
         arrays = iter(arrays)
-        for i in range(self.n_layers):
-            self.set_layer(i, *[next(arrays) for _ in array_names(&self.stages[<Py_ssize_t>i])])
+        begin_writing(self.prediction.gate)
+        try:
+            for i in range(self.n_layers):
+                self.put_layer(i, [next(arrays) for _ in array_names(&self.stages[<Py_ssize_t>i])])
+        finally:
+            end_writing(self.prediction.gate)
 
     def get_arrays(self):
         """Copies of the arrays of all stages, one stage after the other."""
-        return [array for i in range(self.n_layers) for array in self.get_layer(i)]
+        begin_reading(self.prediction.gate)
+        try:
+            return [array for i in range(self.n_layers) for array in self.read_layer(i)]
+        finally:
+            end_reading(self.prediction.gate)
+
+    @contextlib.contextmanager
+    def at_rest(self):
+        """Within a ``with`` nobody changes the parameters: training in another thread stands between two steps."""
+        begin_nested(self.prediction.gate)
+        try:
+            yield
+        finally:
+            end_nested(self.prediction.gate)
 
     def parameter_views(self):
         """The arrays of all stages in the order of get_arrays, not copied: predictions use what is written there.
@@ -197,11 +234,21 @@ cdef class Network:
 
     def set_features(self, Features features, Features target_features):
         """From now on the first stage gets these features and outputs are compared with those; None: no features."""
+        begin_writing(self.prediction.gate)
         self.prediction.features = features
         self.prediction.target_features = target_features
+        end_writing(self.prediction.gate)
 
     def penalty(self):
         """The stages' own penalties on their weights, which are part of the loss."""
+        begin_reading(self.prediction.gate)
+        try:
+            return self.sum_penalties()
+        finally:
+            end_reading(self.prediction.gate)
+
+    cdef object sum_penalties(self):
+        """The same, by who has gone in to read."""
         cdef Py_ssize_t i
         cdef double[::1] of_units
         result = 0.0
@@ -235,5 +282,9 @@ cdef class Network:
         outputs : ndarray, shape (n_samples, n_outputs), of the network's dtype, C-contiguous, optional
             Receives what ``forward`` would compute.
         """
-        mean, sums = self.prediction.evaluate(samples, loss, metrics, n_threads, outputs)
-        return mean + self.penalty(), sums
+        self.prediction.read()
+        try:
+            mean, sums = self.prediction.evaluate(samples, loss, metrics, n_threads, outputs)
+            return mean + self.sum_penalties(), sums
+        finally:
+            end_reading(self.prediction.gate)

@@ -4,6 +4,7 @@ from libc.stdint cimport int32_t
 
 from fastbp.engine.arena cimport Arena
 from fastbp.engine.features cimport Features
+from fastbp.engine.gate cimport Gate
 from fastbp.engine.kernels cimport fbp_kernels, fbp_panels, fbp_source
 from fastbp.engine.layout cimport Stage
 from fastbp.engine.records cimport SampleSet
@@ -26,6 +27,8 @@ cdef class Prediction:
     cdef Arena folded_parameters          # weights and biases of the folded stages
     cdef Features features                # that the first stage gets, or None: the columns of X themselves
     cdef Features target_features         # that outputs are compared with, or None: the targets themselves
+    cdef Gate gate                        # to the parameters, and to all that depends on them
+    cdef unsigned long refreshing         # the thread that is in `refresh`, or 0
     cdef bint stale                       # the parameters have changed since `refresh`
     cdef bint interrupted                 # the call under way, and each one after it, ends by Interrupted
     cdef bint rows_possible               # all planned stages can take rows without panels
@@ -37,7 +40,9 @@ cdef class Prediction:
     cdef int n_row_calls                  # calls for a few rows since the parameters changed, at most PACK_AFTER + 1
     cdef Workspace workspace              # of the last forward pass, unless it is in use
 
+    cdef int read(self) except -1
     cdef int refresh(self) except -1
+    cdef int recompute(self) except -1
     cdef int forward(self, ArrayReader rows, out, int n_threads) except -1
     cdef tuple evaluate(self, SampleSet samples, object loss, tuple metrics, int n_threads, outputs)
     cdef void parameters_are_shared(self) noexcept

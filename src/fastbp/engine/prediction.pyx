@@ -16,6 +16,7 @@ import numpy as np
 
 from fastbp.engine.arena cimport Arena
 from fastbp.engine.features cimport features_of
+from fastbp.engine.gate cimport Gate, begin_reading, end_reading, handle_signals
 from fastbp.engine.kernels cimport FBP_LINEAR, fbp_kernels, fbp_layer, fbp_panels, fbp_source, fbp_table
 from fastbp.engine.layout cimport (
     ADD, BATCH_NORM, DENSE, DROPOUT, FORK, TABULAR, Stage, item_size, padded, stages_work,
@@ -25,9 +26,12 @@ from fastbp.engine.records cimport SampleSet
 from fastbp.engine.array_reader cimport ArrayReader
 from fastbp.engine.sweep cimport SWEEP_PANELS, Route, Sweep, Workspace, make_workspace, sweep_share
 from fastbp.engine.tables cimport refuse_sparse, split_columns
-from fastbp.engine.team cimport limits_in_use, look_seconds, monotonic_seconds, run_team, team_size
+from fastbp.engine.team cimport limits_in_use, look_seconds, monotonic_seconds, pause, run_team, team_size
 
 from fastbp.engine.errors import Interrupted, NonFinite, first_bad_row, first_bad_target
+
+cdef extern from "pythread.h":
+    unsigned long PyThread_get_thread_ident() noexcept
 
 cdef enum:
     # With less work than this (floating-point operations), other Python threads would not gain by the GIL's release.
@@ -114,23 +118,43 @@ cdef class Prediction:
             layer.weights = arena.take(layer.n_units * layer.ld * item_size(self.k.dtype))
             layer.bias = arena.take(padded(layer.n_units, self.k.dtype) * item_size(self.k.dtype))
 
+    cdef int read(self) except -1:
+        """Goes in to read the parameters, with all that depends on them computed; `end_reading` ends it."""
+        begin_reading(self.gate)
+        if self.stale or self.refreshing:
+            try:
+                self.refresh()
+            except BaseException:
+                end_reading(self.gate)
+                raise
+        return 0
+
     cdef int refresh(self) except -1:
-        """Before a prediction: recomputes what depends on the parameters, if they have changed."""
-        cdef Py_ssize_t i
+        """Recomputes what depends on the parameters, which have changed. Other readers wait meanwhile."""
+        cdef unsigned long own = PyThread_get_thread_ident()
+        while self.refreshing and self.refreshing != own:
+            with nogil:
+                pause()
+            PyErr_CheckSignals()
         if not self.stale:
             return 0
-        self.stale = False             # before all else: another thread may train meanwhile
+        self.refreshing = own
+        try:
+            self.recompute()
+            self.stale = False
+        finally:
+            self.refreshing = 0
+        return 0
+
+    cdef int recompute(self) except -1:
+        cdef Py_ssize_t i
         self.is_packed = False
         self.n_row_calls = 0
-        try:
-            for i in range(self.n_stages):
-                if self.stages[i].kind == BATCH_NORM:
-                    self.refresh_inverse(&self.stages[i])
-            for dense, norm, planned in self.folded:
-                self.fold(dense, norm, planned)
-        except BaseException:
-            self.stale = True
-            raise
+        for i in range(self.n_stages):
+            if self.stages[i].kind == BATCH_NORM:
+                self.refresh_inverse(&self.stages[i])
+        for dense, norm, planned in self.folded:
+            self.fold(dense, norm, planned)
         return 0
 
     cdef int refresh_inverse(self, const Stage *norm) except -1:
@@ -162,8 +186,12 @@ cdef class Prediction:
         """The outputs of all rows, to out: C-contiguous, shape (n_rows, n_outputs), of the network's dtype."""
         cdef Sweep sweep
         cdef Py_buffer buffer
-        self.refresh()
         PyObject_GetBuffer(out, &buffer, PyBUF_WRITABLE | PyBUF_C_CONTIGUOUS)
+        try:
+            self.read()
+        except BaseException:
+            PyBuffer_Release(&buffer)
+            raise
         try:
             if self.takes_few_rows(rows):
                 self.forward_few_rows(rows, <char *>buffer.buf)
@@ -174,12 +202,13 @@ cdef class Prediction:
                 self.sweep(&sweep, rows, n_threads)
         finally:
             PyBuffer_Release(&buffer)
+            end_reading(self.gate)
         return 0
 
     cdef tuple evaluate(self, SampleSet samples, object loss, tuple metrics, int n_threads, outputs):
         """The mean loss of all samples without penalties, and the metrics' sums, float64 arrays.
 
-        The outputs, if wanted, are left where ``forward`` would leave them.
+        The outputs, if wanted, are left where ``forward`` would leave them. The caller has gone in to read.
         """
         cdef Sweep sweep
         cdef Scoring scoring
@@ -187,7 +216,6 @@ cdef class Prediction:
         cdef Py_ssize_t n_rows = samples.n_samples
         cdef Py_ssize_t n_groups = (n_rows - 1) // (SWEEP_PANELS * self.k.lanes) + 1
         cdef char[:, ::1] out
-        self.refresh()
         memset(&sweep, 0, sizeof(sweep))
         sweep.n_rows = n_rows
         sweep.index = NULL if index is None else &index[0]
@@ -234,7 +262,7 @@ cdef class Prediction:
                 sweep.pause_at = monotonic_seconds() + look_seconds()
                 with nogil:
                     run_team(sweep_share, sweep, size)
-                PyErr_CheckSignals()
+                handle_signals(self.gate)
                 if self.interrupted:
                     raise Interrupted
         finally:
@@ -403,6 +431,7 @@ cdef Prediction make_prediction(const fbp_kernels *k, str dtype, const Stage *st
     prediction.place_folded(prediction.folded_parameters)
     prediction.folded_parameters.allocate()
     prediction.place_folded(prediction.folded_parameters)
+    prediction.gate = Gate()
     prediction.stale = True
     prediction.rows_possible = all(
         [prediction.planned[i].kind in (DENSE, TABULAR) for i in range(prediction.n_planned)])

@@ -10,6 +10,11 @@ cdef class PythonCalls:
     cdef object on_look            # called after the signals where a step is long, or None
     cdef object pending            # an exception that waits until the threads have returned
 
+    cdef bint inside               # the call has gone in to read the parameters, or to write them
+
+    cdef int go_in(self) except -1
+    cdef int go_out(self) except -1
+    cdef int go_in_again(self) noexcept
     cdef int look(self) except -1
     cdef int raise_pending(self) except -1
     cdef int score(self, Py_ssize_t first, Py_ssize_t n, double scale) except -1

@@ -10,6 +10,7 @@ from libc.string cimport memcpy, memset
 
 import numpy as np
 
+from fastbp.engine.gate cimport begin_writing, end_reading, end_writing
 from fastbp.engine.kernels cimport fbp_kernels, flush_denormals, restore_denormals
 from fastbp.engine.layout cimport Stage, item_size
 from fastbp.engine.array_reader cimport ArrayReader
@@ -21,35 +22,33 @@ from fastbp.engine.errors import Interrupted
 cdef int _look(void *context) noexcept with gil:
     """Handles signals in the midst of a step, and calls on_look. 1 where one raised, or another thread interrupts."""
     cdef PythonCalls calls = <PythonCalls>context
-    cdef Run *run = &calls.memory.run
-    restore_denormals(run.python.float_mode)
-    calls.memory.network.prediction.stale |= run.cut.updates   # a handler may predict
+    restore_denormals(calls.memory.run.python.float_mode)
     try:
+        calls.go_out()                 # a handler may predict
         calls.look()
         if calls.on_look is not None:
             calls.on_look()
     except BaseException as error:
         calls.pending = error
-        return 1
     finally:
+        calls.go_in_again()
         flush_denormals()
-    return 0
+    return calls.pending is not None
 
 
 cdef int _score(void *context, Py_ssize_t first, Py_ssize_t n, double scale) noexcept with gil:
     """Calls the loss function for n rows from `first` on, in the order of the call. 1 where it raised."""
     cdef PythonCalls calls = <PythonCalls>context
-    cdef Run *run = &calls.memory.run
-    restore_denormals(run.python.float_mode)
-    calls.memory.network.prediction.stale |= run.cut.updates   # the function may predict
+    restore_denormals(calls.memory.run.python.float_mode)
     try:
+        calls.go_out()                 # the function may predict
         calls.score(first, n, scale)
     except BaseException as error:
         calls.pending = error
-        return 1
     finally:
+        calls.go_in_again()
         flush_denormals()
-    return 0
+    return calls.pending is not None
 
 
 cdef PythonCalls make_python_calls(SessionMemory memory, object loss):
@@ -65,6 +64,37 @@ cdef PythonCalls make_python_calls(SessionMemory memory, object loss):
 
 cdef class PythonCalls:
     """The Python side of a session's steps."""
+
+    cdef int go_in(self) except -1:
+        """Before steps: nobody else changes the parameters, and if these steps do, nobody reads them."""
+        cdef Run *run = &self.memory.run
+        if run.cut.updates:
+            begin_writing(self.memory.network.prediction.gate, &run.progress.enter_python_at)
+        else:
+            self.memory.network.prediction.read()
+        self.inside = True
+        return 0
+
+    cdef int go_out(self) except -1:
+        """After steps, and wherever Python code runs between them or within one, before its update."""
+        if not self.inside:
+            return 0
+        self.inside = False
+        if self.memory.run.cut.updates:
+            self.memory.network.prediction.stale = True
+            end_writing(self.memory.network.prediction.gate)
+        else:
+            end_reading(self.memory.network.prediction.gate)
+        return 0
+
+    cdef int go_in_again(self) noexcept:
+        """In the midst of a step, which goes on or is given up: whatever is raised while this waits comes later."""
+        while not self.inside:
+            try:
+                self.go_in()
+            except BaseException as error:
+                self.pending = error
+        return 0
 
     cdef int look(self) except -1:
         """Raises what a signal's handler raises, and Interrupted."""

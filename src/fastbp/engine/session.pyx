@@ -6,19 +6,19 @@ from libc.stdint cimport int64_t, uint64_t
 import numpy as np
 
 from fastbp.engine.features cimport features_of
+from fastbp.engine.gate cimport begin_reading, begin_writing, end_reading, end_writing
 from fastbp.engine.kernels cimport fbp_layer
 from fastbp.engine.layout cimport Stage, item_size, stages_work, units_of_share
 from fastbp.engine.loss cimport BAD_INPUTS, BAD_TARGETS, set_scoring, split_sums
 from fastbp.engine.network cimport Network
+from fastbp.engine.pace cimport Pace, keep_lesson, pace_done, pace_next, take_lesson
 from fastbp.engine.python_calls cimport PythonCalls, make_python_calls
 from fastbp.engine.records cimport EpochPlan, SampleSet
 from fastbp.engine.run cimport Run
 from fastbp.engine.session_memory cimport SessionMemory, make_session_memory
 from fastbp.engine.step cimport MICROBATCH_SAMPLES, train_share, weigh_next_step
 from fastbp.engine.tables cimport refuse_sparse, split_columns, table_bytes
-from fastbp.engine.team cimport (
-    Pace, limits_in_use, look_seconds, monotonic_seconds, pace_done, pace_next, run_team, team_size,
-)
+from fastbp.engine.team cimport limits_in_use, look_seconds, monotonic_seconds, run_team, team_size
 from fastbp.engine.update_rules cimport reach_step, set_numbers, set_schedules, state_wanted, takes_norm
 
 from fastbp.engine.errors import NonFinite, first_bad_row, first_bad_target
@@ -56,11 +56,13 @@ cdef class Session:
     cdef readonly int last_team        # threads that did the last steps
     cdef SessionMemory memory
     cdef PythonCalls python
+    cdef tuple held                    # what the call points into, whatever the network gets meanwhile
     cdef tuple schedules               # arrays or None: the learning rate and the weight decay of each step
     cdef dict dropout_rates            # by stage: an array with the rate of each step
     cdef bint stages_alike             # no stage has factors or rates of its own
     cdef bint busy
     cdef bint in_epoch                 # the latest call was for an epoch
+    cdef double sample_work            # floating-point operations of a training step, a sample
     cdef Pace pace
     cdef bint paced                    # the size of the team is measured
     cdef int largest_team              # that the pace may try
@@ -152,7 +154,6 @@ cdef class Session:
             self.memory.run.cut.updates = False
             self.memory.run.cut.training = training
             self.python.on_look = on_look
-            self.network.prediction.refresh()
             if self.memory.tables is not None:  # rows that no sample has
                 for view in self.network.views(self.memory.gradients, 0):
                     view[:] = 0
@@ -212,11 +213,19 @@ cdef class Session:
 
     def get_state(self):
         """The optimizer's state: a list of (name, array), arrays of shape (n_inputs, n_units) and (n_units,)."""
-        return self.memory.get_state()
+        begin_reading(self.network.prediction.gate)
+        try:
+            return self.memory.get_state()
+        finally:
+            end_reading(self.network.prediction.gate)
 
     def set_state(self, state):
         """Puts back what get_state returned; states that were not there then start from zero."""
-        self.memory.set_state(state)
+        begin_writing(self.network.prediction.gate)
+        try:
+            self.memory.set_state(state)
+        finally:
+            end_writing(self.network.prediction.gate)
 
     @property
     def n_averaged(self) -> int:
@@ -225,18 +234,30 @@ cdef class Session:
 
     def average(self):
         """Takes the weights as they are into their average, the plain mean of all that it has taken in."""
-        self.memory.average()
+        begin_writing(self.network.prediction.gate)
+        try:
+            self.memory.average()
+        finally:
+            end_writing(self.network.prediction.gate)
 
     def get_averages(self):
         """The arrays of all stages, in the order of Network.get_arrays; what set_averages takes, with n_averaged.
 
         What is not trained by its gradient has no average, and is as it is in the network.
         """
-        return self.memory.get_averages()
+        begin_reading(self.network.prediction.gate)
+        try:
+            return self.memory.get_averages()
+        finally:
+            end_reading(self.network.prediction.gate)
 
     def set_averages(self, averages, n_averaged):
         """Puts back what get_averages and n_averaged returned."""
-        self.memory.set_averages(averages, n_averaged)
+        begin_writing(self.network.prediction.gate)
+        try:
+            self.memory.set_averages(averages, n_averaged)
+        finally:
+            end_writing(self.network.prediction.gate)
 
     # ---- The set-up of a call ----
 
@@ -261,6 +282,7 @@ cdef class Session:
             self.memory.want_penalties()
         run.data.X = samples.rows.source
         split_columns(&run.stages[0], &run.data.X, &run.data.codes)
+        self.held = (self.network.prediction.features, self.network.prediction.target_features)
         run.data.features = features_of(self.network.prediction.features)
         run.data.index = NULL
         run.data.outputs = NULL
@@ -290,7 +312,8 @@ cdef class Session:
         cdef Run *run = &self.memory.run
         cdef double work_a_thread = limits_in_use().epoch_thread if in_epoch else limits_in_use().call_thread
         cdef Py_ssize_t n_panels = (run.data.microbatch_size - 1) // run.k.lanes + 1
-        cdef double work = 3 * run.data.step_size * self.network.prediction.sample_work
+        self.sample_work = 3 * self.network.prediction.sample_work
+        cdef double work = run.data.step_size * self.sample_work
         cdef int team = team_size(self.n_threads, work, work_a_thread, n_panels)
         run.cut.long_step = work > limits_in_use().long_step * run.k.lanes * team
         run.cut.fused = (not takes_norm(&run.updater) and run.data.step_size <= run.data.microbatch_size
@@ -368,30 +391,37 @@ cdef class Session:
         """Runs the steps of the call; enters Python for signals and on_tick. False where on_tick ended it early."""
         cdef Run *run = &self.memory.run
         cdef Py_ssize_t first
-        cdef double start, seconds = look_seconds()
+        cdef double start, until, seconds = look_seconds()
         cdef int size = team
         self.python.pending = None
         weigh_next_step(run)
+        if self.paced:
+            take_lesson(&self.pace, self.largest_team, team, run.data.step_size * self.sample_work)
         while run.progress.next_row < run.data.n_rows:
             if self.paced:
-                size = pace_next(&self.pace, self.largest_team, team, &seconds)
+                size = pace_next(&self.pace, &seconds)
+            self.python.go_in()
             first = run.progress.next_row
             start = monotonic_seconds()
+            until = start if every_step else start + seconds
             run.progress.next_look = start + look_seconds() / 4
-            run.progress.enter_python_at = start if every_step else start + seconds
+            run.progress.enter_python_at = until
             run.barrier.arrived = 0
-            self.last_team = size
-            with nogil:
-                run_team(train_share, run, size)
-            self.network.prediction.stale |= run.cut.updates
+            try:
+                with nogil:
+                    self.last_team = run_team(train_share, run, size)
+            finally:
+                self.python.go_out()
             if self.paced:
-                pace_done(&self.pace, run.progress.next_row - first, monotonic_seconds() - start)
+                pace_done(&self.pace, (run.progress.next_row - first) * self.sample_work, monotonic_seconds() - start)
+                keep_lesson(&self.pace)
             self.python.raise_pending()
             if run.progress.bad:
                 raise self.explain(samples)
             self.python.look()
-            if (on_tick is not None and on_tick(run.progress.next_row, self.mean_loss())
-                    and run.progress.next_row < run.data.n_rows):
+            if on_tick is None or (run.progress.next_row < run.data.n_rows and monotonic_seconds() < until):
+                continue               # a reader has asked for a pause: it is not yet time
+            if on_tick(run.progress.next_row, self.mean_loss()) and run.progress.next_row < run.data.n_rows:
                 return False
         return True
 

@@ -18,13 +18,16 @@ cdef extern from *:
         int arrived
         unsigned generation
 
-# Runs share(job, t, n) for t = 0 .. n-1 at once, n <= n_threads. The calling thread is t = 0.
-cdef void run_team(share_function share, void *job, int n_threads) noexcept nogil
+# Runs share(job, t, n) for t = 0 .. n-1 at once, n <= n_threads. The calling thread is t = 0. Returns n, which is
+# smaller where the system does not start so many threads.
+cdef int run_team(share_function share, void *job, int n_threads) noexcept nogil
 # Returns when all n_threads have called it. What any thread wrote before it, all threads read after it.
 cdef void wait_for_all(fbp_barrier *barrier, int n_threads) noexcept nogil
 
 # x += amount; returns what x was. Safe among threads.
 cdef int fetch_and_add(int *x, int amount) noexcept nogil
+# Gives the CPU away for some microseconds.
+cdef void pause() noexcept nogil
 # Seconds of a clock that only goes forward.
 cdef double monotonic_seconds() noexcept nogil
 
@@ -56,21 +59,3 @@ cdef struct WorkLimits:
 cdef WorkLimits *limits_in_use() noexcept nogil
 # As many threads as have enough to do, n_threads at most.
 cdef int team_size(int n_threads, double work, double work_a_thread, Py_ssize_t n_panels) noexcept nogil
-
-# Which size of a team is fastest: measured again and again, because other processes come and go. No result depends on
-# it.
-cdef struct Pace:
-    int most               # the largest size that may be tried
-    int size               # the fastest so far
-    double rate            # samples a second of that size, when last measured; 0: not known
-    int trial              # another size that is being tried, or 0
-    int smaller_next       # whether the next trial is of a smaller size
-    double try_again       # seconds to work until the next trial
-    double patience        # seconds of work after a failed trial until the next one, if the trial takes its normal time
-    bint cold              # the team has just changed: its threads wake up and their caches are empty
-    double n_samples       # since the team is warm, not yet part of a rate
-    double seconds         # the same
-    double spent           # seconds since the team changed
-
-cdef int pace_next(Pace *pace, int most, int start, double *seconds) noexcept nogil
-cdef void pace_done(Pace *pace, double n_samples, double seconds) noexcept nogil

@@ -26,6 +26,10 @@ cdef extern from *:
     #define fbp_fetch_add(p, x) _InterlockedExchangeAdd((volatile long *)(p), (x))
     #define fbp_relax() YieldProcessor()
     #define fbp_give_way() SwitchToThread()
+    #define fbp_pause() Sleep(1)
+    #define FBP_PROBES 0
+    static int fbp_pool = 0;
+    static int fbp_startable(int n) { return n; }
     static double fbp_seconds(void)
     {
         LARGE_INTEGER ticks, frequency;
@@ -34,7 +38,10 @@ cdef extern from *:
         return (double)ticks.QuadPart / (double)frequency.QuadPart;
     }
     #else
+    #include <pthread.h>
     #include <sched.h>
+    #include <signal.h>
+    #include <stdlib.h>
     #include <time.h>
     #include <unistd.h>
     #define fbp_process_id() getpid()
@@ -54,6 +61,76 @@ cdef extern from *:
         struct timespec now;
         clock_gettime(CLOCK_MONOTONIC, &now);
         return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+    }
+    static void fbp_pause(void)
+    {
+        const struct timespec brief = {0, 50000};
+        nanosleep(&brief, NULL);
+    }
+
+    /* OpenMP ends the process where a thread cannot be started: for want of address space for its stack, or of a number
+     * among the user's threads. So as many threads, with stacks of that size, are started and ended before. */
+    #define FBP_PROBES FBP_OPENMP
+    static __thread int fbp_pool = 0; /* threads of the last team of this thread, itself included; they stay */
+
+    /* Bytes of OMP_STACKSIZE, such as "512k" (without a letter: KB); 0 where it is not set or means nothing. */
+    static size_t fbp_stack_size(void)
+    {
+        const char *text = getenv("OMP_STACKSIZE");
+        char *end = NULL;
+        if (text == NULL && (text = getenv("GOMP_STACKSIZE")) == NULL)
+            return 0;
+        const size_t number = strtoul(text, &end, 10);
+        while (*end == ' ')
+            end++;
+        switch (*end) {
+        case 'b': case 'B': return number;
+        case 'm': case 'M': return number << 20;
+        case 'g': case 'G': return number << 30;
+        default: return number << 10;
+        }
+    }
+
+    static void *fbp_stand_by(void *door)
+    {
+        pthread_mutex_lock((pthread_mutex_t *)door);
+        pthread_mutex_unlock((pthread_mutex_t *)door);
+        return NULL;
+    }
+
+    /* How many of n more threads the system starts, all alive at once. */
+    static int fbp_startable(int n)
+    {
+        enum { MOST = 1024, SPARE_BYTES = 1 << 20 }; /* OpenMP's own records take memory too */
+        static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
+        pthread_mutex_t door = PTHREAD_MUTEX_INITIALIZER;
+        pthread_t threads[MOST];
+        pthread_attr_t attributes;
+        sigset_t all, former;
+        const size_t stack_size = fbp_stack_size();
+        int started = 0;
+        void *spare = malloc(SPARE_BYTES);
+        if (spare == NULL || pthread_attr_init(&attributes) != 0) {
+            free(spare);
+            return 0;
+        }
+        if (stack_size > 0)
+            pthread_attr_setstacksize(&attributes, stack_size); /* if it is refused, nothing changes, as in OpenMP */
+        sigfillset(&all); /* signals are for the threads that are there to stay */
+        pthread_sigmask(SIG_SETMASK, &all, &former);
+        pthread_mutex_lock(&one_at_a_time);
+        pthread_mutex_lock(&door);
+        while (started < n && started < MOST
+               && pthread_create(&threads[started], &attributes, fbp_stand_by, &door) == 0)
+            started++;
+        pthread_mutex_unlock(&door);
+        for (int i = 0; i < started; i++)
+            pthread_join(threads[i], NULL);
+        pthread_mutex_unlock(&one_at_a_time);
+        pthread_sigmask(SIG_SETMASK, &former, NULL);
+        pthread_attr_destroy(&attributes);
+        free(spare);
+        return started;
     }
     #endif
 
@@ -79,11 +156,15 @@ cdef extern from *:
     }
     """
     int FBP_OPENMP
+    int FBP_PROBES
+    int fbp_pool
     int omp_get_num_threads() noexcept nogil
     int omp_get_max_threads() noexcept nogil
     int fbp_process_id() noexcept nogil
     int fbp_fetch_add(int *x, int amount) noexcept nogil
     double fbp_seconds() noexcept nogil
+    void fbp_pause() noexcept nogil
+    int fbp_startable(int n) noexcept nogil
     void fbp_wait_for_all(fbp_barrier *barrier, int n_threads) noexcept nogil
 
 
@@ -97,15 +178,48 @@ cdef void wait_for_all(fbp_barrier *barrier, int n_threads) noexcept nogil:
         fbp_wait_for_all(barrier, n_threads)
 
 
-cdef void run_team(share_function share, void *job, int n_threads) noexcept nogil:
-    global _team_process
+# Where threads could not be started: how many there are at most, and when that is tried again.
+cdef int _startable = 0
+cdef double _try_again_at = 0
+cdef double RETRY_SECONDS = 1.0
+
+
+cdef int _able(int n_threads) noexcept nogil:
+    """As many threads as the system gives this one, n_threads at most: asked before OpenMP starts new ones."""
+    global _startable, _try_again_at
+    cdef int pool = max(fbp_pool, 1)
+    if not FBP_PROBES or n_threads <= pool:
+        return n_threads
+    if _try_again_at > 0:
+        if fbp_seconds() < _try_again_at:
+            return min(n_threads, max(pool, _startable))
+        _try_again_at = 0
+    cdef int able = pool + fbp_startable(n_threads - pool)
+    if able < n_threads:
+        _startable = able
+        _try_again_at = fbp_seconds() + RETRY_SECONDS
+    return able
+
+
+cdef int run_team(share_function share, void *job, int n_threads) noexcept nogil:
+    global _team_process, fbp_pool
     if n_threads > 1 and _team_process == 0:
         _team_process = fbp_process_id()
-    if n_threads <= 1 or _team_process != fbp_process_id():
+    if n_threads > 1 and _team_process == fbp_process_id():
+        n_threads = _able(n_threads)
+    else:
+        n_threads = 1
+    if n_threads <= 1:
         share(job, 0, 1)
-        return
+        return 1
+    fbp_pool = n_threads
     with parallel(num_threads=n_threads):
         share(job, threadid(), omp_get_num_threads())
+    return n_threads
+
+
+cdef void pause() noexcept nogil:
+    fbp_pause()
 
 
 cdef int fetch_and_add(int *x, int amount) noexcept nogil:
@@ -183,101 +297,6 @@ cdef int team_size(int n_threads, double work, double work_a_thread, Py_ssize_t 
     if n_panels < n_threads:
         n_threads = <int>n_panels
     return n_threads if n_threads > 1 else 1
-
-
-cdef:
-    double WARM_SECONDS = 0.0005       # after a change of the team, not measured
-    double MEASURE_SECONDS = 0.004     # that a rate is measured over, in one call or in several
-    double LEAST_PATIENCE = 0.06       # from a first failed trial to the next trial; it doubles with each failure
-    double MOST_PATIENCE = 1.0         # up to this
-    double CLEARLY_FASTER = 1.03       # the rate of another size over the present one that makes the team change
-
-
-cdef int _other_size(Pace *pace) noexcept nogil:
-    """Half or double the present size, in turn, where that is possible; else 0."""
-    cdef int smaller = pace.size // 2, larger = min(2 * pace.size, pace.most)
-    pace.smaller_next = not pace.smaller_next
-    if larger == pace.size or (smaller > 0 and not pace.smaller_next):
-        return smaller
-    return larger
-
-
-cdef void _change_team(Pace *pace, int trial) noexcept nogil:
-    pace.trial = trial
-    pace.cold = True
-    pace.n_samples = 0
-    pace.seconds = 0
-    pace.spent = 0
-
-
-cdef int pace_next(Pace *pace, int most, int start, double *seconds) noexcept nogil:
-    """The size of the team for the next interval, and its longest duration. While nothing is known, it is `start`."""
-    if pace.most != most:
-        pace.most = most
-        pace.size = start
-        pace.rate = 0
-        pace.try_again = 0
-        pace.patience = LEAST_PATIENCE
-        _change_team(pace, 0)
-    if most > 1 and pace.trial == 0 and pace.rate > 0 and pace.try_again <= 0:
-        _change_team(pace, _other_size(pace))
-    seconds[0] = look_seconds()
-    if most > 1 and pace.cold:
-        seconds[0] = WARM_SECONDS
-    elif most > 1 and (pace.trial or pace.rate == 0):
-        seconds[0] = MEASURE_SECONDS - pace.seconds
-    return pace.trial if pace.trial else pace.size
-
-
-cdef void pace_done(Pace *pace, double n_samples, double seconds) noexcept nogil:
-    """Takes in what the interval achieved. Intervals may be short, as calls may be: a rate is of several then."""
-    cdef double rate
-    pace.spent += seconds
-    if pace.cold:
-        pace.cold = False
-        return
-    pace.n_samples += n_samples
-    pace.seconds += seconds
-    if pace.trial == 0:
-        pace.try_again -= seconds
-    if pace.seconds < MEASURE_SECONDS:
-        return
-    rate = pace.n_samples / pace.seconds
-    pace.n_samples = 0
-    pace.seconds = 0
-    if pace.trial == 0:
-        pace.rate = rate
-    elif rate > CLEARLY_FASTER * pace.rate:
-        pace.size = pace.trial
-        pace.rate = rate
-        pace.trial = 0
-        pace.try_again = 0
-        pace.patience = LEAST_PATIENCE
-    else:
-        pace.try_again = pace.patience * max(1.0, pace.spent / (WARM_SECONDS + MEASURE_SECONDS))
-        _change_team(pace, 0)
-        pace.patience = min(2 * pace.patience, MOST_PATIENCE)
-
-
-def sizes_taken(
-    most: int, rates: dict[int, float], n: int, longest: float = 1.0, waking: float = 0.0, start: int = 0
-) -> list[int]:
-    """The sizes of the next n teams, if each size had the rate (samples a second) that `rates` gives.
-
-    A call ends after `longest` seconds at most. The first interval of a changed team takes `waking` seconds longer. The
-    first size is `start`, or with 0 the largest.
-    """
-    cdef Pace pace = Pace(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
-    cdef double seconds = 0
-    cdef int size, former = 0, first = start if start > 0 else most
-    sizes = []
-    for _ in range(n):
-        size = pace_next(&pace, most, first, &seconds)
-        seconds = min(seconds, longest)
-        pace_done(&pace, rates[size] * seconds, seconds + (waking if size != former else 0))
-        sizes.append(size)
-        former = size
-    return sizes
 
 
 def openmp_version() -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import threading
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, overload
 
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 __all__ = ["Model"]
 
 Array = NDArray[Any]
+
+_building = threading.RLock()  # of a network, which a model has one of
 
 
 class Model(ModelParts):
@@ -127,12 +130,13 @@ class Model(ModelParts):
         assert fed is not None
         if feed.preparation is not None:
             feed.preparation.check_outputs(outputs_of(self.layers, n_features(fed)))
-        network = self._network
-        if network is None:
-            network = self._architecture.build(fed)
-            network.set_arrays(self._architecture.draw(self._seed))
-        network.set_features(*feed.native)
-        self._feed, self._network = feed, network  # at the end: a call that fails changes nothing
+        with _building:
+            network = self._network
+            if network is None:
+                network = self._architecture.build(fed)
+                network.set_arrays(self._architecture.draw(self._seed))
+            network.set_features(*feed.native)
+            self._feed, self._network = feed, network  # at the end: a call that fails changes nothing
 
     # -------------------------------------------------------------------------------- prediction and gradients
 

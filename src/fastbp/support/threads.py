@@ -15,12 +15,31 @@ from typing import Any
 from fastbp.engine.team import openmp_threads, set_usual_threads, usual_threads
 from fastbp.support.checks import check_int
 
-__all__ = ["choose_threads", "explain_threads", "forget_threads", "get_num_threads", "set_num_threads"]
+__all__ = [
+    "check_threads",
+    "choose_threads",
+    "explain_threads",
+    "forget_threads",
+    "get_num_threads",
+    "set_num_threads",
+]
 
-MAX_THREADS = 1024  # more do not help, and OpenMP ends the process if the system cannot start them
+MAX_THREADS = 1024
 
 _OWN, _OPENMP = "FASTBP_NUM_THREADS", "OMP_NUM_THREADS"
 _given: int | None = None  # by set_num_threads
+_n_cpus: int | None = None  # that this process may use, once that is known
+
+
+def check_threads(n_threads: Any) -> int:
+    """Return a number of threads that a caller gives, if it is one.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is not a positive integer.
+    """
+    return check_int(n_threads, "n_threads", maximum=MAX_THREADS, remedy="None uses fb.get_num_threads().")
 
 
 def choose_threads(n_threads: Any = None) -> int:
@@ -29,7 +48,7 @@ def choose_threads(n_threads: Any = None) -> int:
     Parameters
     ----------
     n_threads : int or None
-        None means the process's number: see ``set_num_threads``.
+        None means the process's number: see ``set_num_threads``. No more than the CPUs of the process are used.
 
     Raises
     ------
@@ -38,7 +57,7 @@ def choose_threads(n_threads: Any = None) -> int:
     """
     if n_threads is None:
         return usual_threads() or _look_up()
-    return check_int(n_threads, "n_threads", maximum=MAX_THREADS, remedy="None uses fb.get_num_threads().")
+    return min(check_threads(n_threads), _n_cpus or _count_cpus())
 
 
 def set_num_threads(n_threads: int | None) -> None:
@@ -54,8 +73,8 @@ def set_num_threads(n_threads: int | None) -> None:
        rounded up).
 
     The third bounds the first two, as a limit is there to be kept; one that equals the number with which OpenMP began
-    cannot be told from none. The fifth bounds all. An ``n_threads`` of a call or a trainer comes before all of these,
-    and may be more. The number changes no result, and where the work is small fewer threads are used. The environment
+    cannot be told from none. An ``n_threads`` of a call or a trainer comes before the first four. The fifth bounds all,
+    a call's own ``n_threads`` too: more threads than CPUs wait for one another. The number changes no result, and where the work is small fewer threads are used. The environment
     and the machine are looked up once in a process.
 
     Parameters
@@ -109,12 +128,14 @@ def explain_threads() -> str:
 
 def forget_threads() -> None:
     """Look the environment and the machine up again at the next call."""
+    global _n_cpus
+    _n_cpus = None
     set_usual_threads(0, 0, 0)
 
 
 def _look_up() -> int:
     """Tell the engine the process's number of threads; return that of now."""
-    n_cpus = min(_usable_cpus(), _quota_cpus(), MAX_THREADS)
+    n_cpus = _count_cpus()
     own = _given or _read_variable(_OWN)
     if own:
         set_usual_threads(min(own, n_cpus), min(own, n_cpus), _began)
@@ -145,6 +166,13 @@ def _openmp_began() -> int:
     except ValueError:  # reported when the number is needed
         first = _usable_cpus()
     return max(now, first) if now else 0
+
+
+def _count_cpus() -> int:
+    """Return the CPUs that this process may use."""
+    global _n_cpus
+    _n_cpus = min(_usable_cpus(), _quota_cpus(), MAX_THREADS)
+    return _n_cpus
 
 
 def _usable_cpus() -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from fastbp.training.settings import Figures, TrainerSettings, check_loss
 from fastbp.training.step_numbers import StepNumbers
 
 __all__ = ["Snapshot", "TrainingState", "UnfinishedEpoch"]
+
+_making = threading.RLock()  # of a session, which a trainer has one of
 
 Snapshot = tuple[list[NDArray[Any]], dict[str, Any]]  # the model's weights, and the rest of the training state
 
@@ -77,13 +80,15 @@ class TrainingState:
         self.unfinished: UnfinishedEpoch | None = None
         self.stopping = False
         self.search: Any = None
+        self._turn = threading.RLock()
         self._session = self._new_session() if model.built else None
 
     @property
     def session(self) -> Session:
         """The engine's session: gradients, the optimizer's arrays, averages; made when the model is built."""
         if self._session is None:
-            self._session = self._new_session()
+            with _making:
+                self._session = self._session or self._new_session()
         elif self.given_threads is None:
             self._session.n_threads = choose_threads()  # it may have changed
         return self._session
@@ -142,10 +147,29 @@ class TrainingState:
 
     # --------------------------------------------------------------------------------------------------- threads
 
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Refuse other threads that would train with this trainer inside the ``with``.
+
+        Raises
+        ------
+        RuntimeError
+            If another thread is inside.
+        """
+        if not self._turn.acquire(blocking=False):
+            raise RuntimeError(
+                "this trainer is already training, in another thread; expected one thread at a time. Give each thread "
+                "a trainer and a model of its own, or wait for the other."
+            )
+        try:
+            yield
+        finally:
+            self._turn.release()
+
     @property
     def n_threads(self) -> int:
         """The largest number of threads that a call uses now."""
-        return choose_threads() if self.given_threads is None else self.given_threads
+        return choose_threads(self.given_threads)
 
     @contextlib.contextmanager
     def on_threads(self, n_threads: int) -> Iterator[None]:

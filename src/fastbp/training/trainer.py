@@ -24,7 +24,7 @@ from fastbp.optimizers.base import Optimizer
 from fastbp.support.arguments import explain_arguments
 from fastbp.support.checks import check_flag, check_int, sentence
 from fastbp.support.figures import explaining_missing_figures
-from fastbp.support.threads import choose_threads
+from fastbp.support.threads import check_threads
 from fastbp.training.history import History
 from fastbp.training.progress import ProgressBar
 from fastbp.training.settings import OnNaN, check_on_nan, check_settings
@@ -146,7 +146,7 @@ class Trainer(TrainerParts):
             weight_decay_factors=weight_decay_factors,
             decay_biases=decay_biases,
         )
-        self._set_up(model, settings, None if n_threads is None else choose_threads(n_threads))
+        self._set_up(model, settings, None if n_threads is None else check_threads(n_threads))
 
     # --------------------------------------------------------------------------------------------- training
 
@@ -474,7 +474,7 @@ class Trainer(TrainerParts):
         """
         from fastbp.training.trainer_file import read_trainer
 
-        threads = None if n_threads is None else choose_threads(n_threads)
+        threads = None if n_threads is None else check_threads(n_threads)
         with read_trainer(path, loss, optimizer, metrics) as saved:
             trainer = cls(saved.model, n_threads=threads, **saved.arguments)
             saved.set_progress(trainer.parts.state)

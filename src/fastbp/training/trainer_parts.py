@@ -220,6 +220,19 @@ class TrainerParts:
         class_weight: ClassWeight | None,
     ) -> None:
         """Run the epochs of one call, and the callbacks from its beginning to its end."""
+        with self._state.alone(), listeners.claimed():
+            self._run(data, n_epochs, validation, listeners, bar, on_nan, class_weight)
+
+    def _run(
+        self,
+        data: Samples | Chunks,
+        n_epochs: int,
+        validation: Samples | Chunks | None,
+        listeners: Listeners,
+        bar: ProgressBar | None,
+        on_nan: OnNaN,
+        class_weight: ClassWeight | None,
+    ) -> None:
         state = self._state
         state.stopping, self._stop_reason = False, None
         reason: StopReason = "error"

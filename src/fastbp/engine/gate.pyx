@@ -1,0 +1,152 @@
+"""Many threads read a network's parameters, or one writes them: a prediction is that of one completed step.
+
+The GIL guards the gate's own numbers: it is given up only where a thread waits, or works without it after it has come
+in. Training goes in for as long as its steps run without Python, and leaves the gate between them. Who wants to read
+meanwhile has those steps halt after the one under way: it sets the time at which they are to enter Python to the past.
+Readers that waited go in before the next writer, and a writer that waits before the next readers: none is kept out.
+"""
+
+import threading
+
+from cpython.exc cimport PyErr_CheckSignals
+
+cdef extern from "pythread.h":
+    unsigned long PyThread_get_thread_ident() noexcept
+
+# Seconds between two looks at signals, of a thread that waits.
+LOOK_SECONDS = 0.05
+
+WITHIN = (
+    "this thread is already in a call of the same model, which a signal handler has interrupted; expected a handler "
+    "that raises an exception or sets a flag, so that the model is used after the call."
+)
+
+
+cdef int begin_reading(Gate gate) except -1:
+    if gate.writing or gate.writers_waiting > 0:
+        return gate.wait_to_read()
+    gate.n_readers += 1
+    return 0
+
+
+cdef int end_reading(Gate gate) except -1:
+    gate.n_readers -= 1
+    if gate.changed is not None:
+        gate.tell()
+    return 0
+
+
+cdef int begin_writing(Gate gate, double *halt_at=NULL) except -1:
+    """Readers may then end the writing early, by setting halt_at[0] to 0."""
+    if gate.writing or gate.n_readers > 0 or gate.admitted > 0:
+        gate.wait_to_write()
+    else:
+        gate.writing = True
+    gate.writer = PyThread_get_thread_ident()
+    gate.halt_at = halt_at
+    return 0
+
+
+cdef int end_writing(Gate gate) except -1:
+    gate.writing = False
+    gate.halt_at = NULL
+    gate.admitted = gate.readers_waiting
+    if gate.changed is not None:
+        gate.tell()
+    return 0
+
+
+cdef int begin_nested(Gate gate) except -1:
+    begin_reading(gate)
+    gate.allow(1)
+    return 0
+
+
+cdef int end_nested(Gate gate) except -1:
+    gate.allow(-1)
+    return end_reading(gate)
+
+
+cdef int handle_signals(Gate gate) except -1:
+    """Handlers may read too, but not write."""
+    gate.allow(1)
+    try:
+        PyErr_CheckSignals()
+    finally:
+        gate.allow(-1)
+    return 0
+
+
+cdef class Gate:
+    """The gate of one network."""
+
+    def __cinit__(self):
+        self.nested = {}
+
+    cdef int allow(self, int n) except -1:
+        """Counts readings of this thread that may have others within."""
+        own = PyThread_get_thread_ident()
+        count = self.nested.get(own, 0) + n
+        if count > 0:
+            self.nested[own] = count
+        else:
+            self.nested.pop(own, None)
+        return 0
+
+    cdef int wait_to_read(self) except -1:
+        """Goes in to read, as soon as that is possible."""
+        cdef unsigned long own = PyThread_get_thread_ident()
+        cdef bint inside = False
+        if self.writing and self.writer == own:
+            raise RuntimeError(WITHIN)
+        self.readers_waiting += 1
+        try:
+            with self.condition():
+                while self.writing or (self.writers_waiting > 0 and self.admitted == 0 and own not in self.nested):
+                    if self.halt_at != NULL:
+                        self.halt_at[0] = 0
+                    self.changed.wait(LOOK_SECONDS)
+                self.n_readers += 1    # before the GIL can be given up
+                inside = True
+        except BaseException:
+            self.n_readers -= inside
+            raise
+        finally:
+            self.readers_waiting -= 1
+            self.admitted = max(self.admitted - 1, 0)
+        return 0
+
+    cdef int wait_to_write(self) except -1:
+        """Goes in to write, as soon as that is possible."""
+        cdef unsigned long own = PyThread_get_thread_ident()
+        cdef bint inside = False
+        if own in self.nested or (self.writing and self.writer == own):
+            raise RuntimeError(WITHIN)
+        self.writers_waiting += 1
+        try:
+            with self.condition():
+                while self.writing or self.n_readers > 0 or self.admitted > 0:
+                    self.changed.wait(LOOK_SECONDS)
+                self.writing = True    # before the GIL can be given up
+                inside = True
+        except BaseException:
+            if inside:
+                self.writing = False
+            raise
+        finally:
+            self.writers_waiting -= 1
+        return 0
+
+    cdef object condition(self):
+        if self.changed is None:
+            condition = threading.Condition()
+            if self.changed is None:   # no other thread has been here meanwhile
+                self.changed = condition
+        return self.changed
+
+    cdef int tell(self) except -1:
+        """Wakes up those that wait."""
+        if self.readers_waiting > 0 or self.writers_waiting > 0:
+            with self.changed:
+                self.changed.notify_all()
+        return 0
