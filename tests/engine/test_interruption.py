@@ -24,6 +24,9 @@ from engine_helpers import (
 from fastbp.engine.array_reader import ArrayReader
 from fastbp.engine.records import EpochPlan, SampleSet
 from fastbp.engine.session import Session
+from fastbp.engine.team import work_limits
+
+LOOK_SECONDS = 0.05  # look_seconds() of team.pxd
 
 # ---- Interruption, forks, memory, threads of the caller ----
 
@@ -87,6 +90,31 @@ def test_interrupted_training_stands_at_a_completed_step(
                 replay.step(SampleSet(ArrayReader(X[rows]), y[rows]), ADAM)
                 left -= 1
         epoch += 1
+    assert_same_bits(parameters(again), parameters(network))
+
+
+def test_no_work_between_two_looks_at_signals_takes_long():
+    """At 5e9 operations a second and lane: then there is time left of the 100 ms where others want the CPU."""
+    limits = work_limits()
+    longest = max(limits["piece"], limits["apart"] / 3)  # a kernel call; weight gradients that cannot be given up
+    assert longest / 5e9 + LOOK_SECONDS / 4 < 0.05
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+@pytest.mark.parametrize(("n_inputs", "n_outputs"), [(6000, 3), (20, 2000)])
+def test_a_step_is_given_up_while_samples_are_read_and_while_they_are_scored(
+    limits, alarm, n_threads, n_inputs, n_outputs
+):
+    """Full batches whose rows are wide, or whose outputs are many: signals are looked at from panel to panel."""
+    limits(long_step=0.0, apart=0.0, epoch_thread=1.0, paced=0.0)
+    X, y = make_data(3000, n_inputs, n_outputs, "cross_entropy", "float32")
+    network, _ = make_pair(n_inputs, [(n_outputs, "softmax", 0.0)], "float32")
+    session = Session(network, "cross_entropy", (), "adam", n_threads)
+    assert steps_until_stopped(session, X, y, 3000, alarm, 0.2) < 1.0
+    again, _ = make_pair(n_inputs, [(n_outputs, "softmax", 0.0)], "float32")
+    replay = Session(again, "cross_entropy", (), "adam", n_threads)
+    for epoch in range(session.n_steps):
+        replay.epoch(SampleSet(ArrayReader(X), targets_of(y)), EpochPlan(3000, True, 3, epoch, ADAM))
     assert_same_bits(parameters(again), parameters(network))
 
 

@@ -1,5 +1,7 @@
 """What may be called from which thread, as docs/threads.md says: no result is of half a step, none waits for ever."""
 
+import os
+import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -272,3 +274,73 @@ def test_the_engine_can_be_held_between_two_steps():
             assert (bits(trainer.model.get_weights()), trainer.n_steps) == first
 
     in_threads([fit, until(ended, look)])
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_fork_beside_training_has_the_weights_of_a_completed_step():
+    """The child has no thread that trains, and does not wait for it."""
+    trainer, ended = make_trainer("dense"), threading.Event()
+    model = trainer.model
+    snapshots = [bits(model.get_weights())]
+    after_step = fb.LambdaCallback(on_step_end=lambda *_: snapshots.append(bits(model.get_weights())))
+    trainer.fit(X, y, epochs=2, callbacks=[after_step])
+    trainer, ended = make_trainer("dense"), threading.Event()
+    model = trainer.model
+
+    def fit():
+        try:
+            trainer.fit(X, y, epochs=2)
+        finally:
+            ended.set()
+
+    statuses = []
+
+    def fork():
+        child = os.fork()
+        if child == 0:
+            signal.alarm(20)
+            good = bits(model.get_weights()) in snapshots and model.predict(ROWS[2]).shape == (700, 4)
+            os._exit(0 if good else 1)
+        statuses.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+
+    in_threads([fit, until(ended, fork)])
+    assert set(statuses) == {0}
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="this system has no such signal")
+def test_a_signal_handler_may_predict_but_not_change_what_it_interrupts():
+    """The handler runs within a prediction, while another thread waits to set weights: nobody waits for ever."""
+    model = fb.Model([fb.Dense(400, "relu"), fb.Dense(400, "relu"), fb.Dense(4, "softmax")], inputs=24)
+    weights = model.get_weights()
+    many = np.tile(X, (60, 1))
+    wanted = bits([model.predict(X[:1])])
+    predicted, refused, ended = [], [], threading.Event()
+
+    def handler(signum, frame):
+        predicted.append(bits([model.predict(X[:1])]))
+        try:
+            model.set_weights(weights)
+        except RuntimeError as error:
+            refused.append(str(error))
+
+    def change():
+        while not ended.is_set():
+            model.set_weights(weights)
+
+    former = signal.signal(signal.SIGALRM, handler)
+    thread = threading.Thread(target=change)
+    try:
+        thread.start()
+        signal.setitimer(signal.ITIMER_REAL, 0.02, 0.02)
+        started = time.monotonic()
+        while not refused and time.monotonic() - started < 60:
+            model.predict(many, n_threads=1)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, former)
+        ended.set()
+        thread.join(60)
+    assert not thread.is_alive()
+    assert "signal handler" in refused[0]
+    assert set(predicted) == {wanted}

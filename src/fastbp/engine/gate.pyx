@@ -6,12 +6,11 @@ meanwhile has those steps halt after the one under way: it sets the time at whic
 Readers that waited go in before the next writer, and a writer that waits before the next readers: none is kept out.
 """
 
+import os
 import threading
+import weakref
 
 from cpython.exc cimport PyErr_CheckSignals
-
-cdef extern from "pythread.h":
-    unsigned long PyThread_get_thread_ident() noexcept
 
 # Seconds between two looks at signals, of a thread that waits.
 LOOK_SECONDS = 0.05
@@ -20,40 +19,6 @@ WITHIN = (
     "this thread is already in a call of the same model, which a signal handler has interrupted; expected a handler "
     "that raises an exception or sets a flag, so that the model is used after the call."
 )
-
-
-cdef int begin_reading(Gate gate) except -1:
-    if gate.writing or gate.writers_waiting > 0:
-        return gate.wait_to_read()
-    gate.n_readers += 1
-    return 0
-
-
-cdef int end_reading(Gate gate) except -1:
-    gate.n_readers -= 1
-    if gate.changed is not None:
-        gate.tell()
-    return 0
-
-
-cdef int begin_writing(Gate gate, double *halt_at=NULL) except -1:
-    """Readers may then end the writing early, by setting halt_at[0] to 0."""
-    if gate.writing or gate.n_readers > 0 or gate.admitted > 0:
-        gate.wait_to_write()
-    else:
-        gate.writing = True
-    gate.writer = PyThread_get_thread_ident()
-    gate.halt_at = halt_at
-    return 0
-
-
-cdef int end_writing(Gate gate) except -1:
-    gate.writing = False
-    gate.halt_at = NULL
-    gate.admitted = gate.readers_waiting
-    if gate.changed is not None:
-        gate.tell()
-    return 0
 
 
 cdef int begin_nested(Gate gate) except -1:
@@ -81,7 +46,16 @@ cdef class Gate:
     """The gate of one network."""
 
     def __cinit__(self):
+        self.open()
+        _gates.add(self)
+
+    cdef void open(self) noexcept:
+        """Nobody is in."""
+        self.n_readers = self.readers_waiting = self.writers_waiting = self.admitted = 0
+        self.writing = False
+        self.halt_at = NULL
         self.nested = {}
+        self.changed = None
 
     cdef int allow(self, int n) except -1:
         """Counts readings of this thread that may have others within."""
@@ -150,3 +124,34 @@ cdef class Gate:
             with self.changed:
                 self.changed.notify_all()
         return 0
+
+
+# ---- Forks --------------------------------------------------------------------------------------------------------
+
+# A child gets the parameters as they are at the fork, and none of the parent's other threads: so a fork waits until
+# they are those of a completed step, and the child's gates are open.
+_gates = weakref.WeakSet()
+cdef list _held = []
+
+
+def _before_fork():
+    for gate in list(_gates):
+        if (<Gate>gate).writing and (<Gate>gate).writer != PyThread_get_thread_ident():
+            begin_reading(gate)
+            _held.append(gate)
+
+
+def _after_fork_in_parent():
+    while _held:
+        end_reading(_held.pop())
+
+
+def _after_fork_in_child():
+    _held.clear()
+    for gate in list(_gates):
+        (<Gate>gate).open()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)

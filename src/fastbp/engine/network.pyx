@@ -151,7 +151,7 @@ cdef class Network:
 
     def set_layer(self, Py_ssize_t i, *arrays):
         """Copies in the arrays of stage i: of a dense one the weights (n_inputs, n_units) and the biases (n_units,)."""
-        begin_writing(self.prediction.gate)
+        begin_writing(self.prediction.gate, NULL)
         try:
             self.put_layer(i, arrays)
         finally:
@@ -179,7 +179,7 @@ cdef class Network:
     def set_arrays(self, arrays):
         """Copies in the arrays of all stages, in the order of get_arrays."""
         arrays = iter(arrays)
-        begin_writing(self.prediction.gate)
+        begin_writing(self.prediction.gate, NULL)
         try:
             for i in range(self.n_layers):
                 self.put_layer(i, [next(arrays) for _ in array_names(&self.stages[<Py_ssize_t>i])])
@@ -234,7 +234,7 @@ cdef class Network:
 
     def set_features(self, Features features, Features target_features):
         """From now on the first stage gets these features and outputs are compared with those; None: no features."""
-        begin_writing(self.prediction.gate)
+        begin_writing(self.prediction.gate, NULL)
         self.prediction.features = features
         self.prediction.target_features = target_features
         end_writing(self.prediction.gate)

@@ -16,7 +16,9 @@ import numpy as np
 
 from fastbp.engine.arena cimport Arena
 from fastbp.engine.features cimport features_of
-from fastbp.engine.gate cimport Gate, begin_reading, end_reading, handle_signals
+from fastbp.engine.gate cimport (
+    Gate, PyThread_get_thread_ident, begin_reading, end_reading, handle_signals, may_read,
+)
 from fastbp.engine.kernels cimport FBP_LINEAR, fbp_kernels, fbp_layer, fbp_panels, fbp_source, fbp_table
 from fastbp.engine.layout cimport (
     ADD, BATCH_NORM, DENSE, DROPOUT, FORK, TABULAR, Stage, item_size, padded, stages_work,
@@ -29,9 +31,6 @@ from fastbp.engine.tables cimport refuse_sparse, split_columns
 from fastbp.engine.team cimport limits_in_use, look_seconds, monotonic_seconds, pause, run_team, team_size
 
 from fastbp.engine.errors import Interrupted, NonFinite, first_bad_row, first_bad_target
-
-cdef extern from "pythread.h":
-    unsigned long PyThread_get_thread_ident() noexcept
 
 cdef enum:
     # With less work than this (floating-point operations), other Python threads would not gain by the GIL's release.
@@ -186,13 +185,13 @@ cdef class Prediction:
         """The outputs of all rows, to out: C-contiguous, shape (n_rows, n_outputs), of the network's dtype."""
         cdef Sweep sweep
         cdef Py_buffer buffer
-        PyObject_GetBuffer(out, &buffer, PyBUF_WRITABLE | PyBUF_C_CONTIGUOUS)
-        try:
+        if self.stale or self.refreshing or not may_read(self.gate):
             self.read()
-        except BaseException:
-            PyBuffer_Release(&buffer)
-            raise
+        else:
+            self.gate.n_readers += 1
+        memset(&buffer, 0, sizeof(buffer))  # nothing to release yet
         try:
+            PyObject_GetBuffer(out, &buffer, PyBUF_WRITABLE | PyBUF_C_CONTIGUOUS)
             if self.takes_few_rows(rows):
                 self.forward_few_rows(rows, <char *>buffer.buf)
             else:

@@ -221,7 +221,7 @@ cdef class Session:
 
     def set_state(self, state):
         """Puts back what get_state returned; states that were not there then start from zero."""
-        begin_writing(self.network.prediction.gate)
+        begin_writing(self.network.prediction.gate, NULL)
         try:
             self.memory.set_state(state)
         finally:
@@ -234,7 +234,7 @@ cdef class Session:
 
     def average(self):
         """Takes the weights as they are into their average, the plain mean of all that it has taken in."""
-        begin_writing(self.network.prediction.gate)
+        begin_writing(self.network.prediction.gate, NULL)
         try:
             self.memory.average()
         finally:
@@ -253,7 +253,7 @@ cdef class Session:
 
     def set_averages(self, averages, n_averaged):
         """Puts back what get_averages and n_averaged returned."""
-        begin_writing(self.network.prediction.gate)
+        begin_writing(self.network.prediction.gate, NULL)
         try:
             self.memory.set_averages(averages, n_averaged)
         finally:

@@ -223,7 +223,7 @@ cdef void weigh_next_step(Run *run) noexcept nogil:
 # ---- Gather --------------------------------------------------------------------------------------------------------
 
 
-cdef void gather(Run *run, const ThreadStep *step) noexcept nogil:
+cdef void gather(Run *run, ThreadStep *step) noexcept nogil:
     """Inputs and targets of this thread's panels. A panel that is not finite gets a verdict."""
     cdef const fbp_kernels *k = run.k
     cdef const Stage *stage = &run.stages[0]
@@ -231,6 +231,9 @@ cdef void gather(Run *run, const ThreadStep *step) noexcept nogil:
     cdef const int64_t *index
     cdef const int64_t *next_index     # the rows of the next panel, to be prefetched
     for p in range(step.p0, step.p1):
+        if is_given_up(run, &run.progress.stop_samples, step.t):
+            step.going = False
+            return
         count = min(n - p * k.lanes, <Py_ssize_t>k.lanes)
         row = step.first + p * k.lanes
         index = NULL
@@ -316,7 +319,7 @@ cdef void loss(Run *run, ThreadStep *step) noexcept nogil:
     step.going = step.going and not run.progress.stop_samples
 
 
-cdef void score_panels(Run *run, const ThreadStep *step) noexcept nogil:
+cdef void score_panels(Run *run, ThreadStep *step) noexcept nogil:
     """Each panel's loss and metrics to its slot, and the gradient of the loss to the last stage."""
     cdef const fbp_kernels *k = run.k
     cdef Stage *last = &run.stages[run.n_stages - 1]
@@ -324,6 +327,9 @@ cdef void score_panels(Run *run, const ThreadStep *step) noexcept nogil:
     cdef double *slot
     cdef const double *sample_weights
     for p in range(step.p0, step.p1):
+        if is_given_up(run, &run.progress.stop_samples, step.t):
+            step.going = False
+            return
         slot = run.buffers.slots + p * run.scoring.slot_size
         memset(slot, 0, run.scoring.slot_size * sizeof(double))
         count = min(step.microbatch.n_samples - p * k.lanes, <Py_ssize_t>k.lanes)

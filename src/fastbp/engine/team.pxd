@@ -40,7 +40,7 @@ cdef inline double look_seconds() noexcept nogil:
 cdef struct WorkLimits:
     # From this work on, for each thread and lane, a step is long: it is cut into pieces and can be given up. From
     # `apart` on, all gradients are computed before the first update: at 5e9 operations a second and lane the weight
-    # gradients, a third of the step, then take 50 ms.
+    # gradients, a third of the step, then take 17 ms, and several times as long where others want the CPU.
     double long_step
     double apart
     # The most work of one kernel call in a long step, for each lane: about 20 ms, after which signals are looked at.

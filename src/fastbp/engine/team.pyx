@@ -266,8 +266,8 @@ def openmp_threads() -> int:
 
 cdef WorkLimits _limits
 _limits.long_step = 1e8
-_limits.apart = 7.5e8
-_limits.piece = 2e8
+_limits.apart = 2.5e8
+_limits.piece = 1.4e8
 _limits.epoch_thread = 1e6
 _limits.call_thread = 1e7
 _limits.tried_thread = 3e5

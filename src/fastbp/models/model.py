@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import threading
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, overload
 
@@ -28,6 +27,7 @@ from fastbp.models.model_parts import ModelParts
 from fastbp.models.nonfinite import explain_nonfinite
 from fastbp.models.summary import summarise
 from fastbp.support.checks import check_flag, check_seed
+from fastbp.support.locks import Lock
 from fastbp.support.threads import choose_threads
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ __all__ = ["Model"]
 
 Array = NDArray[Any]
 
-_building = threading.RLock()  # of a network, which a model has one of
+_building = Lock()  # of a network, which a model has one of
 
 
 class Model(ModelParts):

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from fastbp.engine.session import Session
 from fastbp.models.model import Model
+from fastbp.support.locks import Lock
 from fastbp.support.threads import choose_threads
 from fastbp.training.history import History
 from fastbp.training.settings import Figures, TrainerSettings, check_loss
@@ -21,7 +22,7 @@ from fastbp.training.step_numbers import StepNumbers
 
 __all__ = ["Snapshot", "TrainingState", "UnfinishedEpoch"]
 
-_making = threading.RLock()  # of a session, which a trainer has one of
+_making = Lock()  # of a session, which a trainer has one of
 
 Snapshot = tuple[list[NDArray[Any]], dict[str, Any]]  # the model's weights, and the rest of the training state
 
