@@ -74,8 +74,8 @@ def set_num_threads(n_threads: int | None) -> None:
 
     The third bounds the first two, as a limit is there to be kept; one that equals the number with which OpenMP began
     cannot be told from none. An ``n_threads`` of a call or a trainer comes before the first four. The fifth bounds all,
-    a call's own ``n_threads`` too: more threads than CPUs wait for one another. The number changes no result, and where the work is small fewer threads are used. The environment
-    and the machine are looked up once in a process.
+    a call's own ``n_threads`` too: more threads than CPUs wait for one another. The number changes no result, and where
+    the work is small fewer threads are used. The environment and the machine are looked up once in a process.
 
     Parameters
     ----------
