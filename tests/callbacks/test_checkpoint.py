@@ -415,14 +415,6 @@ def test_files_made_up_by_others(path, change):
         fb.Trainer.load(path)
 
 
-def test_sums_of_another_length_do_no_harm(path):
-    rewrite(path, lambda description, tensors: tensors.update({"unfinished": np.zeros(50)}))
-    trainer = fb.Trainer.load(path)
-    with pytest.raises(ValueError, match="shape"):
-        trainer.fit(*make_data())
-    assert trainer.n_steps == 30
-
-
 def test_files_of_another_kind(path, tmp_path):
     with pytest.raises(ValueError, match=r"it holds a trainer: load it with fb\.Trainer\.load"):
         fb.Model.load(path)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from fastbp.support.checks import check_number, sentence
+from fastbp.support.checks import check_int, check_number, sentence
 from fastbp.support.figures import missing_figure
 
 __all__ = ["Mode", "BestFigure"]
@@ -70,7 +70,10 @@ class BestFigure:
 
     def set_state(self, state: Mapping[str, Any]) -> None:
         """Continue from a state."""
-        self.best, self.best_epoch = float(state["best"]), int(state["best_epoch"])
+        best, epoch = state["best"], state["best_epoch"]
+        if type(best) not in (int, float):
+            raise TypeError(sentence("best", best, "a number"))
+        self.best, self.best_epoch = float(best), check_int(epoch, "best_epoch", minimum=0)
 
 
 def _grows(figure: str) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 from fastbp.callbacks.base import Callback, Figures
 from fastbp.callbacks.best_figure import BestFigure, Mode
 from fastbp.callbacks.trainer_view import TrainerView
-from fastbp.support.checks import check_flag, check_int, check_number, check_path
+from fastbp.support.checks import check_flag, check_int, check_number, check_path, sentence, shown
 
 __all__ = ["Checkpoint"]
 
@@ -82,8 +82,8 @@ class Checkpoint(Callback):
         self._seconds = None if seconds is None else check_number(seconds, "seconds", above=0)
         if best_only and seconds is not None:
             raise ValueError(
-                f"seconds is {seconds!r} and best_only is True; expected one of them: inside an epoch there are no "
-                "figures to compare. Use two Checkpoints."
+                f"seconds is {shown(seconds)} and best_only is True; expected one of them: inside an epoch there are "
+                "no figures to compare. Use two Checkpoints."
             )
         self._files: list[str] = []  # oldest first
         self._saved_at = 0.0
@@ -134,7 +134,12 @@ class Checkpoint(Callback):
 
     def set_state(self, state: Mapping[str, Any]) -> None:
         """Continue from a state; only files with this callback's name count as its own."""
-        mine = [str(self._path.with_name(Path(file).name)) for file in state["files"]]
+        files, monitor = state["files"], state["monitor"]
+        if not isinstance(files, list) or not all(isinstance(file, str) for file in files):
+            raise TypeError(sentence("files", files, "a list of the names of files"))
+        if monitor is not None and not isinstance(monitor, Mapping):
+            raise TypeError(sentence("monitor", monitor, "the state of a figure, or None"))
+        mine = [str(self._path.with_name(Path(file).name)) for file in files]
         self._files = [file for file in mine if Path(file).name.startswith(self._path.stem)]
-        if self._watched is not None and state["monitor"] is not None:
-            self._watched.set_state(state["monitor"])
+        if self._watched is not None and monitor is not None:
+            self._watched.set_state(monitor)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 
 from fastbp.callbacks.base import Callback, Figures
 from fastbp.callbacks.trainer_view import TrainerView
 from fastbp.support.checks import check_path, sentence
+from fastbp.support.replacement import replace_file
 
 __all__ = ["CSVLogger"]
 
@@ -53,10 +55,16 @@ class CSVLogger(Callback):
 
     def _write(self, trainer: TrainerView, epochs: range, anew: bool) -> None:
         history = trainer.history
-        with open(self._path, "w" if anew else "a", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, delimiter=self._separator)
-            if anew and len(history):
-                self._columns = list(history)
-                writer.writerow(["epoch", *self._columns])
-            for epoch in epochs:
-                writer.writerow([epoch + 1, *(history[name][epoch] for name in self._columns)])
+        text = io.StringIO(newline="")
+        writer = csv.writer(text, delimiter=self._separator)
+        if anew and len(history):
+            self._columns = list(history)
+            writer.writerow(["epoch", *self._columns])
+        for epoch in epochs:
+            writer.writerow([epoch + 1, *(history[name][epoch] for name in self._columns)])
+        rows = text.getvalue().encode()
+        if anew:
+            replace_file(self._path, lambda file: file.write(rows))
+        else:
+            with open(self._path, "ab") as file:
+                file.write(rows)

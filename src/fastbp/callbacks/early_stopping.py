@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from fastbp.callbacks.base import Callback, Figures
 from fastbp.callbacks.best_figure import BestFigure, Mode
 from fastbp.callbacks.trainer_view import TrainerView
-from fastbp.support.checks import check_flag, check_int
+from fastbp.support.checks import check_flag, check_int, sentence
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -148,9 +148,12 @@ class EarlyStopping(Callback):
     def set_state(self, state: Mapping[str, Any]) -> None:
         """Continue from a state."""
         self._watched.set_state(state)
-        self._n_worse, self._stopped_epoch = int(state["n_worse"]), int(state["stopped_epoch"])
+        self._n_worse = check_int(state["n_worse"], "n_worse", minimum=0)
+        self._stopped_epoch = check_int(state["stopped_epoch"], "stopped_epoch", minimum=0)
         weights = state["best_weights"]
-        self._best_weights = None if weights is None else list(weights)
+        if weights is not None and not isinstance(weights, list):
+            raise TypeError(sentence("best_weights", weights, "a list of arrays, or None"))
+        self._best_weights = weights and list(weights)
         self._trainer = None
 
     def __getstate__(self) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from fastbp.callbacks.base import Callback, Figures, SomeTrainer
 from fastbp.callbacks.lambda_callback import LambdaCallback
 from fastbp.callbacks.trainer_view import TrainerView
 from fastbp.support.checks import sentence
+from fastbp.support.registry import DESCRIPTION_ERRORS
 
 __all__ = ["CallbackLike", "Listeners", "as_callbacks"]
 
@@ -124,7 +125,12 @@ class Listeners:
         """Restore the callbacks that have a state among these."""
         for key, callback in _keyed(self._callbacks).items():
             if key in states:
-                callback.set_state(states[key])
+                try:
+                    callback.set_state(states[key])
+                except DESCRIPTION_ERRORS as error:
+                    why = f"it has no entry {error}" if isinstance(error, KeyError) else str(error)
+                    was = f"the state of {key} in the trainer's file is not one of {type(callback).__qualname__}"
+                    raise ValueError(f"{was}: {why}") from error
 
 
 def _keyed(listeners: Iterable[Callback]) -> dict[str, Callback]:

@@ -179,7 +179,7 @@ def _no_number_among(array: Array, argument: str) -> str:
     for j, column in enumerate(columns):
         try:
             column.astype(np.float64)
-        except (TypeError, ValueError) as error:
+        except Exception as error:  # TypeError, ValueError, OverflowError, or what an object's __float__ raises
             where = "it" if array.ndim == 1 else f"column {j}"
             return f"{was}; expected numbers or booleans, but {where} holds something else: {error}."
     return f"{was}; expected numbers or booleans. Convert it first: {argument}.astype(np.float64)."

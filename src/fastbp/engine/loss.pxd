@@ -33,6 +33,7 @@ cdef struct Scoring:
 
 cdef int set_scoring(Scoring *scoring, object loss, tuple metrics, SampleSet samples, Py_ssize_t n_outputs,
                      Features features) except -1
+cdef Py_ssize_t sums_of(object loss, tuple metrics, Py_ssize_t n_targets) except -1
 cdef int gather_targets(const fbp_kernels *k, const Scoring *scoring, const int64_t *index, Py_ssize_t first,
                         Py_ssize_t n_rows, const int64_t *next_index, Py_ssize_t n_next, Py_ssize_t p,
                         fbp_panels targets, int32_t *labels) noexcept nogil

@@ -94,6 +94,18 @@ cdef int _set_objective(Scoring *scoring, object loss, object targets, Py_ssize_
     return 0
 
 
+cdef Py_ssize_t sums_of(object loss, tuple metrics, Py_ssize_t n_targets) except -1:
+    """How many sums a slot has, for a loss as Session takes it and n_targets outputs that metrics look at."""
+    cdef Scoring scoring
+    if callable(loss):
+        return 1
+    scoring.n_targets = n_targets
+    scoring.answer = _answer(loss_named(loss if isinstance(loss, str) else loss[0]))   # labels have as many sums
+    scoring.slot_size = 1
+    _set_metrics(&scoring, metrics)
+    return scoring.slot_size
+
+
 cdef int _set_metrics(Scoring *scoring, tuple metrics) except -1:
     """Where each metric's sums lie in a slot, after the loss."""
     cdef int i

@@ -9,7 +9,7 @@ from fastbp.engine.features cimport features_of
 from fastbp.engine.gate cimport begin_reading, begin_writing, end_reading, end_writing
 from fastbp.engine.kernels cimport fbp_layer
 from fastbp.engine.layout cimport Stage, item_size, stages_work, units_of_share
-from fastbp.engine.loss cimport BAD_INPUTS, BAD_TARGETS, set_scoring, split_sums
+from fastbp.engine.loss cimport BAD_INPUTS, BAD_TARGETS, set_scoring, split_sums, sums_of
 from fastbp.engine.network cimport Network
 from fastbp.engine.pace cimport Pace, keep_lesson, pace_done, pace_next, take_lesson
 from fastbp.engine.python_calls cimport PythonCalls, make_python_calls
@@ -181,6 +181,10 @@ cdef class Session:
     def terms_per_sample(self) -> float:
         """How many numbers a sample adds to the sum of the losses: a mean loss is their mean."""
         return self.memory.run.scoring.terms_per_sample
+
+    def n_sums(self, Py_ssize_t n_targets) -> int:
+        """How many sums an epoch has, for targets of n_targets columns, or as many classes: those of ``progress``."""
+        return sums_of(self.loss, self.metrics, n_targets)
 
     def shares(self, Py_ssize_t batch_size):
         """How a training step would be split: (panels of samples, weights) of each thread of the team."""

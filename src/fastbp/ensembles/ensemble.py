@@ -11,9 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastbp.data.classes import Classes
 from fastbp.models.answers import labels_of
-from fastbp.models.description import named_weights
+from fastbp.models.description import as_stored, named_weights
 from fastbp.models.model import Model
-from fastbp.support.checks import check_flag, counted, sentence
+from fastbp.support.checks import check_flag, check_int, counted, sentence
 from fastbp.support.html_table import card, table
 
 __all__ = ["Ensemble"]
@@ -224,8 +224,9 @@ def _models_from(configs: Sequence[Mapping[str, Any]], tensors: Mapping[str, Arr
     weights: list[list[Array]] = [[] for _ in configs]
     for name, array in tensors.items():
         _, number, _ = name.split(".", 2)
-        weights[int(number)].append(array)
-    return [Model.from_config(config, arrays) for config, arrays in zip(configs, weights, strict=True)]
+        weights[check_int(int(number), "the number of a model", minimum=0)].append(array)
+    pairs = zip(configs, weights, strict=True)
+    return [Model.from_config(config, as_stored(config, arrays)) for config, arrays in pairs]
 
 
 def _check_models(models: Sequence[Model]) -> tuple[Model, ...]:

@@ -24,7 +24,7 @@ from fastbp.data.samples import Samples
 from fastbp.data.target_labels import read_labels, target_names_of
 from fastbp.preparation.tables import read_table
 from fastbp.support.arguments import explain_arguments
-from fastbp.support.checks import check_flag, check_int, sentence
+from fastbp.support.checks import check_flag, check_int, sentence, shown
 from fastbp.support.figures import explaining_missing_figures
 from fastbp.support.threads import choose_threads
 from fastbp.training.history import History
@@ -146,8 +146,8 @@ def check_callbacks(callbacks: CallbacksOf | None, n_trainers: int) -> list[list
         for listener in own:
             if owners.setdefault(id(listener), i) != i:
                 raise ValueError(
-                    f"callbacks({i}) has {listener!r}, which callbacks({owners[id(listener)]}) has too; expected new "
-                    "objects at each call: each trainer runs in its own thread."
+                    f"callbacks({i}) has {shown(listener)}, which callbacks({owners[id(listener)]}) has too; expected "
+                    "new objects at each call: each trainer runs in its own thread."
                 )
     return listeners
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,6 +61,5 @@ class Activation(Layer):
         return {"type": self.name, "activation": to_config(self.activation)}
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Activation:
-        """Return the layer described by ``to_config``."""
+    def _described(cls, config: Mapping[str, Any]) -> Self:
         return cls(from_config(config["activation"], ACTIVATIONS, "activation"))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastbp.layers.activations import Activation as Function
 from fastbp.layers.activations import PReLU
+from fastbp.support.registry import blaming_config
 
 __all__ = ["Layer", "Parameter", "Stage"]
 
@@ -66,8 +67,20 @@ class Layer:
         raise NotImplementedError
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Layer:
-        """Return the layer described by ``to_config``."""
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Return the layer described by ``to_config``.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If it describes something else.
+        """
+        with blaming_config(config, cls.__name__):
+            return cls._described(config)
+
+    @classmethod
+    def _described(cls, config: Mapping[str, Any]) -> Self:
+        """Return the layer; anything may be raised for what ``to_config`` did not return."""
         raise NotImplementedError
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,9 @@ from fastbp.layers.normalisation import BatchNorm, LayerNorm
 from fastbp.support.checks import sentence
 
 __all__ = ["LAYERS", "Residual", "check_layers", "innermost", "layer_from_config"]
+
+
+_DEEPEST = 100  # more would run into Python's own limit, which depends on who calls
 
 
 @dataclass(frozen=True, init=False, repr=False)
@@ -38,9 +41,13 @@ class Residual(Layer):
 
     layers: tuple[Layer, ...]
     name = "residual"
+    _depth = 1  # Residual layers one in another, this one included
 
     def __init__(self, layers: Sequence[Layer]) -> None:
         object.__setattr__(self, "layers", check_layers(layers))
+        object.__setattr__(self, "_depth", 1 + max(_depth_of(layer) for layer in self.layers))
+        if self._depth > _DEEPEST:
+            raise ValueError(f"layers has {self._depth} Residual layers one in another; expected {_DEEPEST} at most.")
 
     @property
     def batch_sizes(self) -> tuple[int, float]:
@@ -94,14 +101,26 @@ class Residual(Layer):
         return {"type": self.name, "layers": [layer.to_config() for layer in self.layers]}
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Residual:
-        """Return the layer described by ``to_config``."""
-        return cls([layer_from_config(layer) for layer in config["layers"]])
+    def _described(cls, config: Mapping[str, Any]) -> Self:
+        return cls([layer_from_config(layer, depth=1) for layer in config["layers"]])
 
 
-def layer_from_config(config: Mapping[str, Any]) -> Layer:
-    """Return the layer, of any class, described by ``to_config``."""
-    return LAYERS[config["type"]].from_config(config)
+def _depth_of(layer: Layer) -> int:
+    return layer._depth if isinstance(layer, Residual) else 0
+
+
+def layer_from_config(config: Mapping[str, Any], depth: int = 0) -> Layer:
+    """Return the layer, of any class, described by ``to_config``; ``depth`` is the number of layers around it."""
+    if not isinstance(config, Mapping):
+        raise TypeError(sentence("a layer's description", config, "a dictionary"))
+    kind = config.get("type")
+    if not isinstance(kind, str) or kind not in LAYERS:
+        raise ValueError(sentence("type", kind, "one of " + ", ".join(map(repr, LAYERS))))
+    if kind == Residual.name:
+        if depth > _DEEPEST:
+            raise ValueError(f"there are more than {_DEEPEST} Residual layers one in another.")
+        return Residual([layer_from_config(layer, depth + 1) for layer in config["layers"]])
+    return LAYERS[kind].from_config(config)
 
 
 def innermost(layers: Sequence[Layer], outer: str = "") -> Iterator[tuple[str, Layer]]:

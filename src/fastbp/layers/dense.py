@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -138,8 +138,7 @@ class Dense(Layer):
         }
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Dense:
-        """Return the layer described by ``to_config``."""
+    def _described(cls, config: Mapping[str, Any]) -> Self:
         options = dict(config)
         del options["type"]
         options["activation"] = from_config(config["activation"], ACTIVATIONS, "activation")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,7 +64,6 @@ class Dropout(Layer):
         return {"type": "dropout", "rate": to_config(self.rate) if isinstance(self.rate, Schedule) else self.rate}
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Dropout:
-        """Return the layer described by ``to_config``."""
+    def _described(cls, config: Mapping[str, Any]) -> Self:
         rate = config["rate"]
         return cls(from_config(rate, SCHEDULES, "rate") if isinstance(rate, Mapping) else rate)

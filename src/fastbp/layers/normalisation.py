@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,8 +60,7 @@ class LayerNorm(Layer):
         return {"type": self.name, "epsilon": self.epsilon}
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> LayerNorm:
-        """Return the layer described by ``to_config``."""
+    def _described(cls, config: Mapping[str, Any]) -> Self:
         return cls(config["epsilon"])
 
 
@@ -135,6 +134,5 @@ class BatchNorm(Layer):
         return {"type": self.name, "momentum": self.momentum, "epsilon": self.epsilon}
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> BatchNorm:
-        """Return the layer described by ``to_config``."""
+    def _described(cls, config: Mapping[str, Any]) -> Self:
         return cls(config["momentum"], config["epsilon"])

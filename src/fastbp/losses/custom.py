@@ -13,7 +13,7 @@ from fastbp.data.arrays import as_array, as_rows, refuse_first
 from fastbp.losses.all_losses import LOSSES, LossName
 from fastbp.losses.base import Loss
 from fastbp.losses.penalised import PenalisedLoss
-from fastbp.support.checks import describe, sentence
+from fastbp.support.checks import describe, sentence, shown
 from fastbp.support.registry import resolve
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class CustomLoss(Loss):
     in_python = True
 
     def __repr__(self) -> str:
-        return str(getattr(self.function, "__qualname__", repr(self.function)))
+        return str(getattr(self.function, "__qualname__", None) or shown(self.function))
 
     @property
     def objective(self) -> Objective:

@@ -11,7 +11,7 @@ import numpy as np
 
 from fastbp.data.samples import LossOfSamples
 from fastbp.metrics.base import RESERVED_FIGURES, OutputMetric, Seen
-from fastbp.support.checks import sentence
+from fastbp.support.checks import sentence, shown
 
 __all__ = ["FunctionMetric"]
 
@@ -55,7 +55,8 @@ class FunctionMetric(OutputMetric):
         object.__setattr__(self, "called", name)
 
     def __repr__(self) -> str:
-        return f"FunctionMetric({getattr(self.function, '__qualname__', repr(self.function))}, name={self.called!r})"
+        function = getattr(self.function, "__qualname__", None) or shown(self.function)
+        return f"FunctionMetric({function}, name={self.called!r})"
 
     @property
     def figure(self) -> str:

@@ -29,6 +29,9 @@ __all__ = ["NOT_BUILT", "Architecture", "DType", "check_dtype", "check_stack", "
 Array = NDArray[Any]
 DType: TypeAlias = Literal["float32", "float64"] | DTypeLike
 
+_MOST_WEIGHTS = 2**48  # with the optimizer's state they are 2**53 bytes
+_LARGEST_WIDTH = 2**31 - 1
+
 NOT_BUILT = (
     "the model is not built yet: its number of inputs, and so its weights, depend on the data. Call Trainer.fit first, "
     "or model.build(X), or give fb.Model the number of inputs."
@@ -96,6 +99,7 @@ class Architecture:
     def build(self, fed: Inputs) -> Network:
         """Return the network of these layers for these inputs; its weights are 0."""
         known_outputs = outputs_of(self.layers, n_features(fed))
+        _check_size(self.layers, fed)
         network = Network(n_columns(fed), self.stages, self.dtype.name)
         self.fed, self.known_outputs = fed, known_outputs
         self._learns = any(array.trained for array in self.arrays)  # read at every step
@@ -154,6 +158,20 @@ class Architecture:
 def outputs_of(layers: Sequence[Layer], n_inputs: int) -> int:
     """Return the number of outputs of layers; layers that do not fit each other are refused."""
     return functools.reduce(lambda width, layer: layer.n_outputs(width), layers, n_inputs)
+
+
+def _check_size(layers: Sequence[Layer], fed: Inputs) -> None:
+    """Refuse sizes that no memory holds, before anything is computed from them in 64 bits."""
+    if n_features(fed) > _LARGEST_WIDTH:
+        raise ValueError(
+            f"the tables have {n_features(fed):,} features together; expected {_LARGEST_WIDTH:,} at most. Choose "
+            "smaller dims."
+        )
+    n_weights = sum(math.prod(weight.shape) for weight in weights_of(layers, fed))
+    if n_weights > _MOST_WEIGHTS:
+        raise ValueError(
+            f"the model has {n_weights:,} weights; expected {_MOST_WEIGHTS:,} at most. Choose smaller layers."
+        )
 
 
 def _known_outputs_of(layers: Sequence[Layer]) -> int | None:

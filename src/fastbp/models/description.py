@@ -17,7 +17,7 @@ from fastbp.preparation.model_preparation import ModelPreparation
 from fastbp.schedules import FunctionSchedule
 from fastbp.support.checks import check_seed
 
-__all__ = ["describe", "named_weights", "parse_config"]
+__all__ = ["as_stored", "describe", "named_weights", "parse_config"]
 
 Array = NDArray[Any]
 
@@ -66,6 +66,21 @@ def _names(config: Mapping[str, Any], key: str) -> tuple[str, ...] | None:
     if names is not None and not all(isinstance(name, str) for name in names):
         raise ValueError(f"{key} is {names!r}; expected strings.")
     return None if names is None else tuple(names)
+
+
+def as_stored(config: Mapping[str, Any], arrays: Sequence[Array]) -> list[Array]:
+    """Return the arrays of a model's file, each checked to have the model's dtype: other bytes are other numbers.
+
+    Raises
+    ------
+    KeyError, TypeError, ValueError
+        If the description has no dtype, or an array another one.
+    """
+    dtype = check_dtype(config["dtype"])
+    for array in arrays:
+        if array.dtype != dtype:
+            raise ValueError(f"the model is of {dtype}, and an array of its weights of {array.dtype}")
+    return list(arrays)
 
 
 def named_weights(architecture: Architecture, weights: Sequence[Array]) -> list[tuple[str, Array]]:

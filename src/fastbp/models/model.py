@@ -20,7 +20,7 @@ from fastbp.layers.tabular import Inputs, Tabular, check_inputs, n_features
 from fastbp.losses.custom import as_loss
 from fastbp.models.answers import as_frame_like, columns_of_outputs, labels_of
 from fastbp.models.architecture import NOT_BUILT, Architecture, DType, check_dtype, check_stack, outputs_of
-from fastbp.models.description import describe, named_weights, parse_config
+from fastbp.models.description import as_stored, describe, named_weights, parse_config
 from fastbp.models.feed import Feed, check_preparation
 from fastbp.models.layer_statistics import ModelStatistics, layer_statistics
 from fastbp.models.model_parts import ModelParts
@@ -28,6 +28,7 @@ from fastbp.models.nonfinite import explain_nonfinite
 from fastbp.models.summary import summarise
 from fastbp.support.checks import check_flag, check_seed
 from fastbp.support.locks import Lock
+from fastbp.support.registry import blaming_config
 from fastbp.support.threads import choose_threads
 
 if TYPE_CHECKING:
@@ -374,12 +375,13 @@ class Model(ModelParts):
 
         Raises
         ------
-        KeyError, TypeError, ValueError
+        TypeError, ValueError
             If the description is invalid, or the weights do not fit it.
         """
         model = cls.__new__(cls)
-        model._set_up(*parse_config(config))
-        model.metadata = config.get("metadata", {})
+        with blaming_config(config, "Model"):
+            model._set_up(*parse_config(config))
+            model.metadata = config.get("metadata", {})
         fed = model._feed.fed
         if fed is None:
             raise ValueError(NOT_BUILT)
@@ -436,4 +438,4 @@ class Model(ModelParts):
 
         config, weights = read_model(path)
         with blaming_file(path, MODEL):
-            return cls.from_config(config, weights)
+            return cls.from_config(config, as_stored(config, weights))

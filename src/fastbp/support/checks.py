@@ -15,7 +15,17 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["check_flag", "check_int", "check_number", "check_path", "check_seed", "counted", "describe", "sentence"]
+__all__ = [
+    "check_flag",
+    "check_int",
+    "check_number",
+    "check_path",
+    "check_seed",
+    "counted",
+    "describe",
+    "sentence",
+    "shown",
+]
 
 _LARGEST_INT = 2**31 - 1  # the kernels count inputs and units in 32-bit integers on every platform
 
@@ -24,12 +34,24 @@ def describe(value: object) -> str:
     """Describe a value briefly: an array by its shape and dtype, anything else by a short repr."""
     if isinstance(value, type):
         return f"the class {value.__name__}"
-    shape, dtype = getattr(value, "shape", ()), getattr(value, "dtype", None)
-    if shape != ():
-        what = f"{_with_article(type(value).__name__)} of shape {shape}"
-        return what if dtype is None else f"{what} and dtype {dtype}"
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:60]}... ({_with_article(type(value).__name__)})"
+    kind = _with_article(type(value).__name__)
+    try:
+        shape, dtype = getattr(value, "shape", ()), getattr(value, "dtype", None)
+        if not isinstance(shape, tuple) or shape != ():
+            what = f"{kind} of shape {shape}"
+            return what if dtype is None else f"{what} and dtype {dtype}"
+    except Exception:  # an object whose attributes raise
+        return kind
+    text = shown(value)
+    return text if len(text) <= 80 else f"{text[:60]}... ({kind})"
+
+
+def shown(value: object) -> str:
+    """Return what ``repr`` says, or what the object is where its ``repr`` raises: a message must not raise another."""
+    try:
+        return repr(value)
+    except Exception:  # whatever a user's class raises; ValueError for integers of more than 4300 digits
+        return f"{_with_article(type(value).__name__)} that cannot be shown"
 
 
 def _with_article(noun: str) -> str:
@@ -50,25 +72,29 @@ def sentence(argument: str, value: object, expected: str, remedy: str = "") -> s
 def check_int(value: Any, argument: str, *, minimum: int = 1, maximum: int = _LARGEST_INT, remedy: str = "") -> int:
     """Return an integer argument as an int; booleans and floats are refused."""
     expected = f"an integer of {minimum} or more" if maximum == _LARGEST_INT else f"an integer {minimum} to {maximum}"
-    try:
-        if isinstance(value, bool):
-            raise TypeError
-        number = operator.index(value)
-    except TypeError:
-        raise TypeError(sentence(argument, value, expected, remedy)) from None
+    number = _as_integer(value)
+    if number is None:
+        raise TypeError(sentence(argument, value, expected, remedy))
     if not minimum <= number <= maximum:
         raise ValueError(sentence(argument, value, expected, remedy))
     return number
 
 
+def _as_integer(value: Any) -> int | None:
+    """Return an integer as an int, None for anything else."""
+    if isinstance(value, bool):
+        return None
+    try:
+        return operator.index(value)
+    except Exception:  # TypeError, or what a user's __index__ raises
+        return None
+
+
 def check_seed(value: Any, argument: str = "seed") -> int:
     """Return a seed, an integer of 64 bits."""
-    try:
-        if isinstance(value, bool):
-            raise TypeError
-        number = operator.index(value)
-    except TypeError:
-        raise TypeError(sentence(argument, value, "an integer", "The same seed gives the same numbers.")) from None
+    number = _as_integer(value)
+    if number is None:
+        raise TypeError(sentence(argument, value, "an integer", "The same seed gives the same numbers."))
     if not 0 <= number < 2**64:
         raise ValueError(sentence(argument, value, "an integer from 0 to 2**64 - 1"))
     return number
@@ -84,7 +110,12 @@ def check_number(
     expected = f"a finite number {' and '.join(bounds)}".rstrip()
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise TypeError(sentence(argument, value, expected))
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # an integer or a fraction beyond all floats
+        number = math.inf
+    except Exception:  # what a user's __float__ raises
+        raise TypeError(sentence(argument, value, expected)) from None
     if not (math.isfinite(number) and number > above and number >= at_least and number < below):
         raise ValueError(sentence(argument, value, expected))
     return number
@@ -99,6 +130,17 @@ def check_flag(value: Any, argument: str) -> bool:
 
 def check_path(value: Any, argument: str = "path") -> Path:
     """Return the name of a file, a str or a path, as a path."""
-    if not isinstance(value, (str, os.PathLike)):
-        raise TypeError(sentence(argument, value, "the name of a file, a str or a path"))
-    return Path(value)
+    expected = "the name of a file, a str or a path"
+    try:
+        name = os.fspath(value)
+    except Exception:  # no path, or what a user's __fspath__ raises
+        name = None
+    if not isinstance(name, str):
+        raise TypeError(sentence(argument, value, expected))
+    try:
+        possible = name != "" and b"\0" not in os.fsencode(name)
+    except UnicodeEncodeError:  # half of a pair of surrogates
+        possible = False
+    if not possible:
+        raise ValueError(sentence(argument, value, f"{expected}, that a file can have"))
+    return Path(name)

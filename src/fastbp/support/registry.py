@@ -6,13 +6,14 @@ saved file holds the values of their fields.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Protocol, TypeVar
 
-from fastbp.support.checks import sentence
+from fastbp.support.checks import describe, sentence
 
-__all__ = ["Named", "from_config", "resolve", "shorthand", "to_config"]
+__all__ = ["DESCRIPTION_ERRORS", "Named", "blaming_config", "from_config", "resolve", "shorthand", "to_config"]
 
 
 class Named(Protocol):
@@ -23,6 +24,9 @@ class Named(Protocol):
 
 
 T = TypeVar("T", bound=Named)
+
+# What reading a description of anything can raise.
+DESCRIPTION_ERRORS = (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError, OverflowError)
 
 
 def resolve(value: T | str, registry: Mapping[str, type[T]], argument: str) -> T:
@@ -71,8 +75,22 @@ def to_config(value: Named) -> dict[str, Any]:
 
 def from_config(config: Mapping[str, Any], registry: Mapping[str, type[T]], argument: str) -> T:
     """Return the object described by ``to_config``; its class checks the fields."""
-    fields = dict(config)
-    name = fields.pop("name", None)
-    if name not in registry:
+    if not isinstance(config, Mapping):
+        raise TypeError(sentence(argument, config, "a dictionary, with the name of its class"))
+    name = config.get("name")
+    if not isinstance(name, str) or name not in registry:
         raise ValueError(sentence(argument, name, "one of " + ", ".join(map(repr, registry))))
-    return registry[name](**fields)
+    return registry[name](**{field: value for field, value in config.items() if field != "name"})
+
+
+@contextlib.contextmanager
+def blaming_config(config: Any, owner: str) -> Iterator[None]:
+    """Raise a TypeError for what is no description, and a ValueError for any error that another one can cause."""
+    expected = f"what {owner}.to_config returns"
+    if not isinstance(config, Mapping):
+        raise TypeError(sentence("config", config, f"{expected}, a dictionary"))
+    try:
+        yield
+    except DESCRIPTION_ERRORS as error:
+        why = f"it has no entry {error}" if isinstance(error, KeyError) else str(error)
+        raise ValueError(f"config is {describe(config)}; expected {expected}: {why}") from error

@@ -1,8 +1,9 @@
 """Files in the safetensors format, which holds arrays and text and cannot run code.
 
 The metadata has one entry, ``fastbp``: JSON with the version of this layout, a description of the contents under the
-name of the file's kind ("model", "trainer", "ensemble"), a SHA-256 digest of description and arrays, and the tensors'
-names in order.
+name of the file's kind ("model", "trainer", "ensemble"), the tensors' names in order, and two SHA-256 digests:
+``sha256`` of the description and the arrays' bytes, and ``sha256_of_arrays`` of their names, dtypes and shapes, which
+the files of version 0.1.0 lack.
 
 A model's tensors are ``layers.<i>.W``, ``layers.<i>.b`` and the other arrays of a layer, where i counts the layers that
 have arrays, from 0; and ``inputs.E<i>`` for categories. The list of names is left out where W and b alternate.
@@ -14,15 +15,23 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
+
+from fastbp.support.checks import check_path
+from fastbp.support.registry import DESCRIPTION_ERRORS
+from fastbp.support.replacement import NoRegularFileError, open_regular, replace_file
+from fastbp.support.safetensors_format import (
+    FormatError,
+    check_storable,
+    kind_of,
+    raw,
+    read_tensors,
+    write_tensors,
+)
 
 __all__ = [
     "ENSEMBLE",
@@ -73,8 +82,9 @@ def blaming_file(path: str | os.PathLike[str], kind: Kind) -> Iterator[None]:
     """Raise a BrokenFileError in place of any error that a description of other contents can cause."""
     try:
         yield
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError, OverflowError) as error:
-        raise BrokenFileError(path, kind, f"the description in it does not fit: {error}") from error
+    except DESCRIPTION_ERRORS as error:
+        why = f"it has no entry {error}" if isinstance(error, KeyError) else str(error)
+        raise BrokenFileError(path, kind, f"the description in it does not fit: {why}") from error
 
 
 def write_model(
@@ -103,63 +113,25 @@ def write_file(
 ) -> None:
     """Write arrays and a description that JSON can hold.
 
-    The old file stays until the new one is complete and on the disk: whenever the process or the machine dies, one of
-    the two is there, never a part.
+    The caller has the arrays for itself: nobody changes them meanwhile. The old file stays until the new one is
+    complete and on the disk: whenever the process or the machine dies, one of the two is there, never a part.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written.
+    TypeError, ValueError
+        If ``path`` is no path, or JSON or the format cannot hold the contents.
     """
-    header = {"layout": _LAYOUT, kind.name: description, "sha256": _digest(description, tensors.values())}
-    if list(tensors) != _names(len(tensors)):
-        header["names"] = list(tensors)
-    target = Path(path)
-    _remove_left_behind(target)
-    unfinished = target.with_name(f"{target.name}.{os.getpid()}.part")
-    try:
-        contents = save(dict(tensors), metadata={_KEY: json.dumps(header)})
-        with open(unfinished, "wb") as file:
-            file.write(contents)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(unfinished, target)
-        _sync_directory(target.parent)
-    except SafetensorError as error:
-        raise OSError(f"{os.fspath(path)!r} could not be written: {error}") from error
-    finally:
-        unfinished.unlink(missing_ok=True)
-
-
-def _sync_directory(path: Path) -> None:
-    """Write a directory's entries to the disk."""
-    if os.name != "posix":
-        return  # only POSIX systems can open a directory
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _remove_left_behind(target: Path) -> None:
-    """Remove unfinished copies of this file, left by processes that were killed."""
-    for part in target.parent.glob(f"{_literally(target.name)}.*.part"):
-        writer = part.name.removeprefix(f"{target.name}.").removesuffix(".part")
-        if writer.isascii() and writer.isdecimal() and not _is_alive(int(writer)):
-            with contextlib.suppress(OSError):  # it may belong to another user
-                part.unlink()
-
-
-def _literally(name: str) -> str:
-    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in name)
-
-
-def _is_alive(process: int) -> bool:
-    if os.name != "posix":
-        return True  # there is no way to ask: os.kill would end the process
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except (OSError, OverflowError):
-        return True
-    return True
+    name = check_path(path)
+    arrays = {key: check_storable(array, key) for key, array in tensors.items()}
+    described = json.loads(json.dumps(description))  # what is written and what is digested are one
+    header = {"layout": _LAYOUT, kind.name: described, "sha256": _digest(described, arrays.values())}
+    header["sha256_of_arrays"] = _digest_of_kinds(arrays)
+    if list(arrays) != _names(len(arrays)):
+        header["names"] = list(arrays)
+    metadata = {_KEY: json.dumps(header)}
+    replace_file(name, lambda file: write_tensors(file, arrays, metadata))
 
 
 def read_file(path: str | os.PathLike[str], kind: Kind) -> tuple[dict[str, Any], dict[str, Array]]:
@@ -172,18 +144,22 @@ def read_file(path: str | os.PathLike[str], kind: Kind) -> tuple[dict[str, Any],
     BrokenFileError
         If ``write_file`` did not write it for this kind, or it was changed since.
     """
-    with open(path, "rb"):  # if it is missing, a directory or forbidden, Python's own error says so
-        pass
     try:
-        with safe_open(path, framework="numpy") as file:
-            header = _read_header(path, kind, (file.metadata() or {}).get(_KEY))
-            names = header["names"] or _names(len(file.keys()))
-            if set(names) != set(file.keys()) or len(set(names)) < len(names):
-                raise BrokenFileError(path, kind, f"its tensors are {', '.join(sorted(file.keys()))}")
-            tensors = {name: file.get_tensor(name) for name in names}
-    except SafetensorError as error:
+        with open_regular(check_path(path)) as file:
+            metadata, stored = read_tensors(file, os.fstat(file.fileno()).st_size)
+    except NoRegularFileError as error:
+        raise BrokenFileError(path, kind, str(error.strerror)) from error
+    except FormatError as error:
         raise BrokenFileError(path, kind, f"it is damaged, truncated or in another format ({error})") from error
-    if _digest(header[kind.name], tensors.values()) != header["sha256"]:
+    header = _read_header(path, kind, metadata.get(_KEY))
+    names = header["names"] or _names(len(stored))
+    if set(names) != set(stored) or len(set(names)) < len(names):
+        raise BrokenFileError(path, kind, f"its tensors are {', '.join(sorted(stored))}")
+    tensors = {name: stored[name] for name in names}
+    of_kinds = header["sha256_of_arrays"]
+    if _digest(header[kind.name], tensors.values()) != header["sha256"] or (
+        of_kinds is not None and _digest_of_kinds(tensors) != of_kinds
+    ):
         raise BrokenFileError(path, kind, "its contents were altered: they do not match its SHA-256 digest")
     return header[kind.name], tensors
 
@@ -205,16 +181,22 @@ def _read_header(path: str | os.PathLike[str], kind: Kind, text: str | None) -> 
     if layout != _LAYOUT:
         known = f"this fastbp knows version {_LAYOUT}: update fastbp"
         raise BrokenFileError(path, kind, f"its layout is version {layout!r}, and {known}")
-    return {kind.name: description, "sha256": digest, "names": names}
+    of_arrays = header.get("sha256_of_arrays")
+    return {kind.name: description, "sha256": digest, "sha256_of_arrays": of_arrays, "names": names}
 
 
 def _names(n_arrays: int) -> list[str]:
     return [f"layers.{i // 2}.{'Wb'[i % 2]}" for i in range(n_arrays)]
 
 
-def _digest(description: Mapping[str, Any], arrays: Any) -> str:
+def _digest(description: Mapping[str, Any], arrays: Iterable[Array]) -> str:
     digest = hashlib.sha256(json.dumps(description, sort_keys=True).encode())
     for array in arrays:
-        little_endian = array.astype(array.dtype.newbyteorder("<"), copy=False)
-        digest.update(np.ascontiguousarray(little_endian).data)
+        digest.update(raw(array))
     return digest.hexdigest()
+
+
+def _digest_of_kinds(arrays: Mapping[str, Array]) -> str:
+    """Return the digest of the arrays' names, dtypes and shapes: the same bytes may be other numbers."""
+    kinds = [[name, kind_of(array), list(array.shape)] for name, array in arrays.items()]
+    return hashlib.sha256(json.dumps(kinds).encode()).hexdigest()

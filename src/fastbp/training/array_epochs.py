@@ -31,7 +31,6 @@ class ArrayEpochs(Epochs):
         """Train on all samples once, or on the rest of an unfinished epoch; None if this one stays unfinished."""
         state, n_samples = self._state, len(self._data)
         unfinished = state.unfinished
-        state.unfinished = None
         if unfinished is not None and unfinished.n_samples != n_samples:
             unfinished = None  # it was of other data
         seconds_before = unfinished.seconds if unfinished else 0.0
@@ -42,9 +41,12 @@ class ArrayEpochs(Epochs):
         done = None
         self._begun = False
         try:
-            while done is None and not state.stopping:
-                done = self._train(self._data, unfinished, start - seconds_before, shuffle=self._settings.shuffle)
-                unfinished = self.standing(start - seconds_before)
+            with state.turns:
+                state.unfinished = None
+                while done is None and not state.stopping:
+                    done = self._train(self._data, unfinished, start - seconds_before, shuffle=self._settings.shuffle)
+                    unfinished = self.standing(start - seconds_before)
+                state.unfinished = unfinished  # a complete epoch too, until validation and callbacks are done
             seconds = time.perf_counter() - start + seconds_before
             rows = state.session.rows_in_order()
             figures = None if done is None else self._evaluator.figures(*done, self._data, self._outputs, rows)
@@ -56,5 +58,4 @@ class ArrayEpochs(Epochs):
         except BaseException:
             state.unfinished = self.standing(start - seconds_before) if self._begun else unfinished
             raise
-        state.unfinished = unfinished  # a complete epoch too, until validation and callbacks are done
         return None if figures is None else {**figures, "seconds": seconds}

@@ -95,9 +95,11 @@ class ChunkEpochs(Epochs):
         standing = None if before is None else UnfinishedEpoch(len(block), (0, *before[1:]), 0.0, None)
         done = None
         try:
-            while done is None and not state.stopping:
-                done = self._train(block, standing, start, shuffle=False, n_before=n_before)
-                standing = self.standing(start)
+            with state.turns:
+                while done is None and not state.stopping:
+                    done = self._train(block, standing, start, shuffle=False, n_before=n_before)
+                    standing = self.standing(start)
+            state.turns.let_others()
         except NonFinite as error:
             where = f"in epoch {state.history.n_epochs + 1}"
             if error.batch >= 0:

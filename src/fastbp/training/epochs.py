@@ -81,7 +81,9 @@ class Epochs(ABC):
             except DivergenceError as error:
                 self._roll_back(error, good)
                 continue
-            self._end_epoch(figures)
+            self._record(figures)
+            state.turns.let_others()
+            self._listeners.epoch_end(state.latest)
             if state.stopping:
                 return "stopped"
             if state.history.n_epochs >= goal:
@@ -137,18 +139,18 @@ class Epochs(ABC):
             return {}
         return {f"val_{name}": value for name, value in self._evaluator.evaluate(self._validation).items()}
 
-    def _end_epoch(self, figures: Figures) -> None:
-        """Record an epoch's figures, update averages and schedules, and run the callbacks."""
+    def _record(self, figures: Figures) -> None:
+        """Record an epoch's figures, and update averages and schedules."""
         state, averaging = self._state, self._settings.averaging
         self._n_rollbacks = 0
-        state.unfinished = None
-        if averaging is not None and averaging.takes_epoch(state.history.n_epochs + 1):
-            state.session.average()
-        state.numbers.observe(figures)
-        state.history.append(figures)
+        with state.turns:
+            state.unfinished = None
+            if averaging is not None and averaging.takes_epoch(state.history.n_epochs + 1):
+                state.session.average()
+            state.numbers.observe(figures)
+            state.history.append(figures)
         if self._bar is not None:
             self._bar.end_epoch(figures)
-        self._listeners.epoch_end(state.latest)
 
     # -------------------------------------------------------------------------------------------- rollback
 
@@ -199,13 +201,14 @@ class _InnerEvents:
         n_done += self._n_before
         if self._bar is not None:
             self._bar.tick(n_done, loss)
-        if listeners.hear_steps or listeners.hear_ticks:
+        if listeners.hear_steps or listeners.hear_ticks or state.turns.wanted:
             now = self._epochs.standing(self._start)
-            state.unfinished = self._epochs.resumable(now)  # a callback may save the trainer
+            state.unfinished = self._epochs.resumable(now)  # a callback, or another thread, may save the trainer
             figures = state.figures_within(n_done)
-            if listeners.hear_steps:
-                listeners.step_end(figures | {"loss": self._loss_of_step(now)})
-            listeners.tick(figures | {"loss": loss})
+            with state.turns.given_up():
+                if listeners.hear_steps:
+                    listeners.step_end(figures | {"loss": self._loss_of_step(now)})
+                listeners.tick(figures | {"loss": loss})
         return state.stopping or state.numbers.revision != self._revision
 
     def _loss_of_step(self, now: UnfinishedEpoch | None) -> float:

@@ -19,7 +19,7 @@ from fastbp.data.target_labels import Labels, read_labels, target_names_of
 from fastbp.layers.tabular import n_features
 from fastbp.models.architecture import outputs_of
 from fastbp.models.model import Model
-from fastbp.support.checks import check_number, sentence
+from fastbp.support.checks import check_number, sentence, shown
 from fastbp.training.settings import TrainerSettings, check_loss
 
 __all__ = ["Intake", "Targets"]
@@ -155,7 +155,7 @@ class Intake:
         if fraction is None and groups is not None:
             raise ValueError(sentence("groups", groups, "None without validation_fraction"))
         if fraction is not None and validation_data is not None:
-            was = f"validation_fraction is {fraction!r} and validation_data is given"
+            was = f"validation_fraction is {shown(fraction)} and validation_data is given"
             raise ValueError(f"{was}; expected one of them.")
 
     def hold_out(self, targets: Array, fraction: float, groups: ArrayLike | None) -> tuple[RowIndex, RowIndex]:

@@ -48,7 +48,9 @@ class LBFGSEpochs(ArrayEpochs):
             seconds = time.perf_counter() - start
             state.session.n_steps += 1
             figures = self._evaluator.evaluate(data) if self._settings.metrics else {"loss": loss}
-            self._end_epoch({**figures, "seconds": seconds, **self._validate()})
+            self._record({**figures, "seconds": seconds, **self._validate()})
+            with state.turns.given_up():
+                self._listeners.epoch_end(state.latest)
             start = time.perf_counter()
             return not state.stopping
 
@@ -60,7 +62,8 @@ class LBFGSEpochs(ArrayEpochs):
             return found
 
         try:
-            state.search = minimise(optimizer, state.model, loss_and_gradients, n_epochs, after_iteration)
+            with state.turns:
+                state.search = minimise(optimizer, state.model, loss_and_gradients, n_epochs, after_iteration)
             for name in _LARGE:
                 state.search.pop(name, None)
         except _StoppedError:  # in the midst of a line search: the model is as after the last iteration

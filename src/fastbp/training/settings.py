@@ -21,7 +21,7 @@ from fastbp.models.feed import Feed
 from fastbp.optimizers.all_optimizers import OPTIMIZERS, OptimizerLike
 from fastbp.optimizers.averaging import AVERAGINGS, Averaging, AveragingLike
 from fastbp.optimizers.base import Optimizer
-from fastbp.support.checks import check_flag, check_int, check_number, check_seed, sentence
+from fastbp.support.checks import check_flag, check_int, check_number, check_seed, sentence, shown
 from fastbp.support.registry import resolve, shorthand
 from fastbp.training.layer_factors import check_decay_biases, check_decay_factors, check_rate_factors
 
@@ -197,7 +197,7 @@ def _check_clipping(clipping: Mapping[str, float | None]) -> dict[str, float]:
     """Return the clipping argument that is given, at most one."""
     given = {name: bound for name, bound in clipping.items() if bound is not None}
     if len(given) > 1:
-        was = " and ".join(f"{name} is {bound!r}" for name, bound in given.items())
+        was = " and ".join(f"{name} is {shown(bound)}" for name, bound in given.items())
         raise ValueError(f"{was}; expected at most one of them.")
     return {name: check_number(bound, name, above=0) for name, bound in given.items()}
 

@@ -19,6 +19,7 @@ from fastbp.support.threads import choose_threads
 from fastbp.training.history import History
 from fastbp.training.settings import Figures, TrainerSettings, check_loss
 from fastbp.training.step_numbers import StepNumbers
+from fastbp.training.turns import Turns
 
 __all__ = ["Snapshot", "TrainingState", "UnfinishedEpoch"]
 
@@ -63,6 +64,8 @@ class TrainingState:
 
     Attributes
     ----------
+    turns : Turns
+        Who may touch this: the steps, or another thread between two of them.
     history : History
     unfinished : UnfinishedEpoch or None
         The epoch that ``fit`` continues.
@@ -77,6 +80,7 @@ class TrainingState:
     def __init__(self, model: Model, settings: TrainerSettings, numbers: StepNumbers, n_threads: int | None) -> None:
         self.model, self._settings, self.numbers = model, settings, numbers
         self.given_threads = n_threads
+        self.turns = Turns()
         self.history = History()
         self.unfinished: UnfinishedEpoch | None = None
         self.stopping = False
@@ -216,5 +220,6 @@ class TrainingState:
     def restore(self, snapshot: Snapshot) -> None:
         """Go back to a snapshot."""
         weights, gathered = snapshot
-        self.model.network.set_arrays(weights)
-        self.go_on_from(gathered)
+        with self.turns:
+            self.model.network.set_arrays(weights)
+            self.go_on_from(gathered)

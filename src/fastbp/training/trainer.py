@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from threading import get_ident
 
 from numpy.typing import ArrayLike
 
@@ -341,14 +342,19 @@ class Trainer(TrainerParts):
         if isinstance(class_weight, str):
             remedy = "One batch does not show the frequency of a class."
             raise ValueError(sentence("class_weight", class_weight, "a dictionary from class to weight", remedy))
-        model, state = self._model, self._state
+        model, state, turns = self._model, self._state, self._state.turns
         data = self._intake.batch(X, y, sample_weight, class_weight)
         model.architecture.check_training(len(data.X))  # all rows
         try:
+            turns.stepping = get_ident()
+            if turns.n_between:
+                turns.stand_back()
             return float(state.session.step(data.for_engine(), state.numbers_of(1)))
         except NonFinite as error:
             where = f"in step {self.n_steps + 1}"
             explain_nonfinite(error, model.architecture, model.feed, data, where, state.divergence_remedy())
+        finally:
+            turns.stepping = 0
 
     # ------------------------------------------------------------------------------------------- evaluating
 
@@ -421,7 +427,8 @@ class Trainer(TrainerParts):
 
         That is the model, the optimizer and its state, schedules, averages of the weights, the history, the position in
         the epoch, and the callbacks' states. The old file stays until the new one is complete and on the disk: after a
-        crash one of the two is there. ``fb.Checkpoint`` calls this.
+        crash one of the two is there. ``fb.Checkpoint`` calls this. Another thread may call it during ``fit``: it waits
+        until a step ends, and saves what ``fit`` can be continued from.
 
         Raises
         ------
@@ -432,9 +439,11 @@ class Trainer(TrainerParts):
         TypeError
             If a callback's state cannot be saved.
         """
-        from fastbp.training.trainer_file import save_trainer  # only now: `import fastbp` stays quick
+        from fastbp.training.trainer_file import gather, write_trainer  # only now: `import fastbp` stays quick
 
-        save_trainer(path, self._settings, self._state, self._all_callback_states())
+        with self._state.turns.between_steps():
+            contents = gather(self._settings, self._state, self._all_callback_states())
+        write_trainer(path, contents)
 
     @classmethod
     def load(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbp.callbacks.saved_states import check_states
 from fastbp.losses.all_losses import LOSSES
 from fastbp.losses.base import Loss
 from fastbp.losses.custom import CustomLoss, LossLike, as_loss
@@ -25,20 +27,20 @@ from fastbp.losses.penalised import PenalisedLoss
 from fastbp.metrics.base import Metric
 from fastbp.metrics.choose import METRICS, MetricLike, choose_metrics
 from fastbp.metrics.function import FunctionMetric
-from fastbp.models.description import named_weights
+from fastbp.models.description import as_stored, named_weights
 from fastbp.models.model import Model
 from fastbp.optimizers.all_optimizers import OPTIMIZERS
 from fastbp.optimizers.averaging import AVERAGINGS
 from fastbp.optimizers.base import Optimizer
 from fastbp.schedules import SCHEDULES, FunctionSchedule, PlateauMemory, Schedule
-from fastbp.support.checks import check_int, check_number, sentence
+from fastbp.support.checks import check_int, check_number, counted, sentence, shown
 from fastbp.support.registry import from_config, to_config
 from fastbp.support.safetensors_file import TRAINER, blaming_file, read_file, write_file
 from fastbp.training.history import History
 from fastbp.training.settings import TrainerSettings
 from fastbp.training.state import TrainingState, UnfinishedEpoch
 
-__all__ = ["SavedTrainer", "read_trainer", "save_trainer"]
+__all__ = ["SavedTrainer", "gather", "read_trainer", "write_trainer"]
 
 Array = NDArray[Any]
 
@@ -46,10 +48,10 @@ _FUNCTION = "function"  # placeholder for a Python function
 _TENSOR = "$tensor"  # in a callback's state: key of the name of an array
 
 
-def save_trainer(
-    path: str | os.PathLike[str], settings: TrainerSettings, state: TrainingState, callback_states: Mapping[str, Any]
-) -> None:
-    """Write a trainer; the old file stays until the new one is complete and on the disk."""
+def gather(
+    settings: TrainerSettings, state: TrainingState, callback_states: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, Array]]:
+    """Return a trainer as a description and arrays, which no training changes any more."""
     model, gathered = state.model, state.gathered()
     named = named_weights(model.architecture, model.get_weights())
     tensors = {f"model.{name}": array for name, array in named}
@@ -61,7 +63,7 @@ def save_trainer(
         tensors["unfinished"] = unfinished.progress[2]
     described = {key: _without_arrays(value, f"callbacks.{key}", tensors) for key, value in callback_states.items()}
     memory = gathered["memories"]
-    description = {
+    return {
         "model": model.to_config(),
         "loss": _loss_config(settings.loss),
         "optimizer": _optimizer_config(settings.optimizer),
@@ -75,8 +77,12 @@ def save_trainer(
         "unfinished": unfinished and [unfinished.n_samples, *unfinished.progress[:2], unfinished.seconds],
         "history": _history_config(state.history),
         "callbacks": described,
-    }
-    write_file(path, TRAINER, description, tensors)
+    }, tensors
+
+
+def write_trainer(path: str | os.PathLike[str], contents: tuple[dict[str, Any], dict[str, Array]]) -> None:
+    """Write what ``gather`` returned; the old file stays until the new one is complete and on the disk."""
+    write_file(path, TRAINER, *contents)
 
 
 @dataclass(frozen=True)
@@ -115,7 +121,7 @@ class SavedTrainer:
                 "averages": averages,
                 "memories": {name: _memory_from(memory) for name, memory in description["memories"].items()},
                 "rate_scale": check_number(description["rate_scale"], "rate_scale", above=0),
-                "unfinished": _unfinished_from(description["unfinished"], tensors),
+                "unfinished": _unfinished_from(description["unfinished"], tensors, self._n_sums(state)),
             }
         )
         expected = state.session.get_state()
@@ -124,6 +130,10 @@ class SavedTrainer:
         by_name = dict(optimizer_state)
         _check_arrays([by_name[name] for name, _ in expected], [array for _, array in expected], "optimizer's arrays")
         state.history = _history_from(description["history"])
+
+    def _n_sums(self, state: TrainingState) -> int:
+        """Return how many sums an epoch of this trainer has."""
+        return state.session.n_sums(self.arguments["loss"].n_targets(state.model.n_outputs))
 
 
 @contextlib.contextmanager
@@ -159,7 +169,7 @@ def _given(name: str, value: Any, described: Any) -> Any:
     if described != _FUNCTION:
         if value is None:
             return None
-        raise _MissingFunctionError(f"{name} is in it; expected {name}=None, not {value!r}.")
+        raise _MissingFunctionError(f"{name} is in it; expected {name}=None, not {shown(value)}.")
     if value is None:
         raise _MissingFunctionError(
             f"{name} has a function, which a file cannot hold; expected it as an argument: "
@@ -175,7 +185,7 @@ def _parse(description: Mapping[str, Any], tensors: Mapping[str, Array], given: 
     options = dict(description["options"])
     for name in ("learning_rate_factors", "weight_decay_factors"):  # JSON's keys are text
         options[name] = {int(layer): factor for layer, factor in options[name].items()} or None
-    model = Model.from_config(description["model"], weights)
+    model = Model.from_config(description["model"], as_stored(description["model"], weights))
     loss = as_loss(given["loss"] or _loss_from(description["loss"]))
     arguments = {
         "loss": loss,
@@ -185,6 +195,7 @@ def _parse(description: Mapping[str, Any], tensors: Mapping[str, Array], given: 
         **options,
     }
     callback_states = {str(key): _with_arrays(value, tensors) for key, value in description["callbacks"].items()}
+    check_states(callback_states, model)
     return SavedTrainer(model, arguments, callback_states, description, tensors)
 
 
@@ -245,19 +256,21 @@ def _optimizer_from(config: Mapping[str, Any]) -> Optimizer:
 def _memory_from(memory: Mapping[str, Any]) -> PlateauMemory:
     """Return a schedule's memory; only Plateau has one."""
     best = memory["best"]
-    if not isinstance(best, float):
+    if not isinstance(best, float) or math.isnan(best):
         raise TypeError(sentence("best", best, "a number"))
     factor = check_number(memory["factor"], "factor", at_least=0)
     return PlateauMemory(factor, best, check_int(memory["n_bad"], "n_bad", minimum=0))
 
 
-def _unfinished_from(described: Sequence[Any] | None, tensors: Mapping[str, Array]) -> UnfinishedEpoch | None:
+def _unfinished_from(
+    described: Sequence[Any] | None, tensors: Mapping[str, Array], n_sums: int
+) -> UnfinishedEpoch | None:
     if described is None:
         return None
     n_samples, n_done, weight, seconds = described
     sums = tensors["unfinished"]
-    if sums.dtype != np.float64 or sums.ndim != 1:
-        raise ValueError(sentence("unfinished", sums, "a vector of float64"))
+    if sums.dtype != np.float64 or sums.shape != (n_sums,) or not np.isfinite(sums[0]):
+        raise ValueError(sentence("unfinished", sums, f"a vector of {n_sums} float64 numbers, the first one finite"))
     n_samples = check_int(n_samples, "n_samples", maximum=2**62)
     progress = (
         check_int(n_done, "n_done", minimum=0, maximum=n_samples),
@@ -268,14 +281,25 @@ def _unfinished_from(described: Sequence[Any] | None, tensors: Mapping[str, Arra
 
 
 def _history_config(history: History) -> dict[str, Any]:
-    return {"n_epochs": history.n_epochs, "figures": dict(history), "kept_epoch": history.kept_epoch}
+    return {
+        "n_epochs": history.n_epochs,
+        "figures": {name: list(values) for name, values in history.items()},
+        "kept_epoch": history.kept_epoch,
+    }
 
 
 def _history_from(described: Mapping[str, Any]) -> History:
     history = History()
-    figures = described["figures"]
-    for epoch in range(check_int(described["n_epochs"], "n_epochs", minimum=0)):
-        history.append({str(name): float(values[epoch]) for name, values in figures.items()})
+    n_epochs, figures = check_int(described["n_epochs"], "n_epochs", minimum=0), dict(described["figures"])
+    if n_epochs and not figures:
+        raise ValueError(f"the history has {counted(n_epochs, 'epoch')} and no figures")
+    for name, values in figures.items():
+        if not isinstance(values, list) or len(values) != n_epochs:
+            raise ValueError(f"the history has {counted(n_epochs, 'epoch')}, and other numbers of {name!r}")
+        if not all(type(value) in (int, float) for value in values):
+            raise TypeError(f"the history has something else than numbers in {name!r}")
+    for epoch in range(n_epochs):
+        history.append({name: float(values[epoch]) for name, values in figures.items()})
     kept = described.get("kept_epoch")  # older files have none
     if kept is not None:
         history.kept_epoch = check_int(kept, "kept_epoch", maximum=max(history.n_epochs, 1))
@@ -299,7 +323,7 @@ def _below(prefix: str, tensors: Mapping[str, Array]) -> Iterator[tuple[str, Arr
 def _without_arrays(value: Any, name: str, tensors: dict[str, Array]) -> Any:
     """Return plain data with arrays replaced by their names; the arrays are added to ``tensors``."""
     if isinstance(value, np.ndarray):
-        tensors[name] = value
+        tensors[name] = value.copy()
         return {_TENSOR: name}
     if isinstance(value, Mapping):
         return {str(key): _without_arrays(item, f"{name}.{key}", tensors) for key, item in value.items()}

@@ -21,6 +21,7 @@ from fastbp.commands.words import plain
 from fastbp.inspection.report import Finding
 from fastbp.models.summary import summarise
 from fastbp.support.checks import counted
+from fastbp.support.replacement import replace_file
 
 __all__ = ["write_report"]
 
@@ -58,7 +59,8 @@ def write_report(
         markup.section("Network", markup.code(summarise(outcome.trainer.model.architecture))),
         markup.section("Settings", _settings(outcome, source, model_name)),
     ]
-    path.write_text(_page(outcome, source, "".join(sections)), encoding="utf-8", errors="replace")
+    page = _page(outcome, source, "".join(sections)).encode(errors="replace")
+    replace_file(path, lambda file: file.write(page))
 
 
 def _page(outcome: Outcome, source: str, body: str) -> str:
