@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from fastbp.callbacks.base import Callback, Figures, SomeTrainer
 from fastbp.callbacks.lambda_callback import LambdaCallback
 from fastbp.callbacks.trainer_view import TrainerView
-from fastbp.support.checks import sentence
+from fastbp.support.checks import check_list, sentence
 from fastbp.support.registry import DESCRIPTION_ERRORS
 
 __all__ = ["CallbackLike", "Listeners", "as_callbacks"]
@@ -27,7 +27,10 @@ def as_callbacks(callbacks: Iterable[CallbackLike] | CallbackLike) -> list[Callb
     expected = "a list of fb.Callback objects or functions of (trainer, figures)"
     if not isinstance(callbacks, Iterable) or isinstance(callbacks, str):
         raise TypeError(sentence("callbacks", callbacks, expected))
-    listeners = [_as_callback(callback, f"callbacks[{i}]") for i, callback in enumerate(callbacks)]
+    listeners = [
+        _as_callback(callback, f"callbacks[{i}]")
+        for i, callback in enumerate(check_list(callbacks, "callbacks", expected))
+    ]
     return sorted(listeners, key=lambda listener: listener.runs_last)
 
 

@@ -140,7 +140,8 @@ def as_array(values: ArrayLike, argument: str) -> Array:
     if array.dtype.kind not in "biuf":
         raise TypeError(_not_numbers(array, argument))
     if array.dtype not in READABLE:  # foreign byte order, long double
-        array = array.astype(array.dtype.newbyteorder("=") if array.dtype.itemsize <= 8 else np.float64)
+        with np.errstate(under="ignore"):
+            array = array.astype(array.dtype.newbyteorder("=") if array.dtype.itemsize <= 8 else np.float64)
     return array if array.flags.aligned else array.copy()
 
 
@@ -247,7 +248,7 @@ def find_nonfinite(array: Array, dtype: np.dtype[Any], last_row: int = -1) -> tu
     last = last_row + 1 if last_row >= 0 else len(array)
     for start in range(0, last, BLOCK_ROWS):
         block = array[start : min(start + BLOCK_ROWS, last)]
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", under="ignore"):
             bad = ~np.isfinite(block.astype(dtype))
         if bad.any():
             i, j = np.unravel_index(int(np.argmax(bad)), bad.shape)

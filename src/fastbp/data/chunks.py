@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from fastbp.data.samples import LossOfSamples, Samples
 from fastbp.engine.kernels import permutation
 from fastbp.support.checks import describe, sentence
+from fastbp.support.underflow import underflows_to_zero
 
 __all__ = ["ChunkSource", "Chunks", "Totals", "form_batches", "is_source", "orders"]
 
@@ -155,6 +156,7 @@ class Totals:
         """Sum of squared deviations of the targets from their mean, for each output."""
         return self._spread
 
+    @underflows_to_zero
     def add(self, chunk: Samples) -> None:
         """Add a chunk; means and squares are merged as in Chan, Golub and LeVeque (1983)."""
         weight = chunk.total_weight

@@ -20,9 +20,13 @@ _LAST_STREAM = 2**64 - 1  # stream of a seed's permutations; training uses the e
 
 def check_groups(groups: Any, n_samples: int) -> Labels:
     """Return the group labels of samples, of any type, as an array."""
-    labels = np.asarray(groups)
+    expected = f"a label for each sample, shape ({n_samples},)"
+    try:
+        labels = np.asarray(groups)
+    except Exception:  # whatever a foreign __array__ raises, or a list of rows of several lengths
+        raise TypeError(sentence("groups", groups, expected)) from None
     if labels.shape != (n_samples,):
-        raise ValueError(sentence("groups", labels, f"a label for each sample, shape ({n_samples},)"))
+        raise ValueError(sentence("groups", labels, expected))
     return labels.astype(str) if labels.dtype == object else labels
 
 

@@ -17,6 +17,7 @@ from fastbp.data.classes import Classes
 from fastbp.data.sparse import Sparse
 from fastbp.engine.array_reader import ArrayReader
 from fastbp.engine.records import SampleSet
+from fastbp.support.underflow import underflows_to_zero
 
 if TYPE_CHECKING:
     from fastbp.engine.records import Targets
@@ -152,6 +153,7 @@ class Samples:
     def __len__(self) -> int:
         return len(self.X) if self.subset is None else len(self.subset)
 
+    @underflows_to_zero
     def weigh_classes(self, class_weight: ClassWeight) -> None:
         """Multiply the sample weights by the weights of the samples' classes."""
         labels, n_classes = self.loss.classes(self.y, self.n_outputs, self.names[1])
@@ -270,6 +272,7 @@ class Samples:
         )
 
     @cached_property
+    @underflows_to_zero
     def spread(self) -> NDArray[np.float64]:
         """Sum of squared deviations of the targets from their mean, for each output; used by r2."""
         first = self._first
@@ -282,6 +285,7 @@ class Samples:
         return self._first + self._shift
 
     @cached_property
+    @underflows_to_zero
     def _shift(self) -> NDArray[np.float64]:
         """The mean minus the first sample's targets."""
         first = self._first
@@ -293,6 +297,7 @@ class Samples:
         first: NDArray[np.float64] = self.y[0 if self.subset is None else self.subset[0]].astype(np.float64)
         return first
 
+    @underflows_to_zero
     def _sum_over_samples(self, function: Callable[[NDArray[Any]], NDArray[np.float64]]) -> NDArray[np.float64]:
         """Return the weighted sum of a function of the rows of y, block by block."""
         total = np.zeros(self.y.shape[1])

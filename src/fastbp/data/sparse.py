@@ -67,7 +67,7 @@ class Sparse:
         ``last_row`` is the last one to search; -1 searches all.
         """
         end = self.starts[len(self) if last_row < 0 else last_row + 1]
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", under="ignore"):
             bad = np.flatnonzero(~np.isfinite(self.data[:end].astype(dtype)))
         if not len(bad):
             return None

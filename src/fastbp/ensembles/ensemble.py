@@ -13,8 +13,9 @@ from fastbp.data.classes import Classes
 from fastbp.models.answers import labels_of
 from fastbp.models.description import as_stored, named_weights
 from fastbp.models.model import Model
-from fastbp.support.checks import check_flag, check_int, counted, sentence
+from fastbp.support.checks import check_flag, check_int, check_list, counted, sentence
 from fastbp.support.html_table import card, table
+from fastbp.support.underflow import underflows_to_zero
 
 __all__ = ["Ensemble"]
 
@@ -144,6 +145,7 @@ class Ensemble:
         labels = labels_of(self.predict_spread(X, n_threads)[0], activation, first.feed.classes)
         return first.framed(labels, X) if check_flag(as_frame, "as_frame") else labels
 
+    @underflows_to_zero
     def predict_spread(self, X: ArrayLike, n_threads: int | None = None) -> tuple[Array, Array]:
         """Return the mean and the standard deviation of the members' outputs.
 
@@ -232,7 +234,7 @@ def _models_from(configs: Sequence[Mapping[str, Any]], tensors: Mapping[str, Arr
 def _check_models(models: Sequence[Model]) -> tuple[Model, ...]:
     if isinstance(models, (Model, str)) or not isinstance(models, Iterable):
         raise TypeError(sentence("models", models, "a list of fb.Model objects"))
-    checked = tuple(models)
+    checked = tuple(check_list(models, "models", "a list of fb.Model objects"))
     if not checked:
         raise ValueError("models is empty; expected one fb.Model or more.")
     for i, model in enumerate(checked):

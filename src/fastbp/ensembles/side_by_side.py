@@ -24,7 +24,7 @@ from fastbp.data.samples import Samples
 from fastbp.data.target_labels import read_labels, target_names_of
 from fastbp.preparation.tables import read_table
 from fastbp.support.arguments import explain_arguments
-from fastbp.support.checks import check_flag, check_int, sentence, shown
+from fastbp.support.checks import check_flag, check_int, check_list, sentence, shown
 from fastbp.support.figures import explaining_missing_figures
 from fastbp.support.threads import choose_threads
 from fastbp.training.history import History
@@ -119,7 +119,7 @@ def fit_many(
 def _check_trainers(trainers: Sequence[Trainer]) -> list[Trainer]:
     if isinstance(trainers, (Trainer, str)) or not isinstance(trainers, Iterable):
         raise TypeError(sentence("trainers", trainers, "a list of fb.Trainer objects"))
-    checked = list(trainers)
+    checked = check_list(trainers, "trainers", "a list of fb.Trainer objects")
     if not checked:
         raise ValueError("trainers is empty; expected one fb.Trainer or more.")
     first: dict[int, int] = {}

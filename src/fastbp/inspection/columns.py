@@ -19,7 +19,7 @@ from fastbp.data.columns import TypedColumn, is_missing, number_levels, read_col
 from fastbp.data.frames import column_as_array, columns_of, is_column, is_frame
 from fastbp.data.sparse import checked_sparse, is_sparse
 from fastbp.data.usable import is_category, problem_of
-from fastbp.support.checks import sentence
+from fastbp.support.checks import sentence, shown
 
 __all__ = ["Column", "Kind", "InspectedTable", "read_columns"]
 
@@ -220,8 +220,15 @@ def _as_column(name: Name, read: TypedColumn) -> Column:
     if read.kind == "text":
         return _in_order(name, read.values, read.levels)
     items = list(read.values) if read.kind == "times" else read.values.tolist()  # a list of times would be integers
-    codes, levels = number_levels([None if is_missing(item) else str(item) for item in items])
+    codes, levels = number_levels([None if is_missing(item) else _as_text(item) for item in items])
     return _in_order(name, codes, levels, "text" if read.kind == "objects" else read.kind)
+
+
+def _as_text(item: Any) -> str:
+    try:
+        return str(item)
+    except Exception:  # what a user's class raises
+        return shown(item)
 
 
 def _merge_in_float64(values: Array) -> bool:

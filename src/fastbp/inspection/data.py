@@ -21,6 +21,7 @@ from fastbp.inspection.row_hashes import RowHashes, rows_before
 from fastbp.inspection.targets import Targets, classes_of, inspect_targets
 from fastbp.support.arguments import explain_arguments
 from fastbp.support.checks import counted, sentence
+from fastbp.support.underflow import underflows_to_zero
 
 __all__ = ["inspect_data"]
 
@@ -31,6 +32,7 @@ _LEAST_IDENTIFIERS = 10  # in fewer rows, texts that all differ or integers that
 
 
 @explain_arguments
+@underflows_to_zero
 def inspect_data(X: Any, y: Any = None, validation_data: tuple[Any, ...] | list[Any] | None = None) -> DataReport:
     """Look at data before training on it; nothing is changed, and nothing is trained.
 

@@ -14,7 +14,7 @@ from fastbp.layers.base import Layer, Parameter, Stage
 from fastbp.layers.dense import Dense
 from fastbp.layers.dropout import Dropout
 from fastbp.layers.normalisation import BatchNorm, LayerNorm
-from fastbp.support.checks import sentence
+from fastbp.support.checks import check_list, sentence
 
 __all__ = ["LAYERS", "Residual", "check_layers", "innermost", "layer_from_config"]
 
@@ -137,6 +137,7 @@ def check_layers(layers: Any) -> tuple[Layer, ...]:
         raise TypeError(f"layers is {layers!r}; expected a list. Put it in brackets: [{layers!r}].")
     if not isinstance(layers, Sequence) or isinstance(layers, str):
         raise TypeError(sentence("layers", layers, f"a list such as {example}"))
+    layers = check_list(layers, "layers", f"a list such as {example}")
     if not layers:
         raise ValueError(f"layers is empty; expected one layer or more, such as {example}.")
     for i, layer in enumerate(layers):

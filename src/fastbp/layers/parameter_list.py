@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastbp.data.arrays import as_array, refuse_first
 from fastbp.layers.base import Layer
 from fastbp.layers.tabular import Inputs, Tabular, n_features
-from fastbp.support.checks import describe
+from fastbp.support.checks import check_list, describe
 
 __all__ = ["Weight", "check_weights", "weights_of"]
 
@@ -73,12 +73,13 @@ def check_weights(weights: Any, layers: Sequence[Layer], inputs: Inputs, dtype: 
         If their number or a shape is wrong, or an element is not finite in this dtype.
     """
     expected = weights_of(layers, inputs)
-    if not isinstance(weights, Sequence) or len(weights) != len(expected):
-        was = f"a list of {len(weights)}" if isinstance(weights, Sequence) else describe(weights)
+    given = check_list(weights, "weights", "a list of arrays") if isinstance(weights, Sequence) else None
+    if given is None or len(given) != len(expected):
+        was = describe(weights) if given is None else f"a list of {len(given)}"
         raise ValueError(
             f"weights is {was}; expected a list of {len(expected)} arrays: {', '.join(each.name for each in expected)}."
         )
-    return [_check_weight(array, each, dtype, i) for i, (array, each) in enumerate(zip(weights, expected, strict=True))]
+    return [_check_weight(array, each, dtype, i) for i, (array, each) in enumerate(zip(given, expected, strict=True))]
 
 
 def _check_weight(weight: ArrayLike, expected: Weight, dtype: np.dtype[Any], i: int) -> Array:
@@ -87,7 +88,7 @@ def _check_weight(weight: ArrayLike, expected: Weight, dtype: np.dtype[Any], i: 
     if array.shape != expected.shape:
         remedy = " Transpose it." if array.shape == expected.shape[::-1] else ""
         raise ValueError(f"{argument}, {expected.name}, has shape {array.shape}; expected {expected.shape}.{remedy}")
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", under="ignore"):
         converted = array.astype(dtype)
     finite = np.isfinite(converted)
     if not finite.all():

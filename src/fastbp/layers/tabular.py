@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbp.layers.initializers import Normal
-from fastbp.support.checks import check_int, sentence
+from fastbp.support.checks import check_int, check_list, sentence
 
 __all__ = ["INPUTS", "Inputs", "Tabular", "check_inputs", "inputs_from_config", "n_columns", "n_features"]
 
@@ -164,7 +164,8 @@ def _check_list(values: Any, argument: str, of_what: str, maximum: int = 2**31 -
     listed = isinstance(values, Sequence) and not isinstance(values, str)
     if not listed and not (isinstance(values, np.ndarray) and values.ndim == 1):
         raise TypeError(sentence(argument, values, f"a list of {of_what}"))
-    if not len(values):
+    values = check_list(values, argument, f"a list of {of_what}")
+    if not values:
         raise ValueError(
             f"{argument} is empty; expected a list of {of_what}. Without categories, give fb.Model a number of inputs."
         )

@@ -15,6 +15,7 @@ from fastbp.losses.base import Loss
 from fastbp.losses.penalised import PenalisedLoss
 from fastbp.support.checks import describe, sentence, shown
 from fastbp.support.registry import resolve
+from fastbp.support.underflow import underflows_to_zero
 
 if TYPE_CHECKING:
     from fastbp.data.samples import Samples
@@ -94,6 +95,7 @@ def as_loss(loss: LossLike) -> Loss:
     return resolve(cast("str | Loss", loss), LOSSES, "loss")
 
 
+@underflows_to_zero
 def mean_of_function(
     loss: CustomLoss, network: Network, data: Samples, batch_size: int, n_threads: int, all_outputs: Array | None
 ) -> float:

@@ -24,8 +24,9 @@ from fastbp.metrics.classification import (
 from fastbp.metrics.function import FunctionMetric
 from fastbp.metrics.ranking import ROCAUC, AveragePrecision
 from fastbp.metrics.regression import R2, AbsoluteError, PercentageError, RootSquaredError, SquaredError
-from fastbp.support.checks import sentence
+from fastbp.support.checks import check_list, sentence
 from fastbp.support.registry import resolve
+from fastbp.support.underflow import underflows_to_zero
 
 __all__ = ["METRICS", "MetricLike", "MetricName", "choose_metrics", "measure"]
 
@@ -79,7 +80,7 @@ def choose_metrics(metrics: MetricLike | Sequence[MetricLike] | None, loss: Loss
         metrics = [metrics]
     elif not isinstance(metrics, Sequence):
         raise TypeError(sentence("metrics", metrics, "a list such as ['accuracy'], or None"))
-    chosen = tuple(map(_as_metric, metrics))
+    chosen = tuple(map(_as_metric, check_list(metrics, "metrics", "a list such as ['accuracy'], or None")))
     for metric in chosen:
         if not isinstance(metric, FunctionMetric):
             _check_fits(metric, loss)
@@ -108,6 +109,7 @@ def _check_fits(metric: Metric, loss: Loss) -> None:
     )
 
 
+@underflows_to_zero
 def measure(
     metrics: Sequence[Metric],
     sums: Mapping[str, Sums],

@@ -229,7 +229,8 @@ def _share(part: Sums, whole: Sums) -> Sums:
 
 def _mean_of_shares(parts: Sums, wholes: Sums) -> Sums:
     """Return the mean of parts / wholes along the first axis, where wholes is not 0."""
-    mean: Sums = _share(parts, wholes).sum(axis=0) / np.sum(wholes != 0, axis=0)
+    with np.errstate(invalid="ignore"):  # NaN where there is none
+        mean: Sums = _share(parts, wholes).sum(axis=0) / np.sum(wholes != 0, axis=0)
     return mean
 
 

@@ -198,7 +198,7 @@ def check_stack(layers: Sequence[Layer]) -> tuple[Layer, ...]:
 
 def check_dtype(dtype: DType) -> np.dtype[Any]:
     """Return float32 or float64."""
-    with contextlib.suppress(TypeError):  # values that are not dtypes are refused below
+    with contextlib.suppress(Exception):  # values that are not dtypes, and may raise anything, are refused below
         if dtype is not None and np.dtype(dtype) in (np.dtype(np.float32), np.dtype(np.float64)):
             return np.dtype(dtype)
     raise ValueError(sentence("dtype", dtype, "'float32' or 'float64'"))

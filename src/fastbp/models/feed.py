@@ -21,6 +21,7 @@ from fastbp.preparation.learned import all_numbers
 from fastbp.preparation.model_preparation import ModelPreparation
 from fastbp.preparation.tables import read_table
 from fastbp.support.checks import counted, sentence
+from fastbp.support.underflow import underflows_to_zero
 
 if TYPE_CHECKING:
     from fastbp.data.class_weights import ClassWeight
@@ -122,6 +123,7 @@ class Feed:
             return all_numbers(table) if self.preparation is None else table
         return in_order_of(X, self.names, argument) if self.names is not None and is_frame(X) else X
 
+    @underflows_to_zero
     def learn(
         self,
         X: Any,

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastbp.models.model import Model
 from fastbp.support.arguments import explain_arguments
 from fastbp.support.checks import check_int, check_number, check_seed, sentence
+from fastbp.support.underflow import underflows_to_zero
 
 if TYPE_CHECKING:
     from fastbp.losses.custom import LossLike
@@ -24,6 +25,7 @@ class GradientError(AssertionError):
 
 
 @explain_arguments
+@underflows_to_zero
 def check_gradients(
     model: Model,
     X: ArrayLike,

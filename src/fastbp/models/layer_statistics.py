@@ -16,6 +16,7 @@ from fastbp.layers.tabular import Tabular, n_features
 from fastbp.models.architecture import Architecture
 from fastbp.models.feed import Feed
 from fastbp.support.threads import choose_threads
+from fastbp.support.underflow import underflows_to_zero
 
 __all__ = ["LayerStatistics", "ModelStatistics", "layer_statistics"]
 
@@ -85,6 +86,7 @@ class ModelStatistics:
         return "\n".join(lines)
 
 
+@underflows_to_zero
 def layer_statistics(
     architecture: Architecture,
     feed: Feed,

@@ -25,6 +25,7 @@ from fastbp.preparation.columns import (
 from fastbp.preparation.learn import learn, learn_without_data
 from fastbp.preparation.learned import Learned, all_numbers
 from fastbp.preparation.tables import TypedColumns, read_table
+from fastbp.support.underflow import underflows_to_zero
 
 __all__ = ["ModelPreparation"]
 
@@ -164,6 +165,7 @@ class ModelPreparation:
                 f"{n_outputs} outputs; expected the same number for each."
             )
 
+    @underflows_to_zero
     def restore(self, outputs: Array) -> None:
         """Convert outputs back to the targets' own units, in place; warn of those that become infinite."""
         if self.targets is None:
@@ -190,6 +192,7 @@ class ModelPreparation:
                 "distances with it, such as mae, mse or r2. Or omit prepare_targets."
             )
 
+    @underflows_to_zero
     def in_units(self, name: str, sums: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the engine's sums of errors, one for each target, in the targets' own units."""
         power = _POWER_OF_SUM.get(name)

@@ -7,11 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbp.support.underflow import underflows_to_zero
+
 __all__ = ["accuracy", "r2"]
 
 Array = NDArray[Any]
 
 
+@underflows_to_zero
 def accuracy(outputs: Array, targets: Array, weights: Array | None) -> float:
     """Return the share of correct samples: labels (n,) by the most probable class, else all of (n, n_outputs)."""
     if targets.ndim == 1:
@@ -21,6 +24,7 @@ def accuracy(outputs: Array, targets: Array, weights: Array | None) -> float:
     return float(np.average(right, weights=weights))
 
 
+@underflows_to_zero
 def r2(outputs: Array, targets: Array, weights: Array | None) -> float:
     """Return the mean over outputs of 1 - squared error / spread; for equal targets 1 if all are exact, else 0."""
     y, A = targets.astype(np.float64), outputs.astype(np.float64)

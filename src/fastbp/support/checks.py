@@ -18,6 +18,7 @@ import numpy as np
 __all__ = [
     "check_flag",
     "check_int",
+    "check_list",
     "check_number",
     "check_path",
     "check_seed",
@@ -119,6 +120,16 @@ def check_number(
     if not (math.isfinite(number) and number > above and number >= at_least and number < below):
         raise ValueError(sentence(argument, value, expected))
     return number
+
+
+def check_list(values: Any, argument: str, expected: str) -> list[Any]:
+    """Return the items of an argument that has several; text is one thing, and not several letters."""
+    if isinstance(values, str):
+        raise TypeError(sentence(argument, values, expected))
+    try:
+        return list(values)
+    except Exception as error:  # TypeError, or what a user's class raises
+        raise TypeError(sentence(argument, values, expected)) from error
 
 
 def check_flag(value: Any, argument: str) -> bool:

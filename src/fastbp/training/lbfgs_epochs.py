@@ -14,6 +14,7 @@ from fastbp.engine.errors import NonFinite
 from fastbp.models.model import Model
 from fastbp.models.nonfinite import explain_nonfinite
 from fastbp.optimizers.lbfgs import LBFGS
+from fastbp.support.underflow import underflows_to_zero
 from fastbp.training.array_epochs import ArrayEpochs
 from fastbp.training.settings import StopReason
 
@@ -101,6 +102,7 @@ def _account(n_iterations: int, loss: float) -> Any:
     return OptimizeResult(nit=n_iterations, fun=loss, success=False, status=99, message="stopped by a callback")
 
 
+@underflows_to_zero
 def minimise(
     optimizer: LBFGS,
     model: Model,

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from fastbp.models.architecture import Architecture
 from fastbp.schedules import Schedule
+from fastbp.support.underflow import underflows_to_zero
 from fastbp.training.settings import Figures, TrainerSettings
 
 __all__ = ["StepNumbers"]
@@ -66,6 +67,7 @@ class StepNumbers:
         self.rate_scale = scale
         self.use(self._settings)
 
+    @underflows_to_zero
     def of_steps(self, n_done: int, n_steps: int, n_epochs: int) -> dict[str, Any]:
         """Return the numbers of the next n_steps, after n_done steps and n_epochs epochs; arrays for schedules."""
         if self.of_every_step is not None:
