@@ -21,7 +21,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from fastbp.support.checks import check_path
+from fastbp.support.checks import check_path, shown
 from fastbp.support.registry import DESCRIPTION_ERRORS
 from fastbp.support.replacement import NoRegularFileError, open_regular, replace_file
 from fastbp.support.safetensors_format import (
@@ -73,7 +73,7 @@ class BrokenFileError(ValueError):
     """A file that ``save`` did not write, or that was changed since."""
 
     def __init__(self, path: str | os.PathLike[str], kind: Kind, why: str) -> None:
-        was = f"{os.fspath(path)!r} is not {kind} file of fastbp: {why}"
+        was = f"{shown(os.fspath(path))} is not {kind} file of fastbp: {why}"
         super().__init__(f"{was}. Expected a file written by {kind.owner}.save.")
 
 

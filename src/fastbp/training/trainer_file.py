@@ -157,7 +157,7 @@ def read_trainer(
             given = {name: _given(name, value, described[name]) for name, value in functions.items()}
             yield _parse(description, tensors, given)
     except _MissingFunctionError as error:
-        raise ValueError(f"{os.fspath(path)!r} holds a trainer whose {error}") from None
+        raise ValueError(f"{shown(os.fspath(path))} holds a trainer whose {error}") from None
 
 
 class _MissingFunctionError(Exception):
