@@ -192,7 +192,7 @@ def test_what_is_no_row(X, error, sentence):
 def test_a_model_that_was_fitted_to_an_array_knows_no_names():
     model = fb.Model([fb.Dense(1)], inputs=2)
     for X in ({"u": 1.0, "v": 2.0}, [{"u": 1.0, "v": 2.0}]):
-        with pytest.raises(TypeError, match="expected an array, as the model knows no names of columns"):
+        with pytest.raises(TypeError, match="expected an array or a data frame, as the model knows no names"):
             model.predict(X)
     with pytest.raises(ValueError, match=r"X has 1 dimension .*give X\.reshape\(1, -1\)"):
         model.predict(NUMBERS.iloc[0])

@@ -72,7 +72,7 @@ def named_rows(values: Any, names: Sequence[Name] | None, argument: str) -> Name
 def _known(names: Sequence[Name] | None, values: Any, argument: str) -> Sequence[Name]:
     if names is None:
         remedy = "Columns are found by their names after a fit to a data frame."
-        raise TypeError(sentence(argument, values, "an array, as the model knows no names of columns", remedy))
+        raise TypeError(sentence(argument, values, "an array or a data frame, as the model knows no names", remedy))
     return names
 
 

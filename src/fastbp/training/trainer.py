@@ -339,7 +339,7 @@ class Trainer(TrainerParts):
                 f"the optimizer is {self.optimizer!r}, which needs several iterations; expected one that makes single "
                 "steps. Call fit."
             )
-        if isinstance(class_weight, str):
+        if class_weight is not None and isinstance(class_weight, str):
             remedy = "One batch does not show the frequency of a class."
             raise ValueError(sentence("class_weight", class_weight, "a dictionary from class to weight", remedy))
         model, state, turns = self._model, self._state, self._state.turns
