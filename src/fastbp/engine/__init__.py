@@ -3,9 +3,9 @@
 It imports nothing: its modules use each other and the kernels in csrc/. They trust their arguments, which the
 library has checked.
 
-From the bottom: kernels, team, arena, array_reader, layout; features, errors, records; tables, penalty, stages, loss,
-update_rules; sweep, prediction, network; run, weight_update, step, session_memory, python_calls, session. Each imports
-only those before it. A .pxd says what a struct's members are, with the shape of each buffer.
+From the bottom: kernels, team, pace, gate, arena, array_reader, layout; features, errors, records; tables, penalty,
+stages, loss, update_rules; sweep, prediction, network; run, weight_update, step, session_memory, python_calls, session.
+Each imports only those before it. A .pxd says what a struct's members are, with the shape of each buffer.
 
 Glossary
 --------
@@ -21,6 +21,8 @@ block        the same numbers the other way round: a vector of VL features for e
 row          a sample in the user's array. A table row is one of an embedding table.
 group        the panels that a prediction takes through all stages at a time.
 team         the threads that work on a step or on a prediction together.
+pace         the search for the fastest size of a team.
+gate         lets many threads read a network's parameters, or one write them.
 share        what one thread does of it: panels going forward and backward, units for weight gradients and updates. The
              rows of an embedding table are split into a fixed number of table shares, and these among the threads.
 piece        the units that one kernel call takes, where a product is cut: for Ctrl-C in a long step, or so that a

@@ -182,7 +182,7 @@ def cross_validate(
     threads = choose_threads(n_threads)
     shows = check_flag(progress, "progress")
     with explaining_missing_figures("Pass validate=True to cross_validate."):
-        train_all(jobs, n_epochs, threads, shows)
+        train_all(jobs, n_epochs, n_threads, shows)
     return _judge(trainers, held_out, rows, threads)
 
 

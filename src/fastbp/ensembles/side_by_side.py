@@ -26,7 +26,7 @@ from fastbp.preparation.tables import read_table
 from fastbp.support.arguments import explain_arguments
 from fastbp.support.checks import check_flag, check_int, check_list, sentence, shown
 from fastbp.support.figures import explaining_missing_figures
-from fastbp.support.threads import choose_threads
+from fastbp.support.threads import check_threads, choose_threads
 from fastbp.training.history import History
 from fastbp.training.progress import EpochBar
 from fastbp.training.trainer import Trainer
@@ -107,9 +107,9 @@ def fit_many(
     listeners = check_callbacks(callbacks, len(checked))
     names = [f"trainers[{i}]" for i in range(len(checked))]
     jobs = [Job(*parts) for parts in zip(names, checked, samples, validation, listeners, strict=True)]
-    threads, shows = choose_threads(n_threads), check_flag(progress, "progress")
+    shows = check_flag(progress, "progress")
     with explaining_missing_figures("Give fit_many validation_data."):
-        train_all(jobs, n_epochs, threads, shows)
+        train_all(jobs, n_epochs, n_threads, shows)
     return [trainer.history for trainer in checked]
 
 
@@ -258,16 +258,21 @@ def named(name: str) -> Iterator[None]:
         raise
 
 
-def train_all(jobs: Sequence[Job], n_epochs: int, n_threads: int, progress: bool) -> None:
-    """Train all, n_threads at a time; the first error, or Ctrl-C, stops them after a completed step."""
+def train_all(jobs: Sequence[Job], n_epochs: int, n_threads: int | None, progress: bool) -> None:
+    """Train all, n_threads at a time; the first error, or Ctrl-C, stops them after a completed step.
+
+    More at a time than there are CPUs are possible: they do not wait for one another. The teams of all have no more
+    threads than there are CPUs.
+    """
+    n_at_once = choose_threads() if n_threads is None else check_threads(n_threads)
     for job in jobs:
         job.check()
-    threads_of_each = max(1, n_threads // len(jobs))
+    threads_of_each = max(1, choose_threads(n_threads) // len(jobs))
     bar = EpochBar(len(jobs) * n_epochs) if progress else None
     n_before = _n_epochs(jobs)
     running: dict[Future[None], Job] = {}
     try:
-        with bar or contextlib.nullcontext(), ThreadPoolExecutor(min(n_threads, len(jobs)), "fastbp") as pool:
+        with bar or contextlib.nullcontext(), ThreadPoolExecutor(min(n_at_once, len(jobs)), "fastbp") as pool:
             try:
                 for job in sorted(jobs, key=lambda job: -job.work):
                     running[pool.submit(job.run, n_epochs, threads_of_each)] = job
