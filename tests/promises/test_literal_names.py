@@ -8,6 +8,7 @@ import pytest
 
 import fastbp as fb
 from fastbp.callbacks.best_figure import Mode
+from fastbp.data.class_weights import ClassWeight
 from fastbp.ensembles.cross_validation import Stratify
 from fastbp.layers.activations import ACTIVATIONS, ActivationName
 from fastbp.layers.initializers import INITIALIZERS, InitializerName
@@ -45,7 +46,7 @@ def names_in(annotation):
 def annotation_of(function, argument):
     """The annotation of an argument, read with the names that its module has for type checkers alone."""
     text = inspect.signature(function).parameters[argument].annotation
-    later = {"LossLike": LossLike, "ClassWeight": fb.Trainer.fit.__globals__["ClassWeight"]}
+    later = {"LossLike": LossLike, "ClassWeight": ClassWeight}
     return eval(text, vars(sys.modules[function.__module__]) | later)
 
 
