@@ -158,8 +158,8 @@ class Machine:
             seconds += 0.008 * self.random.random()
         self.now += seconds
 
-    def train(self, n_steps, steps_a_call, choose):
-        """Returns the seconds that the steps take in calls; choose has next and done of a search."""
+    def train(self, n_steps, steps_a_call, choose, work=1.0):
+        """Returns the seconds that the steps, of this work, take in calls; choose has next and done of a search."""
         start = self.now
         while n_steps > 0:
             left = min(steps_a_call, n_steps)
@@ -171,7 +171,7 @@ class Machine:
                     self.run(size)
                     left -= 1
                     done += 1
-                choose.done(done, self.now - began)
+                choose.done(done * work, self.now - began)
         return self.now - start
 
 
@@ -220,16 +220,25 @@ def test_neighbours_that_come_and_go_are_noticed():
 # ---- What a search learns is kept for the process ------------------------------------------------------------------
 
 
-def test_calls_of_one_epoch_learn_from_each_other(limits):
-    """Sessions of one short epoch each, of the same network: one's search goes on where the other's ended."""
-    limits(epoch_thread=1.0, tried_thread=1.0)
+@pytest.fixture
+def no_lessons():
     forget_lessons()
-    X, y = make_data(400, 16, 4, "cross_entropy", "float32")
-    tried = []
-    for _ in range(300):
-        network, _ = make_pair(16, SMALL, "float32")
-        session = Session(network, "cross_entropy", (), "adam", 2)
-        session.epoch(SampleSet(ArrayReader(X), y), EpochPlan(40, True, 0, 0, ADAM))
-        tried.append(session.last_team)
-    assert tried[0] == 1
-    assert 2 in tried
+    yield
+    forget_lessons()
+
+
+@pytest.mark.parametrize(("duty", "most_seconds"), [(0.0, 0.6 * 4), (1.0, 1.05 * 4), (0.5, 1.05 * 4)])
+def test_calls_of_one_epoch_learn_from_each_other(no_lessons, duty, most_seconds):
+    """500 new sessions of an epoch of 8 ms each: one's search goes on where the other's ended. 4 s on one thread."""
+    machine = Machine(1e-4, 1.8, 0.02, duty)
+    assert sum(machine.train(80, 80, Search(2, kept=True)) for _ in range(500)) < most_seconds
+
+
+def test_a_lesson_is_for_steps_of_about_the_same_work(no_lessons):
+    machine = Machine(1e-4, 1.8, 1.0, 0.0)
+    for _ in range(100):
+        machine.train(80, 80, Search(2, work=1.0e6, kept=True), 1.0e6)
+    assert Search(2, work=1.0e6, kept=True).next()[0] == 2
+    assert Search(2, work=1.01e6, kept=True).next()[0] == 2  # another network: what is fast, not how fast
+    assert Search(2, work=9.0e6, kept=True).next()[0] == 1
+    assert Search(4, work=1.0e6, kept=True).next()[0] == 1

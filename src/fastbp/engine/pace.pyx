@@ -287,13 +287,21 @@ cdef class Search:
         The size that is tried first; 0: the largest.
     work : float, default 1.0
         Of one step.
+    kept : bool, default False
+        Whether it starts from what the process has learned, and adds to it, as a call of training does.
     """
 
     cdef Pace pace
+    cdef bint kept
 
-    def __cinit__(self, int most, int start=0, double work=1.0):
-        _begin(&self.pace, most, start if start > 0 else most)
-        self.pace.work = work
+    def __cinit__(self, int most, int start=0, double work=1.0, bint kept=False):
+        start = start if start > 0 else most
+        self.kept = kept
+        if kept:
+            take_lesson(&self.pace, most, start, work)
+        else:
+            _begin(&self.pace, most, start)
+            self.pace.work = work
 
     def next(self) -> tuple[int, float]:
         """The size of the next team, and the longest time for which it should work."""
@@ -304,3 +312,5 @@ cdef class Search:
     def done(self, double work, double seconds) -> None:
         """What the team did, and how long it took."""
         pace_done(&self.pace, work, seconds)
+        if self.kept:
+            keep_lesson(&self.pace)
