@@ -233,7 +233,7 @@ def test_sizes_beyond_64_bits():
     with pytest.raises(ValueError, match=r"the tables have .* features together; expected 2,147,483,647 at most"):
         fb.Model([fb.Dense(2)], inputs=fb.Tabular(2, [2**24] * 9, [2**31 - 1] * 9))
     config = {"inputs": 2**31 - 1, "dtype": "float64", "seed": 0, "layers": [fb.Dense(2**30).to_config()]}
-    with pytest.raises(ValueError, match=r"weights\[0\], W of layer 1, has shape"):
+    with pytest.raises(ValueError, match=r"weights\[0\], W of layer 0, has shape"):
         fb.Model.from_config(config, [np.zeros((1, 1)), np.zeros(1)])
 
 

@@ -76,5 +76,5 @@ def test_rounding_alone_is_no_verdict_on_a_gradient_of_zero():
     def slightly_wrong(outputs, targets):
         return np.full(len(outputs), 1e3 / 3) + 1e-3 * outputs.sum(axis=1), np.zeros_like(outputs)
 
-    with pytest.raises(fb.GradientError, match="W of layer 1 is off by"):
+    with pytest.raises(fb.GradientError, match="W of layer 0 is off by"):
         fb.check_gradients(model, X, outputs, slightly_wrong)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import itertools
 import math
 import re
@@ -20,16 +21,12 @@ _MONTH = r"(?P<name>[A-Za-z]{3,9})\.?"
 _YEAR = r"(?P<year>\d{4}|\d{2})"
 
 
-def _shape(text: str) -> re.Pattern[str]:
-    return re.compile(rf"\s*{text}\s*")
-
-
-_YEAR_FIRST = _shape(rf"(?P<year>\d{{4}})(?P<mark>[-/.])(?P<month>\d{{1,2}})(?:(?P=mark)(?P<day>\d{{1,2}}))?{_TIME}")
-_DAY_FIRST = _shape(rf"(?P<day>\d{{1,2}})(?P<mark>[-/.])(?P<month>\d{{1,2}})(?P=mark){_YEAR}{_TIME}")
-_MONTH_FIRST = _shape(rf"(?P<month>\d{{1,2}})(?P<mark>[-/])(?P<day>\d{{1,2}})(?P=mark){_YEAR}{_TIME}")
-_DAY_NAME = _shape(rf"(?P<day>\d{{1,2}})(?:st|nd|rd|th)?[-. ]+{_MONTH}[-., ]+{_YEAR}{_TIME}")
-_NAME_DAY = _shape(rf"{_MONTH}\s+(?P<day>\d{{1,2}})(?:st|nd|rd|th)?,?\s+(?P<year>\d{{4}}){_TIME}")
-_CLOCK_ALONE = _shape(rf"{_CLOCK.replace('1,2', '1,4', 1)}\s*(?P<half>[AaPp]\.?[Mm]\.?)?")
+_YEAR_FIRST = rf"(?P<year>\d{{4}})(?P<mark>[-/.])(?P<month>\d{{1,2}})(?:(?P=mark)(?P<day>\d{{1,2}}))?{_TIME}"
+_DAY_FIRST = rf"(?P<day>\d{{1,2}})(?P<mark>[-/.])(?P<month>\d{{1,2}})(?P=mark){_YEAR}{_TIME}"
+_MONTH_FIRST = rf"(?P<month>\d{{1,2}})(?P<mark>[-/])(?P<day>\d{{1,2}})(?P=mark){_YEAR}{_TIME}"
+_DAY_NAME = rf"(?P<day>\d{{1,2}})(?:st|nd|rd|th)?[-. ]+{_MONTH}[-., ]+{_YEAR}{_TIME}"
+_NAME_DAY = rf"{_MONTH}\s+(?P<day>\d{{1,2}})(?:st|nd|rd|th)?,?\s+(?P<year>\d{{4}}){_TIME}"
+_CLOCK_ALONE = rf"{_CLOCK.replace('1,2', '1,4', 1)}\s*(?P<half>[AaPp]\.?[Mm]\.?)?"
 
 _CLOCK_ORDER = "time of the day"  # or a duration: 30:15:00 are thirty hours and a quarter
 # In the order in which they are tried; the first three cannot be taken for each other or for another.
@@ -53,6 +50,12 @@ _FEWEST_LEVELS = 3  # different moments that make a way of writing
 _LONGEST = 64  # characters of a moment
 _MOST_LOOKED_AT = 10_000  # different texts, for words among them that are no moments
 _CENTURY_FROM = 69  # a year of two digits is 19xx from here on, as POSIX has it
+
+
+@functools.cache
+def _pattern(order: str) -> re.Pattern[str]:
+    """Return a shape, compiled when it is first asked for: importing the package does not wait for it."""
+    return re.compile(rf"\s*{_SHAPES[order]}\s*")
 
 
 @dataclass(frozen=True)
@@ -159,7 +162,7 @@ def _orders(levels: Sequence[str]) -> list[str]:
 
 def _seconds(text: str, order: str) -> float | None:
     """Return the seconds of one moment, read in one way; None if it is not written so, or there is no such day."""
-    found = _SHAPES[order].fullmatch(text) if len(text) <= _LONGEST else None
+    found = _pattern(order).fullmatch(text) if len(text) <= _LONGEST else None
     if found is None:
         return None
     parts = found.groupdict()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import re
 from collections.abc import Mapping, Sequence
@@ -21,7 +22,7 @@ _CURRENCY = (
     r"[$€£¥₹₩₽₺₪฿₫₴₦]|[A-Z]{1,2}\$|(?:USD|EUR|GBP|CHF|JPY|CNY|INR|AUD|CAD|SEK|NOK|DKK|PLN|BRL|Rs\.?|kr\.?|Fr\.?)"
 )
 _UNIT = r"(?:[^\W\d_]|[%‰°€£¥₹₩₽₺₪฿₫₴₦$])[^\d\s,()+-]{0,15}(?: [^\W\d_]{1,6}\.?)?"
-_SHAPE = re.compile(
+_SHAPE = (
     rf"\s*(?P<open>\()?\s*(?P<sign>[-+−]?)\s*(?P<before>{_CURRENCY})?\s*(?P<inner>[-+−]?)"
     r"(?P<body>\d[\d.,'’ \u00a0\u202f]*(?:(?<=[\d.])[eE][-+]?\d+)?|[.,]\d+)"
     rf"\s*(?P<after>{_UNIT})?\s*(?P<close>\))?\s*"
@@ -29,8 +30,6 @@ _SHAPE = re.compile(
 _SPACES = str.maketrans({"\u00a0": " ", "\u202f": " ", "’": "'"})
 # Grouping and decimal mark, in the order in which they are tried: "1,234" is a thousand, "1,5" is one and a half.
 _CONVENTIONS = [("", "."), (",", "."), ("", ","), (".", ","), (" ", "."), (" ", ","), ("'", "."), ("'", ",")]
-_LEADING_ZERO = re.compile(r"0\d+")
-_CURRENCY_ALONE = re.compile(_CURRENCY)
 _LONGEST = 64  # characters of a number with its unit
 
 _FEWEST_LEVELS = 3  # different numbers that make a way of writing
@@ -131,13 +130,19 @@ def is_gap(text: str) -> bool:
 
 
 def _shape(text: str) -> re.Match[str] | None:
-    return _SHAPE.fullmatch(text) if len(text) <= _LONGEST else None
+    return _pattern(_SHAPE).fullmatch(text) if len(text) <= _LONGEST else None
+
+
+@functools.cache
+def _pattern(text: str) -> re.Pattern[str]:
+    """Return a pattern, compiled when it is first asked for: importing the package does not wait for it."""
+    return re.compile(text)
 
 
 def _convention_of(bodies: Sequence[str], unit: tuple[str, str]) -> tuple[str, str] | None:
     """Return the first convention that fits all; of money, three digits after each point are thousands."""
     fitting = [each for each in _CONVENTIONS if all(map(_convention(*each).fullmatch, bodies))]
-    if any(map(_CURRENCY_ALONE.fullmatch, unit)) and (".", ",") in fitting and any("." in body for body in bodies):
+    if any(map(_pattern(_CURRENCY).fullmatch, unit)) and (".", ",") in fitting and any("." in body for body in bodies):
         return ".", ","
     return fitting[0] if fitting else None
 
@@ -167,7 +172,7 @@ def odd_words(odd: Sequence[str], levels: Sequence[str], counts: Sequence[int]) 
 
 def _are_names(bodies: Sequence[str], has_gaps: bool) -> bool:
     """Return whether numbers without unit and grouping are names of categories, such as postal codes."""
-    if any(map(_LEADING_ZERO.fullmatch, bodies)) or len(bodies) < _FEWEST_PLAIN_LEVELS:
+    if any(map(_pattern(r"0\d+").fullmatch, bodies)) or len(bodies) < _FEWEST_PLAIN_LEVELS:
         return True
     return not has_gaps and all(map(str.isdigit, bodies))
 
@@ -185,14 +190,9 @@ def _is_negative(found: re.Match[str]) -> bool:
     return in_brackets or (found["sign"] + found["inner"]) in ("-", "−")
 
 
-_PATTERNS: dict[tuple[str, str], re.Pattern[str]] = {}
-
-
 def _convention(grouping: str, decimal: str) -> re.Pattern[str]:
     """Return what numbers look like that are grouped and marked like this."""
-    if (grouping, decimal) not in _PATTERNS:
-        g, d = re.escape(grouping), re.escape(decimal)
-        whole = rf"(?:0|[1-9]\d{{0,2}}(?:{g}\d{{3}})*|\d{{1,3}}(?!{g}))" if grouping else r"\d+"
-        exponent = "" if grouping else r"(?:[eE][-+]?\d+)?"
-        _PATTERNS[grouping, decimal] = re.compile(rf"(?:{whole}(?:{d}\d*)?|{d}\d+){exponent}")
-    return _PATTERNS[grouping, decimal]
+    g, d = re.escape(grouping), re.escape(decimal)
+    whole = rf"(?:0|[1-9]\d{{0,2}}(?:{g}\d{{3}})*|\d{{1,3}}(?!{g}))" if grouping else r"\d+"
+    exponent = "" if grouping else r"(?:[eE][-+]?\d+)?"
+    return _pattern(rf"(?:{whole}(?:{d}\d*)?|{d}\d+){exponent}")

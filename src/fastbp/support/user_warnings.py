@@ -12,8 +12,10 @@ _PACKAGE = str(Path(__file__).resolve().parents[1])
 
 
 def warn_user(message: str, category: type[Warning] = UserWarning) -> None:
-    """Warn of something; the warning names the first line that called the package."""
-    level, frame = 2, sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
-        level, frame = level + 1, frame.f_back  # type: ignore[assignment]
-    warnings.warn(message, category, stacklevel=level)
+    """Warn of something; the warning names the line from which the package was called first."""
+    frame, level, of_user = sys._getframe(), 1, 2
+    while frame.f_back is not None:  # frames of other packages may lie between those of this one
+        frame, level = frame.f_back, level + 1
+        if frame.f_code.co_filename.startswith(_PACKAGE):
+            of_user = level + 1
+    warnings.warn(message, category, stacklevel=of_user)
