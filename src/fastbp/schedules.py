@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbp.support.checks import check_int, check_number, sentence
+from fastbp.support.checks import check_int, check_number, check_word, sentence
 from fastbp.support.figures import missing_figure
 
 __all__ = [
@@ -61,9 +61,7 @@ class Schedule:
             object.__setattr__(self, argument, check_number(getattr(self, argument), argument, above=0))
         for argument in times:
             object.__setattr__(self, argument, check_int(getattr(self, argument), argument))
-        unit = getattr(self, "per", "epoch")
-        if unit not in ("step", "epoch"):
-            raise ValueError(sentence("per", unit, "'step' or 'epoch'"))
+        check_word(getattr(self, "per", "epoch"), "per", ("step", "epoch"))
 
     def _check_not_negative(self, argument: str) -> None:
         object.__setattr__(self, argument, check_number(getattr(self, argument), argument, at_least=0))

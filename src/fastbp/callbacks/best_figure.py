@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from fastbp.support.checks import check_int, check_number, sentence
+from fastbp.support.checks import check_int, check_number, check_word, sentence
 from fastbp.support.figures import missing_figure
 
 __all__ = ["Mode", "BestFigure"]
@@ -36,8 +36,7 @@ class BestFigure:
     def __init__(self, figure: Any, mode: Any, min_delta: Any = 0.0) -> None:
         if not isinstance(figure, str):
             raise TypeError(sentence("monitor", figure, "the name of a figure of the history, such as 'val_loss'"))
-        if mode not in ("auto", "min", "max"):
-            raise ValueError(sentence("mode", mode, "'auto', 'min' or 'max'"))
+        check_word(mode, "mode", ("auto", "min", "max"))
         self.figure = figure
         self.min_delta = check_number(min_delta, "min_delta", at_least=0)
         self._sign = 1.0 if mode == "max" or (mode == "auto" and _grows(figure)) else -1.0

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbp.support.checks import check_number, sentence
+from fastbp.support.checks import check_number, check_word
 
 __all__ = [
     "INITIALIZERS",
@@ -56,8 +56,7 @@ class _ScaledByFan(Initializer):
     distribution: Distribution = "normal"
 
     def __post_init__(self) -> None:
-        if self.distribution not in ("normal", "uniform"):
-            raise ValueError(sentence("distribution", self.distribution, "'normal' or 'uniform'"))
+        check_word(self.distribution, "distribution", ("normal", "uniform"))
 
     def variance(self, n_inputs: int, n_units: int) -> float:
         raise NotImplementedError

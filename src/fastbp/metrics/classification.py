@@ -10,7 +10,7 @@ import numpy as np
 from fastbp.data.samples import LossOfSamples, Measured
 from fastbp.losses.base import Loss
 from fastbp.metrics.base import PROBABILITY_LOSSES, Metric, Sums
-from fastbp.support.checks import check_int, sentence
+from fastbp.support.checks import check_int, check_word, sentence
 
 __all__ = ["Accuracy", "BalancedAccuracy", "Brier", "F1", "LogLoss", "Precision", "Recall", "TopKAccuracy"]
 
@@ -103,8 +103,7 @@ class _ClassScore(Metric):
     losses = PROBABILITY_LOSSES
 
     def __post_init__(self) -> None:
-        if self.average not in _AVERAGES:
-            raise ValueError(sentence("average", self.average, "one of " + ", ".join(map(repr, _AVERAGES))))
+        check_word(self.average, "average", _AVERAGES)
 
     @property
     def figure(self) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from fastbp.preparation.base import Preparation
-from fastbp.support.checks import check_flag, sentence
+from fastbp.support.checks import check_flag, check_word
 
 if TYPE_CHECKING:
     from fastbp.preparation.column_statistics import ColumnStatistics
@@ -35,8 +35,7 @@ class Impute(Preparation):
     invertible = False
 
     def __post_init__(self) -> None:
-        if self.strategy not in ("mean", "median"):
-            raise ValueError(sentence("strategy", self.strategy, "'mean' or 'median'"))
+        check_word(self.strategy, "strategy", ("mean", "median"))
         object.__setattr__(self, "indicator", check_flag(self.indicator, "indicator"))
 
     @property

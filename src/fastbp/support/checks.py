@@ -10,6 +10,7 @@ import math
 import numbers
 import operator
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ __all__ = [
     "check_number",
     "check_path",
     "check_seed",
+    "check_word",
     "counted",
     "describe",
     "sentence",
@@ -137,6 +139,15 @@ def check_flag(value: Any, argument: str) -> bool:
     if isinstance(value, (bool, np.bool_)):
         return bool(value)
     raise TypeError(sentence(argument, value, "True or False"))
+
+
+def check_word(value: Any, argument: str, words: Sequence[str]) -> str:
+    """Return the one of these words that an argument is; arrays, which compare entry by entry, are none."""
+    if isinstance(value, str) and value in words:
+        return str(value)
+    *others, last = map(repr, words)
+    listed = f"{', '.join(others)} or {last}" if len(words) < 4 else "one of " + ", ".join([*others, last])
+    raise ValueError(sentence(argument, value, listed))
 
 
 def check_path(value: Any, argument: str = "path") -> Path:

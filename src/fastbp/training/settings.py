@@ -21,7 +21,7 @@ from fastbp.models.feed import Feed
 from fastbp.optimizers.all_optimizers import OPTIMIZERS, OptimizerLike
 from fastbp.optimizers.averaging import AVERAGINGS, Averaging, AveragingLike
 from fastbp.optimizers.base import Optimizer
-from fastbp.support.checks import check_flag, check_int, check_number, check_seed, sentence, shown
+from fastbp.support.checks import check_flag, check_int, check_number, check_seed, check_word, sentence, shown
 from fastbp.support.registry import resolve, shorthand
 from fastbp.training.layer_factors import check_decay_biases, check_decay_factors, check_rate_factors
 
@@ -167,9 +167,7 @@ def check_loss(loss: Loss, architecture: Architecture, feed: Feed) -> None:
 
 def check_on_nan(on_nan: Any) -> OnNaN:
     """Return what to do when training diverges."""
-    if on_nan not in ("raise", "rollback"):
-        raise ValueError(sentence("on_nan", on_nan, "'raise' or 'rollback'"))
-    return "rollback" if on_nan == "rollback" else "raise"
+    return "rollback" if check_word(on_nan, "on_nan", ("raise", "rollback")) == "rollback" else "raise"
 
 
 def _check_without_engine(settings: TrainerSettings, architecture: Architecture) -> None:
