@@ -37,10 +37,9 @@ def try_file(rng, files, folder):
         with time_limit(30):
             loaded = LOAD[kind](out)
             use(kind, loaded, data, folder / "again")
-    except (ValueError, OSError) as error:
-        if loaded is None and is_sentence(error) and "is not a" in str(error):
-            return None, None
-        if loaded is not None and is_sentence(error):  # the numbers in it are allowed, and not for these data
+    except (TypeError, ValueError, OSError) as error:
+        refused = isinstance(error, (ValueError, OSError)) and "is not a" in str(error)
+        if is_sentence(error) and (loaded is not None or refused):  # what is allowed in a file need not fit these data
             return None, None
         return f"{name}, {way.__name__}: {'; '.join(done)}", error
     except FloatingPointError as error:

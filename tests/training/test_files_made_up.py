@@ -247,3 +247,16 @@ def test_a_file_that_others_wrote_in_the_format(tmp_path):
     save_file({"x": np.zeros(3)}, tmp_path / "foreign")
     with pytest.raises(ValueError, match="without the entry 'fastbp'"):
         fb.Model.load(tmp_path / "foreign")
+
+
+def test_a_column_that_is_named_twice(tmp_path):
+    """Found by name, its numbers would be read in place of another column's."""
+    pandas = pytest.importorskip("pandas")
+    X, y = make_data()
+    model = fb.Model([fb.Dense(2, "softmax")], prepare=fb.Columns())
+    trainer = fb.Trainer(model, "cross_entropy")
+    trainer.fit(pandas.DataFrame(X[:, :2], columns=["a", "b"]), y)
+    trainer.save(tmp_path / "run")
+    rewrite(tmp_path / "run", set_at("model", "preparing", "inputs", "names", value=["a", "a", "b"]))
+    with pytest.raises(ValueError, match="names is .*; expected 2 names"):
+        fb.Trainer.load(tmp_path / "run")

@@ -173,7 +173,9 @@ class Learned:
         """Return what ``to_config`` described; every part is checked, because the engine trusts it."""
         n_columns = check_int(config["n_columns"], "n_columns")
         names = config["names"]
-        if names is not None and (len(set(names)) != n_columns or not all(isinstance(n, (str, int)) for n in names)):
+        if names is not None and (
+            not len(names) == len(set(names)) == n_columns or not all(isinstance(n, (str, int)) for n in names)
+        ):
             raise ValueError(sentence("names", names, f"{n_columns} names"))
         texts = {
             check_int(j, "a column", minimum=0, maximum=n_columns - 1): [str(text) for text in texts]
