@@ -258,5 +258,5 @@ def test_a_column_that_is_named_twice(tmp_path):
     trainer.fit(pandas.DataFrame(X[:, :2], columns=["a", "b"]), y)
     trainer.save(tmp_path / "run")
     rewrite(tmp_path / "run", set_at("model", "preparing", "inputs", "names", value=["a", "a", "b"]))
-    with pytest.raises(ValueError, match="names is .*; expected 2 names"):
+    with pytest.raises(ValueError, match=r"names is .*; expected 2 names"):
         fb.Trainer.load(tmp_path / "run")
