@@ -3,12 +3,20 @@
 import numpy as np
 import pytest
 
+import fastbp as fb
 from campaign_calls import OwnError, arguments_of, described, targets
 from campaign_helpers import Findings, block_name, blocks, is_sentence, random_of, time_limit
 
 pytestmark = [pytest.mark.campaign, pytest.mark.filterwarnings("ignore")]
 
 DOCUMENTED = (TypeError, ValueError, OSError, FloatingPointError, ImportError, RuntimeError)
+
+
+@pytest.fixture(autouse=True)
+def what_calls_set():
+    """What is set for the whole process is put back for the tests after these."""
+    yield
+    fb.set_num_threads(None)
 
 
 def try_call(rng):
