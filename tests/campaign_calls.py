@@ -21,6 +21,10 @@ class OwnError(Exception):
     """Raised by the objects below; the package says what is wrong with them, or lets it pass."""
 
 
+def raising(*args):
+    raise OwnError("function")
+
+
 def failing(name, *bases):
     """An object one of whose methods raises."""
 
@@ -48,7 +52,7 @@ SCALARS = [
     *(None, True, 0, 1, -1, 3, 2**31, 2**63, 2**64, 10**400, -(10**400), 10**5000, 0.5, 1e308, float("nan")),
     *(float("inf"), 5e-324, 1j, fractions.Fraction(1, 3), fractions.Fraction(10**400), decimal.Decimal("0.5")),
     *("", "x", "mse", "adam", "relu", "auto", "a\0b", "\ud800", b"x", "/dev/null"),
-    *(int, len, datetime.datetime(2024, 1, 1), pathlib.Path("/nonexistent/x"), pathlib.Path(".")),
+    *(int, raising, datetime.datetime(2024, 1, 1), pathlib.Path("/nonexistent/x"), pathlib.Path(".")),
     *(np.float32(0.5), np.int64(3), np.bool_(True), np.longdouble("1e400")),
 ]
 

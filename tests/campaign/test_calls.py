@@ -9,7 +9,7 @@ from campaign_helpers import Findings, block_name, blocks, is_sentence, random_o
 
 pytestmark = [pytest.mark.campaign, pytest.mark.filterwarnings("ignore")]
 
-DOCUMENTED = (TypeError, ValueError, OSError, FloatingPointError, ImportError, RuntimeError)
+DOCUMENTED = (TypeError, ValueError, OSError, FloatingPointError, ImportError, RuntimeError, fb.GradientError)
 
 
 @pytest.fixture(autouse=True)

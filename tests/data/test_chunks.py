@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import sparse
 
 import fastbp as fb
 from fastbp.data.chunks import Chunks
@@ -328,6 +329,7 @@ def test_bad_chunks_are_named(source, sentence):
         ({}, {"validation_fraction": 0.1}, "validation_fraction is 0.1; expected None with X a source of chunks"),
         ({}, {"class_weight": "balanced"}, "class_weight is 'balanced'; expected a dictionary"),
         ({}, {"X": np.zeros((3, 7))}, "y is None; expected targets, as X is an array-like"),
+        ({}, {"X": sparse.coo_matrix(np.zeros((3, 7)))}, "y is None; expected targets, as X is an array-like"),
         ({}, {"X": 5}, "y is None; expected targets"),
         ({}, {"validation_data": iter([])}, "expected a source for several passes"),
         ({"batch_size": None}, {}, "batch_size is None; expected a number with X a source of chunks"),

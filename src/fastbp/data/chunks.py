@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbp.data.samples import LossOfSamples, Samples
+from fastbp.data.sparse import is_sparse
 from fastbp.engine.kernels import permutation
 from fastbp.support.checks import describe, sentence
 from fastbp.support.underflow import underflows_to_zero
@@ -22,7 +23,8 @@ _EXPECTED = "(X, y) or (X, y, sample_weight)"
 
 def is_source(X: Any) -> bool:
     """Return whether an argument is a source of chunks and not an array-like."""
-    return callable(X) or (isinstance(X, Iterable) and not (hasattr(X, "__array__") or hasattr(X, "columns")))
+    is_table = hasattr(X, "__array__") or hasattr(X, "columns") or is_sparse(X)
+    return callable(X) or (isinstance(X, Iterable) and not is_table)
 
 
 class Chunks:
