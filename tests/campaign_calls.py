@@ -76,7 +76,7 @@ ARRAYS = [
 ]
 
 OBJECTS = [
-    *(fb.Adam, fb.F1, fb.Standardize, lambda: fb.Dense(2), lambda: fb.Dense, lambda: [fb.Dense(2, "softmax")]),
+    *(fb.Adam, fb.F1, fb.Standardize, lambda: fb.Dense(2), lambda: [fb.Dense(2, "softmax")]),
     *(lambda: fb.EarlyStopping("loss"), lambda: fb.EarlyStopping, lambda: fb.Tabular(2, [3])),
     *(lambda: [(X, y)], lambda: (X, y), lambda: fb.CosineDecay(0.1, 10), lambda: make_model()),
 ]

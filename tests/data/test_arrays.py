@@ -166,3 +166,17 @@ def test_the_users_data_is_left_alone(numbers):
     fb.Trainer(fb.Model([fb.Dense(5)], inputs=5), "mse").fit(X, y, epochs=2)
     assert np.array_equal(X, numbers)
     assert np.array_equal(y, numbers)
+
+
+@pytest.mark.skipif(np.finfo(np.longdouble).max == np.finfo(float).max, reason="a long double is a double here")
+@pytest.mark.parametrize("how", ["ignore", "warn", "raise"])
+def test_long_doubles_beyond_a_double_are_infinite(how):
+    """Whatever NumPy was told to do about them, they are refused by the sentence for infinity."""
+    model = fb.Model([fb.Dense(1)], inputs=2)
+    X = np.zeros((3, 2), np.longdouble)
+    X[1, 1] = np.longdouble("1e400")
+    with (
+        np.errstate(all=how),
+        pytest.raises(ValueError, match=r"row 1, column 1 of X .*is inf; expected a finite number"),
+    ):
+        model.predict(X)

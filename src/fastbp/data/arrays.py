@@ -140,7 +140,7 @@ def as_array(values: ArrayLike, argument: str) -> Array:
     if array.dtype.kind not in "biuf":
         raise TypeError(_not_numbers(array, argument))
     if array.dtype not in READABLE:  # foreign byte order, long double
-        with np.errstate(under="ignore"):
+        with np.errstate(under="ignore", over="ignore"):  # infinity is refused by a sentence, with its place
             array = array.astype(array.dtype.newbyteorder("=") if array.dtype.itemsize <= 8 else np.float64)
     return array if array.flags.aligned else array.copy()
 
