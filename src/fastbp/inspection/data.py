@@ -31,8 +31,8 @@ _WILD = 100.0  # numbers this many times larger or smaller than 1 slow training 
 _LEAST_IDENTIFIERS = 10  # in fewer rows, texts that all differ or integers that count up mean little
 
 
-@explain_arguments
 @underflows_to_zero
+@explain_arguments
 def inspect_data(X: Any, y: Any = None, validation_data: tuple[Any, ...] | list[Any] | None = None) -> DataReport:
     """Look at data before training on it; nothing is changed, and nothing is trained.
 

@@ -24,8 +24,8 @@ class GradientError(AssertionError):
     """A gradient does not agree with finite differences of the loss."""
 
 
-@explain_arguments
 @underflows_to_zero
+@explain_arguments
 def check_gradients(
     model: Model,
     X: ArrayLike,

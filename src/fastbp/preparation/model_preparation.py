@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,6 +25,7 @@ from fastbp.preparation.learn import learn, learn_without_data
 from fastbp.preparation.learned import Learned, all_numbers
 from fastbp.preparation.tables import TypedColumns, read_table
 from fastbp.support.underflow import underflows_to_zero
+from fastbp.support.user_warnings import warn_user
 
 __all__ = ["ModelPreparation"]
 
@@ -237,9 +237,8 @@ class ModelPreparation:
 
 def _warn_of_infinite(block: NDArray[np.float64], dtype: np.dtype[Any]) -> None:
     largest = float(np.abs(block[np.isfinite(block)]).max(initial=0))
-    warnings.warn(
+    warn_user(
         f"some outputs are infinite: in the targets' units they are numbers up to {largest:.3g}, too large for "
         f"{dtype}, the model's dtype. Make the model with dtype='float64', or give the targets in larger units.",
         RuntimeWarning,
-        stacklevel=5,  # where predict was called
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from abc import abstractmethod
 from contextlib import nullcontext
 from typing import Any
@@ -37,6 +36,7 @@ from fastbp.sklearn.parallelism import threads_for
 from fastbp.sklearn.solvers import LearningRate, is_lbfgs, is_stochastic, make_optimizer
 from fastbp.support.checks import sentence
 from fastbp.support.figures import explaining_missing_figures
+from fastbp.support.user_warnings import warn_user
 from fastbp.training.progress import ProgressBar
 from fastbp.training.trainer import Trainer
 
@@ -225,9 +225,7 @@ class BaseMLP(FittedNetwork):
             if self._has_converged():  # in the fit before
                 self._no_improvement_count = 0
         if not isinstance(self.batch_size, str) and self.batch_size > len(data):
-            warnings.warn(
-                "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped", stacklevel=4
-            )
+            warn_user("Got `batch_size` less than 1 or larger than sample size. It is going to be clipped")
         epochs = Epochs(
             self,
             data,
@@ -254,16 +252,15 @@ class BaseMLP(FittedNetwork):
             with explaining_missing_figures(remedy), bar or nullcontext():
                 trainer.fit_samples(data, n_epochs, validation.samples if validation else None, listeners, bar)
         except KeyboardInterrupt:
-            warnings.warn("Training interrupted by user.", stacklevel=5)
+            warn_user("Training interrupted by user.")
         except DivergenceError as error:
             self._note_divergence(error, epochs, trainer)
         else:
             if trainer.stop_reason == "epochs" and not incremental:
-                warnings.warn(
+                warn_user(
                     f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the optimization hasn't "
                     "converged yet.",
                     ConvergenceWarning,
-                    stacklevel=5,
                 )
         self._has_ended = incremental and self.early_stopping and self._has_converged()
         if self._has_ended or (self.early_stopping and not incremental):
@@ -280,7 +277,7 @@ class BaseMLP(FittedNetwork):
         self.n_iter_ += 1
         epochs.note_loss(np.nan)
         epochs.note_score(np.nan, trainer)
-        warnings.warn(f"Training has diverged: {error}", ConvergenceWarning, stacklevel=6)
+        warn_user(f"Training has diverged: {error}", ConvergenceWarning)
 
     def _learning_rate_of(self, trainer: Trainer) -> LearningRate | None:
         """Return scikit-learn's learning rate for the solver "sgd", after the steps so far."""

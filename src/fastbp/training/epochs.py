@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from fastbp.data.chunks import Chunks
 from fastbp.data.samples import Samples
 from fastbp.engine.records import EpochPlan
 from fastbp.models.nonfinite import DivergenceError
+from fastbp.support.user_warnings import warn_user
 from fastbp.training.evaluation import Evaluator
 from fastbp.training.progress import ProgressBar
 from fastbp.training.settings import Figures, OnNaN, StopReason, TrainerSettings
@@ -167,11 +167,10 @@ class Epochs(ABC):
             raise error
         self._n_rollbacks += 1
         state.numbers.scale_rate(scale / 2)
-        warnings.warn(
+        warn_user(
             f"{error} Rolled back to the end of epoch {state.history.n_epochs}; training continues with half the "
             f"learning rate, {state.learning_rate:g}.",
             RuntimeWarning,
-            stacklevel=6,  # where fit was called
         )
 
 
