@@ -344,3 +344,30 @@ def test_a_signal_handler_may_predict_but_not_change_what_it_interrupts():
     assert not thread.is_alive()
     assert "signal handler" in refused[0]
     assert set(predicted) == {wanted}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_child_forked_between_two_steps_trains_what_its_parent_was_training():
+    trainer = make_trainer("dense", n_threads=1)
+    in_callback, forked = threading.Event(), threading.Event()
+
+    class Waits(fb.Callback):
+        def on_epoch_end(self, trainer, figures):
+            in_callback.set()
+            forked.wait(30)
+
+    callbacks = [Waits(), fb.EarlyStopping("loss")]
+    thread = threading.Thread(target=trainer.fit, args=(X, y), kwargs={"callbacks": callbacks})
+    thread.start()
+    in_callback.wait(30)
+    child = os.fork()
+    if child == 0:
+        try:
+            trainer.fit(X, y, callbacks=callbacks[1])
+        except BaseException:
+            os._exit(1)
+        os._exit(0)
+    forked.set()
+    thread.join(30)
+    assert os.waitpid(child, 0)[1] == 0

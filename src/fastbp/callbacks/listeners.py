@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -16,6 +17,8 @@ __all__ = ["CallbackLike", "Listeners", "as_callbacks"]
 
 
 _users: dict[int, Listeners] = {}  # of callbacks with a state, by their id; setdefault decides between two threads
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_users.clear)  # the other threads' calls of fit are not in the child
 
 CallbackLike: TypeAlias = Callback | Callable[[SomeTrainer, Figures], Any]
 

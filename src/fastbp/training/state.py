@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -85,7 +84,6 @@ class TrainingState:
         self.unfinished: UnfinishedEpoch | None = None
         self.stopping = False
         self.search: Any = None
-        self._turn = threading.RLock()
         self._session = self._new_session() if model.built else None
 
     @property
@@ -151,25 +149,6 @@ class TrainingState:
         )
 
     # --------------------------------------------------------------------------------------------------- threads
-
-    @contextlib.contextmanager
-    def alone(self) -> Iterator[None]:
-        """Refuse other threads that would train with this trainer inside the ``with``.
-
-        Raises
-        ------
-        RuntimeError
-            If another thread is inside.
-        """
-        if not self._turn.acquire(blocking=False):
-            raise RuntimeError(
-                "this trainer is already training, in another thread; expected one thread at a time. Give each thread "
-                "a trainer and a model of its own, or wait for the other."
-            )
-        try:
-            yield
-        finally:
-            self._turn.release()
 
     @property
     def n_threads(self) -> int:

@@ -220,35 +220,23 @@ class TrainerParts:
         class_weight: ClassWeight | None,
     ) -> None:
         """Run the epochs of one call, and the callbacks from its beginning to its end."""
-        with self._state.alone(), listeners.claimed():
-            self._run(data, n_epochs, validation, listeners, bar, on_nan, class_weight)
-
-    def _run(
-        self,
-        data: Samples | Chunks,
-        n_epochs: int,
-        validation: Samples | Chunks | None,
-        listeners: Listeners,
-        bar: ProgressBar | None,
-        on_nan: OnNaN,
-        class_weight: ClassWeight | None,
-    ) -> None:
-        state = self._state
-        state.stopping, self._stop_reason = False, None
-        reason: StopReason = "error"
-        try:
-            self._begin_listening(listeners)  # a callback may set another optimizer
-            parts = EpochParts(self._settings, state, self._evaluator, listeners, validation, bar, on_nan)
-            epochs: Epochs
-            if isinstance(data, Chunks):
-                epochs = ChunkEpochs(parts, data, self._intake, class_weight)
-            else:
-                epochs = LBFGSEpochs(parts, data) if isinstance(self.optimizer, LBFGS) else ArrayEpochs(parts, data)
-            reason = epochs.run(n_epochs)
-        finally:
-            self._stop_reason = reason
-            listeners.fit_end(state.latest)
-            self._callback_states, self._listeners = self._all_callback_states(), None
+        with self._state.turns.alone(), listeners.claimed():
+            state = self._state
+            state.stopping, self._stop_reason = False, None
+            reason: StopReason = "error"
+            try:
+                self._begin_listening(listeners)  # a callback may set another optimizer
+                parts = EpochParts(self._settings, state, self._evaluator, listeners, validation, bar, on_nan)
+                epochs: Epochs
+                if isinstance(data, Chunks):
+                    epochs = ChunkEpochs(parts, data, self._intake, class_weight)
+                else:
+                    epochs = LBFGSEpochs(parts, data) if isinstance(self.optimizer, LBFGS) else ArrayEpochs(parts, data)
+                reason = epochs.run(n_epochs)
+            finally:
+                self._stop_reason = reason
+                listeners.fit_end(state.latest)
+                self._callback_states, self._listeners = self._all_callback_states(), None
 
     def _begin_listening(self, listeners: Listeners) -> None:
         """Run the callbacks at the beginning of training; after ``load`` they first get their states from the file."""

@@ -33,19 +33,35 @@ class Turns:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()
-        self._count_lock = threading.Lock()
+        self._training = threading.RLock()  # from the beginning of a fit to its end
+        self._trains = 0  # the thread that had it last
+        self._lock, self._count_lock = threading.RLock(), threading.Lock()
         self._n_waiting = 0  # of those between, who wait
         self.n_between = self.stepping = 0
         _all.add(self)
 
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Refuse other threads that would train with this trainer inside the ``with``.
+
+        Raises
+        ------
+        RuntimeError
+            If another thread is inside.
+        """
+        if not self._training.acquire(blocking=False):
+            raise RuntimeError(
+                "this trainer is already training, in another thread; expected one thread at a time. Give each thread "
+                "a trainer and a model of its own, or wait for the other."
+            )
+        self._trains = threading.get_ident()
+        try:
+            yield
+        finally:
+            self._training.release()
+
     def __enter__(self) -> None:
-        if not self._lock.acquire(blocking=False):
-            if not self.n_between:
-                raise RuntimeError(
-                    "this trainer is already training, in another thread: give each thread a trainer of its own"
-                )
-            self._lock.acquire()
+        self._lock.acquire()  # others have it between two steps only, for a moment
 
     def __exit__(self, *error: object) -> None:
         self._lock.release()
@@ -97,7 +113,9 @@ class Turns:
             self.n_between += between
 
     def renew(self) -> None:
-        """Forget the threads that a forked process does not have."""
+        """Forget the threads that a forked process does not have; the fit of the one that forked goes on."""
+        if self._trains != threading.get_ident():
+            self._training = threading.RLock()
         self._lock, self._count_lock = threading.RLock(), threading.Lock()
         self._n_waiting = self.n_between = self.stepping = 0
 
