@@ -23,6 +23,7 @@ from fastbp.support.suggestions import closest, did_you_mean, listed
         ("0", [0, 1], [0]),
         (5, ["5", "6"], ["5"]),
         (12, [10, 11], []),
+        ("z", ["x", "y"], []),  # no letter is the same
         ("x", [], []),
     ],
 )

@@ -12,9 +12,9 @@ from fastbp.commands.csv_files import with_gaps
 from fastbp.commands.errors import CommandError
 from fastbp.commands.extras import require_pandas
 from fastbp.commands.outputs import tell
-from fastbp.commands.roles import like
 from fastbp.commands.tables import Table
 from fastbp.data.columns import read_column
+from fastbp.data.frames import check_names
 from fastbp.data.writings import Writing
 from fastbp.data.written_moments import MomentWriting
 from fastbp.support.checks import counted
@@ -54,13 +54,10 @@ def as_learned(model: fb.Model, table: Table) -> pd.DataFrame:
     learned = _learned(model)
     if learned is None or learned.names is None:
         return table.frame
-    missing = [name for name in learned.names if name not in table.frame.columns]
-    if missing:
-        listed = ", ".join(map(repr, missing[:5])) + (", ..." if len(missing) > 5 else "")
-        close = [each for name in missing[:5] for each in like(name, list(table.frame.columns))[:1]]
-        hint = f"; the table has {', '.join(map(repr, close))}" if close else ""
-        wanted = f"expected all {len(learned.names)} that the model was trained on"
-        raise CommandError(f"{table.name!r} has no column {listed}; {wanted}{hint}")
+    try:
+        check_names(list(table.frame.columns), learned.names, repr(table.name), "the model was trained on")
+    except ValueError as error:
+        raise CommandError(str(error)) from None
     columns: dict[str, Any] = {}
     for j, name in enumerate(map(str, learned.names)):
         column = table.frame[name]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -43,8 +42,6 @@ def plain_column(column: pd.Series) -> tuple[pd.Series | None, str]:
 
 
 def _of_objects(column: pd.Series, types: list[type]) -> tuple[pd.Series | None, str]:
-    if all(issubclass(kind, datetime.time) for kind in types):
-        return column.map(_seconds_since_midnight, na_action="ignore").astype(float), ""
     if all(issubclass(kind, bytes) for kind in types):
         try:
             return column.map(bytes.decode, na_action="ignore"), ""
@@ -55,10 +52,6 @@ def _of_objects(column: pd.Series, types: list[type]) -> tuple[pd.Series | None,
     if any(issubclass(kind, (list, tuple, set, np.ndarray)) for kind in types):
         return None, "lists"
     return as_text_column(column), ""
-
-
-def _seconds_since_midnight(moment: datetime.time) -> float:
-    return moment.hour * 3600 + moment.minute * 60 + moment.second + moment.microsecond * 1e-6
 
 
 def as_text_column(column: pd.Series) -> pd.Series:

@@ -23,11 +23,12 @@ from fastbp.data.columns import TypedColumn, read_column
 from fastbp.data.writings import Writing, are_ambiguous_dates, find_writing, numbers_written, several_ways
 from fastbp.data.written_moments import MomentWriting
 from fastbp.support.checks import counted
+from fastbp.support.suggestions import closest, listed
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["MOST_LEVELS", "Choice", "Roles", "as_written", "choose_columns", "find_column", "like", "text_of"]
+__all__ = ["MOST_LEVELS", "Choice", "Roles", "as_written", "choose_columns", "find_column", "text_of"]
 
 MOST_LEVELS = 200  # different texts of a column that are told apart
 _FEWEST_ROWS = 20  # in fewer, numbers that all differ mean little
@@ -134,20 +135,10 @@ def find_column(name: str, frame: pd.DataFrame, option: str) -> str:
     """Return the name of a column, or raise a CommandError that names those that are like it."""
     if name in frame.columns:
         return name
-    close = like(name, list(frame.columns))
-    if close:
-        meant = " or ".join(map(repr, close))
-        raise CommandError(f"{option} is {name!r}, which is not a column of the table; did you mean {meant}?")
-    known = ", ".join(map(repr, frame.columns[:20])) + (", ..." if frame.shape[1] > 20 else "")
-    raise CommandError(f"{option} is {name!r}; expected a column of the table: {known}")
-
-
-def like(name: str, names: Sequence[str]) -> list[str]:
-    """Return the names that are like this one but for case, blanks and a letter or two."""
-    import difflib  # for messages only
-
-    plain = {known.strip().casefold(): known for known in names}
-    return [plain[each] for each in difflib.get_close_matches(name.strip().casefold(), plain, n=3)]
+    meant = closest(name, frame.columns)
+    if meant:
+        raise CommandError(f"{option} is {name!r}, which is not a column of the table; did you mean {listed(meant)}?")
+    raise CommandError(f"{option} is {name!r}; expected a column of the table: {listed(frame.columns, 20)}")
 
 
 def _split(value: str, frame: pd.DataFrame, option: str) -> list[str]:
@@ -208,12 +199,12 @@ def _only_numbers(column: pd.Series) -> pd.Series:
 
 
 def _left_out(reason: Reason, names: list[str]) -> str:
-    listed = ", ".join(map(repr, names[:_MOST_LISTED])) + (", ..." if len(names) > _MOST_LISTED else "")
+    shown = listed(names, _MOST_LISTED)
     if reason is EMPTY:
-        return f"Column {listed} is empty and is left out." if len(names) == 1 else f"Columns {listed} are empty."
+        return f"Column {shown} is empty and is left out." if len(names) == 1 else f"Columns {shown} are empty."
     if len(names) == 1:
-        return f"Column {listed} {reason.of_one} and is left out; to keep it, pass --keep {_quoted(names[0])}."
-    return f"{len(names)} columns {reason.of_several} and are left out: {listed}; to keep some, pass --keep."
+        return f"Column {shown} {reason.of_one} and is left out; to keep it, pass --keep {_quoted(names[0])}."
+    return f"{len(names)} columns {reason.of_several} and are left out: {shown}; to keep some, pass --keep."
 
 
 def _remarks(column: pd.Series, text: TypedColumn | None, writing: Writing | None, name: str) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -111,16 +110,14 @@ def train(task: Task, settings: Settings) -> Outcome:
     start = time.perf_counter()
     interrupted = False
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # of columns of text: the notes of the task have said it
-            trainer.fit(
-                task.X.iloc[fit_rows],
-                task.y[fit_rows],
-                epochs=settings.epochs,
-                validation_data=(task.X.iloc[validation_rows], task.y[validation_rows]),
-                callbacks=[stopping],
-                progress=settings.progress,
-            )
+        trainer.fit(
+            task.X.iloc[fit_rows],
+            task.y[fit_rows],
+            epochs=settings.epochs,
+            validation_data=(task.X.iloc[validation_rows], task.y[validation_rows]),
+            callbacks=[stopping],
+            progress=settings.progress,
+        )
     except KeyboardInterrupt:
         if stopping.best_weights is None:  # no epoch was completed
             raise
@@ -156,9 +153,8 @@ def _metadata(task: Task, half_widths: dict[str, float]) -> dict[str, Any]:
 
 
 def _without_empty(task: Task, rows: NDArray[np.int64]) -> Task:
-    """Return a task without the columns that have no value, or only one, in the rows that are trained on."""
-    some = task.X.iloc[rows]
-    empty = [name for name in task.X.columns if some[name].nunique() == 0]
+    """Return a task without the columns that have no value in the rows that are trained on."""
+    empty = list(task.X.columns[task.X.iloc[rows].isna().all()])
     if not empty:
         return task
     listed = ", ".join(map(repr, empty))

@@ -46,7 +46,7 @@ def closest(
     texts = [text for text, name in known.items() if isinstance(name, str)]
     beginning = [text for text in texts if len(plain) >= _LEAST_LETTERS and text.startswith(plain)]
     if len(beginning) != 1:
-        most = max(1, len(plain) // 3)
+        most = min(max(1, len(plain) // 3), len(plain) - 1)  # a letter at least is the same
         distances = {text: _distance(plain, text) for text in texts if abs(len(text) - len(plain)) <= most}
         beginning = [text for text, distance in distances.items() if distance == min(distances.values()) <= most][:1]
     return [known[text] for text in beginning]
