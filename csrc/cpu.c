@@ -30,6 +30,16 @@ int fbp_isa_available(const char *isa)
     return 0;
 }
 
+int fbp_has_bf16(void)
+{
+#if defined(__x86_64__) && defined(__GNUC__)
+    __builtin_cpu_init();
+    return __builtin_cpu_supports("avx512bf16") != 0;
+#else
+    return 0;
+#endif
+}
+
 int fbp_prefetches_writes(void)
 {
 #if defined(__x86_64__) && defined(__GNUC__)

@@ -1,5 +1,5 @@
-/* dispatch.c: the instruction sets that are compiled in, best first, and their kernels; activations, losses and
- * optimizers by name. */
+/* dispatch.c: the instruction sets that are compiled in, best first, their kernels and narrow products; activations,
+ * losses and optimizers by name. */
 #include "isa/platform.h"
 
 typedef const fbp_kernels *const table_pair[2];
@@ -23,6 +23,35 @@ const fbp_kernels *fbp_kernels_for(const char *isa, fbp_dtype dtype)
     for (int i = 0; fbp_isa_names[i]; i++)
         if (strcmp(fbp_isa_names[i], isa) == 0)
             return fbp_isa_available(isa) ? (*tables[i])[dtype] : NULL;
+    return NULL;
+}
+
+typedef struct {
+    const char *isa;
+    const fbp_narrow_kernels *const *native, *const *emulated;
+} narrow_row;
+
+#if HAS_VECTORS && defined(__x86_64__)
+extern const fbp_narrow_kernels *const fbp_bf16_avx512;
+extern const fbp_narrow_kernels *const fbp_emulated_bf16_avx512, *const fbp_emulated_bf16_avx2;
+extern const fbp_narrow_kernels *const fbp_emulated_bf16_baseline;
+static const narrow_row narrow_rows[] = {
+    {"avx512", &fbp_bf16_avx512, &fbp_emulated_bf16_avx512},
+    {"avx2", NULL, &fbp_emulated_bf16_avx2},
+    {"baseline", NULL, &fbp_emulated_bf16_baseline},
+    {NULL, NULL, NULL},
+};
+#else
+static const narrow_row narrow_rows[] = {{NULL, NULL, NULL}};
+#endif
+
+const fbp_narrow_kernels *fbp_narrow_kernels_for(const char *isa, int emulated)
+{
+    for (const narrow_row *row = narrow_rows; row->isa; row++) {
+        const fbp_narrow_kernels *const *table = emulated ? row->emulated : row->native;
+        if (strcmp(row->isa, isa) == 0)
+            return table && fbp_isa_available(isa) && (emulated || fbp_has_bf16()) ? *table : NULL;
+    }
     return NULL;
 }
 

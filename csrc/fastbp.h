@@ -445,6 +445,8 @@ typedef struct {
     double (*burn)(ptrdiff_t n, volatile double *sink);
 } fbp_kernels;
 
+#include "fastbp_bf16.h"
+
 /* The instruction sets that are compiled in, best first, ending in NULL; and whether this CPU and OS can run one. */
 extern const char *const fbp_isa_names[];
 int fbp_isa_available(const char *isa);

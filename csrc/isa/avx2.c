@@ -17,6 +17,7 @@
 #define KC 224
 #define SC 128
 #define L2_BYTES (200 * 1024)
+#define NATIVE_BF16 0
 #include "instantiate.h"
 
 #if defined(__clang__)

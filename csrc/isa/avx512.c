@@ -19,6 +19,7 @@
 #define KC (REAL_BITS == 32 ? 144 : 120)
 #define SC 144
 #define L2_BYTES (400 * 1024)
+#define NATIVE_BF16 0
 #include "instantiate.h"
 
 #if defined(__clang__)

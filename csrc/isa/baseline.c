@@ -11,4 +11,7 @@
 #define KC 448
 #define SC 448
 #define L2_BYTES (200 * 1024)
+#if HAS_VECTORS && defined(__x86_64__)
+#define NATIVE_BF16 0
+#endif
 #include "instantiate.h"

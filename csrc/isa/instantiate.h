@@ -1,4 +1,4 @@
-/* instantiate.h: the kernels of one instruction set, float32 and float64, and their two tables.
+/* instantiate.h: the kernels of one instruction set, float32 and float64, and their two tables; and narrow products.
  *
  * The including stub has set, with the target already switched:
  *   ISA            its name, an identifier
@@ -8,6 +8,8 @@
  *   KC             steps of a sum in one cache block, between two visits of the sum to memory
  *   SC             the same in the weight gradient, whose steps are samples
  *   L2_BYTES       bytes of the broadcast operands of one cache block of rows
+ *   NATIVE_BF16    1: only the narrow products, for CPUs that multiply pairs of bfloat16; 0: everything, the narrow
+ *                  products emulated; not set: without narrow products
  */
 #define PASTE_(a, b) a##b
 #define PASTE(a, b) PASTE_(a, b)
@@ -25,6 +27,7 @@
 #define TILES_OF_8(X) TILES_OF_6(X) TILES_OF_ROWS(X, 7) TILES_OF_ROWS(X, 8)
 #define FOR_EACH_TILE(X) PASTE(TILES_OF_, MR)(X)
 
+#if !defined(NATIVE_BF16) || !NATIVE_BF16
 #define REAL_BITS 32
 #define NAME(x) PASTE(x, _f32)
 #include "../kernels/all.h"
@@ -35,3 +38,18 @@
 
 extern const fbp_kernels *const PASTE(fbp_kernels_, ISA)[2];
 const fbp_kernels *const PASTE(fbp_kernels_, ISA)[2] = {[FBP_FLOAT32] = &table_f32, [FBP_FLOAT64] = &table_f64};
+#endif
+
+#ifdef NATIVE_BF16
+#define NARROW
+#define REAL_BITS 32
+#define NAME(x) PASTE(x, _bf16)
+#include "../kernels/narrow.h"
+#if NATIVE_BF16
+extern const fbp_narrow_kernels *const PASTE(fbp_bf16_, ISA);
+const fbp_narrow_kernels *const PASTE(fbp_bf16_, ISA) = &table_bf16;
+#else
+extern const fbp_narrow_kernels *const PASTE(fbp_emulated_bf16_, ISA);
+const fbp_narrow_kernels *const PASTE(fbp_emulated_bf16_, ISA) = &table_bf16;
+#endif
+#endif

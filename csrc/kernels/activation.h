@@ -1,7 +1,6 @@
 /* activation.h: the activations and their slopes, over rows [n_rows][VL] of one panel.
  *
- * Uses simd.h and vmath.h. Gives activate and pass_back to the products, and softmax_forward, softmax_backward and
- * activation_backward to the table.
+ * Uses simd.h and vmath.h. Gives activate and pass_back to the products and to pointwise.h.
  *
  * Where fastbp.h lists an activation with 0, its slope follows from its output. Every other activation is a function
  * below, of the name in that list, that returns act(z) and stores act'(z) in *slope, because both are made of the same
@@ -192,48 +191,4 @@ static void NAME(pass_back)(fbp_activation activation, real alpha, const real *A
 #undef CASE_0
 #undef CASE_1
 #undef CASE
-}
-
-static void NAME(activation_backward)(const fbp_layer *layer, fbp_panels A, fbp_panels slope, fbp_panels dA,
-                                      ptrdiff_t p0, ptrdiff_t p1)
-{
-    for (ptrdiff_t p = p0; p < p1; p++)
-        NAME(pass_back)(layer->activation, (real)layer->alpha, (const real *)A.data + p * A.stride,
-                        slope.data ? (const real *)slope.data + p * slope.stride : NULL,
-                        (real *)dA.data + p * dA.stride, layer->n_units);
-}
-
-/* The samples are the lanes, so that maximum and sum over the units are loops over rows. */
-static void NAME(softmax_forward)(fbp_panels Z, ptrdiff_t n_units, ptrdiff_t p0, ptrdiff_t p1)
-{
-    const ptrdiff_t n = n_units * VL;
-    for (ptrdiff_t p = p0; p < p1; p++) {
-        real *z = (real *)Z.data + p * Z.stride;
-        vec largest = NAME(load)(z), sum = NAME(splat)(0);
-        for (ptrdiff_t i = VL; i < n; i += VL)
-            largest = NAME(maximum)(NAME(load)(z + i), largest);
-        for (ptrdiff_t i = 0; i < n; i += VL) {
-            const vec e = NAME(vexp)(NAME(load)(z + i) - largest);
-            NAME(store)(z + i, e);
-            sum += e;
-        }
-        const vec scale = NAME(splat)(1) / sum;
-        for (ptrdiff_t i = 0; i < n; i += VL)
-            NAME(store)(z + i, NAME(load)(z + i) * scale);
-    }
-}
-
-/* dZ[n] = A[n] * (dA[n] - sum over m of A[m] * dA[m]) */
-static void NAME(softmax_backward)(fbp_panels A, fbp_panels dA, ptrdiff_t n_units, ptrdiff_t p0, ptrdiff_t p1)
-{
-    const ptrdiff_t n = n_units * VL;
-    for (ptrdiff_t p = p0; p < p1; p++) {
-        const real *a = (const real *)A.data + p * A.stride;
-        real *d = (real *)dA.data + p * dA.stride;
-        vec dot = NAME(splat)(0);
-        for (ptrdiff_t i = 0; i < n; i += VL)
-            dot += NAME(load)(a + i) * NAME(load)(d + i);
-        for (ptrdiff_t i = 0; i < n; i += VL)
-            NAME(store)(d + i, NAME(load)(a + i) * (NAME(load)(d + i) - dot));
-    }
 }

@@ -1,6 +1,6 @@
 /* blocking.h: how the products of a dense layer are cut up: near-even splits, the loops, and the size of each block.
  *
- * Uses real, VL and, from the stub, MR, NV, KC, SC, L2_BYTES. Gives ceil_divide, split_evenly, needs_prefetch and the
+ * Uses operand.h, VL and, from the stub, MR, NV, KC, SC, L2_BYTES. Gives ceil_divide, split_evenly, needs_prefetch and the
  * sizes below. few_rows.h and normalize.h split their work by it too.
  *
  * The loops are numbered as in BLIS (Van Zee and van de Geijn, ACM TOMS 41(3), 2015). Rows are BLIS's m, vectors of
@@ -85,7 +85,7 @@ static INLINE ptrdiff_t NAME(size_of_largest)(split pieces)
 
 /* ---- Sizes ---- */
 
-#define L2_OPERANDS (L2_BYTES / (ptrdiff_t)sizeof(real))
+#define L2_OPERANDS (L2_BYTES / (ptrdiff_t)sizeof(operand))
 
 /* Weight gradient: fewer tiles in a cache block of rows would read the inputs, all of which pass by once for each such
  * block, more often than keeping dZ in L2 gains. */
@@ -104,11 +104,17 @@ static INLINE ptrdiff_t NAME(size_of_largest)(split pieces)
  * the next. */
 #define NEAR_BYTES (48 * 1024)
 
+/* What the weights take that a product reads. */
+static INLINE ptrdiff_t NAME(weight_bytes)(const fbp_layer *layer)
+{
+    return layer->n_units * layer->ld / TERMS * (ptrdiff_t)sizeof(operand);
+}
+
 static INLINE int NAME(needs_prefetch)(const fbp_layer *layer)
 {
-    return layer->n_units * layer->ld * (ptrdiff_t)sizeof(real) > NEAR_BYTES;
+    return NAME(weight_bytes)(layer) > NEAR_BYTES;
 }
 
 /* The most elements of a vector to prefetch at a time: 512 bytes, 8 cache lines of each of NV vectors. A core has no
  * more than 10 to 24 misses under way, and the tile's own loads wait for those ahead of them. */
-#define MAX_PREFETCH (512 / (ptrdiff_t)sizeof(real))
+#define MAX_PREFETCH (512 / (ptrdiff_t)sizeof(operand))

@@ -17,10 +17,11 @@ static INLINE void NAME(finish_forward)(const void *context, ptrdiff_t panel, pt
                    x->slope.data ? (real *)x->slope.data + panel * x->slope.stride + unit * VL : NULL, n_units);
 }
 
-static void NAME(dense_forward)(const fbp_layer *layer, fbp_panels in, fbp_panels out, fbp_panels slope, ptrdiff_t p0,
-                                ptrdiff_t p1, ptrdiff_t n0, ptrdiff_t n1)
+/* W [n_units][ld / TERMS]; `in` [panel][n_inputs / TERMS][VL] */
+static INLINE void NAME(forward_product)(const fbp_layer *layer, const operand *W, fbp_panels in, fbp_panels out,
+                                         fbp_panels slope, ptrdiff_t p0, ptrdiff_t p1, ptrdiff_t n0, ptrdiff_t n1)
 {
-    const ptrdiff_t K = layer->n_inputs;
+    const ptrdiff_t K = NAME(ceil_divide)(layer->n_inputs, TERMS), row_stride = layer->ld / TERMS;
     const ptrdiff_t most_units = L2_OPERANDS / NAME(ceil_divide)(K, NAME(ceil_divide)(K, KC));
     const int in_tiles = layer->activation == FBP_RELU; /* the others pass over the rows just written */
     const NAME(activation_of_layer) context = {layer, out, slope};
@@ -28,7 +29,7 @@ static void NAME(dense_forward)(const fbp_layer *layer, fbp_panels in, fbp_panel
         .p = {
             .streamed = in.data,
             .streamed_stride = in.stride,
-            .broadcast_stride = layer->ld,
+            .broadcast_stride = row_stride,
             .out = out.data,
             .out_vector = out.stride,
             .out_row = VL,
@@ -39,8 +40,8 @@ static void NAME(dense_forward)(const fbp_layer *layer, fbp_panels in, fbp_panel
             .prefetches = NAME(needs_prefetch)(layer),
         },
         .tiles = NAME(forward_tiles),
-        .W = layer->weights,
-        .row_stride = layer->ld,
+        .W = W,
+        .row_stride = row_stride,
         .step_stride = 1,
         .n_steps = K,
         .most_rows = most_units > MR ? most_units : MR,

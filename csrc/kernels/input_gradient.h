@@ -19,13 +19,14 @@ static INLINE void NAME(finish_backward)(const void *context, ptrdiff_t panel, p
                     (real *)x->dZ.data + panel * x->dZ.stride + input * VL, n_inputs);
 }
 
-static void NAME(input_gradient)(const fbp_layer *layer, fbp_panels dZ, const fbp_layer *below, fbp_panels A_below,
-                                 fbp_panels slope_below, fbp_panels dZ_below, ptrdiff_t p0, ptrdiff_t p1, ptrdiff_t k0,
-                                 ptrdiff_t k1, void *scratch)
+/* W [n_units / TERMS][ld], an operand being the weights of TERMS adjacent units; dZ [panel][n_units / TERMS][VL] */
+static INLINE void NAME(input_product)(const fbp_layer *layer, const operand *W, fbp_panels dZ, const fbp_layer *below,
+                                       fbp_panels A_below, fbp_panels slope_below, fbp_panels dZ_below, ptrdiff_t p0,
+                                       ptrdiff_t p1, ptrdiff_t k0, ptrdiff_t k1, void *scratch)
 {
     const int in_tiles = below->activation == FBP_RELU;
     /* Packing pays where W is large and several groups of panels read each packed number. */
-    const int packs = layer->n_units * layer->ld * (ptrdiff_t)sizeof(real) > PACK_FROM_BYTES && p1 - p0 > NV;
+    const int packs = NAME(weight_bytes)(layer) > PACK_FROM_BYTES && p1 - p0 > NV;
     const NAME(layer_below) context = {below, A_below, slope_below, dZ_below};
     const panels_product m = {
         .p = {
@@ -42,10 +43,10 @@ static void NAME(input_gradient)(const fbp_layer *layer, fbp_panels dZ, const fb
             .prefetches = NAME(needs_prefetch)(layer),
         },
         .tiles = NAME(input_tiles),
-        .W = layer->weights,
+        .W = W,
         .row_stride = 1,
         .step_stride = layer->ld,
-        .n_steps = layer->n_units,
+        .n_steps = NAME(ceil_divide)(layer->n_units, TERMS),
         .most_rows = PACK_INPUTS,
         .packed = packs ? scratch : NULL,
         .relu = in_tiles,

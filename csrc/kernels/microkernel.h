@@ -1,38 +1,11 @@
 /* microkernel.h: the innermost loop of every product of a dense layer: a register tile of sums += broadcast * streamed.
  *
- * Uses simd.h (real, vec, load, splat), platform.h (STEP_OF_LOOP, FENCE, IN_REGISTER, PREFETCH), and MR, NV of the
- * stub. Gives the operand and accumulator types, the loops over a register tile, and multiply_add in three forms; all
- * end in undef.h.
+ * Uses operand.h, platform.h (STEP_OF_LOOP, FENCE, IN_REGISTER, PREFETCH), and MR, NV of the stub. Gives the loops over a
+ * register tile, and multiply_add in three forms; all end in undef.h.
  *
  * A register tile is up to MR rows times NV vectors of sums. Each step of the sum loads NV streamed vectors, broadcasts
  * MR operands, one a row, and does MR * NV multiply-adds.
  */
-
-/* ---- Operands and accumulators ----
- *
- * An operand is a number that is multiplied: weights, inputs and dZ as they lie in memory. An accumulator is a number
- * that sums are made in and stored as. Both are the dtype today. They are told apart here, and in the tiles and the
- * strip, so that narrow operands with wider sums (bfloat16 in, float32 out) change these definitions and no loop. */
-#define operand real
-#define operand_vec vec /* a register of operands, one a lane of the sum that it goes into */
-#define accumulator real
-#define sum_vec vec /* VL accumulators */
-
-static INLINE operand_vec NAME(broadcast_operand)(const operand *p)
-{
-    return NAME(splat)(*p);
-}
-
-static INLINE operand_vec NAME(load_operands)(const operand *p)
-{
-    return NAME(load)(p);
-}
-
-/* sum + x * y, which -ffp-contract=fast makes one instruction of where the instruction set has it */
-static INLINE sum_vec NAME(add_product)(sum_vec sum, operand_vec x, operand_vec y)
-{
-    return sum + x * y;
-}
 
 /* ---- Loops over a register tile, written out with the row i and the vector j as constants ---- */
 
@@ -68,7 +41,7 @@ static INLINE void NAME(multiply_add)(const int mr, const int nv, ptrdiff_t step
     }
 }
 
-/* multiply_add of VL steps whose operands of a row are adjacent, written out. Compilers move the loads of later steps
+/* multiply_add of a panel's steps, whose operands of a row are adjacent, written out. Compilers move the loads of later steps
  * ahead and then spill sums to make room for them: FENCE keeps the steps apart, and IN_REGISTER requires each sum to be
  * in a register at the start of each step. */
 static INLINE void NAME(multiply_add_panel)(const int mr, const int nv, const operand *broadcast, ptrdiff_t row_stride,
@@ -76,7 +49,7 @@ static INLINE void NAME(multiply_add_panel)(const int mr, const int nv, const op
                                             sum_vec sums[MAX_ROWS][MAX_VECTORS])
 {
     UNROLL
-    for (ptrdiff_t t = 0; t < VL; t++) {
+    for (ptrdiff_t t = 0; t < PANEL_STEPS; t++) {
         FENCE();
         EACH_SUM(IN_REGISTER(sums[i][j]);)
         NAME(multiply_add)(mr, nv, 1, broadcast + t, row_stride, 1, streamed + t * VL, vector_stride, sums);

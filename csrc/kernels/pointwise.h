@@ -1,7 +1,7 @@
 /* pointwise.h: stages whose outputs depend on one number each, or on two numbers at the same place of two panels.
  *
- * Uses simd.h, vmath.h (minimum) and activation.h (activate). Gives activation_forward, add_panels, prelu_forward and
- * prelu_backward to the table.
+ * Uses simd.h, vmath.h (minimum) and activation.h. Gives activation_forward, activation_backward, add_panels,
+ * prelu_forward and prelu_backward to the table.
  */
 
 /* in -> act(in), in place or not; slope (or NULL) receives act'(in) where the activation stores it. */
@@ -22,6 +22,16 @@ static void NAME(activation_forward)(const fbp_layer *layer, fbp_panels in, fbp_
         NAME(activate)(layer->activation, (real)layer->alpha, to,
                        slope.data ? (real *)slope.data + p * slope.stride : NULL, layer->n_units);
     }
+}
+
+/* dA -> dZ, in place. */
+static void NAME(activation_backward)(const fbp_layer *layer, fbp_panels A, fbp_panels slope, fbp_panels dA,
+                                      ptrdiff_t p0, ptrdiff_t p1)
+{
+    for (ptrdiff_t p = p0; p < p1; p++)
+        NAME(pass_back)(layer->activation, (real)layer->alpha, (const real *)A.data + p * A.stride,
+                        slope.data ? (const real *)slope.data + p * slope.stride : NULL,
+                        (real *)dA.data + p * dA.stride, layer->n_units);
 }
 
 /* out = a + b; b.data NULL: out = a. */

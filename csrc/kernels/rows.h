@@ -1,7 +1,7 @@
-/* rows.h: from the user's rows to the kernels' panels, and back.
+/* rows.h: from the user's rows to the kernels' panels and blocks, and back.
  *
- * Uses simd.h and transpose.h (transpose, store_block). Gives the readers, and gather_panel and scatter_panel to the
- * table.
+ * Uses simd.h and transpose.h (transpose, store_block). Gives the readers, and gather_panel, scatter_panel and
+ * transpose_panels to the table.
  *
  * A panel is gathered a block of VL rows times VL columns at a time. The VL numbers of each row are read into one
  * vector, whatever their type and stride; the block is stored as it is for the weight gradient, and transposed for the
@@ -169,6 +169,24 @@ static void NAME(scatter_panel)(fbp_panels panels, ptrdiff_t p, ptrdiff_t n_colu
         for (ptrdiff_t r = 0; r < n_rows; r++)
             memcpy((real *)out + r * out_stride + column, &rows[r], (size_t)n * sizeof(real));
     }
+}
+
+/* panels p0..p1 -> blocks. The panels' padded features are zero, so that all blocks are whole. */
+static void NAME(transpose_panels)(fbp_panels panels, ptrdiff_t n_features, ptrdiff_t p0, ptrdiff_t p1, void *blocks,
+                                   ptrdiff_t block_stride)
+{
+    const ptrdiff_t n_vectors = (n_features + VL - 1) / VL;
+    for (ptrdiff_t p = p0; p < p1; p++)
+        for (ptrdiff_t v = 0; v < n_vectors; v++) {
+            const real *features[VL];
+            real *to = (real *)blocks + v * block_stride + p * VL * VL;
+            vec rows[VL];
+            UNROLL
+            for (int i = 0; i < VL; i++)
+                features[i] = (const real *)panels.data + p * panels.stride + (v * VL + i) * VL;
+            NAME(load_transposed)(features, 0, rows);
+            NAME(store_block)(rows, to, v + 1 < n_vectors ? block_stride : 0);
+        }
 }
 #undef OWN_SOURCE_TYPE
 #undef GATHER_AHEAD

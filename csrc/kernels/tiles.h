@@ -14,7 +14,7 @@
  * function leaves `broadcast`, `out`, `bias` and `gate` after its last row, ready for the tiles that follow. */
 typedef struct {
     ptrdiff_t n_tiles;
-    ptrdiff_t steps;                 /* of the sum; weight gradient: samples */
+    ptrdiff_t steps;                 /* of the sum; weight gradient: of the samples */
     const operand *broadcast;
     ptrdiff_t broadcast_stride;      /* from one row of W to the next (forward), one step (input gradient) or one panel
                                         (weight gradient) */
@@ -32,7 +32,7 @@ typedef struct {
     const operand *next_streamed;    /* the first streamed vector of the strip that follows, ... */
     const operand *next_streamed_end;
     ptrdiff_t next_streamed_rate;    /* ... and how many elements of each vector to prefetch a tile (weight gradient:
-                                        every VL samples) */
+                                        a panel) */
     ptrdiff_t will_write[FBP_WILL_WRITE];  /* weight gradient: bytes from dW to the arrays that the update writes; 0: none */
 } NAME(strip_t);
 #define strip NAME(strip_t)
@@ -124,17 +124,18 @@ static INLINE void NAME(weight_gradient_tile)(const int mr, const int nv, strip 
         EACH_SUM(sums[i][j] = s->first ? NAME(splat)(0) : NAME(load)(out + i * s->out_stride + j * VL);)
         const operand *panel = dZ, *inputs = s->streamed;
         ptrdiff_t row = 0;
-        for (ptrdiff_t left = s->steps; left > 0; left -= VL, panel += s->broadcast_stride, inputs += VL * VL, row++) {
-            if (s->prefetches && row < mr) /* one row every VL steps: the CPU has few prefetches under way at a time */
+        for (ptrdiff_t left = s->steps; left > 0;
+             left -= PANEL_STEPS, panel += s->broadcast_stride, inputs += PANEL_STEPS * VL, row++) {
+            if (s->prefetches && row < mr) /* one row a panel: the CPU has few prefetches under way at a time */
                 NAME(prefetch_row)(mr, nv, s, out + row * s->out_stride);
             next_streamed = NAME(prefetch_streamed)(nv, s, next_streamed);
-            if (left >= VL)
-                NAME(multiply_add_panel)(mr, nv, panel, VL, inputs, s->streamed_stride, sums);
+            if (left >= PANEL_STEPS)
+                NAME(multiply_add_panel)(mr, nv, panel, PANEL_STEPS, inputs, s->streamed_stride, sums);
             else
-                NAME(multiply_add)(mr, nv, left, panel, VL, 1, inputs, s->streamed_stride, sums);
+                NAME(multiply_add)(mr, nv, left, panel, PANEL_STEPS, 1, inputs, s->streamed_stride, sums);
         }
         EACH_SUM(NAME(store)(out + i * s->out_stride + j * VL, sums[i][j]);)
-        dZ += mr * VL;
+        dZ += mr * PANEL_STEPS;
         out += mr * s->out_stride;
     }
     s->broadcast = dZ;

@@ -1,7 +1,7 @@
 /* transpose.h: a VL x VL block of numbers, rows to columns, in registers.
  *
- * Uses simd.h and platform.h (SHUFFLE, UNROLL, PREFETCH_TO_WRITE). Gives transpose, load_transposed, sum_each,
- * store_block, and transpose_panels to the table.
+ * Uses simd.h and platform.h (SHUFFLE, UNROLL, PREFETCH_TO_WRITE). Gives transpose, load_transposed, sum_each and
+ * store_block.
  *
  * A transposition takes log2(VL) rounds. In the round of distance d, rows i and i + d (bit d of i is 0) exchange the
  * lanes whose bit d differs from the row's: after all rounds, lane and row have changed places.
@@ -173,22 +173,4 @@ static INLINE void NAME(store_block)(const vec rows[VL], real *to, ptrdiff_t nex
     UNROLL
     for (int i = 0; i < VL; i++)
         NAME(store)(to + i * VL, rows[i]);
-}
-
-/* panels p0..p1 -> blocks. The panels' padded features are zero, so that all blocks are whole. */
-static void NAME(transpose_panels)(fbp_panels panels, ptrdiff_t n_features, ptrdiff_t p0, ptrdiff_t p1, void *blocks,
-                                   ptrdiff_t block_stride)
-{
-    const ptrdiff_t n_vectors = (n_features + VL - 1) / VL;
-    for (ptrdiff_t p = p0; p < p1; p++)
-        for (ptrdiff_t v = 0; v < n_vectors; v++) {
-            const real *features[VL];
-            real *to = (real *)blocks + v * block_stride + p * VL * VL;
-            vec rows[VL];
-            UNROLL
-            for (int i = 0; i < VL; i++)
-                features[i] = (const real *)panels.data + p * panels.stride + (v * VL + i) * VL;
-            NAME(load_transposed)(features, 0, rows);
-            NAME(store_block)(rows, to, v + 1 < n_vectors ? block_stride : 0);
-        }
 }

@@ -25,11 +25,15 @@
 #undef NEAR_BYTES
 #undef MAX_PREFETCH
 
-/* microkernel.h */
+/* operand.h */
 #undef operand
 #undef operand_vec
 #undef accumulator
 #undef sum_vec
+#undef TERMS
+#undef PANEL_STEPS
+
+/* microkernel.h */
 #undef MAX_ROWS
 #undef MAX_VECTORS
 #undef EACH_VECTOR

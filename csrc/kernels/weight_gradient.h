@@ -17,8 +17,9 @@ static INLINE void NAME(store_or_add)(vec total, real *out, ptrdiff_t n, int acc
 
 /* db[n] (+)= sum over the samples of dZ[n]. Unused lanes are zero, so that whole panels are added, VL units side by
  * side, and then the lanes of each unit. */
-static void NAME(bias_gradient)(fbp_panels dZ, ptrdiff_t n_panels, ptrdiff_t n0, ptrdiff_t n1, real *db, int accumulate)
+static void NAME(bias_gradient)(fbp_panels dZ, ptrdiff_t n_samples, ptrdiff_t n0, ptrdiff_t n1, real *db, int accumulate)
 {
+    const ptrdiff_t n_panels = NAME(ceil_divide)(n_samples, VL);
     for (ptrdiff_t n = n0; n < n1; n += VL) {
         const ptrdiff_t n_units = n1 - n < VL ? n1 - n : VL;
         const real *panel = (const real *)dZ.data + n * VL;
@@ -41,15 +42,17 @@ static void NAME(bias_gradient)(fbp_panels dZ, ptrdiff_t n_panels, ptrdiff_t n0,
     }
 }
 
-static void NAME(weight_gradient)(const fbp_layer *layer, fbp_panels dZ, const void *blocks, ptrdiff_t block_stride,
-                                  ptrdiff_t n_samples, ptrdiff_t n0, ptrdiff_t n1, void *dW, void *db, int accumulate,
-                                  const void *const *will_write)
+/* dZ [panel][n_units][PANEL_STEPS]; blocks [n_inputs / VL][n_samples / TERMS][VL] */
+static INLINE void NAME(weight_product)(const fbp_layer *layer, fbp_panels dZ, const operand *blocks,
+                                        ptrdiff_t block_stride, ptrdiff_t n_samples, ptrdiff_t n0, ptrdiff_t n1,
+                                        void *dW, int accumulate, const void *const *will_write)
 {
     const ptrdiff_t n_panels = NAME(ceil_divide)(n_samples, VL), n_vectors = NAME(ceil_divide)(layer->n_inputs, VL);
-    const ptrdiff_t most_units = L2_OPERANDS / n_samples, most_panels = SC / VL > 0 ? SC / VL : 1;
+    const ptrdiff_t n_steps = NAME(ceil_divide)(n_samples, TERMS);
+    const ptrdiff_t most_units = L2_OPERANDS / n_steps, most_panels = SC / PANEL_STEPS > 0 ? SC / PANEL_STEPS : 1;
     const split unit_blocks =
         NAME(split_evenly)(n1 - n0, most_units > MIN_TILES * MR ? most_units : MIN_TILES * MR);
-    const split sample_blocks = NAME(split_evenly)(n_panels, n_samples <= KC ? n_panels : most_panels);
+    const split sample_blocks = NAME(split_evenly)(n_panels, n_steps <= KC ? n_panels : most_panels);
     const split groups = NAME(split_evenly)(n_vectors, NV);
     const product p = {
         .streamed = blocks,
@@ -72,15 +75,16 @@ static void NAME(weight_gradient)(const fbp_layer *layer, fbp_panels dZ, const v
             end = vector + NAME(size_of_piece)(groups, g);
             for (ptrdiff_t sb = 0, panel = 0, next; sb < sample_blocks.n; sb++, panel = next) { /* loop 4 */
                 next = panel + NAME(size_of_piece)(sample_blocks, sb);
-                const ptrdiff_t end_sample = next * VL < n_samples ? next * VL : n_samples;
+                const ptrdiff_t step = panel * PANEL_STEPS, next_step = next * PANEL_STEPS;
                 const int last = sb == sample_blocks.n - 1;
-                strip s = NAME(begin_strip)(&p, (const operand *)dZ.data + panel * dZ.stride + unit * VL, unit, vector,
-                                            panel * VL, end_sample - panel * VL, sb == 0 && !accumulate, 0);
+                strip s = NAME(begin_strip)(&p, (const operand *)dZ.data + panel * dZ.stride + unit * PANEL_STEPS, unit,
+                                            vector, step, (next_step < n_steps ? next_step : n_steps) - step,
+                                            sb == 0 && !accumulate, 0);
                 const ptrdiff_t next_vector = last ? end : vector;
                 if (p.prefetches && next_vector < n_vectors) {
                     const ptrdiff_t length = NAME(size_of_piece)(sample_blocks, last ? 0 : sb + 1);
-                    NAME(plan_prefetch)(&s, NAME(streamed_at)(&p, next_vector, last ? 0 : next * VL), length * VL * VL,
-                                        tiles.n * (next - panel));
+                    NAME(plan_prefetch)(&s, NAME(streamed_at)(&p, next_vector, last ? 0 : next_step),
+                                        length * PANEL_STEPS * VL, tiles.n * (next - panel));
                 }
                 for (int a = 0; a < FBP_WILL_WRITE; a++)
                     if (will_write && will_write[a] && last)
@@ -89,6 +93,4 @@ static void NAME(weight_gradient)(const fbp_layer *layer, fbp_panels dZ, const v
             }
         }
     }
-    if (db)
-        NAME(bias_gradient)(dZ, n_panels, n0, n1, db, accumulate);
 }

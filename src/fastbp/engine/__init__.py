@@ -4,7 +4,8 @@ It imports nothing: its modules use each other and the kernels in csrc/. They tr
 library has checked.
 
 From the bottom: kernels, team, pace, gate, arena, array_reader, layout; features, errors, records; tables, penalty,
-stages, loss, update_rules; sweep, prediction, network; run, weight_update, step, session_memory, python_calls, session.
+stages, narrow, loss, update_rules; sweep, prediction, network; run, weight_update, step, session_memory, python_calls,
+session.
 Each imports only those before it. A .pxd says what a struct's members are, with the shape of each buffer.
 
 Glossary
@@ -25,6 +26,7 @@ pace         the search for the fastest size of a team.
 gate         lets many threads read a network's parameters, or one write them.
 share        what one thread does of it: panels going forward and backward, units for weight gradients and updates. The
              rows of an embedding table are split into a fixed number of table shares, and these among the threads.
+narrow       products of operands that are rounded to bfloat16, with float32 sums; and the rounded copies for them.
 piece        the units that one kernel call takes, where a product is cut: for Ctrl-C in a long step, or so that a
              gradient is still in the cache when it is used.
 tile, strip  the part of a product that stays in registers, and the tiles that share their weights: csrc/ only.

@@ -7,6 +7,7 @@ cdef class Gate:
     cdef int n_readers             # threads that read now
     cdef bint writing              # one thread writes now, and nobody reads
     cdef unsigned long writer      # that thread
+    cdef long long n_writings      # begun so far: copies of the parameters are as old as the count at that time
     cdef double *halt_at           # where it looks, at the end of each step, whether it is to stop; or NULL
     cdef int readers_waiting
     cdef int writers_waiting
@@ -47,6 +48,7 @@ cdef inline int begin_writing(Gate gate, double *halt_at) except -1:
     else:
         gate.writing = True
     gate.writer = PyThread_get_thread_ident()
+    gate.n_writings += 1
     gate.halt_at = halt_at
     return 0
 

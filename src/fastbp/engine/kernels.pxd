@@ -244,11 +244,32 @@ cdef extern from "fastbp.h":
                         Py_ssize_t p0, Py_ssize_t p1, double rate, uint64_t seed, uint64_t stream) noexcept nogil
         double (*burn)(Py_ssize_t n, double *sink) noexcept nogil
 
+    # In fastbp_bf16.h.
+    ctypedef struct fbp_narrow_kernels:
+        int emulated
+        Py_ssize_t scratch_elements
+        void (*round_panels)(fbp_panels source, Py_ssize_t n_features, Py_ssize_t n_samples, Py_ssize_t p0,
+                             Py_ssize_t p1, fbp_panels pairs, fbp_panels rows, void *blocks,
+                             Py_ssize_t block_stride) noexcept nogil
+        void (*round_weights)(const fbp_layer *layer, Py_ssize_t n0, Py_ssize_t n1, void *rows,
+                              void *pairs) noexcept nogil
+        void (*dense_forward)(const fbp_layer *layer, const void *rows, fbp_panels source, fbp_panels out,
+                              fbp_panels slope, Py_ssize_t p0, Py_ssize_t p1, Py_ssize_t n0,
+                              Py_ssize_t n1) noexcept nogil
+        void (*input_gradient)(const fbp_layer *layer, const void *pairs, fbp_panels dZ, const fbp_layer *below,
+                               fbp_panels A_below, fbp_panels slope_below, fbp_panels dZ_below, Py_ssize_t p0,
+                               Py_ssize_t p1, Py_ssize_t k0, Py_ssize_t k1, void *scratch) noexcept nogil
+        void (*weight_gradient)(const fbp_layer *layer, fbp_panels dZ, fbp_panels dZ_rows, const void *blocks,
+                                Py_ssize_t block_stride, Py_ssize_t n_samples, Py_ssize_t n0, Py_ssize_t n1, void *dW,
+                                void *db, int accumulate, const void *const *will_write) noexcept nogil
+
     # The C functions proper belong to kernels.pyx alone, the one module that links csrc.
 
 
 # The kernels in use for a dtype.
 cdef const fbp_kernels *kernels_in_use(fbp_dtype dtype) noexcept nogil
+# The narrow products that go with the float32 ones, or NULL.
+cdef const fbp_narrow_kernels *narrow_in_use() noexcept nogil
 # The activation of that name, which must be one.
 cdef fbp_activation activation_named(str name) except *
 # 1 where forward stores the activation's slope.

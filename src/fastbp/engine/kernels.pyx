@@ -10,6 +10,7 @@ cdef extern from "fastbp.h":
     const char **fbp_isa_names
     bint fbp_isa_available(const char *isa) nogil
     const fbp_kernels *fbp_kernels_for(const char *isa, fbp_dtype dtype) nogil
+    const fbp_narrow_kernels *fbp_narrow_kernels_for(const char *isa, bint emulated) nogil
     int fbp_activation_named(const char *name) nogil
     bint fbp_stores_slope(fbp_activation activation) nogil
     int fbp_optimizer_named(const char *name) nogil
@@ -23,12 +24,17 @@ cdef extern from "fastbp.h":
     void fbp_restore_denormals(unsigned long former) nogil
 
 
-# The tables in use, one a dtype.
+# The tables in use, one a dtype; and the narrow products, or NULL.
 cdef const fbp_kernels *_in_use[2]
+cdef const fbp_narrow_kernels *_narrow = NULL
 
 
 cdef const fbp_kernels *kernels_in_use(fbp_dtype dtype) noexcept nogil:
     return _in_use[<int>dtype]
+
+
+cdef const fbp_narrow_kernels *narrow_in_use() noexcept nogil:
+    return _narrow
 
 
 cdef fbp_activation activation_named(str name) except *:
@@ -107,8 +113,18 @@ def isa() -> str:
     return _in_use[0].isa.decode()
 
 
-def select_isa(name: str) -> None:
+def bf16() -> str | None:
+    """How narrow products are made with the instruction set in use: "native", "emulated", or None: not at all."""
+    if _narrow == NULL:
+        return None
+    return "emulated" if _narrow.emulated else "native"
+
+
+def select_isa(name: str, emulate_bf16: bool | None = None) -> None:
     """Use the kernels of another instruction set for the networks made from now on.
+
+    emulate_bf16 says whether narrow products are emulated, or made by the CPU's instruction where it has one; None: as
+    FASTBP_BF16 says.
 
     Raises
     ------
@@ -120,13 +136,19 @@ def select_isa(name: str) -> None:
             f"instruction set {name!r} is not available on this machine: choose one of {', '.join(available_isas())} "
             f"(compiled in: {', '.join(compiled_isas())})"
         )
+    global _narrow
     key = name.encode()
     _in_use[0] = fbp_kernels_for(key, FBP_FLOAT32)
     _in_use[1] = fbp_kernels_for(key, FBP_FLOAT64)
+    if emulate_bf16 is None:
+        emulate_bf16 = os.environ.get("FASTBP_BF16") == "emulate"
+    _narrow = fbp_narrow_kernels_for(key, emulate_bf16)
 
 
 def _select_first() -> None:
     """The best there is, or what FASTBP_ISA forces."""
+    if os.environ.get("FASTBP_BF16") not in (None, "", "emulate"):
+        raise ImportError(f"FASTBP_BF16 is {os.environ['FASTBP_BF16']!r}, expected 'emulate': correct or unset it")
     forced = os.environ.get("FASTBP_ISA")
     if not forced:
         select_isa(available_isas()[0])

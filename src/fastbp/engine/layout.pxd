@@ -23,6 +23,17 @@ cdef struct Statistics:
     void *variance             # [n_units]
     void *inverse              # [n_units]
 
+# What a dense stage with narrow products has beside its float32 buffers: copies rounded to bfloat16, in pairs.
+cdef struct NarrowCopies:
+    bint on                    # its products are narrow
+    void *rows                 # of the weights        [n_units][ld]
+    void *pairs                # of the weights        [n_units / 2][ld][2], or NULL: no gradient is passed back
+    fbp_panels source          # inputs                [panel][n_inputs / 2][VL][2]
+    void *blocks               # inputs                [n_inputs / VL][sample / 2][VL][2], or NULL: not trained
+    Py_ssize_t block_stride    # pairs from one block to the next
+    fbp_panels gradient        # dZ                    [panel][n_units / 2][VL][2], or NULL
+    fbp_panels gradient_rows   # dZ                    [panel][n_units][VL], or NULL
+
 # One stage of the way from inputs to outputs: what it is, and in training all buffers of a step.
 # VL: the kernels' lanes.
 cdef struct Stage:
@@ -38,6 +49,7 @@ cdef struct Stage:
     fbp_panels output          # A                     [panel][n_units][VL]
     fbp_panels slope           # act'(Z), or NULL      [panel][n_units][VL]
     fbp_panels gradient        # dZ                    [panel][n_units][VL]
+    NarrowCopies narrow
     void *dW                   # [n_units][ld]
     void *db                   # [n_units], or NULL
     Py_ssize_t fused_units     # units of one piece: gradients computed and then used for the update at once
@@ -72,6 +84,10 @@ cdef Py_ssize_t panel_stride(Py_ssize_t n_features, const fbp_kernels *k) noexce
 cdef fbp_panels take_panels(Arena arena, Py_ssize_t n_features, Py_ssize_t n_panels, const fbp_kernels *k) noexcept
 cdef void *take_blocks(Arena arena, Py_ssize_t n_features, Py_ssize_t n_panels, const fbp_kernels *k) noexcept
 cdef Py_ssize_t block_stride(Py_ssize_t n_panels, const fbp_kernels *k) noexcept nogil
+cdef Py_ssize_t pairs_stride(Py_ssize_t n_features, const fbp_kernels *k) noexcept nogil
+cdef fbp_panels take_pairs(Arena arena, Py_ssize_t n_features, Py_ssize_t n_panels, const fbp_kernels *k) noexcept
+cdef void *take_narrow_blocks(Arena arena, Py_ssize_t n_features, Py_ssize_t n_panels, const fbp_kernels *k) noexcept
+cdef Py_ssize_t narrow_block_stride(Py_ssize_t n_panels, const fbp_kernels *k) noexcept nogil
 
 cdef inline double forward_work(const fbp_layer *layer) noexcept nogil:
     """Floating-point operations of the forward product, a sample; each of the other two products has as many."""

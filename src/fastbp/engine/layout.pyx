@@ -48,6 +48,31 @@ cdef void *take_blocks(Arena arena, Py_ssize_t n_features, Py_ssize_t n_panels, 
     return arena.take(n_vectors * block_stride(n_panels, k) * item_size(k.dtype))
 
 
+# Narrow copies, in pairs of 32 bits. A panel takes as many for pairs of features as for rows of samples.
+
+
+cdef Py_ssize_t pairs_stride(Py_ssize_t n_features, const fbp_kernels *k) noexcept nogil:
+    """Pairs from one panel to the next."""
+    return _not_a_multiple(padded(n_features, k.dtype) * k.lanes // 2, k.dtype, PANEL_ALIAS_BYTES)
+
+
+cdef fbp_panels take_pairs(Arena arena, Py_ssize_t n_features, Py_ssize_t n_panels, const fbp_kernels *k) noexcept:
+    cdef fbp_panels panels
+    panels.stride = pairs_stride(n_features, k)
+    panels.data = arena.take(n_panels * panels.stride * 4)
+    return panels
+
+
+cdef Py_ssize_t narrow_block_stride(Py_ssize_t n_panels, const fbp_kernels *k) noexcept nogil:
+    """Pairs from one vector of inputs to the next, in blocks."""
+    return n_panels * k.lanes * k.lanes // 2 + FBP_ALIGN_BYTES // 4
+
+
+cdef void *take_narrow_blocks(Arena arena, Py_ssize_t n_features, Py_ssize_t n_panels, const fbp_kernels *k) noexcept:
+    cdef Py_ssize_t n_vectors = padded(n_features, k.dtype) // k.lanes
+    return arena.take(n_vectors * narrow_block_stride(n_panels, k) * 4)
+
+
 # ---- Activations ---------------------------------------------------------------------------------------------------
 
 

@@ -259,17 +259,20 @@ cdef class Network:
                 result += np.sum(of_units)
         return result
 
-    def forward(self, ArrayReader rows, out, int n_threads):
+    def forward(self, ArrayReader rows, out, int n_threads, bint narrow=False):
         """The outputs for all rows, to out: C-contiguous, shape (n_rows, n_outputs), of the network's dtype.
+
+        narrow: the operands of large products are rounded to bfloat16.
 
         Raises
         ------
         NonFinite
             If a row has a NaN or an infinity.
         """
-        self.prediction.forward(rows, out, n_threads)
+        self.prediction.forward(rows, out, n_threads, narrow)
 
-    def evaluate(self, SampleSet samples, object loss, tuple metrics, int n_threads, outputs=None):
+    def evaluate(self, SampleSet samples, object loss, tuple metrics, int n_threads, outputs=None,
+                 bint narrow=False):
         """The mean loss of all samples with the stages' penalties, and the metrics' sums, a float64 array each.
 
         Parameters
@@ -281,10 +284,12 @@ cdef class Network:
         n_threads : int
         outputs : ndarray, shape (n_samples, n_outputs), of the network's dtype, C-contiguous, optional
             Receives what ``forward`` would compute.
+        narrow : bool, default False
+            As in ``forward``.
         """
         self.prediction.read()
         try:
-            mean, sums = self.prediction.evaluate(samples, loss, metrics, n_threads, outputs)
+            mean, sums = self.prediction.evaluate(samples, loss, metrics, n_threads, outputs, narrow)
             return mean + self.sum_penalties(), sums
         finally:
             end_reading(self.prediction.gate)

@@ -7,6 +7,7 @@ from fastbp.engine.features cimport Features
 from fastbp.engine.gate cimport Gate
 from fastbp.engine.kernels cimport fbp_kernels, fbp_panels, fbp_source
 from fastbp.engine.layout cimport Stage
+from fastbp.engine.narrow cimport NarrowWeights
 from fastbp.engine.records cimport SampleSet
 from fastbp.engine.array_reader cimport ArrayReader
 from fastbp.engine.sweep cimport Route, Sweep, Workspace
@@ -36,6 +37,9 @@ cdef class Prediction:
     cdef Arena packed_weights             # where those lie, or None
     cdef bint is_packed                   # they are packed from the present parameters
     cdef bint packable                    # they are small enough, and only the engine writes to the parameters
+    cdef bint shared                      # others write to the parameters
+    cdef NarrowWeights narrow             # rounded copies of the planned stages' weights, or None: not wanted yet
+    cdef bint is_rounded                  # they are those of the present parameters
     cdef bint all_packed                  # every product's weights are packed
     cdef int n_row_calls                  # calls for a few rows since the parameters changed, at most PACK_AFTER + 1
     cdef Workspace workspace              # of the last forward pass, unless it is in use
@@ -43,8 +47,9 @@ cdef class Prediction:
     cdef int read(self) except -1
     cdef int refresh(self) except -1
     cdef int recompute(self) except -1
-    cdef int forward(self, ArrayReader rows, out, int n_threads) except -1
-    cdef tuple evaluate(self, SampleSet samples, object loss, tuple metrics, int n_threads, outputs)
+    cdef int forward(self, ArrayReader rows, out, int n_threads, bint narrow) except -1
+    cdef tuple evaluate(self, SampleSet samples, object loss, tuple metrics, int n_threads, outputs, bint narrow)
+    cdef int round_weights(self) except -1
     cdef void parameters_are_shared(self) noexcept
 
     cdef int plan_stages(self) except -1
@@ -62,7 +67,7 @@ cdef class Prediction:
                               Py_ssize_t out_stride) noexcept nogil
     cdef int embed_few_rows(self, const fbp_source *X, Py_ssize_t n_rows, int32_t *table_rows, char *out,
                             Py_ssize_t out_stride) noexcept nogil
-    cdef int sweep(self, Sweep *sweep, ArrayReader rows, int n_threads, targets=*, subset=*) except -1
+    cdef int sweep(self, Sweep *sweep, ArrayReader rows, int n_threads, bint narrow, targets=*, subset=*) except -1
     cdef object bad_row(self, const Sweep *sweep, ArrayReader rows, targets, subset)
 
 cdef Prediction make_prediction(const fbp_kernels *k, str dtype, const Stage *stages, Py_ssize_t n_stages,

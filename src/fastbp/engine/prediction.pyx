@@ -24,6 +24,7 @@ from fastbp.engine.layout cimport (
     ADD, BATCH_NORM, DENSE, DROPOUT, FORK, TABULAR, Stage, item_size, padded, stages_work,
 )
 from fastbp.engine.loss cimport BAD_INPUTS, Scoring, set_scoring, split_sums, total_sample_weight
+from fastbp.engine.narrow cimport NarrowWeights, make_narrow_weights
 from fastbp.engine.records cimport SampleSet
 from fastbp.engine.array_reader cimport ArrayReader
 from fastbp.engine.sweep cimport SWEEP_PANELS, Route, Sweep, Workspace, make_workspace, sweep_share
@@ -148,6 +149,7 @@ cdef class Prediction:
     cdef int recompute(self) except -1:
         cdef Py_ssize_t i
         self.is_packed = False
+        self.is_rounded = False
         self.n_row_calls = 0
         for i in range(self.n_stages):
             if self.stages[i].kind == BATCH_NORM:
@@ -181,7 +183,7 @@ cdef class Prediction:
 
     # ---- Calls ----
 
-    cdef int forward(self, ArrayReader rows, out, int n_threads) except -1:
+    cdef int forward(self, ArrayReader rows, out, int n_threads, bint narrow) except -1:
         """The outputs of all rows, to out: C-contiguous, shape (n_rows, n_outputs), of the network's dtype."""
         cdef Sweep sweep
         cdef Py_buffer buffer
@@ -192,19 +194,19 @@ cdef class Prediction:
         memset(&buffer, 0, sizeof(buffer))  # nothing to release yet
         try:
             PyObject_GetBuffer(out, &buffer, PyBUF_WRITABLE | PyBUF_C_CONTIGUOUS)
-            if self.takes_few_rows(rows):
+            if not narrow and self.takes_few_rows(rows):
                 self.forward_few_rows(rows, <char *>buffer.buf)
             else:
                 memset(&sweep, 0, sizeof(sweep))
                 sweep.out = <char *>buffer.buf
                 sweep.n_rows = rows.n_rows
-                self.sweep(&sweep, rows, n_threads)
+                self.sweep(&sweep, rows, n_threads, narrow)
         finally:
             PyBuffer_Release(&buffer)
             end_reading(self.gate)
         return 0
 
-    cdef tuple evaluate(self, SampleSet samples, object loss, tuple metrics, int n_threads, outputs):
+    cdef tuple evaluate(self, SampleSet samples, object loss, tuple metrics, int n_threads, outputs, bint narrow):
         """The mean loss of all samples without penalties, and the metrics' sums, float64 arrays.
 
         The outputs, if wanted, are left where ``forward`` would leave them. The caller has gone in to read.
@@ -227,21 +229,38 @@ cdef class Prediction:
         if outputs is not None:
             out = outputs.view(np.int8)
             sweep.out = &out[0, 0]
-        self.sweep(&sweep, samples.rows, n_threads, samples.targets, samples.subset)
+        self.sweep(&sweep, samples.rows, n_threads, narrow, samples.targets, samples.subset)
         sums = slots.sum(axis=0)
         weight = total_sample_weight(&scoring, sweep.index, 0, n_rows)
         return float(sums[0]) / (weight * scoring.terms_per_sample), split_sums(&scoring, sums)
 
-    cdef int sweep(self, Sweep *sweep, ArrayReader rows, int n_threads, targets=None, subset=None) except -1:
+    cdef int round_weights(self) except -1:
+        """The rounded copies of the weights, made anew where they are not those of the present parameters."""
+        cdef NarrowWeights weights = self.narrow
+        if self.is_rounded and not self.shared:
+            return 0
+        if weights is None:
+            weights = make_narrow_weights()
+            weights.choose(self.planned, self.n_planned, self.n_planned, SWEEP_PANELS * self.k.lanes)
+            self.narrow = weights
+        weights.round_all(self.planned, self.n_planned)
+        self.is_rounded = True
+        return 0
+
+    cdef int sweep(self, Sweep *sweep, ArrayReader rows, int n_threads, bint narrow, targets=None,
+                   subset=None) except -1:
         """Runs a forward pass over the sweep's rows, and looks at signals now and then."""
+        if narrow:
+            self.round_weights()
+            sweep.narrow = self.narrow.k
         refuse_sparse(&self.stages[0], &rows.source)
         cdef Py_ssize_t n_panels = (sweep.n_rows - 1) // self.k.lanes + 1
         cdef int size = team_size(n_threads, self.sample_work * sweep.n_rows, limits_in_use().call_thread, n_panels)
         cdef Workspace workspace = self.workspace
         self.workspace = None
-        if workspace is None or workspace.n_threads < size:
+        if workspace is None or workspace.n_threads < size or workspace.narrow < narrow:
             workspace = make_workspace(
-                self.k, self.stages, self.n_stages, self.n_inputs, self.n_buffers, size)
+                self.k, self.stages, self.n_stages, self.n_inputs, self.n_buffers, size, narrow)
         sweep.k = self.k
         sweep.stages = self.planned
         sweep.routes = self.routes
@@ -288,6 +307,7 @@ cdef class Prediction:
         """From now on others write to the parameters: packed copies of them would not follow."""
         self.packable = False
         self.is_packed = False
+        self.shared = True
 
     cdef void place_packed(self, Arena arena) noexcept:
         """The packed weights, [n_units / vector][n_inputs][vector], of the products for which packing pays."""
@@ -344,7 +364,7 @@ cdef class Prediction:
         cdef int good
         self.workspace = None
         if workspace is None:
-            workspace = make_workspace(self.k, self.stages, self.n_stages, self.n_inputs, self.n_buffers, 1)
+            workspace = make_workspace(self.k, self.stages, self.n_stages, self.n_inputs, self.n_buffers, 1, False)
         if self.sample_work * rows.n_rows < BRIEF_WORK:
             good = self.few_rows(packed, &rows.source, rows.n_rows, workspace, out)
         else:

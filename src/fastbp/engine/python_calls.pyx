@@ -73,6 +73,7 @@ cdef class PythonCalls:
         else:
             self.memory.network.prediction.read()
         self.inside = True
+        self.memory.round_weights()
         return 0
 
     cdef int go_out(self) except -1:

@@ -5,7 +5,9 @@
 
 from libc.stdint cimport int32_t, int64_t, uint64_t
 
-from fastbp.engine.kernels cimport FBP_STATES, fbp_features, fbp_kernels, fbp_layer, fbp_panels, fbp_source
+from fastbp.engine.kernels cimport (
+    FBP_STATES, fbp_features, fbp_kernels, fbp_layer, fbp_narrow_kernels, fbp_panels, fbp_source,
+)
 from fastbp.engine.layout cimport Stage
 from fastbp.engine.loss cimport Scoring
 from fastbp.engine.team cimport fbp_barrier, limits_in_use, look_seconds, monotonic_seconds
@@ -25,6 +27,7 @@ cdef struct CallData:
 
 # The buffers of a micro-batch that are not part of a stage.
 cdef struct StepBuffers:
+    fbp_panels pairs               # of a narrow stage's inputs or gradient [panel][widest / 2][VL][2]
     fbp_panels targets             # [panel][n_outputs][VL]
     int32_t *labels                # [panel][VL]
     double *sample_weights         # [panel][VL]
@@ -81,6 +84,7 @@ cdef struct PythonEntry:
 
 cdef struct Run:
     const fbp_kernels *k
+    const fbp_narrow_kernels *narrow   # NULL: no stage is narrow
     Stage *stages                  # [n_stages]
     Py_ssize_t n_stages
     Py_ssize_t first_trained       # the first stage that learns; n_stages where none does

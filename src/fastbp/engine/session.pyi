@@ -30,6 +30,7 @@ class Session:
         optimizer: str,
         n_threads: int,
         seed: int = 0,
+        narrow: bool = False,
     ) -> Session: ...
     def epoch(self, samples: SampleSet, plan: EpochPlan) -> tuple[float, list[NDArray[np.float64]]] | None:
         """Train on all samples once.

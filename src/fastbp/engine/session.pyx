@@ -47,6 +47,8 @@ cdef class Session:
         The most threads; a step with too little work gets fewer.
     seed : int, default 0
         Of the random numbers of training.
+    narrow : bool, default False
+        Whether the operands of large products are rounded to bfloat16, where there are kernels for it. Float32 only.
     """
 
     cdef readonly Network network
@@ -67,12 +69,13 @@ cdef class Session:
     cdef bint paced                    # the size of the team is measured
     cdef int largest_team              # that the pace may try
 
-    def __cinit__(self, Network network, object loss, tuple metrics, str optimizer, int n_threads, uint64_t seed=0):
+    def __cinit__(self, Network network, object loss, tuple metrics, str optimizer, int n_threads, uint64_t seed=0,
+                  bint narrow=False):
         self.network = network
         self.loss = loss
         self.metrics = metrics
         self.n_threads = n_threads
-        self.memory = make_session_memory(network, optimizer)
+        self.memory = make_session_memory(network, optimizer, narrow)
         self.memory.run.seed = seed
         self.python = make_python_calls(self.memory, loss)
 
@@ -327,6 +330,7 @@ cdef class Session:
         self.largest_team = team
         if self.paced and in_epoch:
             self.largest_team = max(team, team_size(self.n_threads, work, limits_in_use().tried_thread, n_panels))
+        self.memory.choose_narrow(run.data.batch_size)
         self.memory.make_room(n_panels, self.largest_team)
         return team
 

@@ -2,6 +2,7 @@
 
 from fastbp.engine.arena cimport Arena
 from fastbp.engine.layout cimport Stage
+from fastbp.engine.narrow cimport NarrowWeights
 from fastbp.engine.network cimport Network
 from fastbp.engine.run cimport Run
 from fastbp.engine.tables cimport TableMemory
@@ -19,6 +20,8 @@ cdef class SessionMemory:
     cdef double[::1] squares           # [run.memory.n_squares], where a norm is clipped
     cdef object sums                   # float64 [slot_size] of this call
     cdef object order                  # int64 [n_rows]: the rows in the order of this call
+    cdef NarrowWeights narrow          # rounded copies of the weights, or None: all products are float32
+    cdef long long rounded_at          # writings through the network's gate when the copies were made; -1: they are not
     cdef Py_ssize_t n_panels           # that the buffers hold
     cdef int team                      # threads that have scratch
 
@@ -27,9 +30,12 @@ cdef class SessionMemory:
     cdef int want_squares(self) except -1
     cdef int want_states(self, list names) except -1
     cdef int want_averages(self) except -1
+    cdef int choose_narrow(self, Py_ssize_t n_samples) except -1
+    cdef void round_weights(self) noexcept
     cdef int make_room(self, Py_ssize_t n_panels, int team) except -1
     cdef void place(self, Arena arena, Py_ssize_t n_panels, int team) noexcept
     cdef Py_ssize_t place_stage(self, Arena arena, Py_ssize_t i, Py_ssize_t n_panels) noexcept
+    cdef void place_narrow(self, Arena arena, Py_ssize_t i, Py_ssize_t n_panels) noexcept
     cdef void place_statistics(self, Arena arena, Stage *stage) noexcept
     cdef list state_views(self, str name, Arena arena)
     cdef list get_state(self)
@@ -38,4 +44,4 @@ cdef class SessionMemory:
     cdef list get_averages(self)
     cdef int set_averages(self, averages, n_averaged) except -1
 
-cdef SessionMemory make_session_memory(Network network, str optimizer)
+cdef SessionMemory make_session_memory(Network network, str optimizer, bint narrow)

@@ -11,9 +11,11 @@ from fastbp.engine.kernels cimport (
     FBP_LINEAR, FBP_TABLE_SHARES, fbp_kernels, optimizer_named, state_names, stores_slope,
 )
 from fastbp.engine.layout cimport (
-    ADD, DENSE, FORK, TABULAR, Stage, Statistics, block_stride, item_size, padded, take_blocks, take_panels,
+    ADD, DENSE, FORK, TABULAR, Stage, Statistics, block_stride, item_size, narrow_block_stride, padded, take_blocks,
+    take_narrow_blocks, take_pairs, take_panels,
 )
 from fastbp.engine.loss cimport takes_Z
+from fastbp.engine.narrow cimport make_narrow_weights
 from fastbp.engine.network cimport Network
 from fastbp.engine.run cimport Run
 from fastbp.engine.stages cimport array_names, stage_saves
@@ -22,8 +24,8 @@ from fastbp.engine.update_rules cimport state_wanted
 from fastbp.engine.weight_update cimport fused_units
 
 
-cdef SessionMemory make_session_memory(Network network, str optimizer):
-    """The memory to train this network with this optimizer, without the buffers of a step."""
+cdef SessionMemory make_session_memory(Network network, str optimizer, bint narrow):
+    """The memory to train this network with this optimizer, with narrow products or not; no buffers of a step yet."""
     cdef SessionMemory memory = SessionMemory()
     cdef Run *run = &memory.run
     cdef Py_ssize_t i
@@ -44,6 +46,9 @@ cdef SessionMemory make_session_memory(Network network, str optimizer):
     run.memory.n_squares = 2 * run.memory.n_units + FBP_TABLE_SHARES * run.stages[0].n_tables
     memory.gradients = memory.like_parameters()
     run.memory.gradients = memory.gradients.start
+    if narrow:
+        memory.narrow = make_narrow_weights()
+        run.narrow = memory.narrow.k
     if network.penalised:
         memory.want_penalties()
     if network.tables != NULL:
@@ -83,6 +88,23 @@ cdef class SessionMemory:
 
     # ---- The buffers of a step ----
 
+    cdef int choose_narrow(self, Py_ssize_t n_samples) except -1:
+        """Which stages are narrow in batches of n_samples; where that changes, the buffers are laid out anew."""
+        if self.narrow is not None and self.narrow.choose(
+                self.run.stages, self.run.n_stages, self.run.first_trained + 1, n_samples):
+            self.buffers = None
+            self.rounded_at = -1
+        return 0
+
+    cdef void round_weights(self) noexcept:
+        """Makes the narrow copies anew, unless the updates of this session's last call made them."""
+        cdef long long now = self.network.prediction.gate.n_writings
+        if self.narrow is None:
+            return
+        if now != self.rounded_at + self.run.cut.updates or self.network.prediction.shared:
+            self.narrow.round_all(self.run.stages, self.run.n_stages)
+        self.rounded_at = now
+
     cdef int make_room(self, Py_ssize_t n_panels, int team) except -1:
         """Buffers for at least n_panels panels and a team of this many threads."""
         if self.buffers is not None and n_panels <= self.n_panels and team <= self.team:
@@ -103,7 +125,7 @@ cdef class SessionMemory:
         """The buffers of a micro-batch: every stage's activations and gradients, panel by panel; scratch per thread."""
         cdef Run *run = &self.run
         cdef const fbp_kernels *k = run.k
-        cdef Py_ssize_t i, piece_bytes = 0
+        cdef Py_ssize_t i, piece_bytes = 0, widest = 0
         cdef bint tabular = self.network.tables != NULL
         cdef Py_ssize_t n_features = run.stages[0].layer.n_units if tabular else self.network.n_inputs
         run.stages[0].source = take_panels(arena, n_features, n_panels, k)
@@ -113,12 +135,21 @@ cdef class SessionMemory:
             if i > 0:
                 run.stages[i].source = run.stages[i - 1].output
             piece_bytes = max(piece_bytes, self.place_stage(arena, i, n_panels))
+            if run.stages[i].narrow.on:
+                widest = max(widest, run.stages[i].layer.n_inputs, run.stages[i].layer.n_units)
+        if widest > 0:                 # the same for all stages: each reads its own at once
+            run.buffers.pairs = take_pairs(arena, widest, n_panels, k)
+        for i in range(run.n_stages):
+            if run.stages[i].narrow.on:
+                self.place_narrow(arena, i, n_panels)
         run.buffers.targets = take_panels(arena, self.network.n_outputs, n_panels, k)
         run.buffers.labels = <int32_t *>arena.take(n_panels * k.lanes * sizeof(int32_t))
         run.buffers.sample_weights = <double *>arena.take(n_panels * k.lanes * sizeof(double))
         run.buffers.slots = <double *>arena.take(n_panels * run.scoring.slot_size * sizeof(double))
         run.buffers.verdicts = <int *>arena.take(n_panels * sizeof(int))
         run.buffers.scratch_bytes = aligned(max(piece_bytes, k.scratch_elements * item_size(k.dtype)))
+        if run.narrow != NULL:
+            run.buffers.scratch_bytes = aligned(max(run.buffers.scratch_bytes, run.narrow.scratch_elements * 4))
         run.buffers.scratch = <char *>arena.take(team * run.buffers.scratch_bytes)
 
     cdef Py_ssize_t place_stage(self, Arena arena, Py_ssize_t i, Py_ssize_t n_panels) noexcept:
@@ -130,7 +161,8 @@ cdef class SessionMemory:
         if i == self.run.n_stages - 1 and takes_Z(&self.run.scoring):
             stage.layer.activation = FBP_LINEAR
         stage.block_stride = block_stride(n_panels, k)
-        if stage.kind == DENSE and stage.trained:
+        stage.source_blocks = NULL
+        if stage.kind == DENSE and stage.trained and not stage.narrow.on:
             stage.source_blocks = take_blocks(arena, stage.layer.n_inputs, n_panels, k)
         stage.output = stage.source
         if stage.kind not in (FORK, TABULAR):
@@ -152,6 +184,20 @@ cdef class SessionMemory:
         if stage.has_bias:
             stage.db = self.run.memory.gradients + (<char *>stage.layer.bias - self.run.memory.parameters)
         return min(stage.fused_units, stage.layer.n_units) * row_bytes
+
+    cdef void place_narrow(self, Arena arena, Py_ssize_t i, Py_ssize_t n_panels) noexcept:
+        """The narrow copies of the inputs and the gradient of stage i."""
+        cdef const fbp_kernels *k = self.run.k
+        cdef Stage *stage = &self.run.stages[i]
+        stage.narrow.source = self.run.buffers.pairs
+        stage.narrow.gradient = self.run.buffers.pairs
+        if i <= self.run.first_trained:
+            stage.narrow.gradient.data = NULL
+        stage.narrow.blocks = stage.narrow.gradient_rows.data = NULL
+        stage.narrow.block_stride = narrow_block_stride(n_panels, k)
+        if stage.trained:
+            stage.narrow.blocks = take_narrow_blocks(arena, stage.layer.n_inputs, n_panels, k)
+            stage.narrow.gradient_rows = take_pairs(arena, stage.layer.n_units, n_panels, k)
 
     cdef void place_statistics(self, Arena arena, Stage *stage) noexcept:
         """What a batch_norm computes from a batch, [n_units] each."""

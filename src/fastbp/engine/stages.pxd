@@ -3,11 +3,12 @@
 from libc.stdint cimport int64_t, uint64_t
 
 from fastbp.engine.layout cimport Stage
-from fastbp.engine.kernels cimport fbp_dtype, fbp_kernels
+from fastbp.engine.kernels cimport fbp_dtype, fbp_kernels, fbp_narrow_kernels
 
 # A micro-batch on its way through the stages: at most MICROBATCH_SAMPLES of a step's samples (see step.pyx).
 cdef struct Microbatch:
     const fbp_kernels *k
+    const fbp_narrow_kernels *narrow   # NULL: no stage is narrow
     Py_ssize_t n_samples       # of the micro-batch
     Py_ssize_t first_panel     # its first panel, counted from the step's first one
     bint training              # else the stages work as in a prediction
@@ -26,6 +27,7 @@ cdef void stage_forward(const Microbatch *mb, Stage *stage, Py_ssize_t p0, Py_ss
                         Py_ssize_t n1) noexcept nogil
 cdef void stage_backward(const Microbatch *mb, Stage *stage, Stage *below, Py_ssize_t p0, Py_ssize_t p1, Py_ssize_t k0,
                          Py_ssize_t k1) noexcept nogil
+cdef void stage_round_gradient(const Microbatch *mb, Stage *stage, Py_ssize_t p0, Py_ssize_t p1) noexcept nogil
 cdef void stage_gradient(const Microbatch *mb, Stage *stage, Py_ssize_t n0, Py_ssize_t n1,
                          const void *const *will_write) noexcept nogil
 cdef void stage_meet_forward(const Microbatch *mb, Stage *stage, Py_ssize_t n0, Py_ssize_t n1) noexcept nogil

@@ -121,6 +121,13 @@ cdef void stage_backward(const Microbatch *mb, Stage *stage, Stage *below, Py_ss
     KINDS[<int>stage.kind].backward(mb, stage, below, p0, p1, k0, k1)
 
 
+cdef void stage_round_gradient(const Microbatch *mb, Stage *stage, Py_ssize_t p0, Py_ssize_t p1) noexcept nogil:
+    """The copies of dZ, panels p0..p1, that narrow products read: before stage_backward and stage_gradient."""
+    if stage.narrow.on:
+        mb.narrow.round_panels(stage.gradient, stage.layer.n_units, mb.n_samples, p0, p1, stage.narrow.gradient,
+                               stage.narrow.gradient_rows, NULL, 0)
+
+
 cdef void stage_gradient(const Microbatch *mb, Stage *stage, Py_ssize_t n0, Py_ssize_t n1,
                          const void *const *will_write) noexcept nogil:
     """The gradient of units n0..n1, with the penalty's; will_write: what the update will write (weight_gradient)."""
@@ -162,23 +169,39 @@ cdef void _activate(const Microbatch *mb, Stage *stage, fbp_panels Z, Py_ssize_t
 cdef void _dense_forward(const Microbatch *mb, Stage *stage, Py_ssize_t p0, Py_ssize_t p1, Py_ssize_t n0,
                          Py_ssize_t n1) noexcept nogil:
     """The softmax needs all units: it follows the last of them."""
-    mb.k.dense_forward(&stage.layer, stage.source, stage.output, stage.slope, p0, p1, n0, n1)
+    if not stage.narrow.on:
+        mb.k.dense_forward(&stage.layer, stage.source, stage.output, stage.slope, p0, p1, n0, n1)
+    else:
+        if n0 == 0:
+            mb.narrow.round_panels(stage.source, stage.layer.n_inputs, mb.n_samples, p0, p1, stage.narrow.source,
+                                   fbp_panels(NULL, 0), stage.narrow.blocks, stage.narrow.block_stride)
+        mb.narrow.dense_forward(&stage.layer, stage.narrow.rows, stage.narrow.source, stage.output, stage.slope, p0, p1,
+                                n0, n1)
     if stage.layer.activation == FBP_SOFTMAX and n1 == stage.layer.n_units:
         mb.k.softmax_forward(stage.output, n1, p0, p1)
 
 
 cdef void _dense_backward(const Microbatch *mb, Stage *stage, Stage *below, Py_ssize_t p0, Py_ssize_t p1,
                           Py_ssize_t k0, Py_ssize_t k1) noexcept nogil:
-    mb.k.input_gradient(&stage.layer, stage.gradient, &below.layer, below.output, below.slope, below.gradient, p0, p1,
-                        k0, k1, mb.scratch)
+    if stage.narrow.on:
+        mb.narrow.input_gradient(&stage.layer, stage.narrow.pairs, stage.narrow.gradient, &below.layer, below.output,
+                                 below.slope, below.gradient, p0, p1, k0, k1, mb.scratch)
+    else:
+        mb.k.input_gradient(&stage.layer, stage.gradient, &below.layer, below.output, below.slope, below.gradient, p0,
+                            p1, k0, k1, mb.scratch)
     if below.layer.activation == FBP_SOFTMAX and k1 == below.layer.n_units:
         mb.k.softmax_backward(below.output, below.gradient, k1, p0, p1)
 
 
 cdef void _dense_gradient(const Microbatch *mb, Stage *stage, Py_ssize_t n0, Py_ssize_t n1,
                           const void *const *will_write) noexcept nogil:
-    mb.k.weight_gradient(&stage.layer, stage.gradient, stage.source_blocks, stage.block_stride, mb.n_samples, n0, n1,
-                         stage.dW, stage.db, mb.accumulate, will_write)
+    if stage.narrow.on:
+        mb.narrow.weight_gradient(&stage.layer, stage.gradient, stage.narrow.gradient_rows, stage.narrow.blocks,
+                                  stage.narrow.block_stride, mb.n_samples, n0, n1, stage.dW, stage.db, mb.accumulate,
+                                  will_write)
+    else:
+        mb.k.weight_gradient(&stage.layer, stage.gradient, stage.source_blocks, stage.block_stride, mb.n_samples, n0,
+                             n1, stage.dW, stage.db, mb.accumulate, will_write)
 
 
 # Dropout: A = source, in training with some numbers set to zero and the others scaled up

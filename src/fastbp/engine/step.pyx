@@ -33,7 +33,7 @@ from fastbp.engine.loss cimport (
 from fastbp.engine.penalty cimport sum_of_penalties
 from fastbp.engine.run cimport Run, is_given_up, piece_units
 from fastbp.engine.stages cimport (
-    Microbatch, stage_backward, stage_forward, stage_meet_backward, stage_meet_forward,
+    Microbatch, stage_backward, stage_forward, stage_meet_backward, stage_meet_forward, stage_round_gradient,
 )
 from fastbp.engine.team cimport monotonic_seconds, wait_for_all
 from fastbp.engine.update_rules cimport numbers_of_step, reach_step
@@ -112,6 +112,7 @@ cdef ThreadStep begin_step(Run *run, int t, int n_threads) noexcept nogil:
     step.fused = run.cut.fused and step.updates
     step.n_done = 0
     mb.k = run.k
+    mb.narrow = run.narrow
     mb.n_samples = 0
     mb.first_panel = 0
     mb.training = run.cut.training
@@ -353,8 +354,12 @@ cdef void backward(Run *run, ThreadStep *step) noexcept nogil:
     cdef Py_ssize_t i
     if step.going and not takes_Z(&run.scoring):
         activation_gradient(run.k, &run.stages[run.n_stages - 1], step.p0, step.p1)
-    for i in range(run.n_stages - 1, run.first_trained, -1):
+    for i in range(run.n_stages - 1, run.first_trained - 1, -1):
         stage = &run.stages[i]
+        if step.going:
+            stage_round_gradient(&step.microbatch, stage, step.p0, step.p1)
+        if i == run.first_trained:
+            break
         if stage.meets and step.microbatch.training:
             meet(run, step, stage, False)
         step.going = step.going and backward_stage(run, step, stage)

@@ -3,7 +3,7 @@
 from libc.stdint cimport int64_t
 
 from fastbp.engine.arena cimport Arena
-from fastbp.engine.kernels cimport fbp_features, fbp_kernels, fbp_source
+from fastbp.engine.kernels cimport fbp_features, fbp_kernels, fbp_narrow_kernels, fbp_source
 from fastbp.engine.layout cimport Stage
 from fastbp.engine.loss cimport Scoring
 
@@ -26,6 +26,8 @@ cdef struct WorkspaceLayout:
     Py_ssize_t labels_offset       # int32 [SWEEP_PANELS][VL]
     Py_ssize_t table_rows_offset   # int32 [SWEEP_PANELS][n_tables][VL]
     Py_ssize_t sample_weights_offset   # double [VL]
+    Py_ssize_t pairs_offset        # a narrow stage's inputs [SWEEP_PANELS][widest / 2][VL][2]
+    Py_ssize_t pairs_stride        # from panel to panel of them
     Py_ssize_t panel_stride        # from panel to panel
     Py_ssize_t row_stride          # from row to row, where a few rows pass without panels
     Py_ssize_t targets_stride      # from panel to panel of the targets
@@ -35,10 +37,12 @@ cdef class Workspace:
     cdef Arena memory              # [n_threads][thread_bytes]
     cdef WorkspaceLayout layout
     cdef int n_threads
+    cdef bint narrow               # it has room for narrow copies
 
 # One forward pass over all rows of a call. The threads share it.
 cdef struct Sweep:
     const fbp_kernels *k
+    const fbp_narrow_kernels *narrow   # for the stages that are narrow; NULL: all products are float32
     const Stage *stages            # [n_stages]
     const Route *routes            # [n_stages]
     Py_ssize_t n_stages
@@ -60,5 +64,5 @@ cdef struct Sweep:
     double pause_at                # seconds of the clock
 
 cdef Workspace make_workspace(const fbp_kernels *k, const Stage *stages, Py_ssize_t n_stages, Py_ssize_t n_inputs,
-                              int n_buffers, int n_threads)
+                              int n_buffers, int n_threads, bint narrow)
 cdef void sweep_share(void *job, int t, int n_threads) noexcept nogil

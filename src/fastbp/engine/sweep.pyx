@@ -9,8 +9,10 @@ from libc.string cimport memset
 
 from fastbp.engine.arena cimport Arena, aligned
 from fastbp.engine.features cimport gather_features
-from fastbp.engine.kernels cimport FBP_LINEAR, fbp_kernels, fbp_layer, fbp_panels
-from fastbp.engine.layout cimport Stage, item_size, padded, panel_stride
+from fastbp.engine.kernels cimport (
+    FBP_LINEAR, fbp_kernels, fbp_layer, fbp_panels, flush_denormals, restore_denormals,
+)
+from fastbp.engine.layout cimport Stage, item_size, padded, pairs_stride, panel_stride
 from fastbp.engine.loss cimport (
     BAD_INPUTS, BAD_TARGETS, gather_sample_weights, gather_targets, keep_outputs, score_panel, takes_Z,
 )
@@ -23,7 +25,7 @@ cdef class Workspace:
 
 
 cdef Workspace make_workspace(const fbp_kernels *k, const Stage *stages, Py_ssize_t n_stages, Py_ssize_t n_inputs,
-                              int n_buffers, int n_threads):
+                              int n_buffers, int n_threads, bint narrow):
     """The buffers that these stages need."""
     cdef Workspace workspace = Workspace()
     cdef WorkspaceLayout *layout = &workspace.layout
@@ -41,7 +43,10 @@ cdef Workspace make_workspace(const fbp_kernels *k, const Stage *stages, Py_ssiz
     layout.table_rows_offset = layout.labels_offset + SWEEP_PANELS * k.lanes * <Py_ssize_t>sizeof(int32_t)
     layout.sample_weights_offset = aligned(
         layout.table_rows_offset + SWEEP_PANELS * stages[0].n_tables * k.lanes * <Py_ssize_t>sizeof(int32_t))
-    layout.thread_bytes = aligned(layout.sample_weights_offset + k.lanes * <Py_ssize_t>sizeof(double))
+    layout.pairs_offset = aligned(layout.sample_weights_offset + k.lanes * <Py_ssize_t>sizeof(double))
+    layout.pairs_stride = pairs_stride(widest, k)
+    layout.thread_bytes = aligned(layout.pairs_offset + narrow * SWEEP_PANELS * layout.pairs_stride * 4)
+    workspace.narrow = narrow
     workspace.memory = Arena()
     workspace.memory.take(layout.thread_bytes * n_threads)
     workspace.memory.allocate()
@@ -63,12 +68,21 @@ cdef struct Group:
 cdef void sweep_share(void *job, int t, int n_threads) noexcept nogil:
     """Thread t's groups."""
     cdef Sweep *sweep = <Sweep *>job
+    cdef unsigned long former = 0
+    if sweep.narrow != NULL:           # narrow products take no denormals, however they are made
+        former = flush_denormals()
+    _sweep_groups(sweep, t, sweep.workspace + t * sweep.layout.thread_bytes)
+    if sweep.narrow != NULL:
+        restore_denormals(former)
+
+
+cdef void _sweep_groups(Sweep *sweep, int t, char *memory) noexcept nogil:
     cdef int group
     while not sweep.bad and not sweep.paused:
         group = fetch_and_add(&sweep.next_group, 1)
         if group >= sweep.n_groups:
             return
-        _sweep_group(sweep, group, sweep.workspace + t * sweep.layout.thread_bytes)
+        _sweep_group(sweep, group, memory)
         if t == 0 and monotonic_seconds() > sweep.pause_at:
             sweep.paused = 1
 
@@ -127,11 +141,14 @@ cdef fbp_panels _forward_group(const Sweep *sweep, const Group *group) noexcept 
     cdef Microbatch through
     memset(&through, 0, sizeof(through))
     through.k = sweep.k
+    through.narrow = sweep.narrow
     through.n_samples = group.n_rows
     for i in range(sweep.n_stages):
         stage = sweep.stages[i]
         if sweep.scoring != NULL and i == sweep.n_stages - 1 and takes_Z(sweep.scoring):
             stage.layer.activation = FBP_LINEAR
+        stage.narrow.on = stage.narrow.on and sweep.narrow != NULL
+        stage.narrow.source = fbp_panels(group.memory + sweep.layout.pairs_offset, sweep.layout.pairs_stride)
         stage.source = source
         stage.table_rows = group.table_rows
         stage.output.data = group.memory + sweep.routes[i].output * sweep.layout.buffer_bytes

@@ -170,6 +170,8 @@ cdef void _update_units(Run *run, const fbp_update *numbers, Stage *stage, doubl
         run.k.update(run.updater.optimizer, &for_b, run.memory.parameters + b, <char *>stage.db + n0 * size, states,
                      n1 - n0)
     stage_updated(run.k, stage, n0, n1)
+    if stage.narrow.on:
+        run.narrow.round_weights(layer, n0, n1, stage.narrow.rows, stage.narrow.pairs)
     if numbers.average_share > 0:
         run.k.average(run.memory.averages + W, run.memory.parameters + W, n, numbers.average_share)
         run.k.average(run.memory.averages + b, run.memory.parameters + b, n1 - n0, numbers.average_share)

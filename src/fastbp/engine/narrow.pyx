@@ -1,0 +1,79 @@
+"""Narrow products: which dense stages multiply operands rounded to bfloat16, and the rounded copies of their weights.
+
+The parameters themselves stay float32. In training the update writes the copies of the weights that it has just
+changed; whatever else changes parameters has all copies made anew.
+"""
+
+from fastbp.engine.kernels cimport fbp_layer, narrow_in_use
+from fastbp.engine.layout cimport DENSE
+
+cdef LeastSizes _least
+_least.inputs = 24
+_least.units = 16
+_least.samples = 32
+
+
+def least_sizes(**changes: int) -> dict[str, int]:
+    """Change the sizes that are named (see narrow.pxd), and return the former ones.
+
+    For tests, which would need large layers otherwise. They decide which operands are rounded.
+    """
+    global _least
+    former = dict(_least)
+    _least = {**former, **changes}
+    return former
+
+
+cdef bint _pays(const fbp_layer *layer, Py_ssize_t n_samples) noexcept nogil:
+    """Whether a dense layer is faster with narrow products, in batches of n_samples."""
+    return layer.n_inputs >= _least.inputs and layer.n_units >= _least.units and n_samples >= _least.samples
+
+
+cdef NarrowWeights make_narrow_weights():
+    """Without copies yet. There are kernels for it: the library has checked that."""
+    cdef NarrowWeights weights = NarrowWeights()
+    weights.k = narrow_in_use()
+    return weights
+
+
+cdef class NarrowWeights:
+    """The rounded copies of the weights of some stages."""
+
+    cdef bint choose(self, Stage *stages, Py_ssize_t n_stages, Py_ssize_t first_backward,
+                     Py_ssize_t n_samples) except -1:
+        """Decides which stages are narrow in steps of n_samples, and gives them room for their copies.
+
+        Stages from first_backward on pass a gradient back. Returns whether anything has changed: then the copies are
+        yet to be made.
+        """
+        cdef Py_ssize_t i
+        cdef bint on, changed = self.arena is None
+        cdef Arena arena
+        for i in range(n_stages):
+            on = stages[i].kind == DENSE and _pays(&stages[i].layer, n_samples)
+            changed = changed or on != stages[i].narrow.on
+            stages[i].narrow.on = on
+        if changed:
+            arena = Arena()
+            self.place(arena, stages, n_stages, first_backward)
+            arena.allocate()
+            self.place(arena, stages, n_stages, first_backward)
+            self.arena = arena
+        return changed
+
+    cdef void place(self, Arena arena, Stage *stages, Py_ssize_t n_stages, Py_ssize_t first_backward) noexcept:
+        cdef Py_ssize_t i, rows
+        for i in range(n_stages):
+            if not stages[i].narrow.on:
+                continue
+            rows = (stages[i].layer.n_units + 1) // 2 * 2
+            stages[i].narrow.rows = arena.take(rows * stages[i].layer.ld * 2)
+            stages[i].narrow.pairs = arena.take(rows * stages[i].layer.ld * 2) if i >= first_backward else NULL
+
+    cdef void round_all(self, Stage *stages, Py_ssize_t n_stages) noexcept:
+        """Makes all copies anew."""
+        cdef Py_ssize_t i
+        for i in range(n_stages):
+            if stages[i].narrow.on:
+                self.k.round_weights(&stages[i].layer, 0, stages[i].layer.n_units, stages[i].narrow.rows,
+                                     stages[i].narrow.pairs)
