@@ -1,5 +1,5 @@
-/* cpu.c: which instruction sets this CPU and OS offer, whether it gains by prefetching what the update will write, and
- * how it treats denormal numbers.
+/* cpu.c: which instruction sets this CPU and OS offer, whether it multiplies bfloat16, whether it gains by prefetching
+ * what the update will write, and how it treats denormal numbers.
  *
  * The compiler's run-time support asks CPUID and, for the wide registers, XGETBV: an instruction set whose registers
  * the OS does not save is not available.
@@ -9,6 +9,10 @@
 #include <string.h>
 #if defined(__SSE2__) || defined(_M_X64)
 #include <xmmintrin.h>
+#elif defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h>
+#elif defined(__aarch64__) && defined(__APPLE__)
+#include <sys/sysctl.h>
 #endif
 
 int fbp_isa_available(const char *isa)
@@ -35,6 +39,12 @@ int fbp_has_bf16(void)
 #if defined(__x86_64__) && defined(__GNUC__)
     __builtin_cpu_init();
     return __builtin_cpu_supports("avx512bf16") != 0;
+#elif defined(__aarch64__) && defined(__linux__)
+    return (getauxval(AT_HWCAP2) & 1UL << 14) != 0; /* HWCAP2_BF16 */
+#elif defined(__aarch64__) && defined(__APPLE__)
+    int found = 0;
+    size_t size = sizeof found;
+    return sysctlbyname("hw.optional.arm.FEAT_BF16", &found, &size, NULL, 0) == 0 && found;
 #else
     return 0;
 #endif

@@ -41,6 +41,9 @@ static const narrow_row narrow_rows[] = {
     {"baseline", NULL, &fbp_emulated_bf16_baseline},
     {NULL, NULL, NULL},
 };
+#elif HAS_VECTORS && defined(__aarch64__)
+extern const fbp_narrow_kernels *const fbp_bf16_neon;
+static const narrow_row narrow_rows[] = {{"neon", &fbp_bf16_neon, NULL}, {NULL, NULL, NULL}};
 #else
 static const narrow_row narrow_rows[] = {{NULL, NULL, NULL}};
 #endif

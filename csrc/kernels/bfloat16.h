@@ -42,7 +42,12 @@ static INLINE vec NAME(add_product)(vec sum, pair_vec x, pair_vec y)
 
 static INLINE vec NAME(add_product)(vec sum, pair_vec x, pair_vec y)
 {
+#if defined(__clang__) /* whose arm_neon.h has the function only where the whole file is compiled for it */
+    __asm__("bfdot %0.4s, %1.8h, %2.8h" : "+w"(sum) : "w"(x), "w"(y));
+    return sum;
+#else
     return (vec)vbfdotq_f32((float32x4_t)sum, (bfloat16x8_t)x, (bfloat16x8_t)y);
+#endif
 }
 
 #else

@@ -6,7 +6,8 @@
  * so that dgain = sum of dZ * h and dshift = sum of dZ, over all samples.
  */
 
-/* Unused lanes of dZ are zero, so that whole panels are added, in their order; then the lanes of each unit. */
+/* Whole panels are added, in their order; then the lanes of each unit. Lanes without a sample are left out: they are
+ * not zero where an output of theirs is infinite. */
 static void NAME(vector_gradient)(fbp_panels dZ, fbp_panels factor, ptrdiff_t n_samples, ptrdiff_t n0, ptrdiff_t n1,
                                   void *dW, void *db, int accumulate)
 {
@@ -15,11 +16,14 @@ static void NAME(vector_gradient)(fbp_panels dZ, fbp_panels factor, ptrdiff_t n_
         const ptrdiff_t n_units = n1 - n < VL ? n1 - n : VL;
         const real *d = (const real *)dZ.data + n * VL, *f = (const real *)factor.data + n * VL;
         vec products[VL] = {0}, sums[VL] = {0};
-        for (ptrdiff_t p = 0; p < n_panels; p++, d += dZ.stride, f += factor.stride)
+        for (ptrdiff_t p = 0; p < n_panels; p++, d += dZ.stride, f += factor.stride) {
+            const ivec used = NAME(first_lanes_mask)(n_samples - p * VL);
             for (ptrdiff_t i = 0; i < n_units; i++) {
-                products[i] += NAME(load)(d + i * VL) * NAME(load)(f + i * VL);
-                sums[i] += NAME(load)(d + i * VL);
+                const vec gradient = NAME(keep)(used, NAME(load)(d + i * VL));
+                products[i] += gradient * NAME(keep)(used, NAME(load)(f + i * VL));
+                sums[i] += gradient;
             }
+        }
         NAME(store_or_add)(NAME(sum_each)(products), (real *)dW + n, n_units, accumulate);
         if (db)
             NAME(store_or_add)(NAME(sum_each)(sums), (real *)db + n, n_units, accumulate);

@@ -225,6 +225,17 @@ static INLINE double NAME(sum_lanes)(vec x)
     return sum;
 }
 
+/* A mask of the first n lanes; of all where n is larger. */
+static INLINE ivec NAME(first_lanes_mask)(ptrdiff_t n)
+{
+    integer lanes[VL];
+    ivec mask;
+    for (int i = 0; i < VL; i++)
+        lanes[i] = i < n ? -1 : 0;
+    memcpy(&mask, lanes, sizeof mask);
+    return mask;
+}
+
 /* The first n lanes of x, zero in the others. */
 static INLINE vec NAME(first_lanes)(vec x, ptrdiff_t n)
 {

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import fastbp
 from fastbp.commands.console import in_sentences, prepare_console
+from fastbp.commands.errors import CommandError
+from fastbp.support.precision import check_precision
 from fastbp.support.threads import choose_threads
 
 if TYPE_CHECKING:
@@ -63,7 +65,13 @@ def _train(options: argparse.Namespace, n_threads: int) -> None:
     from fastbp.commands import outcome, roles, train
 
     settings = outcome.Settings(
-        options.hidden, options.epochs, options.batch_size, options.seed, n_threads, not options.quiet
+        options.hidden,
+        options.epochs,
+        options.batch_size,
+        options.seed,
+        n_threads,
+        not options.quiet,
+        _precision(options),
     )
     choice = roles.Choice(options.drop, options.keep, options.id, options.categorical, options.numeric)
     train.run(
@@ -88,6 +96,7 @@ def _predict(options: argparse.Namespace, n_threads: int) -> None:
         wanted=predict.Wanted(options.carry, options.interval),
         reading=_reading(options),
         n_threads=n_threads,
+        precision=_precision(options),
     )
 
 
@@ -196,6 +205,7 @@ def _add_predict(commands: _Commands) -> None:
         help="also write the interval around each number in which this share of rows lies, such as 0.9",
     )
     _add_threads(predict)
+    _add_precision(predict)
 
 
 def _add_inspect(commands: _Commands) -> None:
@@ -245,6 +255,7 @@ def _add_train(commands: _Commands) -> None:
         "--seed", type=_whole, default=0, metavar="N", help="seed of weights, shuffling and split (default: 0)"
     )
     _add_threads(train)
+    _add_precision(train)
     train.add_argument(
         "--out",
         type=Path,
@@ -274,6 +285,22 @@ def _add_data(command: argparse.ArgumentParser) -> None:
 
 def _add_threads(command: argparse.ArgumentParser) -> None:
     command.add_argument("--threads", type=_positive, metavar="N", help="threads of fastbp (default: all CPUs)")
+
+
+def _add_precision(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--precision",
+        choices=["float32", "bf16-mixed"],
+        help="of products (default: float32); bf16-mixed is faster on CPUs that multiply bfloat16, see `fastbp info`",
+    )
+
+
+def _precision(options: argparse.Namespace) -> str | None:
+    """Return --precision; refuse what this machine cannot do before the data are read."""
+    try:
+        return check_precision(options.precision, "float32")
+    except ValueError as error:
+        raise CommandError(f"--{error}") from None
 
 
 def _sizes(text: str) -> tuple[int, ...]:

@@ -26,6 +26,7 @@ from engine_helpers import (
 from fastbp.engine import kernels
 from fastbp.engine.array_reader import ArrayReader
 from fastbp.engine.errors import Interrupted, NonFinite
+from fastbp.engine.network import Network
 from fastbp.engine.records import EpochPlan, SampleSet
 from fastbp.engine.session import Session
 
@@ -286,6 +287,19 @@ def test_divergence_is_found_and_its_layer_named(isa):
         )
     assert (caught.value.where, caught.value.batch, caught.value.layer) == ("loss", 0, 1)
     assert all(np.isfinite(array).all() for array in parameters(network))
+
+
+@pytest.mark.parametrize("kind", ["dense", "layer_norm", "prelu"])
+@pytest.mark.parametrize("n_samples", [1, 5, 17, 33])
+def test_lanes_without_a_sample_have_no_part_in_gradients(isa, kind, n_samples):
+    """Where inputs are 0, as there, exp(b) and its slope are infinite; every sample's are small."""
+    after = [(5, "linear", 0.0)] if kind == "dense" else [{"kind": kind, "epsilon": 1e-5}, (5, "linear", 0.0)]
+    network = Network(3, [(4, "exp", 0.0), *after], "float32")
+    network.set_layer(0, np.full((3, 4), -200 / 3), np.full(4, 200.0))
+    X = np.ones((n_samples, 3), np.float32)
+    targets = ArrayReader(np.ones((n_samples, 5), np.float32))
+    _, gradients = Session(network, "mse", (), "sgd", 1).gradients(SampleSet(ArrayReader(X), targets))
+    assert all(np.isfinite(array).all() for arrays in gradients for array in arrays)
 
 
 def test_weights_that_overflow_in_the_last_update_are_found(isa):

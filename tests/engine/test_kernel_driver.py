@@ -1,7 +1,8 @@
 """The kernels where Python does not run them: built by other compilers, and for Arm, where an emulator runs them.
 
 ``kernel_driver.c`` does one training step on the kernels alone, without engine and threads; here it is compiled in
-several ways and its every figure is compared with the oracle. A compiler or an emulator that is missing is named.
+several ways and its every figure is compared with the oracle. ``narrow_driver.c`` compares the products of rounded
+operands itself. A compiler or an emulator that is missing is named.
 """
 
 import re
@@ -78,7 +79,7 @@ def programs(tmp_path_factory):
     return get
 
 
-def compile_driver(build, directory, csrc=ROOT / "csrc"):
+def compile_driver(build, directory, csrc=ROOT / "csrc", driver="kernel_driver.c"):
     compiler, flags, emulators, _ = BUILDS[build]
     if shutil.which(compiler) is None:
         pytest.skip(f"{build}: there is no {compiler} here")
@@ -88,7 +89,7 @@ def compile_driver(build, directory, csrc=ROOT / "csrc"):
         if not prefix:
             pytest.skip(f"{build}: there is neither {' nor '.join(emulators)} here to run it")
     program = directory / "driver"
-    sources = [ROOT / "tests" / "kernel_driver.c", *sorted(csrc.rglob("*.c"))]
+    sources = [ROOT / "tests" / driver, *sorted(csrc.rglob("*.c"))]
     command = [compiler, *FLAGS, *flags, f"-I{csrc}", *sources, "-lm", "-o", program]
     result = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert result.returncode == 0, result.stderr
@@ -186,6 +187,27 @@ def test_no_table_lacks_a_kernel(programs, build):
     assert (result.returncode, result.stderr) == (0, "")
     tables = [f"{isa} {dtype}" for isa in BUILDS[build][3] for dtype in ("float32", "float64")]
     assert sorted(result.stdout.splitlines()) == sorted(tables)
+
+
+@pytest.mark.parametrize("build", ["clang", "plain C", "arm"])
+def test_narrow_products_are_those_of_rounded_operands(tmp_path, build):
+    """Sums in double of what the driver rounds by itself; on Arm by its instruction, which the emulator has."""
+    program = compile_driver(build, tmp_path, driver="narrow_driver.c")
+    result = subprocess.run(program, capture_output=True, text=True, timeout=300, check=False)
+    assert (result.returncode, result.stderr) == (0, "")
+    kinds = [line.rsplit(" ", 1)[0] for line in result.stdout.splitlines()]
+    emulated = [f"{isa} emulated" for isa in NATIVE_ISAS if build == "clang"]
+    assert sorted(kinds) == sorted({"arm": ["neon native"]}.get(build, emulated) + native_rows(build))
+
+
+def native_rows(build):
+    """The rows of the CPU's own instruction: avx512's, where this CPU has it."""
+    former = kernels.isa(), kernels.bf16() == "emulated"
+    try:
+        kernels.select_isa(kernels.available_isas()[0], False)
+        return [f"{kernels.isa()} native"] if build == "clang" and kernels.bf16() == "native" else []
+    finally:
+        kernels.select_isa(*former)
 
 
 def test_a_forgotten_row_of_the_table_is_found(tmp_path):

@@ -24,6 +24,7 @@ class Settings(NamedTuple):
     seed: int = 0
     n_threads: int | None = None
     progress: bool = True
+    precision: str | None = None
 
 
 class Outcome(NamedTuple):

@@ -50,6 +50,7 @@ def run(
     wanted: Wanted | None = None,
     reading: Reading | None = None,
     n_threads: int | None = None,
+    precision: str | None = None,
 ) -> None:
     """Predict each row of a file, columns matched by name, and write the predictions to another.
 
@@ -68,7 +69,7 @@ def run(
     carried = _carried(table, [*metadata.get("ids", ()), *wanted.carry], wanted.carry)
     columns = as_learned(model, table)
     refuse_infinite(columns, table.name)
-    outputs = model.predict(columns, n_threads=n_threads)
+    outputs = model.predict(columns, n_threads=n_threads, precision=precision)
     write_table(carried.assign(**_predictions(outputs, metadata, width, carried)), out)
     if out != PIPE:
         say(f"saved {counted(len(outputs), 'prediction')} of {metadata['target']!r} to {out}")

@@ -126,7 +126,7 @@ def train(task: Task, settings: Settings) -> Outcome:
     seconds = time.perf_counter() - start
     keep_writings(trainer.model, task.writings)
     X_test, y_test = task.X.iloc[test_rows], task.y[test_rows]
-    outputs = trainer.model.predict(X_test, n_threads=settings.n_threads)
+    outputs = trainer.model.predict(X_test, n_threads=settings.n_threads, precision=trainer.precision)
     trainer.model.metadata = _metadata(task, half_widths(y_test - outputs[:, 0]) if task.kind == "regression" else {})
     scores = trainer.evaluate(X_test, y_test)
     scores.pop("loss")
@@ -189,6 +189,7 @@ def _make_trainer(task: Task, n_samples: int, settings: Settings) -> fb.Trainer:
         n_threads=settings.n_threads,
         seed=settings.seed,
         metrics=metrics_of(task),
+        precision=settings.precision,
     )
 
 

@@ -89,12 +89,18 @@ class Ensemble:
         )
 
     @overload
-    def predict(self, X: Any, n_threads: int | None = None, as_frame: Literal[False] = False) -> Array: ...
+    def predict(
+        self, X: Any, n_threads: int | None = None, as_frame: Literal[False] = False, precision: str | None = None
+    ) -> Array: ...
 
     @overload
-    def predict(self, X: Any, n_threads: int | None = None, as_frame: bool = False) -> Any: ...
+    def predict(
+        self, X: Any, n_threads: int | None = None, as_frame: bool = False, precision: str | None = None
+    ) -> Any: ...
 
-    def predict(self, X: Any, n_threads: int | None = None, as_frame: bool = False) -> Any:
+    def predict(
+        self, X: Any, n_threads: int | None = None, as_frame: bool = False, precision: str | None = None
+    ) -> Any:
         """Return the mean of the members' outputs.
 
         Parameters
@@ -104,6 +110,8 @@ class Ensemble:
         n_threads : int or None, default None
             As for ``Model.predict``; the result does not depend on it.
         as_frame : bool, default False
+            As for ``Model.predict``.
+        precision : str or None, default None
             As for ``Model.predict``.
 
         Returns
@@ -116,10 +124,12 @@ class Ensemble:
         TypeError, ValueError
             As ``Model.predict``, or if the members' classes are no longer the same.
         """
-        outputs = self.predict_spread(X, n_threads)[0]
+        outputs = self.predict_spread(X, n_threads, precision)[0]
         return self._models[0].framed(outputs, X) if check_flag(as_frame, "as_frame") else outputs
 
-    def predict_classes(self, X: Any, n_threads: int | None = None, as_frame: bool = False) -> Any:
+    def predict_classes(
+        self, X: Any, n_threads: int | None = None, as_frame: bool = False, precision: str | None = None
+    ) -> Any:
         """Return the class of each sample by the mean of the members' outputs, as ``Model.predict_classes`` does.
 
         Parameters
@@ -130,6 +140,8 @@ class Ensemble:
             As for ``Model.predict``.
         as_frame : bool, default False
             As for ``Model.predict_classes``.
+        precision : str or None, default None
+            As for ``Model.predict``.
 
         Returns
         -------
@@ -142,11 +154,13 @@ class Ensemble:
         """
         first = self._models[0]
         activation = first.architecture.output_activation.name
-        labels = labels_of(self.predict_spread(X, n_threads)[0], activation, first.feed.classes)
+        labels = labels_of(self.predict_spread(X, n_threads, precision)[0], activation, first.feed.classes)
         return first.framed(labels, X) if check_flag(as_frame, "as_frame") else labels
 
     @underflows_to_zero
-    def predict_spread(self, X: ArrayLike, n_threads: int | None = None) -> tuple[Array, Array]:
+    def predict_spread(
+        self, X: ArrayLike, n_threads: int | None = None, precision: str | None = None
+    ) -> tuple[Array, Array]:
         """Return the mean and the standard deviation of the members' outputs.
 
         Parameters
@@ -154,6 +168,8 @@ class Ensemble:
         X : array-like of shape (n_samples, n_inputs)
         n_threads : int or None, default None
             As for ``Model.predict``; the result does not depend on it.
+        precision : str or None, default None
+            As for ``Model.predict``.
 
         Returns
         -------
@@ -169,7 +185,7 @@ class Ensemble:
         mean: Any = 0.0
         squares: Any = 0.0
         for i, model in enumerate(self._models):  # Welford (1962): no two numbers of about the same size are subtracted
-            outputs = model.predict(X, n_threads).astype(np.float64)
+            outputs = model.predict(X, n_threads, precision=precision).astype(np.float64)
             deviation = outputs - mean
             mean += deviation / (i + 1)
             squares += deviation * (outputs - mean)

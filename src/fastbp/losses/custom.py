@@ -97,7 +97,13 @@ def as_loss(loss: LossLike) -> Loss:
 
 @underflows_to_zero
 def mean_of_function(
-    loss: CustomLoss, network: Network, data: Samples, batch_size: int, n_threads: int, all_outputs: Array | None
+    loss: CustomLoss,
+    network: Network,
+    data: Samples,
+    batch_size: int,
+    n_threads: int,
+    all_outputs: Array | None,
+    narrow: bool,
 ) -> float:
     """Return the mean loss over samples, batch by batch, and the penalty; NaN where outputs are not finite.
 
@@ -108,7 +114,7 @@ def mean_of_function(
         batch = data.rows_from(start, min(start + batch_size, len(data)))
         X = data.X[batch]
         outputs = np.empty((len(X), network.n_outputs), network.dtype)
-        network.forward(as_rows(X), outputs, n_threads)
+        network.forward(as_rows(X), outputs, n_threads, narrow)
         if not np.isfinite(outputs).all():
             return float("nan")
         if all_outputs is not None:

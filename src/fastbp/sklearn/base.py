@@ -36,6 +36,7 @@ from fastbp.sklearn.parallelism import threads_for
 from fastbp.sklearn.solvers import LearningRate, is_lbfgs, is_stochastic, make_optimizer
 from fastbp.support.checks import sentence
 from fastbp.support.figures import explaining_missing_figures
+from fastbp.support.precision import MIXED
 from fastbp.support.user_warnings import warn_user
 from fastbp.training.progress import ProgressBar
 from fastbp.training.trainer import Trainer
@@ -146,7 +147,7 @@ class BaseMLP(FittedNetwork):
         self.n_layers_ = len(units)
         self.out_activation_ = objective.out_activation
         if self.compute_dtype is not None:
-            dtype = np.dtype(self.compute_dtype)
+            dtype = np.dtype(np.float32 if self.compute_dtype == MIXED else self.compute_dtype)
         elif is_lbfgs(self.solver):
             dtype = np.dtype(np.float64)
         hidden = hidden_activations(self.activation, len(units) - 2)
@@ -178,6 +179,7 @@ class BaseMLP(FittedNetwork):
             "optimizer": make_optimizer(self),
             "batch_size": self._trainer_batch_size(),
             "n_threads": threads_for(self.n_threads),
+            "precision": MIXED if self.compute_dtype == MIXED else None,
         }
         if goes_on and last is not None and last.model is model and self._made_trainer_of == options:
             return last

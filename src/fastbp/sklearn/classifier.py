@@ -110,9 +110,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         inside joblib its share of the CPUs. The result does not depend on it.
     missing : {"error", "impute"}, default "error"
         Whether NaN in X is refused, or replaced by the column's median in the first ``fit``.
-    compute_dtype : {"float32", "float64"} or None, default None
+    compute_dtype : {"float32", "float64", "bf16-mixed"} or None, default None
         Type of computations and predictions; None means float32 for X of float32, else float64. With None, L-BFGS uses
-        float64.
+        float64. "bf16-mixed" is float32 with large products in bfloat16, as for ``fb.Trainer``.
 
     Attributes
     ----------

@@ -45,7 +45,7 @@ class Validation:
 
     def score(self, trainer: Trainer) -> float:
         """Return the current score of the model; NaN if its outputs are not finite."""
-        outputs = trainer.model.predict(self._X, self._n_threads)
+        outputs = trainer.model.predict(self._X, self._n_threads, precision=trainer.precision)
         if not np.isfinite(outputs).all():
             return math.nan
         return self._score(outputs, self._targets, self._weights)

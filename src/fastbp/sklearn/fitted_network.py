@@ -23,6 +23,7 @@ from fastbp.sklearn.networks import (
 from fastbp.sklearn.objectives import objective_named
 from fastbp.sklearn.parallelism import threads_for
 from fastbp.sklearn.parameters import MLPParameters
+from fastbp.support.precision import MIXED
 
 __all__ = ["FittedNetwork", "flattened"]
 
@@ -87,7 +88,8 @@ class FittedNetwork(MLPParameters):
             )
         model, n_threads = self._current_model(), threads_for(self.n_threads)
         parts = _blocks(X) if self.missing == "impute" and is_sparse(X) else [X]
-        blocks = [model.predict(self._as_rows(part), n_threads) for part in parts]
+        precision = MIXED if self.compute_dtype == MIXED else None
+        blocks = [model.predict(self._as_rows(part), n_threads, precision=precision) for part in parts]
         return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
 
     def _is_plain(self, X: Any) -> bool:

@@ -61,7 +61,7 @@ class MLPParameters(BaseEstimator, metaclass=ABCMeta):
         "callbacks": [None, list, tuple, Callback, callable],
         "n_threads": [None, Interval(Integral, 1, 1024, closed="both")],
         "missing": [StrOptions({"error", "impute"})],
-        "compute_dtype": [None, StrOptions({"float32", "float64"})],
+        "compute_dtype": [None, StrOptions({"float32", "float64", "bf16-mixed"})],
     }
 
     def __init__(

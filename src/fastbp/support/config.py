@@ -7,6 +7,7 @@ import platform
 import numpy as np
 
 from fastbp.engine import kernels, team
+from fastbp.support.precision import explain_bf16
 from fastbp.support.threads import explain_threads
 
 __all__ = ["describe_config"]
@@ -23,6 +24,7 @@ def _config(version: str) -> dict[str, str]:
         "instruction set": kernels.isa(),
         "available": ", ".join(kernels.available_isas()),
         "compiled in": ", ".join(kernels.compiled_isas()),
+        "bfloat16": explain_bf16(),
         "OpenMP": str(openmp) if openmp else "none: built to run on one thread",
         "threads": explain_threads(),
     }

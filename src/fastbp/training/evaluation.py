@@ -80,10 +80,14 @@ class Evaluator:
         try:
             if isinstance(settings.loss, CustomLoss):
                 batch_size = settings.batch_size or len(data)
-                loss = mean_of_function(settings.loss, model.network, data, batch_size, n_threads, outputs)
+                loss = mean_of_function(
+                    settings.loss, model.network, data, batch_size, n_threads, outputs, settings.narrow
+                )
             else:
                 objective = settings.loss.objective
-                loss, sums = model.network.evaluate(data.for_engine(), objective, settings.sums, n_threads, outputs)
+                loss, sums = model.network.evaluate(
+                    data.for_engine(), objective, settings.sums, n_threads, outputs, settings.narrow
+                )
         except NonFinite as error:
             explain_nonfinite(error, model.architecture, model.feed, data, f"in the evaluation on {data.names[0]}")
         if not math.isfinite(loss):

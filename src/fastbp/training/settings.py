@@ -22,6 +22,7 @@ from fastbp.optimizers.all_optimizers import OPTIMIZERS, OptimizerLike
 from fastbp.optimizers.averaging import AVERAGINGS, Averaging, AveragingLike
 from fastbp.optimizers.base import Optimizer
 from fastbp.support.checks import check_flag, check_int, check_number, check_seed, check_word, sentence, shown
+from fastbp.support.precision import MIXED, Precision, check_precision
 from fastbp.support.registry import resolve, shorthand
 from fastbp.training.layer_factors import check_decay_biases, check_decay_factors, check_rate_factors
 
@@ -32,7 +33,14 @@ OnNaN = Literal["raise", "rollback"]
 Figures = dict[str, float]
 
 _CLIPPING = ("clip_value", "clip_norm", "clip_array_norm")
-_SHOWN_IF_SET = (*_CLIPPING, "averaging", "learning_rate_factors", "weight_decay_factors", "decay_biases")
+_SHOWN_IF_SET = (
+    *_CLIPPING,
+    "averaging",
+    "learning_rate_factors",
+    "weight_decay_factors",
+    "decay_biases",
+    "precision",
+)
 
 
 @dataclass(frozen=True)
@@ -53,11 +61,17 @@ class TrainerSettings:
     learning_rate_factors: dict[int, float]
     weight_decay_factors: dict[int, float]
     decay_biases: bool
+    precision: Precision | None
 
     @cached_property
     def sums(self) -> tuple[str, ...]:
         """The names of the engine's sums for the metrics, each once."""
         return tuple(dict.fromkeys(metric.sums for metric in self.metrics if metric.sums))
+
+    @property
+    def narrow(self) -> bool:
+        """Whether large products round their operands to bfloat16."""
+        return self.precision == MIXED
 
     @property
     def clipping(self) -> dict[str, float]:
@@ -79,6 +93,7 @@ class TrainerSettings:
             "learning_rate_factors": self.learning_rate_factors,
             "weight_decay_factors": self.weight_decay_factors,
             "decay_biases": self.decay_biases,
+            **({} if self.precision is None else {"precision": self.precision}),
         }
 
     def arguments(self) -> dict[str, Any]:
@@ -122,6 +137,7 @@ def check_settings(
     learning_rate_factors: Mapping[int, float] | None,
     weight_decay_factors: Mapping[int, float] | None,
     decay_biases: bool,
+    precision: str | None,
 ) -> TrainerSettings:
     """Return the arguments of ``fb.Trainer`` for a model of this architecture.
 
@@ -149,6 +165,7 @@ def check_settings(
         seed=check_seed(seed),
         metrics=choose_metrics(metrics, checked_loss, architecture.n_outputs),
         decay_biases=decays,
+        precision=check_precision(precision, architecture.dtype.name),
         **{name: given.get(name) for name in _CLIPPING},
     )
     if not rule.native:
@@ -173,7 +190,10 @@ def check_on_nan(on_nan: Any) -> OnNaN:
 def _check_without_engine(settings: TrainerSettings, architecture: Architecture) -> None:
     """Refuse options that only the engine's steps support."""
     optimizer, name = settings.optimizer, type(settings.optimizer).__name__
-    options: dict[str, Any] = settings.clipping | {"learning_rate_factors": settings.learning_rate_factors or None}
+    options: dict[str, Any] = settings.clipping | {
+        "learning_rate_factors": settings.learning_rate_factors or None,
+        "precision": settings.precision,
+    }
     if settings.averaging is not None and settings.averaging.numbers():
         options["averaging"] = settings.averaging
     for option, value in options.items():

@@ -100,7 +100,15 @@ class TrainingState:
         settings, model = self._settings, self.model
         check_loss(settings.loss, model.architecture, model.feed)
         rule = settings.optimizer.rule if settings.optimizer.native else "sgd"  # its steps are not used then
-        return Session(model.network, settings.loss.objective, settings.sums, rule, self.n_threads, settings.seed)
+        return Session(
+            model.network,
+            settings.loss.objective,
+            settings.sums,
+            rule,
+            self.n_threads,
+            settings.seed,
+            settings.narrow,
+        )
 
     # -------------------------------------------------------------------------------------------------- properties
 

@@ -94,6 +94,9 @@ class Trainer(TrainerParts):
         samples, as with one batch of that many times the size, up to rounding. Dropout draws for each batch, BatchNorm
         normalises each batch separately, and your own loss function is called with one batch at a time. The last step
         of an epoch uses the batches that are left. ``step`` does not use it.
+    precision : {"float32", "float64", "bf16-mixed"} or None, default None
+        Precision of dense layers' products; None means the model's dtype. "bf16-mixed" rounds the operands of large
+        ones to bfloat16, also in validation; all else remains float32. It needs a CPU that multiplies bfloat16.
 
     Raises
     ------
@@ -128,6 +131,7 @@ class Trainer(TrainerParts):
         learning_rate_factors: Mapping[int, float] | None = None,
         weight_decay_factors: Mapping[int, float] | None = None,
         decay_biases: bool = False,
+        precision: str | None = None,
     ) -> None:
         if not isinstance(model, Model):
             raise TypeError(sentence("model", model, "an fb.Model"))
@@ -146,6 +150,7 @@ class Trainer(TrainerParts):
             learning_rate_factors=learning_rate_factors,
             weight_decay_factors=weight_decay_factors,
             decay_biases=decay_biases,
+            precision=precision,
         )
         self._set_up(model, settings, None if n_threads is None else check_threads(n_threads))
 
@@ -453,6 +458,7 @@ class Trainer(TrainerParts):
         loss: LossFunction | None = None,
         optimizer: Optimizer | None = None,
         metrics: MetricLike | Sequence[MetricLike] | None = None,
+        precision: str | None = None,
     ) -> Trainer:
         """Return the trainer that ``save`` wrote; continued by ``fit`` on the same data, it ends with the same bits.
 
@@ -467,6 +473,8 @@ class Trainer(TrainerParts):
             The optimizer, if one of its schedules is a function.
         metrics : list of str, Metric or function, or None, default None
             The metrics, if one of them is a function.
+        precision : str or None, default None
+            Replaces the saved one: "float32" continues on a machine without bfloat16, with other bits.
 
         Returns
         -------
@@ -484,7 +492,7 @@ class Trainer(TrainerParts):
         from fastbp.training.trainer_file import read_trainer
 
         threads = None if n_threads is None else check_threads(n_threads)
-        with read_trainer(path, loss, optimizer, metrics) as saved:
+        with read_trainer(path, loss, optimizer, metrics, precision) as saved:
             trainer = cls(saved.model, n_threads=threads, **saved.arguments)
             saved.set_progress(trainer.parts.state)
             trainer._callback_states, trainer._resumes = saved.callback_states, True

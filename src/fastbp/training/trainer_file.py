@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbp.callbacks.saved_states import check_states
+from fastbp.engine import kernels
 from fastbp.losses.all_losses import LOSSES
 from fastbp.losses.base import Loss
 from fastbp.losses.custom import CustomLoss, LossLike, as_loss
@@ -34,6 +35,7 @@ from fastbp.optimizers.averaging import AVERAGINGS
 from fastbp.optimizers.base import Optimizer
 from fastbp.schedules import SCHEDULES, FunctionSchedule, PlateauMemory, Schedule
 from fastbp.support.checks import check_int, check_number, counted, sentence, shown
+from fastbp.support.precision import MIXED, explain_bf16
 from fastbp.support.registry import from_config, to_config
 from fastbp.support.safetensors_file import TRAINER, blaming_file, read_file, write_file
 from fastbp.training.history import History
@@ -142,8 +144,11 @@ def read_trainer(
     loss: LossLike | None,
     optimizer: str | Optimizer | None,
     metrics: MetricLike | Sequence[MetricLike] | None,
+    precision: str | None,
 ) -> Iterator[SavedTrainer]:
     """Yield the contents of a file, with a given loss, optimizer and metrics that a file cannot hold.
+
+    A given precision replaces the file's.
 
     Make the trainer inside the ``with`` statement: errors raised there are reported as errors of the file.
     """
@@ -155,13 +160,13 @@ def read_trainer(
             if any(metric["name"] == _FUNCTION for metric in description["metrics"]):
                 described["metrics"] = _FUNCTION
             given = {name: _given(name, value, described[name]) for name, value in functions.items()}
-            yield _parse(description, tensors, given)
-    except _MissingFunctionError as error:
+            yield _parse(description, tensors, given, precision)
+    except _MissingError as error:
         raise ValueError(f"{shown(os.fspath(path))} holds a trainer whose {error}") from None
 
 
-class _MissingFunctionError(Exception):
-    """The file needs a function, which it cannot hold."""
+class _MissingError(Exception):
+    """The file needs a function, which it cannot hold, or something that this machine lacks."""
 
 
 def _given(name: str, value: Any, described: Any) -> Any:
@@ -169,22 +174,31 @@ def _given(name: str, value: Any, described: Any) -> Any:
     if described != _FUNCTION:
         if value is None:
             return None
-        raise _MissingFunctionError(f"{name} is in it; expected {name}=None, not {shown(value)}.")
+        raise _MissingError(f"{name} is in it; expected {name}=None, not {shown(value)}.")
     if value is None:
-        raise _MissingFunctionError(
+        raise _MissingError(
             f"{name} has a function, which a file cannot hold; expected it as an argument: "
             f"fb.Trainer.load(path, {name}=...)."
         )
     return value
 
 
-def _parse(description: Mapping[str, Any], tensors: Mapping[str, Array], given: Mapping[str, Any]) -> SavedTrainer:
+def _parse(
+    description: Mapping[str, Any], tensors: Mapping[str, Array], given: Mapping[str, Any], precision: str | None
+) -> SavedTrainer:
     """Return the contents of a file: a model with its weights, and its trainer's arguments."""
     weights = [array for name, array in tensors.items() if name.startswith("model.")]
     averaging = description["averaging"]
     options = dict(description["options"])
     for name in ("learning_rate_factors", "weight_decay_factors"):  # JSON's keys are text
         options[name] = {int(layer): factor for layer, factor in options[name].items()} or None
+    if precision is not None:
+        options["precision"] = precision
+    elif options.get("precision") == MIXED and kernels.bf16() is None:
+        raise _MissingError(
+            f"precision is {MIXED!r}; expected a machine with bfloat16 products ({explain_bf16()}). Continue with "
+            "other bits by fb.Trainer.load(path, precision='float32')."
+        )
     model = Model.from_config(description["model"], as_stored(description["model"], weights))
     loss = as_loss(given["loss"] or _loss_from(description["loss"]))
     arguments = {
@@ -230,9 +244,7 @@ def _metrics_from(
     if [_metric_config(metric) for metric in metrics] != list(described):
         expected = [metric.get("figure", metric["name"]) for metric in described]
         was = [metric.figure for metric in metrics]
-        raise _MissingFunctionError(
-            f"metrics have the figures {expected}; expected metrics with the same figures, not {was}."
-        )
+        raise _MissingError(f"metrics have the figures {expected}; expected metrics with the same figures, not {was}.")
     return metrics
 
 

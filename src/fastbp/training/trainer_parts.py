@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from fastbp.callbacks.listeners import Listeners
 from fastbp.data.chunks import Chunks
@@ -17,6 +17,7 @@ from fastbp.optimizers.averaging import Averaging
 from fastbp.optimizers.base import Optimizer
 from fastbp.optimizers.lbfgs import LBFGS
 from fastbp.support.checks import check_number
+from fastbp.support.precision import Precision
 from fastbp.support.registry import resolve
 from fastbp.training.array_epochs import ArrayEpochs
 from fastbp.training.chunk_epochs import ChunkEpochs
@@ -98,6 +99,11 @@ class TrainerParts:
     def accumulate(self) -> int:
         """The number of batches in a step."""
         return self._settings.accumulate
+
+    @property
+    def precision(self) -> Precision:
+        """The precision of products: the model's dtype, or "bf16-mixed"."""
+        return self._settings.precision or cast("Precision", self._model.dtype.name)
 
     @property
     def n_threads(self) -> int:

@@ -1,0 +1,57 @@
+"""The precision of products: the model's dtype, or bfloat16 operands with float32 sums."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+from fastbp.engine import kernels
+from fastbp.support.checks import check_word, sentence
+
+__all__ = ["MIXED", "Precision", "check_precision", "explain_bf16"]
+
+Precision: TypeAlias = Literal["float32", "float64", "bf16-mixed"]
+
+MIXED: Literal["bf16-mixed"] = "bf16-mixed"
+
+
+def check_precision(precision: str | None, dtype: str) -> Precision | None:
+    """Return the precision for a model of this dtype; None means the dtype itself.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is none of the precisions, does not fit the dtype, or this machine has no kernels for it.
+    """
+    if precision is None:
+        return None
+    word = check_word(precision, "precision", ("float32", "float64", MIXED))
+    if word == dtype:
+        return None
+    if word != MIXED:
+        raise ValueError(
+            sentence("precision", precision, f"None, {dtype!r} or {MIXED!r}", f"The model's dtype is {dtype}.")
+        )
+    if dtype != "float32":
+        remedy = f"The model's dtype is {dtype}: make it with dtype='float32'."
+        raise ValueError(sentence("precision", precision, f"None or {dtype!r}", remedy))
+    if kernels.bf16() is None:
+        raise ValueError(
+            sentence(
+                "precision",
+                precision,
+                "None or 'float32'",
+                f"This machine has no bfloat16 products: {explain_bf16()}. To try it out, slowly, set the environment "
+                "variable FASTBP_BF16=emulate.",
+            )
+        )
+    return MIXED
+
+
+def explain_bf16() -> str:
+    """Return in a few words how this machine multiplies bfloat16."""
+    found = kernels.bf16()
+    if found == "native":
+        return f"by the CPU's instruction ({kernels.isa()})"
+    if found == "emulated":
+        return f"emulated with {kernels.isa()}, slowly: FASTBP_BF16=emulate is set"
+    return f"none: neither the CPU nor the instruction set in use ({kernels.isa()}) has an instruction for it"

@@ -1,0 +1,212 @@
+"""Training and predicting with bfloat16 products, by every way to ask for it."""
+
+import copy
+import os
+import pickle
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import fastbp as fb
+from fastbp.engine import kernels
+
+MIXED = "bf16-mixed"
+
+
+@pytest.fixture(autouse=True)
+def products():
+    """Bfloat16 products of some kind: emulated where this CPU has none."""
+    former = kernels.isa(), kernels.bf16() == "emulated"
+    kernels.select_isa(former[0], kernels.bf16() is None)
+    if kernels.bf16() is None:
+        pytest.skip("no bfloat16 products here, not even emulated")
+    yield
+    kernels.select_isa(*former)
+
+
+@pytest.fixture
+def none():
+    """A machine without bfloat16 products."""
+    former = kernels.isa(), kernels.bf16() == "emulated"
+    kernels.select_isa("baseline", False)
+    assert kernels.bf16() is None
+    yield
+    kernels.select_isa(*former)
+
+
+def make_model(dtype="float32"):
+    return fb.Model(
+        [fb.Dense(64, "relu"), fb.Dense(32, "relu"), fb.Dense(4, "softmax")], inputs=40, dtype=dtype, seed=0
+    )
+
+
+def make_data(n=300):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(n, 40)).astype(np.float32)
+    return X, (X @ rng.normal(size=(40, 4))).argmax(axis=1)
+
+
+def make_trainer(**options):
+    return fb.Trainer(make_model(), "cross_entropy", fb.Adam(1e-2), **{"batch_size": 64, "precision": MIXED} | options)
+
+
+def test_training_is_in_bfloat16_and_learns():
+    X, y = make_data()
+    plain, mixed = make_trainer(precision=None), make_trainer()
+    for trainer in (plain, mixed):
+        trainer.fit(X, y, epochs=20, validation_data=(X, y))
+    assert mixed.history["loss"] != plain.history["loss"]
+    assert mixed.history["loss"][-1] == pytest.approx(plain.history["loss"][-1], abs=0.02)
+    assert mixed.history["val_accuracy"][-1] > 0.95
+    assert all(array.dtype == np.float32 for array in mixed.model.get_weights())
+
+
+def test_predictions_and_evaluation_in_bfloat16():
+    X, y = make_data()
+    trainer = make_trainer()
+    trainer.fit(X, y, epochs=2)
+    model = trainer.model
+    mixed, plain = model.predict(X, precision=MIXED), model.predict(X)
+    assert not np.array_equal(mixed, plain)
+    np.testing.assert_allclose(mixed, plain, atol=0.03)
+    loss = -np.log(mixed[np.arange(len(y)), y].astype(float)).mean()
+    assert trainer.evaluate(X, y)["loss"] == pytest.approx(loss, rel=1e-5)
+    np.testing.assert_array_equal(model.predict(X[5:6], precision=MIXED)[0], mixed[5])  # alone and among others
+    np.testing.assert_array_equal(model.predict_classes(X, precision=MIXED), mixed.argmax(axis=1))
+    np.testing.assert_array_equal(model.predict(X, precision="float32"), plain)
+    ensemble = fb.Ensemble([model, model])
+    np.testing.assert_allclose(ensemble.predict(X, precision=MIXED), mixed, atol=1e-7)
+    np.testing.assert_array_equal(ensemble.predict_classes(X, precision=MIXED), mixed.argmax(axis=1))
+
+
+def test_a_loss_function_of_ones_own_is_validated_in_the_same_precision():
+    X, _ = make_data()
+    model = fb.Model([fb.Dense(64, "relu"), fb.Dense(4)], inputs=40, seed=0)
+    Y = np.ones((len(X), 4), np.float32)
+
+    def squares(outputs, targets):
+        difference = outputs.astype(float) - targets
+        return (difference**2).mean(axis=1), difference / 2
+
+    trainer = fb.Trainer(model, squares, batch_size=64, metrics=[], precision=MIXED)
+    trainer.fit(X, Y, validation_data=(X, Y))
+    expected = ((model.predict(X, precision=MIXED).astype(float) - 1) ** 2).mean()
+    assert trainer.history["val_loss"][0] == pytest.approx(expected, rel=1e-6)
+
+
+def test_continued_to_the_same_bits(tmp_path):
+    X, y = make_data()
+    whole, first = make_trainer(), make_trainer()
+    whole.fit(X, y, epochs=4)
+    first.fit(X, y, epochs=2)
+    first.save(tmp_path / "trainer.ckpt")
+    for trainer in (
+        fb.Trainer.load(tmp_path / "trainer.ckpt"),
+        copy.deepcopy(first),
+        pickle.loads(pickle.dumps(first)),
+    ):
+        assert trainer.precision == MIXED
+        trainer.fit(X, y, epochs=2)
+        assert [w.tobytes() for w in trainer.model.get_weights()] == [w.tobytes() for w in whole.model.get_weights()]
+    plain = fb.Trainer.load(tmp_path / "trainer.ckpt", precision="float32")
+    assert plain.precision == "float32"
+
+
+def test_a_file_is_refused_where_there_is_no_bfloat16(tmp_path, none):
+    kernels.select_isa(kernels.available_isas()[0], True)
+    make_trainer().save(tmp_path / "trainer.ckpt")
+    kernels.select_isa("baseline", False)
+    with pytest.raises(ValueError, match=r"holds a trainer whose precision is 'bf16-mixed'; expected a machine with"):
+        fb.Trainer.load(tmp_path / "trainer.ckpt")
+    assert fb.Trainer.load(tmp_path / "trainer.ckpt", precision="float32").precision == "float32"
+
+
+def test_what_a_trainer_shows():
+    assert "precision='bf16-mixed'" in repr(make_trainer())
+    assert "precision" not in repr(make_trainer(precision=None))
+    assert make_trainer(precision=None).precision == make_trainer(precision="float32").precision == "float32"
+    assert fb.Trainer(make_model("float64"), "cross_entropy", precision="float64").precision == "float64"
+
+
+def test_it_is_refused_where_there_is_none(none):
+    message = r"precision is 'bf16-mixed'; expected None or 'float32'. This machine has no bfloat16 products: none: .*"
+    with pytest.raises(ValueError, match=message + "FASTBP_BF16=emulate"):
+        make_trainer()
+    with pytest.raises(ValueError, match=message):
+        make_model().predict(np.zeros((2, 40)), precision=MIXED)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "options", "error", "message"),
+    [
+        ("float64", {"precision": MIXED}, ValueError, "The model's dtype is float64: make it with dtype='float32'"),
+        ("float64", {"precision": "float32"}, ValueError, "precision is 'float32'; expected None, 'float64' or"),
+        ("float32", {"precision": "float64"}, ValueError, "precision is 'float64'; expected None, 'float32' or"),
+        ("float32", {"precision": "bf16"}, ValueError, "precision is 'bf16'; expected"),
+        ("float32", {"precision": 16}, (TypeError, ValueError), "precision is 16; expected"),
+        (
+            "float32",
+            {"precision": MIXED, "optimizer": "lbfgs", "batch_size": None},
+            ValueError,
+            "precision is 'bf16-mixed'; expected none with LBFGS",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_refused(dtype, options, error, message):
+    with pytest.raises(error, match=re.escape(message)):
+        fb.Trainer(make_model(dtype), "cross_entropy", **options)
+
+
+def test_many_models_and_folds():
+    X, y = make_data()
+    trainers = [make_trainer(seed=seed) for seed in range(3)]
+    alone = make_trainer(seed=1)
+    alone.fit(X, y, epochs=2)
+    fb.fit_many(trainers, X, y, epochs=2)
+    assert trainers[1].history["loss"] == alone.history["loss"]
+
+
+@pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
+def test_estimators():
+    pytest.importorskip("sklearn")
+    from fastbp.sklearn import MLPClassifier
+
+    X, y = make_data()
+    options = {"hidden_layer_sizes": (64, 32), "max_iter": 30, "random_state": 0, "learning_rate_init": 0.01}
+    estimator = MLPClassifier(**options, compute_dtype=MIXED).fit(X.astype(float), y)
+    plain = MLPClassifier(**options, compute_dtype="float32").fit(X.astype(float), y)
+    assert estimator.loss_curve_ != plain.loss_curve_
+    assert estimator.score(X, y) > 0.95
+    np.testing.assert_array_equal(
+        estimator.predict_proba(X), estimator._model.predict(X.astype(np.float32), precision=MIXED)
+    )
+
+
+def run(*arguments, **variables):
+    command = [sys.executable, "-m", "fastbp", *map(str, arguments)]
+    environment = {"FASTBP_BF16": "", "FASTBP_ISA": ""} | variables
+    return subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment}, check=False)
+
+
+def test_the_commands(tmp_path):
+    pytest.importorskip("pandas")
+    X, y = make_data()
+    table = tmp_path / "table.csv"
+    header = ",".join([*(f"x{i}" for i in range(40)), "y"])
+    np.savetxt(table, np.column_stack([X, y]), delimiter=",", header=header, comments="", fmt="%.6g")
+    model = tmp_path / "model.safetensors"
+    asked = ["--target", "y", "--epochs", "3", "--quiet", "--out", model, "--precision", MIXED]
+    result = run("train", table, *asked, FASTBP_BF16="emulate")
+    assert result.returncode == 0, result.stderr
+    result = run("predict", model, table, "--out", tmp_path / "a.csv", "--precision", MIXED, FASTBP_BF16="emulate")
+    assert result.returncode == 0, result.stderr
+    run("predict", model, table, "--out", tmp_path / "b.csv")
+    assert (tmp_path / "a.csv").read_text() != (tmp_path / "b.csv").read_text()
+    refused = run("train", table, *asked, FASTBP_ISA="baseline")
+    assert refused.returncode == 1
+    assert "--precision is 'bf16-mixed'; expected" in refused.stderr
+    assert "emulated" in run("info", FASTBP_BF16="emulate").stdout
+    assert "FASTBP_BF16 is 'no', expected 'emulate'" in run("info", FASTBP_BF16="no").stderr
