@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from . import compare, costs, estimators, machine, predict, report, scaling
-from .peers import PEERS, peers_of
+from .peers import PEERS, peers_of, usual_peers_of
 from .worker import WorkerError
 from .workloads import DEFAULT_WORKLOADS, WORKLOADS, Workload
 
@@ -35,7 +35,7 @@ def make_parser() -> argparse.ArgumentParser:
         f"predict: {', '.join(predict.DEFAULT_WORKLOADS)}; costs: {', '.join(costs.DEFAULT_WORKLOADS)})",
     )
     parser.add_argument(
-        "--peers", nargs="+", choices=PEERS, metavar="NAME", help=f"of {', '.join(PEERS)} (default: all)"
+        "--peers", nargs="+", choices=PEERS, metavar="NAME", help=f"of {', '.join(PEERS)} (default: all but the -bf16)"
     )
     parser.add_argument("--threads", nargs="+", type=_positive, metavar="N", help="default: 1, and all CPUs")
     parser.add_argument(
@@ -105,7 +105,7 @@ def fill_in_comparison(arguments: argparse.Namespace) -> None:
         arguments.workloads = list((_QUICK_WORKLOADS if arguments.quick else _WORKLOADS)[arguments.what])
     able = peers_of(arguments.what)
     if arguments.peers is None:
-        arguments.peers = able
+        arguments.peers = usual_peers_of(arguments.what)
     unable = [peer for peer in arguments.peers if peer not in able]
     if unable:
         raise SystemExit(f"bench: {', '.join(unable)}: not a peer in {arguments.what}")

@@ -8,9 +8,11 @@ from typing import Any
 
 _COLOURS = {
     "fastbp": "#c0392b",
+    "fastbp-bf16": "#e67e73",
     "numpy": "#4c72b0",
     "sklearn": "#dd9b3a",
     "torch": "#7f5fa8",
+    "torch-bf16": "#b9a3d3",
     "jax": "#4f9d69",
     "onnxruntime": "#6b7785",
 }

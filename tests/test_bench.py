@@ -17,6 +17,7 @@ from bench.peers import PEERS, is_installed, make_peer  # noqa: E402
 from bench.workloads import DEFAULT_WORKLOADS, WORKLOADS, Workload, initial_weights, make_data  # noqa: E402
 
 TINY = Workload("tiny", (3, 5, 2), 7, 4)
+WIDER = Workload("wider", (40, 32, 2), 64, 4)
 
 
 def test_flops_of_a_step_by_hand():
@@ -186,6 +187,22 @@ def test_peer_that_rounds_otherwise_is_not_refused():
     agreement = predict.check_outputs(workers, {})
     assert agreement["reference"] == "fastbp"
     assert agreement["differences"] == pytest.approx({"fastbp": 0.0, "jax": 1e-6})
+
+
+def test_bfloat16_peers_train_and_predict():
+    """Only where they are named; their losses are those of float32 but for the rounding."""
+    assert "fastbp-bf16" not in filled_in("training").peers
+    assert filled_in("training", "--peers", "fastbp-bf16", "torch-bf16").peers == ["fastbp-bf16", "torch-bf16"]
+    losses = []
+    for name in ("fastbp", "fastbp-bf16"):
+        try:
+            peer = make_peer("training", name, WIDER, "float32", n_threads=1)
+            peer.reset(initial_weights(WIDER, "float32"))
+        except ValueError:
+            pytest.skip("this machine has no bfloat16 products")
+        losses.append(peer.train(2, 3, shuffle=False))
+    assert losses[0] != losses[1]
+    np.testing.assert_allclose(*losses, rtol=0.01)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -46,6 +46,8 @@ class Entry(NamedTuple):
     class_names: dict[str, str]  # by command
     import_names: tuple[str, ...]
     pip_name: str
+    module: str = ""  # of this package; as the peer is called, if empty
+    asked: bool = False  # takes part only where it is named
 
 
 def _both(prefix: str) -> dict[str, str]:
@@ -63,12 +65,19 @@ PEERS = {
     "torch": Entry(_all("Torch"), ("torch",), "torch"),
     "jax": Entry(_both("Jax"), ("jax",), "jax"),
     "onnxruntime": Entry({"predict": "OnnxruntimePredictor"}, ("onnxruntime", "onnx"), "onnxruntime onnx"),
+    "fastbp-bf16": Entry(_both("FastbpNarrow"), ("fastbp",), "fastbp", "fastbp_peer", asked=True),
+    "torch-bf16": Entry(_both("TorchAutocast"), ("torch",), "torch", "torch_peer", asked=True),
 }
 
 
 def peers_of(command: str) -> list[str]:
-    """The peers that take part in a command."""
+    """The peers that can take part in a command."""
     return [name for name, entry in PEERS.items() if command in entry.class_names]
+
+
+def usual_peers_of(command: str) -> list[str]:
+    """The peers that take part where none is named."""
+    return [name for name in peers_of(command) if not PEERS[name].asked]
 
 
 def is_installed(name: str) -> bool:
@@ -87,4 +96,4 @@ def versions(name: str) -> dict[str, str]:
 
 
 def _module(name: str) -> Any:
-    return importlib.import_module(f".{name}_peer", __name__)
+    return importlib.import_module(f".{PEERS[name].module or name + '_peer'}", __name__)

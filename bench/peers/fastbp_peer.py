@@ -64,6 +64,24 @@ class FastbpPeer:
         return list(history["loss"][-epochs:])
 
 
+_NARROW_NOTE = "products of operands rounded to bfloat16"
+
+
+class FastbpNarrowPeer(FastbpPeer):
+    """The same with bfloat16 products."""
+
+    note = _NARROW_NOTE
+
+    def __init__(self, workload: Workload, dtype: str, n_threads: int):
+        super().__init__(workload, dtype, n_threads)
+        self.settings += f", precision='bf16-mixed' ({kernels.bf16()})"
+
+    def reset(self, weights: list[np.ndarray]) -> None:
+        """See `Peer`."""
+        self.model.set_weights(weights)
+        self.trainers = {shuffle: self._make_trainer(shuffle, precision="bf16-mixed") for shuffle in (True, False)}
+
+
 class FastbpCostPeer(FastbpPeer):
     """The same with one feature more, from its own initial weights: a norm brings parameters of its own."""
 
@@ -112,6 +130,16 @@ class FastbpPredictor:
     def predict(self, X: np.ndarray) -> np.ndarray:
         """See `Predictor`."""
         return self.model.predict(X)
+
+
+class FastbpNarrowPredictor(FastbpPredictor):
+    """The same with bfloat16 products."""
+
+    note = _NARROW_NOTE
+
+    def predict(self, X: np.ndarray) -> np.ndarray:
+        """See `Predictor`."""
+        return self.model.predict(X, precision="bf16-mixed")
 
 
 def versions() -> dict[str, str]:

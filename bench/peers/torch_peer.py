@@ -81,6 +81,30 @@ class TorchPeer:
         self.optimizer.step()
 
 
+_AUTOCAST = {"device_type": "cpu", "dtype": torch.bfloat16}
+_AUTOCAST_NOTE = "products in bfloat16, as torch.autocast chooses"
+
+
+class TorchAutocastPeer(TorchPeer):
+    """The same with forward pass and loss under autocast to bfloat16, as PyTorch's documentation shows it."""
+
+    settings = f"{TorchPeer.settings}, torch.autocast('cpu', torch.bfloat16)"
+    note = _AUTOCAST_NOTE
+
+    def _epoch(self, n_batches: int, shuffle: bool) -> float:
+        n_samples = n_batches * self.batch_size
+        order = torch.randperm(n_samples) if shuffle else torch.arange(n_samples)
+        total = torch.zeros((), dtype=self.X.dtype)
+        for rows in order.split(self.batch_size):
+            self.optimizer.zero_grad(set_to_none=True)
+            with torch.autocast(**_AUTOCAST):
+                loss = self._loss(self.model(self.X.index_select(0, rows)), self.y.index_select(0, rows))
+            loss.backward()
+            self._step()
+            total += loss.detach()
+        return total.item() / n_batches
+
+
 class TorchCostPeer(TorchPeer):
     """The same with one feature more, as PyTorch's documentation shows it."""
 
@@ -133,6 +157,18 @@ class TorchPredictor:
         """See `Predictor`."""
         with torch.inference_mode():
             return self.model(torch.from_numpy(X)).numpy()
+
+
+class TorchAutocastPredictor(TorchPredictor):
+    """The same under autocast to bfloat16."""
+
+    settings = f"{TorchPredictor.settings}, torch.autocast('cpu', torch.bfloat16)"
+    note = _AUTOCAST_NOTE
+
+    def predict(self, X: np.ndarray) -> np.ndarray:
+        """See `Predictor`."""
+        with torch.inference_mode(), torch.autocast(**_AUTOCAST):
+            return self.model(torch.from_numpy(X)).float().numpy()
 
 
 def versions() -> dict[str, str]:
