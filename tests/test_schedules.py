@@ -11,7 +11,9 @@ import fastbp as fb
 from fastbp.schedules import (
     SCHEDULES,
     CosineDecay,
+    CosLog,
     ExponentialDecay,
+    FlatCosine,
     FunctionSchedule,
     InverseScaling,
     OneCycle,
@@ -224,3 +226,36 @@ def test_divergence_names_the_rate_in_effect(problem):
     X, y = problem
     with pytest.raises(FloatingPointError, match=r"the learning rate, 1e\+60, is too large"):
         make_trainer(fb.SGD(StepDecay(1e60, 5, per="step"))).fit(X, y, epochs=10)
+
+
+def test_cos_log_is_zero_between_cycles_of_twice_the_length():
+    """Zeros at 0, 1/15, 1/5, 7/15 and 1 of the time (RealMLP's paper), and the peak in the middle of each in log2."""
+    schedule = CosLog(0.04, over=1500)
+    np.testing.assert_allclose(schedule.at(np.array([0, 100, 300, 700, 1500, 9999.0])), 0, atol=1e-15)
+    middle = (2 ** np.array([0.5, 1.5, 2.5, 3.5]) - 1) / 15 * 1500
+    np.testing.assert_allclose(schedule.at(middle), 0.04)
+    assert CosLog(1.0, over=10, cycles=1).at(np.array([10 * (2**0.25 - 1)])) == pytest.approx(0.5)
+
+
+def test_flat_cosine():
+    schedule = FlatCosine(0.15, over=100, end=0.05)
+    np.testing.assert_array_equal(schedule.at(np.array([0.0, 25, 50])), 0.15)
+    assert schedule.at(np.array([75.0]))[0] == pytest.approx(0.1)
+    np.testing.assert_allclose(schedule.at(np.array([100.0, 500])), 0.05)
+    half = CosineDecay(0.15, over=50, end=0.05, per="step").at(np.arange(50.0))
+    np.testing.assert_allclose(schedule.at(np.arange(50.0, 100)), half)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: CosLog(0.1, over=0), "over is 0"),
+        (lambda: CosLog(0.1, over=10, cycles=33), "cycles is 33"),
+        (lambda: CosLog(-0.1, over=10), "peak is -0.1"),
+        (lambda: FlatCosine(0.1, over=10, flat=1.0), "flat is 1.0"),
+        (lambda: FlatCosine(0.1, over=10, end=-1.0), "end is -1.0"),
+    ],
+)
+def test_what_the_new_ones_refuse(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()

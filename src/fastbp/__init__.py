@@ -65,7 +65,9 @@ from fastbp.preparation.imputing import Impute
 from fastbp.preparation.scaling import RobustScale, Scale, Standardize
 from fastbp.schedules import (
     CosineDecay,
+    CosLog,
     ExponentialDecay,
+    FlatCosine,
     FunctionSchedule,
     InverseScaling,
     OneCycle,
@@ -229,6 +231,8 @@ __all__ = [
     "InverseScaling",
     "CosineDecay",
     "OneCycle",
+    "CosLog",
+    "FlatCosine",
     "Plateau",
     "FunctionSchedule",
     # averages of the weights

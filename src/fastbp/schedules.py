@@ -19,8 +19,10 @@ from fastbp.support.figures import missing_figure
 
 __all__ = [
     "SCHEDULES",
+    "CosLog",
     "CosineDecay",
     "ExponentialDecay",
+    "FlatCosine",
     "FunctionSchedule",
     "InverseScaling",
     "OneCycle",
@@ -288,6 +290,79 @@ class OneCycle(Schedule):
 
 
 @dataclass(frozen=True)
+class CosLog(Schedule):
+    """Up and down ``cycles`` times, each cycle about twice as long as the one before: RealMLP's "coslog4".
+
+    peak * (1 - cos(2 pi log2(1 + (2 ** cycles - 1) x))) / 2 with x = t / over, and 0 from t = over on (Holzmueller,
+    Grinsztajn and Steinwart, 2024). It begins with 0 and comes back to it after 1/15, 1/5 and 7/15 of the time with
+    four cycles: after each of these the weights are as good as at the end of a shorter training.
+
+    Parameters
+    ----------
+    peak : float
+    over : int
+        Length of all cycles together.
+    cycles : int, default 4
+    per : {"step", "epoch"}, default "step"
+        Unit of t.
+    """
+
+    peak: float
+    over: int
+    cycles: int = 4
+    per: Unit = "step"
+    name = "cos_log"
+
+    def __post_init__(self) -> None:
+        self._check(positive=("peak",), times=("over", "cycles"))
+        check_int(self.cycles, "cycles", maximum=32)
+
+    def at(self, t: Values) -> Values:
+        """Return the values at times t."""
+        done = np.minimum(t / self.over, 1)
+        values: Values = self.peak * (1 - np.cos(2 * np.pi * np.log2(1 + (2.0**self.cycles - 1) * done))) / 2
+        return values
+
+
+@dataclass(frozen=True)
+class FlatCosine(Schedule):
+    """start for a while, then half a cosine down to end.
+
+    start while t < flat * over; then end + (start - end) * (1 + cos(pi s)) / 2, where s goes from 0 to 1 until t = over;
+    end from there on.
+
+    Parameters
+    ----------
+    start : float
+    over : int
+        Value of t at which the end is reached.
+    flat : float, default 0.5
+        Fraction of the time before the cosine, 0 <= flat < 1.
+    end : float, default 0.0
+    per : {"step", "epoch"}, default "step"
+        Unit of t.
+    """
+
+    start: float
+    over: int
+    flat: float = 0.5
+    end: float = 0.0
+    per: Unit = "step"
+    name = "flat_cosine"
+
+    def __post_init__(self) -> None:
+        self._check(positive=("start",), times=("over",))
+        self._check_not_negative("end")
+        object.__setattr__(self, "flat", check_number(self.flat, "flat", at_least=0, below=1))
+
+    def at(self, t: Values) -> Values:
+        """Return the values at times t."""
+        falling = np.clip((t / self.over - self.flat) / (1 - self.flat), 0, 1)
+        values: Values = self.end + (self.start - self.end) * (1 + np.cos(np.pi * falling)) / 2
+        return values
+
+
+@dataclass(frozen=True)
 class FunctionSchedule(Schedule):
     """The value of a function of the number of steps (or epochs) done.
 
@@ -387,6 +462,8 @@ SCHEDULES: dict[str, type[Schedule]] = {
         InverseScaling,
         CosineDecay,
         OneCycle,
+        CosLog,
+        FlatCosine,
         Plateau,
         FunctionSchedule,
     )

@@ -13,11 +13,11 @@ import fastbp as fb
     [
         (
             fb.EarlyStopping(),
-            "EarlyStopping(monitor='val_loss', patience=10, min_delta=0.0, restore_best=True, mode='auto')",
+            "EarlyStopping(monitor='val_loss', patience=10, min_delta=0.0, restore_best=True, mode='auto', ties='first')",
         ),
         (
             fb.EarlyStopping("f1", 3, 1e-5, False, "max"),
-            "EarlyStopping(monitor='f1', patience=3, min_delta=1e-05, restore_best=False, mode='max')",
+            "EarlyStopping(monitor='f1', patience=3, min_delta=1e-05, restore_best=False, mode='max', ties='first')",
         ),
         (
             fb.Checkpoint(Path("run.ckpt"), keep=None, best_only=True, monitor="loss"),

@@ -212,6 +212,26 @@ def test_early_stopping(losses, patience, min_delta, best, stopped):
         assert (a == b).all()
 
 
+@pytest.mark.parametrize(
+    ("losses", "best", "stopped"),
+    [([5, 3, 3, 3, 4, 5, 3], 4, 6), ([3, 4, 3, 4, 3, 4, 3], 7, 0), ([math.nan, 3, 3], 3, 0)],
+)
+def test_the_last_of_several_best_epochs(losses, best, stopped):
+    """It also counts as an improvement, so that training goes on."""
+    early = fb.EarlyStopping(patience=2, ties="last")
+    trainer, weights = fit_with_losses(losses, early)
+    assert (early.best_epoch, early.stopped_epoch) == (best, stopped)
+    for a, b in zip(trainer.model.get_weights(), weights[best - 1], strict=True):
+        assert (a == b).all()
+
+
+def test_the_last_of_epochs_that_differ_is_not_asked_for():
+    with pytest.raises(ValueError, match="ties is 'last' and min_delta is 0.1; expected min_delta=0"):
+        fb.EarlyStopping(min_delta=0.1, ties="last")
+    with pytest.raises(ValueError, match="ties is 'both'"):
+        fb.EarlyStopping(ties="both")
+
+
 def test_the_last_weights_are_kept_if_so_wanted():
     early = fb.EarlyStopping(patience=2, restore_best=False)
     trainer, weights = fit_with_losses([1, 2, 3, 4], early)

@@ -9,9 +9,10 @@ from typing import Any, Literal
 from fastbp.support.checks import check_int, check_number, check_word, sentence
 from fastbp.support.figures import missing_figure
 
-__all__ = ["Mode", "BestFigure"]
+__all__ = ["BestFigure", "Mode", "Ties"]
 
 Mode = Literal["auto", "min", "max"]
+Ties = Literal["first", "last"]
 
 # Figures for which larger is better; for all others, such as losses and errors, smaller is.
 _LARGER_IS_BETTER = ("accuracy", "r2", "f1", "precision", "recall", "auc", "average_precision")
@@ -31,14 +32,19 @@ class BestFigure:
         recall and areas under a curve, smaller for all others.
     min_delta : float
         Smallest difference that counts as better.
+    ties : {"first", "last"}
+        Which of several epochs with the best value counts as the best.
     """
 
-    def __init__(self, figure: Any, mode: Any, min_delta: Any = 0.0) -> None:
+    def __init__(self, figure: Any, mode: Any, min_delta: Any = 0.0, ties: Any = "first") -> None:
         if not isinstance(figure, str):
             raise TypeError(sentence("monitor", figure, "the name of a figure of the history, such as 'val_loss'"))
         check_word(mode, "mode", ("auto", "min", "max"))
         self.figure = figure
         self.min_delta = check_number(min_delta, "min_delta", at_least=0)
+        self._takes_ties = check_word(ties, "ties", ("first", "last")) == "last"
+        if self._takes_ties and self.min_delta > 0:
+            raise ValueError(f"ties is 'last' and min_delta is {min_delta!r}; expected min_delta=0 with it.")
         self._sign = 1.0 if mode == "max" or (mode == "auto" and _grows(figure)) else -1.0
         self.reset()
 
@@ -58,7 +64,8 @@ class BestFigure:
             raise missing_figure(self.figure, figures)
         value = figures[self.figure]
         first = self.best_epoch == 0
-        if math.isnan(value) or not (first or self._sign * (value - self.best) > self.min_delta):
+        gain = self._sign * (value - self.best)
+        if math.isnan(value) or not (first or gain > self.min_delta or (self._takes_ties and gain == 0)):
             return False
         self.best, self.best_epoch = value, int(figures["epoch"])
         return True

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from fastbp.callbacks.base import Callback, Figures
-from fastbp.callbacks.best_figure import BestFigure, Mode
+from fastbp.callbacks.best_figure import BestFigure, Mode, Ties
 from fastbp.callbacks.trainer_view import TrainerView
 from fastbp.support.checks import check_flag, check_int, sentence
 
@@ -35,6 +35,10 @@ class EarlyStopping(Callback):
         continue.
     mode : {"auto", "min", "max"}, default "auto"
         Whether smaller or larger is better; "auto" decides by the name of the figure.
+    ties : {"first", "last"}, default "first"
+        Which of several epochs with the same best value is the best one: the first, or the last, which also counts as
+        an improvement. A figure such as the accuracy of a few samples often comes back to its best value, with weights
+        that have learned more meanwhile.
 
     Attributes
     ----------
@@ -77,9 +81,10 @@ class EarlyStopping(Callback):
         min_delta: float = 0.0,
         restore_best: bool = True,
         mode: Mode = "auto",
+        ties: Ties = "first",
     ) -> None:
-        self._watched = BestFigure(monitor, mode, min_delta)
-        self._monitor, self._mode, self._min_delta = monitor, mode, self._watched.min_delta
+        self._watched = BestFigure(monitor, mode, min_delta, ties)
+        self._monitor, self._mode, self._min_delta, self._ties = monitor, mode, self._watched.min_delta, ties
         self._patience = check_int(patience, "patience")
         self._restore_best = check_flag(restore_best, "restore_best")
         self._trainer: weakref.ref[TrainerView] | None = None
