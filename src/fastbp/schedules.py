@@ -328,8 +328,8 @@ class CosLog(Schedule):
 class FlatCosine(Schedule):
     """start for a while, then half a cosine down to end.
 
-    start while t < flat * over; then end + (start - end) * (1 + cos(pi s)) / 2, where s goes from 0 to 1 until t = over;
-    end from there on.
+    start while t < flat * over; then end + (start - end) * (1 + cos(pi s)) / 2, where s goes from 0 to 1 until t is
+    over; end from there on.
 
     Parameters
     ----------
