@@ -13,7 +13,8 @@ import fastbp as fb
     [
         (
             fb.EarlyStopping(),
-            "EarlyStopping(monitor='val_loss', patience=10, min_delta=0.0, restore_best=True, mode='auto', ties='first')",
+            "EarlyStopping(monitor='val_loss', patience=10, min_delta=0.0, restore_best=True, mode='auto', "
+            "ties='first')",
         ),
         (
             fb.EarlyStopping("f1", 3, 1e-5, False, "max"),

@@ -226,7 +226,7 @@ def test_the_last_of_several_best_epochs(losses, best, stopped):
 
 
 def test_the_last_of_epochs_that_differ_is_not_asked_for():
-    with pytest.raises(ValueError, match="ties is 'last' and min_delta is 0.1; expected min_delta=0"):
+    with pytest.raises(ValueError, match=r"ties is 'last' and min_delta is 0\.1; expected min_delta=0"):
         fb.EarlyStopping(min_delta=0.1, ties="last")
     with pytest.raises(ValueError, match="ties is 'both'"):
         fb.EarlyStopping(ties="both")
