@@ -1,5 +1,5 @@
-"""scikit-learn's MLPClassifier and MLPRegressor, trained by fastbp.
-It imports callbacks, data, layers, losses, models, optimizers, support and training.
+"""Estimators as scikit-learn has them: its MLPClassifier and MLPRegressor trained by fastbp, and two for raw tables.
+It imports callbacks, data, layers, losses, models, optimizers, support, tabular and training.
 
 ``from fastbp.sklearn import MLPClassifier, MLPRegressor`` in place of ``from sklearn.neural_network import ...``.
 """
@@ -18,8 +18,9 @@ if tuple(map(int, sklearn.__version__.split(".")[:2])) < (1, 6):
 
 from fastbp.sklearn.classifier import MLPClassifier
 from fastbp.sklearn.regressor import MLPRegressor
+from fastbp.sklearn.tabular import TabularClassifier, TabularRegressor
 from fastbp.support.arguments import explain_constructors
 
-__all__ = ["MLPClassifier", "MLPRegressor"]
+__all__ = ["MLPClassifier", "MLPRegressor", "TabularClassifier", "TabularRegressor"]
 
-explain_constructors([MLPClassifier, MLPRegressor])
+explain_constructors([MLPClassifier, MLPRegressor, TabularClassifier, TabularRegressor])

@@ -36,6 +36,7 @@ from fastbp.support.safetensors_format import (
 __all__ = [
     "ENSEMBLE",
     "MODEL",
+    "TABLE",
     "TRAINER",
     "BrokenFileError",
     "Kind",
@@ -59,6 +60,11 @@ class Kind:
     name: str
     owner: str
 
+    @property
+    def loader(self) -> str:
+        """What reads it, as a user writes it."""
+        return f"{self.owner}.load" if "." in self.owner else f"fb.{self.owner}.load"
+
     def __str__(self) -> str:
         return f"{'an' if self.name[0] in 'aeiou' else 'a'} {self.name}"
 
@@ -66,7 +72,8 @@ class Kind:
 MODEL = Kind("model", "Model")
 TRAINER = Kind("trainer", "Trainer")
 ENSEMBLE = Kind("ensemble", "Ensemble")
-_KINDS = (MODEL, TRAINER, ENSEMBLE)
+TABLE = Kind("table", "fastbp.sklearn.TabularClassifier or TabularRegressor")
+_KINDS = (MODEL, TRAINER, ENSEMBLE, TABLE)
 
 
 class BrokenFileError(ValueError):
@@ -171,7 +178,7 @@ def _read_header(path: str | os.PathLike[str], kind: Kind, text: str | None) -> 
         header = json.loads(text)
         for other in _KINDS:
             if other.name in header and kind.name not in header:
-                raise BrokenFileError(path, kind, f"it holds {other}: load it with fb.{other.owner}.load")
+                raise BrokenFileError(path, kind, f"it holds {other}: load it with {other.loader}")
         layout, description, digest = header["layout"], header[kind.name], header["sha256"]
         names = list(map(str, header.get("names", [])))
     except BrokenFileError:

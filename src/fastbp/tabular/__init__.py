@@ -1,0 +1,3 @@
+"""Tables in one call: from raw columns to an ensemble of networks.
+It imports callbacks, data, ensembles, layers, losses, models, optimizers, preparation, schedules, support and training.
+"""

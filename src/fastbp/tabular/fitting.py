@@ -1,0 +1,294 @@
+"""Training the networks of a table: the folds, one trainer each member, and what is held out to choose by."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastbp.callbacks.base import Callback
+from fastbp.callbacks.early_stopping import EarlyStopping
+from fastbp.callbacks.time_limit import TimeLimit
+from fastbp.data.folds import split_folds, split_fraction
+from fastbp.ensembles.side_by_side import Job, train_all
+from fastbp.layers.dense import Dense
+from fastbp.layers.dropout import Dropout
+from fastbp.layers.tabular import Tabular
+from fastbp.models.model import Model
+from fastbp.optimizers.adam import AdamW
+from fastbp.schedules import CosLog, FlatCosine
+from fastbp.support.threads import choose_threads
+from fastbp.tabular.encoding import TableEncoding, learn_encoding
+from fastbp.tabular.fitted import FittedMember, FittedTable
+from fastbp.tabular.reading import TableReader
+from fastbp.tabular.recipe import (
+    FEW_ROWS,
+    FOLDS_OF_FEW_ROWS,
+    LINEAR,
+    Member,
+    Preset,
+    batch_size_for,
+    epochs_for,
+)
+from fastbp.tabular.targets import ClassTargets, NumberTargets, Targets
+from fastbp.training.trainer import Trainer
+
+__all__ = ["Fit", "Split", "fit_table", "make_splits"]
+
+Array = NDArray[Any]
+Floats = NDArray[np.float64]
+RowIndex = NDArray[np.int64]
+Split = tuple[RowIndex, RowIndex]  # to train on, and held out
+
+_HELD_OUT = 0.2
+_TABLE_WIDTH = 8  # numbers for each level of a category with many
+_WIDTH_AT_RATE = 256  # inputs at which the first layer has the others' learning rate
+_MOST_BYTES = 1 << 30  # of one encoding of all rows: finer bins are made coarser
+# Shares of the linear models in a small table's prediction that are tried.
+_SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
+_MONITORS = {"accuracy": "val_accuracy", "log_loss": "val_loss", "roc_auc": "val_roc_auc", "rmse": "val_loss"}
+_MONITORS |= {"mae": "val_mae"}
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How to fit: the checked arguments of the estimators.
+
+    Attributes
+    ----------
+    preset : Preset
+    metric : str
+        What decides the best epoch: one of _MONITORS.
+    epochs : int or None
+        None: by the preset and the number of rows.
+    refit : bool
+        Whether all members are trained again, on all rows, for as many epochs as were best.
+    seconds : float or None
+        The most that training may take.
+    n_threads : int or None
+    seed : int
+    progress : bool
+    """
+
+    preset: Preset
+    metric: str
+    epochs: int | None
+    refit: bool
+    seconds: float | None
+    n_threads: int | None
+    seed: int
+    progress: bool
+
+
+def make_splits(
+    y: Array, targets: Targets, n_bags: int | None, preset: Preset, groups: Array | None, seed: int
+) -> list[Split]:
+    """Return the splits into rows to train on and rows held out: one, or a fold each."""
+    n = len(y)
+    classes = y if isinstance(targets, ClassTargets) else None
+    n_folds = n_bags or (preset.folds if preset.folds > 1 else FOLDS_OF_FEW_ROWS if n <= FEW_ROWS else 1)
+    if n_folds == 1:
+        train, held_out = split_fraction(n, _HELD_OUT, classes=classes, groups=groups, seed=seed)
+        return [(train, held_out)]
+    n_folds = min(n_folds, n if groups is None else len(np.unique(groups)))
+    folds = split_folds(n, n_folds, classes=classes, groups=groups, seed=seed)
+    outside = np.ones(n, bool)
+    splits = []
+    for fold in folds:
+        outside[fold] = False
+        splits.append((np.flatnonzero(outside), fold))
+        outside[fold] = True
+    return splits
+
+
+def fit_table(
+    reader: TableReader,
+    table: Floats,
+    targets: Targets,
+    y: Array,
+    weights: Floats | None,
+    splits: Sequence[Split],
+    fit: Fit,
+) -> FittedTable:
+    """Train the members of every split, and return them with what they said of the rows held out.
+
+    Parameters
+    ----------
+    reader : TableReader
+    table : ndarray of shape (n_rows, n_numbers + n_categories)
+        What the reader read.
+    targets : Targets
+    y : ndarray of shape (n_rows,) of class numbers, or (n_rows, n_outputs)
+    weights : ndarray of shape (n_rows,) or None
+    splits : sequence of (rows to train on, rows held out)
+    fit : Fit
+    """
+    work = _Work(reader, table, targets, y, weights, splits, fit)
+    return work.run()
+
+
+class _Work:
+    """One fit."""
+
+    def __init__(
+        self,
+        reader: TableReader,
+        table: Floats,
+        targets: Targets,
+        y: Array,
+        weights: Floats | None,
+        splits: Sequence[Split],
+        fit: Fit,
+    ) -> None:
+        self.reader, self.table, self.targets, self.y, self.weights = reader, table, targets, y, weights
+        self.splits, self.fit = splits, fit
+        self.begin = time.monotonic()
+        n_rows = min(len(train) for train, _ in splits)
+        self.batch_size = batch_size_for(n_rows)
+        self.n_epochs = fit.epochs or epochs_for(n_rows, fit.preset.epochs)
+        self.encoded_y = targets.encode(y)
+        self.few = len(y) <= FEW_ROWS
+        # Of one split the rows held out teach nothing, not even a quantile; folds share what all rows teach.
+        self.learned_from = splits[0][0] if len(splits) == 1 else np.arange(len(y))
+        self.encodings: dict[int, TableEncoding] = {}
+        self.encoded: dict[int, Array] = {}
+
+    # ------------------------------------------------------------------------------------------------ plan
+
+    def members_of(self, fold: int) -> list[Member]:
+        """Return the members that are trained on a fold: of several folds with few rows one each, in turn."""
+        preset = self.fit.preset
+        a_fold = 1 if self.few and len(self.splits) > 1 and preset.folds == 1 else preset.a_fold
+        chosen = [preset.members[(fold + i) % len(preset.members)] for i in range(a_fold)]
+        return chosen + ([LINEAR] if self.few else [])
+
+    def run(self) -> FittedTable:
+        n_outputs = self.targets.n_outputs
+        sums = {kind: np.zeros((len(self.y), n_outputs)) for kind in ("nets", "linear")}
+        counts = {kind: np.zeros(len(self.y)) for kind in sums}
+        fitted: list[FittedMember] = []
+        best: list[int] = []
+        for batch in self._batches():
+            jobs = [(fold, member, self._job(fold, member, i)) for i, (fold, member) in enumerate(batch)]
+            train_all([job for _, _, job in jobs], self.n_epochs, self.fit.n_threads, self.fit.progress)
+            for fold, member, job in jobs:
+                held_out = self.splits[fold][1]
+                kind = "linear" if member.depth == 0 else "nets"
+                outputs = job.trainer.model.predict(self.encoded[member.n_bins][held_out])
+                sums[kind][held_out] += self.targets.decode(outputs)
+                counts[kind][held_out] += 1
+                best.append(job.trainer.history.kept_epoch or job.trainer.history.n_epochs)
+                fitted.append(FittedMember(member.n_bins, job.trainer.model, kind))
+        seen = counts["nets"] > 0
+        nets = sums["nets"][seen] / counts["nets"][seen, np.newaxis]
+        share, predicted = 0.0, nets
+        if self.few and (counts["linear"][seen] > 0).all():
+            linear = sums["linear"][seen] / counts["linear"][seen, np.newaxis]
+            share = min(_SHARES, key=lambda s: self.targets.error(self.y[seen], s * linear + (1 - s) * nets))
+            predicted = share * linear + (1 - share) * nets
+        if self.fit.refit:
+            fitted = self._refitted(best)
+        return FittedTable(self.reader, self.targets, self.encodings, fitted, share, self._residuals(seen, predicted))
+
+    def _batches(self) -> list[list[tuple[int, Member]]]:
+        """Return what is trained together: all, unless the rows are many; then fold by fold."""
+        by_fold = [[(fold, member) for member in self.members_of(fold)] for fold in range(len(self.splits))]
+        return [[pair for pairs in by_fold for pair in pairs]] if self.few else by_fold
+
+    def _residuals(self, rows: Array, predicted: Floats) -> Floats | None:
+        """Return how far the predictions of rows held out were off, rising, (n, n_outputs); None for classes."""
+        if not isinstance(self.targets, NumberTargets):
+            return None
+        return np.sort(np.abs(self.y[rows] - predicted), axis=0)
+
+    # ------------------------------------------------------------------------------------------- a member
+
+    def _inputs(self, n_bins: int) -> tuple[TableEncoding, Array]:
+        """Return the encoding with so many bins, and all rows in it; made once."""
+        if n_bins not in self.encodings:
+            n_numbers = self.reader.n_numbers
+            most = _MOST_BYTES // (4 * max(len(self.table) * max(n_numbers, 1), 1))
+            encoding = learn_encoding(
+                self.table[self.learned_from], n_numbers, self.reader.cardinalities, min(n_bins, max(most, 0))
+            )
+            self.encodings[n_bins] = encoding
+            self.encoded[n_bins] = encoding.encode(self.table)
+        return self.encodings[n_bins], self.encoded[n_bins]
+
+    def _job(self, fold: int, member: Member, number: int) -> Job:
+        train, held_out = self.splits[fold]
+        trainer = self._trainer(member, len(train), self.fit.seed + 1009 * fold + 31 * number)
+        data = self._samples(trainer, member)
+        listeners: list[Callback] = [EarlyStopping(_MONITORS[self.fit.metric], self.n_epochs, ties="last")]
+        if self.fit.seconds is not None:
+            listeners.append(TimeLimit(self._seconds_of_one(len(self.splits[fold][0]))))
+        parts = data.part(train, "the rows to train on"), data.part(held_out, "the rows held out")
+        return Job(f"member {number} of fold {fold}", trainer, *parts, listeners)
+
+    def _seconds_of_one(self, n_rows: int) -> float:
+        """Return each member's part of the time that is left."""
+        n_members = sum(len(self.members_of(fold)) for fold in range(len(self.splits)))
+        at_once = min(choose_threads(self.fit.n_threads), n_members)
+        rounds = -(-n_members // at_once) * (2 if self.fit.refit else 1)
+        assert self.fit.seconds is not None
+        return max((self.fit.seconds - (time.monotonic() - self.begin)) / rounds, 0.01)
+
+    def _samples(self, trainer: Trainer, member: Member) -> Any:
+        _, X = self._inputs(member.n_bins)
+        return trainer.parts.intake.samples(X, self.encoded_y, self.weights, None, ("X", "y", "sample_weight"))
+
+    def _trainer(self, member: Member, n_rows: int, seed: int, n_epochs: int | None = None) -> Trainer:
+        encoding, _ = self._inputs(member.n_bins)
+        n_steps = self.n_epochs * -(-n_rows // self.batch_size)
+        model = make_model(member, encoding, self.targets, n_steps, seed)
+        n_inputs = encoding.n_numeric + _TABLE_WIDTH * len(encoding.cardinalities)
+        factor = (_WIDTH_AT_RATE / max(n_inputs, 1)) ** 0.5 if member.depth else 1.0
+        metric = {"accuracy": ["accuracy"], "roc_auc": ["roc_auc"], "mae": ["mae"]}.get(self.fit.metric, [])
+        return Trainer(
+            model,
+            self.targets.loss,
+            AdamW(
+                CosLog(member.learning_rate, over=n_steps),
+                beta_2=0.95,
+                weight_decay=FlatCosine(member.weight_decay, over=n_steps),
+            ),
+            batch_size=self.batch_size,
+            seed=seed,
+            metrics=metric,
+            learning_rate_factors={0: factor},
+            weight_decay_factors={0: 1 / factor},
+        )
+
+    def _refitted(self, best: Sequence[int]) -> list[FittedMember]:
+        """Return the members trained on all rows, each for as many epochs as were best for it."""
+        pairs = [(fold, member) for fold in range(len(self.splits)) for member in self.members_of(fold)]
+        fitted = []
+        for number, ((fold, member), n_epochs) in enumerate(zip(pairs, best, strict=True)):
+            trainer = self._trainer(member, len(self.y), self.fit.seed + 1009 * fold + 31 * number + 7)
+            job = Job(f"member {number}, on all rows", trainer, self._samples(trainer, member), None, [])
+            train_all([job], n_epochs, self.fit.n_threads, self.fit.progress)
+            fitted.append(FittedMember(member.n_bins, trainer.model, "linear" if member.depth == 0 else "nets"))
+        return fitted
+
+
+def make_model(member: Member, encoding: TableEncoding, targets: Targets, n_steps: int, seed: int) -> Model:
+    """Return a member's network, untrained; the tables of its categories begin with a deviation of 1."""
+    cardinalities = list(encoding.cardinalities.values())
+    inputs = Tabular(encoding.n_numeric, cardinalities, [_TABLE_WIDTH] * len(cardinalities)) if cardinalities else None
+    layers: list[Any] = []
+    for _ in range(member.depth):
+        layers.append(Dense(member.width, "mish"))
+        if member.dropout:
+            layers.append(Dropout(FlatCosine(member.dropout, over=n_steps)))
+    layers.append(Dense(targets.n_outputs, targets.activation))
+    model = Model(layers, inputs=inputs or encoding.n_numeric, seed=seed)
+    if cardinalities:
+        weights = model.get_weights()
+        for table, generator in zip(weights, np.random.SeedSequence(seed).spawn(len(cardinalities)), strict=False):
+            table[:-1] = np.random.default_rng(generator).normal(size=table[:-1].shape)
+        model.set_weights(weights)
+    return model

@@ -1,0 +1,93 @@
+"""The encoding of a table's columns: against formulas written out, and columns that leave little to learn."""
+
+import json
+
+import numpy as np
+import pytest
+
+from fastbp.tabular.encoding import TableEncoding, learn_encoding
+
+NAN = np.nan
+
+
+def encode_numbers(values, n_bins=0, others=None):
+    column = np.asarray(values, float)[:, np.newaxis]
+    encoding = learn_encoding(column, 1, [], n_bins)
+    return encoding.encode(column if others is None else np.asarray(others, float)[:, np.newaxis])
+
+
+def test_a_number_is_centred_scaled_and_bounded():
+    values = np.array([0.0, 1, 2, 3, 4, 5, 6, 7, 100])
+    scaled = (values - 4) / (np.quantile(values, 0.75) - np.quantile(values, 0.25))
+    got = encode_numbers(values)[:, 0]
+    wanted = scaled / np.sqrt(1 + (scaled / 3) ** 2)
+    np.testing.assert_allclose(got, wanted, rtol=0.15, atol=0.01)  # quartiles of distinct values, interpolated
+    assert np.abs(encode_numbers([0.0, 1, 2, 3], others=[1e300, -1e300])).max() <= 3.0001
+
+
+def test_a_gap_is_the_median_and_has_a_column():
+    got = encode_numbers([1.0, 2, 3, NAN], others=[2, NAN])
+    np.testing.assert_array_equal(got, [[0, 0], [0, 1]])
+    assert encode_numbers([1.0, 2, 3], others=[NAN]).tolist() == [[0.0]]  # none in training: no column
+
+
+def test_bins_say_how_much_of_each_lies_below():
+    values = np.arange(0.0, 101)
+    got = encode_numbers(values, n_bins=4, others=[-5, 0, 12.5, 50, 100, 300])[:, 1:]
+    below = (got + 1) / 2
+    assert below.shape == (6, 4)
+    np.testing.assert_allclose(below.sum(axis=1), [0, 0, 0.5, 2, 4, 4], atol=0.05)
+    assert np.all(np.diff(below, axis=1) <= 0)  # full ones, then a part, then empty ones
+
+
+def test_a_column_of_mostly_zeros_still_has_bins_and_a_scale():
+    values = np.concatenate([np.zeros(950), np.linspace(1, 50, 50)])
+    got = encode_numbers(values, n_bins=8, others=[0, 10, 40])
+    assert got.shape[1] > 4
+    assert np.ptp(got[:, 0]) > 0.5  # not only as far apart as the range of all would have it
+
+
+def test_few_values_are_their_own_edges():
+    got = encode_numbers([1.0, 2, 3, 5] * 10, n_bins=12)
+    assert got.shape[1] == 1 + 3
+    assert encode_numbers([0.0, 1] * 20, n_bins=12).shape[1] == 1  # two values need none
+
+
+@pytest.mark.parametrize("values", [[3.0] * 5, [NAN] * 5, [NAN, 4.0, NAN, 4.0, NAN]])
+def test_columns_that_say_nothing_are_finite(values):
+    assert np.isfinite(encode_numbers(values, n_bins=8, others=[3, 9, NAN])).all()
+
+
+def test_categories_of_few_levels_are_written_out():
+    codes = np.array([[0.0], [1], [2], [0], [1], [0], [0], [0]])
+    encoding = learn_encoding(codes, 0, [4], 0)
+    got = encoding.encode(np.array([[0.0], [1], [2], [-1]]))
+    assert got.shape == (4, 3)
+    assert got[0, 0] > got[1, 0] and got[1, 1] > got[0, 1]
+    assert np.ptp(got[3]) <= np.ptp(got[:3])
+    two = learn_encoding(codes[:2], 0, [3], 0).encode(np.array([[0.0], [1], [-1]]))
+    assert two.shape == (3, 1)
+    assert two[0, 0] < two[2, 0] < two[1, 0]  # -1, 0 for a level that is not known, 1
+
+
+def test_categories_of_many_levels_stay_codes():
+    codes = (np.arange(60.0) % 20)[:, np.newaxis]
+    encoding = learn_encoding(codes, 0, [21], 0)
+    assert encoding.n_numeric == 0
+    assert list(encoding.cardinalities.values()) == [21]
+    np.testing.assert_array_equal(encoding.encode(np.array([[7.0], [-1]])), [[7], [-1]])
+
+
+def test_a_category_without_a_choice_is_left_out():
+    encoding = learn_encoding(np.zeros((5, 1)), 0, [2], 0)
+    assert encoding.encode(np.zeros((2, 1))).shape == (2, 0)
+
+
+def test_as_plain_data_and_back():
+    rng = np.random.default_rng(0)
+    table = np.column_stack([rng.normal(size=50), rng.integers(0, 3, 50), rng.integers(0, 15, 50)])
+    table[3, 0] = NAN
+    encoding = learn_encoding(table, 1, [3, 15], 8)
+    again = TableEncoding.from_config(json.loads(json.dumps(encoding.to_config())))
+    np.testing.assert_array_equal(again.encode(table), encoding.encode(table))
+    assert again.n_numeric == encoding.n_numeric
