@@ -436,11 +436,14 @@ typedef struct {
     /* index[0..n) <- a random permutation of 0..n-1 (Fisher and Yates): a function of seed, stream and n alone, the
      * same for every instruction set. */
     void (*permutation)(uint64_t seed, uint64_t stream, ptrdiff_t n, int64_t *index);
-    /* panels p0..p1 of `in` -> `out` (in place or not): each number zero with probability `rate`, 0 <= rate < 1, else
-     * divided by 1 - rate. Which ones become zero is a function of seed, stream and the number's place, with panels
-     * counted from first_panel on. */
-    void (*dropout)(fbp_panels in, fbp_panels out, ptrdiff_t n_features, ptrdiff_t first_panel, ptrdiff_t p0,
+    /* panels p0..p1 of `in` -> `out` (in place or not): each number zero with probability `rate`, 0 <= rate < 1, rounded
+     * down to a multiple of 2^-32, else divided by 1 - rate. Which ones become zero is a function of seed, stream, unit
+     * and sample, with samples counted from first_sample on: the same for every instruction set and dtype. */
+    void (*dropout)(fbp_panels in, fbp_panels out, ptrdiff_t n_features, ptrdiff_t first_sample, ptrdiff_t p0,
                     ptrdiff_t p1, double rate, uint64_t seed, uint64_t stream);
+    /* The same with the masks of version 0.1, which depend on lanes and dtype; panels are counted from first_panel on. */
+    void (*dropout_by_lane)(fbp_panels in, fbp_panels out, ptrdiff_t n_features, ptrdiff_t first_panel, ptrdiff_t p0,
+                            ptrdiff_t p1, double rate, uint64_t seed, uint64_t stream);
     /* n rounds of independent multiply-adds in registers; returns the floating-point operations done. */
     double (*burn)(ptrdiff_t n, volatile double *sink);
 } fbp_kernels;

@@ -12,7 +12,8 @@
  * The solution:
  *   mean loss, what the last layer puts out, a layer: dW, db, W and b after one step of Adam,
  *   exp, log of |.|, tanh, sigmoid and normal_cdf of the points,
- *   the points after the first step of every optimizer, their gradient being the points from the last to the first.
+ *   the points after the first step of every optimizer, their gradient being the points from the last to the first,
+ *   X with four of ten numbers dropped out, as samples 7 and on, by seed 2^40 + 5 and stream 2^33 + 2.
  * With a loss that is taken from Z the last activation is given as linear.
  *
  * It fails where samples alone do not have the bits that they have in the panels, and where a kernel is missing.
@@ -300,6 +301,16 @@ static void put_first_steps(double learning_rate, const double *points, ptrdiff_
     }
 }
 
+static void put_dropped(fbp_panels X, ptrdiff_t n_samples, ptrdiff_t n_inputs)
+{
+    const fbp_panels dropped = make_panels(n_inputs);
+    void *rows = memory(n_samples * n_inputs);
+    k->dropout(X, dropped, n_inputs, 7, 0, n_panels, 0.4, ((uint64_t)1 << 40) + 5, ((uint64_t)1 << 33) + 2);
+    scatter_rows(dropped, n_inputs, n_samples, rows, n_inputs);
+    for (ptrdiff_t i = 0; i < n_samples * n_inputs; i++)
+        put(rows, i);
+}
+
 /* All members of fbp_kernels after few_rows are pointers to functions: how many of them are NULL, each named by its
  * place. A member that is added to the struct and forgotten in kernels/all.h is NULL. */
 static int missing_kernels(const fbp_kernels *table)
@@ -389,5 +400,6 @@ int main(int argc, char **argv)
         points[i] = number();
     put_functions(points, n_points);
     put_first_steps(learning_rate, points, n_points);
+    put_dropped(stages[0].input, n_samples, n_inputs);
     return 0;
 }

@@ -39,6 +39,7 @@ __all__ = [
     "block_loss_and_gradients",
     "clip_gradients",
     "dense_targets",
+    "dropout_factors",
     "forward",
     "loss_and_gradients",
     "loss_gradient",
@@ -50,6 +51,7 @@ __all__ = [
     "output_gradient",
     "outputs_a_target",
     "parse_loss",
+    "philox",
     "predict",
     "train_step",
 ]
@@ -523,6 +525,40 @@ def numerical_gradients(
 def accuracy(A: np.ndarray, targets: np.ndarray) -> float:
     """Share of the samples whose largest output is the target's class."""
     return float(np.mean(A.argmax(axis=1) == dense_targets(targets, A.shape[1]).argmax(axis=1)))
+
+
+# -------------------------------------------------------------------------------------------- random numbers
+
+
+def philox(counters: np.ndarray, key: int) -> np.ndarray:
+    """Philox4x32-10 (Salmon et al., SC 2011): four random words for the four words of each counter (..., 4)."""
+    w = [counters[..., i].astype(np.uint64) for i in range(4)]
+    keys = [key % 2**32, key >> 32]
+    for _ in range(10):
+        product_0, product_1 = w[0] * np.uint64(0xD2511F53), w[2] * np.uint64(0xCD9E8D57)
+        w = [
+            product_1 >> np.uint64(32) ^ w[1] ^ np.uint64(keys[0]),
+            product_1 & np.uint64(0xFFFFFFFF),
+            product_0 >> np.uint64(32) ^ w[3] ^ np.uint64(keys[1]),
+            product_0 & np.uint64(0xFFFFFFFF),
+        ]
+        keys = [(keys[0] + 0x9E3779B9) % 2**32, (keys[1] + 0xBB67AE85) % 2**32]
+    return np.stack(w, axis=-1)
+
+
+def dropout_factors(
+    rate: float, n_samples: int, n_units: int, seed: int, stream: int, first_sample: int = 0
+) -> np.ndarray:
+    """What dropout multiplies each number of a batch with, (n_samples, n_units): 0, or 1 / (1 - rate).
+
+    A random word is drawn for each unit of each sample; as a signed integer it is below rate * 2^32 - 2^31 or not.
+    """
+    counters = np.zeros((n_samples, -(-n_units // 4), 4), np.uint64)
+    counters[..., 0] = (first_sample + np.arange(n_samples, dtype=np.uint64))[:, None]
+    counters[..., 1] = np.arange(counters.shape[1])
+    counters[..., 2:] = stream % 2**32, stream >> 32
+    words = philox(counters, seed).astype(np.uint32).view(np.int32).reshape(n_samples, -1)[:, :n_units]
+    return np.where(words < int(rate * 2**32) - 2**31, 0.0, 1.0 / (1.0 - rate))
 
 
 # ------------------------------------------------------------------------------------------------ optimizers

@@ -91,6 +91,7 @@ static const fbp_kernels NAME(table) = {
     .normal_cdf = NAME(array_normal_cdf),
     .permutation = NAME(permutation),
     .dropout = NAME(dropout),
+    .dropout_by_lane = NAME(dropout_by_lane),
     .burn = NAME(burn),
 };
 

@@ -1,6 +1,6 @@
 /* random.h: counter-based random numbers on vectors, and the permutations made of them.
  *
- * Uses VECTOR_BYTES and NAME alone. Gives draw to dropout.h and permutation to the table.
+ * Uses VECTOR_BYTES and NAME alone. Gives words, philox and draw to dropout.h, and permutation to the table.
  *
  * Philox4x32-10 (J. Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011; the constants are theirs):
  * a number is a function of its key and its counter alone. Each 64-bit lane works on one counter and holds a 32-bit
@@ -40,8 +40,26 @@ static INLINE words NAME(product)(words a, words b)
 #endif
 }
 
-/* How many counters are computed at once, on every instruction set; each gives two draws of 64 bits. The rounds of one
- * counter wait for each other, and those of the others fill that time. */
+/* The words w[i][0..3] of n counters a lane -> the random words of these counters, in the lower halves. The rounds of
+ * one counter wait for each other, and those of the others fill that time. */
+static INLINE void NAME(philox)(words (*w)[4], int n, uint64_t seed)
+{
+    uint64_t key_0 = seed, key_1 = seed >> 32;
+    for (int round = 0; round < 10; round++) {
+        for (int i = 0; i < n; i++) {
+            const words p0 = NAME(product)(NAME(every_word)(0xD2511F53u), w[i][0]);
+            const words p1 = NAME(product)(NAME(every_word)(0xCD9E8D57u), w[i][2]);
+            w[i][0] = (p1 >> 32) ^ w[i][1] ^ NAME(every_word)(key_0);
+            w[i][1] = p1;
+            w[i][2] = (p0 >> 32) ^ w[i][3] ^ NAME(every_word)(key_1);
+            w[i][3] = p0;
+        }
+        key_0 += 0x9E3779B9u;
+        key_1 += 0xBB67AE85u;
+    }
+}
+
+/* How many counters are computed at once, on every instruction set; each gives two draws of 64 bits. */
 #define COUNTERS 16
 #define DRAWS (2 * COUNTERS)
 
@@ -54,24 +72,16 @@ static void NAME(draw)(uint64_t seed, uint64_t stream, uint64_t first, uint64_t 
     for (int i = 0; i < COUNTERS; i++)
         counters[i] = first / 2 + (uint64_t)i;
     for (int at = 0; at < COUNTERS; at += WORDS) {
-        words w0, w1, w2 = NAME(every_word)(stream), w3 = NAME(every_word)(stream >> 32);
-        uint64_t key_0 = seed, key_1 = seed >> 32;
-        memcpy(&w0, counters + at, sizeof w0);
-        w1 = w0 >> 32;
-        for (int round = 0; round < 10; round++) {
-            const words p0 = NAME(product)(NAME(every_word)(0xD2511F53u), w0);
-            const words p1 = NAME(product)(NAME(every_word)(0xCD9E8D57u), w2);
-            w0 = (p1 >> 32) ^ w1 ^ NAME(every_word)(key_0);
-            w1 = p1;
-            w2 = (p0 >> 32) ^ w3 ^ NAME(every_word)(key_1);
-            w3 = p0;
-            key_0 += 0x9E3779B9u;
-            key_1 += 0xBB67AE85u;
-        }
-        w0 = (w1 << 32) | (w0 & lower);
-        w2 = (w3 << 32) | (w2 & lower);
-        memcpy(bits[0] + at, &w0, sizeof w0);
-        memcpy(bits[1] + at, &w2, sizeof w2);
+        words w[1][4];
+        memcpy(&w[0][0], counters + at, sizeof w[0][0]);
+        w[0][1] = w[0][0] >> 32;
+        w[0][2] = NAME(every_word)(stream);
+        w[0][3] = NAME(every_word)(stream >> 32);
+        NAME(philox)(w, 1, seed);
+        w[0][0] = (w[0][1] << 32) | (w[0][0] & lower);
+        w[0][2] = (w[0][3] << 32) | (w[0][2] & lower);
+        memcpy(bits[0] + at, &w[0][0], sizeof w[0][0]);
+        memcpy(bits[1] + at, &w[0][2], sizeof w[0][2]);
     }
 }
 
@@ -103,5 +113,3 @@ static void NAME(permutation)(uint64_t seed, uint64_t stream, ptrdiff_t n, int64
         }
     }
 }
-#undef WORDS
-#undef words

@@ -10,6 +10,8 @@
 #undef MASK
 
 /* random.h, wide.h */
+#undef WORDS
+#undef words
 #undef COUNTERS
 #undef DRAWS
 #undef WIDE_LANES

@@ -135,7 +135,8 @@ def solve(network, layers, X, targets, points):
         answer |= {f"dW{i}": dW.T, f"db{i}": db}
     answer |= {"exp": np.exp(points), "log": np.log(np.abs(points)), "tanh": np.tanh(points)}
     answer |= {"sigmoid": special.expit(points), "normal_cdf": special.ndtr(points)}
-    return answer | {f"first step of {name}": first_step(name, points) for name in FIRST_STEPS}
+    answer |= {f"first step of {name}": first_step(name, points) for name in FIRST_STEPS}
+    return answer | {"dropped": X * ref.dropout_factors(0.4, *X.shape, 2**40 + 5, 2**33 + 2, first_sample=7)}
 
 
 def first_step(name, points):
@@ -148,14 +149,15 @@ def first_step(name, points):
     return layer.W[0]
 
 
-def read_solution(content, layers, n_samples, n_points):
+def read_solution(content, layers, X, n_points):
     """The driver's answer: name -> array."""
-    shapes = {"loss": (1,), "outputs": (n_samples, layers[-1].W.shape[1])}
+    shapes = {"loss": (1,), "outputs": (len(X), layers[-1].W.shape[1])}
     for prefix in ("d", "updated "):
         for i, layer in enumerate(layers):
             shapes |= {f"{prefix}W{i}": layer.W.T.shape, f"{prefix}b{i}": layer.b.shape}
     shapes |= dict.fromkeys(("exp", "log", "tanh", "sigmoid", "normal_cdf"), (n_points,))
     shapes |= dict.fromkeys((f"first step of {name}" for name in FIRST_STEPS), (n_points,))
+    shapes["dropped"] = X.shape
     numbers = np.frombuffer(content)
     ends = np.cumsum([np.prod(shape) for shape in shapes.values()])
     assert len(numbers) == ends[-1]
@@ -175,7 +177,7 @@ def test_one_training_step_agrees_with_the_oracle(programs, build, isa, dtype):
                 [*program, isa], input=problem.tobytes(), capture_output=True, timeout=120, check=False
             )
             assert (result.returncode, result.stderr) == (0, b"")
-            got = read_solution(result.stdout, layers, len(X), len(points))
+            got = read_solution(result.stdout, layers, X, len(points))
             compare(got, solve(network, layers, X, targets, points), layers, dtype, f"{network}, {shape}")
 
 

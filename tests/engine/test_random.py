@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import reference
 from fastbp.engine import kernels
 
 # Known answers of Random123, the authors' own implementation (kat_vectors, philox4x32-10).
@@ -22,6 +23,7 @@ KNOWN = [
 @pytest.mark.parametrize(("counter", "key", "wanted"), KNOWN)
 def test_philox_known_answers(counter, key, wanted):
     assert kernels.philox(counter, key) == wanted
+    assert tuple(reference.philox(np.array(counter), key[1] << 32 | key[0])) == wanted
 
 
 @given(seed=st.integers(0, 2**64 - 1), epoch=st.integers(0, 2**64 - 1), n=st.integers(0, 3000))

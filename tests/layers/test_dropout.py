@@ -7,6 +7,7 @@ import pytest
 
 import fastbp as fb
 import reference
+from dropout_helpers import masks_of_a_step
 from engine_helpers import ADAM, assert_same_bits, make_data
 from fastbp.engine.array_reader import ArrayReader
 from fastbp.engine.network import Network
@@ -22,24 +23,6 @@ SPECS = [
     ("dropout", 0.1),
     (5, "softmax", 0.0),
 ]
-
-
-def masks_of_a_step(rate, n_samples, n_features, dtype, behind_a_layer=False, seed=0, step=0):
-    """What the dropout multiplies each number of a batch with, read off the weights that one step of SGD makes.
-
-    The layer after the dropout has a unit a sample, no weights yet, and targets that make dZ the unit matrix.
-    """
-    identity = [fb.Dense(n_features, "linear")] if behind_a_layer else []
-    model = fb.Model([*identity, fb.Dropout(rate), fb.Dense(n_samples)], inputs=n_features, dtype=dtype)
-    first = [np.eye(n_features), np.zeros(n_features)] if behind_a_layer else []
-    model.set_weights([*first, np.zeros((n_features, n_samples)), np.zeros(n_samples)])
-    trainer = fb.Trainer(model, "mse", fb.SGD(1.0), batch_size=None, seed=seed, n_threads=1)
-    X, y = np.ones((n_samples, n_features)), np.eye(n_samples) * n_samples**2 / 2
-    for _ in range(step):
-        trainer.step(X, y)
-        model.set_weights([*first, np.zeros((n_features, n_samples)), np.zeros(n_samples)])
-    trainer.step(X, y)
-    return model.get_weights()[-2].T.astype(float)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -240,8 +240,11 @@ cdef extern from "fastbp.h":
         void (*sigmoid)(const void *x, void *y, Py_ssize_t n) noexcept nogil
         void (*normal_cdf)(const void *x, void *y, Py_ssize_t n) noexcept nogil
         void (*permutation)(uint64_t seed, uint64_t stream, Py_ssize_t n, int64_t *index) noexcept nogil
-        void (*dropout)(fbp_panels panels, fbp_panels out, Py_ssize_t n_features, Py_ssize_t first_panel,
+        void (*dropout)(fbp_panels panels, fbp_panels out, Py_ssize_t n_features, Py_ssize_t first_sample,
                         Py_ssize_t p0, Py_ssize_t p1, double rate, uint64_t seed, uint64_t stream) noexcept nogil
+        void (*dropout_by_lane)(fbp_panels panels, fbp_panels out, Py_ssize_t n_features, Py_ssize_t first_panel,
+                                Py_ssize_t p0, Py_ssize_t p1, double rate, uint64_t seed,
+                                uint64_t stream) noexcept nogil
         double (*burn)(Py_ssize_t n, double *sink) noexcept nogil
 
     # In fastbp_bf16.h.

@@ -90,6 +90,7 @@ cdef struct Run:
     Py_ssize_t first_trained       # the first stage that learns; n_stages where none does
     fbp_layer last_layer           # with its own activation, also where the loss has that built in
     uint64_t seed                  # of the steps' random numbers
+    bint by_lane                   # dropout's masks are those of version 0.1
     Scoring scoring
     Updater updater
     CallData data

@@ -16,6 +16,7 @@ LARGEST_BATCH: int
 class Session:
     n_steps: int
     n_threads: int
+    dropout_mask: int
     @property
     def network(self) -> Network: ...
     @property

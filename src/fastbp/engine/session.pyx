@@ -218,6 +218,15 @@ cdef class Session:
     def n_steps(self, value):
         self.memory.run.progress.n_steps = value
 
+    @property
+    def dropout_mask(self) -> int:
+        """How the numbers that drop out are chosen: 2, by sample and unit; 1, as in version 0.1, by lane."""
+        return 1 if self.memory.run.by_lane else 2
+
+    @dropout_mask.setter
+    def dropout_mask(self, value):
+        self.memory.run.by_lane = value == 1
+
     def get_state(self):
         """The optimizer's state: a list of (name, array), arrays of shape (n_inputs, n_units) and (n_units,)."""
         begin_reading(self.network.prediction.gate)

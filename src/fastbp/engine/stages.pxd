@@ -10,10 +10,12 @@ cdef struct Microbatch:
     const fbp_kernels *k
     const fbp_narrow_kernels *narrow   # NULL: no stage is narrow
     Py_ssize_t n_samples       # of the micro-batch
-    Py_ssize_t first_panel     # its first panel, counted from the step's first one
+    Py_ssize_t first_sample    # its first sample, counted from the step's first one
+    Py_ssize_t first_panel     # its first panel, counted likewise
     bint training              # else the stages work as in a prediction
     bint accumulate            # its gradients are added to those of the micro-batches before
     uint64_t seed              # of the step's random numbers
+    bint by_lane               # dropout's masks are those of version 0.1
     uint64_t step              # steps done before this one
     Py_ssize_t step_of_call    # steps of this call done before this one
     int64_t attempt            # counts all steps that were begun, also those that were given up

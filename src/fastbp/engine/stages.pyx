@@ -211,10 +211,16 @@ cdef void _drop(const Microbatch *mb, Stage *stage, fbp_panels source, fbp_panel
                 Py_ssize_t p1) noexcept nogil:
     """Source -> target without the dropped numbers. Each stage has a random key, each step a random stream."""
     cdef uint64_t key = mb.seed + <uint64_t>0x9E3779B97F4A7C15 * <uint64_t>(stage.number + 1)
+    cdef Py_ssize_t n_units = stage.layer.n_units
     cdef double rate = 0
     if mb.training:
         rate = stage.rate if stage.rates == NULL else stage.rates[mb.step_of_call]
-    mb.k.dropout(source, target, stage.layer.n_units, mb.first_panel, p0, p1, rate, key, mb.step)
+    if rate == 0:
+        mb.k.add_panels(source, fbp_panels(NULL, 0), target, n_units, p0, p1)
+    elif mb.by_lane:
+        mb.k.dropout_by_lane(source, target, n_units, mb.first_panel, p0, p1, rate, key, mb.step)
+    else:
+        mb.k.dropout(source, target, n_units, mb.first_sample, p0, p1, rate, key, mb.step)
 
 
 cdef void _dropout_forward(const Microbatch *mb, Stage *stage, Py_ssize_t p0, Py_ssize_t p1, Py_ssize_t n0,

@@ -114,10 +114,12 @@ cdef ThreadStep begin_step(Run *run, int t, int n_threads) noexcept nogil:
     mb.k = run.k
     mb.narrow = run.narrow
     mb.n_samples = 0
+    mb.first_sample = 0
     mb.first_panel = 0
     mb.training = run.cut.training
     mb.accumulate = False
     mb.seed = run.seed
+    mb.by_lane = run.by_lane
     mb.step = run.progress.n_steps
     mb.attempt = run.progress.attempt
     mb.step_l2 = run.scoring.l2 / weight if weight > 0 else 0
@@ -187,6 +189,7 @@ cdef bint update(Run *run, ThreadStep *step) noexcept nogil:
     if run.progress.stop_weights:
         return False
     step.n_done += step.microbatch.n_samples
+    step.microbatch.first_sample = step.n_done
     step.microbatch.first_panel += step.n_panels
     if step.is_last and not step.fused:
         if step.updates:

@@ -20,8 +20,11 @@ __all__ = ["Dropout"]
 class Dropout(Layer):
     """In training, sets each input to 0 with probability ``rate`` and multiplies the others by 1 / (1 - rate).
 
-    The zeros are drawn again at every step, from the trainer's seed, the step's number and the input's position.
-    ``predict``, ``evaluate`` and ``loss_and_gradients`` leave all inputs unchanged (Srivastava et al., 2014).
+    The zeros are drawn again at every step, from the trainer's seed, the step's number, the layer's place in the model,
+    the sample's place in the step and the input's place in the sample. They are the same on every instruction set, in
+    both dtypes and on any number of threads. (A trainer that version 0.1 saved goes on with the zeros of that version,
+    which depend on the instruction set.) The probability is ``rate`` rounded down to a multiple of 2^-32. ``predict``,
+    ``evaluate`` and ``loss_and_gradients`` leave all inputs unchanged (Srivastava et al., 2014).
 
     Parameters
     ----------

@@ -182,6 +182,7 @@ class TrainingState:
         averages = None if self._settings.averaging is None else (session.get_averages(), session.n_averaged)
         return {
             "n_steps": session.n_steps,
+            "dropout_mask": session.dropout_mask,
             "optimizer_state": session.get_state(),
             "averages": averages,
             "memories": dict(self.numbers.schedule_memory),
@@ -194,6 +195,7 @@ class TrainingState:
         session = self.session
         session.set_state(gathered["optimizer_state"])
         session.n_steps = gathered["n_steps"]
+        session.dropout_mask = gathered.get("dropout_mask", 1)  # a pickle of version 0.1 has none
         if gathered["averages"] is not None:
             session.set_averages(*gathered["averages"])
         self.numbers.schedule_memory = dict(gathered["memories"])

@@ -3,7 +3,8 @@
 The description holds the trainer's settings, its history, the number of steps, the position in the epoch, and the
 states of schedules and callbacks. The arrays are the model's (names with the prefix ``model.``), the optimizer's
 (``optimizer.``), the averages of the weights (``averages.``), the sums over the epoch (``unfinished``) and the
-callbacks' (``callbacks.``). Random numbers need no state: they depend on the seed, the epoch and the step.
+callbacks' (``callbacks.``). Random numbers need no state: they depend on the seed, the epoch and the step. The number
+``dropout_mask`` says how dropout draws them: 2, or 1 as version 0.1 did, whose files do not have it.
 """
 
 from __future__ import annotations
@@ -73,6 +74,7 @@ def gather(
         "averaging": settings.averaging and to_config(settings.averaging),
         "options": settings.plain(),
         "n_steps": gathered["n_steps"],
+        "dropout_mask": gathered["dropout_mask"],
         "n_averaged": n_averaged,
         "rate_scale": gathered["rate_scale"],
         "memories": {name: dataclasses.asdict(remembered) for name, remembered in memory.items() if remembered},
@@ -119,6 +121,7 @@ class SavedTrainer:
         state.go_on_from(
             {
                 "n_steps": check_int(description["n_steps"], "n_steps", minimum=0, maximum=2**62),
+                "dropout_mask": check_int(description.get("dropout_mask", 1), "dropout_mask", maximum=2),
                 "optimizer_state": optimizer_state,
                 "averages": averages,
                 "memories": {name: _memory_from(memory) for name, memory in description["memories"].items()},
