@@ -1,6 +1,7 @@
 """Samples in chunks: the bits of one array, whatever the chunks; read ahead, and what goes wrong is passed on."""
 
 import itertools
+import queue
 import threading
 import time
 
@@ -259,6 +260,19 @@ def test_what_the_source_raises_comes_out_behind_completed_steps():
     assert_same_bits(trainer, twin)
     assert trainer.history.n_epochs == 0
     assert not readers()
+
+
+def test_a_reader_that_cannot_hand_over_its_error_is_not_waited_for(monkeypatch):
+    """In want of memory even the queue fails; the one who waits at it hears of that."""
+    X, y = make_data()
+
+    def fails(self, *args, **kwargs):
+        raise MemoryError("no room in the queue")
+
+    monkeypatch.setattr(queue.Queue, "put", fails)
+    monkeypatch.setattr(threading, "excepthook", lambda arguments: None)
+    with pytest.raises(MemoryError, match="no room"):
+        make_trainer().fit(cut([100, 100, 30], X, y), epochs=1)
 
 
 @pytest.mark.parametrize("how", ["stop", "raise"])

@@ -12,7 +12,7 @@ __all__ = ["Prefetch"]
 
 T = TypeVar("T")
 
-_LOOK_SECONDS = 0.05  # how often the waiting reader checks whether reading has ended
+_LOOK_SECONDS = 0.05  # how often the reader and its user check whether the other one has ended
 _JOIN_SECONDS = 1.0  # how long to wait for a reader that is reading an item; then it is left to end by itself
 
 
@@ -31,6 +31,7 @@ class Prefetch(Generic[T]):
         self._read: queue.Queue[tuple[T | None, BaseException | None]] = queue.Queue(maxsize=1)
         self._ended = threading.Event()
         self._ahead = True
+        self._failure: BaseException | None = None  # what ended the thread
         self._thread = threading.Thread(target=self._work, name="fastbp reads ahead", daemon=True)
 
     def __enter__(self) -> Iterator[T]:
@@ -52,12 +53,21 @@ class Prefetch(Generic[T]):
 
     def _taken(self) -> Iterator[T]:
         while True:
-            item, error = self._read.get()
+            try:
+                item, error = self._read.get(timeout=_LOOK_SECONDS)
+            except queue.Empty:
+                self._raise_if_ended()
+                continue
             if isinstance(error, StopIteration):
                 return
             if error is not None:
                 raise error
             yield item  # type: ignore[misc]
+
+    def _raise_if_ended(self) -> None:
+        """Raise what ended the thread where it could not hand that over, as in want of memory."""
+        if not self._thread.is_alive() and self._read.empty():
+            raise self._failure or RuntimeError("the thread that reads chunks ahead has ended without an error")
 
     def _work(self) -> None:
         try:
@@ -66,6 +76,7 @@ class Prefetch(Generic[T]):
                     return
             self._hand_over(None, StopIteration())
         except BaseException as error:
+            self._failure = error
             self._hand_over(None, error)
         finally:
             self._close()
