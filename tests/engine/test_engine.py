@@ -377,7 +377,7 @@ def test_an_epoch_left_by_on_tick_goes_on_to_the_same_bits(n_threads, shuffle, w
         limit = next(stop_at)
         plan = EpochPlan(20, shuffle, 3, 0, ADAM, progress=progress, on_tick=on_tick, every_step=True)
         result = session.epoch(samples, plan)
-        progress = session.progress()
+        progress = session.progress(0)
     assert seen == [*range(20, 201, 20), 203]
     assert session.n_steps == 11
     assert result[0] == wanted[0]

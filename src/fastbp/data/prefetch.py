@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
 from collections.abc import Iterator
@@ -32,6 +33,7 @@ class Prefetch(Generic[T]):
         self._ended = threading.Event()
         self._ahead = True
         self._failure: BaseException | None = None  # what ended the thread
+        self._process = os.getpid()
         self._thread = threading.Thread(target=self._work, name="fastbp reads ahead", daemon=True)
 
     def __enter__(self) -> Iterator[T]:
@@ -53,6 +55,11 @@ class Prefetch(Generic[T]):
 
     def _taken(self) -> Iterator[T]:
         while True:
+            if os.getpid() != self._process:
+                raise RuntimeError(
+                    "this process was forked while fit was reading chunks, on a thread that only its parent has; "
+                    "expected the parent alone to go on with that call. In the child, call fit again."
+                )
             try:
                 item, error = self._read.get(timeout=_LOOK_SECONDS)
             except queue.Empty:

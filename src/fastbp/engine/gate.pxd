@@ -1,4 +1,4 @@
-# Who may read a network's parameters and who may write them, in several threads: gate.pyx says how.
+# Who may read a network's parameters and who may write them, or use a session, in several threads: gate.pyx says how.
 
 cdef extern from "pythread.h":
     unsigned long PyThread_get_thread_ident() noexcept
@@ -22,6 +22,14 @@ cdef class Gate:
     cdef int wait_to_write(self) except -1
     cdef int tell(self) except -1
     cdef object condition(self)
+
+cdef class OneAtATime:
+    cdef bint busy
+    cdef unsigned long owner       # the thread that is in, or was the last one
+    cdef object __weakref__
+
+    cdef int enter(self) except -1
+    cdef void leave(self) noexcept
 
 # Pairs around reading, and around writing. They are called with the GIL held, and most often cost some comparisons.
 

@@ -126,30 +126,76 @@ cdef class Gate:
         return 0
 
 
+cdef class OneAtATime:
+    """Calls of one session: one at a time, as its buffers are its own."""
+
+    def __cinit__(self):
+        _calls.add(self)
+
+    cdef int enter(self) except -1:
+        """Before a call; the caller's next line is a ``try`` whose ``finally`` leaves."""
+        if self.busy:
+            raise RuntimeError(
+                "this trainer is already training, in another thread: give each thread a trainer of its own")
+        self.busy = True
+        self.owner = PyThread_get_thread_ident()
+        return 0
+
+    cdef void leave(self) noexcept:
+        self.busy = False
+
+
 # ---- Forks --------------------------------------------------------------------------------------------------------
 
 # A child gets the parameters as they are at the fork, and none of the parent's other threads: so a fork waits until
-# they are those of a completed step, and the child's gates are open.
+# they are those of a completed step. The child's gates are open, and the calls of the other threads have ended.
 _gates = weakref.WeakSet()
-cdef list _held = []
+_calls = weakref.WeakSet()
+cdef dict _held = {}                   # by thread that forks: the gates that it keeps writers out of
+
+
+cdef list _members(registry):
+    """All that are in a WeakSet, while other threads may add to it."""
+    while True:
+        try:
+            return list(registry)
+        except RuntimeError:           # its size changed during iteration
+            continue
+
+
+cdef int _keep_writers_out(Gate gate) except -1:
+    """Waits for one who writes, and not for those who wait to write: they may wait for another fork."""
+    gate.allow(1)
+    try:
+        begin_reading(gate)
+    except BaseException:
+        gate.allow(-1)
+        raise
+    return 0
 
 
 def _before_fork():
-    for gate in list(_gates):
-        if (<Gate>gate).writing and (<Gate>gate).writer != PyThread_get_thread_ident():
-            begin_reading(gate)
-            _held.append(gate)
+    own = PyThread_get_thread_ident()
+    held = _held.setdefault(own, [])
+    for gate in _members(_gates):
+        if not (<Gate>gate).writing or (<Gate>gate).writer != own:
+            _keep_writers_out(gate)
+            held.append(gate)
 
 
 def _after_fork_in_parent():
-    while _held:
-        end_reading(_held.pop())
+    for gate in _held.pop(PyThread_get_thread_ident(), ()):
+        end_nested(gate)
 
 
 def _after_fork_in_child():
+    own = PyThread_get_thread_ident()
     _held.clear()
-    for gate in list(_gates):
+    for gate in _members(_gates):
         (<Gate>gate).open()
+    for call in _members(_calls):
+        if (<OneAtATime>call).owner != own:
+            (<OneAtATime>call).leave()
 
 
 if hasattr(os, "register_at_fork"):

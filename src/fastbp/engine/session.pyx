@@ -6,7 +6,7 @@ from libc.stdint cimport int64_t, uint64_t
 import numpy as np
 
 from fastbp.engine.features cimport features_of
-from fastbp.engine.gate cimport begin_reading, begin_writing, end_reading, end_writing
+from fastbp.engine.gate cimport OneAtATime, begin_reading, begin_writing, end_reading, end_writing
 from fastbp.engine.kernels cimport fbp_layer
 from fastbp.engine.layout cimport Stage, item_size, stages_work, units_of_share
 from fastbp.engine.loss cimport BAD_INPUTS, BAD_TARGETS, set_scoring, split_sums, sums_of
@@ -14,7 +14,7 @@ from fastbp.engine.network cimport Network
 from fastbp.engine.pace cimport Pace, keep_lesson, pace_done, pace_next, take_lesson
 from fastbp.engine.python_calls cimport PythonCalls, make_python_calls
 from fastbp.engine.records cimport EpochPlan, SampleSet
-from fastbp.engine.run cimport Run
+from fastbp.engine.run cimport Progress, Run
 from fastbp.engine.session_memory cimport SessionMemory, make_session_memory
 from fastbp.engine.step cimport MICROBATCH_SAMPLES, train_share, weigh_next_step
 from fastbp.engine.tables cimport refuse_sparse, split_columns, table_bytes
@@ -62,8 +62,8 @@ cdef class Session:
     cdef tuple schedules               # arrays or None: the learning rate and the weight decay of each step
     cdef dict dropout_rates            # by stage: an array with the rate of each step
     cdef bint stages_alike             # no stage has factors or rates of its own
-    cdef bint busy
-    cdef bint in_epoch                 # the latest call was for an epoch
+    cdef OneAtATime call
+    cdef long long epoch_begun         # the number of the epoch that the latest call was for; -1: none
     cdef double sample_work            # floating-point operations of a training step, a sample
     cdef Pace pace
     cdef bint paced                    # the size of the team is measured
@@ -78,6 +78,8 @@ cdef class Session:
         self.memory = make_session_memory(network, optimizer, narrow)
         self.memory.run.seed = seed
         self.python = make_python_calls(self.memory, loss)
+        self.call = OneAtATime()
+        self.epoch_begun = -1
 
     # ---- Calls ----
 
@@ -104,7 +106,7 @@ cdef class Session:
         KeyboardInterrupt
             And whatever else a signal's handler raises, or Interrupted; the weights are those of a completed step.
         """
-        self.enter()
+        self.call.enter()
         cdef int team
         cdef char[:, ::1] out
         cdef Run *run = &self.memory.run
@@ -114,22 +116,22 @@ cdef class Session:
             run.cut.updates = True
             run.cut.training = True
             self.set_order(samples, plan.shuffle, plan.seed, plan.epoch)
-            self.in_epoch = True
             if plan.outputs is not None:
                 out = plan.outputs.view(np.int8)
                 run.data.outputs = &out[0, 0]
             if plan.progress is not None:
                 run.progress.next_row, run.progress.weight_done, self.memory.sums[:] = plan.progress
+            self.epoch_begun = plan.epoch
             if not self.go(samples, team, plan.on_tick, plan.every_step):
                 return None
             self.check_weights()
             return self.mean_loss(), split_sums(&run.scoring, self.memory.sums)
         finally:
-            self.busy = False
+            self.call.leave()
 
     def step(self, SampleSet samples, dict step_numbers):
         """One update on all the samples. Returns their mean loss before it."""
-        self.enter()
+        self.call.enter()
         cdef int team
         try:
             self.take_step_numbers(step_numbers)
@@ -140,7 +142,7 @@ cdef class Session:
             self.go(samples, team, None)
             return self.mean_loss()
         finally:
-            self.busy = False
+            self.call.leave()
 
     def gradients(self, SampleSet samples, bint training=False, on_look=None):
         """Mean loss of all samples and its gradients, stage by stage; nothing is updated.
@@ -149,7 +151,7 @@ cdef class Session:
         zeros. Where this takes long, on_look() is called on the way, as often as signals are looked at; what it raises
         ends the call.
         """
-        self.enter()
+        self.call.enter()
         cdef int team
         try:
             team = self.begin(samples, samples.n_samples, False)
@@ -169,16 +171,22 @@ cdef class Session:
             return self.mean_loss(), [arrays for arrays in gradients if arrays]
         finally:
             self.python.on_look = None
-            self.busy = False
+            self.call.leave()
 
     def rows_in_order(self):
         """The rows in the order in which the latest call took them, int64; None: as they stand."""
         return None if self.memory.run.data.index == NULL else self.memory.order
 
-    def progress(self):
-        """How far the latest call came, if it was for an epoch: samples done, their weight, a copy of their sums."""
-        cdef Run *run = &self.memory.run
-        return (run.progress.next_row, run.progress.weight_done, self.memory.sums.copy()) if self.in_epoch else None
+    def progress(self, epoch):
+        """How far the latest call came, if it was for that epoch: samples done, their weight, a copy of their sums."""
+        cdef Progress *progress = &self.memory.run.progress
+        if self.epoch_begun != epoch:
+            return None
+        return progress.next_row, progress.weight_done, self.memory.sums.copy()
+
+    def forget_progress(self):
+        """From here on until the next epoch begins there is no progress."""
+        self.epoch_begun = -1
 
     @property
     def terms_per_sample(self) -> float:
@@ -277,14 +285,6 @@ cdef class Session:
 
     # ---- The set-up of a call ----
 
-    cdef int enter(self) except -1:
-        """One call at a time: the buffers are the session's own."""
-        if self.busy:
-            raise RuntimeError(
-                "this trainer is already training, in another thread: give each thread a trainer of its own")
-        self.busy = True
-        return 0
-
     cdef int begin(self, SampleSet samples, Py_ssize_t batch_size, bint in_epoch,
                    Py_ssize_t batches_per_step=1) except -1:
         """Sets up the data of one call. Returns the size of the team that is expected to be fastest."""
@@ -314,7 +314,7 @@ cdef class Session:
         run.progress.bad = 0
         run.progress.stop_samples = 0
         run.progress.stop_weights = 0
-        self.in_epoch = False
+        self.epoch_begun = -1
         self.memory.sums = np.zeros(run.scoring.slot_size)
         sums = self.memory.sums
         run.progress.sums = &sums[0]

@@ -37,25 +37,25 @@ class ArrayEpochs(Epochs):
         self._outputs = unfinished.outputs if unfinished else None
         if self._outputs is None:
             self._outputs = self._evaluator.room_for_outputs(self._data)
-        start = time.perf_counter()
+        self._start = time.perf_counter() - seconds_before
         done = None
-        self._begun = False
+        state.session.forget_progress()  # of an attempt before
         try:
             with state.turns:
-                state.unfinished = None
+                state.unfinished = unfinished
                 while done is None and not state.stopping:
-                    done = self._train(self._data, unfinished, start - seconds_before, shuffle=self._settings.shuffle)
-                    unfinished = self.standing(start - seconds_before)
-                state.unfinished = unfinished  # a complete epoch too, until validation and callbacks are done
-            seconds = time.perf_counter() - start + seconds_before
+                    done = self._train(self._data, state.unfinished, self._start, shuffle=self._settings.shuffle)
+                    self.leave()  # a complete epoch too, until validation and callbacks are done
+            seconds = time.perf_counter() - self._start
             rows = state.session.rows_in_order()
             figures = None if done is None else self._evaluator.figures(*done, self._data, self._outputs, rows)
         except NonFinite as error:
+            state.unfinished = None
             epoch = state.history.n_epochs + 1
             where = f"in epoch {epoch}" + (f", batch {error.batch + 1}" if error.batch >= 0 else "")
             model = state.model
             explain_nonfinite(error, model.architecture, model.feed, self._data, where, state.divergence_remedy())
         except BaseException:
-            state.unfinished = self.standing(start - seconds_before) if self._begun else unfinished
+            self.leave()
             raise
         return None if figures is None else {**figures, "seconds": seconds}

@@ -91,7 +91,7 @@ class ChunkEpochs(Epochs):
         architecture = state.model.architecture
         if len(block) % batch_size:
             architecture.check_batch(len(block) % batch_size, f"the last batch of {self._chunks.argument}")
-        before = state.session.progress() if n_before else None
+        before = state.session.progress(state.history.n_epochs) if n_before else None
         standing = None if before is None else UnfinishedEpoch(len(block), (0, *before[1:]), 0.0, None)
         done = None
         try:

@@ -62,7 +62,7 @@ class Epochs(ABC):
         self._n_rollbacks = 0  # since the last complete epoch
         self._outputs: NDArray[Any] | None = None  # of the current epoch, if metrics need them
         self._n_samples = 0  # in an epoch, if known
-        self._begun = False  # whether the session has begun the epoch
+        self._start = 0.0  # of the epoch
 
     def run(self, n_epochs: int) -> StopReason:
         """Train for at most n_epochs; return why training ended."""
@@ -110,7 +110,6 @@ class Epochs(ABC):
         batch_size = settings.batch_size_of(len(data))
         n_steps = -(-n_left // (batch_size * settings.accumulate))  # 0 if the epoch was stopped after its last step
         numbers = state.numbers_of(max(n_steps, 1))
-        self._begun = True
         inner = _InnerEvents(self, state, self._listeners, self._bar, unfinished, start, n_before)
         plan = EpochPlan(
             batch_size,
@@ -133,6 +132,10 @@ class Epochs(ABC):
     def resumable(self, standing: UnfinishedEpoch | None) -> UnfinishedEpoch | None:
         """Return the progress from which another call can continue."""
         return standing
+
+    def leave(self) -> None:
+        """Leave the epoch where the engine stands; also in a forked child, which lacks the thread of this call."""
+        self._state.unfinished = self.resumable(self.standing(self._start)) or self._state.unfinished
 
     def _validate(self) -> Figures:
         if self._validation is None:

@@ -139,8 +139,8 @@ class TrainingState:
         return self.numbers.of_steps(self.n_steps, n_steps, self.history.n_epochs)
 
     def standing(self, n_samples: int, start: float, outputs: NDArray[Any] | None) -> UnfinishedEpoch | None:
-        """Return the engine's progress in an epoch of n_samples that began at ``start``; None outside an epoch."""
-        progress = self.session.progress()
+        """Return the engine's progress in the unfinished epoch, of n_samples and begun at ``start``; None before it."""
+        progress = self.session.progress(self.history.n_epochs)
         return None if progress is None else UnfinishedEpoch(n_samples, progress, time.perf_counter() - start, outputs)
 
     def divergence_remedy(self) -> str:

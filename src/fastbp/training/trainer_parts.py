@@ -238,6 +238,7 @@ class TrainerParts:
                     epochs = ChunkEpochs(parts, data, self._intake, class_weight)
                 else:
                     epochs = LBFGSEpochs(parts, data) if isinstance(self.optimizer, LBFGS) else ArrayEpochs(parts, data)
+                state.turns.leave = epochs.leave
                 reason = epochs.run(n_epochs)
             finally:
                 self._stop_reason = reason

@@ -7,7 +7,7 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 __all__ = ["Turns"]
 
@@ -30,14 +30,16 @@ class Turns:
         The thread that makes a single step, 0: none.
     n_between : int
         Number of threads that are between two steps, or wait to be.
+    leave : callable or None
+        During a fit: what a forked child calls in place of the thread that trains, which it does not have.
     """
 
     def __init__(self) -> None:
         self._training = threading.RLock()  # from the beginning of a fit to its end
-        self._trains = 0  # the thread that had it last
         self._lock, self._count_lock = threading.RLock(), threading.Lock()
         self._n_waiting = 0  # of those between, who wait
         self.n_between = self.stepping = 0
+        self.leave: Callable[[], None] | None = None
         _all.add(self)
 
     @contextlib.contextmanager
@@ -54,10 +56,10 @@ class Turns:
                 "this trainer is already training, in another thread; expected one thread at a time. Give each thread "
                 "a trainer and a model of its own, or wait for the other."
             )
-        self._trains = threading.get_ident()
         try:
             yield
         finally:
+            self.leave = None
             self._training.release()
 
     def __enter__(self) -> None:
@@ -114,10 +116,24 @@ class Turns:
 
     def renew(self) -> None:
         """Forget the threads that a forked process does not have; the fit of the one that forked goes on."""
-        if self._trains != threading.get_ident():
+        if _is_left_behind(self._training):
             self._training = threading.RLock()
-        self._lock, self._count_lock = threading.RLock(), threading.Lock()
-        self._n_waiting = self.n_between = self.stepping = 0
+            if self.leave is not None:
+                self.leave()
+                self.leave = None
+        if _is_left_behind(self._lock):
+            self._lock = threading.RLock()
+        self._count_lock = threading.Lock()
+        self._n_waiting = self.n_between = 0
+        self.stepping = self.stepping if self.stepping == threading.get_ident() else 0
+
+
+def _is_left_behind(lock: threading.RLock) -> bool:
+    """Return whether another thread has a lock."""
+    if not lock.acquire(blocking=False):
+        return True
+    lock.release()
+    return False
 
 
 def _renew_all() -> None:
