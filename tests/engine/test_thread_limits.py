@@ -28,6 +28,7 @@ def train(n_threads):
     return out.tobytes(), trainer.parts.state.session.last_team
 
 alone, _ = train(1)
+fit_many = fb.fit_many  # imported now: another user may not be able to
 {limit}
 together, team = train(8)
 assert together == alone
@@ -36,6 +37,8 @@ if {most} < 3:
     chunks = [(X[:300], y[:300]), (X[300:], y[300:])]
     model = fb.Model([fb.Dense(3, "softmax")], inputs=20)
     fb.Trainer(model, "cross_entropy").fit(lambda: iter(chunks), epochs=2)
+    models = [fb.Model([fb.Dense(3, "softmax")], inputs=20, seed=seed) for seed in range(4)]
+    fit_many([fb.Trainer(model, "cross_entropy") for model in models], X, y, epochs=2, n_threads=4)
 print("team", team)
 """
 

@@ -154,6 +154,67 @@ def test_one_bar_for_all(capsys):
     assert "12/12" in capsys.readouterr().err
 
 
+# ------------------------------------------------------------------------------------------- too few threads
+
+
+@pytest.fixture
+def startable(monkeypatch):
+    """A list whose first element is how many more threads the system starts; it gets the name of each that asks."""
+    left, start = [0], threading.Thread.start
+
+    def limited(thread):
+        left.append(thread.name)
+        if left[0] == 0:
+            raise RuntimeError("can't start new thread")
+        left[0] -= 1
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", limited)
+    return left
+
+
+@pytest.mark.parametrize("n", [0, 1, 3])
+def test_those_threads_that_can_be_started_train_all(startable, n):
+    startable[0] = n
+    together, alone = make_trainers(), make_trainers()
+    names = [set() for _ in together]
+
+    def callbacks(i):
+        return lambda trainer, figures: names[i].add(threading.current_thread().name)
+
+    fb.fit_many(together, X, LABELS, 3, n_threads=4, callbacks=callbacks)
+    assert len(startable) == 1 + n + 1  # none asked again after the first that failed
+    assert len(set().union(*names)) <= max(n, 1)
+    assert all(len(own) == 1 for own in names)
+    if n == 0:
+        assert set().union(*names) == {threading.current_thread().name}
+    for trainer in alone:
+        trainer.fit(X, LABELS, 3)
+    assert_same(together, alone)
+
+
+def test_without_threads_an_error_ends_all_and_the_bar_goes_on(startable, capsys):
+    trainers = make_trainers()
+    before = [trainer.model.get_weights() for trainer in trainers]
+
+    def callbacks(i):
+        def fail(trainer, figures):
+            raise OSError("disk full")
+
+        return [fail]
+
+    with pytest.raises(OSError, match="disk full") as caught:
+        fb.fit_many(trainers, X, LABELS, 3, n_threads=4, callbacks=callbacks)
+    assert len(caught.value.__notes__) == 1
+    begun = [trainer.n_steps > 0 for trainer in trainers]
+    assert sum(begun) == 1
+    for trainer, weights in zip(trainers, before, strict=True):
+        same = all((a == b).all() for a, b in zip(trainer.model.get_weights(), weights, strict=True))
+        assert same == (trainer.n_steps == 0)
+    fb.fit_many(trainers, X, LABELS, 3, n_threads=4, progress=True)
+    assert "12/12" in capsys.readouterr().err
+
+
 # ------------------------------------------------------------------------------------------- errors and Ctrl-C
 
 

@@ -7,9 +7,11 @@ to its last; the GIL is released inside an epoch, so trainers wait for each othe
 from __future__ import annotations
 
 import contextlib
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, Future, wait
 from dataclasses import dataclass
+from threading import Thread
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
@@ -66,7 +68,8 @@ def fit_many(
         As for ``Trainer.fit``.
     n_threads : int or None, default None
         Number of trainers that run at once, the largest first; None means ``fb.get_num_threads()``. If there are
-        more threads than trainers, trainers use several. The trainers' own ``n_threads`` are ignored.
+        more threads than trainers, trainers use several. The trainers' own ``n_threads`` are ignored. Where the system
+        starts no more threads, fewer run at once.
     progress : bool, default False
         Whether to show one progress bar for all, or plain lines as ``Trainer.fit`` does.
     callbacks : callable or None, default None
@@ -270,22 +273,83 @@ def train_all(jobs: Sequence[Job], n_epochs: int, n_threads: int | None, progres
     threads_of_each = max(1, choose_threads(n_threads) // len(jobs))
     bar = EpochBar(len(jobs) * n_epochs) if progress else None
     n_before = _n_epochs(jobs)
-    running: dict[Future[None], Job] = {}
+    running: dict[Future[None], Job] = {Future(): job for job in sorted(jobs, key=lambda job: -job.work)}
+    crew = _Crew(deque(running.items()), n_epochs, threads_of_each)
     try:
-        with bar or contextlib.nullcontext(), ThreadPoolExecutor(min(n_at_once, len(jobs)), "fastbp") as pool:
+        with bar or contextlib.nullcontext():
             try:
-                for job in sorted(jobs, key=lambda job: -job.work):
-                    running[pool.submit(job.run, n_epochs, threads_of_each)] = job
-                for _ in _until_done(running):
+                crew.start(min(n_at_once, len(jobs)))
+                for _ in _until_done(running) if crew.threads else crew.work_here():
                     if bar is not None:
                         bar.show(_n_epochs(jobs) - n_before)
             except BaseException:
                 _interrupt(running)
                 raise
+            finally:
+                crew.join()
     finally:
         for future, job in running.items():
-            if future.done():  # the interrupt may have come after its end
+            if future.done() or not crew.threads:  # the interrupt may have come after its end
                 job.trainer.model.network.interrupted = False
+
+
+class _Crew:
+    """Threads that run the jobs, as many as the system starts; where it starts none, the caller's thread does.
+
+    Parameters
+    ----------
+    waiting : deque of (Future, Job)
+        The jobs in their order; each thread takes the first one that is left. The exception of a job is its future's.
+    n_epochs, threads_of_each : int
+    """
+
+    def __init__(self, waiting: deque[tuple[Future[None], Job]], n_epochs: int, threads_of_each: int) -> None:
+        self._waiting, self._arguments = waiting, (n_epochs, threads_of_each)
+        self.threads: list[Thread] = []
+
+    def start(self, n: int) -> None:
+        """Start n threads, or fewer."""
+        for i in range(n):
+            thread = Thread(target=self._work, name=f"fastbp_{i}")
+            self.threads.append(thread)  # first: Ctrl-C may come as soon as it runs
+            try:
+                thread.start()
+            except RuntimeError:  # can't start new thread
+                self.threads.pop()
+                return
+
+    def join(self) -> None:
+        """Wait until all have ended."""
+        for thread in self.threads:
+            if thread.ident is not None:  # it has been started
+                thread.join()
+
+    def work_here(self) -> Iterator[None]:
+        """Run one job at each step of the iteration; raise its exception."""
+        while (future := self._run_next()) is not None:
+            future.result()
+            yield
+
+    def _work(self) -> None:
+        while self._run_next() is not None:
+            pass
+
+    def _run_next(self) -> Future[None] | None:
+        """Run the first job that is left and not cancelled, and return its future; None if none is."""
+        while True:
+            try:
+                future, job = self._waiting.popleft()
+            except IndexError:
+                return None
+            if future.set_running_or_notify_cancel():
+                break
+        try:
+            job.run(*self._arguments)
+        except BaseException as error:
+            future.set_exception(error)
+        else:
+            future.set_result(None)
+        return future
 
 
 def _n_epochs(jobs: Sequence[Job]) -> int:
