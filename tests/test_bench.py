@@ -17,6 +17,7 @@ from bench.peers import PEERS, is_installed, make_peer  # noqa: E402
 from bench.workloads import DEFAULT_WORKLOADS, WORKLOADS, Workload, initial_weights, make_data  # noqa: E402
 
 TINY = Workload("tiny", (3, 5, 2), 7, 4)
+ABOUT = {peer: {"note": ""} for peer in ("fastbp", "numpy", "sklearn", "torch", "jax")}
 WIDER = Workload("wider", (40, 32, 2), 64, 4)
 
 
@@ -179,12 +180,12 @@ def test_peer_whose_losses_are_not_numbers_is_refused():
 def test_peer_that_predicts_something_else_is_refused(outputs):
     workers = {"torch": Answers(outputs), "numpy": Answers([[0.5, 0.5], [0.25, 0.75]])}
     with pytest.raises(compare.DifferentComputationError, match="torch does not compute what numpy does: its outputs"):
-        predict.check_outputs(workers, {})
+        predict.check_outputs(workers, ABOUT)
 
 
 def test_peer_that_rounds_otherwise_is_not_refused():
     workers = {"fastbp": Answers([[0.5, 0.5]]), "jax": Answers([[0.500001, 0.499999]])}
-    agreement = predict.check_outputs(workers, {})
+    agreement = predict.check_outputs(workers, ABOUT)
     assert agreement["reference"] == "fastbp"
     assert agreement["differences"] == pytest.approx({"fastbp": 0.0, "jax": 1e-6})
 
