@@ -347,6 +347,12 @@ def test_first_fit_runs():
     assert "categories: " in printed
 
 
+def test_calls_runs():
+    command = [sys.executable, "-m", "bench.calls", "--repeats", "2"]
+    printed = subprocess.run(command, cwd=ROOT, check=True, timeout=120, capture_output=True, text=True).stdout
+    assert printed.count("a call of fit") == 2
+
+
 def test_estimators_smoke(tmp_path):
     """Both peers do every task once, and the report has a row for each."""
     pytest.importorskip("sklearn")

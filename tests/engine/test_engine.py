@@ -57,6 +57,19 @@ def test_epochs_follow_the_oracle(isa, limits, optimizer, numbers, limits_change
     assert session.n_steps == 10
 
 
+def test_sums_belong_to_the_call_that_returned_them():
+    """The next call adds up in the same memory."""
+    network, _ = make_pair(9, SPECS, "float64")
+    X, y = make_data(75, 9, 5, "cross_entropy", "float64")
+    session = Session(network, "cross_entropy", ("correct", "log_loss"), "sgd", 1)
+    plan = EpochPlan(16, True, 11, 0, {"learning_rate": 0.5})
+    _, sums = session.epoch(SampleSet(ArrayReader(X), y), plan)
+    before, (_, _, progress) = [part.copy() for part in sums], session.progress(0)
+    session.epoch(SampleSet(ArrayReader(X[:16]), y[:16]), plan)
+    assert [list(part) for part in sums] == [list(part) for part in before]
+    np.testing.assert_array_equal(progress[1:], np.concatenate(before))
+
+
 def torch_peer(torch, optimizer, numbers, weights, biases):
     """PyTorch's optimizer of the same numbers; a weight decay for the weights alone."""
     names = {"adam": "AdamW" if numbers.get("decoupled") else "Adam"}

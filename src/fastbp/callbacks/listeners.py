@@ -20,11 +20,15 @@ _users: dict[int, Listeners] = {}  # of callbacks with a state, by their id; set
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_users.clear)  # the other threads' calls of fit are not in the child
 
+_NOTHING_CLAIMED = contextlib.nullcontext()
+
 CallbackLike: TypeAlias = Callback | Callable[[SomeTrainer, Figures], Any]
 
 
 def as_callbacks(callbacks: Iterable[CallbackLike] | CallbackLike) -> list[Callback]:
     """Return callbacks as objects, in the order in which they run; a function runs at the end of every epoch."""
+    if isinstance(callbacks, (tuple, list)) and not callbacks:  # the fast path, for short calls of fit
+        return []
     if isinstance(callbacks, Callback) or callable(callbacks):
         callbacks = [callbacks]
     expected = "a list of fb.Callback objects or functions of (trainer, figures)"
@@ -50,6 +54,8 @@ def _as_callback(callback: Any, argument: str) -> Callback:
 class Listeners:
     """The callbacks of one call of ``fit``, and the trainer that they get.
 
+    Where there are callbacks, events outside of an epoch ask a function, ``latest``, for the figures of the latest one.
+
     Parameters
     ----------
     callbacks : sequence of Callback
@@ -68,8 +74,7 @@ class Listeners:
         self._of_ticks = [callback for callback in callbacks if callback.hears("on_tick")]
         self.hear_steps, self.hear_ticks = bool(self._of_steps), bool(self._of_ticks)
 
-    @contextlib.contextmanager
-    def claimed(self) -> Iterator[None]:
+    def claimed(self) -> contextlib.AbstractContextManager[None]:
         """Refuse another call of ``fit``, in another thread, that would use callbacks with a state inside the ``with``.
 
         Raises
@@ -78,6 +83,10 @@ class Listeners:
             If one of them is in use.
         """
         own = [callback for callback in self._callbacks if callback.runs_alone]
+        return self._claim(own) if own else _NOTHING_CLAIMED
+
+    @contextlib.contextmanager
+    def _claim(self, own: Sequence[Callback]) -> Iterator[None]:
         claimed: list[int] = []
         try:
             for callback in own:
@@ -92,15 +101,19 @@ class Listeners:
             for key in claimed:
                 _users.pop(key, None)
 
-    def fit_begin(self, figures: Figures) -> None:
+    def fit_begin(self, latest: Callable[[], Figures]) -> None:
         """Run the callbacks at the beginning of a call of ``fit``."""
-        for callback in self._callbacks:
-            callback.on_fit_begin(self._trainer, figures)
+        if self._callbacks:
+            figures = latest()
+            for callback in self._callbacks:
+                callback.on_fit_begin(self._trainer, figures)
 
-    def epoch_begin(self, figures: Figures) -> None:
+    def epoch_begin(self, latest: Callable[[], Figures]) -> None:
         """Run the callbacks at the beginning of an epoch."""
-        for callback in self._callbacks:
-            callback.on_epoch_begin(self._trainer, figures)
+        if self._callbacks:
+            figures = latest()
+            for callback in self._callbacks:
+                callback.on_epoch_begin(self._trainer, figures)
 
     def step_end(self, figures: Figures) -> None:
         """Run the callbacks after a step."""
@@ -112,15 +125,19 @@ class Listeners:
         for callback in self._of_ticks:
             callback.on_tick(self._trainer, figures)
 
-    def epoch_end(self, figures: Figures) -> None:
+    def epoch_end(self, latest: Callable[[], Figures]) -> None:
         """Run the callbacks after an epoch and its validation."""
-        for callback in self._callbacks:
-            callback.on_epoch_end(self._trainer, figures)
+        if self._callbacks:
+            figures = latest()
+            for callback in self._callbacks:
+                callback.on_epoch_end(self._trainer, figures)
 
-    def fit_end(self, figures: Figures) -> None:
+    def fit_end(self, latest: Callable[[], Figures]) -> None:
         """Run the callbacks at the end of a call of ``fit``."""
-        for callback in self._callbacks:
-            callback.on_fit_end(self._trainer, figures)
+        if self._callbacks:
+            figures = latest()
+            for callback in self._callbacks:
+                callback.on_fit_end(self._trainer, figures)
 
     def get_states(self) -> dict[str, Any]:
         """Return the callbacks' states by their keys, without empty ones."""

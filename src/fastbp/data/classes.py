@@ -177,6 +177,9 @@ def number_targets(
     TypeError, ValueError
         If a label is missing, or is not that of a class, or there are not as many labels as classes.
     """
+    learns_signs = learn and loss.by_margin
+    if classes is None and type(y) is np.ndarray and y.dtype.kind in "iuf" and not learns_signs:
+        return y, None  # the fast path, for loops that call step()
     n_classes = loss.n_classes(n_outputs)
     if n_classes is None:
         return (y.values() if isinstance(y, Labels) else y), classes
@@ -184,7 +187,7 @@ def number_targets(
     if classes is None:
         if isinstance(labels, Labels):
             return _number_first(labels, n_classes, n_outputs, argument, learn)
-        return labels, _signs(labels, argument) if learn and loss.by_margin else None
+        return labels, _signs(labels, argument) if learns_signs else None
     if not isinstance(labels, Labels):
         if classes.are_numbers or (loss.by_margin and classes.to_config() == [-1, 1]):
             return labels, classes

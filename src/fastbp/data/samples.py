@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["NAMES", "LossOfSamples", "Measured", "Origin", "Samples"]
 
 NAMES = ("X", "y", "sample_weight")
-_CACHED = ("total_weight", "_shift", "spread")
+_CACHED = ("_sum_of_weights", "_shift", "spread")
 
 
 class LossOfSamples(Protocol):
@@ -262,14 +262,15 @@ class Samples:
         """Return the index of the samples start..stop in X, y and sample weights."""
         return slice(start, stop) if self.subset is None else self.subset[start:stop]
 
-    @cached_property
+    @property
     def total_weight(self) -> float:
         """The sum of the sample weights, the divisor of a mean over the samples."""
-        return (
-            float(len(self))
-            if self.sample_weights is None
-            else float(self.sample_weights[self.rows_from(0, len(self))].sum())
-        )
+        return float(len(self)) if self.sample_weights is None else self._sum_of_weights
+
+    @cached_property
+    def _sum_of_weights(self) -> float:
+        assert self.sample_weights is not None
+        return float(self.sample_weights[self.rows_from(0, len(self))].sum())
 
     @cached_property
     @underflows_to_zero

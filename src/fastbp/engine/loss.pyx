@@ -197,5 +197,11 @@ cdef bint takes_Z(const Scoring *scoring) noexcept nogil:
 
 
 cdef list split_sums(const Scoring *scoring, sums):
-    ends = [scoring.sum_offset[i] for i in range(scoring.n_metrics)] + [scoring.slot_size]
-    return [sums[ends[i]:ends[i + 1]] for i in range(scoring.n_metrics)]
+    """A copy of each metric's sums."""
+    cdef int i
+    cdef Py_ssize_t end
+    parts = []
+    for i in range(scoring.n_metrics):
+        end = scoring.sum_offset[i + 1] if i + 1 < scoring.n_metrics else scoring.slot_size
+        parts.append(sums[scoring.sum_offset[i]:end].copy())
+    return parts

@@ -2,6 +2,7 @@
 
 from libc.math cimport NAN
 from libc.stdint cimport int64_t, uint64_t
+from libc.string cimport memcpy
 
 import numpy as np
 
@@ -59,6 +60,7 @@ cdef class Session:
     cdef SessionMemory memory
     cdef PythonCalls python
     cdef tuple held                    # what the call points into, whatever the network gets meanwhile
+    cdef dict step_numbers             # of the latest call, or None
     cdef tuple schedules               # arrays or None: the learning rate and the weight decay of each step
     cdef dict dropout_rates            # by stage: an array with the rate of each step
     cdef bint stages_alike             # no stage has factors or rates of its own
@@ -289,7 +291,6 @@ cdef class Session:
                    Py_ssize_t batches_per_step=1) except -1:
         """Sets up the data of one call. Returns the size of the team that is expected to be fastest."""
         cdef Run *run = &self.memory.run
-        cdef double[::1] sums
         refuse_sparse(&run.stages[0], &samples.rows.source)
         self.python.samples = samples
         set_scoring(&run.scoring, self.loss, self.metrics, samples, self.network.n_outputs,
@@ -308,16 +309,8 @@ cdef class Session:
         run.data.microbatch_size = run.data.batch_size
         if not run.scoring.custom:     # a loss function is called with whole batches
             run.data.microbatch_size = min(run.data.batch_size, <Py_ssize_t>MICROBATCH_SAMPLES)
-        run.progress.attempt += 1
-        run.progress.next_row = 0
-        run.progress.weight_done = 0
-        run.progress.bad = 0
-        run.progress.stop_samples = 0
-        run.progress.stop_weights = 0
         self.epoch_begun = -1
-        self.memory.sums = np.zeros(run.scoring.slot_size)
-        sums = self.memory.sums
-        run.progress.sums = &sums[0]
+        self.memory.begin_progress()
         return self.choose_team(in_epoch)
 
     cdef int choose_team(self, bint in_epoch) except -1:
@@ -346,38 +339,46 @@ cdef class Session:
     cdef int set_order(self, SampleSet samples, bint shuffle, uint64_t seed, uint64_t epoch) except -1:
         """The order in which the call takes the rows."""
         cdef const int64_t[::1] subset = samples.subset
-        cdef int64_t[::1] order
+        cdef int64_t *order
         cdef Py_ssize_t i, n_rows = samples.n_samples
         if not shuffle and subset is None:
             return 0
-        if self.memory.order is None or self.memory.order.size != n_rows:
-            self.memory.order = np.empty(n_rows, dtype=np.int64)
-        order = self.memory.order
+        order = self.memory.order_of(n_rows)
         if shuffle:
             with nogil:
-                self.memory.run.k.permutation(seed, epoch, n_rows, &order[0])
+                self.memory.run.k.permutation(seed, epoch, n_rows, order)
                 if subset is not None:
                     for i in range(n_rows):
                         order[i] = subset[order[i]]
         else:
-            order[:] = subset
-        self.memory.run.data.index = &order[0]
+            memcpy(order, &subset[0], n_rows * sizeof(int64_t))
+        self.memory.run.data.index = order
         return 0
 
     cdef int take_step_numbers(self, dict step_numbers) except -1:
         """What the updates of the call use, and the memory that they need."""
         cdef Run *run = &self.memory.run
+        if step_numbers is not self.step_numbers:
+            self.step_numbers = None   # should the following raise
+            self.take_new_numbers(step_numbers)
+            self.step_numbers = step_numbers
+        run.updater.first_step = run.progress.n_steps + 1
+        reach_step(&run.updater, run.updater.first_step)
+        return 0
+
+    cdef int take_new_numbers(self, dict step_numbers) except -1:
+        """Numbers other than those of the call before."""
+        cdef Run *run = &self.memory.run
         set_numbers(&run.updater, step_numbers)
         self.schedules = tuple([
             number if isinstance(number, np.ndarray) else None
             for number in (step_numbers["learning_rate"], step_numbers.get("weight_decay"))])
-        set_schedules(&run.updater, self.schedules[0], self.schedules[1], run.progress.n_steps + 1)
+        set_schedules(&run.updater, self.schedules[0], self.schedules[1])
         if takes_norm(&run.updater):
             self.memory.want_squares()
         if run.updater.average_every > 0:
             self.memory.want_averages()
         self.take_stage_numbers(step_numbers)
-        reach_step(&run.updater, run.progress.n_steps + 1)
         self.memory.want_states([name for name in self.memory.state_names if state_wanted(name, step_numbers)])
         return 0
 

@@ -1,5 +1,7 @@
 # The memory of a training session: the Run that the threads share, and the arenas and arrays that it points into.
 
+from libc.stdint cimport int64_t
+
 from fastbp.engine.arena cimport Arena
 from fastbp.engine.layout cimport Stage
 from fastbp.engine.narrow cimport NarrowWeights
@@ -18,8 +20,11 @@ cdef class SessionMemory:
     cdef TableMemory tables            # of the first stage, if it has tables
     cdef double[::1] penalties         # [units of all stages], where there are penalties
     cdef double[::1] squares           # [run.memory.n_squares], where a norm is clipped
-    cdef object sums                   # float64 [slot_size] of this call
-    cdef object order                  # int64 [n_rows]: the rows in the order of this call
+    cdef object sums                   # float64 [n_sums] of this call: where run.progress.sums points
+    cdef Py_ssize_t n_sums
+    cdef object order                  # int64 [n_ordered]: the rows in the order of this call
+    cdef int64_t *first_in_order
+    cdef Py_ssize_t n_ordered
     cdef NarrowWeights narrow          # rounded copies of the weights, or None: all products are float32
     cdef long long rounded_at          # writings through the network's gate when the copies were made; -1: they are not
     cdef Py_ssize_t n_panels           # that the buffers hold
@@ -30,6 +35,8 @@ cdef class SessionMemory:
     cdef int want_squares(self) except -1
     cdef int want_states(self, list names) except -1
     cdef int want_averages(self) except -1
+    cdef int begin_progress(self) except -1
+    cdef int64_t *order_of(self, Py_ssize_t n_rows) except NULL
     cdef int choose_narrow(self, Py_ssize_t n_samples) except -1
     cdef void round_weights(self) noexcept
     cdef int make_room(self, Py_ssize_t n_panels, int team) except -1

@@ -1,8 +1,8 @@
 """The memory of a training session: buffers of a step, gradients, states of the optimizer, averages of parameters."""
 
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
-from libc.stdint cimport int32_t
-from libc.string cimport memcpy
+from libc.stdint cimport int32_t, int64_t
+from libc.string cimport memcpy, memset
 
 import numpy as np
 
@@ -85,6 +85,34 @@ cdef class SessionMemory:
             self.squares = np.zeros(self.run.memory.n_squares)
             self.run.memory.squares = &self.squares[0]
         return 0
+
+    # ---- What a call adds up, and its order ----
+
+    cdef int begin_progress(self) except -1:
+        """Nothing is done yet; the sums of a call use the memory of the call before where they are as many."""
+        cdef Py_ssize_t n = self.run.scoring.slot_size
+        cdef double[::1] sums
+        self.run.progress.attempt += 1
+        self.run.progress.next_row = 0
+        self.run.progress.weight_done = 0
+        self.run.progress.bad = 0
+        self.run.progress.stop_samples = 0
+        self.run.progress.stop_weights = 0
+        if self.sums is None or self.n_sums != n:
+            sums = self.sums = np.empty(n)
+            self.run.progress.sums = &sums[0]
+            self.n_sums = n
+        memset(self.run.progress.sums, 0, n * sizeof(double))
+        return 0
+
+    cdef int64_t *order_of(self, Py_ssize_t n_rows) except NULL:
+        """Memory for the order of n_rows rows."""
+        cdef int64_t[::1] order
+        if self.order is None or self.n_ordered != n_rows:
+            order = self.order = np.empty(n_rows, dtype=np.int64)
+            self.first_in_order = &order[0]
+            self.n_ordered = n_rows
+        return self.first_in_order
 
     # ---- The buffers of a step ----
 

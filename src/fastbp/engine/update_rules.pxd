@@ -22,8 +22,7 @@ cdef struct Updater:
     long long n_averaged       # how often weights were taken in
 
 cdef int set_numbers(Updater *updater, dict step_numbers) except -1
-cdef int set_schedules(Updater *updater, double[::1] rates, double[::1] decays,
-                       long long first_step) except -1
+cdef int set_schedules(Updater *updater, double[::1] rates, double[::1] decays) except -1
 cdef bint state_wanted(str name, dict step_numbers)
 cdef bint takes_norm(const Updater *updater) noexcept nogil
 cdef void reach_step(Updater *updater, long long step) noexcept nogil

@@ -53,12 +53,10 @@ cdef int set_numbers(Updater *updater, dict step_numbers) except -1:
     return 0
 
 
-cdef int set_schedules(Updater *updater, double[::1] rates, double[::1] decays,
-                       long long first_step) except -1:
-    """Arrays, or None, with a value for each step of the call that begins with first_step; the caller keeps them."""
+cdef int set_schedules(Updater *updater, double[::1] rates, double[::1] decays) except -1:
+    """Arrays, or None, with a value for each step from first_step on; the caller keeps them."""
     updater.rates = NULL if rates is None else &rates[0]
     updater.decays = NULL if decays is None else &decays[0]
-    updater.first_step = first_step
     return 0
 
 

@@ -195,11 +195,8 @@ class Feed:
     ) -> Samples:
         """Return inputs and targets, read and checked; with ``learn``, labels may say what the classes are."""
         array = self.read(X, names[0])
-        classes = self.classes
-        plain = classes is None and type(y) is np.ndarray and y.dtype.kind in "iuf"  # loops of step() skip a call
-        if not plain or (learn and loss.by_margin):
-            y, classes = number_targets(y, loss, n_outputs, classes, names[1], learn)
-        targets = loss.as_targets(y, n_outputs, names[1])
+        numbers, classes = number_targets(y, loss, n_outputs, self.classes, names[1], learn)
+        targets = loss.as_targets(numbers, n_outputs, names[1])
         return Samples(array, targets, n_outputs, loss, names, sample_weight, class_weight, classes)
 
     def features(self, X: ArrayLike) -> Array:
@@ -257,9 +254,12 @@ class Feed:
         self.preparation.restore(restored)
         return restored
 
-    def in_units(self, name: str, sums: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the engine's sums of errors, one number per target, in the targets' units."""
-        return sums if self.preparation is None else self.preparation.in_units(name, sums)
+    def in_units(self, sums: dict[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
+        """Return the engine's sums by their names, those of errors, one number per target, in the targets' units."""
+        preparation = self.preparation
+        if preparation is None:
+            return sums
+        return {name: preparation.in_units(name, values) for name, values in sums.items()}
 
 
 def check_preparation(prepare: Any, prepare_targets: Any, inputs: Any) -> ModelPreparation | None:

@@ -5,8 +5,9 @@ Where it is found, nobody knows how the user could have asked for it: who offers
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from types import TracebackType
 
 __all__ = ["MissingFigureError", "explaining_missing_figures", "missing_figure"]
 
@@ -30,12 +31,22 @@ def missing_figure(monitor: str, figures: Mapping[str, float]) -> MissingFigureE
     return error
 
 
-@contextlib.contextmanager
-def explaining_missing_figures(remedy: str) -> Iterator[None]:
+def explaining_missing_figures(remedy: str) -> AbstractContextManager[None]:
     """Add to the error for a figure of validation how there can be one."""
-    try:
-        yield
-    except MissingFigureError as error:
-        if not error.wants_validation:
-            raise
-        raise ValueError(f"{error} {remedy}") from None
+    return _Explaining(remedy)
+
+
+class _Explaining:  # a generator takes longer, and a call of fit may be short
+    __slots__ = ("_remedy",)
+
+    def __init__(self, remedy: str) -> None:
+        self._remedy = remedy
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, MissingFigureError) and error.wants_validation:
+            raise ValueError(f"{error} {self._remedy}") from None

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,8 +26,7 @@ __all__ = ["EpochParts", "Epochs"]
 _MOST_ROLLBACKS = 10  # in a row; the learning rate is then a thousandth of the first
 
 
-@dataclass(frozen=True)
-class EpochParts:
+class EpochParts(NamedTuple):
     """The objects that all epochs use.
 
     Attributes

@@ -44,6 +44,7 @@ class Evaluator:
 
     def __init__(self, settings: TrainerSettings, intake: Intake, state: TrainingState) -> None:
         self._settings, self._intake, self._state = settings, intake, state
+        self._wants_outputs = any(isinstance(metric, OutputMetric) for metric in settings.metrics)
 
     def evaluate(
         self, data: Samples | Chunks, model: Model | None = None, class_weight: ClassWeight | None = None
@@ -100,7 +101,7 @@ class Evaluator:
 
     def room_for_outputs(self, data: Samples) -> Array | None:
         """Return an array of NaN for the outputs of all samples; None if no metric needs them."""
-        if not any(isinstance(metric, OutputMetric) for metric in self._settings.metrics):
+        if not self._wants_outputs:
             return None
         model = self._state.model
         return np.full((len(data), model.n_outputs), np.nan, model.dtype)
@@ -109,9 +110,10 @@ class Evaluator:
         self, loss: float, sums: Sums, data: Measured, outputs: Array | None, rows: NDArray[np.int64] | None
     ) -> Figures:
         """Return loss and metrics from the engine's sums; ``rows`` are the rows of the outputs."""
+        if not self._settings.metrics:
+            return {"loss": float(loss)}
         feed = self._state.model.feed
-        by_name = dict(zip(self._settings.sums, sums, strict=True))
-        in_units = {name: feed.in_units(name, value) for name, value in by_name.items()}
+        in_units = feed.in_units(dict(zip(self._settings.sums, sums, strict=True)))
         restored = None if outputs is None else feed.restored(outputs)
         return {"loss": float(loss), **measure(self._settings.metrics, in_units, data, restored, rows)}
 

@@ -211,7 +211,8 @@ class Intake:
 
     def validation(self, validation_data: Any, *, learn: bool = False) -> Samples | Chunks | None:
         """Return validation data in arrays or in chunks; with ``learn``, arrays may say what the classes are."""
-        if not isinstance(validation_data, (tuple, list)) and is_source(validation_data):
+        in_arrays = validation_data is None or isinstance(validation_data, (tuple, list))
+        if not in_arrays and is_source(validation_data):
             chunks = Chunks(validation_data, "validation_data")
             if chunks.once:
                 remedy = "Pass a function that returns a new iterator for each epoch."

@@ -27,7 +27,7 @@ _making = Lock()  # of a session, which a trainer has one of
 Snapshot = tuple[list[NDArray[Any]], dict[str, Any]]  # the model's weights, and the rest of the training state
 
 
-@dataclass(frozen=True)
+@dataclass
 class UnfinishedEpoch:
     """An epoch that was stopped before its end.
 
@@ -122,7 +122,6 @@ class TrainingState:
         """The learning rate of the next step."""
         return self.numbers.learning_rate(self.n_steps, self.history.n_epochs)
 
-    @property
     def latest(self) -> Figures:
         """The figures and the number of the latest epoch; empty before the first."""
         return {"epoch": self.history.n_epochs, **self.history.latest} if self.history.n_epochs else {}

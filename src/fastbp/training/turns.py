@@ -42,8 +42,7 @@ class Turns:
         self.leave: Callable[[], None] | None = None
         _all.add(self)
 
-    @contextlib.contextmanager
-    def alone(self) -> Iterator[None]:
+    def alone(self) -> _Alone:
         """Refuse other threads that would train with this trainer inside the ``with``.
 
         Raises
@@ -51,16 +50,7 @@ class Turns:
         RuntimeError
             If another thread is inside.
         """
-        if not self._training.acquire(blocking=False):
-            raise RuntimeError(
-                "this trainer is already training, in another thread; expected one thread at a time. Give each thread "
-                "a trainer and a model of its own, or wait for the other."
-            )
-        try:
-            yield
-        finally:
-            self.leave = None
-            self._training.release()
+        return _Alone(self)
 
     def __enter__(self) -> None:
         self._lock.acquire()  # others have it between two steps only, for a moment
@@ -134,6 +124,25 @@ def _is_left_behind(lock: threading.RLock) -> bool:
         return True
     lock.release()
     return False
+
+
+class _Alone:  # a generator takes longer, and a call of fit may be short
+    __slots__ = ("_turns",)
+
+    def __init__(self, turns: Turns) -> None:
+        self._turns = turns
+
+    def __enter__(self) -> None:
+        turns = self._turns
+        if not turns._training.acquire(blocking=False):
+            raise RuntimeError(
+                "this trainer is already training, in another thread; expected one thread at a time. Give each thread "
+                "a trainer and a model of its own, or wait for the other."
+            )
+
+    def __exit__(self, *error: object) -> None:
+        self._turns.leave = None
+        self._turns._training.release()
 
 
 def _renew_all() -> None:
