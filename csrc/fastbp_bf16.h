@@ -17,7 +17,7 @@
 #define FASTBP_BF16_H
 
 typedef struct {
-    const char *isa;            /* of the float32 kernels that they go with: lanes and tile_rows are the same */
+    const char *isa;            /* of the float32 kernels that they go with: lanes are the same */
     int emulated;               /* 1: no instruction for it, the bits of x86's vdpbf16ps from float32 multiply-adds */
     int lanes;
     ptrdiff_t scratch_elements; /* of 32 bits, that input_gradient needs for each thread */

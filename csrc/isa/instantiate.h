@@ -41,6 +41,14 @@ const fbp_kernels *const PASTE(fbp_kernels_, ISA)[2] = {[FBP_FLOAT32] = &table_f
 #endif
 
 #ifdef NATIVE_BF16
+#if !NATIVE_BF16 /* an emulation need not be fast: few register tiles, which compile to little code */
+#undef MR
+#undef NV
+#undef TILES_OF_ROWS
+#define MR 4
+#define NV 2
+#define TILES_OF_ROWS(X, mr) X(mr, 1) X(mr, 2)
+#endif
 #define NARROW
 #define REAL_BITS 32
 #define NAME(x) PASTE(x, _bf16)

@@ -7,7 +7,20 @@
 #include "vmath.h"
 
 #include "transpose.h"
+#if NATIVE_BF16
 #include "activation.h"
+#else /* those of float32, in the same file */
+static INLINE void NAME(activate)(fbp_activation activation, real alpha, real *rows, real *slope, ptrdiff_t n_rows)
+{
+    activate_f32(activation, alpha, rows, slope, n_rows);
+}
+
+static INLINE void NAME(pass_back)(fbp_activation activation, real alpha, const real *A, const real *slope, real *dA,
+                                   ptrdiff_t n_rows)
+{
+    pass_back_f32(activation, alpha, A, slope, dA, n_rows);
+}
+#endif
 #include "bfloat16.h"
 #include "operand.h"
 #include "blocking.h"
