@@ -27,7 +27,7 @@ CallbackLike: TypeAlias = Callback | Callable[[SomeTrainer, Figures], Any]
 
 def as_callbacks(callbacks: Iterable[CallbackLike] | CallbackLike) -> list[Callback]:
     """Return callbacks as objects, in the order in which they run; a function runs at the end of every epoch."""
-    if isinstance(callbacks, (tuple, list)) and not callbacks:  # the fast path, for short calls of fit
+    if type(callbacks) in (tuple, list) and not callbacks:  # the fast path, for short calls of fit
         return []
     if isinstance(callbacks, Callback) or callable(callbacks):
         callbacks = [callbacks]
