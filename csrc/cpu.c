@@ -1,5 +1,5 @@
-/* cpu.c: which instruction sets this CPU and OS offer, whether it multiplies bfloat16, whether it gains by prefetching
- * what the update will write, and how it treats denormal numbers.
+/* cpu.c: which instruction sets this CPU and OS offer, whether it multiplies bfloat16, and gains by it, whether it gains
+ * by prefetching what the update will write, and how it treats denormal numbers.
  *
  * The compiler's run-time support asks CPUID and, for the wide registers, XGETBV: an instruction set whose registers
  * the OS does not save is not available.
@@ -47,6 +47,16 @@ int fbp_has_bf16(void)
     return sysctlbyname("hw.optional.arm.FEAT_BF16", &found, &size, NULL, 0) == 0 && found;
 #else
     return 0;
+#endif
+}
+
+int fbp_gains_by_bf16(void)
+{
+#if defined(__x86_64__) && defined(__GNUC__)
+    __builtin_cpu_init();
+    return !__builtin_cpu_is("intel");
+#else
+    return 1;
 #endif
 }
 

@@ -19,22 +19,22 @@ MIXED = "bf16-mixed"
 @pytest.fixture(autouse=True)
 def products():
     """Bfloat16 products of some kind: emulated where this CPU has none."""
-    former = kernels.isa(), kernels.bf16() == "emulated"
-    kernels.select_isa(former[0], kernels.bf16() is None)
+    former = kernels.isa()
+    kernels.select_isa(former, kernels.bf16() is None)
     if kernels.bf16() is None:
         pytest.skip("no bfloat16 products here, not even emulated")
     yield
-    kernels.select_isa(*former)
+    kernels.select_isa(former)
 
 
 @pytest.fixture
 def none():
     """A machine without bfloat16 products."""
-    former = kernels.isa(), kernels.bf16() == "emulated"
+    former = kernels.isa()
     kernels.select_isa("baseline", False)
     assert kernels.bf16() is None
     yield
-    kernels.select_isa(*former)
+    kernels.select_isa(former)
 
 
 def make_model(dtype="float32"):
@@ -124,6 +124,25 @@ def test_a_file_is_refused_where_there_is_no_bfloat16(tmp_path, none):
     assert fb.Trainer.load(tmp_path / "trainer.ckpt", precision="float32").precision == "float32"
 
 
+def test_a_cpu_that_gains_nothing_is_told_once_asked(monkeypatch):
+    monkeypatch.setattr(kernels, "bf16_pays", lambda: False)
+    with pytest.warns(UserWarning, match=r"precision is 'bf16-mixed', but .*FASTBP_BF16=always"):
+        make_trainer()
+
+
+def test_where_narrow_products_are_slow_all_are_float32():
+    kernels.select_isa(kernels.isa())
+    if kernels.bf16() is None or kernels.bf16_pays():
+        pytest.skip("this CPU gains by narrow products, or has none")
+    X, y = make_data()
+    with pytest.warns(UserWarning, match="FASTBP_BF16=always"):
+        asked = make_trainer()
+    plain = make_trainer(precision=None)
+    for trainer in (asked, plain):
+        trainer.fit(X, y, epochs=1)
+    assert [w.tobytes() for w in asked.model.get_weights()] == [w.tobytes() for w in plain.model.get_weights()]
+
+
 def test_what_a_trainer_shows():
     assert "precision='bf16-mixed'" in repr(make_trainer())
     assert "precision" not in repr(make_trainer(precision=None))
@@ -209,4 +228,4 @@ def test_the_commands(tmp_path):
     assert refused.returncode == 1
     assert "--precision is 'bf16-mixed'; expected" in refused.stderr
     assert "emulated" in run("info", FASTBP_BF16="emulate").stdout
-    assert "FASTBP_BF16 is 'no', expected 'emulate'" in run("info", FASTBP_BF16="no").stderr
+    assert "FASTBP_BF16 is 'no', expected 'emulate' or 'always'" in run("info", FASTBP_BF16="no").stderr

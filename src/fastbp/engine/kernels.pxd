@@ -273,6 +273,8 @@ cdef extern from "fastbp.h":
 cdef const fbp_kernels *kernels_in_use(fbp_dtype dtype) noexcept nogil
 # The narrow products that go with the float32 ones, or NULL.
 cdef const fbp_narrow_kernels *narrow_in_use() noexcept nogil
+# Whether they are faster than the float32 ones, or asked for all the same.
+cdef bint narrow_pays() noexcept nogil
 # The activation of that name, which must be one.
 cdef fbp_activation activation_named(str name) except *
 # 1 where forward stores the activation's slope.

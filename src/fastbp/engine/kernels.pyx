@@ -10,6 +10,7 @@ cdef extern from "fastbp.h":
     const char **fbp_isa_names
     bint fbp_isa_available(const char *isa) nogil
     const fbp_kernels *fbp_kernels_for(const char *isa, fbp_dtype dtype) nogil
+    int fbp_gains_by_bf16() nogil
     const fbp_narrow_kernels *fbp_narrow_kernels_for(const char *isa, bint emulated) nogil
     int fbp_activation_named(const char *name) nogil
     bint fbp_stores_slope(fbp_activation activation) nogil
@@ -27,6 +28,7 @@ cdef extern from "fastbp.h":
 # The tables in use, one a dtype; and the narrow products, or NULL.
 cdef const fbp_kernels *_in_use[2]
 cdef const fbp_narrow_kernels *_narrow = NULL
+cdef bint _narrow_pays = False
 
 
 cdef const fbp_kernels *kernels_in_use(fbp_dtype dtype) noexcept nogil:
@@ -35,6 +37,10 @@ cdef const fbp_kernels *kernels_in_use(fbp_dtype dtype) noexcept nogil:
 
 cdef const fbp_narrow_kernels *narrow_in_use() noexcept nogil:
     return _narrow
+
+
+cdef bint narrow_pays() noexcept nogil:
+    return _narrow_pays
 
 
 cdef fbp_activation activation_named(str name) except *:
@@ -120,11 +126,16 @@ def bf16() -> str | None:
     return "emulated" if _narrow.emulated else "native"
 
 
+def bf16_pays() -> bool:
+    """Whether precision "bf16-mixed" makes narrow products: not where they would be slower than float32's."""
+    return _narrow_pays
+
+
 def select_isa(name: str, emulate_bf16: bool | None = None) -> None:
     """Use the kernels of another instruction set for the networks made from now on.
 
-    emulate_bf16 says whether narrow products are emulated, or made by the CPU's instruction where it has one; None: as
-    FASTBP_BF16 says.
+    emulate_bf16 says that narrow products are emulated, or made by the CPU's instruction where it has one, even a slow
+    one; None: as FASTBP_BF16 says, and where that is unset by the CPU's instruction if it is faster than float32.
 
     Raises
     ------
@@ -136,19 +147,20 @@ def select_isa(name: str, emulate_bf16: bool | None = None) -> None:
             f"instruction set {name!r} is not available on this machine: choose one of {', '.join(available_isas())} "
             f"(compiled in: {', '.join(compiled_isas())})"
         )
-    global _narrow
+    global _narrow, _narrow_pays
     key = name.encode()
     _in_use[0] = fbp_kernels_for(key, FBP_FLOAT32)
     _in_use[1] = fbp_kernels_for(key, FBP_FLOAT64)
-    if emulate_bf16 is None:
-        emulate_bf16 = os.environ.get("FASTBP_BF16") == "emulate"
-    _narrow = fbp_narrow_kernels_for(key, emulate_bf16)
+    wish = os.environ.get("FASTBP_BF16") if emulate_bf16 is None else ("emulate" if emulate_bf16 else "always")
+    _narrow = fbp_narrow_kernels_for(key, wish == "emulate")
+    _narrow_pays = _narrow != NULL and (bool(wish) or fbp_gains_by_bf16())
 
 
 def _select_first() -> None:
     """The best there is, or what FASTBP_ISA forces."""
-    if os.environ.get("FASTBP_BF16") not in (None, "", "emulate"):
-        raise ImportError(f"FASTBP_BF16 is {os.environ['FASTBP_BF16']!r}, expected 'emulate': correct or unset it")
+    wish = os.environ.get("FASTBP_BF16")
+    if wish not in (None, "", "emulate", "always"):
+        raise ImportError(f"FASTBP_BF16 is {wish!r}, expected 'emulate' or 'always': correct or unset it")
     forced = os.environ.get("FASTBP_ISA")
     if not forced:
         select_isa(available_isas()[0])

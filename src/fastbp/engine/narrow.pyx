@@ -4,7 +4,7 @@ The parameters themselves stay float32. In training the update writes the copies
 changed; whatever else changes parameters has all copies made anew.
 """
 
-from fastbp.engine.kernels cimport fbp_layer, narrow_in_use
+from fastbp.engine.kernels cimport fbp_layer, narrow_in_use, narrow_pays
 from fastbp.engine.layout cimport DENSE
 
 cdef LeastSizes _least
@@ -26,7 +26,8 @@ def least_sizes(**changes: int) -> dict[str, int]:
 
 cdef bint _pays(const fbp_layer *layer, Py_ssize_t n_samples) noexcept nogil:
     """Whether a dense layer is faster with narrow products, in batches of n_samples."""
-    return layer.n_inputs >= _least.inputs and layer.n_units >= _least.units and n_samples >= _least.samples
+    return (narrow_pays() and layer.n_inputs >= _least.inputs and layer.n_units >= _least.units
+            and n_samples >= _least.samples)
 
 
 cdef NarrowWeights make_narrow_weights():

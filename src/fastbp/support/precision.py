@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Literal, TypeAlias
 
 from fastbp.engine import kernels
@@ -21,6 +22,11 @@ def check_precision(precision: str | None, dtype: str) -> Precision | None:
     ------
     TypeError, ValueError
         If it is none of the precisions, does not fit the dtype, or this machine has no kernels for it.
+
+    Warns
+    -----
+    UserWarning
+        If narrow products would be slower than float32's on this CPU, and so none is made.
     """
     if precision is None:
         return None
@@ -44,12 +50,20 @@ def check_precision(precision: str | None, dtype: str) -> Precision | None:
                 "variable FASTBP_BF16=emulate.",
             )
         )
+    if not kernels.bf16_pays():
+        warnings.warn(
+            f"precision is {precision!r}, but {explain_bf16()}; to use its instruction all the same, set the "
+            "environment variable FASTBP_BF16=always",
+            stacklevel=3,
+        )
     return MIXED
 
 
 def explain_bf16() -> str:
     """Return in a few words how this machine multiplies bfloat16."""
     found = kernels.bf16()
+    if found == "native" and not kernels.bf16_pays():
+        return "this CPU multiplies bfloat16 no faster than float32, so all products are computed in float32"
     if found == "native":
         return f"by the CPU's instruction ({kernels.isa()})"
     if found == "emulated":
