@@ -34,8 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _make_parser()
     options = parser.parse_args(arguments)
     if options.command == "info":
-        fastbp.show_config()
-        return 0
+        return in_sentences(fastbp.show_config)
     if options.command in _COMMANDS:
         return _run_command(parser, options)
     if options.dataset == "digits" and options.data is not None:

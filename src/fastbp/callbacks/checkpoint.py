@@ -117,12 +117,15 @@ class Checkpoint(Callback):
         file = self._path
         if self._keep != 1:
             file = file.with_name(f"{file.stem}-{trainer.n_steps:09d}{file.suffix}")
-        if str(file) in self._files:
-            self._files.remove(str(file))
-        self._files.append(str(file))
-        surplus = self._files[: -self._keep] if self._keep is not None else []
-        self._files = self._files[len(surplus) :]  # before saving: the list is saved too
-        trainer.save(file)
+        former = self._files
+        files = [each for each in former if each != str(file)] + [str(file)]
+        surplus = files[: -self._keep] if self._keep is not None else []
+        self._files = files[len(surplus) :]  # before saving: the list is saved too
+        try:
+            trainer.save(file)
+        except BaseException:
+            self._files = former  # they are all still there
+            raise
         for old in surplus:
             with contextlib.suppress(FileNotFoundError):
                 os.remove(old)

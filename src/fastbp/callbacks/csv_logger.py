@@ -9,7 +9,7 @@ import os
 from fastbp.callbacks.base import Callback, Figures
 from fastbp.callbacks.trainer_view import TrainerView
 from fastbp.support.checks import check_path, sentence
-from fastbp.support.replacement import replace_file
+from fastbp.support.replacement import append_whole, replace_file
 
 __all__ = ["CSVLogger"]
 
@@ -66,5 +66,4 @@ class CSVLogger(Callback):
         if anew:
             replace_file(self._path, lambda file: file.write(rows))
         else:
-            with open(self._path, "ab") as file:
-                file.write(rows)
+            append_whole(self._path, rows)

@@ -21,6 +21,7 @@ from fastbp.commands import numpy_network
 from fastbp.commands.errors import CommandError
 from fastbp.commands.extras import require_matplotlib
 from fastbp.engine.kernels import isa
+from fastbp.support.plot_style import save_picture
 
 __all__ = ["Result", "run"]
 
@@ -204,6 +205,6 @@ def _draw(path: Path, results: list[Result]) -> None:
     axes.set(xlabel="times as fast as pure NumPy, a training step", xlim=(0, 1.9 * max(r.ratio for r in results)))
     axes.spines[["top", "right"]].set_visible(False)
     try:
-        figure.savefig(path, dpi=120)
+        save_picture(figure, path)
     except (OSError, ValueError) as error:
         raise CommandError(f"--chart is {str(path)!r}, which could not be written: {error}") from None

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from fastbp.commands.errors import CommandError
 
-__all__ = ["in_sentences", "prepare_console"]
+__all__ = ["give_up_output", "in_sentences", "prepare_console"]
 
 _INTERRUPTED = 130  # as a shell has it for Ctrl-C
 
@@ -25,10 +25,18 @@ def prepare_console() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+def give_up_output() -> None:
+    """Let what is printed from now on, and what waits to be, go nowhere: its reader has gone, or its disk is full."""
+    with contextlib.suppress(OSError, ValueError):  # it may be no file, or closed
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def in_sentences(command: Callable[[], int | None], interrupted: str = "interrupted") -> int:
     """Run a command and return its exit code; whatever it raises becomes a sentence, and a code other than 0."""
     try:
-        return command() or 0
+        code = command() or 0
+        sys.stdout.flush()  # what cannot be written any more is noticed here, and not while Python ends
+        return code
     except CommandError as error:
         return _say(str(error), 1)
     except KeyboardInterrupt:
@@ -40,8 +48,12 @@ def in_sentences(command: Callable[[], int | None], interrupted: str = "interrup
             raise
         return _say(str(error), 1)
     except BrokenPipeError:  # whoever read the output has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        give_up_output()
         return 1
+    except OSError as error:  # a full disk, a device that fails
+        give_up_output()
+        what = "the output" if error.filename is None else repr(os.fspath(error.filename))
+        return _say(f"{what} cannot be read or written: {error.strerror or error}", 1)
     except Exception as error:
         if os.environ.get("FASTBP_TRACEBACK"):
             raise

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from fastbp.commands.console import give_up_output
 from fastbp.commands.errors import CommandError
 from fastbp.commands.files import SUFFIXES
 
@@ -43,7 +44,7 @@ def say(text: str, end: str = "\n") -> None:
     try:
         print(text, end=end, flush=True)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        give_up_output()
 
 
 def tell(text: str) -> None:

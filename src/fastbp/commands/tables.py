@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import os
+import io
 import sys
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
+from fastbp.commands.console import give_up_output
 from fastbp.commands.csv_files import read_csv
 from fastbp.commands.errors import CommandError
 from fastbp.commands.extras import require_pandas
@@ -17,11 +18,15 @@ from fastbp.commands.files import COMPRESSED, PIPE, TableFile, find_file
 from fastbp.commands.plain_columns import as_text_column, plain_column
 from fastbp.commands.written_tables import Reading, count_titles, find_heading
 from fastbp.support.checks import counted
+from fastbp.support.replacement import replace_file
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["Table", "read_table", "write_table", "writer_of"]
+
+
+Writer: TypeAlias = "Callable[[pd.DataFrame, IO[Any], Path], None]"
 
 
 class Table(NamedTuple):
@@ -210,17 +215,26 @@ def write_table(frame: pd.DataFrame, path: Path) -> None:
     """
     write = writer_of(path)
     try:
-        write(frame, path)
+        if path == PIPE:
+            write(frame, sys.stdout, path)
+            sys.stdout.flush()
+        else:
+            contents = io.BytesIO()  # writers of archives go on complaining where a disk becomes full
+            write(frame, contents, path)
+            replace_file(path, lambda file: file.write(contents.getbuffer()))
     except ImportError as error:
         raise CommandError(f"{str(path)!r} needs a package that is not installed: {error}") from None
-    except BrokenPipeError:  # whoever read the output has had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
-        raise CommandError(f"{str(path)!r} cannot be written: {error}") from None
+        if path == PIPE:
+            give_up_output()
+            if isinstance(error, BrokenPipeError):  # whoever read the output has had enough
+                return
+        what = "the output" if path == PIPE else repr(str(path))
+        raise CommandError(f"{what} cannot be written: {error.strerror or error}") from None
 
 
-def writer_of(path: Path) -> Callable[[pd.DataFrame, Path], None]:
-    """Return the function that writes a table in the format of a file's extension.
+def writer_of(path: Path) -> Writer:
+    """Return the function that writes a table to an open file in the format of its extension.
 
     Raises
     ------
@@ -237,43 +251,47 @@ def writer_of(path: Path) -> Callable[[pd.DataFrame, Path], None]:
     return _WRITERS[suffix]
 
 
-def _write_csv(frame: pd.DataFrame, path: Path) -> None:
-    frame.to_csv(sys.stdout if path == PIPE else path, index=False)
+def _write_csv(frame: pd.DataFrame, file: IO[Any], path: Path, separator: str = ",") -> None:
+    method = _COMPRESSIONS.get(path.suffix.lower())
+    compression = {"method": method, "archive_name": path.stem} if method == "zip" else method
+    mode = "w" if path == PIPE else "wb"
+    frame.to_csv(file, index=False, sep=separator, mode=mode, compression=compression)
 
 
-def _write_tsv(frame: pd.DataFrame, path: Path) -> None:
-    frame.to_csv(path, index=False, sep="\t")
+def _write_tsv(frame: pd.DataFrame, file: IO[Any], path: Path) -> None:
+    _write_csv(frame, file, path, "\t")
 
 
-def _write_parquet(frame: pd.DataFrame, path: Path) -> None:
-    frame.to_parquet(path, index=False)
+def _write_parquet(frame: pd.DataFrame, file: IO[Any], path: Path) -> None:
+    frame.to_parquet(file, index=False)
 
 
-def _write_feather(frame: pd.DataFrame, path: Path) -> None:
-    frame.to_feather(path)
+def _write_feather(frame: pd.DataFrame, file: IO[Any], path: Path) -> None:
+    frame.to_feather(file)
 
 
-def _write_excel(frame: pd.DataFrame, path: Path) -> None:
-    frame.to_excel(path, index=False)
+def _write_excel(frame: pd.DataFrame, file: IO[Any], path: Path) -> None:
+    frame.to_excel(file, index=False)
 
 
-def _write_jsonl(frame: pd.DataFrame, path: Path) -> None:
-    frame.to_json(path, orient="records", lines=True)
+def _write_jsonl(frame: pd.DataFrame, file: IO[Any], path: Path) -> None:
+    frame.to_json(file, orient="records", lines=True)
 
 
-def _write_npy(frame: pd.DataFrame, path: Path) -> None:
+def _write_npy(frame: pd.DataFrame, file: IO[Any], path: Path) -> None:
     if all(dtype.kind in "biuf" for dtype in frame.dtypes):
-        np.save(path, frame.iloc[:, 0].to_numpy() if frame.shape[1] == 1 else frame.to_numpy(), allow_pickle=False)
+        np.save(file, frame.iloc[:, 0].to_numpy() if frame.shape[1] == 1 else frame.to_numpy(), allow_pickle=False)
         return
     columns = {name: frame[name].to_numpy() for name in frame.columns}
     columns = {name: each.astype(str) if each.dtype.kind == "O" else each for name, each in columns.items()}
     records = np.empty(len(frame), [(name, each.dtype) for name, each in columns.items()])
     for name, each in columns.items():
         records[name] = each
-    np.save(path, records, allow_pickle=False)
+    np.save(file, records, allow_pickle=False)
 
 
-_WRITERS: dict[str, Callable[[pd.DataFrame, Path], None]] = {
+_COMPRESSIONS = dict(zip(COMPRESSED, ("gzip", "bz2", "xz", "zstd", "zip"), strict=True))
+_WRITERS: dict[str, Writer] = {
     ".csv": _write_csv,
     ".tsv": _write_tsv,
     ".parquet": _write_parquet,

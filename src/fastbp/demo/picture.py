@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
+from fastbp.support.plot_style import save_picture
+
 __all__ = ["draw_learning_curves"]
 
 
@@ -40,4 +42,4 @@ def draw_learning_curves(path: Path, title: str, fast: Curves, plain: Curves) ->
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.3)
         axes.legend()
-    figure.savefig(path, dpi=120)
+    save_picture(figure, path)

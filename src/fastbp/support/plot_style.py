@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from fastbp.support.replacement import replace_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
-__all__ = ["LINE_WIDTH", "TRAINING", "VALIDATION", "mark_kept", "tidy"]
+__all__ = ["LINE_WIDTH", "TRAINING", "VALIDATION", "mark_kept", "save_picture", "tidy"]
 
 TRAINING, VALIDATION = "#2563a8", "#d97706"  # blue and orange, which colour-blind readers tell apart
 LINE_WIDTH = 1.6
@@ -25,3 +29,17 @@ def tidy(ax: Axes) -> None:
 def mark_kept(ax: Axes, epoch: int, what: str = "kept") -> None:
     """Mark the epoch whose weights were kept, or that is special for another reason, by a dotted line."""
     ax.axvline(epoch, color="0.5", linewidth=1, linestyle=":", label=f"epoch {epoch}, {what}")
+
+
+def save_picture(figure: Figure, path: Path) -> None:
+    """Write a picture as a whole, in the format of the file's extension; a name without one gets ".png".
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written; a former one is then as it was.
+    ValueError
+        If the extension is of no format that matplotlib writes.
+    """
+    target = path if path.suffix else path.with_name(f"{path.name}.png")
+    replace_file(target, lambda file: figure.savefig(file, format=target.suffix[1:].lower(), dpi=120))

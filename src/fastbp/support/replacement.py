@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
-__all__ = ["NoRegularFileError", "open_regular", "replace_file"]
+__all__ = ["NoRegularFileError", "append_whole", "open_regular", "replace_file"]
 
 T = TypeVar("T")
 
@@ -64,6 +64,28 @@ def replace_file(path: str | os.PathLike[str], write: Callable[[BinaryIO], objec
         _sync_directory(target.parent)
 
 
+def append_whole(path: str | os.PathLike[str], contents: bytes) -> None:
+    """Write to the end of a file: all of it or, where that fails, nothing.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written; the error names ``path``. A file then ends where it ended before; what a pipe or a
+        device has taken, it has taken.
+    """
+    name = os.fspath(path)
+    with _naming(name), open(name, "ab", buffering=0) as file:
+        status = os.fstat(file.fileno())
+        try:
+            left = memoryview(contents)
+            while left:
+                left = left[file.write(left) or 0 :]
+        except BaseException:
+            if stat.S_ISREG(status.st_mode):
+                file.truncate(status.st_size)
+            raise
+
+
 def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
     """Open a file to be read from its beginning to its end.
 
@@ -101,8 +123,10 @@ def _naming(name: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.filename is not None:
-            error.filename, error.filename2 = name, None
+        if error.errno is not None:  # those of writing, such as that of a full disk, name no file by themselves
+            error.filename = name
+            if error.filename2 is not None:
+                del error.filename2  # one that is None is shown as a second file
         raise
 
 
