@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import Any as _Any
 
+from fastbp import privacy
 from fastbp.callbacks.base import Callback
 from fastbp.callbacks.checkpoint import Checkpoint
 from fastbp.callbacks.csv_logger import CSVLogger
@@ -267,6 +268,8 @@ __all__ = [
     "GradientError",
     "ModelStatistics",
     "LayerStatistics",
+    # differential privacy
+    "privacy",
     # threads and information
     "set_num_threads",
     "get_num_threads",
