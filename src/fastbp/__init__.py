@@ -86,6 +86,8 @@ if _TYPE_CHECKING:
     from fastbp.ensembles.ensemble import Ensemble
     from fastbp.ensembles.label_errors import Suspects, suspect_labels
     from fastbp.ensembles.side_by_side import fit_many
+    from fastbp.explanations.explain import explain
+    from fastbp.explanations.explanation import Explanation
     from fastbp.inspection.data import inspect_data
     from fastbp.inspection.report import ColumnReport, DataReport, Finding
     from fastbp.models.gradient_check import GradientError, check_gradients
@@ -108,6 +110,7 @@ _LATER = {
     "CrossValidation": "ensembles.cross_validation",
     "DataReport": "inspection.report",
     "Ensemble": "ensembles.ensemble",
+    "Explanation": "explanations.explanation",
     "Finding": "inspection.report",
     "GradientError": "models.gradient_check",
     "LayerStatistics": "models.layer_statistics",
@@ -115,6 +118,7 @@ _LATER = {
     "Suspects": "ensembles.label_errors",
     "check_gradients": "models.gradient_check",
     "cross_validate": "ensembles.cross_validation",
+    "explain": "explanations.explain",
     "fit_many": "ensembles.side_by_side",
     "inspect_data": "inspection.data",
     "suspect_labels": "ensembles.label_errors",
@@ -169,6 +173,9 @@ __all__ = [
     "Finding",
     "suspect_labels",
     "Suspects",
+    # explaining
+    "explain",
+    "Explanation",
     # callbacks
     "Callback",
     "EarlyStopping",
