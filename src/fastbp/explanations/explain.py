@@ -14,6 +14,7 @@ from fastbp.explanations.findings import Found, mean_of_members
 from fastbp.explanations.prepared import Features
 from fastbp.explanations.questions import question_of
 from fastbp.explanations.subjects import Subject, subject_of
+from fastbp.explanations.twins import has_logits
 from fastbp.support.arguments import explain_arguments
 from fastbp.support.checks import check_int, check_seed, check_word
 
@@ -129,7 +130,7 @@ def explain(
         completeness_error=plain(found.gap),
         standard_errors=plain(found.errors),
         method=method,
-        output=output,
+        output="prediction" if output == "logit" and not has_logits(subject.activation) else output,
         title=question.title,
         outputs=None if question.names is None else tuple(question.names),
         spread=plain(spread),

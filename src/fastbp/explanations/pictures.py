@@ -7,20 +7,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbp.explanations.axes import new_axes, shortened
+from fastbp.explanations.columns import column_of
 from fastbp.explanations.shares import Shares, as_numbers, largest
-from fastbp.support.checks import check_int, check_word, sentence
+from fastbp.support.checks import check_word
 from fastbp.support.plot_style import TRAINING, VALIDATION, tidy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["draw", "find_column", "new_axes"]
+__all__ = ["draw"]
 
 Floats = NDArray[np.float64]
 
 _KINDS = ("bars", "beeswarm", "dependence")
 _UP, _DOWN = VALIDATION, TRAINING  # what raises the answer, and what lowers it
-_LONGEST_NAME = 28
 _SWARM_BINS = 60
 _MOST_LABELS = 12  # of categories below an axis
 
@@ -38,37 +39,12 @@ def draw(explanation: Shares, kind: str | None, column: Any, most: int, ax: Axes
         )
     ax = new_axes(ax, 1.1 + 0.32 * min(most, len(explanation.columns)) if kind != "dependence" else 4.0)
     if kind == "dependence":
-        _draw_dependence(explanation, find_column(column, explanation.columns), ax)
+        _draw_dependence(explanation, column_of(column, explanation.columns), ax)
     elif kind == "bars":
         _draw_bars(explanation, most, ax)
     else:
         _draw_swarm(explanation, most, ax)
     return ax
-
-
-def new_axes(ax: Axes | None, height: float) -> Axes:
-    """Return the axes to draw on: those given, or those of a new figure of some height in inches."""
-    if ax is not None:
-        return ax
-    try:
-        from matplotlib import pyplot
-    except ImportError:
-        remedy = "pip install 'fastbp[plot]'"
-        raise ImportError(f"a picture needs matplotlib, which is not installed: {remedy}.") from None
-    _, made = pyplot.subplots(figsize=(7, max(height, 2.2)), layout="constrained")
-    return made
-
-
-def find_column(column: Any, columns: tuple[str, ...]) -> int:
-    """Return the number of a column that is given by its name or its number."""
-    if isinstance(column, str):
-        if column not in columns:
-            from fastbp.support.suggestions import did_you_mean  # for error messages only
-
-            meant = did_you_mean(column, columns)
-            raise ValueError(sentence("column", column, "the name or the number of a column", meant or ""))
-        return columns.index(column)
-    return check_int(column, "column", minimum=0, maximum=len(columns) - 1)
 
 
 def _draw_bars(explanation: Shares, most: int, ax: Axes) -> None:
@@ -79,7 +55,7 @@ def _draw_bars(explanation: Shares, most: int, ax: Axes) -> None:
     errors = None
     if one and explanation.standard_errors is not None:
         errors = 2 * explanation.standard_errors[0, order]
-    names = [_with_value(explanation, j) if one else _short(explanation.columns[j]) for j in order]
+    names = [_with_value(explanation, j) if one else shortened(explanation.columns[j]) for j in order]
     places = np.arange(len(order))
     colours = [_UP if value > 0 else _DOWN for value in values] if one else _DOWN
     ax.barh(places, values, color=colours, height=0.7, xerr=errors, error_kw={"ecolor": "0.35", "lw": 1})
@@ -108,7 +84,7 @@ def _draw_swarm(explanation: Shares, most: int, ax: Axes) -> None:
             values[known], heights[known], c=ranks[known], s=9, cmap="coolwarm", vmin=0, vmax=1, linewidths=0
         )
     ax.axvline(0, color="0.4", linewidth=0.8, zorder=0)
-    ax.set_yticks(np.arange(len(order)), [_short(explanation.columns[j]) for j in order])
+    ax.set_yticks(np.arange(len(order)), [shortened(explanation.columns[j]) for j in order])
     ax.set_ylim(len(order) - 0.4, -0.6)
     ax.set_xlabel(_label(explanation))
     tidy(ax)
@@ -149,18 +125,18 @@ def _draw_dependence(explanation: Shares, j: int, ax: Axes) -> None:
         rng = np.random.default_rng(0)
         numbers = numbers + rng.uniform(-0.15, 0.15, len(numbers))  # so that points do not cover each other
         if len(texts) <= _MOST_LABELS:
-            ax.set_xticks(range(len(texts)), [_short(text) for text in texts], rotation=30 if len(texts) > 4 else 0)
+            ax.set_xticks(range(len(texts)), [shortened(text) for text in texts], rotation=30 if len(texts) > 4 else 0)
     errors = None if explanation.standard_errors is None else 2 * explanation.standard_errors[:, j]
     ax.errorbar(numbers, values, yerr=errors, fmt="none", ecolor="0.75", elinewidth=0.8, zorder=1)
     ax.scatter(numbers, values, s=14, color=_DOWN, alpha=0.7, linewidths=0, zorder=2)
     ax.axhline(0, color="0.4", linewidth=0.8)
-    ax.set_xlabel(_short(explanation.columns[j]))
+    ax.set_xlabel(shortened(explanation.columns[j]))
     ax.set_ylabel(_label(explanation))
     tidy(ax)
 
 
 def _label(explanation: Shares) -> str:
-    of = "" if explanation.title in (explanation.output, "output") else f" of {_short(explanation.title)}"
+    of = "" if explanation.title in (explanation.output, "output") else f" of {shortened(explanation.title)}"
     if explanation.method in ("saliency", "smoothgrad"):
         return f"slope of the {explanation.output}{of}"
     return f"share of the {explanation.output}{of}"
@@ -169,8 +145,4 @@ def _label(explanation: Shares) -> str:
 def _with_value(explanation: Shares, j: int) -> str:
     value = explanation.data[0, j]
     shown = "missing" if value is None or value != value else value if isinstance(value, str) else f"{value:.4g}"
-    return f"{_short(explanation.columns[j])} = {_short(str(shown))}"
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= _LONGEST_NAME else f"{text[: _LONGEST_NAME - 1]}…"
+    return f"{shortened(explanation.columns[j])} = {shortened(str(shown))}"

@@ -14,16 +14,16 @@ from fastbp.models.feed import Feed
 from fastbp.models.model import Model
 from fastbp.preparation.model_preparation import ModelPreparation
 
-__all__ = ["ends_in_classes", "twin"]
+__all__ = ["has_logits", "twin"]
 
 Output = Literal["logit", "prediction"]
 
 _WITH_LOGITS = ("softmax", "sigmoid")
 
 
-def ends_in_classes(model: Model) -> bool:
-    """Return whether a model's outputs have logits: numbers of which a softmax or a sigmoid makes them."""
-    return model.architecture.output_activation.name in _WITH_LOGITS
+def has_logits(activation: str) -> bool:
+    """Return whether outputs have logits: numbers of which this last activation makes probabilities."""
+    return activation in _WITH_LOGITS
 
 
 def twin(model: Model, output: Output, *, prepared: bool = False) -> Model:
@@ -40,7 +40,7 @@ def twin(model: Model, output: Output, *, prepared: bool = False) -> Model:
         Whether the copy takes what the preparation makes of X, the inputs of the first layer.
     """
     feed = model.feed
-    to_logits = output == "logit" and ends_in_classes(model)
+    to_logits = output == "logit" and has_logits(model.architecture.output_activation.name)
     if not to_logits and (not prepared or feed.preparation is None):
         return model
     layers = without_last_activation(model.layers) if to_logits else list(model.layers)
