@@ -87,6 +87,13 @@ if _TYPE_CHECKING:
     from fastbp.ensembles.ensemble import Ensemble
     from fastbp.ensembles.label_errors import Suspects, suspect_labels
     from fastbp.ensembles.side_by_side import fit_many
+    from fastbp.explanations.dependence import accumulated_effects, partial_dependence
+    from fastbp.explanations.effects import Effect
+    from fastbp.explanations.explain import explain
+    from fastbp.explanations.explanation import Explanation
+    from fastbp.explanations.importance import permutation_importance
+    from fastbp.explanations.interaction import interaction_strength
+    from fastbp.explanations.rankings import Ranking
     from fastbp.inspection.data import inspect_data
     from fastbp.inspection.report import ColumnReport, DataReport, Finding
     from fastbp.models.gradient_check import GradientError, check_gradients
@@ -109,15 +116,23 @@ _LATER = {
     "CrossValidation": "ensembles.cross_validation",
     "DataReport": "inspection.report",
     "Ensemble": "ensembles.ensemble",
+    "Effect": "explanations.effects",
+    "Explanation": "explanations.explanation",
     "Finding": "inspection.report",
     "GradientError": "models.gradient_check",
     "LayerStatistics": "models.layer_statistics",
     "ModelStatistics": "models.layer_statistics",
+    "Ranking": "explanations.rankings",
     "Suspects": "ensembles.label_errors",
+    "accumulated_effects": "explanations.dependence",
     "check_gradients": "models.gradient_check",
     "cross_validate": "ensembles.cross_validation",
+    "explain": "explanations.explain",
     "fit_many": "ensembles.side_by_side",
     "inspect_data": "inspection.data",
+    "interaction_strength": "explanations.interaction",
+    "partial_dependence": "explanations.dependence",
+    "permutation_importance": "explanations.importance",
     "suspect_labels": "ensembles.label_errors",
 }
 
@@ -170,6 +185,15 @@ __all__ = [
     "Finding",
     "suspect_labels",
     "Suspects",
+    # explaining
+    "explain",
+    "Explanation",
+    "permutation_importance",
+    "partial_dependence",
+    "accumulated_effects",
+    "interaction_strength",
+    "Ranking",
+    "Effect",
     # callbacks
     "Callback",
     "EarlyStopping",

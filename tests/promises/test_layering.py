@@ -25,6 +25,7 @@ FLOORS = (
     "callbacks",
     "training",
     "ensembles",
+    "explanations",
     "tabular",
     "inspection",
     "__init__",

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastbp.data.classes import check_classes
+from fastbp.engine.derivatives import Derivatives
 from fastbp.engine.network import Network
 from fastbp.layers.base import Layer
 from fastbp.layers.tabular import Inputs
@@ -35,6 +36,7 @@ class ModelParts:
         self._architecture, self._feed, self._seed = architecture, feed, seed
         self._metadata: dict[str, Any] = {}
         self._network: Network | None = None
+        self._native_derivatives: Derivatives | None = None  # made when they are first asked for
 
     @property
     def built(self) -> bool:

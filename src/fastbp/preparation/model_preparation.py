@@ -198,9 +198,19 @@ class ModelPreparation:
         power = _POWER_OF_SUM.get(name)
         if self.targets is None or power is None:
             return sums
-        units = np.array([math.prod(1 / b for _, _, b, _ in steps) for _, steps in self.targets.features])
-        in_units: NDArray[np.float64] = sums * np.abs(units) ** power
+        in_units: NDArray[np.float64] = sums * np.abs(self._units) ** power
         return in_units
+
+    def units_of_outputs(self, n_outputs: int) -> NDArray[np.float64] | None:
+        """Return how much ``restore`` changes each output for a change of 1; None where it changes nothing."""
+        if self.targets is None:
+            return None
+        return np.tile(self._units, n_outputs // len(self.targets.features))
+
+    @property
+    def _units(self) -> NDArray[np.float64]:
+        assert self.targets is not None
+        return np.array([math.prod(1 / b for _, _, b, _ in steps) for _, steps in self.targets.features])
 
     # ----------------------------------------------------------------------------------------------- restoring
 

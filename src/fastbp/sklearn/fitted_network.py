@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import chain
 from operator import is_
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from sklearn.utils import column_or_1d
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastbp.data.blocks import BLOCK_ROWS
+from fastbp.data.classes import check_classes
 from fastbp.data.sparse import checked_sparse, is_sparse
 from fastbp.models.model import Model
 from fastbp.sklearn.networks import (
@@ -24,6 +25,9 @@ from fastbp.sklearn.objectives import objective_named
 from fastbp.sklearn.parallelism import threads_for
 from fastbp.sklearn.parameters import MLPParameters
 from fastbp.support.precision import MIXED
+
+if TYPE_CHECKING:
+    from fastbp.explanations.subjects import Subject
 
 __all__ = ["FittedNetwork", "flattened"]
 
@@ -91,6 +95,25 @@ class FittedNetwork(MLPParameters):
         precision = MIXED if self.compute_dtype == MIXED else None
         blocks = [model.predict(self._as_rows(part), n_threads, precision=precision) for part in parts]
         return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
+
+    def __explained__(self) -> Subject:
+        """Return this as ``fb.explain`` takes it."""
+        from fastbp.sklearn.explained_network import NetworkSubject  # for explanations only
+
+        check_is_fitted(self)
+        model, labels = self._current_model(), getattr(self, "classes_", np.empty(0))
+        names = getattr(self, "feature_names_in_", range(model.n_inputs))
+        is_told = len(labels) == model.n_outputs > 1 or (len(labels) == 2 and model.n_outputs == 1)
+        fills = self.missing == "impute"
+        return NetworkSubject(
+            model,
+            threads_for(self.n_threads),
+            tuple(map(str, names)),
+            check_classes(labels.tolist(), model.n_outputs) if is_told else None,
+            lambda X: validate_data(self, X, reset=False, ensure_all_finite=self._must_be_finite()),
+            self._as_rows if fills else None,
+            self.imputer_.statistics_ if fills else None,
+        )
 
     def _is_plain(self, X: Any) -> bool:
         """Whether validate_data can be skipped: it takes ten times as long as predicting a row."""

@@ -18,6 +18,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, colu
 
 from fastbp.data.folds import check_groups
 from fastbp.data.frames import is_frame
+from fastbp.sklearn.explained import ExplainedTable
 from fastbp.sklearn.parallelism import threads_for
 from fastbp.support.checks import sentence
 from fastbp.tabular.fitted import FittedTable
@@ -32,7 +33,7 @@ Array = NDArray[Any]
 PresetName = Literal["fast", "default", "best"]
 
 
-class BaseTabular(BaseEstimator):
+class BaseTabular(ExplainedTable, BaseEstimator):
     """What both estimators share."""
 
     _metrics: ClassVar[tuple[str, ...]] = ()
@@ -135,8 +136,7 @@ class BaseTabular(BaseEstimator):
         if self.metric == "auto":
             return auto
         if self.metric not in self._metrics:
-            names = ", ".join(map(repr, ("auto", *self._metrics)))
-            raise ValueError(sentence("metric", self.metric, f"one of {names}"))
+            raise ValueError(sentence("metric", self.metric, f"one of {('auto', *self._metrics)}"))
         return str(self.metric)
 
     @property

@@ -1,0 +1,51 @@
+# One pass over many rows for derivatives with respect to the inputs, and the buffers of its threads.
+
+from libc.stdint cimport int32_t
+
+from fastbp.engine.kernels cimport fbp_features, fbp_kernels, fbp_panels, fbp_source
+from fastbp.engine.layout cimport Stage
+from fastbp.engine.loss cimport Scoring
+from fastbp.engine.tangents cimport Constants
+
+cdef enum:
+    # Panels that one thread carries through all stages at a time, at most.
+    DERIVATIVE_PANELS = 12
+
+# What a pass computes of each row. n_features: the numbers that the first layer reads.
+cdef enum Wanted:
+    OUTPUTS                # the outputs alone
+    VJP                    # J.T @ v for a row v of `given`            [n_features]
+    LOSS_GRADIENT          # J.T @ the gradient of the row's own loss  [n_features]
+    JVP                    # J @ u for a row u of `given`              [n_outputs]
+    JACOBIAN_BY_OUTPUTS    # J, a backward pass for each output        [n_outputs][n_features]
+    JACOBIAN_BY_INPUTS     # J.T, a forward pass for each input        [n_features][n_outputs]
+
+# What one thread has for itself. stages[0] is the input: its output the features, its gradient that of the features.
+cdef struct DerivativeThread:
+    Stage *stages                  # [n_stages] with buffers of group_panels panels
+    fbp_panels targets             # [panel][n_outputs][VL]
+    int32_t *labels                # [panel][VL]
+    void *scratch                  # what input_gradient needs
+
+cdef struct DerivativePass:
+    const fbp_kernels *k
+    Wanted wanted
+    const DerivativeThread *threads    # [n_threads]
+    const Constants *constants
+    Py_ssize_t n_stages
+    fbp_source X                   # [n_rows][numeric columns] of the user's array
+    fbp_source codes               # [n_rows][n_tables] of the user's array
+    const fbp_features *features   # made of X, or NULL: its columns themselves
+    fbp_source given               # [n_rows][n_outputs or n_features]: V or U
+    const Scoring *scoring         # of LOSS_GRADIENT
+    Py_ssize_t n_rows
+    Py_ssize_t group_panels        # panels of a group
+    int n_groups
+    int next_group                 # shared: the next thread that is free takes it
+    char *outputs                  # [n_rows][n_outputs], or NULL
+    char *derivatives              # [n_rows][what is wanted], or NULL
+    int bad, bad_group             # what is wrong with the rows, or 0; and in which group
+    int paused                     # the threads return, so that Python can handle signals
+    double pause_at                # seconds of the clock
+
+cdef void derivative_share(void *job, int t, int n_threads) noexcept nogil

@@ -1,0 +1,193 @@
+"""Derivatives with respect to the inputs, of many rows: gather, forward, and backward or forward again; scatter.
+
+Rows pass in groups of panels. Each group goes all the way on one thread, and the next thread that is free takes the
+next group: no result depends on which thread does. Stages work as in a prediction.
+"""
+
+from libc.string cimport memset
+
+from fastbp.engine.features cimport gather_features
+from fastbp.engine.kernels cimport fbp_kernels, fbp_panels
+from fastbp.engine.layout cimport TABULAR, Stage, activation_gradient, item_size
+from fastbp.engine.loss cimport BAD_INPUTS, BAD_TARGETS, gather_targets, takes_Z
+from fastbp.engine.stages cimport Microbatch, stage_backward, stage_forward
+from fastbp.engine.tangents cimport stage_tangent
+from fastbp.engine.team cimport fetch_and_add, monotonic_seconds
+
+# A group of rows on its way, on one thread.
+cdef struct Group:
+    int number
+    Py_ssize_t first               # its first row
+    Py_ssize_t n_panels
+    Microbatch through             # what stages know of it
+    const DerivativeThread *thread
+
+
+cdef void derivative_share(void *job, int t, int n_threads) noexcept nogil:
+    """Thread t's groups."""
+    cdef DerivativePass *run = <DerivativePass *>job
+    cdef int group
+    while not run.bad and not run.paused:
+        group = fetch_and_add(&run.next_group, 1)
+        if group >= run.n_groups:
+            return
+        _pass_group(run, group, &run.threads[t])
+        if t == 0 and monotonic_seconds() > run.pause_at:
+            run.paused = 1
+
+
+cdef void _pass_group(DerivativePass *run, int number, const DerivativeThread *thread) noexcept nogil:
+    """The rows of one group, from X to outputs and derivatives."""
+    cdef Group group
+    cdef int bad
+    memset(&group, 0, sizeof(group))
+    group.number = number
+    group.first = number * run.group_panels * run.k.lanes
+    group.thread = thread
+    group.through.k = run.k
+    group.through.n_samples = min(run.n_rows - group.first, run.group_panels * run.k.lanes)
+    group.through.scratch = thread.scratch
+    group.n_panels = (group.through.n_samples - 1) // run.k.lanes + 1
+    bad = _gather(run, &group)
+    if bad:
+        run.bad_group = number         # of several bad groups any one will do: the search for the row starts there
+        run.bad = bad
+        return
+    _forward(run, &group)
+    if run.outputs != NULL:
+        _scatter(run, &group, thread.stages[run.n_stages - 1].output, _n_outputs(run), run.outputs, 1, 0)
+    if run.wanted == VJP or run.wanted == LOSS_GRADIENT:
+        if run.wanted == LOSS_GRADIENT:
+            _loss_gradient(run, &group)
+        _backward(run, &group, run.wanted == LOSS_GRADIENT and takes_Z(run.scoring))
+        _scatter(run, &group, thread.stages[0].gradient, _n_features(run), run.derivatives, 1, 0)
+    elif run.wanted == JVP:
+        _tangents(run, &group)
+        _scatter(run, &group, thread.stages[run.n_stages - 1].gradient, _n_outputs(run), run.derivatives, 1, 0)
+    elif run.wanted == JACOBIAN_BY_OUTPUTS:
+        _jacobian_by_outputs(run, &group)
+    elif run.wanted == JACOBIAN_BY_INPUTS:
+        _jacobian_by_inputs(run, &group)
+
+
+cdef Py_ssize_t _n_features(const DerivativePass *run) noexcept nogil:
+    return run.threads[0].stages[0].layer.n_units
+
+
+cdef Py_ssize_t _n_outputs(const DerivativePass *run) noexcept nogil:
+    return run.threads[0].stages[run.n_stages - 1].layer.n_units
+
+
+cdef Py_ssize_t _rows_of_panel(const DerivativePass *run, const Group *group, Py_ssize_t p) noexcept nogil:
+    return min(group.through.n_samples - p * run.k.lanes, <Py_ssize_t>run.k.lanes)
+
+
+# ---- Rows in and out -----------------------------------------------------------------------------------------------
+
+
+cdef int _gather(const DerivativePass *run, const Group *group) noexcept nogil:
+    """X, and V, U or the targets, to panels. What is wrong with them, or 0."""
+    cdef const fbp_kernels *k = run.k
+    cdef const Stage *inputs = group.thread.stages
+    cdef fbp_panels given = inputs.gradient if run.wanted == JVP else group.thread.stages[run.n_stages - 1].gradient
+    cdef Py_ssize_t p, count, row
+    for p in range(group.n_panels):
+        count = _rows_of_panel(run, group, p)
+        row = group.first + p * k.lanes
+        if not gather_features(k, &run.X, run.features, NULL, row, count, NULL, 0, p, inputs.output, NULL, 0):
+            return BAD_INPUTS
+        if run.codes.n_columns > 0:
+            k.read_codes(&run.codes, NULL, row, count, inputs.tables,
+                         inputs.table_rows + p * run.codes.n_columns * k.lanes)
+        if run.wanted == VJP or run.wanted == JVP:
+            if not k.gather_panel(&run.given, NULL, row, count, NULL, 0, p, given, NULL, 0):
+                return BAD_TARGETS
+        elif run.wanted == LOSS_GRADIENT:
+            if not gather_targets(k, run.scoring, NULL, row, count, NULL, 0, p, group.thread.targets,
+                                  group.thread.labels):
+                return BAD_TARGETS
+    return 0
+
+
+cdef void _scatter(const DerivativePass *run, const Group *group, fbp_panels panels, Py_ssize_t width, char *to,
+                   Py_ssize_t n_parts, Py_ssize_t part) noexcept nogil:
+    """The group's panels to rows of n_parts times `width` numbers, of which they are one part."""
+    cdef const fbp_kernels *k = run.k
+    cdef Py_ssize_t p
+    for p in range(group.n_panels):
+        k.scatter_panel(panels, p, width, _rows_of_panel(run, group, p),
+                        to + ((group.first + p * k.lanes) * n_parts + part) * width * item_size(k.dtype),
+                        n_parts * width)
+
+
+# ---- Forward and backward ------------------------------------------------------------------------------------------
+
+
+cdef void _forward(const DerivativePass *run, const Group *group) noexcept nogil:
+    cdef Stage *stages = group.thread.stages
+    cdef Py_ssize_t i
+    for i in range(0 if stages[0].kind == TABULAR else 1, run.n_stages):
+        stage_forward(&group.through, &stages[i], 0, group.n_panels, 0, stages[i].layer.n_units)
+
+
+cdef void _loss_gradient(const DerivativePass *run, const Group *group) noexcept nogil:
+    """The gradient of each row's own loss to the last stage."""
+    cdef Stage *last = &group.thread.stages[run.n_stages - 1]
+    cdef Py_ssize_t p
+    for p in range(group.n_panels):
+        run.k.loss_panel(&run.scoring.objective, last.output, group.thread.targets,
+                         group.thread.labels + p * run.k.lanes, NULL, last.layer.n_units, p,
+                         _rows_of_panel(run, group, p), 1 / run.scoring.terms_per_sample, last.gradient)
+
+
+cdef void _backward(const DerivativePass *run, const Group *group, bint from_Z) noexcept nogil:
+    """The gradient of the outputs (or of the last Z), in the last stage, to that of the features, in the first."""
+    cdef Stage *stages = group.thread.stages
+    cdef Py_ssize_t i
+    if not from_Z:
+        activation_gradient(run.k, &stages[run.n_stages - 1], 0, group.n_panels)
+    for i in range(run.n_stages - 1, 0, -1):
+        stage_backward(&group.through, &stages[i], &stages[i - 1], 0, group.n_panels, 0, stages[i - 1].layer.n_units)
+
+
+cdef void _tangents(const DerivativePass *run, const Group *group) noexcept nogil:
+    """The direction in the first stage's gradient to that of the outputs, in the last stage's."""
+    cdef Py_ssize_t i
+    for i in range(1, run.n_stages):
+        stage_tangent(run.k, run.constants, group.thread.stages, i, group.n_panels)
+
+
+# ---- Jacobians -----------------------------------------------------------------------------------------------------
+
+
+cdef void _set_unit(const DerivativePass *run, fbp_panels panels, Py_ssize_t n_units, Py_ssize_t n_panels,
+                    Py_ssize_t unit) noexcept nogil:
+    """1 for this unit of every sample, 0 for the others."""
+    cdef Py_ssize_t p, lane, size = item_size(run.k.dtype)
+    cdef char *start
+    for p in range(n_panels):
+        start = <char *>panels.data + p * panels.stride * size
+        memset(start, 0, n_units * run.k.lanes * size)
+        for lane in range(unit * run.k.lanes, (unit + 1) * run.k.lanes):
+            if size == 4:
+                (<float *>start)[lane] = 1
+            else:
+                (<double *>start)[lane] = 1
+
+
+cdef void _jacobian_by_outputs(const DerivativePass *run, const Group *group) noexcept nogil:
+    cdef Stage *stages = group.thread.stages
+    cdef Py_ssize_t unit, n_outputs = _n_outputs(run)
+    for unit in range(n_outputs):
+        _set_unit(run, stages[run.n_stages - 1].gradient, n_outputs, group.n_panels, unit)
+        _backward(run, group, False)
+        _scatter(run, group, stages[0].gradient, _n_features(run), run.derivatives, n_outputs, unit)
+
+
+cdef void _jacobian_by_inputs(const DerivativePass *run, const Group *group) noexcept nogil:
+    cdef Stage *stages = group.thread.stages
+    cdef Py_ssize_t unit, n_features = _n_features(run)
+    for unit in range(n_features):
+        _set_unit(run, stages[0].gradient, n_features, group.n_panels, unit)
+        _tangents(run, group)
+        _scatter(run, group, stages[run.n_stages - 1].gradient, _n_outputs(run), run.derivatives, n_features, unit)

@@ -1,0 +1,298 @@
+"""Derivatives of a network's outputs with respect to its inputs: one native call each, the GIL released.
+
+The inputs are the numbers that the first layer reads: features, and embedded vectors. Stages work as in a prediction,
+and a batch_norm after a product without activation is part of that product, as it is there. Dropout has no part.
+"""
+
+from cpython.mem cimport PyMem_Calloc, PyMem_Free
+from libc.stdint cimport int32_t
+from libc.string cimport memset
+
+import numpy as np
+
+from fastbp.engine.derivative_pass cimport (
+    DERIVATIVE_PANELS, JACOBIAN_BY_INPUTS, JACOBIAN_BY_OUTPUTS, JVP, LOSS_GRADIENT, OUTPUTS, VJP, derivative_share,
+)
+from fastbp.engine.features cimport features_of
+from fastbp.engine.gate cimport end_reading, handle_signals
+from fastbp.engine.kernels cimport FBP_LINEAR, FBP_SOFTMAX, activation_named, stores_slope
+from fastbp.engine.layout cimport (
+    ACTIVATION, ADD, DROPOUT, FORK, TABULAR, item_size, padded, stages_work, take_panels,
+)
+from fastbp.engine.loss cimport BAD_INPUTS, Scoring, set_scoring, takes_Z
+from fastbp.engine.records cimport SampleSet
+from fastbp.engine.stages cimport stage_saves
+from fastbp.engine.tables cimport refuse_sparse, split_columns
+from fastbp.engine.team cimport limits_in_use, look_seconds, monotonic_seconds, run_team, team_size
+
+from fastbp.engine.errors import Interrupted, NonFinite, first_bad_row, first_bad_target
+
+
+cdef class DerivativeMemory:
+    """The buffers of a pass, for each thread: of every stage the output and its gradient, for a group of panels."""
+
+    def __dealloc__(self):
+        PyMem_Free(self.stages)
+        PyMem_Free(self.threads)
+
+    cdef void place(self, Arena arena, Network network) noexcept:
+        cdef const fbp_kernels *k = network.k
+        cdef Py_ssize_t i, widest = 0
+        cdef int t
+        for t in range(self.n_threads):
+            self.threads[t].stages = self.stages + t * self.n_stages
+            self.place_thread(arena, k, t)
+        for i in range(self.n_stages):
+            widest = max(widest, self.stages[i].layer.n_units)
+        widest = padded(widest, k.dtype)
+        self.constants.zeros = arena.take(widest * item_size(k.dtype))
+        self.constants.ones = arena.take(widest * item_size(k.dtype))
+        if arena.start != NULL:
+            arena.vector(self.constants.ones, widest, network.dtype)[:] = 1
+
+    cdef void place_thread(self, Arena arena, const fbp_kernels *k, int t) noexcept:
+        """The buffers of thread t."""
+        cdef DerivativeThread *thread = &self.threads[t]
+        cdef Stage *stage
+        cdef Py_ssize_t i, n = self.n_panels
+        for i in range(self.n_stages):
+            stage = &thread.stages[i]
+            stage.source = thread.stages[i - 1].output if i > 0 else stage.source
+            stage.output = stage.source
+            if stage.kind != FORK:
+                stage.output = take_panels(arena, stage.layer.n_units, n, k)
+            if i == 0:                 # embedded vectors are written beside the numeric columns
+                stage.source = stage.output
+                stage.table_rows = <int32_t *>arena.take(n * stage.n_tables * k.lanes * sizeof(int32_t))
+            stage.gradient = take_panels(arena, stage.layer.n_units, n, k)
+            if stores_slope(stage.layer.activation):
+                stage.slope = take_panels(arena, stage.layer.n_units, n, k)
+            if stage_saves(stage):
+                stage.saved = take_panels(arena, stage.layer.n_units + 1, n, k)
+            if stage.kind == ADD:
+                stage.other = thread.stages[stage.partner].output
+                thread.stages[stage.partner].other = stage.gradient
+        thread.targets = take_panels(arena, thread.stages[self.n_stages - 1].layer.n_units, n, k)
+        thread.labels = <int32_t *>arena.take(n * k.lanes * sizeof(int32_t))
+        thread.scratch = arena.take(k.scratch_elements * item_size(k.dtype))
+
+
+cdef class Derivatives:
+    """What can be computed of the derivatives of a network's outputs.
+
+    Parameters
+    ----------
+    network : Network
+    n_stages : int, default -1
+        The first stages of the network, whose outputs are looked at; 0: its inputs; -1: all of them.
+    activation : (str, float), optional
+        What the last one of these stages applies, if it is not its own.
+    """
+
+    def __cinit__(self, Network network, Py_ssize_t n_stages=-1, activation=None):
+        cdef Stage *last
+        self.network = network
+        self.stages = <Stage *>PyMem_Calloc(network.n_layers + 1, sizeof(Stage))
+        if self.stages == NULL:
+            raise MemoryError
+        if network.stages[0].kind != TABULAR:      # else the tables are the input
+            self.stages[0].kind = ACTIVATION
+            self.stages[0].layer.activation = FBP_LINEAR
+            self.stages[0].layer.n_inputs = self.stages[0].layer.n_units = network.n_inputs
+            self.n_stages = 1
+        if n_stages >= 0:
+            self.plan(n_stages)
+        else:
+            self.plan_folded()
+        self.find_partners()
+        last = &self.stages[self.n_stages - 1]
+        if activation is not None:
+            last.layer.activation = activation_named(activation[0])
+            last.layer.alpha = activation[1]
+        self.n_features = self.stages[0].layer.n_units
+        self.n_outputs = last.layer.n_units
+        self.sample_work = stages_work(self.stages, self.n_stages)
+
+    def __dealloc__(self):
+        PyMem_Free(self.stages)
+
+    cdef int plan(self, Py_ssize_t n_stages) except -1:
+        """The network's first n_stages stages as they are."""
+        cdef Py_ssize_t i
+        for i in range(n_stages):
+            if self.network.stages[i].kind != DROPOUT:
+                self.stages[self.n_stages] = self.network.stages[i]
+                self.n_stages += 1
+        return 0
+
+    cdef int plan_folded(self) except -1:
+        """The stages of a prediction, and the forks, which it does without."""
+        cdef Py_ssize_t i, next_planned = 0
+        for i in range(self.network.n_layers):
+            if self.network.stages[i].kind == FORK:
+                self.stages[self.n_stages] = self.network.stages[i]
+            elif (next_planned < self.network.prediction.n_planned
+                    and self.network.prediction.planned[next_planned].number == i):
+                self.stages[self.n_stages] = self.network.prediction.planned[next_planned]
+                next_planned += 1
+            else:
+                continue
+            self.n_stages += 1
+        return 0
+
+    cdef int find_partners(self) except -1:
+        """Every add belongs to the last fork before it that has no add yet."""
+        cdef Py_ssize_t i
+        forks = []
+        for i in range(self.n_stages):
+            if self.stages[i].kind == FORK:
+                forks.append(i)
+            elif self.stages[i].kind == ADD:
+                self.stages[i].partner = forks.pop()
+        return 0
+
+    # ---- Calls ----
+
+    def outputs(self, ArrayReader rows, out, int n_threads, bint logit=False):
+        """The outputs for all rows, to out: C-contiguous, (n_rows, n_outputs), of the network's dtype.
+
+        logit, here and below: the last stage's softmax or sigmoid is left out.
+        """
+        cdef DerivativePass job
+        cdef char[:, ::1] outputs = out.view(np.int8)
+        memset(&job, 0, sizeof(job))
+        job.wanted = OUTPUTS
+        job.outputs = &outputs[0, 0]
+        self.run(&job, rows, n_threads, 1, logit, None)
+
+    def vjp(self, ArrayReader rows, ArrayReader V, outputs, derivatives, int n_threads, bint logit=False):
+        """Each row's J.T @ v, (n_rows, n_features), and the outputs, unless `outputs` is None."""
+        cdef DerivativePass job
+        memset(&job, 0, sizeof(job))
+        job.wanted = VJP
+        job.given = V.source
+        _set_out(&job, outputs, derivatives)
+        self.run(&job, rows, n_threads, 2, logit, V)
+
+    def jvp(self, ArrayReader rows, ArrayReader U, outputs, derivatives, int n_threads, bint logit=False):
+        """Each row's J @ u, (n_rows, n_outputs), and the outputs, unless `outputs` is None."""
+        cdef DerivativePass job
+        memset(&job, 0, sizeof(job))
+        job.wanted = JVP
+        job.given = U.source
+        _set_out(&job, outputs, derivatives)
+        self.run(&job, rows, n_threads, 2, logit, U)
+
+    def loss_gradients(self, SampleSet samples, object loss, derivatives, int n_threads):
+        """The gradient of each row's own loss, (n_rows, n_features); the loss is one that Network.evaluate takes."""
+        cdef DerivativePass job
+        cdef Scoring scoring
+        memset(&job, 0, sizeof(job))
+        memset(&scoring, 0, sizeof(scoring))
+        features = self.network.prediction.target_features
+        set_scoring(&scoring, loss, (), samples, self.n_outputs, features)
+        job.wanted = LOSS_GRADIENT
+        job.scoring = &scoring
+        _set_out(&job, None, derivatives)
+        self.run(&job, samples.rows, n_threads, 2, takes_Z(&scoring), samples.targets)
+
+    def jacobian(self, ArrayReader rows, derivatives, int n_threads, bint logit=False, bint by_outputs=True):
+        """Each row's J, (n_rows, n_outputs, n_features); or where not by_outputs, J.T, (n_rows, n_features, n_outputs).
+
+        The first takes a backward pass for each output, the second a forward pass for each feature.
+        """
+        cdef DerivativePass job
+        memset(&job, 0, sizeof(job))
+        job.wanted = JACOBIAN_BY_OUTPUTS if by_outputs else JACOBIAN_BY_INPUTS
+        _set_out(&job, None, derivatives.reshape(rows.n_rows, -1))
+        self.run(&job, rows, n_threads, 1 + (self.n_outputs if by_outputs else self.n_features), logit, None)
+
+    # ---- Running ----
+
+    cdef DerivativeMemory make_room(self, Py_ssize_t n_panels, int n_threads):
+        """Memory for a pass; that of the last one, where it will do. The caller puts it back."""
+        cdef DerivativeMemory memory = self.memory
+        cdef Py_ssize_t i
+        cdef int t
+        self.memory = None
+        if memory is not None and memory.n_panels >= n_panels and memory.n_threads >= n_threads:
+            return memory
+        memory = DerivativeMemory()
+        memory.n_stages = self.n_stages
+        memory.n_panels = n_panels
+        memory.n_threads = n_threads
+        memory.arena = Arena()
+        memory.stages = <Stage *>PyMem_Calloc(n_threads * self.n_stages, sizeof(Stage))
+        memory.threads = <DerivativeThread *>PyMem_Calloc(n_threads, sizeof(DerivativeThread))
+        if memory.stages == NULL or memory.threads == NULL:
+            raise MemoryError
+        for t in range(n_threads):
+            for i in range(self.n_stages):
+                memory.stages[t * self.n_stages + i] = self.stages[i]
+        memory.place(memory.arena, self.network)
+        memory.arena.allocate()
+        memory.place(memory.arena, self.network)
+        return memory
+
+    cdef int run(self, DerivativePass *job, ArrayReader rows, int n_threads, double n_passes, bint logit,
+                 given) except -1:
+        """Runs a pass over all rows, and looks at signals now and then. `given` is what is gathered beside X."""
+        cdef Network network = self.network
+        cdef const fbp_kernels *k = network.k
+        cdef Py_ssize_t n_panels = (rows.n_rows - 1) // k.lanes + 1
+        cdef double work = n_passes * self.sample_work * rows.n_rows
+        cdef int t, size = team_size(n_threads, work, limits_in_use().call_thread, n_panels)
+        cdef fbp_activation last = self.stages[self.n_stages - 1].layer.activation
+        cdef DerivativeMemory memory
+        refuse_sparse(&network.stages[0], &rows.source)
+        job.k = k
+        job.n_rows = rows.n_rows
+        job.group_panels = min(<Py_ssize_t>DERIVATIVE_PANELS, (n_panels - 1) // size + 1)
+        job.n_groups = <int>((n_panels - 1) // job.group_panels + 1)
+        job.n_stages = self.n_stages
+        job.X = rows.source
+        split_columns(&network.stages[0], &job.X, &job.codes)
+        memory = self.make_room(job.group_panels, size)
+        job.threads = memory.threads
+        job.constants = &memory.constants
+        for t in range(memory.n_threads):
+            memory.threads[t].stages[self.n_stages - 1].layer.activation = (
+                FBP_LINEAR if logit and last in (FBP_SOFTMAX, activation_named("sigmoid")) else last)
+        network.prediction.read()
+        features = network.prediction.features     # held while it is read
+        job.features = features_of(features)
+        try:
+            while job.next_group < job.n_groups and not job.bad:
+                job.paused = 0
+                job.pause_at = monotonic_seconds() + look_seconds()
+                with nogil:
+                    run_team(derivative_share, job, size)
+                handle_signals(network.prediction.gate)
+                if network.prediction.interrupted:
+                    raise Interrupted
+        finally:
+            end_reading(network.prediction.gate)
+            self.memory = memory
+        if job.bad:
+            raise self.bad_row(job, rows, given)
+        return 0
+
+    cdef object bad_row(self, const DerivativePass *job, ArrayReader rows, given):
+        """The NonFinite for the bad group; "targets" are what was given beside X."""
+        first = job.bad_group * job.group_panels * job.k.lanes
+        index = np.arange(first, min(first + job.group_panels * job.k.lanes, job.n_rows))
+        if job.bad == BAD_INPUTS:
+            features = self.network.prediction.features
+            return NonFinite("inputs", row=first_bad_row(rows, index, job.X.n_columns, features, self.network.dtype))
+        features = self.network.prediction.target_features if job.scoring != NULL else None
+        return NonFinite("targets", row=first_bad_target(given, index, self.n_outputs, features, self.network.dtype))
+
+
+cdef int _set_out(DerivativePass *job, outputs, derivatives) except -1:
+    """Where the results go: (n_rows, any number), C-contiguous, of the network's dtype; outputs may be None."""
+    cdef char[:, ::1] memory = derivatives.view(np.int8)
+    job.derivatives = &memory[0, 0]
+    if outputs is not None:
+        memory = outputs.view(np.int8)
+        job.outputs = &memory[0, 0]
+    return 0

@@ -1,0 +1,112 @@
+"""Axes for pictures of explanations, and the pictures of rankings and of curves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastbp.support.plot_style import LINE_WIDTH, TRAINING, VALIDATION, tidy
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["draw_curves", "draw_ranking", "new_axes", "shortened"]
+
+Array = NDArray[Any]
+Floats = NDArray[np.float64]
+
+_LONGEST_NAME = 28
+_MOST_LINES = 60  # of single rows
+_COLOURS = (TRAINING, VALIDATION, "#15803d", "#9333ea", "#be123c", "#0e7490", "#854d0e", "#475569")
+
+
+def new_axes(ax: Axes | None, height: float) -> Axes:
+    """Return the axes to draw on: those given, or those of a new figure of some height in inches."""
+    if ax is not None:
+        return ax
+    try:
+        from matplotlib import pyplot
+    except ImportError:
+        remedy = "pip install 'fastbp[plot]'"
+        raise ImportError(f"a picture needs matplotlib, which is not installed: {remedy}.") from None
+    _, made = pyplot.subplots(figsize=(7, max(height, 2.2)), layout="constrained")
+    return made
+
+
+def shortened(text: str) -> str:
+    """Return a name that fits beside an axis."""
+    return text if len(text) <= _LONGEST_NAME else f"{text[: _LONGEST_NAME - 1]}…"
+
+
+def draw_ranking(names: Sequence[str], values: Floats, low: Floats, high: Floats, what: str, ax: Axes | None) -> Axes:
+    """Draw a bar with its interval for each name."""
+    ax = new_axes(ax, 1.1 + 0.32 * len(names))
+    places = np.arange(len(names))
+    around = np.maximum(np.stack([values - low, high - values]), 0)
+    ax.barh(places, values, color=TRAINING, height=0.7, xerr=around, error_kw={"ecolor": "0.35", "lw": 1})
+    ax.axvline(0, color="0.4", linewidth=0.8)
+    ax.set_yticks(places, [shortened(name) for name in names])
+    ax.invert_yaxis()
+    ax.set_xlabel(what)
+    tidy(ax)
+    ax.grid(visible=False, axis="y")
+    return ax
+
+
+def draw_curves(
+    grid: Array,
+    curves: Floats,
+    around: tuple[Floats, Floats],
+    labels: Sequence[str] | None,
+    of_rows: Floats | None,
+    titles: tuple[str, str],
+    seen: Floats | None,
+    ax: Axes | None,
+) -> Axes:
+    """Draw curves with their intervals over a grid.
+
+    Parameters
+    ----------
+    grid : ndarray of shape (n_grid,)
+        Numbers, or text, which stands side by side.
+    curves : float64 ndarray of shape (n_grid, n_curves)
+    around : two float64 ndarrays of shape (n_grid, n_curves)
+        The ends of the intervals.
+    labels : sequence of str or None
+        What several curves are called.
+    of_rows : float64 ndarray of shape (n_rows, n_grid) or None
+        The curves of single rows, thin lines behind that of all.
+    titles : (str, str)
+        Of both axes.
+    seen : float64 ndarray or None
+        Numbers of the data, as ticks below.
+    ax : matplotlib Axes or None
+    """
+    ax = new_axes(ax, 4.0)
+    is_text = grid.dtype == object
+    x = np.arange(len(grid)) if is_text else grid.astype(np.float64)
+    if of_rows is not None:
+        step = -(-len(of_rows) // _MOST_LINES)
+        ax.plot(x, of_rows[::step].T, color="0.6", linewidth=0.6, alpha=0.6)
+    for i in range(curves.shape[1]):
+        colour, label = _COLOURS[i % len(_COLOURS)], None if labels is None else shortened(labels[i])
+        low, high = around[0][:, i], around[1][:, i]
+        if is_text:
+            ends = np.maximum(np.stack([curves[:, i] - low, high - curves[:, i]]), 0)
+            ax.errorbar(x, curves[:, i], yerr=ends, fmt="o", color=colour, capsize=3, label=label)
+        else:
+            ax.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
+            ax.plot(x, curves[:, i], color=colour, linewidth=LINE_WIDTH, label=label)
+    if is_text:
+        ax.set_xticks(x, [shortened(str(name)) for name in grid], rotation=30 if len(grid) > 4 else 0)
+    elif seen is not None and len(seen):
+        ax.plot(seen, np.full(len(seen), 0.01), "|", color="0.4", markersize=6, transform=ax.get_xaxis_transform())
+    if labels is not None:
+        ax.legend(frameon=False)
+    ax.set_xlabel(shortened(titles[0]))
+    ax.set_ylabel(titles[1])
+    tidy(ax)
+    return ax

@@ -1,0 +1,215 @@
+"""How the answer depends on one column: partial dependence, and accumulated effects."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastbp.explanations.asked import Asked
+from fastbp.explanations.columns import column_of, values_to_try
+from fastbp.explanations.effects import Effect
+from fastbp.explanations.rankings import WIDTH
+from fastbp.support.arguments import explain_arguments
+from fastbp.support.checks import check_int, check_word
+
+__all__ = ["accumulated_effects", "partial_dependence"]
+
+Array = NDArray[Any]
+Floats = NDArray[np.float64]
+
+
+@explain_arguments
+def partial_dependence(
+    model: Any,
+    X: Any,
+    column: str | int,
+    *,
+    target: Any = None,
+    output: Literal["prediction", "logit"] = "prediction",
+    grid: Any = 20,
+    n_threads: int | None = None,
+) -> Effect:
+    """Return the mean answer over the rows when all have the same value in a column (Friedman, 2001).
+
+    Also each row's own curve (individual conditional expectation: Goldstein, Kapelner, Bleich and Pitkin, 2015): where
+    these are not parallel, the column's effect depends on others. Where columns depend on each other the mean includes
+    rows that cannot exist; ``accumulated_effects`` avoids that.
+
+    Parameters
+    ----------
+    model : Model, Ensemble, or an estimator of fastbp.sklearn
+    X : array-like of shape (n, n_columns)
+        Rows whose other columns are kept.
+    column : str or int
+        The name or the number of a column of X. It is changed before the preparation.
+    target : int, label, "predicted" or None, default None
+        As for ``explain``.
+    output : {"prediction", "logit"}, default "prediction"
+        As for ``explain``.
+    grid : int or array-like, default 20
+        How many quantiles of the column; or the values. Of a column of categories all that the model knows are taken.
+    n_threads : int or None, default None
+        As for ``predict``.
+
+    Returns
+    -------
+    Effect
+        The intervals are for the mean over rows like these.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not one of the above.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(1)], inputs=2)
+    >>> model.set_weights([[[3.0], [1.0]], [0.0]])
+    >>> fb.partial_dependence(model, [[0, 2], [1, 4]], 0).means.tolist()
+    [3.0, 6.0]
+    """
+    asked = Asked(model, X, target, _output(output), n_threads=n_threads)
+    j = column_of(column, asked.subject.columns)
+    values = values_to_try(asked.subject, j, asked.rows, grid)
+    curves = asked.with_values([j], values[:, np.newaxis]).swapaxes(0, 1)  # (n_rows, n_values, n_answers)
+    errors = _error_of_mean(curves)
+    return _effect(asked, j, values, curves.mean(axis=0), errors, curves, "partial dependence", output)
+
+
+@explain_arguments
+def accumulated_effects(
+    model: Any,
+    X: Any,
+    column: str | int,
+    *,
+    target: Any = None,
+    output: Literal["prediction", "logit"] = "prediction",
+    n_bins: int = 20,
+    n_threads: int | None = None,
+) -> Effect:
+    """Return the accumulated local effects of a column of numbers (Apley and Zhu, 2020).
+
+    Between two neighbouring quantiles of the column the answer's change is averaged over the rows that lie there; the
+    changes are added up, and their mean over the rows is 0. A row is moved within its bin only, so that columns that
+    depend on each other are not torn apart.
+
+    Parameters
+    ----------
+    model : Model, Ensemble, or an estimator of fastbp.sklearn
+    X : array-like of shape (n, n_columns)
+    column : str or int
+        The name or the number of a column of numbers; of categories, which have no neighbours, ``partial_dependence``
+        tells.
+    target : int, label, "predicted" or None, default None
+        As for ``explain``.
+    output : {"prediction", "logit"}, default "prediction"
+        As for ``explain``.
+    n_bins : int, default 20
+        How many parts with about as many rows each.
+    n_threads : int or None, default None
+        As for ``predict``.
+
+    Returns
+    -------
+    Effect
+        At the edges of the bins. The intervals take the bins as they are.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not one of the above.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(1)], inputs=1)
+    >>> model.set_weights([[[3.0]], [7.0]])
+    >>> fb.accumulated_effects(model, [[0], [1], [2]], 0).means.tolist()
+    [-3.0, 0.0, 3.0]
+    """
+    bins = check_int(n_bins, "n_bins")
+    asked = Asked(model, X, target, _output(output), n_threads=n_threads)
+    subject = asked.subject
+    j = column_of(column, subject.columns)
+    if subject.values_of(j) is not None:
+        raise ValueError(
+            f"column {subject.columns[j]!r} holds categories, which have no order; expected a column of numbers. Use "
+            "fb.partial_dependence."
+        )
+    edges = values_to_try(subject, j, asked.rows, bins + 1)
+    if len(edges) < 2:
+        raise ValueError(f"column {subject.columns[j]!r} has the value {edges[0]:g} alone; expected two or more.")
+    means, errors = _accumulated(asked, j, edges)
+    return _effect(asked, j, edges, means, errors, None, "accumulated effect", output)
+
+
+def _output(output: Any) -> str:
+    return check_word(output, "output", ("prediction", "logit"))
+
+
+def _accumulated(asked: Asked, j: int, edges: Floats) -> tuple[Floats, Floats]:
+    """Return the effects at edges, (n_edges, n_answers), and their standard errors."""
+    present = np.flatnonzero(np.isfinite(asked.rows[:, j]))
+    column = asked.rows[present, j]
+    # A value at an edge belongs to the bin below it, the lowest to the first one.
+    places = np.clip(np.searchsorted(edges, column, side="left") - 1, 0, len(edges) - 2)
+    ends = []
+    for above in (0, 1):
+        made = asked.rows[present].copy()
+        made[:, j] = edges[places + above]
+        ends.append(asked.answers(made, present))
+    changes = ends[1] - ends[0]  # (n, n_answers)
+    n_bins, n_answers = len(edges) - 1, changes.shape[1]
+    counts = np.bincount(places, minlength=n_bins).astype(np.float64)
+    means, squares = np.zeros((n_bins, n_answers)), np.zeros((n_bins, n_answers))
+    for k in np.flatnonzero(counts):
+        inside = changes[places == k]
+        means[k] = inside.mean(axis=0)
+        squares[k] = inside.var(axis=0, ddof=1) / counts[k] if counts[k] > 1 else 0
+    # Effects are a linear map of the bins' means: added up, minus the mean over the rows, which lie between two edges.
+    added = np.tri(n_bins + 1, n_bins, -1)
+    weights = counts / counts.sum()
+    centre = weights @ (added[:-1] + added[1:]) / 2
+    mapped = added - centre
+    return mapped @ means, np.sqrt(np.square(mapped) @ squares)
+
+
+def _error_of_mean(curves: Floats) -> Floats:
+    n = len(curves)
+    return np.asarray(curves.std(axis=0, ddof=1) / np.sqrt(n)) if n > 1 else np.full(curves.shape[1:], np.nan)
+
+
+def _effect(
+    asked: Asked,
+    j: int,
+    values: Array,
+    means: Floats,
+    errors: Floats,
+    curves: Floats | None,
+    what: str,
+    output: str,
+) -> Effect:
+    probe = np.repeat(asked.rows[:1].astype(np.float64), len(values), axis=0)
+    probe[:, j] = values
+    shown, names = asked.subject.shown(probe)[:, j], asked.question.names
+    is_text = asked.subject.values_of(j) is not None
+
+    def plain(part: Floats) -> Floats:
+        return part if names is not None else part[..., 0]
+
+    column = asked.rows[:, j].astype(np.float64)
+    return Effect(
+        column=asked.subject.columns[j],
+        grid=np.asarray(shown, object if is_text else np.float64),
+        means=plain(means),
+        low=plain(means - WIDTH * errors),
+        high=plain(means + WIDTH * errors),
+        of_rows=None if curves is None else plain(curves),
+        seen=np.empty(0) if is_text else column[np.isfinite(column)],
+        outputs=None if names is None else tuple(names),
+        what=what,
+        of=asked.question.title if asked.question.title != "output" else output,
+    )

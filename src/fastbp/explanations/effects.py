@@ -1,0 +1,134 @@
+"""How an answer depends on one column: a curve with intervals, and those of single rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["Effect"]
+
+Array = NDArray[Any]
+Floats = NDArray[np.float64]
+
+_MOST_TICKS = 200  # of the data, below the curve
+
+
+@dataclass(frozen=True, repr=False)
+class Effect:
+    """How the answer depends on a column; ``print`` shows the curve as a table.
+
+    Attributes
+    ----------
+    column : str
+    grid : ndarray of shape (n_grid,)
+        Values of the column: numbers, or categories as the user writes them.
+    means : float64 ndarray of shape (n_grid,), or (n_grid, n_outputs) where all outputs were asked for
+    low, high : float64 ndarray of the shape of ``means``
+        The ends of intervals of 95 %.
+    of_rows : float64 ndarray of shape (n_rows, n_grid) or (n_rows, n_grid, n_outputs), or None
+        Of a partial dependence the curve of each row.
+    seen : float64 ndarray
+        The column's numbers in the rows; empty for categories.
+    outputs : tuple or None
+        What each of several outputs is called.
+    what : str
+        "partial dependence" or "accumulated effect".
+    of : str
+        What is explained.
+    """
+
+    column: str
+    grid: Array
+    means: Floats
+    low: Floats
+    high: Floats
+    of_rows: Floats | None
+    seen: Floats
+    outputs: tuple[Any, ...] | None
+    what: str
+    of: str
+
+    def __len__(self) -> int:
+        return len(self.grid)
+
+    def __repr__(self) -> str:
+        lines = [f"{self.what} of {self.of} on {self.column}"]
+        if self.outputs is not None:
+            return f"{lines[0]}, {len(self.outputs)} outputs, {len(self)} values; to_frame() has the table"
+        for value, mean, low, high in zip(self.grid, self.means, self.low, self.high, strict=True):
+            shown = f"{value:.5g}" if isinstance(value, float) else str(value)
+            lines.append(f"  {shown:>12}  {mean:12.5g}   {low:.4g} to {high:.4g}")
+        return "\n".join(lines)
+
+    def to_frame(self) -> Any:
+        """Return this as a pandas DataFrame: a row for each value of the column; mean, low and high of one output.
+
+        Of several outputs it has their means.
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
+        """
+        try:
+            import pandas as pd
+        except ImportError:
+            raise ImportError("to_frame needs pandas, which is not installed: pip install pandas.") from None
+        index = pd.Index(self.grid.tolist(), name=self.column)
+        if self.outputs is not None:
+            return pd.DataFrame(self.means, index=index, columns=list(self.outputs))
+        return pd.DataFrame({"mean": self.means, "low": self.low, "high": self.high}, index=index)
+
+    def plot(self, *, rows: bool | None = None, ax: Axes | None = None) -> Axes:
+        """Draw the curve with its interval, and ticks where the data lie; return the matplotlib Axes.
+
+        Parameters
+        ----------
+        rows : bool or None, default None
+            Whether to draw the curves of single rows too, sixty at most; None: where there is one output and they are
+            known.
+        ax : matplotlib Axes, optional
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        ValueError
+            If rows are asked for and there are none, or there are several outputs.
+        """
+        from fastbp.explanations.axes import draw_curves  # for pictures only
+
+        can = self.of_rows is not None and self.outputs is None
+        if rows and not can:
+            raise ValueError("rows is True; expected a partial dependence of one output. Give it a target.")
+        several = self.outputs is not None
+        curves, low, high = (part if several else part[:, np.newaxis] for part in (self.means, self.low, self.high))
+        step = -(-len(self.seen) // _MOST_TICKS) or 1
+        return draw_curves(
+            self.grid,
+            curves,
+            (low, high),
+            None if self.outputs is None else list(map(str, self.outputs)),
+            self.of_rows if can and rows is not False else None,
+            (self.column, f"{self.what} of {self.of}"),
+            np.sort(self.seen)[::step],
+            ax,
+        )
+
+    def _repr_html_(self) -> str:
+        """Return a table, for notebooks."""
+        from fastbp.support.html_table import card, table  # for notebooks only
+
+        if self.outputs is not None:
+            headings = [self.column, *map(str, self.outputs)]
+            rows = table(headings, len(self), lambda i: [self.grid[i], *self.means[i]])
+        else:
+            cells = (self.grid, self.means, self.low, self.high)
+            rows = table([self.column, "mean", "low", "high"], len(self), lambda i: [part[i] for part in cells])
+        return card(f"{self.what} of {self.of} on {self.column}", "", rows)

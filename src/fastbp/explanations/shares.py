@@ -1,0 +1,59 @@
+"""Each column's share of each row's answer: the numbers of an explanation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Shares", "as_numbers", "largest"]
+
+Array = NDArray[Any]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, repr=False)
+class Shares:
+    """The numbers of an explanation, as ``Explanation`` describes them."""
+
+    values: Floats
+    base_values: Floats | None
+    data: Array
+    columns: tuple[str, ...]
+    completeness_error: Floats | None
+    standard_errors: Floats | None
+    method: str
+    output: str
+    title: str
+    outputs: tuple[Any, ...] | None = None
+    spread: Floats | None = None
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def importance(self) -> Floats:
+        """The mean size of each column's values, (n_columns,) or (n_columns, n_outputs)."""
+        return np.asarray(np.abs(self.values).mean(axis=0))
+
+
+def largest(sizes: Floats, most: int) -> Sequence[int]:
+    """Return the places of the largest numbers, the largest first."""
+    order: Sequence[int] = np.argsort(-sizes, kind="stable")[:most].tolist()
+    return order
+
+
+def as_numbers(data: Array) -> Floats:
+    """Return rows as numbers: text by its place among the sorted texts of its column, NaN where it is missing."""
+    if data.dtype != object:
+        return data.astype(np.float64)
+    return np.column_stack([_column_as_numbers(column) for column in data.T])
+
+
+def _column_as_numbers(column: Array) -> Floats:
+    texts = sorted({value for value in column if isinstance(value, str)})
+    places = {text: float(i) for i, text in enumerate(texts)}
+    return np.array([np.nan if value is None else places.get(value, value) for value in column], np.float64)

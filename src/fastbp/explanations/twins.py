@@ -1,0 +1,80 @@
+"""Copies of a model that end before its last activation, or begin after its preparation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from fastbp.layers.activation_layer import Activation
+from fastbp.layers.base import Layer
+from fastbp.layers.dense import Dense
+from fastbp.layers.dropout import Dropout
+from fastbp.layers.tabular import Inputs
+from fastbp.models.feed import Feed
+from fastbp.models.model import Model
+from fastbp.preparation.model_preparation import ModelPreparation
+
+__all__ = ["has_logits", "twin"]
+
+Output = Literal["logit", "prediction"]
+
+_WITH_LOGITS = ("softmax", "sigmoid")
+
+
+def has_logits(activation: str) -> bool:
+    """Return whether outputs have logits: numbers of which this last activation makes probabilities."""
+    return activation in _WITH_LOGITS
+
+
+def twin(model: Model, output: Output, *, prepared: bool = False) -> Model:
+    """Return a copy of a model with this output; the model itself, if that is what it has.
+
+    Parameters
+    ----------
+    model : Model
+        It is not changed.
+    output : {"logit", "prediction"}
+        "logit" is what a softmax or a sigmoid is taken of, without the targets' units; of any other last activation the
+        prediction.
+    prepared : bool, default False
+        Whether the copy takes what the preparation makes of X, the inputs of the first layer.
+    """
+    feed = model.feed
+    to_logits = output == "logit" and has_logits(model.architecture.output_activation.name)
+    if not to_logits and (not prepared or feed.preparation is None):
+        return model
+    layers = without_last_activation(model.layers) if to_logits else list(model.layers)
+    fed = feed.fed
+    assert fed is not None  # of a model that is built
+    preparation = _preparation(feed, keep_inputs=not prepared, keep_targets=not to_logits)
+    inputs: Inputs | None = feed.inputs if not prepared else fed
+    copy = Model(layers, dtype=model.dtype)
+    copy.adopt(Feed(inputs, preparation, model.dtype))
+    copy.set_weights(model.get_weights())
+    return copy
+
+
+def _preparation(feed: Feed, *, keep_inputs: bool, keep_targets: bool) -> ModelPreparation | None:
+    """Return parts of a feed's preparation, with what they have learned."""
+    whole = feed.preparation
+    if whole is None:
+        return None
+    prepare = whole.prepare if keep_inputs else None
+    prepare_targets = whole.prepare_targets if keep_targets else None
+    if prepare is None and prepare_targets is None:
+        return None
+    part = ModelPreparation(prepare, prepare_targets)
+    part.inputs = whole.inputs if prepare is not None else None
+    part.targets = whole.targets if prepare_targets is not None else None
+    return part
+
+
+def without_last_activation(layers: Sequence[Layer]) -> list[Layer]:
+    """Return layers that end in a softmax or a sigmoid without it; the arrays are the same."""
+    *before, last = layers
+    if isinstance(last, Dense):
+        return [*before, Dense(last.units, "linear", use_bias=last.use_bias)]
+    assert isinstance(last, Activation)
+    while isinstance(before[-1], Dropout):  # which does nothing in prediction, and cannot be last
+        before.pop()
+    return before
