@@ -21,9 +21,9 @@ from fastbp.losses.custom import as_loss
 from fastbp.models.answers import as_frame_like, columns_of_outputs, labels_of
 from fastbp.models.architecture import NOT_BUILT, Architecture, DType, check_dtype, check_stack, outputs_of
 from fastbp.models.description import as_stored, describe, named_weights, parse_config
+from fastbp.models.exchanged import ExchangedModel
 from fastbp.models.feed import Feed, check_preparation
 from fastbp.models.layer_statistics import ModelStatistics, layer_statistics
-from fastbp.models.model_parts import ModelParts
 from fastbp.models.nonfinite import explain_nonfinite
 from fastbp.models.summary import summarise
 from fastbp.support.checks import check_flag, check_seed
@@ -45,7 +45,7 @@ Array = NDArray[Any]
 _building = Lock()  # of a network, which a model has one of
 
 
-class Model(ModelParts):
+class Model(ExchangedModel):
     """A stack of layers, each fed with the outputs of the one before.
 
     Parameters
