@@ -12,6 +12,7 @@ import onnx
 from numpy.typing import NDArray
 
 from fastbp.data.columns import read_column, seconds_of
+from fastbp.exchange.made_up import as_table, made_up
 from fastbp.exchange.onnx_inputs import shown_categories
 from fastbp.preparation.learned import Learned
 
@@ -37,8 +38,8 @@ def check_agreement(
     RuntimeError
         If it does not.
     """
-    columns = _made_up(learned, n_columns)
-    expected = np.asarray(predict(_as_table(columns)), np.float64)
+    columns = made_up(learned, n_columns, _N_ROWS)
+    expected = np.asarray(predict(as_table(columns)), np.float64)
     expected = expected.reshape(len(expected), -1)
     found = np.asarray(run(model, inputs_for(model, columns, learned))[0], np.float64)
     difference, largest = np.abs(found - expected).max(), np.abs(expected).max()
@@ -88,33 +89,3 @@ def inputs_for(model: onnx.ModelProto, columns: Sequence[Array], learned: Learne
         return {info.name: np.stack(ready, axis=1).astype(dtype)}
     names = [described["input"] for described in json.loads(metadata["fastbp.columns"])]
     return {name: column.reshape(-1, 1) for name, column in zip(names, ready, strict=True)}
-
-
-def _as_table(columns: Sequence[Array]) -> Array:
-    """Return columns as one array: of numbers, or where they hold other things of objects."""
-    if all(column.dtype.kind == "f" for column in columns):
-        return np.stack(columns, axis=1)
-    table = np.empty((len(columns[0]), len(columns)), object)
-    for j, column in enumerate(columns):
-        table[:, j] = list(column) if column.dtype.kind == "M" else column
-    return table
-
-
-def _made_up(learned: Learned | None, n_columns: int) -> list[Array]:
-    """Return columns of numbers about as large as those learned from, of their categories, and of unknown ones."""
-    rng = np.random.default_rng(0)
-    columns: list[Array] = [rng.normal(size=_N_ROWS) for _ in range(n_columns)]
-    if learned is None:
-        return columns
-    for column, steps in learned.features:
-        if column in learned.texts:
-            known = [*learned.texts[column], "a text that no table has"]
-            columns[column] = np.array(known, dtype=np.object_)[rng.integers(len(known), size=_N_ROWS)]
-        elif steps and steps[0][0] in ("equals", "code"):
-            columns[column] = rng.choice(np.array([*steps[0][1:], 0.0]), _N_ROWS)
-        else:
-            _, a, b, _ = next((step for step in steps if step[0] == "affine"), ("affine", 0.0, 1.0, 0.0))
-            columns[column] = a + rng.normal(size=_N_ROWS) / b
-            if learned.holds_moments(column):
-                columns[column] = (1e6 * columns[column]).astype("datetime64[us]")
-    return columns

@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 from typing import Any
 
+import numpy as np
+
 from fastbp.exchange.blueprint import Blueprint, BuiltStage
 from fastbp.exchange.extras import require
 from fastbp.models.model_parts import ModelParts
 from fastbp.support.checks import check_flag, check_path
+from fastbp.support.replacement import replace_file
 
 __all__ = ["ExchangedModel"]
 
@@ -87,6 +90,52 @@ class ExchangedModel(ModelParts):
         if check_flag(check, "check"):
             check_agreement(model, blueprint.learned, blueprint.n_columns, self._predict_table, blueprint.dtype)
         write(model, target)
+
+    def to_c(self, path: str | os.PathLike[str], name: str = "net") -> None:
+        """Write the model as C source, a file and its header, for microcontrollers and whatever has a C compiler.
+
+        The source is C99 and C++11, and includes <math.h> and <stddef.h> alone: no heap, no files, no recursion.
+        Weights are constants. ``net_predict(x, y)`` computes one row; ``net_predict_with(scratch, x, y)`` does so from
+        several threads; ``net_selftest()`` compares eight rows with what ``predict`` made of them.
+
+        Parameters
+        ----------
+        path : str or path-like
+            A name that ends with ".c"; the header's ends with ".h".
+        name : str, default "net"
+            What the names of the functions and types begin with.
+
+        Raises
+        ------
+        OSError
+            If a file cannot be written.
+        TypeError, ValueError
+            If an argument is not one of the above, or the model is not built, or has more than 2**24 weights.
+
+        Notes
+        -----
+        x holds numbers of the model's dtype, or with a preparation, which is computed in double, doubles: for text the
+        codes that the header lists, seconds since 1970 for moments, NAN for gaps. A gap that nothing fills in makes the
+        outputs NAN. Outputs differ from those of ``predict`` by up to 1e-5 of the largest in float32, 1e-12 in float64.
+
+        Examples
+        --------
+        >>> import fastbp as fb
+        >>> model = fb.Model([fb.Dense(64, "relu"), fb.Dense(64, "relu"), fb.Dense(4)], inputs=16)
+        >>> model.to_c("net.c")
+        """
+        from fastbp.exchange.c_file import as_c, check_c_path
+        from fastbp.exchange.c_numbers import check_name
+        from fastbp.exchange.made_up import as_table, made_up
+
+        target, prefix, blueprint = check_c_path(check_path(path)), check_name(name), self.blueprint()
+        rows = as_table(made_up(blueprint.learned, blueprint.n_columns, 8))
+        rows = rows.astype(self.dtype) if blueprint.learned is None else rows
+        pairs = np.asarray(self._feed.read(rows, "rows"), np.float64), self._predict_table(rows)
+        header = target.with_suffix(".h")
+        source, declarations = as_c(blueprint, prefix, header.name, pairs)
+        replace_file(target, lambda file: file.write(source.encode("ascii")))
+        replace_file(header, lambda file: file.write(declarations.encode("ascii")))
 
     def _predict_table(self, rows: Any) -> Any:
         """Return the outputs for rows, as the model's own ``predict`` does."""
