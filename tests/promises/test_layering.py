@@ -21,6 +21,7 @@ FLOORS = (
     "losses",
     "optimizers",
     "metrics",
+    "exchange",
     "models",
     "callbacks",
     "training",

@@ -17,7 +17,7 @@ import numpy as np
 
 from fastbp.data.columns import TypedColumn, is_missing, number_levels
 
-__all__ = ["NoLabelError", "is_label", "label_of", "labelled"]
+__all__ = ["NoLabelError", "is_label", "label_of", "labelled", "without_mark"]
 
 _MARK = "\x1f"  # ASCII's unit separator
 
@@ -29,6 +29,11 @@ class NoLabelError(TypeError):
 def is_label(text: str) -> bool:
     """Return whether a category's text stands for something that is not text."""
     return text.startswith(_MARK)
+
+
+def without_mark(text: str) -> str:
+    """Return a category's text as people write it: "3" for the label of 3."""
+    return text.removeprefix(_MARK)
 
 
 def label_of(value: Any) -> str:

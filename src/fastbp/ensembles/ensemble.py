@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastbp.data.classes import Classes
+from fastbp.exchange.extras import require
 from fastbp.models.answers import labels_of
 from fastbp.models.description import as_stored, named_weights
 from fastbp.models.model import Model
-from fastbp.support.checks import check_flag, check_int, check_list, counted, sentence
+from fastbp.support.checks import check_flag, check_int, check_list, check_path, counted, sentence
 from fastbp.support.html_table import card, table
 from fastbp.support.underflow import underflows_to_zero
 
@@ -192,6 +193,31 @@ class Ensemble:
         return mean.astype(self.dtype), np.sqrt(squares / len(self)).astype(self.dtype)
 
     # ---------------------------------------------------------------------------------------- saving and loading
+
+    def to_onnx(self, path: str | os.PathLike[str], opset: int = 17, check: bool = False) -> None:
+        """Write all members to one ONNX file, whose outputs are their mean, as ``Model.to_onnx`` does for one.
+
+        Parameters
+        ----------
+        path, opset, check
+            As for ``Model.to_onnx``.
+
+        Raises
+        ------
+        ImportError, OSError, TypeError, ValueError, RuntimeError
+            As from ``Model.to_onnx``, or if the members read different columns.
+        """
+        require("onnx", "to_onnx", '"fastbp[onnx]"')
+        from fastbp.exchange.onnx_check import check_agreement
+        from fastbp.exchange.onnx_file import as_onnx, check_opset, write
+
+        opset, target = check_opset(opset), check_path(path)
+        _check_classes(self._models)
+        blueprints = [model.blueprint() for model in self._models]
+        model = as_onnx(blueprints, opset)
+        if check_flag(check, "check"):
+            check_agreement(model, blueprints[0].learned, self.n_inputs, self.predict, self.dtype)
+        write(model, target)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write all members to one safetensors file, as ``Model.save`` does for one; no pickle.

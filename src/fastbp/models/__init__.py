@@ -1,3 +1,3 @@
 """Models: architecture, weights, prediction and files. They do not know of training.
-It imports data, engine, layers, losses, preparation, schedules and support.
+It imports data, engine, exchange, layers, losses, preparation, schedules and support.
 """

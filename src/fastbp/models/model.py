@@ -22,6 +22,7 @@ from fastbp.models.answers import as_frame_like, columns_of_outputs, labels_of
 from fastbp.models.architecture import NOT_BUILT, Architecture, DType, check_dtype, check_stack, outputs_of
 from fastbp.models.description import as_stored, describe, named_weights, parse_config
 from fastbp.models.differentiable import DifferentiableModel
+from fastbp.models.exchanged import ExchangedModel
 from fastbp.models.feed import Feed, check_preparation
 from fastbp.models.layer_statistics import ModelStatistics, layer_statistics
 from fastbp.models.nonfinite import explain_nonfinite
@@ -45,7 +46,7 @@ Array = NDArray[Any]
 _building = Lock()  # of a network, which a model has one of
 
 
-class Model(DifferentiableModel):
+class Model(DifferentiableModel, ExchangedModel):
     """A stack of layers, each fed with the outputs of the one before.
 
     Parameters

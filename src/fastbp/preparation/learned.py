@@ -71,6 +71,10 @@ class Learned:
         # Values of any kind may come in columns of which training saw some that were not text, or none.
         self._labelled = {j for j, known in self.texts.items() if not known or any(map(is_label, known))}
 
+    def holds_moments(self, j: int) -> bool:
+        """Whether column j held moments, which are seconds since 1970 to the steps."""
+        return j in self._moments
+
     def read(self, values: ArrayLike | TypedColumns, argument: str) -> Array:
         """Return samples as an array that the engine reads, (n_samples, n_columns): text as codes.
 

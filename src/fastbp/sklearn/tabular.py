@@ -19,6 +19,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, colu
 from fastbp.data.folds import check_groups
 from fastbp.data.frames import is_frame
 from fastbp.sklearn.explained import ExplainedTable
+from fastbp.sklearn.exported_table import ExportedTable
 from fastbp.sklearn.parallelism import threads_for
 from fastbp.support.checks import sentence
 from fastbp.tabular.fitted import FittedTable
@@ -33,7 +34,7 @@ Array = NDArray[Any]
 PresetName = Literal["fast", "default", "best"]
 
 
-class BaseTabular(ExplainedTable, BaseEstimator):
+class BaseTabular(ExplainedTable, ExportedTable, BaseEstimator):
     """What both estimators share."""
 
     _metrics: ClassVar[tuple[str, ...]] = ()
@@ -150,12 +151,11 @@ class BaseTabular(ExplainedTable, BaseEstimator):
         parameters = self.get_params()
         if not isinstance(parameters["random_state"], (int, type(None))):
             parameters["random_state"] = None
-        names = getattr(self, "feature_names_in_", None)
         return {
             "estimator": type(self).__name__,
             "parameters": parameters,
             "n_features_in": self.n_features_in_,
-            "feature_names_in": None if names is None else list(names),
+            "feature_names_in": list(self.feature_names_in_) if hasattr(self, "feature_names_in_") else None,
         }
 
     def save(self, path: str | os.PathLike[str]) -> None:

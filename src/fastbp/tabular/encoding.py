@@ -19,13 +19,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["TableEncoding", "learn_encoding"]
+__all__ = ["BOUND", "LARGEST", "TableEncoding", "learn_encoding"]
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
 
-_BOUND = 3.0  # of a scaled number
-_LARGEST = 1e9  # whose bounded value is the bound itself
+BOUND = 3.0  # of a scaled number
+LARGEST = 1e9  # whose bounded value is the bound itself
 _MOST_LEVELS = 9  # of a category that is written out, a level of gaps counted
 _MOST_ROWS = 100_000  # from which quantiles are taken
 _USUAL_BINS = 16  # whose rows bound how often a value counts, where there are no bins
@@ -124,8 +124,8 @@ class TableEncoding:
 def _bounded(values: Array, centre: Any, factor: Any) -> Array:
     """Return (values - centre) * factor, bounded smoothly by +-3; the largest doubles too."""
     with np.errstate(over="ignore"):
-        scaled = np.clip((values - centre) * factor, -_LARGEST, _LARGEST)
-    bounded: Array = scaled / np.sqrt(1 + (scaled / _BOUND) ** 2)
+        scaled = np.clip((values - centre) * factor, -LARGEST, LARGEST)
+    bounded: Array = scaled / np.sqrt(1 + (scaled / BOUND) ** 2)
     return bounded
 
 

@@ -78,14 +78,25 @@ class FittedTable:
         return np.concatenate(blocks) if blocks else np.empty((0, self.targets.n_outputs))
 
     def _predict_block(self, table: Floats, n_threads: int | None) -> Floats:
-        inputs = {n_bins: self.encodings[n_bins].encode(table) for n_bins in {each.n_bins for each in self.members}}
+        inputs = {n_bins: self.encodings[n_bins].encode(table) for n_bins in self.numbers_of_bins}
         total = np.zeros((len(table), self.targets.n_outputs))
+        for member, share in self.shares:
+            total += self.targets.decode(member.model.predict_read(inputs[member.n_bins], n_threads)) * share
+        return total
+
+    @property
+    def numbers_of_bins(self) -> set[int]:
+        """The numbers of bins of the members' encodings."""
+        return {member.n_bins for member in self.members}
+
+    @property
+    def shares(self) -> list[tuple[FittedMember, float]]:
+        """The members, and the share of each in a prediction."""
+        shares = []
         for kind, share in (("nets", 1 - self.linear_share), ("linear", self.linear_share)):
             of_kind = [member for member in self.members if member.kind == kind]
-            for member in of_kind:
-                outputs = member.model.predict_read(inputs[member.n_bins], n_threads)
-                total += self.targets.decode(outputs) * (share / len(of_kind))
-        return total
+            shares += [(member, share / len(of_kind)) for member in of_kind]
+        return shares
 
     def half_width(self, coverage: float) -> Floats:
         """Return how far from a prediction this share of the rows held out lie at most, (n_outputs,)."""

@@ -26,10 +26,14 @@ class TableReader:
     ----------
     learned : Learned
         The preparation of ``Columns`` that leaves numbers as they are and gives categories codes.
+
+    Attributes
+    ----------
+    learned : Learned
     """
 
     def __init__(self, learned: Learned) -> None:
-        self._learned = learned
+        self.learned = learned
         self.cardinalities = [n for _, steps in learned.features if (n := _n_codes(steps))]
         self.n_numbers = len(learned.features) - len(self.cardinalities)
 
@@ -41,33 +45,28 @@ class TableReader:
         TypeError, ValueError
             If X has other columns than those that were learned from, or an infinite number.
         """
-        return self._numbers_and_codes(self._learned.read(X, argument), argument)
+        return self._numbers_and_codes(self.learned.read(X, argument), argument)
 
     def _numbers_and_codes(self, array: NDArray[Any], argument: str = "X") -> Floats:
-        table = self._learned.apply(array, np.dtype(np.float64))
+        table = self.learned.apply(array, np.dtype(np.float64))
         infinite = np.isinf(table)
         if infinite.any():
             row, place = np.argwhere(infinite)[0]
-            where = name_of(self._learned.features[place][0], self._learned.names, argument)
+            where = name_of(self.learned.features[place][0], self.learned.names, argument)
             raise ValueError(
                 f"row {row}, {where} is {table[row, place]}; expected a finite number, or NaN where it is missing."
             )
         return table
 
     @property
-    def learned(self) -> Learned:
-        """The preparation, whose features are the columns of what ``read`` returns."""
-        return self._learned
-
-    @property
     def names(self) -> tuple[Any, ...] | None:
         """The columns' names, if the training data had any."""
-        return self._learned.names
+        return self.learned.names
 
     @property
     def n_columns(self) -> int:
         """The number of columns."""
-        return self._learned.n_columns
+        return self.learned.n_columns
 
     def __getstate__(self) -> dict[str, Any]:
         return self.to_config()
@@ -77,7 +76,7 @@ class TableReader:
 
     def to_config(self) -> dict[str, Any]:
         """Return this as plain data."""
-        return self._learned.to_config()
+        return self.learned.to_config()
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> TableReader:
