@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbp.explanations.requests import Request
+
 __all__ = ["Shares", "as_numbers", "largest"]
 
 Array = NDArray[Any]
@@ -30,6 +32,7 @@ class Shares:
     title: str
     outputs: tuple[Any, ...] | None = None
     spread: Floats | None = None
+    request: Request | None = None
 
     def __len__(self) -> int:
         return len(self.values)

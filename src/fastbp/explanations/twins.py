@@ -7,6 +7,7 @@ from typing import Literal
 
 from fastbp.layers.activation_layer import Activation
 from fastbp.layers.base import Layer
+from fastbp.layers.composition import Residual
 from fastbp.layers.dense import Dense
 from fastbp.layers.dropout import Dropout
 from fastbp.layers.tabular import Inputs
@@ -14,7 +15,7 @@ from fastbp.models.feed import Feed
 from fastbp.models.model import Model
 from fastbp.preparation.model_preparation import ModelPreparation
 
-__all__ = ["has_logits", "twin"]
+__all__ = ["blank", "has_logits", "twin"]
 
 Output = Literal["logit", "prediction"]
 
@@ -43,7 +44,7 @@ def twin(model: Model, output: Output, *, prepared: bool = False) -> Model:
     to_logits = output == "logit" and has_logits(model.architecture.output_activation.name)
     if not to_logits and (not prepared or feed.preparation is None):
         return model
-    layers = without_last_activation(model.layers) if to_logits else list(model.layers)
+    layers = list(map(blank, without_last_activation(model.layers) if to_logits else model.layers))
     fed = feed.fed
     assert fed is not None  # of a model that is built
     preparation = _preparation(feed, keep_inputs=not prepared, keep_targets=not to_logits)
@@ -52,6 +53,13 @@ def twin(model: Model, output: Output, *, prepared: bool = False) -> Model:
     copy.adopt(Feed(inputs, preparation, model.dtype))
     copy.set_weights(model.get_weights())
     return copy
+
+
+def blank(layer: Layer) -> Layer:
+    """Return a layer like another that draws no weights, as those of the other will be set."""
+    if isinstance(layer, Dense):
+        return Dense(layer.units, layer.activation, "zeros", use_bias=layer.use_bias)
+    return Residual([blank(each) for each in layer.layers]) if isinstance(layer, Residual) else layer
 
 
 def _preparation(feed: Feed, *, keep_inputs: bool, keep_targets: bool) -> ModelPreparation | None:
