@@ -10,12 +10,13 @@ from fastbp.layers.base import Layer
 from fastbp.layers.composition import Residual
 from fastbp.layers.dense import Dense
 from fastbp.layers.dropout import Dropout
+from fastbp.layers.initializers import Zeros
 from fastbp.layers.tabular import Inputs
 from fastbp.models.feed import Feed
 from fastbp.models.model import Model
 from fastbp.preparation.model_preparation import ModelPreparation
 
-__all__ = ["blank", "has_logits", "twin"]
+__all__ = ["blank", "has_logits", "redrawn", "twin"]
 
 Output = Literal["logit", "prediction"]
 
@@ -53,6 +54,24 @@ def twin(model: Model, output: Output, *, prepared: bool = False) -> Model:
     copy.adopt(Feed(inputs, preparation, model.dtype))
     copy.set_weights(model.get_weights())
     return copy
+
+
+def redrawn(model: Model, seed: int) -> Model:
+    """Return a model with the same layers and the same preparation, and the initial weights of a seed.
+
+    Layers that begin with zeros get small random numbers instead, as those of an estimator's network do.
+    """
+    layers = [_drawing(layer) for layer in model.layers]
+    copy = Model(layers, dtype=model.dtype, seed=seed)
+    copy.adopt(model.feed)
+    return copy
+
+
+def _drawing(layer: Layer) -> Layer:
+    if isinstance(layer, Dense):
+        initializer = "auto" if isinstance(layer.initializer, Zeros) else layer.initializer
+        return Dense(layer.units, layer.activation, initializer, use_bias=layer.use_bias)
+    return Residual([_drawing(each) for each in layer.layers]) if isinstance(layer, Residual) else layer
 
 
 def blank(layer: Layer) -> Layer:
