@@ -43,13 +43,14 @@ def counterfactual(
 ) -> Counterfactuals:
     """Return the smallest change of each row for which the model's answer is another.
 
-    As Wachter, Mittelstadt and Russell (2018) propose, in units of the columns' spread. Changes stay within the range that the columns have in ``data``, categories are those that the model knows, columns
-    of whole numbers stay whole, and missing values missing. The size of a change is the sum over the columns of the
-    number's change, divided by the column's spread in ``data`` (the median deviation from the median, times 1.4826, or
-    where that is 0 the standard deviation), and 1 for a changed category: few large changes are as good as many small
-    ones, and columns that change little are left alone. It is found by search, one column after the other, and then
-    made as small as possible column by column; a smaller one may exist. What the model says after a change is not what
-    the world would do.
+    As Wachter, Mittelstadt and Russell (2018) propose, changes are counted in units of the columns' spread: the size of
+    a change is the sum over the columns of the number's change, divided by the column's spread in ``data`` (the median
+    deviation from the median, times 1.4826, or where that is 0 the standard deviation), and 1 for a changed category.
+    So columns that change little are left alone. Changes stay within the range that the columns have in ``data``,
+    categories are those that the model knows, columns of whole numbers stay whole, and missing values missing.
+
+    The change is found by search, one column after the other, and then made as small as possible column by column; a
+    smaller one may exist. What the model says after a change is not what the world would do.
 
     Parameters
     ----------

@@ -42,6 +42,12 @@ class Shares:
         """The mean size of each column's values, (n_columns,) or (n_columns, n_outputs)."""
         return np.asarray(np.abs(self.values).mean(axis=0))
 
+    @property
+    def order(self) -> Sequence[int]:
+        """The numbers of the columns, those with the largest values first; of several outputs by their mean sizes."""
+        sizes = self.importance
+        return largest(sizes if sizes.ndim == 1 else sizes.mean(axis=1), len(self.columns))
+
 
 def largest(sizes: Floats, most: int) -> Sequence[int]:
     """Return the places of the largest numbers, the largest first."""
