@@ -87,10 +87,13 @@ if _TYPE_CHECKING:
     from fastbp.ensembles.ensemble import Ensemble
     from fastbp.ensembles.label_errors import Suspects, suspect_labels
     from fastbp.ensembles.side_by_side import fit_many
+    from fastbp.explanations.counterfactual import counterfactual
+    from fastbp.explanations.counterfactuals import Counterfactuals
     from fastbp.explanations.dependence import accumulated_effects, partial_dependence
     from fastbp.explanations.effects import Effect
     from fastbp.explanations.explain import explain
     from fastbp.explanations.explanation import Explanation
+    from fastbp.explanations.faithfulness import Faithfulness, faithfulness
     from fastbp.explanations.importance import permutation_importance
     from fastbp.explanations.interaction import interaction_strength
     from fastbp.explanations.rankings import Ranking
@@ -113,11 +116,13 @@ _explain_constructors(value for name, value in globals().items() if not name.sta
 # Names that few programs use are imported on first use, so that `import fastbp` is quick: the module of each name.
 _LATER = {
     "ColumnReport": "inspection.report",
+    "Counterfactuals": "explanations.counterfactuals",
     "CrossValidation": "ensembles.cross_validation",
     "DataReport": "inspection.report",
     "Ensemble": "ensembles.ensemble",
     "Effect": "explanations.effects",
     "Explanation": "explanations.explanation",
+    "Faithfulness": "explanations.faithfulness",
     "Finding": "inspection.report",
     "GradientError": "models.gradient_check",
     "LayerStatistics": "models.layer_statistics",
@@ -126,8 +131,10 @@ _LATER = {
     "Suspects": "ensembles.label_errors",
     "accumulated_effects": "explanations.dependence",
     "check_gradients": "models.gradient_check",
+    "counterfactual": "explanations.counterfactual",
     "cross_validate": "ensembles.cross_validation",
     "explain": "explanations.explain",
+    "faithfulness": "explanations.faithfulness",
     "fit_many": "ensembles.side_by_side",
     "inspect_data": "inspection.data",
     "interaction_strength": "explanations.interaction",
@@ -194,6 +201,10 @@ __all__ = [
     "interaction_strength",
     "Ranking",
     "Effect",
+    "counterfactual",
+    "Counterfactuals",
+    "faithfulness",
+    "Faithfulness",
     # callbacks
     "Callback",
     "EarlyStopping",

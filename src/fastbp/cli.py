@@ -99,6 +99,20 @@ def _predict(options: argparse.Namespace, n_threads: int) -> None:
     )
 
 
+def _explain(options: argparse.Namespace, n_threads: int) -> None:
+    from fastbp.commands import explain
+
+    explain.run(
+        options.model,
+        options.data,
+        rows=options.rows,
+        background=options.background,
+        report=options.report,
+        reading=_reading(options),
+        n_threads=n_threads,
+    )
+
+
 def _inspect(options: argparse.Namespace, n_threads: int) -> None:
     from fastbp.commands import inspect
 
@@ -111,7 +125,7 @@ def _reading(options: argparse.Namespace) -> Reading:
     return Reading(options.sep, options.encoding, options.decimal, options.header, options.sheet)
 
 
-_COMMANDS = {"bench": _bench, "train": _train, "predict": _predict, "inspect": _inspect}
+_COMMANDS = {"bench": _bench, "train": _train, "predict": _predict, "explain": _explain, "inspect": _inspect}
 
 
 def _run_demo(options: argparse.Namespace, n_threads: int) -> int:
@@ -131,7 +145,7 @@ def _make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"fastbp {fastbp.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
 
-    for add in (_add_demo, _add_bench, _add_train, _add_predict, _add_inspect):
+    for add in (_add_demo, _add_bench, _add_train, _add_predict, _add_explain, _add_inspect):
         add(commands)
     commands.add_parser("info", help="show the version, the instruction set and the threads in use")
     return parser
@@ -205,6 +219,25 @@ def _add_predict(commands: _Commands) -> None:
     )
     _add_threads(predict)
     _add_precision(predict)
+
+
+def _add_explain(commands: _Commands) -> None:
+    explain = commands.add_parser(
+        "explain",
+        help="say why a model of `fastbp train` predicts what it does",
+        description="Show each column's share of the prediction of some rows: its Shapley value, counted from the mean "
+        "of other rows; and for classes the smallest change that leads to another one.",
+    )
+    explain.add_argument("model", type=Path, metavar="MODEL", help="the file that `fastbp train` saved")
+    _add_data(explain)
+    explain.add_argument(
+        "--rows", type=_sizes, metavar="N,N", help="numbers of rows, from 1 after the header (default: the first five)"
+    )
+    explain.add_argument(
+        "--background", type=Path, metavar="FILE", help="a table with the rows to compare with (default: DATA)"
+    )
+    explain.add_argument("--report", type=Path, metavar="FILE", help="write pictures and sentences to this HTML file")
+    _add_threads(explain)
 
 
 def _add_inspect(commands: _Commands) -> None:

@@ -127,7 +127,7 @@ def accumulated_effects(
     >>> import fastbp as fb
     >>> model = fb.Model([fb.Dense(1)], inputs=1)
     >>> model.set_weights([[[3.0]], [7.0]])
-    >>> fb.accumulated_effects(model, [[0], [1], [2]], 0).means.tolist()
+    >>> fb.accumulated_effects(model, [[0], [1], [2]], 0).means.round(6).tolist()
     [-3.0, 0.0, 3.0]
     """
     bins = check_int(n_bins, "n_bins")
@@ -171,9 +171,9 @@ def _accumulated(asked: Asked, j: int, edges: Floats) -> tuple[Floats, Floats]:
         squares[k] = inside.var(axis=0, ddof=1) / counts[k] if counts[k] > 1 else 0
     # Effects are a linear map of the bins' means: added up, minus the mean over the rows, which lie between two edges.
     added = np.tri(n_bins + 1, n_bins, -1)
-    weights = counts / counts.sum()
-    centre = weights @ (added[:-1] + added[1:]) / 2
-    mapped = added - centre
+    shares = (column - edges[places]) / (edges[places + 1] - edges[places])
+    at_edges = np.bincount(places, 1 - shares, n_bins + 1) + np.bincount(places + 1, shares, n_bins + 1)
+    mapped = added - at_edges @ added / len(column)
     return mapped @ means, np.sqrt(np.square(mapped) @ squares)
 
 

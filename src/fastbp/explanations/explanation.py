@@ -46,6 +46,8 @@ class Explanation(Shares):
         What each of several outputs is called.
     spread : float64 ndarray of the shape of ``values``, or None
         For an ensemble: the standard deviation of the members' values, with the divisor n.
+    request : Request or None
+        What was asked for, for ``faithfulness``.
     """
 
     def __getitem__(self, rows: Any) -> Explanation:
@@ -59,7 +61,7 @@ class Explanation(Shares):
         parts = ("values", "base_values", "data", "completeness_error", "standard_errors", "spread")
         found = {name: getattr(self, name) for name in parts}
         chosen: dict[str, Any] = {name: None if part is None else part[rows] for name, part in found.items()}
-        return replace(self, **chosen)
+        return replace(self, **chosen, request=None if self.request is None else self.request.take(rows))
 
     def of_output(self, output: Any) -> Explanation:
         """Return the explanation of one of several outputs, by its label or name, or else by its number.
@@ -82,7 +84,8 @@ class Explanation(Shares):
         parts = ("values", "standard_errors", "spread", "base_values", "completeness_error")
         found = {name: getattr(self, name) for name in parts}
         chosen: dict[str, Any] = {name: None if part is None else part[..., number] for name, part in found.items()}
-        return replace(self, **chosen, title=str(names[number]), outputs=None)
+        request = None if self.request is None else self.request.only(number)
+        return replace(self, **chosen, title=str(names[number]), outputs=None, request=request)
 
     def to_frame(self) -> Any:
         """Return the values as a pandas DataFrame: a row for each explained row, a column for each column.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -34,11 +35,18 @@ class Question:
         What each answer is called, where there are several; None for one answer.
     title : str
         What the answer is, for pictures.
+    is_linear : bool
+        Whether its slopes depend on nothing.
     """
 
     output: str
     names: list[Any] | None = None
     title: str
+    is_linear: bool
+
+    def take(self, rows: Any) -> Question:
+        """Return the question about some of the rows: a slice, numbers or booleans."""
+        raise NotImplementedError
 
     def answers(self, outputs: Floats, rows: NDArray[np.int64] | int) -> Floats:
         """Return the answers, (n, n_answers).
@@ -71,6 +79,8 @@ class OutputQuestion(Question):
     title : str
     """
 
+    is_linear = True
+
     def __init__(
         self,
         output: str,
@@ -81,6 +91,20 @@ class OutputQuestion(Question):
     ) -> None:
         self.output, self._numbers, self._flip, self.title = output, numbers, flip, title
         self.names = names if numbers is None and len(names) > 1 else None
+
+    def take(self, rows: Any) -> OutputQuestion:
+        """Return the question about some of the rows."""
+        some = copy.copy(self)
+        if isinstance(self._numbers, np.ndarray):
+            some._numbers = self._numbers[rows]
+        if isinstance(self._flip, np.ndarray):
+            some._flip = self._flip[rows]
+        return some
+
+    def only(self, number: int) -> OutputQuestion:
+        """Return the question about one of all outputs."""
+        assert self.names is not None
+        return OutputQuestion(self.output, self.names, number, False, str(self.names[number]))
 
     def _of_rows(self, rows: NDArray[np.int64] | int) -> tuple[Any, Any]:
         numbers = self._numbers[rows] if isinstance(self._numbers, np.ndarray) else self._numbers
@@ -119,10 +143,15 @@ class LossQuestion(Question):
     """
 
     title = "loss"
+    is_linear = False
 
     def __init__(self, kind: str, targets: Floats) -> None:
         self._kind, self._targets = kind, targets
         self.output = "prediction" if kind == "numbers" else "logit"
+
+    def take(self, rows: Any) -> LossQuestion:
+        """Return the question about some of the rows."""
+        return LossQuestion(self._kind, self._targets[rows])
 
     def answers(self, outputs: Floats, rows: NDArray[np.int64] | int) -> Floats:
         """Return the losses, (n, 1)."""

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbp.explanations.requests import Request
+
 __all__ = ["Shares", "as_numbers", "largest"]
 
 Array = NDArray[Any]
@@ -30,6 +32,7 @@ class Shares:
     title: str
     outputs: tuple[Any, ...] | None = None
     spread: Floats | None = None
+    request: Request | None = None
 
     def __len__(self) -> int:
         return len(self.values)
@@ -38,6 +41,12 @@ class Shares:
     def importance(self) -> Floats:
         """The mean size of each column's values, (n_columns,) or (n_columns, n_outputs)."""
         return np.asarray(np.abs(self.values).mean(axis=0))
+
+    @property
+    def order(self) -> Sequence[int]:
+        """The numbers of the columns, those with the largest values first; of several outputs by their mean sizes."""
+        sizes = self.importance
+        return largest(sizes if sizes.ndim == 1 else sizes.mean(axis=1), len(self.columns))
 
 
 def largest(sizes: Floats, most: int) -> Sequence[int]:

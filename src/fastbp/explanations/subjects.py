@@ -6,6 +6,7 @@ preparation comes after whatever an explanation changes in them.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from fastbp.data.classes import Classes
 from fastbp.data.sparse import Sparse, is_sparse
 from fastbp.ensembles.ensemble import Ensemble
-from fastbp.explanations.twins import twin
+from fastbp.explanations.twins import redrawn, twin
 from fastbp.explanations.usual_values import usual_values
 from fastbp.layers.tabular import Tabular
 from fastbp.models.answers import columns_of_outputs
@@ -55,7 +56,7 @@ class Subject:
     n_outputs: int
     activation: str
     output_names: list[Any]
-    members: tuple[Subject, ...] = ()
+    members: Sequence[Subject] = ()
     row_dtype: np.dtype[Any] = np.dtype(np.float64)
 
     def read(self, X: Any, argument: str) -> Array:
@@ -85,6 +86,10 @@ class Subject:
 
     def values_of(self, j: int) -> Floats | None:
         """Return the codes of all categories that are known of a column; None for a column of numbers."""
+        return None
+
+    def with_random_weights(self, seed: int) -> Subject | None:
+        """Return this with new random weights; None where that cannot be done."""
         return None
 
     def predicted(self, rows: Array) -> NDArray[np.int64]:
@@ -190,6 +195,13 @@ class ModelSubject(Subject):
         preparation = self._model.feed.preparation
         return super().usual() if preparation is None else usual_values(preparation, self.columns)
 
+    def with_random_weights(self, seed: int) -> ModelSubject:
+        """Return this with the weights of another model of the same architecture, drawn as before training."""
+        other = copy.copy(self)
+        other._model = redrawn(self._model, seed)
+        other._logits = twin(other._model, "logit")
+        return other
+
     def values_of(self, j: int) -> Floats | None:
         """Return the codes of all categories that are known of a column."""
         inputs = self._model.inputs
@@ -222,7 +234,9 @@ class EnsembleSubject(Subject):
             j: tuple(dict.fromkeys(text for member in members for text in member.texts[j])) for j in first.texts
         }
         self._readers = members
-        self.members = tuple(ModelSubject(model, n_threads, self._texts) for model in ensemble.models)
+        self.members: tuple[ModelSubject, ...] = tuple(
+            ModelSubject(model, n_threads, self._texts) for model in ensemble.models
+        )
         self.columns, self.classes, self.n_outputs = first.columns, first.classes, first.n_outputs
         self.activation, self.output_names, self.row_dtype = first.activation, first.output_names, first.row_dtype
 
@@ -248,6 +262,12 @@ class EnsembleSubject(Subject):
     def usual(self) -> Floats:
         """Return the usual values that the first member's preparation knows."""
         return self._readers[0].usual()
+
+    def with_random_weights(self, seed: int) -> EnsembleSubject:
+        """Return this with new random weights for each member."""
+        other = copy.copy(self)
+        other.members = tuple(member.with_random_weights(seed + i) for i, member in enumerate(self.members))
+        return other
 
     def values_of(self, j: int) -> Floats | None:
         """Return the codes of all categories that are known of a column."""

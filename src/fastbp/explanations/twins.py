@@ -7,14 +7,16 @@ from typing import Literal
 
 from fastbp.layers.activation_layer import Activation
 from fastbp.layers.base import Layer
+from fastbp.layers.composition import Residual
 from fastbp.layers.dense import Dense
 from fastbp.layers.dropout import Dropout
+from fastbp.layers.initializers import Zeros
 from fastbp.layers.tabular import Inputs
 from fastbp.models.feed import Feed
 from fastbp.models.model import Model
 from fastbp.preparation.model_preparation import ModelPreparation
 
-__all__ = ["has_logits", "twin"]
+__all__ = ["blank", "has_logits", "redrawn", "twin"]
 
 Output = Literal["logit", "prediction"]
 
@@ -43,7 +45,7 @@ def twin(model: Model, output: Output, *, prepared: bool = False) -> Model:
     to_logits = output == "logit" and has_logits(model.architecture.output_activation.name)
     if not to_logits and (not prepared or feed.preparation is None):
         return model
-    layers = without_last_activation(model.layers) if to_logits else list(model.layers)
+    layers = list(map(blank, without_last_activation(model.layers) if to_logits else model.layers))
     fed = feed.fed
     assert fed is not None  # of a model that is built
     preparation = _preparation(feed, keep_inputs=not prepared, keep_targets=not to_logits)
@@ -52,6 +54,31 @@ def twin(model: Model, output: Output, *, prepared: bool = False) -> Model:
     copy.adopt(Feed(inputs, preparation, model.dtype))
     copy.set_weights(model.get_weights())
     return copy
+
+
+def redrawn(model: Model, seed: int) -> Model:
+    """Return a model with the same layers and the same preparation, and the initial weights of a seed.
+
+    Layers that begin with zeros get small random numbers instead, as those of an estimator's network do.
+    """
+    layers = [_drawing(layer) for layer in model.layers]
+    copy = Model(layers, dtype=model.dtype, seed=seed)
+    copy.adopt(model.feed)
+    return copy
+
+
+def _drawing(layer: Layer) -> Layer:
+    if isinstance(layer, Dense):
+        initializer = "auto" if isinstance(layer.initializer, Zeros) else layer.initializer
+        return Dense(layer.units, layer.activation, initializer, use_bias=layer.use_bias)
+    return Residual([_drawing(each) for each in layer.layers]) if isinstance(layer, Residual) else layer
+
+
+def blank(layer: Layer) -> Layer:
+    """Return a layer like another that draws no weights, as those of the other will be set."""
+    if isinstance(layer, Dense):
+        return Dense(layer.units, layer.activation, "zeros", use_bias=layer.use_bias)
+    return Residual([blank(each) for each in layer.layers]) if isinstance(layer, Residual) else layer
 
 
 def _preparation(feed: Feed, *, keep_inputs: bool, keep_targets: bool) -> ModelPreparation | None:

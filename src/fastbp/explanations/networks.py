@@ -1,0 +1,141 @@
+"""A model's network alone: from the numbers that its first layer reads to the outputs that are explained."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastbp.explanations.prepared import Features
+from fastbp.explanations.questions import Question
+from fastbp.explanations.subjects import ModelSubject, Subject
+from fastbp.explanations.twins import twin
+from fastbp.layers.tabular import Tabular
+from fastbp.models.model import Model
+from fastbp.preparation.slopes import slopes_of
+from fastbp.support.underflow import underflows_to_zero
+
+__all__ = ["Network"]
+
+Array = NDArray[Any]
+Floats = NDArray[np.float64]
+
+
+class Network:
+    """A model behind its preparation and its tables of codes.
+
+    Parameters
+    ----------
+    subject : Subject
+    output : {"logit", "prediction"}
+    n_threads : int or None
+
+    Attributes
+    ----------
+    model : Model
+        It takes the first layer's inputs, and has the outputs that are explained, in the targets' units.
+    names : tuple of str
+        Of the inputs.
+    columns : int64 ndarray of shape (n_inputs,)
+        The user's column that each input is made of.
+
+    Raises
+    ------
+    ValueError
+        If it is not a single network.
+    """
+
+    def __init__(self, subject: Subject, output: str, n_threads: int | None = None) -> None:
+        features = Features(subject)
+        assert isinstance(subject, ModelSubject)
+        self._subject, self._features, self.n_threads = subject, features, n_threads
+        bare = twin(subject.model, "logit" if output == "logit" else "prediction", prepared=True)
+        tables = bare.inputs
+        self._tables: list[Array] = []
+        self.names, self.columns, self.model = features.names, features.columns, bare
+        if isinstance(tables, Tabular):
+            weights = bare.get_weights()
+            self._tables = weights[: len(tables.categories)]
+            self.model = Model(bare.layers, inputs=tables.n_features, dtype=bare.dtype)
+            self.model.set_weights(weights[len(tables.categories) :])
+            self.columns = np.concatenate(
+                [np.arange(tables.numeric), np.repeat(np.arange(tables.numeric, tables.n_columns), tables.dims)]
+            )
+            self.names = tuple(
+                name if j < tables.numeric else f"{name}[{i}]"
+                for j, name in enumerate(features.names)
+                for i in range(1 if j < tables.numeric else tables.dims[j - tables.numeric])
+            )
+
+    def inputs(self, rows: Array) -> Array:
+        """Return what the first layer reads of rows, (n_rows, n_inputs), in the model's dtype."""
+        features = self._features.of(rows)
+        if not self._tables:
+            return features.astype(self.model.dtype, copy=False)
+        n_numbers = features.shape[1] - len(self._tables)
+        vectors = []
+        for table, codes in zip(self._tables, features[:, n_numbers:].astype(self.model.dtype).T, strict=True):
+            with np.errstate(invalid="ignore"):
+                known = (codes >= 0) & (codes < len(table) - 1) & (codes == np.floor(codes))
+            vectors.append(table[np.where(known, codes, len(table) - 1).astype(np.int64)])
+        return np.concatenate([features[:, :n_numbers].astype(self.model.dtype), *vectors], axis=1)
+
+    @underflows_to_zero
+    def outputs(self, inputs: Array) -> Floats:
+        """Return the outputs, (n, n_outputs)."""
+        return self.model.predict_read(inputs, self.n_threads).astype(np.float64)
+
+    def gradients(self, question: Question, inputs: Array, numbers: NDArray[np.int64]) -> list[Array]:
+        """Return the gradient of each answer with respect to the inputs, an array (n, n_inputs) for each."""
+        return gradients_of(self.model, question, inputs, numbers, self.n_threads)
+
+    def by_column(self, values: Floats) -> Floats:
+        """Return sums over the inputs made of the same column: (n, n_inputs, ...) to (n, n_columns, ...)."""
+        n_columns = len(self._subject.columns)
+        if np.array_equal(self.columns, np.arange(n_columns)):
+            return values
+        sums = np.zeros((len(values), n_columns, *values.shape[2:]))
+        for place, column in enumerate(self.columns):
+            sums[:, column] += values[:, place]
+        return sums
+
+    def slopes_by_column(self, rows: Array, slopes: Floats) -> Floats:
+        """Return slopes by the inputs, (n, n_inputs, n_answers), as slopes by the user's columns at these rows.
+
+        A value that was filled in has no influence: its slope is 0.
+
+        Raises
+        ------
+        ValueError
+            If a column holds categories.
+        """
+        if self._tables:
+            raise ValueError(
+                "a column of X holds categories, by which nothing can be differentiated; expected numbers in all "
+                "columns. Pass columns='prepared' for slopes by the numbers that the first layer reads."
+            )
+        preparation = self._subject.model.feed.preparation
+        if preparation is None or preparation.inputs is None:
+            return np.where(np.isnan(rows)[:, :, np.newaxis], 0.0, slopes)
+        try:
+            found = slopes_of(preparation.inputs, self._subject.own(rows), "X")
+        except ValueError as error:
+            said = str(error).replace("space='prepared' for derivatives", "columns='prepared' for slopes")
+            raise ValueError(said) from None
+        return found.to_columns(slopes.swapaxes(1, 2)).swapaxes(1, 2)
+
+
+@underflows_to_zero
+def gradients_of(
+    model: Model, question: Question, inputs: Array, numbers: NDArray[np.int64], n_threads: int | None
+) -> list[Array]:
+    """Return the gradient of each answer with respect to a model's inputs, an array (n, n_inputs) for each."""
+    if question.names is not None:
+        jacobian = model.jacobian(inputs, n_threads=n_threads)
+        return [jacobian[:, i] for i in range(jacobian.shape[1])]
+    if question.is_linear:
+        outputs = np.zeros((len(inputs), model.n_outputs))
+    else:
+        outputs = model.predict_read(inputs, n_threads).astype(np.float64)
+    return [model.vjp(inputs, slope, n_threads=n_threads)[1] for slope in question.slopes(outputs, numbers)]

@@ -1,0 +1,187 @@
+"""Explanations by gradients on the way from a baseline to the row: integrated and expected gradients.
+
+The way is straight in the numbers that the first layer reads, so that the shares of a category's indicators, or of a
+code's vector, add up to the category's.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastbp.explanations.findings import Found
+from fastbp.explanations.networks import Network, gradients_of
+from fastbp.explanations.options import Options
+from fastbp.explanations.products import Product, split_first
+from fastbp.explanations.questions import Question
+from fastbp.models.model import Model
+
+__all__ = ["expected_gradients", "integrated_gradients"]
+
+Array = NDArray[Any]
+Floats = NDArray[np.float64]
+
+_FIRST_STEPS, _MOST_STEPS = 16, 4096
+_MOST_POINTS = 2**13  # that are looked at together
+_MOST_AT_ONCE = 64  # points of one rule
+_ROUNDINGS = 32  # of the answers, which no number of steps undercuts
+
+
+class _Ways(NamedTuple):
+    """Straight ways to rows.
+
+    Attributes
+    ----------
+    start, end : ndarray of shape (n, n_inputs)
+    near, far : ndarray of shape (n, n_units)
+        What the first product makes of them.
+    numbers : int64 ndarray of shape (n,)
+        The rows that they belong to.
+    """
+
+    start: Array
+    end: Array
+    near: Array
+    far: Array
+    numbers: NDArray[np.int64]
+
+    def some(self, which: NDArray[Any] | slice) -> _Ways:
+        return _Ways(*(part[which] for part in self))
+
+
+class _Integrals:
+    """Integrals of gradients along ways.
+
+    Parameters
+    ----------
+    network : Network
+    question : Question
+    options : Options
+    """
+
+    def __init__(self, network: Network, question: Question, options: Options) -> None:
+        self._question, self._options = question, options
+        self._first: Product | None
+        self._rest: Model
+        self._first, self._rest = split_first(network.model, options.n_threads)
+
+    def first(self, inputs: Array) -> Array:
+        """Return what the first product makes of inputs."""
+        return inputs if self._first is None else self._first.forward(inputs)
+
+    def shares(self, ways: _Ways, explained: Floats, size: float) -> Floats:
+        """Return the shares of ways, (n, n_inputs, n_answers), with as many points as each needs.
+
+        Parameters
+        ----------
+        explained : float64 ndarray of shape (n, n_answers)
+            The difference of the answers at both ends.
+        size : float
+            Of the answers themselves, whose rounding the difference has.
+        """
+        options = self._options
+        n_steps = options.n_steps or _FIRST_STEPS
+        shares = self._with_steps(ways, n_steps)
+        rounding = _ROUNDINGS * float(np.finfo(self._rest.dtype).eps) * size
+        allowed = np.maximum(options.tolerance * np.abs(explained).max(axis=1), rounding)
+        while options.n_steps is None and n_steps < _MOST_STEPS:
+            left = np.flatnonzero(np.abs(shares.sum(axis=1) - explained).max(axis=1) > allowed)
+            if not len(left):
+                break
+            n_steps *= 2
+            shares[left] = self._with_steps(ways.some(left), n_steps)
+        return shares
+
+    def _with_steps(self, ways: _Ways, n_steps: int) -> Floats:
+        at_once = max(1, _MOST_POINTS // n_steps)
+        parts = [ways.some(slice(i, i + at_once)) for i in range(0, len(ways.numbers), at_once)]
+        return np.concatenate([self._of_part(part, n_steps) for part in parts])
+
+    def _of_part(self, ways: _Ways, n_steps: int) -> Floats:
+        places, weights = _points(n_steps)
+        along = (ways.far - ways.near)[:, np.newaxis] * places[:, np.newaxis].astype(ways.far.dtype)
+        points = (ways.near[:, np.newaxis] + along).reshape(-1, ways.far.shape[1])
+        numbers = np.repeat(ways.numbers, n_steps)
+        found = gradients_of(self._rest, self._question, points, numbers, self._options.n_threads)
+        length = ways.end.astype(np.float64) - ways.start
+        shares = []
+        for gradient in found:
+            mean = np.einsum("nsu,s->nu", gradient.reshape(len(length), n_steps, -1), weights.astype(gradient.dtype))
+            shares.append(length * (mean if self._first is None else self._first.backward(mean)))
+        return np.stack(shares, axis=2)
+
+
+@functools.cache
+def _points(n_steps: int) -> tuple[Floats, Floats]:
+    """Return points between 0 and 1, and their weights, whose sum is 1.
+
+    They are Gauss and Legendre's in equal parts of at most 64 points: these take long to find where they are many.
+    """
+    sizes = [len(part) for part in np.array_split(np.arange(n_steps), -(-n_steps // _MOST_AT_ONCE))]
+    found = [np.polynomial.legendre.leggauss(size) for size in sizes]
+    points = [(i + (places + 1) / 2) / len(sizes) for i, (places, _) in enumerate(found)]
+    return np.concatenate(points), np.concatenate([weights for _, weights in found]) / 2 / len(sizes)
+
+
+def integrated_gradients(
+    network: Network, question: Question, rows: Array, background: Array, original: bool, options: Options
+) -> Found:
+    """Return integrated gradients (Sundararajan, Taly and Yan, 2017), the mean over the background's rows.
+
+    By Gauss and Legendre's points; their number is doubled until the shares add up to what is explained. As all points
+    of a way lie on a line, so does what the first layer makes of them: its product is computed once for a way.
+    """
+    integrals = _Integrals(network, question, options)
+    ends, starts, numbers = network.inputs(rows), network.inputs(background), np.arange(len(rows))
+    near, far = integrals.first(starts), integrals.first(ends)
+    answers, of_starts = question.answers(network.outputs(ends), numbers), network.outputs(starts)
+    size = float(np.abs(answers).max(initial=0))
+    total: Any = 0.0
+    squares: Any = 0.0
+    base = np.zeros_like(answers)
+    for i, start in enumerate(starts):
+        of_start = question.answers(np.repeat(of_starts[i : i + 1], len(rows), axis=0), numbers)
+        ways = _Ways(np.broadcast_to(start, ends.shape), ends, np.broadcast_to(near[i], far.shape), far, numbers)
+        shares = integrals.shares(ways, answers - of_start, max(size, float(np.abs(of_start).max(initial=0))))
+        if original:
+            shares = network.by_column(shares)
+        total, squares = total + shares, squares + np.square(shares)
+        base += of_start / len(starts)
+    return _mean(total, squares, len(starts), base, answers)
+
+
+def expected_gradients(
+    network: Network, question: Question, rows: Array, background: Array, original: bool, options: Options
+) -> Found:
+    """Return expected gradients (Erion, Janizek, Sturmfels, Lundberg and Lee, 2021).
+
+    The mean over points drawn between the row and rows of the background, each of which is taken about equally often;
+    places on the way are drawn one from each of as many equal parts (stratified sampling).
+    """
+    n, rng = options.n_samples, np.random.default_rng(options.seed)
+    of_samples = np.concatenate([rng.permutation(len(background)) for _ in range(-(-n // len(background)))])[:n]
+    places = (rng.permutation(n) + rng.random(n)) / n
+    ends, starts, numbers = network.inputs(rows), network.inputs(background)[of_samples], np.arange(len(rows))
+    answers, of_starts = question.answers(network.outputs(ends), numbers), network.outputs(starts)
+    base = np.stack([question.answers(of_starts, i).mean(axis=0) for i in range(len(rows))])
+    total: Any = 0.0
+    squares: Any = 0.0
+    for start, place in zip(starts, places, strict=True):
+        way = ends - start
+        found = network.gradients(question, start + way * way.dtype.type(place), numbers)
+        shares = np.stack([way * gradient.astype(np.float64) for gradient in found], axis=2)
+        if original:
+            shares = network.by_column(shares)
+        total, squares = total + shares, squares + np.square(shares)
+    return _mean(total, squares, n, base, answers)
+
+
+def _mean(total: Floats, squares: Floats, n: int, base: Floats, answers: Floats) -> Found:
+    """Return the mean of n shares from their sum and the sum of their squares, with its standard errors."""
+    mean = total / n
+    variance = np.maximum(squares / n - np.square(mean), 0)
+    errors = np.sqrt(variance / (n - 1)) if n > 1 else None
+    return Found(mean, base, base + mean.sum(axis=1) - answers, errors)
