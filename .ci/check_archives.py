@@ -25,6 +25,34 @@ WHEEL_NEEDS = [
 ]
 
 
+OF_THE_PACKAGE = ("fastbp/", "fastbp-", "fastbp.libs/")
+
+
+def is_grafted(name):
+    """Whether auditwheel put a library there."""
+    return name.startswith("fastbp.libs/")
+
+
+def is_openmp(name):
+    return Path(name).name.startswith(("libgomp", "libomp"))
+
+
+def parts_of(path):
+    """The compressed bytes of each part of a wheel, the largest first."""
+    parts = {}
+    with zipfile.ZipFile(path) as archive:
+        for info in archive.infolist():
+            name = Path(info.filename)
+            if is_grafted(info.filename):
+                part = f"grafted {name.name}"
+            elif name.suffix in {".so", ".pyd"}:
+                part = f"the extension {name.name.partition('.')[0]}"
+            else:
+                part = "Python" if info.filename.startswith("fastbp/") else "metadata"
+            parts[part] = parts.get(part, 0) + info.compress_size
+    return dict(sorted(parts.items(), key=lambda each: -each[1]))
+
+
 def check_sdist(path):
     with tarfile.open(path) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
@@ -41,10 +69,14 @@ def check_wheel(path):
         names = set(archive.namelist())
     problems = [f"{name} is missing" for name in WHEEL_NEEDS if name not in names]
     problems += [f"{name} is source" for name in names if Path(name).suffix in SOURCE_SUFFIXES]
-    problems += [f"{name} is not of the package" for name in names if not name.startswith(("fastbp/", "fastbp-"))]
+    problems += [f"{name} is not of the package" for name in names if not name.startswith(OF_THE_PACKAGE)]
     problems += [f"{name} is a test" for name in names if "test" in Path(name).parts[1]]
+    problems += [
+        f"{name} is grafted, and nobody knows why" for name in names if is_grafted(name) and not is_openmp(name)
+    ]
     if not any(Path(name).suffix in {".so", ".pyd"} for name in names):
         problems.append("there is no extension module")
+    print("\n".join(f"    {n:>9,} bytes of {part}" for part, n in parts_of(path).items()))
     size = path.stat().st_size
     if size >= MAX_WHEEL_BYTES:
         problems.append(f"it has {size:,} bytes, more than {MAX_WHEEL_BYTES:,}")

@@ -119,13 +119,26 @@ def _inspect(options: argparse.Namespace, n_threads: int) -> None:
     inspect.run(options.data, options.target, _reading(options))
 
 
+def _export(options: argparse.Namespace, n_threads: int) -> None:
+    from fastbp.commands import export
+
+    export.run(options.model, options.out, opset=options.opset, name=options.name, check=options.check)
+
+
 def _reading(options: argparse.Namespace) -> Reading:
     from fastbp.commands.written_tables import Reading
 
     return Reading(options.sep, options.encoding, options.decimal, options.header, options.sheet)
 
 
-_COMMANDS = {"bench": _bench, "train": _train, "predict": _predict, "explain": _explain, "inspect": _inspect}
+_COMMANDS = {
+    "bench": _bench,
+    "train": _train,
+    "predict": _predict,
+    "explain": _explain,
+    "inspect": _inspect,
+    "export": _export,
+}
 
 
 def _run_demo(options: argparse.Namespace, n_threads: int) -> int:
@@ -145,7 +158,7 @@ def _make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"fastbp {fastbp.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
 
-    for add in (_add_demo, _add_bench, _add_train, _add_predict, _add_explain, _add_inspect):
+    for add in (_add_demo, _add_bench, _add_train, _add_predict, _add_explain, _add_inspect, _add_export):
         add(commands)
     commands.add_parser("info", help="show the version, the instruction set and the threads in use")
     return parser
@@ -248,6 +261,19 @@ def _add_inspect(commands: _Commands) -> None:
     )
     _add_data(inspect)
     inspect.add_argument("--target", metavar="COLUMN", help="the column to predict, if known")
+
+
+def _add_export(commands: _Commands) -> None:
+    export = commands.add_parser(
+        "export",
+        help="write a saved model as ONNX or as C source",
+        description="Write a model of `fastbp train`, or another model that fastbp saved, for other programs.",
+    )
+    export.add_argument("model", type=Path, metavar="MODEL", help="the file that was saved")
+    export.add_argument("out", type=Path, metavar="OUT", help="file to write: .onnx, or .c with its .h beside it")
+    export.add_argument("--opset", type=_positive, default=17, metavar="N", help="of ONNX, 17 (default) to 23")
+    export.add_argument("--check", action="store_true", help="run the ONNX file on made-up rows, and compare")
+    export.add_argument("--name", default="net", metavar="TEXT", help="what names in C begin with (default: net)")
 
 
 def _add_train(commands: _Commands) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
 
 import numpy as np
 
 from fastbp.exchange.blueprint import Blueprint, BuiltStage
 from fastbp.exchange.extras import require
+from fastbp.exchange.foreign import Network
+from fastbp.layers.base import Layer
 from fastbp.models.model_parts import ModelParts
 from fastbp.support.checks import check_flag, check_path
 from fastbp.support.replacement import replace_file
@@ -140,3 +143,170 @@ class ExchangedModel(ModelParts):
     def _predict_table(self, rows: Any) -> Any:
         """Return the outputs for rows, as the model's own ``predict`` does."""
         return self.predict(rows)  # type: ignore[attr-defined]
+
+    # ------------------------------------------------------------------------------------------- other libraries
+
+    @classmethod
+    def from_torch(cls, net: Any, *, layers: Sequence[Layer] | None = None, inputs: int | None = None) -> Self:
+        """Return a model with the layers and weights of a PyTorch module.
+
+        Parameters
+        ----------
+        net : torch.nn.Module, mapping, str or path-like
+            An ``nn.Sequential`` of linear layers, activations, layer and batch norms and dropout, also nested. Or a
+            state dict, or the name of a file with one in the safetensors format, which needs no PyTorch. It holds no
+            activations: so it needs ``layers`` and ``inputs``.
+        layers : sequence of layers, optional
+            The layers, for a state dict: its modules belong to those with weights, in their order.
+        inputs : int, optional
+            The number of inputs, for a state dict.
+
+        Returns
+        -------
+        Model
+            Of the weights' dtype, float32 or float64.
+
+        Raises
+        ------
+        ImportError
+            If ``net`` is a module and PyTorch is not installed.
+        OSError
+            If a file cannot be read.
+        TypeError, ValueError
+            If a module, or one of its options, has no counterpart; the message names it.
+
+        Notes
+        -----
+        A ``PReLU`` of one slope becomes one of equal slopes. ``Flatten`` is left out: X has a row for each sample.
+        """
+        if isinstance(net, (str, os.PathLike, Mapping)):
+            from fastbp.exchange.state_dicts import network_of_state
+
+            return cls._of_network(network_of_state(net, layers, inputs))
+        if layers is not None or inputs is not None:
+            raise TypeError("layers or inputs is given, and net is no state dict; expected net alone, which has both.")
+        require("torch", "from_torch", "torch")
+        from fastbp.exchange.torch_networks import network_of
+
+        return cls._of_network(network_of(net))
+
+    def to_torch(self) -> Any:
+        """Return the model as a ``torch.nn.Sequential`` in evaluation mode, with copies of the weights.
+
+        What concerns training alone (initializers, the penalties of ``fb.Dense``) stays behind.
+
+        Raises
+        ------
+        ImportError
+            If PyTorch is not installed.
+        ValueError
+            If the model has a preparation, ``fb.Tabular`` or a scheduled dropout, which modules lack.
+
+        Examples
+        --------
+        >>> import fastbp as fb
+        >>> model = fb.Model([fb.Dense(8, "relu"), fb.Dense(3, "softmax")], inputs=4)
+        >>> same = fb.Model.from_torch(model.to_torch())  # doctest: +SKIP
+        """
+        require("torch", "to_torch", "torch")
+        from fastbp.exchange.torch_networks import sequential_of
+
+        return sequential_of(self.blueprint())
+
+    @classmethod
+    def from_keras(cls, net: Any) -> Self:
+        """Return a model with the layers and weights of a Keras 3 model.
+
+        Parameters
+        ----------
+        net : keras.Sequential, functional model, str or path-like
+            A chain of dense layers, activations, layer and batch normalisations and dropout, also nested. Or the name
+            of a ``.keras`` file, which needs h5py and not Keras.
+
+        Returns
+        -------
+        Model
+            Of the weights' dtype, float32 or float64.
+
+        Raises
+        ------
+        ImportError
+            If h5py is needed and not installed.
+        OSError
+            If a file cannot be read.
+        TypeError, ValueError
+            If a layer, or one of its options, has no counterpart; the message names it.
+        """
+        from fastbp.exchange.keras_files import network_of_file, network_of_live
+
+        of_file = isinstance(net, (str, os.PathLike))
+        return cls._of_network(network_of_file(net) if of_file else network_of_live(net))
+
+    def to_keras(self) -> Any:
+        """Return the model as a built ``keras.Sequential``, with copies of the weights.
+
+        Keras converts data to its own default dtype: call ``keras.config.set_floatx("float64")`` for such a model.
+
+        Raises
+        ------
+        ImportError
+            If Keras is not installed.
+        ValueError
+            If the model has a preparation, ``fb.Tabular``, ``fb.Residual``, a scheduled dropout or the activation
+            "gelu_tanh", which a Sequential lacks.
+        """
+        from fastbp.exchange.keras_files import keras_of
+
+        return keras_of(self.blueprint())
+
+    @classmethod
+    def from_sklearn(cls, mlp: Any) -> Self:
+        """Return a model with the weights, and the classes, of scikit-learn's MLPClassifier or MLPRegressor.
+
+        Parameters
+        ----------
+        mlp : MLPClassifier or MLPRegressor
+            A fitted one.
+
+        Returns
+        -------
+        Model
+            Of the weights' dtype, float32 or float64. Of two classes it has a single output, the second one's
+            probability.
+
+        Raises
+        ------
+        ImportError
+            If scikit-learn is not installed.
+        TypeError, ValueError
+            If it is something else, or not fitted.
+        """
+        require("sklearn", "from_sklearn", '"fastbp[sklearn]"')
+        from fastbp.exchange.sklearn_networks import network_of
+
+        return cls._of_network(network_of(mlp))
+
+    def to_sklearn(self) -> Any:
+        """Return the model as a fitted MLPClassifier or MLPRegressor of scikit-learn, with copies of the weights.
+
+        Raises
+        ------
+        ImportError
+            If scikit-learn is not installed.
+        ValueError
+            If the model has what these lack: other layers than ``fb.Dense`` with a bias, several hidden activations, a
+            preparation, classes that are not in sorted order.
+        """
+        require("sklearn", "to_sklearn", '"fastbp[sklearn]"')
+        from fastbp.exchange.sklearn_networks import estimator_of
+
+        return estimator_of(self.blueprint())
+
+    @classmethod
+    def _of_network(cls, network: Network) -> Self:
+        """Return the model of another library's network."""
+        model: Any = cls(network.layers, inputs=network.inputs, dtype=network.dtype)  # type: ignore[call-arg]
+        model.set_weights(network.weights)
+        if network.classes is not None:
+            model.classes = network.classes
+        return model  # type: ignore[no-any-return]
