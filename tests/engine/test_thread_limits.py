@@ -98,7 +98,5 @@ def test_the_measurement_of_the_peak_says_how_many_threads_it_wanted(monkeypatch
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(ThreadPoolExecutor, "submit", refuse)
-    with pytest.raises(
-        RuntimeError, match="n_threads is 3, and the system does not start so many threads now"):
-    ):
+    with pytest.raises(RuntimeError, match="n_threads is 3, and the system does not start so many threads now"):
         kernels.fma_peak("float32", 0.001, 3)
