@@ -6,8 +6,8 @@
 The first argument is what is fuzzed: ``bytes`` changes files byte by byte, ``files`` by their structure, ``calls``
 calls what is public. The others are libFuzzer's: a folder that exists, in which it keeps cases from run to run, and its
 options. It ends at the first case for which there is no documented exception with a sentence, and leaves that case in a
-file; with the file as an argument it is run again. pytest does not collect this file: it is for Linux, by hand and by
-night.
+file; with the file
+as an argument it is run again. pytest does not collect this file: it is for Linux, by hand and by night.
 """
 
 import os

@@ -1,5 +1,6 @@
 """Samples in chunks: the bits of one array, whatever the chunks; read ahead, and what goes wrong is passed on."""
 
+import gc
 import itertools
 import queue
 import threading
@@ -13,6 +14,7 @@ from scipy import sparse
 
 import fastbp as fb
 from fastbp.data.chunks import Chunks
+from fastbp.support.worker import Worker
 
 
 def make_data(n=230, n_classes=3):
@@ -223,7 +225,7 @@ def test_progress_without_a_known_length(capsys):
 
 
 def readers():
-    return [thread for thread in threading.enumerate() if thread.name == "fastbp reads ahead"]
+    return [each for each in gc.get_objects() if isinstance(each, Worker) and each.is_alive()]
 
 
 def test_a_chunk_is_read_while_the_one_before_is_trained_on():
@@ -270,7 +272,6 @@ def test_a_reader_that_cannot_hand_over_its_error_is_not_waited_for(monkeypatch)
         raise MemoryError("no room in the queue")
 
     monkeypatch.setattr(queue.Queue, "put", fails)
-    monkeypatch.setattr(threading, "excepthook", lambda arguments: None)
     with pytest.raises(MemoryError, match="no room"):
         make_trainer().fit(cut([100, 100, 30], X, y), epochs=1)
 

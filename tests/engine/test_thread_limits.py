@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from fastbp.engine import kernels
+
 resource = pytest.importorskip("resource", reason="this system has no such limits")
 
 SCRIPT = """
@@ -87,3 +89,14 @@ def test_without_a_limit_the_team_is_as_large_as_asked_for():
     done = run("", 8)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "team 8" in done.stdout
+
+
+def test_the_measurement_of_the_peak_says_how_many_threads_it_wanted(monkeypatch):
+    from concurrent.futures import ThreadPoolExecutor
+
+    def refuse(*args):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(ThreadPoolExecutor, "submit", refuse)
+    with pytest.raises(RuntimeError, match="n_threads is 3, and the system does not start so many threads now"):
+        kernels.fma_peak("float32", 0.001, 3)

@@ -16,6 +16,7 @@ import pytest
 import fastbp as fb
 from fastbp.callbacks.listeners import as_callbacks
 from fastbp.ensembles.side_by_side import Job, train_all
+from fastbp.support.worker import Worker
 from preparation_helpers import make_rows, make_unlearnt
 
 RNG = np.random.default_rng(0)
@@ -159,17 +160,17 @@ def test_one_bar_for_all(capsys):
 
 @pytest.fixture
 def startable(monkeypatch):
-    """A list whose first element is how many more threads the system starts; it gets the name of each that asks."""
-    left, start = [0], threading.Thread.start
+    """A list whose first element is how many more threads the system starts; it gets each worker that asks for one."""
+    left, start = [0], Worker.start
 
-    def limited(thread):
-        left.append(thread.name)
+    def limited(worker):
+        left.append(worker)
         if left[0] == 0:
             raise RuntimeError("can't start new thread")
         left[0] -= 1
-        start(thread)
+        start(worker)
 
-    monkeypatch.setattr(threading.Thread, "start", limited)
+    monkeypatch.setattr(Worker, "start", limited)
     return left
 
 
@@ -180,14 +181,14 @@ def test_those_threads_that_can_be_started_train_all(startable, n):
     names = [set() for _ in together]
 
     def callbacks(i):
-        return lambda trainer, figures: names[i].add(threading.current_thread().name)
+        return lambda trainer, figures: names[i].add(threading.get_ident())
 
     fb.fit_many(together, X, LABELS, 3, n_threads=4, callbacks=callbacks)
     assert len(startable) == 1 + n + 1  # none asked again after the first that failed
     assert len(set().union(*names)) <= max(n, 1)
     assert all(len(own) == 1 for own in names)
     if n == 0:
-        assert set().union(*names) == {threading.current_thread().name}
+        assert set().union(*names) == {threading.get_ident()}
     for trainer in alone:
         trainer.fit(X, LABELS, 3)
     assert_same(together, alone)

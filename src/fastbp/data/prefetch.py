@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import threading
 from collections.abc import Iterator
 from types import TracebackType
 from typing import Generic, TypeVar
+
+from fastbp.support.worker import Worker
 
 __all__ = ["Prefetch"]
 
@@ -34,12 +37,12 @@ class Prefetch(Generic[T]):
         self._ahead = True
         self._failure: BaseException | None = None  # what ended the thread
         self._process = os.getpid()
-        self._thread = threading.Thread(target=self._work, name="fastbp reads ahead", daemon=True)
+        self._thread = Worker(self._work)
 
     def __enter__(self) -> Iterator[T]:
         try:
             self._thread.start()
-        except RuntimeError:  # the system starts no more threads: each item is read when it is wanted
+        except RuntimeError:  # there can be no more threads: each item is read when it is wanted
             self._ahead = False
             return self._items
         return self._taken()
@@ -84,7 +87,8 @@ class Prefetch(Generic[T]):
             self._hand_over(None, StopIteration())
         except BaseException as error:
             self._failure = error
-            self._hand_over(None, error)
+            with contextlib.suppress(Exception):  # who waits for it looks whether this thread lives
+                self._hand_over(None, error)
         finally:
             self._close()
 

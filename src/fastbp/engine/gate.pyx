@@ -12,6 +12,8 @@ import weakref
 
 from cpython.exc cimport PyErr_CheckSignals
 
+from fastbp.engine.team cimport store_seconds
+
 # Seconds between two looks at signals, of a thread that waits.
 LOOK_SECONDS = 0.05
 
@@ -78,7 +80,7 @@ cdef class Gate:
             with self.condition():
                 while self.writing or (self.writers_waiting > 0 and self.admitted == 0 and own not in self.nested):
                     if self.halt_at != NULL:
-                        self.halt_at[0] = 0
+                        store_seconds(self.halt_at, 0)
                     self.changed.wait(LOOK_SECONDS)
                 self.n_readers += 1    # before the GIL can be given up
                 inside = True

@@ -255,5 +255,10 @@ def fma_peak(dtype: str, seconds: float, n_threads: int = 1) -> float:
     from concurrent.futures import ThreadPoolExecutor  # takes longer to import than most of fastbp
 
     code = FBP_FLOAT32 if dtype == "float32" else FBP_FLOAT64
-    with ThreadPoolExecutor(n_threads) as pool:
-        return sum(pool.map(lambda _: _burn(code, seconds), range(n_threads)))
+    try:
+        with ThreadPoolExecutor(n_threads) as pool:
+            return sum(pool.map(lambda _: _burn(code, seconds), range(n_threads)))
+    except RuntimeError as error:      # Python's, of a thread that cannot be started
+        raise RuntimeError(
+            f"n_threads is {n_threads}, and the system does not start so many threads now ({error}); expected fewer, "
+            "or a higher limit of processes or of address space (ulimit -u, ulimit -v)") from error

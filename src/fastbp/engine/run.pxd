@@ -10,7 +10,9 @@ from fastbp.engine.kernels cimport (
 )
 from fastbp.engine.layout cimport Stage
 from fastbp.engine.loss cimport Scoring
-from fastbp.engine.team cimport fbp_barrier, limits_in_use, look_seconds, monotonic_seconds
+from fastbp.engine.team cimport (
+    fbp_barrier, limits_in_use, load_flag, look_seconds, monotonic_seconds, store_flag,
+)
 from fastbp.engine.update_rules cimport Updater
 
 # The data of a call.
@@ -63,11 +65,15 @@ cdef struct Progress:
     long long n_steps              # updates since the session began
     int64_t attempt                # counts all steps that were begun, also those that were given up
     double *sums                   # [slot_size] of the epoch so far
+    double *sums_before            # [slot_size] the same before the step under way, if that may be given up
     bint halted                    # the call has ended, or Python is to be entered
     int bad                        # what was wrong with a step: BAD_INPUTS, BAD_TARGETS, -1 for the loss; or 0
     Py_ssize_t bad_row             # the first row of that micro-batch, in the order of the call
-    double enter_python_at         # seconds of the clock: the first step to end later is the last one for now
-    # Ctrl-C during a long step: thread 0 sets these before a barrier, all threads read them after it.
+    # Seconds of the clock: the first step to end later is the last one for now. A thread outside that wants to read the
+    # parameters may set it to 0 at any time: it is loaded and stored as a whole.
+    double enter_python_at
+    # Ctrl-C during a long step: thread 0 sets these before a barrier, and all threads decide by them after it. On the
+    # way there the others may see them early or late: they are loaded and stored as a whole.
     int stop_samples               # 1: the step ends before its weight gradients
     int stop_weights               # 1: the step ends before its update
     double next_look               # seconds of the clock: signals are to be looked at again
@@ -113,8 +119,8 @@ cdef inline bint is_given_up(Run *run, int *stop, int t) noexcept nogil:
         now = monotonic_seconds()
         if now >= run.progress.next_look:
             run.progress.next_look = now + look_seconds() / 4  # the next piece of work takes time too
-            stop[0] = run.python.look(run.python.context)
-    return stop[0]
+            store_flag(stop, run.python.look(run.python.context))
+    return load_flag(stop)
 
 cdef inline Py_ssize_t piece_units(const Run *run, double work, Py_ssize_t n) noexcept nogil:
     """How many of n units (or inputs) one kernel call takes: all of them, but in a long step only some whole tiles.

@@ -19,7 +19,7 @@ from fastbp.engine.run cimport Progress, Run
 from fastbp.engine.session_memory cimport SessionMemory, make_session_memory
 from fastbp.engine.step cimport MICROBATCH_SAMPLES, train_share, weigh_next_step
 from fastbp.engine.tables cimport refuse_sparse, split_columns, table_bytes
-from fastbp.engine.team cimport limits_in_use, look_seconds, monotonic_seconds, run_team, team_size
+from fastbp.engine.team cimport limits_in_use, look_seconds, monotonic_seconds, run_team, store_seconds, team_size
 from fastbp.engine.update_rules cimport reach_step, set_numbers, set_schedules, state_wanted, takes_norm
 
 from fastbp.engine.errors import NonFinite, first_bad_row, first_bad_target
@@ -423,7 +423,7 @@ cdef class Session:
             start = monotonic_seconds()
             until = start if every_step else start + seconds
             run.progress.next_look = start + look_seconds() / 4
-            run.progress.enter_python_at = until
+            store_seconds(&run.progress.enter_python_at, until)
             run.barrier.arrived = 0
             try:
                 with nogil:

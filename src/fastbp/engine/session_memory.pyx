@@ -91,7 +91,7 @@ cdef class SessionMemory:
     cdef int begin_progress(self) except -1:
         """Nothing is done yet; the sums of a call use the memory of the call before where they are as many."""
         cdef Py_ssize_t n = self.run.scoring.slot_size
-        cdef double[::1] sums
+        cdef double[:, ::1] both
         self.run.progress.attempt += 1
         self.run.progress.next_row = 0
         self.run.progress.weight_done = 0
@@ -99,8 +99,10 @@ cdef class SessionMemory:
         self.run.progress.stop_samples = 0
         self.run.progress.stop_weights = 0
         if self.sums is None or self.n_sums != n:
-            sums = self.sums = np.empty(n)
-            self.run.progress.sums = &sums[0]
+            both = arrays = np.empty((2, n))
+            self.sums = arrays[0]
+            self.run.progress.sums = &both[0, 0]
+            self.run.progress.sums_before = &both[1, 0]
             self.n_sums = n
         memset(self.run.progress.sums, 0, n * sizeof(double))
         return 0

@@ -21,7 +21,7 @@ others wait.
 
 from libc.math cimport isfinite
 from libc.stdint cimport int64_t
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 from fastbp.engine.features cimport gather_features
 from fastbp.engine.kernels cimport fbp_kernels, fbp_update, flush_denormals, restore_denormals
@@ -35,7 +35,7 @@ from fastbp.engine.run cimport Run, is_given_up, piece_units
 from fastbp.engine.stages cimport (
     Microbatch, stage_backward, stage_forward, stage_meet_backward, stage_meet_forward, stage_round_gradient,
 )
-from fastbp.engine.team cimport monotonic_seconds, wait_for_all
+from fastbp.engine.team cimport load_seconds, monotonic_seconds, store_flag, wait_for_all
 from fastbp.engine.update_rules cimport numbers_of_step, reach_step
 from fastbp.engine.weight_update cimport compute_gradients, compute_penalties, update_parameters
 
@@ -56,6 +56,7 @@ cdef struct ThreadStep:
     Py_ssize_t n_panels
     Py_ssize_t p0, p1          # this thread's panels
     bint is_last               # of the step
+    bint summed                # thread 0: the epoch's sums have losses of this step, and those before it are kept
     bint going                 # the thread has panels, and the step is not given up
 
 
@@ -90,6 +91,8 @@ cdef bint train_step(Run *run, int t, int n_threads) noexcept nogil:
 
         # stage by stage: dZ, source -> dW [n_units][ld], db [n_units]; and W, b -= what the optimizer makes of them
         if not (is_sound(run, &step) and update(run, &step)):
+            if step.summed:
+                take_back_sums(run)
             return False
     return not run.progress.halted
 
@@ -111,6 +114,7 @@ cdef ThreadStep begin_step(Run *run, int t, int n_threads) noexcept nogil:
     step.updates = run.cut.updates and weight > 0
     step.fused = run.cut.fused and step.updates
     step.n_done = 0
+    step.summed = False
     mb.k = run.k
     mb.narrow = run.narrow
     mb.n_samples = 0
@@ -143,7 +147,7 @@ cdef void begin_microbatch(const Run *run, ThreadStep *step) noexcept nogil:
     step.going = step.p0 < step.p1
 
 
-cdef bint is_sound(Run *run, const ThreadStep *step) noexcept nogil:
+cdef bint is_sound(Run *run, ThreadStep *step) noexcept nogil:
     """After the first barrier: whether the step goes on. Thread 0 adds the micro-batch's sums to the epoch's."""
     cdef int bad
     wait_for_all(&run.barrier, step.n_threads)
@@ -156,6 +160,7 @@ cdef bint is_sound(Run *run, const ThreadStep *step) noexcept nogil:
             run.progress.bad_row = step.first
         return False
     if step.t == 0:
+        keep_sums(run, step)
         add_sums(run, step.n_panels)
     return True
 
@@ -169,6 +174,18 @@ cdef int find_bad(const Run *run, Py_ssize_t n_panels) noexcept nogil:
             return run.buffers.verdicts[p]
         loss += run.buffers.slots[p * run.scoring.slot_size]
     return 0 if isfinite(loss) else -1
+
+
+cdef void keep_sums(Run *run, ThreadStep *step) noexcept nogil:
+    """The epoch's sums as they are before a step that may be given up after its first losses."""
+    if not step.summed and (run.cut.long_step or not step.is_last):
+        memcpy(run.progress.sums_before, run.progress.sums, run.scoring.slot_size * sizeof(double))
+        step.summed = True
+
+
+cdef void take_back_sums(Run *run) noexcept nogil:
+    """The epoch's sums without those of the step that is given up: it will be done again, or never."""
+    memcpy(run.progress.sums, run.progress.sums_before, run.scoring.slot_size * sizeof(double))
 
 
 cdef void add_sums(Run *run, Py_ssize_t n_panels) noexcept nogil:
@@ -215,7 +232,7 @@ cdef void finish_step(Run *run, const ThreadStep *step) noexcept nogil:
     run.progress.attempt += 1
     reach_step(&run.updater, run.progress.n_steps + 1)
     run.progress.halted = (run.progress.next_row >= run.data.n_rows
-                           or monotonic_seconds() > run.progress.enter_python_at)
+                           or monotonic_seconds() > load_seconds(&run.progress.enter_python_at))
 
 
 cdef void weigh_next_step(Run *run) noexcept nogil:
@@ -317,8 +334,8 @@ cdef void loss(Run *run, ThreadStep *step) noexcept nogil:
         return
     wait_for_all(&run.barrier, step.n_threads)
     if step.t == 0 and not run.progress.stop_samples:
-        run.progress.stop_samples = run.python.score(
-            run.python.context, step.first, step.microbatch.n_samples, step.scale)
+        store_flag(&run.progress.stop_samples, run.python.score(
+            run.python.context, step.first, step.microbatch.n_samples, step.scale))
     wait_for_all(&run.barrier, step.n_threads)
     step.going = step.going and not run.progress.stop_samples
 

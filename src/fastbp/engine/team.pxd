@@ -13,10 +13,34 @@ cdef extern from *:
         volatile unsigned generation;
         char apart_too[60];
     } fbp_barrier;
+
+    /* Numbers that one thread may change while others look at them, for no more than the number itself: whole, and as
+     * fast as any other load and store. What depends on them is ordered by a barrier or the GIL. */
+    #if defined(_MSC_VER)
+    static __inline double fbp_load_seconds(const double *p) { return *(const volatile double *)p; }
+    static __inline void fbp_store_seconds(double *p, double x) { *(volatile double *)p = x; }
+    static __inline int fbp_load_flag(const int *p) { return *(const volatile int *)p; }
+    static __inline void fbp_store_flag(int *p, int x) { *(volatile int *)p = x; }
+    #else
+    static inline double fbp_load_seconds(const double *p)
+    {
+        double x;
+        __atomic_load(p, &x, __ATOMIC_RELAXED);
+        return x;
+    }
+    static inline void fbp_store_seconds(double *p, double x) { __atomic_store(p, &x, __ATOMIC_RELAXED); }
+    static inline int fbp_load_flag(const int *p) { return __atomic_load_n(p, __ATOMIC_RELAXED); }
+    static inline void fbp_store_flag(int *p, int x) { __atomic_store_n(p, x, __ATOMIC_RELAXED); }
+    #endif
     """
     ctypedef struct fbp_barrier:
         int arrived
         unsigned generation
+
+    double load_seconds "fbp_load_seconds" (const double *p) noexcept nogil
+    void store_seconds "fbp_store_seconds" (double *p, double x) noexcept nogil
+    int load_flag "fbp_load_flag" (const int *p) noexcept nogil
+    void store_flag "fbp_store_flag" (int *p, int x) noexcept nogil
 
 # Runs share(job, t, n) for t = 0 .. n-1 at once, n <= n_threads. The calling thread is t = 0. Returns n, which is
 # smaller where the system does not start so many threads.

@@ -11,7 +11,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, wait
 from dataclasses import dataclass
-from threading import Thread
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
@@ -29,6 +28,7 @@ from fastbp.support.arguments import explain_arguments
 from fastbp.support.checks import check_flag, check_int, check_list, sentence, shown
 from fastbp.support.figures import explaining_missing_figures
 from fastbp.support.threads import check_threads, choose_threads
+from fastbp.support.worker import Worker
 from fastbp.training.history import History
 from fastbp.training.progress import EpochBar
 from fastbp.training.trainer import Trainer
@@ -305,24 +305,23 @@ class _Crew:
 
     def __init__(self, waiting: deque[tuple[Future[None], Job]], n_epochs: int, threads_of_each: int) -> None:
         self._waiting, self._arguments = waiting, (n_epochs, threads_of_each)
-        self.threads: list[Thread] = []
+        self.threads: list[Worker] = []
 
     def start(self, n: int) -> None:
         """Start n threads, or fewer."""
-        for i in range(n):
-            thread = Thread(target=self._work, name=f"fastbp_{i}")
+        for _ in range(n):
+            thread = Worker(self._work)
             self.threads.append(thread)  # first: Ctrl-C may come as soon as it runs
             try:
                 thread.start()
-            except RuntimeError:  # can't start new thread
+            except RuntimeError:  # there can be no more threads
                 self.threads.pop()
                 return
 
     def join(self) -> None:
         """Wait until all have ended."""
         for thread in self.threads:
-            if thread.ident is not None:  # it has been started
-                thread.join()
+            thread.join()
 
     def work_here(self) -> Iterator[None]:
         """Run one job at each step of the iteration; raise its exception."""

@@ -97,24 +97,26 @@ def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
         If it is missing, a directory, or forbidden.
     """
     name = os.fspath(path)
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
     try:
-        descriptor = os.open(name, flags)
+        file = open(name, "rb", opener=_open_at_once)  # noqa: SIM115 - it is returned
     except OSError as error:
         if error.errno == errno.ENXIO:  # a socket
             raise NoRegularFileError(errno.ENXIO, "it is a socket; expected a file", name) from None
         raise
     try:
-        mode = os.fstat(descriptor).st_mode
-        if stat.S_ISDIR(mode):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), name)
+        mode = os.fstat(file.fileno()).st_mode
         if not stat.S_ISREG(mode):
             what = "a named pipe" if stat.S_ISFIFO(mode) else "a device"
             raise NoRegularFileError(errno.EINVAL, f"it is {what}; expected a file", name)
-        return os.fdopen(descriptor, "rb")
     except BaseException:
-        os.close(descriptor)
+        file.close()
         raise
+    return file
+
+
+def _open_at_once(name: str, flags: int) -> int:
+    """Open a file without waiting for the writer of a pipe; Python's file object owns the descriptor from then on."""
+    return os.open(name, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 @contextlib.contextmanager
