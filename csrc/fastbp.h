@@ -446,9 +446,11 @@ typedef struct {
                             ptrdiff_t p1, double rate, uint64_t seed, uint64_t stream);
     /* n rounds of independent multiply-adds in registers; returns the floating-point operations done. */
     double (*burn)(ptrdiff_t n, volatile double *sink);
+    const struct fbp_private_kernels *private_training; /* see fastbp_privacy.h */
 } fbp_kernels;
 
 #include "fastbp_bf16.h"
+#include "fastbp_privacy.h"
 
 /* The instruction sets that are compiled in, best first, ending in NULL; and whether this CPU and OS can run one. */
 extern const char *const fbp_isa_names[];

@@ -38,6 +38,21 @@
 #include "regularize.h"
 #include "optimizer.h"
 #include "elementwise.h"
+#include "chacha.h"
+#include "noise.h"
+#include "lanes.h"
+
+static const fbp_private_kernels NAME(private_table) = {
+    .random_blocks = NAME(random_blocks),
+    .poisson_rows = NAME(poisson_rows),
+    .add_noise = NAME(add_noise),
+    .dense_squares = NAME(dense_squares),
+    .vector_squares = NAME(vector_squares),
+    .row_squares = NAME(row_squares),
+    .clip_factors = NAME(clip_factors),
+    .scale_lanes = NAME(scale_lanes),
+    .clear_lanes = NAME(clear_lanes),
+};
 
 static const fbp_kernels NAME(table) = {
     .isa = STRING(ISA),
@@ -93,6 +108,7 @@ static const fbp_kernels NAME(table) = {
     .dropout = NAME(dropout),
     .dropout_by_lane = NAME(dropout_by_lane),
     .burn = NAME(burn),
+    .private_training = &NAME(private_table),
 };
 
 #include "undef.h"

@@ -64,6 +64,7 @@ from fastbp.preparation.columns import Columns
 from fastbp.preparation.encoding import OneHot, Ordinal
 from fastbp.preparation.imputing import Impute
 from fastbp.preparation.scaling import RobustScale, Scale, Standardize
+from fastbp.privacy import DifferentialPrivacy, Public
 from fastbp.schedules import (
     CosineDecay,
     CosLog,
@@ -304,6 +305,8 @@ __all__ = [
     "ModelStatistics",
     "LayerStatistics",
     # differential privacy
+    "DifferentialPrivacy",
+    "Public",
     "privacy",
     # threads and information
     "set_num_threads",

@@ -89,6 +89,11 @@ class Checkpoint(Callback):
         self._saved_at = 0.0
 
     @property
+    def watched(self) -> str | None:
+        """The name of the figure that decides; None where none does."""
+        return self._monitor if self._best_only else None
+
+    @property
     def files(self) -> list[Path]:
         """The existing files of this run, oldest first."""
         return [Path(file) for file in self._files]

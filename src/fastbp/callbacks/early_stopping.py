@@ -97,6 +97,11 @@ class EarlyStopping(Callback):
         self._best_weights: list[NDArray[Any]] | None = None
 
     @property
+    def watched(self) -> str:
+        """The name of the figure that decides."""
+        return self._monitor
+
+    @property
     def best(self) -> float:
         """The best value so far."""
         return self._watched.best

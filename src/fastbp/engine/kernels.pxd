@@ -152,6 +152,36 @@ cdef extern from "fastbp.h":
         int32_t *touched
         int32_t *n_touched
 
+    # In fastbp_privacy.h.
+    ctypedef enum fbp_purpose:
+        FBP_FOR_NOISE
+        FBP_FOR_SAMPLING
+
+    ctypedef enum fbp_clipping:
+        FBP_CLIP
+        FBP_NORMALIZE
+
+    ctypedef struct fbp_stream:
+        uint32_t key[8]
+        uint32_t nonce[3]
+
+    ctypedef struct fbp_private_kernels:
+        void (*random_blocks)(const fbp_stream *stream, uint32_t first, Py_ssize_t n, uint32_t *words) noexcept nogil
+        Py_ssize_t (*poisson_rows)(const fbp_stream *stream, uint64_t limit, Py_ssize_t r0, Py_ssize_t r1,
+                                   int64_t *rows) noexcept nogil
+        void (*add_noise)(const fbp_stream *stream, Py_ssize_t first, Py_ssize_t n_rows, Py_ssize_t n, Py_ssize_t ld,
+                          double deviation, void *g) noexcept nogil
+        void (*dense_squares)(const fbp_layer *layer, fbp_panels source, fbp_panels dZ, int with_bias, double unit,
+                              Py_ssize_t p, void *squares) noexcept nogil
+        void (*vector_squares)(const fbp_layer *layer, fbp_panels factor, fbp_panels dZ, int with_bias, double unit,
+                               Py_ssize_t p, void *squares) noexcept nogil
+        void (*row_squares)(fbp_panels dZ, Py_ssize_t first, Py_ssize_t n_features, double unit, Py_ssize_t p,
+                            void *squares) noexcept nogil
+        int (*clip_factors)(fbp_clipping rule, double stability, const void *squares, Py_ssize_t n_samples,
+                            void *factors) noexcept nogil
+        void (*scale_lanes)(fbp_panels x, Py_ssize_t n_features, Py_ssize_t p, const void *factors) noexcept nogil
+        void (*clear_lanes)(fbp_panels x, Py_ssize_t n_features, Py_ssize_t p, const void *factors) noexcept nogil
+
     ctypedef struct fbp_kernels:
         const char *isa
         fbp_dtype dtype
@@ -246,6 +276,7 @@ cdef extern from "fastbp.h":
                                 Py_ssize_t p0, Py_ssize_t p1, double rate, uint64_t seed,
                                 uint64_t stream) noexcept nogil
         double (*burn)(Py_ssize_t n, double *sink) noexcept nogil
+        const fbp_private_kernels *private_training
 
     # In fastbp_bf16.h.
     ctypedef struct fbp_narrow_kernels:

@@ -12,11 +12,11 @@ from fastbp.engine.kernels cimport fbp_layer
 from fastbp.engine.layout cimport Stage, item_size, stages_work, units_of_share
 from fastbp.engine.loss cimport BAD_INPUTS, BAD_TARGETS, set_scoring, split_sums, sums_of
 from fastbp.engine.network cimport Network
-from fastbp.engine.pace cimport Pace, keep_lesson, pace_done, pace_next, take_lesson
-from fastbp.engine.python_calls cimport PythonCalls, make_python_calls
+from fastbp.engine.pace cimport keep_lesson, pace_done, pace_next, take_lesson
+from fastbp.engine.python_calls cimport make_python_calls
 from fastbp.engine.records cimport EpochPlan, SampleSet
 from fastbp.engine.run cimport Progress, Run
-from fastbp.engine.session_memory cimport SessionMemory, make_session_memory
+from fastbp.engine.session_memory cimport make_session_memory
 from fastbp.engine.step cimport MICROBATCH_SAMPLES, train_share, weigh_next_step
 from fastbp.engine.tables cimport refuse_sparse, split_columns, table_bytes
 from fastbp.engine.team cimport limits_in_use, look_seconds, monotonic_seconds, run_team, store_seconds, team_size
@@ -51,25 +51,6 @@ cdef class Session:
     narrow : bool, default False
         Whether the operands of large products are rounded to bfloat16, where there are kernels for it. Float32 only.
     """
-
-    cdef readonly Network network
-    cdef readonly object loss
-    cdef tuple metrics
-    cdef public int n_threads          # at most, between calls
-    cdef readonly int last_team        # threads that did the last steps
-    cdef SessionMemory memory
-    cdef PythonCalls python
-    cdef tuple held                    # what the call points into, whatever the network gets meanwhile
-    cdef dict step_numbers             # of the latest call, or None
-    cdef tuple schedules               # arrays or None: the learning rate and the weight decay of each step
-    cdef dict dropout_rates            # by stage: an array with the rate of each step
-    cdef bint stages_alike             # no stage has factors or rates of its own
-    cdef OneAtATime call
-    cdef long long epoch_begun         # the number of the epoch that the latest call was for; -1: none
-    cdef double sample_work            # floating-point operations of a training step, a sample
-    cdef Pace pace
-    cdef bint paced                    # the size of the team is measured
-    cdef int largest_team              # that the pace may try
 
     def __cinit__(self, Network network, object loss, tuple metrics, str optimizer, int n_threads, uint64_t seed=0,
                   bint narrow=False):

@@ -24,7 +24,7 @@ from libc.stdint cimport int64_t
 from libc.string cimport memcpy, memset
 
 from fastbp.engine.features cimport gather_features
-from fastbp.engine.kernels cimport fbp_kernels, fbp_update, flush_denormals, restore_denormals
+from fastbp.engine.kernels cimport fbp_kernels, flush_denormals, restore_denormals
 from fastbp.engine.layout cimport Stage, activation_gradient, forward_work, item_size
 from fastbp.engine.loss cimport (
     BAD_INPUTS, BAD_TARGETS, gather_sample_weights, gather_targets, keep_outputs, score_panel, takes_Z,
@@ -38,26 +38,6 @@ from fastbp.engine.stages cimport (
 from fastbp.engine.team cimport load_seconds, monotonic_seconds, store_flag, wait_for_all
 from fastbp.engine.update_rules cimport numbers_of_step, reach_step
 from fastbp.engine.weight_update cimport compute_gradients, compute_penalties, update_parameters
-
-
-# A thread's own view of the step under way.
-cdef struct ThreadStep:
-    int t                      # the number of the thread
-    int n_threads
-    fbp_update numbers         # the optimizer's numbers of this step
-    Py_ssize_t n_samples       # of the step
-    double scale               # of the losses' gradient: 1 / (sum of the sample weights * terms_per_sample)
-    bint updates               # the parameters change: not where all samples weigh nothing
-    bint fused                 # each weight gradient is used for the update at once
-    Py_ssize_t n_done          # samples in the micro-batches before
-    # The micro-batch under way.
-    Microbatch microbatch
-    Py_ssize_t first           # its first row, in the order of the call
-    Py_ssize_t n_panels
-    Py_ssize_t p0, p1          # this thread's panels
-    bint is_last               # of the step
-    bint summed                # thread 0: the epoch's sums have losses of this step, and those before it are kept
-    bint going                 # the thread has panels, and the step is not given up
 
 
 cdef void train_share(void *job, int t, int n_threads) noexcept nogil:

@@ -71,6 +71,11 @@ def epsilon_of_divergences(rho: Floats, orders: Sequence[float], delta: float) -
 
 def divergences(q: float, sigma: float, orders: Sequence[float]) -> Floats:
     """Return rho of one step at these orders, [n_orders]: infinite without noise, 0 where no sample is ever taken."""
+    return _divergences(q, sigma, tuple(orders))
+
+
+@lru_cache(maxsize=64)  # training asks again after every epoch
+def _divergences(q: float, sigma: float, orders: tuple[float, ...]) -> Floats:
     if q == 0:
         return np.zeros(len(orders))
     if sigma * sigma == 0:

@@ -1,3 +1,3 @@
 """The trainer and its parts: settings, reading of data, step numbers, epochs, evaluation, state, files.
-It imports callbacks, data, engine, layers, losses, metrics, models, optimizers, schedules and support.
+It imports callbacks, data, engine, layers, losses, metrics, models, optimizers, privacy, schedules and support.
 """

@@ -20,6 +20,7 @@ from fastbp.layers.tabular import n_features
 from fastbp.models.architecture import outputs_of
 from fastbp.models.model import Model
 from fastbp.support.checks import check_number, sentence, shown
+from fastbp.training.private_checks import public_arrays, refuse_learning, without_values
 from fastbp.training.settings import TrainerSettings, check_loss
 
 __all__ = ["Intake", "Targets"]
@@ -111,8 +112,22 @@ class Intake:
     ) -> Samples:
         """Return samples; a model that is not built learns from these rows first (None: all).
 
-        ``targets`` is the result of the method of that name for y, where it was called before.
+        ``targets`` is the result of the method of that name for y, where it was called before. With privacy nothing is
+        learned but the number of columns.
         """
+        if self._settings.privacy is None:
+            return self._learn(X, y, sample_weight, rows, targets)
+        refuse_learning(self._model, y)
+        return without_values(lambda: self._learn(X, y, sample_weight, rows, targets))
+
+    def _learn(
+        self,
+        X: Any,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None,
+        rows: RowIndex | None,
+        targets: Targets | None,
+    ) -> Samples:
         model, loss = self._model, self._loss
         if model.feed.ready:
             array = model.feed.read(X, "X")
@@ -211,6 +226,7 @@ class Intake:
 
     def validation(self, validation_data: Any, *, learn: bool = False) -> Samples | Chunks | None:
         """Return validation data in arrays or in chunks; with ``learn``, arrays may say what the classes are."""
+        validation_data = public_arrays(validation_data, private=self._settings.privacy is not None)
         in_arrays = validation_data is None or isinstance(validation_data, (tuple, list))
         if not in_arrays and is_source(validation_data):
             chunks = Chunks(validation_data, "validation_data")

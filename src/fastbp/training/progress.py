@@ -66,8 +66,12 @@ class ProgressBar(_Closing):
 
     def tick(self, n_done: int, loss: float) -> None:
         """Show the samples done in this epoch and their mean loss; the metrics are of the epoch before."""
-        figures = {**self._figures, "loss": loss}
-        self._display.tick(self._epoch, figures, self._epochs_done * self._n_samples + n_done, self._n_all)
+        self.show(n_done, {"loss": loss})
+
+    def show(self, n_done: int, figures: Mapping[str, float]) -> None:
+        """Show the samples done in this epoch, and figures; those that are not given are of the epoch before."""
+        shown = {**self._figures, **figures}
+        self._display.tick(self._epoch, shown, self._epochs_done * self._n_samples + n_done, self._n_all)
 
     def end_epoch(self, figures: Mapping[str, float]) -> None:
         """Show the figures of a completed epoch, without "seconds"."""

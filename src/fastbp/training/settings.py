@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,14 +22,30 @@ from fastbp.models.feed import Feed
 from fastbp.optimizers.all_optimizers import OPTIMIZERS, OptimizerLike
 from fastbp.optimizers.averaging import AVERAGINGS, Averaging, AveragingLike
 from fastbp.optimizers.base import Optimizer
+from fastbp.privacy import DifferentialPrivacy
 from fastbp.support.checks import check_flag, check_int, check_number, check_seed, check_word, sentence, shown
 from fastbp.support.precision import MIXED, Precision, check_precision
 from fastbp.support.registry import resolve, shorthand
 from fastbp.training.layer_factors import check_decay_biases, check_decay_factors, check_rate_factors
+from fastbp.training.private_checks import (
+    check_privacy,
+    check_private_optimizer,
+    check_private_settings,
+    refuse_batch_size,
+)
 
-__all__ = ["Figures", "OnNaN", "StopReason", "TrainerSettings", "check_loss", "check_on_nan", "check_settings"]
+__all__ = [
+    "Figures",
+    "OnNaN",
+    "StopReason",
+    "TrainerSettings",
+    "USUAL_BATCH_SIZE",
+    "check_loss",
+    "check_on_nan",
+    "check_settings",
+]
 
-StopReason = Literal["epochs", "stopped", "converged", "error"]
+StopReason = Literal["epochs", "stopped", "converged", "budget", "error"]
 OnNaN = Literal["raise", "rollback"]
 Figures = dict[str, float]
 
@@ -40,7 +57,15 @@ _SHOWN_IF_SET = (
     "weight_decay_factors",
     "decay_biases",
     "precision",
+    "privacy",
 )
+
+
+class _Usual(int):
+    """A number that nobody has asked for."""
+
+
+USUAL_BATCH_SIZE: int = _Usual(32)
 
 
 @dataclass(frozen=True)
@@ -62,6 +87,7 @@ class TrainerSettings:
     weight_decay_factors: dict[int, float]
     decay_biases: bool
     precision: Precision | None
+    privacy: DifferentialPrivacy | None
 
     @cached_property
     def sums(self) -> tuple[str, ...]:
@@ -85,7 +111,7 @@ class TrainerSettings:
     def plain(self) -> dict[str, Any]:
         """Return the arguments that are plain data: a file's "options"."""
         return {
-            "batch_size": self.batch_size,
+            **({} if self.privacy else {"batch_size": self.batch_size}),
             "shuffle": self.shuffle,
             "seed": self.seed,
             "accumulate": self.accumulate,
@@ -94,6 +120,7 @@ class TrainerSettings:
             "weight_decay_factors": self.weight_decay_factors,
             "decay_biases": self.decay_biases,
             **({} if self.precision is None else {"precision": self.precision}),
+            **({} if self.privacy is None else {"privacy": dataclasses.asdict(self.privacy)}),
         }
 
     def arguments(self) -> dict[str, Any]:
@@ -101,9 +128,10 @@ class TrainerSettings:
         return {
             "loss": self.loss,
             "optimizer": self.optimizer,
-            "metrics": self.metrics,
+            "metrics": None if self.privacy else self.metrics,
             "averaging": self.averaging,
             **self.plain(),
+            **({"privacy": self.privacy} if self.privacy else {}),
         }
 
     def set_ones(self) -> dict[str, Any]:
@@ -114,8 +142,9 @@ class TrainerSettings:
     def shown(self, n_threads: int | None) -> str:
         """Return the arguments as ``repr`` shows them."""
         return (
-            f"loss={shorthand(self.loss, LOSSES)}, optimizer={self.optimizer!r}, batch_size={self.batch_size}, "
-            f"n_threads={n_threads}, shuffle={self.shuffle}, seed={self.seed}, "
+            f"loss={shorthand(self.loss, LOSSES)}, optimizer={self.optimizer!r}, "
+            + ("" if self.privacy else f"batch_size={self.batch_size}, ")
+            + f"n_threads={n_threads}, shuffle={self.shuffle}, seed={self.seed}, "
             f"metrics={[metric.figure for metric in self.metrics]}"
             + "".join(f", {name}={value!r}" for name, value in self.set_ones().items())
         )
@@ -138,6 +167,7 @@ def check_settings(
     weight_decay_factors: Mapping[int, float] | None,
     decay_biases: bool,
     precision: str | None,
+    privacy: Any,
 ) -> TrainerSettings:
     """Return the arguments of ``fb.Trainer`` for a model of this architecture.
 
@@ -152,7 +182,14 @@ def check_settings(
     given = _check_clipping(clipping)
     decays = check_decay_biases(check_flag(decay_biases, "decay_biases"), rule)
     layers = architecture.layers
-    size = _check_batch_size(batch_size, rule)
+    private = check_privacy(privacy)
+    if private is None:
+        size = _check_batch_size(batch_size, rule)
+    else:
+        size = None
+        check_private_optimizer(rule)
+        if batch_size is not USUAL_BATCH_SIZE:
+            refuse_batch_size(batch_size)
     settings = TrainerSettings(
         loss=checked_loss,
         optimizer=rule,
@@ -160,14 +197,17 @@ def check_settings(
         learning_rate_factors=check_rate_factors(learning_rate_factors, layers),
         weight_decay_factors=check_decay_factors(weight_decay_factors, layers, rule, decays),
         averaging=None if averaging is None else resolve(averaging, AVERAGINGS, "averaging"),
-        accumulate=_check_accumulate(accumulate, size),
+        accumulate=_check_accumulate(accumulate, 1 if private else size),
         shuffle=check_flag(shuffle, "shuffle"),
         seed=check_seed(seed),
         metrics=choose_metrics(metrics, checked_loss, architecture.n_outputs),
         decay_biases=decays,
         precision=check_precision(precision, architecture.dtype.name),
+        privacy=private,
         **{name: given.get(name) for name in _CLIPPING},
     )
+    if settings.privacy is not None:
+        check_private_settings(settings, layers, measured=metrics is not None)
     if not rule.native:
         _check_without_engine(settings, architecture)
     for metric in settings.metrics:

@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbp.engine.private_session import PrivateSession
 from fastbp.engine.session import Session
 from fastbp.models.model import Model
+from fastbp.privacy import PrivacyAccount
 from fastbp.support.locks import Lock
 from fastbp.support.threads import choose_threads
 from fastbp.training.history import History
@@ -74,6 +76,8 @@ class TrainingState:
         The number of threads as it was given.
     search : scipy.optimize.OptimizeResult or None
         SciPy's result of the latest search by L-BFGS.
+    account : PrivacyAccount or None
+        What private training has revealed.
     """
 
     def __init__(self, model: Model, settings: TrainerSettings, numbers: StepNumbers, n_threads: int | None) -> None:
@@ -84,6 +88,7 @@ class TrainingState:
         self.unfinished: UnfinishedEpoch | None = None
         self.stopping = False
         self.search: Any = None
+        self.account = PrivacyAccount(settings.privacy, settings.seed) if settings.privacy else None
         self._session = self._new_session() if model.built else None
 
     @property
@@ -100,10 +105,11 @@ class TrainingState:
         settings, model = self._settings, self.model
         check_loss(settings.loss, model.architecture, model.feed)
         rule = settings.optimizer.rule if settings.optimizer.native else "sgd"  # its steps are not used then
-        return Session(
+        private = settings.privacy is not None  # then nothing of the training samples is told
+        return (PrivateSession if private else Session)(
             model.network,
             settings.loss.objective,
-            settings.sums,
+            () if private else settings.sums,
             rule,
             self.n_threads,
             settings.seed,
@@ -187,6 +193,7 @@ class TrainingState:
             "memories": dict(self.numbers.schedule_memory),
             "rate_scale": self.numbers.rate_scale,
             "unfinished": self.unfinished,
+            **({} if self.account is None else {"privacy": self.account.gathered()}),
         }
 
     def go_on_from(self, gathered: dict[str, Any]) -> None:
@@ -199,6 +206,8 @@ class TrainingState:
             session.set_averages(*gathered["averages"])
         self.numbers.schedule_memory = dict(gathered["memories"])
         self.unfinished = gathered["unfinished"]
+        if self.account is not None:
+            self.account.go_on_from(gathered["privacy"])
         self.numbers.scale_rate(gathered["rate_scale"])
 
     def snapshot(self) -> Snapshot:

@@ -22,13 +22,15 @@ from fastbp.models.nonfinite import explain_nonfinite
 from fastbp.optimizers.all_optimizers import OptimizerLike
 from fastbp.optimizers.averaging import AveragingLike
 from fastbp.optimizers.base import Optimizer
+from fastbp.privacy import DifferentialPrivacy, Public
 from fastbp.support.arguments import explain_arguments
 from fastbp.support.checks import check_flag, check_int, sentence
 from fastbp.support.figures import explaining_missing_figures
 from fastbp.support.threads import check_threads
 from fastbp.training.history import History
+from fastbp.training.private_checks import check_private_fit
 from fastbp.training.progress import ProgressBar
-from fastbp.training.settings import OnNaN, check_on_nan, check_settings
+from fastbp.training.settings import USUAL_BATCH_SIZE, OnNaN, check_on_nan, check_settings
 from fastbp.training.trainer_parts import TrainerParts
 
 __all__ = ["Trainer"]
@@ -97,6 +99,9 @@ class Trainer(TrainerParts):
     precision : {"float32", "float64", "bf16-mixed"} or None, default None
         Precision of dense layers' products; None means the model's dtype. "bf16-mixed" rounds the operands of large
         ones to bfloat16, also in validation; all else remains float32. It needs a CPU that multiplies bfloat16.
+    privacy : DifferentialPrivacy or None, default None
+        Whether training is to reveal little about any one sample, and how little: see ``fb.DifferentialPrivacy``. It
+        has a batch size of its own, no figures of the training samples, and an account, ``trainer.privacy``.
 
     Raises
     ------
@@ -118,7 +123,7 @@ class Trainer(TrainerParts):
         model: Model,
         loss: LossLike,
         optimizer: OptimizerLike = "adam",
-        batch_size: int | None = 32,
+        batch_size: int | None = USUAL_BATCH_SIZE,
         n_threads: int | None = None,
         shuffle: bool = True,
         seed: int = 0,
@@ -132,6 +137,7 @@ class Trainer(TrainerParts):
         weight_decay_factors: Mapping[int, float] | None = None,
         decay_biases: bool = False,
         precision: str | None = None,
+        privacy: DifferentialPrivacy | None = None,
     ) -> None:
         if not isinstance(model, Model):
             raise TypeError(sentence("model", model, "an fb.Model"))
@@ -151,6 +157,7 @@ class Trainer(TrainerParts):
             weight_decay_factors=weight_decay_factors,
             decay_biases=decay_biases,
             precision=precision,
+            privacy=privacy,
         )
         self._set_up(model, settings, None if n_threads is None else check_threads(n_threads))
 
@@ -162,7 +169,7 @@ class Trainer(TrainerParts):
         X: ArrayLike | ChunkSource,
         y: ArrayLike | None = None,
         epochs: int = 1,
-        validation_data: tuple[ArrayLike, ...] | ChunkSource | None = None,
+        validation_data: tuple[ArrayLike, ...] | Public | ChunkSource | None = None,
         callbacks: Iterable[CallbackLike] | CallbackLike = (),
         progress: bool = False,
         sample_weight: ArrayLike | None = None,
@@ -247,6 +254,8 @@ class Trainer(TrainerParts):
         rule = check_on_nan(on_nan)
         show = check_flag(progress, "progress")
         intake, model, settings = self._intake, self._model, self._settings
+        if settings.privacy is not None:
+            check_private_fit(y, validation_fraction, groups, class_weight, rule, listeners)
         data: Samples | Chunks
         if y is None:
             refused = {"sample_weight": sample_weight, "validation_fraction": validation_fraction, "groups": groups}
@@ -299,6 +308,7 @@ class Trainer(TrainerParts):
         class_weight : dict of int to float or None, default None
             Class weights of chunks; samples include theirs.
         """
+        self._refuse_privacy("fit_samples")
         self._train(data, n_epochs, validation, Listeners(callbacks, self), bar, on_nan, class_weight)
 
     def stop(self) -> None:
@@ -339,6 +349,7 @@ class Trainer(TrainerParts):
         FloatingPointError
             If a layer's outputs or the loss are not finite: training has diverged.
         """
+        self._refuse_privacy("step")
         if not self._settings.optimizer.native:
             raise ValueError(
                 f"the optimizer is {self.optimizer!r}, which needs several iterations; expected one that makes single "
@@ -404,26 +415,6 @@ class Trainer(TrainerParts):
             chunks = self._intake.chunks(X, 1, class_weight, {"sample_weight": sample_weight})
             return self._evaluator.evaluate(chunks, model, class_weight)
         return self._evaluator.evaluate(self._intake.samples(X, y, sample_weight, class_weight), model)
-
-    def averaged_model(self) -> Model:
-        """Return a new model with the averages of all trained parameters.
-
-        BatchNorm's running statistics and frozen parameters are those of the current model. To continue training with
-        the averages call ``trainer.model.set_weights(trainer.averaged_model().get_weights())``.
-
-        Raises
-        ------
-        ValueError
-            If this trainer has no averaging, or the average has no weights yet.
-        """
-        if self.averaging is None:
-            raise ValueError("averaging is None; expected a trainer made with averaging=fb.EMA() or fb.SWA().")
-        session = self._state.session
-        if session.n_averaged == 0:
-            raise ValueError(
-                f"averaging is {self.averaging!r} and has averaged no weights yet; expected at least one. Train longer."
-            )
-        return Model.from_config(self._model.to_config(), session.get_averages())
 
     # ---------------------------------------------------------------------------------- saving and loading
 

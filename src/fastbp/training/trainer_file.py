@@ -34,6 +34,7 @@ from fastbp.models.model import Model
 from fastbp.optimizers.all_optimizers import OPTIMIZERS
 from fastbp.optimizers.averaging import AVERAGINGS
 from fastbp.optimizers.base import Optimizer
+from fastbp.privacy import DifferentialPrivacy
 from fastbp.schedules import SCHEDULES, FunctionSchedule, PlateauMemory, Schedule
 from fastbp.support.checks import check_int, check_number, counted, sentence, shown
 from fastbp.support.precision import MIXED, explain_bf16
@@ -79,6 +80,7 @@ def gather(
         "rate_scale": gathered["rate_scale"],
         "memories": {name: dataclasses.asdict(remembered) for name, remembered in memory.items() if remembered},
         "unfinished": unfinished and [unfinished.n_samples, *unfinished.progress[:2], unfinished.seconds],
+        "privacy": gathered.get("privacy"),
         "history": _history_config(state.history),
         "callbacks": described,
     }, tensors
@@ -127,6 +129,7 @@ class SavedTrainer:
                 "memories": {name: _memory_from(memory) for name, memory in description["memories"].items()},
                 "rate_scale": check_number(description["rate_scale"], "rate_scale", above=0),
                 "unfinished": _unfinished_from(description["unfinished"], tensors, self._n_sums(state)),
+                "privacy": description.get("privacy"),
             }
         )
         expected = state.session.get_state()
@@ -195,6 +198,8 @@ def _parse(
     options = dict(description["options"])
     for name in ("learning_rate_factors", "weight_decay_factors"):  # JSON's keys are text
         options[name] = {int(layer): factor for layer, factor in options[name].items()} or None
+    if options.get("privacy") is not None:
+        options["privacy"] = DifferentialPrivacy(**options["privacy"])
     if precision is not None:
         options["precision"] = precision
     elif options.get("precision") == MIXED and kernels.bf16() is None:
@@ -207,7 +212,9 @@ def _parse(
     arguments = {
         "loss": loss,
         "optimizer": given["optimizer"] or _optimizer_from(description["optimizer"]),
-        "metrics": _metrics_from(description["metrics"], given["metrics"], loss, model.n_outputs),
+        "metrics": None
+        if options.get("privacy")
+        else _metrics_from(description["metrics"], given["metrics"], loss, model.n_outputs),
         "averaging": None if averaging is None else from_config(averaging, AVERAGINGS, "averaging"),
         **options,
     }

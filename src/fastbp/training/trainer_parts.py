@@ -16,6 +16,7 @@ from fastbp.optimizers.all_optimizers import OPTIMIZERS, OptimizerLike
 from fastbp.optimizers.averaging import Averaging
 from fastbp.optimizers.base import Optimizer
 from fastbp.optimizers.lbfgs import LBFGS
+from fastbp.privacy import PrivacyAccount
 from fastbp.support.checks import check_number
 from fastbp.support.precision import Precision
 from fastbp.support.registry import resolve
@@ -26,6 +27,8 @@ from fastbp.training.evaluation import Evaluator
 from fastbp.training.history import History
 from fastbp.training.intake import Intake
 from fastbp.training.lbfgs_epochs import LBFGSEpochs
+from fastbp.training.private_checks import check_private_optimizer
+from fastbp.training.private_epochs import PrivateEpochs
 from fastbp.training.progress import ProgressBar
 from fastbp.training.settings import OnNaN, StopReason, TrainerSettings
 from fastbp.training.state import TrainingState
@@ -92,7 +95,7 @@ class TrainerParts:
 
     @property
     def batch_size(self) -> int | None:
-        """The number of samples in a batch; None means all."""
+        """The number of samples in a batch; None means all, or, with privacy, as many as chance takes."""
         return self._settings.batch_size
 
     @property
@@ -141,6 +144,11 @@ class TrainerParts:
         return self._settings.averaging
 
     @property
+    def privacy(self) -> PrivacyAccount | None:
+        """The account of what private training has revealed; None without privacy."""
+        return self._state.account
+
+    @property
     def n_steps(self) -> int:
         """The number of updates so far."""
         return self._state.n_steps
@@ -167,6 +175,8 @@ class TrainerParts:
                 f"optimizer is {new!r}; expected one with the update rule of {self.optimizer!r}. To change the rule, "
                 "make a new Trainer for the same model."
             )
+        if self._settings.privacy is not None:
+            check_private_optimizer(new)
         self._settings = dataclasses.replace(self._settings, optimizer=new)
         self._state.numbers.rate_scale = 1.0
         self._state.numbers.use(self._settings)
@@ -194,10 +204,30 @@ class TrainerParts:
     def stop_reason(self) -> StopReason | None:
         """Why the latest call of ``fit`` ended; None before the first call and during a call.
 
-        "epochs" after all epochs, "stopped" by ``stop()``, "converged" when L-BFGS ended earlier, "error" after an
-        exception or Ctrl-C.
+        "epochs" after all epochs, "stopped" by ``stop()``, "converged" when L-BFGS ended earlier, "budget" where
+        another step would exceed target_epsilon, "error" after an exception or Ctrl-C.
         """
         return self._stop_reason
+
+    def averaged_model(self) -> Model:
+        """Return a new model with the averages of all trained parameters.
+
+        BatchNorm's running statistics and frozen parameters are those of the current model. To continue training with
+        the averages call ``trainer.model.set_weights(trainer.averaged_model().get_weights())``.
+
+        Raises
+        ------
+        ValueError
+            If this trainer has no averaging, or the average has no weights yet.
+        """
+        if self.averaging is None:
+            raise ValueError("averaging is None; expected a trainer made with averaging=fb.EMA() or fb.SWA().")
+        session = self._state.session
+        if session.n_averaged == 0:
+            raise ValueError(
+                f"averaging is {self.averaging!r} and has averaged no weights yet; expected at least one. Train longer."
+            )
+        return Model.from_config(self._model.to_config(), session.get_averages())
 
     def __repr__(self) -> str:
         return f"Trainer({self._model!r}, {self._settings.shown(self._state.given_threads)})"
@@ -207,6 +237,14 @@ class TrainerParts:
         from fastbp.training.trainer_html import trainer_html  # only now: `import fastbp` stays quick
 
         return trainer_html(self._settings, self._state)
+
+    def _refuse_privacy(self, method: str) -> None:
+        """Refuse a method whose steps would be neither noisy nor counted."""
+        if self._settings.privacy is not None:
+            raise ValueError(
+                f"privacy is {self._settings.privacy!r}; expected None for {method}, which gets its samples from the "
+                "caller and would not be private. Call fit."
+            )
 
     # ------------------------------------------------------------------------------------------------------ parts
 
@@ -236,6 +274,8 @@ class TrainerParts:
                 epochs: Epochs
                 if isinstance(data, Chunks):
                     epochs = ChunkEpochs(parts, data, self._intake, class_weight)
+                elif self._settings.privacy is not None:
+                    epochs = PrivateEpochs(parts, data)
                 else:
                     epochs = LBFGSEpochs(parts, data) if isinstance(self.optimizer, LBFGS) else ArrayEpochs(parts, data)
                 state.turns.leave = epochs.leave

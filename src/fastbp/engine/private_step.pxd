@@ -1,0 +1,30 @@
+# A training step with differential privacy, as each thread of a team runs it.
+
+from libc.stdint cimport int64_t, uint64_t
+
+from fastbp.engine.kernels cimport fbp_clipping, fbp_private_kernels, fbp_stream
+from fastbp.engine.run cimport Run
+
+# What the threads share beside the Run. `limit`, the divisor and all that follows from C are the same in all steps.
+cdef struct PrivateRun:
+    Run *run
+    const fbp_private_kernels *k
+    fbp_stream stream              # the key; the nonce is written for each use
+    # Which samples a step takes.
+    uint64_t limit                 # the probability times 2^32, rounded down
+    Py_ssize_t n_rows              # samples that there are
+    const int64_t *subset          # [n_rows] their rows, or NULL: as they are numbered
+    int64_t *taken                 # [n_rows] each thread's, where its part of the samples begins
+    Py_ssize_t *n_taken            # [threads]
+    int64_t *batch                 # [n_rows] the rows of the step: run.data.index
+    # What is made of their gradients.
+    double divisor                 # the expected batch size, L
+    fbp_clipping rule
+    double stability               # of FBP_NORMALIZE, divided by C
+    bint per_layer                 # each stage that learns has a C of its own
+    double unit                    # L / C, for the C of a norm
+    double deviation               # of the noise in a number of the gradient: sigma C / L; 0: none
+    Py_ssize_t n_steps_left        # of the call
+
+# Runs steps until the call has ended or Python is to be entered. The job is a PrivateRun.
+cdef void train_private_share(void *job, int t, int n_threads) noexcept nogil
