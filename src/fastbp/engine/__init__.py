@@ -5,7 +5,7 @@ library has checked.
 
 From the bottom: kernels, team, pace, gate, arena, array_reader, layout; features, errors, records; tables, penalty,
 stages, narrow, loss, update_rules; sweep, prediction, network; run, weight_update, step, session_memory, python_calls,
-session, tangents, derivative_pass, derivatives.
+session, given_gradients, tangents, hessians, derivative_pass, derivatives.
 Each imports only those before it. A .pxd says what a struct's members are, with the shape of each buffer.
 
 Glossary

@@ -1,5 +1,6 @@
 # A training step, as each thread of a team runs it.
 
+from fastbp.engine.kernels cimport fbp_update
 from fastbp.engine.run cimport Run
 
 cdef enum:
@@ -10,3 +11,5 @@ cdef enum:
 cdef void train_share(void *job, int t, int n_threads) noexcept nogil
 # The sum of the sample weights of the next step, to run.progress.next_weight: before the first step of a call.
 cdef void weigh_next_step(Run *run) noexcept nogil
+# A step is done, by these numbers; `updates`: the parameters have changed.
+cdef void count_step(Run *run, const fbp_update *numbers, bint updates) noexcept nogil
