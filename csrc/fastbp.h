@@ -160,7 +160,8 @@ typedef struct {
     X(FBP_FOCAL, focal, 1, 1, 1)                                          \
     X(FBP_QUANTILE, quantile, 0, 0, 1)                                    \
     X(FBP_GAUSSIAN_NLL, gaussian_nll, 0, 0, 1)                            \
-    X(FBP_COSINE, cosine, 0, 0, 0)
+    X(FBP_COSINE, cosine, 0, 0, 0)                                        \
+    X(FBP_POLICY_GRADIENT, policy_gradient, 0, 1, 0)
 
 #define FBP_CONSTANT(constant, name, elementwise, takes_Z, over_outputs) constant,
 typedef enum { FBP_EACH_LOSS(FBP_CONSTANT) } fbp_loss;
@@ -366,6 +367,17 @@ typedef struct {
                           ptrdiff_t p1);
     void (*prelu_backward)(const fbp_layer *layer, fbp_panels in, fbp_panels dZ, fbp_panels dX, ptrdiff_t p0,
                            ptrdiff_t p1);
+
+    /* Second derivatives, panels p0..p1: see kernels/curvature.h. */
+    void (*activation_curvature)(const fbp_layer *layer, fbp_panels Z, fbp_panels out, ptrdiff_t p0, ptrdiff_t p1);
+    void (*add_curved)(fbp_panels factor, fbp_panels a, fbp_panels b, fbp_panels out, ptrdiff_t n_features,
+                         ptrdiff_t p0, ptrdiff_t p1);
+    void (*softmax_curvature)(fbp_panels A, fbp_panels t, fbp_panels dA, fbp_panels out, ptrdiff_t n_units,
+                              ptrdiff_t p0, ptrdiff_t p1);
+    void (*layer_norm_curvature)(const fbp_layer *layer, fbp_panels kept, fbp_panels t, fbp_panels out, ptrdiff_t p0,
+                                 ptrdiff_t p1);
+    void (*layer_norm_curvature_backward)(const fbp_layer *layer, fbp_panels kept, fbp_panels t, fbp_panels dZ,
+                                          fbp_panels out, ptrdiff_t p0, ptrdiff_t p1);
 
     /* Codes -> rows: rows[t][0..VL) for the n_rows samples of one panel, `index` and `first` as in gather_panel; each
      * column of `codes` has a table. Lanes without a sample get the last row. */

@@ -353,6 +353,13 @@ def test_calls_runs():
     assert printed.count("a call of fit") == 2
 
 
+def test_derivatives_runs():
+    command = [sys.executable, "-m", "bench.derivatives", "--repeats", "1"]
+    printed = subprocess.run(command, cwd=ROOT, check=True, timeout=120, capture_output=True, text=True).stdout
+    assert printed.count("rows of") == 4
+    assert all(task in printed for task in ("vjp", "jacobian", "step_gradient", "blend"))
+
+
 def test_estimators_smoke(tmp_path):
     """Both peers do every task once, and the report has a row for each."""
     pytest.importorskip("sklearn")

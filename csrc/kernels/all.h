@@ -25,12 +25,14 @@
 #include "dense.h"
 #include "pointwise.h"
 #include "normalize.h"
+#include "curvature.h"
 #include "embed.h"
 #include "few_rows.h"
 #include "losses/base.h"
 #include "losses/classification.h"
 #include "losses/regression.h"
 #include "losses/deviances.h"
+#include "losses/policy.h"
 #include "losses/all_losses.h"
 #include "metrics.h"
 #include "wide.h"
@@ -82,6 +84,11 @@ static const fbp_kernels NAME(table) = {
     .batch_norm_backward = NAME(batch_norm_backward),
     .prelu_forward = NAME(prelu_forward),
     .prelu_backward = NAME(prelu_backward),
+    .activation_curvature = NAME(activation_curvature),
+    .add_curved = NAME(add_curved),
+    .softmax_curvature = NAME(softmax_curvature),
+    .layer_norm_curvature = NAME(layer_norm_curvature),
+    .layer_norm_curvature_backward = NAME(layer_norm_curvature_backward),
     .read_codes = NAME(read_codes),
     .embed_forward = NAME(embed_forward),
     .embed_gradient = NAME(embed_gradient),

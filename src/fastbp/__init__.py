@@ -39,6 +39,7 @@ from fastbp.layers.normalisation import BatchNorm, LayerNorm
 from fastbp.layers.tabular import Tabular
 from fastbp.losses.classification import BinaryCrossEntropy, CrossEntropy, Focal, Hinge, SquaredHinge
 from fastbp.losses.deviances import GammaDeviance, Poisson, TweedieDeviance
+from fastbp.losses.policy import PolicyGradient
 from fastbp.losses.regression import Cosine, GaussianNLL, Huber, LogCosh, MeanAbsoluteError, MeanSquaredError, Quantile
 from fastbp.metrics.classification import (
     F1,
@@ -81,6 +82,7 @@ from fastbp.support.arguments import explain_constructors as _explain_constructo
 from fastbp.support.config import describe_config as _describe_config
 from fastbp.support.threads import get_num_threads, set_num_threads
 from fastbp.training.history import History
+from fastbp.training.parameter import Parameter
 from fastbp.training.trainer import Trainer
 
 if _TYPE_CHECKING:
@@ -181,6 +183,7 @@ __all__ = [
     # training
     "Trainer",
     "History",
+    "Parameter",
     # many models
     "fit_many",
     "Ensemble",
@@ -242,6 +245,7 @@ __all__ = [
     "Quantile",
     "GaussianNLL",
     "Poisson",
+    "PolicyGradient",
     "GammaDeviance",
     "TweedieDeviance",
     "Hinge",

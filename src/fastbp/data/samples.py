@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastbp.data.arrays import as_rows, as_weights
+from fastbp.data.arrays import as_array, as_rows, as_weights
 from fastbp.data.blocks import BLOCK_ROWS
 from fastbp.data.class_weights import ClassWeight, weights_by_class
 from fastbp.data.classes import Classes
 from fastbp.data.sparse import Sparse
 from fastbp.engine.array_reader import ArrayReader
 from fastbp.engine.records import SampleSet
+from fastbp.support.checks import sentence
 from fastbp.support.underflow import underflows_to_zero
 
 if TYPE_CHECKING:
@@ -38,6 +39,10 @@ class LossOfSamples(Protocol):
     @property
     def in_python(self) -> bool:
         """Whether it is computed by a Python function."""
+
+    @property
+    def sums_outputs(self) -> bool:
+        """Whether it is a mean over outputs that do not depend on each other."""
 
     def n_targets(self, n_outputs: int) -> int:
         """Return the number of target columns for a model with n_outputs outputs."""
@@ -163,6 +168,22 @@ class Samples:
         if self.sample_weights is not None:
             weights *= self.sample_weights
         self.sample_weights = as_weights(weights, len(self.X), f"class_weight and {self.names[2]} together")
+
+    def weigh_outputs(self, weights: ArrayLike) -> None:
+        """Take a weight for each output of each sample, (rows, n_outputs), in place of one for each sample."""
+        name, shape = self.names[2], (len(self.X), self.n_outputs)
+        array = as_array(weights, name)
+        if array.shape != shape:
+            raise ValueError(
+                f"{name} has shape {array.shape}; expected ({shape[0]},), a weight for each sample, or {shape}, one "
+                "for each of its outputs."
+            )
+        if not self.loss.sums_outputs:
+            remedy = f"The loss {self.loss.name!r} is of all outputs together."
+            raise ValueError(sentence(name, array, f"a weight for each sample, of shape ({shape[0]},)", remedy))
+        if self.sample_weights is not None:
+            raise ValueError(f"{name} has a weight for each output and class_weight is given; expected one of the two.")
+        self.sample_weights = as_weights(array.reshape(-1), array.size, name).reshape(shape)
 
     def part(self, rows: NDArray[np.int64], what: str) -> Samples:
         """Return these rows of all of X as new samples, without copies; messages call them ``what``."""

@@ -2,6 +2,7 @@
 
 from libc.stdint cimport int32_t
 
+from fastbp.engine.hessians cimport Curve, Directions
 from fastbp.engine.kernels cimport fbp_features, fbp_kernels, fbp_panels, fbp_source
 from fastbp.engine.layout cimport Stage
 from fastbp.engine.loss cimport Scoring
@@ -19,10 +20,13 @@ cdef enum Wanted:
     JVP                    # J @ u for a row u of `given`              [n_outputs]
     JACOBIAN_BY_OUTPUTS    # J, a backward pass for each output        [n_outputs][n_features]
     JACOBIAN_BY_INPUTS     # J.T, a forward pass for each input        [n_features][n_outputs]
+    HESSIAN_PRODUCT        # the Hessian of v @ outputs times a row u of `given_too`; J.T @ v too    [n_features]
+    LAPLACIAN              # the sum of second derivatives along directions    [n_outputs]
 
 # What one thread has for itself. stages[0] is the input: its output the features, its gradient that of the features.
 cdef struct DerivativeThread:
     Stage *stages                  # [n_stages] with buffers of group_panels panels
+    Curve *curves                  # [n_stages] where second derivatives are wanted
     fbp_panels targets             # [panel][n_outputs][VL]
     int32_t *labels                # [panel][VL]
     void *scratch                  # what input_gradient needs
@@ -36,7 +40,9 @@ cdef struct DerivativePass:
     fbp_source X                   # [n_rows][numeric columns] of the user's array
     fbp_source codes               # [n_rows][n_tables] of the user's array
     const fbp_features *features   # made of X, or NULL: its columns themselves
-    fbp_source given               # [n_rows][n_outputs or n_features]: V or U
+    fbp_source given               # [n_rows][n_outputs or n_features]: V or U; or the slopes of the features
+    fbp_source given_too           # [n_rows][n_features]: U, or the features' own second derivatives
+    const Directions *directions   # of LAPLACIAN
     const Scoring *scoring         # of LOSS_GRADIENT
     Py_ssize_t n_rows
     Py_ssize_t group_panels        # panels of a group
@@ -44,6 +50,7 @@ cdef struct DerivativePass:
     int next_group                 # shared: the next thread that is free takes it
     char *outputs                  # [n_rows][n_outputs], or NULL
     char *derivatives              # [n_rows][what is wanted], or NULL
+    char *gradients                # [n_rows][n_features] of HESSIAN_PRODUCT, or NULL
     int bad, bad_group             # what is wrong with the rows, or 0; and in which group
     int paused                     # the threads return, so that Python can handle signals
     double pause_at                # seconds of the clock

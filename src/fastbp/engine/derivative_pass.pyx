@@ -7,7 +7,8 @@ next group: no result depends on which thread does. Stages work as in a predicti
 from libc.string cimport memset
 
 from fastbp.engine.features cimport gather_features
-from fastbp.engine.kernels cimport fbp_kernels, fbp_panels
+from fastbp.engine.hessians cimport hessian_product, laplacian
+from fastbp.engine.kernels cimport fbp_kernels, fbp_panels, fbp_source
 from fastbp.engine.layout cimport TABULAR, Stage, activation_gradient, item_size
 from fastbp.engine.loss cimport BAD_INPUTS, BAD_TARGETS, gather_targets, takes_Z
 from fastbp.engine.stages cimport Microbatch, stage_backward, stage_forward
@@ -68,6 +69,15 @@ cdef void _pass_group(DerivativePass *run, int number, const DerivativeThread *t
         _jacobian_by_outputs(run, &group)
     elif run.wanted == JACOBIAN_BY_INPUTS:
         _jacobian_by_inputs(run, &group)
+    elif run.wanted == HESSIAN_PRODUCT:
+        hessian_product(&group.through, run.constants, thread.stages, thread.curves, run.n_stages, group.n_panels)
+        _scatter(run, &group, thread.curves[0].second, _n_features(run), run.derivatives, 1, 0)
+        if run.gradients != NULL:
+            _scatter(run, &group, thread.curves[0].backward, _n_features(run), run.gradients, 1, 0)
+    elif run.wanted == LAPLACIAN:
+        laplacian(&group.through, run.constants, run.directions, thread.stages, thread.curves, run.n_stages,
+                  group.n_panels)
+        _scatter(run, &group, thread.stages[run.n_stages - 1].gradient, _n_outputs(run), run.derivatives, 1, 0)
 
 
 cdef Py_ssize_t _n_features(const DerivativePass *run) noexcept nogil:
@@ -86,10 +96,9 @@ cdef Py_ssize_t _rows_of_panel(const DerivativePass *run, const Group *group, Py
 
 
 cdef int _gather(const DerivativePass *run, const Group *group) noexcept nogil:
-    """X, and V, U or the targets, to panels. What is wrong with them, or 0."""
+    """X, and what is given beside it, to panels. What is wrong with them, or 0."""
     cdef const fbp_kernels *k = run.k
     cdef const Stage *inputs = group.thread.stages
-    cdef fbp_panels given = inputs.gradient if run.wanted == JVP else group.thread.stages[run.n_stages - 1].gradient
     cdef Py_ssize_t p, count, row
     for p in range(group.n_panels):
         count = _rows_of_panel(run, group, p)
@@ -99,14 +108,35 @@ cdef int _gather(const DerivativePass *run, const Group *group) noexcept nogil:
         if run.codes.n_columns > 0:
             k.read_codes(&run.codes, NULL, row, count, inputs.tables,
                          inputs.table_rows + p * run.codes.n_columns * k.lanes)
-        if run.wanted == VJP or run.wanted == JVP:
-            if not k.gather_panel(&run.given, NULL, row, count, NULL, 0, p, given, NULL, 0):
-                return BAD_TARGETS
-        elif run.wanted == LOSS_GRADIENT:
-            if not gather_targets(k, run.scoring, NULL, row, count, NULL, 0, p, group.thread.targets,
-                                  group.thread.labels):
-                return BAD_TARGETS
+        if not _gather_given(run, group, p, row, count):
+            return BAD_TARGETS
     return 0
+
+
+cdef int _gather_given(const DerivativePass *run, const Group *group, Py_ssize_t p, Py_ssize_t row,
+                       Py_ssize_t count) noexcept nogil:
+    """Panel p of what is given beside X. 0 where it is not finite."""
+    cdef const fbp_kernels *k = run.k
+    cdef const DerivativeThread *thread = group.thread
+    cdef Py_ssize_t last = run.n_stages - 1
+    if run.wanted == VJP:
+        return _to_panel(k, &run.given, row, count, p, thread.stages[last].gradient)
+    if run.wanted == JVP:
+        return _to_panel(k, &run.given, row, count, p, thread.stages[0].gradient)
+    if run.wanted == LOSS_GRADIENT:
+        return gather_targets(k, run.scoring, NULL, row, count, NULL, 0, p, thread.targets, thread.labels)
+    if run.wanted == HESSIAN_PRODUCT:
+        return (_to_panel(k, &run.given, row, count, p, thread.curves[last].backward)
+                and _to_panel(k, &run.given_too, row, count, p, thread.stages[0].gradient))
+    if run.wanted == LAPLACIAN and run.directions.have_slopes:
+        return (_to_panel(k, &run.given, row, count, p, thread.curves[0].backward)
+                and _to_panel(k, &run.given_too, row, count, p, thread.curves[0].second))
+    return 1
+
+
+cdef int _to_panel(const fbp_kernels *k, const fbp_source *rows, Py_ssize_t row, Py_ssize_t count, Py_ssize_t p,
+                   fbp_panels panels) noexcept nogil:
+    return k.gather_panel(rows, NULL, row, count, NULL, 0, p, panels, NULL, 0)
 
 
 cdef void _scatter(const DerivativePass *run, const Group *group, fbp_panels panels, Py_ssize_t width, char *to,

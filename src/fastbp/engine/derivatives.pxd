@@ -3,6 +3,7 @@
 from fastbp.engine.arena cimport Arena
 from fastbp.engine.array_reader cimport ArrayReader
 from fastbp.engine.derivative_pass cimport DerivativePass, DerivativeThread
+from fastbp.engine.hessians cimport Curve
 from fastbp.engine.kernels cimport fbp_activation, fbp_kernels
 from fastbp.engine.layout cimport Stage
 from fastbp.engine.network cimport Network
@@ -12,6 +13,7 @@ from fastbp.engine.tangents cimport Constants
 cdef class DerivativeMemory:
     cdef Arena arena
     cdef Stage *stages                 # [n_threads][n_stages]
+    cdef Curve *curves                 # [n_threads][n_stages], or NULL
     cdef DerivativeThread *threads     # [n_threads]
     cdef Constants constants
     cdef Py_ssize_t n_stages, n_panels
@@ -26,11 +28,13 @@ cdef class Derivatives:
     cdef readonly Py_ssize_t n_outputs
     cdef Stage *stages                 # [n_stages] without buffers; the first one is the input
     cdef Py_ssize_t n_stages
+    cdef bint curved                   # every activation is a stage of its own, for second derivatives
     cdef double sample_work            # floating-point operations of a forward pass, a sample
     cdef DerivativeMemory memory       # of the last call, unless it is in use
 
     cdef int plan(self, Py_ssize_t n_stages) except -1
     cdef int plan_folded(self) except -1
+    cdef int add_stage(self, const Stage *stage) except -1
     cdef int find_partners(self) except -1
     cdef DerivativeMemory make_room(self, Py_ssize_t n_panels, int n_threads)
     cdef int run(self, DerivativePass *job, ArrayReader rows, int n_threads, double n_passes, bint logit,

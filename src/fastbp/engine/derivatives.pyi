@@ -12,7 +12,11 @@ _Array = NDArray[Any]
 
 class Derivatives:
     def __new__(
-        cls, network: Network, n_stages: int = -1, activation: tuple[str, float] | None = None
+        cls,
+        network: Network,
+        n_stages: int = -1,
+        activation: tuple[str, float] | None = None,
+        curved: bool = False,
     ) -> Derivatives: ...
     @property
     def network(self) -> Network: ...
@@ -42,4 +46,24 @@ class Derivatives:
     def loss_gradients(self, samples: SampleSet, loss: Objective, derivatives: _Array, n_threads: int) -> None: ...
     def jacobian(
         self, rows: ArrayReader, derivatives: _Array, n_threads: int, logit: bool = False, by_outputs: bool = True
+    ) -> None: ...
+    def hessian_product(
+        self,
+        rows: ArrayReader,
+        V: ArrayReader,
+        U: ArrayReader,
+        derivatives: _Array,
+        gradients: _Array | None,
+        n_threads: int,
+        logit: bool = False,
+    ) -> None: ...
+    def laplacian(
+        self,
+        rows: ArrayReader,
+        members: list[list[int]],
+        slopes: ArrayReader | None,
+        seconds: ArrayReader | None,
+        derivatives: _Array,
+        n_threads: int,
+        logit: bool = False,
     ) -> None: ...

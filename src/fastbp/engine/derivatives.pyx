@@ -11,15 +11,17 @@ from libc.string cimport memset
 import numpy as np
 
 from fastbp.engine.derivative_pass cimport (
-    DERIVATIVE_PANELS, JACOBIAN_BY_INPUTS, JACOBIAN_BY_OUTPUTS, JVP, LOSS_GRADIENT, OUTPUTS, VJP, derivative_share,
+    DERIVATIVE_PANELS, HESSIAN_PRODUCT, JACOBIAN_BY_INPUTS, JACOBIAN_BY_OUTPUTS, JVP, LAPLACIAN, LOSS_GRADIENT, OUTPUTS,
+    VJP, derivative_share,
 )
 from fastbp.engine.features cimport features_of
 from fastbp.engine.gate cimport end_reading, handle_signals
+from fastbp.engine.hessians cimport Directions
 from fastbp.engine.kernels cimport FBP_LINEAR, FBP_SOFTMAX, activation_named, stores_slope
 from fastbp.engine.layout cimport (
     ACTIVATION, ADD, DROPOUT, FORK, TABULAR, item_size, padded, stages_work, take_panels,
 )
-from fastbp.engine.loss cimport BAD_INPUTS, Scoring, set_scoring, takes_Z
+from fastbp.engine.loss cimport BAD_INPUTS, LEAST_TARGETS, Scoring, set_scoring, takes_Z
 from fastbp.engine.records cimport SampleSet
 from fastbp.engine.stages cimport stage_saves
 from fastbp.engine.tables cimport refuse_sparse, split_columns
@@ -33,6 +35,7 @@ cdef class DerivativeMemory:
 
     def __dealloc__(self):
         PyMem_Free(self.stages)
+        PyMem_Free(self.curves)
         PyMem_Free(self.threads)
 
     cdef void place(self, Arena arena, Network network) noexcept:
@@ -41,6 +44,7 @@ cdef class DerivativeMemory:
         cdef int t
         for t in range(self.n_threads):
             self.threads[t].stages = self.stages + t * self.n_stages
+            self.threads[t].curves = NULL if self.curves == NULL else self.curves + t * self.n_stages
             self.place_thread(arena, k, t)
         for i in range(self.n_stages):
             widest = max(widest, self.stages[i].layer.n_units)
@@ -72,7 +76,13 @@ cdef class DerivativeMemory:
             if stage.kind == ADD:
                 stage.other = thread.stages[stage.partner].output
                 thread.stages[stage.partner].other = stage.gradient
-        thread.targets = take_panels(arena, thread.stages[self.n_stages - 1].layer.n_units, n, k)
+            if thread.curves != NULL:
+                thread.curves[i].backward = take_panels(arena, stage.layer.n_units, n, k)
+                thread.curves[i].second = take_panels(arena, stage.layer.n_units, n, k)
+                if stage.kind == ACTIVATION:
+                    thread.curves[i].curvature = take_panels(arena, stage.layer.n_units, n, k)
+        thread.targets = take_panels(
+            arena, max(thread.stages[self.n_stages - 1].layer.n_units, <Py_ssize_t>LEAST_TARGETS), n, k)
         thread.labels = <int32_t *>arena.take(n * k.lanes * sizeof(int32_t))
         thread.scratch = arena.take(k.scratch_elements * item_size(k.dtype))
 
@@ -87,12 +97,15 @@ cdef class Derivatives:
         The first stages of the network, whose outputs are looked at; 0: its inputs; -1: all of them.
     activation : (str, float), optional
         What the last one of these stages applies, if it is not its own.
+    curved : bool, default False
+        Whether second derivatives are computed, and nothing else.
     """
 
-    def __cinit__(self, Network network, Py_ssize_t n_stages=-1, activation=None):
+    def __cinit__(self, Network network, Py_ssize_t n_stages=-1, activation=None, bint curved=False):
         cdef Stage *last
         self.network = network
-        self.stages = <Stage *>PyMem_Calloc(network.n_layers + 1, sizeof(Stage))
+        self.curved = curved
+        self.stages = <Stage *>PyMem_Calloc(2 * network.n_layers + 1, sizeof(Stage))
         if self.stages == NULL:
             raise MemoryError
         if network.stages[0].kind != TABULAR:      # else the tables are the input
@@ -121,8 +134,7 @@ cdef class Derivatives:
         cdef Py_ssize_t i
         for i in range(n_stages):
             if self.network.stages[i].kind != DROPOUT:
-                self.stages[self.n_stages] = self.network.stages[i]
-                self.n_stages += 1
+                self.add_stage(&self.network.stages[i])
         return 0
 
     cdef int plan_folded(self) except -1:
@@ -130,25 +142,39 @@ cdef class Derivatives:
         cdef Py_ssize_t i, next_planned = 0
         for i in range(self.network.n_layers):
             if self.network.stages[i].kind == FORK:
-                self.stages[self.n_stages] = self.network.stages[i]
+                self.add_stage(&self.network.stages[i])
             elif (next_planned < self.network.prediction.n_planned
                     and self.network.prediction.planned[next_planned].number == i):
-                self.stages[self.n_stages] = self.network.prediction.planned[next_planned]
+                self.add_stage(&self.network.prediction.planned[next_planned])
                 next_planned += 1
-            else:
-                continue
+        return 0
+
+    cdef int add_stage(self, const Stage *stage) except -1:
+        """This stage; for second derivatives, without its activation, which follows as a stage of its own."""
+        cdef Stage *own = &self.stages[self.n_stages]
+        own[0] = stage[0]
+        self.n_stages += 1
+        if self.curved and stage.kind != ACTIVATION and stage.layer.activation != FBP_LINEAR:
+            own.layer.activation = FBP_LINEAR
+            own = &self.stages[self.n_stages]
+            own.kind = ACTIVATION
+            own.layer.n_inputs = own.layer.n_units = stage.layer.n_units
+            own.layer.activation = stage.layer.activation
+            own.layer.alpha = stage.layer.alpha
             self.n_stages += 1
         return 0
 
     cdef int find_partners(self) except -1:
         """Every add belongs to the last fork before it that has no add yet."""
-        cdef Py_ssize_t i
+        cdef Py_ssize_t i, fork
         forks = []
         for i in range(self.n_stages):
             if self.stages[i].kind == FORK:
                 forks.append(i)
             elif self.stages[i].kind == ADD:
-                self.stages[i].partner = forks.pop()
+                fork = forks.pop()
+                self.stages[i].partner = fork
+                self.stages[fork].partner = i
         return 0
 
     # ---- Calls ----
@@ -207,6 +233,41 @@ cdef class Derivatives:
         _set_out(&job, None, derivatives.reshape(rows.n_rows, -1))
         self.run(&job, rows, n_threads, 1 + (self.n_outputs if by_outputs else self.n_features), logit, None)
 
+    def hessian_product(self, ArrayReader rows, ArrayReader V, ArrayReader U, derivatives, gradients, int n_threads,
+                        bint logit=False):
+        """Each row's Hessian of v @ outputs times u, (n_rows, n_features); and J.T @ v, unless `gradients` is None."""
+        cdef DerivativePass job
+        cdef char[:, ::1] memory
+        memset(&job, 0, sizeof(job))
+        job.wanted = HESSIAN_PRODUCT
+        job.given = V.source
+        job.given_too = U.source
+        _set_out(&job, None, derivatives)
+        if gradients is not None:
+            memory = gradients.view(np.int8)
+            job.gradients = &memory[0, 0]
+        self.run(&job, rows, n_threads, 4, logit, (V, U))
+
+    def laplacian(self, ArrayReader rows, list members, slopes, seconds, derivatives, int n_threads, bint logit=False):
+        """The sum of each output's second derivatives along directions, (n_rows, n_outputs).
+
+        members[d] are the features that change in direction d. How much each one does is given in the rows of `slopes`,
+        (n_rows, n_features), and the sum of its own second derivatives in those of `seconds`; None and None: 1 and 0.
+        """
+        cdef DerivativePass job
+        cdef Directions directions
+        cdef const int32_t[::1] starts = np.cumsum([0] + [len(each) for each in members], dtype=np.int32)
+        cdef const int32_t[::1] features = np.array([i for each in members for i in each] + [0], dtype=np.int32)
+        memset(&job, 0, sizeof(job))
+        directions = Directions(len(members), &starts[0], &features[0], slopes is not None)
+        job.wanted = LAPLACIAN
+        job.directions = &directions
+        if slopes is not None:
+            job.given = (<ArrayReader>slopes).source
+            job.given_too = (<ArrayReader>seconds).source
+        _set_out(&job, None, derivatives)
+        self.run(&job, rows, n_threads, 2 + len(members), logit, (slopes, seconds))
+
     # ---- Running ----
 
     cdef DerivativeMemory make_room(self, Py_ssize_t n_panels, int n_threads):
@@ -224,7 +285,9 @@ cdef class Derivatives:
         memory.arena = Arena()
         memory.stages = <Stage *>PyMem_Calloc(n_threads * self.n_stages, sizeof(Stage))
         memory.threads = <DerivativeThread *>PyMem_Calloc(n_threads, sizeof(DerivativeThread))
-        if memory.stages == NULL or memory.threads == NULL:
+        if self.curved:
+            memory.curves = <Curve *>PyMem_Calloc(n_threads * self.n_stages, sizeof(Curve))
+        if memory.stages == NULL or memory.threads == NULL or (self.curved and memory.curves == NULL):
             raise MemoryError
         for t in range(n_threads):
             for i in range(self.n_stages):
@@ -284,6 +347,8 @@ cdef class Derivatives:
         if job.bad == BAD_INPUTS:
             features = self.network.prediction.features
             return NonFinite("inputs", row=first_bad_row(rows, index, job.X.n_columns, features, self.network.dtype))
+        if isinstance(given, tuple):   # the two are looked at by the caller
+            return NonFinite("targets")
         features = self.network.prediction.target_features if job.scoring != NULL else None
         return NonFinite("targets", row=first_bad_target(given, index, self.n_outputs, features, self.network.dtype))
 

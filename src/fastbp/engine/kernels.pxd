@@ -234,6 +234,16 @@ cdef extern from "fastbp.h":
                               Py_ssize_t p0, Py_ssize_t p1) noexcept nogil
         void (*prelu_backward)(const fbp_layer *layer, fbp_panels source, fbp_panels dZ, fbp_panels dX,
                                Py_ssize_t p0, Py_ssize_t p1) noexcept nogil
+        void (*activation_curvature)(const fbp_layer *layer, fbp_panels Z, fbp_panels out, Py_ssize_t p0,
+                                     Py_ssize_t p1) noexcept nogil
+        void (*add_curved)(fbp_panels factor, fbp_panels a, fbp_panels b, fbp_panels out, Py_ssize_t n_features,
+                           Py_ssize_t p0, Py_ssize_t p1) noexcept nogil
+        void (*softmax_curvature)(fbp_panels A, fbp_panels t, fbp_panels dA, fbp_panels out, Py_ssize_t n_units,
+                                  Py_ssize_t p0, Py_ssize_t p1) noexcept nogil
+        void (*layer_norm_curvature)(const fbp_layer *layer, fbp_panels kept, fbp_panels t, fbp_panels out,
+                                     Py_ssize_t p0, Py_ssize_t p1) noexcept nogil
+        void (*layer_norm_curvature_backward)(const fbp_layer *layer, fbp_panels kept, fbp_panels t, fbp_panels dZ,
+                                              fbp_panels out, Py_ssize_t p0, Py_ssize_t p1) noexcept nogil
         void (*read_codes)(const fbp_source *codes, const int64_t *index, Py_ssize_t first, Py_ssize_t n_rows,
                            const fbp_table *tables, int32_t *rows) noexcept nogil
         void (*embed_forward)(const fbp_table *tables, Py_ssize_t n_tables, const int32_t *rows, fbp_panels out,

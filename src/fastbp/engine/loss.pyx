@@ -10,6 +10,7 @@ from fastbp.engine.kernels cimport (
     FBP_SOFTMAX, averages_outputs, fbp_layer, fbp_loss, fbp_read_once, loss_named, loss_takes_Z,
 )
 from fastbp.engine.features cimport Features, features_of, gather_features
+from fastbp.engine.layout cimport item_size
 from fastbp.engine.records cimport SampleSet
 from fastbp.engine.array_reader cimport ArrayReader
 
@@ -47,11 +48,11 @@ cdef int set_scoring(Scoring *scoring, object loss, tuple metrics, SampleSet sam
 
     The caller keeps the samples and the features alive: the struct points into them.
     """
-    cdef const double[::1] sample_weights = samples.sample_weights
     scoring.all_labels = NULL
     scoring.all_targets = NULL
-    scoring.all_sample_weights = NULL if sample_weights is None else &sample_weights[0]
+    _set_weights(scoring, samples.sample_weights)
     scoring.features = features_of(features)
+    scoring.given = False
     scoring.custom = callable(loss)
     scoring.l2 = 0
     scoring.terms_per_sample = 1
@@ -61,6 +62,40 @@ cdef int set_scoring(Scoring *scoring, object loss, tuple metrics, SampleSet sam
         return 0
     _set_objective(scoring, loss, samples.targets, n_outputs)
     _set_metrics(scoring, metrics)
+    return 0
+
+
+cdef int _set_weights(Scoring *scoring, object sample_weights) except -1:
+    """A weight for each sample, or for each of its outputs."""
+    cdef const double[::1] of_samples
+    cdef const double[:, ::1] of_outputs
+    scoring.all_sample_weights = NULL
+    scoring.all_output_weights = NULL
+    if sample_weights is None:
+        return 0
+    if sample_weights.ndim == 1:
+        of_samples = sample_weights
+        scoring.all_sample_weights = &of_samples[0]
+    else:
+        of_outputs = sample_weights
+        scoring.all_output_weights = &of_outputs[0, 0]
+    return 0
+
+
+cdef int set_given(Scoring *scoring, object loss, SampleSet samples, bint from_Z) except -1:
+    """Fills in everything for samples whose targets are the gradient of the outputs, divided as it is to be used.
+
+    Of the loss only its penalty on the weights remains.
+    """
+    memset(scoring, 0, sizeof(Scoring))
+    scoring.given = True
+    scoring.given_Z = from_Z
+    scoring.all_targets = &(<ArrayReader>samples.targets).source
+    scoring.n_targets = scoring.all_targets.n_columns
+    scoring.terms_per_sample = 1
+    scoring.slot_size = 1
+    if isinstance(loss, tuple) and len(loss) > 2:
+        scoring.l2 = loss[3]
     return 0
 
 
@@ -158,9 +193,16 @@ cdef const double *gather_sample_weights(const Scoring *scoring, const int64_t *
 
 cdef double total_sample_weight(const Scoring *scoring, const int64_t *index, Py_ssize_t first,
                                 Py_ssize_t n_rows) noexcept nogil:
-    """The sum of these rows' sample weights, in the order of the rows; their number where all count alike."""
+    """The sum of these rows' sample weights, in the order of the rows; their number where all count alike.
+
+    Of weights of outputs, which are not used with an index, it is the sum of each row's mean.
+    """
     cdef double sum = 0
     cdef Py_ssize_t r
+    if scoring.all_output_weights != NULL:
+        for r in range(first * scoring.n_targets, (first + n_rows) * scoring.n_targets):
+            sum += scoring.all_output_weights[r]
+        return sum / scoring.n_targets
     if scoring.all_sample_weights == NULL:
         return n_rows
     for r in range(first, first + n_rows):
@@ -181,6 +223,40 @@ cdef void score_panel(const fbp_kernels *k, const Scoring *scoring, fbp_panels o
                             scale, gradient)
 
 
+cdef double score_outputs(const fbp_kernels *k, const Scoring *scoring, fbp_panels output, fbp_panels targets,
+                          Py_ssize_t n_units, Py_ssize_t p, Py_ssize_t row, Py_ssize_t n_rows, double scale,
+                          double *column, fbp_panels gradient) noexcept nogil:
+    """Loss and gradient of panel p, whose first row is `row`, where each output has a weight: output by output.
+
+    Only for losses that are sums over the outputs. `column`: [VL] to work with.
+    """
+    cdef Py_ssize_t unit, r, offset
+    cdef double loss = 0
+    for unit in range(n_units):
+        for r in range(n_rows):
+            column[r] = scoring.all_output_weights[(row + r) * n_units + unit]
+        offset = unit * k.lanes * item_size(k.dtype)
+        loss += k.loss_panel(
+            &scoring.objective, fbp_panels(<char *>output.data + offset, output.stride),
+            fbp_panels(<char *>targets.data + offset, targets.stride), NULL, column, 1, p, n_rows, scale,
+            fbp_panels(<char *>gradient.data + offset, gradient.stride))
+    return loss
+
+
+cdef void each_loss(const fbp_kernels *k, const Scoring *scoring, fbp_panels output, fbp_panels targets,
+                    const int32_t *labels, Py_ssize_t n_units, Py_ssize_t p, Py_ssize_t n_rows,
+                    double *losses) noexcept nogil:
+    """The loss of each sample of panel p, without its sample weight: the panel's loss where it alone weighs 1."""
+    cdef Py_ssize_t r
+    cdef double *alone = losses        # zeros to come; a sample's loss takes the place of its weight
+    for r in range(n_rows):
+        alone[r] = 0
+    for r in range(n_rows - 1, -1, -1):
+        alone[r] = 1
+        losses[r] = k.loss_panel(&scoring.objective, output, targets, labels + p * k.lanes, alone, n_units, p, r + 1, 1,
+                                 fbp_panels(NULL, 0)) / scoring.terms_per_sample
+
+
 cdef void keep_outputs(const fbp_kernels *k, const Scoring *scoring, const fbp_layer *last, fbp_panels output,
                        Py_ssize_t p, Py_ssize_t n_rows, char *out) noexcept nogil:
     """The outputs of panel p, as a prediction has them, to n_rows rows of out. A Z that was scored becomes its A."""
@@ -193,6 +269,8 @@ cdef void keep_outputs(const fbp_kernels *k, const Scoring *scoring, const fbp_l
 
 cdef bint takes_Z(const Scoring *scoring) noexcept nogil:
     """Whether the loss is computed from Z, with the last activation built in."""
+    if scoring.given:
+        return scoring.given_Z
     return not scoring.custom and loss_takes_Z(scoring.objective.loss)
 
 

@@ -30,3 +30,4 @@ cdef class Network:
     cdef int put_layer(self, Py_ssize_t i, arrays) except -1
     cdef tuple read_layer(self, Py_ssize_t i)
     cdef object sum_penalties(self)
+    cdef void move(self, Network source, double tau) noexcept

@@ -194,6 +194,35 @@ cdef class Network:
         finally:
             end_reading(self.prediction.gate)
 
+    def blend(self, Network source, double tau):
+        """Moves the arrays of all stages towards those of a network of the same stages: (1 - tau) own + tau source."""
+        # One order for all: two threads that blend two networks into each other do not wait forever.
+        cdef bint source_first = <size_t><void *>source < <size_t><void *>self
+        if source_first:
+            begin_reading(source.prediction.gate)
+        try:
+            begin_writing(self.prediction.gate, NULL)
+            try:
+                if not source_first:
+                    begin_reading(source.prediction.gate)
+                try:
+                    self.move(source, tau)
+                finally:
+                    if not source_first:
+                        end_reading(source.prediction.gate)
+            finally:
+                end_writing(self.prediction.gate)
+        finally:
+            if source_first:
+                end_reading(source.prediction.gate)
+
+    cdef void move(self, Network source, double tau) noexcept:
+        """The same, by who has gone in to write here and to read there. Padding is zero in both, and stays so."""
+        cdef Py_ssize_t size = item_size(self.dtype_code)
+        self.prediction.stale = True
+        self.k.average(self.parameters.start, source.parameters.start, self.parameter_bytes // size, tau)
+        self.k.average(self.statistics.start, source.statistics.start, self.statistics.n_bytes // size, tau)
+
     @contextlib.contextmanager
     def at_rest(self):
         """Within a ``with`` nobody changes the parameters: training in another thread stands between two steps."""

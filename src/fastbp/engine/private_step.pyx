@@ -24,7 +24,7 @@ from fastbp.engine.layout cimport DENSE, TABULAR, Stage, item_size, units_of_sha
 from fastbp.engine.penalty cimport add_penalty_slopes
 from fastbp.engine.step cimport ThreadStep, backward, begin_microbatch, forward, gather, loss
 from fastbp.engine.tables cimport shares_of_thread
-from fastbp.engine.team cimport monotonic_seconds, wait_for_all
+from fastbp.engine.team cimport load_seconds, monotonic_seconds, wait_for_all
 from fastbp.engine.update_rules cimport numbers_of_step, reach_step
 from fastbp.engine.weight_update cimport compute_gradients, update_parameters
 
@@ -124,7 +124,8 @@ cdef void finish_private_step(PrivateRun *private, const ThreadStep *step) noexc
     run.progress.attempt += 1
     reach_step(&run.updater, run.progress.n_steps + 1)
     private.n_steps_left -= 1
-    run.progress.halted = private.n_steps_left == 0 or monotonic_seconds() > run.progress.enter_python_at
+    run.progress.halted = private.n_steps_left == 0 or (
+        monotonic_seconds() > load_seconds(&run.progress.enter_python_at))
 
 
 # ---- Which samples ----

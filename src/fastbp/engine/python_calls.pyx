@@ -126,6 +126,8 @@ cdef class PythonCalls:
         rows = np.arange(first, first + n) if run.data.index == NULL else self.memory.order[first:first + n]
         losses, gradient = self.loss(outputs, self.samples.targets[rows])
         cdef double[::1] values = losses
+        if run.data.losses != NULL:
+            memcpy(run.data.losses + first, &values[0], n * sizeof(double))
         sample_weights = None
         if self.samples.sample_weights is not None:
             sample_weights = self.samples.sample_weights[rows]

@@ -9,8 +9,9 @@ cdef class SampleSet:
     rows : ArrayReader, (n_rows, n_inputs)
     targets : ArrayReader, (n_rows, n_outputs), or int32 labels, shape (n_rows,)
         Or, for a loss that is a Python function, an array whose rows that function takes.
-    sample_weights : float64 ndarray, shape (n_rows,), optional
-        How often each sample counts in means and in sums. Not all are 0.
+    sample_weights : float64 ndarray, shape (n_rows,), or C-contiguous (n_rows, n_outputs), optional
+        How often each sample counts in means and in sums; or how often each of its outputs does, in a step without a
+        subset, for a loss that is a sum over the outputs. Not all are 0.
     subset : int64 ndarray, shape (n_samples,), optional
         The rows that are the samples. None: all rows. The targets and the sample weights are those of all rows.
     """

@@ -23,6 +23,7 @@ cdef struct CallData:
     const int64_t *index           # [n_rows] the rows of X in the order of the call, or NULL: as they stand
     Py_ssize_t n_rows
     char *outputs                  # [n_rows][n_outputs] of each step's time, in the order of the call, or NULL
+    double *losses                 # [n_rows] each sample's own loss, in the order of the call, or NULL
     Py_ssize_t batch_size          # samples
     Py_ssize_t step_size           # samples of a step: one batch, or several
     Py_ssize_t microbatch_size     # samples whose gradients are computed at once

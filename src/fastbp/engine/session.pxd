@@ -9,6 +9,12 @@ from fastbp.engine.python_calls cimport PythonCalls
 from fastbp.engine.records cimport SampleSet
 from fastbp.engine.session_memory cimport SessionMemory
 
+# What the samples of a call have in place of targets.
+cdef enum Given:
+    TARGETS                # nothing: they have targets
+    GRADIENT_OF_OUTPUTS    # the loss's gradient by the outputs
+    GRADIENT_OF_Z          # the loss's gradient by the last stage's Z
+
 cdef class Session:
     cdef readonly Network network
     cdef readonly object loss
@@ -29,8 +35,8 @@ cdef class Session:
     cdef bint paced                    # the size of the team is measured
     cdef int largest_team              # that the pace may try
 
-    cdef int begin(self, SampleSet samples, Py_ssize_t batch_size, bint in_epoch,
-                   Py_ssize_t batches_per_step=*) except -1
+    cdef int begin(self, SampleSet samples, Py_ssize_t batch_size, bint in_epoch, Py_ssize_t batches_per_step=*,
+                   Given given=*) except -1
     cdef int choose_team(self, bint in_epoch) except -1
     cdef int set_order(self, SampleSet samples, bint shuffle, uint64_t seed, uint64_t epoch) except -1
     cdef int take_step_numbers(self, dict step_numbers) except -1

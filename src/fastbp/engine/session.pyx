@@ -10,7 +10,7 @@ from fastbp.engine.features cimport features_of
 from fastbp.engine.gate cimport OneAtATime, begin_reading, begin_writing, end_reading, end_writing
 from fastbp.engine.kernels cimport fbp_layer
 from fastbp.engine.layout cimport Stage, item_size, stages_work, units_of_share
-from fastbp.engine.loss cimport BAD_INPUTS, BAD_TARGETS, set_scoring, split_sums, sums_of
+from fastbp.engine.loss cimport BAD_INPUTS, BAD_TARGETS, set_given, set_scoring, split_sums, sums_of
 from fastbp.engine.network cimport Network
 from fastbp.engine.pace cimport keep_lesson, pace_done, pace_next, take_lesson
 from fastbp.engine.python_calls cimport make_python_calls
@@ -112,14 +112,21 @@ cdef class Session:
         finally:
             self.call.leave()
 
-    def step(self, SampleSet samples, dict step_numbers):
-        """One update on all the samples. Returns their mean loss before it."""
+    def step(self, SampleSet samples, dict step_numbers, losses=None):
+        """One update on all the samples. Returns their mean loss before it.
+
+        Each sample's own loss is left in `losses`, float64, (n_samples,), unless that is None.
+        """
         self.call.enter()
         cdef int team
+        cdef double[::1] each
         try:
             self.take_step_numbers(step_numbers)
             team = self.begin(samples, samples.n_samples, False)
             self.set_order(samples, False, 0, 0)
+            if losses is not None:
+                each = losses
+                self.memory.run.data.losses = &each[0]
             self.memory.run.cut.updates = True
             self.memory.run.cut.training = True
             self.go(samples, team, None)
@@ -268,14 +275,18 @@ cdef class Session:
 
     # ---- The set-up of a call ----
 
-    cdef int begin(self, SampleSet samples, Py_ssize_t batch_size, bint in_epoch,
-                   Py_ssize_t batches_per_step=1) except -1:
+    cdef int begin(self, SampleSet samples, Py_ssize_t batch_size, bint in_epoch, Py_ssize_t batches_per_step=1,
+                   Given given=TARGETS) except -1:
         """Sets up the data of one call. Returns the size of the team that is expected to be fastest."""
         cdef Run *run = &self.memory.run
         refuse_sparse(&run.stages[0], &samples.rows.source)
         self.python.samples = samples
-        set_scoring(&run.scoring, self.loss, self.metrics, samples, self.network.n_outputs,
-                    self.network.prediction.target_features)
+        if given == TARGETS:
+            set_scoring(&run.scoring, self.loss, self.metrics, samples, self.network.n_outputs,
+                        self.network.prediction.target_features)
+        else:
+            set_given(&run.scoring, self.loss, samples, given == GRADIENT_OF_Z)
+        self.memory.choose_last_activation()
         if run.scoring.l2 > 0:
             self.memory.want_penalties()
         run.data.X = samples.rows.source
@@ -284,6 +295,7 @@ cdef class Session:
         run.data.features = features_of(self.network.prediction.features)
         run.data.index = NULL
         run.data.outputs = NULL
+        run.data.losses = NULL
         run.data.n_rows = samples.n_samples
         run.data.batch_size = min(batch_size, samples.n_samples)
         run.data.step_size = min(batch_size * batches_per_step, samples.n_samples)
@@ -443,7 +455,7 @@ cdef class Session:
             row = first_bad_row(samples.rows, index, run.data.X.n_columns, features, self.network.dtype)
             return NonFinite("inputs", batch, row=row)
         if run.progress.bad == BAD_TARGETS:
-            features = self.network.prediction.target_features
+            features = None if run.scoring.given else self.network.prediction.target_features
             n_outputs = self.network.n_outputs
             row = first_bad_target(samples.targets, index, n_outputs, features, self.network.dtype)
             return NonFinite("targets", batch, row=row)

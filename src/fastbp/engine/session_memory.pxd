@@ -29,6 +29,7 @@ cdef class SessionMemory:
     cdef long long rounded_at          # writings through the network's gate when the copies were made; -1: they are not
     cdef Py_ssize_t n_panels           # that the buffers hold
     cdef int team                      # threads that have scratch
+    cdef Py_ssize_t slot_size          # doubles of a slot in the buffers
 
     cdef Arena like_parameters(self)
     cdef int want_penalties(self) except -1
@@ -40,6 +41,7 @@ cdef class SessionMemory:
     cdef int choose_narrow(self, Py_ssize_t n_samples) except -1
     cdef void round_weights(self) noexcept
     cdef int make_room(self, Py_ssize_t n_panels, int team) except -1
+    cdef void choose_last_activation(self) noexcept
     cdef void place(self, Arena arena, Py_ssize_t n_panels, int team) noexcept
     cdef Py_ssize_t place_stage(self, Arena arena, Py_ssize_t i, Py_ssize_t n_panels) noexcept
     cdef void place_narrow(self, Arena arena, Py_ssize_t i, Py_ssize_t n_panels) noexcept

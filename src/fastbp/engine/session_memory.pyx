@@ -14,7 +14,7 @@ from fastbp.engine.layout cimport (
     ADD, DENSE, FORK, TABULAR, Stage, Statistics, block_stride, item_size, narrow_block_stride, padded, take_blocks,
     take_narrow_blocks, take_pairs, take_panels,
 )
-from fastbp.engine.loss cimport takes_Z
+from fastbp.engine.loss cimport LEAST_TARGETS, takes_Z
 from fastbp.engine.narrow cimport make_narrow_weights
 from fastbp.engine.network cimport Network
 from fastbp.engine.run cimport Run
@@ -137,7 +137,8 @@ cdef class SessionMemory:
 
     cdef int make_room(self, Py_ssize_t n_panels, int team) except -1:
         """Buffers for at least n_panels panels and a team of this many threads."""
-        if self.buffers is not None and n_panels <= self.n_panels and team <= self.team:
+        if (self.buffers is not None and n_panels <= self.n_panels and team <= self.team
+                and self.run.scoring.slot_size <= self.slot_size):
             return 0
         n_panels = max(n_panels, self.n_panels)
         team = max(team, self.team)
@@ -149,7 +150,15 @@ cdef class SessionMemory:
         self.buffers = arena
         self.n_panels = n_panels
         self.team = team
+        self.slot_size = self.run.scoring.slot_size
         return 0
+
+    cdef void choose_last_activation(self) noexcept:
+        """That of the network, or none where the loss has it built in. Neither softmax nor sigmoid stores a slope."""
+        cdef Py_ssize_t last = self.run.n_stages - 1
+        self.run.stages[last].layer.activation = self.network.stages[last].layer.activation
+        if takes_Z(&self.run.scoring):
+            self.run.stages[last].layer.activation = FBP_LINEAR
 
     cdef void place(self, Arena arena, Py_ssize_t n_panels, int team) noexcept:
         """The buffers of a micro-batch: every stage's activations and gradients, panel by panel; scratch per thread."""
@@ -172,7 +181,7 @@ cdef class SessionMemory:
         for i in range(run.n_stages):
             if run.stages[i].narrow.on:
                 self.place_narrow(arena, i, n_panels)
-        run.buffers.targets = take_panels(arena, self.network.n_outputs, n_panels, k)
+        run.buffers.targets = take_panels(arena, max(self.network.n_outputs, <Py_ssize_t>LEAST_TARGETS), n_panels, k)
         run.buffers.labels = <int32_t *>arena.take(n_panels * k.lanes * sizeof(int32_t))
         run.buffers.sample_weights = <double *>arena.take(n_panels * k.lanes * sizeof(double))
         run.buffers.slots = <double *>arena.take(n_panels * run.scoring.slot_size * sizeof(double))
@@ -187,9 +196,6 @@ cdef class SessionMemory:
         cdef const fbp_kernels *k = self.run.k
         cdef Stage *stage = &self.run.stages[i]
         cdef Py_ssize_t row_bytes = stage.layer.ld * item_size(k.dtype)
-        stage.layer.activation = self.network.stages[i].layer.activation
-        if i == self.run.n_stages - 1 and takes_Z(&self.run.scoring):
-            stage.layer.activation = FBP_LINEAR
         stage.block_stride = block_stride(n_panels, k)
         stage.source_blocks = NULL
         if stage.kind == DENSE and stage.trained and not stage.narrow.on:

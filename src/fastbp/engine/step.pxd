@@ -31,6 +31,8 @@ cdef struct ThreadStep:
 cdef void train_share(void *job, int t, int n_threads) noexcept nogil
 # The sum of the sample weights of the next step, to run.progress.next_weight: before the first step of a call.
 cdef void weigh_next_step(Run *run) noexcept nogil
+# A step is done, by these numbers; `updates`: the parameters have changed.
+cdef void count_step(Run *run, const fbp_update *numbers, bint updates) noexcept nogil
 
 # The parts of a step, which private_step puts together in another way; step.pyx says what they read and write.
 cdef void begin_microbatch(const Run *run, ThreadStep *step) noexcept nogil

@@ -19,16 +19,16 @@ A loss that is a Python function is called between forward and backward, by one 
 others wait.
 """
 
-from libc.math cimport isfinite
+from libc.math cimport NAN, isfinite
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy, memset
 
 from fastbp.engine.features cimport gather_features
-from fastbp.engine.kernels cimport fbp_kernels, flush_denormals, restore_denormals
+from fastbp.engine.kernels cimport fbp_kernels, fbp_panels, fbp_update, flush_denormals, restore_denormals
 from fastbp.engine.layout cimport Stage, activation_gradient, forward_work, item_size
 from fastbp.engine.loss cimport (
-    BAD_INPUTS, BAD_TARGETS, gather_sample_weights, gather_targets, keep_outputs, score_panel, takes_Z,
-    total_sample_weight,
+    BAD_INPUTS, BAD_TARGETS, each_loss, gather_sample_weights, gather_targets, keep_outputs, score_outputs, score_panel,
+    takes_Z, total_sample_weight,
 )
 from fastbp.engine.penalty cimport sum_of_penalties
 from fastbp.engine.run cimport Run, is_given_up, piece_units
@@ -200,19 +200,23 @@ cdef bint update(Run *run, ThreadStep *step) noexcept nogil:
 cdef void finish_step(Run *run, const ThreadStep *step) noexcept nogil:
     """Thread 0, before the last barrier: the step is counted and the next one weighed."""
     cdef double weight = run.progress.next_weight
-    if step.updates and step.numbers.average_share > 0:
-        run.updater.n_averaged += 1
     if weight > 0 and run.memory.penalties != NULL:
         run.progress.sums[0] += (sum_of_penalties(run.memory.penalties, run.memory.n_units) * weight
                                  * run.scoring.terms_per_sample)
     run.progress.next_row += step.n_samples
     run.progress.weight_done += weight
     weigh_next_step(run)
+    count_step(run, &step.numbers, step.updates)
+    run.progress.halted = (run.progress.next_row >= run.data.n_rows
+                           or monotonic_seconds() > load_seconds(&run.progress.enter_python_at))
+
+
+cdef void count_step(Run *run, const fbp_update *numbers, bint updates) noexcept nogil:
+    if updates and numbers.average_share > 0:
+        run.updater.n_averaged += 1
     run.progress.n_steps += run.cut.updates
     run.progress.attempt += 1
     reach_step(&run.updater, run.progress.n_steps + 1)
-    run.progress.halted = (run.progress.next_row >= run.data.n_rows
-                           or monotonic_seconds() > load_seconds(&run.progress.enter_python_at))
 
 
 cdef void weigh_next_step(Run *run) noexcept nogil:
@@ -335,14 +339,40 @@ cdef void score_panels(Run *run, ThreadStep *step) noexcept nogil:
         memset(slot, 0, run.scoring.slot_size * sizeof(double))
         count = min(step.microbatch.n_samples - p * k.lanes, <Py_ssize_t>k.lanes)
         row = step.first + p * k.lanes
+        if run.scoring.given or run.scoring.all_output_weights != NULL:
+            slot[0] = special_score(run, step, last, p, row, count)
+            continue
         sample_weights = gather_sample_weights(
             &run.scoring, NULL if run.data.index == NULL else run.data.index + row, row, count,
             run.buffers.sample_weights + p * k.lanes)
         score_panel(k, &run.scoring, last.output, run.buffers.targets, run.buffers.labels, sample_weights,
                     last.layer.n_units, p, count, step.scale, last.gradient, slot)
+        if run.data.losses != NULL:
+            each_loss(k, &run.scoring, last.output, run.buffers.targets, run.buffers.labels, last.layer.n_units, p,
+                      count, run.data.losses + row)
         if run.data.outputs != NULL and isfinite(slot[0]):  # else the search for the bad layer reads last.output
             keep_outputs(k, &run.scoring, &run.last_layer, last.output, p, count,
                          run.data.outputs + row * last.layer.n_units * item_size(k.dtype))
+
+
+cdef double special_score(Run *run, const ThreadStep *step, Stage *last, Py_ssize_t p, Py_ssize_t row,
+                          Py_ssize_t count) noexcept nogil:
+    """The loss of panel p, and its gradient to the last stage, where a gradient is given or outputs have weights.
+
+    With a given gradient there is no loss: it is 0, or NaN where outputs are not finite.
+    """
+    cdef const fbp_kernels *k = run.k
+    cdef Py_ssize_t size = item_size(k.dtype)
+    if not run.scoring.given:
+        if run.data.losses != NULL:
+            each_loss(k, &run.scoring, last.output, run.buffers.targets, run.buffers.labels, last.layer.n_units, p,
+                      count, run.data.losses + row)
+        return score_outputs(k, &run.scoring, last.output, run.buffers.targets, last.layer.n_units, p, row, count,
+                             step.scale, run.buffers.sample_weights + p * k.lanes, last.gradient)
+    k.add_panels(run.buffers.targets, fbp_panels(NULL, 0), last.gradient, last.layer.n_units, p, p + 1)
+    if k.all_finite(<char *>last.output.data + p * last.output.stride * size, last.layer.n_units * k.lanes):
+        return 0
+    return NAN
 
 
 # ---- Backward ------------------------------------------------------------------------------------------------------

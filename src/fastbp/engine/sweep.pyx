@@ -14,7 +14,7 @@ from fastbp.engine.kernels cimport (
 )
 from fastbp.engine.layout cimport Stage, item_size, padded, pairs_stride, panel_stride
 from fastbp.engine.loss cimport (
-    BAD_INPUTS, BAD_TARGETS, gather_sample_weights, gather_targets, keep_outputs, score_panel, takes_Z,
+    BAD_INPUTS, BAD_TARGETS, LEAST_TARGETS, gather_sample_weights, gather_targets, keep_outputs, score_panel, takes_Z,
 )
 from fastbp.engine.stages cimport Microbatch, stage_forward
 from fastbp.engine.team cimport fetch_and_add, monotonic_seconds
@@ -36,7 +36,7 @@ cdef Workspace make_workspace(const fbp_kernels *k, const Stage *stages, Py_ssiz
     workspace.n_threads = n_threads
     layout.panel_stride = panel_stride(widest, k)
     layout.row_stride = padded(widest, k.dtype)
-    layout.targets_stride = panel_stride(n_outputs, k)
+    layout.targets_stride = panel_stride(max(n_outputs, <Py_ssize_t>LEAST_TARGETS), k)
     layout.buffer_bytes = SWEEP_PANELS * layout.panel_stride * size
     layout.targets_offset = n_buffers * layout.buffer_bytes
     layout.labels_offset = layout.targets_offset + SWEEP_PANELS * layout.targets_stride * size

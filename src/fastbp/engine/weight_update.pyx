@@ -123,6 +123,20 @@ cdef void _clear_padding(const fbp_kernels *k, const fbp_layer *layer, char *row
             memset(rows + (i * layer.ld + written) * size, 0, (layer.ld - written) * size)
 
 
+cdef void square_gradients(Run *run) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef Stage *stage
+    cdef double *squares
+    for i in range(run.n_stages):
+        stage = &run.stages[i]
+        if stage.kind == TABULAR:
+            _square_rows(run, stage, 0, FBP_TABLE_SHARES)
+        elif stage.trained:
+            squares = run.memory.squares + first_unit(run, i)
+            run.k.unit_squares(&stage.layer, stage.dW, stage.db, 0, stage.layer.n_units, squares,
+                               squares + run.memory.n_units)
+
+
 # ---- The update ----
 
 

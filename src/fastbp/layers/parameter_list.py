@@ -64,8 +64,10 @@ def weights_of(layers: Sequence[Layer], inputs: Inputs) -> list[Weight]:
     return weights
 
 
-def check_weights(weights: Any, layers: Sequence[Layer], inputs: Inputs, dtype: np.dtype[Any]) -> list[Array]:
-    """Return a list of these layers' parameters as arrays of this dtype, checked.
+def check_weights(
+    weights: Any, layers: Sequence[Layer], inputs: Inputs, dtype: np.dtype[Any], argument: str = "weights"
+) -> list[Array]:
+    """Return a list of these layers' parameters, or their gradients, as arrays of this dtype, checked.
 
     Raises
     ------
@@ -73,17 +75,18 @@ def check_weights(weights: Any, layers: Sequence[Layer], inputs: Inputs, dtype: 
         If their number or a shape is wrong, or an element is not finite in this dtype.
     """
     expected = weights_of(layers, inputs)
-    given = check_list(weights, "weights", "a list of arrays") if isinstance(weights, Sequence) else None
+    given = check_list(weights, argument, "a list of arrays") if isinstance(weights, Sequence) else None
     if given is None or len(given) != len(expected):
         was = describe(weights) if given is None else f"a list of {len(given)}"
-        raise ValueError(
-            f"weights is {was}; expected a list of {len(expected)} arrays: {', '.join(each.name for each in expected)}."
-        )
-    return [_check_weight(array, each, dtype, i) for i, (array, each) in enumerate(zip(given, expected, strict=True))]
+        names = ", ".join(each.name for each in expected)
+        raise ValueError(f"{argument} is {was}; expected a list of {len(expected)} arrays: {names}.")
+    return [
+        _check_weight(array, each, dtype, f"{argument}[{i}]", argument == "weights")
+        for i, (array, each) in enumerate(zip(given, expected, strict=True))
+    ]
 
 
-def _check_weight(weight: ArrayLike, expected: Weight, dtype: np.dtype[Any], i: int) -> Array:
-    argument = f"weights[{i}]"
+def _check_weight(weight: ArrayLike, expected: Weight, dtype: np.dtype[Any], argument: str, is_bounded: bool) -> Array:
     array = as_array(weight, argument)
     if array.shape != expected.shape:
         remedy = " Transpose it." if array.shape == expected.shape[::-1] else ""
@@ -94,6 +97,6 @@ def _check_weight(weight: ArrayLike, expected: Weight, dtype: np.dtype[Any], i: 
     if not finite.all():
         refuse_first(~finite, array, argument, f"a number that is finite in {dtype}")
     low = converted < expected.at_least
-    if low.any():
+    if is_bounded and low.any():
         refuse_first(low, array, f"{argument}, {expected.name},", f"numbers of {expected.at_least:g} or more")
     return converted

@@ -6,6 +6,7 @@ from fastbp.losses.all_losses import LOSSES
 from fastbp.losses.base import Array, Loss, as_outputs
 from fastbp.losses.classification import BinaryCrossEntropy, CrossEntropy, Focal, Hinge, SquaredHinge
 from fastbp.losses.deviances import GammaDeviance, Poisson, TweedieDeviance
+from fastbp.losses.policy import PolicyGradient
 from fastbp.losses.regression import Cosine, GaussianNLL, Huber, LogCosh, MeanAbsoluteError, MeanSquaredError, Quantile
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "MeanAbsoluteError",
     "MeanSquaredError",
     "Poisson",
+    "PolicyGradient",
     "Quantile",
     "SquaredHinge",
     "TweedieDeviance",

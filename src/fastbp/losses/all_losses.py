@@ -7,6 +7,7 @@ from typing import Literal, TypeAlias
 from fastbp.losses.base import Loss
 from fastbp.losses.classification import BinaryCrossEntropy, CrossEntropy, Focal, Hinge, SquaredHinge
 from fastbp.losses.deviances import GammaDeviance, Poisson, TweedieDeviance
+from fastbp.losses.policy import PolicyGradient
 from fastbp.losses.regression import Cosine, GaussianNLL, Huber, LogCosh, MeanAbsoluteError, MeanSquaredError, Quantile
 
 __all__ = ["LOSSES", "LossName"]
@@ -27,6 +28,7 @@ LossName: TypeAlias = Literal[
     "squared_hinge",
     "focal",
     "cosine",
+    "policy_gradient",
 ]
 
 
@@ -48,5 +50,6 @@ LOSSES: dict[str, type[Loss]] = {
         SquaredHinge,
         Focal,
         Cosine,
+        PolicyGradient,
     )
 }

@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastbp.data.arrays import READABLE, as_array
+from fastbp.data.arrays import READABLE, as_array, refuse_nonfinite
+from fastbp.engine.array_reader import ArrayReader
+from fastbp.engine.errors import NonFinite
+from fastbp.engine.given_gradients import output_gradient
+from fastbp.engine.records import SampleSet
 from fastbp.layers.activations import Activation
 from fastbp.support.checks import counted
 
@@ -29,6 +33,7 @@ class Loss:
     metrics: ClassVar[tuple[str, ...]]  # a Trainer's default metrics for this loss
     in_python: ClassVar[bool] = False  # whether it is computed by a Python function
     takes_prepared: ClassVar[bool] = False  # whether targets and outputs may be shifted and scaled together
+    sums_outputs: ClassVar[bool] = False  # whether it is a mean over outputs that do not depend on each other
     by_margin: ClassVar[bool] = False  # whether the sign of an output tells two classes, -1 or 0 from 1
 
     @property
@@ -68,6 +73,51 @@ class Loss:
             int32 labels of shape (n,), C-contiguous, or numbers of shape (n, n_targets).
         """
         return as_outputs(y, n_outputs, argument, self.n_targets(n_outputs))
+
+    def output_gradient(self, Y: ArrayLike, y: ArrayLike) -> Array:
+        """Return the gradient of a batch's mean loss by the model's outputs, divided by the number of samples.
+
+        It is what ``Trainer.step_gradient`` takes. Losses that go with a softmax or a sigmoid are computed from what
+        that is applied to, the logits: ``cross_entropy``, ``binary_cross_entropy``, ``focal`` and ``policy_gradient``.
+
+        Parameters
+        ----------
+        Y : array-like of shape (n_samples, n_outputs)
+            The model's outputs; for those losses its logits, ``model.activations(X, layer=-1, output="logit")``.
+        y : array-like
+            Targets as the loss takes them: numbers, or classes as integers from 0.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_outputs)
+            float32 if Y is, else float64. Of Y of the model's dtype it has the same bits as in training.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If Y or y is not what the loss takes, or has a NaN or infinity.
+
+        Examples
+        --------
+        >>> import fastbp as fb
+        >>> fb.MeanSquaredError().output_gradient([[1.0], [3.0]], [0.0, 1.0]).tolist()  # 2 (Y - y) / 2
+        [[1.0], [2.0]]
+        """
+        outputs = as_array(Y, "Y")
+        if outputs.ndim != 2 or not outputs.size:
+            raise ValueError(f"Y has shape {outputs.shape}; expected (n_samples, n_outputs), the outputs of a model.")
+        targets = self.as_targets(y, outputs.shape[1])
+        if len(targets) != len(outputs):
+            raise ValueError(f"Y has {len(outputs)} rows, y has {len(targets)}; expected a target for each sample.")
+        dtype = np.dtype(np.float32 if outputs.dtype == np.float32 else np.float64)
+        gradient = np.empty(outputs.shape, dtype)
+        numbers = ArrayReader(targets) if targets.ndim == 2 else targets
+        try:
+            output_gradient(self.objective, SampleSet(ArrayReader(outputs), numbers), gradient)
+        except NonFinite as error:
+            array, argument = (outputs, "Y") if error.where == "inputs" else (targets, "y")
+            refuse_nonfinite(array, dtype, argument, error.row)
+        return gradient
 
 
 def wrong_activation(loss: Loss, activation: Activation, needed: str, remedy: str) -> str:

@@ -106,6 +106,7 @@ class BinaryCrossEntropy(Loss):
 
     label_smoothing: float = 0.0
     name = "binary_cross_entropy"
+    sums_outputs = True
     metrics = ("accuracy",)
 
     def __post_init__(self) -> None:
@@ -167,6 +168,7 @@ class Focal(Loss):
     gamma: float = 2.0
     alpha: float | None = 0.25
     name = "focal"
+    sums_outputs = True
     metrics = ("accuracy",)
 
     def __post_init__(self) -> None:
@@ -203,6 +205,7 @@ class Hinge(Loss):
     """
 
     name = "hinge"
+    sums_outputs = True
     metrics = ("accuracy",)
     by_margin = True
 

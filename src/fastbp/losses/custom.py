@@ -62,6 +62,11 @@ class CustomLoss(Loss):
             raise ValueError(f"{argument} has shape {array.shape}; expected a row for each sample.")
         return array
 
+    def output_gradient(self, Y: ArrayLike, y: ArrayLike) -> Array:
+        """Return the gradient of a batch's mean loss by the model's outputs: the function's, divided by n."""
+        outputs, targets = as_array(Y, "Y"), self.as_targets(y, 0)
+        return self.judge(outputs, targets)[1] * (1 / len(outputs))
+
     def judge(self, outputs: Array, targets: Array) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the losses (n,) and the gradient (n, n_outputs) of a batch, float64, checked to be finite."""
         result = self.function(outputs, targets)

@@ -24,6 +24,7 @@ class Poisson(Loss):
     """
 
     name = "poisson"
+    sums_outputs = True
     metrics = ("r2",)
 
     def check_output(self, activation: Activation, n_outputs: int) -> None:
@@ -42,6 +43,7 @@ class GammaDeviance(Loss):
     """
 
     name = "gamma"
+    sums_outputs = True
     metrics = ("r2",)
 
     def check_output(self, activation: Activation, n_outputs: int) -> None:
@@ -70,6 +72,7 @@ class TweedieDeviance(Loss):
 
     power: float = 1.5
     name = "tweedie"
+    sums_outputs = True
     metrics = ("r2",)
 
     def __post_init__(self) -> None:

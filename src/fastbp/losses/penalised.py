@@ -81,6 +81,11 @@ class PenalisedLoss(Loss):
         return self._inner.n_targets(n_outputs)
 
     @property
+    def sums_outputs(self) -> bool:  # type: ignore[override]
+        """Whether the loss is a mean over outputs that do not depend on each other."""
+        return self._inner.sums_outputs
+
+    @property
     def by_margin(self) -> bool:  # type: ignore[override]
         """Whether the sign of an output tells two classes."""
         return self._inner.by_margin

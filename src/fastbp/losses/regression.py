@@ -19,6 +19,7 @@ class MeanSquaredError(Loss):
     """The mean over samples and outputs of (A - Y)²."""
 
     name = "mse"
+    sums_outputs = True
     takes_prepared = True
     metrics = ("r2",)
 
@@ -27,6 +28,7 @@ class MeanAbsoluteError(Loss):
     """The mean over samples and outputs of |A - Y|; its slope at 0 is 0."""
 
     name = "mae"
+    sums_outputs = True
     takes_prepared = True
     metrics = ("r2",)
 
@@ -45,6 +47,7 @@ class Huber(Loss):
 
     delta: float = 1.0
     name = "huber"
+    sums_outputs = True
     takes_prepared = True
     metrics = ("r2",)
 
@@ -61,6 +64,7 @@ class LogCosh(Loss):
     """The mean over samples and outputs of log(cosh(A - Y)): like D²/2 for small errors D, like |D| for large ones."""
 
     name = "log_cosh"
+    sums_outputs = True
     takes_prepared = True
     metrics = ("r2",)
 

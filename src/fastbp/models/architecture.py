@@ -91,6 +91,11 @@ class Architecture:
             raise ValueError(NOT_BUILT)
         return self.fed
 
+    def is_like(self, other: Architecture) -> bool:
+        """Whether another model's weights are as many, of the same kinds, shapes and dtype; both are built."""
+        own, others = ([(each.name, each.shape) for each in architecture.arrays] for architecture in (self, other))
+        return self.dtype == other.dtype and own == others
+
     @property
     def arrays(self) -> list[Weight]:
         """The arrays of the model: names, shapes, and which are trained."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastbp.data.arrays import NoRowsError, as_array, as_rows, refuse_nonfinite
+from fastbp.data.arrays import NoRowsError, as_array, as_rows, find_nonfinite, refuse_nonfinite
 from fastbp.engine.array_reader import ArrayReader
 from fastbp.engine.derivatives import Derivatives
 from fastbp.engine.errors import NonFinite
@@ -16,7 +17,7 @@ from fastbp.layers.tabular import Tabular
 from fastbp.losses.custom import CustomLoss, as_loss
 from fastbp.models.nonfinite import DivergenceError, explain_nonfinite
 from fastbp.preparation.slopes import Slopes, slopes_of
-from fastbp.support.checks import check_int, check_word
+from fastbp.support.checks import check_int, check_word, sentence
 from fastbp.support.threads import choose_threads
 from fastbp.support.underflow import underflows_to_zero
 
@@ -113,6 +114,76 @@ class InputDerivatives:
         if self._units is not None:
             jacobian *= self._units[:, np.newaxis]
         return self._by_columns(jacobian, slopes)
+
+    @underflows_to_zero
+    def hvp(self, X: Any, U: ArrayLike, V: ArrayLike) -> Array:
+        """Return the Hessian of sum(V * outputs) by the inputs, times U."""
+        array, slopes = self._read(X)
+        direction = self._given(U, "U", self._n_inputs, len(array))
+        of_outputs = self._given(V, "V", self._native.n_outputs, len(array))
+        of_features = direction if slopes is None else slopes.to_features(direction)
+        if self._units is not None:
+            of_outputs = of_outputs * self._units
+        product, gradient = self._empty(array, self._native.n_features), self._empty(array, self._native.n_features)
+        if len(array):
+            readers = as_rows(array), ArrayReader(of_outputs), ArrayReader(of_features)
+            try:
+                self._native.hessian_product(
+                    *readers, product, None if slopes is None else gradient, self._n_threads, self._logit
+                )
+            except NonFinite as error:
+                if error.where == "inputs":
+                    self._feed.refuse_inputs(array, "X", error.row)
+                if find_nonfinite(of_outputs, self._dtype) is not None:
+                    refuse_nonfinite(of_outputs, self._dtype, "V")
+                refuse_nonfinite(of_features, self._dtype, "U")
+        if slopes is None:
+            return product
+        bent = slopes.to_columns(gradient * direction[:, slopes.columns], slopes.second)
+        return (slopes.to_columns(product) + bent).astype(self._dtype)
+
+    @underflows_to_zero
+    def laplacian(self, X: Any, columns: Sequence[int | str] | None) -> Array:
+        """Return the sum of each output's second derivatives by the inputs, or by some of them."""
+        array, slopes = self._read(X)
+        chosen = self._chosen(columns)
+        laplacian = self._empty(array, self._native.n_outputs)
+        members = [[j] for j in chosen]
+        readers: tuple[ArrayReader | None, ArrayReader | None] = (None, None)
+        if slopes is not None:
+            members = [[i for i, column in enumerate(slopes.columns) if column == j] for j in chosen]
+            among = np.isin(slopes.columns, chosen)
+            shape = (len(array), self._native.n_features)
+            first, second = (
+                np.broadcast_to(each, shape) for each in (slopes.first, np.where(among, slopes.second, 0.0))
+            )
+            readers = ArrayReader(first), ArrayReader(second)
+        if len(array):
+            try:
+                self._native.laplacian(as_rows(array), members, *readers, laplacian, self._n_threads, self._logit)
+            except NonFinite as error:
+                self._feed.refuse_inputs(array, "X", error.row)
+        if self._units is not None:
+            laplacian *= self._units
+        return laplacian
+
+    def _chosen(self, columns: Sequence[int | str] | None) -> list[int]:
+        """Return the places of the inputs that are named by their places or their names."""
+        n_inputs = self._n_inputs
+        if columns is None:
+            return list(range(n_inputs))
+        if isinstance(columns, str) or not isinstance(columns, (Sequence, np.ndarray)):
+            raise TypeError(sentence("columns", columns, "a list of places or names of columns, or None for all"))
+        names = self._feed.column_names if self._original else None
+        places = [
+            names.index(column)
+            if names is not None and column in names
+            else check_int(column, f"columns[{i}]", minimum=0, maximum=n_inputs - 1)
+            for i, column in enumerate(columns)
+        ]
+        if len(set(places)) < len(places):
+            raise ValueError(sentence("columns", list(columns), "each column once"))
+        return places
 
     @underflows_to_zero
     def loss_gradients(self, X: Any, y: ArrayLike, loss: LossLike) -> Array:

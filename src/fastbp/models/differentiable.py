@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import ArrayLike, NDArray
@@ -37,12 +38,13 @@ class DifferentiableModel(ModelParts):
         embedded vectors.
     """
 
-    def _derivatives(self, output: str, space: str, n_threads: int | None) -> InputDerivatives:
+    def _derivatives(self, output: str, space: str, n_threads: int | None, curved: bool = False) -> InputDerivatives:
+        """Return what computes derivatives; ``curved`` second ones, and only those."""
         network = self.network
         self._feed.check_ready()
-        native = self._native_derivatives
+        native = self._native_derivatives.get(curved)
         if native is None or native.network is not network:
-            native = self._native_derivatives = Derivatives(network)
+            native = self._native_derivatives[curved] = Derivatives(network, curved=curved)
         return InputDerivatives(native, self._architecture, self._feed, output, space, n_threads)
 
     def vjp(
@@ -176,6 +178,100 @@ class DifferentiableModel(ModelParts):
         [[[1.0, 3.0], [2.0, 4.0]]]
         """
         return self._derivatives(output, space, n_threads).jacobian(X)
+
+    def hvp(
+        self,
+        X: Any,
+        U: ArrayLike,
+        V: ArrayLike,
+        output: str = "prediction",
+        space: str = "original",
+        n_threads: int | None = None,
+    ) -> Array:
+        """Return each sample's Hessian of sum(V * outputs) by the inputs, times U: its gradient's change along U.
+
+        It takes one more pass forward and one more backward (Pearlmutter, 1994), whatever the number of inputs. Second
+        derivatives of piecewise linear activations, such as relu, are 0: their kinks are left out.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_inputs)
+            As for ``predict``.
+        U : array-like of shape (n_samples, n_inputs)
+            Finite numbers; with ``space="prepared"`` a column for each number that the first layer reads.
+        V : array-like of shape (n_samples, n_outputs)
+            Finite numbers; with one output, ones give the Hessian of that output.
+        output : {"prediction", "logit"}, default "prediction"
+            As for ``vjp``.
+        space : {"original", "prepared"}, default "original"
+            As for ``vjp``.
+        n_threads : int or None, default None
+            As for ``vjp``.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_inputs), of the model's dtype
+
+        Raises
+        ------
+        TypeError, ValueError
+            As from ``vjp``.
+
+        Examples
+        --------
+        >>> import fastbp as fb
+        >>> model = fb.Model([fb.Dense(1, "exp")], inputs=2, dtype="float64")
+        >>> model.set_weights([[[1.0], [2.0]], [0.0]])  # exp(a + 2 b), with the Hessian exp(a + 2 b) [[1, 2], [2, 4]]
+        >>> model.hvp([[0.0, 0.0]], [[0.0, 1.0]], [[1.0]]).tolist()
+        [[2.0, 4.0]]
+        """
+        return self._derivatives(output, space, n_threads, curved=True).hvp(X, U, V)
+
+    def laplacian(
+        self,
+        X: Any,
+        columns: Sequence[int | str] | None = None,
+        output: str = "prediction",
+        space: str = "original",
+        n_threads: int | None = None,
+    ) -> Array:
+        """Return the sum of each output's second derivatives by the inputs: the trace of its Hessian.
+
+        It takes a forward pass for each column, and one for their sum. Second derivatives of piecewise linear
+        activations, such as relu, are 0.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_inputs)
+            As for ``predict``.
+        columns : sequence of int or str, or None, default None
+            Places of the columns that count, from 0, or their names if the model was fitted to a data frame; None
+            means all. ``columns=[j]`` gives the second derivative by column j.
+        output : {"prediction", "logit"}, default "prediction"
+            As for ``vjp``.
+        space : {"original", "prepared"}, default "original"
+            As for ``vjp``; places are those of the numbers that the first layer reads with "prepared".
+        n_threads : int or None, default None
+            As for ``vjp``.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_outputs), of the model's dtype
+
+        Raises
+        ------
+        TypeError, ValueError
+            As from ``vjp``, or if there is no such column.
+
+        Examples
+        --------
+        >>> import fastbp as fb
+        >>> model = fb.Model([fb.Dense(1, "exp")], inputs=2, dtype="float64")
+        >>> model.set_weights([[[1.0], [2.0]], [0.0]])  # exp(a + 2 b)
+        >>> model.laplacian([[0.0, 0.0]]).tolist()
+        [[5.0]]
+        """
+        return self._derivatives(output, space, n_threads, curved=True).laplacian(X, columns)
 
     def input_gradients(
         self, X: Any, y: ArrayLike, loss: LossLike, space: str = "original", n_threads: int | None = None

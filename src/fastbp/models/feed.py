@@ -84,6 +84,12 @@ class Feed:
         return self.known_inputs
 
     @property
+    def column_names(self) -> tuple[Any, ...] | None:
+        """The names of the columns of X, where it was a data frame in training."""
+        learned = None if self.preparation is None else self.preparation.inputs
+        return self.names if learned is None or learned.names is None else learned.names
+
+    @property
     def ready(self) -> bool:
         """Whether everything that depends on the data is known: its columns, and the preparation's statistics."""
         return self.fed is not None and (self.preparation is None or self.preparation.ready)
@@ -116,8 +122,7 @@ class Feed:
 
     def _by_name(self, X: Any, argument: str) -> Any:
         """Return a frame, or rows that are given by names, with the columns that the model knows, in their order."""
-        learned = None if self.preparation is None else self.preparation.inputs
-        rows = named_rows(X, self.names if learned is None or learned.names is None else learned.names, argument)
+        rows = named_rows(X, self.column_names, argument)
         if rows is not None:
             table = read_table(rows, argument)
             return all_numbers(table) if self.preparation is None else table

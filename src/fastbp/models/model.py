@@ -27,7 +27,7 @@ from fastbp.models.feed import Feed, check_preparation
 from fastbp.models.layer_statistics import ModelStatistics, layer_statistics
 from fastbp.models.nonfinite import explain_nonfinite
 from fastbp.models.summary import summarise
-from fastbp.support.checks import check_flag, check_seed
+from fastbp.support.checks import check_flag, choose_seed
 from fastbp.support.locks import Lock
 from fastbp.support.precision import MIXED, check_precision
 from fastbp.support.registry import blaming_config
@@ -68,8 +68,8 @@ class Model(DifferentiableModel, ExchangedModel):
         The loss compares the outputs with the prepared targets; ``predict`` and the metrics use the targets' units.
     dtype : {"float32", "float64"}, default "float32"
         Type of the weights and of all computations.
-    seed : int, default 0
-        Seed of the random weights: the same seed gives the same weights.
+    seed : int or None, default 0
+        Seed of the random weights: the same seed gives the same weights. None draws one; ``model.seed`` tells it.
 
     Raises
     ------
@@ -92,13 +92,13 @@ class Model(DifferentiableModel, ExchangedModel):
         prepare: Preparation | Sequence[Preparation] | Columns | None = None,
         prepare_targets: Preparation | Sequence[Preparation] | None = None,
         dtype: DType = "float32",
-        seed: int = 0,
+        seed: int | None = 0,
     ) -> None:
         known = None if inputs is None else check_inputs(inputs)
         preparation = check_preparation(prepare, prepare_targets, known)
         checked, kind = check_stack(layers), check_dtype(dtype)
         architecture = Architecture(checked, kind, known if isinstance(known, Tabular) else None)
-        self._set_up(architecture, Feed(known, preparation, kind), check_seed(seed))
+        self._set_up(architecture, Feed(known, preparation, kind), choose_seed(seed))
         if self._feed.fed is not None:
             self.adopt(self._feed)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,7 +17,7 @@ from fastbp.layers.base import Layer
 from fastbp.layers.tabular import Inputs
 from fastbp.models.architecture import NOT_BUILT, Architecture
 from fastbp.models.feed import Feed
-from fastbp.support.checks import sentence
+from fastbp.support.checks import check_number, sentence
 
 if TYPE_CHECKING:
     from fastbp.preparation.base import Preparation
@@ -36,7 +36,7 @@ class ModelParts:
         self._architecture, self._feed, self._seed = architecture, feed, seed
         self._metadata: dict[str, Any] = {}
         self._network: Network | None = None
-        self._native_derivatives: Derivatives | None = None  # made when they are first asked for
+        self._native_derivatives: dict[bool, Derivatives] = {}  # made when they are first asked for
 
     @property
     def built(self) -> bool:
@@ -148,6 +148,72 @@ class ModelParts:
     def seed(self) -> int:
         """The seed of the initial weights."""
         return self._seed
+
+    def copy(self) -> Self:
+        """Return a model with the same layers, preparation and weights, which then goes its own way.
+
+        It is quicker than saving and loading: a target network, or a snapshot to go back to.
+
+        Examples
+        --------
+        >>> import fastbp as fb
+        >>> model = fb.Model([fb.Dense(1)], inputs=2)
+        >>> target = model.copy()
+        >>> (target.predict([[1.0, 2.0]]) == model.predict([[1.0, 2.0]])).all().item()
+        True
+        """
+        fed = self._feed.fed
+        if self._network is None or fed is None:  # its architecture is still to be completed
+            return copy.deepcopy(self)
+        twin = type(self).__new__(type(self))
+        twin._set_up(self._architecture, self._feed, self._seed)
+        twin._metadata = copy.deepcopy(self._metadata)
+        network = self._architecture.build(fed)
+        network.set_features(*self._feed.native)
+        network.blend(self._network, 1.0)
+        twin._network = network
+        return twin
+
+    def blend(self, source: ModelParts, tau: float) -> None:
+        """Move all weights towards those of another model: (1 - tau) times their own plus tau times the source's.
+
+        It is Polyak averaging, by which a target network follows the one that is trained. BatchNorm's running
+        statistics move too. In float32 it is computed as w + tau (source - w).
+
+        Parameters
+        ----------
+        source : Model
+            A model of the same layers.
+        tau : float
+            0 to 1; 1 copies the weights.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the source is not a model of the same layers and dtype, or tau is not such a number.
+
+        Examples
+        --------
+        >>> import fastbp as fb
+        >>> model, target = (fb.Model([fb.Dense(1)], inputs=1, seed=seed) for seed in (0, 1))
+        >>> model.set_weights([[[1.0]], [0.0]])
+        >>> target.set_weights([[[3.0]], [2.0]])
+        >>> target.blend(model, tau=0.25)
+        >>> [array.tolist() for array in target.get_weights()]
+        [[[2.5]], [1.5]]
+        """
+        if not isinstance(source, ModelParts):
+            raise TypeError(sentence("source", source, "an fb.Model"))
+        share = check_number(tau, "tau", at_least=0)
+        if share > 1:
+            raise ValueError(sentence("tau", tau, "a number from 0 to 1"))
+        if source._architecture is not self._architecture and not source._architecture.is_like(self._architecture):
+            raise ValueError(
+                f"source is {source!r}; expected a model of the same layers and dtype as {self!r}. model.copy() makes "
+                "one."
+            )
+        if source is not self:
+            self.network.blend(source.network, share)
 
     def __repr__(self) -> str:
         layers = ", ".join(map(repr, self.layers))

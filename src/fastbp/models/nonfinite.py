@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from fastbp.models.architecture import Architecture
     from fastbp.models.feed import Feed
 
-__all__ = ["DivergenceError", "explain_nonfinite"]
+__all__ = ["DivergenceError", "explain_divergence", "explain_nonfinite"]
 
 
 class DivergenceError(FloatingPointError):
@@ -47,6 +47,13 @@ def explain_nonfinite(
             feed.refuse_inputs(there.X, there.names[0], row, numbers)
         there.refuse_labels()
         feed.refuse_targets(there.y, there.names[1], row, numbers)
+    explain_divergence(error, architecture, feed, where, remedy)
+
+
+def explain_divergence(
+    error: NonFinite, architecture: Architecture, feed: Feed, where: str, remedy: str = ""
+) -> NoReturn:
+    """Raise the DivergenceError for the engine's NonFinite, if it is not the data that is not finite."""
     if error.layer < 0:
         what = "the loss is not finite, although the outputs of all layers are"
     else:

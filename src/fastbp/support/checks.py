@@ -23,6 +23,7 @@ __all__ = [
     "check_number",
     "check_path",
     "check_seed",
+    "choose_seed",
     "check_word",
     "counted",
     "describe",
@@ -101,6 +102,11 @@ def check_seed(value: Any, argument: str = "seed") -> int:
     if not 0 <= number < 2**64:
         raise ValueError(sentence(argument, value, "an integer from 0 to 2**64 - 1"))
     return number
+
+
+def choose_seed(value: Any, argument: str = "seed") -> int:
+    """Return a seed as ``check_seed`` does; for None one that the system's randomness gives."""
+    return int.from_bytes(os.urandom(7), "little") if value is None else check_seed(value, argument)
 
 
 def check_number(

@@ -85,7 +85,12 @@ class Intake:
         """Return the samples of one step; the labels of the first one are the model's classes."""
         model = self._model
         feed = model.feed
+        of_outputs = None
+        if sample_weight is not None and np.ndim(sample_weight) == 2 and np.shape(sample_weight)[1] > 1:
+            of_outputs, sample_weight = sample_weight, None
         samples = feed.samples(X, y, self._loss, model.network.n_outputs, NAMES, sample_weight, class_weight, True)
+        if of_outputs is not None:
+            samples.weigh_outputs(of_outputs)
         if samples.classes is not feed.classes:
             self.keep(None, samples.classes, target_names_of(y))
         return samples

@@ -23,7 +23,7 @@ from fastbp.optimizers.all_optimizers import OPTIMIZERS, OptimizerLike
 from fastbp.optimizers.averaging import AVERAGINGS, Averaging, AveragingLike
 from fastbp.optimizers.base import Optimizer
 from fastbp.privacy import DifferentialPrivacy
-from fastbp.support.checks import check_flag, check_int, check_number, check_seed, check_word, sentence, shown
+from fastbp.support.checks import check_flag, check_int, check_number, check_word, choose_seed, sentence, shown
 from fastbp.support.precision import MIXED, Precision, check_precision
 from fastbp.support.registry import resolve, shorthand
 from fastbp.training.layer_factors import check_decay_biases, check_decay_factors, check_rate_factors
@@ -158,7 +158,7 @@ def check_settings(
     optimizer: OptimizerLike,
     batch_size: int | None,
     shuffle: bool,
-    seed: int,
+    seed: int | None,
     metrics: MetricLike | Sequence[MetricLike] | None,
     clipping: Mapping[str, float | None],
     averaging: AveragingLike | None,
@@ -199,7 +199,7 @@ def check_settings(
         averaging=None if averaging is None else resolve(averaging, AVERAGINGS, "averaging"),
         accumulate=_check_accumulate(accumulate, 1 if private else size),
         shuffle=check_flag(shuffle, "shuffle"),
-        seed=check_seed(seed),
+        seed=choose_seed(seed),
         metrics=choose_metrics(metrics, checked_loss, architecture.n_outputs),
         decay_biases=decays,
         precision=check_precision(precision, architecture.dtype.name),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from threading import get_ident
 
 from numpy.typing import ArrayLike
 
@@ -14,11 +13,9 @@ from fastbp.callbacks.listeners import CallbackLike, Listeners, as_callbacks
 from fastbp.data.chunks import Chunks, ChunkSource
 from fastbp.data.class_weights import ClassWeight
 from fastbp.data.samples import Samples
-from fastbp.engine.errors import NonFinite
 from fastbp.losses.custom import LossFunction, LossLike
 from fastbp.metrics.choose import MetricLike
 from fastbp.models.model import Model
-from fastbp.models.nonfinite import explain_nonfinite
 from fastbp.optimizers.all_optimizers import OptimizerLike
 from fastbp.optimizers.averaging import AveragingLike
 from fastbp.optimizers.base import Optimizer
@@ -31,12 +28,12 @@ from fastbp.training.history import History
 from fastbp.training.private_checks import check_private_fit
 from fastbp.training.progress import ProgressBar
 from fastbp.training.settings import USUAL_BATCH_SIZE, OnNaN, check_on_nan, check_settings
-from fastbp.training.trainer_parts import TrainerParts
+from fastbp.training.single_steps import TrainerSteps
 
 __all__ = ["Trainer"]
 
 
-class Trainer(TrainerParts):
+class Trainer(TrainerSteps):
     """Trains a model by backpropagation.
 
     Parameters
@@ -61,8 +58,8 @@ class Trainer(TrainerParts):
         Largest number of threads; None means ``fb.get_num_threads()`` at each call. The result does not depend on it.
     shuffle : bool, default True
         Whether every epoch shuffles the samples.
-    seed : int, default 0
-        Seed of the shuffling and of dropout: the same seed gives the same orders.
+    seed : int or None, default 0
+        Seed of the shuffling and of dropout: the same seed gives the same orders. None draws one.
     metrics : list of str, Metric or function, or None, default None
         Metrics reported beside the loss. If outputs are probabilities: "accuracy", "balanced_accuracy", "precision",
         "recall", "f1", "roc_auc", "average_precision", "log_loss", "brier" and, for classes, "top_k_accuracy"; for
@@ -126,7 +123,7 @@ class Trainer(TrainerParts):
         batch_size: int | None = USUAL_BATCH_SIZE,
         n_threads: int | None = None,
         shuffle: bool = True,
-        seed: int = 0,
+        seed: int | None = 0,
         metrics: MetricLike | Sequence[MetricLike] | None = None,
         clip_value: float | None = None,
         clip_norm: float | None = None,
@@ -317,60 +314,6 @@ class Trainer(TrainerParts):
         For callbacks and other threads. ``fit`` called again with as many samples continues the epoch.
         """
         self._state.stopping = True
-
-    def step(
-        self,
-        X: ArrayLike,
-        y: ArrayLike,
-        sample_weight: ArrayLike | None = None,
-        class_weight: Mapping[int, float] | None = None,
-    ) -> float:
-        """Make one update on one batch of samples of any size; for online and reinforcement learning.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_inputs)
-        y : array-like
-            Targets as for ``fit``.
-        sample_weight : array-like of shape (n_samples,) or None, default None
-            As for ``fit``; at least one is above 0.
-        class_weight : dict of label to float or None, default None
-            As for ``fit``; "balanced" is refused, as one batch does not show the frequency of a class.
-
-        Returns
-        -------
-        float
-            The mean loss over the batch before the update. It is not added to the history.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If X or y does not fit the model, or has a NaN or infinity.
-        FloatingPointError
-            If a layer's outputs or the loss are not finite: training has diverged.
-        """
-        self._refuse_privacy("step")
-        if not self._settings.optimizer.native:
-            raise ValueError(
-                f"the optimizer is {self.optimizer!r}, which needs several iterations; expected one that makes single "
-                "steps. Call fit."
-            )
-        if class_weight is not None and isinstance(class_weight, str):
-            remedy = "One batch does not show the frequency of a class."
-            raise ValueError(sentence("class_weight", class_weight, "a dictionary from class to weight", remedy))
-        model, state, turns = self._model, self._state, self._state.turns
-        data = self._intake.batch(X, y, sample_weight, class_weight)
-        model.architecture.check_training(len(data.X))  # all rows
-        try:
-            turns.stepping = get_ident()
-            if turns.n_between:
-                turns.stand_back()
-            return float(state.session.step(data.for_engine(), state.numbers_of(1)))
-        except NonFinite as error:
-            where = f"in step {self.n_steps + 1}"
-            explain_nonfinite(error, model.architecture, model.feed, data, where, state.divergence_remedy())
-        finally:
-            turns.stepping = 0
 
     # ------------------------------------------------------------------------------------------- evaluating
 

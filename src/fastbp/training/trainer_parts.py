@@ -227,7 +227,9 @@ class TrainerParts:
             raise ValueError(
                 f"averaging is {self.averaging!r} and has averaged no weights yet; expected at least one. Train longer."
             )
-        return Model.from_config(self._model.to_config(), session.get_averages())
+        model = self._model.copy()
+        model.set_weights(session.get_averages())
+        return model
 
     def __repr__(self) -> str:
         return f"Trainer({self._model!r}, {self._settings.shown(self._state.given_threads)})"

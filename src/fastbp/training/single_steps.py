@@ -1,0 +1,230 @@
+"""Single steps of a trainer: on a batch, by a gradient of the outputs, by gradients of the parameters."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from threading import get_ident
+from typing import Literal, overload
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastbp.data.arrays import as_array, as_rows, refuse_nonfinite
+from fastbp.engine.array_reader import ArrayReader
+from fastbp.engine.errors import NonFinite
+from fastbp.engine.given_gradients import apply_gradients, step_gradient
+from fastbp.engine.records import SampleSet
+from fastbp.engine.session import LARGEST_BATCH
+from fastbp.layers.parameter_list import check_weights
+from fastbp.models.nonfinite import explain_divergence, explain_nonfinite
+from fastbp.support.checks import check_word, sentence
+from fastbp.support.underflow import underflows_to_zero
+from fastbp.training.trainer_parts import TrainerParts
+
+__all__ = ["TrainerSteps"]
+
+_FUSED = ("softmax", "sigmoid")  # what output="logit" leaves out
+
+
+class TrainerSteps(TrainerParts):
+    """The steps that a trainer makes one at a time."""
+
+    @overload
+    def step(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        class_weight: Mapping[int, float] | None = None,
+        return_losses: Literal[False] = False,
+    ) -> float: ...
+
+    @overload
+    def step(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        class_weight: Mapping[int, float] | None = None,
+        *,
+        return_losses: Literal[True],
+    ) -> tuple[float, NDArray[np.float64]]: ...
+
+    def step(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        class_weight: Mapping[int, float] | None = None,
+        return_losses: bool = False,
+    ) -> float | tuple[float, NDArray[np.float64]]:
+        """Make one update on one batch of samples of any size; for online and reinforcement learning.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_inputs)
+        y : array-like
+            Targets as for ``fit``.
+        sample_weight : array-like of shape (n_samples,) or (n_samples, n_outputs), or None, default None
+            As for ``fit``; at least one is above 0. Or a weight for each output of each sample, for losses whose mean
+            is over outputs too, such as mse, huber and binary_cross_entropy: the loss is the sum of weight times loss
+            over samples and outputs, divided by the sum of the weights. With 1 for the action that was taken and 0 for
+            the others only the value of that action is learned.
+        class_weight : dict of label to float or None, default None
+            As for ``fit``; "balanced" is refused, as one batch does not show the frequency of a class.
+        return_losses : bool, default False
+            Whether to return each sample's own loss too, without its weights: its priority in a replay buffer.
+
+        Returns
+        -------
+        loss : float
+            The mean loss over the batch before the update. It is not added to the history.
+        losses : float64 ndarray of shape (n_samples,)
+            Only with ``return_losses``.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If X or y does not fit the model, or has a NaN or infinity.
+        FloatingPointError
+            If a layer's outputs or the loss are not finite: training has diverged.
+        """
+        self._check_single_steps("step")
+        if class_weight is not None and isinstance(class_weight, str):
+            remedy = "One batch does not show the frequency of a class."
+            raise ValueError(sentence("class_weight", class_weight, "a dictionary from class to weight", remedy))
+        model, state, turns = self._model, self._state, self._state.turns
+        data = self._intake.batch(X, y, sample_weight, class_weight)
+        model.architecture.check_training(len(data.X))  # all rows
+        losses = np.empty(len(data.X)) if return_losses else None
+        try:
+            turns.stepping = get_ident()
+            if turns.n_between:
+                turns.stand_back()
+            loss = float(state.session.step(data.for_engine(), state.numbers_of(1), losses))
+        except NonFinite as error:
+            where = f"in step {self.n_steps + 1}"
+            explain_nonfinite(error, model.architecture, model.feed, data, where, state.divergence_remedy())
+        finally:
+            turns.stepping = 0
+        return loss if losses is None else (loss, losses)
+
+    @underflows_to_zero
+    def step_gradient(self, X: ArrayLike, output_gradient: ArrayLike, output: str = "prediction") -> None:
+        """Make one update on one batch, by the gradient of some loss by the model's outputs; the trainer's is not used.
+
+        For a loss that depends on more than this model: an actor's, whose gradient comes from its critic's ``vjp``, or
+        one that another library differentiates. Penalties of layers are added. It does the same as ``step`` up to
+        rounding, given the gradient of the same loss; and to the bit, given what ``loss.output_gradient`` returns,
+        which for losses that go with a softmax or a sigmoid is the gradient by the logits.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_inputs)
+        output_gradient : array-like of shape (n_samples, n_outputs)
+            The gradient of the batch's mean loss: already divided by the number of samples, which is not done again.
+        output : {"prediction", "logit"}, default "prediction"
+            By what: by what ``predict`` returns, in the targets' units; or by that without the last layer's softmax or
+            sigmoid.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If X or the gradient does not fit the model, or has a NaN or infinity.
+        FloatingPointError
+            If a layer's outputs are not finite: training has diverged.
+
+        Examples
+        --------
+        >>> import fastbp as fb
+        >>> actor = fb.Model([fb.Dense(1)], inputs=1)
+        >>> actor.set_weights([[[1.0]], [0.0]])
+        >>> trainer = fb.Trainer(actor, loss="mse", optimizer=fb.SGD(0.1))
+        >>> trainer.step_gradient([[2.0]], [[-1.0]])  # a larger output would be better
+        >>> round(actor.predict([[2.0]]).item(), 4)
+        2.5
+        """
+        self._check_single_steps("step_gradient")
+        logit = check_word(output, "output", ("prediction", "logit")) == "logit"
+        model, state = self._model, self._state
+        array = model.feed.read(X, "X")
+        gradient = as_array(output_gradient, "output_gradient")
+        if gradient.shape != (len(array), model.n_outputs):
+            raise ValueError(
+                f"output_gradient has shape {gradient.shape}; expected ({len(array)}, {model.n_outputs}): a row for "
+                "each sample of X, a column for each output."
+            )
+        from_Z = logit and model.architecture.output_activation.name in _FUSED
+        units = (
+            None
+            if from_Z or model.feed.preparation is None
+            else model.feed.preparation.units_of_outputs(model.n_outputs)
+        )
+        gradient = gradient if units is None else gradient * units
+        model.architecture.check_training(len(array))
+        samples = SampleSet(as_rows(array), ArrayReader(gradient))
+        try:
+            with self._stepping():
+                step_gradient(state.session, samples, state.numbers_of(1), from_Z)
+        except NonFinite as error:
+            if error.where == "inputs":
+                model.feed.refuse_inputs(array, "X", error.row)
+            if error.where == "targets":
+                refuse_nonfinite(gradient, model.dtype, "output_gradient", error.row)
+            where = f"in step {self.n_steps + 1}"
+            explain_divergence(error, model.architecture, model.feed, where, state.divergence_remedy())
+
+    @underflows_to_zero
+    def apply_gradients(self, gradients: Sequence[ArrayLike]) -> None:
+        """Make one update by gradients of all parameters, such as ``Model.loss_and_gradients`` returns.
+
+        The optimizer, its schedules, clipping and averaging work as in ``step``. A row of a table of ``fb.Tabular``
+        whose gradient is 0 is left as it is. Arrays that are not trained, and BatchNorm's running statistics, stay.
+
+        Parameters
+        ----------
+        gradients : list of array-like
+            An array for each of ``model.get_weights()``, in its shape.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If their number or a shape is wrong, or an element is not finite.
+
+        Examples
+        --------
+        >>> import fastbp as fb
+        >>> model = fb.Model([fb.Dense(1)], inputs=1)
+        >>> model.set_weights([[[1.0]], [0.0]])
+        >>> trainer = fb.Trainer(model, loss="mse", optimizer=fb.SGD(0.5))
+        >>> trainer.apply_gradients([[[1.0]], [-1.0]])
+        >>> [array.tolist() for array in model.get_weights()]
+        [[[0.5]], [0.5]]
+        """
+        self._check_single_steps("apply_gradients")
+        model, state = self._model, self._state
+        arrays = check_weights(gradients, model.layers, model.architecture.feeding, model.dtype, "gradients")
+        model.architecture.check_training(LARGEST_BATCH)
+        with self._stepping():
+            apply_gradients(state.session, arrays, state.numbers_of(1))
+
+    def _check_single_steps(self, method: str) -> None:
+        self._refuse_privacy(method)
+        if not self._settings.optimizer.native:
+            raise ValueError(
+                f"the optimizer is {self.optimizer!r}, which needs several iterations; expected one that makes single "
+                "steps. Call fit."
+            )
+
+    @contextlib.contextmanager
+    def _stepping(self) -> Iterator[None]:
+        """Inside the ``with`` a single step is made, and nobody looks at what stands between two steps."""
+        turns = self._state.turns
+        try:
+            turns.stepping = get_ident()
+            if turns.n_between:
+                turns.stand_back()
+            yield
+        finally:
+            turns.stepping = 0
