@@ -21,10 +21,10 @@ from fastbp.data.frames import is_frame
 from fastbp.sklearn.parallelism import threads_for
 from fastbp.support.checks import sentence
 from fastbp.tabular.fitted import FittedTable
-from fastbp.tabular.fitting import Fit, fit_table, make_splits
+from fastbp.tabular.fitting import Fit
+from fastbp.tabular.learning import CLASS_METRICS, NUMBER_METRICS, Rows, choose_metric, fit_rows
 from fastbp.tabular.reading import learn_reader
 from fastbp.tabular.recipe import PRESETS
-from fastbp.tabular.targets import ClassTargets, NumberTargets, Targets
 
 __all__ = ["TabularClassifier", "TabularRegressor"]
 
@@ -56,24 +56,17 @@ class BaseTabular(BaseEstimator):
         return tags
 
     def _fit_table(
-        self, X: Any, y: Array, targets: Targets, weights: Array | None, groups: Any, validation: Any, metric: str
+        self, X: Any, y: Array, n_classes: int, weights: Array | None, groups: Any, validation: Any, metric: str
     ) -> None:
         """Read the table, split it, and train."""
         self.__dict__.pop("feature_names_in_", None)
         seed = int(check_random_state(self.random_state).randint(2**31))
         reader, table = learn_reader(X, self.categories if isinstance(self.categories, str) else list(self.categories))
-        preset = PRESETS[self.preset]
-        if validation is None:
-            splits = make_splits(y, targets, self.n_bags, preset, groups, seed)
-        else:
-            X_held_out, y_held_out = validation
-            n = len(y)
-            table = np.concatenate([table, reader.read(X_held_out)])
-            y = np.concatenate([y, y_held_out])
-            weights = None if weights is None else np.concatenate([weights, np.ones(len(y) - n)])
-            splits = [(np.arange(n), np.arange(n, len(y)))]
+        rows, splits = Rows(table, y, weights, groups), None
+        if validation is not None:
+            rows, splits = rows.and_to_choose_by(reader.read(validation[0]), validation[1])
         fit = Fit(
-            preset=preset,
+            preset=PRESETS[self.preset],
             metric=metric,
             epochs=None if self.epochs == "auto" else int(self.epochs),
             refit=bool(self.refit),
@@ -82,7 +75,7 @@ class BaseTabular(BaseEstimator):
             seed=seed,
             progress=bool(self.verbose),
         )
-        self._table = fit_table(reader, table, targets, y, weights, splits, fit)
+        self._table = fit_rows(reader, rows, "auto", fit, self.n_bags, splits, n_classes)
         self.n_features_in_ = reader.n_columns
         if reader.names is not None and all(isinstance(name, str) for name in reader.names):
             self.feature_names_in_ = np.array(reader.names, dtype=object)
@@ -251,7 +244,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
     ['small', 'large']
     """
 
-    _metrics = ("accuracy", "log_loss", "roc_auc")
+    _metrics = CLASS_METRICS
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseTabular._parameter_constraints,
         "metric": [str],
@@ -326,8 +319,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         if self.class_weight is not None:
             of_class = compute_sample_weight(self.class_weight, labels)
             weights = of_class if weights is None else weights * of_class
-        rare = len(self.classes_) == 2 and np.bincount(numbers).min() < 0.1 * len(numbers)
-        metric = self._check_metric("roc_auc" if rare else "accuracy")
+        metric = self._check_metric(choose_metric(numbers, len(self.classes_))[0])
         validation = None
         if validation_set is not None:
             held_out = column_or_1d(self._plain(validation_set[1]))
@@ -336,7 +328,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
                 unknown = held_out[~known].tolist()[0]
                 raise ValueError(f"validation_set has the class {unknown!r}, which y lacks; expected classes of y.")
             validation = validation_set[0], np.searchsorted(self.classes_, held_out)
-        self._fit_table(X, numbers, ClassTargets(len(self.classes_)), weights, groups, validation, metric)
+        self._fit_table(X, numbers, len(self.classes_), weights, groups, validation, metric)
         return self
 
     def predict_proba(self, X: Any) -> Array:
@@ -388,7 +380,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):
     True
     """
 
-    _metrics = ("rmse", "mae")
+    _metrics = NUMBER_METRICS
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {**BaseTabular._parameter_constraints, "metric": [str]}
 
     def __init__(
@@ -452,7 +444,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         validation = None
         if validation_set is not None:
             validation = validation_set[0], self._numbers(validation_set[1])
-        self._fit_table(X, numbers, NumberTargets.of(numbers), weights, groups, validation, self._check_metric("rmse"))
+        self._fit_table(X, numbers, 0, weights, groups, validation, self._check_metric("rmse"))
         return self
 
     def _numbers(self, y: Any) -> Array:

@@ -26,10 +26,18 @@ class TableReader:
     ----------
     learned : Learned
         The preparation of ``Columns`` that leaves numbers as they are and gives categories codes.
+
+    Attributes
+    ----------
+    learned : Learned
+    cardinalities : list of int
+        How many codes each category has.
+    n_numbers : int
+        The number of columns of numbers.
     """
 
     def __init__(self, learned: Learned) -> None:
-        self._learned = learned
+        self.learned = learned
         self.cardinalities = [n for _, steps in learned.features if (n := _n_codes(steps))]
         self.n_numbers = len(learned.features) - len(self.cardinalities)
 
@@ -41,16 +49,17 @@ class TableReader:
         TypeError, ValueError
             If X has other columns than those that were learned from, or an infinite number.
         """
-        return self._numbers_and_codes(self._learned.read(X, "X"))
+        return self.features_of(self.learned.read(X, "X"))
 
-    def _numbers_and_codes(self, array: NDArray[Any]) -> Floats:
-        table = self._learned.apply(array, np.dtype(np.float64))
+    def features_of(self, array: NDArray[Any]) -> Floats:
+        """Return what ``read`` returns, of rows that ``learned`` has read: an array with X's columns."""
+        table = self.learned.apply(array, np.dtype(np.float64))
         infinite = np.isinf(table)
         if infinite.any():
             row, place = np.argwhere(infinite)[0]
-            column = self._learned.features[place][0]
+            column = self.learned.features[place][0]
             raise ValueError(
-                f"row {row}, {name_of(column, self._learned.names, 'X')} is {table[row, place]}; expected a finite "
+                f"row {row}, {name_of(column, self.learned.names, 'X')} is {table[row, place]}; expected a finite "
                 "number, or NaN where it is missing."
             )
         return table
@@ -58,12 +67,12 @@ class TableReader:
     @property
     def names(self) -> tuple[Any, ...] | None:
         """The columns' names, if the training data had any."""
-        return self._learned.names
+        return self.learned.names
 
     @property
     def n_columns(self) -> int:
         """The number of columns."""
-        return self._learned.n_columns
+        return self.learned.n_columns
 
     def __getstate__(self) -> dict[str, Any]:
         return self.to_config()
@@ -73,7 +82,7 @@ class TableReader:
 
     def to_config(self) -> dict[str, Any]:
         """Return this as plain data."""
-        return self._learned.to_config()
+        return self.learned.to_config()
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> TableReader:
@@ -94,4 +103,4 @@ def learn_reader(X: Any, categories: Literal["auto"] | Sequence[str | int]) -> t
     table = read_table(X, "X")
     learned, array = learn(Columns((), Ordinal(), categories), table, None)
     reader = TableReader(learned)
-    return reader, reader._numbers_and_codes(array)
+    return reader, reader.features_of(array)
