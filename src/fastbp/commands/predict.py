@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from numpy.typing import NDArray
 
-import fastbp as fb
 from fastbp.commands.cells import refuse_infinite
-from fastbp.commands.errors import CommandError
 from fastbp.commands.extras import require_pandas
 from fastbp.commands.files import PIPE
 from fastbp.commands.intervals import half_width
 from fastbp.commands.learned_columns import as_learned, text_columns
+from fastbp.commands.model_files import load_model
 from fastbp.commands.outputs import check_outputs, say
 from fastbp.commands.roles import find_column
 from fastbp.commands.tables import Table, read_table, write_table, writer_of
@@ -62,27 +61,17 @@ def run(
     wanted = wanted or Wanted()
     check_outputs({"--out": None if out == PIPE else out}, {"the data": data, "the model": model_file})
     writer_of(out)
-    model = _load(model_file)
+    model = load_model(model_file)
     metadata = model.metadata
     width = None if wanted.interval is None else half_width(metadata.get("half_widths", {}), wanted.interval)
-    table = read_table(data, reading, text_columns(model), fewest_rows=0)
+    table = read_table(data, reading, text_columns(model.learned), fewest_rows=0)
     carried = _carried(table, [*metadata.get("ids", ()), *wanted.carry], wanted.carry)
-    columns = as_learned(model, table)
+    columns = as_learned(model.learned, table)
     refuse_infinite(columns, table.name)
-    outputs = model.predict(columns, n_threads=n_threads, precision=precision)
+    outputs = model.predict(columns, n_threads, precision)
     write_table(carried.assign(**_predictions(outputs, metadata, width, carried)), out)
     if out != PIPE:
         say(f"saved {counted(len(outputs), 'prediction')} of {metadata['target']!r} to {out}")
-
-
-def _load(model_file: Path) -> fb.Model:
-    try:
-        model = fb.Model.load(model_file)
-    except (OSError, ValueError) as error:
-        raise CommandError(str(error).replace("file written by Model.save", "model of `fastbp train`")) from None
-    if not {"target", "task", "classes"} <= model.metadata.keys():
-        raise CommandError(f"{str(model_file)!r} was not made by `fastbp train`: it does not say what it predicts")
-    return model
 
 
 def _carried(table: Table, names: Sequence[str], asked: Sequence[str]) -> pd.DataFrame:
@@ -97,7 +86,7 @@ def _carried(table: Table, names: Sequence[str], asked: Sequence[str]) -> pd.Dat
 
 
 def _predictions(
-    outputs: NDArray[Any], metadata: dict[str, Any], width: float | None, carried: pd.DataFrame
+    outputs: NDArray[Any], metadata: Mapping[str, Any], width: float | None, carried: pd.DataFrame
 ) -> dict[str, Any]:
     """Return the columns of the predictions under names without blanks.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,12 +11,36 @@ from numpy.typing import NDArray
 
 from fastbp.tabular.targets import NumberTargets, Targets
 
-__all__ = ["Blend", "Said"]
+__all__ = ["Blend", "Said", "choose_share"]
 
 Floats = NDArray[np.float64]
 
 # Shares of the linear models in a small table's prediction that are tried.
 _SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
+
+
+def choose_share(losses: Sequence[Floats], one_more: float) -> float:
+    """Return the largest share of the linear models that is not clearly worse than the best one.
+
+    The best epochs of networks, which have more of a choice, were chosen on the same rows, so the networks look better
+    there than they are. Clearly worse is a mean loss that is higher by more than one standard error of the difference,
+    row by row (the rule of Breiman, Friedman, Olshen and Stone, 1984, with pairs); and by more than what one row adds
+    that all networks get wrong, and that few rows did not have.
+
+    Parameters
+    ----------
+    losses : sequence of ndarray of shape (n_rows,)
+        For each of _SHARES, of the rows held out.
+    one_more : float
+        What such a row adds to the mean loss of the networks alone.
+    """
+    best = min(range(len(losses)), key=lambda i: losses[i].mean())
+    for i in range(len(losses) - 1, best, -1):
+        differences = losses[i] - losses[best]
+        error = float(differences.std()) / len(differences) ** 0.5
+        if differences.mean() <= np.hypot(error, one_more * (_SHARES[i] - _SHARES[best])):
+            return _SHARES[i]
+    return _SHARES[best]
 
 
 @dataclass(frozen=True)
@@ -70,13 +95,11 @@ class Said:
             seen = self._counts[next(iter(self._sums))] > 0
         y = self._y[seen]
         means = {kind: sums[seen] / self._counts[kind][seen, np.newaxis] for kind, sums in self._sums.items()}
-        errors = {kind: self._targets.error(y, mean, metric) for kind, mean in means.items()}
+        errors = {kind: float(self._targets.losses(y, mean, metric).mean()) for kind, mean in means.items()}
         share = 0.0 if "linear" not in means else 1.0
         if len(means) == 2:
-            share = min(
-                _SHARES,
-                key=lambda s: self._targets.error(y, s * means["linear"] + (1 - s) * means["nets"], metric),
-            )
+            losses = [self._targets.losses(y, s * means["linear"] + (1 - s) * means["nets"], metric) for s in _SHARES]
+            share = choose_share(losses, self._targets.one_more(len(y)))
         mixed = np.zeros((len(y), self._targets.n_outputs))
         for kind, part in (("linear", share), ("nets", 1 - share)):
             if part:
@@ -85,6 +108,6 @@ class Said:
         if isinstance(targets, NumberTargets) and targets.form == "log" and metric != "mae":
             matched = targets.matched(y, mixed)
             mixed, targets = mixed * (matched.factor / targets.factor), matched
-        errors["blend"] = targets.error(y, mixed, metric)
+        errors["blend"] = float(targets.losses(y, mixed, metric).mean())
         residuals = np.sort(np.abs(y - mixed), axis=0) if isinstance(targets, NumberTargets) else None
         return Blend(targets, share, errors, residuals)

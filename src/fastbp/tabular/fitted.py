@@ -55,9 +55,9 @@ class Course:
 
     @property
     def name(self) -> str:
-        """What tells it from the others: "network with 48 bins, fold 0"."""
+        """What tells it from the others: "network with 48 bins, fold 1"."""
         bins = f"network with {self.member.n_bins} bins" if self.member.depth else "linear model"
-        return f"{bins}, fold {self.fold}"
+        return f"{bins}, fold {self.fold + 1}"
 
 
 @dataclass(frozen=True)
@@ -134,22 +134,25 @@ class FittedTable:
         unused = {"linear"} if linear_share == 0 else {"nets"} if linear_share == 1 else set()
         self.members = [member for member in members if member.kind not in unused]
 
-    def predict(self, X: Any, n_threads: int | None = None) -> Floats:
+    def predict(self, X: Any, n_threads: int | None = None, precision: str | None = None) -> Floats:
         """Return probabilities (n_rows, n_classes), or numbers (n_rows, n_outputs)."""
-        table = self.reader.read(X)
+        return self.predict_table(self.reader.read(X), n_threads, precision)
+
+    def predict_table(self, table: Floats, n_threads: int | None = None, precision: str | None = None) -> Floats:
+        """Return what ``predict`` does, of rows that the reader has read."""
         blocks = [
-            self._predict_block(table[start : start + _BLOCK_ROWS], n_threads)
+            self._predict_block(table[start : start + _BLOCK_ROWS], n_threads, precision)
             for start in range(0, len(table), _BLOCK_ROWS)
         ]
         return np.concatenate(blocks) if blocks else np.empty((0, self.targets.n_outputs))
 
-    def _predict_block(self, table: Floats, n_threads: int | None) -> Floats:
+    def _predict_block(self, table: Floats, n_threads: int | None, precision: str | None) -> Floats:
         inputs = {n_bins: self.encodings[n_bins].encode(table) for n_bins in {each.n_bins for each in self.members}}
         total = np.zeros((len(table), self.targets.n_outputs))
         for kind, share in (("nets", 1 - self.linear_share), ("linear", self.linear_share)):
             of_kind = [member for member in self.members if member.kind == kind]
             for member in of_kind:
-                outputs = member.model.predict_read(inputs[member.n_bins], n_threads)
+                outputs = member.model.predict_read(inputs[member.n_bins], n_threads, precision)
                 total += self.targets.decode(outputs) * (share / len(of_kind))
         return total
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -91,8 +92,8 @@ def fit_rows(
     reader : TableReader
     rows : Rows
     loss : str
-        One of CLASS_LOSSES or NUMBER_LOSSES, or "auto": cross-entropy; for numbers the squared error, or where the rows
-        held out are predicted clearly better, that of logarithms, or the deviance of counts.
+        Of numbers, one of NUMBER_LOSSES; or "auto": the squared error, or where the rows held out are predicted clearly
+        better, that of logarithms, or the deviance of counts. Classes have the cross-entropy.
     fit : Fit
     n_bags : int or None
         Number of folds; None: by the preset and the number of rows.
@@ -101,8 +102,8 @@ def fit_rows(
     n_classes : int
         0 for numbers.
     """
-    y = rows.y
-    known = ClassTargets(n_classes, "cross_entropy" if loss == "auto" else loss) if n_classes else None
+    begin, y = time.monotonic(), rows.y
+    known = ClassTargets(n_classes) if n_classes else None
     seen = y
     if splits is None:
         splits = make_splits(y, known or NumberTargets.of(y), n_bags, fit.preset, rows.groups, fit.seed)
@@ -110,6 +111,8 @@ def fit_rows(
         seen = y[np.unique(np.concatenate([train for train, _ in splits]))]
     if known is None and loss == "auto":
         loss = _best_loss(reader, rows, splits, fit, seen)
+    if fit.seconds is not None:
+        fit = replace(fit, seconds=max(fit.seconds - (time.monotonic() - begin), 0.01))
     targets: Targets = known or NumberTargets.of(seen, loss)
     return fit_table(reader, rows.table, targets, y, rows.weights, splits, fit)
 

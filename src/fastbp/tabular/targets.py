@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastbp.losses.base import Loss
-from fastbp.losses.classification import CrossEntropy, Focal
+from fastbp.losses.classification import CrossEntropy
 from fastbp.losses.deviances import Poisson
 from fastbp.losses.regression import Huber, LogCosh, MeanAbsoluteError, MeanSquaredError
 
@@ -31,14 +31,13 @@ Form = Literal["plain", "log", "poisson"]
 
 _MARGIN = 0.05  # beyond the targets seen, as a share of their range, that a prediction may be
 _SKEWED = 1.0  # the skewness of targets from which their logarithms are tried
-_CLASS_LOSSES: dict[str, type[Loss]] = {"cross_entropy": CrossEntropy, "focal": Focal}
 _PLAIN_LOSSES: dict[str, type[Loss]] = {
     "mse": MeanSquaredError,
     "mae": MeanAbsoluteError,
     "huber": Huber,
     "log_cosh": LogCosh,
 }
-CLASS_LOSSES = tuple(_CLASS_LOSSES)
+CLASS_LOSSES = ("cross_entropy",)
 NUMBER_LOSSES = (*_PLAIN_LOSSES, "log", "poisson")
 
 
@@ -47,7 +46,7 @@ class ClassTargets:
     """Classes as numbers 0 .. n_classes - 1."""
 
     n_classes: int
-    loss_name: str = "cross_entropy"
+    loss_name: ClassVar[str] = "cross_entropy"
 
     @property
     def n_outputs(self) -> int:
@@ -62,7 +61,7 @@ class ClassTargets:
     @property
     def loss(self) -> Loss:
         """The loss of a network."""
-        return _CLASS_LOSSES[self.loss_name]()
+        return CrossEntropy()
 
     def encode(self, y: Array) -> Array:
         """Return the targets that the networks learn."""
@@ -74,13 +73,17 @@ class ClassTargets:
         decoded: Floats = probabilities / probabilities.sum(axis=1, keepdims=True)
         return decoded
 
-    def error(self, y: Array, predicted: Floats, metric: str = "log_loss") -> float:
-        """Return the mean log loss, whatever the metric: it is the smoothest of them."""
-        return float(-np.log(np.clip(predicted[np.arange(len(y)), y], 1e-7, 1)).mean())
+    def losses(self, y: Array, predicted: Floats, metric: str = "log_loss") -> Floats:
+        """Return the log loss of each row, whatever the metric: it is the smoothest of them."""
+        return np.asarray(-np.log(np.clip(predicted[np.arange(len(y)), y], 1e-7, 1)))
+
+    def one_more(self, n_rows: int) -> float:
+        """Return what one more row, predicted as wrong as this number of rows allows, would add to the mean loss."""
+        return float(np.log(self.n_classes * n_rows)) / n_rows
 
     def to_config(self) -> dict[str, Any]:
         """Return this as plain data."""
-        return {"classes": self.n_classes, "loss": self.loss_name}
+        return {"classes": self.n_classes}
 
 
 @dataclass(frozen=True)
@@ -156,10 +159,14 @@ class NumberTargets:
                 numbers = np.exp(numbers) * self.factor
         return np.clip(numbers, self.lowest, self.highest)
 
-    def error(self, y: Array, predicted: Floats, metric: str = "rmse") -> float:
-        """Return the mean squared error, or the absolute one for "mae", each column in units of its deviation."""
+    def losses(self, y: Array, predicted: Floats, metric: str = "rmse") -> Floats:
+        """Return each row's squared error, or absolute one for "mae", each column in units of its deviation."""
         errors = (y - predicted) / (self.deviation if self.spread is None else self.spread)
-        return float(np.abs(errors).mean() if metric == "mae" else np.square(errors).mean())
+        return np.asarray((np.abs(errors) if metric == "mae" else np.square(errors)).mean(axis=1))
+
+    def one_more(self, n_rows: int) -> float:
+        """Return 0: squared errors of rows that are not like others are seen in the rows that there are."""
+        return 0.0
 
     def matched(self, y: Floats, predicted: Floats) -> NumberTargets:
         """Return this with the factor by which predictions have the mean of rows held out.
@@ -210,7 +217,7 @@ def candidate_forms(y: Floats) -> list[Form]:
 def targets_from_config(config: Mapping[str, Any]) -> Targets:
     """Return what ``to_config`` described."""
     if "classes" in config:
-        return ClassTargets(int(config["classes"]), str(config.get("loss", "cross_entropy")))
+        return ClassTargets(int(config["classes"]))
     mean, deviation, lowest, highest = (np.array(config[name], np.float64) for name in _BOUNDS)
     spread = config.get("spread")
     return NumberTargets(
