@@ -95,21 +95,23 @@ def test_the_model_is_there_when_nobody_reads_the_output(table):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
-@pytest.mark.parametrize(
-    ("layers", "begun"), [([], b"epoch"), (["--hidden", "64"], b"val_loss")], ids=["recipe", "network"]
-)
-def test_ctrl_c_keeps_the_best_epoch(table, layers, begun):
+@pytest.mark.parametrize("layers", [[], ["--hidden", "64"]], ids=["recipe", "network"])
+def test_ctrl_c_keeps_the_best_epoch(table, layers):
     command = [sys.executable, "-u", "-m", "fastbp", "train", str(table), "--target", "y", "--epochs", "10000000"]
     command += layers
     frame = pandas.read_csv(table)
     pandas.concat([frame] * 200).to_csv(table, index=False)
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     read = b""
-    deadline = time.monotonic() + 60
-    while begun not in read and time.monotonic() < deadline:  # the bar, after an epoch
-        read += process.stdout.read1(1000)
-    process.send_signal(signal.SIGINT)
-    output = read + process.communicate(timeout=60)[0]
+    try:
+        deadline = time.monotonic() + 60
+        while b" left" not in read and time.monotonic() < deadline:  # the log, after an epoch
+            read += process.stdout.read1(1000)
+        time.sleep(1)  # until that epoch has been looked at
+        process.send_signal(signal.SIGINT)
+        output = read + process.communicate(timeout=60)[0]
+    finally:
+        process.kill()  # one that ignores the signal would go on for days
     assert process.returncode == 130, output
     assert b"saved the model of the best epoch" in output
     assert load_model(Path("sales.2023.fastbp.safetensors")).metadata["target"] == "y"

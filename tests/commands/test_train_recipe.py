@@ -13,6 +13,7 @@ from fastbp.commands.scores import scores_of
 from fastbp.commands.settings import weighted
 from fastbp.commands.task import find_task
 from fastbp.commands.train import train
+from fastbp.tabular.fitted import FittedTable
 
 pd = pytest.importorskip("pandas", reason="pandas is not installed")
 pytest.importorskip("matplotlib")
@@ -67,7 +68,6 @@ def plain_outputs(tmp_path_factory):
 @pytest.mark.parametrize(
     ("target", "options"),
     [
-        ("price", ["--metric", "mae"]),
         ("price", ["--refit"]),
         ("price", ["--dropout", "0.5"]),
         ("price", ["--dropout", "0"]),
@@ -87,6 +87,12 @@ def test_each_option_changes_the_model(here, plain_outputs, target, options):
     changed = outputs_of()
     assert list(changed.columns) == list(plain.columns)
     assert not np.array_equal(changed.iloc[:, -1], plain.iloc[:, -1])
+
+
+def test_the_metric_decides(here, capsys):
+    assert run("train", "table.csv", "--target", "price", "--metric", "mae", *QUICK) == 0
+    assert "each at its best epoch by mae" in capsys.readouterr().out
+    assert FittedTable.load("table.fastbp.safetensors")[0].record.metric == "mae"
 
 
 def test_a_class_of_more_weight_is_predicted_more_often(here):

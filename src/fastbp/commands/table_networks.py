@@ -17,7 +17,7 @@ from fastbp.commands.task import Task
 from fastbp.support.checks import counted
 from fastbp.tabular.fitted import FittedTable
 from fastbp.tabular.fitting import Fit
-from fastbp.tabular.learning import Rows, choose_metric, fit_linear, fit_rows
+from fastbp.tabular.learning import Rows, choose_metric, fit_linear, fit_rows, splits_of
 from fastbp.tabular.reading import learn_reader
 from fastbp.tabular.recipe import PRESETS
 
@@ -108,7 +108,8 @@ def train_networks(task: Task, rows: NDArray[np.int64], settings: Settings) -> T
     reader, known = _rows_of(task, rows)
     limit = None if settings.time_limit is None else (1 - _PART_OF_LINEAR) * settings.time_limit
     fit = _fit_of(settings._replace(time_limit=limit), metric, keeps_interrupted=True)
-    fitted = fit_rows(reader, known, settings.loss, fit, settings.folds, n_classes=n_classes)
+    splits = splits_of(known, fit, settings.folds, n_classes)
+    fitted = fit_rows(reader, known, settings.loss, fit, splits, n_classes)
     return TableNetworks(fitted, settings, why, time.perf_counter() - start)
 
 

@@ -133,6 +133,9 @@ class FittedTable:
         self.courses = [member.course for member in members]
         unused = {"linear"} if linear_share == 0 else {"nets"} if linear_share == 1 else set()
         self.members = [member for member in members if member.kind not in unused]
+        kinds = [member.kind for member in self.members]
+        of_kind = {"nets": 1 - linear_share, "linear": linear_share}
+        self._shares = [of_kind[kind] / kinds.count(kind) for kind in kinds]
 
     def predict(self, X: Any, n_threads: int | None = None, precision: str | None = None) -> Floats:
         """Return probabilities (n_rows, n_classes), or numbers (n_rows, n_outputs)."""
@@ -140,6 +143,8 @@ class FittedTable:
 
     def predict_table(self, table: Floats, n_threads: int | None = None, precision: str | None = None) -> Floats:
         """Return what ``predict`` does, of rows that the reader has read."""
+        if 0 < len(table) <= _BLOCK_ROWS:  # quickly: in a loop
+            return self._predict_block(table, n_threads, precision)
         blocks = [
             self._predict_block(table[start : start + _BLOCK_ROWS], n_threads, precision)
             for start in range(0, len(table), _BLOCK_ROWS)
@@ -147,14 +152,24 @@ class FittedTable:
         return np.concatenate(blocks) if blocks else np.empty((0, self.targets.n_outputs))
 
     def _predict_block(self, table: Floats, n_threads: int | None, precision: str | None) -> Floats:
-        inputs = {n_bins: self.encodings[n_bins].encode(table) for n_bins in {each.n_bins for each in self.members}}
-        total = np.zeros((len(table), self.targets.n_outputs))
-        for kind, share in (("nets", 1 - self.linear_share), ("linear", self.linear_share)):
-            of_kind = [member for member in self.members if member.kind == kind]
-            for member in of_kind:
-                outputs = member.model.predict_read(inputs[member.n_bins], n_threads, precision)
-                total += self.targets.decode(outputs) * (share / len(of_kind))
+        inputs: dict[int, NDArray[np.float32]] = {}
+        total: Floats | None = None
+        for member, share in zip(self.members, self._shares, strict=True):
+            n_bins = member.n_bins
+            if n_bins not in inputs:
+                inputs[n_bins] = self.encodings[n_bins].encode(table)
+            said = self.targets.decode(member.model.predict_read(inputs[n_bins], n_threads, precision))
+            said *= share
+            total = said if total is None else np.add(total, said, out=total)
+        assert total is not None
         return total
+
+    def of_fold(self, fold: int) -> FittedTable:
+        """Return this with the members alone that were trained on a split; all, where none of these predict."""
+        members = [member for member in self.members if member.course.fold == fold] or self.members
+        kinds = {member.kind for member in members}
+        share = self.linear_share if len(kinds) == 2 else float("linear" in kinds)
+        return FittedTable(self.reader, self.targets, self.encodings, members, share, None)
 
     def half_width(self, coverage: float) -> Floats:
         """Return how far from a prediction this share of the rows held out lie at most, (n_outputs,)."""

@@ -220,7 +220,10 @@ class _Work:
     def _course(self, fold: int, member: Member, job: Job) -> Course:
         history = job.trainer.history
         best = stopping_of(job).best_epoch
-        return Course(member, fold, {name: list(values) for name, values in history.items()}, best)
+        figures = {
+            name: list(values) for name, values in history.items() if name != "seconds"
+        }  # the same on each machine
+        return Course(member, fold, figures, best)
 
     def _batches(self) -> list[list[tuple[int, Member]]]:
         """Return what is trained together: all, unless the rows are many; then fold by fold."""

@@ -16,7 +16,7 @@ from fastbp.tabular.reading import TableReader
 from fastbp.tabular.recipe import LINEAR, PRESETS, Preset
 from fastbp.tabular.targets import ClassTargets, NumberTargets, Targets, candidate_forms
 
-__all__ = ["CLASS_METRICS", "NUMBER_METRICS", "Rows", "choose_metric", "fit_linear", "fit_rows"]
+__all__ = ["CLASS_METRICS", "NUMBER_METRICS", "Rows", "choose_metric", "fit_linear", "fit_rows", "splits_of"]
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
@@ -76,13 +76,28 @@ def choose_metric(y: Array, n_classes: int) -> tuple[str, str]:
     return "accuracy", "the target is one of several classes"
 
 
+def splits_of(rows: Rows, fit: Fit, n_bags: int | None, n_classes: int) -> list[Split]:
+    """Return the splits of rows into those to train on and those held out.
+
+    Parameters
+    ----------
+    rows : Rows
+    fit : Fit
+    n_bags : int or None
+        Number of folds; None: by the preset and the number of rows.
+    n_classes : int
+        0 for numbers.
+    """
+    targets = ClassTargets(n_classes) if n_classes else NumberTargets.of(rows.y)
+    return make_splits(rows.y, targets, n_bags, fit.preset, rows.groups, fit.seed)
+
+
 def fit_rows(
     reader: TableReader,
     rows: Rows,
     loss: str,
     fit: Fit,
-    n_bags: int | None = None,
-    splits: Sequence[Split] | None = None,
+    splits: Sequence[Split],
     n_classes: int = 0,
 ) -> FittedTable:
     """Train the networks of a table.
@@ -95,20 +110,13 @@ def fit_rows(
         Of numbers, one of NUMBER_LOSSES; or "auto": the squared error, or where the rows held out are predicted clearly
         better, that of logarithms, or the deviance of counts. Classes have the cross-entropy.
     fit : Fit
-    n_bags : int or None
-        Number of folds; None: by the preset and the number of rows.
-    splits : sequence of (rows to train on, rows held out) or None
-        None: at random.
+    splits : sequence of (rows to train on, rows held out)
     n_classes : int
         0 for numbers.
     """
     begin, y = time.monotonic(), rows.y
     known = ClassTargets(n_classes) if n_classes else None
-    seen = y
-    if splits is None:
-        splits = make_splits(y, known or NumberTargets.of(y), n_bags, fit.preset, rows.groups, fit.seed)
-    else:  # rows to choose by are not learned from
-        seen = y[np.unique(np.concatenate([train for train, _ in splits]))]
+    seen = y[np.unique(np.concatenate([train for train, _ in splits]))]
     if known is None and loss == "auto":
         loss = _best_loss(reader, rows, splits, fit, seen)
     if fit.seconds is not None:
@@ -120,7 +128,7 @@ def fit_rows(
 def fit_linear(reader: TableReader, rows: Rows, fit: Fit, n_classes: int) -> FittedTable:
     """Return the linear model of a table, trained as the networks are: to compare with."""
     linear = replace(fit, preset=Preset((LINEAR,), 1, 1, PRESETS["fast"].epochs), refit=False, progress=False)
-    return fit_rows(reader, rows, "mse" if not n_classes else "cross_entropy", linear, n_classes=n_classes)
+    return fit_rows(reader, rows, "mse", linear, splits_of(rows, linear, None, n_classes), n_classes)
 
 
 def _best_loss(reader: TableReader, rows: Rows, splits: Sequence[Split], fit: Fit, seen: Floats) -> str:

@@ -157,7 +157,8 @@ class NumberTargets:
         if self.form == "log":
             with np.errstate(over="ignore"):  # infinity is bounded below
                 numbers = np.exp(numbers) * self.factor
-        return np.clip(numbers, self.lowest, self.highest)
+        bounded: Floats = np.minimum(np.maximum(numbers, self.lowest), self.highest)
+        return bounded
 
     def losses(self, y: Array, predicted: Floats, metric: str = "rmse") -> Floats:
         """Return each row's squared error, or absolute one for "mae", each column in units of its deviation."""
