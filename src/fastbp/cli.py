@@ -64,15 +64,27 @@ def _train(options: argparse.Namespace, n_threads: int) -> None:
     from fastbp.commands import outcome, roles, train
 
     settings = outcome.Settings(
-        options.hidden,
-        options.epochs,
-        options.batch_size,
-        options.seed,
-        n_threads,
-        not options.quiet,
-        _precision(options),
+        hidden=options.hidden,
+        epochs=options.epochs,
+        batch_size=options.batch_size,
+        seed=options.seed,
+        n_threads=n_threads,
+        progress=not options.quiet,
+        precision=_precision(options),
+        preset=options.preset,
+        time_limit=options.time_limit,
+        metric=options.metric,
+        folds=options.folds,
+        refit=options.refit,
+        dropout=options.dropout,
+        learning_rate=options.learning_rate,
+        loss=options.loss,
+        class_weight=options.class_weight,
+        test=options.test,
     )
-    choice = roles.Choice(options.drop, options.keep, options.id, options.categorical, options.numeric)
+    choice = roles.Choice(
+        options.drop, options.keep, options.id, options.categorical, options.numeric, options.sample_weight
+    )
     train.run(
         options.data,
         options.target,
@@ -279,13 +291,39 @@ def _add_export(commands: _Commands) -> None:
 def _add_train(commands: _Commands) -> None:
     train = commands.add_parser(
         "train",
-        help="train a network on a table, and save it for `fastbp predict`",
-        description="Train a network to predict one column of a table from the others. Text columns are categories, "
-        "missing values are imputed, and a fifth of the rows is held out for the scores.",
+        help="train networks on a table, and save them for `fastbp predict`",
+        description="Train networks to predict one column of a table from the others: those of the recipe for tables, "
+        "or with --hidden a single one. Text columns are categories, missing values are imputed, and a fifth of the "
+        "rows is held out for the scores.",
     )
     _add_data(train)
-    train.add_argument("--target", required=True, metavar="COLUMN", help="the column to predict")
+    _add_columns(train)
+    _add_recipe(train)
     train.add_argument(
+        "--seed", type=_whole, default=0, metavar="N", help="seed of weights, shuffling and split (default: 0)"
+    )
+    train.add_argument(
+        "--test",
+        type=Path,
+        metavar="FILE",
+        help="another table, with the target, to score on; without it a fifth of DATA is held out",
+    )
+    _add_threads(train)
+    _add_precision(train)
+    train.add_argument(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="where to save the model (default: DATA's name.fastbp.safetensors, here)",
+    )
+    train.add_argument("--report", type=Path, metavar="FILE", help="write a report to this HTML file")
+    train.add_argument("--quiet", action="store_true", help="no progress bar")
+
+
+def _add_columns(train: argparse.ArgumentParser) -> None:
+    columns = train.add_argument_group("what the columns are, found out where nothing is said")
+    columns.add_argument("--target", required=True, metavar="COLUMN", help="the column to predict")
+    columns.add_argument(
         "--task",
         choices=["auto", "class", "regression"],
         default="auto",
@@ -299,29 +337,47 @@ def _add_train(commands: _Commands) -> None:
         ("--categorical", "columns of categories, such as codes, that would be read as numbers"),
         ("--numeric", "columns of numbers that would be read as text"),
     ):
-        train.add_argument(
+        columns.add_argument(
             option, action="append", default=[], metavar="COLUMNS", help=f"{help_text}; commas between names"
         )
-    train.add_argument(
-        "--hidden", type=_sizes, default=(256, 128), metavar="N,N", help="units of the hidden layers (default: 256,128)"
+    columns.add_argument("--sample-weight", metavar="COLUMN", help="the column of how much each row counts")
+
+
+def _add_recipe(train: argparse.ArgumentParser) -> None:
+    recipe = train.add_argument_group("how it is trained")
+    recipe.add_argument(
+        "--preset",
+        choices=["fast", "default", "best"],
+        help="one network, four (default), or four of each of eight folds; up to 4,000 rows are always in folds",
     )
-    train.add_argument("--epochs", type=_positive, default=50, metavar="N", help="most epochs (default: 50)")
-    train.add_argument(
+    recipe.add_argument("--time-limit", type=_seconds, metavar="S", help="seconds that training may take")
+    recipe.add_argument(
+        "--metric",
+        choices=["auto", "accuracy", "log_loss", "roc_auc", "rmse", "mae"],
+        default="auto",
+        help="what decides which epoch is best (default: accuracy, roc_auc where one of two classes is rare, rmse)",
+    )
+    recipe.add_argument("--folds", type=_folds, metavar="N", help="parts of the rows, each held out once")
+    recipe.add_argument("--refit", action="store_true", help="train again on all rows, but those of the scores")
+    recipe.add_argument(
+        "--loss",
+        choices=["auto", "cross_entropy", "mse", "mae", "huber", "log_cosh", "log", "poisson"],
+        default="auto",
+        help="what is minimised (default: cross_entropy; for numbers mse, log for skewed ones or poisson for counts "
+        "where held-out rows are predicted better)",
+    )
+    recipe.add_argument(
+        "--class-weight", metavar="WEIGHTS", help='"balanced", or weights of classes such as yes=5,no=1'
+    )
+    recipe.add_argument("--dropout", type=_rate_of_dropout, metavar="P", help="share of units left out in each step")
+    recipe.add_argument("--learning-rate", type=_rate, metavar="R", help="the highest learning rate")
+    recipe.add_argument(
+        "--hidden", type=_sizes, metavar="N,N", help="train one network with hidden layers of so many units instead"
+    )
+    recipe.add_argument("--epochs", type=_positive, metavar="N", help="most epochs (default: by the number of rows)")
+    recipe.add_argument(
         "--batch-size", type=_positive, metavar="N", help="rows per step (default: by the number of rows)"
     )
-    train.add_argument(
-        "--seed", type=_whole, default=0, metavar="N", help="seed of weights, shuffling and split (default: 0)"
-    )
-    _add_threads(train)
-    _add_precision(train)
-    train.add_argument(
-        "--out",
-        type=Path,
-        metavar="FILE",
-        help="where to save the model (default: DATA's name.fastbp.safetensors, here)",
-    )
-    train.add_argument("--report", type=Path, metavar="FILE", help="write a report to this HTML file")
-    train.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
 def _add_data(command: argparse.ArgumentParser) -> None:
@@ -393,6 +449,32 @@ def _seconds(text: str) -> float:
     if not 0 < seconds < float("inf"):
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
     return seconds
+
+
+def _folds(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 2 <= int(text) <= 100:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 2 to 100")
+    return int(text)
+
+
+def _rate(text: str) -> float:
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = 0.0
+    if not 0 < rate <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a learning rate above 0 and up to 1, such as 0.002")
+    return rate
+
+
+def _rate_of_dropout(text: str) -> float:
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = -1.0
+    if not 0 <= rate < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a share of 0 or more and below 1, such as 0.15")
+    return rate
 
 
 def _positive(text: str) -> int:

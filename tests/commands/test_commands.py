@@ -15,6 +15,7 @@ from fastbp.data.columns import seconds_of
 pd = pytest.importorskip("pandas")
 pytest.importorskip("matplotlib")
 datasets = pytest.importorskip("sklearn.datasets")
+estimators = pytest.importorskip("fastbp.sklearn")
 
 
 def make_table(n=400, seed=0):
@@ -121,15 +122,16 @@ def test_classes_of_text(tmp_path, suffix, capsys):
     else:
         frame.to_csv(path, index=False, sep="\t" if suffix == "tsv" else ",")
     model, out, report = tmp_path / "wine.safetensors", tmp_path / "out.csv", tmp_path / "report.html"
-    assert run("train", path, "--target", "cultivar", "--quiet", "--out", model, "--report", report) == 0
+    quick = ["--quiet", "--preset", "fast", "--folds", "3"]
+    assert run("train", path, "--target", "cultivar", *quick, "--out", model, "--report", report) == 0
     told = capsys.readouterr().out
     assert "3 classes" in told
     assert float(re.search(r"accuracy +([\d.]+)", told)[1]) > 0.9
     assert run("predict", model, path, "--out", out) == 0
     predicted = pd.read_csv(out)
-    loaded = fb.Model.load(model)
-    assert loaded.classes.tolist() == ["barbera", "barolo", "grignolino"]
-    assert loaded.predict_classes(read_table(path).frame).tolist() == predicted["cultivar"].tolist()
+    loaded = estimators.TabularClassifier.load(model)
+    assert loaded.classes_.tolist() == ["barbera", "barolo", "grignolino"]
+    assert loaded.predict(read_table(path).frame.drop(columns="cultivar")).tolist() == predicted["cultivar"].tolist()
     assert list(predicted.columns) == [
         "cultivar",
         *(f"probability_{name}" for name in ("barbera", "barolo", "grignolino")),
@@ -143,17 +145,19 @@ def test_arrays_of_numpy(tmp_path, capsys):
     X, y = datasets.load_breast_cancer(return_X_y=True)
     np.savez(tmp_path / "cancer.npz", X=X, y=y)
     np.save(tmp_path / "X.npy", np.column_stack([X, y]))
-    assert run("train", tmp_path / "cancer.npz", "--target", "y", "--quiet", "--out", tmp_path / "a.safetensors") == 0
+    quick = ["--quiet", "--preset", "fast", "--folds", "2", "--epochs", "20", "--out"]
+    assert run("train", tmp_path / "cancer.npz", "--target", "y", *quick, tmp_path / "a.safetensors") == 0
     assert "roc_auc" in capsys.readouterr().out
-    assert run("train", tmp_path / "X.npy", "--target", "30", "--quiet", "--out", tmp_path / "b.safetensors") == 0
+    assert run("train", tmp_path / "X.npy", "--target", "30", *quick, tmp_path / "b.safetensors") == 0
     assert run("predict", tmp_path / "b.safetensors", tmp_path / "X.npy", "--out", tmp_path / "out.npy") == 0
     assert np.mean(np.load(tmp_path / "out.npy")[:, 0] == y) > 0.95
 
 
-def test_the_same_seed_gives_the_same_model(tmp_path):
+@pytest.mark.parametrize("layers", [[], ["--hidden", "32,16"]], ids=["recipe", "network"])
+def test_the_same_seed_gives_the_same_model(tmp_path, layers):
     make_table().to_csv(tmp_path / "things.csv", index=False)
     for name, threads in (("a", 1), ("b", 2)):
-        arguments = ["--target", "price", "--epochs", "3", "--quiet", "--threads", threads]
+        arguments = ["--target", "price", "--epochs", "3", "--quiet", "--threads", threads, *layers]
         assert run("train", tmp_path / "things.csv", *arguments, "--out", tmp_path / name) == 0
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 

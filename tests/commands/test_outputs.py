@@ -11,6 +11,7 @@ import pytest
 
 import fastbp as fb
 from fastbp.cli import main
+from fastbp.commands.model_files import load_model
 from fastbp.commands.outputs import default_model_file
 
 pandas = pytest.importorskip("pandas", reason="pandas is not installed")
@@ -85,6 +86,7 @@ def test_default_names_use_the_whole_stem(data, model):
 @pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX pipes")
 def test_the_model_is_there_when_nobody_reads_the_output(table):
     command = [sys.executable, "-m", "fastbp", "train", str(table), "--target", "y", "--quiet", "--epochs", "5"]
+    command += ["--hidden", "16"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     process.stdout.close()
     _, error = process.communicate(timeout=120)
@@ -93,20 +95,26 @@ def test_the_model_is_there_when_nobody_reads_the_output(table):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
-def test_ctrl_c_keeps_the_best_epoch(table):
+@pytest.mark.parametrize("layers", [[], ["--hidden", "64"]], ids=["recipe", "network"])
+def test_ctrl_c_keeps_the_best_epoch(table, layers):
     command = [sys.executable, "-u", "-m", "fastbp", "train", str(table), "--target", "y", "--epochs", "10000000"]
+    command += layers
     frame = pandas.read_csv(table)
     pandas.concat([frame] * 200).to_csv(table, index=False)
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     read = b""
-    deadline = time.monotonic() + 60
-    while b"val_loss" not in read and time.monotonic() < deadline:  # the bar, after an epoch
-        read += process.stdout.read1(1000)
-    process.send_signal(signal.SIGINT)
-    output = read + process.communicate(timeout=60)[0]
+    try:
+        deadline = time.monotonic() + 60
+        while b" left" not in read and time.monotonic() < deadline:  # the log, after an epoch
+            read += process.stdout.read1(1000)
+        time.sleep(1)  # until that epoch has been looked at
+        process.send_signal(signal.SIGINT)
+        output = read + process.communicate(timeout=60)[0]
+    finally:
+        process.kill()  # one that ignores the signal would go on for days
     assert process.returncode == 130, output
-    assert b"saved the model of the best epoch so far" in output
-    assert fb.Model.load("sales.2023.fastbp.safetensors").built
+    assert b"saved the model of the best epoch" in output
+    assert load_model(Path("sales.2023.fastbp.safetensors")).metadata["target"] == "y"
 
 
 def test_words_such_as_na_are_text_among_text_and_gaps_among_numbers(tmp_path):

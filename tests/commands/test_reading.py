@@ -227,7 +227,7 @@ def codes(tmp_path, monkeypatch):
     frame = pandas.DataFrame({"code": code, "day": days.strftime("%d/%m/%Y"), "x": rng.normal(size=200)})
     frame["y"] = 3 * (code == "7A") + frame["x"]
     frame.to_csv("codes.csv", index=False)
-    assert main(["train", "codes.csv", "--target", "y", "--epochs", "3", "--quiet"]) == 0
+    assert main(["train", "codes.csv", "--target", "y", "--epochs", "3", "--quiet", "--folds", "2"]) == 0
     return frame
 
 
@@ -285,7 +285,10 @@ def test_a_number_that_no_network_takes_is_named_before_training(codes, capsys, 
 @pytest.mark.parametrize("seed", range(4))
 def test_a_value_that_only_held_out_rows_have(codes, seed):
     codes.assign(z=[1.0] + [None] * 199).to_csv("codes.csv", index=False)
-    assert main(["train", "codes.csv", "--target", "y", "--quiet", "--epochs", "1", "--seed", str(seed)]) == 0
+    assert (
+        main(["train", "codes.csv", "--target", "y", "--quiet", "--epochs", "1", "--folds", "2", "--seed", str(seed)])
+        == 0
+    )
 
 
 def test_the_standard_input_and_output(codes):

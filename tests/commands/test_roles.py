@@ -152,7 +152,7 @@ def test_many_levels_are_not_dropped(tmp_path, monkeypatch, capsys):
     frame = pandas.DataFrame({"city": [f"city {i}" for i in city], "x": RNG.normal(size=2000)})
     frame["y"] = frame["x"] + 2.0 * (city % 2)
     frame.to_csv("cities.csv", index=False)
-    assert main(["train", "cities.csv", "--target", "y", "--quiet", "--epochs", "15"]) == 0
+    assert main(["train", "cities.csv", "--target", "y", "--quiet", "--epochs", "15", "--hidden", "256,128"]) == 0
     told = capsys.readouterr().out
     assert "Column 'city' is text of 250 levels: the 200 most common are told apart, all others are one." in told
     model = fb.Model.load("cities.fastbp.safetensors")
@@ -233,7 +233,8 @@ def test_how_text_is_read_does_not_depend_on_the_split(tmp_path, monkeypatch, ca
     days = [f"{1 + i % 12}/{1 + i % 12}/2023" for i in range(N)]
     days[7] = "25/1/2023"  # which alone tells that the day is first
     pandas.DataFrame({"day": days, "y": Y}).to_csv("days.csv", index=False)
-    assert main(["train", "days.csv", "--target", "y", "--epochs", "1", "--quiet", "--seed", str(seed)]) == 0
+    quick = ["--epochs", "1", "--quiet", "--hidden", "16"]
+    assert main(["train", "days.csv", "--target", "y", "--seed", str(seed), *quick]) == 0
     assert "which is read as dates or times" in capsys.readouterr().out
     model = fb.Model.load("days.fastbp.safetensors")
     text, moment = (pandas.DataFrame({"day": [day]}) for day in ("3/4/2023", pandas.Timestamp("2023-04-03")))
@@ -273,7 +274,7 @@ def people(tmp_path, monkeypatch):
     frame = pandas.DataFrame({"person id": RNG.permutation(N) + 1000, "x": Y, "group": np.arange(N) % 4})
     frame["in come"] = 3 * Y + RNG.normal(0, 0.1, N)
     frame.to_csv("people.csv", index=False)
-    assert main(["train", "people.csv", "--target", "in come", "--epochs", "20", "--quiet"]) == 0
+    assert main(["train", "people.csv", "--target", "in come", "--epochs", "20", "--quiet", "--folds", "2"]) == 0
     return frame
 
 

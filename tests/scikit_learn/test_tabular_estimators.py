@@ -21,6 +21,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import fastbp as fb
 from fastbp.sklearn import TabularClassifier, TabularRegressor
+from fastbp.support.safetensors_file import TABLE, write_file
 
 QUICK = {"preset": "fast", "epochs": 20, "random_state": 0}
 SPLITS = {
@@ -221,6 +222,90 @@ def test_infinite_numbers_are_named():
     frame.loc[7, "size"] = np.inf
     with pytest.raises(ValueError, match="row 7, column 'size' of X is inf; expected a finite number"):
         TabularRegressor(**QUICK).fit(frame, worth)
+
+
+# ---- What is known of a fit ----
+
+
+def test_the_figures_of_each_epoch():
+    frame, worth = make_table(200)
+    model = TabularRegressor(**QUICK, n_bags=3).fit(frame, worth)
+    names = list(model.evals_)
+    assert len(names) == 6  # a network and a linear model of each fold
+    for figures in model.evals_.values():
+        assert len(figures["val_loss"]) == 20 and np.isfinite(figures["val_loss"]).all()
+    assert model.evals_[names[0]]["loss"][-1] < model.evals_[names[0]]["loss"][0]
+
+
+@pytest.mark.parametrize("bags", [None, 3])
+def test_importances_are_in_the_order_of_the_columns(bags, tmp_path):
+    """Text comes after numbers in a network, not in the table; shuffled noise costs nothing."""
+    rng = np.random.default_rng(0)
+    n = 4100 if bags is None else 300
+    frame = pd.DataFrame({"text": rng.choice(["a", "b"], n), "noise": rng.normal(size=n), "number": rng.normal(size=n)})
+    worth = 3.0 * (frame["text"] == "a") + frame["number"]
+    model = TabularRegressor(preset="fast", epochs=6, n_bags=bags, random_state=0).fit(frame, worth)
+    importances = model.feature_importances_
+    assert importances.shape == (3,)
+    assert importances[0] > importances[2] > 0.1 > abs(importances[1])
+    # shuffling a column doubles its part of the variance: 2 x 9/4 of text, 2 x 1 of the number, of 13/4
+    if bags is None:
+        np.testing.assert_allclose(importances, [2 * 2.25 / 3.25, 0, 2 / 3.25], atol=0.15)
+    model.save(tmp_path / "asked")
+    np.testing.assert_array_equal(TabularRegressor.load(tmp_path / "asked").feature_importances_, importances)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).feature_importances_, importances)
+
+
+def test_a_file_holds_no_rows_to_compute_importances_from(tmp_path):
+    frame, worth = make_table(100)
+    TabularRegressor(**QUICK).fit(frame, worth).save(tmp_path / "model")
+    with pytest.raises(AttributeError, match="files hold no rows to compute it from"):
+        _ = TabularRegressor.load(tmp_path / "model").feature_importances_
+
+
+def test_counts_and_skewed_targets():
+    """The form is chosen on rows held out: of the same target in another form no other is tried."""
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-1, 1, size=(600, 3))
+    skewed = np.exp(3 * X[:, 0] + X[:, 1] + rng.normal(0, 0.1, 600))
+    model = TabularRegressor(preset="fast", n_bags=2, random_state=0).fit(X, skewed)
+    assert model.target_form_ == "log"
+    assert model.predict(X).min() > 0
+    assert TabularRegressor(**QUICK).fit(X, X[:, 0]).target_form_ == "plain"
+    counts = rng.poisson(np.exp(2 * X[:, 0]))
+    assert TabularRegressor(**QUICK).fit(X, counts).target_form_ in ("plain", "poisson")
+
+
+def test_one_row_of_an_array_is_what_scikit_learn_s_checks_give():
+    X, y = make_friedman1(300, random_state=0)
+    model = TabularRegressor(**QUICK).fit(X, y)
+    whole = model.predict(X)
+    for dtype in (np.float64, np.float32):
+        rows = X[:3].astype(dtype)
+        np.testing.assert_array_equal(model.predict(rows[:1]), model.predict(rows.tolist())[:1])
+    np.testing.assert_array_equal([model.predict(X[i : i + 1])[0] for i in range(5)], whole[:5])
+    with pytest.raises(ValueError, match="inf"):
+        model.predict(np.full((1, 10), np.inf))
+    with pytest.raises(ValueError, match="10 features"):
+        model.predict(X[:1, :9])
+
+
+def test_files_of_an_earlier_version(tmp_path):
+    """They say nothing of how the training went, and have less to say of the targets."""
+    frame, worth = make_table(100)
+    model = TabularRegressor(**QUICK).fit(frame, worth)
+    description, tensors = model._table.describe()
+    del description["record"]
+    for member in description["members"]:
+        del member[3:]
+    for name in ("form", "loss", "spread", "factor"):
+        del description["targets"][name]
+    about = {name: value for name, value in model._about().items() if name != "importances"}
+    write_file(tmp_path / "old", TABLE, {**description, "about": about}, tensors)
+    loaded = TabularRegressor.load(tmp_path / "old")
+    np.testing.assert_array_equal(loaded.predict(frame), model.predict(frame))
+    loaded.save(tmp_path / "new")
+    np.testing.assert_array_equal(TabularRegressor.load(tmp_path / "new").predict(frame), model.predict(frame))
 
 
 # ---- Files, copies, scikit-learn's tools ----

@@ -91,3 +91,28 @@ def test_as_plain_data_and_back():
     again = TableEncoding.from_config(json.loads(json.dumps(encoding.to_config())))
     np.testing.assert_array_equal(again.encode(table), encoding.encode(table))
     assert again.n_numeric == encoding.n_numeric
+
+
+@pytest.mark.parametrize("n_bins", [0, 2, 7, 48])
+def test_bins_are_what_the_formula_says_to_the_last_bit(n_bins):
+    rng = np.random.default_rng(n_bins)
+    values = np.concatenate([rng.normal(size=300), rng.integers(0, 4, 100), [0.0] * 50])
+    encoding = learn_encoding(values[:, np.newaxis], 1, [], n_bins)
+    number = encoding.numbers[0]
+    rows = np.concatenate([values, number.edges, number.edges - 1e-9, [-1e300, 1e300]])
+    got = encoding.encode(rows[:, np.newaxis])
+    wanted = 2 * np.clip((rows[:, np.newaxis] - number.edges[:-1]) / np.diff(number.edges), 0, 1) - 1
+    np.testing.assert_array_equal(got[:, 1:], wanted.astype(np.float32))
+
+
+def test_few_rows_are_encoded_to_the_same_bits_as_many():
+    rng = np.random.default_rng(0)
+    table = rng.normal(size=(200, 5)) * [1, 1e-6, 1e9, 1, 1]
+    table[rng.random((200, 5)) < 0.2] = NAN
+    table[:, 3] = 4.0
+    table = np.column_stack([table, rng.integers(-1, 3, 200), rng.integers(0, 20, 200)])
+    encoding = learn_encoding(table, 5, [3, 20], 12)
+    table[0, :5] = [1e308, -1e308, 1e308, 1e308, -1e308]
+    whole = encoding.encode(table)
+    for rows in (slice(0, 1), slice(1, 2), slice(0, 64)):
+        np.testing.assert_array_equal(encoding.encode(table[rows]), whole[rows])

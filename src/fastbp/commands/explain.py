@@ -14,7 +14,7 @@ from fastbp.commands.errors import CommandError
 from fastbp.commands.explained_rows import ExplainedRow, Findings
 from fastbp.commands.extras import require_matplotlib
 from fastbp.commands.learned_columns import as_learned, text_columns
-from fastbp.commands.model_files import load_model
+from fastbp.commands.model_files import SavedModel, load_model
 from fastbp.commands.outputs import check_outputs, say
 from fastbp.commands.report.explanation_page import write_explanation
 from fastbp.commands.tables import read_table
@@ -83,10 +83,10 @@ def run(
         say(f"saved {report}")
 
 
-def _columns(model: fb.Model, path: Path, reading: Reading | None) -> pd.DataFrame:
+def _columns(model: SavedModel, path: Path, reading: Reading | None) -> pd.DataFrame:
     """Return the columns of a table that the model takes."""
-    table = read_table(path, reading, text_columns(model))
-    columns = as_learned(model, table)
+    table = read_table(path, reading, text_columns(model.learned))
+    columns = as_learned(model.learned, table)
     refuse_infinite(columns, table.name)
     return columns
 
@@ -115,27 +115,28 @@ def _sample(columns: pd.DataFrame, path: Path) -> pd.DataFrame:
 
 
 def _explain(
-    model: fb.Model, columns: pd.DataFrame, numbers: Sequence[int], behind: pd.DataFrame, n_threads: int | None
+    model: SavedModel, columns: pd.DataFrame, numbers: Sequence[int], behind: pd.DataFrame, n_threads: int | None
 ) -> Findings:
     """Return what is found about rows."""
     metadata = model.metadata
     is_class = metadata["task"] == "class"
     chosen = columns.iloc[list(numbers)]
+    subject = model.explained(n_threads)
     explanation = fb.explain(
-        model,
+        subject,
         chosen,
         target="predicted" if is_class else None,
         output="prediction",
         background=behind,
         n_threads=n_threads,
     )
-    outputs = model.predict(chosen, n_threads=n_threads)
+    outputs = model.predict(chosen, n_threads, None)
     rows = []
     for i, number in enumerate(numbers):
         if is_class:
             order = np.argsort(-outputs[i], kind="stable")
             answer, other = (metadata["classes"][place] for place in order[:2])
-            change = fb.counterfactual(model, chosen.iloc[[i]], other, columns, n_threads=n_threads)
+            change = fb.counterfactual(subject, chosen.iloc[[i]], other, columns, n_threads=n_threads)
             rows.append(ExplainedRow(number + 1, answer, float(outputs[i, order[0]]), other, _changes(change)))
         else:
             rows.append(ExplainedRow(number + 1, None, float(outputs[i, 0]), None, None))

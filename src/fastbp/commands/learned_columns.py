@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-import fastbp as fb
 from fastbp.commands.csv_files import with_gaps
 from fastbp.commands.errors import CommandError
 from fastbp.commands.extras import require_pandas
@@ -17,6 +16,7 @@ from fastbp.data.columns import read_column
 from fastbp.data.frames import check_names
 from fastbp.data.writings import Writing
 from fastbp.data.written_moments import MomentWriting
+from fastbp.preparation.learned import Learned
 from fastbp.support.checks import counted
 
 if TYPE_CHECKING:
@@ -25,33 +25,30 @@ if TYPE_CHECKING:
 __all__ = ["as_learned", "keep_writings", "text_columns"]
 
 
-def keep_writings(model: fb.Model, writings: Mapping[str, Writing]) -> None:
-    """Let a model, which learned from numbers and moments, read the text that wrote them in the table."""
-    learned = _learned(model)
+def keep_writings(learned: Learned | None, writings: Mapping[str, Writing]) -> None:
+    """Let what was learned from numbers and moments read the text that wrote them in the table."""
     places = {} if learned is None or learned.names is None else {name: j for j, name in enumerate(learned.names)}
     for name, writing in writings.items():
-        if name in places:
+        if learned is not None and name in places:
             learned.writings[places[name]] = writing
 
 
-def text_columns(model: fb.Model) -> set[str]:
-    """Return the columns that the model learned as categories, or as text that writes numbers or moments."""
-    learned = _learned(model)
+def text_columns(learned: Learned | None) -> set[str]:
+    """Return the columns that were learned as categories, or as text that writes numbers or moments."""
     if learned is None or learned.names is None:
         return set()
     written = [j for j, writing in learned.writings.items() if writing.example]
     return {str(learned.names[j]) for j in (*learned.texts, *written)}
 
 
-def as_learned(model: fb.Model, table: Table) -> pd.DataFrame:
-    """Return the columns that the model takes.
+def as_learned(learned: Learned | None, table: Table) -> pd.DataFrame:
+    """Return the columns that a model takes, by what it learned of them; None: those of the table.
 
     Raises
     ------
     CommandError
         If the table lacks one, or a cell is not what the model learned from; its row is named, counted from 1.
     """
-    learned = _learned(model)
     if learned is None or learned.names is None:
         return table.frame
     try:
@@ -66,10 +63,6 @@ def as_learned(model: fb.Model, table: Table) -> pd.DataFrame:
         else:
             columns[name] = _as_numbers(column, learned.writings.get(j), name, table.name)
     return require_pandas().DataFrame(columns, index=table.frame.index)
-
-
-def _learned(model: fb.Model) -> Any:
-    return None if model.feed.preparation is None else model.feed.preparation.inputs
 
 
 def _as_numbers(column: pd.Series, writing: Any, name: str, source: str) -> pd.Series:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -64,11 +64,11 @@ def run(
     model = load_model(model_file)
     metadata = model.metadata
     width = None if wanted.interval is None else half_width(metadata.get("half_widths", {}), wanted.interval)
-    table = read_table(data, reading, text_columns(model), fewest_rows=0)
+    table = read_table(data, reading, text_columns(model.learned), fewest_rows=0)
     carried = _carried(table, [*metadata.get("ids", ()), *wanted.carry], wanted.carry)
-    columns = as_learned(model, table)
+    columns = as_learned(model.learned, table)
     refuse_infinite(columns, table.name)
-    outputs = model.predict(columns, n_threads=n_threads, precision=precision)
+    outputs = model.predict(columns, n_threads, precision)
     write_table(carried.assign(**_predictions(outputs, metadata, width, carried)), out)
     if out != PIPE:
         say(f"saved {counted(len(outputs), 'prediction')} of {metadata['target']!r} to {out}")
@@ -86,7 +86,7 @@ def _carried(table: Table, names: Sequence[str], asked: Sequence[str]) -> pd.Dat
 
 
 def _predictions(
-    outputs: NDArray[Any], metadata: dict[str, Any], width: float | None, carried: pd.DataFrame
+    outputs: NDArray[Any], metadata: Mapping[str, Any], width: float | None, carried: pd.DataFrame
 ) -> dict[str, Any]:
     """Return the columns of the predictions under names without blanks.
 

@@ -37,13 +37,17 @@ _MOST_LISTED = 5  # names in a sentence
 
 
 class Choice(NamedTuple):
-    """What the user says about columns: names, each of which may be several with commas between them."""
+    """What the user says about columns: names, each of which may be several with commas between them.
+
+    ``weight`` is the one column that says how much each row counts.
+    """
 
     drop: Sequence[str] = ()
     keep: Sequence[str] = ()
     ids: Sequence[str] = ()
     categorical: Sequence[str] = ()
     numeric: Sequence[str] = ()
+    weight: str | None = None
 
 
 class Roles(NamedTuple):
@@ -124,7 +128,7 @@ def _names_in(choice: Choice, frame: pd.DataFrame) -> list[dict[str, None]]:
     options = ("--drop", "--keep", "--id", "--categorical", "--numeric")
     drop, keep, ids, categorical, numeric = (
         {name: None for value in names for name in _split(value, frame, option)}
-        for option, names in zip(options, choice, strict=True)
+        for option, names in zip(options, choice[:5], strict=True)
     )
     _refuse_contradictions({"--drop": drop, "--keep": keep, "--id": ids})
     _refuse_contradictions({"--drop": drop, "--categorical": categorical, "--numeric": numeric})
@@ -253,11 +257,6 @@ def _remarks_on_words(text: TypedColumn, name: str) -> list[str]:
         return [
             f"{where} holds {counted(n_levels, 'different text')} such as {ways[0]!r} and {ways[1]!r}, each a "
             "category; if they are amounts, write them in one way in the file."
-        ]
-    if n_levels > MOST_LEVELS:
-        return [
-            f"{where} is text of {counted(n_levels, 'level')}: the {MOST_LEVELS} most common are told apart, all "
-            "others are one."
         ]
     return []
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from fastbp.commands.cells import LARGEST
 from fastbp.commands.errors import CommandError
 from fastbp.commands.roles import Choice, as_written, choose_columns, find_column, text_of
+from fastbp.commands.row_weights import take_weights
 from fastbp.commands.tables import Table
 from fastbp.data.writings import Writing, find_writing
 from fastbp.data.written_moments import MomentWriting
@@ -19,11 +20,12 @@ from fastbp.inspection.columns import read_columns
 from fastbp.inspection.label_order import are_classes
 from fastbp.inspection.targets import evidence_of
 from fastbp.support.checks import counted
+from fastbp.support.suggestions import listed
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Kind", "Task", "find_kind", "find_task", "task_of"]
+__all__ = ["Kind", "Task", "find_kind", "find_task", "targets_like", "task_of"]
 
 Kind = Literal["class", "regression"]
 
@@ -50,6 +52,8 @@ class Task(NamedTuple):
         Columns of the table that name the rows.
     writings : dict of str to Writing
         How columns that are numbers or moments in X are written in the table.
+    weights : ndarray of shape (n_samples,) or None
+        How much each row counts in training; above 0.
     """
 
     kind: Kind
@@ -60,6 +64,7 @@ class Task(NamedTuple):
     notes: list[str]
     ids: Sequence[str] = ()
     writings: Mapping[str, Writing] = MappingProxyType({})
+    weights: NDArray[np.float64] | None = None
 
 
 def task_of(table: Table, target: str, kind: Kind | Literal["auto"], choice: Choice | None = None) -> Task:
@@ -82,6 +87,7 @@ def find_task(frame: pd.DataFrame, target: str, kind: Kind | Literal["auto"], ch
         If the target does not exist, or no model can be trained for it.
     """
     find_column(target, frame, "--target")
+    choice = choice or Choice()
     notes = []
     missing = frame[target].isna().to_numpy()
     if missing.any():
@@ -89,6 +95,10 @@ def find_task(frame: pd.DataFrame, target: str, kind: Kind | Literal["auto"], ch
         are = "and is" if n_missing == 1 else "and are"
         notes.append(f"{counted(n_missing, 'row')} {_has_or_have(n_missing)} no {target!r} {are} left out.")
         frame = frame[~missing]
+    weights = None
+    if choice.weight is not None:
+        frame, weights, told = take_weights(frame, choice.weight, target)
+        notes += told
     column = frame[target]
     if missing.any():
         column = _as_integers(column)
@@ -107,13 +117,42 @@ def find_task(frame: pd.DataFrame, target: str, kind: Kind | Literal["auto"], ch
         classes, y = _as_classes(column)
     else:
         y = _as_numbers(column)
-    roles = choose_columns(rest, y, found == "class", choice or Choice())
+    roles = choose_columns(rest, y, found == "class", choice)
     if not roles.X.shape[1]:
         raise CommandError(
             f"no column is left to learn {target!r} from: {' '.join(roles.notes) or 'the table has no other.'}"
         )
     guess = _guess(column, found, classes, was_asked=kind != "auto") + how
-    return Task(found, target, roles.X, y, classes, [guess, *notes, *roles.notes], roles.ids, roles.writings)
+    told = [guess, *notes, *roles.notes]
+    return Task(found, target, roles.X, y, classes, told, roles.ids, roles.writings, weights)
+
+
+def targets_like(task: Task, column: pd.Series, source: str) -> NDArray[Any]:
+    """Return the targets of other rows, none of which is missing, as those of a task: class numbers, or numbers.
+
+    Raises
+    ------
+    CommandError
+        If one is a class that the task does not have, or no number.
+    """
+    if task.kind == "regression":
+        try:
+            return _as_numbers(_as_written(column, task.kind)[0], may_be_equal=True)
+        except CommandError as error:
+            raise CommandError(f"{source!r}: {error}") from None
+    if not any(isinstance(each, str) for each in task.classes):
+        column = _as_integers(column)
+    codes = {value: code for code, value in enumerate(task.classes)}
+    numbers = column.astype(object).map(codes)
+    unknown = numbers.isna().to_numpy()
+    if unknown.any():
+        place = int(unknown.argmax())
+        raise CommandError(
+            f"{source!r}: row {int(column.index[place]) + 1}: {task.target!r} is {column.iloc[place]!r}; expected one "
+            f"of the classes in the table that is trained on: {listed(task.classes)}"
+        )
+    found: NDArray[np.int64] = numbers.to_numpy(np.int64)
+    return found
 
 
 def _as_written(column: pd.Series, kind: Kind | Literal["auto"]) -> tuple[pd.Series, str]:
@@ -196,7 +235,7 @@ def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _as_numbers(column: pd.Series) -> NDArray[np.float64]:
+def _as_numbers(column: pd.Series, may_be_equal: bool = False) -> NDArray[np.float64]:
     if column.dtype.kind in "mM":
         raise CommandError(f"{column.name!r} holds dates or times; expected numbers or classes")
     try:
@@ -215,6 +254,6 @@ def _as_numbers(column: pd.Series) -> NDArray[np.float64]:
         raise CommandError(
             f"row {int(column.index[row]) + 1}: {column.name!r} is {y[row]:g}; expected numbers of at most {LARGEST:g}"
         )
-    if np.ptp(y) == 0:
+    if np.ptp(y) == 0 and not may_be_equal:
         raise CommandError(f"{column.name!r} is {y[0]:g} in every row; expected numbers that differ")
     return y

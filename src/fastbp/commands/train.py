@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -12,17 +10,20 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-import fastbp as fb
 from fastbp.commands.cells import refuse_infinite
 from fastbp.commands.errors import CommandError
 from fastbp.commands.extras import require_matplotlib
 from fastbp.commands.files import PIPE
+from fastbp.commands.held_out import test_rows_of
 from fastbp.commands.intervals import half_widths
-from fastbp.commands.learned_columns import keep_writings
-from fastbp.commands.outcome import Outcome, Settings, show
+from fastbp.commands.network import NETWORK_EPOCHS, Network, split_for_stopping, train_network
+from fastbp.commands.outcome import Outcome, Settings, Trained, show
 from fastbp.commands.outputs import check_outputs, default_model_file, say
 from fastbp.commands.report import findings_of, highlights, write_report
-from fastbp.commands.roles import MOST_LEVELS, Choice, text_of
+from fastbp.commands.roles import Choice
+from fastbp.commands.scores import constant_outputs, scores_of
+from fastbp.commands.settings import check_settings, weighted
+from fastbp.commands.table_networks import linear_outputs, train_networks
 from fastbp.commands.tables import read_table
 from fastbp.commands.task import Kind, Task, task_of
 from fastbp.commands.written_tables import Reading
@@ -31,10 +32,7 @@ from fastbp.support.checks import counted
 
 __all__ = ["run", "train"]
 
-_LEARNING_RATE = 2e-3
-_WEIGHT_DECAY = 1e-4
 _TEST_FRACTION = 0.2
-_VALIDATION_FRACTION = 0.1
 
 
 def run(
@@ -53,23 +51,28 @@ def run(
     Raises
     ------
     CommandError
-        If the file or the target cannot be used, or a file cannot be written.
+        If the file or the target cannot be used, options contradict each other, or a file cannot be written.
     """
     destination = out or default_model_file(data)
-    check_outputs({"--out": destination, "--report": report}, {"the data": data})
+    inputs = {"the data": data} | ({} if settings.test is None else {"--test": settings.test})
+    check_outputs({"--out": destination, "--report": report}, inputs)
+    check_settings(settings)
     if report is not None:
         require_matplotlib("the report", "cli")
     table = read_table(data, reading)
     task = task_of(table, target, kind, choice)
     refuse_infinite(task.X, table.name)
-    task = task._replace(notes=[task.notes[0], *table.notes, *task.notes[1:]])
+    task = weighted(task._replace(notes=[task.notes[0], *table.notes, *task.notes[1:]]), settings)
+    test_rows = None
+    if settings.test is not None:
+        task, test_rows = test_rows_of(task, settings.test, reading)
     _print_task(task, settings)
-    outcome = train(task, settings)
-    with _writing():
-        _save(outcome.trainer.model, destination, task)  # before anything is printed: nobody may be reading
-    if outcome.interrupted:
-        best = f"epoch {outcome.best_epoch} of {outcome.trainer.history.n_epochs}"
-        say(f"\ninterrupted: saved the model of the best epoch so far, {best}, to {destination}")
+    outcome = train(task, settings, test_rows)
+    trained = outcome.trained
+    with _writing():  # before anything is printed: nobody may be reading
+        trained.save(destination, outcome.task, _metadata(outcome))
+    if trained.interrupted:
+        say(f"\ninterrupted: saved the model of {_best_so_far(trained)} to {destination}")
         raise KeyboardInterrupt
     findings = findings_of(outcome.task)
     highlighted = highlights(outcome, findings)
@@ -85,13 +88,6 @@ def run(
             say(f"saved {path}")
 
 
-def _save(model: fb.Model, destination: Path, task: Task) -> None:
-    """Write the model with the names of its classes; training and scores go by their numbers."""
-    model.classes = task.classes or None
-    model.save(destination)
-    model.classes = None
-
-
 @contextlib.contextmanager
 def _writing() -> Iterator[None]:
     try:
@@ -100,55 +96,38 @@ def _writing() -> Iterator[None]:
         raise CommandError(f"could not be written: {error}") from None
 
 
-def train(task: Task, settings: Settings) -> Outcome:
-    """Train on most of the rows, use some of these to decide when to stop, and score on the rest."""
-    train_rows, test_rows = _split(task, np.arange(len(task.y)), _TEST_FRACTION, settings.seed)
-    fit_rows, validation_rows = _split(task, train_rows, _VALIDATION_FRACTION, settings.seed)
-    task = _without_empty(task, fit_rows)
-    trainer = _make_trainer(task, len(fit_rows), settings)
-    stopping = fb.EarlyStopping(patience=max(5, settings.epochs // 5))
-    start = time.perf_counter()
-    interrupted = False
-    try:
-        trainer.fit(
-            task.X.iloc[fit_rows],
-            task.y[fit_rows],
-            epochs=settings.epochs,
-            validation_data=(task.X.iloc[validation_rows], task.y[validation_rows]),
-            callbacks=[stopping],
-            progress=settings.progress,
-        )
-    except KeyboardInterrupt:
-        if stopping.best_weights is None:  # no epoch was completed
-            raise
-        trainer.model.set_weights(stopping.best_weights)
-        interrupted = True
-    seconds = time.perf_counter() - start
-    keep_writings(trainer.model, task.writings)
-    X_test, y_test = task.X.iloc[test_rows], task.y[test_rows]
-    outputs = trainer.model.predict(X_test, n_threads=settings.n_threads, precision=trainer.precision)
-    trainer.model.metadata = _metadata(task, half_widths(y_test - outputs[:, 0]) if task.kind == "regression" else {})
-    scores = trainer.evaluate(X_test, y_test)
-    scores.pop("loss")
-    baseline = _baseline(task, train_rows, test_rows)
-    best = stopping.best_epoch
-    return Outcome(task, trainer, seconds, train_rows, test_rows, outputs, scores, baseline, best, interrupted)
+def train(task: Task, settings: Settings, test_rows: NDArray[np.int64] | None = None) -> Outcome:
+    """Train on a task's rows but those to test on, a fifth where None are given, and score on these."""
+    rows = np.arange(len(task.y))
+    if test_rows is None:
+        classes = task.y if task.kind == "class" else None
+        train_rows, test_rows = split_fraction(len(rows), _TEST_FRACTION, classes=classes, seed=settings.seed)
+    else:
+        train_rows = np.setdiff1d(rows, test_rows)
+    alone = settings.hidden is not None
+    task = _without_empty(task, split_for_stopping(task, train_rows, settings.seed)[0] if alone else train_rows)
+    learn = train_network if alone else train_networks
+    trained: Trained = learn(task, train_rows, settings)
+    X_test, y_test, n_classes = task.X.iloc[test_rows], task.y[test_rows], len(task.classes)
+    outputs = trained.predict(X_test)
+    linear: dict[str, float] = {}
+    if not trained.interrupted:
+        linear = scores_of(y_test, linear_outputs(task, train_rows, test_rows, settings), n_classes)
+    constant = constant_outputs(task.y[train_rows], len(y_test), n_classes)
+    scores, baseline = (scores_of(y_test, each, n_classes) for each in (outputs, constant))
+    return Outcome(task, trained, train_rows, test_rows, outputs, scores, baseline, linear)
 
 
-def _split(task: Task, rows: NDArray[np.int64], fraction: float, seed: int) -> tuple[NDArray[np.int64], ...]:
-    """Return some rows in two parts, of each class alike."""
-    classes = task.y[rows] if task.kind == "class" else None
-    return tuple(rows[part] for part in split_fraction(len(rows), fraction, classes=classes, seed=seed))
-
-
-def _metadata(task: Task, half_widths: dict[str, float]) -> dict[str, Any]:
+def _metadata(outcome: Outcome) -> dict[str, Any]:
     """Return what ``fastbp predict`` needs to know."""
+    task = outcome.task
+    errors = task.y[outcome.test_rows] - outcome.outputs[:, 0]
     return {
         "target": task.target,
         "task": task.kind,
         "classes": task.classes,
         "ids": list(task.ids),
-        "half_widths": half_widths,
+        "half_widths": half_widths(errors) if task.kind == "regression" else {},
     }
 
 
@@ -165,75 +144,28 @@ def _without_empty(task: Task, rows: NDArray[np.int64]) -> Task:
     return task._replace(X=task.X.drop(columns=empty), notes=[*task.notes, note])
 
 
-def _make_trainer(task: Task, n_samples: int, settings: Settings) -> fb.Trainer:
-    n_outputs = len(task.classes) if task.kind == "class" else 1
-    hidden = [fb.Dense(units, "relu") for units in settings.hidden]
-    last = fb.Dense(n_outputs, "softmax" if task.kind == "class" else "linear")
-    model = fb.Model(
-        [*hidden, last],
-        prepare=fb.Columns(
-            numeric=[fb.Impute("median", indicator=True), fb.RobustScale()],
-            categorical=fb.OneHot(MOST_LEVELS),
-            categories=[name for name in task.X.columns if text_of(task.X[name]) is not None],
-        ),
-        prepare_targets=None if task.kind == "class" else fb.Standardize(),
-        seed=settings.seed,
-    )
-    # Some hundred steps an epoch, whatever the size of the table, in batches that keep the vectors full.
-    batch_size = settings.batch_size or int(2 ** np.clip(round(math.log2(n_samples / 100)), 4, 9))
-    return fb.Trainer(
-        model,
-        loss="cross_entropy" if task.kind == "class" else "mse",
-        optimizer=fb.AdamW(fb.CosineDecay(_LEARNING_RATE, over=settings.epochs), weight_decay=_WEIGHT_DECAY),
-        batch_size=batch_size,
-        n_threads=settings.n_threads,
-        seed=settings.seed,
-        metrics=metrics_of(task),
-        precision=settings.precision,
-    )
-
-
-def metrics_of(task: Task) -> list[str]:
-    """Return the metrics that are reported for a task of this kind."""
-    if task.kind == "regression":
-        return ["r2", "rmse", "mae"]
-    return ["accuracy", "balanced_accuracy", "log_loss", *(["roc_auc"] if len(task.classes) == 2 else [])]
-
-
-def _baseline(task: Task, train_rows: NDArray[np.int64], test_rows: NDArray[np.int64]) -> dict[str, float]:
-    """Return the scores of the best constant answer: the most common class, or the mean."""
-    known, y = task.y[train_rows], task.y[test_rows]
-    if task.kind == "class":
-        shares = np.bincount(known, minlength=len(task.classes)) / len(known)
-        entropy = -np.log(np.maximum(shares, np.finfo(float).tiny))[y].mean()
-        return {
-            "accuracy": float(np.mean(y == shares.argmax())),
-            "balanced_accuracy": 1 / len(np.unique(y)),
-            "log_loss": float(entropy),
-        }
-    errors = y - known.mean()
-    spread = float(np.square(y - y.mean()).sum())
-    return {
-        "r2": 1 - float(np.square(errors).sum()) / spread if spread else float("nan"),
-        "rmse": float(np.sqrt(np.square(errors).mean())),
-        "mae": float(np.abs(errors).mean()),
-    }
+def _best_so_far(trained: Trained) -> str:
+    if isinstance(trained, Network):
+        return f"the best epoch so far, epoch {trained.best_epoch} of {trained.trainer.history.n_epochs}"
+    return "the best epochs so far"
 
 
 def _print_task(task: Task, settings: Settings) -> None:
     for note in task.notes:
         say(note)
     say(f"{counted(len(task.y), 'row')}, {counted(task.X.shape[1], 'column')}")
-    say(f"hidden layers of {', '.join(map(str, settings.hidden))}; at most {counted(settings.epochs, 'epoch')}")
+    if settings.hidden is not None:
+        hidden, epochs = ", ".join(map(str, settings.hidden)), settings.epochs or NETWORK_EPOCHS
+        say(f"hidden layers of {hidden}; at most {counted(epochs, 'epoch')}")
 
 
 def _print_scores(outcome: Outcome) -> None:
-    trainer = outcome.trainer
-    n_epochs = trainer.history.n_epochs
-    n_parameters = counted(trainer.model.n_parameters, "parameter")
-    say(f"{counted(n_epochs, 'epoch')} in {outcome.seconds:.1f} s, {n_parameters}")
-    say(f"on {counted(len(outcome.test_rows), 'held-out row')}:")
-    answer = "most common class" if outcome.task.kind == "class" else "mean"
+    say(outcome.trained.size())
+    say(f"on {counted(len(outcome.test_rows), 'held-out row')}, beside a linear model and {_constant(outcome)}:")
     for name, value in outcome.scores.items():
-        beside = f"   ({answer}: {show(outcome.baseline[name], name)})" if name in outcome.baseline else ""
-        say(f"  {name:18} {show(value, name)}{beside}")
+        others = [show(each[name], name) if name in each else "" for each in (outcome.linear, outcome.baseline)]
+        say(f"  {name:18} {show(value, name):10} {others[0]:10} {others[1]}".rstrip())
+
+
+def _constant(outcome: Outcome) -> str:
+    return "the most common class" if outcome.task.kind == "class" else "the mean"

@@ -2,199 +2,26 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from numbers import Integral, Real
-from typing import Any, ClassVar, Literal, Self
+from numbers import Real
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, _fit_context
-from sklearn.utils import _safe_indexing, check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.base import ClassifierMixin, RegressorMixin, _fit_context
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, column_or_1d, validate_data
+from sklearn.utils.validation import check_is_fitted, column_or_1d
 
-from fastbp.data.folds import check_groups
-from fastbp.data.frames import is_frame
-from fastbp.sklearn.explained import ExplainedTable
-from fastbp.sklearn.exported_table import ExportedTable
-from fastbp.sklearn.parallelism import threads_for
+from fastbp.sklearn.tabular_base import BaseTabular, PresetName
 from fastbp.support.checks import sentence
-from fastbp.tabular.fitted import FittedTable
-from fastbp.tabular.fitting import Fit, fit_table, make_splits
-from fastbp.tabular.reading import learn_reader
-from fastbp.tabular.recipe import PRESETS
-from fastbp.tabular.targets import ClassTargets, NumberTargets, Targets
+from fastbp.tabular.learning import CLASS_METRICS, NUMBER_METRICS, choose_metric
+from fastbp.tabular.targets import NumberTargets
 
 __all__ = ["TabularClassifier", "TabularRegressor"]
 
 Array = NDArray[Any]
-PresetName = Literal["fast", "default", "best"]
-
-
-class BaseTabular(ExplainedTable, ExportedTable, BaseEstimator):
-    """What both estimators share."""
-
-    _metrics: ClassVar[tuple[str, ...]] = ()
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "preset": [StrOptions(set(PRESETS))],
-        "categories": [StrOptions({"auto"}), "array-like"],
-        "n_bags": [None, Interval(Integral, 2, 100, closed="both")],
-        "refit": ["boolean"],
-        "epochs": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "time_limit": [None, Interval(Real, 0, None, closed="neither")],
-        "n_threads": [None, Interval(Integral, 1, 1024, closed="both")],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
-    }
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        tags.input_tags.string = True
-        tags.input_tags.categorical = True
-        return tags
-
-    def _fit_table(
-        self, X: Any, y: Array, targets: Targets, weights: Array | None, groups: Any, validation: Any, metric: str
-    ) -> None:
-        """Read the table, split it, and train."""
-        self.__dict__.pop("feature_names_in_", None)
-        seed = int(check_random_state(self.random_state).randint(2**31))
-        reader, table = learn_reader(X, self.categories if isinstance(self.categories, str) else list(self.categories))
-        preset = PRESETS[self.preset]
-        if validation is None:
-            splits = make_splits(y, targets, self.n_bags, preset, groups, seed)
-        else:
-            X_held_out, y_held_out = validation
-            n = len(y)
-            table = np.concatenate([table, reader.read(X_held_out)])
-            y = np.concatenate([y, y_held_out])
-            weights = None if weights is None else np.concatenate([weights, np.ones(len(y) - n)])
-            splits = [(np.arange(n), np.arange(n, len(y)))]
-        fit = Fit(
-            preset=preset,
-            metric=metric,
-            epochs=None if self.epochs == "auto" else int(self.epochs),
-            refit=bool(self.refit),
-            seconds=None if self.time_limit is None else float(self.time_limit),
-            n_threads=threads_for(self.n_threads),
-            seed=seed,
-            progress=bool(self.verbose),
-        )
-        self._table = fit_table(reader, table, targets, y, weights, splits, fit)
-        self.n_features_in_ = reader.n_columns
-        if reader.names is not None and all(isinstance(name, str) for name in reader.names):
-            self.feature_names_in_ = np.array(reader.names, dtype=object)
-
-    def _plain(self, y: Any) -> Array:
-        """Return targets as an array; of a frame or a series its values."""
-        if y is None:
-            name = type(self).__name__
-            raise ValueError(f"This {name} estimator requires y to be passed, but the target y is None.")
-        array = np.asarray(y.to_numpy() if hasattr(y, "to_numpy") else y)
-        if array.dtype == object and array.ndim == 1 and len(array) and all(isinstance(each, str) for each in array):
-            return array.astype(str)
-        return array
-
-    def _counting_rows(
-        self, X: Any, y: Array, sample_weight: Any, groups: Any
-    ) -> tuple[Any, Array, Array | None, Array | None]:
-        """Return the rows that count: those whose weight is not 0."""
-        if len(X) != len(y):
-            raise ValueError(f"X has {len(X)} rows and y {len(y)}; expected as many: a row is a sample.")
-        checked = None if groups is None else check_groups(groups, len(y))
-        weights = None if sample_weight is None else _check_sample_weight(sample_weight, y, ensure_non_negative=True)
-        if weights is not None and not (weights > 0).all():
-            rows = np.flatnonzero(weights > 0)
-            X, y, weights = _safe_indexing(X, rows), y[rows], weights[rows]
-            checked = None if checked is None else checked[rows]
-        if len(y) < 2:
-            raise ValueError(f"X has n_samples={len(y)} that count; expected 2 at least, to train on and to hold out.")
-        return X, y, weights, checked
-
-    def _as_table(self, X: Any, reset: bool) -> Any:
-        """Return X as ``learn_reader`` takes it: frames as they are, the rest as scikit-learn checks it."""
-        if is_frame(X):
-            return X
-        array = X if hasattr(X, "toarray") else np.asarray(X)
-        if array.dtype.kind in "OUS":
-            if array.ndim != 2:
-                raise ValueError("Expected 2D array, got 1D array instead. Reshape your data.")
-            if reset:
-                self.n_features_in_ = array.shape[1]
-            return array
-        checked = validate_data(self, X, reset=reset, dtype=None, ensure_all_finite="allow-nan")
-        return checked.astype(np.float64) if checked.dtype.kind == "b" else checked
-
-    def _predicted(self, X: Any) -> Array:
-        check_is_fitted(self)
-        return self._table.predict(self._as_table(X, reset=False), threads_for(self.n_threads))
-
-    def _check_metric(self, auto: str) -> str:
-        if self.metric == "auto":
-            return auto
-        if self.metric not in self._metrics:
-            raise ValueError(sentence("metric", self.metric, f"one of {('auto', *self._metrics)}"))
-        return str(self.metric)
-
-    @property
-    def n_members_(self) -> int:
-        """The number of networks whose mean is predicted."""
-        check_is_fitted(self)
-        return len(self._table.members)
-
-    def _about(self) -> dict[str, Any]:
-        """Return what a file holds beside the networks."""
-        parameters = self.get_params()
-        if not isinstance(parameters["random_state"], (int, type(None))):
-            parameters["random_state"] = None
-        return {
-            "estimator": type(self).__name__,
-            "parameters": parameters,
-            "n_features_in": self.n_features_in_,
-            "feature_names_in": list(self.feature_names_in_) if hasattr(self, "feature_names_in_") else None,
-        }
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the fitted estimator to a safetensors file; no pickle.
-
-        Raises
-        ------
-        OSError
-            If the file cannot be written.
-        TypeError
-            If a parameter is not plain data.
-        """
-        check_is_fitted(self)
-        self._table.save(path, self._about())
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Return the estimator that ``save`` wrote.
-
-        Raises
-        ------
-        OSError
-            If there is no such file, or it cannot be read.
-        ValueError
-            If ``save`` of this class did not write it, or it was altered.
-        """
-        table, about = FittedTable.load(path)
-        if about["estimator"] != cls.__name__:
-            raise ValueError(f"{os.fspath(path)!r} holds a {about['estimator']}; expected a {cls.__name__}.")
-        estimator = cls(**about["parameters"])
-        estimator._table = table
-        estimator.n_features_in_ = about["n_features_in"]
-        if about["feature_names_in"] is not None:
-            estimator.feature_names_in_ = np.array(about["feature_names_in"], dtype=object)
-        estimator._restore(about)
-        return estimator
-
-    def _restore(self, about: dict[str, Any]) -> None:
-        """Set what only one of the estimators has."""
 
 
 class TabularClassifier(ClassifierMixin, BaseTabular):
@@ -251,7 +78,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
     ['small', 'large']
     """
 
-    _metrics = ("accuracy", "log_loss", "roc_auc")
+    _metrics = CLASS_METRICS
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseTabular._parameter_constraints,
         "metric": [str],
@@ -326,8 +153,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         if self.class_weight is not None:
             of_class = compute_sample_weight(self.class_weight, labels)
             weights = of_class if weights is None else weights * of_class
-        rare = len(self.classes_) == 2 and np.bincount(numbers).min() < 0.1 * len(numbers)
-        metric = self._check_metric("roc_auc" if rare else "accuracy")
+        metric = self._check_metric(choose_metric(numbers, len(self.classes_))[0])
         validation = None
         if validation_set is not None:
             held_out = column_or_1d(self._plain(validation_set[1]))
@@ -336,7 +162,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
                 unknown = held_out[~known].tolist()[0]
                 raise ValueError(f"validation_set has the class {unknown!r}, which y lacks; expected classes of y.")
             validation = validation_set[0], np.searchsorted(self.classes_, held_out)
-        self._fit_table(X, numbers, ClassTargets(len(self.classes_)), weights, groups, validation, metric)
+        self._fit_table(X, numbers, len(self.classes_), weights, groups, validation, metric)
         return self
 
     def predict_proba(self, X: Any) -> Array:
@@ -388,7 +214,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):
     True
     """
 
-    _metrics = ("rmse", "mae")
+    _metrics = NUMBER_METRICS
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {**BaseTabular._parameter_constraints, "metric": [str]}
 
     def __init__(
@@ -452,8 +278,15 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         validation = None
         if validation_set is not None:
             validation = validation_set[0], self._numbers(validation_set[1])
-        self._fit_table(X, numbers, NumberTargets.of(numbers), weights, groups, validation, self._check_metric("rmse"))
+        self._fit_table(X, numbers, 0, weights, groups, validation, self._check_metric("rmse"))
         return self
+
+    @property
+    def target_form_(self) -> str:
+        """How the targets were learned: "plain", "log" (their logarithms), or "poisson" (counts and their means)."""
+        check_is_fitted(self)
+        targets = self._table.targets
+        return targets.form if isinstance(targets, NumberTargets) else "plain"
 
     def _numbers(self, y: Any) -> Array:
         """Return targets as (n_rows, n_outputs)."""

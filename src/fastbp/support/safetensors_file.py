@@ -40,6 +40,7 @@ __all__ = [
     "TRAINER",
     "BrokenFileError",
     "Kind",
+    "OtherKindError",
     "blaming_file",
     "read_file",
     "read_model",
@@ -82,6 +83,20 @@ class BrokenFileError(ValueError):
     def __init__(self, path: str | os.PathLike[str], kind: Kind, why: str) -> None:
         was = f"{shown(os.fspath(path))} is not {kind} file of fastbp: {why}"
         super().__init__(f"{was}. Expected a file written by {kind.owner}.save.")
+
+
+class OtherKindError(BrokenFileError):
+    """A file of another kind than was expected.
+
+    Attributes
+    ----------
+    holds : Kind
+        What it is.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], kind: Kind, holds: Kind) -> None:
+        super().__init__(path, kind, f"it holds {holds}: load it with {holds.loader}")
+        self.holds = holds
 
 
 @contextlib.contextmanager
@@ -178,7 +193,7 @@ def _read_header(path: str | os.PathLike[str], kind: Kind, text: str | None) -> 
         header = json.loads(text)
         for other in _KINDS:
             if other.name in header and kind.name not in header:
-                raise BrokenFileError(path, kind, f"it holds {other}: load it with {other.loader}")
+                raise OtherKindError(path, kind, other)
         layout, description, digest = header["layout"], header[kind.name], header["sha256"]
         names = list(map(str, header.get("names", [])))
     except BrokenFileError:

@@ -19,13 +19,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BOUND", "LARGEST", "TableEncoding", "learn_encoding"]
+from fastbp.tabular.few_rows import BOUND, LARGEST, FewRows
+
+__all__ = ["TableEncoding", "learn_encoding"]
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
 
-BOUND = 3.0  # of a scaled number
-LARGEST = 1e9  # whose bounded value is the bound itself
+_FEW_ROWS = 64  # up to which all columns of numbers are written together
 _MOST_LEVELS = 9  # of a category that is written out, a level of gaps counted
 _MOST_ROWS = 100_000  # from which quantiles are taken
 _USUAL_BINS = 16  # whose rows bound how often a value counts, where there are no bins
@@ -64,6 +65,11 @@ class TableEncoding:
         By the place of the category among the categories, which follow the numbers.
     cardinalities : dict of int to int
         The number of codes of each other category.
+
+    Attributes
+    ----------
+    n_numeric : int
+        How many numbers a row becomes, besides the codes.
     """
 
     def __init__(
@@ -73,12 +79,9 @@ class TableEncoding:
         cardinalities: Mapping[int, int],
     ) -> None:
         self.numbers, self.levels, self.cardinalities = tuple(numbers), dict(levels), dict(cardinalities)
-
-    @property
-    def n_numeric(self) -> int:
-        """How many numbers a row becomes, besides the codes."""
-        of_numbers = sum(1 + each.with_gaps + max(len(each.edges) - 1, 0) for each in self.numbers)
-        return of_numbers + sum(len(each.centres) for each in self.levels.values())
+        self._n_of_numbers = sum(1 + each.with_gaps + max(len(each.edges) - 1, 0) for each in self.numbers)
+        self.n_numeric = self._n_of_numbers + sum(len(each.centres) for each in self.levels.values())
+        self._few_rows = FewRows(self.numbers)
 
     def encode(self, table: Floats) -> NDArray[np.float32]:
         """Return the inputs of a network: numbers, then the codes of categories with many levels.
@@ -89,10 +92,13 @@ class TableEncoding:
             Numbers, NaN for a gap; then codes, -1 for a level that was not learned.
         """
         out = np.empty((len(table), self.n_numeric + len(self.cardinalities)), np.float32)
-        place = 0
-        for j, number in enumerate(self.numbers):
-            place = _write_number(number, table[:, j], out, place)
-        n_numbers = len(self.numbers)
+        place, n_numbers = 0, len(self.numbers)
+        if len(table) <= _FEW_ROWS:
+            self._few_rows.write(table[:, :n_numbers], out)
+            place = self._n_of_numbers
+        else:
+            for j, number in enumerate(self.numbers):
+                place = _write_number(number, table[:, j], out, place)
         for k, level in self.levels.items():
             place = _write_levels(level, table[:, n_numbers + k], out, place)
         for k in self.cardinalities:
@@ -139,11 +145,23 @@ def _write_number(number: NumberEncoding, values: Floats, out: Array, place: int
         out[:, place] = gaps
         place += 1
     if len(number.edges):
-        widths = np.diff(number.edges)
-        shares = np.clip((filled[:, np.newaxis] - number.edges[:-1]) / widths, 0, 1)
-        out[:, place : place + len(widths)] = 2 * shares - 1
-        place += len(widths)
+        _write_bins(number.edges, filled, out[:, place : place + len(number.edges) - 1])
+        place += len(number.edges) - 1
     return place
+
+
+def _write_bins(edges: Floats, values: Floats, out: Array) -> None:
+    """Write how much of each bin lies below each value, from -1 for nothing to 1 for all of it.
+
+    Only the bin that has the value is in between; the bins before it are full, those behind it empty.
+    """
+    n_bins = len(edges) - 1
+    of_value = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, n_bins - 1)
+    before = 2 * np.tri(n_bins, k=-1, dtype=np.float32) - 1  # row k: bins before the k-th are full
+    out[:] = before[of_value]
+    with np.errstate(over="ignore"):  # infinity is bounded too
+        shares = np.clip((values - edges[of_value]) / np.diff(edges)[of_value], 0, 1)
+    out[np.arange(len(values)), of_value] = 2 * shares - 1
 
 
 def _write_levels(level: LevelEncoding, codes: Floats, out: Array, place: int) -> int:

@@ -54,7 +54,7 @@ class TableSubject(Subject):
 
     def outputs(self, rows: Array, output: str) -> Floats:
         """Return probabilities or their logarithms, or numbers."""
-        found = self._fitted.predict_read(rows[:, self._order], self._n_threads)
+        found = self._fitted.predict_table(rows[:, self._order], self._n_threads)
         is_log = output == "logit" and isinstance(self._fitted.targets, ClassTargets)
         return np.log(np.maximum(found, _LEAST)) if is_log else found
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,9 +15,10 @@ from fastbp.models.model import Model
 from fastbp.support.safetensors_file import TABLE, blaming_file, read_file, write_file
 from fastbp.tabular.encoding import TableEncoding
 from fastbp.tabular.reading import TableReader
+from fastbp.tabular.recipe import Member
 from fastbp.tabular.targets import Targets, targets_from_config
 
-__all__ = ["FittedMember", "FittedTable"]
+__all__ = ["Course", "FittedMember", "FittedTable", "Record"]
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
@@ -27,12 +28,69 @@ _BLOCK_ROWS = 8192  # of a prediction, whose encoded rows lie in memory together
 
 
 @dataclass(frozen=True)
+class Course:
+    """How the training of a network went.
+
+    Attributes
+    ----------
+    member : Member
+        What network it is.
+    fold : int
+        The split that it was trained on, from 0.
+    figures : dict of str to list of float
+        The loss, and the figures of the rows held out ("val_..."), of each epoch.
+    best_epoch : int
+        The epoch that was kept, from 1; 0 if none was completed.
+    """
+
+    member: Member
+    fold: int
+    figures: dict[str, list[float]]
+    best_epoch: int
+
+    @property
+    def n_epochs(self) -> int:
+        """The number of completed epochs."""
+        return len(self.figures.get("loss", ()))
+
+    @property
+    def name(self) -> str:
+        """What tells it from the others: "network with 48 bins, fold 1"."""
+        bins = f"network with {self.member.n_bins} bins" if self.member.depth else "linear model"
+        return f"{bins}, fold {self.fold + 1}"
+
+
+@dataclass(frozen=True)
 class FittedMember:
     """A trained network, the number of bins of its inputs' encoding, and whether it has hidden layers."""
 
     n_bins: int
     model: Model
     kind: str  # "nets" or "linear"
+    course: Course
+
+
+@dataclass(frozen=True)
+class Record:
+    """What was found out on the rows held out.
+
+    Attributes
+    ----------
+    metric : str
+        What decided the best epochs.
+    n_folds : int
+        1: a single split.
+    errors : dict of str to float
+        Of the mean of the networks, "nets"; of the linear models, "linear", where there are some; of the "blend".
+    refit, interrupted : bool
+        Whether all was trained again on all rows, and whether Ctrl-C ended training.
+    """
+
+    metric: str = ""
+    n_folds: int = 1
+    errors: Mapping[str, float] = field(default_factory=dict)
+    refit: bool = False
+    interrupted: bool = False
 
 
 class FittedTable:
@@ -49,6 +107,15 @@ class FittedTable:
         The share of the linear members' mean in a prediction; the others have the rest.
     residuals : ndarray of shape (n, n_outputs) or None
         How far predictions of rows held out were off, rising; None for classes.
+    record : Record or None
+        What was found out on the rows held out; None: a file of an earlier version, which does not say it.
+
+    Attributes
+    ----------
+    members : list of FittedMember
+        Those that predict.
+    courses : list of Course
+        How the training of all went, also of those that do not predict.
     """
 
     def __init__(
@@ -59,29 +126,42 @@ class FittedTable:
         members: Sequence[FittedMember],
         linear_share: float,
         residuals: Floats | None,
+        record: Record | None = None,
     ) -> None:
         self.reader, self.targets, self.encodings = reader, targets, dict(encodings)
-        self.linear_share, self.residuals = linear_share, residuals
+        self.linear_share, self.residuals, self.record = linear_share, residuals, record or Record()
+        self.courses = [member.course for member in members]
         unused = {"linear"} if linear_share == 0 else {"nets"} if linear_share == 1 else set()
         self.members = [member for member in members if member.kind not in unused]
+        kinds = [member.kind for member in self.members]
+        of_kind = {"nets": 1 - linear_share, "linear": linear_share}
+        self._shares = [of_kind[kind] / kinds.count(kind) for kind in kinds]
 
-    def predict(self, X: Any, n_threads: int | None = None) -> Floats:
+    def predict(self, X: Any, n_threads: int | None = None, precision: str | None = None) -> Floats:
         """Return probabilities (n_rows, n_classes), or numbers (n_rows, n_outputs)."""
-        return self.predict_read(self.reader.read(X), n_threads)
+        return self.predict_table(self.reader.read(X), n_threads, precision)
 
-    def predict_read(self, table: Floats, n_threads: int | None = None) -> Floats:
-        """Return predictions of rows that ``reader.read`` returned, or like them."""
+    def predict_table(self, table: Floats, n_threads: int | None = None, precision: str | None = None) -> Floats:
+        """Return what ``predict`` does, of rows that the reader has read."""
+        if 0 < len(table) <= _BLOCK_ROWS:  # quickly: in a loop
+            return self._predict_block(table, n_threads, precision)
         blocks = [
-            self._predict_block(table[start : start + _BLOCK_ROWS], n_threads)
+            self._predict_block(table[start : start + _BLOCK_ROWS], n_threads, precision)
             for start in range(0, len(table), _BLOCK_ROWS)
         ]
         return np.concatenate(blocks) if blocks else np.empty((0, self.targets.n_outputs))
 
-    def _predict_block(self, table: Floats, n_threads: int | None) -> Floats:
-        inputs = {n_bins: self.encodings[n_bins].encode(table) for n_bins in self.numbers_of_bins}
-        total = np.zeros((len(table), self.targets.n_outputs))
-        for member, share in self.shares:
-            total += self.targets.decode(member.model.predict_read(inputs[member.n_bins], n_threads)) * share
+    def _predict_block(self, table: Floats, n_threads: int | None, precision: str | None) -> Floats:
+        inputs: dict[int, NDArray[np.float32]] = {}
+        total: Floats | None = None
+        for member, share in zip(self.members, self._shares, strict=True):
+            n_bins = member.n_bins
+            if n_bins not in inputs:
+                inputs[n_bins] = self.encodings[n_bins].encode(table)
+            said = self.targets.decode(member.model.predict_read(inputs[n_bins], n_threads, precision))
+            said *= share
+            total = said if total is None else np.add(total, said, out=total)
+        assert total is not None
         return total
 
     @property
@@ -92,11 +172,14 @@ class FittedTable:
     @property
     def shares(self) -> list[tuple[FittedMember, float]]:
         """The members, and the share of each in a prediction."""
-        shares = []
-        for kind, share in (("nets", 1 - self.linear_share), ("linear", self.linear_share)):
-            of_kind = [member for member in self.members if member.kind == kind]
-            shares += [(member, share / len(of_kind)) for member in of_kind]
-        return shares
+        return list(zip(self.members, self._shares, strict=True))
+
+    def of_fold(self, fold: int) -> FittedTable:
+        """Return this with the members alone that were trained on a split; all, where none of these predict."""
+        members = [member for member in self.members if member.course.fold == fold] or self.members
+        kinds = {member.kind for member in members}
+        share = self.linear_share if len(kinds) == 2 else float("linear" in kinds)
+        return FittedTable(self.reader, self.targets, self.encodings, members, share, None)
 
     def half_width(self, coverage: float) -> Floats:
         """Return how far from a prediction this share of the rows held out lie at most, (n_outputs,)."""
@@ -114,7 +197,7 @@ class FittedTable:
         for i, member in enumerate(self.members):
             named = named_weights(member.model.architecture, member.model.get_weights())
             tensors |= {f"members.{i}.{name}": array for name, array in named}
-            members.append([member.n_bins, member.kind, member.model.to_config()])
+            members.append([member.n_bins, member.kind, member.model.to_config(), _course_to_config(member.course)])
         if self.residuals is not None:
             few = np.linspace(0, len(self.residuals) - 1, min(_RESIDUALS, len(self.residuals))).round().astype(int)
             tensors["residuals"] = np.ascontiguousarray(self.residuals[few])
@@ -124,6 +207,7 @@ class FittedTable:
             "encodings": [[n_bins, encoding.to_config()] for n_bins, encoding in self.encodings.items()],
             "members": members,
             "linear_share": self.linear_share,
+            "record": {**asdict(self.record), "errors": dict(self.record.errors)},
         }, tensors
 
     def save(self, path: str | os.PathLike[str], about: Mapping[str, Any]) -> None:
@@ -137,10 +221,11 @@ class FittedTable:
         description, tensors = read_file(path, TABLE)
         with blaming_file(path, TABLE):
             members = []
-            for i, (n_bins, kind, config) in enumerate(description["members"]):
+            for i, (n_bins, kind, config, *course) in enumerate(description["members"]):
                 weights = [array for name, array in tensors.items() if name.startswith(f"members.{i}.")]
                 model = Model.from_config(config, as_stored(config, weights))
-                members.append(FittedMember(int(n_bins), model, str(kind)))
+                known = _course_from_config(*course) if course else Course(_of_old_file(n_bins, kind), 0, {}, 0)
+                members.append(FittedMember(int(n_bins), model, str(kind), known))
             fitted = cls(
                 TableReader.from_config(description["reader"]),
                 targets_from_config(description["targets"]),
@@ -148,5 +233,19 @@ class FittedTable:
                 members,
                 float(description["linear_share"]),
                 tensors.get("residuals"),
+                Record(**description.get("record", {})),
             )
             return fitted, dict(description["about"])
+
+
+def _course_to_config(course: Course) -> dict[str, Any]:
+    return asdict(course)
+
+
+def _course_from_config(config: Mapping[str, Any]) -> Course:
+    return Course(Member(**config["member"]), int(config["fold"]), dict(config["figures"]), int(config["best_epoch"]))
+
+
+def _of_old_file(n_bins: int, kind: str) -> Member:
+    """Return what is known of a member whose file says nothing of its training."""
+    return Member(int(n_bins), 0.0, 0.0, depth=3 if kind == "nets" else 0)

@@ -22,8 +22,9 @@ from fastbp.models.model import Model
 from fastbp.optimizers.adam import AdamW
 from fastbp.schedules import CosLog, FlatCosine
 from fastbp.support.threads import choose_threads
+from fastbp.tabular.blending import Said
 from fastbp.tabular.encoding import TableEncoding, learn_encoding
-from fastbp.tabular.fitted import FittedMember, FittedTable
+from fastbp.tabular.fitted import Course, FittedMember, FittedTable, Record
 from fastbp.tabular.reading import TableReader
 from fastbp.tabular.recipe import (
     FEW_ROWS,
@@ -34,7 +35,7 @@ from fastbp.tabular.recipe import (
     batch_size_for,
     epochs_for,
 )
-from fastbp.tabular.targets import ClassTargets, NumberTargets, Targets
+from fastbp.tabular.targets import ClassTargets, Targets
 from fastbp.training.trainer import Trainer
 
 __all__ = ["Fit", "Split", "fit_table", "make_splits"]
@@ -48,10 +49,6 @@ _HELD_OUT = 0.2
 _TABLE_WIDTH = 8  # numbers for each level of a category with many
 _WIDTH_AT_RATE = 256  # inputs at which the first layer has the others' learning rate
 _MOST_BYTES = 1 << 30  # of one encoding of all rows: finer bins are made coarser
-# Shares of the linear models in a small table's prediction that are tried.
-_SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
-_MONITORS = {"accuracy": "val_accuracy", "log_loss": "val_loss", "roc_auc": "val_roc_auc", "rmse": "val_loss"}
-_MONITORS |= {"mae": "val_mae"}
 
 
 @dataclass(frozen=True)
@@ -62,8 +59,8 @@ class Fit:
     ----------
     preset : Preset
     metric : str
-        What decides the best epoch: one of _MONITORS.
-    epochs : int or None
+        What decides the best epoch: "accuracy", "log_loss", "roc_auc"; "rmse" or "mae".
+    epochs, batch_size : int or None
         None: by the preset and the number of rows.
     refit : bool
         Whether all members are trained again, on all rows, for as many epochs as were best.
@@ -72,6 +69,10 @@ class Fit:
     n_threads : int or None
     seed : int
     progress : bool
+    precision : str or None
+        Of products, as ``Trainer`` has it.
+    keeps_interrupted : bool
+        Whether Ctrl-C leaves the best epochs so far of the networks that have one, instead of raising.
     """
 
     preset: Preset
@@ -82,6 +83,9 @@ class Fit:
     n_threads: int | None
     seed: int
     progress: bool
+    batch_size: int | None = None
+    precision: str | None = None
+    keeps_interrupted: bool = False
 
 
 def make_splits(
@@ -148,7 +152,7 @@ class _Work:
         self.splits, self.fit = splits, fit
         self.begin = time.monotonic()
         n_rows = min(len(train) for train, _ in splits)
-        self.batch_size = batch_size_for(n_rows)
+        self.batch_size = fit.batch_size or batch_size_for(n_rows)
         self.n_epochs = fit.epochs or epochs_for(n_rows, fit.preset.epochs)
         self.encoded_y = targets.encode(y)
         self.few = len(y) <= FEW_ROWS
@@ -159,51 +163,72 @@ class _Work:
 
     # ------------------------------------------------------------------------------------------------ plan
 
+    @property
+    def _monitor(self) -> str:
+        """The figure that decides the best epoch: of the loss itself where that is the metric."""
+        loss = self.targets.loss_name
+        is_loss = self.fit.metric == "log_loss" and loss == "cross_entropy"
+        is_loss = is_loss or (self.fit.metric == "rmse" and (loss == "mse"))
+        return "val_loss" if is_loss else f"val_{self.fit.metric}"
+
     def members_of(self, fold: int) -> list[Member]:
         """Return the members that are trained on a fold: of several folds with few rows one each, in turn."""
         preset = self.fit.preset
         a_fold = 1 if self.few and len(self.splits) > 1 and preset.folds == 1 else preset.a_fold
         chosen = [preset.members[(fold + i) % len(preset.members)] for i in range(a_fold)]
-        return chosen + ([LINEAR] if self.few else [])
+        return chosen + ([LINEAR] if self.few and LINEAR not in chosen else [])
 
     def run(self) -> FittedTable:
-        n_outputs = self.targets.n_outputs
-        sums = {kind: np.zeros((len(self.y), n_outputs)) for kind in ("nets", "linear")}
-        counts = {kind: np.zeros(len(self.y)) for kind in sums}
+        said = Said(self.targets, self.y)
         fitted: list[FittedMember] = []
-        best: list[int] = []
+        interrupted = False
         for batch in self._batches():
             jobs = [(fold, member, self._job(fold, member, i)) for i, (fold, member) in enumerate(batch)]
-            train_all([job for _, _, job in jobs], self.n_epochs, self.fit.n_threads, self.fit.progress)
+            interrupted = self._train([job for _, _, job in jobs])
             for fold, member, job in jobs:
+                course = self._course(fold, member, job)
+                if interrupted and not course.best_epoch:
+                    continue
                 held_out = self.splits[fold][1]
-                kind = "linear" if member.depth == 0 else "nets"
-                outputs = job.trainer.model.predict(self.encoded[member.n_bins][held_out])
-                sums[kind][held_out] += self.targets.decode(outputs)
-                counts[kind][held_out] += 1
-                best.append(job.trainer.history.kept_epoch or job.trainer.history.n_epochs)
-                fitted.append(FittedMember(member.n_bins, job.trainer.model, kind))
-        seen = counts["nets"] > 0
-        nets = sums["nets"][seen] / counts["nets"][seen, np.newaxis]
-        share, predicted = 0.0, nets
-        if self.few and (counts["linear"][seen] > 0).all():
-            linear = sums["linear"][seen] / counts["linear"][seen, np.newaxis]
-            share = min(_SHARES, key=lambda s: self.targets.error(self.y[seen], s * linear + (1 - s) * nets))
-            predicted = share * linear + (1 - share) * nets
-        if self.fit.refit:
-            fitted = self._refitted(best)
-        return FittedTable(self.reader, self.targets, self.encodings, fitted, share, self._residuals(seen, predicted))
+                said.add(member.kind, held_out, job.trainer.model.predict(self.encoded[member.n_bins][held_out]))
+                fitted.append(FittedMember(member.n_bins, job.trainer.model, member.kind, course))
+            if interrupted:
+                break
+        if not fitted:
+            raise KeyboardInterrupt
+        blend = said.blend(self.fit.metric)
+        if self.fit.refit and not interrupted:
+            fitted = self._refitted(fitted)
+        record = Record(self.fit.metric, len(self.splits), blend.errors, self.fit.refit, interrupted)
+        return FittedTable(self.reader, blend.targets, self.encodings, fitted, blend.share, blend.residuals, record)
+
+    def _train(self, jobs: list[Job]) -> bool:
+        """Train all, and return whether Ctrl-C ended it; then each has its best epoch so far, if it has one."""
+        try:
+            train_all(jobs, self.n_epochs, self.fit.n_threads, self.fit.progress)
+        except KeyboardInterrupt:
+            if not self.fit.keeps_interrupted:
+                raise
+        else:
+            return False
+        for job in jobs:
+            best = stopping_of(job).best_weights
+            if best is not None:
+                job.trainer.model.set_weights(best)
+        return True
+
+    def _course(self, fold: int, member: Member, job: Job) -> Course:
+        history = job.trainer.history
+        best = stopping_of(job).best_epoch
+        figures = {
+            name: list(values) for name, values in history.items() if name != "seconds"
+        }  # the same on each machine
+        return Course(member, fold, figures, best)
 
     def _batches(self) -> list[list[tuple[int, Member]]]:
         """Return what is trained together: all, unless the rows are many; then fold by fold."""
         by_fold = [[(fold, member) for member in self.members_of(fold)] for fold in range(len(self.splits))]
         return [[pair for pairs in by_fold for pair in pairs]] if self.few else by_fold
-
-    def _residuals(self, rows: Array, predicted: Floats) -> Floats | None:
-        """Return how far the predictions of rows held out were off, rising, (n, n_outputs); None for classes."""
-        if not isinstance(self.targets, NumberTargets):
-            return None
-        return np.sort(np.abs(self.y[rows] - predicted), axis=0)
 
     # ------------------------------------------------------------------------------------------- a member
 
@@ -223,7 +248,7 @@ class _Work:
         train, held_out = self.splits[fold]
         trainer = self._trainer(member, len(train), self.fit.seed + 1009 * fold + 31 * number)
         data = self._samples(trainer, member)
-        listeners: list[Callback] = [EarlyStopping(_MONITORS[self.fit.metric], self.n_epochs, ties="last")]
+        listeners: list[Callback] = [EarlyStopping(self._monitor, self.n_epochs, ties="last")]
         if self.fit.seconds is not None:
             listeners.append(TimeLimit(self._seconds_of_one(len(self.splits[fold][0]))))
         parts = data.part(train, "the rows to train on"), data.part(held_out, "the rows held out")
@@ -247,7 +272,6 @@ class _Work:
         model = make_model(member, encoding, self.targets, n_steps, seed)
         n_inputs = encoding.n_numeric + _TABLE_WIDTH * len(encoding.cardinalities)
         factor = (_WIDTH_AT_RATE / max(n_inputs, 1)) ** 0.5 if member.depth else 1.0
-        metric = {"accuracy": ["accuracy"], "roc_auc": ["roc_auc"], "mae": ["mae"]}.get(self.fit.metric, [])
         return Trainer(
             model,
             self.targets.loss,
@@ -258,21 +282,29 @@ class _Work:
             ),
             batch_size=self.batch_size,
             seed=seed,
-            metrics=metric,
+            metrics=[] if self._monitor == "val_loss" else [self.fit.metric],
+            precision=self.fit.precision,
             learning_rate_factors={0: factor},
             weight_decay_factors={0: 1 / factor},
         )
 
-    def _refitted(self, best: Sequence[int]) -> list[FittedMember]:
+    def _refitted(self, fitted: Sequence[FittedMember]) -> list[FittedMember]:
         """Return the members trained on all rows, each for as many epochs as were best for it."""
-        pairs = [(fold, member) for fold in range(len(self.splits)) for member in self.members_of(fold)]
-        fitted = []
-        for number, ((fold, member), n_epochs) in enumerate(zip(pairs, best, strict=True)):
-            trainer = self._trainer(member, len(self.y), self.fit.seed + 1009 * fold + 31 * number + 7)
+        again = []
+        for number, known in enumerate(fitted):
+            member, course = known.course.member, known.course
+            trainer = self._trainer(member, len(self.y), self.fit.seed + 1009 * course.fold + 31 * number + 7)
             job = Job(f"member {number}, on all rows", trainer, self._samples(trainer, member), None, [])
-            train_all([job], n_epochs, self.fit.n_threads, self.fit.progress)
-            fitted.append(FittedMember(member.n_bins, trainer.model, "linear" if member.depth == 0 else "nets"))
-        return fitted
+            train_all([job], course.best_epoch or course.n_epochs, self.fit.n_threads, self.fit.progress)
+            again.append(FittedMember(member.n_bins, trainer.model, member.kind, course))
+        return again
+
+
+def stopping_of(job: Job) -> EarlyStopping:
+    """Return the listener that knows the best epoch."""
+    listener = job.listeners[0]
+    assert isinstance(listener, EarlyStopping)
+    return listener
 
 
 def make_model(member: Member, encoding: TableEncoding, targets: Targets, n_steps: int, seed: int) -> Model:

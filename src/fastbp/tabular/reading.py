@@ -30,6 +30,10 @@ class TableReader:
     Attributes
     ----------
     learned : Learned
+    cardinalities : list of int
+        How many codes each category has.
+    n_numbers : int
+        The number of columns of numbers.
     """
 
     def __init__(self, learned: Learned) -> None:
@@ -45,9 +49,10 @@ class TableReader:
         TypeError, ValueError
             If X has other columns than those that were learned from, or an infinite number.
         """
-        return self._numbers_and_codes(self.learned.read(X, argument), argument)
+        return self.features_of(self.learned.read(X, argument), argument)
 
-    def _numbers_and_codes(self, array: NDArray[Any], argument: str = "X") -> Floats:
+    def features_of(self, array: NDArray[Any], argument: str = "X") -> Floats:
+        """Return what ``read`` returns, of rows that ``learned`` has read: an array with X's columns."""
         table = self.learned.apply(array, np.dtype(np.float64))
         infinite = np.isinf(table)
         if infinite.any():
@@ -97,4 +102,4 @@ def learn_reader(X: Any, categories: Literal["auto"] | Sequence[str | int]) -> t
     table = read_table(X, "X")
     learned, array = learn(Columns((), Ordinal(), categories), table, None)
     reader = TableReader(learned)
-    return reader, reader._numbers_and_codes(array)
+    return reader, reader.features_of(array)

@@ -8,7 +8,8 @@ schedules and the best epoch; bins of numbers from Gorishniy, Rubachev and Baben
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 __all__ = ["LINEAR", "PRESETS", "Member", "Preset", "batch_size_for", "epochs_for"]
 
@@ -23,6 +24,11 @@ class Member:
     dropout: float = 0.15
     width: int = 256
     depth: int = 3
+
+    @property
+    def kind(self) -> str:
+        """ "nets" with hidden layers, "linear" without."""
+        return "nets" if self.depth else "linear"
 
 
 # Fine bins and a low rate, coarse bins and a high rate, strong weight decay, and numbers without bins: their mean is
@@ -45,6 +51,12 @@ class Preset:
     a_fold: int
     folds: int  # where n_bags does not say it; 1: a single split
     epochs: int
+
+    def changed(self, *, learning_rate: float | None = None, dropout: float | None = None) -> Preset:
+        """Return this with another learning rate or dropout of all members; None: as they are."""
+        changes: dict[str, Any] = {"learning_rate": learning_rate, "dropout": dropout}
+        wanted = {name: value for name, value in changes.items() if value is not None}
+        return replace(self, members=tuple(replace(member, **wanted) for member in self.members))
 
 
 PRESETS = {

@@ -3,22 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastbp.losses.base import Loss
 from fastbp.losses.classification import CrossEntropy
-from fastbp.losses.regression import MeanSquaredError
+from fastbp.losses.deviances import Poisson
+from fastbp.losses.regression import Huber, LogCosh, MeanAbsoluteError, MeanSquaredError
 
-__all__ = ["ClassTargets", "NumberTargets", "Targets", "targets_from_config"]
+__all__ = [
+    "CLASS_LOSSES",
+    "NUMBER_LOSSES",
+    "ClassTargets",
+    "Form",
+    "NumberTargets",
+    "Targets",
+    "candidate_forms",
+    "targets_from_config",
+]
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
+Form = Literal["plain", "log", "poisson"]
 
 _MARGIN = 0.05  # beyond the targets seen, as a share of their range, that a prediction may be
+_SKEWED = 1.0  # the skewness of targets from which their logarithms are tried
+_PLAIN_LOSSES: dict[str, type[Loss]] = {
+    "mse": MeanSquaredError,
+    "mae": MeanAbsoluteError,
+    "huber": Huber,
+    "log_cosh": LogCosh,
+}
+CLASS_LOSSES = ("cross_entropy",)
+NUMBER_LOSSES = (*_PLAIN_LOSSES, "log", "poisson")
 
 
 @dataclass(frozen=True)
@@ -26,6 +46,7 @@ class ClassTargets:
     """Classes as numbers 0 .. n_classes - 1."""
 
     n_classes: int
+    loss_name: ClassVar[str] = "cross_entropy"
 
     @property
     def n_outputs(self) -> int:
@@ -52,9 +73,13 @@ class ClassTargets:
         decoded: Floats = probabilities / probabilities.sum(axis=1, keepdims=True)
         return decoded
 
-    def error(self, y: Array, predicted: Floats) -> float:
-        """Return the mean log loss."""
-        return float(-np.log(np.clip(predicted[np.arange(len(y)), y], 1e-7, 1)).mean())
+    def losses(self, y: Array, predicted: Floats, metric: str = "log_loss") -> Floats:
+        """Return the log loss of each row, whatever the metric: it is the smoothest of them."""
+        return np.asarray(-np.log(np.clip(predicted[np.arange(len(y)), y], 1e-7, 1)))
+
+    def one_more(self, n_rows: int) -> float:
+        """Return what one more row, predicted as wrong as this number of rows allows, would add to the mean loss."""
+        return float(np.log(self.n_classes * n_rows)) / n_rows
 
     def to_config(self) -> dict[str, Any]:
         """Return this as plain data."""
@@ -63,23 +88,48 @@ class ClassTargets:
 
 @dataclass(frozen=True)
 class NumberTargets:
-    """Numbers, standardised; a prediction is bounded by the targets seen, with a margin.
+    """Numbers, or their logarithms, standardised; a prediction is bounded by the targets seen, with a margin.
 
     A network may say anything of a row that is far from all others: one such row would spoil the mean error.
+
+    Parameters
+    ----------
+    mean, deviation : ndarray of shape (n_outputs,)
+        Of the targets, or of their logarithms; 0 and the targets' mean for "poisson".
+    lowest, highest : ndarray of shape (n_outputs,)
+        Bounds of a prediction.
+    form : {"plain", "log", "poisson"}
+        What a network learns: the number; its logarithm; or the mean of a count, with an exponential at the end.
+    loss_name : str
+        The loss, for a plain form.
+    spread : ndarray of shape (n_outputs,) or None
+        The targets' own deviation, in which errors are measured; None: ``deviation``.
+    factor : float
+        Of a prediction: the exponential of a mean logarithm is too small a mean.
     """
 
-    mean: Floats  # (n_outputs,)
+    mean: Floats
     deviation: Floats
     lowest: Floats
     highest: Floats
+    form: Form = "plain"
+    loss_name: str = "mse"
+    spread: Floats | None = None
+    factor: float = 1.0
 
     @classmethod
-    def of(cls, y: Floats) -> NumberTargets:
-        """Learn from targets of shape (n_rows, n_outputs)."""
-        deviation = y.std(axis=0)
+    def of(cls, y: Floats, loss: str = "mse") -> NumberTargets:
+        """Learn from targets of shape (n_rows, n_outputs), for a loss of NUMBER_LOSSES."""
         low, high = y.min(axis=0), y.max(axis=0)
         margin = _MARGIN * (high - low)
-        return cls(y.mean(axis=0), np.where(deviation > 0, deviation, 1.0), low - margin, high + margin)
+        form: Form = "log" if loss == "log" else "poisson" if loss == "poisson" else "plain"
+        if form == "poisson":
+            mean, deviation = np.zeros(y.shape[1]), y.mean(axis=0)
+        else:
+            learned = np.log(y) if form == "log" else y
+            mean, deviation = learned.mean(axis=0), learned.std(axis=0)
+        name = loss if form == "plain" else "mse"
+        return cls(mean, _above_zero(deviation), low - margin, high + margin, form, name, _above_zero(y.std(axis=0)))
 
     @property
     def n_outputs(self) -> int:
@@ -89,35 +139,95 @@ class NumberTargets:
     @property
     def activation(self) -> str:
         """Of the last layer."""
-        return "linear"
+        return "exp" if self.form == "poisson" else "linear"
 
     @property
     def loss(self) -> Loss:
         """The loss of a network."""
-        return MeanSquaredError()
+        return Poisson() if self.form == "poisson" else _PLAIN_LOSSES[self.loss_name]()
 
     def encode(self, y: Array) -> Array:
         """Return the targets that the networks learn."""
-        return ((y - self.mean) / self.deviation).astype(np.float32)
+        learned = np.log(y) if self.form == "log" else y
+        return ((learned - self.mean) / self.deviation).astype(np.float32)
 
     def decode(self, outputs: Array) -> Floats:
         """Return predictions in the targets' units, (n_rows, n_outputs)."""
-        return np.clip(outputs.astype(np.float64) * self.deviation + self.mean, self.lowest, self.highest)
+        numbers = outputs.astype(np.float64) * self.deviation + self.mean
+        if self.form == "log":
+            with np.errstate(over="ignore"):  # infinity is bounded below
+                numbers = np.exp(numbers) * self.factor
+        bounded: Floats = np.minimum(np.maximum(numbers, self.lowest), self.highest)
+        return bounded
 
-    def error(self, y: Array, predicted: Floats) -> float:
-        """Return the mean squared error, each column in units of its deviation."""
-        return float((((y - predicted) / self.deviation) ** 2).mean())
+    def losses(self, y: Array, predicted: Floats, metric: str = "rmse") -> Floats:
+        """Return each row's squared error, or absolute one for "mae", each column in units of its deviation."""
+        errors = (y - predicted) / (self.deviation if self.spread is None else self.spread)
+        return np.asarray((np.abs(errors) if metric == "mae" else np.square(errors)).mean(axis=1))
+
+    def one_more(self, n_rows: int) -> float:
+        """Return 0: squared errors of rows that are not like others are seen in the rows that there are."""
+        return 0.0
+
+    def matched(self, y: Floats, predicted: Floats) -> NumberTargets:
+        """Return this with the factor by which predictions have the mean of rows held out.
+
+        The mean of what logarithms were predicted for is larger than the exponential of their mean; the factor is the
+        ratio of the two means (Snowdon, 1991).
+        """
+        total = float(predicted.sum())
+        return replace(self, factor=self.factor * float(y.sum()) / total) if total > 0 else self
 
     def to_config(self) -> dict[str, Any]:
         """Return this as plain data."""
-        return {name: getattr(self, name).tolist() for name in ("mean", "deviation", "lowest", "highest")}
+        config: dict[str, Any] = {name: getattr(self, name).tolist() for name in _BOUNDS}
+        spread = None if self.spread is None else self.spread.tolist()
+        return {**config, "form": self.form, "loss": self.loss_name, "spread": spread, "factor": self.factor}
 
 
 Targets = ClassTargets | NumberTargets
+_BOUNDS = ("mean", "deviation", "lowest", "highest")
+
+
+def _above_zero(deviation: Floats) -> Floats:
+    return np.where(deviation > 0, deviation, 1.0)
+
+
+def candidate_forms(y: Floats) -> list[Form]:
+    """Return the forms in which numbers may be learned best, "plain" first.
+
+    Positive numbers, some of which are far above the others, by their logarithms; counts as the means of Poisson
+    distributions.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_rows, n_outputs)
+    """
+    low, deviation = float(y.min()), y.std(axis=0)
+    if low < 0 or not (deviation > 0).all():
+        return ["plain"]
+    skewness = float((((y - y.mean(axis=0)) / deviation) ** 3).mean(axis=0).min())
+    forms: list[Form] = ["plain"]
+    if low > 0 and skewness > _SKEWED:
+        forms.append("log")
+    if np.array_equal(y, np.floor(y)) and skewness > 0 and float(y.mean(axis=0).min()) > 0:
+        forms.append("poisson")
+    return forms
 
 
 def targets_from_config(config: Mapping[str, Any]) -> Targets:
     """Return what ``to_config`` described."""
     if "classes" in config:
         return ClassTargets(int(config["classes"]))
-    return NumberTargets(*(np.array(config[name], np.float64) for name in ("mean", "deviation", "lowest", "highest")))
+    mean, deviation, lowest, highest = (np.array(config[name], np.float64) for name in _BOUNDS)
+    spread = config.get("spread")
+    return NumberTargets(
+        mean,
+        deviation,
+        lowest,
+        highest,
+        config.get("form", "plain"),
+        str(config.get("loss", "mse")),
+        None if spread is None else np.array(spread, np.float64),
+        float(config.get("factor", 1.0)),
+    )

@@ -13,6 +13,7 @@ from fastbp.commands.report.importance import Importance
 from fastbp.commands.report.pictures import draw
 from fastbp.commands.words import shortened
 from fastbp.support.plot_style import TRAINING, VALIDATION, mark_kept, tidy
+from fastbp.tabular.fitted import Course
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,6 +25,7 @@ __all__ = [
     "errors",
     "importances",
     "learning_curve",
+    "learning_curves",
     "residuals",
     "true_and_predicted",
 ]
@@ -56,6 +58,29 @@ def learning_curve(history: Mapping[str, Sequence[float]], name: str, best_epoch
         tidy(ax)
 
     return draw(paint, _PANEL, f"{name} by epoch")
+
+
+def learning_curves(courses: Sequence[Course], name: str) -> str:
+    """Return a figure of the rows held out, epoch by epoch, of several networks; a dot marks the epoch that is kept."""
+
+    from matplotlib.ticker import MaxNLocator
+
+    def paint(figure: Figure) -> None:
+        ax = figure.subplots()
+        for i, course in enumerate(courses):
+            values = course.figures[f"val_{name}"]
+            style, colour = _STYLES[i % len(_STYLES)], TRAINING if i % 2 == 0 else VALIDATION
+            ax.plot(np.arange(1, len(values) + 1), values, color=colour, lw=1.3, ls=style, label=course.name)
+            if course.best_epoch:
+                ax.plot(course.best_epoch, values[course.best_epoch - 1], "o", color=colour, ms=5)
+        ax.set(xlabel="epoch", title=f"{name} of rows held out")
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        if name == "loss" and _many_times_larger(*(course.figures["val_loss"] for course in courses)):
+            _scale_by_factors(ax)
+        ax.legend(fontsize=8)
+        tidy(ax)
+
+    return draw(paint, _PANEL, f"{name} of rows held out, by epoch")
 
 
 def class_curves(

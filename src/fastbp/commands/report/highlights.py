@@ -6,19 +6,18 @@ from collections.abc import Sequence
 
 import numpy as np
 
-import fastbp as fb
 from fastbp.commands.outcome import Outcome, show
 from fastbp.commands.report.confusion import confusion_counts, figures_by_class
 from fastbp.commands.report.curves import interval_of_share
+from fastbp.commands.report.model_sections import describe_training
 from fastbp.commands.report.problems import describe_leaks, describe_twins
 from fastbp.commands.report.rows import share_of_worst, worst_rows
-from fastbp.commands.report.training_course import describe_course
 from fastbp.commands.task import Task
 from fastbp.commands.words import listed, percent, plain
 from fastbp.inspection.report import Finding
 from fastbp.support.checks import counted
 
-__all__ = ["describe_classes", "hidden_units", "highlights", "rare_classes"]
+__all__ = ["describe_classes", "highlights", "rare_classes"]
 
 _RARE = 0.2  # times the share that each class would have if all were equally common
 _UNEVEN = 0.02  # that the accuracy is above the mean of the classes' recalls
@@ -41,7 +40,6 @@ def highlights(outcome: Outcome, findings: Sequence[Finding]) -> list[str]:
     findings : sequence of Finding
         About the task's data, by ``findings_of``.
     """
-    history = outcome.trainer.history
     of_kind = _of_classes if outcome.task.kind == "class" else _of_numbers
     return [
         *describe_leaks(outcome.task, findings),
@@ -49,13 +47,9 @@ def highlights(outcome: Outcome, findings: Sequence[Finding]) -> list[str]:
         *_of_baseline(outcome),
         *describe_twins(outcome, findings),
         *of_kind(outcome),
-        describe_course(history["loss"], history["val_loss"], outcome.best_epoch, hidden_units(outcome.trainer.model)),
+        *_of_linear(outcome),
+        describe_training(outcome),
     ]
-
-
-def hidden_units(model: fb.Model) -> list[int]:
-    """Return the units of the hidden layers."""
-    return [layer.units for layer in model.layers[:-1] if isinstance(layer, fb.Dense)]
 
 
 def _of_perfection(outcome: Outcome, findings: Sequence[Finding]) -> list[str]:
@@ -80,6 +74,15 @@ def _of_baseline(outcome: Outcome) -> list[str]:
         return []
     missing = f"the columns may not tell {plain(outcome.task.target)!r}, or the rows are too few"
     return [f"The predictions are no better than {answer}: {missing}."]
+
+
+def _of_linear(outcome: Outcome) -> list[str]:
+    """Return that a linear model is as good, if so."""
+    score, least = ("log_loss", 0.97) if outcome.task.kind == "class" else ("rmse", 0.99)
+    if score not in outcome.linear or outcome.scores[score] < least * outcome.linear[score]:
+        return []
+    own, linear = show(outcome.scores[score]), show(outcome.linear[score])
+    return [f"A linear model is as good on these rows: its {score} is {linear}, this model's {own}."]
 
 
 # ------------------------------------------------------------------------------------------------- classes

@@ -20,12 +20,12 @@ _MOST_CELLS = 30_000_000  # of the tables that are predicted, all columns and re
 
 def find_importances(outcome: Outcome) -> list[Importance]:
     """Return how much larger the log loss or the RMSE of held-out rows is when each column is shuffled."""
-    task, model = outcome.task, outcome.trainer.model
+    task, trained = outcome.task, outcome.trained
     rows = outcome.test_rows[: _n_rows(outcome)]
-    y, n_threads = task.y[rows], outcome.trainer.n_threads
+    y = task.y[rows]
     return shuffled_importances(
-        lambda array: model.predict_read(array, n_threads),
-        model.feed.read(task.X.iloc[rows], "X"),  # once: an array with the table's columns
+        trained.predict_read,
+        trained.read(task.X.iloc[rows]),  # once: an array with the table's columns
         lambda outputs: log_loss(y, outputs) if task.kind == "class" else rmse(y, outputs[:, 0]),
         range(min(task.X.shape[1], _MOST_COLUMNS)),
         _REPEATS,

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import html
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 
-import fastbp as fb
+from fastbp.commands.network import Network
 from fastbp.commands.outcome import Outcome, show
-from fastbp.commands.report import charts, markup
+from fastbp.commands.report import markup
 from fastbp.commands.report.class_sections import class_sections
 from fastbp.commands.report.data_sections import column_section, problem_section
 from fastbp.commands.report.importance_section import find_importances, importance_section
+from fastbp.commands.report.model_sections import model_sections
 from fastbp.commands.report.number_sections import number_sections
 from fastbp.commands.report.row_section import row_section
 from fastbp.commands.report.style import STYLE
 from fastbp.commands.report.usage_section import usage_section
 from fastbp.commands.words import plain
 from fastbp.inspection.report import Finding
-from fastbp.models.summary import summarise
 from fastbp.support.checks import counted
 from fastbp.support.replacement import replace_file
 
@@ -47,17 +46,17 @@ def write_report(
     task = outcome.task
     found = find_importances(outcome)
     by_kind = class_sections if task.kind == "class" else number_sections
+    training, of_model = model_sections(outcome, source, model_name)
     sections = [
         markup.section("In short", _scores(outcome), markup.items(highlights)),
-        _training(outcome),
+        training,
         *by_kind(outcome),
         row_section(outcome, [task.X.columns[importance.column] for importance in found]),
         importance_section(outcome, found),
         problem_section(task, findings),
         column_section(task.X),
-        usage_section(task, source, model_name),
-        markup.section("Network", markup.code(summarise(outcome.trainer.model.architecture))),
-        markup.section("Settings", _settings(outcome, source, model_name)),
+        usage_section(task, source, model_name, isinstance(outcome.trained, Network)),
+        *of_model,
     ]
     page = _page(outcome, source, "".join(sections)).encode(errors="replace")
     replace_file(path, lambda file: file.write(page))
@@ -78,38 +77,12 @@ def _page(outcome: Outcome, source: str, body: str) -> str:
 
 def _scores(outcome: Outcome) -> str:
     answer = "most common class" if outcome.task.kind == "class" else "mean"
-    baseline = {name: f"{answer}: {show(value, name)}" for name, value in outcome.baseline.items()}
-    scores = outcome.scores.items()
+    beside = {"linear model": outcome.linear, answer: outcome.baseline}
+    cards = []
+    for name, value in outcome.scores.items():
+        others = [f"{what}: {show(known[name], name)}" for what, known in beside.items() if name in known]
+        cards.append((name, show(value, name), "; ".join(others)))
     n_rows = counted(len(outcome.test_rows), "held-out row")
-    said = f"Scores on {n_rows}, which took no part in the training; under them, those of the {answer}."
-    return markup.cards((name, show(value, name), baseline.get(name, "")) for name, value in scores) + markup.paragraph(
-        said, quiet=True
-    )
-
-
-def _training(outcome: Outcome) -> str:
-    history = outcome.trainer.history
-    names = ["loss", outcome.trainer.metrics[0].name]
-    return markup.section(
-        "Training", markup.side_by_side(*(charts.learning_curve(history, name, outcome.best_epoch) for name in names))
-    )
-
-
-def _settings(outcome: Outcome, source: str, model_name: str) -> str:
-    trainer = outcome.trainer
-    n_train = len(outcome.train_rows)
-    n_epochs = counted(trainer.history.n_epochs, "epoch")
-    speed = n_train * trainer.history.n_epochs / max(outcome.seconds, 1e-9)
-    rows = [
-        ["data", source],
-        ["model", model_name],
-        [
-            "rows",
-            f"{n_train:,} for training, a tenth of them to decide when to stop; {len(outcome.test_rows):,} held out",
-        ],
-        ["training", f"{n_epochs}, {outcome.seconds:.1f} s, {speed:,.0f} rows per second"],
-        ["optimizer", repr(trainer.optimizer)],
-        ["loss, batch size, seed", f"{trainer.loss.name}, {trainer.batch_size}, {trainer.seed}"],
-        ["made by", f"fastbp {fb.__version__}, {datetime.now():%Y-%m-%d %H:%M}"],
-    ]
-    return markup.table(None, rows)
+    said = f"Scores on {n_rows}, on which nothing was trained and nothing chosen; under them, what a linear model and "
+    said += f"the {answer} get on the same rows."
+    return markup.cards(cards) + markup.paragraph(said, quiet=True)

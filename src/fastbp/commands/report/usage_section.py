@@ -20,7 +20,7 @@ _READERS = {  # how pandas reads a file of each format
 }
 
 
-def usage_section(task: Task, source: str, model_name: str) -> str:
+def usage_section(task: Task, source: str, model_name: str, is_network: bool) -> str:
     """Return the command and the lines of Python that predict."""
     new = f"new{_format(source)}"
     command = f"fastbp predict {shlex.quote(model_name)} {new} --out predictions.csv"
@@ -30,22 +30,25 @@ def usage_section(task: Task, source: str, model_name: str) -> str:
         markup.code(command, folds=True),
         markup.paragraph(said, quiet=True),
         markup.paragraph("The same in Python:"),
-        markup.code(how_to_predict_in_python(task, source, model_name), folds=True),
+        markup.code(how_to_predict_in_python(task, source, model_name, is_network), folds=True),
     )
 
 
-def how_to_predict_in_python(task: Task, source: str, model_name: str) -> str:
+def how_to_predict_in_python(task: Task, source: str, model_name: str, is_network: bool) -> str:
     """Return lines of Python that load the model and predict a file like that of the data."""
     suffix = _format(source)
     reader = _READERS.get(suffix, 'read_csv("{}")').format(f"new{suffix}")
-    lines = ["import fastbp as fb", "import pandas as pd", "", f"model = fb.Model.load({model_name!r})"]
-    if suffix == ".npy":
-        lines.insert(1, "import numpy as np")
-    what = "probabilities" if task.kind == "class" else "predictions"
-    lines += [f"table = pd.{reader}", f"{what} = model.predict(table)"]
-    if task.kind == "class":
-        lines.append("labels = model.predict_classes(table)")
-    return "\n".join(lines)
+    lines = ["import numpy as np"] if suffix == ".npy" else []
+    is_class = task.kind == "class"
+    estimator = "TabularClassifier" if is_class else "TabularRegressor"
+    package, loaded = ("import fastbp as fb", "fb.Model") if is_network else (None, estimator)
+    lines += [package] if package else []
+    lines += ["import pandas as pd"] + ([] if is_network else [f"from fastbp.sklearn import {estimator}"])
+    lines += ["", f"model = {loaded}.load({model_name!r})", f"table = pd.{reader}"]
+    if not is_class:
+        return "\n".join([*lines, "predictions = model.predict(table)"])
+    calls = ("predict", "predict_classes") if is_network else ("predict_proba", "predict")
+    return "\n".join([*lines, f"probabilities = model.{calls[0]}(table)", f"labels = model.{calls[1]}(table)"])
 
 
 def _format(source: str) -> str:
