@@ -64,13 +64,13 @@ def deepshap(
         b = np.tile(np.arange(m), len(i) // m)  # and its baseline
         slopes = np.stack(question.slopes(outputs[i], i), axis=1).astype(ends.dtype)  # (n_pairs, n_answers, n_outputs)
         passed = _passed_back(operations, of_ends, of_starts, i, b, slopes)
-        shares = (passed * (ends[i] - starts[b])[:, np.newaxis]).swapaxes(1, 2).astype(np.float64)
-        if original:
-            shares = network.by_column(shares)
-        of_rows = shares.reshape(-1, m, *shares.shape[1:])
-        total[first : first + at_once] = of_rows.mean(axis=1)
-        squares[first : first + at_once] = of_rows.var(axis=1)
-    errors = np.sqrt(squares / (m - 1)) if m > 1 else None
+        passed *= (ends[i] - starts[b])[:, np.newaxis]  # from here on these are the shares
+        shares = network.last_by_column(passed) if original else passed
+        of_rows = shares.reshape(-1, m, *shares.shape[1:])  # (n_rows, n_background, n_answers, n_columns)
+        total[first : first + at_once] = (of_rows.sum(axis=1) / m).swapaxes(1, 2)
+        if m > 1:
+            squares[first : first + at_once] = np.einsum("nmac,nmac->nca", of_rows, of_rows) / m
+    errors = np.sqrt(np.maximum(squares - np.square(total), 0) / (m - 1)) if m > 1 else None
     return Found(total, base, base + total.sum(axis=1) - answers, errors)
 
 

@@ -68,6 +68,10 @@ class Network:
                 for i in range(1 if j < tables.numeric else tables.dims[j - tables.numeric])
             )
 
+    @property
+    def _has_a_column_each(self) -> bool:
+        return np.array_equal(self.columns, np.arange(len(self._subject.columns)))
+
     def inputs(self, rows: Array) -> Array:
         """Return what the first layer reads of rows, (n_rows, n_inputs), in the model's dtype."""
         features = self._features.of(rows)
@@ -92,12 +96,20 @@ class Network:
 
     def by_column(self, values: Floats) -> Floats:
         """Return sums over the inputs made of the same column: (n, n_inputs, ...) to (n, n_columns, ...)."""
-        n_columns = len(self._subject.columns)
-        if np.array_equal(self.columns, np.arange(n_columns)):
+        if self._has_a_column_each:
             return values
-        sums = np.zeros((len(values), n_columns, *values.shape[2:]))
+        sums = np.zeros((len(values), len(self._subject.columns), *values.shape[2:]))
         for place, column in enumerate(self.columns):
             sums[:, column] += values[:, place]
+        return sums
+
+    def last_by_column(self, values: Array) -> Array:
+        """Return the same sums where the inputs are the last axis, in the values' dtype."""
+        if self._has_a_column_each:
+            return values
+        sums = np.zeros((*values.shape[:-1], len(self._subject.columns)), values.dtype)
+        for place, column in enumerate(self.columns):
+            sums[..., column] += values[..., place]
         return sums
 
     def slopes_by_column(self, rows: Array, slopes: Floats) -> Floats:

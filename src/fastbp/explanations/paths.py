@@ -110,7 +110,7 @@ class _Integrals:
         shares = []
         for gradient in found:
             mean = np.einsum("nsu,s->nu", gradient.reshape(len(length), n_steps, -1), weights.astype(gradient.dtype))
-            shares.append(length * (mean if self._first is None else self._first.backward(mean)))
+            shares.append(length * (mean if self._first is None else self._first.gradient(mean)))
         return np.stack(shares, axis=2)
 
 

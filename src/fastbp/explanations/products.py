@@ -7,6 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbp.engine.array_reader import ArrayReader
+from fastbp.engine.derivatives import Derivatives
+from fastbp.engine.network import Network
 from fastbp.explanations.twins import blank
 from fastbp.layers.activation_layer import Activation
 from fastbp.layers.activations import Linear
@@ -15,6 +18,7 @@ from fastbp.layers.composition import innermost
 from fastbp.layers.dense import Dense
 from fastbp.models.feed import Feed
 from fastbp.models.model import Model
+from fastbp.support.threads import choose_threads
 from fastbp.support.underflow import underflows_to_zero
 
 __all__ = ["Product", "split_first"]
@@ -34,28 +38,44 @@ class Product:
 
     def __init__(self, W: Array, b: Array | None, n_threads: int | None) -> None:
         self.W, self.b, self.n_threads = W, b, n_threads
-        self._forth: Model | None = None
-        self._back: Model | None = None
+        self._forth: Network | None = None
+        self._back: Network | None = None
 
-    @underflows_to_zero
     def forward(self, X: Array) -> Array:
         """Return X @ W + b, (n, n_units)."""
         if self._forth is None:
-            self._forth = _product(self.W, self.b)
-        return self._forth.predict_read(np.ascontiguousarray(X), self.n_threads)
+            self._forth = _network(self.W, self.b)
+        return self._times(self._forth, X, self.W.shape[1])
 
-    @underflows_to_zero
     def backward(self, M: Array) -> Array:
         """Return M @ W.T, (n, n_inputs)."""
         if self._back is None:
-            self._back = _product(np.ascontiguousarray(self.W.T), None)
-        return self._back.predict_read(np.ascontiguousarray(M), self.n_threads)
+            self._back = _network(np.ascontiguousarray(self.W.T), None)
+        return self._times(self._back, M, self.W.shape[0])
+
+    @underflows_to_zero
+    def gradient(self, M: Array) -> Array:
+        """Return M @ W.T as ``backward`` does, without another copy of the weights: for a few rows."""
+        if self._forth is None:
+            self._forth = _network(self.W, self.b)
+        n_inputs = self.W.shape[0]
+        X, out = np.zeros((len(M), n_inputs), self.W.dtype), np.empty((len(M), n_inputs), self.W.dtype)
+        rows = ArrayReader(np.ascontiguousarray(M, self.W.dtype))
+        Derivatives(self._forth).vjp(ArrayReader(X), rows, None, out, choose_threads(self.n_threads))
+        return out
+
+    @underflows_to_zero
+    def _times(self, network: Network, X: Array, n_units: int) -> Array:
+        out = np.empty((len(X), n_units), self.W.dtype)
+        network.forward(ArrayReader(X), out, choose_threads(self.n_threads))
+        return out
 
 
-def _product(W: Array, b: Array | None) -> Model:
-    model = Model([Dense(W.shape[1], "linear", "zeros", use_bias=b is not None)], inputs=W.shape[0], dtype=W.dtype)
-    model.set_weights([W] if b is None else [W, b])
-    return model
+def _network(W: Array, b: Array | None) -> Network:
+    """Return a network of one product; it is made without a model's checks, as it is needed in every call."""
+    network = Network(W.shape[0], Dense(W.shape[1], "linear", "zeros", use_bias=b is not None).stages(), W.dtype.name)
+    network.set_arrays([W] if b is None else [W, b])
+    return network
 
 
 def split_first(model: Model, n_threads: int | None) -> tuple[Product | None, Model]:

@@ -11,6 +11,7 @@ from fastbp.commands.outcome import Outcome, show
 from fastbp.commands.report import markup
 from fastbp.commands.report.class_sections import class_sections
 from fastbp.commands.report.data_sections import column_section, problem_section
+from fastbp.commands.report.dependence_section import dependence_section
 from fastbp.commands.report.importance_section import find_importances, importance_section
 from fastbp.commands.report.model_sections import model_sections
 from fastbp.commands.report.number_sections import number_sections
@@ -53,6 +54,7 @@ def write_report(
         *by_kind(outcome),
         row_section(outcome, [task.X.columns[importance.column] for importance in found]),
         importance_section(outcome, found),
+        dependence_section(outcome, [task.X.columns[importance.column] for importance in found]),
         problem_section(task, findings),
         column_section(task.X),
         usage_section(task, source, model_name, isinstance(outcome.trained, Network)),
