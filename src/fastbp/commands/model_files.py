@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 import fastbp as fb
 from fastbp.commands.errors import CommandError
-from fastbp.data.classes import check_classes
+from fastbp.commands.explained_model import as_explained
 from fastbp.preparation.learned import Learned
 from fastbp.support.safetensors_file import TABLE, OtherKindError
 from fastbp.tabular.fitted import FittedTable
@@ -44,12 +44,8 @@ class SavedModel:
 
     def explained(self, n_threads: int | None) -> Any:
         """Return what ``fb.explain`` and ``fb.counterfactual`` take."""
-        if isinstance(self._model, fb.Model):
-            return self._model
-        from fastbp.tabular.explained import TableSubject  # for explanations only
-
         labels = self.metadata["classes"] if self.metadata["task"] == "class" else None
-        return TableSubject(self._model, n_threads, None if labels is None else check_classes(labels, len(labels)))
+        return as_explained(self._model, labels, n_threads)
 
 
 def load_model(path: Path) -> SavedModel:

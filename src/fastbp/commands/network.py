@@ -46,6 +46,7 @@ class Network:
 
     def __init__(self, trainer: fb.Trainer, seconds: float, best_epoch: int, interrupted: bool) -> None:
         self.trainer, self.seconds, self.best_epoch, self.interrupted = trainer, seconds, best_epoch, interrupted
+        self.n_threads: int | None = trainer.n_threads
 
     def size(self) -> str:
         """Return how long it took, and how large it is."""
@@ -64,6 +65,10 @@ class Network:
     def predict_read(self, array: NDArray[Any]) -> NDArray[Any]:
         """Return the outputs for rows that ``read`` returned."""
         return self.trainer.model.predict_read(array, self.trainer.n_threads)
+
+    def explained(self) -> Any:
+        """Return the network."""
+        return self.trainer.model
 
     def save(self, path: Path, task: Task, metadata: Mapping[str, Any]) -> None:
         """Write the model with the names of its classes; training and scores go by their numbers."""

@@ -48,6 +48,7 @@ class Trained(Protocol):
 
     seconds: float
     interrupted: bool
+    n_threads: int | None
 
     def size(self) -> str:
         """Return how long it took, and how large it is."""
@@ -60,6 +61,9 @@ class Trained(Protocol):
 
     def predict_read(self, array: NDArray[Any]) -> NDArray[Any]:
         """Return the outputs for rows that ``read`` returned."""
+
+    def explained(self) -> Any:
+        """Return what ``fb.partial_dependence`` takes; the answers are named by their numbers."""
 
     def save(self, path: Path, task: Task, metadata: Mapping[str, Any]) -> None:
         """Write the model, and what ``fastbp predict`` needs to know."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbp.commands.explained_model import as_explained
 from fastbp.commands.learned_columns import keep_writings
 from fastbp.commands.outcome import Settings
 from fastbp.commands.roles import text_of
@@ -49,7 +50,7 @@ class TableNetworks:
 
     def __init__(self, fitted: FittedTable, settings: Settings, why_metric: str, seconds: float) -> None:
         self.fitted, self.settings, self.why_metric, self.seconds = fitted, settings, why_metric, seconds
-        self.interrupted = fitted.record.interrupted
+        self.interrupted, self.n_threads = fitted.record.interrupted, settings.n_threads
 
     def size(self) -> str:
         """Return how long it took, and how large it is."""
@@ -69,6 +70,10 @@ class TableNetworks:
     def predict_read(self, array: NDArray[Any]) -> NDArray[Any]:
         """Return the outputs for rows that ``read`` returned."""
         return self.fitted.predict_table(self.fitted.reader.features_of(array), self.settings.n_threads)
+
+    def explained(self) -> Any:
+        """Return the networks as one function of the table's columns."""
+        return as_explained(self.fitted, None, self.settings.n_threads)
 
     def save(self, path: Path, task: Task, metadata: Mapping[str, Any]) -> None:
         """Write a file that ``fastbp predict`` reads, and TabularClassifier.load or TabularRegressor.load."""

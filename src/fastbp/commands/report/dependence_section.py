@@ -46,10 +46,10 @@ def dependence_section(outcome: Outcome, columns: Sequence[str]) -> str:
         what = f"probability of {shortened(task.classes[target], 30)}"
     elif task.kind == "class":
         what = "probability of each class"
-    pictures = []
+    model, pictures = outcome.trained.explained(), []
     for name in columns[:_MOST_COLUMNS]:
         effect = fb.partial_dependence(
-            outcome.trainer.model, task.X.iloc[rows], str(name), target=target, n_threads=outcome.trainer.n_threads
+            model, task.X.iloc[rows], str(name), target=target, n_threads=outcome.trained.n_threads
         )
         pictures.append(_picture(effect, task.classes, what))
     said = f"The mean prediction for {counted(n_rows, 'held-out row')}, when all have the same value in a column; the "
