@@ -66,6 +66,10 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         The columns' names, if X was a data frame.
     n_members_ : int
         The number of networks.
+    evals_ : dict of str to dict of str to list of float
+        The figures of each network by epoch, "val_..." on the rows held out.
+    feature_importances_ : ndarray of shape (n_features_in_,)
+        How much the log loss of rows held out grows when a column is shuffled; computed when first asked for.
 
     Examples
     --------
@@ -200,8 +204,14 @@ class TabularRegressor(RegressorMixin, BaseTabular):
 
     Attributes
     ----------
-    n_features_in_, feature_names_in_, n_members_
+    n_features_in_, feature_names_in_, n_members_, evals_
         As for ``TabularClassifier``.
+    feature_importances_ : ndarray of shape (n_features_in_,)
+        How much the squared error of rows held out grows when a column is shuffled (the absolute one for
+        metric="mae"), in units of the targets' deviation; computed when first asked for.
+    target_form_ : {"plain", "log", "poisson"}
+        Whether the numbers, their logarithms or the means of counts were learned: the best of these on rows held out,
+        where the targets are positive with a few large ones, or counts.
 
     Examples
     --------

@@ -88,13 +88,13 @@ class TableEncoding:
 
         Parameters
         ----------
-        table : ndarray of shape (n_rows, n_numbers + n_categories)
+        table : ndarray of shape (n_rows, n_numbers + n_categories), float64 or float32
             Numbers, NaN for a gap; then codes, -1 for a level that was not learned.
         """
         out = np.empty((len(table), self.n_numeric + len(self.cardinalities)), np.float32)
         place, n_numbers = 0, len(self.numbers)
         if len(table) <= _FEW_ROWS:
-            self._few_rows.write(table[:, :n_numbers], out)
+            self._few_rows.write(table[:, :n_numbers].astype(np.float64, copy=False), out)
             place = self._n_of_numbers
         else:
             for j, number in enumerate(self.numbers):
@@ -135,8 +135,9 @@ def _bounded(values: Array, centre: Any, factor: Any) -> Array:
     return bounded
 
 
-def _write_number(number: NumberEncoding, values: Floats, out: Array, place: int) -> int:
+def _write_number(number: NumberEncoding, column: Array, out: Array, place: int) -> int:
     """Write a column's inputs from a place on; return the place after them."""
+    values = column.astype(np.float64)
     gaps = np.isnan(values)
     filled = np.where(gaps, number.centre, values)
     out[:, place] = _bounded(filled, number.centre, number.factor)
@@ -182,7 +183,13 @@ def _level_columns(levels: Sequence[int], codes: Floats) -> Floats:
 # ---------------------------------------------------------------------------------------------------- learning
 
 
-def learn_encoding(table: Floats, n_numbers: int, cardinalities: Sequence[int], n_bins: int) -> TableEncoding:
+def learn_encoding(
+    table: Floats,
+    n_numbers: int,
+    cardinalities: Sequence[int],
+    n_bins: int,
+    rows: NDArray[np.int64] | None = None,
+) -> TableEncoding:
     """Return the encoding of a table, from the rows to train on.
 
     Parameters
@@ -194,12 +201,18 @@ def learn_encoding(table: Floats, n_numbers: int, cardinalities: Sequence[int], 
         How many codes each category has.
     n_bins : int
         The most bins of a column of numbers.
+    rows : ndarray of int or None
+        The rows to train on, where the table has others too.
     """
-    numbers = [_learn_number(table[:, j], n_bins) for j in range(n_numbers)]
+
+    def column(j: int) -> Floats:  # one at a time: all rows to train on would be a second table
+        return (table[:, j] if rows is None else table[rows, j]).astype(np.float64)
+
+    numbers = [_learn_number(column(j), n_bins) for j in range(n_numbers)]
     levels: dict[int, LevelEncoding] = {}
     many: dict[int, int] = {}
     for k, cardinality in enumerate(cardinalities):
-        codes = table[:, n_numbers + k]
+        codes = column(n_numbers + k)
         found = [code for code in range(cardinality) if (codes == code).any()]
         if len(found) < 2:
             continue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -48,7 +48,8 @@ Split = tuple[RowIndex, RowIndex]  # to train on, and held out
 _HELD_OUT = 0.2
 _TABLE_WIDTH = 8  # numbers for each level of a category with many
 _WIDTH_AT_RATE = 256  # inputs at which the first layer has the others' learning rate
-_MOST_BYTES = 1 << 30  # of one encoding of all rows: finer bins are made coarser
+_BLOCK_ROWS = 8192
+_MOST_BYTES = 400_000_000  # of all encodings of all rows together, where fewer bins can keep them to that
 
 
 @dataclass(frozen=True)
@@ -158,6 +159,7 @@ class _Work:
         self.few = len(y) <= FEW_ROWS
         # Of one split the rows held out teach nothing, not even a quantile; folds share what all rows teach.
         self.learned_from = splits[0][0] if len(splits) == 1 else np.arange(len(y))
+        self.most_bins = most_bins(len(table) * reader.n_numbers, [member.n_bins for member in fit.preset.members])
         self.encodings: dict[int, TableEncoding] = {}
         self.encoded: dict[int, Array] = {}
 
@@ -175,7 +177,8 @@ class _Work:
         """Return the members that are trained on a fold: of several folds with few rows one each, in turn."""
         preset = self.fit.preset
         a_fold = 1 if self.few and len(self.splits) > 1 and preset.folds == 1 else preset.a_fold
-        chosen = [preset.members[(fold + i) % len(preset.members)] for i in range(a_fold)]
+        members = [replace(member, n_bins=min(member.n_bins, self.most_bins)) for member in preset.members]
+        chosen = [members[(fold + i) % len(members)] for i in range(a_fold)]
         return chosen + ([LINEAR] if self.few and LINEAR not in chosen else [])
 
     def run(self) -> FittedTable:
@@ -190,7 +193,9 @@ class _Work:
                 if interrupted and not course.best_epoch:
                     continue
                 held_out = self.splits[fold][1]
-                said.add(member.kind, held_out, job.trainer.model.predict(self.encoded[member.n_bins][held_out]))
+                for start in range(0, len(held_out), _BLOCK_ROWS):  # a copy of all rows held out would be large
+                    rows = held_out[start : start + _BLOCK_ROWS]
+                    said.add(member.kind, rows, job.trainer.model.predict(self.encoded[member.n_bins][rows]))
                 fitted.append(FittedMember(member.n_bins, job.trainer.model, member.kind, course))
             if interrupted:
                 break
@@ -220,9 +225,7 @@ class _Work:
     def _course(self, fold: int, member: Member, job: Job) -> Course:
         history = job.trainer.history
         best = stopping_of(job).best_epoch
-        figures = {
-            name: list(values) for name, values in history.items() if name != "seconds"
-        }  # the same on each machine
+        figures = {name: list(values) for name, values in history.items() if name != "seconds"}
         return Course(member, fold, figures, best)
 
     def _batches(self) -> list[list[tuple[int, Member]]]:
@@ -235,13 +238,10 @@ class _Work:
     def _inputs(self, n_bins: int) -> tuple[TableEncoding, Array]:
         """Return the encoding with so many bins, and all rows in it; made once."""
         if n_bins not in self.encodings:
-            n_numbers = self.reader.n_numbers
-            most = _MOST_BYTES // (4 * max(len(self.table) * max(n_numbers, 1), 1))
-            encoding = learn_encoding(
-                self.table[self.learned_from], n_numbers, self.reader.cardinalities, min(n_bins, max(most, 0))
-            )
-            self.encodings[n_bins] = encoding
-            self.encoded[n_bins] = encoding.encode(self.table)
+            rows = None if len(self.learned_from) == len(self.table) else self.learned_from
+            n_numbers, cardinalities = self.reader.n_numbers, self.reader.cardinalities
+            self.encodings[n_bins] = learn_encoding(self.table, n_numbers, cardinalities, n_bins, rows)
+            self.encoded[n_bins] = self.encodings[n_bins].encode(self.table)
         return self.encodings[n_bins], self.encoded[n_bins]
 
     def _job(self, fold: int, member: Member, number: int) -> Job:
@@ -298,6 +298,22 @@ class _Work:
             train_all([job], course.best_epoch or course.n_epochs, self.fit.n_threads, self.fit.progress)
             again.append(FittedMember(member.n_bins, trainer.model, member.kind, course))
         return again
+
+
+def most_bins(n_cells: int, wanted: Sequence[int]) -> int:
+    """Return how many bins a number of a large table may have at most, so that all encodings fit in memory.
+
+    Parameters
+    ----------
+    n_cells : int
+        Of the columns of numbers.
+    wanted : sequence of int
+        The bins of each member; the same number, also after this bound, is one encoding.
+    """
+    most = max(wanted)
+    while most > 0 and 4 * n_cells * sum(1 + n for n in {min(n, most) for n in wanted}) > _MOST_BYTES:
+        most -= 1
+    return most
 
 
 def stopping_of(job: Job) -> EarlyStopping:

@@ -18,6 +18,8 @@ __all__ = ["TableReader", "learn_reader"]
 
 Floats = NDArray[np.float64]
 
+_FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+
 
 class TableReader:
     """What the columns are: numbers, or categories whose values have codes.
@@ -40,6 +42,8 @@ class TableReader:
         self.learned = learned
         self.cardinalities = [n for _, steps in learned.features if (n := _n_codes(steps))]
         self.n_numbers = len(learned.features) - len(self.cardinalities)
+        places = [column for column, steps in learned.features if not steps]
+        self._as_is = places == list(range(learned.n_columns)) and self.n_numbers == learned.n_columns
 
     def read(self, X: Any, argument: str = "X") -> Floats:
         """Return rows as (n_rows, n_numbers + n_categories): numbers with NaN for gaps, then codes, -1 if not known.
@@ -52,8 +56,12 @@ class TableReader:
         return self.features_of(self.learned.read(X, argument), argument)
 
     def features_of(self, array: NDArray[Any], argument: str = "X") -> Floats:
-        """Return what ``read`` returns, of rows that ``learned`` has read: an array with X's columns."""
-        table = self.learned.apply(array, np.dtype(np.float64))
+        """Return what ``read`` returns, of rows that ``learned`` has read: an array with X's columns.
+
+        An array of floating-point numbers without categories is returned as it is, not copied; float32 stays float32.
+        """
+        as_is = self._as_is and array.dtype in _FLOATS
+        table = array if as_is else self.learned.apply(array, np.dtype(np.float64))
         infinite = np.isinf(table)
         if infinite.any():
             row, place = np.argwhere(infinite)[0]
