@@ -38,3 +38,13 @@ def test_fashion_mnist_with_data(tmp_path):
     out = run_example("fashion_mnist.py", "--epochs", "2", "--data", str(write_fashion(tmp_path)))
     assert "digits" not in out
     assert "most often taken for" in out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "least"), [("cartpole_dqn.py", 400), ("cartpole_ppo.py", 400), ("pendulum_ddpg.py", -250)]
+)
+def test_reinforcement_learning_learns(name, least):
+    """The median of three seeds: bits differ by instruction set, and so do the policies."""
+    results = [float(run_example(name, "--seed", str(seed)).rsplit(":", 1)[1]) for seed in range(3)]
+    assert sorted(results)[1] >= least, results
