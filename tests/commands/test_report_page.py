@@ -126,7 +126,7 @@ def test_classes(here, n_classes):
     for name in names[:40] if n_classes <= 40 else []:
         assert name in shown  # in the table by class
         assert shown.count(shortened(name)) >= 2  # in the matrix
-    assert page.count("svg") == 7
+    assert page.count("svg") == 11  # four of them of the dependence on a column
     assert ("The 40 of 120 classes with the smallest f1" in shown) == (n_classes == 120)
     assert ("Classes that are taken for each other are neighbours" in shown) == (n_classes == 120)
 
@@ -152,7 +152,7 @@ def test_numbers(here):
         assert part in shown
     assert re.search(r"mean: (0|-0\.0\d+) ", shown)  # and not -0.00015
     assert "confused" not in shown
-    assert page.count("svg") == 6
+    assert page.count("svg") == 9  # three of them of the dependence on a column
 
 
 def test_at_most_forty_columns_are_listed(here):

@@ -296,8 +296,14 @@ def test_parts_of_an_explanation():
     assert list(found.to_frame().columns) == ["0", "1", "2"]
     whole = fb.explain(plain(), X, background=B)
     assert (whole.to_frame()[2]["1"] == whole.values[:, 1, 2]).all()
-    with pytest.raises(IndexError, match="row 6 is asked for, and 6 rows are explained"):
-        found[6]
+    assert (found[-1].values == found.values[5:]).all()
+    assert len(found[:0]) == 0
+    for beyond in (6, [0, -7], [True] * 5):
+        with pytest.raises(IndexError, match="is asked for, and 6 rows are explained"):
+            found[beyond]
+    for wrong in ("a", 1.5, None, [[1]], True, {}):
+        with pytest.raises(TypeError, match=r"the index is .*; expected the number of a row"):
+            found[wrong]
     with pytest.raises(ValueError, match="output is 7; expected"):
         whole.of_output(7)
     assert "shapley of" in repr(found)

@@ -20,7 +20,7 @@ Floats = NDArray[np.float64]
 
 _LONGEST_NAME = 28
 _MOST_LINES = 60  # of single rows
-_COLOURS = (TRAINING, VALIDATION, "#15803d", "#9333ea", "#be123c", "#0e7490", "#854d0e", "#475569")
+_COLOURS, _LINES, _MARKS = (TRAINING, VALIDATION), ("-", "--", ":", "-."), "os^D"  # of several curves
 
 
 def new_axes(ax: Axes | None, height: float) -> Axes:
@@ -46,8 +46,8 @@ def draw_ranking(names: Sequence[str], values: Floats, low: Floats, high: Floats
     ax = new_axes(ax, 1.1 + 0.32 * len(names))
     places = np.arange(len(names))
     around = np.maximum(np.stack([values - low, high - values]), 0)
-    ax.barh(places, values, color=TRAINING, height=0.7, xerr=around, error_kw={"ecolor": "0.35", "lw": 1})
-    ax.axvline(0, color="0.4", linewidth=0.8)
+    ax.barh(places, values, color=TRAINING, height=0.7, xerr=around, error_kw={"ecolor": "0.5", "lw": 1})
+    ax.axvline(0, color="0.5", linewidth=0.8)
     ax.set_yticks(places, [shortened(name) for name in names])
     ax.invert_yaxis()
     ax.set_xlabel(what)
@@ -90,20 +90,21 @@ def draw_curves(
     x = np.arange(len(grid)) if is_text else grid.astype(np.float64)
     if of_rows is not None:
         step = -(-len(of_rows) // _MOST_LINES)
-        ax.plot(x, of_rows[::step].T, color="0.6", linewidth=0.6, alpha=0.6)
+        ax.plot(x, of_rows[::step].T, color="0.5", linewidth=0.6, alpha=0.6)
     for i in range(curves.shape[1]):
-        colour, label = _COLOURS[i % len(_COLOURS)], None if labels is None else shortened(labels[i])
+        colour, kind = _COLOURS[i % 2], i // 2 % len(_LINES)
+        label = None if labels is None else shortened(labels[i])
         low, high = around[0][:, i], around[1][:, i]
         if is_text:
             ends = np.maximum(np.stack([curves[:, i] - low, high - curves[:, i]]), 0)
-            ax.errorbar(x, curves[:, i], yerr=ends, fmt="o", color=colour, capsize=3, label=label)
+            ax.errorbar(x, curves[:, i], yerr=ends, fmt=_MARKS[kind], color=colour, capsize=3, label=label)
         else:
             ax.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
-            ax.plot(x, curves[:, i], color=colour, linewidth=LINE_WIDTH, label=label)
+            ax.plot(x, curves[:, i], color=colour, linestyle=_LINES[kind], linewidth=LINE_WIDTH, label=label)
     if is_text:
         ax.set_xticks(x, [shortened(str(name)) for name in grid], rotation=30 if len(grid) > 4 else 0)
     elif seen is not None and len(seen):
-        ax.plot(seen, np.full(len(seen), 0.01), "|", color="0.4", markersize=6, transform=ax.get_xaxis_transform())
+        ax.plot(seen, np.full(len(seen), 0.01), "|", color="0.5", markersize=6, transform=ax.get_xaxis_transform())
     if labels is not None:
         ax.legend(frameon=False)
     ax.set_xlabel(shortened(titles[0]))

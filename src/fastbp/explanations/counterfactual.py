@@ -15,6 +15,7 @@ from fastbp.explanations.subjects import Subject
 from fastbp.explanations.twins import has_logits
 from fastbp.support.arguments import explain_arguments
 from fastbp.support.checks import check_int, check_number, sentence
+from fastbp.support.underflow import underflows_to_zero
 
 __all__ = ["counterfactual"]
 
@@ -29,6 +30,7 @@ _ROUNDS = 3  # in which all changes are made smaller in turn
 _DEVIATION_OF_MEDIAN = 1.4826  # the normal distribution's deviation, in units of its median deviation
 
 
+@underflows_to_zero
 @explain_arguments
 def counterfactual(
     model: Any,

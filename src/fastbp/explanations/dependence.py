@@ -13,6 +13,7 @@ from fastbp.explanations.effects import Effect
 from fastbp.explanations.rankings import WIDTH
 from fastbp.support.arguments import explain_arguments
 from fastbp.support.checks import check_int, check_word
+from fastbp.support.underflow import underflows_to_zero
 
 __all__ = ["accumulated_effects", "partial_dependence"]
 
@@ -20,6 +21,7 @@ Array = NDArray[Any]
 Floats = NDArray[np.float64]
 
 
+@underflows_to_zero
 @explain_arguments
 def partial_dependence(
     model: Any,
@@ -79,6 +81,7 @@ def partial_dependence(
     return _effect(asked, j, values, curves.mean(axis=0), errors, curves, "partial dependence", output)
 
 
+@underflows_to_zero
 @explain_arguments
 def accumulated_effects(
     model: Any,

@@ -25,6 +25,7 @@ from fastbp.explanations.subjects import Subject, subject_of
 from fastbp.explanations.twins import has_logits
 from fastbp.support.arguments import explain_arguments
 from fastbp.support.checks import check_word, sentence
+from fastbp.support.underflow import underflows_to_zero
 
 __all__ = ["explain", "explained"]
 
@@ -32,6 +33,7 @@ Array = NDArray[Any]
 Floats = NDArray[np.float64]
 
 
+@underflows_to_zero
 @explain_arguments
 def explain(
     model: Any,

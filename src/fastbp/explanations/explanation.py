@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastbp.explanations.shares import Shares, as_numbers, largest
-from fastbp.support.checks import check_int, counted, sentence
+from fastbp.support.checks import check_int, counted, describe, sentence
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -52,16 +52,29 @@ class Explanation(Shares):
 
     def __getitem__(self, rows: Any) -> Explanation:
         """Return the explanation of some rows: a number, a slice, numbers or booleans."""
-        if isinstance(rows, (int, np.integer)) and not isinstance(rows, bool):
-            if not -len(self) <= rows < len(self):
-                raise IndexError(f"row {rows} is asked for, and {counted(len(self), 'row')} are explained.")
-            rows = [int(rows)]
-        elif not isinstance(rows, slice):
-            rows = np.asarray(rows)
+        rows = self._chosen(rows)
         parts = ("values", "base_values", "data", "completeness_error", "standard_errors", "spread")
         found = {name: getattr(self, name) for name in parts}
         chosen: dict[str, Any] = {name: None if part is None else part[rows] for name, part in found.items()}
         return replace(self, **chosen, request=None if self.request is None else self.request.take(rows))
+
+    def _chosen(self, rows: Any) -> Any:
+        """Return rows as an index of arrays."""
+        if isinstance(rows, slice):
+            return rows
+        try:
+            numbers = np.asarray([rows] if isinstance(rows, (int, np.integer)) else rows)
+        except Exception:  # what a user's class raises
+            numbers = np.empty((0, 0))
+        if numbers.ndim != 1 or numbers.dtype.kind not in "iub" or isinstance(rows, bool):
+            raise TypeError(sentence("the index", rows, "the number of a row, a slice, numbers or booleans"))
+        if numbers.dtype.kind == "b":
+            beyond = len(numbers) != len(self)
+        else:
+            beyond = bool(((numbers < -len(self)) | (numbers >= len(self))).any())
+        if beyond:
+            raise IndexError(f"{describe(rows)} is asked for, and {counted(len(self), 'row')} are explained.")
+        return numbers
 
     def of_output(self, output: Any) -> Explanation:
         """Return the explanation of one of several outputs, by its label or name, or else by its number.

@@ -14,6 +14,7 @@ from fastbp.explanations.requests import Request
 from fastbp.explanations.subjects import Subject, subject_of
 from fastbp.support.arguments import explain_arguments
 from fastbp.support.checks import check_number, check_seed, sentence
+from fastbp.support.underflow import underflows_to_zero
 
 __all__ = ["Faithfulness", "faithfulness"]
 
@@ -67,6 +68,7 @@ class Faithfulness:
         return "\n".join(["faithfulness of an explanation", *lines])
 
 
+@underflows_to_zero
 @explain_arguments
 def faithfulness(
     explanation: Explanation, model: Any, *, radius: float = 0.01, seed: int = 0, n_threads: int | None = None

@@ -13,12 +13,14 @@ from fastbp.explanations.columns import columns_of
 from fastbp.explanations.rankings import WIDTH, Ranking
 from fastbp.support.arguments import explain_arguments
 from fastbp.support.checks import check_int, check_seed
+from fastbp.support.underflow import underflows_to_zero
 
 __all__ = ["permutation_importance"]
 
 Floats = NDArray[np.float64]
 
 
+@underflows_to_zero
 @explain_arguments
 def permutation_importance(
     model: Any,

@@ -14,6 +14,7 @@ from fastbp.explanations.columns import columns_of
 from fastbp.explanations.rankings import COVERAGE, Ranking
 from fastbp.support.arguments import explain_arguments
 from fastbp.support.checks import check_int, check_seed, check_word
+from fastbp.support.underflow import underflows_to_zero
 
 __all__ = ["interaction_strength"]
 
@@ -24,6 +25,7 @@ _N_RESAMPLES = 200
 _LEAST = 1e-12  # a share of the answers' variance below which an effect is rounding
 
 
+@underflows_to_zero
 @explain_arguments
 def interaction_strength(
     model: Any,

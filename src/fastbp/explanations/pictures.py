@@ -58,8 +58,8 @@ def _draw_bars(explanation: Shares, most: int, ax: Axes) -> None:
     names = [_with_value(explanation, j) if one else shortened(explanation.columns[j]) for j in order]
     places = np.arange(len(order))
     colours = [_UP if value > 0 else _DOWN for value in values] if one else _DOWN
-    ax.barh(places, values, color=colours, height=0.7, xerr=errors, error_kw={"ecolor": "0.35", "lw": 1})
-    ax.axvline(0, color="0.4", linewidth=0.8)
+    ax.barh(places, values, color=colours, height=0.7, xerr=errors, error_kw={"ecolor": "0.5", "lw": 1})
+    ax.axvline(0, color="0.5", linewidth=0.8)
     ax.set_yticks(places, names)
     ax.invert_yaxis()
     ax.set_xlabel(_label(explanation) if one else f"mean size of the share, {explanation.output}")
@@ -79,11 +79,11 @@ def _draw_swarm(explanation: Shares, most: int, ax: Axes) -> None:
         heights = place + _swarm(values)
         ranks = _ranks(numbers[:, j])
         known = np.isfinite(ranks)
-        ax.scatter(values[~known], heights[~known], s=9, color="0.6", linewidths=0)
+        ax.scatter(values[~known], heights[~known], s=9, color="0.5", linewidths=0)
         points = ax.scatter(
             values[known], heights[known], c=ranks[known], s=9, cmap="coolwarm", vmin=0, vmax=1, linewidths=0
         )
-    ax.axvline(0, color="0.4", linewidth=0.8, zorder=0)
+    ax.axvline(0, color="0.5", linewidth=0.8, zorder=0)
     ax.set_yticks(np.arange(len(order)), [shortened(explanation.columns[j]) for j in order])
     ax.set_ylim(len(order) - 0.4, -0.6)
     ax.set_xlabel(_label(explanation))
@@ -127,9 +127,9 @@ def _draw_dependence(explanation: Shares, j: int, ax: Axes) -> None:
         if len(texts) <= _MOST_LABELS:
             ax.set_xticks(range(len(texts)), [shortened(text) for text in texts], rotation=30 if len(texts) > 4 else 0)
     errors = None if explanation.standard_errors is None else 2 * explanation.standard_errors[:, j]
-    ax.errorbar(numbers, values, yerr=errors, fmt="none", ecolor="0.75", elinewidth=0.8, zorder=1)
+    ax.errorbar(numbers, values, yerr=errors, fmt="none", ecolor="0.5", elinewidth=0.8, zorder=1)
     ax.scatter(numbers, values, s=14, color=_DOWN, alpha=0.7, linewidths=0, zorder=2)
-    ax.axhline(0, color="0.4", linewidth=0.8)
+    ax.axhline(0, color="0.5", linewidth=0.8)
     ax.set_xlabel(shortened(explanation.columns[j]))
     ax.set_ylabel(_label(explanation))
     tidy(ax)
