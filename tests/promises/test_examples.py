@@ -34,6 +34,13 @@ def test_fashion_mnist_without_data_says_what_it_runs_on():
     assert "hardest classes:" in out
 
 
+def test_private_fashion_mnist_says_what_it_promises():
+    pytest.importorskip("sklearn")
+    out = run_example("private_fashion_mnist.py", "--epochs", "2", "--epsilon", "8")
+    assert out.startswith("No --data DIR: running on scikit-learn's handwritten digits")
+    assert "(epsilon, delta)-differentially private" in out
+
+
 def test_fashion_mnist_with_data(tmp_path):
     out = run_example("fashion_mnist.py", "--epochs", "2", "--data", str(write_fashion(tmp_path)))
     assert "digits" not in out

@@ -6,7 +6,8 @@ The engine adds the noise; here is what the noise is worth.
 
 from fastbp.privacy.account import PrivacyAccount
 from fastbp.privacy.accounting import epsilon, noise_multiplier
+from fastbp.privacy.auditing import Audit, audit
 from fastbp.privacy.public import Public
 from fastbp.privacy.settings import DifferentialPrivacy
 
-__all__ = ["DifferentialPrivacy", "PrivacyAccount", "Public", "epsilon", "noise_multiplier"]
+__all__ = ["Audit", "DifferentialPrivacy", "PrivacyAccount", "Public", "audit", "epsilon", "noise_multiplier"]

@@ -17,7 +17,7 @@ __all__ = ["ACCOUNTANTS", "AccountantName", "Steps", "check_delta", "epsilon", "
 AccountantName: TypeAlias = Literal["rdp", "pld"]
 ACCOUNTANTS: tuple[AccountantName, ...] = ("rdp", "pld")
 
-_LARGEST_SIGMA = 2.0**30
+_SMALLEST_SIGMA, _LARGEST_SIGMA = 2.0**-10, 2.0**30
 _SIGMA_PRECISION = 1e-5  # relative
 
 
@@ -113,7 +113,8 @@ def noise_multiplier(
     Returns
     -------
     float
-        Within 1 part in 100,000 of the smallest, and never below it: its epsilon is at most ``target_epsilon``.
+        Within 1 part in 100,000 of the smallest, and never below it: its epsilon is at most ``target_epsilon``. Budgets
+        that allow less than 2^-10 get that.
 
     Raises
     ------
@@ -149,8 +150,10 @@ def _smallest_noise(epsilon_at: Callable[[float], float], budget: float) -> floa
                 "Raise target_epsilon or delta, or take fewer steps."
             )
     too_little = enough / 2
-    while epsilon_at(too_little) <= budget:  # ends: without noise epsilon is infinite
+    while epsilon_at(too_little) <= budget:
         enough, too_little = too_little, too_little / 2
+        if enough <= _SMALLEST_SIGMA:
+            return enough
     while enough > too_little * (1 + _SIGMA_PRECISION):
         middle = math.sqrt(enough * too_little)
         if epsilon_at(middle) <= budget:
@@ -218,6 +221,9 @@ def _check_runs(probabilities: Any, multipliers: Any, steps: Any) -> list[Steps]
 
 
 def _as_list(value: Any) -> list[Any]:
-    if isinstance(value, (list, tuple)) or getattr(value, "ndim", 0) == 1:
-        return list(value)
+    if isinstance(value, (list, tuple)) or (isinstance(value, np.ndarray) and value.ndim == 1):
+        try:
+            return list(value)
+        except Exception:  # what a user's class raises; then it is no number either
+            return [value]
     return [value]

@@ -37,6 +37,6 @@ class Public:
     def __repr__(self) -> str:
         try:
             n_samples = len(self.y)  # type: ignore[arg-type]
-        except TypeError:
+        except Exception:  # no length, or what a user's class raises
             return "Public(...)"
         return f"Public({n_samples} sample{'' if n_samples == 1 else 's'})"

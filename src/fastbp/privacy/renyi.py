@@ -34,7 +34,7 @@ _LARGEST_ORDER = 2**17
 _ROUNDING = 1 + 1e-9
 
 _TAIL = 14.0  # standard deviations beyond which a Gaussian is nothing: exp(-98)
-_MOST_POINTS = 1 << 20  # of a quadrature: with sigma below about .005 fractional orders are left out
+_MOST_POINTS = 1 << 15  # of a quadrature: with sigma below about .03 fractional orders are left out
 
 
 def smallest_epsilon(
