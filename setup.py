@@ -5,6 +5,7 @@ Switches, from the environment:
 FASTBP_DEBUG=1                        hardly any optimisation, debug symbols, bounds checks in the Cython code
 FASTBP_SANITIZE=address,undefined     instrumented by those sanitizers, with debug symbols
 FASTBP_NO_OPENMP=1                    serial, as where the compiler has no OpenMP
+FASTBP_CLANG_CL=clang-cl              on Windows: the compiler of the kernels, whose vectors Microsoft's lacks
 """
 
 import os
@@ -19,6 +20,7 @@ from setuptools.command.build_ext import build_ext
 
 DEBUG = os.environ.get("FASTBP_DEBUG", "0") not in ("", "0")
 SANITIZE = os.environ.get("FASTBP_SANITIZE", "")
+CLANG_CL = os.environ.get("FASTBP_CLANG_CL", "")
 NO_OPENMP = os.environ.get("FASTBP_NO_OPENMP", "0") not in ("", "0")
 
 KERNEL_SOURCES = sorted(str(path) for folder in ("csrc", "csrc/isa") for path in Path(folder).glob("*.c"))
@@ -29,6 +31,9 @@ KERNEL_HEADERS = sorted(str(path) for path in Path("csrc").rglob("*.h"))
 # may be turned into masks, and square roots into instructions, as nobody reads the floating-point flags or errno.
 GNU_FLAGS = ["-ffp-contract=fast", "-fno-trapping-math", "-fno-math-errno", "-fvisibility=hidden"]
 MSVC_FLAGS = ["/O2", "/fp:precise", "/std:c11", "/Zc:preprocessor"]
+# clang-cl has no switch of its own for them, and takes the others as Microsoft's compiler does.
+CLANG_CL_FLAGS = ["/O2", "/std:c11", *(f"/clang:{flag}" for flag in GNU_FLAGS[:3])]
+KERNELS_MODULE = "fastbp.engine.kernels"  # all that has vectors
 
 # To try in turn, as (compile flags, link flags). Apple's clang takes the flag only through the preprocessor.
 OPENMP_FLAGS = {
@@ -72,7 +77,26 @@ class build_fastbp(build_ext):
             if extension.name == OPENMP_MODULE:
                 extension.extra_compile_args += openmp_compile
                 extension.extra_link_args += openmp_link
+        if CLANG_CL and compiler_type == "msvc":
+            self.build_by_clang_cl([each for each in self.extensions if each.name == KERNELS_MODULE])
+            self.extensions = [each for each in self.extensions if each.name != KERNELS_MODULE]
         super().build_extensions()
+
+    def build_by_clang_cl(self, extensions):
+        """Build modules with another compiler; alone, because all that are built at a time share one."""
+        if not self.compiler.initialized:
+            self.compiler.initialize()
+        builtins = subprocess.check_output(
+            [CLANG_CL, "/clang:--print-libgcc-file-name", "/clang:--rtlib=compiler-rt"], text=True
+        )
+        former, self.compiler.cc = self.compiler.cc, CLANG_CL
+        try:
+            for extension in extensions:
+                extension.extra_compile_args = CLANG_CL_FLAGS
+                extension.extra_objects = [builtins.strip()]  # which tell what the CPU has
+                self.build_extension(extension)
+        finally:
+            self.compiler.cc = former
 
     def openmp_flags(self, compiler_type: str) -> tuple[list[str], list[str]]:
         """What makes OpenMP compile and link here; nothing, with a warning, where it does not."""

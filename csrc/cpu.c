@@ -19,7 +19,7 @@ int fbp_isa_available(const char *isa)
 {
     if (strcmp(isa, "baseline") == 0)
         return 1;
-#if defined(__x86_64__) && defined(__GNUC__)
+#if defined(__x86_64__) && FBP_GNU_C
     __builtin_cpu_init();
     if (strcmp(isa, "avx2") == 0)
         return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
@@ -36,7 +36,7 @@ int fbp_isa_available(const char *isa)
 
 int fbp_has_bf16(void)
 {
-#if defined(__x86_64__) && defined(__GNUC__)
+#if defined(__x86_64__) && FBP_GNU_C
     __builtin_cpu_init();
     return __builtin_cpu_supports("avx512bf16") != 0;
 #elif defined(__aarch64__) && defined(__linux__)
@@ -62,7 +62,7 @@ int fbp_gains_by_bf16(void)
 
 int fbp_prefetches_writes(void)
 {
-#if defined(__x86_64__) && defined(__GNUC__)
+#if defined(__x86_64__) && FBP_GNU_C
     __builtin_cpu_init();
     return __builtin_cpu_is("amd") && !__builtin_cpu_supports("avx512f");
 #else
@@ -84,7 +84,7 @@ void fbp_restore_denormals(unsigned long former)
 {
     _mm_setcsr((unsigned)former);
 }
-#elif defined(__aarch64__) && defined(__GNUC__)
+#elif defined(__aarch64__) && FBP_GNU_C
 enum { FLUSH_TO_ZERO = 1 << 24 };
 
 unsigned long fbp_flush_denormals(void)

@@ -35,6 +35,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Compilers with GNU C's attributes, builtins and vectors. clang-cl, which builds the kernels for Windows, is one of them
+ * and does not define __GNUC__. */
+#if defined(__GNUC__) || defined(__clang__)
+#define FBP_GNU_C 1
+#else
+#define FBP_GNU_C 0
+#endif
+
 /* Rows of weights and all buffers start at multiples of this: a cache line, and the widest vector. */
 #define FBP_ALIGN_BYTES 64
 

@@ -8,7 +8,7 @@
 #include <string.h>
 
 /* GCC and clang have vector extensions. Other compilers get plain C, whose vectors have one lane. */
-#if defined(__GNUC__) && !defined(FASTBP_PLAIN_C)
+#if FBP_GNU_C && !defined(FASTBP_PLAIN_C)
 #define HAS_VECTORS 1
 #else
 #define HAS_VECTORS 0
@@ -26,11 +26,19 @@
 
 #if HAS_VECTORS && (defined(__x86_64__) || defined(__i386__))
 #include <immintrin.h>
+#if defined(_MSC_VER) /* where clang's header leaves out what the whole file is not compiled for */
+#include <smmintrin.h>
+#include <avxintrin.h>
+#include <avx2intrin.h>
+#include <avx512fintrin.h>
+#include <avx512bwintrin.h>
+#include <avx512bf16intrin.h>
+#endif
 #elif HAS_VECTORS && defined(__aarch64__)
 #include <arm_neon.h>
 #endif
 
-#if defined(__GNUC__)
+#if FBP_GNU_C
 #define INLINE inline __attribute__((always_inline))
 #define NOINLINE __attribute__((noinline))
 #elif defined(_MSC_VER)
@@ -42,7 +50,7 @@
 #endif
 
 /* Fetches a cache line that will be read soon. Any address is allowed, also one after the end of the array. */
-#if defined(__GNUC__)
+#if FBP_GNU_C
 #define PREFETCH(p) __builtin_prefetch(p)
 /* Fetches one that will be written soon: other cores lose their copies of it, and the later store need not wait for
  * that. */
@@ -53,7 +61,7 @@
 #endif
 
 /* The compiler moves no load or store across it, neither up nor down. */
-#if defined(__GNUC__)
+#if FBP_GNU_C
 #define FENCE() __asm__ volatile("" : : : "memory")
 #else
 #define FENCE() ((void)0)
