@@ -1,10 +1,13 @@
 """``fastbp export``: what was saved, as ONNX and as C."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 import fastbp as fb
 from fastbp.cli import main
+from fastbp.commands.model_files import load_model
 
 pandas = pytest.importorskip("pandas", reason="pandas is not installed")
 onnx = pytest.importorskip("onnx")
@@ -18,7 +21,8 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_a_model_of_train(folder):
+@pytest.mark.parametrize("more", [[], ["--hidden", "16,8"]], ids=["recipe", "one network"])
+def test_a_model_of_train(folder, more, capsys):
     """Text, gaps and codes of classes: the ONNX file gives the labels that the table has."""
     rng = np.random.default_rng(0)
     n = 200
@@ -26,13 +30,21 @@ def test_a_model_of_train(folder):
     frame = pandas.DataFrame({"size": size, "kind": rng.choice(["a", "b"], n)})
     frame["grade"] = np.where(frame["kind"] == "a", 7, 3)
     frame.to_csv("table.csv", index=False)
-    assert main(["train", "table.csv", "--target", "grade", "--quiet", "--out", "t.model", "--epochs", "20"]) == 0
+    assert (
+        main(["train", "table.csv", "--target", "grade", "--quiet", "--out", "t.model", *more, "--epochs", "20"]) == 0
+    )
     assert main(["export", "t.model", "t.onnx", "--check"]) == 0
     session = onnxruntime.InferenceSession("t.onnx")
     inputs = {"size": frame[["size"]].to_numpy(), "kind": frame[["kind"]].to_numpy(dtype=object)}
     probabilities, label = session.run(None, inputs)
-    np.testing.assert_allclose(probabilities, fb.Model.load("t.model").predict(frame[["size", "kind"]]), atol=1e-6)
+    np.testing.assert_allclose(
+        probabilities, load_model(Path("t.model")).predict(frame[["size", "kind"]], 1, None), atol=1e-6
+    )
     assert (np.asarray(label).astype(str) == frame["grade"].astype(str)).mean() > 0.95
+    if not more:
+        assert main(["export", "t.model", "t.c", "--name", "grade"]) == 1
+        assert "'t.model' holds several networks; expected one for C" in capsys.readouterr().err
+        return
     assert main(["export", "t.model", "t.c", "--name", "grade"]) == 0
     assert "void grade_predict(" in (folder / "t.h").read_text()
 

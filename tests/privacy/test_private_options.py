@@ -73,6 +73,7 @@ ALSO_ALLOWED = [
 ]
 
 
+@pytest.mark.filterwarnings("ignore:precision is")  # on CPUs that gain nothing by bfloat16
 @pytest.mark.parametrize("option", TRAINER)
 def test_options_of_the_trainer(option):
     verdict, values, words = TRAINER[option]
@@ -189,6 +190,8 @@ def test_no_callback_is_forgotten():
 METHODS = {
     "fit": (ACCOUNTED, "above"),
     "step": (REFUSED, "Call fit"),
+    "step_gradient": (REFUSED, "Call fit"),
+    "apply_gradients": (REFUSED, "Call fit"),
     "fit_samples": (REFUSED, "Call fit"),
     "evaluate": (ALLOWED, "of what the caller gives: docs/privacy.md"),
     "averaged_model": (ALLOWED, "made of weights that are revealed"),
@@ -206,6 +209,10 @@ def test_methods_of_the_trainer():
     assert {name for name in own | inherited if not name.startswith("_")} == set(METHODS)
     with pytest.raises(ValueError, match="expected None for step"):
         make().step(X, Y)
+    with pytest.raises(ValueError, match="expected None for step_gradient"):
+        make().step_gradient(X, np.zeros((N, 2)))
+    with pytest.raises(ValueError, match="expected None for apply_gradients"):
+        make().apply_gradients(make().model.get_weights())
     with pytest.raises(ValueError, match="expected None for fit_samples"):
         make().fit_samples(make().parts.intake.samples(X, Y), 1)
     with pytest.raises(ValueError, match=r"Use fb\.Adam|val_loss"):

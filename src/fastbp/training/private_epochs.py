@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from hashlib import blake2b
 from typing import Any
 
 import numpy as np
@@ -160,6 +159,8 @@ class PrivateEpochs(Epochs):
     def _circumstances(self) -> bytes:
         """Return a hash of all that the next steps depend on, beside the key."""
         state, session = self._state, self._session
+        from hashlib import blake2b  # takes its time, and `import fastbp` does not need it
+
         hasher = blake2b(self._data_hash, digest_size=32)
         told = self._settings, self._account.noise_multiplier, session.n_steps, state.numbers.rate_scale
         hasher.update(repr((told, state.numbers.schedule_memory, state.model.to_config())).encode())
@@ -172,6 +173,8 @@ class PrivateEpochs(Epochs):
 
 def fingerprint(data: Samples) -> bytes:
     """Return a hash of samples: of the arrays X, y and sample weights, and of which rows count."""
+    from hashlib import blake2b  # as above
+
     hasher = blake2b(digest_size=32)
     X = data.X
     parts: list[Any] = [X.data, X.columns, X.starts] if isinstance(X, Sparse) else [X]
