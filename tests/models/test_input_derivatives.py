@@ -140,6 +140,22 @@ def test_the_same_bits_on_any_number_of_threads_and_for_any_rows(dtype, monkeypa
         work_limits(**before)
 
 
+def test_sparse_rows_give_the_bits_of_dense_ones():
+    sparse = pytest.importorskip("scipy.sparse")
+    model, _ = make_model("residual between")
+    X, V, U = some(model, 40)
+    X = X * (np.random.default_rng(1).random(X.shape) < 0.3)
+    for compute in (
+        lambda X: model.vjp(X, V)[1],
+        lambda X: model.jvp(X, U)[1],
+        model.jacobian,
+        model.laplacian,
+        lambda X: model.hvp(X, U, V),
+        lambda X: model.activations(X, 0),
+    ):
+        np.testing.assert_array_equal(compute(sparse.csr_matrix(X)), compute(X))
+
+
 def test_they_follow_the_weights():
     model, _ = make_model("batch norm between")
     X, V, _ = some(model, 3)

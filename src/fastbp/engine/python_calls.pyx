@@ -120,11 +120,17 @@ cdef class PythonCalls:
             if run.buffers.verdicts[p]:
                 return 0
         outputs = self.outputs_of(first, n)
-        if not np.isfinite(outputs).all():
+        cdef char[:, ::1] memory = outputs.view(np.int8)
+        if not k.all_finite(&memory[0, 0], n * self.memory.network.n_outputs):
             run.buffers.slots[0] = NAN
             return 0
-        rows = np.arange(first, first + n) if run.data.index == NULL else self.memory.order[first:first + n]
-        losses, gradient = self.loss(outputs, self.samples.targets[rows])
+        if run.data.index == NULL:     # a copy all the same: the function may write to it
+            rows = slice(first, first + n)
+            targets = self.samples.targets[rows].copy()
+        else:
+            rows = self.memory.order[first:first + n]
+            targets = self.samples.targets[rows]
+        losses, gradient = self.loss(outputs, targets)
         cdef double[::1] values = losses
         if run.data.losses != NULL:
             memcpy(run.data.losses + first, &values[0], n * sizeof(double))
