@@ -59,6 +59,10 @@ class Subject:
     members: Sequence[Subject] = ()
     row_dtype: np.dtype[Any] = np.dtype(np.float64)
 
+    def __explained__(self) -> Subject:
+        """Return this: it is what it is explained as."""
+        return self
+
     def read(self, X: Any, argument: str) -> Array:
         """Return the user's rows as numbers, (n_rows, n_columns)."""
         raise NotImplementedError

@@ -7,8 +7,7 @@ of itself and of all that. Training that goes on, in another process too, finds 
 
 from __future__ import annotations
 
-import secrets
-from hashlib import blake2b
+import os
 
 __all__ = ["KeyChain"]
 
@@ -32,7 +31,7 @@ class KeyChain:
     """
 
     def __init__(self, seed: int | None) -> None:
-        self.key = secrets.token_bytes(_KEY_BYTES) if seed is None else _hash(b"seed", seed.to_bytes(8, "little"))
+        self.key = os.urandom(_KEY_BYTES) if seed is None else _hash(b"seed", seed.to_bytes(8, "little"))
         self.circumstances = b""
 
     def key_for(self, circumstances: bytes) -> bytes:
@@ -53,4 +52,6 @@ class KeyChain:
 
 
 def _hash(key: bytes, data: bytes) -> bytes:
+    from hashlib import blake2b  # takes its time, and `import fastbp` does not need it
+
     return blake2b(data, key=key, digest_size=_KEY_BYTES).digest()
