@@ -4,7 +4,6 @@ from libc.math cimport INFINITY, ceil, sqrt
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
-from hashlib import blake2b
 
 import numpy as np
 
@@ -138,6 +137,7 @@ cdef class PrivateSession(Session):
         private.k = run.k.private_training
         memcpy(private.stream.key, &key[0], sizeof(private.stream.key))
         # A sample's dropout mask depends on its place in the batch, so that nobody may know the masks.
+        from hashlib import blake2b    # takes its time, and `import fastbp` does not need it
         run.seed = int.from_bytes(blake2b(plan.key, digest_size=8, person=b"dropout").digest(), "little")
         private.limit = <unsigned long long>(plan.probability * 4294967296.0)
         private.n_rows = samples.n_samples
