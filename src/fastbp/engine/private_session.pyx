@@ -4,7 +4,6 @@ from libc.math cimport INFINITY, ceil, sqrt
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
-
 import numpy as np
 
 from fastbp.engine.gate cimport begin_reading, end_reading
