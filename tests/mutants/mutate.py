@@ -6,8 +6,8 @@
 
 The mutants are drawn once, evenly over all places that can be changed, by a seed, and kept in mutants.json with what
 became of each: waiting, killed (a test failed), slow (the tests did not end in time), survived, or equivalent (read by
-somebody, who says why no test can fail). Each is tried in a copy of the package, against the tests of its folder, those
-that name its module first. A run goes on where the one before ended; --draw draws anew, and keeps what is known of
+somebody, who says why no test can fail). Each is tried in a copy of the package, against the tests of its folder
+that name its module. A run goes on where the one before ended; --draw draws anew, and keeps what is known of
 mutants that are drawn again.
 """
 
@@ -153,12 +153,14 @@ def draw_anew():
 
 
 def tests_of(file):
-    """Return the test files of a module's folder, those that name the module first."""
+    """Return the test files of a module's folder that name the module or what it is called after; else all of them."""
     tests = []
     for place in TESTS[Path(file).parts[0]]:
         tests += sorted((ROOT / place).rglob("test_*.py")) if (ROOT / place).is_dir() else [ROOT / place]
     names = {Path(file).stem, *Path(file).stem.split("_")} - {"base", "of", "and"}
-    return sorted(tests, key=lambda path: -sum(name in path.read_text(encoding="utf-8") for name in names))
+    score = {path: sum(name in path.read_text(encoding="utf-8") for name in names) for path in tests}
+    naming = [path for path in tests if score[path]]
+    return sorted(naming or tests, key=lambda path: -score[path])
 
 
 def copy_package(folder):

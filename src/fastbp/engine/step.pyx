@@ -35,7 +35,7 @@ from fastbp.engine.run cimport Run, is_given_up, piece_units
 from fastbp.engine.stages cimport (
     Microbatch, stage_backward, stage_forward, stage_meet_backward, stage_meet_forward, stage_round_gradient,
 )
-from fastbp.engine.team cimport load_seconds, monotonic_seconds, store_flag, wait_for_all
+from fastbp.engine.team cimport load_flag, load_seconds, monotonic_seconds, store_flag, wait_for_all
 from fastbp.engine.update_rules cimport numbers_of_step, reach_step
 from fastbp.engine.weight_update cimport compute_gradients, compute_penalties, update_parameters
 
@@ -321,7 +321,7 @@ cdef void loss(Run *run, ThreadStep *step) noexcept nogil:
         store_flag(&run.progress.stop_samples, run.python.score(
             run.python.context, step.first, step.microbatch.n_samples, step.scale))
     wait_for_all(&run.barrier, step.n_threads)
-    step.going = step.going and not run.progress.stop_samples
+    step.going = step.going and not load_flag(&run.progress.stop_samples)  # thread 0 may be further, and set it again
 
 
 cdef void score_panels(Run *run, ThreadStep *step) noexcept nogil:
