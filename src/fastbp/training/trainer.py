@@ -42,12 +42,12 @@ class Trainer(TrainerSteps):
         The model, trained in place.
     loss : str, Loss or callable
         The loss: "mse", "mae", "huber", "log_cosh", "quantile", "gaussian_nll", "cosine"; "poisson", "gamma", "tweedie"
-        (the model ends with a softplus); "cross_entropy" (with a softmax); "binary_cross_entropy", "focal" (with a
-        sigmoid); "hinge", "squared_hinge"; or an object such as ``fb.Quantile([0.1, 0.5, 0.9])``. Or a function of one
-        batch, loss(outputs, targets) -> (losses, gradient): each sample's loss (n,), and its gradient with respect to
-        the outputs (n, n_outputs), neither divided by n; ``targets`` are the batch's rows of y. It is called once per
-        batch, with the whole batch; its exceptions are raised by ``fit``, with the model as after the last completed
-        step.
+        (the model ends with a softplus); "cross_entropy", "policy_gradient" (with a softmax); "binary_cross_entropy",
+        "focal" (with a sigmoid); "hinge", "squared_hinge"; or an object such as ``fb.Quantile([0.1, 0.5, 0.9])``. Or a
+        function of one batch, loss(outputs, targets) -> (losses, gradient): each sample's loss (n,), and its gradient
+        with respect to the outputs (n, n_outputs), neither divided by n; ``targets`` are the batch's rows of y. It is
+        called once per batch, with the whole batch; its exceptions are raised by ``fit``, with the model as after the
+        last completed step.
     optimizer : str or Optimizer, default "adam"
         The optimizer: "sgd", "adam", "adamw", "rmsprop", "adagrad", "adadelta", "adamax", "nadam", "radam", "lion",
         "rprop" and "lbfgs" (these two with batch_size=None only), or an object such as ``fb.Adam(learning_rate=1e-4)``.
