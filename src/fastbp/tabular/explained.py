@@ -47,14 +47,17 @@ class TableSubject(Subject):
     def read(self, X: Any, argument: str) -> Array:
         """Return rows as numbers and codes, in the order of the user's columns."""
         named = named_rows(X, self._learned.names, argument)
-        table = self._fitted.reader.read(X if named is None else named, argument)
+        try:
+            table = self._fitted.reader.read(X if named is None else named)
+        except (TypeError, ValueError) as error:  # which calls the rows X
+            raise error if argument == "X" else type(error)(f"in {argument}, {error}") from None
         rows = np.empty_like(table)
         rows[:, self._order] = table
         return rows
 
     def outputs(self, rows: Array, output: str) -> Floats:
         """Return probabilities or their logarithms, or numbers."""
-        found = self._fitted.predict_read(rows[:, self._order], self._n_threads)
+        found = self._fitted.predict_table(rows[:, self._order], self._n_threads)
         is_log = output == "logit" and isinstance(self._fitted.targets, ClassTargets)
         return np.log(np.maximum(found, _LEAST)) if is_log else found
 

@@ -67,9 +67,9 @@ class FittedTable:
 
     def predict(self, X: Any, n_threads: int | None = None) -> Floats:
         """Return probabilities (n_rows, n_classes), or numbers (n_rows, n_outputs)."""
-        return self.predict_read(self.reader.read(X), n_threads)
+        return self.predict_table(self.reader.read(X), n_threads)
 
-    def predict_read(self, table: Floats, n_threads: int | None = None) -> Floats:
+    def predict_table(self, table: Floats, n_threads: int | None = None) -> Floats:
         """Return predictions of rows that ``reader.read`` returned, or like them."""
         blocks = [
             self._predict_block(table[start : start + _BLOCK_ROWS], n_threads)

@@ -33,7 +33,7 @@ class TableReader:
         self.cardinalities = [n for _, steps in learned.features if (n := _n_codes(steps))]
         self.n_numbers = len(learned.features) - len(self.cardinalities)
 
-    def read(self, X: Any, argument: str = "X") -> Floats:
+    def read(self, X: Any) -> Floats:
         """Return rows as (n_rows, n_numbers + n_categories): numbers with NaN for gaps, then codes, -1 if not known.
 
         Raises
@@ -41,16 +41,17 @@ class TableReader:
         TypeError, ValueError
             If X has other columns than those that were learned from, or an infinite number.
         """
-        return self._numbers_and_codes(self._learned.read(X, argument), argument)
+        return self._numbers_and_codes(self._learned.read(X, "X"))
 
-    def _numbers_and_codes(self, array: NDArray[Any], argument: str = "X") -> Floats:
+    def _numbers_and_codes(self, array: NDArray[Any]) -> Floats:
         table = self._learned.apply(array, np.dtype(np.float64))
         infinite = np.isinf(table)
         if infinite.any():
             row, place = np.argwhere(infinite)[0]
-            where = name_of(self._learned.features[place][0], self._learned.names, argument)
+            column = self._learned.features[place][0]
             raise ValueError(
-                f"row {row}, {where} is {table[row, place]}; expected a finite number, or NaN where it is missing."
+                f"row {row}, {name_of(column, self._learned.names, 'X')} is {table[row, place]}; expected a finite "
+                "number, or NaN where it is missing."
             )
         return table
 
