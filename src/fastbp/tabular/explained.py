@@ -47,7 +47,10 @@ class TableSubject(Subject):
     def read(self, X: Any, argument: str) -> Array:
         """Return rows as numbers and codes, in the order of the user's columns."""
         named = named_rows(X, self._learned.names, argument)
-        table = self._fitted.reader.read(X if named is None else named, argument)
+        try:
+            table = self._fitted.reader.read(X if named is None else named)
+        except (TypeError, ValueError) as error:  # which calls the rows X
+            raise error if argument == "X" else type(error)(f"in {argument}, {error}") from None
         rows = np.empty_like(table)
         rows[:, self._order] = table
         return rows

@@ -45,7 +45,7 @@ class TableReader:
         places = [column for column, steps in learned.features if not steps]
         self._as_is = places == list(range(learned.n_columns)) and self.n_numbers == learned.n_columns
 
-    def read(self, X: Any, argument: str = "X") -> Floats:
+    def read(self, X: Any) -> Floats:
         """Return rows as (n_rows, n_numbers + n_categories): numbers with NaN for gaps, then codes, -1 if not known.
 
         Raises
@@ -53,9 +53,9 @@ class TableReader:
         TypeError, ValueError
             If X has other columns than those that were learned from, or an infinite number.
         """
-        return self.features_of(self.learned.read(X, argument), argument)
+        return self.features_of(self.learned.read(X, "X"))
 
-    def features_of(self, array: NDArray[Any], argument: str = "X") -> Floats:
+    def features_of(self, array: NDArray[Any]) -> Floats:
         """Return what ``read`` returns, of rows that ``learned`` has read: an array with X's columns.
 
         An array of floating-point numbers without categories is returned as it is, not copied; float32 stays float32.
@@ -65,9 +65,10 @@ class TableReader:
         infinite = np.isinf(table)
         if infinite.any():
             row, place = np.argwhere(infinite)[0]
-            where = name_of(self.learned.features[place][0], self.learned.names, argument)
+            column = self.learned.features[place][0]
             raise ValueError(
-                f"row {row}, {where} is {table[row, place]}; expected a finite number, or NaN where it is missing."
+                f"row {row}, {name_of(column, self.learned.names, 'X')} is {table[row, place]}; expected a finite "
+                "number, or NaN where it is missing."
             )
         return table
 
