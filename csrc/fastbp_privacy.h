@@ -27,9 +27,10 @@ typedef struct {
 typedef struct fbp_private_kernels {
     /* Blocks first .. first + n - 1 of a stream, [n][16], as the RFC writes them. */
     void (*random_blocks)(const fbp_stream *stream, uint32_t first, ptrdiff_t n, uint32_t *words);
-    /* The rows among r0..r1 that a step takes, rising, to `rows` (room for r1 - r0); returns how many. A row
-     * is taken where its word of the stream is below `limit`, which is the probability times 2^32. */
-    ptrdiff_t (*poisson_rows)(const fbp_stream *stream, uint64_t limit, ptrdiff_t r0, ptrdiff_t r1, int64_t *rows);
+    /* The rows among r0..r1 that a step takes, rising, to `rows` (room for r1 - r0); returns how many. Each is taken with
+     * the same probability, independently: log_missed is log(1 - probability), -infinity for all. Whether a row is taken
+     * is a function of the stream and log_missed alone, whatever r0 and r1 are. */
+    ptrdiff_t (*poisson_rows)(const fbp_stream *stream, double log_missed, ptrdiff_t r0, ptrdiff_t r1, int64_t *rows);
     /* g[r][i] += deviation times a Gaussian number, for n_rows rows, `ld` apart, of n elements each. The number is a
      * function of the stream and of the element's place, first + r * ld + i, alone. Each is four draws, added and
      * halved: the floats that one draw can be are few, and would give the sum beneath away (Mironov 2012; Holohan and

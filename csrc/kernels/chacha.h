@@ -93,22 +93,38 @@ static void NAME(random_blocks)(const fbp_stream *stream, uint32_t first, ptrdif
     }
 }
 
-/* Word i of block b of a group belongs to the row at place 16 i + b among the group's 256: as the words lie. */
-static ptrdiff_t NAME(poisson_rows)(const fbp_stream *stream, uint64_t limit, ptrdiff_t r0, ptrdiff_t r1,
+/* Rows of a chunk, which has random numbers of its own, and the most blocks that they take: 64 bits a row. */
+#define CHUNK_ROWS 4096
+#define CHUNK_BLOCKS (CHUNK_ROWS * 2 / 16)
+
+/* From one row that is taken to the next it is a geometric number of rows (Devroye 1986, section X.2): the work is that
+ * of the rows taken, not of all. As that has no memory, each chunk begins anew, and threads may share them out. */
+static ptrdiff_t NAME(poisson_rows)(const fbp_stream *stream, double log_missed, ptrdiff_t r0, ptrdiff_t r1,
                                     int64_t *rows)
 {
-    enum { GROUP_ROWS = 16 * GROUP_BLOCKS };
     uint32_t words[16][GROUP_BLOCKS];
     const uint32_t *flat = words[0];
+    enum { GROUP_DRAWS = 16 * GROUP_BLOCKS / 2 };
     ptrdiff_t n = 0;
-    for (ptrdiff_t r = r0; r < r1;) {
-        const ptrdiff_t group = r / GROUP_ROWS;
-        NAME(chacha_group)(stream, (uint32_t)(group * GROUP_BLOCKS), words);
-        const ptrdiff_t end = (group + 1) * GROUP_ROWS < r1 ? (group + 1) * GROUP_ROWS : r1;
-        for (; r < end; r++) {
-            rows[n] = r;
-            n += flat[r % GROUP_ROWS] < limit;
+    for (ptrdiff_t chunk = r0 / CHUNK_ROWS; chunk * CHUNK_ROWS < r1; chunk++) {
+        const ptrdiff_t end = (chunk + 1) * CHUNK_ROWS < r1 ? (chunk + 1) * CHUNK_ROWS : r1;
+        ptrdiff_t row = chunk * CHUNK_ROWS;
+        for (ptrdiff_t draw = 0; row < end; draw++) {
+            const ptrdiff_t i = draw % GROUP_DRAWS;
+            if (i == 0)
+                NAME(chacha_group)(stream, (uint32_t)(chunk * CHUNK_BLOCKS + draw / GROUP_DRAWS * GROUP_BLOCKS), words);
+            const uint64_t bits = (uint64_t)flat[2 * i] << 32 | flat[2 * i + 1];
+            const double uniform = ((double)(bits >> 11) + 0.5) * (1.0 / 9007199254740992.0); /* above 0, below 1 */
+            const double missed = floor(log(uniform) / log_missed);
+            if (!(missed < (double)(end - row)))
+                break;
+            row += (ptrdiff_t)missed;
+            if (row >= r0)
+                rows[n++] = row;
+            row++;
         }
     }
     return n;
 }
+#undef CHUNK_ROWS
+#undef CHUNK_BLOCKS

@@ -103,6 +103,7 @@ def test_not_secure_is_reproducible_and_says_so_everywhere():
     for text in (trainer.privacy.statement(), repr(trainer.privacy)):
         assert "NOT PRIVATE" in text
     assert "secure=False" in repr(trainer)
+    assert "40 expected" in trainer._repr_html_()
     secret = [make() for _ in range(2)]
     for trainer in secret:
         trainer.fit(X, Y, epochs=1)

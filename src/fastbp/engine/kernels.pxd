@@ -167,7 +167,7 @@ cdef extern from "fastbp.h":
 
     ctypedef struct fbp_private_kernels:
         void (*random_blocks)(const fbp_stream *stream, uint32_t first, Py_ssize_t n, uint32_t *words) noexcept nogil
-        Py_ssize_t (*poisson_rows)(const fbp_stream *stream, uint64_t limit, Py_ssize_t r0, Py_ssize_t r1,
+        Py_ssize_t (*poisson_rows)(const fbp_stream *stream, double log_missed, Py_ssize_t r0, Py_ssize_t r1,
                                    int64_t *rows) noexcept nogil
         void (*add_noise)(const fbp_stream *stream, Py_ssize_t first, Py_ssize_t n_rows, Py_ssize_t n, Py_ssize_t ld,
                           double deviation, void *g) noexcept nogil

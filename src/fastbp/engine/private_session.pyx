@@ -1,6 +1,6 @@
 """Training with differential privacy, some steps a call. private_step.pyx has the step itself."""
 
-from libc.math cimport INFINITY, ceil, sqrt
+from libc.math cimport INFINITY, ceil, log1p, sqrt
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
@@ -33,7 +33,7 @@ cdef class PrivateSteps:
     key : bytes
         32 secret bytes. Noise, samples and dropout of a step are a function of them and of the number of the step.
     probability : float
-        With which each sample is in a step, above 0 and up to 1; rounded down to a multiple of 2^-32.
+        With which each sample is in a step, above 0 and up to 1.
     divisor : float
         The expected batch size.
     max_grad_norm : float
@@ -138,7 +138,7 @@ cdef class PrivateSession(Session):
         # A sample's dropout mask depends on its place in the batch, so that nobody may know the masks.
         from hashlib import blake2b    # takes its time, and `import fastbp` does not need it
         run.seed = int.from_bytes(blake2b(plan.key, digest_size=8, person=b"dropout").digest(), "little")
-        private.limit = <unsigned long long>(plan.probability * 4294967296.0)
+        private.log_missed = log1p(-plan.probability) if plan.probability < 1 else -INFINITY
         private.n_rows = samples.n_samples
         private.subset = NULL if subset is None else &subset[0]
         private.taken, private.batch, private.n_taken = &rows[0, 0], &rows[1, 0], &counts[0]

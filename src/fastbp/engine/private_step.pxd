@@ -5,13 +5,14 @@ from libc.stdint cimport int64_t, uint64_t
 from fastbp.engine.kernels cimport fbp_clipping, fbp_private_kernels, fbp_stream
 from fastbp.engine.run cimport Run
 
-# What the threads share beside the Run. `limit`, the divisor and all that follows from C are the same in all steps.
+# What the threads share beside the Run. The probability, the divisor and all that follows from C are the same in all
+# steps.
 cdef struct PrivateRun:
     Run *run
     const fbp_private_kernels *k
     fbp_stream stream              # the key; the nonce is written for each use
     # Which samples a step takes.
-    uint64_t limit                 # the probability times 2^32, rounded down
+    double log_missed              # log(1 - the probability)
     Py_ssize_t n_rows              # samples that there are
     const int64_t *subset          # [n_rows] their rows, or NULL: as they are numbered
     int64_t *taken                 # [n_rows] each thread's, where its part of the samples begins

@@ -1,5 +1,6 @@
 """The random numbers of private training, as the tests look at them."""
 
+from libc.math cimport INFINITY, log1p
 from libc.stdint cimport int64_t, uint32_t
 from libc.string cimport memcpy
 
@@ -38,7 +39,7 @@ def poisson_rows(bytes key, unsigned long long step, double probability, Py_ssiz
     result = np.empty(max(end - first, 1), np.int64)
     cdef int64_t[::1] rows = result
     cdef Py_ssize_t n = kernels_in_use(FBP_FLOAT32).private_training.poisson_rows(
-        &stream, <unsigned long long>(probability * 4294967296.0), first, end, &rows[0])
+        &stream, log1p(-probability) if probability < 1 else -INFINITY, first, end, &rows[0])
     return result[:n]
 
 

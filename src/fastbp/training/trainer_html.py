@@ -18,7 +18,7 @@ def trainer_html(settings: TrainerSettings, state: TrainingState) -> str:
     lines = [
         ("loss", shorthand(settings.loss, LOSSES)),
         ("optimizer", repr(settings.optimizer)),
-        ("batch_size", "None: all samples" if settings.batch_size is None else f"{settings.batch_size:,}"),
+        ("batch_size", _batch_size(settings)),
         ("metrics", ", ".join(metric.figure for metric in settings.metrics) or "none"),
         ("n_threads", f"{state.n_threads} at most"),
         *((name, repr(value)) for name, value in settings.set_ones().items()),
@@ -33,3 +33,9 @@ def trainer_html(settings: TrainerSettings, state: TrainingState) -> str:
         table(["latest epoch", ""], len(figures), lambda i: figures[i]),
         model_html(model.architecture, model.feed, model.seed),
     )
+
+
+def _batch_size(settings: TrainerSettings) -> str:
+    if settings.privacy is not None:
+        return f"{settings.privacy.expected_batch_size:,} expected"
+    return "None: all samples" if settings.batch_size is None else f"{settings.batch_size:,}"
