@@ -66,7 +66,7 @@ def check_sdist(path):
 
 def check_wheel(path):
     with zipfile.ZipFile(path) as archive:
-        names = set(archive.namelist())
+        names = {name for name in archive.namelist() if not name.endswith("/")}
     problems = [f"{name} is missing" for name in WHEEL_NEEDS if name not in names]
     problems += [f"{name} is source" for name in names if Path(name).suffix in SOURCE_SUFFIXES]
     problems += [f"{name} is not of the package" for name in names if not name.startswith(OF_THE_PACKAGE)]
