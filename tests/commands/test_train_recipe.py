@@ -1,5 +1,7 @@
 """`fastbp train` trains the recipe for tables: its options, what it says of its choices, and of what its scores are."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -277,3 +279,11 @@ def test_the_report_says_what_was_chosen_and_why(here):
         "TabularRegressor.load(&#x27;table.fastbp.safetensors&#x27;)",
     ):
         assert part in page
+
+
+def test_it_needs_no_scikit_learn(here, monkeypatch):
+    for name in [name for name in sys.modules if name.split(".")[0] == "sklearn" or name.startswith("fastbp.sklearn")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    assert run("train", "table.csv", "--target", "sold", *QUICK, "--report", "report.html") == 0
+    assert len(outputs_of()) == 100
