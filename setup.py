@@ -33,6 +33,8 @@ GNU_FLAGS = ["-ffp-contract=fast", "-fno-trapping-math", "-fno-math-errno", "-fv
 MSVC_FLAGS = ["/O2", "/fp:precise", "/std:c11", "/Zc:preprocessor"]
 # clang-cl has no switch of its own for them, and takes the others as Microsoft's compiler does.
 CLANG_CL_FLAGS = ["/O2", "/std:c11", *(f"/clang:{flag}" for flag in GNU_FLAGS[:3])]
+# What Cython's memoryviews need, once; else every module has a copy of it, and a wheel has 1 MB more.
+SHARED_MODULE = "fastbp.engine.shared_utility"
 KERNELS_MODULE = "fastbp.engine.kernels"  # all that has vectors
 
 # To try in turn, as (compile flags, link flags). Apple's clang takes the flag only through the preprocessor.
@@ -144,7 +146,9 @@ setup(
         [
             extension("kernels", tuple(KERNEL_SOURCES), tuple(KERNEL_HEADERS)),
             *(extension(name, depends=("csrc/fastbp.h",)) for name in ENGINE_MODULES),
+            Extension(SHARED_MODULE, sources=["src/fastbp/engine/shared_utility.c"]),  # which Cython writes
         ],
+        shared_utility_qualified_name=SHARED_MODULE,
         include_path=["src"],
         build_dir="build/cython",
         compiler_directives={
