@@ -12,7 +12,8 @@ CLANG_CL = ["clang", "--driver-mode=cl", "--target=x86_64-pc-windows-msvc", "/cl
 
 # What the kernels use of the headers that a freestanding compiler lacks.
 HEADERS = {
-    "math.h": "double sqrt(double); float sqrtf(float); double floor(double); float floorf(float); double log(double);\n"
+    "math.h": "double sqrt(double); float sqrtf(float); double floor(double); float floorf(float);\n"
+    "double log(double);\n"
     "double fabs(double); float fabsf(float); double fma(double, double, double); float fmaf(float, float, float);\n"
     '#define NAN __builtin_nanf("")\n#define INFINITY __builtin_inff()\n#define isfinite(x) __builtin_isfinite(x)\n',
     "string.h": "#include <stddef.h>\nvoid *memcpy(void *, const void *, size_t); void *memset(void *, int, size_t);\n"
