@@ -35,7 +35,6 @@ cdef class Derivatives:
     cdef int plan(self, Py_ssize_t n_stages) except -1
     cdef int plan_folded(self) except -1
     cdef int add_stage(self, const Stage *stage) except -1
-    cdef int find_partners(self) except -1
     cdef DerivativeMemory make_room(self, Py_ssize_t n_panels, int n_threads)
     cdef int run(self, DerivativePass *job, ArrayReader rows, int n_threads, double n_passes, bint logit,
                  given) except -1

@@ -19,7 +19,7 @@ from fastbp.engine.gate cimport end_reading, handle_signals
 from fastbp.engine.hessians cimport Directions
 from fastbp.engine.kernels cimport FBP_LINEAR, FBP_SOFTMAX, activation_named, stores_slope
 from fastbp.engine.layout cimport (
-    ACTIVATION, ADD, DROPOUT, FORK, TABULAR, item_size, padded, stages_work, take_panels,
+    ACTIVATION, ADD, DROPOUT, FORK, TABULAR, find_partners, item_size, padded, stages_work, take_panels,
 )
 from fastbp.engine.loss cimport BAD_INPUTS, LEAST_TARGETS, Scoring, set_scoring, takes_Z
 from fastbp.engine.records cimport SampleSet
@@ -117,7 +117,7 @@ cdef class Derivatives:
             self.plan(n_stages)
         else:
             self.plan_folded()
-        self.find_partners()
+        find_partners(self.stages, self.n_stages)
         last = &self.stages[self.n_stages - 1]
         if activation is not None:
             last.layer.activation = activation_named(activation[0])
@@ -162,19 +162,6 @@ cdef class Derivatives:
             own.layer.activation = stage.layer.activation
             own.layer.alpha = stage.layer.alpha
             self.n_stages += 1
-        return 0
-
-    cdef int find_partners(self) except -1:
-        """Every add belongs to the last fork before it that has no add yet."""
-        cdef Py_ssize_t i, fork
-        forks = []
-        for i in range(self.n_stages):
-            if self.stages[i].kind == FORK:
-                forks.append(i)
-            elif self.stages[i].kind == ADD:
-                fork = forks.pop()
-                self.stages[i].partner = fork
-                self.stages[fork].partner = i
         return 0
 
     # ---- Calls ----

@@ -101,6 +101,8 @@ cdef inline double stages_work(const Stage *stages, Py_ssize_t n_stages) noexcep
         work += forward_work(&stages[i].layer)
     return work
 
+# Every add belongs to the last fork before it that has no add yet.
+cdef int find_partners(Stage *stages, Py_ssize_t n_stages) except -1
 cdef void activation_gradient(const fbp_kernels *k, Stage *stage, Py_ssize_t p0, Py_ssize_t p1) noexcept nogil
 cdef void units_of_share(const fbp_kernels *k, Stage *stages, Py_ssize_t n_stages, Py_ssize_t i, int t, int n_threads,
                          Py_ssize_t *n0, Py_ssize_t *n1) noexcept nogil

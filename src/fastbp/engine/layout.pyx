@@ -117,3 +117,16 @@ cdef void units_of_share(const fbp_kernels *k, Stage *stages, Py_ssize_t n_stage
     n0[0] = _boundary(total * t / n_threads, before, &stages[i].layer, k.tile_rows)
     n1[0] = stages[i].layer.n_units if t == n_threads - 1 else _boundary(
         total * (t + 1) / n_threads, before, &stages[i].layer, k.tile_rows)
+
+
+cdef int find_partners(Stage *stages, Py_ssize_t n_stages) except -1:
+    cdef Py_ssize_t i, fork
+    forks = []
+    for i in range(n_stages):
+        if stages[i].kind == FORK:
+            forks.append(i)
+        elif stages[i].kind == ADD:
+            fork = forks.pop()
+            stages[i].partner = fork
+            stages[fork].partner = i
+    return 0

@@ -22,7 +22,6 @@ cdef class Network:
 
     cdef void place(self, Arena arena) noexcept
     cdef void place_statistics(self, Arena arena) noexcept
-    cdef void find_partners(self) noexcept
     cdef list statistic_views(self, Py_ssize_t i)
     cdef list views(self, Arena arena, Py_ssize_t i)
     cdef object table_view(self, Arena arena, Py_ssize_t j)

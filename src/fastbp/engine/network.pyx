@@ -10,7 +10,7 @@ from fastbp.engine.arena cimport Arena
 from fastbp.engine.features cimport Features
 from fastbp.engine.gate cimport begin_nested, begin_reading, begin_writing, end_nested, end_reading, end_writing
 from fastbp.engine.kernels cimport FBP_FLOAT32, FBP_FLOAT64, fbp_layer, fbp_table, kernels_in_use
-from fastbp.engine.layout cimport ADD, BATCH_NORM, DENSE, FORK, TABULAR, Stage, item_size, padded
+from fastbp.engine.layout cimport BATCH_NORM, DENSE, TABULAR, Stage, find_partners, item_size, padded
 from fastbp.engine.penalty cimport is_penalised, unit_penalties
 from fastbp.engine.prediction cimport make_prediction
 from fastbp.engine.records cimport SampleSet
@@ -54,7 +54,7 @@ cdef class Network:
                 self.tables = make_tables(&self.stages[i], spec["tables"], self.dtype_code)
                 self.stages[i].tables = self.tables
         self.n_outputs = n_inputs
-        self.find_partners()
+        find_partners(self.stages, self.n_layers)
         self.penalised = any([is_penalised(&self.stages[i], 0) for i in range(self.n_layers)])
         self.parameters = Arena()
         self.place(self.parameters)
@@ -72,18 +72,6 @@ cdef class Network:
     def __dealloc__(self):
         PyMem_Free(self.tables)
         PyMem_Free(self.stages)
-
-    cdef void find_partners(self) noexcept:
-        """Every add belongs to the last fork before it that has no add yet."""
-        cdef Py_ssize_t i, fork
-        forks = []
-        for i in range(self.n_layers):
-            if self.stages[i].kind == FORK:
-                forks.append(i)
-            elif self.stages[i].kind == ADD:
-                fork = forks.pop()
-                self.stages[i].partner = fork
-                self.stages[fork].partner = i
 
     # ---- Where the parameters lie ----
 

@@ -22,10 +22,10 @@ from fastbp.engine.kernels cimport (
 )
 from fastbp.engine.layout cimport DENSE, TABULAR, Stage, item_size, units_of_share
 from fastbp.engine.penalty cimport add_penalty_slopes
-from fastbp.engine.step cimport ThreadStep, backward, begin_microbatch, forward, gather, loss
+from fastbp.engine.step cimport ThreadStep, backward, begin_microbatch, count_step, forward, gather, loss
 from fastbp.engine.tables cimport shares_of_thread
 from fastbp.engine.team cimport load_seconds, monotonic_seconds, wait_for_all
-from fastbp.engine.update_rules cimport numbers_of_step, reach_step
+from fastbp.engine.update_rules cimport numbers_of_step
 from fastbp.engine.weight_update cimport compute_gradients, update_parameters
 
 
@@ -118,11 +118,7 @@ cdef bint find_bad_inputs(Run *run, const ThreadStep *step) noexcept nogil:
 cdef void finish_private_step(PrivateRun *private, const ThreadStep *step) noexcept nogil:
     """Thread 0, before the last barrier: the step is counted."""
     cdef Run *run = private.run
-    if step.numbers.average_share > 0:
-        run.updater.n_averaged += 1
-    run.progress.n_steps += 1
-    run.progress.attempt += 1
-    reach_step(&run.updater, run.progress.n_steps + 1)
+    count_step(run, &step.numbers, True)
     private.n_steps_left -= 1
     run.progress.halted = private.n_steps_left == 0 or (
         monotonic_seconds() > load_seconds(&run.progress.enter_python_at))
