@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbp.explanations.as_frames import pandas_for_frames
 from fastbp.support.checks import counted
 
 __all__ = ["Counterfactuals"]
@@ -71,10 +72,7 @@ class Counterfactuals:
         ImportError
             If pandas is not installed.
         """
-        try:
-            import pandas as pd
-        except ImportError:
-            raise ImportError("to_frame needs pandas, which is not installed: pip install pandas.") from None
+        pd = pandas_for_frames()
         found = [(i, name, *both) for i in range(len(self)) for name, both in self.changes(i).items()]
         return pd.DataFrame(found, columns=["row", "column", "before", "after"])
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbp.explanations.as_frames import pandas_for_frames
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -76,10 +78,7 @@ class Effect:
         ImportError
             If pandas is not installed.
         """
-        try:
-            import pandas as pd
-        except ImportError:
-            raise ImportError("to_frame needs pandas, which is not installed: pip install pandas.") from None
+        pd = pandas_for_frames()
         index = pd.Index(self.grid.tolist(), name=self.column)
         if self.outputs is not None:
             return pd.DataFrame(self.means, index=index, columns=list(self.outputs))

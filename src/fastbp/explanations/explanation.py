@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastbp.explanations.as_frames import pandas_for_frames
 from fastbp.explanations.shares import Shares, as_numbers, largest
 from fastbp.support.checks import check_int, counted, describe, sentence
 
@@ -110,10 +111,7 @@ class Explanation(Shares):
         ImportError
             If pandas is not installed.
         """
-        try:
-            import pandas as pd
-        except ImportError:
-            raise ImportError("to_frame needs pandas, which is not installed: pip install pandas.") from None
+        pd = pandas_for_frames()
         if self.outputs is None:
             return pd.DataFrame(self.values, columns=list(self.columns))
         pairs = pd.MultiIndex.from_product([list(self.outputs), list(self.columns)], names=["output", "column"])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbp.explanations.as_frames import pandas_for_frames
 from fastbp.support.checks import check_int
 
 if TYPE_CHECKING:
@@ -84,10 +85,7 @@ class Ranking:
         ImportError
             If pandas is not installed.
         """
-        try:
-            import pandas as pd
-        except ImportError:
-            raise ImportError("to_frame needs pandas, which is not installed: pip install pandas.") from None
+        pd = pandas_for_frames()
         return pd.DataFrame({"value": self.values, "low": self.low, "high": self.high}, index=list(self.names))
 
     def plot(self, *, most: int = 12, ax: Axes | None = None) -> Axes:
