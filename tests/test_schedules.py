@@ -1,6 +1,7 @@
 """Schedules: each against PyTorch's own, or its formula written out, and what they refuse."""
 
 import dataclasses
+import inspect
 import math
 import pickle
 
@@ -60,7 +61,7 @@ def torch_values(make, n, start=0.1):
             lambda lr, o: lr.OneCycleLR(o, 0.1, 25, pct_start=0.5, div_factor=5),
         ),
     ],
-    ids=repr,
+    ids=lambda value: "pytorch" if inspect.isfunction(value) else repr(value),
 )
 def test_values_are_pytorchs(schedule, make, per):
     n = 24

@@ -175,7 +175,7 @@ def each_loss(model, X, y, loss):
     return np.array([model.loss_and_gradients(X[i : i + 1], y[i : i + 1], loss)[0] for i in range(len(X))])
 
 
-@pytest.mark.parametrize("loss", LOSSES, ids=str)
+@pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: getattr(loss, "__name__", str(loss)))
 def test_input_gradients_of_regressions(loss):
     model = fb.Model([fb.Dense(9, "tanh"), fb.Dense(3)], inputs=5, dtype="float64")
     X, _, U = some(model, 13)
