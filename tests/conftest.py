@@ -1,5 +1,7 @@
 """What several test files share: a test for every instruction set, and teams forced on small networks."""
 
+import sys
+
 import pytest
 
 from fastbp.engine import kernels, team
@@ -41,3 +43,12 @@ def torch():
     module.set_default_dtype(module.float64)
     yield module
     module.set_default_dtype(former)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def openmps_number_put_back():
+    """What a file's tests told PyTorch of threads is not for the next file: it is OpenMP's number, so ours too."""
+    former = team.openmp_threads()
+    yield
+    if team.openmp_threads() != former and "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(former)
