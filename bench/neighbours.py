@@ -29,6 +29,7 @@ _NEIGHBOURS = {
 }  # of each neighbour, the part of the time
 _QUOTAS = {"quota 0.5": 0.5, "quota 1": 1.0}
 _PERIOD = 0.02  # seconds in which a neighbour works for its part
+_REST = 0.02  # seconds before a turn: OpenMP's threads wait awake for some milliseconds after the turn before
 _CGROUPS = Path("/sys/fs/cgroup")
 _spawn = multiprocessing.get_context("spawn")
 
@@ -146,6 +147,7 @@ def measure(name: str, rounds: int, seconds: float, group: Path | None) -> dict[
 
 def ask(pipe: Connection, n_epochs: int, n_calls: int) -> float:
     """Have a process train."""
+    time.sleep(_REST)
     pipe.send((n_epochs, n_calls))
     seconds: float = pipe.recv()
     return seconds

@@ -6,14 +6,16 @@
 
 The mutants are drawn once, evenly over all places that can be changed, by a seed, and kept in mutants.json with what
 became of each: waiting, killed (a test failed), slow (the tests did not end in time), survived, or equivalent (read by
-somebody, who says why no test can fail). Each is tried in a copy of the package, against the tests of its folder
-that name its module. A run goes on where the one before ended; --draw draws anew, and keeps what is known of
-mutants that are drawn again.
+somebody, who says why no test can fail). Each is tried in a copy of the package. With --coverage that is against the
+tests that run its line (CONTRIBUTING.md says how to record them); without, or where no test was seen to run it, as in
+another process, against the tests of its folder that name its module. A run goes on where the one before ended; --draw
+draws anew, and keeps what is known of mutants that are drawn again.
 """
 
 import argparse
 import ast
 import collections
+import functools
 import json
 import os
 import random
@@ -29,7 +31,9 @@ PACKAGE = ROOT / "src" / "fastbp"
 LIST = Path(__file__).with_name("mutants.json")
 
 N_MUTANTS, SEED = 300, 1
-SLOWEST = 900  # seconds of all tests of a folder
+SLOWEST = 600  # seconds of all tests of a mutant
+MOST_TESTS = 40  # functions that run its line; those of test files that name its module first
+NO_TESTS = (4, 5)  # what pytest returns where it finds none of them
 
 # Folders of the package, or modules, to the tests that cover them.
 TESTS = {
@@ -97,20 +101,31 @@ def places(path):
                 yield node.lineno, node.col_offset, text
 
 
-def mutated(path, line, column, text):
-    """Return (source, lines of the file, the expression before and after) of a file with one change."""
-    source = path.read_text(encoding="utf-8")
-    for node in ast.walk(ast.parse(source)):
-        at = getattr(node, "lineno", None), getattr(node, "col_offset", None)
-        if at == (line, column) and isinstance(node, ast.expr) and ast.unparse(node) == text:
-            segment = ast.get_source_segment(source, node)
-            after = ast.unparse(changed_node(node))
-            lines = source.splitlines(keepends=True)
-            offset = sum(len(each.encode()) for each in lines[: line - 1]) + column
-            raw = source.encode()
-            new = raw[:offset] + b"(" + after.encode() + b")" + raw[offset + len(segment.encode()) :]
-            return new.decode(), text, after
-    return None
+def place_of(mutant, source):
+    """Return the mutant's expression in a file, also where that has moved to other lines, or None."""
+    lines = source.splitlines()
+    found = [
+        node
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.expr) and node.col_offset == mutant["column"] and ast.unparse(node) == mutant["text"]
+    ]
+    found = [node for node in found if lines[node.lineno - 1].strip() == mutant["source"]]
+    return min(found, key=lambda node: abs(node.lineno - mutant["line"]), default=None)
+
+
+def mutated(mutant):
+    """Return (source of the changed file, the expression before and after); None where the file no longer has it."""
+    source = (PACKAGE / mutant["file"]).read_text(encoding="utf-8")
+    node = place_of(mutant, source)
+    if node is None:
+        return None
+    segment = ast.get_source_segment(source, node)
+    after = ast.unparse(changed_node(node))
+    lines = source.splitlines(keepends=True)
+    offset = sum(len(each.encode()) for each in lines[: node.lineno - 1]) + node.col_offset
+    raw = source.encode()
+    new = raw[:offset] + b"(" + after.encode() + b")" + raw[offset + len(segment.encode()) :]
+    return new.decode(), mutant["text"], after
 
 
 def folder_of(path):
@@ -163,6 +178,27 @@ def tests_of(file):
     return sorted(naming or tests, key=lambda path: -score[path])
 
 
+def tests_that_run(mutant, coverage_data):
+    """Return the test functions that were seen to run the statement of a mutant: the likeliest first, MOST_TESTS."""
+    path = PACKAGE / mutant["file"]
+    source = path.read_text(encoding="utf-8")
+    line = place_of(mutant, source).lineno
+    statements = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.stmt)]
+    start = max((node.lineno for node in statements if node.lineno <= line <= node.end_lineno), default=line)
+    contexts = coverage_data.contexts_by_lineno(measured_name(path, coverage_data)).get(start, [])
+    order = {test.stem: i for i, test in enumerate(tests_of(mutant["file"]))}
+    found = sorted((order.get(name.split(".")[0], len(order)), name) for name in contexts if ".test_" in name)
+    files = {test.stem: test for test in (ROOT / "tests").rglob("test_*.py")}
+    wanted = [(files.get(name.split(".")[0]), name.split(".", 1)[1].replace(".", "::")) for _, name in found]
+    return [f"{test}::{function}" for test, function in wanted if test is not None][:MOST_TESTS]
+
+
+def measured_name(path, coverage_data):
+    """Return what a module's file is called there: it may have been measured in another folder."""
+    tail = os.path.join("fastbp", path.relative_to(PACKAGE))
+    return next((name for name in coverage_data.measured_files() if name.endswith(os.sep + tail)), str(path))
+
+
 def copy_package(folder):
     """A copy in which the compiled modules are links."""
 
@@ -173,28 +209,51 @@ def copy_package(folder):
 
 
 def run_tests(folder, tests):
-    """Return what becomes of the mutant in a folder."""
+    """Return (what becomes of the mutant in a folder, the test that failed)."""
     environment = {**os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-m", "not slow and not campaign"]
+    command += [str(test) for test in tests]
     try:
-        done = subprocess.run([*command, *tests], cwd=ROOT, env=environment, capture_output=True, timeout=SLOWEST)
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=SLOWEST)
     except subprocess.TimeoutExpired:
-        return "slow"
-    return "killed" if done.returncode else "survived"
+        return "slow", None
+    if done.returncode in NO_TESTS:
+        return "no tests", None
+    failed = [line.split()[1] for line in done.stdout.splitlines() if line.startswith("FAILED ")]
+    return ("killed" if done.returncode else "survived"), failed[0].split("[")[0] if failed else None
 
 
-def try_mutant(mutant):
+@functools.cache
+def fails_anyway(test):
+    """Whether a test fails without a mutant too, as one that measures time may on a busy machine."""
+    return test is not None and run_tests(PACKAGE.parent, [test])[0] == "killed"
+
+
+def try_mutant(mutant, coverage_data):
     """Return what becomes of it."""
-    made = mutated(PACKAGE / mutant["file"], mutant["line"], mutant["column"], mutant["text"])
+    made = mutated(mutant)
     if made is None:
-        return "moved"  # the file has changed since: draw anew
+        return "moved"  # the line has changed since: draw anew
     with tempfile.TemporaryDirectory() as name:
         copy_package(Path(name))
         (Path(name) / "fastbp" / mutant["file"]).write_text(made[0], encoding="utf-8")
-        return run_tests(Path(name), tests_of(mutant["file"]))
+        tests = (tests_that_run(mutant, coverage_data) if coverage_data else []) or tests_of(mutant["file"])
+        state, failed = run_tests(Path(name), tests)
+    return "unclear" if state == "killed" and fails_anyway(failed) else state
 
 
-def try_waiting(seconds, only):
+def recorded(file):
+    """Return what a file of coverage has, None without one."""
+    if file is None:
+        return None
+    import coverage
+
+    data = coverage.CoverageData(basename=file)
+    data.read()
+    return data
+
+
+def try_waiting(seconds, only, coverage_data):
     until = time.monotonic() + seconds
     mutants = load()
     waiting = [each for each in mutants if each["state"] == "waiting" and each["file"].startswith(only)]
@@ -202,7 +261,7 @@ def try_waiting(seconds, only):
     for mutant in waiting:
         if time.monotonic() > until:
             break
-        mutant["state"] = try_mutant(mutant)
+        mutant["state"] = try_mutant(mutant, coverage_data)
         print(mutant["state"], mutants.index(mutant), mutant["file"], mutant["line"], mutant["source"], flush=True)
         save(mutants)
 
@@ -218,7 +277,7 @@ def tell():
 
 def show(i):
     mutant = load()[i]
-    _, before, after = mutated(PACKAGE / mutant["file"], mutant["line"], mutant["column"], mutant["text"])
+    _, before, after = mutated(mutant)
     print(f"{mutant['file']}:{mutant['line']}: {mutant['source']}\n    {before}\n    {after}\n{mutant['state']}")
 
 
@@ -229,11 +288,12 @@ def main():
     parser.add_argument("--show", type=int)
     parser.add_argument("--seconds", type=float, default=0)
     parser.add_argument("--only", default="", help="files that begin so, such as data/")
+    parser.add_argument("--coverage", help="a file of coverage with the tests that run each line")
     options = parser.parse_args()
     if options.draw:
         draw_anew()
     if options.seconds:
-        try_waiting(options.seconds, options.only)
+        try_waiting(options.seconds, options.only, recorded(options.coverage))
     if options.show is not None:
         show(options.show)
     if options.list:

@@ -67,7 +67,7 @@ cdef struct WorkLimits:
     # gradients, a third of the step, then take 17 ms, and several times as long where others want the CPU.
     double long_step
     double apart
-    # The most work of one kernel call in a long step, for each lane: about 20 ms, after which signals are looked at.
+    # The most work of one kernel call in a long step, for each lane: about 10 ms, after which signals are looked at.
     double piece
     # The least work of a thread: in a step of an epoch, whose team stays awake; in a call, whose team may have to be
     # woken up; and in a step of an epoch, for a larger team to be tried, which gains where cores share a cache.

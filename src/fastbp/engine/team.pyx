@@ -267,7 +267,7 @@ def openmp_threads() -> int:
 cdef WorkLimits _limits
 _limits.long_step = 1e8
 _limits.apart = 2.5e8
-_limits.piece = 1.4e8
+_limits.piece = 7e7           # where others want the CPUs too, a piece takes several times as long
 _limits.epoch_thread = 1e6
 _limits.call_thread = 1e7
 _limits.tried_thread = 3e5
