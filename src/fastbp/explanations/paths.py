@@ -92,10 +92,11 @@ class _Integrals:
     def _with_steps(self, ways: _Ways, n_steps: int) -> Floats:
         at_once = len(ways.numbers) if self._question.is_linear else max(1, _MOST_POINTS // n_steps)
         parts = [ways.some(slice(i, i + at_once)) for i in range(0, len(ways.numbers), at_once)]
-        return np.concatenate([self._of_part(part, n_steps) for part in parts])
+        return np.concatenate([self.at(part, *_points(n_steps)) for part in parts])
 
-    def _of_part(self, ways: _Ways, n_steps: int) -> Floats:
-        means = self._network.mean_gradients(self._question, ways.numbers, ways.near, ways.far, *_points(n_steps))
+    def at(self, ways: _Ways, places: Floats, weights: Floats) -> Floats:
+        """Return shares of ways by the gradients at points with these places and weights."""
+        means = self._network.mean_gradients(self._question, ways.numbers, ways.near, ways.far, places, weights)
         return ((ways.ends.astype(np.float64) - ways.start) * means).transpose(1, 2, 0)
 
 
@@ -121,11 +122,12 @@ def integrated_gradients(
     """
     integrals = _Integrals(network, question, options)
     ends, starts, numbers = network.inputs(rows), network.inputs(background), np.arange(len(rows))
-    near, far = integrals.first(starts), integrals.first(ends)
-    answers, of_starts = question.answers(integrals.outputs(far), numbers), integrals.outputs(near)
+    both = integrals.first(np.concatenate([ends, starts]))
+    far, near = both[: len(ends)], both[len(ends) :]
+    outputs = integrals.outputs(both)
+    answers, of_starts = question.answers(outputs[: len(ends)], numbers), outputs[len(ends) :]
     size = float(np.abs(answers).max(initial=0))
-    total: Any = 0.0
-    squares: Any = 0.0
+    mean = _Mean(len(starts))
     base = np.zeros_like(answers)
     for i, start in enumerate(starts):
         of_start = question.answers(np.repeat(of_starts[i : i + 1], len(rows), axis=0), numbers)
@@ -133,9 +135,9 @@ def integrated_gradients(
         shares = integrals.shares(ways, answers - of_start, max(size, float(np.abs(of_start).max(initial=0))))
         if original:
             shares = network.by_column(shares)
-        total, squares = total + shares, squares + np.square(shares)
+        mean.add(shares)
         base += of_start / len(starts)
-    return _mean(total, squares, len(starts), base, answers)
+    return mean.found(base, answers)
 
 
 def expected_gradients(
@@ -149,24 +151,35 @@ def expected_gradients(
     n, rng = options.n_samples, np.random.default_rng(options.seed)
     of_samples = np.concatenate([rng.permutation(len(background)) for _ in range(-(-n // len(background)))])[:n]
     places = (rng.permutation(n) + rng.random(n)) / n
+    integrals = _Integrals(network, question, options)
     ends, starts, numbers = network.inputs(rows), network.inputs(background)[of_samples], np.arange(len(rows))
-    answers, of_starts = question.answers(network.outputs(ends), numbers), network.outputs(starts)
+    near, far = integrals.first(starts), integrals.first(ends)
+    answers, of_starts = question.answers(integrals.outputs(far), numbers), integrals.outputs(near)
     base = np.stack([question.answers(of_starts, i).mean(axis=0) for i in range(len(rows))])
-    total: Any = 0.0
-    squares: Any = 0.0
-    for start, place in zip(starts, places, strict=True):
-        way = ends - start
-        found = network.gradients(question, start + way * way.dtype.type(place), numbers)
-        shares = np.stack([way * gradient.astype(np.float64) for gradient in found], axis=2)
-        if original:
-            shares = network.by_column(shares)
-        total, squares = total + shares, squares + np.square(shares)
-    return _mean(total, squares, n, base, answers)
+    mean = _Mean(n)
+    for i, place in enumerate(places):
+        shares = integrals.at(_Ways(starts[i], ends, near[i : i + 1], far, numbers), np.array([place]), np.ones(1))
+        mean.add(network.by_column(shares) if original else shares)
+    return mean.found(base, answers)
 
 
-def _mean(total: Floats, squares: Floats, n: int, base: Floats, answers: Floats) -> Found:
-    """Return the mean of n shares from their sum and the sum of their squares, with its standard errors."""
-    mean = total / n
-    variance = np.maximum(squares / n - np.square(mean), 0)
-    errors = np.sqrt(variance / (n - 1)) if n > 1 else None
-    return Found(mean, base, base + mean.sum(axis=1) - answers, errors)
+class _Mean:
+    """The mean of n shares, with its standard errors where there are several."""
+
+    def __init__(self, n: int) -> None:
+        self._n = n
+        self._total: Any = 0.0
+        self._squares: Any = 0.0
+
+    def add(self, shares: Floats) -> None:
+        self._total = self._total + shares
+        if self._n > 1:
+            self._squares = self._squares + np.square(shares)
+
+    def found(self, base: Floats, answers: Floats) -> Found:
+        """Return what was found for rows with these answers, counted from these."""
+        mean, errors = self._total / self._n, None
+        if self._n > 1:
+            variance = np.maximum(self._squares / self._n - np.square(mean), 0)
+            errors = np.sqrt(variance / (self._n - 1))
+        return Found(mean, base, base + mean.sum(axis=1) - answers, errors)

@@ -44,10 +44,10 @@ class StraightWays:
         self._units = None if preparation is None else preparation.units_of_outputs(model.n_outputs)
         self._first: Derivatives | None = None
         if begins_with_product(network):
-            self._first = Derivatives(network, part="first product")
-            self._rest = Derivatives(network, part="after first product")
+            self._first = model.native_derivatives("first product")
+            self._rest = model.native_derivatives("after first product")
         else:
-            self._rest = Derivatives(network)
+            self._rest = model.native_derivatives("whole")
 
     def first(self, inputs: Array) -> Array:
         """Return what the first product makes of inputs, (n, n_units); the inputs themselves, if there is none."""

@@ -36,7 +36,7 @@ class ModelParts:
         self._architecture, self._feed, self._seed = architecture, feed, seed
         self._metadata: dict[str, Any] = {}
         self._network: Network | None = None
-        self._native_derivatives: dict[bool, Derivatives] = {}  # made when they are first asked for
+        self._native_derivatives: dict[str, Derivatives] = {}  # made when they are first asked for
 
     @property
     def built(self) -> bool:
