@@ -371,6 +371,9 @@ typedef struct {
                    ptrdiff_t n);
     /* average += share * (w - average), n elements; a share of 1 copies. */
     void (*average)(void *average, const void *w, ptrdiff_t n, double share);
+    /* point = from + place * (to - from), and sum += factor * x, n elements. */
+    void (*point_of_way)(const void *from, const void *to, double place, ptrdiff_t n, void *point);
+    void (*add_scaled)(void *sum, const void *x, double factor, ptrdiff_t n);
 
     /* 1 where all n elements are finite, else 0. */
     int (*all_finite)(const void *x, ptrdiff_t n);

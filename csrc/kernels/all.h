@@ -40,6 +40,7 @@
 #include "regularize.h"
 #include "optimizer.h"
 #include "elementwise.h"
+#include "ways.h"
 #include "chacha.h"
 #include "noise.h"
 #include "lanes.h"
@@ -104,6 +105,8 @@ static const fbp_kernels NAME(table) = {
     .clip = NAME(clip),
     .update = NAME(update),
     .average = NAME(average),
+    .point_of_way = NAME(point_of_way),
+    .add_scaled = NAME(add_scaled),
     .all_finite = NAME(all_finite),
     .exp = NAME(array_exp),
     .expm1 = NAME(array_expm1),

@@ -64,6 +64,7 @@ from fastbp.optimizers.sign_based import Lion, Rprop
 from fastbp.preparation.columns import Columns
 from fastbp.preparation.encoding import OneHot, Ordinal
 from fastbp.preparation.imputing import Impute
+from fastbp.preparation.running import RunningStandardize
 from fastbp.preparation.scaling import RobustScale, Scale, Standardize
 from fastbp.privacy import DifferentialPrivacy, Public
 from fastbp.schedules import (
@@ -169,6 +170,7 @@ __all__ = [
     "Scale",
     "Standardize",
     "RobustScale",
+    "RunningStandardize",
     "Impute",
     "OneHot",
     "Ordinal",

@@ -7,6 +7,7 @@ from fastbp.engine.kernels cimport fbp_features, fbp_kernels, fbp_panels, fbp_so
 from fastbp.engine.layout cimport Stage
 from fastbp.engine.loss cimport Scoring
 from fastbp.engine.tangents cimport Constants
+from fastbp.engine.ways cimport WayBuffers, Ways
 
 cdef enum:
     # Panels that one thread carries through all stages at a time, at most.
@@ -22,6 +23,7 @@ cdef enum Wanted:
     JACOBIAN_BY_INPUTS     # J.T, a forward pass for each input        [n_features][n_outputs]
     HESSIAN_PRODUCT        # the Hessian of v @ outputs times a row u of `given_too`; J.T @ v too    [n_features]
     LAPLACIAN              # the sum of second derivatives along directions    [n_outputs]
+    ALONG_WAYS             # sums of J.T @ v over the points of each of `ways`, which are the rows
 
 # What one thread has for itself. stages[0] is the input: its output the features, its gradient that of the features.
 cdef struct DerivativeThread:
@@ -30,6 +32,7 @@ cdef struct DerivativeThread:
     fbp_panels targets             # [panel][n_outputs][VL]
     int32_t *labels                # [panel][VL]
     void *scratch                  # what input_gradient needs
+    WayBuffers ways                # of ALONG_WAYS
 
 cdef struct DerivativePass:
     const fbp_kernels *k
@@ -40,10 +43,12 @@ cdef struct DerivativePass:
     fbp_source X                   # [n_rows][numeric columns] of the user's array
     fbp_source codes               # [n_rows][n_tables] of the user's array
     const fbp_features *features   # made of X, or NULL: its columns themselves
+    bint only_backward             # of VJP: its derivatives do not depend on X
     fbp_source given               # [n_rows][n_outputs or n_features]: V or U; or the slopes of the features
     fbp_source given_too           # [n_rows][n_features]: U, or the features' own second derivatives
     const Directions *directions   # of LAPLACIAN
     const Scoring *scoring         # of LOSS_GRADIENT
+    Ways *ways               # of ALONG_WAYS
     Py_ssize_t n_rows
     Py_ssize_t group_panels        # panels of a group
     int n_groups

@@ -8,12 +8,13 @@ from libc.string cimport memset
 
 from fastbp.engine.features cimport gather_features
 from fastbp.engine.hessians cimport hessian_product, laplacian
-from fastbp.engine.kernels cimport fbp_kernels, fbp_panels, fbp_source
+from fastbp.engine.kernels cimport FBP_LINEAR, fbp_kernels, fbp_panels, fbp_source
 from fastbp.engine.layout cimport TABULAR, Stage, activation_gradient, item_size
 from fastbp.engine.loss cimport BAD_INPUTS, BAD_TARGETS, gather_targets, takes_Z
 from fastbp.engine.stages cimport Microbatch, stage_backward, stage_forward
 from fastbp.engine.tangents cimport stage_tangent
 from fastbp.engine.team cimport fetch_and_add, monotonic_seconds
+from fastbp.engine.ways cimport add_gradients, points_to_panel, slopes_to_panel
 
 # A group of rows on its way, on one thread.
 cdef struct Group:
@@ -32,7 +33,10 @@ cdef void derivative_share(void *job, int t, int n_threads) noexcept nogil:
         group = fetch_and_add(&run.next_group, 1)
         if group >= run.n_groups:
             return
-        _pass_group(run, group, &run.threads[t])
+        if run.wanted == ALONG_WAYS:
+            _pass_ways(run, group, &run.threads[t])
+        else:
+            _pass_group(run, group, &run.threads[t])
         if t == 0 and monotonic_seconds() > run.pause_at:
             run.paused = 1
 
@@ -54,7 +58,8 @@ cdef void _pass_group(DerivativePass *run, int number, const DerivativeThread *t
         run.bad_group = number         # of several bad groups any one will do: the search for the row starts there
         run.bad = bad
         return
-    _forward(run, &group)
+    if not run.only_backward:
+        _forward(run, &group)
     if run.outputs != NULL:
         _scatter(run, &group, thread.stages[run.n_stages - 1].output, _n_outputs(run), run.outputs, 1, 0)
     if run.wanted == VJP or run.wanted == LOSS_GRADIENT:
@@ -78,6 +83,46 @@ cdef void _pass_group(DerivativePass *run, int number, const DerivativeThread *t
         laplacian(&group.through, run.constants, run.directions, thread.stages, thread.curves, run.n_stages,
                   group.n_panels)
         _scatter(run, &group, thread.stages[run.n_stages - 1].gradient, _n_outputs(run), run.derivatives, 1, 0)
+
+
+cdef void _pass_ways(DerivativePass *run, int number, const DerivativeThread *thread) noexcept nogil:
+    """The ways of one group, a few panels of their points at a time."""
+    cdef Group group
+    cdef Py_ssize_t first = number * run.ways.ways_of_group * run.ways.n_steps
+    cdef Py_ssize_t last = min(first + run.ways.ways_of_group * run.ways.n_steps, run.n_rows)
+    memset(&group, 0, sizeof(group))
+    group.number = number
+    group.thread = thread
+    group.through.k = run.k
+    group.through.scratch = thread.scratch
+    group.first = first
+    while group.first < last and not run.bad:
+        group.through.n_samples = min(last - group.first, run.group_panels * run.k.lanes)
+        group.n_panels = (group.through.n_samples - 1) // run.k.lanes + 1
+        run.bad = _pass_points(run, &group)
+        group.first += group.through.n_samples
+
+
+cdef int _pass_points(const DerivativePass *run, const Group *group) noexcept nogil:
+    """The gradients of all answers at some points, to the sums of their ways. What is wrong with the points, or 0."""
+    cdef const DerivativeThread *thread = group.thread
+    cdef Stage *last = &thread.stages[run.n_stages - 1]
+    cdef Py_ssize_t p, answer
+    for p in range(group.n_panels):
+        if not points_to_panel(run.k, run.ways, &thread.ways, group.first + p * run.k.lanes,
+                               _rows_of_panel(run, group, p), p, thread.stages[0].output):
+            return BAD_INPUTS
+    _forward(run, group)
+    for answer in range(run.ways.n_answers):
+        for p in range(group.n_panels):
+            if not slopes_to_panel(run.k, run.ways, &thread.ways, answer, group.first + p * run.k.lanes,
+                                   _rows_of_panel(run, group, p), p, last.gradient):
+                return BAD_TARGETS
+        _backward(run, group, False)
+        for p in range(group.n_panels):
+            add_gradients(run.k, run.ways, &thread.ways, answer, group.first + p * run.k.lanes,
+                          _rows_of_panel(run, group, p), p, thread.stages[0].gradient)
+    return 0
 
 
 cdef Py_ssize_t _n_features(const DerivativePass *run) noexcept nogil:
@@ -156,7 +201,8 @@ cdef void _scatter(const DerivativePass *run, const Group *group, fbp_panels pan
 cdef void _forward(const DerivativePass *run, const Group *group) noexcept nogil:
     cdef Stage *stages = group.thread.stages
     cdef Py_ssize_t i
-    for i in range(0 if stages[0].kind == TABULAR else 1, run.n_stages):
+    cdef bint plain = stages[0].kind != TABULAR and stages[0].layer.activation == FBP_LINEAR
+    for i in range(1 if plain else 0, run.n_stages):
         stage_forward(&group.through, &stages[i], 0, group.n_panels, 0, stages[i].layer.n_units)
 
 

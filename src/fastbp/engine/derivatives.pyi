@@ -17,6 +17,7 @@ class Derivatives:
         n_stages: int = -1,
         activation: tuple[str, float] | None = None,
         curved: bool = False,
+        part: str = "whole",
     ) -> Derivatives: ...
     @property
     def network(self) -> Network: ...
@@ -67,3 +68,16 @@ class Derivatives:
         n_threads: int,
         logit: bool = False,
     ) -> None: ...
+    def along_ways(
+        self,
+        starts: _Array,
+        ends: _Array,
+        places: _Array,
+        weights: _Array,
+        slopes: ArrayReader,
+        sums: _Array,
+        n_threads: int,
+        logit: bool = False,
+    ) -> None: ...
+
+def begins_with_product(network: Network) -> bool: ...

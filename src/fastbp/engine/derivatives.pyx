@@ -5,27 +5,28 @@ and a batch_norm after a product without activation is part of that product, as 
 """
 
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
-from libc.stdint cimport int32_t
+from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memset
 
 import numpy as np
 
 from fastbp.engine.derivative_pass cimport (
-    DERIVATIVE_PANELS, HESSIAN_PRODUCT, JACOBIAN_BY_INPUTS, JACOBIAN_BY_OUTPUTS, JVP, LAPLACIAN, LOSS_GRADIENT, OUTPUTS,
-    VJP, derivative_share,
+    ALONG_WAYS, DERIVATIVE_PANELS, HESSIAN_PRODUCT, JACOBIAN_BY_INPUTS, JACOBIAN_BY_OUTPUTS, JVP, LAPLACIAN,
+    LOSS_GRADIENT, OUTPUTS, VJP, derivative_share,
 )
 from fastbp.engine.features cimport features_of
 from fastbp.engine.gate cimport end_reading, handle_signals
 from fastbp.engine.hessians cimport Directions
 from fastbp.engine.kernels cimport FBP_LINEAR, FBP_SOFTMAX, activation_named, stores_slope
 from fastbp.engine.layout cimport (
-    ACTIVATION, ADD, DROPOUT, FORK, TABULAR, find_partners, item_size, padded, stages_work, take_panels,
+    ACTIVATION, ADD, DENSE, DROPOUT, FORK, TABULAR, find_partners, item_size, padded, stages_work, take_panels,
 )
 from fastbp.engine.loss cimport BAD_INPUTS, LEAST_TARGETS, Scoring, set_scoring, takes_Z
 from fastbp.engine.records cimport SampleSet
 from fastbp.engine.stages cimport stage_saves
 from fastbp.engine.tables cimport refuse_sparse, split_columns
 from fastbp.engine.team cimport limits_in_use, look_seconds, monotonic_seconds, run_team, team_size
+from fastbp.engine.ways cimport Ways
 
 from fastbp.engine.errors import Interrupted, NonFinite, first_bad_row, first_bad_target
 
@@ -85,6 +86,9 @@ cdef class DerivativeMemory:
             arena, max(thread.stages[self.n_stages - 1].layer.n_units, <Py_ssize_t>LEAST_TARGETS), n, k)
         thread.labels = <int32_t *>arena.take(n * k.lanes * sizeof(int32_t))
         thread.scratch = arena.take(k.scratch_elements * item_size(k.dtype))
+        if self.for_ways:
+            thread.ways.rows = <char *>arena.take(k.lanes * thread.stages[0].layer.n_units * item_size(k.dtype))
+            thread.ways.index = <int64_t *>arena.take(k.lanes * sizeof(int64_t))
 
 
 cdef class Derivatives:
@@ -99,9 +103,13 @@ cdef class Derivatives:
         What the last one of these stages applies, if it is not its own.
     curved : bool, default False
         Whether second derivatives are computed, and nothing else.
+    part : {"whole", "first product", "after first product"}, default "whole"
+        Of all stages: the product that they begin with, without its activation; or what comes after it. The network
+        has one: see ``begins_with_product``.
     """
 
-    def __cinit__(self, Network network, Py_ssize_t n_stages=-1, activation=None, bint curved=False):
+    def __cinit__(self, Network network, Py_ssize_t n_stages=-1, activation=None, bint curved=False,
+                  str part="whole"):
         cdef Stage *last
         self.network = network
         self.curved = curved
@@ -117,6 +125,8 @@ cdef class Derivatives:
             self.plan(n_stages)
         else:
             self.plan_folded()
+        if part != "whole":
+            self.keep(part == "first product")
         find_partners(self.stages, self.n_stages)
         last = &self.stages[self.n_stages - 1]
         if activation is not None:
@@ -147,6 +157,23 @@ cdef class Derivatives:
                     and self.network.prediction.planned[next_planned].number == i):
                 self.add_stage(&self.network.prediction.planned[next_planned])
                 next_planned += 1
+        return 0
+
+    cdef int keep(self, bint product) except -1:
+        """Of all stages only the product that they begin with, or only what comes after it: its activation first."""
+        cdef Stage first = self.stages[1]
+        cdef Py_ssize_t i
+        self.is_product = product
+        if product:
+            self.stages[1].layer.activation = FBP_LINEAR
+            self.n_stages = 2
+            return 0
+        self.n_stages -= 1
+        for i in range(1, self.n_stages):
+            self.stages[i] = self.stages[i + 1]
+        self.stages[0].layer = first.layer
+        self.stages[0].layer.ld = 0
+        self.stages[0].layer.n_inputs = first.layer.n_units
         return 0
 
     cdef int add_stage(self, const Stage *stage) except -1:
@@ -184,6 +211,7 @@ cdef class Derivatives:
         memset(&job, 0, sizeof(job))
         job.wanted = VJP
         job.given = V.source
+        job.only_backward = self.is_product and outputs is None
         _set_out(&job, outputs, derivatives)
         self.run(&job, rows, n_threads, 2, logit, V)
 
@@ -255,17 +283,57 @@ cdef class Derivatives:
         _set_out(&job, None, derivatives)
         self.run(&job, rows, n_threads, 2 + len(members), logit, (slopes, seconds))
 
+    def along_ways(self, starts, ends, places, weights, ArrayReader slopes, sums, int n_threads, bint logit=False):
+        """For each answer and each way, the weighted sum of J.T @ v over points on the straight way.
+
+        starts is (1, n_features) or (n_ways, n_features), ends (n_ways, n_features), both of the network's dtype and
+        C-contiguous. places and weights are float64, (n_steps,); a place is 0 at a way's start and 1 at its end. v is
+        a row of slopes, (n_answers * n_ways, n_outputs). To sums, of zeros, (n_answers, n_ways, n_features).
+        """
+        cdef DerivativePass job
+        cdef Ways ways
+        cdef const char[:, ::1] start_memory = starts.view(np.int8), end_memory = ends.view(np.int8)
+        cdef const double[::1] place_memory = places, weight_memory = weights
+        cdef char[:, ::1] sum_memory = sums.reshape(-1, sums.shape[2]).view(np.int8)
+        memset(&job, 0, sizeof(job))
+        memset(&ways, 0, sizeof(ways))
+        ways.n_answers, ways.n_ways, ways.n_numbers = sums.shape
+        ways.starts = <const char *>&start_memory[0, 0]
+        ways.one_start = len(starts) == 1
+        ways.ends = <const char *>&end_memory[0, 0]
+        ways.n_steps = len(places)
+        ways.places = &place_memory[0]
+        ways.weights = &weight_memory[0]
+        ways.slopes = slopes.source
+        ways.sums = <char *>&sum_memory[0, 0]
+        job.wanted = ALONG_WAYS
+        job.ways = &ways
+        self.run(&job, slopes, n_threads, 1 + ways.n_answers, logit, None)
+
     # ---- Running ----
 
-    cdef DerivativeMemory make_room(self, Py_ssize_t n_panels, int n_threads):
+    cdef int set_groups(self, DerivativePass *job, int size) except -1:
+        """How many rows, or ways, each thread takes at a time."""
+        cdef Py_ssize_t lanes = job.k.lanes, n_panels = (job.n_rows - 1) // lanes + 1
+        job.group_panels = min(<Py_ssize_t>DERIVATIVE_PANELS, (n_panels - 1) // size + 1)
+        job.n_groups = <int>((n_panels - 1) // job.group_panels + 1)
+        if job.wanted == ALONG_WAYS:   # all points of a way in one group, and enough ways for full panels
+            job.ways.ways_of_group = min((job.ways.n_ways - 1) // size + 1,
+                                         4 * DERIVATIVE_PANELS * lanes // job.ways.n_steps + 1)
+            job.n_groups = <int>((job.ways.n_ways - 1) // job.ways.ways_of_group + 1)
+        return 0
+
+    cdef DerivativeMemory make_room(self, Py_ssize_t n_panels, int n_threads, bint for_ways):
         """Memory for a pass; that of the last one, where it will do. The caller puts it back."""
         cdef DerivativeMemory memory = self.memory
         cdef Py_ssize_t i
         cdef int t
         self.memory = None
-        if memory is not None and memory.n_panels >= n_panels and memory.n_threads >= n_threads:
+        if (memory is not None and memory.n_panels >= n_panels and memory.n_threads >= n_threads
+                and memory.for_ways >= for_ways):
             return memory
         memory = DerivativeMemory()
+        memory.for_ways = for_ways
         memory.n_stages = self.n_stages
         memory.n_panels = n_panels
         memory.n_threads = n_threads
@@ -289,20 +357,20 @@ cdef class Derivatives:
         """Runs a pass over all rows, and looks at signals now and then. `given` is what is gathered beside X."""
         cdef Network network = self.network
         cdef const fbp_kernels *k = network.k
-        cdef Py_ssize_t n_panels = (rows.n_rows - 1) // k.lanes + 1
-        cdef double work = n_passes * self.sample_work * rows.n_rows
-        cdef int t, size = team_size(n_threads, work, limits_in_use().call_thread, n_panels)
+        cdef bint by_ways = job.wanted == ALONG_WAYS
+        cdef Py_ssize_t n_rows = job.ways.n_ways * job.ways.n_steps if by_ways else rows.n_rows
+        cdef int t, size = team_size(n_threads, n_passes * self.sample_work * n_rows, limits_in_use().call_thread,
+                                     job.ways.n_ways if by_ways else (n_rows - 1) // k.lanes + 1)
         cdef fbp_activation last = self.stages[self.n_stages - 1].layer.activation
         cdef DerivativeMemory memory
         refuse_sparse(&network.stages[0], &rows.source)
         job.k = k
-        job.n_rows = rows.n_rows
-        job.group_panels = min(<Py_ssize_t>DERIVATIVE_PANELS, (n_panels - 1) // size + 1)
-        job.n_groups = <int>((n_panels - 1) // job.group_panels + 1)
+        job.n_rows = n_rows
+        self.set_groups(job, size)
         job.n_stages = self.n_stages
         job.X = rows.source
         split_columns(&network.stages[0], &job.X, &job.codes)
-        memory = self.make_room(job.group_panels, size)
+        memory = self.make_room(job.group_panels, size, by_ways)
         job.threads = memory.threads
         job.constants = &memory.constants
         for t in range(memory.n_threads):
@@ -329,6 +397,8 @@ cdef class Derivatives:
 
     cdef object bad_row(self, const DerivativePass *job, ArrayReader rows, given):
         """The NonFinite for the bad group; "targets" are what was given beside X."""
+        if job.wanted == ALONG_WAYS:   # the caller has looked at both ends
+            return NonFinite("inputs")
         first = job.bad_group * job.group_panels * job.k.lanes
         index = np.arange(first, min(first + job.group_panels * job.k.lanes, job.n_rows))
         if job.bad == BAD_INPUTS:
@@ -338,6 +408,14 @@ cdef class Derivatives:
             return NonFinite("targets")
         features = self.network.prediction.target_features if job.scoring != NULL else None
         return NonFinite("targets", row=first_bad_target(given, index, self.n_outputs, features, self.network.dtype))
+
+
+def begins_with_product(Network network):
+    """Whether a network's first stage is a product, and another product follows."""
+    cdef Py_ssize_t i, n_products = 0
+    for i in range(network.prediction.n_planned):
+        n_products += network.prediction.planned[i].kind == DENSE
+    return network.stages[0].kind == DENSE and n_products > 1
 
 
 cdef int _set_out(DerivativePass *job, outputs, derivatives) except -1:

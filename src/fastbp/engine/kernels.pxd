@@ -272,6 +272,9 @@ cdef extern from "fastbp.h":
         void (*update)(fbp_optimizer optimizer, const fbp_update *numbers, void *w, const void *g, void *const *states,
                        Py_ssize_t n) noexcept nogil
         void (*average)(void *average, const void *w, Py_ssize_t n, double share) noexcept nogil
+        void (*point_of_way)(const void *start, const void *end, double place, Py_ssize_t n,
+                             void *point) noexcept nogil
+        void (*add_scaled)(void *sum, const void *x, double factor, Py_ssize_t n) noexcept nogil
         int (*all_finite)(const void *x, Py_ssize_t n) noexcept nogil
         void (*exp)(const void *x, void *y, Py_ssize_t n) noexcept nogil
         void (*expm1)(const void *x, void *y, Py_ssize_t n) noexcept nogil

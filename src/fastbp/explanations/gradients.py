@@ -11,6 +11,7 @@ from fastbp.explanations.findings import Found
 from fastbp.explanations.networks import Network
 from fastbp.explanations.options import Options
 from fastbp.explanations.questions import Question
+from fastbp.explanations.straight import StraightWays
 
 __all__ = ["input_x_gradient", "saliency", "smoothgrad"]
 
@@ -40,15 +41,17 @@ def smoothgrad(network: Network, question: Question, rows: Array, original: bool
 
     Normal noise is added to the first layer's inputs, the same for each row.
     """
-    inputs = network.inputs(rows)
+    inputs, ways = network.inputs(rows), StraightWays(network.model, options.n_threads)
     rng = np.random.default_rng(options.seed)
     numbers = np.arange(len(rows))
+    here, of_nothing = ways.first(inputs), ways.first(np.zeros((1, inputs.shape[1]), inputs.dtype))
     total: Any = 0.0
     squares: Any = 0.0
     for _ in range(options.n_samples):
         noise = options.noise * np.asarray(rng.standard_normal(inputs.shape[1]))
-        moved = inputs + noise.astype(inputs.dtype)
-        slopes = _stacked(network.gradients(question, moved, numbers))
+        moved = here + (ways.first(noise.astype(inputs.dtype)[np.newaxis]) - of_nothing)
+        at = ways.mean_gradients(question, numbers, moved, moved, np.zeros(1), np.ones(1))
+        slopes = at.astype(np.float64).transpose(1, 2, 0)
         total, squares = total + slopes, squares + np.square(slopes)
     n = options.n_samples
     mean = total / n

@@ -13,11 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbp.explanations.findings import Found
-from fastbp.explanations.networks import Network, gradients_of
+from fastbp.explanations.networks import Network
 from fastbp.explanations.options import Options
-from fastbp.explanations.products import Product, split_first
 from fastbp.explanations.questions import Question
-from fastbp.models.model import Model
+from fastbp.explanations.straight import StraightWays
 
 __all__ = ["expected_gradients", "integrated_gradients"]
 
@@ -25,31 +24,32 @@ Array = NDArray[Any]
 Floats = NDArray[np.float64]
 
 _FIRST_STEPS, _MOST_STEPS = 16, 4096
-_MOST_POINTS = 2**13  # that are looked at together
+_MOST_POINTS = 2**13  # that are looked at together, of losses
 _MOST_AT_ONCE = 64  # points of one rule
 _ROUNDINGS = 32  # of the answers, which no number of steps undercuts
 
 
 class _Ways(NamedTuple):
-    """Straight ways to rows.
+    """Straight ways from one start to rows.
 
     Attributes
     ----------
-    start, end : ndarray of shape (n, n_inputs)
-    near, far : ndarray of shape (n, n_units)
+    start : ndarray of shape (n_inputs,)
+    ends : ndarray of shape (n, n_inputs)
+    near, far : ndarray of shape (1, n_units) and (n, n_units)
         What the first product makes of them.
     numbers : int64 ndarray of shape (n,)
         The rows that they belong to.
     """
 
     start: Array
-    end: Array
+    ends: Array
     near: Array
     far: Array
     numbers: NDArray[np.int64]
 
     def some(self, which: NDArray[Any] | slice) -> _Ways:
-        return _Ways(*(part[which] for part in self))
+        return self._replace(ends=self.ends[which], far=self.far[which], numbers=self.numbers[which])
 
 
 class _Integrals:
@@ -63,14 +63,8 @@ class _Integrals:
     """
 
     def __init__(self, network: Network, question: Question, options: Options) -> None:
-        self._question, self._options = question, options
-        self._first: Product | None
-        self._rest: Model
-        self._first, self._rest = split_first(network.model, options.n_threads)
-
-    def first(self, inputs: Array) -> Array:
-        """Return what the first product makes of inputs."""
-        return inputs if self._first is None else self._first.forward(inputs)
+        self._question, self._options, self._network = question, options, StraightWays(network.model, options.n_threads)
+        self.first, self.outputs, self._dtype = self._network.first, self._network.outputs, network.model.dtype
 
     def shares(self, ways: _Ways, explained: Floats, size: float) -> Floats:
         """Return the shares of ways, (n, n_inputs, n_answers), with as many points as each needs.
@@ -85,7 +79,7 @@ class _Integrals:
         options = self._options
         n_steps = options.n_steps or _FIRST_STEPS
         shares = self._with_steps(ways, n_steps)
-        rounding = _ROUNDINGS * float(np.finfo(self._rest.dtype).eps) * size
+        rounding = _ROUNDINGS * float(np.finfo(self._dtype).eps) * size
         allowed = np.maximum(options.tolerance * np.abs(explained).max(axis=1), rounding)
         while options.n_steps is None and n_steps < _MOST_STEPS:
             left = np.flatnonzero(np.abs(shares.sum(axis=1) - explained).max(axis=1) > allowed)
@@ -96,22 +90,14 @@ class _Integrals:
         return shares
 
     def _with_steps(self, ways: _Ways, n_steps: int) -> Floats:
-        at_once = max(1, _MOST_POINTS // n_steps)
+        at_once = len(ways.numbers) if self._question.is_linear else max(1, _MOST_POINTS // n_steps)
         parts = [ways.some(slice(i, i + at_once)) for i in range(0, len(ways.numbers), at_once)]
-        return np.concatenate([self._of_part(part, n_steps) for part in parts])
+        return np.concatenate([self.at(part, *_points(n_steps)) for part in parts])
 
-    def _of_part(self, ways: _Ways, n_steps: int) -> Floats:
-        places, weights = _points(n_steps)
-        along = (ways.far - ways.near)[:, np.newaxis] * places[:, np.newaxis].astype(ways.far.dtype)
-        points = (ways.near[:, np.newaxis] + along).reshape(-1, ways.far.shape[1])
-        numbers = np.repeat(ways.numbers, n_steps)
-        found = gradients_of(self._rest, self._question, points, numbers, self._options.n_threads)
-        length = ways.end.astype(np.float64) - ways.start
-        shares = []
-        for gradient in found:
-            mean = np.einsum("nsu,s->nu", gradient.reshape(len(length), n_steps, -1), weights.astype(gradient.dtype))
-            shares.append(length * (mean if self._first is None else self._first.gradient(mean)))
-        return np.stack(shares, axis=2)
+    def at(self, ways: _Ways, places: Floats, weights: Floats) -> Floats:
+        """Return shares of ways by the gradients at points with these places and weights."""
+        means = self._network.mean_gradients(self._question, ways.numbers, ways.near, ways.far, places, weights)
+        return ((ways.ends.astype(np.float64) - ways.start) * means).transpose(1, 2, 0)
 
 
 @functools.cache
@@ -136,21 +122,22 @@ def integrated_gradients(
     """
     integrals = _Integrals(network, question, options)
     ends, starts, numbers = network.inputs(rows), network.inputs(background), np.arange(len(rows))
-    near, far = integrals.first(starts), integrals.first(ends)
-    answers, of_starts = question.answers(network.outputs(ends), numbers), network.outputs(starts)
+    both = integrals.first(np.concatenate([ends, starts]))
+    far, near = both[: len(ends)], both[len(ends) :]
+    outputs = integrals.outputs(both)
+    answers, of_starts = question.answers(outputs[: len(ends)], numbers), outputs[len(ends) :]
     size = float(np.abs(answers).max(initial=0))
-    total: Any = 0.0
-    squares: Any = 0.0
+    mean = _Mean(len(starts))
     base = np.zeros_like(answers)
     for i, start in enumerate(starts):
         of_start = question.answers(np.repeat(of_starts[i : i + 1], len(rows), axis=0), numbers)
-        ways = _Ways(np.broadcast_to(start, ends.shape), ends, np.broadcast_to(near[i], far.shape), far, numbers)
+        ways = _Ways(start, ends, near[i : i + 1], far, numbers)
         shares = integrals.shares(ways, answers - of_start, max(size, float(np.abs(of_start).max(initial=0))))
         if original:
             shares = network.by_column(shares)
-        total, squares = total + shares, squares + np.square(shares)
+        mean.add(shares)
         base += of_start / len(starts)
-    return _mean(total, squares, len(starts), base, answers)
+    return mean.found(base, answers)
 
 
 def expected_gradients(
@@ -164,24 +151,35 @@ def expected_gradients(
     n, rng = options.n_samples, np.random.default_rng(options.seed)
     of_samples = np.concatenate([rng.permutation(len(background)) for _ in range(-(-n // len(background)))])[:n]
     places = (rng.permutation(n) + rng.random(n)) / n
+    integrals = _Integrals(network, question, options)
     ends, starts, numbers = network.inputs(rows), network.inputs(background)[of_samples], np.arange(len(rows))
-    answers, of_starts = question.answers(network.outputs(ends), numbers), network.outputs(starts)
+    near, far = integrals.first(starts), integrals.first(ends)
+    answers, of_starts = question.answers(integrals.outputs(far), numbers), integrals.outputs(near)
     base = np.stack([question.answers(of_starts, i).mean(axis=0) for i in range(len(rows))])
-    total: Any = 0.0
-    squares: Any = 0.0
-    for start, place in zip(starts, places, strict=True):
-        way = ends - start
-        found = network.gradients(question, start + way * way.dtype.type(place), numbers)
-        shares = np.stack([way * gradient.astype(np.float64) for gradient in found], axis=2)
-        if original:
-            shares = network.by_column(shares)
-        total, squares = total + shares, squares + np.square(shares)
-    return _mean(total, squares, n, base, answers)
+    mean = _Mean(n)
+    for i, place in enumerate(places):
+        shares = integrals.at(_Ways(starts[i], ends, near[i : i + 1], far, numbers), np.array([place]), np.ones(1))
+        mean.add(network.by_column(shares) if original else shares)
+    return mean.found(base, answers)
 
 
-def _mean(total: Floats, squares: Floats, n: int, base: Floats, answers: Floats) -> Found:
-    """Return the mean of n shares from their sum and the sum of their squares, with its standard errors."""
-    mean = total / n
-    variance = np.maximum(squares / n - np.square(mean), 0)
-    errors = np.sqrt(variance / (n - 1)) if n > 1 else None
-    return Found(mean, base, base + mean.sum(axis=1) - answers, errors)
+class _Mean:
+    """The mean of n shares, with its standard errors where there are several."""
+
+    def __init__(self, n: int) -> None:
+        self._n = n
+        self._total: Any = 0.0
+        self._squares: Any = 0.0
+
+    def add(self, shares: Floats) -> None:
+        self._total = self._total + shares
+        if self._n > 1:
+            self._squares = self._squares + np.square(shares)
+
+    def found(self, base: Floats, answers: Floats) -> Found:
+        """Return what was found for rows with these answers, counted from these."""
+        mean, errors = self._total / self._n, None
+        if self._n > 1:
+            variance = np.maximum(self._squares / self._n - np.square(mean), 0)
+            errors = np.sqrt(variance / (self._n - 1))
+        return Found(mean, base, base + mean.sum(axis=1) - answers, errors)

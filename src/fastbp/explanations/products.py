@@ -8,20 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbp.engine.array_reader import ArrayReader
-from fastbp.engine.derivatives import Derivatives
 from fastbp.engine.network import Network
-from fastbp.explanations.twins import blank
-from fastbp.layers.activation_layer import Activation
-from fastbp.layers.activations import Linear
-from fastbp.layers.base import Layer
-from fastbp.layers.composition import innermost
 from fastbp.layers.dense import Dense
-from fastbp.models.feed import Feed
-from fastbp.models.model import Model
 from fastbp.support.threads import choose_threads
 from fastbp.support.underflow import underflows_to_zero
 
-__all__ = ["Product", "split_first"]
+__all__ = ["Product"]
 
 Array = NDArray[Any]
 
@@ -54,17 +46,6 @@ class Product:
         return self._times(self._back, M, self.W.shape[0])
 
     @underflows_to_zero
-    def gradient(self, M: Array) -> Array:
-        """Return M @ W.T as ``backward`` does, without another copy of the weights: for a few rows."""
-        if self._forth is None:
-            self._forth = _network(self.W, self.b)
-        n_inputs = self.W.shape[0]
-        X, out = np.zeros((len(M), n_inputs), self.W.dtype), np.empty((len(M), n_inputs), self.W.dtype)
-        rows = ArrayReader(np.ascontiguousarray(M, self.W.dtype))
-        Derivatives(self._forth).vjp(ArrayReader(X), rows, None, out, choose_threads(self.n_threads))
-        return out
-
-    @underflows_to_zero
     def _times(self, network: Network, X: Array, n_units: int) -> Array:
         out = np.empty((len(X), n_units), self.W.dtype)
         network.forward(ArrayReader(X), out, choose_threads(self.n_threads))
@@ -76,24 +57,3 @@ def _network(W: Array, b: Array | None) -> Network:
     network = Network(W.shape[0], Dense(W.shape[1], "linear", "zeros", use_bias=b is not None).stages(), W.dtype.name)
     network.set_arrays([W] if b is None else [W, b])
     return network
-
-
-def split_first(model: Model, n_threads: int | None) -> tuple[Product | None, Model]:
-    """Return the product of a network's first layer, and the network after it; None and the network where that is all.
-
-    Parameters
-    ----------
-    model : Model
-        Without a preparation of its inputs and without tables.
-    """
-    first, *others = model.layers
-    has_more = any(isinstance(layer, Dense) for _, layer in innermost(others))
-    if not isinstance(first, Dense) or not has_more:
-        return None, model
-    W, *weights = model.get_weights()
-    b = weights.pop(0) if first.use_bias else None
-    activation: list[Layer] = [] if isinstance(first.activation, Linear) else [Activation(first.activation)]
-    rest = Model([*activation, *map(blank, others)], dtype=model.dtype)
-    rest.adopt(Feed(first.units, model.feed.preparation, model.dtype))
-    rest.set_weights(weights)
-    return Product(W, b, n_threads), rest

@@ -114,20 +114,23 @@ class OutputQuestion(Question):
         """Return the chosen outputs."""
         numbers, flip = self._of_rows(rows)
         chosen = outputs
-        if numbers is not None:
-            columns = np.broadcast_to(np.asarray(numbers, np.int64), len(outputs))
-            chosen = np.take_along_axis(outputs, columns[:, np.newaxis], axis=1)
+        if isinstance(numbers, np.ndarray) and numbers.ndim:
+            chosen = outputs[np.arange(len(outputs)), numbers][:, np.newaxis]
+        elif numbers is not None:
+            chosen = outputs[:, int(numbers), np.newaxis]
+        if flip is False:
+            return chosen
         other = -chosen if self.output == "logit" else 1 - chosen
         return np.where(np.broadcast_to(flip, len(chosen))[:, np.newaxis], other, chosen)
 
     def slopes(self, outputs: Floats, rows: NDArray[np.int64] | int) -> list[Floats]:
         """Return 1 at the chosen output and 0 elsewhere."""
         numbers, flip = self._of_rows(rows)
-        signs = np.where(np.broadcast_to(flip, len(outputs)), -1.0, 1.0)
+        signs = np.where(flip, -1.0, 1.0)
         result = []
         for number in range(outputs.shape[1]) if numbers is None else (numbers,):
             slope = np.zeros_like(outputs)
-            slope[np.arange(len(outputs)), number] = signs
+            slope[np.arange(len(outputs)) if isinstance(number, np.ndarray) else slice(None), number] = signs
             result.append(slope)
         return result
 

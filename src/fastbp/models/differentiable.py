@@ -40,12 +40,23 @@ class DifferentiableModel(ModelParts):
 
     def _derivatives(self, output: str, space: str, n_threads: int | None, curved: bool = False) -> InputDerivatives:
         """Return what computes derivatives; ``curved`` second ones, and only those."""
-        network = self.network
+        native = self.native_derivatives("whole, curved" if curved else "whole")
         self._feed.check_ready()
-        native = self._native_derivatives.get(curved)
-        if native is None or native.network is not network:
-            native = self._native_derivatives[curved] = Derivatives(network, curved=curved)
         return InputDerivatives(native, self._architecture, self._feed, output, space, n_threads)
+
+    def native_derivatives(self, part: str) -> Derivatives:
+        """Return what the engine computes derivatives with, and its buffers; made when it is first asked for.
+
+        Parameters
+        ----------
+        part : {"whole", "whole, curved", "first product", "after first product"}
+            Of the network, as the engine's ``Derivatives`` takes it; "curved" for second derivatives.
+        """
+        native, network = self._native_derivatives.get(part), self.network
+        if native is None or native.network is not network:
+            native = Derivatives(network, curved=part.endswith("curved"), part=part.removesuffix(", curved"))
+            self._native_derivatives[part] = native
+        return native
 
     def vjp(
         self,

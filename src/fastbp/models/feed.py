@@ -157,6 +157,36 @@ class Feed:
         feed = Feed(inputs, preparation, self._dtype, None, self.classes, self.target_names)
         return feed.named(own_names), array
 
+    def observed(self, array: Any, argument: str) -> Feed:
+        """Return this with running statistics of these rows too, which ``read`` returned.
+
+        Raises
+        ------
+        ValueError
+            If a number is not finite.
+        """
+        assert self.preparation is not None
+        if not np.isfinite(array).all():
+            self.refuse_inputs(array, argument, len(array) - 1)
+        feed = copy.copy(self)
+        feed.preparation = self.preparation.observed(array)
+        return feed
+
+    @property
+    def runs_in_steps(self) -> bool:
+        """Whether the rows of single steps go into running statistics."""
+        preparation = self.preparation
+        return preparation is not None and preparation.running is not None and preparation.running.in_step
+
+    def check_observed(self) -> None:
+        """Refuse to train on many rows by running statistics of none."""
+        preparation = self.preparation
+        if preparation is not None and preparation.running is not None and preparation.moments is None:
+            raise ValueError(
+                f"the model's preparation, {preparation.running!r}, has seen no rows yet; expected that steps, or "
+                "model.observe(X), come before fit. fb.Standardize() learns from all rows of fit."
+            )
+
     def _refuse_too_large(self, y: Array, argument: str) -> None:
         """Refuse targets that the model could learn once they are prepared, but not predict in their own units."""
         if y.dtype.kind != "f" or y.dtype.itemsize <= self._dtype.itemsize:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 from collections.abc import Mapping, Sequence
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fastbp.data.arrays import NoRowsError
 from fastbp.data.classes import check_classes
 from fastbp.engine.derivatives import Derivatives
 from fastbp.engine.network import Network
@@ -36,7 +38,7 @@ class ModelParts:
         self._architecture, self._feed, self._seed = architecture, feed, seed
         self._metadata: dict[str, Any] = {}
         self._network: Network | None = None
-        self._native_derivatives: dict[bool, Derivatives] = {}  # made when they are first asked for
+        self._native_derivatives: dict[str, Derivatives] = {}  # made when they are first asked for
 
     @property
     def built(self) -> bool:
@@ -214,6 +216,54 @@ class ModelParts:
             )
         if source is not self:
             self.network.blend(source.network, share)
+            self._follow(source)
+
+    def _follow(self, source: ModelParts) -> None:
+        """Use the running statistics of a source's preparation, where it has some."""
+        theirs, own = source.feed.preparation, self._feed.preparation
+        if theirs is None or own is None or theirs.running is None or own.running is None or theirs is own:
+            return
+        feed = copy.copy(self._feed)
+        feed.preparation = copy.copy(own)
+        feed.preparation.inputs, feed.preparation.moments = theirs.inputs, theirs.moments
+        self.adopt(feed)
+
+    def adopt(self, feed: Feed) -> None:
+        """Use a feed that has learned from data."""
+        raise NotImplementedError
+
+    def observe(self, X: Any) -> None:
+        """Take rows into the running statistics of ``prepare=fb.RunningStandardize()``; nothing is trained.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_inputs)
+            New observations, as for ``predict``; also one row, or none.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the model has no running statistics, or X does not fit it or has a NaN or infinity; nothing is changed.
+
+        Examples
+        --------
+        >>> import fastbp as fb
+        >>> model = fb.Model([fb.Dense(1)], inputs=1, prepare=fb.RunningStandardize(clip=None))
+        >>> model.set_weights([[[1.0]], [0.0]])
+        >>> for row in [[1.0], [3.0]]:
+        ...     model.observe([row])
+        >>> model.predict([[3.0]]).tolist()
+        [[1.0]]
+        """
+        preparation = self._feed.preparation
+        if preparation is None or preparation.running is None:
+            raise ValueError(
+                f"the model's prepare is {None if preparation is None else preparation.prepare!r}; expected "
+                "fb.RunningStandardize(), whose statistics observe changes."
+            )
+        self._feed.check_ready()
+        with contextlib.suppress(NoRowsError):
+            self.adopt(self._feed.observed(self._feed.read(X, "X"), "X"))
 
     def __repr__(self) -> str:
         layers = ", ".join(map(repr, self.layers))

@@ -15,6 +15,7 @@ from fastbp.preparation.columns import (
 )
 from fastbp.preparation.encoding import OneHot, Ordinal
 from fastbp.preparation.imputing import Impute
+from fastbp.preparation.running import RunningStandardize
 from fastbp.preparation.scaling import RobustScale, Scale, Standardize
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "PREPARATIONS",
     "Preparation",
     "RobustScale",
+    "RunningStandardize",
     "Scale",
     "Standardize",
     "check_chain",

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 from fastbp.preparation.base import Preparation
 from fastbp.preparation.encoding import OneHot, Ordinal, check_categories
 from fastbp.preparation.imputing import Impute
+from fastbp.preparation.running import RunningStandardize
 from fastbp.preparation.scaling import RobustScale, Scale, Standardize
 from fastbp.support.checks import sentence
 from fastbp.support.registry import from_config, to_config
@@ -87,11 +88,11 @@ class Columns:
 
 
 PREPARATIONS: dict[str, type[Any]] = {
-    cls.name: cls for cls in (Scale, Standardize, RobustScale, Impute, OneHot, Ordinal, Columns)
+    cls.name: cls for cls in (Scale, Standardize, RobustScale, RunningStandardize, Impute, OneHot, Ordinal, Columns)
 }
 
 _ALONE: dict[str, type[Preparation]] = {
-    cls.name: cls for cls in (Scale, Standardize, RobustScale, Impute, OneHot, Ordinal)
+    cls.name: cls for cls in (Scale, Standardize, RobustScale, RunningStandardize, Impute, OneHot, Ordinal)
 }
 
 Prepare = Chain | Columns
@@ -112,6 +113,11 @@ def check_chain(value: Any, argument: str) -> Chain:
             raise ValueError(
                 f"{argument}[{i}] is {preparation!r} and {argument}[{i + 1}] is {chain[i + 1]!r}; expected nothing "
                 "after it, as it makes a column for each category. Leave out what follows."
+            )
+        if isinstance(preparation, RunningStandardize) and (argument != "prepare" or len(chain) > 1):
+            raise ValueError(
+                f"{argument} is {list(chain)!r}; expected {preparation!r} alone, as prepare=. Its statistics are those "
+                "of all columns of X as they come."
             )
         if preparation.categorical and i > 0:
             raise ValueError(

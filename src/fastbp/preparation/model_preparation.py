@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -23,6 +24,7 @@ from fastbp.preparation.columns import (
 )
 from fastbp.preparation.learn import learn, learn_without_data
 from fastbp.preparation.learned import Learned, all_numbers
+from fastbp.preparation.running import RunningMoments, RunningStandardize
 from fastbp.preparation.tables import TypedColumns, read_table
 from fastbp.support.underflow import underflows_to_zero
 from fastbp.support.user_warnings import warn_user
@@ -48,6 +50,9 @@ class ModelPreparation:
         self.prepare_targets = check_prepare_targets(prepare_targets)
         self.inputs: Learned | None = None
         self.targets: Learned | None = None
+        alone = self.prepare[0] if isinstance(self.prepare, tuple) else None
+        self.running = alone if isinstance(alone, RunningStandardize) else None
+        self.moments: RunningMoments | None = None  # of the rows that it has seen, where it is running
 
     @property
     def ready(self) -> bool:
@@ -72,6 +77,16 @@ class ModelPreparation:
         """Learn what needs no data, for n_columns columns of X."""
         if isinstance(self.prepare, tuple) and not any(each.learns for each in self.prepare):
             self.inputs = learn_without_data(self.prepare, n_columns)
+
+    def observed(self, array: Array) -> ModelPreparation:
+        """Return this, whose statistics are running, with those of these rows too, which ``read`` returned."""
+        assert self.running is not None and self.inputs is not None
+        before = self.inputs
+        observed = copy.copy(self)
+        observed.moments = (self.moments or RunningMoments.of_nothing(before.n_columns)).with_rows(array)
+        features = self.running.features(observed.moments)
+        observed.inputs = Learned(before.n_columns, before.names, before.texts, features, before.writings)
+        return observed
 
     def after(
         self,
@@ -112,6 +127,8 @@ class ModelPreparation:
             learned.inputs, array = learn(self.prepare, table, rows)
             if n_columns is not None and table.n_columns != n_columns:
                 raise ValueError(f"{names[0]} has {table.n_columns} columns; expected {n_columns}, the model's inputs.")
+            if self.running is not None:
+                learned = learned.observed(array if rows is None else array[rows])
         else:
             array = self._read(X, n_columns, names[0])
         if self.learns_targets:
@@ -229,7 +246,7 @@ class ModelPreparation:
             "prepare_targets": prepare_to_config(self.prepare_targets),
             "inputs": None if self.inputs is None else self.inputs.to_config(),
             "targets": None if self.targets is None else self.targets.to_config(),
-        }
+        } | ({} if self.moments is None else {"moments": self.moments.to_config()})
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> ModelPreparation:
@@ -237,6 +254,8 @@ class ModelPreparation:
         preparing = cls(prepare_from_config(config["prepare"]), prepare_from_config(config["prepare_targets"]))
         if config["inputs"] is not None:
             preparing.inputs = Learned.from_config(config["inputs"])
+            if preparing.running is not None and "moments" in config:
+                preparing.moments = RunningMoments.from_config(config["moments"], preparing.inputs.n_columns)
         if config["targets"] is not None:
             preparing.targets = Learned.from_config(config["targets"])
             for _, steps in preparing.targets.features:

@@ -93,7 +93,15 @@ class Intake:
             samples.weigh_outputs(of_outputs)
         if samples.classes is not feed.classes:
             self.keep(None, samples.classes, target_names_of(y))
+        if feed.runs_in_steps:
+            self.see(samples.X)
         return samples
+
+    def see(self, array: Any) -> None:
+        """Take the rows of one step, as they were read, into running statistics, where steps do that."""
+        model = self._model
+        if model.feed.runs_in_steps:
+            model.adopt(model.feed.observed(array, "X"))
 
     def targets(self, y: ArrayLike) -> Targets:
         """Return y as the loss takes it, as far as the model is known."""
@@ -135,6 +143,7 @@ class Intake:
     ) -> Samples:
         model, loss = self._model, self._loss
         if model.feed.ready:
+            model.feed.check_observed()
             array = model.feed.read(X, "X")
             targets = self.targets(y) if targets is None else targets
             samples = Samples(
@@ -221,6 +230,7 @@ class Intake:
                 f"X is a source of chunks, and the model's {what} on data not seen yet; expected a model that is "
                 f"built. Call model.build(X, y) with some of the samples first{remedy}."
             )
+        feed.check_observed()
         batch_size = self._settings.batch_size
         if batch_size is None:
             remedy = "Chunks are not all in memory at once."

@@ -163,6 +163,7 @@ class TrainerSteps(TrainerParts):
         )
         gradient = gradient if units is None else gradient * units
         model.architecture.check_training(len(array))
+        self._intake.see(array)
         samples = SampleSet(as_rows(array), ArrayReader(gradient))
         try:
             with self._stepping():
