@@ -216,8 +216,8 @@ def _check_made(trainer: Any, fold: int) -> Trainer:
     if trainer.privacy is not None:
         raise ValueError(
             f"the result of make_trainer({fold}) has privacy={trainer.privacy.settings!r}; expected None: scores on "
-            "folds would reveal the samples in them. Call fb.privacy.join(trainers), fit each on its rows, and evaluate on "
-            "public samples."
+            "folds would reveal the samples in them. Call fb.privacy.join(trainers), fit each on its rows, and "
+            "evaluate on public samples."
         )
     if trainer.n_steps > 0:
         raise ValueError(

@@ -106,7 +106,7 @@ def fit_many(
     n_epochs = check_int(epochs, "epochs", minimum=0)
     if any(trainer.privacy is not None for trainer in checked):
         own = check_callbacks(callbacks, len(checked))
-        options = {"validation_data": validation_data, "progress": progress}
+        options: dict[str, Any] = {"validation_data": validation_data, "progress": progress}
         options |= {"sample_weight": sample_weight, "class_weight": class_weight}
         fit_privately(checked, X, y, n_epochs, own, n_threads, **options)
         return [trainer.history for trainer in checked]

@@ -232,7 +232,7 @@ def join_accounts(accounts: Sequence[PrivacyAccount], names: Sequence[str]) -> N
     """
     first = accounts[0]
     ledgers = list({id(account._ledger): account._ledger for account in accounts}.values())
-    chosen = {ledger.noise_multiplier for ledger in ledgers} - {None}
+    chosen = {ledger.noise_multiplier for ledger in ledgers if ledger.noise_multiplier is not None}
     for account, name in zip(accounts, names, strict=True):
         if account.settings != first.settings:
             raise ValueError(

@@ -233,8 +233,8 @@ def _check_range(name: str, values: list[Any]) -> tuple[float, ...]:
     return tuple(map(float, numbers))
 
 
-def _is_usual(number: float) -> bool:
-    return math.isfinite(number) and abs(number) <= _LARGEST
+def _is_usual(number: Any) -> bool:
+    return math.isfinite(number) and bool(abs(number) <= _LARGEST)
 
 
 def _check_categories(name: str, values: list[Any]) -> tuple[Category, ...]:
