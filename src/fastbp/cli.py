@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import fastbp
 from fastbp.commands.console import in_sentences, prepare_console
 from fastbp.commands.errors import CommandError
+from fastbp.commands.private_arguments import add_private_options, add_schema_command
 from fastbp.support.precision import check_precision
 from fastbp.support.threads import choose_threads
 
@@ -61,8 +62,9 @@ def _bench(options: argparse.Namespace, n_threads: int) -> None:
 
 
 def _train(options: argparse.Namespace, n_threads: int) -> None:
-    from fastbp.commands import outcome, roles, train
+    from fastbp.commands import outcome, private_settings, private_train, roles, train
 
+    private = private_settings.private_settings(options)
     settings = outcome.Settings(
         hidden=options.hidden,
         epochs=options.epochs,
@@ -85,6 +87,11 @@ def _train(options: argparse.Namespace, n_threads: int) -> None:
     choice = roles.Choice(
         options.drop, options.keep, options.id, options.categorical, options.numeric, options.sample_weight
     )
+    if private is not None:
+        private_settings.check_private_options(options.task, settings, choice)
+        files = private_train.Files(options.data, options.out, options.report, _reading(options))
+        private_train.run(files, options.target, private, settings)
+        return
     train.run(
         options.data,
         options.target,
@@ -95,6 +102,12 @@ def _train(options: argparse.Namespace, n_threads: int) -> None:
         choice=choice,
         reading=_reading(options),
     )
+
+
+def _schema(options: argparse.Namespace, n_threads: int) -> None:
+    from fastbp.commands import schema_file
+
+    schema_file.run(options.data, options.out, _reading(options))
 
 
 def _predict(options: argparse.Namespace, n_threads: int) -> None:
@@ -145,6 +158,7 @@ def _reading(options: argparse.Namespace) -> Reading:
 
 _COMMANDS = {
     "bench": _bench,
+    "schema": _schema,
     "train": _train,
     "predict": _predict,
     "explain": _explain,
@@ -172,6 +186,7 @@ def _make_parser() -> argparse.ArgumentParser:
 
     for add in (_add_demo, _add_bench, _add_train, _add_predict, _add_explain, _add_inspect, _add_export):
         add(commands)
+    add_schema_command(commands, _add_data)
     commands.add_parser("info", help="show the version, the instruction set and the threads in use")
     return parser
 
@@ -299,6 +314,7 @@ def _add_train(commands: _Commands) -> None:
     _add_data(train)
     _add_columns(train)
     _add_recipe(train)
+    add_private_options(train)
     train.add_argument(
         "--seed", type=_whole, default=0, metavar="N", help="seed of weights, shuffling and split (default: 0)"
     )

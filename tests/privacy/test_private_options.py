@@ -219,11 +219,6 @@ def test_methods_of_the_trainer():
         make(optimizer=fb.SGD()).optimizer = fb.SGD(fb.Plateau(0.1, monitor="loss"))
 
 
-def test_many_trainers_at_once_are_refused():
-    with pytest.raises(ValueError, match="fit_samples"):
-        fb.fit_many([make()], X, Y, epochs=1)
-
-
 @pytest.mark.parametrize("prepare", [fb.Standardize(), fb.RobustScale(), fb.Impute(), fb.OneHot()])
 def test_preparation_is_not_learnt_from_private_rows(prepare):
     model = fb.Model([fb.Dense(2, "softmax")], prepare=prepare)

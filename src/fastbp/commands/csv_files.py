@@ -25,7 +25,7 @@ from fastbp.support.checks import counted
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["read_csv", "with_gaps"]
+__all__ = ["read_csv", "way_of", "with_gaps"]
 
 _NOTHING = "\x00"  # the name of what stands behind the last separator
 _CHUNK = 2**24  # bytes that are searched at a time
@@ -58,10 +58,8 @@ def read_csv(
     CommandError
         If two columns have one name, or rows do not fit the heading.
     """
-    with open_file() as file:
-        head = file.read(HEAD_BYTES)
     said = reading._replace(separator=reading.separator or separator)
-    way = find_way(head, said, said.encoding or encoding_of(head))
+    head, way = _head_and_way(open_file, said)
     try:
         frame = _read(open_file, way, as_text)
     except UnicodeDecodeError as error:
@@ -83,6 +81,17 @@ def read_csv(
             f"{listed}; if {'it holds' if one else 'they hold'} amounts, pass --numeric."
         )
     return require_pandas().DataFrame(columns), notes
+
+
+def way_of(open_file: OpenFile, reading: Reading, separator: str | None) -> Way:
+    """Return how a file of text is written, found out from its beginning; arguments as for ``read_csv``."""
+    return _head_and_way(open_file, reading._replace(separator=reading.separator or separator))[1]
+
+
+def _head_and_way(open_file: OpenFile, said: Reading) -> tuple[bytes, Way]:
+    with open_file() as file:
+        head = file.read(HEAD_BYTES)
+    return head, find_way(head, said, said.encoding or encoding_of(head))
 
 
 def _read(open_file: OpenFile, way: Way, as_text: Collection[str], only: Sequence[str] | None = None) -> pd.DataFrame:

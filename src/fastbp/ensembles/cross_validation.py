@@ -213,6 +213,12 @@ def _make_trainers(make_trainer: Callable[[int], Trainer], n_folds: int) -> list
 def _check_made(trainer: Any, fold: int) -> Trainer:
     if not isinstance(trainer, Trainer):
         raise TypeError(sentence(f"the result of make_trainer({fold})", trainer, "an fb.Trainer"))
+    if trainer.privacy is not None:
+        raise ValueError(
+            f"the result of make_trainer({fold}) has privacy={trainer.privacy.settings!r}; expected None: scores on "
+            "folds would reveal the samples in them. Call fb.privacy.join(trainers), fit each on its rows, and "
+            "evaluate on public samples."
+        )
     if trainer.n_steps > 0:
         raise ValueError(
             f"the result of make_trainer({fold}) has made {counted(trainer.n_steps, 'step')}; expected a new trainer "

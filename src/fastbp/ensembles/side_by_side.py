@@ -23,6 +23,7 @@ from fastbp.data.class_weights import ClassWeight
 from fastbp.data.frames import is_frame, names_of
 from fastbp.data.samples import Samples
 from fastbp.data.target_labels import read_labels, target_names_of
+from fastbp.ensembles.private_many import fit_privately
 from fastbp.preparation.tables import read_table
 from fastbp.support.arguments import explain_arguments
 from fastbp.support.checks import check_flag, check_int, check_list, sentence, shown
@@ -58,7 +59,8 @@ def fit_many(
 ) -> list[History]:
     """Train independent networks in parallel on the same data, one thread each: for ensembles, a search for settings.
 
-    Each ends with the same bits as with ``trainer.fit`` alone. The data is shared, not copied.
+    Each ends with the same bits as with ``trainer.fit`` alone. The data is shared, not copied. Private trainers, which
+    have the same ``privacy``, have one account from now on (``fb.privacy.join``) and run one after another.
 
     Parameters
     ----------
@@ -102,6 +104,12 @@ def fit_many(
     """
     checked = _check_trainers(trainers)
     n_epochs = check_int(epochs, "epochs", minimum=0)
+    if any(trainer.privacy is not None for trainer in checked):
+        own = check_callbacks(callbacks, len(checked))
+        options: dict[str, Any] = {"validation_data": validation_data, "progress": progress}
+        options |= {"sample_weight": sample_weight, "class_weight": class_weight}
+        fit_privately(checked, X, y, n_epochs, own, n_threads, **options)
+        return [trainer.history for trainer in checked]
     samples = read_once(checked, X, y, sample_weight, [None] * len(checked), "trainers[{}]")
     if class_weight is not None:
         for data in {id(data): data for data in samples}.values():

@@ -4,10 +4,40 @@ It imports support.
 The engine adds the noise; here is what the noise is worth.
 """
 
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+from typing import Any as _Any
+
 from fastbp.privacy.account import PrivacyAccount
 from fastbp.privacy.accounting import epsilon, noise_multiplier
 from fastbp.privacy.auditing import Audit, audit
+from fastbp.privacy.joining import join
 from fastbp.privacy.public import Public
 from fastbp.privacy.settings import DifferentialPrivacy
 
-__all__ = ["Audit", "DifferentialPrivacy", "PrivacyAccount", "Public", "audit", "epsilon", "noise_multiplier"]
+if _TYPE_CHECKING:
+    from fastbp.privacy.promise import Promise
+    from fastbp.privacy.schema import Schema
+
+__all__ = [
+    "Audit",
+    "DifferentialPrivacy",
+    "PrivacyAccount",
+    "Promise",
+    "Public",
+    "Schema",
+    "audit",
+    "epsilon",
+    "join",
+    "noise_multiplier",
+]
+
+_LATER = {"Promise": "promise", "Schema": "schema"}  # imported on first use
+
+
+def __getattr__(name: str) -> _Any:
+    if name not in _LATER:
+        raise AttributeError(f"module 'fastbp.privacy' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = globals()[name] = getattr(import_module(f"fastbp.privacy.{_LATER[name]}"), name)
+    return value

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from fastbp.privacy.accounting import Steps, check_delta, epsilon_of, noise_multiplier
 from fastbp.privacy.keys import KeyChain
+from fastbp.privacy.ledger import Ledger, together
 from fastbp.privacy.settings import DifferentialPrivacy
 from fastbp.support.checks import check_int, check_number
 
-__all__ = ["PrivacyAccount"]
+if TYPE_CHECKING:
+    from fastbp.privacy.promise import Promise
+
+__all__ = ["PrivacyAccount", "join_accounts"]
 
 _MOST_STEPS = 2**40
 
@@ -29,7 +33,8 @@ class PrivacyAccount:
     ----------
     settings : DifferentialPrivacy
     runs : list of Steps
-        The steps so far: runs with the same sampling probability and noise are counted together.
+        The steps so far: runs with the same sampling probability and noise are counted together. Where ``fit_many`` or
+        ``fb.privacy.join`` joined several trainers' accounts, the steps of all of them.
     noise_multiplier : float or None
         The noise in use; None before the first ``fit`` with a budget chooses it.
     keys : KeyChain
@@ -38,11 +43,20 @@ class PrivacyAccount:
 
     def __init__(self, settings: DifferentialPrivacy, seed: int) -> None:
         self.settings = settings
-        self.runs: list[Steps] = []
-        self.noise_multiplier = settings.noise_multiplier
+        self._ledger = Ledger(settings.noise_multiplier)
         self.keys = KeyChain(None if settings.secure else seed)
         self._n_samples = 0
         self._n_counted = 0
+
+    @property
+    def runs(self) -> list[Steps]:
+        """The steps so far, of all trainers that share this account."""
+        return self._ledger.runs
+
+    @property
+    def noise_multiplier(self) -> float | None:
+        """The noise in use."""
+        return self._ledger.noise_multiplier
 
     # ------------------------------------------------------------------------------------------- for the user
 
@@ -62,6 +76,13 @@ class PrivacyAccount:
         """The number of steps so far."""
         return sum(run.steps for run in self.runs)
 
+    def promise(self) -> Promise:
+        """Return the account as it stands, without its key: what is published with a model."""
+        from fastbp.privacy.promise import Promise  # few programs ask for it
+
+        delta, secure = self.settings.target_delta, self.settings.secure
+        return Promise(self.epsilon(), delta, self.n_steps, secure, self.statement())
+
     def statement(self) -> str:
         """Return in words what is promised so far, to whom, and under which conditions."""
         settings, delta = self.settings, self.settings.target_delta
@@ -79,9 +100,11 @@ class PrivacyAccount:
                 "NOT PRIVATE: secure=False. Noise and samples follow from the trainer's seed, and whoever knows or "
                 "guesses it can take the noise away. The figures are those of the same training with secure=True."
             )
+        models = self._ledger.n_models
+        of_models = "" if models == 1 else f" of {models} models on the same samples together"
         return (
-            f"After {self.n_steps:,} steps of DP-SGD training is (epsilon, delta)-differentially private with epsilon "
-            f"{self.epsilon():.4g} and delta {delta:g}, under Poisson sampling, which this training uses "
+            f"After {self.n_steps:,} steps{of_models}, DP-SGD training is (epsilon, delta)-differentially private with "
+            f"epsilon {self.epsilon():.4g} and delta {delta:g}, under Poisson sampling, which this training uses "
             f"({settings.accountant.upper()} accountant). Were each sample used once an epoch instead, epsilon would "
             f"be {once:.4g}.\n"
             "Neighbouring data sets differ by one sample, added or removed. Revealed are the weights after every step, "
@@ -127,10 +150,10 @@ class PrivacyAccount:
         self._n_samples = n_samples
         if self.noise_multiplier is None:
             assert settings.target_epsilon is not None
-            self.noise_multiplier = noise_multiplier(
+            self._ledger.noise_multiplier = noise_multiplier(
                 target_epsilon=settings.target_epsilon,
                 sampling_probability=self.probability(n_samples),
-                steps=n_steps,
+                steps=n_steps * self._ledger.n_models,  # the others are expected to make as many
                 delta=settings.target_delta,
                 accountant=settings.accountant,
             )
@@ -155,7 +178,7 @@ class PrivacyAccount:
         assert self.noise_multiplier is not None and self.settings.target_epsilon is not None
         runs = [*self.runs, Steps(self.probability(n_samples), self.noise_multiplier, n_steps)]
         # Runs with the same numbers count as one, so that the budget's last step is not lost to rounding.
-        return epsilon_of(_together(runs), self.settings.target_delta, self.settings.accountant) <= (
+        return epsilon_of(together(runs), self.settings.target_delta, self.settings.accountant) <= (
             self.settings.target_epsilon
         )
 
@@ -164,8 +187,7 @@ class PrivacyAccount:
         new, self._n_counted = n_steps - self._n_counted, n_steps
         if new > 0:
             assert self.noise_multiplier is not None
-            run = Steps(self.probability(self._n_samples), self.noise_multiplier, new)
-            self.runs = _together([*self.runs, run])
+            self._ledger.add(Steps(self.probability(self._n_samples), self.noise_multiplier, new))
 
     # ------------------------------------------------------------------------------------------------ files
 
@@ -174,6 +196,7 @@ class PrivacyAccount:
         return {
             "runs": [[run.sampling_probability, run.noise_multiplier, run.steps] for run in self.runs],
             "noise_multiplier": self.noise_multiplier,
+            "n_models": self._ledger.n_models,
             "n_samples": self._n_samples,
             "n_counted": self._n_counted,
             "key": self.keys.key.hex(),
@@ -182,7 +205,8 @@ class PrivacyAccount:
 
     def go_on_from(self, gathered: Mapping[str, Any]) -> None:
         """Restore what ``gathered`` returned."""
-        self.runs = [
+        ledger = self._ledger = Ledger(None)
+        ledger.runs = [
             Steps(
                 check_number(q, "sampling probability", above=0, below=1.0 + 1e-12),
                 check_number(sigma, "noise multiplier", above=0),
@@ -191,16 +215,37 @@ class PrivacyAccount:
             for q, sigma, steps in gathered["runs"]
         ]
         sigma = gathered["noise_multiplier"]
-        self.noise_multiplier = None if sigma is None else check_number(sigma, "noise multiplier", above=0)
+        ledger.noise_multiplier = None if sigma is None else check_number(sigma, "noise multiplier", above=0)
+        ledger.n_models = check_int(gathered.get("n_models", 1), "n_models")
         self._n_samples = check_int(gathered["n_samples"], "n_samples", minimum=0)
         self._n_counted = check_int(gathered["n_counted"], "n_counted", minimum=0, maximum=_MOST_STEPS)
         self.keys.restore(bytes.fromhex(gathered["key"]), bytes.fromhex(gathered["circumstances"]))
 
 
-def _together(runs: list[Steps]) -> list[Steps]:
-    """Return runs with equal numbers as one."""
-    counts: dict[tuple[float, float], int] = {}
-    for run in runs:
-        numbers = run.sampling_probability, run.noise_multiplier
-        counts[numbers] = counts.get(numbers, 0) + run.steps
-    return [Steps(q, sigma, steps) for (q, sigma), steps in counts.items()]
+def join_accounts(accounts: Sequence[PrivacyAccount], names: Sequence[str]) -> None:
+    """Let accounts count together: each has the steps of all from now on, and one budget.
+
+    Raises
+    ------
+    ValueError
+        If their settings, or the noise that was chosen before, differ; ``names`` are what messages call them.
+    """
+    first = accounts[0]
+    ledgers = list({id(account._ledger): account._ledger for account in accounts}.values())
+    chosen = {ledger.noise_multiplier for ledger in ledgers if ledger.noise_multiplier is not None}
+    for account, name in zip(accounts, names, strict=True):
+        if account.settings != first.settings:
+            raise ValueError(
+                f"{name} has privacy={account.settings!r}, and {names[0]} has {first.settings!r}; expected the same of "
+                "all: they have one budget. Train the others apart, and add up with fb.privacy.epsilon."
+            )
+    if len(chosen) > 1:
+        raise ValueError(
+            f"{names[0]} and others have chosen different noise multipliers, {', '.join(map(str, sorted(chosen)))}, in "
+            "a fit before; expected new trainers, or the same noise. Give noise_multiplier, or join them before fit."
+        )
+    ledger = ledgers[0]
+    for other in ledgers[1:]:
+        ledger.take_in(other)
+    for account in accounts:
+        account._ledger = ledger

@@ -14,6 +14,7 @@ from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
+from fastbp.privacy import DifferentialPrivacy, Public
 from fastbp.sklearn.tabular_base import BaseTabular, PresetName
 from fastbp.support.checks import sentence
 from fastbp.tabular.learning import CLASS_METRICS, NUMBER_METRICS, choose_metric
@@ -50,6 +51,12 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         Seconds that training may take.
     class_weight : dict, "balanced" or None, default None
         Weight of each class, multiplied with sample_weight.
+    privacy : fb.DifferentialPrivacy or None, default None
+        Differential privacy for the rows. Then one network is trained, on all rows: nothing is held out or chosen by
+        them, and what is learned of the columns and the classes comes from ``public``.
+    public : fb.Public or None, default None
+        With privacy: rows and targets that are nobody's secret, real ones or those that
+        ``fb.privacy.Schema.public`` makes up from ranges and categories.
     n_threads : int or None, default None
         Number of threads; None means ``fb.get_num_threads()``. The result does not depend on it.
     random_state : int, RandomState or None, default None
@@ -66,6 +73,8 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         The columns' names, if X was a data frame.
     n_members_ : int
         The number of networks.
+    privacy_ : fb.privacy.Promise or None
+        With privacy, what is promised to the rows: epsilon, delta and a statement, which files keep.
     evals_ : dict of str to dict of str to list of float
         The figures of each network by epoch, "val_..." on the rows held out.
     feature_importances_ : ndarray of shape (n_features_in_,)
@@ -100,6 +109,8 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         epochs: int | Literal["auto"] = "auto",
         time_limit: float | None = None,
         class_weight: dict[Any, float] | Literal["balanced"] | None = None,
+        privacy: DifferentialPrivacy | None = None,
+        public: Public | None = None,
         n_threads: int | None = None,
         random_state: Any = None,
         verbose: bool | int = 0,
@@ -112,6 +123,8 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         self.epochs = epochs
         self.time_limit = time_limit
         self.class_weight = class_weight
+        self.privacy = privacy
+        self.public = public
         self.n_threads = n_threads
         self.random_state = random_state
         self.verbose = verbose
@@ -145,6 +158,9 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         TypeError, ValueError
             If X or y cannot be used.
         """
+        if self.privacy is not None:
+            self._fit_privately(X, y, sample_weight, {"groups": groups, "validation_set": validation_set})
+            return self
         X = self._as_table(X, reset=True)
         labels = column_or_1d(self._plain(y), warn=True)
         check_classification_targets(labels)
@@ -168,6 +184,24 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
             validation = validation_set[0], np.searchsorted(self.classes_, held_out)
         self._fit_table(X, numbers, len(self.classes_), weights, groups, validation, metric)
         return self
+
+    def _learn_targets(self, y: Any) -> tuple[Array, int]:
+        labels = column_or_1d(self._plain(y))
+        check_classification_targets(labels)
+        self.classes_, numbers = np.unique(labels, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError("public has one class; expected all classes that there can be, two or more.")
+        return numbers, len(self.classes_)
+
+    def _read_targets(self, y: Any) -> tuple[Array, Array | None]:
+        labels = column_or_1d(self._plain(y))
+        if not np.isin(labels, self.classes_).all():
+            raise ValueError("y has a class that public lacks")
+        numbers = np.searchsorted(self.classes_, labels)
+        if not isinstance(self.class_weight, dict):
+            return numbers, None
+        weights = np.array([float(self.class_weight.get(label, 1.0)) for label in self.classes_.tolist()])
+        return numbers, weights[numbers]
 
     def predict_proba(self, X: Any) -> Array:
         """Return the probability of each class, (n_samples, n_classes)."""
@@ -199,12 +233,12 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         "fast" is one network; "best" is four of each of eight folds.
     metric : {"auto", "rmse", "mae"}, default "auto"
         What decides which epoch is best; "auto" is "rmse".
-    categories, n_bags, refit, epochs, time_limit, n_threads, random_state, verbose
+    categories, n_bags, refit, epochs, time_limit, privacy, public, n_threads, random_state, verbose
         As for ``TabularClassifier``.
 
     Attributes
     ----------
-    n_features_in_, feature_names_in_, n_members_, evals_
+    n_features_in_, feature_names_in_, n_members_, privacy_, evals_
         As for ``TabularClassifier``.
     feature_importances_ : ndarray of shape (n_features_in_,)
         How much the squared error of rows held out grows when a column is shuffled (the absolute one for
@@ -237,6 +271,8 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         refit: bool = False,
         epochs: int | Literal["auto"] = "auto",
         time_limit: float | None = None,
+        privacy: DifferentialPrivacy | None = None,
+        public: Public | None = None,
         n_threads: int | None = None,
         random_state: Any = None,
         verbose: bool | int = 0,
@@ -248,6 +284,8 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         self.refit = refit
         self.epochs = epochs
         self.time_limit = time_limit
+        self.privacy = privacy
+        self.public = public
         self.n_threads = n_threads
         self.random_state = random_state
         self.verbose = verbose
@@ -281,6 +319,9 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         TypeError, ValueError
             If X or y cannot be used.
         """
+        if self.privacy is not None:
+            self._fit_privately(X, y, sample_weight, {"groups": groups, "validation_set": validation_set})
+            return self
         X = self._as_table(X, reset=True)
         numbers = self._numbers(y)
         self._single = np.ndim(self._plain(y)) == 1
@@ -297,6 +338,13 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         check_is_fitted(self)
         targets = self._table.targets
         return targets.form if isinstance(targets, NumberTargets) else "plain"
+
+    def _learn_targets(self, y: Any) -> tuple[Array, int]:
+        self._single = np.ndim(self._plain(y)) == 1
+        return self._numbers(y), 0
+
+    def _read_targets(self, y: Any) -> tuple[Array, Array | None]:
+        return self._numbers(y), None
 
     def _numbers(self, y: Any) -> Array:
         """Return targets as (n_rows, n_outputs)."""
@@ -332,6 +380,8 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         if not (isinstance(coverage, Real) and 0 < coverage < 1):
             raise ValueError(sentence("coverage", coverage, "a number above 0 and below 1"))
         predicted = self._predicted(X)
+        if self.privacy_ is not None:
+            raise ValueError("predict_interval needs errors of rows held out, which private training has not.")
         width = self._table.half_width(float(coverage))
         low, high = predicted - width, predicted + width
         return (low[:, 0], high[:, 0]) if self._single else (low, high)

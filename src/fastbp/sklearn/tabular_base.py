@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import asdict
 from numbers import Integral, Real
 from typing import Any, ClassVar, Literal, Self
 
@@ -15,9 +16,11 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from fastbp.data.folds import check_groups
 from fastbp.data.frames import is_frame
+from fastbp.privacy import DifferentialPrivacy, Promise, Public
 from fastbp.sklearn.explained import ExplainedTable
 from fastbp.sklearn.exported_table import ExportedTable
 from fastbp.sklearn.parallelism import threads_for
+from fastbp.sklearn.private_table import PrivateTable
 from fastbp.support.checks import sentence
 from fastbp.tabular.fitted import FittedTable
 from fastbp.tabular.fitting import Fit
@@ -32,7 +35,7 @@ Array = NDArray[Any]
 PresetName = Literal["fast", "default", "best"]
 
 
-class BaseTabular(ExplainedTable, ExportedTable, BaseEstimator):
+class BaseTabular(PrivateTable, ExplainedTable, ExportedTable, BaseEstimator):
     """What both estimators share."""
 
     _metrics: ClassVar[tuple[str, ...]] = ()
@@ -46,6 +49,8 @@ class BaseTabular(ExplainedTable, ExportedTable, BaseEstimator):
         "refit": ["boolean"],
         "epochs": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "time_limit": [None, Interval(Real, 0, None, closed="neither")],
+        "privacy": [None, DifferentialPrivacy],
+        "public": [None, Public],
         "n_threads": [None, Interval(Integral, 1, 1024, closed="both")],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
@@ -62,6 +67,9 @@ class BaseTabular(ExplainedTable, ExportedTable, BaseEstimator):
         self, X: Any, y: Array, n_classes: int, weights: Array | None, groups: Any, validation: Any, metric: str
     ) -> None:
         """Read the table, split it, and train."""
+        if self.public is not None:
+            raise ValueError(sentence("public", self.public, "None without privacy", "All is learned from X and y."))
+        self.privacy_ = None
         self.__dict__.pop("feature_names_in_", None)
         seed = int(check_random_state(self.random_state).randint(2**31))
         reader, table = learn_reader(X, self.categories if isinstance(self.categories, str) else list(self.categories))
@@ -173,6 +181,11 @@ class BaseTabular(ExplainedTable, ExportedTable, BaseEstimator):
         """
         check_is_fitted(self)
         if self._importances is None:
+            if self.privacy_ is not None:
+                raise AttributeError(
+                    "feature_importances_ is not known: private training holds no rows out. Call "
+                    "fb.permutation_importance with public rows."
+                )
             if self._held_out is None:
                 raise AttributeError(
                     "feature_importances_ is not known: files hold no rows to compute it from. Ask for it before save."
@@ -192,10 +205,15 @@ class BaseTabular(ExplainedTable, ExportedTable, BaseEstimator):
         parameters = self.get_params()
         if not isinstance(parameters["random_state"], (int, type(None))):
             parameters["random_state"] = None
+        parameters.pop("public")  # what was learned of these rows is in the reader
+        privacy = parameters.pop("privacy")
+        promise = None if self.privacy_ is None else self.privacy_.to_config()
+        settings = None if privacy is None else asdict(privacy)
         names = getattr(self, "feature_names_in_", None)
         return {
             "estimator": type(self).__name__,
             "parameters": parameters,
+            "privacy": None if promise is None else {"settings": settings, "promise": promise},
             "n_features_in": self.n_features_in_,
             "feature_names_in": None if names is None else list(names),
             "importances": None if self._importances is None else self._importances.tolist(),
@@ -228,7 +246,10 @@ class BaseTabular(ExplainedTable, ExportedTable, BaseEstimator):
         table, about = FittedTable.load(path)
         if about["estimator"] != cls.__name__:
             raise ValueError(f"{os.fspath(path)!r} holds a {about['estimator']}; expected a {cls.__name__}.")
-        estimator = cls(**about["parameters"])
+        known = about.get("privacy")
+        privacy = None if known is None else DifferentialPrivacy(**known["settings"])
+        estimator = cls(**about["parameters"], privacy=privacy)
+        estimator.privacy_ = None if known is None else Promise.from_config(known["promise"])
         estimator._table = table
         estimator._held_out = None
         importances = about.get("importances")

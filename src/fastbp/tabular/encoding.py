@@ -189,6 +189,7 @@ def learn_encoding(
     cardinalities: Sequence[int],
     n_bins: int,
     rows: NDArray[np.int64] | None = None,
+    most_levels: int = _MOST_LEVELS,
 ) -> TableEncoding:
     """Return the encoding of a table, from the rows to train on.
 
@@ -203,6 +204,8 @@ def learn_encoding(
         The most bins of a column of numbers.
     rows : ndarray of int or None
         The rows to train on, where the table has others too.
+    most_levels : int
+        Of a category that is written out, a level of gaps counted.
     """
 
     def column(j: int) -> Floats:  # one at a time: all rows to train on would be a second table
@@ -216,7 +219,7 @@ def learn_encoding(
         found = [code for code in range(cardinality) if (codes == code).any()]
         if len(found) < 2:
             continue
-        if cardinality <= _MOST_LEVELS:
+        if cardinality <= most_levels:
             levels[k] = _learn_levels(found, codes)
         else:
             many[k] = cardinality

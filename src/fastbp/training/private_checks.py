@@ -179,7 +179,10 @@ def refuse_learning(model: Model, y: Any) -> None:
         )
 
 
-def without_values(read: Callable[[], T]) -> T:
+_TRAINER_REMEDY = "A trainer without privacy tells it by fit(X, y, epochs=0): call it where nobody else reads."
+
+
+def without_values(read: Callable[[], T], remedy: str = _TRAINER_REMEDY) -> T:
     """Read private data; errors tell neither rows nor values: messages end up in logs, and those in other hands.
 
     The new error is raised outside of the handler, so that the old one is not attached to it.
@@ -190,8 +193,7 @@ def without_values(read: Callable[[], T]) -> T:
         kind = TypeError if isinstance(error, TypeError) else ValueError
     raise kind(
         "X, y or sample_weight does not fit the model or the loss; what is wrong is not told, as a message may name "
-        "rows and values of private samples. A trainer without privacy tells it by fit(X, y, epochs=0): call it where "
-        "nobody else reads."
+        f"rows and values of private samples. {remedy}"
     )
 
 

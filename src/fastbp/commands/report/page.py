@@ -23,7 +23,7 @@ from fastbp.inspection.report import Finding
 from fastbp.support.checks import counted
 from fastbp.support.replacement import replace_file
 
-__all__ = ["write_report"]
+__all__ = ["page_of", "write_report"]
 
 
 def write_report(
@@ -57,22 +57,23 @@ def write_report(
         dependence_section(outcome, [task.X.columns[importance.column] for importance in found]),
         problem_section(task, findings),
         column_section(task.X),
-        usage_section(task, source, model_name, isinstance(outcome.trained, Network)),
+        usage_section(task.kind, source, model_name, isinstance(outcome.trained, Network)),
         *of_model,
     ]
-    page = _page(outcome, source, "".join(sections)).encode(errors="replace")
+    sizes = f"{counted(len(task.y), 'row')}, {counted(task.X.shape[1], 'column')}; {plain(task.notes[0])}"
+    title = f"{plain(task.target)} from {plain(source)}"
+    page = page_of(title, sizes, "".join(sections)).encode(errors="replace")
     replace_file(path, lambda file: file.write(page))
 
 
-def _page(outcome: Outcome, source: str, body: str) -> str:
-    task = outcome.task
-    title = html.escape(f"{plain(task.target)} from {plain(source)}")
-    sizes = f"{counted(len(task.y), 'row')}, {counted(task.X.shape[1], 'column')}; {plain(task.notes[0])}"
+def page_of(title: str, under: str, body: str) -> str:
+    """Return a page: its title, what stands under it in pale letters, and its sections."""
+    title = html.escape(title)
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark"><title>{title}</title><style>{STYLE}</style></head><body><main>
 <h1>{title}</h1>
-<p class="quiet">{html.escape(sizes)}</p>
+<p class="quiet">{html.escape(under)}</p>
 {body}</main></body></html>
 """
 

@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 
 from fastbp.commands.report import markup
-from fastbp.commands.task import Task
+from fastbp.commands.task import Kind
 
 __all__ = ["how_to_predict_in_python", "usage_section"]
 
@@ -20,7 +20,7 @@ _READERS = {  # how pandas reads a file of each format
 }
 
 
-def usage_section(task: Task, source: str, model_name: str, is_network: bool) -> str:
+def usage_section(kind: Kind, source: str, model_name: str, is_network: bool) -> str:
     """Return the command and the lines of Python that predict."""
     new = f"new{_format(source)}"
     command = f"fastbp predict {shlex.quote(model_name)} {new} --out predictions.csv"
@@ -30,16 +30,16 @@ def usage_section(task: Task, source: str, model_name: str, is_network: bool) ->
         markup.code(command, folds=True),
         markup.paragraph(said, quiet=True),
         markup.paragraph("The same in Python:"),
-        markup.code(how_to_predict_in_python(task, source, model_name, is_network), folds=True),
+        markup.code(how_to_predict_in_python(kind, source, model_name, is_network), folds=True),
     )
 
 
-def how_to_predict_in_python(task: Task, source: str, model_name: str, is_network: bool) -> str:
+def how_to_predict_in_python(kind: Kind, source: str, model_name: str, is_network: bool) -> str:
     """Return lines of Python that load the model and predict a file like that of the data."""
     suffix = _format(source)
     reader = _READERS.get(suffix, 'read_csv("{}")').format(f"new{suffix}")
     lines = ["import numpy as np"] if suffix == ".npy" else []
-    is_class = task.kind == "class"
+    is_class = kind == "class"
     estimator = "TabularClassifier" if is_class else "TabularRegressor"
     package, loaded = ("import fastbp as fb", "fb.Model") if is_network else (None, estimator)
     lines += [package] if package else []
