@@ -1,6 +1,7 @@
 """Look into the extension modules of the Linux wheels named on the command line, as the dynamic linker sees them.
 
-What each of them gives out, what it needs, where it looks for that, and how new a C library has to be. Needs pyelftools.
+What each of them gives out, what it needs, where it looks for that, and how new a C library has to be. It needs
+pyelftools.
 """
 
 import io
@@ -13,7 +14,7 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.gnuversions import GNUVerNeedSection
 
 # Of the system, or grafted by auditwheel. Anything else is on the machine that built the wheel, and nowhere else.
-OF_THE_SYSTEM = ("libc.so.6", "libm.so.6", "libpthread.so.0", "libdl.so.2", "ld-linux-", "libc.musl-")
+OF_THE_SYSTEM = ("libc.so.6", "libm.so.6", "libpthread.so.0", "libdl.so.2", "libgcc_s.so.1", "ld-linux-", "libc.musl-")
 DEBUGGING = (".symtab", ".debug_info", ".debug_line")
 
 

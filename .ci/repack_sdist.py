@@ -1,7 +1,7 @@
-"""Pack an sdist again, so that the same sources make the same bytes: python .ci/repack_sdist.py dist/fastbp-1.2.3.tar.gz
+"""Pack an sdist again, so that the same sources make the same bytes: python .ci/repack_sdist.py dist/*.tar.gz
 
-setuptools writes into it when and by whom each file was made. Here all are of the time SOURCE_DATE_EPOCH, of nobody, and
-in the order of their names.
+setuptools writes into it when and by whom each file was made. Here all are of the time SOURCE_DATE_EPOCH, of nobody,
+and in the order of their names.
 """
 
 import gzip
