@@ -27,6 +27,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "on_windows.h" /* last: it renames functions of <stdlib.h> */
+
 enum { MAX_LAYERS = 8 };
 
 typedef struct {
@@ -348,6 +350,7 @@ static int check_tables(void)
 
 int main(int argc, char **argv)
 {
+    PIPES_AS_THEY_ARE();
     if (argc == 1)
         return check_tables();
     static stage stages[MAX_LAYERS];

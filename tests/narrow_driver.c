@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "on_windows.h" /* last: it renames functions of <stdlib.h> */
+
 typedef struct {
     ptrdiff_t n_samples, n_inputs, n_units;
 } shape;

@@ -1,6 +1,7 @@
 """The bench runs, counts right and says what is missing. No speed is asserted anywhere."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -355,6 +356,14 @@ def test_calls_runs():
     command = [sys.executable, "-m", "bench.calls", "--repeats", "2"]
     printed = subprocess.run(command, cwd=ROOT, check=True, timeout=120, capture_output=True, text=True).stdout
     assert printed.count("a call of fit") == 2
+
+
+@pytest.mark.skipif(sys.platform == "win32" or shutil.which("gcc") is None, reason="there is no gcc here")
+def test_exported_runs():
+    """It ends with an error where the compiled source says something else than predict."""
+    command = [sys.executable, "-m", "bench.exported", "--networks", "rl", "--turns", "1", "--calls", "64"]
+    printed = subprocess.run(command, cwd=ROOT, check=True, timeout=120, capture_output=True, text=True).stdout
+    assert printed.count("as C") == 1
 
 
 def test_derivatives_runs():

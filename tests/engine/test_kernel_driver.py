@@ -1,4 +1,4 @@
-"""The kernels where Python does not run them: built by other compilers, and for Arm, where an emulator runs them.
+"""The kernels where Python does not run them: by other compilers, for Arm in an emulator, for Windows under Wine.
 
 ``kernel_driver.c`` does one training step on the kernels alone, without engine and threads; here it is compiled in
 several ways and its every figure is compared with the oracle. ``narrow_driver.c`` compares the products of rounded
@@ -34,7 +34,10 @@ BUILDS = {
     "plain C": ("cc", ["-DFASTBP_PLAIN_C"], None, ["baseline"]),
     "cc": ("cc", ["-O0"], None, NATIVE_ISAS),  # for the tables alone; the package's own build is tested everywhere else
     "arm": ("aarch64-linux-gnu-gcc", ["-static"], ["qemu-aarch64", "qemu-aarch64-static"], ["neon", "baseline"]),
+    # MinGW's headers and libraries, but never its compiler, which misaligns vectors on the stack there.
+    "windows": ("clang", ["--target=x86_64-w64-mingw32", "-static"], ["wine64", "wine"], NATIVE_ISAS),
 }
+HERE = ("clang", "windows")  # with the vector kernels of this CPU
 CASES = [(build, isa) for build, (_, _, _, isas) in BUILDS.items() if build != "cc" for isa in isas]
 
 # hidden layers, last activation, loss: every activation and every loss at least once
@@ -95,12 +98,12 @@ def programs(tmp_path_factory, objects):
 
 def compile_kernels(build, directory, csrc=ROOT / "csrc"):
     """The object files, compiled two at a time: the vector kernels take the longest of all."""
-    command = [compiler_of(build), *FLAGS, *BUILDS[build][1], f"-I{csrc}", "-c"]
+    command = [*compiler_of(build), *FLAGS, *BUILDS[build][1], f"-I{csrc}", "-c"]
     sources = sorted(csrc.rglob("*.c"))
     made = [directory / f"{source.stem}.o" for source in sources]
 
     def compile_one(source, to):
-        result = subprocess.run([*command, source, "-o", to], capture_output=True, text=True, timeout=300, check=False)
+        result = subprocess.run([*command, source, "-o", to], capture_output=True, text=True, timeout=600, check=False)
         assert result.returncode == 0, result.stderr
 
     with ThreadPoolExecutor(2) as pool:
@@ -109,25 +112,48 @@ def compile_kernels(build, directory, csrc=ROOT / "csrc"):
 
 
 def compiler_of(build):
-    compiler = BUILDS[build][0]
-    if shutil.which(compiler) is None:
-        pytest.skip(f"{build}: there is no {compiler} here")
-    return compiler
+    compiler, _, emulators, _ = BUILDS[build]
+    need(build, compiler)
+    need(build, *(emulators or [compiler]))  # before anything is compiled for it
+    if build != "windows":
+        return [compiler]
+    mingw = need(build, "x86_64-w64-mingw32-gcc")
+    libgcc = subprocess.check_output([mingw, "-print-libgcc-file-name"], text=True)
+    return [compiler, f"-B{Path(libgcc).parent}", f"-L{Path(libgcc).parent}"]
+
+
+def need(build, *names):
+    """The first of these programs that is here."""
+    for name in names:
+        if shutil.which(name):
+            return name
+    return pytest.skip(f"{build}: there is no {' and no '.join(names)} here")
 
 
 def compile_driver(build, directory, kernels_of_build, driver="kernel_driver.c"):
-    compiler, flags, emulators, _ = BUILDS[build]
-    prefix = []
-    if emulators is not None:
-        prefix = [found for name in emulators if (found := shutil.which(name))][:1]
-        if not prefix:
-            pytest.skip(f"{build}: there is neither {' nor '.join(emulators)} here to run it")
-    program = directory / "driver"
+    _, flags, emulators, _ = BUILDS[build]
+    prefix = [need(build, *emulators)] if emulators else []
+    if build == "windows":
+        subprocess.run([*prefix, "wineboot", "--init"], timeout=300, check=True)
+    program = directory / ("driver.exe" if build == "windows" else "driver")
     sources = [ROOT / "tests" / driver, *kernels_of_build]
-    command = [compiler, *FLAGS, *flags, f"-I{ROOT / 'csrc'}", *sources, "-lm", "-o", program]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    command = [*compiler_of(build), *FLAGS, *flags, f"-I{ROOT / 'csrc'}", *sources, "-lm", "-o", program]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     assert result.returncode == 0, result.stderr
     return [*prefix, program]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _wine(tmp_path_factory):
+    """Wine keeps its Windows in a folder that goes away, and its remarks to itself."""
+    folder = tmp_path_factory.mktemp("wine")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WINEDEBUG", "-all")
+        patch.setenv("WINEPREFIX", str(folder / "prefix"))
+        yield
+        if (folder / "prefix").exists() and shutil.which("wineserver"):
+            subprocess.run(["wineserver", "--kill", "--wait"], timeout=60, check=False)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def make_problem(network, shape, dtype, points):
@@ -225,14 +251,14 @@ def test_no_table_lacks_a_kernel(programs, build):
     assert sorted(result.stdout.splitlines()) == sorted(tables)
 
 
-@pytest.mark.parametrize("build", ["clang", "plain C", "arm"])
+@pytest.mark.parametrize("build", ["clang", "plain C", "arm", "windows"])
 def test_narrow_products_are_those_of_rounded_operands(tmp_path, objects, build):
     """Sums in double of what the driver rounds by itself; on Arm by its instruction, which the emulator has."""
     program = compile_driver(build, tmp_path, objects(build), driver="narrow_driver.c")
     result = subprocess.run(program, capture_output=True, text=True, timeout=300, check=False)
     assert (result.returncode, result.stderr) == (0, "")
     kinds = [line.rsplit(" ", 1)[0] for line in result.stdout.splitlines()]
-    emulated = [f"{isa} emulated" for isa in NATIVE_ISAS if build == "clang"]
+    emulated = [f"{isa} emulated" for isa in NATIVE_ISAS if build in HERE]
     assert sorted(kinds) == sorted({"arm": ["neon native"]}.get(build, emulated) + native_rows(build))
 
 
@@ -241,7 +267,7 @@ def native_rows(build):
     former = kernels.isa()
     try:
         kernels.select_isa(kernels.available_isas()[0], False)
-        return [f"{kernels.isa()} native"] if build == "clang" and kernels.bf16() == "native" else []
+        return [f"{kernels.isa()} native"] if build in HERE and kernels.bf16() == "native" else []
     finally:
         kernels.select_isa(former)
 

@@ -1,6 +1,9 @@
-"""A release is made of a tag, a version and a changelog that say the same."""
+"""A release: tag, version and changelog say the same, archives have the same bytes, workflows are pinned."""
 
 import importlib.util
+import io
+import re
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -8,8 +11,19 @@ import pytest
 import fastbp as fb
 
 ROOT = Path(__file__).resolve().parents[2]
-spec = importlib.util.spec_from_file_location("check_release", ROOT / ".ci" / "check_release.py")
-check_release = importlib.util.module_from_spec(spec)
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+
+
+def tool(name):
+    """A program of .ci as a module."""
+    path = ROOT / ".ci" / f"{name}.py"
+    if not path.exists():
+        pytest.skip("an sdist has no .ci")
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
 
 GOOD = """# Changelog
 
@@ -27,16 +41,9 @@ GOOD = """# Changelog
 """
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _loaded():
-    if spec is None or not (ROOT / ".ci").exists():
-        pytest.skip("an sdist has no .ci")
-    spec.loader.exec_module(check_release)
-
-
 def test_the_version_is_read_without_importing():
     text = (ROOT / "src" / "fastbp" / "__init__.py").read_text(encoding="utf-8")
-    assert check_release.version_of(text) == fb.__version__
+    assert tool("check_release").version_of(text) == fb.__version__
 
 
 @pytest.mark.parametrize(
@@ -50,6 +57,46 @@ def test_the_version_is_read_without_importing():
     ],
 )
 def test_what_is_wrong_is_a_sentence(tag, version, changelog, problem):
-    problems = check_release.problems_of(tag, version, changelog)
+    problems = tool("check_release").problems_of(tag, version, changelog)
     assert len(problems) == (problem is not None)
     assert problem is None or problem in problems[0]
+
+
+def sdist(folder, mtime, user, names):
+    """An archive as setuptools makes it: files that are made by somebody, at some time, in some order."""
+    path = folder / f"{user}.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        for name in names:
+            member = tarfile.TarInfo(f"fastbp-1.0/{name}")
+            member.size, member.mtime, member.uname, member.uid = len(name), mtime + len(name), user, mtime % 1000
+            member.mode = 0o775 if name == "run" else 0o664
+            archive.addfile(member, io.BytesIO(name.encode()))
+    return path.read_bytes()
+
+
+def test_an_sdist_packed_again_is_the_same_to_the_byte(tmp_path):
+    names = ["setup.py", "run", "src/a.py"]
+    repacked = tool("repack_sdist").repacked
+    first = repacked(sdist(tmp_path, 1_700_000_000, "ann", names), 1_600_000_000)
+    assert first == repacked(sdist(tmp_path, 1_800_000_123, "bob", names[::-1]), 1_600_000_000)
+    with tarfile.open(fileobj=io.BytesIO(first)) as archive:
+        members = archive.getmembers()
+        assert [each.name for each in members] == [f"fastbp-1.0/{name}" for name in sorted(names)]
+        assert [each.mode for each in members] == [0o755, 0o644, 0o644]
+        assert {each.mtime for each in members} == {1_600_000_000}
+        assert archive.extractfile("fastbp-1.0/src/a.py").read() == b"src/a.py"
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_a_workflow_uses_actions_of_one_commit_alone(path):
+    """A tag may be moved to other code; 40 digits may not. Its name stands beside it for people."""
+    for line in re.findall(r"uses: (.*)", path.read_text(encoding="utf-8")):
+        assert re.fullmatch(r"\./\S+|[\w./-]+@[0-9a-f]{40} # v[\d.]+", line), line
+
+
+def test_one_job_alone_may_publish():
+    texts = [path.read_text(encoding="utf-8") for path in WORKFLOWS]
+    if not texts:
+        pytest.skip("an sdist has no workflows")
+    assert sum(text.count("id-token: write") for text in texts) == 1
+    assert all("\npermissions:\n  contents: read\n" in text for text in texts)
