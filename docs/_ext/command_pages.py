@@ -3,8 +3,9 @@
 import argparse
 from pathlib import Path
 
-from fastbp.cli import _make_parser
 from sphinx.application import Sphinx
+
+from fastbp.cli import _make_parser
 
 HEAD = """\
 Command line
@@ -61,9 +62,8 @@ def page(parser: argparse.ArgumentParser) -> str:
         title = f"fastbp {name}"
         about = _escaped(" ".join((command.description or line).split()))
         usage = command.format_usage().removeprefix("usage: ")
-        parts.append(
-            f".. _command-{name}:\n\n{title}\n{'-' * len(title)}\n\n{about}\n\n.. code-block:: text\n\n{_literal(usage)}\n"
-        )
+        heading = f".. _command-{name}:\n\n{title}\n{'-' * len(title)}\n\n{about}"
+        parts.append(f"{heading}\n\n.. code-block:: text\n\n{_literal(usage)}\n")
         parts.extend(_group(group) for group in command._action_groups)
         if command.epilog:
             parts.append(f".. code-block:: text\n\n{_literal(command.epilog)}\n")

@@ -1,4 +1,4 @@
-"""What the reference has to show: the public names of the package, in the groups that `fastbp.__all__` is written in."""
+"""What the reference has to show: the public names of the package, in the groups of `fastbp.__all__`."""
 
 import inspect
 import re

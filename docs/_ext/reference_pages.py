@@ -4,14 +4,15 @@ import inspect
 from pathlib import Path
 from types import ModuleType
 
-import fastbp
 import make_features
 import public_names
 from sphinx.application import Sphinx
 
+import fastbp
+
 # What is said before the list of a group. A group that is not here has a list alone.
 LEADS = {
-    "activations": "Each is named by its short form, too: ``Dense(64, \"relu\")`` is ``Dense(64, fb.ReLU())``.",
+    "activations": 'Each is named by its short form, too: ``Dense(64, "relu")`` is ``Dense(64, fb.ReLU())``.',
     "losses": "Pass one as ``loss`` of :class:`fastbp.Trainer`: the object, or its short form.",
     "optimizers": "Pass one as ``optimizer`` of :class:`fastbp.Trainer`: the object, or its short form.",
     "schedules": "Pass one in place of a number: as a learning rate, a weight decay or the rate of a dropout.",

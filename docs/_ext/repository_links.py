@@ -54,7 +54,13 @@ class RepositoryLinks(SphinxTransform):
         if path in SHOWN and SHOWN[path] != document:
             inner = nodes.inline("", "", *children)
             return addnodes.pending_xref(
-                "", inner, refdomain="std", reftype="doc", reftarget=f"/{SHOWN[path]}", refexplicit=True, refdoc=document
+                "",
+                inner,
+                refdomain="std",
+                reftype="doc",
+                reftarget=f"/{SHOWN[path]}",
+                refexplicit=True,
+                refdoc=document,
             )
         source = os.environ.get("FASTBP_SOURCE_URL", "")
         if source:

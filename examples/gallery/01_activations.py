@@ -7,7 +7,7 @@ What each activation makes of a number, and its slope, which is what backpropaga
 """
 
 # %%
-# A layer ``Activation`` on one input is the function itself.
+# A layer of one unit with the weight 1 and the bias 0 is the function itself.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -19,7 +19,9 @@ NAMES = ["relu", "leaky_relu", "gelu", "silu", "tanh", "sigmoid", "softplus", "e
 
 
 def function(name):
-    return fb.Model([fb.Activation(name)], inputs=1, dtype="float64")
+    model = fb.Model([fb.Dense(1, name)], inputs=1, dtype="float64")
+    model.set_weights([[[1.0]], [0.0]])
+    return model
 
 
 # %%
