@@ -110,7 +110,15 @@ __version__ = "0.1.0"
 
 
 def show_config() -> None:
-    """Print version, instruction sets, OpenMP and threads, for bug reports."""
+    """Print version, instruction sets, OpenMP and threads, for bug reports.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> fb.show_config()  # doctest: +ELLIPSIS
+    fastbp ...
+    threads ...
+    """
     print(_describe_config(__version__))
 
 

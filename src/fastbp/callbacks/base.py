@@ -29,6 +29,21 @@ class Callback:
     ``trainer.stop()`` ends training after the epoch, or inside an epoch after the step; ``trainer.learning_rate =
     1e-4`` and ``trainer.optimizer = ...`` take effect at the next step. An exception ends training; the model is then
     as after the last completed step.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> class Losses(fb.Callback):
+    ...     def __init__(self):
+    ...         self.seen = []
+    ...     def on_epoch_end(self, trainer, figures):
+    ...         self.seen.append(figures["loss"])
+    >>> model = fb.Model([fb.Dense(1, use_bias=False)], inputs=1, dtype="float64")
+    >>> model.set_weights([[[1.0]]])
+    >>> losses = Losses()
+    >>> history = fb.Trainer(model, "mse", fb.SGD(0.25)).fit([[1.0]], [0.0], epochs=2, callbacks=[losses])
+    >>> losses.seen
+    [1.0, 0.25]
     """
 
     runs_alone: ClassVar[bool] = False  # whether one object is for one call of ``fit`` at a time, as it keeps a state

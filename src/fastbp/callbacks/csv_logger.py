@@ -32,6 +32,16 @@ class CSVLogger(Callback):
         If an argument is not one of the above.
     OSError
         During training, if the file cannot be written.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(1)], inputs=1, seed=0)
+    >>> logger = fb.CSVLogger("log.csv")
+    >>> history = fb.Trainer(model, "mse").fit([[1.0], [2.0]], [1.0, 2.0], epochs=2, callbacks=[logger])
+    >>> len(Path("log.csv").read_text().splitlines())  # the names, and two epochs
+    3
     """
 
     runs_alone = True

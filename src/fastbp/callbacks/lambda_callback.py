@@ -27,6 +27,15 @@ class LambdaCallback(Callback):
     ------
     TypeError
         If one is neither a function nor None.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(1)], inputs=1, seed=0)
+    >>> shout = fb.LambdaCallback(on_epoch_end=lambda trainer, figures: print("epoch", figures["epoch"]))
+    >>> history = fb.Trainer(model, "mse").fit([[1.0], [2.0]], [1.0, 2.0], epochs=2, callbacks=[shout])
+    epoch 1
+    epoch 2
     """
 
     def __init__(

@@ -25,6 +25,15 @@ class TimeLimit(Callback):
     ------
     TypeError, ValueError
         If it is not a number above 0.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(1)], inputs=1, seed=0)
+    >>> trainer = fb.Trainer(model, "mse")
+    >>> history = trainer.fit([[1.0], [2.0]], [1.0, 2.0], epochs=10**9, callbacks=[fb.TimeLimit(0.05)])
+    >>> history.n_epochs < 10**9, trainer.stop_reason is not None
+    (True, True)
     """
 
     runs_alone = True

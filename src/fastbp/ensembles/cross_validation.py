@@ -43,6 +43,16 @@ class CrossValidation:
         Rows of each fold, ascending.
     trainers : list of Trainer
         The trainer of each fold, with its model and its history.
+
+    Examples
+    --------
+    >>> import numpy as np, fastbp as fb
+    >>> X = np.linspace(-1, 1, 40).reshape(-1, 1)
+    >>> def make_trainer(fold):
+    ...     return fb.Trainer(fb.Model([fb.Dense(1)], inputs=1, seed=fold), "mse", fb.Adam(0.1))
+    >>> result = fb.cross_validate(make_trainer, X, 3 * X[:, 0], folds=4, epochs=200)
+    >>> result.mean["loss"] < 1e-3, [len(rows) for rows in result.folds]
+    (True, [10, 10, 10, 10])
     """
 
     scores: dict[str, NDArray[np.float64]]

@@ -56,6 +56,17 @@ class Suspects:
         mean. None for numeric targets.
     result : CrossValidation
         The cross-validation of the ranking. With bad scores the ranking is unreliable.
+
+    Examples
+    --------
+    >>> import numpy as np, fastbp as fb
+    >>> X = np.linspace(-1, 1, 100).reshape(-1, 1)
+    >>> y = (X[:, 0] > 0).astype(int)
+    >>> y[10] = 1
+    >>> model = fb.Model([fb.Dense(8, "tanh"), fb.Dense(1, "sigmoid")], inputs=1)
+    >>> suspects = fb.suspect_labels(model, X, y, epochs=100)
+    >>> int(suspects.rows[0]), int(suspects.given[0]), int(suspects.predicted[0])
+    (10, 1, 0)
     """
 
     rows: NDArray[np.int64]

@@ -35,6 +35,15 @@ class Counterfactuals:
         The sizes of the changes: the sum of each number's change in units of its column's spread, and 1 for each
         category. Infinite where none was found.
     columns : tuple of str
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(1, "sigmoid")], inputs=2, dtype="float64")
+    >>> model.set_weights([[[2.0], [1.0]], [0.0]])
+    >>> found = fb.counterfactual(model, [[-1.0, 0.0]], 1, data=[[-2, -2], [-1, -1], [0, 0], [1, 1], [2, 2]])
+    >>> found.reached.tolist(), found.changed[0].tolist() != found.data[0].tolist()
+    ([True], True)
     """
 
     data: Array

@@ -43,6 +43,15 @@ class Effect:
         "partial dependence" or "accumulated effect".
     of : str
         What is explained.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(1)], inputs=2)
+    >>> model.set_weights([[[3.0], [1.0]], [0.0]])
+    >>> effect = fb.partial_dependence(model, [[0, 2], [1, 4]], 0)
+    >>> effect.grid.tolist(), effect.means.tolist()
+    ([0.0, 1.0], [3.0, 6.0])
     """
 
     column: str

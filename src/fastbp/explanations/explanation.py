@@ -49,6 +49,15 @@ class Explanation(Shares):
         For an ensemble: the standard deviation of the members' values, with the divisor n.
     request : Request or None
         What was asked for, for ``faithfulness``.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(1)], inputs=2)
+    >>> model.set_weights([[[3.0], [-1.0]], [0.5]])
+    >>> why = fb.explain(model, [[2.0, 4.0]], baseline=[1.0, 1.0])
+    >>> why.values.tolist(), why.base_values.tolist()
+    ([[3.0, -3.0]], [2.5])
     """
 
     def __getitem__(self, rows: Any) -> Explanation:

@@ -48,6 +48,15 @@ class Faithfulness:
         The mean rank correlation of the sizes of the values with those that a network of the same architecture with
         random weights gets (Adebayo et al., 2018): near 1, the explanation shows the data and not the model. None for
         estimators of tables.
+
+    Examples
+    --------
+    >>> import numpy as np, fastbp as fb
+    >>> model = fb.Model([fb.Dense(8, "tanh"), fb.Dense(1)], inputs=5, dtype="float64", seed=0)
+    >>> X = np.random.default_rng(0).normal(size=(20, 5))
+    >>> found = fb.faithfulness(fb.explain(model, X, "deeplift", baseline=0), model)
+    >>> len(found.deletion), found.deletion_gain > 0
+    (6, True)
     """
 
     completeness_error: float | None

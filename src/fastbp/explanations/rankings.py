@@ -40,6 +40,16 @@ class Ranking:
         The ends of intervals of 95 % around them.
     what : str
         What the values are.
+
+    Examples
+    --------
+    >>> import numpy as np, fastbp as fb
+    >>> X = np.random.default_rng(0).normal(size=(200, 2))
+    >>> model = fb.Model([fb.Dense(1)], inputs=2)
+    >>> model.set_weights([[[1.0], [3.0]], [0.0]])
+    >>> ranking = fb.permutation_importance(model, X, model.predict(X))
+    >>> ranking.columns, bool(ranking.low[0] > ranking.high[1])
+    ((1, 0), True)
     """
 
     names: tuple[str, ...]

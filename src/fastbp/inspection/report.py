@@ -47,6 +47,13 @@ class Finding:
         The column concerned, an integer where columns have no names; None where it concerns rows or all data.
     sentence : str
         What was found, and what to do.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> finding = fb.inspect_data([[1.0, 7.0], [2.5, 7.0]], [0, 1]).findings[0]
+    >>> finding.severity, finding.kind, finding.column
+    ('warning', 'constant', 1)
     """
 
     severity: Severity
@@ -72,6 +79,13 @@ class ColumnReport:
         How many different texts there are; None of numbers.
     mean, std, minimum, maximum : float
         The standard deviation is divided by their number, and not by one less.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> column = fb.inspect_data([[1.0], [2.0], [float("nan")]]).columns[0]
+    >>> column.kind, column.n_missing, column.mean
+    ('numbers', 1, 1.5)
     """
 
     name: str | int
@@ -100,6 +114,13 @@ class DataReport:
         How many samples each class has, where y is labels.
     findings : list of Finding
         Errors first, then warnings, then notes.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> report = fb.inspect_data([[1.0, 7.0], [2.5, 7.0]], [0, 1])
+    >>> report.n_samples, len(report.columns), report.classes
+    (2, 2, {'0': 1, '1': 1})
     """
 
     n_samples: int

@@ -33,6 +33,13 @@ class Activation(Layer):
     ------
     TypeError, ValueError
         If it is not one of those.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(4, use_bias=False), fb.BatchNorm(), fb.Activation("relu"), fb.Dense(1)], inputs=3)
+    >>> model.n_parameters  # 3 * 4, then 2 * 4, then 4 + 1
+    33
     """
 
     activation: Function

@@ -51,14 +51,32 @@ class Activation:
 
 
 class Linear(Activation):
-    """A = Z: no activation."""
+    """A = Z: no activation.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(1, "linear")], inputs=1, dtype="float64")
+    >>> model.set_weights([[[1.0]], [0.0]])  # outputs = activation(inputs)
+    >>> model.predict([[-2.0], [0.0], [1.0]]).ravel().round(4).tolist()
+    [-2.0, 0.0, 1.0]
+    """
 
     name = "linear"
     initializer = "glorot"
 
 
 class ReLU(Activation):
-    """A = max(Z, 0); the slope at 0 is 0."""
+    """A = max(Z, 0); the slope at 0 is 0.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(1, "relu")], inputs=1, dtype="float64")
+    >>> model.set_weights([[[1.0]], [0.0]])  # outputs = activation(inputs)
+    >>> model.predict([[-2.0], [0.0], [1.0]]).ravel().round(4).tolist()
+    [0.0, 0.0, 1.0]
+    """
 
     name = "relu"
     initializer = "he"
@@ -72,6 +90,14 @@ class LeakyReLU(Activation):
     ----------
     slope : float, default 0.01
         The slope below zero, 0 <= slope < 1.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(1, fb.LeakyReLU(0.1))], inputs=1, dtype="float64")
+    >>> model.set_weights([[[1.0]], [0.0]])  # outputs = activation(inputs)
+    >>> model.predict([[-2.0], [0.0], [1.0]]).ravel().round(4).tolist()
+    [-0.2, 0.0, 1.0]
     """
 
     slope: float = 0.01
@@ -98,6 +124,14 @@ class PReLU(Activation):
     ----------
     slope : float, default 0.25
         Initial value of every slope.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(1, fb.PReLU(0.5))], inputs=1, dtype="float64")
+    >>> model.set_weights([[[1.0]], [0.0], [0.5]])  # outputs = activation(inputs)
+    >>> model.predict([[-2.0], [0.0], [1.0]]).ravel().round(4).tolist()
+    [-1.0, 0.0, 1.0]
     """
 
     slope: float = 0.25
@@ -109,28 +143,64 @@ class PReLU(Activation):
 
 
 class Tanh(Activation):
-    """A = tanh(Z), between -1 and 1."""
+    """A = tanh(Z), between -1 and 1.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(1, "tanh")], inputs=1, dtype="float64")
+    >>> model.set_weights([[[1.0]], [0.0]])  # outputs = activation(inputs)
+    >>> model.predict([[-2.0], [0.0], [1.0]]).ravel().round(4).tolist()
+    [-0.964, 0.0, 0.7616]
+    """
 
     name = "tanh"
     initializer = "glorot"
 
 
 class Sigmoid(Activation):
-    """A = 1 / (1 + exp(-Z)), between 0 and 1: an independent probability for each unit."""
+    """A = 1 / (1 + exp(-Z)), between 0 and 1: an independent probability for each unit.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(1, "sigmoid")], inputs=1, dtype="float64")
+    >>> model.set_weights([[[1.0]], [0.0]])  # outputs = activation(inputs)
+    >>> model.predict([[-2.0], [0.0], [1.0]]).ravel().round(4).tolist()
+    [0.1192, 0.5, 0.7311]
+    """
 
     name = "sigmoid"
     initializer = "glorot"
 
 
 class Softmax(Activation):
-    """A = exp(Z) / sum over the units of exp(Z): a probability for each unit; they sum to 1."""
+    """A = exp(Z) / sum over the units of exp(Z): a probability for each unit; they sum to 1.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(3, "softmax")], inputs=3, dtype="float64")
+    >>> model.set_weights([[[1, 0, 0], [0, 1, 0], [0, 0, 1]], [0, 0, 0]])  # outputs = activation(inputs)
+    >>> model.predict([[-2.0, 0.0, 1.0]]).round(4).tolist()
+    [[0.0351, 0.2595, 0.7054]]
+    """
 
     name = "softmax"
     initializer = "glorot"
 
 
 class GELU(Activation):
-    """A = Z * Phi(Z), Phi the normal distribution function, computed exactly (Hendrycks and Gimpel, 2016)."""
+    """A = Z * Phi(Z), Phi the normal distribution function, computed exactly (Hendrycks and Gimpel, 2016).
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(1, "gelu")], inputs=1, dtype="float64")
+    >>> model.set_weights([[[1.0]], [0.0]])  # outputs = activation(inputs)
+    >>> model.predict([[-2.0], [0.0], [1.0]]).ravel().round(4).tolist()
+    [-0.0455, 0.0, 0.8413]
+    """
 
     name = "gelu"
     initializer = "he"
@@ -140,6 +210,14 @@ class GELUTanh(Activation):
     """A = Z * (1 + tanh(sqrt(2 / pi) * (Z + 0.044715 Z³))) / 2, approximate GELU (Hendrycks and Gimpel, 2016).
 
     For networks that other libraries trained with it.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(1, "gelu_tanh")], inputs=1, dtype="float64")
+    >>> model.set_weights([[[1.0]], [0.0]])  # outputs = activation(inputs)
+    >>> model.predict([[-2.0], [0.0], [1.0]]).ravel().round(4).tolist()
+    [-0.0454, 0.0, 0.8412]
     """
 
     name = "gelu_tanh"
@@ -147,7 +225,16 @@ class GELUTanh(Activation):
 
 
 class SiLU(Activation):
-    """A = Z * sigmoid(Z), also known as swish (Ramachandran, Zoph and Le, 2017)."""
+    """A = Z * sigmoid(Z), also known as swish (Ramachandran, Zoph and Le, 2017).
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(1, "silu")], inputs=1, dtype="float64")
+    >>> model.set_weights([[[1.0]], [0.0]])  # outputs = activation(inputs)
+    >>> model.predict([[-2.0], [0.0], [1.0]]).ravel().round(4).tolist()
+    [-0.2384, 0.0, 0.7311]
+    """
 
     name = "silu"
     initializer = "he"
@@ -161,6 +248,14 @@ class ELU(Activation):
     ----------
     alpha : float, default 1.0
         Minus the limit of A for Z to minus infinity; alpha > 0.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(1, fb.ELU(2.0))], inputs=1, dtype="float64")
+    >>> model.set_weights([[[1.0]], [0.0]])  # outputs = activation(inputs)
+    >>> model.predict([[-2.0], [0.0], [1.0]]).ravel().round(4).tolist()
+    [-1.7293, 0.0, 1.0]
     """
 
     alpha: float = 1.0
@@ -180,6 +275,14 @@ class SELU(Activation):
     """A = 1.0507 * elu(Z) with alpha = 1.6733, to keep mean 0 and variance 1 (Klambauer et al., 2017).
 
     It needs LeCun's initializer, which "auto" uses.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(1, "selu")], inputs=1, dtype="float64")
+    >>> model.set_weights([[[1.0]], [0.0]])  # outputs = activation(inputs)
+    >>> model.predict([[-2.0], [0.0], [1.0]]).ravel().round(4).tolist()
+    [-1.5202, 0.0, 1.0507]
     """
 
     name = "selu"
@@ -187,7 +290,16 @@ class SELU(Activation):
 
 
 class Softplus(Activation):
-    """A = log(1 + exp(Z)), a smooth relu, always above 0 (Dugas et al., 2001)."""
+    """A = log(1 + exp(Z)), a smooth relu, always above 0 (Dugas et al., 2001).
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(1, "softplus")], inputs=1, dtype="float64")
+    >>> model.set_weights([[[1.0]], [0.0]])  # outputs = activation(inputs)
+    >>> model.predict([[-2.0], [0.0], [1.0]]).ravel().round(4).tolist()
+    [0.1269, 0.6931, 1.3133]
+    """
 
     name = "softplus"
     initializer = "he"
@@ -197,6 +309,14 @@ class Exp(Activation):
     """A = exp(Z), always above 0: the log link of generalised linear models, for the output layer.
 
     For the losses "poisson", "gamma" and "tweedie", which need outputs above 0.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(1, "exp")], inputs=1, dtype="float64")
+    >>> model.set_weights([[[1.0]], [0.0]])  # outputs = activation(inputs)
+    >>> model.predict([[-2.0], [0.0], [1.0]]).ravel().round(4).tolist()
+    [0.1353, 1.0, 2.7183]
     """
 
     name = "exp"
@@ -204,28 +324,64 @@ class Exp(Activation):
 
 
 class Softsign(Activation):
-    """A = Z / (1 + |Z|), between -1 and 1 (Bergstra et al., 2009)."""
+    """A = Z / (1 + |Z|), between -1 and 1 (Bergstra et al., 2009).
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(1, "softsign")], inputs=1, dtype="float64")
+    >>> model.set_weights([[[1.0]], [0.0]])  # outputs = activation(inputs)
+    >>> model.predict([[-2.0], [0.0], [1.0]]).ravel().round(4).tolist()
+    [-0.6667, 0.0, 0.5]
+    """
 
     name = "softsign"
     initializer = "glorot"
 
 
 class Mish(Activation):
-    """A = Z * tanh(log(1 + exp(Z))) (Misra, 2020)."""
+    """A = Z * tanh(log(1 + exp(Z))) (Misra, 2020).
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(1, "mish")], inputs=1, dtype="float64")
+    >>> model.set_weights([[[1.0]], [0.0]])  # outputs = activation(inputs)
+    >>> model.predict([[-2.0], [0.0], [1.0]]).ravel().round(4).tolist()
+    [-0.2525, 0.0, 0.8651]
+    """
 
     name = "mish"
     initializer = "he"
 
 
 class HardSigmoid(Activation):
-    """A = min(max(Z + 3, 0), 6) / 6, a piecewise linear sigmoid (Howard et al., 2019); the slope at ±3 is 0."""
+    """A = min(max(Z + 3, 0), 6) / 6, a piecewise linear sigmoid (Howard et al., 2019); the slope at ±3 is 0.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(1, "hard_sigmoid")], inputs=1, dtype="float64")
+    >>> model.set_weights([[[1.0]], [0.0]])  # outputs = activation(inputs)
+    >>> model.predict([[-2.0], [0.0], [1.0]]).ravel().round(4).tolist()
+    [0.1667, 0.5, 0.6667]
+    """
 
     name = "hard_sigmoid"
     initializer = "glorot"
 
 
 class HardSwish(Activation):
-    """A = Z * min(max(Z + 3, 0), 6) / 6 (Howard et al., 2019)."""
+    """A = Z * min(max(Z + 3, 0), 6) / 6 (Howard et al., 2019).
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(1, "hard_swish")], inputs=1, dtype="float64")
+    >>> model.set_weights([[[1.0]], [0.0]])  # outputs = activation(inputs)
+    >>> model.predict([[-2.0], [0.0], [1.0]]).ravel().round(4).tolist()
+    [-0.3333, 0.0, 0.6667]
+    """
 
     name = "hard_swish"
     initializer = "he"

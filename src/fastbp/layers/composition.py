@@ -37,6 +37,14 @@ class Residual(Layer):
     ------
     TypeError, ValueError
         If it is not a list of layers; when a model is made of it, if its outputs are not as many as its inputs.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> block = fb.Residual([fb.Dense(8, "relu"), fb.Dense(4, initializer="zeros")])
+    >>> model = fb.Model([block], inputs=4)
+    >>> model.predict([[1, 2, 3, 4]]).tolist()  # what is added begins at 0
+    [[1.0, 2.0, 3.0, 4.0]]
     """
 
     layers: tuple[Layer, ...]

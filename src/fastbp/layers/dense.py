@@ -53,6 +53,13 @@ class Dense(Layer):
     ------
     TypeError, ValueError
         If an argument is not one of the above.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(2, "relu"), fb.Dense(1)], inputs=3)
+    >>> [W.shape for W in model.get_weights()]  # W and b of each layer
+    [(3, 2), (2,), (2, 1), (1,)]
     """
 
     units: int

@@ -36,6 +36,14 @@ class Dropout(Layer):
     ------
     TypeError, ValueError
         If it is not. ``fit`` and ``step`` refuse a schedule that leaves these bounds.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dropout(0.5), fb.Dense(1)], inputs=3)
+    >>> model.set_weights([[[1], [1], [1]], [0]])
+    >>> model.predict([[1, 2, 3]]).tolist()  # in prediction nothing is dropped
+    [[6.0]]
     """
 
     rate: float | Schedule

@@ -77,6 +77,13 @@ class He(_ScaledByFan):
     Parameters
     ----------
     distribution : {"normal", "uniform"}, default "normal"
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(1000, initializer=fb.He())], inputs=50, seed=0)
+    >>> round(float(model.get_weights()[0].std()), 2)
+    0.2
     """
 
     name = "he"
@@ -93,6 +100,13 @@ class Glorot(_ScaledByFan):
     Parameters
     ----------
     distribution : {"uniform", "normal"}, default "uniform"
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(1000, initializer=fb.Glorot())], inputs=50, seed=0)
+    >>> round(float(model.get_weights()[0].std()), 2)
+    0.04
     """
 
     distribution: Distribution = "uniform"
@@ -109,6 +123,13 @@ class LeCun(_ScaledByFan):
     Parameters
     ----------
     distribution : {"normal", "uniform"}, default "normal"
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(1000, initializer=fb.LeCun())], inputs=50, seed=0)
+    >>> round(float(model.get_weights()[0].std()), 2)
+    0.14
     """
 
     name = "lecun"
@@ -119,7 +140,14 @@ class LeCun(_ScaledByFan):
 
 
 class Zeros(Initializer):
-    """All weights 0. Units that begin equal stay equal, so use it in networks of one layer only."""
+    """All weights 0. Units that begin equal stay equal, so use it in networks of one layer only.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> fb.Model([fb.Dense(2, initializer="zeros")], inputs=1).get_weights()[0].tolist()
+    [[0.0, 0.0]]
+    """
 
     name = "zeros"
 
@@ -136,6 +164,13 @@ class Normal(Initializer):
     ----------
     mean : float, default 0.0
     standard_deviation : float, default 0.05
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(1000, initializer=fb.Normal(standard_deviation=0.1))], inputs=50, seed=0)
+    >>> round(float(model.get_weights()[0].std()), 2)
+    0.1
     """
 
     mean: float = 0.0
@@ -161,6 +196,13 @@ class Uniform(Initializer):
     low : float, default -0.05
     high : float, default 0.05
         Above ``low``.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(1000, initializer=fb.Uniform(-0.1, 0.1))], inputs=50, seed=0)
+    >>> round(float(model.get_weights()[0].std()), 2)
+    0.06
     """
 
     low: float = -0.05

@@ -32,6 +32,13 @@ class LayerNorm(Layer):
     ------
     TypeError, ValueError
         If it is not.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.LayerNorm(), fb.Dense(1)], inputs=2, dtype="float64")
+    >>> model.activations([[1.0, 3.0], [10.0, 30.0]], layer=0).round(2).tolist()  # each row has mean 0, variance 1
+    [[-1.0, 1.0], [-1.0, 1.0]]
     """
 
     epsilon: float = 1e-5
@@ -91,6 +98,15 @@ class BatchNorm(Layer):
     ------
     TypeError, ValueError
         If an argument is not one of the above.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.BatchNorm(), fb.Dense(1)], inputs=2, dtype="float64")
+    >>> trainer = fb.Trainer(model, "mse", batch_size=None)
+    >>> history = trainer.fit([[0.0, 5.0], [2.0, 7.0]], [0.0, 1.0], epochs=200)
+    >>> [array.round(2).tolist() for array in model.get_weights()[2:4]]  # the running mean and variance
+    [[1.0, 6.0], [2.0, 2.0]]
     """
 
     momentum: float = 0.1

@@ -28,6 +28,15 @@ class CrossEntropy(Loss):
     label_smoothing : float, default 0
         Fraction of every target that is spread evenly over all classes, 0 <= label_smoothing < 1 (Szegedy et al.,
         2016), as in PyTorch's CrossEntropyLoss.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(2, "softmax")], inputs=2, dtype="float64")
+    >>> model.set_weights([[[1, 0], [0, 1]], [0, 0]])
+    >>> loss, _ = model.loss_and_gradients([[0.0, 0.0]], [1], loss=fb.CrossEntropy())  # log(2)
+    >>> round(loss, 4)
+    0.6931
     """
 
     label_smoothing: float = 0.0
@@ -102,6 +111,15 @@ class BinaryCrossEntropy(Loss):
     label_smoothing : float, default 0
         Fraction of every target that is spread evenly over 0 and 1, 0 <= label_smoothing < 1 (Szegedy et al., 2016): 1
         becomes 1 - label_smoothing / 2, and 0 becomes label_smoothing / 2.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(1, "sigmoid")], inputs=1, dtype="float64")
+    >>> model.set_weights([[[1.0]], [0.0]])
+    >>> loss, _ = model.loss_and_gradients([[0.0], [2.0]], [0, 1], loss=fb.BinaryCrossEntropy())
+    >>> round(loss, 4)
+    0.41
     """
 
     label_smoothing: float = 0.0
@@ -163,6 +181,15 @@ class Focal(Loss):
         Exponent, gamma >= 0; with 0 (and alpha=None) it is binary cross-entropy.
     alpha : float or None, default 0.25
         Class balance, 0 < alpha < 1: w is alpha where Y is 1 and 1 - alpha where Y is 0. None means w = 1.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(1, "sigmoid")], inputs=1, dtype="float64")
+    >>> model.set_weights([[[1.0]], [0.0]])
+    >>> loss, _ = model.loss_and_gradients([[0.0], [2.0]], [0, 1], loss=fb.Focal(gamma=2.0, alpha=0.25))
+    >>> round(loss, 4)
+    0.0652
     """
 
     gamma: float = 2.0
@@ -202,6 +229,15 @@ class Hinge(Loss):
 
     Targets are -1 and 1, or 0 and 1, where 0 means -1; of shape (n,) for one output or (n, outputs). For one output
     also two labels.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(1)], inputs=1, dtype="float64")
+    >>> model.set_weights([[[1.0]], [0.0]])
+    >>> loss, _ = model.loss_and_gradients([[0.5], [2.0]], [1, -1], loss=fb.Hinge())
+    >>> round(loss, 4)
+    1.75
     """
 
     name = "hinge"
@@ -234,7 +270,17 @@ class Hinge(Loss):
 
 
 class SquaredHinge(Hinge):
-    """The mean over samples and outputs of max(0, 1 - Y A)²; targets as for Hinge."""
+    """The mean over samples and outputs of max(0, 1 - Y A)²; targets as for Hinge.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(1)], inputs=1, dtype="float64")
+    >>> model.set_weights([[[1.0]], [0.0]])
+    >>> loss, _ = model.loss_and_gradients([[0.5], [2.0]], [1, -1], loss=fb.SquaredHinge())
+    >>> round(loss, 4)
+    4.625
+    """
 
     name = "squared_hinge"
 

@@ -21,6 +21,15 @@ class Poisson(Loss):
     PyTorch's PoissonNLLLoss with log_input=False and eps=0; Keras's Poisson; half of scikit-learn's
     mean_poisson_deviance minus a constant that depends on the targets alone. Targets are 0 or more. An A below 1e-8
     counts as 1e-8.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(1, "exp")], inputs=1, dtype="float64")
+    >>> model.set_weights([[[1.0]], [0.0]])
+    >>> loss, _ = model.loss_and_gradients([[0.0], [1.0]], [1, 3], loss=fb.Poisson())
+    >>> round(loss, 4)
+    0.3591
     """
 
     name = "poisson"
@@ -40,6 +49,15 @@ class GammaDeviance(Loss):
     """The mean over samples and outputs of 2 (log(A / Y) + Y / A - 1): relative errors, after a softplus or an exp.
 
     scikit-learn's mean_gamma_deviance. Targets are above 0. An A below 1e-8 counts as 1e-8.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(1, "exp")], inputs=1, dtype="float64")
+    >>> model.set_weights([[[1.0]], [0.0]])
+    >>> loss, _ = model.loss_and_gradients([[0.0], [1.0]], [1.0, 3.0], loss=fb.GammaDeviance())
+    >>> round(loss, 4)
+    0.005
     """
 
     name = "gamma"
@@ -68,6 +86,15 @@ class TweedieDeviance(Loss):
     power : float, default 1.5
         1 <= power <= 3. 1 is the Poisson distribution; between 1 and 2 a sum of a random number of amounts, often 0,
         such as insurance claims; 2 the gamma distribution; 3 the inverse Gaussian.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(1, "exp")], inputs=1, dtype="float64")
+    >>> model.set_weights([[[1.0]], [0.0]])
+    >>> loss, _ = model.loss_and_gradients([[0.0], [1.0]], [0.0, 3.0], loss=fb.TweedieDeviance(1.5))
+    >>> round(loss, 4)
+    2.0084
     """
 
     power: float = 1.5

@@ -16,7 +16,17 @@ __all__ = ["Cosine", "GaussianNLL", "Huber", "LogCosh", "MeanAbsoluteError", "Me
 
 
 class MeanSquaredError(Loss):
-    """The mean over samples and outputs of (A - Y)²."""
+    """The mean over samples and outputs of (A - Y)².
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(1)], inputs=1, dtype="float64")
+    >>> model.set_weights([[[1.0]], [0.0]])
+    >>> loss, _ = model.loss_and_gradients([[1.0], [3.0]], [1.0, 1.0], loss=fb.MeanSquaredError())
+    >>> round(loss, 4)
+    2.0
+    """
 
     name = "mse"
     sums_outputs = True
@@ -25,7 +35,17 @@ class MeanSquaredError(Loss):
 
 
 class MeanAbsoluteError(Loss):
-    """The mean over samples and outputs of |A - Y|; its slope at 0 is 0."""
+    """The mean over samples and outputs of |A - Y|; its slope at 0 is 0.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(1)], inputs=1, dtype="float64")
+    >>> model.set_weights([[[1.0]], [0.0]])
+    >>> loss, _ = model.loss_and_gradients([[1.0], [3.0]], [1.0, 1.0], loss=fb.MeanAbsoluteError())
+    >>> round(loss, 4)
+    1.0
+    """
 
     name = "mae"
     sums_outputs = True
@@ -43,6 +63,15 @@ class Huber(Loss):
     ----------
     delta : float, default 1.0
         The error from which on the loss is linear; delta > 0.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(1)], inputs=1, dtype="float64")
+    >>> model.set_weights([[[1.0]], [0.0]])
+    >>> loss, _ = model.loss_and_gradients([[1.5], [3.0]], [1.0, 1.0], loss=fb.Huber(1.0))
+    >>> round(loss, 4)
+    0.8125
     """
 
     delta: float = 1.0
@@ -61,7 +90,17 @@ class Huber(Loss):
 
 
 class LogCosh(Loss):
-    """The mean over samples and outputs of log(cosh(A - Y)): like D²/2 for small errors D, like |D| for large ones."""
+    """The mean over samples and outputs of log(cosh(A - Y)): like D²/2 for small errors D, like |D| for large ones.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(1)], inputs=1, dtype="float64")
+    >>> model.set_weights([[[1.0]], [0.0]])
+    >>> loss, _ = model.loss_and_gradients([[1.0], [3.0]], [1.0, 1.0], loss=fb.LogCosh())
+    >>> round(loss, 4)
+    0.6625
+    """
 
     name = "log_cosh"
     sums_outputs = True
@@ -81,6 +120,15 @@ class Quantile(Loss):
     ----------
     quantiles : float or sequence of float, default 0.5
         One to 99 numbers above 0 and below 1, increasing; stored as a tuple.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(1)], inputs=1, dtype="float64")
+    >>> model.set_weights([[[1.0]], [0.0]])
+    >>> loss, _ = model.loss_and_gradients([[1.0], [3.0]], [2.0, 2.0], loss=fb.Quantile(0.9))  # 0.9 below y, 0.1 above
+    >>> round(loss, 4)
+    0.5
     """
 
     quantiles: float | Sequence[float] = 0.5
@@ -118,6 +166,15 @@ class GaussianNLL(Loss):
     ----------
     least_variance : float, default 1e-6
         Lower bound of the variance, so that a target predicted exactly cannot drive it to 0.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(2)], inputs=2, dtype="float64")
+    >>> model.set_weights([[[1, 0], [0, 1]], [0, 0]])
+    >>> loss, _ = model.loss_and_gradients([[1.0, 0.0]], [3.0], loss=fb.GaussianNLL())  # mean 1, variance exp(0)
+    >>> round(loss, 4)
+    2.0
     """
 
     least_variance: float = 1e-6
@@ -148,6 +205,15 @@ class Cosine(Loss):
     """The mean over samples of 1 - A · Y / (|A| |Y|): the direction of the outputs, not their length.
 
     It is 1 - PyTorch's cosine_similarity. A length below 1e-8 counts as 1e-8.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(2)], inputs=2, dtype="float64")
+    >>> model.set_weights([[[1, 0], [0, 1]], [0, 0]])
+    >>> loss, _ = model.loss_and_gradients([[1.0, 1.0]], [[1.0, 0.0]], loss=fb.Cosine())
+    >>> round(loss, 4)
+    0.2929
     """
 
     name = "cosine"

@@ -25,6 +25,16 @@ class Accuracy(Metric):
 
     For cross_entropy a sample is correct if its most probable class is the target's; for binary_cross_entropy and focal
     an output is correct if it is on the target's side of 1/2; for the hinge losses if it has the target's sign.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(2, "softmax")], inputs=2, dtype="float64")
+    >>> model.set_weights([[[1, 0], [0, 1]], [0, 0]])
+    >>> trainer = fb.Trainer(model, "cross_entropy", metrics=[fb.Accuracy()])
+    >>> figures = trainer.evaluate([[2, 0], [0, 1], [0, 3], [0, 2]], [0, 0, 1, 1])
+    >>> round(figures["accuracy"], 4)
+    0.75
     """
 
     name = "accuracy"
@@ -46,6 +56,15 @@ class TopKAccuracy(Metric):
     ----------
     k : int, default 5
         1 <= k < classes.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(3, "softmax")], inputs=3, dtype="float64")
+    >>> model.set_weights([[[1, 0, 0], [0, 1, 0], [0, 0, 1]], [0, 0, 0]])
+    >>> trainer = fb.Trainer(model, "cross_entropy", metrics=[fb.TopKAccuracy(2)])
+    >>> trainer.evaluate([[3, 2, 1], [1, 2, 3]], [1, 0])["top_2_accuracy"]
+    0.5
     """
 
     k: int = 5
@@ -78,6 +97,16 @@ class BalancedAccuracy(Metric):
 
     Only classes that occur are counted. An output of binary_cross_entropy or focal has two classes, 0 and 1; with
     several outputs it is the mean over the outputs.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(2, "softmax")], inputs=2, dtype="float64")
+    >>> model.set_weights([[[1, 0], [0, 1]], [0, 0]])
+    >>> trainer = fb.Trainer(model, "cross_entropy", metrics=[fb.BalancedAccuracy()])
+    >>> figures = trainer.evaluate([[2, 0], [0, 1], [0, 3], [0, 2]], [0, 1, 1, 0])
+    >>> round(figures["balanced_accuracy"], 4)
+    0.75
     """
 
     name = "balanced_accuracy"
@@ -155,6 +184,16 @@ class F1(_ClassScore):
         mean over the classes (with cross_entropy over those that occur), "weighted" the mean weighted by the classes'
         samples, "micro" the score from the counts of all classes together. "auto" is "binary" for one output or two
         classes, else "macro".
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(2, "softmax")], inputs=2, dtype="float64")
+    >>> model.set_weights([[[1, 0], [0, 1]], [0, 0]])
+    >>> trainer = fb.Trainer(model, "cross_entropy", metrics=[fb.F1()])
+    >>> figures = trainer.evaluate([[2, 0], [0, 1], [0, 3], [0, 2]], [0, 0, 1, 1])
+    >>> round(figures["f1"], 4)
+    0.8
     """
 
     name = "f1"
@@ -173,6 +212,16 @@ class Precision(_ClassScore):
     ----------
     average : {"auto", "binary", "macro", "micro", "weighted"}, default "auto"
         As for ``F1``.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(2, "softmax")], inputs=2, dtype="float64")
+    >>> model.set_weights([[[1, 0], [0, 1]], [0, 0]])
+    >>> trainer = fb.Trainer(model, "cross_entropy", metrics=[fb.Precision()])
+    >>> figures = trainer.evaluate([[2, 0], [0, 1], [0, 3], [0, 2]], [0, 0, 1, 1])
+    >>> round(figures["precision"], 4)
+    0.6667
     """
 
     name = "precision"
@@ -191,6 +240,16 @@ class Recall(_ClassScore):
     ----------
     average : {"auto", "binary", "macro", "micro", "weighted"}, default "auto"
         As for ``F1``.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(2, "softmax")], inputs=2, dtype="float64")
+    >>> model.set_weights([[[1, 0], [0, 1]], [0, 0]])
+    >>> trainer = fb.Trainer(model, "cross_entropy", metrics=[fb.Recall()])
+    >>> figures = trainer.evaluate([[2, 0], [0, 1], [0, 3], [0, 2]], [0, 0, 1, 1])
+    >>> round(figures["recall"], 4)
+    1.0
     """
 
     name = "recall"
@@ -238,6 +297,16 @@ class LogLoss(Metric):
 
     For binary_cross_entropy and focal it is the mean of -(Y log A + (1 - Y) log(1 - A)). Probabilities are clipped to
     the range from the dtype's epsilon to 1 - epsilon; scikit-learn's log_loss.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(2, "softmax")], inputs=2, dtype="float64")
+    >>> model.set_weights([[[1, 0], [0, 1]], [0, 0]])
+    >>> trainer = fb.Trainer(model, "cross_entropy", metrics=[fb.LogLoss()])
+    >>> figures = trainer.evaluate([[2, 0], [0, 1], [0, 3], [0, 2]], [0, 0, 1, 1])
+    >>> round(figures["log_loss"], 4)
+    0.4039
     """
 
     name = "log_loss"
@@ -254,6 +323,16 @@ class Brier(Metric):
 
     For binary_cross_entropy and focal it is the mean over samples and outputs of (A - Y)². scikit-learn's
     brier_score_loss.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(2, "softmax")], inputs=2, dtype="float64")
+    >>> model.set_weights([[[1, 0], [0, 1]], [0, 0]])
+    >>> trainer = fb.Trainer(model, "cross_entropy", metrics=[fb.Brier()])
+    >>> figures = trainer.evaluate([[2, 0], [0, 1], [0, 3], [0, 2]], [0, 0, 1, 1])
+    >>> round(figures["brier"], 4)
+    0.1413
     """
 
     name = "brier"

@@ -32,6 +32,17 @@ class FunctionMetric(OutputMetric):
     function : callable
     name : str or None, default None
         Its name in the history; None means the function's ``__name__``.
+
+    Examples
+    --------
+    >>> import numpy as np, fastbp as fb
+    >>> def largest_error(y_true, y_pred):
+    ...     return float(np.abs(y_true.ravel() - y_pred.ravel()).max())
+    >>> model = fb.Model([fb.Dense(1)], inputs=1, dtype="float64")
+    >>> model.set_weights([[[1.0]], [0.0]])
+    >>> trainer = fb.Trainer(model, "mse", metrics=[largest_error])
+    >>> trainer.evaluate([[1.0], [2.0], [4.0]], [1.0, 2.0, 3.0])["largest_error"]
+    1.0
     """
 
     function: Callable[..., float]

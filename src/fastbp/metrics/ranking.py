@@ -35,6 +35,16 @@ class ROCAUC(_CurveMetric):
     With several classes it is the mean over the classes, each against the rest; with several outputs the mean over the
     outputs. It is NaN if one of them has no positives or no negatives. scikit-learn's roc_auc_score with
     multi_class="ovr". The epoch's outputs are stored for it; it is NaN for an epoch that a loaded trainer continues.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(2, "softmax")], inputs=2, dtype="float64")
+    >>> model.set_weights([[[1, 0], [0, 1]], [0, 0]])
+    >>> trainer = fb.Trainer(model, "cross_entropy", metrics=[fb.ROCAUC()])
+    >>> figures = trainer.evaluate([[2, 0], [0, 1], [0, 3], [0, 2]], [0, 1, 0, 1])
+    >>> round(figures["roc_auc"], 4)
+    0.5
     """
 
     name = "roc_auc"
@@ -49,6 +59,16 @@ class AveragePrecision(_CurveMetric):
 
     With several classes or outputs it is the mean over them, where one without positives counts as 0. scikit-learn's
     average_precision_score. The epoch's outputs are stored for it, as for ROCAUC.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(2, "softmax")], inputs=2, dtype="float64")
+    >>> model.set_weights([[[1, 0], [0, 1]], [0, 0]])
+    >>> trainer = fb.Trainer(model, "cross_entropy", metrics=[fb.AveragePrecision()])
+    >>> figures = trainer.evaluate([[2, 0], [0, 1], [0, 3], [0, 2]], [0, 1, 0, 1])
+    >>> round(figures["average_precision"], 4)
+    0.5833
     """
 
     name = "average_precision"

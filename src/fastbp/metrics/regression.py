@@ -15,6 +15,16 @@ class R2(Metric):
 
     With several outputs it is the mean over the outputs. An output whose targets are all equal counts as 1 if it is
     predicted exactly, else as 0. For a single sample it is NaN.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(1)], inputs=1, dtype="float64")
+    >>> model.set_weights([[[1.0]], [0.0]])
+    >>> trainer = fb.Trainer(model, "mse", metrics=[fb.R2()])
+    >>> figures = trainer.evaluate([[1.0], [2.0], [4.0]], [1.0, 2.0, 3.0])
+    >>> round(figures["r2"], 4)
+    0.5
     """
 
     name = "r2"
@@ -31,7 +41,18 @@ class R2(Metric):
 
 
 class AbsoluteError(Metric):
-    """The mean over samples and outputs of |A - Y|."""
+    """The mean over samples and outputs of |A - Y|.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(1)], inputs=1, dtype="float64")
+    >>> model.set_weights([[[1.0]], [0.0]])
+    >>> trainer = fb.Trainer(model, "mse", metrics=[fb.AbsoluteError()])
+    >>> figures = trainer.evaluate([[1.0], [2.0], [4.0]], [1.0, 2.0, 3.0])
+    >>> round(figures["mae"], 4)
+    0.3333
+    """
 
     name = "mae"
     sums = "absolute_error"
@@ -43,7 +64,18 @@ class AbsoluteError(Metric):
 
 
 class SquaredError(Metric):
-    """The mean over samples and outputs of (A - Y)²."""
+    """The mean over samples and outputs of (A - Y)².
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(1)], inputs=1, dtype="float64")
+    >>> model.set_weights([[[1.0]], [0.0]])
+    >>> trainer = fb.Trainer(model, "mse", metrics=[fb.SquaredError()])
+    >>> figures = trainer.evaluate([[1.0], [2.0], [4.0]], [1.0, 2.0, 3.0])
+    >>> round(figures["mse"], 4)
+    0.3333
+    """
 
     name = "mse"
     sums = "squared_error"
@@ -58,6 +90,16 @@ class RootSquaredError(Metric):
     """The square root of the mean over samples of (A - Y)²; with several outputs the mean of their roots.
 
     scikit-learn's root_mean_squared_error.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(1)], inputs=1, dtype="float64")
+    >>> model.set_weights([[[1.0]], [0.0]])
+    >>> trainer = fb.Trainer(model, "mse", metrics=[fb.RootSquaredError()])
+    >>> figures = trainer.evaluate([[1.0], [2.0], [4.0]], [1.0, 2.0, 3.0])
+    >>> round(figures["rmse"], 4)
+    0.5774
     """
 
     name = "rmse"
@@ -73,6 +115,16 @@ class PercentageError(Metric):
     """The mean over samples and outputs of |A - Y| / max(|Y|, 2^-52): 0.1 is 10 %; not usable with targets of 0.
 
     scikit-learn's mean_absolute_percentage_error.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(1)], inputs=1, dtype="float64")
+    >>> model.set_weights([[[1.0]], [0.0]])
+    >>> trainer = fb.Trainer(model, "mse", metrics=[fb.PercentageError()])
+    >>> figures = trainer.evaluate([[1.0], [2.0], [4.0]], [1.0, 2.0, 3.0])
+    >>> round(figures["mape"], 4)
+    0.1111
     """
 
     name = "mape"

@@ -21,7 +21,20 @@ Array = NDArray[Any]
 
 
 class GradientError(AssertionError):
-    """A gradient does not agree with finite differences of the loss."""
+    """A gradient does not agree with finite differences of the loss.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> def wrong(outputs, targets):
+    ...     return ((outputs - targets) ** 2).sum(axis=1), outputs - targets  # the slope is twice that
+    >>> model = fb.Model([fb.Dense(1)], inputs=2, seed=0)
+    >>> try:
+    ...     fb.check_gradients(model, [[1.0, 2.0]], [[3.0]], loss=wrong)
+    ... except fb.GradientError:
+    ...     print("the gradient is wrong")
+    the gradient is wrong
+    """
 
 
 @underflows_to_zero
@@ -77,6 +90,14 @@ def check_gradients(
         If a difference is larger than ``tolerance``; it names the first such array and its difference.
     TypeError, ValueError, FloatingPointError
         As from ``Model.loss_and_gradients``.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(3, "tanh"), fb.Dense(1)], inputs=2, seed=0)
+    >>> errors = fb.check_gradients(model, [[1.0, 2.0], [0.5, -1.0]], [[3.0], [0.0]], loss="mse")
+    >>> max(errors.values()) < 1e-5
+    True
     """
     if not isinstance(model, Model):
         raise TypeError(sentence("model", model, "an fb.Model"))

@@ -43,6 +43,15 @@ class LayerStatistics:
         Norm of the gradient of all the layer's arrays together; None without targets.
     weight_norm : float
         Norm of all the layer's arrays together.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(1, "relu")], inputs=1)
+    >>> model.set_weights([[[-1.0]], [0.0]])
+    >>> layer = model.inspect([[1.0], [2.0]]).layers[0]
+    >>> layer.zeros, layer.dead_units  # no sample comes through
+    (1.0, 1)
     """
 
     index: int
@@ -65,6 +74,14 @@ class ModelStatistics:
         Those of each layer except dropouts, which do nothing in prediction.
     loss : float or None
         The mean loss; None without targets.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(3, "relu"), fb.Dense(1)], inputs=2, seed=0)
+    >>> statistics = model.inspect([[1.0, 2.0], [0.5, -1.0]], [[3.0], [0.0]], loss="mse")
+    >>> len(statistics.layers), statistics.loss > 0
+    (2, True)
     """
 
     layers: tuple[LayerStatistics, ...]

@@ -89,6 +89,16 @@ class Adam(_AdamRule):
     ------
     TypeError, ValueError
         If a number is out of its range.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(1, use_bias=False)], inputs=1, dtype="float64")
+    >>> model.set_weights([[[1.0]]])
+    >>> trainer = fb.Trainer(model, "mse", fb.Adam(0.1))
+    >>> losses = [trainer.step([[1.0]], [0.0]) for _ in range(2)]  # the loss is w², its gradient 2 w
+    >>> model.get_weights()[0].round(4).tolist()
+    [[0.8004]]
     """
 
     name = "adam"
@@ -120,6 +130,16 @@ class AdamW(_AdamRule):
     ------
     TypeError, ValueError
         If a number is out of its range.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(1, use_bias=False)], inputs=1, dtype="float64")
+    >>> model.set_weights([[[1.0]]])
+    >>> trainer = fb.Trainer(model, "mse", fb.AdamW(0.1))
+    >>> losses = [trainer.step([[1.0]], [0.0]) for _ in range(2)]  # the loss is w², its gradient 2 w
+    >>> model.get_weights()[0].round(4).tolist()
+    [[0.7985]]
     """
 
     weight_decay: Scheduled = 0.01
@@ -150,6 +170,16 @@ class Adamax(_Moments):
     ------
     TypeError, ValueError
         If a number is out of its range.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(1, use_bias=False)], inputs=1, dtype="float64")
+    >>> model.set_weights([[[1.0]]])
+    >>> trainer = fb.Trainer(model, "mse", fb.Adamax(0.1))
+    >>> losses = [trainer.step([[1.0]], [0.0]) for _ in range(2)]  # the loss is w², its gradient 2 w
+    >>> model.get_weights()[0].round(4).tolist()
+    [[0.8052]]
     """
 
     learning_rate: Scheduled = 2e-3
@@ -183,6 +213,16 @@ class NAdam(_Moments):
     ------
     TypeError, ValueError
         If a number is out of its range.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(1, use_bias=False)], inputs=1, dtype="float64")
+    >>> model.set_weights([[[1.0]]])
+    >>> trainer = fb.Trainer(model, "mse", fb.NAdam(0.1))
+    >>> losses = [trainer.step([[1.0]], [0.0]) for _ in range(2)]  # the loss is w², its gradient 2 w
+    >>> model.get_weights()[0].round(4).tolist()
+    [[0.82]]
     """
 
     learning_rate: Scheduled = 2e-3
@@ -222,6 +262,16 @@ class RAdam(_Moments):
     ------
     TypeError, ValueError
         If a number is out of its range.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(1, use_bias=False)], inputs=1, dtype="float64")
+    >>> model.set_weights([[[1.0]]])
+    >>> trainer = fb.Trainer(model, "mse", fb.RAdam(0.1))
+    >>> losses = [trainer.step([[1.0]], [0.0]) for _ in range(2)]  # the loss is w², its gradient 2 w
+    >>> model.get_weights()[0].round(4).tolist()
+    [[0.6211]]
     """
 
     name = "radam"

@@ -34,6 +34,16 @@ class RMSprop(Optimizer):
     ------
     TypeError, ValueError
         If a number is out of its range.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(1, use_bias=False)], inputs=1, dtype="float64")
+    >>> model.set_weights([[[1.0]]])
+    >>> trainer = fb.Trainer(model, "mse", fb.RMSprop(0.01))
+    >>> losses = [trainer.step([[1.0]], [0.0]) for _ in range(2)]  # the loss is w², its gradient 2 w
+    >>> model.get_weights()[0].round(4).tolist()
+    [[0.8329]]
     """
 
     learning_rate: Scheduled = 0.01
@@ -87,6 +97,16 @@ class Adagrad(Optimizer):
     ------
     TypeError, ValueError
         If a number is out of its range.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(1, use_bias=False)], inputs=1, dtype="float64")
+    >>> model.set_weights([[[1.0]]])
+    >>> trainer = fb.Trainer(model, "mse", fb.Adagrad(0.1))
+    >>> losses = [trainer.step([[1.0]], [0.0]) for _ in range(2)]  # the loss is w², its gradient 2 w
+    >>> model.get_weights()[0].round(4).tolist()
+    [[0.8331]]
     """
 
     learning_rate: Scheduled = 0.01
@@ -136,6 +156,16 @@ class Adadelta(Optimizer):
     ------
     TypeError, ValueError
         If a number is out of its range.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(1, use_bias=False)], inputs=1, dtype="float64")
+    >>> model.set_weights([[[1.0]]])
+    >>> trainer = fb.Trainer(model, "mse", fb.Adadelta())
+    >>> losses = [trainer.step([[1.0]], [0.0]) for _ in range(2)]  # the loss is w², its gradient 2 w
+    >>> model.get_weights()[0].round(4).tolist()
+    [[0.9936]]
     """
 
     learning_rate: Scheduled = 1.0

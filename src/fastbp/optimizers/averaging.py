@@ -41,6 +41,16 @@ class EMA(Averaging):
         Fraction of the average that is kept, 0 <= decay < 1.
     every : int, default 1
         Number of steps between updates of the average.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(1, use_bias=False)], inputs=1, dtype="float64")
+    >>> model.set_weights([[[1.0]]])
+    >>> trainer = fb.Trainer(model, "mse", fb.SGD(0.25), averaging=fb.EMA(0.5))
+    >>> losses = [trainer.step([[1.0]], [0.0]) for _ in range(3)]  # w is 0.5, 0.25, 0.125
+    >>> trainer.averaged_model().get_weights()[0].tolist()
+    [[0.25]]
     """
 
     decay: float = 0.999
@@ -69,6 +79,16 @@ class SWA(Averaging):
         First epoch whose weights enter the average.
     every : int, default 1
         Number of epochs between updates of the average.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(1, use_bias=False)], inputs=1, dtype="float64")
+    >>> model.set_weights([[[1.0]]])
+    >>> trainer = fb.Trainer(model, "mse", fb.SGD(0.25), averaging=fb.SWA(start_epoch=2))
+    >>> history = trainer.fit([[1.0]], [0.0], epochs=3)  # w is 0.5, 0.25, 0.125
+    >>> trainer.averaged_model().get_weights()[0].tolist()
+    [[0.1875]]
     """
 
     start_epoch: int = 1

@@ -39,6 +39,15 @@ class LBFGS(Optimizer):
         If a number is out of its range.
     ImportError
         If SciPy is not installed.
+
+    Examples
+    --------
+    >>> import numpy as np, fastbp as fb
+    >>> X = np.linspace(-1, 1, 50).reshape(-1, 1)
+    >>> model = fb.Model([fb.Dense(8, "tanh"), fb.Dense(1)], inputs=1, dtype="float64", seed=0)
+    >>> trainer = fb.Trainer(model, "mse", fb.LBFGS(), batch_size=None)
+    >>> trainer.fit(X, X**2, epochs=100)["loss"][-1] < 1e-4
+    True
     """
 
     memory: int = 10

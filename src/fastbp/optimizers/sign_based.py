@@ -31,6 +31,16 @@ class Lion(Optimizer):
     ------
     TypeError, ValueError
         If a number is out of its range.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(1, use_bias=False)], inputs=1, dtype="float64")
+    >>> model.set_weights([[[1.0]]])
+    >>> trainer = fb.Trainer(model, "mse", fb.Lion(0.1))
+    >>> losses = [trainer.step([[1.0]], [0.0]) for _ in range(2)]  # the loss is w², its gradient 2 w
+    >>> model.get_weights()[0].round(4).tolist()
+    [[0.8]]
     """
 
     learning_rate: Scheduled = 1e-4
@@ -81,6 +91,16 @@ class Rprop(Optimizer):
     ------
     TypeError, ValueError
         If a number is out of its range.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(1, use_bias=False)], inputs=1, dtype="float64")
+    >>> model.set_weights([[[1.0]]])
+    >>> trainer = fb.Trainer(model, "mse", fb.Rprop(0.1), batch_size=None)
+    >>> losses = [trainer.step([[1.0]], [0.0]) for _ in range(2)]  # the loss is w², its gradient 2 w
+    >>> model.get_weights()[0].round(4).tolist()
+    [[0.78]]
     """
 
     learning_rate: Scheduled = 0.01

@@ -73,6 +73,15 @@ class Ordinal(Preparation):
     """Numbers the categories from 0, as scikit-learn's OrdinalEncoder does; an unknown category becomes -1.
 
     The categories are those that OneHot learns, in the same order.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(1)], prepare=fb.Ordinal(), dtype="float64")
+    >>> model.build([["b"], ["a"], ["c"]])
+    >>> model.set_weights([[[1.0]], [0.0]])
+    >>> model.predict([["a"], ["c"], ["new"]]).ravel().tolist()
+    [0.0, 2.0, -1.0]
     """
 
     name = "ordinal"

@@ -27,6 +27,16 @@ class Impute(Preparation):
     indicator : bool, default False
         Whether each column that has missing values in training gets an additional column, 1 where a value is missing,
         else 0. These come after all columns of numbers, and preparations that follow in a list do not change them.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> prepare = fb.Impute("mean", indicator=True)
+    >>> model = fb.Model([fb.Dense(2)], prepare=prepare, dtype="float64")
+    >>> model.build([[1.0], [3.0], [float("nan")]])
+    >>> model.set_weights([[[1, 0], [0, 1]], [0, 0]])
+    >>> model.predict([[5.0], [float("nan")]]).tolist()  # the value, and whether it was missing
+    [[5.0, 0.0], [2.0, 1.0]]
     """
 
     strategy: Strategy = "mean"

@@ -35,6 +35,14 @@ class Scale(Preparation):
         maximum, (X - min) / (max - min), as scikit-learn's MinMaxScaler does; a constant column becomes 0.
     offset : float, default 0.0
         The number that is added.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(1)], inputs=1, prepare=fb.Scale(1 / 255))  # bytes, from 0 to 1
+    >>> model.set_weights([[[1.0]], [0.0]])
+    >>> model.predict([[0], [255]]).tolist()
+    [[0.0], [1.0]]
     """
 
     factor: float | None = None
@@ -73,6 +81,15 @@ class Standardize(Preparation):
 
     One pass over the data, by blocks whose means and squares are merged (Chan, Golub and LeVeque, 1983). A column that
     is constant, or constant up to rounding, is only centred. Missing values are ignored, and stay missing.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(1)], prepare=fb.Standardize(), dtype="float64")
+    >>> model.build([[1.0], [3.0]])
+    >>> model.set_weights([[[1.0]], [0.0]])
+    >>> model.predict([[1.0], [2.0], [3.0]]).ravel().tolist()
+    [-1.0, 0.0, 1.0]
     """
 
     name = "standardize"
@@ -98,6 +115,15 @@ class RobustScale(Preparation):
     ----------
     clip : float or None, default 3.0
         Bends numbers into the range from -clip to clip: x / sqrt(1 + (x / clip)**2). None does not.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(1)], prepare=fb.RobustScale(), dtype="float64")
+    >>> model.build([[1.0], [2.0], [3.0], [4.0], [5.0]])
+    >>> model.set_weights([[[1.0]], [0.0]])
+    >>> model.predict([[3.0], [4.0], [1000.0]]).ravel().round(4).tolist()
+    [0.0, 0.4932, 2.9999]
     """
 
     clip: float | None = 3.0

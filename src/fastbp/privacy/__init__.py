@@ -2,6 +2,14 @@
 It imports support.
 
 The engine adds the noise; here is what the noise is worth.
+
+Examples
+--------
+>>> import fastbp as fb
+>>> run = dict(sampling_probability=0.01, steps=1000, delta=1e-5)
+>>> noise = fb.privacy.noise_multiplier(target_epsilon=3.0, **run)
+>>> fb.privacy.epsilon(noise_multiplier=noise, **run) <= 3.0
+True
 """
 
 from typing import TYPE_CHECKING as _TYPE_CHECKING

@@ -39,6 +39,17 @@ class PrivacyAccount:
         The noise in use; None before the first ``fit`` with a budget chooses it.
     keys : KeyChain
         The secret. Whoever has it can take the noise away.
+
+    Examples
+    --------
+    >>> import numpy as np, fastbp as fb
+    >>> X = np.random.default_rng(0).normal(size=(500, 3))
+    >>> model = fb.Model([fb.Dense(1)], inputs=3, seed=0)
+    >>> private = fb.DifferentialPrivacy(target_delta=1e-5, expected_batch_size=50, noise_multiplier=2.0)
+    >>> trainer = fb.Trainer(model, "mse", privacy=private)
+    >>> history = trainer.fit(X, X[:, :1], epochs=1)
+    >>> 0 < trainer.privacy.epsilon() < 3, trainer.privacy.n_steps
+    (True, 10)
     """
 
     def __init__(self, settings: DifferentialPrivacy, seed: int) -> None:

@@ -38,6 +38,21 @@ class Audit:
         How many samples were in the training data with probability 1/2 each.
     n_guesses, n_right : int
         Of how many the attacker guessed whether they were, and how many guesses were right.
+
+    Examples
+    --------
+    >>> import numpy as np, fastbp as fb
+    >>> rng = np.random.default_rng(0)
+    >>> X, y = rng.normal(size=(50, 5)), rng.integers(0, 2, 50)
+    >>> canaries = rng.normal(size=(40, 5)), rng.integers(0, 2, 40)
+    >>> def train(X, y):
+    ...     model = fb.Model([fb.Dense(2, "softmax")], inputs=5)
+    ...     trainer = fb.Trainer(model, "cross_entropy")
+    ...     trainer.fit(X, y)
+    ...     return trainer
+    >>> found = fb.privacy.audit(train, X, y, canaries, delta=1e-5)
+    >>> found.n_canaries, found.n_right <= found.n_guesses
+    (40, True)
     """
 
     epsilon: float

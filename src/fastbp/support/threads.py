@@ -108,6 +108,12 @@ def get_num_threads() -> int:
     ------
     ValueError
         If FASTBP_NUM_THREADS or OMP_NUM_THREADS is not a positive integer.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> fb.get_num_threads() >= 1
+    True
     """
     return choose_threads()
 

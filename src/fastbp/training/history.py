@@ -28,6 +28,16 @@ class History(Mapping[str, list[float]]):
     kept_epoch : int or None
         The epoch whose weights a callback such as ``EarlyStopping`` put back at the end of ``fit``, counted from 1;
         None if the model has those of the latest epoch.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(1, use_bias=False)], inputs=1, dtype="float64")
+    >>> model.set_weights([[[1.0]]])
+    >>> trainer = fb.Trainer(model, "mse", fb.SGD(0.25), metrics=[])
+    >>> history = trainer.fit([[1.0]], [0.0], epochs=3)
+    >>> history["loss"], history.n_epochs
+    ([1.0, 0.25, 0.0625], 3)
     """
 
     kept_epoch: int | None = None

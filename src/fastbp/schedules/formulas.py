@@ -1,36 +1,29 @@
-"""Schedules: learning rates, weight decays and dropout rates that change with the steps or epochs.
-
-A schedule is a function of the number of steps (or epochs) done, so that training continued from a file continues the
-schedule. An epoch's values are computed before it starts; the engine reads them from an array.
-"""
+"""Schedules that are functions of the number of steps or epochs done, given by a formula."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbp.support.checks import check_int, check_number, check_word, sentence
-from fastbp.support.figures import missing_figure
+from fastbp.support.checks import check_int, check_number, check_word
 
 __all__ = [
-    "SCHEDULES",
     "CosLog",
     "CosineDecay",
     "ExponentialDecay",
     "FlatCosine",
-    "FunctionSchedule",
     "InverseScaling",
     "OneCycle",
-    "Plateau",
     "PolynomialDecay",
     "Schedule",
     "StepDecay",
-    "as_schedule",
+    "Unit",
+    "Values",
 ]
 
 Values = NDArray[np.float64]
@@ -82,6 +75,13 @@ class StepDecay(Schedule):
         Above 0.
     per : {"epoch", "step"}, default "epoch"
         Unit of t.
+
+    Examples
+    --------
+    >>> import numpy as np, fastbp as fb
+    >>> schedule = fb.StepDecay(0.1, every=10)
+    >>> schedule.at(np.array([0, 9, 10, 20.0])).round(6).tolist()
+    [0.1, 0.1, 0.01, 0.001]
     """
 
     start: float
@@ -110,6 +110,13 @@ class ExponentialDecay(Schedule):
         Factor per unit of t, above 0; below 1 for decay.
     per : {"epoch", "step"}, default "epoch"
         Unit of t.
+
+    Examples
+    --------
+    >>> import numpy as np, fastbp as fb
+    >>> schedule = fb.ExponentialDecay(0.1, factor=0.5)
+    >>> schedule.at(np.array([0, 1, 2.0])).round(6).tolist()
+    [0.1, 0.05, 0.025]
     """
 
     start: float
@@ -139,6 +146,13 @@ class PolynomialDecay(Schedule):
     power : float, default 1.0
     per : {"epoch", "step"}, default "epoch"
         Unit of t.
+
+    Examples
+    --------
+    >>> import numpy as np, fastbp as fb
+    >>> schedule = fb.PolynomialDecay(0.1, over=10)
+    >>> schedule.at(np.array([0, 5, 10.0])).round(6).tolist()
+    [0.1, 0.05, 0.0]
     """
 
     start: float
@@ -168,6 +182,13 @@ class InverseScaling(Schedule):
     power : float, default 0.5
     per : {"step", "epoch"}, default "step"
         Unit of t.
+
+    Examples
+    --------
+    >>> import numpy as np, fastbp as fb
+    >>> schedule = fb.InverseScaling(0.1)
+    >>> schedule.at(np.array([0, 3, 99.0])).round(6).tolist()
+    [0.1, 0.05, 0.01]
     """
 
     start: float
@@ -204,6 +225,13 @@ class CosineDecay(Schedule):
     stretch : int, default 1
     per : {"epoch", "step"}, default "epoch"
         Unit of t.
+
+    Examples
+    --------
+    >>> import numpy as np, fastbp as fb
+    >>> schedule = fb.CosineDecay(0.1, over=10, warmup=2)
+    >>> schedule.at(np.array([0, 1, 2, 7, 12.0])).round(6).tolist()
+    [0.05, 0.1, 0.1, 0.05, 0.0]
     """
 
     start: float
@@ -260,6 +288,13 @@ class OneCycle(Schedule):
     final_divide : float, default 1e4
     per : {"step", "epoch"}, default "step"
         Unit of t.
+
+    Examples
+    --------
+    >>> import numpy as np, fastbp as fb
+    >>> schedule = fb.OneCycle(0.1, over=100)
+    >>> schedule.at(np.array([0, 30, 100.0])).round(6).tolist()
+    [0.004, 0.09995, 0.0]
     """
 
     peak: float
@@ -305,6 +340,13 @@ class CosLog(Schedule):
     cycles : int, default 4
     per : {"step", "epoch"}, default "step"
         Unit of t.
+
+    Examples
+    --------
+    >>> import numpy as np, fastbp as fb
+    >>> schedule = fb.CosLog(0.1, over=15)
+    >>> schedule.at(np.array([0, 0.5, 1, 2, 15.0])).round(6).tolist()
+    [0.0, 0.093043, 0.0, 0.093043, 0.0]
     """
 
     peak: float
@@ -341,6 +383,13 @@ class FlatCosine(Schedule):
     end : float, default 0.0
     per : {"step", "epoch"}, default "step"
         Unit of t.
+
+    Examples
+    --------
+    >>> import numpy as np, fastbp as fb
+    >>> schedule = fb.FlatCosine(0.1, over=10)
+    >>> schedule.at(np.array([0, 5, 7.5, 10.0])).round(6).tolist()
+    [0.1, 0.1, 0.05, 0.0]
     """
 
     start: float
@@ -360,126 +409,3 @@ class FlatCosine(Schedule):
         falling = np.clip((t / self.over - self.flat) / (1 - self.flat), 0, 1)
         values: Values = self.end + (self.start - self.end) * (1 + np.cos(np.pi * falling)) / 2
         return values
-
-
-@dataclass(frozen=True)
-class FunctionSchedule(Schedule):
-    """The value of a function of the number of steps (or epochs) done.
-
-    Parameters
-    ----------
-    function : callable
-        function(t) -> float, for t = 0, 1, 2...
-    per : {"step", "epoch"}, default "step"
-        Unit of t.
-    """
-
-    function: Callable[[int], float]
-    per: Unit = "step"
-    name = "function"
-
-    def __post_init__(self) -> None:
-        self._check()
-        if not callable(self.function):
-            raise TypeError(sentence("function", self.function, "a function of one number"))
-
-    def at(self, t: Values) -> Values:
-        """Return the values at times t."""
-        return np.array([self._call(int(time)) for time in t])
-
-    def _call(self, t: int) -> float:
-        return check_number(self.function(t), f"the schedule's value for {self.per} {t}", at_least=0)
-
-
-@dataclass(frozen=True)
-class PlateauMemory:
-    """A Plateau's memory of the epochs so far."""
-
-    factor: float = 1.0
-    best: float = math.inf
-    n_bad: int = 0
-
-
-@dataclass(frozen=True)
-class Plateau(Schedule):
-    """start, times ``factor`` each time a figure has not improved for over ``patience`` epochs (ReduceLROnPlateau).
-
-    Parameters
-    ----------
-    start : float
-    factor : float, default 0.1
-        Above 0 and below 1.
-    patience : int, default 10
-        Number of epochs without progress that are allowed.
-    min_delta : float, default 1e-4
-        Progress means a figure below best * (1 - min_delta).
-    lowest : float, default 0.0
-        Lower bound of the value.
-    monitor : str, default "loss"
-        Name of a figure in the history that should decrease, such as "val_loss".
-    """
-
-    start: float
-    factor: float = 0.1
-    patience: int = 10
-    min_delta: float = 1e-4
-    lowest: float = 0.0
-    monitor: str = "loss"
-    name = "plateau"
-
-    def __post_init__(self) -> None:
-        self._check(positive=("start",))
-        object.__setattr__(self, "factor", check_number(self.factor, "factor", above=0, below=1))
-        object.__setattr__(self, "patience", check_int(self.patience, "patience", minimum=0))
-        self._check_not_negative("min_delta")
-        self._check_not_negative("lowest")
-        if not isinstance(self.monitor, str):
-            raise TypeError(sentence("monitor", self.monitor, "the name of a figure, such as 'val_loss'"))
-
-    def of_steps(self, first_step: int, n_steps: int, epoch: int, memory: Any = None) -> Values:
-        """Return the current value for every step."""
-        factor = 1.0 if memory is None else memory.factor
-        return np.full(n_steps, max(self.start * factor, self.lowest))
-
-    def observe(self, figures: Mapping[str, float], memory: Any = None) -> PlateauMemory:
-        """Return the memory after an epoch with these figures."""
-        if self.monitor not in figures:
-            raise missing_figure(self.monitor, figures)
-        before: PlateauMemory = memory or PlateauMemory()
-        if figures[self.monitor] < before.best * (1 - self.min_delta):
-            return PlateauMemory(before.factor, best=figures[self.monitor])
-        if before.n_bad == self.patience:
-            return PlateauMemory(before.factor * self.factor, before.best)
-        return PlateauMemory(before.factor, before.best, before.n_bad + 1)
-
-
-SCHEDULES: dict[str, type[Schedule]] = {
-    cls.name: cls
-    for cls in (
-        StepDecay,
-        ExponentialDecay,
-        PolynomialDecay,
-        InverseScaling,
-        CosineDecay,
-        OneCycle,
-        CosLog,
-        FlatCosine,
-        Plateau,
-        FunctionSchedule,
-    )
-}
-
-
-def as_schedule(
-    value: Any, argument: str, *, above: float = -math.inf, at_least: float = -math.inf, below: float = math.inf
-) -> float | Schedule:
-    """Return a number, checked, or a schedule; a function becomes a FunctionSchedule."""
-    if isinstance(value, Schedule):
-        return value
-    if isinstance(value, type) and issubclass(value, Schedule):
-        raise TypeError(
-            sentence(argument, value, "a number or a schedule", f"Pass its arguments: {value.__name__}(...).")
-        )
-    if callable(value):
-        return FunctionSchedule(value)
-    return check_number(value, argument, above=above, at_least=at_least, below=below)
