@@ -43,7 +43,7 @@ def test_what_is_not_shown_is_counted():
 @pytest.mark.parametrize("rows", ["first", 1.5, True, [[0]], None])
 def test_rows_are_asked_for_by_number(rows):
     found = fb.explain(network(), X, method="input_x_gradient", target=0)
-    with pytest.raises(TypeError, match="the index is .*; expected the number of a row, a slice, numbers or booleans"):
+    with pytest.raises(TypeError, match=r"the index is .*; expected the number of a row, a slice, numbers or booleans"):
         found[rows]
 
 
