@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from fastbp import cli
+from fastbp.commands.cells import refuse_infinite
 from fastbp.commands.errors import CommandError
 from fastbp.commands.intervals import half_width
 from fastbp.commands.outcome import Settings
@@ -226,3 +227,16 @@ def test_a_directory_that_nobody_may_write_to(tmp_path, monkeypatch, capsys):
     pd.DataFrame({"x": RNG.normal(size=N), "y": RNG.normal(size=N)}).to_csv(tmp_path / "t.csv", index=False)
     assert cli.main(["train", str(tmp_path / "t.csv"), "--target", "y", "--out", str(tmp_path / "m"), *QUICK]) == 1
     assert f"--out is {str(tmp_path / 'm')!r}, which cannot be written" in capsys.readouterr().err
+
+
+def test_the_first_infinite_number_in_the_order_of_the_file_is_named():
+    frame = pd.DataFrame({"a": np.zeros(9), "b": np.zeros(9), "c": np.arange(9)})
+    frame.loc[[4, 8], "a"], frame.loc[[3, 5], "b"] = np.inf, -1e31
+    with pytest.raises(
+        CommandError, match=r"'t.csv': row 4, column 'b' is -1e\+31; expected a number of at most 1e\+30"
+    ):
+        refuse_infinite(frame, "t.csv")
+    frame.loc[3, "b"] = -1e30
+    with pytest.raises(CommandError, match=r"row 5, column 'a' is inf"):
+        refuse_infinite(frame, "t.csv")
+    refuse_infinite(frame[:3], "t.csv")
