@@ -61,7 +61,7 @@ def test_a_file_holds_no_state_of_random_numbers(tmp_path):
 
 def test_weights_that_are_given_go_on_with_the_slopes_that_there_were():
     model = MLPRegressor(hidden_layer_sizes=(4,), activation="prelu", max_iter=3, random_state=0)
-    with pytest.warns(UserWarning):
+    with pytest.warns(UserWarning, match="Maximum iterations"):
         model.fit(X, Y)
     before = model.predict(X)
     model.coefs_ = [W.copy() for W in model.coefs_]
