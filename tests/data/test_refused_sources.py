@@ -61,6 +61,22 @@ def test_sparse_numbers_of_another_kind_predict_as_the_usual_ones():
         np.testing.assert_array_equal(model.predict(matrix), expected)
 
 
+@pytest.mark.parametrize(
+    ("form", "index", "sentence"),
+    [
+        ("csr_matrix", 2, "they are 0 to 2, and should be 0 to 1"),
+        ("csr_matrix", -1, "they are -1 to 1, and should be 0 to 1"),
+        ("csc_matrix", 8, "they are 0 to 8, and should be 0 to 7"),
+    ],
+)
+def test_an_index_just_outside_of_a_sparse_matrix(form, index, sentence):
+    sparse = pytest.importorskip("scipy.sparse")
+    matrix = getattr(sparse, form)(X + 1)
+    matrix.indices[-1] = index
+    with pytest.raises(ValueError, match=sentence):
+        fb.Model([fb.Dense(3)], inputs=2, seed=0).predict(matrix)
+
+
 def test_a_sparse_array_of_one_dimension():
     sparse = pytest.importorskip("scipy.sparse")
     if not hasattr(sparse, "coo_array") or sparse.coo_array(np.eye(2)[0]).ndim != 1:
