@@ -202,3 +202,36 @@ def test_without_dp_accounting_pld_is_refused(monkeypatch):
 
 def test_orders_rise():
     assert all(a < b for a, b in itertools.pairwise(renyi.ORDERS))
+
+
+# ---- Edges ----
+
+
+def test_steps_that_take_no_sample_cost_nothing():
+    assert epsilon(0.0, 0.0, 100, 1e-5) == 0
+    assert epsilon([0.0, 0.01], [0.0, 1.0], [50, 100], 1e-5) == epsilon(0.01, 1.0, 100, 1e-5)
+    with pytest.raises(ValueError, match=r"sampling_probability is 0; expected a number above 0 and up to 1"):
+        fb.privacy.noise_multiplier(target_epsilon=1, sampling_probability=0, steps=10, delta=1e-5)
+
+
+def test_a_budget_that_hardly_any_noise_keeps():
+    """The noise is small, and no larger than is needed."""
+    budget = 1e7
+    sigma = fb.privacy.noise_multiplier(target_epsilon=budget, sampling_probability=1.0, steps=1, delta=1e-5)
+    assert 0 < sigma < 1e-3 and epsilon(1.0, sigma, 1, 1e-5) <= budget
+
+
+def test_a_saved_key_of_another_length_is_refused():
+    from fastbp.privacy.keys import KeyChain
+
+    with pytest.raises(ValueError, match=r"the key has 5 bytes; expected "):
+        KeyChain(None).restore(b"short", b"")
+
+
+def test_public_data_says_how_much_it_is():
+    class Odd:
+        def __len__(self):
+            raise RuntimeError("no length")
+
+    shown = [repr(fb.Public(np.zeros((n, 2)), y)) for n, y in ((3, np.zeros(3)), (1, np.zeros(1)), (1, Odd()))]
+    assert shown == ["Public(3 samples)", "Public(1 sample)", "Public(...)"]

@@ -215,6 +215,15 @@ def test_overflow_and_bad_numbers_name_no_row():
     assert "row 3" not in str(error.value)
 
 
+def test_weights_that_overflow_are_named_by_epoch_and_layer_and_no_row():
+    privacy = fb.DifferentialPrivacy(max_grad_norm=1e5, noise_multiplier=1.0, target_delta=1e-5, expected_batch_size=8)
+    model = fb.Model([fb.Dense(4, "tanh"), fb.Dense(1)], inputs=3, seed=0)
+    trainer = fb.Trainer(model, "mse", fb.SGD(1e36), privacy=privacy, seed=0)
+    with pytest.raises(FloatingPointError, match=r"in epoch 1,? .*layer") as error:
+        trainer.fit(np.ones((40, 3)), np.ones(40), epochs=20)
+    assert "row" not in str(error.value)
+
+
 def test_it_learns():
     """A line through 4000 points is learnt within epsilon 2."""
     rng = np.random.default_rng(1)

@@ -130,6 +130,20 @@ def test_checks_by_themselves():
             check_list(values, "names", "a list of names")
 
 
+@pytest.mark.parametrize(
+    ("bounds", "expected"),
+    [
+        ({}, "a finite number"),
+        ({"above": 0}, "a finite number above 0"),
+        ({"at_least": 0, "below": 1}, "a finite number of 0 or more and below 1"),
+    ],
+)
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 10**400])
+def test_a_sentence_names_the_bounds_that_there_are_and_no_others(bounds, expected, value):
+    with pytest.raises(ValueError, match=rf"^x is .*; expected {expected}\.$"):
+        check_number(value, "x", **bounds)
+
+
 CONFIGS = [None, 5, [], {}, "x", {"type": []}, {"layers": 5}, {"layers": [5]}, {"type": "dense", "units": 10**400}]
 
 

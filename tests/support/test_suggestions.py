@@ -24,6 +24,8 @@ from fastbp.support.suggestions import closest, did_you_mean, listed
         (5, ["5", "6"], ["5"]),
         (12, [10, 11], []),
         ("z", ["x", "y"], []),  # no letter is the same
+        ("egnder", ["gender"], ["gender"]),  # the first two letters are swapped, which is one mistake
+        ("egndre", ["gender"], ["gender"]),
         ("x", [], []),
     ],
 )

@@ -254,6 +254,16 @@ def test_many_trainers(capsys, clock):
     ]
 
 
+def test_many_trainers_on_a_terminal(shown):
+    out = shown(60)
+    with EpochBar(400) as bar:
+        for n_done in (0, 0, 3, 3, 9, 400):
+            bar.show(n_done)
+    frames = [line for line in out.getvalue().replace("\n", "\r").split("\r") if line.strip()]
+    counts = [int(re.search(r"(\d+)/400", frame)[1]) for frame in frames]
+    assert [count for count, _ in itertools.groupby(counts)] == [0, 3, 9, 400]
+
+
 @pytest.mark.parametrize("end", ["none", "closed", "full"])
 def test_training_goes_on_without_a_place_to_write(monkeypatch, end):
     class Full(io.StringIO):

@@ -99,14 +99,13 @@ def _read(open_file: OpenFile, way: Way, as_text: Collection[str], only: Sequenc
     pandas = require_pandas()
     text = {name: str for name in way.names if name in as_text}
     names = [*way.names, _NOTHING] if way.trailing else way.names
-    blanks = way.separator == BLANKS
-    options: dict[str, Any] = {} if blanks else {"low_memory": False, "index_col": False}
+    separator, options = _separated(way.separator)
     with open_file() as file, warnings.catch_warnings():
         warnings.simplefilter("error", pandas.errors.ParserWarning)
         try:
             frame: pd.DataFrame = pandas.read_csv(
                 file,
-                sep=way.separator,
+                sep=separator,
                 encoding=way.encoding,
                 decimal=way.decimal,
                 skiprows=way.n_titles,
@@ -126,6 +125,15 @@ def _read(open_file: OpenFile, way: Way, as_text: Collection[str], only: Sequenc
         if rest.notna().any():
             raise CommandError(f"has a field without a name in row {rest.first_valid_index() + 1}; expected none")
     return frame
+
+
+def _separated(separator: str) -> tuple[str, dict[str, Any]]:
+    """Return what pandas calls a separator, and what else it has to be told to read with it."""
+    if separator == BLANKS:
+        return separator, {}
+    if len(separator) > 1:  # which pandas takes for a pattern
+        return re.escape(separator), {"engine": "python", "index_col": False}
+    return separator, {"low_memory": False, "index_col": False}
 
 
 def _unreadable(error: str, way: Way) -> str:

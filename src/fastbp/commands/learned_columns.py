@@ -16,6 +16,7 @@ from fastbp.data.columns import read_column
 from fastbp.data.frames import check_names
 from fastbp.data.writings import Writing
 from fastbp.data.written_moments import MomentWriting
+from fastbp.data.written_numbers import is_gap
 from fastbp.preparation.learned import Learned
 from fastbp.support.checks import counted
 
@@ -77,6 +78,10 @@ def _as_numbers(column: pd.Series, writing: Any, name: str, source: str) -> pd.S
         column = with_gaps(column)
         if not _is_text(column):
             return column
+        gaps = [
+            isinstance(text, str) and is_gap(text) for text in column
+        ]  # also where there are no numbers beside them
+        column = column.mask(gaps, None)
     for place, text in enumerate(column.tolist()):
         if isinstance(text, str) and (_is_no_number(text) if writing is None else writing.read(text) is None):
             expected = "a number" if writing is None else f"{writing.what} such as {writing.example or '2023-01-05'!r}"

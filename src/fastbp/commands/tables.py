@@ -116,9 +116,7 @@ def _read_excel(pandas: Any, opened: Any, reading: Reading, as_text: Collection[
         rows = [["" if cell != cell else str(cell) for cell in row] for row in top.to_numpy().tolist()]
         n_titles = count_titles(rows)
         if n_titles:
-            notes.append(
-                f"The first {counted(n_titles, 'row')} above the heading {'is' if n_titles == 1 else 'are'} skipped."
-            )
+            notes.append(f"{counted(n_titles, 'row')} above the heading {'is' if n_titles == 1 else 'are'} skipped.")
         header = find_heading(rows[n_titles:], ".") if reading.header is None and rows else reading.header is not False
         if not header and reading.header is None:
             notes.append(

@@ -165,7 +165,7 @@ def _rows(lines: Sequence[str], separator: str, most: int) -> list[list[str]]:
     if separator == BLANKS:
         return [line.split() for line in lines[:most]]
     if len(separator) > 1:
-        return [re.split(separator, line.rstrip("\r\n")) for line in lines[:most]]
+        return [[cell.strip() for cell in line.rstrip("\r\n").split(separator)] for line in lines[:most]]
     reader = csv.reader(io.StringIO("".join(lines)), delimiter=separator, skipinitialspace=True)
     try:
         return list(itertools.islice(reader, most))

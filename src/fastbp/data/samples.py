@@ -181,8 +181,7 @@ class Samples:
         if not self.loss.sums_outputs:
             remedy = f"The loss {self.loss.name!r} is of all outputs together."
             raise ValueError(sentence(name, array, f"a weight for each sample, of shape ({shape[0]},)", remedy))
-        if self.sample_weights is not None:
-            raise ValueError(f"{name} has a weight for each output and class_weight is given; expected one of the two.")
+        assert self.sample_weights is None  # a loss that is a sum of several outputs takes no class_weight
         self.sample_weights = as_weights(array.reshape(-1), array.size, name).reshape(shape)
 
     def part(self, rows: NDArray[np.int64], what: str) -> Samples:

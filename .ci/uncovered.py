@@ -1,0 +1,58 @@
+"""What gcov has found out: of each file of csrc/ how many lines and branches ran, and which did not.
+
+    python .ci/uncovered.py *.gcov
+
+A header that is included once for each dtype is counted once: a line has run if it ran for one of them, and a branch is
+one of the machine's, of all of them.
+"""
+
+import re
+import sys
+from pathlib import Path
+
+LINE = re.compile(r"\s*(?P<count>[-#=\d*]+):\s*(?P<number>\d+):(?P<code>.*)")
+BRANCH = re.compile(r"branch\s+\d+ (?P<what>never executed|taken (?P<percent>\d+)%)")
+
+
+def read(path):
+    """Return (name of the source, {line: (whether it ran, code)}, {line: [whether a branch was taken]})."""
+    name, lines, branches, number = "", {}, {}, 0
+    for text in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        line = LINE.match(text)
+        if line is None:
+            branch = BRANCH.match(text)
+            if branch is not None:
+                branches.setdefault(number, []).append(branch["percent"] not in (None, "0"))
+            continue
+        number = int(line["number"])
+        if number == 0 and line["code"].startswith("Source:"):
+            name = line["code"].removeprefix("Source:")
+        elif number > 0 and line["count"] != "-":
+            ran = not line["count"].startswith(("#", "="))
+            lines[number] = (ran or lines.get(number, (False,))[0], line["code"])
+    return name, lines, branches
+
+
+def main(paths):
+    n_lines = n_run = n_branches = n_taken = 0
+    for path in sorted(map(Path, paths)):
+        name, lines, branches = read(path)
+        if "csrc/" not in name:
+            continue
+        of_file = [taken for each in branches.values() for taken in each]
+        left = [number for number, (ran, _) in sorted(lines.items()) if not ran]
+        n_lines, n_run = n_lines + len(lines), n_run + len(lines) - len(left)
+        n_branches, n_taken = n_branches + len(of_file), n_taken + sum(of_file)
+        print(f"{name}: {len(lines) - len(left)} of {len(lines)} lines, {sum(of_file)} of {len(of_file)} branches")
+        for number in left:
+            print(f"    {number}: {lines[number][1].strip()}")
+        partial = [
+            number for number, taken in sorted(branches.items()) if lines.get(number, (0,))[0] and not all(taken)
+        ]
+        if partial:
+            print(f"    branches never taken in lines {', '.join(map(str, partial))}")
+    print(f"in all {n_run} of {n_lines} lines, {n_taken} of {n_branches} branches")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
