@@ -10,6 +10,7 @@ turns with their quartiles.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import multiprocessing
 import os
 import time
@@ -73,9 +74,8 @@ _PEERS = {"fastbp": _fastbp_epoch, "jax": _jax_epoch}
 
 
 def _data(workload: Workload) -> tuple[np.ndarray, np.ndarray]:
-    X, y = make_data(workload, "float32")
-    n = _N_BATCHES * workload.batch_size
-    return X[:n], y[:n].astype(np.int32)
+    X, y = make_data(dataclasses.replace(workload, n_batches=_N_BATCHES), "float32")
+    return X, y.astype(np.int32)
 
 
 def _work(connection: Connection, peer: str, workload: str, n_networks: int, cpus: list[int]) -> None:

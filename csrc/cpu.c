@@ -1,5 +1,5 @@
 /* cpu.c: which instruction sets this CPU and OS offer, whether it multiplies bfloat16, and gains by it, whether it gains
- * by prefetching what the update will write, and how it treats denormal numbers.
+ * by prefetching what the update will write or by half panels, and how it treats denormal numbers.
  *
  * The compiler's run-time support asks CPUID and, for the wide registers, XGETBV: an instruction set whose registers
  * the OS does not save is not available.
@@ -65,6 +65,16 @@ int fbp_prefetches_writes(void)
 #if defined(__x86_64__) && FBP_GNU_C
     __builtin_cpu_init();
     return __builtin_cpu_is("amd") && !__builtin_cpu_supports("avx512f");
+#else
+    return 0;
+#endif
+}
+
+int fbp_gains_by_half_panels(void)
+{
+#if defined(__x86_64__) && FBP_GNU_C
+    __builtin_cpu_init();
+    return __builtin_cpu_is("amdfam19h") && __builtin_cpu_supports("avx512f"); /* Zen 4; Zen 3 has no AVX-512 */
 #else
     return 0;
 #endif

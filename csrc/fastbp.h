@@ -245,14 +245,15 @@ typedef struct {
 
     /* out = activation(in @ W.T + b) for panels p0..p1 and units n0..n1. `slope` (data NULL: not wanted) receives
      * act'(Z) for the activations for which fbp_stores_slope is 1. Softmax counts as linear here; softmax_forward
-     * follows. */
+     * follows. With `half` only the first half of the lanes of panel p1 - 1 has samples: of the others nothing is
+     * computed, where that saves time (fbp_gains_by_half_panels). */
     void (*dense_forward)(const fbp_layer *layer, fbp_panels in, fbp_panels out, fbp_panels slope, ptrdiff_t p0,
-                          ptrdiff_t p1, ptrdiff_t n0, ptrdiff_t n1);
+                          ptrdiff_t p1, ptrdiff_t n0, ptrdiff_t n1, int half);
     /* dZ_below = (dZ @ W) * act'(below) for panels p0..p1 and inputs k0..k1, where `below` made the outputs A_below
-     * (or, where it stores them, the slopes). `scratch`: scratch_elements elements. */
+     * (or, where it stores them, the slopes). `half` as in dense_forward. `scratch`: scratch_elements elements. */
     void (*input_gradient)(const fbp_layer *layer, fbp_panels dZ, const fbp_layer *below, fbp_panels A_below,
                            fbp_panels slope_below, fbp_panels dZ_below, ptrdiff_t p0, ptrdiff_t p1, ptrdiff_t k0,
-                           ptrdiff_t k1, void *scratch);
+                           ptrdiff_t k1, int half, void *scratch);
     /* dW[n][k] (+)= sum over the samples of dZ[s][n] * A[s][k], db[n] (+)= sum of dZ[s][n], for units n0..n1. dW rows
      * are layer->ld apart and their padding becomes zero. accumulate = 0 does not read dW and db. db may be NULL, here
      * and in unit_squares. `will_write` (or NULL): FBP_WILL_WRITE arrays laid out like dW (each may be NULL) that the update
@@ -417,6 +418,9 @@ const fbp_kernels *fbp_kernels_for(const char *isa, fbp_dtype dtype);
  * 5, and there 5 % of a step of 784-256-128-10. CPUs that were not measured count as the others. Several threads use it
  * on every CPU, because the weights that one thread updates were last read by all of them. */
 int fbp_prefetches_writes(void);
+
+/* 1 where half of a panel takes half the time: on Zen 4, whose vectors of 64 bytes are computed in two halves. */
+int fbp_gains_by_half_panels(void);
 
 /* From here on this thread treats denormal numbers as zero, until the value returned is given to fbp_restore_denormals.
  * The moments of a unit whose gradient stays zero shrink until they are denormal, and every operation on denormal

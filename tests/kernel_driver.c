@@ -148,7 +148,14 @@ static fbp_objective read_objective(void)
     return objective;
 }
 
-static void forward(stage *stages, int n_layers)
+/* Whether the last panel has samples in the first half of its lanes alone. */
+static int half_is_enough(ptrdiff_t n_samples)
+{
+    const ptrdiff_t used = n_samples % k->lanes;
+    return used > 0 && used <= k->lanes / 2;
+}
+
+static void forward(stage *stages, int n_layers, ptrdiff_t n_samples)
 {
     for (int i = 0; i < n_layers; i++) {
         stage *s = &stages[i];
@@ -156,9 +163,10 @@ static void forward(stage *stages, int n_layers)
             s->input = stages[i - 1].output;
             k->transpose_panels(s->input, s->layer.n_inputs, 0, n_panels, s->blocks, block_stride());
         }
-        const ptrdiff_t half = s->layer.n_units / 2; /* any two ranges of units give the same bits */
-        k->dense_forward(&s->layer, s->input, s->output, s->slope, 0, n_panels, 0, half);
-        k->dense_forward(&s->layer, s->input, s->output, s->slope, 0, n_panels, half, s->layer.n_units);
+        const ptrdiff_t middle = s->layer.n_units / 2; /* any two ranges of units give the same bits */
+        k->dense_forward(&s->layer, s->input, s->output, s->slope, 0, n_panels, 0, middle, 0);
+        k->dense_forward(&s->layer, s->input, s->output, s->slope, 0, n_panels, middle, s->layer.n_units,
+                         half_is_enough(n_samples));
         if (s->layer.activation == FBP_SOFTMAX)
             k->softmax_forward(s->output, s->layer.n_units, 0, n_panels);
     }
@@ -227,7 +235,7 @@ static void backward(stage *stages, int n_layers, ptrdiff_t n_samples)
             const ptrdiff_t ends[] = {0, s->layer.n_inputs / 2, s->layer.n_inputs};
             for (int j = 0; j < 2; j++)
                 k->input_gradient(&s->layer, s->gradient, &below->layer, below->output, below->slope, below->gradient,
-                                  0, n_panels, ends[j], ends[j + 1], scratch);
+                                  0, n_panels, ends[j], ends[j + 1], j && half_is_enough(n_samples), scratch);
             if (below->layer.activation == FBP_SOFTMAX)
                 k->softmax_backward(below->output, below->gradient, below->layer.n_units, 0, n_panels);
         }
@@ -383,7 +391,7 @@ int main(int argc, char **argv)
     else
         read_rows(n_samples, n_targets, targets, NULL);
 
-    forward(stages, n_layers);
+    forward(stages, n_layers, n_samples);
     for (int i = 0; i < n_layers; i++)
         check_rows_alone(&stages[i], n_samples);
     const double mean_loss = judge(last, &objective, targets, labels, n_samples);

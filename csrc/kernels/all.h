@@ -17,6 +17,7 @@
 #include "blocking.h"
 #include "microkernel.h"
 #include "tiles.h"
+#include "half_panels.h"
 #include "product.h"
 #include "panels_product.h"
 #include "forward.h"

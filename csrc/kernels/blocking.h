@@ -61,7 +61,8 @@ static INLINE ptrdiff_t NAME(ceil_divide)(ptrdiff_t total, ptrdiff_t most)
 }
 
 /* A total in n near-equal pieces: first `larger` pieces of least + 1, then pieces of `least` (10 units in tiles of at
- * most 8 are 5 + 5 and not 8 + 2). Its one division, outside the loops, takes as long as a hundred multiply-adds. */
+ * most 8 are 5 + 5 and not 8 + 2). Its one division takes as long as a hundred multiply-adds, so that there is none for
+ * one piece, which is what small layers have. */
 typedef struct {
     ptrdiff_t n, least, larger;
 } NAME(split_t);
@@ -70,7 +71,7 @@ typedef struct {
 static INLINE split NAME(split_evenly)(ptrdiff_t total, ptrdiff_t most)
 {
     const ptrdiff_t n = NAME(ceil_divide)(total, most);
-    return n ? (split){n, total / n, total % n} : (split){0, 0, 0};
+    return n > 1 ? (split){n, total / n, total % n} : (split){n, total, 0};
 }
 
 static INLINE ptrdiff_t NAME(size_of_piece)(split pieces, ptrdiff_t i)

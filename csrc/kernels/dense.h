@@ -5,16 +5,16 @@
  */
 
 static void NAME(dense_forward)(const fbp_layer *layer, fbp_panels in, fbp_panels out, fbp_panels slope, ptrdiff_t p0,
-                                ptrdiff_t p1, ptrdiff_t n0, ptrdiff_t n1)
+                                ptrdiff_t p1, ptrdiff_t n0, ptrdiff_t n1, int half)
 {
-    NAME(forward_product)(layer, layer->weights, in, out, slope, p0, p1, n0, n1);
+    NAME(forward_product)(layer, layer->weights, in, out, slope, p0, p1, n0, n1, half);
 }
 
 static void NAME(input_gradient)(const fbp_layer *layer, fbp_panels dZ, const fbp_layer *below, fbp_panels A_below,
                                  fbp_panels slope_below, fbp_panels dZ_below, ptrdiff_t p0, ptrdiff_t p1, ptrdiff_t k0,
-                                 ptrdiff_t k1, void *scratch)
+                                 ptrdiff_t k1, int half, void *scratch)
 {
-    NAME(input_product)(layer, layer->weights, dZ, below, A_below, slope_below, dZ_below, p0, p1, k0, k1, scratch);
+    NAME(input_product)(layer, layer->weights, dZ, below, A_below, slope_below, dZ_below, p0, p1, k0, k1, half, scratch);
 }
 
 static void NAME(weight_gradient)(const fbp_layer *layer, fbp_panels dZ, const void *blocks, ptrdiff_t block_stride,

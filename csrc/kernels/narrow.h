@@ -26,6 +26,7 @@ static INLINE void NAME(pass_back)(fbp_activation activation, real alpha, const 
 #include "blocking.h"
 #include "microkernel.h"
 #include "tiles.h"
+#include "half_panels.h"
 #include "product.h"
 #include "panels_product.h"
 #include "forward.h"
@@ -36,14 +37,14 @@ static INLINE void NAME(pass_back)(fbp_activation activation, real alpha, const 
 static void NAME(dense_forward)(const fbp_layer *layer, const void *rows, fbp_panels in, fbp_panels out,
                                 fbp_panels slope, ptrdiff_t p0, ptrdiff_t p1, ptrdiff_t n0, ptrdiff_t n1)
 {
-    NAME(forward_product)(layer, rows, in, out, slope, p0, p1, n0, n1);
+    NAME(forward_product)(layer, rows, in, out, slope, p0, p1, n0, n1, 0);
 }
 
 static void NAME(input_gradient)(const fbp_layer *layer, const void *pairs, fbp_panels dZ, const fbp_layer *below,
                                  fbp_panels A_below, fbp_panels slope_below, fbp_panels dZ_below, ptrdiff_t p0,
                                  ptrdiff_t p1, ptrdiff_t k0, ptrdiff_t k1, void *scratch)
 {
-    NAME(input_product)(layer, pairs, dZ, below, A_below, slope_below, dZ_below, p0, p1, k0, k1, scratch);
+    NAME(input_product)(layer, pairs, dZ, below, A_below, slope_below, dZ_below, p0, p1, k0, k1, 0, scratch);
 }
 
 static void NAME(weight_gradient)(const fbp_layer *layer, fbp_panels dZ, fbp_panels dZ_rows, const void *blocks,

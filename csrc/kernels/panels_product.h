@@ -8,6 +8,7 @@
 typedef struct {
     product p;
     const NAME(tile_function) (*tiles)[NV];
+    const NAME(tile_function) (*half_tiles)[NV]; /* for the last panel, where half of it is enough; else NULL */
     const operand *W;
     ptrdiff_t row_stride, step_stride; /* of W */
     ptrdiff_t n_steps;
@@ -60,7 +61,9 @@ static INLINE void NAME(multiply_panels)(const panels_product *m, ptrdiff_t p0, 
 {
     const split row_blocks = NAME(split_evenly)(end_row - first_row, m->most_rows);
     const split step_blocks = NAME(split_evenly)(m->n_steps, KC);
-    const split groups = NAME(split_evenly)(p1 - p0, NV);
+    const int half = HALF_PANELS && m->half_tiles;
+    const split groups = NAME(split_evenly)(p1 - p0 - half, NV);
+    const ptrdiff_t n_groups = groups.n + half; /* the half panel is a group of its own, the last one */
 
     for (ptrdiff_t rb = 0, row = first_row, n_rows; rb < row_blocks.n; rb++, row += n_rows) { /* loop 3 */
         n_rows = NAME(size_of_piece)(row_blocks, rb);
@@ -73,16 +76,17 @@ static INLINE void NAME(multiply_panels)(const panels_product *m, ptrdiff_t p0, 
                 NAME(pack_weights)(broadcast, m->step_stride, tiles, m->step_stride - row, n_steps, m->packed);
                 broadcast = m->packed;
             }
-            for (ptrdiff_t g = 0, panel = p0, end; g < groups.n; g++, panel = end) { /* loop 2 */
-                end = panel + NAME(size_of_piece)(groups, g);
+            for (ptrdiff_t g = 0, panel = p0, end; g < n_groups; g++, panel = end) { /* loop 2 */
+                const int whole = g < groups.n;
+                end = whole ? panel + NAME(size_of_piece)(groups, g) : p1;
                 strip s = NAME(begin_strip)(&m->p, broadcast, row, panel, step, n_steps, sb == 0, last && m->relu);
                 s.packed_tile_stride = m->packed ? n_steps * MR : 0;
-                const int next_group = g + 1 < groups.n;
+                const int next_group = g + 1 < n_groups;
                 if (m->p.prefetches && (next_group || !last))
                     NAME(plan_prefetch)(&s, NAME(streamed_at)(&m->p, next_group ? end : p0,
                                                               next_group ? step : step + n_steps),
                                         n_steps * VL, tiles.n);
-                NAME(tiles_of_strip)(m->tiles, tiles, end - panel, &s);
+                NAME(tiles_of_strip)(whole ? m->tiles : m->half_tiles, tiles, end - panel, &s);
                 if (last && m->finish)
                     for (ptrdiff_t q = panel; q < end; q++)
                         m->finish(m->context, q, row, n_rows);

@@ -43,7 +43,8 @@
 #undef EACH_SUM
 #undef BEGINS_LINE
 
-/* tiles.h, product.h, panels_product.h */
+/* tiles.h, half_panels.h, product.h, panels_product.h */
+#undef HALF_PANELS
 #undef strip
 #undef product
 #undef panels_product

@@ -4,9 +4,13 @@
  * VL inputs each, steps are samples. Gives store_or_add to normalize.h.
  */
 
-/* total -> out[0..n), added to what is there or not. */
+/* total -> out[0..n), added to what is there or not. A whole vector takes no call of memcpy. */
 static INLINE void NAME(store_or_add)(vec total, real *out, ptrdiff_t n, int accumulate)
 {
+    if (n == VL) {
+        NAME(store_any)(out, accumulate ? NAME(load_any)(out) + total : total);
+        return;
+    }
     if (accumulate) {
         vec before = NAME(splat)(0);
         memcpy(&before, out, (size_t)n * sizeof(real));

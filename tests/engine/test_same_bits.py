@@ -140,3 +140,18 @@ def test_moments_that_die_away_become_zero_and_not_denormal(isa):
         assert not ((state != 0) & (np.abs(state) < np.finfo(np.float32).tiny)).any()
     # Python's own arithmetic goes on as it was.
     assert np.float32(1e-40) * np.float32(0.5) > 0
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("last", ["relu", "tanh", "exp"])
+@pytest.mark.parametrize("n", [3, 37, 53, 70])  # one panel, two, three and more, whose last one is half full or less
+def test_half_panels_change_no_bit(isa, limits, dtype, last, n):
+    """Every half of a panel that AVX-512 may leave out; 300 inputs are several cache blocks of a sum, and packed."""
+    X, y = make_data(2 * n, 300, 4, "mse", dtype)
+    specs = [(150, "relu", 0.0), (300, "silu", 0.0), (9, last, 0.0), (4, "linear", 0.0)]
+    limits(half_panels=0.0)
+    whole = train(300, specs, dtype, X, y, "mse", 1, n)
+    limits(half_panels=1.0)
+    assert_same_bits(train(300, specs, dtype, X, y, "mse", 1, n)[0], whole[0])
+    limits(epoch_thread=1.0, paced=0.0)
+    assert_same_bits(train(300, specs, dtype, X, y, "mse", 2, n)[0], whole[0])

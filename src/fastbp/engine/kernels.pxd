@@ -201,10 +201,10 @@ cdef extern from "fastbp.h":
         void (*transpose_panels)(fbp_panels panels, Py_ssize_t n_features, Py_ssize_t p0, Py_ssize_t p1, void *blocks,
                                  Py_ssize_t block_stride) noexcept nogil
         void (*dense_forward)(const fbp_layer *layer, fbp_panels source, fbp_panels out, fbp_panels slope,
-                              Py_ssize_t p0, Py_ssize_t p1, Py_ssize_t n0, Py_ssize_t n1) noexcept nogil
+                              Py_ssize_t p0, Py_ssize_t p1, Py_ssize_t n0, Py_ssize_t n1, bint half) noexcept nogil
         void (*input_gradient)(const fbp_layer *layer, fbp_panels dZ, const fbp_layer *below, fbp_panels A_below,
                                fbp_panels slope_below, fbp_panels dZ_below, Py_ssize_t p0, Py_ssize_t p1,
-                               Py_ssize_t k0, Py_ssize_t k1, void *scratch) noexcept nogil
+                               Py_ssize_t k0, Py_ssize_t k1, bint half, void *scratch) noexcept nogil
         void (*weight_gradient)(const fbp_layer *layer, fbp_panels dZ, const void *blocks, Py_ssize_t block_stride,
                                 Py_ssize_t n_samples, Py_ssize_t n0, Py_ssize_t n1, void *dW, void *db,
                                 int accumulate, const void *const *will_write) noexcept nogil
@@ -332,6 +332,7 @@ cdef bint loss_takes_Z(fbp_loss loss) noexcept nogil
 cdef bint averages_outputs(fbp_loss loss) noexcept nogil
 # Whether to tell weight_gradient, on one thread, what the update will write.
 cdef bint prefetches_writes() noexcept nogil
+cdef bint gains_by_half_panels() noexcept nogil
 # Denormal numbers are zero to this thread, until the former state is restored.
 cdef unsigned long flush_denormals() noexcept nogil
 cdef void restore_denormals(unsigned long former) noexcept nogil

@@ -21,6 +21,7 @@ cdef extern from "fastbp.h":
     bint fbp_averages_outputs(fbp_loss loss) nogil
     void fbp_philox(const uint32_t *counter, const uint32_t *key, uint32_t *out) nogil
     bint fbp_prefetches_writes() nogil
+    bint fbp_gains_by_half_panels() nogil
     unsigned long fbp_flush_denormals() nogil
     void fbp_restore_denormals(unsigned long former) nogil
 
@@ -89,6 +90,10 @@ cdef bint averages_outputs(fbp_loss loss) noexcept nogil:
 
 cdef bint prefetches_writes() noexcept nogil:
     return fbp_prefetches_writes()
+
+
+cdef bint gains_by_half_panels() noexcept nogil:
+    return fbp_gains_by_half_panels()
 
 
 cdef unsigned long flush_denormals() noexcept nogil:

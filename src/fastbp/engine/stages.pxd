@@ -10,6 +10,7 @@ cdef struct Microbatch:
     const fbp_kernels *k
     const fbp_narrow_kernels *narrow   # NULL: no stage is narrow
     Py_ssize_t n_samples       # of the micro-batch
+    Py_ssize_t half_end        # its last panel + 1 where half of that panel is enough, or 0
     Py_ssize_t first_sample    # its first sample, counted from the step's first one
     Py_ssize_t first_panel     # its first panel, counted likewise
     bint training              # else the stages work as in a prediction

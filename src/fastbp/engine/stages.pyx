@@ -170,7 +170,8 @@ cdef void _dense_forward(const Microbatch *mb, Stage *stage, Py_ssize_t p0, Py_s
                          Py_ssize_t n1) noexcept nogil:
     """The softmax needs all units: it follows the last of them."""
     if not stage.narrow.on:
-        mb.k.dense_forward(&stage.layer, stage.source, stage.output, stage.slope, p0, p1, n0, n1)
+        mb.k.dense_forward(&stage.layer, stage.source, stage.output, stage.slope, p0, p1, n0, n1,
+                           p1 == mb.half_end)
     else:
         if n0 == 0:
             mb.narrow.round_panels(stage.source, stage.layer.n_inputs, mb.n_samples, p0, p1, stage.narrow.source,
@@ -188,7 +189,7 @@ cdef void _dense_backward(const Microbatch *mb, Stage *stage, Stage *below, Py_s
                                  below.slope, below.gradient, p0, p1, k0, k1, mb.scratch)
     else:
         mb.k.input_gradient(&stage.layer, stage.gradient, &below.layer, below.output, below.slope, below.gradient, p0,
-                            p1, k0, k1, mb.scratch)
+                            p1, k0, k1, p1 == mb.half_end, mb.scratch)
     if below.layer.activation == FBP_SOFTMAX and k1 == below.layer.n_units:
         mb.k.softmax_backward(below.output, below.gradient, k1, p0, p1)
 

@@ -35,7 +35,7 @@ from fastbp.engine.run cimport Run, is_given_up, piece_units
 from fastbp.engine.stages cimport (
     Microbatch, stage_backward, stage_forward, stage_meet_backward, stage_meet_forward, stage_round_gradient,
 )
-from fastbp.engine.team cimport load_flag, load_seconds, monotonic_seconds, store_flag, wait_for_all
+from fastbp.engine.team cimport limits_in_use, load_flag, load_seconds, monotonic_seconds, store_flag, wait_for_all
 from fastbp.engine.update_rules cimport numbers_of_step, reach_step
 from fastbp.engine.weight_update cimport compute_gradients, compute_penalties, update_parameters
 
@@ -122,9 +122,15 @@ cdef void begin_microbatch(const Run *run, ThreadStep *step) noexcept nogil:
     step.first = run.progress.next_row + step.n_done
     step.is_last = step.n_done + mb.n_samples == step.n_samples
     step.n_panels = (mb.n_samples - 1) // run.k.lanes + 1
+    mb.half_end = step.n_panels if half_is_enough(mb) else 0
     step.p0 = step.n_panels * step.t // step.n_threads
     step.p1 = step.n_panels * (step.t + 1) // step.n_threads
     step.going = step.p0 < step.p1
+
+
+cdef bint half_is_enough(const Microbatch *mb) noexcept nogil:
+    """Whether the last panel has samples in the first half of its lanes alone, and this CPU gains by that."""
+    return limits_in_use().half_panels and 0 < mb.n_samples % mb.k.lanes <= mb.k.lanes // 2
 
 
 cdef bint is_sound(Run *run, ThreadStep *step) noexcept nogil:

@@ -39,7 +39,8 @@ cdef void _linear_part(const fbp_kernels *k, const Constants *constants, const S
     cdef fbp_layer layer = stage.layer
     layer.bias = constants.zeros
     layer.activation = FBP_LINEAR
-    k.dense_forward(&layer, direction, stage.gradient, fbp_panels(NULL, 0), 0, n_panels, 0, layer.n_units)
+    k.dense_forward(&layer, direction, stage.gradient, fbp_panels(NULL, 0), 0, n_panels, 0, layer.n_units,
+                    False)
 
 
 cdef void _scaled(const fbp_kernels *k, const Constants *constants, const Stage *stage, const void *factors,

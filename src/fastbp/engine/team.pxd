@@ -79,6 +79,8 @@ cdef struct WorkLimits:
     # Not a limit but a switch. Not 0: weight_gradient is told all that the update will write (weights and states), and
     # prefetches it. 0: it is told the weights alone, and only in a team of several threads.
     double will_write
+    # Another one. Not 0: the products of a last panel that has samples in half of its lanes are made for that half.
+    double half_panels
 
 cdef WorkLimits *limits_in_use() noexcept nogil
 # As many threads as have enough to do, n_threads at most.

@@ -2,7 +2,7 @@
 
 from cython.parallel cimport parallel, threadid
 
-from fastbp.engine.kernels cimport prefetches_writes
+from fastbp.engine.kernels cimport gains_by_half_panels, prefetches_writes
 
 
 cdef extern from *:
@@ -273,6 +273,7 @@ _limits.call_thread = 1e7
 _limits.tried_thread = 3e5
 _limits.paced = 3e8
 _limits.will_write = prefetches_writes()
+_limits.half_panels = gains_by_half_panels()
 
 
 cdef WorkLimits *limits_in_use() noexcept nogil:

@@ -10,6 +10,7 @@ import numpy as np
 
 from fastbp.callbacks.base import Callback, Figures
 from fastbp.data.samples import Samples
+from fastbp.engine.numpy_shuffle import shuffle
 from fastbp.sklearn.objectives import Objective
 from fastbp.sklearn.solvers import LearningRate, set_learning_rate
 from fastbp.training.trainer import Trainer
@@ -88,18 +89,16 @@ class Epochs(Callback):
         self._estimator, self._samples, self._objective, self._constant = estimator, samples, objective, constant
         self._rate, self._random, self._validation = rate, random, validation
         self._early_stopping, self._print_lines = early_stopping, print_lines
-        self._rows = samples.subset
-        self._order = np.arange(len(samples))
+        self._order = np.arange(len(samples), dtype=np.int64) if samples.subset is None else samples.subset
         self.stopped = False
 
     def on_epoch_begin(self, trainer: Trainer, figures: Figures) -> None:
         """Shuffle the rows as sklearn.utils.shuffle does: the same seed gives the same batches."""
         if self._random is None:
             return
-        places = np.arange(len(self._order))
-        self._random.shuffle(places)
-        self._order = self._order[places]
-        self._samples.subset = self._order if self._rows is None else self._rows[self._order]
+        self._order = self._order.copy()  # the epoch before keeps its own
+        shuffle(self._random, self._order)
+        self._samples.subset = self._order
 
     def on_epoch_end(self, trainer: Trainer, figures: Figures) -> None:
         """Store the figures, and stop after too many epochs without progress."""
