@@ -47,7 +47,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
     epochs : int or "auto", default "auto"
         Number of epochs of each network.
     time_limit : float or None, default None
-        Seconds that training may take.
+        Seconds that ``fit`` may take; reading and encoding are counted, and the networks share what they leave.
     class_weight : dict, "balanced" or None, default None
         Weight of each class, multiplied with sample_weight.
     n_threads : int or None, default None
