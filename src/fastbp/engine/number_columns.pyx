@@ -2,6 +2,7 @@
 
 from cpython.exc cimport PyErr_CheckSignals
 from libc.math cimport isnan, sqrt
+from libc.string cimport memcpy
 
 import numpy as np
 
@@ -35,6 +36,8 @@ cdef class NumberColumns:
     cdef double[::1] centres, factors, edges
     cdef unsigned char[::1] with_gaps
     cdef Py_ssize_t[::1] starts  # of each column's edges, and the end of the last one's
+    cdef float[::1] full_and_empty  # as many bins that are full as any column has, then as many that are empty
+    cdef Py_ssize_t most_bins
     cdef readonly Py_ssize_t n_columns, n_inputs
 
     def __init__(self, centres, factors, with_gaps, list edges):
@@ -45,6 +48,8 @@ cdef class NumberColumns:
         self.with_gaps = np.array(with_gaps, np.uint8)
         self.edges = np.concatenate([*edges, np.empty(0)]).astype(np.float64)
         self.starts = np.cumsum([0, *lengths], dtype=np.intp)
+        self.most_bins = max(lengths, default=0)
+        self.full_and_empty = np.repeat(np.array([1, -1], np.float32), self.most_bins)
         self.n_inputs = self.n_columns + int(np.sum(with_gaps)) + sum([max(n - 1, 0) for n in lengths])
 
     def write(self, ArrayReader rows, float[:, ::1] out):
@@ -83,7 +88,8 @@ cdef class NumberColumns:
                 out[0] = is_gap
                 out += 1
             if self.starts[j + 1] > self.starts[j]:
-                out = write_bins(&self.edges[self.starts[j]], self.starts[j + 1] - self.starts[j] - 1, value, out)
+                out = write_bins(&self.edges[self.starts[j]], self.starts[j + 1] - self.starts[j] - 1, value,
+                                 &self.full_and_empty[self.most_bins], out)
 
 
 cdef inline double bounded(double scaled) noexcept nogil:
@@ -92,15 +98,15 @@ cdef inline double bounded(double scaled) noexcept nogil:
     return scaled / sqrt(1 + (scaled / BOUND) * (scaled / BOUND))
 
 
-cdef inline float *write_bins(const double *edges, Py_ssize_t n_bins, double value, float *out) noexcept nogil:
+cdef inline float *write_bins(const double *edges, Py_ssize_t n_bins, double value, const float *empty,
+                              float *out) noexcept nogil:
     """Writes how much of each bin lies below a value, and returns the place behind. Only the bin that has the value is
-    in between; the bins before it are full, those behind it empty."""
+    in between; the bins before it are full, those behind it empty. Before `empty` there are full ones."""
     cdef Py_ssize_t k, own = 0
     cdef double share
     for k in range(1, n_bins):
         own += value >= edges[k]
-    for k in range(n_bins):
-        out[k] = 1 if k < own else -1
+    memcpy(out, empty - own, n_bins * sizeof(float))
     share = (value - edges[own]) / (edges[own + 1] - edges[own])
     out[own] = <float>(2 * min(max(share, 0.0), 1.0) - 1)
     return out + n_bins

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -48,6 +49,7 @@ _HELD_OUT = 0.2
 _TABLE_WIDTH = 8  # numbers for each level of a category with many
 _WIDTH_AT_RATE = 256  # inputs at which the first layer has the others' learning rate
 _BLOCK_ROWS = 8192
+_TIMED_ROWS = 2048  # by which the time of a prediction is measured
 _MOST_BYTES = 400_000_000  # of all encodings of all rows together, where fewer bins can keep them to that
 
 
@@ -187,6 +189,7 @@ class _Work:
         self._share_time()
         for batch in self._batches():
             jobs = [(fold, member, self._job(fold, member, i)) for i, (fold, member) in enumerate(batch)]
+            self._reserve(jobs[0][2].trainer.model, jobs[0][1])
             interrupted = self._train([job for _, _, job in jobs])
             for fold, member, job in jobs:
                 course = self._course(fold, member, job)
@@ -195,7 +198,7 @@ class _Work:
                 held_out = self.splits[fold][1]
                 for start in range(0, len(held_out), _BLOCK_ROWS):  # a copy of all rows held out would be large
                     rows = held_out[start : start + _BLOCK_ROWS]
-                    said.add(member.kind, rows, job.trainer.model.predict(self.encoded[member.n_bins][rows]))
+                    said.add(member.kind, rows, self._outputs(job.trainer.model, member, rows))
                 fitted.append(FittedMember(member.n_bins, job.trainer.model, member.kind, course))
             if interrupted:
                 break
@@ -216,6 +219,23 @@ class _Work:
             longer = len(self.y) / min(len(train) for train, _ in self.splits)
             after = longer * -(-n // at_once) if self.fit.refit else 0.0
             self.fit.budget.expect(n, at_once, after)
+
+    def _outputs(self, model: Model, member: Member, rows: RowIndex) -> Array:
+        outputs: Array = model.predict(self.encoded[member.n_bins][rows], n_threads=self.fit.n_threads)
+        return outputs
+
+    def _reserve(self, model: Model, member: Member) -> None:
+        """Keep the time for what a time limit does not stop: the outputs for the rows held out, of each member."""
+        if self.fit.budget is None or self.fit.budget.has_reserve:
+            return
+        rows = self.splits[0][1][:_TIMED_ROWS]
+        seconds = []
+        for _ in range(2):  # the first time memory is new
+            begin = time.perf_counter()
+            self._outputs(model, member, rows)
+            seconds.append(time.perf_counter() - begin)
+        to_come = sum(len(held_out) * len(self.members_of(fold)) for fold, (_, held_out) in enumerate(self.splits))
+        self.fit.budget.reserve(to_come * min(seconds) / len(rows))
 
     def _train(self, jobs: list[Job]) -> bool:
         """Train all, and return whether Ctrl-C ended it; then each has its best epoch so far, if it has one."""

@@ -12,7 +12,8 @@ from fastbp.callbacks.trainer_view import TrainerView
 
 __all__ = ["TimeBudget", "TimeShare"]
 
-_FOR_THE_END = 0.03  # of the seconds: rows held out are predicted after the last training
+_FOR_THE_END = 0.02  # of the seconds, for what follows on the last training
+_MOST_RESERVED = 0.5  # of what is left
 _LEAST = 0.01  # seconds of a training: some steps
 
 
@@ -25,11 +26,17 @@ class TimeBudget:
     ----------
     seconds : float
     clock : callable, default time.monotonic
+
+    Attributes
+    ----------
+    has_reserve : bool
+        Whether ``reserve`` was called.
     """
 
     def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._end = clock() + (1 - _FOR_THE_END) * seconds
+        self.has_reserve = False
         self._waiting, self._at_once, self._rounds_after = 0, 1, 0.0
         self._lock = threading.Lock()
 
@@ -37,6 +44,11 @@ class TimeBudget:
     def left(self) -> float:
         """Seconds for trainings; 0 if none are left."""
         return max(self._end - self._clock(), 0.0)
+
+    def reserve(self, seconds: float) -> None:
+        """Keep so many seconds, at most half of those left, for what is to follow on the trainings."""
+        self._end -= min(seconds, _MOST_RESERVED * self.left)
+        self.has_reserve = True
 
     def part(self, share: float) -> TimeBudget:
         """Return a budget of this share of what is left."""
