@@ -79,7 +79,8 @@ def test_encoding_is_counted(monkeypatch, refit):
     fit = fitting.Fit(PRESETS["default"], "rmse", 1, refit, TimeBudget(20.0, clock), 1, 0, False)
     rows = Rows(table, X[:, :1])
     fit_rows(reader, rows, "mse", fit, splits_of(rows, fit, None, 0))
-    assert len(shares) == (8 if refit else 4)
+    assert len(shares) == 5 + 5 * refit  # four networks and a linear model
     assert sum(shares) < 20 - 4 * 2
     assert sum(shares) > 0.9 * (19.6 - 4 * 2)
     np.testing.assert_allclose(shares[:4], shares[0])
+    assert shares[4] < 1.1 * shares[0]

@@ -28,8 +28,8 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
     """Classes from a raw table: numbers with gaps, text, categories, dates; an ensemble of dense networks.
 
     Four networks with different encodings of the numbers are trained, with a fifth of the rows held out to choose each
-    one's best epoch; their mean is predicted. Up to 4,000 rows are trained in eight folds instead, with linear models
-    beside the networks where these do better on the rows held out.
+    one's best epoch; their mean is predicted. Up to 4,000 rows are trained in eight folds instead. A
+    linear model beside the networks shares in the prediction where rows held out do not speak against it.
 
     Parameters
     ----------
@@ -190,8 +190,9 @@ class TabularRegressor(RegressorMixin, BaseTabular):
     """Numbers from a raw table: numbers with gaps, text, categories, dates; an ensemble of dense networks.
 
     Four networks with different encodings of the numbers are trained, with a fifth of the rows held out to choose each
-    one's best epoch; their mean is predicted. Up to 4,000 rows are trained in eight folds instead, with linear models
-    beside the networks where these do better on the rows held out. A prediction is never far beyond the targets seen.
+    one's best epoch; their mean is predicted. Up to 4,000 rows are trained in eight folds instead. A
+    linear model beside the networks shares in the prediction where rows held out do not speak against it. A
+    prediction is never far beyond the targets seen.
 
     Parameters
     ----------

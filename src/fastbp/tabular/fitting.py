@@ -159,7 +159,8 @@ class _Work:
         self.few = len(y) <= FEW_ROWS
         # Of one split the rows held out teach nothing, not even a quantile; folds share what all rows teach.
         self.learned_from = splits[0][0] if len(splits) == 1 else np.arange(len(y))
-        self.most_bins = most_bins(len(table) * reader.n_numbers, [member.n_bins for member in fit.preset.members])
+        wanted = [member.n_bins for member in (*fit.preset.members, LINEAR)]
+        self.most_bins = most_bins(len(table) * reader.n_numbers, wanted)
         self.encodings: dict[int, TableEncoding] = {}
         self.encoded: dict[int, Array] = {}
 
@@ -174,12 +175,15 @@ class _Work:
         return "val_loss" if is_loss else f"val_{self.fit.metric}"
 
     def members_of(self, fold: int) -> list[Member]:
-        """Return the members that are trained on a fold: of several folds with few rows one each, in turn."""
+        """Return the members that are trained on a fold, with a linear model, which takes a few hundredths of the time.
+
+        Of several folds with few rows there is one network each, in turn.
+        """
         preset = self.fit.preset
         a_fold = 1 if self.few and len(self.splits) > 1 and preset.folds == 1 else preset.a_fold
         members = [replace(member, n_bins=min(member.n_bins, self.most_bins)) for member in preset.members]
         chosen = [members[(fold + i) % len(members)] for i in range(a_fold)]
-        return chosen + ([LINEAR] if self.few and LINEAR not in chosen else [])
+        return chosen + ([LINEAR] if LINEAR not in chosen else [])
 
     def run(self) -> FittedTable:
         said = Said(self.targets, self.y)
@@ -211,14 +215,17 @@ class _Work:
         return FittedTable(self.reader, blend.targets, self.encodings, fitted, blend.share, blend.residuals, record)
 
     def _share_time(self) -> None:
-        """Say what trainings the time that is left is for."""
-        if self.fit.budget is not None:
-            batches = self._batches()
-            n = sum(map(len, batches))
-            at_once = min(choose_threads(self.fit.n_threads), max(map(len, batches)))
-            longer = len(self.y) / min(len(train) for train, _ in self.splits)
-            after = longer * -(-n // at_once) if self.fit.refit else 0.0
-            self.fit.budget.expect(n, at_once, after)
+        """Say what trainings the time that is left is for; linear models, which come last, have a tenth of a share."""
+        if self.fit.budget is None:
+            return
+        batches = self._batches()
+        kinds = [member.kind for batch in batches for _, member in batch]
+        n_linear = kinds.count("linear")
+        n = len(kinds) - n_linear or n_linear
+        at_once = min(choose_threads(self.fit.n_threads), max(map(len, batches)), n)
+        longer = len(self.y) / min(len(train) for train, _ in self.splits)
+        refits = longer * -(-n // at_once) if self.fit.refit else 0.0
+        self.fit.budget.expect(n, at_once, 0.1 * n_linear / at_once + refits)
 
     def _outputs(self, model: Model, member: Member, rows: RowIndex) -> Array:
         outputs: Array = model.predict(self.encoded[member.n_bins][rows], n_threads=self.fit.n_threads)
