@@ -105,8 +105,8 @@ def report(figures: Mapping[str, list[Run]]) -> str:
         f"Fitted on {'; '.join(machines)}. Errors are on a fifth of the rows that no peer has seen: RMSE divided by "
         "the targets' deviation, the share of wrong classes, or 1 - AUC; the number of splits in brackets. A ratio is "
         "that of shifted geometric means, exp(mean(log(x + 0.01))) - 0.01, over the tasks and splits that both have; "
-        "the worst task is the one with the largest ratio of errors. The CPUs' time is of all threads. Each fit has its "
-        "load average in its file: where that is above the number of CPUs, wall times say little.",
+        "the worst task is the one with the largest ratio of errors. The CPUs' time is of all threads. Each fit has "
+        "its load average in its file: where that is above the number of CPUs, wall times say little.",
     ]
     for rows in sorted(sizes, key=lambda size: size or 10**9):
         title = "All rows" if rows is None else f"At most {rows:,} rows to train on"

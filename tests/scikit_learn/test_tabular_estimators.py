@@ -130,6 +130,16 @@ def test_no_worse_than_a_linear_model_on_small_tables(load):
     assert own <= 1.15 * min(others) + 0.005
 
 
+def test_a_table_of_many_rows_may_be_linear_too():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(6000, 20))
+    y = X @ rng.normal(size=20) + rng.normal(0, 10, 6000)
+    linear = LinearRegression().fit(X[:4500], y[:4500]).score(X[4500:], y[4500:])
+    model = TabularRegressor(preset="fast", epochs=12, random_state=0).fit(X[:4500], y[:4500])
+    assert model.score(X[4500:], y[4500:]) > linear - 0.01
+    assert "linear model, fold 1" in model.evals_
+
+
 # ---- Options ----
 
 

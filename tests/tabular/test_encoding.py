@@ -105,6 +105,35 @@ def test_bins_are_what_the_formula_says_to_the_last_bit(n_bins):
     np.testing.assert_array_equal(got[:, 1:], wanted.astype(np.float32))
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_all_columns_are_what_the_formulas_say_wherever_they_lie(dtype):
+    """Gaps, constants, huge numbers and numbers without bins, against NumPy, from arrays of any strides."""
+    rng = np.random.default_rng(1)
+    table = (rng.normal(size=(500, 5)) * [1, 1e-6, 1e9, 1, 1]).astype(dtype)
+    table[rng.random((500, 5)) < 0.2] = NAN
+    table[:, 3] = 4
+    table[:, 4] = table[:, 4] > 0
+    encoding = learn_encoding(table, 5, [], 12)
+    huge = np.finfo(dtype).max
+    table[0] = [huge, -huge, huge, huge, -huge]
+    wanted = []
+    for number, column in zip(encoding.numbers, table.T.astype(np.float64), strict=True):
+        filled = np.where(np.isnan(column), number.centre, column)
+        with np.errstate(over="ignore"):
+            scaled = np.clip((filled - number.centre) * number.factor, -1e9, 1e9)
+            shares = (filled[:, np.newaxis] - number.edges[:-1]) / np.diff(number.edges)
+        wanted.append(scaled / np.sqrt(1 + (scaled / 3) ** 2))
+        if number.with_gaps:
+            wanted.append(np.isnan(column))
+        wanted += list(2 * np.clip(shares.T, 0, 1) - 1)
+    wanted = np.stack(wanted, axis=1).astype(np.float32)
+    assert {len(number.edges) for number in encoding.numbers} == {0, 13}
+    wide = np.full((1000, 15), NAN, dtype)
+    wide[::2, 1:15:3] = table
+    for rows in (table, np.asfortranarray(table), wide[::2, 1:15:3]):
+        np.testing.assert_allclose(encoding.encode(rows), wanted, rtol=1e-6, atol=1e-7)
+
+
 def test_few_rows_are_encoded_to_the_same_bits_as_many():
     rng = np.random.default_rng(0)
     table = rng.normal(size=(200, 5)) * [1, 1e-6, 1e9, 1, 1]

@@ -21,6 +21,7 @@ from fastbp.tabular.fitting import Fit
 from fastbp.tabular.learning import Rows, choose_metric, fit_linear, fit_rows, splits_of
 from fastbp.tabular.reading import learn_reader
 from fastbp.tabular.recipe import PRESETS
+from fastbp.tabular.time_budget import TimeBudget
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -109,10 +110,9 @@ def train_networks(task: Task, rows: NDArray[np.int64], settings: Settings) -> T
     metric, why = choose_metric(task.y[rows], n_classes)
     if settings.metric != "auto":
         metric, why = settings.metric, "--metric says so"
-    start = time.perf_counter()
+    start, budget = time.perf_counter(), _budget(settings, 1 - _PART_OF_LINEAR)
     reader, known = _rows_of(task, rows)
-    limit = None if settings.time_limit is None else (1 - _PART_OF_LINEAR) * settings.time_limit
-    fit = _fit_of(settings._replace(time_limit=limit), metric, keeps_interrupted=True)
+    fit = _fit_of(settings, metric, budget, keeps_interrupted=True)
     splits = splits_of(known, fit, settings.folds, n_classes)
     fitted = fit_rows(reader, known, settings.loss, fit, splits, n_classes)
     return TableNetworks(fitted, settings, why, time.perf_counter() - start)
@@ -122,11 +122,11 @@ def linear_outputs(
     task: Task, rows: NDArray[np.int64], others: NDArray[np.int64], settings: Settings
 ) -> NDArray[np.float64]:
     """Return what a linear model that was trained on some rows predicts for others."""
+    budget = _budget(settings, _PART_OF_LINEAR)
     reader, known = _rows_of(task, rows)
     n_classes = len(task.classes)
-    limit = None if settings.time_limit is None else _PART_OF_LINEAR * settings.time_limit
-    plain = settings._replace(epochs=None, batch_size=None, time_limit=limit)
-    fit = _fit_of(plain, "log_loss" if n_classes else "rmse")
+    plain = settings._replace(epochs=None, batch_size=None)
+    fit = _fit_of(plain, "log_loss" if n_classes else "rmse", budget)
     return fit_linear(reader, known, fit, n_classes).predict(task.X.iloc[others], settings.n_threads)
 
 
@@ -139,14 +139,19 @@ def _rows_of(task: Task, rows: NDArray[np.int64]) -> tuple[Any, Rows]:
     return reader, Rows(table, y, None if task.weights is None else task.weights[rows])
 
 
-def _fit_of(settings: Settings, metric: str, keeps_interrupted: bool = False) -> Fit:
+def _budget(settings: Settings, part: float) -> TimeBudget | None:
+    """Return a part of the time limit, from now on; None without one."""
+    return None if settings.time_limit is None else TimeBudget(part * settings.time_limit)
+
+
+def _fit_of(settings: Settings, metric: str, budget: TimeBudget | None, keeps_interrupted: bool = False) -> Fit:
     preset = PRESETS[settings.preset or "default"]
     return Fit(
         preset=preset.changed(learning_rate=settings.learning_rate, dropout=settings.dropout),
         metric=metric,
         epochs=settings.epochs,
         refit=settings.refit,
-        seconds=settings.time_limit,
+        budget=budget,
         n_threads=settings.n_threads,
         seed=settings.seed % 2**31,
         progress=settings.progress,

@@ -29,8 +29,8 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
     """Classes from a raw table: numbers with gaps, text, categories, dates; an ensemble of dense networks.
 
     Four networks with different encodings of the numbers are trained, with a fifth of the rows held out to choose each
-    one's best epoch; their mean is predicted. Up to 4,000 rows are trained in eight folds instead, with linear models
-    beside the networks where these do better on the rows held out.
+    one's best epoch; their mean is predicted. Up to 4,000 rows are trained in eight folds instead. A
+    linear model beside the networks shares in the prediction where rows held out do not speak against it.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
     epochs : int or "auto", default "auto"
         Number of epochs of each network.
     time_limit : float or None, default None
-        Seconds that training may take.
+        Seconds that ``fit`` may take; reading and encoding are counted, and the networks share what they leave.
     class_weight : dict, "balanced" or None, default None
         Weight of each class, multiplied with sample_weight.
     privacy : fb.DifferentialPrivacy or None, default None
@@ -224,8 +224,9 @@ class TabularRegressor(RegressorMixin, BaseTabular):
     """Numbers from a raw table: numbers with gaps, text, categories, dates; an ensemble of dense networks.
 
     Four networks with different encodings of the numbers are trained, with a fifth of the rows held out to choose each
-    one's best epoch; their mean is predicted. Up to 4,000 rows are trained in eight folds instead, with linear models
-    beside the networks where these do better on the rows held out. A prediction is never far beyond the targets seen.
+    one's best epoch; their mean is predicted. Up to 4,000 rows are trained in eight folds instead. A
+    linear model beside the networks shares in the prediction where rows held out do not speak against it. A
+    prediction is never far beyond the targets seen.
 
     Parameters
     ----------

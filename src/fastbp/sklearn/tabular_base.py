@@ -28,6 +28,7 @@ from fastbp.tabular.importances import HeldOut, column_importances, sample_held_
 from fastbp.tabular.learning import Rows, fit_rows, splits_of
 from fastbp.tabular.reading import learn_reader
 from fastbp.tabular.recipe import PRESETS
+from fastbp.tabular.time_budget import TimeBudget
 
 __all__ = ["BaseTabular", "PresetName"]
 
@@ -70,6 +71,7 @@ class BaseTabular(PrivateTable, ExplainedTable, ExportedTable, BaseEstimator):
         if self.public is not None:
             raise ValueError(sentence("public", self.public, "None without privacy", "All is learned from X and y."))
         self.privacy_ = None
+        budget = None if self.time_limit is None else TimeBudget(float(self.time_limit))
         self.__dict__.pop("feature_names_in_", None)
         seed = int(check_random_state(self.random_state).randint(2**31))
         reader, table = learn_reader(X, self.categories if isinstance(self.categories, str) else list(self.categories))
@@ -81,7 +83,7 @@ class BaseTabular(PrivateTable, ExplainedTable, ExportedTable, BaseEstimator):
             metric=metric,
             epochs=None if self.epochs == "auto" else int(self.epochs),
             refit=bool(self.refit),
-            seconds=None if self.time_limit is None else float(self.time_limit),
+            budget=budget,
             n_threads=threads_for(self.n_threads),
             seed=seed,
             progress=bool(self.verbose),

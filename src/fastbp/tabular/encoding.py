@@ -12,21 +12,23 @@ Rubachev and Babenko (2022):
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbp.tabular.few_rows import BOUND, LARGEST, FewRows
+from fastbp.engine.array_reader import ArrayReader
+from fastbp.engine.number_columns import NumberColumns
 
-__all__ = ["TableEncoding", "learn_encoding"]
+__all__ = ["BOUND", "LARGEST", "TableEncoding", "learn_encoding", "learn_encodings"]
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
 
-_FEW_ROWS = 64  # up to which all columns of numbers are written together
+BOUND = 3.0  # of a scaled number
+LARGEST = 1e9  # whose bounded value is the bound itself
 _MOST_LEVELS = 9  # of a category that is written out, a level of gaps counted
 _MOST_ROWS = 100_000  # from which quantiles are taken
 _USUAL_BINS = 16  # whose rows bound how often a value counts, where there are no bins
@@ -79,9 +81,21 @@ class TableEncoding:
         cardinalities: Mapping[int, int],
     ) -> None:
         self.numbers, self.levels, self.cardinalities = tuple(numbers), dict(levels), dict(cardinalities)
-        self._n_of_numbers = sum(1 + each.with_gaps + max(len(each.edges) - 1, 0) for each in self.numbers)
-        self.n_numeric = self._n_of_numbers + sum(len(each.centres) for each in self.levels.values())
-        self._few_rows = FewRows(self.numbers)
+        self._columns = NumberColumns(
+            [number.centre for number in self.numbers],
+            [number.factor for number in self.numbers],
+            [number.with_gaps for number in self.numbers],
+            [number.edges for number in self.numbers],
+        )
+        self._rows_of_levels = {k: _rows_of_codes(level) for k, level in self.levels.items()}
+        self.n_numeric = self._columns.n_inputs + sum(len(each.centres) for each in self.levels.values())
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.to_config()
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        again = TableEncoding.from_config(state)
+        self.__init__(again.numbers, again.levels, again.cardinalities)  # type: ignore[misc]
 
     def encode(self, table: Floats) -> NDArray[np.float32]:
         """Return the inputs of a network: numbers, then the codes of categories with many levels.
@@ -92,15 +106,12 @@ class TableEncoding:
             Numbers, NaN for a gap; then codes, -1 for a level that was not learned.
         """
         out = np.empty((len(table), self.n_numeric + len(self.cardinalities)), np.float32)
-        place, n_numbers = 0, len(self.numbers)
-        if len(table) <= _FEW_ROWS:
-            self._few_rows.write(table[:, :n_numbers].astype(np.float64, copy=False), out)
-            place = self._n_of_numbers
-        else:
-            for j, number in enumerate(self.numbers):
-                place = _write_number(number, table[:, j], out, place)
-        for k, level in self.levels.items():
-            place = _write_levels(level, table[:, n_numbers + k], out, place)
+        n_numbers, place = len(self.numbers), self._columns.n_inputs
+        self._columns.write(ArrayReader(table), out)
+        for k, rows in self._rows_of_levels.items():
+            codes = np.minimum(table[:, n_numbers + k], len(rows) - 2).astype(np.intp)
+            out[:, place : place + rows.shape[1]] = rows[codes]
+            place += rows.shape[1]
         for k in self.cardinalities:
             out[:, place] = table[:, n_numbers + k]
             place += 1
@@ -135,40 +146,10 @@ def _bounded(values: Array, centre: Any, factor: Any) -> Array:
     return bounded
 
 
-def _write_number(number: NumberEncoding, column: Array, out: Array, place: int) -> int:
-    """Write a column's inputs from a place on; return the place after them."""
-    values = column.astype(np.float64)
-    gaps = np.isnan(values)
-    filled = np.where(gaps, number.centre, values)
-    out[:, place] = _bounded(filled, number.centre, number.factor)
-    place += 1
-    if number.with_gaps:
-        out[:, place] = gaps
-        place += 1
-    if len(number.edges):
-        _write_bins(number.edges, filled, out[:, place : place + len(number.edges) - 1])
-        place += len(number.edges) - 1
-    return place
-
-
-def _write_bins(edges: Floats, values: Floats, out: Array) -> None:
-    """Write how much of each bin lies below each value, from -1 for nothing to 1 for all of it.
-
-    Only the bin that has the value is in between; the bins before it are full, those behind it empty.
-    """
-    n_bins = len(edges) - 1
-    of_value = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, n_bins - 1)
-    before = 2 * np.tri(n_bins, k=-1, dtype=np.float32) - 1  # row k: bins before the k-th are full
-    out[:] = before[of_value]
-    with np.errstate(over="ignore"):  # infinity is bounded too
-        shares = np.clip((values - edges[of_value]) / np.diff(edges)[of_value], 0, 1)
-    out[np.arange(len(values)), of_value] = 2 * shares - 1
-
-
-def _write_levels(level: LevelEncoding, codes: Floats, out: Array, place: int) -> int:
-    written = _level_columns(level.codes, codes)
-    out[:, place : place + written.shape[1]] = _bounded(written, level.centres, level.factors)
-    return place + int(written.shape[1])
+def _rows_of_codes(level: LevelEncoding) -> NDArray[np.float32]:
+    """Return the columns of each code up to the largest that was learned; then, twice, of all that were not: -1 too."""
+    codes = np.append(np.arange(max(level.codes) + 1.0), [-1, -1])
+    return _bounded(_level_columns(level.codes, codes), level.centres, level.factors).astype(np.float32)
 
 
 def _level_columns(levels: Sequence[int], codes: Floats) -> Floats:
@@ -191,7 +172,18 @@ def learn_encoding(
     rows: NDArray[np.int64] | None = None,
     most_levels: int = _MOST_LEVELS,
 ) -> TableEncoding:
-    """Return the encoding of a table, from the rows to train on.
+    """Return the encoding of a table with at most ``n_bins`` bins of a column, as ``learn_encodings`` does."""
+    return learn_encodings(table, n_numbers, cardinalities, {n_bins}, rows)[n_bins]
+
+
+def learn_encodings(
+    table: Floats,
+    n_numbers: int,
+    cardinalities: Sequence[int],
+    numbers_of_bins: Collection[int],
+    rows: NDArray[np.int64] | None = None,
+) -> dict[int, TableEncoding]:
+    """Return encodings of a table that differ in their bins, from the rows to train on; each column is sorted once.
 
     Parameters
     ----------
@@ -200,8 +192,8 @@ def learn_encoding(
     n_numbers : int
     cardinalities : sequence of int
         How many codes each category has.
-    n_bins : int
-        The most bins of a column of numbers.
+    numbers_of_bins : collection of int
+        For each encoding the most bins of a column of numbers.
     rows : ndarray of int or None
         The rows to train on, where the table has others too.
     most_levels : int
@@ -211,33 +203,60 @@ def learn_encoding(
     def column(j: int) -> Floats:  # one at a time: all rows to train on would be a second table
         return (table[:, j] if rows is None else table[rows, j]).astype(np.float64)
 
-    numbers = [_learn_number(column(j), n_bins) for j in range(n_numbers)]
+    numbers: dict[int, list[NumberEncoding]] = {n_bins: [] for n_bins in numbers_of_bins}
+    for j in range(n_numbers):
+        known = _Distinct.of(column(j))
+        for n_bins, encodings in numbers.items():
+            encodings.append(known.encoding(n_bins))
     levels: dict[int, LevelEncoding] = {}
     many: dict[int, int] = {}
     for k, cardinality in enumerate(cardinalities):
         codes = column(n_numbers + k)
-        found = [code for code in range(cardinality) if (codes == code).any()]
+        found = np.unique(codes[codes >= 0]).astype(int).tolist()
         if len(found) < 2:
             continue
         if cardinality <= most_levels:
             levels[k] = _learn_levels(found, codes)
         else:
             many[k] = cardinality
-    return TableEncoding(numbers, levels, many)
+    return {n_bins: TableEncoding(encodings, levels, many) for n_bins, encodings in numbers.items()}
 
 
-def _learn_number(column: Floats, n_bins: int) -> NumberEncoding:
-    gaps = np.isnan(column)
-    values = column[~gaps] if gaps.any() else column
-    if len(values) > _MOST_ROWS:
-        values = values[:: len(values) // _MOST_ROWS + 1]
-    if not len(values):
-        return NumberEncoding(0.0, 0.0, False, np.empty(0))
-    levels = Levels.of(values, n_bins or _USUAL_BINS)
-    centre, factor = levels.scale(float(np.median(values)))
-    edges = levels.edges(n_bins) if n_bins else np.empty(0)
-    # Two bins say no more than a straight line and a kink; a column of two values has none.
-    return NumberEncoding(centre, factor, bool(gaps.any()), edges if len(edges) > 3 else np.empty(0))
+@dataclass(frozen=True)
+class _Distinct:
+    """The distinct values of a column of numbers, which are sorted once for all encodings."""
+
+    values: Floats
+    counts: NDArray[np.int64]
+    with_gaps: bool
+
+    @classmethod
+    def of(cls, column: Floats) -> _Distinct:
+        gaps = np.isnan(column)
+        with_gaps = bool(gaps.any())
+        values = column[~gaps] if with_gaps else column
+        if len(values) > _MOST_ROWS:
+            values = values[:: len(values) // _MOST_ROWS + 1]
+        distinct, counts = np.unique(values, return_counts=True)
+        return cls(distinct, counts, with_gaps)
+
+    @property
+    def median(self) -> float:
+        """The median of all values: of the sorted ones, which is sooner than of the column."""
+        cumulated = np.cumsum(self.counts)
+        n = int(cumulated[-1])
+        low, high = np.searchsorted(cumulated, [(n - 1) // 2, n // 2], side="right")
+        return float(self.values[low] / 2 + self.values[high] / 2)
+
+    def encoding(self, n_bins: int) -> NumberEncoding:
+        """Return the column's encoding with at most so many bins."""
+        if not len(self.values):
+            return NumberEncoding(0.0, 0.0, False, np.empty(0))
+        levels = Levels.of(self.values, self.counts, n_bins or _USUAL_BINS)
+        centre, factor = levels.scale(self.median)
+        edges = levels.edges(n_bins) if n_bins else np.empty(0)
+        # Two bins say no more than a straight line and a kink; a column of two values has none.
+        return NumberEncoding(centre, factor, self.with_gaps, edges if len(edges) > 3 else np.empty(0))
 
 
 @dataclass(frozen=True)
@@ -251,9 +270,8 @@ class Levels:
     cumulated: Floats  # the share of the rows up to the middle of each value's
 
     @classmethod
-    def of(cls, values: Floats, n_bins: int) -> Levels:
-        distinct, counts = np.unique(values, return_counts=True)
-        capped = np.minimum(counts, max(len(values) / n_bins, 1.0))
+    def of(cls, distinct: Floats, counts: NDArray[np.int64], n_bins: int) -> Levels:
+        capped = np.minimum(counts, max(int(counts.sum()) / n_bins, 1.0))
         return cls(distinct, (np.cumsum(capped) - capped / 2) / capped.sum())
 
     def quantiles(self, shares: Any) -> Floats:

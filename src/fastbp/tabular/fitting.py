@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbp.callbacks.base import Callback
+from fastbp.callbacks.base import Callback, Figures
 from fastbp.callbacks.early_stopping import EarlyStopping
-from fastbp.callbacks.time_limit import TimeLimit
 from fastbp.data.folds import split_folds, split_fraction
 from fastbp.ensembles.side_by_side import Job, train_all
 from fastbp.layers.dense import Dense
@@ -23,7 +22,7 @@ from fastbp.optimizers.adam import AdamW
 from fastbp.schedules import CosLog, FlatCosine
 from fastbp.support.threads import choose_threads
 from fastbp.tabular.blending import Said
-from fastbp.tabular.encoding import TableEncoding, learn_encoding
+from fastbp.tabular.encoding import TableEncoding, learn_encodings
 from fastbp.tabular.fitted import Course, FittedMember, FittedTable, Record
 from fastbp.tabular.reading import TableReader
 from fastbp.tabular.recipe import (
@@ -36,6 +35,7 @@ from fastbp.tabular.recipe import (
     epochs_for,
 )
 from fastbp.tabular.targets import ClassTargets, Targets
+from fastbp.tabular.time_budget import TimeBudget, TimeShare
 from fastbp.training.trainer import Trainer
 
 __all__ = ["Fit", "Split", "fit_table", "make_splits"]
@@ -49,6 +49,7 @@ _HELD_OUT = 0.2
 _TABLE_WIDTH = 8  # numbers for each level of a category with many
 _WIDTH_AT_RATE = 256  # inputs at which the first layer has the others' learning rate
 _BLOCK_ROWS = 8192
+_TIMED_ROWS = 2048  # by which the time of a prediction is measured
 _MOST_BYTES = 400_000_000  # of all encodings of all rows together, where fewer bins can keep them to that
 
 
@@ -65,8 +66,8 @@ class Fit:
         None: by the preset and the number of rows.
     refit : bool
         Whether all members are trained again, on all rows, for as many epochs as were best.
-    seconds : float or None
-        The most that training may take.
+    budget : TimeBudget or None
+        The time that the fit may take.
     n_threads : int or None
     seed : int
     progress : bool
@@ -80,7 +81,7 @@ class Fit:
     metric: str
     epochs: int | None
     refit: bool
-    seconds: float | None
+    budget: TimeBudget | None
     n_threads: int | None
     seed: int
     progress: bool
@@ -151,7 +152,6 @@ class _Work:
     ) -> None:
         self.reader, self.table, self.targets, self.y, self.weights = reader, table, targets, y, weights
         self.splits, self.fit = splits, fit
-        self.begin = time.monotonic()
         n_rows = min(len(train) for train, _ in splits)
         self.batch_size = fit.batch_size or batch_size_for(n_rows)
         self.n_epochs = fit.epochs or epochs_for(n_rows, fit.preset.epochs)
@@ -159,7 +159,8 @@ class _Work:
         self.few = len(y) <= FEW_ROWS
         # Of one split the rows held out teach nothing, not even a quantile; folds share what all rows teach.
         self.learned_from = splits[0][0] if len(splits) == 1 else np.arange(len(y))
-        self.most_bins = most_bins(len(table) * reader.n_numbers, [member.n_bins for member in fit.preset.members])
+        wanted = [member.n_bins for member in (*fit.preset.members, LINEAR)]
+        self.most_bins = most_bins(len(table) * reader.n_numbers, wanted)
         self.encodings: dict[int, TableEncoding] = {}
         self.encoded: dict[int, Array] = {}
 
@@ -174,19 +175,25 @@ class _Work:
         return "val_loss" if is_loss else f"val_{self.fit.metric}"
 
     def members_of(self, fold: int) -> list[Member]:
-        """Return the members that are trained on a fold: of several folds with few rows one each, in turn."""
+        """Return the members that are trained on a fold, with a linear model, which takes a few hundredths of the time.
+
+        Of several folds with few rows there is one network each, in turn.
+        """
         preset = self.fit.preset
         a_fold = 1 if self.few and len(self.splits) > 1 and preset.folds == 1 else preset.a_fold
         members = [replace(member, n_bins=min(member.n_bins, self.most_bins)) for member in preset.members]
         chosen = [members[(fold + i) % len(members)] for i in range(a_fold)]
-        return chosen + ([LINEAR] if self.few and LINEAR not in chosen else [])
+        return chosen + ([LINEAR] if LINEAR not in chosen else [])
 
     def run(self) -> FittedTable:
         said = Said(self.targets, self.y)
         fitted: list[FittedMember] = []
         interrupted = False
+        self._encode()
+        self._share_time()
         for batch in self._batches():
             jobs = [(fold, member, self._job(fold, member, i)) for i, (fold, member) in enumerate(batch)]
+            self._reserve(jobs[0][2].trainer.model, jobs[0][1])
             interrupted = self._train([job for _, _, job in jobs])
             for fold, member, job in jobs:
                 course = self._course(fold, member, job)
@@ -195,17 +202,47 @@ class _Work:
                 held_out = self.splits[fold][1]
                 for start in range(0, len(held_out), _BLOCK_ROWS):  # a copy of all rows held out would be large
                     rows = held_out[start : start + _BLOCK_ROWS]
-                    said.add(member.kind, rows, job.trainer.model.predict(self.encoded[member.n_bins][rows]))
+                    said.add(member.kind, rows, self._outputs(job.trainer.model, member, rows))
                 fitted.append(FittedMember(member.n_bins, job.trainer.model, member.kind, course))
             if interrupted:
                 break
         if not fitted:
             raise KeyboardInterrupt
-        blend = said.blend(self.fit.metric)
+        blend = said.blend(self.fit.metric, self.few)
         if self.fit.refit and not interrupted:
             fitted = self._refitted(fitted)
         record = Record(self.fit.metric, len(self.splits), blend.errors, self.fit.refit, interrupted)
         return FittedTable(self.reader, blend.targets, self.encodings, fitted, blend.share, blend.residuals, record)
+
+    def _share_time(self) -> None:
+        """Say what trainings the time that is left is for; linear models, which come last, have a tenth of a share."""
+        if self.fit.budget is None:
+            return
+        batches = self._batches()
+        kinds = [member.kind for batch in batches for _, member in batch]
+        n_linear = kinds.count("linear")
+        n = len(kinds) - n_linear or n_linear
+        at_once = min(choose_threads(self.fit.n_threads), max(map(len, batches)), n)
+        longer = len(self.y) / min(len(train) for train, _ in self.splits)
+        refits = longer * -(-n // at_once) if self.fit.refit else 0.0
+        self.fit.budget.expect(n, at_once, 0.1 * n_linear / at_once + refits)
+
+    def _outputs(self, model: Model, member: Member, rows: RowIndex) -> Array:
+        outputs: Array = model.predict(self.encoded[member.n_bins][rows], n_threads=self.fit.n_threads)
+        return outputs
+
+    def _reserve(self, model: Model, member: Member) -> None:
+        """Keep the time for what a time limit does not stop: the outputs for the rows held out, of each member."""
+        if self.fit.budget is None or self.fit.budget.has_reserve:
+            return
+        rows = self.splits[0][1][:_TIMED_ROWS]
+        seconds = []
+        for _ in range(2):  # the first time memory is new
+            begin = time.perf_counter()
+            self._outputs(model, member, rows)
+            seconds.append(time.perf_counter() - begin)
+        to_come = sum(len(held_out) * len(self.members_of(fold)) for fold, (_, held_out) in enumerate(self.splits))
+        self.fit.budget.reserve(to_come * min(seconds) / len(rows))
 
     def _train(self, jobs: list[Job]) -> bool:
         """Train all, and return whether Ctrl-C ended it; then each has its best epoch so far, if it has one."""
@@ -235,39 +272,31 @@ class _Work:
 
     # ------------------------------------------------------------------------------------------- a member
 
-    def _inputs(self, n_bins: int) -> tuple[TableEncoding, Array]:
-        """Return the encoding with so many bins, and all rows in it; made once."""
-        if n_bins not in self.encodings:
-            rows = None if len(self.learned_from) == len(self.table) else self.learned_from
-            n_numbers, cardinalities = self.reader.n_numbers, self.reader.cardinalities
-            self.encodings[n_bins] = learn_encoding(self.table, n_numbers, cardinalities, n_bins, rows)
-            self.encoded[n_bins] = self.encodings[n_bins].encode(self.table)
-        return self.encodings[n_bins], self.encoded[n_bins]
+    def _encode(self) -> None:
+        """Make the encodings of all members, and all rows in each."""
+        members = [member for fold in range(len(self.splits)) for member in self.members_of(fold)]
+        rows = None if len(self.learned_from) == len(self.table) else self.learned_from
+        n_numbers, cardinalities = self.reader.n_numbers, self.reader.cardinalities
+        numbers_of_bins = {member.n_bins for member in members}
+        self.encodings = learn_encodings(self.table, n_numbers, cardinalities, numbers_of_bins, rows)
+        self.encoded = {n_bins: encoding.encode(self.table) for n_bins, encoding in self.encodings.items()}
 
     def _job(self, fold: int, member: Member, number: int) -> Job:
         train, held_out = self.splits[fold]
         trainer = self._trainer(member, len(train), self.fit.seed + 1009 * fold + 31 * number)
         data = self._samples(trainer, member)
         listeners: list[Callback] = [EarlyStopping(self._monitor, self.n_epochs, ties="last")]
-        if self.fit.seconds is not None:
-            listeners.append(TimeLimit(self._seconds_of_one(len(self.splits[fold][0]))))
+        if self.fit.budget is not None:
+            listeners.append(TimeShare(self.fit.budget))
         parts = data.part(train, "the rows to train on"), data.part(held_out, "the rows held out")
         return Job(f"member {number} of fold {fold}", trainer, *parts, listeners)
 
-    def _seconds_of_one(self, n_rows: int) -> float:
-        """Return each member's part of the time that is left."""
-        n_members = sum(len(self.members_of(fold)) for fold in range(len(self.splits)))
-        at_once = min(choose_threads(self.fit.n_threads), n_members)
-        rounds = -(-n_members // at_once) * (2 if self.fit.refit else 1)
-        assert self.fit.seconds is not None
-        return max((self.fit.seconds - (time.monotonic() - self.begin)) / rounds, 0.01)
-
     def _samples(self, trainer: Trainer, member: Member) -> Any:
-        _, X = self._inputs(member.n_bins)
+        X = self.encoded[member.n_bins]
         return trainer.parts.intake.samples(X, self.encoded_y, self.weights, None, ("X", "y", "sample_weight"))
 
     def _trainer(self, member: Member, n_rows: int, seed: int, n_epochs: int | None = None) -> Trainer:
-        encoding, _ = self._inputs(member.n_bins)
+        encoding = self.encodings[member.n_bins]
         n_steps = self.n_epochs * -(-n_rows // self.batch_size)
         model = make_model(member, encoding, self.targets, n_steps, seed)
         n_inputs = encoding.n_numeric + _TABLE_WIDTH * len(encoding.cardinalities)
@@ -290,14 +319,32 @@ class _Work:
 
     def _refitted(self, fitted: Sequence[FittedMember]) -> list[FittedMember]:
         """Return the members trained on all rows, each for as many epochs as were best for it."""
-        again = []
+        jobs = []
         for number, known in enumerate(fitted):
             member, course = known.course.member, known.course
             trainer = self._trainer(member, len(self.y), self.fit.seed + 1009 * course.fold + 31 * number + 7)
-            job = Job(f"member {number}, on all rows", trainer, self._samples(trainer, member), None, [])
-            train_all([job], course.best_epoch or course.n_epochs, self.fit.n_threads, self.fit.progress)
-            again.append(FittedMember(member.n_bins, trainer.model, member.kind, course))
-        return again
+            listeners: list[Callback] = [_StopAfter(course.best_epoch or course.n_epochs)]
+            if self.fit.budget is not None:
+                listeners.append(TimeShare(self.fit.budget))
+            jobs.append(Job(f"member {number}, on all rows", trainer, self._samples(trainer, member), None, listeners))
+        if self.fit.budget is not None:
+            self.fit.budget.expect(len(jobs), choose_threads(self.fit.n_threads))
+        train_all(jobs, self.n_epochs, self.fit.n_threads, self.fit.progress)
+        return [
+            FittedMember(known.n_bins, job.trainer.model, known.kind, known.course)
+            for known, job in zip(fitted, jobs, strict=True)
+        ]
+
+
+class _StopAfter(Callback):
+    """Stops after so many epochs; 0 stops after the first one."""
+
+    def __init__(self, n_epochs: int) -> None:
+        self._n_epochs = n_epochs
+
+    def on_epoch_end(self, trainer: Any, figures: Figures) -> None:
+        if figures["epoch"] >= self._n_epochs:
+            trainer.stop()
 
 
 def most_bins(n_cells: int, wanted: Sequence[int]) -> int:

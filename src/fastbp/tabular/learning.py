@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -27,6 +26,7 @@ NUMBER_METRICS = ("rmse", "mae")
 _RARE = 0.1  # the share of the rarer of two classes, below which hardly any prediction is that class
 _PILOT_EPOCHS = 12  # of the networks that try the forms of the targets
 _PILOT_ROWS = 20_000
+_PILOT_TIME = 1 / 8  # of a limit, for each form
 _CLEARLY = 0.98  # times the error of the plain numbers: another form is taken below that
 
 
@@ -114,13 +114,11 @@ def fit_rows(
     n_classes : int
         0 for numbers.
     """
-    begin, y = time.monotonic(), rows.y
+    y = rows.y
     known = ClassTargets(n_classes) if n_classes else None
     seen = y[np.unique(np.concatenate([train for train, _ in splits]))]
     if known is None and loss == "auto":
         loss = _best_loss(reader, rows, splits, fit, seen)
-    if fit.seconds is not None:
-        fit = replace(fit, seconds=max(fit.seconds - (time.monotonic() - begin), 0.01))
     targets: Targets = known or NumberTargets.of(seen, loss)
     return fit_table(reader, rows.table, targets, y, rows.weights, splits, fit)
 
@@ -143,14 +141,14 @@ def _best_loss(reader: TableReader, rows: Rows, splits: Sequence[Split], fit: Fi
     pilot = replace(
         fit,
         preset=replace(PRESETS["fast"], epochs=_PILOT_EPOCHS),
-        seconds=None if fit.seconds is None else fit.seconds / 8,
         refit=False,
         progress=False,
     )
     errors = {}
     for loss in losses:
         targets = NumberTargets.of(seen, loss)
-        fitted = fit_table(reader, rows.table[both], targets, rows.y[both], weights, [split], pilot)
+        timed = replace(pilot, budget=None if fit.budget is None else fit.budget.part(_PILOT_TIME))
+        fitted = fit_table(reader, rows.table[both], targets, rows.y[both], weights, [split], timed)
         errors[loss] = fitted.record.errors["blend"]
     best = min(losses, key=errors.__getitem__)
     return best if errors[best] < _CLEARLY * errors["mse"] else "mse"

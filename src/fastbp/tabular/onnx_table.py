@@ -15,8 +15,7 @@ from fastbp.exchange.onnx_graph import Graph
 from fastbp.exchange.onnx_inputs import Inputs
 from fastbp.exchange.onnx_outputs import declare_outputs, spoiled
 from fastbp.exchange.onnx_stages import network
-from fastbp.tabular.encoding import TableEncoding
-from fastbp.tabular.few_rows import BOUND, LARGEST
+from fastbp.tabular.encoding import BOUND, LARGEST, TableEncoding
 from fastbp.tabular.fitted import FittedTable
 from fastbp.tabular.targets import ClassTargets, Targets
 

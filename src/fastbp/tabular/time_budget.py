@@ -1,0 +1,102 @@
+"""The seconds that a fit may take: reading and encoding are counted, what is left is shared among the trainings."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from fastbp.callbacks.base import Callback, Figures
+from fastbp.callbacks.time_limit import TimeLimit
+from fastbp.callbacks.trainer_view import TrainerView
+
+__all__ = ["TimeBudget", "TimeShare"]
+
+_FOR_THE_END = 0.02  # of the seconds, for what follows on the last training
+_MOST_RESERVED = 0.5  # of what is left
+_LEAST = 0.01  # seconds of a training: some steps
+
+
+class TimeBudget:
+    """Seconds that began when it was made, for trainings of which some run at once.
+
+    Each training gets its share when it begins, so that what was slow before it, or ended early, is accounted for.
+
+    Parameters
+    ----------
+    seconds : float
+    clock : callable, default time.monotonic
+
+    Attributes
+    ----------
+    has_reserve : bool
+        Whether ``reserve`` was called.
+    """
+
+    def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._end = clock() + (1 - _FOR_THE_END) * seconds
+        self.has_reserve = False
+        self._waiting, self._at_once, self._rounds_after = 0, 1, 0.0
+        self._lock = threading.Lock()
+
+    @property
+    def left(self) -> float:
+        """Seconds for trainings; 0 if none are left."""
+        return max(self._end - self._clock(), 0.0)
+
+    def reserve(self, seconds: float) -> None:
+        """Keep so many seconds, at most half of those left, for what is to follow on the trainings."""
+        self._end -= min(seconds, _MOST_RESERVED * self.left)
+        self.has_reserve = True
+
+    def part(self, share: float) -> TimeBudget:
+        """Return a budget of this share of what is left."""
+        return TimeBudget(share * self.left, self._clock)
+
+    def expect(self, n_trainings: int, at_once: int, rounds_after: float = 0.0) -> None:
+        """Say how many trainings share what is left, how many of them run at once, and what follows on them.
+
+        Parameters
+        ----------
+        n_trainings, at_once : int
+        rounds_after : float
+            In units of the duration of a training.
+        """
+        self._waiting, self._at_once, self._rounds_after = n_trainings, min(at_once, n_trainings), rounds_after
+
+    def share(self) -> float:
+        """Return the seconds of a training that begins now."""
+        with self._lock:
+            rounds = -(-max(self._waiting, 1) // self._at_once) + self._rounds_after
+            self._waiting -= 1
+        return max(self.left / rounds, _LEAST)
+
+
+class TimeShare(Callback):
+    """Stops a training when its share of a budget is used up.
+
+    Parameters
+    ----------
+    budget : TimeBudget
+    """
+
+    runs_alone = True
+
+    def __init__(self, budget: TimeBudget) -> None:
+        self._budget = budget
+        self._limit: TimeLimit | None = None
+
+    def on_fit_begin(self, trainer: TrainerView, figures: Figures) -> None:
+        """Take a share, and start its clock."""
+        self._limit = TimeLimit(self._budget.share())
+        self._limit.on_fit_begin(trainer, figures)
+
+    def on_tick(self, trainer: TrainerView, figures: Figures) -> None:
+        """Stop if the share is used up."""
+        assert self._limit is not None
+        self._limit.on_tick(trainer, figures)
+
+    def on_epoch_end(self, trainer: TrainerView, figures: Figures) -> None:
+        """Stop if the share is used up."""
+        self.on_tick(trainer, figures)
