@@ -95,16 +95,21 @@ class TrainerSteps(TrainerParts):
             remedy = "One batch does not show the frequency of a class."
             raise ValueError(sentence("class_weight", class_weight, "a dictionary from class to weight", remedy))
         model, state, turns = self._model, self._state, self._state.turns
-        data = self._intake.batch(X, y, sample_weight, class_weight)
-        model.architecture.check_training(len(data.X))  # all rows
-        losses = np.empty(len(data.X)) if return_losses else None
+        is_weighed = sample_weight is not None or class_weight is not None
+        samples, data = None if is_weighed else self._intake.plain_batch(X, y), None
+        if samples is None:
+            data = self._intake.batch(X, y, sample_weight, class_weight)
+            samples = data.for_engine()
+        model.architecture.check_training(samples.n_samples)
+        losses = np.empty(samples.n_samples) if return_losses else None
         try:
             turns.stepping = get_ident()
             if turns.n_between:
                 turns.stand_back()
-            loss = float(state.session.step(data.for_engine(), state.numbers_of(1), losses))
+            loss = float(state.session.step(samples, state.numbers_of(1), losses))
         except NonFinite as error:
             where = f"in step {self.n_steps + 1}"
+            data = data or self._intake.batch(X, y, None, None)
             explain_nonfinite(error, model.architecture, model.feed, data, where, state.divergence_remedy())
         finally:
             turns.stepping = 0
