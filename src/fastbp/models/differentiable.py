@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import ArrayLike, NDArray
 
-from fastbp.engine.derivatives import Derivatives
-from fastbp.models.derivatives import InputDerivatives, activations
 from fastbp.models.model_parts import ModelParts
 
 if TYPE_CHECKING:
+    from fastbp.engine.derivatives import Derivatives
     from fastbp.losses.custom import LossLike
+    from fastbp.models.derivatives import InputDerivatives
 
 __all__ = ["DifferentiableModel"]
 
@@ -40,6 +40,8 @@ class DifferentiableModel(ModelParts):
 
     def _derivatives(self, output: str, space: str, n_threads: int | None, curved: bool = False) -> InputDerivatives:
         """Return what computes derivatives; ``curved`` second ones, and only those."""
+        from fastbp.models.derivatives import InputDerivatives  # only now: `import fastbp` stays quick
+
         native = self.native_derivatives("whole, curved" if curved else "whole")
         self._feed.check_ready()
         return InputDerivatives(native, self._architecture, self._feed, output, space, n_threads)
@@ -54,6 +56,8 @@ class DifferentiableModel(ModelParts):
         """
         native, network = self._native_derivatives.get(part), self.network
         if native is None or native.network is not network:
+            from fastbp.engine.derivatives import Derivatives  # only now
+
             native = Derivatives(network, curved=part.endswith("curved"), part=part.removesuffix(", curved"))
             self._native_derivatives[part] = native
         return native
@@ -356,5 +360,7 @@ class DifferentiableModel(ModelParts):
         >>> model.activations([[3.0]], layer=0).tolist()
         [[3.0, 0.0]]
         """
+        from fastbp.models.derivatives import activations  # only now
+
         self._feed.check_ready()
         return activations(self.network, self._architecture, self._feed, X, layer, output, n_threads)

@@ -13,7 +13,6 @@ from numpy.typing import ArrayLike, NDArray
 from fastbp.data.arrays import as_array, as_rows, refuse_nonfinite
 from fastbp.engine.array_reader import ArrayReader
 from fastbp.engine.errors import NonFinite
-from fastbp.engine.given_gradients import apply_gradients, step_gradient
 from fastbp.engine.records import SampleSet
 from fastbp.engine.session import LARGEST_BATCH
 from fastbp.layers.parameter_list import check_weights
@@ -150,6 +149,8 @@ class TrainerSteps(TrainerParts):
         >>> round(actor.predict([[2.0]]).item(), 4)
         2.5
         """
+        from fastbp.engine.given_gradients import step_gradient  # only now: `import fastbp` stays quick
+
         self._check_single_steps("step_gradient")
         logit = check_word(output, "output", ("prediction", "logit")) == "logit"
         model, state = self._model, self._state
@@ -208,6 +209,8 @@ class TrainerSteps(TrainerParts):
         >>> [array.tolist() for array in model.get_weights()]
         [[[0.5]], [0.5]]
         """
+        from fastbp.engine.given_gradients import apply_gradients  # only now
+
         self._check_single_steps("apply_gradients")
         model, state = self._model, self._state
         arrays = check_weights(gradients, model.layers, model.architecture.feeding, model.dtype, "gradients")
