@@ -103,7 +103,7 @@ def explain(
         The row that the shares are counted from; a background of one row.
     background : array-like of shape (n_background, n_columns) or None, default None
         Rows that they are counted from: the mean over them. A hundred rows of the training data will do. Where neither
-        is given, the medians (or means) that the preparation has learned; they are not known for categories.
+        is given, the medians (or means) and the commonest categories that the preparation has learned.
     columns : {"original", "prepared"}, default "original"
         "original" are the user's columns, which are changed before the preparation: a category is one player, not one
         for each of its levels. "prepared" are the inputs of the first layer.

@@ -49,7 +49,7 @@ class _Ways(NamedTuple):
     numbers: NDArray[np.int64]
 
     def some(self, which: NDArray[Any] | slice) -> _Ways:
-        return self._replace(ends=self.ends[which], far=self.far[which], numbers=self.numbers[which])
+        return _Ways(self.start, self.ends[which], self.near, self.far[which], self.numbers[which])
 
 
 class _Integrals:
