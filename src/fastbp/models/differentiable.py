@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import ArrayLike, NDArray
@@ -40,11 +42,11 @@ class DifferentiableModel(ModelParts):
 
     def _derivatives(self, output: str, space: str, n_threads: int | None, curved: bool = False) -> InputDerivatives:
         """Return what computes derivatives; ``curved`` second ones, and only those."""
-        from fastbp.models.derivatives import InputDerivatives  # only now: `import fastbp` stays quick
-
         native = self.native_derivatives("whole, curved" if curved else "whole")
         self._feed.check_ready()
-        return InputDerivatives(native, self._architecture, self._feed, output, space, n_threads)
+        parts = native, self._architecture, self._feed
+        derivatives: InputDerivatives = _derivatives_module().InputDerivatives(*parts, output, space, n_threads)
+        return derivatives
 
     def native_derivatives(self, part: str) -> Derivatives:
         """Return what the engine computes derivatives with, and its buffers; made when it is first asked for.
@@ -360,7 +362,15 @@ class DifferentiableModel(ModelParts):
         >>> model.activations([[3.0]], layer=0).tolist()
         [[3.0, 0.0]]
         """
-        from fastbp.models.derivatives import activations  # only now
-
         self._feed.check_ready()
-        return activations(self.network, self._architecture, self._feed, X, layer, output, n_threads)
+        return _derivatives_module().activations(
+            self.network, self._architecture, self._feed, X, layer, output, n_threads
+        )
+
+
+@functools.cache
+def _derivatives_module() -> ModuleType:
+    """Return the module that computes derivatives, loaded when it is first needed: `import fastbp` stays quick."""
+    from fastbp.models import derivatives
+
+    return derivatives

@@ -111,28 +111,27 @@ class Intake:
             type(X) is not np.ndarray
             or type(y) is not np.ndarray
             or not feed.is_plain
-            or not self._takes_numbers
             or X.dtype != dtype
             or y.dtype != dtype
             or X.ndim != 2
+            or y.ndim != 2
             or X.shape[1] != feed.known_inputs
-            or y.shape != (len(X), self._n_targets)
+            or len(y) != len(X)
             or not len(X)
             or not X.flags.aligned
             or not y.flags.aligned
         ):
             return None
-        return SampleSet(ArrayReader(X), ArrayReader(y))
+        if self._loss.in_python:
+            return SampleSet(ArrayReader(X), y)
+        return SampleSet(ArrayReader(X), ArrayReader(y)) if y.shape[1] == self._n_plain_targets else None
 
     @cached_property
-    def _takes_numbers(self) -> bool:
-        """Whether the loss takes targets as numbers only, as they are."""
+    def _n_plain_targets(self) -> int:
+        """How many columns targets have, where the loss takes numbers as they are; else -1."""
         loss, n_outputs = self._loss, self._model.n_outputs
-        return not loss.in_python and type(loss).as_targets is Loss.as_targets and loss.n_classes(n_outputs) is None
-
-    @cached_property
-    def _n_targets(self) -> int:
-        return self._loss.n_targets(self._model.n_outputs)
+        is_plain = type(loss).as_targets is Loss.as_targets and loss.n_classes(n_outputs) is None
+        return loss.n_targets(n_outputs) if is_plain else -1
 
     def see(self, array: Any) -> None:
         """Take the rows of one step, as they were read, into running statistics, where steps do that."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from threading import get_ident
+from types import ModuleType
 from typing import Literal, overload
 
 import numpy as np
@@ -149,8 +151,6 @@ class TrainerSteps(TrainerParts):
         >>> round(actor.predict([[2.0]]).item(), 4)
         2.5
         """
-        from fastbp.engine.given_gradients import step_gradient  # only now: `import fastbp` stays quick
-
         self._check_single_steps("step_gradient")
         logit = check_word(output, "output", ("prediction", "logit")) == "logit"
         model, state = self._model, self._state
@@ -173,7 +173,7 @@ class TrainerSteps(TrainerParts):
         samples = SampleSet(as_rows(array), ArrayReader(gradient))
         try:
             with self._stepping():
-                step_gradient(state.session, samples, state.numbers_of(1), from_Z)
+                _given().step_gradient(state.session, samples, state.numbers_of(1), from_Z)
         except NonFinite as error:
             if error.where == "inputs":
                 model.feed.refuse_inputs(array, "X", error.row)
@@ -209,14 +209,12 @@ class TrainerSteps(TrainerParts):
         >>> [array.tolist() for array in model.get_weights()]
         [[[0.5]], [0.5]]
         """
-        from fastbp.engine.given_gradients import apply_gradients  # only now
-
         self._check_single_steps("apply_gradients")
         model, state = self._model, self._state
         arrays = check_weights(gradients, model.layers, model.architecture.feeding, model.dtype, "gradients")
         model.architecture.check_training(LARGEST_BATCH)
         with self._stepping():
-            apply_gradients(state.session, arrays, state.numbers_of(1))
+            _given().apply_gradients(state.session, arrays, state.numbers_of(1))
 
     def _check_single_steps(self, method: str) -> None:
         self._refuse_privacy(method)
@@ -237,3 +235,11 @@ class TrainerSteps(TrainerParts):
             yield
         finally:
             turns.stepping = 0
+
+
+@functools.cache
+def _given() -> ModuleType:
+    """Return the engine's module for gradients that somebody else computed, loaded when it is first needed."""
+    from fastbp.engine import given_gradients
+
+    return given_gradients
