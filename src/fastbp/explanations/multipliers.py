@@ -81,7 +81,7 @@ def _passed_back(
     for place in range(len(operations) - 1, -1, -1):
         operation = operations[place]
         if isinstance(operation, Linearly):
-            back = operation.product.backward(M.reshape(-1, M.shape[2]))
+            back = operation.product.backward(M.reshape(-1, M.shape[2]), to_room=True)
             M = back.reshape(*M.shape[:2], -1)
         elif isinstance(operation, Scaling):
             M *= operation.factor.astype(M.dtype)

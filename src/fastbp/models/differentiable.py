@@ -363,9 +363,9 @@ class DifferentiableModel(ModelParts):
         [[3.0, 0.0]]
         """
         self._feed.check_ready()
-        return _derivatives_module().activations(
-            self.network, self._architecture, self._feed, X, layer, output, n_threads
-        )
+        parts = self.network, self._architecture, self._feed
+        outputs: Array = _derivatives_module().activations(*parts, X, layer, output, n_threads)
+        return outputs
 
 
 @functools.cache
