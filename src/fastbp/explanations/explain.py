@@ -161,7 +161,7 @@ def explain(
     options = options_of(method, settings, seed, n_threads)
     subject = subject_of(model, n_threads)
     rows = subject.read(X, "X")
-    subject.outputs(rows, "prediction")  # rows that cannot be predicted are refused by their numbers
+    subject.check(rows)
     question = question_of(subject, rows, target, output, y)
     if output == "loss" and not takes_losses(method):
         raise ValueError(sentence("output", output, f"'logit' or 'prediction' with method={method!r}"))
