@@ -383,7 +383,7 @@ int main(int argc, char **argv)
     read_rows(n_samples, n_inputs, stages[0].input, stages[0].blocks);
 
     stage *last = &stages[n_layers - 1];
-    fbp_panels targets = make_panels(last->layer.n_units);
+    fbp_panels targets = make_panels(n_targets > last->layer.n_units ? n_targets : last->layer.n_units);
     int32_t *labels = calloc((size_t)(n_panels * k->lanes), sizeof *labels);
     if (objective.loss == FBP_CROSS_ENTROPY_LABELS)
         for (ptrdiff_t i = 0; i < n_samples; i++)

@@ -100,6 +100,8 @@ EXAMPLES = (
     (("quantile", (0.1, 0.5, 0.9)), "linear"),
     (("gaussian_nll", (math.log(1e-6),)), "linear"),  # the smallest log-variance
     ("cosine", "linear"),
+    (("policy_gradient", (0.0, 0.1)), "softmax"),  # clip, 0 for none, and the factor of the entropy
+    (("policy_gradient", (0.2, 0.1)), "softmax"),
 )
 
 LOSSES = tuple(dict.fromkeys(loss if isinstance(loss, str) else loss[0] for loss, _ in EXAMPLES))
@@ -285,6 +287,9 @@ def make_targets(rng: np.random.Generator, loss: Loss, n: int, n_targets: int) -
             return rng.gamma(2.0, 1.0, (n, n_targets)) * rng.integers(0, 2, (n, n_targets))
         case "gamma" | "tweedie":
             return rng.gamma(2.0, 1.0, (n, n_targets)) + 0.05
+        case "policy_gradient":  # action, advantage, and with a clip what the action's log-probability was
+            rows = [rng.integers(0, n_targets, n), rng.normal(size=n), rng.normal(-math.log(n_targets), 0.5, n)]
+            return np.stack(rows[: 3 if parameters[0] else 2], axis=1)
     return rng.normal(size=(n, n_targets))
 
 
@@ -359,6 +364,13 @@ def loss_value(loss: Loss, A: np.ndarray, targets: np.ndarray) -> float:
             return float(np.mean(0.5 * (s + (mean - Y) ** 2 / np.exp(s))))
         case "cosine":
             return float(np.mean(1.0 - (A * Y).sum(axis=1, keepdims=True) / (_lengths(A) * _lengths(Y))))
+        case "policy_gradient":
+            p = np.take_along_axis(A, Y[:, :1].astype(int), axis=1)[:, 0]
+            gain, clip = Y[:, 1] * np.log(p), parameters[0]
+            if clip:
+                ratio = p / np.exp(Y[:, 2])
+                gain = np.minimum(ratio * Y[:, 1], np.clip(ratio, 1.0 - clip, 1.0 + clip) * Y[:, 1])
+            return float(np.mean(-gain + parameters[1] * (A * np.log(A)).sum(axis=1)))
     raise ValueError(f"loss is {loss!r}; expected one of {', '.join(LOSSES)}")
 
 
@@ -408,6 +420,17 @@ def loss_gradient(loss: Loss, A: np.ndarray, targets: np.ndarray) -> np.ndarray:
         case "cosine":
             similarity = (A * Y).sum(axis=1, keepdims=True) / (_lengths(A) * _lengths(Y))
             return (similarity * A / _lengths(A) - Y / _lengths(Y)) / _lengths(A) / len(A)
+        case "policy_gradient":
+            action, clip = Y[:, :1].astype(int), parameters[0]
+            p = np.take_along_axis(A, action, axis=1)[:, 0]
+            slope = -Y[:, 1] / p
+            if clip:
+                ratio = p / np.exp(Y[:, 2])
+                held = ratio * Y[:, 1] > np.clip(ratio, 1.0 - clip, 1.0 + clip) * Y[:, 1]
+                slope = np.where(held, 0.0, slope * ratio)
+            dA = parameters[1] * (np.log(A) + 1.0)
+            np.put_along_axis(dA, action, np.take_along_axis(dA, action, axis=1) + slope[:, np.newaxis], axis=1)
+            return dA / len(A)
     raise ValueError(f"loss is {loss!r}; expected one of {', '.join(LOSSES)}")
 
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from fastbp.commands.outcome import show
-from fastbp.commands.report import confusion, curves, importance, rows, twins
+from fastbp.commands.report import confusion, curves, importance_section, rows, twins
 from fastbp.commands.words import figure, listed, percent, plain, shares, shortened
+from fastbp.explanations.shuffles import growth_by_shuffling
 
 pd = pytest.importorskip("pandas")
 metrics = pytest.importorskip("sklearn.metrics")
@@ -198,18 +199,19 @@ def test_copies_are_more_than_chance():
 # ---- Importance ----
 
 
+def shuffle(losses, X, repeats, seed=0):
+    rng = np.random.default_rng(seed)
+    return list(growth_by_shuffling(losses, X, range(X.shape[1]), [rng.permutation(len(X)) for _ in range(repeats)]))
+
+
 def test_importance_of_a_linear_model_is_twice_its_share_of_the_variance():
     """E (w x' - w x)^2 = 2 w^2 Var(x), for x' a shuffled x (Fisher, Rudin and Dominici, 2019)."""
     X = np.random.default_rng(0).normal(size=(4000, 3)) * [1, 3, 2]
     weights = np.array([2.0, 1.0, 0.0])
     y = X @ weights
-    found = importance.shuffled_importances(
-        lambda X: X @ weights, X, lambda outputs: float(np.mean((outputs - y) ** 2)), range(3), repeats=20
-    )
-    assert [each.column for each in found] == [1, 0, 2]
-    for each in found:
-        expected = 2 * weights[each.column] ** 2 * X[:, each.column].var()
-        assert abs(each.mean - expected) <= 5 * each.error
+    found = shuffle(lambda X: (X @ weights - y) ** 2, X, 20)
+    for column, each in enumerate(found):
+        assert abs(each.mean - 2 * weights[column] ** 2 * X[:, column].var()) <= 5 * each.error
     assert found[2].mean == found[2].error == 0
 
 
@@ -223,16 +225,16 @@ def test_importance_is_that_of_scikit_learn():
     expected = inspection.permutation_importance(
         model, X, y, scoring="neg_root_mean_squared_error", n_repeats=50, random_state=0
     )
-    found = importance.shuffled_importances(model.predict, X, lambda outputs: rows.rmse(y, outputs), [0, 1], 50)
-    for each in found:
-        assert each.mean == pytest.approx(expected.importances_mean[each.column], rel=0.1)
-        spread = expected.importances_std[each.column] / np.sqrt(49)
-        assert each.error == pytest.approx(spread, rel=0.3)
+    whole = rows.rmse(y, model.predict(X)) ** 2
+    for column, growth in enumerate(shuffle(lambda X: (model.predict(X) - y) ** 2, X, 50)):
+        mean, low, high = importance_section._ends(growth, whole, False)
+        assert low < mean < high
+        assert mean == pytest.approx(expected.importances_mean[column], rel=0.1)
 
 
 def test_importance_leaves_the_data_as_it_was():
     X = np.arange(12.0).reshape(6, 2)
-    importance.shuffled_importances(lambda X: X[:, 0], X, lambda outputs: float(outputs[0]), [0, 1])
+    shuffle(lambda X: X[:, 0], X, 5)
     np.testing.assert_array_equal(X, np.arange(12.0).reshape(6, 2))
 
 

@@ -25,7 +25,7 @@ FLAGS = ["-std=c11", "-O2", "-ffp-contract=fast"]
 ACTIVATIONS = list(ref.ACTIVATIONS)  # in the order of fbp_activation
 LOSSES = re.findall(r"X\(FBP_\w+, (\w+), [01], [01], [01]\)", (ROOT / "csrc" / "fastbp.h").read_text())  # by fbp_loss
 KERNELS = re.findall(r"\(\*(\w+)\)\(", (ROOT / "csrc" / "fastbp.h").read_text())  # in the order of fbp_kernels
-FROM_Z = ("cross_entropy", "cross_entropy_labels", "binary_cross_entropy", "focal")
+FROM_Z = ("cross_entropy", "cross_entropy_labels", "binary_cross_entropy", "focal", "policy_gradient")
 
 NATIVE_ISAS = kernels.available_isas()
 BUILDS = {
@@ -174,7 +174,8 @@ def make_problem(network, shape, dtype, points):
         targets = rng.random((n_samples, n_targets))
     if targets.ndim == 2:
         targets = targets.astype(dtype).astype(float)
-    words = [dtype == "float64", LOSSES.index(name), len(parameters), *parameters, n_targets]
+    n_columns = n_targets if targets.ndim == 1 else targets.shape[1]
+    words = [dtype == "float64", LOSSES.index(name), len(parameters), *parameters, n_columns]
     words += [n_samples, n_inputs, len(layers), LEARNING_RATE, len(points)]
     for i, layer in enumerate(layers):
         from_z = i == len(layers) - 1 and name in FROM_Z

@@ -209,6 +209,35 @@ def test_usual_values(chain, usual):
     np.testing.assert_allclose(fb.explain(model, numbers[:2]).base_values, model.predict(row)[0, 0], atol=1e-12)
 
 
+def test_the_commonest_categories(tmp_path):
+    rows, model = table(), prepared(1, "linear")
+    usual = pd.DataFrame({"size": [rows["size"].median()], "colour": rows["colour"].mode()[:1], "gap": [np.nan]})
+    usual["gap"] = rows["gap"].median()
+    model.save(tmp_path / "m.safetensors")
+    for each in (model, fb.Model.load(tmp_path / "m.safetensors")):
+        found = fb.explain(each, rows[:3])
+        np.testing.assert_allclose(found.base_values, model.predict(usual)[0, 0], atol=1e-12)
+
+
+def test_the_commonest_category_of_numbers():
+    X = np.array([[3.0], [7.0], [7.0], [np.nan], [np.nan], [np.nan], [5.0]])
+    model = fb.Model([fb.Dense(1)], prepare=fb.OneHot(), dtype="float64")
+    model.build(X)
+    np.testing.assert_allclose(fb.explain(model, X[:2]).base_values, model.predict([[7.0]])[0, 0], atol=1e-12)
+
+
+def test_usual_values_of_tables():
+    from fastbp.sklearn import TabularRegressor
+
+    rows = table(200)
+    y = rows["size"] + (rows["colour"] == "red") * 2.0
+    model = TabularRegressor(epochs=2, n_bags=2, random_state=0).fit(rows, y)
+    found = fb.explain(model, rows[:2])
+    usual = pd.DataFrame({"size": [rows["size"].median()], "colour": rows["colour"].mode()[:1]})
+    usual["gap"] = rows["gap"].median()
+    np.testing.assert_allclose(found.base_values, model.predict(usual)[0], rtol=1e-4)
+
+
 def test_means_where_no_median_is_known():
     numbers = table()[["size"]]
     model = fb.Model([fb.Dense(1)], prepare=fb.Standardize(), dtype="float64")
@@ -375,8 +404,10 @@ def test_refusals_of_data_and_models():
         fb.explain(fb.Trainer(plain(), "cross_entropy"), X, background=B)
     with pytest.raises(ValueError, match="not built yet"):
         fb.explain(fb.Model([fb.Dense(1)]), X, background=B)
+    old = prepared()
+    old.feed.preparation.inputs.commonest.clear()  # as of a file of version 0.1.0
     with pytest.raises(ValueError, match="no usual value of column 'colour'"):
-        fb.explain(prepared(), table()[:2])
+        fb.explain(old, table()[:2])
     with pytest.raises(ValueError, match="target is 'predicted', and the last layer has 2 outputs"):
         fb.explain(plain(last=2, activation="linear"), X, background=B, target="predicted")
     with pytest.raises(ValueError, match="no samples"):

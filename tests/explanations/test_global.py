@@ -156,8 +156,6 @@ def test_categories_and_gaps():
     np.testing.assert_allclose(numbers.means, np.array([1, 2, 4]) + 6.25)
     with pytest.raises(ValueError, match="grid has 'mauve', which is no category of column 'colour'"):
         fb.partial_dependence(model, frame, "colour", grid=["mauve"])
-    with pytest.raises(ValueError, match="column 'colour' holds categories, which have no order"):
-        fb.accumulated_effects(model, frame, "colour")
 
 
 # ------------------------------------------------------------------------------------------- accumulated effects

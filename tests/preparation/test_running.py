@@ -156,9 +156,9 @@ def test_a_gap_is_refused_and_changes_nothing():
     before = model.predict(batch)
     bad = batch.copy()
     bad[0, 1] = np.nan
-    with pytest.raises(ValueError, match="row 0, column 1 of X .* is nan"):
+    with pytest.raises(ValueError, match=r"row 0, column 1 of X .* is nan"):
         model.observe(bad)
-    with pytest.raises(ValueError, match="row 0, column 1 of X .* is nan"):
+    with pytest.raises(ValueError, match=r"row 0, column 1 of X .* is nan"):
         fb.Trainer(model, "mse").step(bad, np.zeros((len(bad), 2)))
     with pytest.raises(ValueError, match="y"):
         fb.Trainer(model, "mse").step(batch, np.zeros((len(batch), 5)))

@@ -10,7 +10,12 @@ from layer_models import MODELS, batch_norms, data_for, make_model, square
 
 OPTIMIZERS = ["sgd", "adam", "nadam", "rmsprop", "adagrad", fb.SGD(0.1, momentum=0.9, weight_decay=0.1)]
 
-ACTIVATION = {"cross_entropy": "softmax", "binary_cross_entropy": "sigmoid", "focal": "sigmoid"}
+ACTIVATION = {
+    "cross_entropy": "softmax",
+    "binary_cross_entropy": "sigmoid",
+    "focal": "sigmoid",
+    "policy_gradient": "softmax",
+}
 
 
 def twins(name, dtype, **options):
@@ -96,6 +101,8 @@ def loss_of(name, parameters):
             return fb.Quantile(list(parameters))
         case "gaussian_nll":
             return fb.GaussianNLL()
+        case "policy_gradient":
+            return fb.PolicyGradient(parameters[0] or None, parameters[1])
     return LOSSES[name](*parameters)
 
 

@@ -268,3 +268,33 @@ def test_a_seed_of_none_differs_and_is_told():
     np.testing.assert_array_equal(again.get_weights()[0], models[0].get_weights()[0])
     trainers = [fb.Trainer(model, "mse", seed=None) for model in models]
     assert trainers[0].seed != trainers[1].seed
+
+
+# ---- Steps on arrays that need no conversion, which take a shorter way ----
+
+
+@pytest.mark.parametrize("loss", ["mse", fb.Huber(0.5), "cosine"])
+def test_arrays_of_the_models_dtype_and_lists_of_the_same_numbers(loss):
+    X, y = make_data(20, 4, 3, "mse", "float32")
+    plain, other = (fb.Trainer(fb.Model([fb.Dense(3)], inputs=4), loss) for _ in range(2))
+    for _ in range(3):
+        assert plain.step(X, y) == other.step(X.tolist(), y.tolist())
+    for a, b in zip(plain.model.get_weights(), other.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_bad_arrays_of_the_models_dtype_are_named():
+    X, y = make_data(20, 4, 3, "mse", "float32")
+    trainer = fb.Trainer(fb.Model([fb.Dense(3)], inputs=4), "mse")
+    bad = X.copy()
+    bad[7, 2] = np.inf
+    with pytest.raises(ValueError, match="row 7, column 2 of X"):
+        trainer.step(bad, y)
+    gap = y.copy()
+    gap[3, 1] = np.nan
+    with pytest.raises(ValueError, match="row 3, column 1 of y"):
+        trainer.step(X, gap)
+    with pytest.raises(ValueError, match="X has 20 rows, y has 19"):
+        trainer.step(X, y[:19])
+    with pytest.raises(ValueError, match=r"X has no rows|shape"):
+        trainer.step(X[:0], y[:0])

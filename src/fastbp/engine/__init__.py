@@ -5,7 +5,7 @@ library has checked.
 
 From the bottom: kernels, secret_numbers, numpy_shuffle, team, pace, gate, arena, array_reader, layout; features,
 errors, records; tables, penalty, stages, narrow, loss, update_rules; sweep, prediction, network; run, weight_update,
-step, private_step, session_memory, python_calls, session, given_gradients, private_session, tangents, hessians,
+step, private_step, session_memory, python_calls, session, given_gradients, private_session, tangents, hessians, ways,
 derivative_pass, derivatives.
 Each imports only those before it. A .pxd says what a struct's members are, with the shape of each buffer.
 

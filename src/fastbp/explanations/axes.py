@@ -103,6 +103,7 @@ def draw_curves(
             ax.plot(x, curves[:, i], color=colour, linestyle=_LINES[kind], linewidth=LINE_WIDTH, label=label)
     if is_text:
         ax.set_xticks(x, [shortened(str(name)) for name in grid], rotation=30 if len(grid) > 4 else 0)
+        ax.set_xlim(-0.5, len(grid) - 0.5)
     elif seen is not None and len(seen):
         ax.plot(seen, np.full(len(seen), 0.01), "|", color="0.5", markersize=6, transform=ax.get_xaxis_transform())
     if labels is not None:

@@ -56,7 +56,7 @@ def _as_row(baseline: Any) -> Any:
 def _checked(subject: Subject, rows: Array, argument: str) -> Array:
     """Refuse rows that the model cannot predict."""
     try:
-        subject.outputs(rows, "prediction")
+        subject.check(rows)
     except ValueError as error:
         raise ValueError(f"in {argument}, {error}") from None
     return rows

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from fastbp.explanations.asked import Asked
 from fastbp.explanations.columns import column_of, values_to_try
 from fastbp.explanations.effects import Effect
+from fastbp.explanations.levels import by_similarity, effects_of_levels, levels_seen
 from fastbp.explanations.rankings import WIDTH
 from fastbp.support.arguments import explain_arguments
 from fastbp.support.checks import check_int, check_word
@@ -90,35 +91,42 @@ def accumulated_effects(
     *,
     target: Any = None,
     output: Literal["prediction", "logit"] = "prediction",
-    n_bins: int = 20,
+    n_bins: int | None = None,
+    order: Literal["similarity", "levels"] | None = None,
     n_threads: int | None = None,
 ) -> Effect:
-    """Return the accumulated local effects of a column of numbers (Apley and Zhu, 2020).
+    """Return the accumulated local effects of a column (Apley and Zhu, 2020).
 
     Between two neighbouring quantiles of the column the answer's change is averaged over the rows that lie there; the
     changes are added up, and their mean over the rows is 0. A row is moved within its bin only, so that columns that
     depend on each other are not torn apart.
+
+    The levels of a column of categories are put in an order, and a row is moved to the neighbours of its own level. The
+    differences of neighbours are what can be relied on; another order gives others.
 
     Parameters
     ----------
     model : Model, Ensemble, or an estimator of fastbp.sklearn
     X : array-like of shape (n, n_columns)
     column : str or int
-        The name or the number of a column of numbers; of categories, which have no neighbours, ``partial_dependence``
-        tells.
+        The name or the number of a column of X. It is changed before the preparation. Rows in which it is missing, or
+        has a category that the model does not know, take no part.
     target : int, label, "predicted" or None, default None
         As for ``explain``.
     output : {"prediction", "logit"}, default "prediction"
         As for ``explain``.
-    n_bins : int, default 20
-        How many parts with about as many rows each.
+    n_bins : int or None, default None
+        Of a column of numbers: how many parts with about as many rows each. None is 20.
+    order : {"similarity", "levels"} or None, default None
+        Of a column of categories: so that neighbours have similar rows, as far as the other columns tell; or the order
+        of the categories that the model knows, where it means something. None is "similarity".
     n_threads : int or None, default None
         As for ``predict``.
 
     Returns
     -------
     Effect
-        At the edges of the bins. The intervals take the bins as they are.
+        At the edges of the bins, or at the levels that X has, in their order. The intervals take these as they are.
 
     Raises
     ------
@@ -133,20 +141,41 @@ def accumulated_effects(
     >>> fb.accumulated_effects(model, [[0], [1], [2]], 0).means.round(6).tolist()
     [-3.0, 0.0, 3.0]
     """
-    bins = check_int(n_bins, "n_bins")
+    bins = 20 if n_bins is None else check_int(n_bins, "n_bins")
+    if order is not None:
+        check_word(order, "order", ("similarity", "levels"))
     asked = Asked(model, X, target, _output(output), n_threads=n_threads)
     subject = asked.subject
     j = column_of(column, subject.columns)
-    if subject.values_of(j) is not None:
-        raise ValueError(
-            f"column {subject.columns[j]!r} holds categories, which have no order; expected a column of numbers. Use "
-            "fb.partial_dependence."
-        )
+    is_category = subject.values_of(j) is not None
+    _refuse_other_kind("n_bins", n_bins, is_category, "numbers", subject.columns[j])
+    _refuse_other_kind("order", order, not is_category, "categories", subject.columns[j])
+    if is_category:
+        return _of_levels(asked, j, order or "similarity", output)
     edges = values_to_try(subject, j, asked.rows, bins + 1)
     if len(edges) < 2:
         raise ValueError(f"column {subject.columns[j]!r} has the value {edges[0]:g} alone; expected two or more.")
     means, errors = _accumulated(asked, j, edges)
     return _effect(asked, j, edges, means, errors, None, "accumulated effect", output)
+
+
+def _refuse_other_kind(name: str, given: Any, is_other: bool, kind: str, column: str) -> None:
+    """Refuse an argument that columns of another kind do not take."""
+    if given is not None and is_other:
+        raise ValueError(
+            f"{name} is {given!r} and column {column!r} holds no {kind}; expected None, or a column that does."
+        )
+
+
+def _of_levels(asked: Asked, j: int, order: str, output: str) -> Effect:
+    """Return the effects of a column of categories."""
+    levels, places = levels_seen(asked, j)
+    if order == "similarity":
+        chosen = by_similarity(asked, j, len(levels), places)
+        at = np.append(np.argsort(chosen), -1)  # the last one is that of rows without a place
+        levels, places = levels[chosen], at[places]
+    means, errors = effects_of_levels(asked, j, levels, places)
+    return _effect(asked, j, levels, means, errors, None, "accumulated effect", output)
 
 
 def _output(output: Any) -> str:

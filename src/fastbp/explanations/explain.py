@@ -103,7 +103,7 @@ def explain(
         The row that the shares are counted from; a background of one row.
     background : array-like of shape (n_background, n_columns) or None, default None
         Rows that they are counted from: the mean over them. A hundred rows of the training data will do. Where neither
-        is given, the medians (or means) that the preparation has learned; they are not known for categories.
+        is given, the medians (or means) and the commonest categories that the preparation has learned.
     columns : {"original", "prepared"}, default "original"
         "original" are the user's columns, which are changed before the preparation: a category is one player, not one
         for each of its levels. "prepared" are the inputs of the first layer.
@@ -161,7 +161,7 @@ def explain(
     options = options_of(method, settings, seed, n_threads)
     subject = subject_of(model, n_threads)
     rows = subject.read(X, "X")
-    subject.outputs(rows, "prediction")  # rows that cannot be predicted are refused by their numbers
+    subject.check(rows)
     question = question_of(subject, rows, target, output, y)
     if output == "loss" and not takes_losses(method):
         raise ValueError(sentence("output", output, f"'logit' or 'prediction' with method={method!r}"))

@@ -6,18 +6,16 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fastbp.explanations.asked import Asked
 from fastbp.explanations.columns import columns_of
 from fastbp.explanations.rankings import WIDTH, Ranking
+from fastbp.explanations.shuffles import growth_by_shuffling
 from fastbp.support.arguments import explain_arguments
 from fastbp.support.checks import check_int, check_seed
 from fastbp.support.underflow import underflows_to_zero
 
 __all__ = ["permutation_importance"]
-
-Floats = NDArray[np.float64]
 
 
 @underflows_to_zero
@@ -79,22 +77,11 @@ def permutation_importance(
     repeats, rng = check_int(n_repeats, "n_repeats"), np.random.default_rng(check_seed(seed))
     asked = Asked(model, X, output="loss", y=y, n_threads=n_threads)
     rows, subject = asked.rows, asked.subject
-    n, numbers = len(rows), np.arange(len(rows))
-    orders = [rng.permutation(n) for _ in range(repeats)]
-    whole = asked.answers(rows, numbers)[:, 0]
+    numbers = np.arange(len(rows))
+    orders = [rng.permutation(len(rows)) for _ in range(repeats)]
     chosen = columns_of(columns, subject.columns)
-    values, errors = np.zeros(len(chosen)), np.zeros(len(chosen))
-    changed = rows.copy()
-    for i, column in enumerate(chosen):
-        grown, lent = np.zeros(n), np.zeros(n)  # of each row, and of the row that got its value in the column
-        for order in orders:
-            changed[:, column] = rows[order, column]
-            growth = (asked.answers(changed, numbers)[:, 0] - whole) / repeats
-            grown += growth
-            lent[order] += growth
-        changed[:, column] = rows[:, column]
-        values[i] = grown.mean()
-        errors[i] = (grown + lent).std(ddof=1) / np.sqrt(n) if n > 1 else np.nan
+    found = list(growth_by_shuffling(lambda made: asked.answers(made, numbers)[:, 0], rows, chosen, orders))
+    values, errors = (np.array([getattr(each, part) for each in found]) for part in ("mean", "error"))
     names = [subject.columns[column] for column in chosen]
     ends = values - WIDTH * errors, values + WIDTH * errors
     return Ranking.of(names, chosen, values, *ends, what="growth of the loss when the column is shuffled")

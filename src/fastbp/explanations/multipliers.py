@@ -25,7 +25,7 @@ Array = NDArray[Any]
 Floats = NDArray[np.float64]
 
 _SMALL = 1e-6  # differences of an activation's input, below which its slope is taken
-_MOST_PAIRS = 2**12  # of rows and baselines that are looked at together, times answers
+_MOST_PAIRS = 2**10  # of rows and baselines that are looked at together, times answers: what caches hold
 
 
 class _Traces:
@@ -77,21 +77,21 @@ def deepshap(
 def _passed_back(
     operations: Sequence[Operation], ends: _Traces, starts: _Traces, i: Array, b: Array, M: Array
 ) -> Array:
-    """Return the multipliers of the inputs for those of the outputs, (n_pairs, n_answers, n_units)."""
+    """Return the multipliers of the inputs for those of the outputs, (n_pairs, n_answers, n_units), which are lost."""
     for place in range(len(operations) - 1, -1, -1):
         operation = operations[place]
         if isinstance(operation, Linearly):
-            back = operation.product.backward(M.reshape(-1, M.shape[2]))
+            back = operation.product.backward(M.reshape(-1, M.shape[2]), to_room=True)
             M = back.reshape(*M.shape[:2], -1)
         elif isinstance(operation, Scaling):
-            M = M * operation.factor.astype(M.dtype)
+            M *= operation.factor.astype(M.dtype)
         elif isinstance(operation, Elementwise):
             quotients = _quotients(operation, place, ends, starts, i, b)
-            M = M * quotients[:, np.newaxis]
+            M *= quotients.astype(M.dtype, copy=False)[:, np.newaxis]
         else:
             inner, of_starts = ends.inner[place], starts.inner[place]
             assert inner is not None and of_starts is not None
-            M = M + _passed_back(operation.operations, inner, of_starts, i, b, M)
+            M = M + _passed_back(operation.operations, inner, of_starts, i, b, M.copy())
     return M
 
 

@@ -49,7 +49,7 @@ class _Ways(NamedTuple):
     numbers: NDArray[np.int64]
 
     def some(self, which: NDArray[Any] | slice) -> _Ways:
-        return self._replace(ends=self.ends[which], far=self.far[which], numbers=self.numbers[which])
+        return _Ways(self.start, self.ends[which], self.near, self.far[which], self.numbers[which])
 
 
 class _Integrals:
@@ -90,7 +90,9 @@ class _Integrals:
         return shares
 
     def _with_steps(self, ways: _Ways, n_steps: int) -> Floats:
-        at_once = len(ways.numbers) if self._question.is_linear else max(1, _MOST_POINTS // n_steps)
+        if self._question.is_linear:
+            return self.at(ways, *_points(n_steps))
+        at_once = max(1, _MOST_POINTS // n_steps)
         parts = [ways.some(slice(i, i + at_once)) for i in range(0, len(ways.numbers), at_once)]
         return np.concatenate([self.at(part, *_points(n_steps)) for part in parts])
 
@@ -172,14 +174,16 @@ class _Mean:
         self._squares: Any = 0.0
 
     def add(self, shares: Floats) -> None:
-        self._total = self._total + shares
-        if self._n > 1:
-            self._squares = self._squares + np.square(shares)
+        if self._n == 1:  # quickly
+            self._total = shares
+        else:
+            self._total, self._squares = self._total + shares, self._squares + np.square(shares)
 
     def found(self, base: Floats, answers: Floats) -> Found:
         """Return what was found for rows with these answers, counted from these."""
-        mean, errors = self._total / self._n, None
+        mean, errors = self._total, None
         if self._n > 1:
+            mean = self._total / self._n
             variance = np.maximum(self._squares / self._n - np.square(mean), 0)
             errors = np.sqrt(variance / (self._n - 1))
         return Found(mean, base, base + mean.sum(axis=1) - answers, errors)

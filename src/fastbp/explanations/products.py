@@ -32,6 +32,7 @@ class Product:
         self.W, self.b, self.n_threads = W, b, n_threads
         self._forth: Network | None = None
         self._back: Network | None = None
+        self._room: Array | None = None
 
     def forward(self, X: Array) -> Array:
         """Return X @ W + b, (n, n_units)."""
@@ -39,15 +40,19 @@ class Product:
             self._forth = _network(self.W, self.b)
         return self._times(self._forth, X, self.W.shape[1])
 
-    def backward(self, M: Array) -> Array:
-        """Return M @ W.T, (n, n_inputs)."""
+    def backward(self, M: Array, *, to_room: bool = False) -> Array:
+        """Return M @ W.T, (n, n_inputs); with ``to_room`` in an array that the next such call overwrites."""
         if self._back is None:
             self._back = _network(np.ascontiguousarray(self.W.T), None)
-        return self._times(self._back, M, self.W.shape[0])
+        if not to_room:
+            return self._times(self._back, M, self.W.shape[0])
+        if self._room is None or len(self._room) < len(M):
+            self._room = np.empty((len(M), self.W.shape[0]), self.W.dtype)
+        return self._times(self._back, M, self.W.shape[0], self._room[: len(M)])
 
     @underflows_to_zero
-    def _times(self, network: Network, X: Array, n_units: int) -> Array:
-        out = np.empty((len(X), n_units), self.W.dtype)
+    def _times(self, network: Network, X: Array, n_units: int, out: Array | None = None) -> Array:
+        out = np.empty((len(X), n_units), self.W.dtype) if out is None else out
         network.forward(ArrayReader(X), out, choose_threads(self.n_threads))
         return out
 

@@ -71,6 +71,10 @@ class Subject:
         """Return what the model says, "prediction" or "logit", of rows that ``read`` returned or like them."""
         raise NotImplementedError
 
+    def check(self, rows: Array) -> None:
+        """Refuse rows that cannot be predicted, by their numbers."""
+        self.outputs(rows, "prediction")
+
     def shown(self, rows: Array) -> Array:
         """Return rows as the user writes them: text where the column has text."""
         return rows
@@ -152,7 +156,8 @@ class ModelSubject(Subject):
         self.classes, self.n_outputs = feed.classes, model.n_outputs
         self.activation = model.architecture.output_activation.name
         self.output_names = columns_of_outputs(self.n_outputs, feed.classes, feed.target_names)
-        if preparation is None and model.inputs == model.n_inputs:
+        self._is_plain = preparation is None and model.inputs == model.n_inputs
+        if self._is_plain:
             self.row_dtype = model.dtype
         self._own_codes = {
             j: _codes_of(known, self.texts[j]) for j, known in (texts or {}).items() if known != self.texts[j]
@@ -189,6 +194,11 @@ class ModelSubject(Subject):
         """Return what the model says of rows."""
         model = self._logits if output == "logit" else self._model
         return model.predict_read(self.own(rows), self._n_threads).astype(np.float64)
+
+    def check(self, rows: Array) -> None:
+        """Refuse rows that cannot be predicted; finite numbers of a model that takes them as they are can be."""
+        if not self._is_plain or not np.isfinite(rows).all():
+            super().check(rows)
 
     def shown(self, rows: Array) -> Array:
         """Return rows as the user writes them: text where the column has text."""

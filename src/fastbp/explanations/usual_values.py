@@ -1,4 +1,4 @@
-"""The usual value of each column, as far as a preparation has learned it: the median, or else the mean."""
+"""The usual value of each column, as far as a preparation has learned it: the median or the mean; or the commonest."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from fastbp.preparation.columns import Chain, Columns
 from fastbp.preparation.imputing import Impute
 from fastbp.preparation.model_preparation import ModelPreparation
+from fastbp.preparation.running import RunningStandardize
 from fastbp.preparation.scaling import RobustScale, Standardize
 
 __all__ = ["usual_values"]
@@ -21,13 +22,17 @@ Floats = NDArray[np.float64]
 def usual_values(preparation: ModelPreparation, names: Sequence[str]) -> Floats:
     """Return the median of each column where a preparation knows it, else the mean, (n_columns,).
 
+    Of a column of categories it is the commonest one.
+
     Raises
     ------
     ValueError
-        If it knows neither of a column.
+        If it knows none of them of a column.
     """
     learned = preparation.inputs
     values = np.full(len(names), np.nan)
+    for column, value in () if learned is None else learned.commonest.items():
+        values[column] = value
     for column, steps in () if learned is None else learned.features:
         if np.isnan(values[column]):
             values[column] = _usual_value(_chain_of(preparation, steps), steps)
@@ -42,7 +47,7 @@ def usual_values(preparation: ModelPreparation, names: Sequence[str]) -> Floats:
 
 
 def _chain_of(preparation: ModelPreparation, steps: Sequence[tuple[Any, ...]]) -> Chain:
-    """Return the preparations that made these steps; none for categories, whose commonest is not known."""
+    """Return the preparations that made these steps; none for categories."""
     if any(step[0] in ("equals", "code") for step in steps):
         return ()
     prepare = preparation.prepare
@@ -62,7 +67,7 @@ def _usual_value(chain: Chain, steps: Sequence[tuple[Any, ...]]) -> float:
             centre = (centre - c) / b + a
         if isinstance(part, RobustScale) or (isinstance(part, Impute) and part.strategy == "median"):
             return float(centre)
-        if isinstance(part, (Impute, Standardize)) and np.isnan(mean):
+        if isinstance(part, (Impute, Standardize, RunningStandardize)) and np.isnan(mean):
             mean = float(centre)
         if kind == "affine":
             undo.append((numbers[0], numbers[1], numbers[2]))

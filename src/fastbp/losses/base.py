@@ -11,7 +11,6 @@ from numpy.typing import ArrayLike, NDArray
 from fastbp.data.arrays import READABLE, as_array, refuse_nonfinite
 from fastbp.engine.array_reader import ArrayReader
 from fastbp.engine.errors import NonFinite
-from fastbp.engine.given_gradients import output_gradient
 from fastbp.engine.records import SampleSet
 from fastbp.layers.activations import Activation
 from fastbp.support.checks import counted
@@ -103,6 +102,8 @@ class Loss:
         >>> fb.MeanSquaredError().output_gradient([[1.0], [3.0]], [0.0, 1.0]).tolist()  # 2 (Y - y) / 2
         [[1.0], [2.0]]
         """
+        from fastbp.engine.given_gradients import output_gradient  # only now: `import fastbp` stays quick
+
         outputs = as_array(Y, "Y")
         if outputs.ndim != 2 or not outputs.size:
             raise ValueError(f"Y has shape {outputs.shape}; expected (n_samples, n_outputs), the outputs of a model.")

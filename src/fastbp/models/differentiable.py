@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import ArrayLike, NDArray
 
-from fastbp.engine.derivatives import Derivatives
-from fastbp.models.derivatives import InputDerivatives, activations
 from fastbp.models.model_parts import ModelParts
 
 if TYPE_CHECKING:
+    from fastbp.engine.derivatives import Derivatives
     from fastbp.losses.custom import LossLike
+    from fastbp.models.derivatives import InputDerivatives
 
 __all__ = ["DifferentiableModel"]
 
@@ -42,7 +44,9 @@ class DifferentiableModel(ModelParts):
         """Return what computes derivatives; ``curved`` second ones, and only those."""
         native = self.native_derivatives("whole, curved" if curved else "whole")
         self._feed.check_ready()
-        return InputDerivatives(native, self._architecture, self._feed, output, space, n_threads)
+        parts = native, self._architecture, self._feed
+        derivatives: InputDerivatives = _derivatives_module().InputDerivatives(*parts, output, space, n_threads)
+        return derivatives
 
     def native_derivatives(self, part: str) -> Derivatives:
         """Return what the engine computes derivatives with, and its buffers; made when it is first asked for.
@@ -54,6 +58,8 @@ class DifferentiableModel(ModelParts):
         """
         native, network = self._native_derivatives.get(part), self.network
         if native is None or native.network is not network:
+            from fastbp.engine.derivatives import Derivatives  # only now
+
             native = Derivatives(network, curved=part.endswith("curved"), part=part.removesuffix(", curved"))
             self._native_derivatives[part] = native
         return native
@@ -357,4 +363,14 @@ class DifferentiableModel(ModelParts):
         [[3.0, 0.0]]
         """
         self._feed.check_ready()
-        return activations(self.network, self._architecture, self._feed, X, layer, output, n_threads)
+        parts = self.network, self._architecture, self._feed
+        outputs: Array = _derivatives_module().activations(*parts, X, layer, output, n_threads)
+        return outputs
+
+
+@functools.cache
+def _derivatives_module() -> ModuleType:
+    """Return the module that computes derivatives, loaded when it is first needed: `import fastbp` stays quick."""
+    from fastbp.models import derivatives
+
+    return derivatives

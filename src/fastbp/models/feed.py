@@ -68,6 +68,7 @@ class Feed:
     ) -> None:
         self.inputs, self.preparation, self._dtype, self.names = inputs, preparation, dtype, names
         self.classes, self.target_names = classes, target_names
+        self.is_plain = isinstance(inputs, int) and preparation is None
         self._as_is = inputs is not None and preparation is None
         self.known_inputs = None if inputs is None else n_columns(inputs)
         self._n_numbers = inputs.numeric if isinstance(inputs, Tabular) else self.known_inputs

@@ -13,7 +13,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastbp.data.arrays import NoRowsError
 from fastbp.data.classes import check_classes
-from fastbp.engine.derivatives import Derivatives
 from fastbp.engine.network import Network
 from fastbp.layers.base import Layer
 from fastbp.layers.tabular import Inputs
@@ -22,6 +21,7 @@ from fastbp.models.feed import Feed
 from fastbp.support.checks import check_number, sentence
 
 if TYPE_CHECKING:
+    from fastbp.engine.derivatives import Derivatives
     from fastbp.preparation.base import Preparation
     from fastbp.preparation.columns import Columns
 

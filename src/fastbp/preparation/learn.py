@@ -67,7 +67,20 @@ def learn(prepare: Prepare, table: TypedColumns, rows: NDArray[np.int64] | None)
         features += _learn_chain(chain, statistics)
     if not features:
         raise ValueError(f"the preparation of {table.argument} makes no features; expected at least one.")
-    return Learned(table.n_columns, table.names, texts, features, writings), array
+    commonest = {j: value for j in categorical if (value := _commonest(array[:, j], rows, j in texts)) is not None}
+    return Learned(table.n_columns, table.names, texts, features, writings, commonest), array
+
+
+def _commonest(column: Array, rows: NDArray[np.int64] | None, is_text: bool) -> float | None:
+    """Return the commonest category of a column, as a number; of equally common ones the first; None without any."""
+    values = column if rows is None else column[rows]
+    if values.dtype.kind == "f":
+        values = values[~np.isnan(values)]
+    if is_text:
+        values = values[values >= 0]
+        return float(np.bincount(values.astype(np.int64)).argmax()) if len(values) else None
+    known, counts = np.unique(values, return_counts=True)
+    return float(known[counts.argmax()]) if len(known) else None
 
 
 def _writing_of(table: TypedColumns, j: int, column: TypedColumn, rows: NDArray[np.int64] | None) -> Writing | None:

@@ -49,6 +49,8 @@ class Learned:
     writings : dict of int to Writing, or None
         How columns of text write numbers or moments, and which columns held moments. None: a file of version 0.1.0,
         which does not say it.
+    commonest : dict of int to float, or None
+        The commonest category of each column of categories, a code where the column is text. None: not known.
     """
 
     def __init__(
@@ -58,11 +60,12 @@ class Learned:
         texts: Mapping[int, Sequence[str]],
         features: Sequence[Feature],
         writings: Mapping[int, Writing] | None = None,
+        commonest: Mapping[int, float] | None = None,
     ) -> None:
         self.n_columns, self.names = n_columns, names
         self.texts = {j: tuple(categories) for j, categories in texts.items()}
         self.features = tuple(features)
-        self.writings = dict(writings or {})
+        self.writings, self.commonest = dict(writings or {}), dict(commonest or {})
         self._knows_writings = writings is not None
         self._moments = {j for j, each in self.writings.items() if isinstance(each, MomentWriting) and each.has_days}
         self._numbers_only = not self.texts and not self._moments
@@ -161,16 +164,17 @@ class Learned:
 
     def to_config(self) -> dict[str, Any]:
         """Return this as plain data."""
-        return {
+        config: dict[str, Any] = {
             "n_columns": self.n_columns,
             "names": None if self.names is None else list(self.names),
             "texts": [[j, list(categories)] for j, categories in self.texts.items()],
             "features": [[column, [list(step) for step in steps]] for column, steps in self.features],
-        } | (
-            {"writings": [[j, writing.to_config()] for j, writing in self.writings.items()]}
-            if self._knows_writings
-            else {}
-        )
+        }
+        if self._knows_writings:
+            config["writings"] = [[j, writing.to_config()] for j, writing in self.writings.items()]
+        if self.commonest:
+            config["commonest"] = [[j, value] for j, value in self.commonest.items()]
+        return config
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Learned:
@@ -191,13 +195,17 @@ class Learned:
                 check_int(j, "a column", minimum=0, maximum=n_columns - 1): writing_from_config(writing)
                 for j, writing in config["writings"]
             }
+        commonest = {
+            check_int(j, "a column", minimum=0, maximum=n_columns - 1): check_number(value, "a commonest category")
+            for j, value in config.get("commonest", [])
+        }
         features = [
             (check_int(column, "a column", minimum=0, maximum=n_columns - 1), tuple(map(_check_step, steps)))
             for column, steps in config["features"]
         ]
         if not features:
             raise ValueError("features is empty; expected at least one.")
-        return cls(n_columns, None if names is None else tuple(names), texts, features, writings)
+        return cls(n_columns, None if names is None else tuple(names), texts, features, writings, commonest)
 
 
 def _refuse_others(column: TypedColumn, learned_moments: bool, place: str) -> None:

@@ -15,14 +15,14 @@ True
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import Any as _Any
 
-from fastbp.privacy.account import PrivacyAccount
 from fastbp.privacy.accounting import epsilon, noise_multiplier
-from fastbp.privacy.auditing import Audit, audit
-from fastbp.privacy.joining import join
 from fastbp.privacy.public import Public
 from fastbp.privacy.settings import DifferentialPrivacy
 
 if _TYPE_CHECKING:
+    from fastbp.privacy.account import PrivacyAccount
+    from fastbp.privacy.auditing import Audit, audit
+    from fastbp.privacy.joining import join
     from fastbp.privacy.promise import Promise
     from fastbp.privacy.schema import Schema
 
@@ -39,7 +39,14 @@ __all__ = [
     "noise_multiplier",
 ]
 
-_LATER = {"Promise": "promise", "Schema": "schema"}  # imported on first use
+_LATER = {  # imported on first use: `import fastbp` stays quick
+    "Audit": "auditing",
+    "PrivacyAccount": "account",
+    "Promise": "promise",
+    "Schema": "schema",
+    "audit": "auditing",
+    "join": "joining",
+}
 
 
 def __getattr__(name: str) -> _Any:
@@ -49,3 +56,7 @@ def __getattr__(name: str) -> _Any:
 
     value = globals()[name] = getattr(import_module(f"fastbp.privacy.{_LATER[name]}"), name)
     return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})

@@ -70,13 +70,17 @@ class TableSubject(Subject):
         return in_words(shown, self._learned.texts)
 
     def usual(self) -> Floats:
-        """Return the medians that the encoding of numbers has learned; those of categories are not known."""
-        if self._fitted.reader.cardinalities:
-            return super().usual()
+        """Return the medians that the encoding of numbers has learned, and the commonest categories."""
         encoding = next(iter(self._fitted.encodings.values()))
-        medians = np.empty(len(self._order))
-        medians[self._order] = [number.centre for number in encoding.numbers]
-        return medians
+        values = np.full(len(self._order), np.nan)
+        n_numbers = self._fitted.reader.n_numbers
+        values[self._order[:n_numbers]] = [number.centre for number in encoding.numbers]
+        for column in self._order[n_numbers:].tolist():
+            known, commonest = codes_known(self._learned, column), self._learned.commonest.get(column)
+            if known is None or commonest is None:
+                return super().usual()  # of a file of version 0.1.0, or a column without values
+            values[column] = float(np.searchsorted(known, commonest))
+        return values
 
     def values_of(self, j: int) -> Floats | None:
         """Return the codes of all categories that are known of a column."""

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbp.explanations.shuffles import growth_by_shuffling
 from fastbp.tabular.fitted import FittedTable
 
 __all__ = ["HeldOut", "column_importances", "sample_held_out"]
@@ -66,11 +67,12 @@ def column_importances(fitted: FittedTable, held_out: HeldOut, metric: str, n_th
         rows = held_out.folds == fold
         table, y = held_out.table[rows], held_out.y[rows]
         orders = [rng.permutation(len(y)) for _ in range(_REPEATS)]
-        whole = fitted.targets.losses(y, part.predict_table(table, n_threads), metric).mean()
-        for place, (column, _) in enumerate(features):
-            shuffled = table.copy()
-            for order in orders:
-                shuffled[:, place] = table[order, place]
-                losses = fitted.targets.losses(y, part.predict_table(shuffled, n_threads), metric)
-                importances[column] += (losses.mean() - whole) * (len(y) / len(held_out.y) / _REPEATS)
+
+        def losses(table: Floats, part: FittedTable = part, y: Array = y) -> Floats:
+            of_rows: Floats = fitted.targets.losses(y, part.predict_table(table, n_threads), metric)
+            return of_rows
+
+        found = growth_by_shuffling(losses, table, range(len(features)), orders)
+        for (column, _), growth in zip(features, found, strict=True):
+            importances[column] += growth.mean * (len(y) / len(held_out.y))
     return importances

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +17,10 @@ from fastbp.data.folds import check_groups, split_fraction
 from fastbp.data.frames import names_of
 from fastbp.data.samples import NAMES, Samples
 from fastbp.data.target_labels import Labels, read_labels, target_names_of
+from fastbp.engine.array_reader import ArrayReader
+from fastbp.engine.records import SampleSet
 from fastbp.layers.tabular import n_features
+from fastbp.losses.base import Loss
 from fastbp.models.architecture import outputs_of
 from fastbp.models.model import Model
 from fastbp.support.checks import check_number, sentence, shown
@@ -96,6 +100,38 @@ class Intake:
         if feed.runs_in_steps:
             self.see(samples.X)
         return samples
+
+    def plain_batch(self, X: Any, y: Any) -> SampleSet | None:
+        """Return the samples of one step as ``batch`` does, for the engine; None where there is anything to convert.
+
+        This is the quick way for loops that call ``step`` with arrays of the model's dtype.
+        """
+        feed, dtype = self._model.feed, self._model.dtype
+        if (
+            type(X) is not np.ndarray
+            or type(y) is not np.ndarray
+            or not feed.is_plain
+            or X.dtype != dtype
+            or y.dtype != dtype
+            or X.ndim != 2
+            or y.ndim != 2
+            or X.shape[1] != feed.known_inputs
+            or len(y) != len(X)
+            or not len(X)
+            or not X.flags.aligned
+            or not y.flags.aligned
+        ):
+            return None
+        if self._loss.in_python:
+            return SampleSet(ArrayReader(X), y)
+        return SampleSet(ArrayReader(X), ArrayReader(y)) if y.shape[1] == self._n_plain_targets else None
+
+    @cached_property
+    def _n_plain_targets(self) -> int:
+        """How many columns targets have, where the loss takes numbers as they are; else -1."""
+        loss, n_outputs = self._loss, self._model.n_outputs
+        is_plain = type(loss).as_targets is Loss.as_targets and loss.n_classes(n_outputs) is None
+        return loss.n_targets(n_outputs) if is_plain else -1
 
     def see(self, array: Any) -> None:
         """Take the rows of one step, as they were read, into running statistics, where steps do that."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from threading import get_ident
+from types import ModuleType
 from typing import Literal, overload
 
 import numpy as np
@@ -13,7 +15,6 @@ from numpy.typing import ArrayLike, NDArray
 from fastbp.data.arrays import as_array, as_rows, refuse_nonfinite
 from fastbp.engine.array_reader import ArrayReader
 from fastbp.engine.errors import NonFinite
-from fastbp.engine.given_gradients import apply_gradients, step_gradient
 from fastbp.engine.records import SampleSet
 from fastbp.engine.session import LARGEST_BATCH
 from fastbp.layers.parameter_list import check_weights
@@ -95,16 +96,21 @@ class TrainerSteps(TrainerParts):
             remedy = "One batch does not show the frequency of a class."
             raise ValueError(sentence("class_weight", class_weight, "a dictionary from class to weight", remedy))
         model, state, turns = self._model, self._state, self._state.turns
-        data = self._intake.batch(X, y, sample_weight, class_weight)
-        model.architecture.check_training(len(data.X))  # all rows
-        losses = np.empty(len(data.X)) if return_losses else None
+        is_weighed = sample_weight is not None or class_weight is not None
+        samples, data = None if is_weighed else self._intake.plain_batch(X, y), None
+        if samples is None:
+            data = self._intake.batch(X, y, sample_weight, class_weight)
+            samples = data.for_engine()
+        model.architecture.check_training(samples.n_samples)
+        losses = np.empty(samples.n_samples) if return_losses else None
         try:
             turns.stepping = get_ident()
             if turns.n_between:
                 turns.stand_back()
-            loss = float(state.session.step(data.for_engine(), state.numbers_of(1), losses))
+            loss = float(state.session.step(samples, state.numbers_of(1), losses))
         except NonFinite as error:
             where = f"in step {self.n_steps + 1}"
+            data = data or self._intake.batch(X, y, None, None)
             explain_nonfinite(error, model.architecture, model.feed, data, where, state.divergence_remedy())
         finally:
             turns.stepping = 0
@@ -167,7 +173,7 @@ class TrainerSteps(TrainerParts):
         samples = SampleSet(as_rows(array), ArrayReader(gradient))
         try:
             with self._stepping():
-                step_gradient(state.session, samples, state.numbers_of(1), from_Z)
+                _given().step_gradient(state.session, samples, state.numbers_of(1), from_Z)
         except NonFinite as error:
             if error.where == "inputs":
                 model.feed.refuse_inputs(array, "X", error.row)
@@ -208,7 +214,7 @@ class TrainerSteps(TrainerParts):
         arrays = check_weights(gradients, model.layers, model.architecture.feeding, model.dtype, "gradients")
         model.architecture.check_training(LARGEST_BATCH)
         with self._stepping():
-            apply_gradients(state.session, arrays, state.numbers_of(1))
+            _given().apply_gradients(state.session, arrays, state.numbers_of(1))
 
     def _check_single_steps(self, method: str) -> None:
         self._refuse_privacy(method)
@@ -229,3 +235,11 @@ class TrainerSteps(TrainerParts):
             yield
         finally:
             turns.stepping = 0
+
+
+@functools.cache
+def _given() -> ModuleType:
+    """Return the engine's module for gradients that somebody else computed, loaded when it is first needed."""
+    from fastbp.engine import given_gradients
+
+    return given_gradients

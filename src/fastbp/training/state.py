@@ -6,21 +6,23 @@ import contextlib
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbp.engine.private_session import PrivateSession
 from fastbp.engine.session import Session
 from fastbp.models.model import Model
-from fastbp.privacy import PrivacyAccount
 from fastbp.support.locks import Lock
 from fastbp.support.threads import choose_threads
 from fastbp.training.history import History
 from fastbp.training.settings import Figures, TrainerSettings, check_loss
 from fastbp.training.step_numbers import StepNumbers
 from fastbp.training.turns import Turns
+
+if TYPE_CHECKING:
+    from fastbp.engine.private_session import PrivateSession
+    from fastbp.privacy import PrivacyAccount
 
 __all__ = ["Snapshot", "TrainingState", "UnfinishedEpoch"]
 
@@ -88,7 +90,11 @@ class TrainingState:
         self.unfinished: UnfinishedEpoch | None = None
         self.stopping = False
         self.search: Any = None
-        self.account = PrivacyAccount(settings.privacy, settings.seed) if settings.privacy else None
+        self.account: PrivacyAccount | None = None
+        if settings.privacy:
+            from fastbp.privacy import PrivacyAccount  # only now: `import fastbp` stays quick
+
+            self.account = PrivacyAccount(settings.privacy, settings.seed)
         self._session = self._new_session() if model.built else None
 
     @property
@@ -106,7 +112,12 @@ class TrainingState:
         check_loss(settings.loss, model.architecture, model.feed)
         rule = settings.optimizer.rule if settings.optimizer.native else "sgd"  # its steps are not used then
         private = settings.privacy is not None  # then nothing of the training samples is told
-        return (PrivateSession if private else Session)(
+        kind: type[Session | PrivateSession] = Session
+        if private:
+            from fastbp.engine.private_session import PrivateSession  # only now
+
+            kind = PrivateSession
+        return kind(
             model.network,
             settings.loss.objective,
             () if private else settings.sums,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from fastbp.callbacks.listeners import Listeners
 from fastbp.data.chunks import Chunks
@@ -16,7 +16,6 @@ from fastbp.optimizers.all_optimizers import OPTIMIZERS, OptimizerLike
 from fastbp.optimizers.averaging import Averaging
 from fastbp.optimizers.base import Optimizer
 from fastbp.optimizers.lbfgs import LBFGS
-from fastbp.privacy import PrivacyAccount
 from fastbp.support.checks import check_number
 from fastbp.support.precision import Precision
 from fastbp.support.registry import resolve
@@ -28,11 +27,13 @@ from fastbp.training.history import History
 from fastbp.training.intake import Intake
 from fastbp.training.lbfgs_epochs import LBFGSEpochs
 from fastbp.training.private_checks import check_private_optimizer
-from fastbp.training.private_epochs import PrivateEpochs
 from fastbp.training.progress import ProgressBar
 from fastbp.training.settings import OnNaN, StopReason, TrainerSettings
 from fastbp.training.state import TrainingState
 from fastbp.training.step_numbers import StepNumbers
+
+if TYPE_CHECKING:
+    from fastbp.privacy import PrivacyAccount
 
 __all__ = ["Parts", "TrainerParts"]
 
@@ -277,6 +278,8 @@ class TrainerParts:
                 if isinstance(data, Chunks):
                     epochs = ChunkEpochs(parts, data, self._intake, class_weight)
                 elif self._settings.privacy is not None:
+                    from fastbp.training.private_epochs import PrivateEpochs  # only now: `import fastbp` stays quick
+
                     epochs = PrivateEpochs(parts, data)
                 else:
                     epochs = LBFGSEpochs(parts, data) if isinstance(self.optimizer, LBFGS) else ArrayEpochs(parts, data)

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbp.commands.report.curves import ClassCurve, Reliability, interval_of_share
-from fastbp.commands.report.importance import Importance
 from fastbp.commands.report.pictures import draw
 from fastbp.commands.words import shortened
 from fastbp.support.plot_style import TRAINING, VALIDATION, mark_kept, tidy
@@ -134,25 +133,25 @@ def calibration(bins: Reliability, what: str) -> str:
     return draw(paint, (4.3, 3.7), "calibration", [what])
 
 
-def importances(found: Sequence[Importance], columns: Sequence[str], loss: str) -> str:
-    """Return a bar for what shuffling each column costs, the costliest first, with standard errors."""
+def importances(means: Vector, low: Vector, high: Vector, columns: Sequence[str], loss: str) -> str:
+    """Return a bar for what shuffling each column costs, the costliest first, with its interval from low to high."""
     names = [shortened(name, 24) for name in columns]
 
     def paint(figure: Figure) -> None:
         ax = figure.subplots()
-        places = np.arange(len(found))[::-1]
-        means, deviations = ([getattr(each, what) for each in found] for what in ("mean", "error"))
+        places = np.arange(len(means))[::-1]
+        around = np.maximum(np.stack([means - low, high - means]), 0)
         ax.barh(places, means, height=0.7, color=TRAINING)
         ax.errorbar(
-            means, places, xerr=deviations, fmt="none", color=VALIDATION, ecolor=VALIDATION, elinewidth=1.6, capsize=2
+            means, places, xerr=around, fmt="none", color=VALIDATION, ecolor=VALIDATION, elinewidth=1.6, capsize=2
         )
         _write_short_numbers(ax)
         ax.set_yticks(places, names)
-        ax.set(xlabel=f"increase of the {loss} when the column is shuffled", ylim=(-0.6, len(found) - 0.4))
+        ax.set(xlabel=f"increase of the {loss} when the column is shuffled", ylim=(-0.6, len(means) - 0.4))
         tidy(ax)
         ax.grid(visible=False, axis="y")
 
-    return draw(paint, (5.2, 0.75 + 0.25 * len(found)), "importance of the columns", [*names, loss])
+    return draw(paint, (5.2, 0.75 + 0.25 * len(means)), "importance of the columns", [*names, loss])
 
 
 # ------------------------------------------------------------------------------------------------- numbers
