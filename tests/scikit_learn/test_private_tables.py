@@ -174,6 +174,17 @@ def test_schemas_that_do_not_say_enough(target, columns, words):
         fb.privacy.Schema(columns).public(target)
 
 
+def test_made_up_rows_have_every_point_and_category_and_a_gap():
+    columns = {"a": [0, 1], "b": list(range(30)), "c": ["x", "y", "z"], "d": [2, 5, 7], "y": list(map(str, range(40)))}
+    public = fb.privacy.Schema(columns).public("y")
+    for name, values in columns.items():
+        found = public.y if name == "y" else public.X[name]
+        assert set(pd.Series(found).dropna()) == set(values), name
+    assert public.X.isna().all(axis=1).any()
+    numbers = public.X["d"].dropna()
+    assert numbers.value_counts().nunique() == 1  # so that the points are quantiles
+
+
 def test_a_schema_in_a_file(tmp_path):
     path = tmp_path / "schema.toml"
     odd = fb.privacy.Schema(

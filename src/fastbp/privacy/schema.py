@@ -120,7 +120,7 @@ class Schema:
         used = {name: each for name, each in self.columns.items() if each.kind != "ignore" and name != target}
         if not used:
             raise ValueError(f"the schema has no column beside {target!r} that is not ignored; expected one or more.")
-        n_rows = max(_FEWEST_ROWS, *(len(each.values) for each in self.columns.values())) - 1
+        n_rows = max(_FEWEST_ROWS - 1, *(len(each.values) for each in self.columns.values()))
         columns = {name: column(each) for name, each in used.items()}
         y = list(itertools.islice(itertools.cycle(self.columns[target].values), n_rows + 1))
         return Public(pd.DataFrame(columns), np.array(y))
