@@ -3,6 +3,7 @@
 import argparse
 import re
 import tomllib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -201,8 +202,10 @@ def test_every_option_is_allowed_or_refused(here, capsys):
     commands = next(a for a in cli._make_parser()._actions if isinstance(a, argparse._SubParsersAction))
     known = {action.dest: action.option_strings for action in commands.choices["train"]._actions}
     assert set(known) == ALLOWED | set(REFUSED)
+    page = (Path(__file__).resolve().parents[2] / "docs" / "privacy.md").read_text(encoding="utf-8")
     for name, value in REFUSED.items():
         option = known[name][0]
+        assert f"`{option}" in page
         assert train(option, *([] if value is None else [value])) == 1, option
         assert f"{option} does not go with --epsilon" in capsys.readouterr().err
     assert not (here / "table.fastbp.safetensors").exists()

@@ -2,6 +2,7 @@
 
 import inspect
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -74,6 +75,9 @@ def test_every_parameter_is_allowed_or_refused():
         classifier().partial_fit(X, CLASSES, classes=["no", "yes"])
     with pytest.raises(ValueError, match="None without privacy"):
         MLPClassifier(classes=["no", "yes"]).fit(X, CLASSES)
+    page = (Path(__file__).resolve().parents[2] / "docs" / "privacy.md").read_text(encoding="utf-8")
+    told = {name for name, verdict in PARAMETERS.items() if not isinstance(verdict, str)} - {"privacy"}
+    assert not {name for name in told if f"`{name}" not in page}
     allowed = {"solver": "sgd", "momentum": 0.5, "dropout": 0.1, "class_weight": {"yes": 2.0}, "alpha": 0.1}
     assert classifier(**allowed, max_iter=1).fit(X, CLASSES, np.ones(N)).privacy_.n_steps == 10
 

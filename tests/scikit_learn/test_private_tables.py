@@ -1,6 +1,7 @@
 """TabularClassifier and TabularRegressor with privacy: what is learned from public rows, refused, kept in files."""
 
 import inspect
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -104,6 +105,8 @@ def test_every_parameter_is_allowed_or_refused():
     for name, value in FIT.items():
         with pytest.raises(ValueError, match=f"{name} is given"):
             classifier().fit(X, LABELS, **{name: value})
+    page = (Path(__file__).resolve().parents[2] / "docs" / "privacy.md").read_text(encoding="utf-8")
+    assert not {name for name in {*PARAMETERS, *FIT} - {"privacy"} if f"`{name}" not in page}
     allowed = classifier(class_weight={"yes": 2.0}, epochs=1, random_state=3, n_threads=1, verbose=0)
     assert allowed.fit(X, LABELS, np.ones(N)).privacy_.n_steps == 20
     with pytest.raises(ValueError, match="public is"):
