@@ -67,21 +67,59 @@ static INLINE void NAME(halves)(uint32_t words[16][GROUP_BLOCKS], int k, int b, 
     memcpy(low, lower, sizeof *low);
 }
 
-/* (x + a half of the last bit) / 2^(2 HALF_BITS), above 0 and up to 1, for the integer x with these halves. */
-static INLINE vec NAME(unit_interval)(ivec high, ivec low)
+/* The words of VL blocks from b on as they are, or with a sign, times 2^-32: two instructions where there are any. */
+#if VECTOR_BYTES == 64 && REAL_BITS == 32
+#define WORDS_CONVERT
+static INLINE vec NAME(unsigned_word)(const uint32_t *words)
 {
-    const real scale = (real)1 / (real)((uint64_t)1 << HALF_BITS);
-    return NAME(real_of_half)(high) * scale + (NAME(real_of_half)(low) + (real)0.5) * (scale * scale);
+    block_words x;
+    memcpy(&x, words, sizeof x);
+    return __builtin_convertvector(x, vec) * 0x1p-32f;
 }
 
-/* cos(t) + sin(t), t uniform over the circle: two bits choose the quarter, the others the place in it. */
-static INLINE vec NAME(cosine_and_sine)(ivec high, ivec low)
+static INLINE vec NAME(signed_word)(block_words x)
 {
+    return __builtin_convertvector((ivec)x, vec) * 0x1p-32f;
+}
+#endif
+
+/* (x + a half of the last bit) / 2^(2 HALF_BITS), above 0 and up to 1, for the integer x with these halves. */
+static INLINE vec NAME(unit_interval)(uint32_t words[16][GROUP_BLOCKS], int k, int b)
+{
+#ifdef WORDS_CONVERT
+    return NAME(unsigned_word)(words[k] + b) + 0x1p-33f;
+#else
+    ivec high, low;
+    NAME(halves)(words, k, b, &high, &low);
+    const real scale = (real)1 / (real)((uint64_t)1 << HALF_BITS);
+    return NAME(real_of_half)(high) * scale + (NAME(real_of_half)(low) + (real)0.5) * (scale * scale);
+#endif
+}
+
+/* A uniform number's first two bits, and the others as a place from -1/2 to 1/2. */
+static INLINE vec NAME(place_in_quarter)(uint32_t words[16][GROUP_BLOCKS], int k, int b, ivec *quarter)
+{
+#ifdef WORDS_CONVERT
+    block_words x;
+    memcpy(&x, words[k] + b, sizeof x);
+    *quarter = (ivec)(x >> 30);
+    return NAME(signed_word)((x << 2) ^ 0x80000000u) + 0x1p-31f;
+#else
+    ivec high, low;
+    NAME(halves)(words, k, b, &high, &low);
     const real scale = (real)1 / (real)((uint64_t)1 << HALF_BITS);
     const integer in_quarter = ((integer)1 << (HALF_BITS - 2)) - 1;
-    const ivec quarter = high >> (HALF_BITS - 2);
-    const vec place = NAME(real_of_half)(high & in_quarter) * (4 * scale)
-                      + ((NAME(real_of_half)(low) + (real)0.5) * (4 * scale * scale) - (real)0.5);
+    *quarter = high >> (HALF_BITS - 2);
+    return NAME(real_of_half)(high & in_quarter) * (4 * scale)
+           + ((NAME(real_of_half)(low) + (real)0.5) * (4 * scale * scale) - (real)0.5);
+#endif
+}
+
+/* cos(t) + sin(t), t uniform over the circle. */
+static INLINE vec NAME(cosine_and_sine)(uint32_t words[16][GROUP_BLOCKS], int word, int b)
+{
+    ivec quarter;
+    const vec place = NAME(place_in_quarter)(words, word, b, &quarter);
     const vec x = place * (real)1.57079632679489661923, z = x * x;
     vec sine = NAME(splat)(0), cosine = NAME(splat)(0);
     for (int k = ANGLE_TERMS - 1; k >= 0; k--) {
@@ -106,11 +144,10 @@ static NOINLINE void NAME(normal_group)(const fbp_stream *stream, ptrdiff_t grou
         for (int b = 0; b < GROUP_BLOCKS; b += VL) {
             vec sum = NAME(splat)(0);
             for (int pair = 0; pair < 2; pair++) {
-                ivec high, low;
-                NAME(halves)(words, 4 * j + 2 * pair, b, &high, &low);
-                const vec radius = NAME(square_root)(NAME(vlog)(NAME(unit_interval)(high, low)) * (real)-2);
-                NAME(halves)(words, 4 * j + 2 * pair + 1, b, &high, &low);
-                sum += radius * NAME(cosine_and_sine)(high, low);
+                const int k = 4 * j + 2 * pair;
+                const vec uniform = NAME(unit_interval)(words, k, b);
+                const vec radius = NAME(square_root)(NAME(log_of_normal)(uniform, NAME(splat)(0)) * (real)-2);
+                sum += radius * NAME(cosine_and_sine)(words, k + 1, b);
             }
             NAME(store_any)(numbers + GROUP_BLOCKS * j + b, sum * (real)0.5 * deviation);
         }
@@ -140,6 +177,7 @@ static void NAME(add_noise)(const fbp_stream *stream, ptrdiff_t first, ptrdiff_t
 #undef BLOCK_NORMALS
 #undef GROUP_NORMALS
 #undef INTEGER_MAGIC
+#undef WORDS_CONVERT
 #undef ANGLE_TERMS
 #undef BLOCK_LANES
 #undef block_words

@@ -211,24 +211,30 @@ static INLINE vec NAME(vexpm1)(vec x)
     return NAME(exp_scale)(NAME(expm1_fraction)(r), steps) + (NAME(exp_scale)(NAME(splat)(1), steps) - (real)1);
 }
 
-/* log(x). Error at most 0.9 ulp.
+/* log(2^-less x) of a positive normal number. Error at most 0.9 ulp.
  * Arranged as in fdlibm: x = 2^k (1 + f) with sqrt(1/2) <= 1 + f < sqrt(2), s = f / (2 + f), and
  * log(1 + f) = 2 atanh(s) = f - (h - s (h + s^2 P(s^2))), h = f^2 / 2: only small terms are rounded. */
-static INLINE vec NAME(vlog)(vec x)
+static INLINE vec NAME(log_of_normal)(vec x, vec less)
 {
-    ivec denormal = MASK(x < SMALLEST_NORMAL);
     uvec one = NAME(to_unsigned)(NAME(splat)(1));
     uvec sqrt_half = NAME(to_unsigned)(NAME(splat)(NAME(sqrt_half)));
-    uvec bits = NAME(to_unsigned)(NAME(select)(denormal, x * (MAGIC / (real)1.5), x));
+    uvec bits = NAME(to_unsigned)(x);
     bits += one - sqrt_half; /* the exponent is k + BIAS, the fraction counts from sqrt(1/2) */
     vec f = NAME(from_unsigned)((bits & FRACTION_MASK) + sqrt_half) - (real)1;
-    vec k = NAME(from_unsigned)((bits >> FRACTION_BITS) + NAME(to_unsigned)(NAME(splat)(MAGIC))) - (MAGIC + BIAS);
-    k -= NAME(keep)(denormal, NAME(splat)(FRACTION_BITS));
+    vec k = NAME(from_unsigned)((bits >> FRACTION_BITS) + NAME(to_unsigned)(NAME(splat)(MAGIC))) - (MAGIC + BIAS) - less;
     vec s = f / (f + (real)2);
     vec h = f * f * (real)0.5;
     vec z = s * s;
     vec rest = s * (h + z * POLYNOMIAL(log_rest, z)) + k * NAME(ln2_low);
-    vec y = k * NAME(ln2_high) - ((h - rest) - f);
+    return k * NAME(ln2_high) - ((h - rest) - f);
+}
+
+/* log(x) of any x. */
+static INLINE vec NAME(vlog)(vec x)
+{
+    ivec denormal = MASK(x < SMALLEST_NORMAL);
+    vec y = NAME(log_of_normal)(NAME(select)(denormal, x * (MAGIC / (real)1.5), x),
+                                NAME(keep)(denormal, NAME(splat)(FRACTION_BITS)));
     vec infinity = NAME(splat)((real)INFINITY);
     vec edge = NAME(select)(MASK(x < 0), NAME(splat)((real)NAN), x) - NAME(keep)(MASK(x == 0), infinity);
     return NAME(select)(MASK(x > 0) & MASK(x < infinity), y, edge);

@@ -1,6 +1,7 @@
 """Every public option of a trainer, of fit and of the callbacks: allowed, refused with its remedy, or accounted for."""
 
 import inspect
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -217,6 +218,12 @@ def test_methods_of_the_trainer():
         make().fit_samples(make().parts.intake.samples(X, Y), 1)
     with pytest.raises(ValueError, match=r"Use fb\.Adam|val_loss"):
         make(optimizer=fb.SGD()).optimizer = fb.SGD(fb.Plateau(0.1, monitor="loss"))
+
+
+def test_the_page_lists_every_option():
+    page = (Path(__file__).resolve().parents[2] / "docs" / "privacy.md").read_text(encoding="utf-8")
+    missing = {name for name in {*TRAINER, *FIT, *METHODS} - {"y", "privacy"} if f"`{name}" not in page}
+    assert not missing
 
 
 @pytest.mark.parametrize("prepare", [fb.Standardize(), fb.RobustScale(), fb.Impute(), fb.OneHot()])

@@ -93,6 +93,33 @@ def test_each_sample_is_clipped_by_the_norm_of_its_own_gradient(name, dtype):
         assert np.linalg.norm(alone) == pytest.approx(norms[i] / 4 * (1 - 2**-10), rel=ROUNDING[dtype])
 
 
+def without_penalties(config):
+    """A model's description without penalties and bounds of weights."""
+    if isinstance(config, dict):
+        return {k: without_penalties(v) for k, v in config.items() if k not in ("l1", "l2", "max_norm")}
+    return [without_penalties(each) for each in config] if isinstance(config, list) else config
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", sorted(set(PRIVATE) - set(PLAIN)))
+def test_penalties_are_not_clipped_and_take_no_part_in_norms(name, dtype):
+    """They depend on the weights alone; weights are bounded after the noise."""
+    model, loss, X, y = problem(name, dtype)
+    plain = fb.Model.from_config(without_penalties(model.to_config()), model.get_weights())
+    gradients = single_gradients(plain, loss, X, y)
+    norms = np.linalg.norm(gradients, axis=1)
+    C = float(np.median(norms[norms > 0]))
+    clipped = (gradients * np.minimum(1, C * (1 - 2**-10) / np.maximum(norms, 1e-30))[:, None]).sum(axis=0) / 32.0
+    found = change(plain, loss, X, y, C=C, divisor=32.0)
+    assert np.abs(found - clipped).max() <= ROUNDING[dtype] * np.abs(clipped).max()
+    if max_norms(MODELS[name][0]):
+        return  # a step that bounds the weights is no gradient
+    penalty = flat(model.loss_and_gradients(X[:1], y[:1], loss)[1]) - gradients[0]
+    found = change(model, loss, X, y, C=C, divisor=60.0)
+    expected = clipped * 32.0 / 60.0 + penalty
+    assert np.abs(found - expected).max() <= ROUNDING[dtype] * np.abs(expected).max()
+
+
 @pytest.mark.parametrize("name", ["layer norm between", "residuals of all kinds", "prelu between", "tables"])
 def test_other_rules_of_clipping(name):
     name = "residual between" if name == "residuals of all kinds" else name

@@ -41,6 +41,14 @@ def test_private_fashion_mnist_says_what_it_promises():
     assert "(epsilon, delta)-differentially private" in out
 
 
+def test_private_adult_without_data_says_what_it_runs_on():
+    pytest.importorskip("sklearn")
+    pytest.importorskip("pandas")
+    out = run_example("private_adult.py")
+    assert out.startswith("No --data FILE: running on made-up people")
+    assert "(epsilon, delta)-differentially private" in out
+
+
 def test_fashion_mnist_with_data(tmp_path):
     out = run_example("fashion_mnist.py", "--epochs", "2", "--data", str(write_fashion(tmp_path)))
     assert "digits" not in out

@@ -59,7 +59,8 @@ def private_settings(options: Any) -> PrivateSettings | None:
     if options.schema is None:
         raise CommandError(
             "--epsilon needs --schema FILE, which says the ranges and categories of the columns: they may not be "
-            f"learned from private rows. `fastbp schema {options.data}` begins such a file, to be filled in from what is public"
+            f"learned from private rows. `fastbp schema {options.data}` begins such a file, to be filled in from what "
+            "is public"
         )
     norm = 1.0 if options.max_grad_norm is None else options.max_grad_norm
     return PrivateSettings(options.epsilon, options.delta, options.schema, options.public_test, norm)

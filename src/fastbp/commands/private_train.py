@@ -119,9 +119,8 @@ def run(files: Files, target: str, private: PrivateSettings, settings: Settings)
 
 def _public_table(schema: Schema, target: str) -> tuple[PublicTable, int]:
     """Return what is learned from the schema's made-up rows, and the number of classes; 0 for numbers."""
-    made_up = schema.public(target)
-    categories = [name for name in schema.categories if name in made_up.X]  # type: ignore[operator]
-    reader, table = learn_reader(made_up.X, categories)
+    made_up = schema.public(target, as_text=True)
+    reader, table = learn_reader(made_up.X, "auto")
     column = schema.columns[target]
     n_classes = len(column.values) if column.kind == "category" else 0
     y = np.empty((len(table), 0)) if n_classes else np.asarray(made_up.y, np.float64)[:, np.newaxis]

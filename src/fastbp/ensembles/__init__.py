@@ -1,3 +1,3 @@
 """Several models: parallel training, ensembles, cross-validation, and the search for wrong labels.
-It imports callbacks, data, exchange, layers, losses, metrics, models, preparation, support and training.
+It imports callbacks, data, exchange, layers, losses, metrics, models, preparation, privacy, support and training.
 """

@@ -92,7 +92,7 @@ class Schema:
         self.columns = {str(name): _column(str(name), value) for name, value in columns.items()}
         self.reading = _checked_reading(reading or {})
 
-    def public(self, target: str) -> Public:
+    def public(self, target: str, as_text: bool = False) -> Public:
         """Return made-up rows from which a preparation learns what the schema says, and no more.
 
         Each point of a range and each category occurs, as often as the others or once less, and one row lacks
@@ -102,27 +102,28 @@ class Schema:
         ----------
         target : str
             The column to predict, which must be a number or a category.
+        as_text : bool, default False
+            Whether categories that are whole numbers or truths are the text of these, as a file of text has them.
 
         Returns
         -------
         Public
-            X is a pandas data frame.
+            X is a pandas data frame, whose categories have that dtype.
         """
         self.require(target)
         import pandas as pd  # a schema is of tables: whoever has one has it
 
+        def column(each: ColumnSchema) -> Any:
+            values = [*_repeated(each, n_rows, as_text), math.nan if each.kind == "number" else None]
+            return values if each.kind == "number" else pd.Categorical(values)
+
         used = {name: each for name, each in self.columns.items() if each.kind != "ignore" and name != target}
         if not used:
             raise ValueError(f"the schema has no column beside {target!r} that is not ignored; expected one or more.")
-        n_rows = max(_FEWEST_ROWS, *(len(each.values) for each in self.columns.values())) - 1
-        columns = {name: [*_repeated(each, n_rows), _gap(each)] for name, each in used.items()}
+        n_rows = max(_FEWEST_ROWS - 1, *(len(each.values) for each in self.columns.values()))
+        columns = {name: column(each) for name, each in used.items()}
         y = list(itertools.islice(itertools.cycle(self.columns[target].values), n_rows + 1))
         return Public(pd.DataFrame(columns), np.array(y))
-
-    @property
-    def categories(self) -> list[str]:
-        """The names of the columns of categories."""
-        return [name for name, each in self.columns.items() if each.kind == "category"]
 
     def require(self, target: str) -> None:
         """Refuse a target that is not in the schema or ignored, and columns that are not filled in.
@@ -266,16 +267,13 @@ def _checked_reading(reading: Mapping[str, Any]) -> dict[str, Any]:
 # ------------------------------------------------------------------------------------------------- made-up rows
 
 
-def _repeated(column: ColumnSchema, n: int) -> list[Any]:
+def _repeated(column: ColumnSchema, n: int, as_text: bool) -> list[Any]:
     """Return n values: the column's in turn; of a number each as often as the others, then gaps."""
     if column.kind == "number":
         whole = n // len(column.values) * len(column.values)
         return [*itertools.islice(itertools.cycle(column.values), whole), *[math.nan] * (n - whole)]
-    return list(itertools.islice(itertools.cycle(map(str, column.values)), n))
-
-
-def _gap(column: ColumnSchema) -> Any:
-    return math.nan if column.kind == "number" else None
+    values = map(str, column.values) if as_text else column.values
+    return list(itertools.islice(itertools.cycle(values), n))
 
 
 # ---------------------------------------------------------------------------------------------------- TOML

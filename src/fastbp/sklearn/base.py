@@ -23,7 +23,6 @@ from fastbp.models.model import Model
 from fastbp.models.nonfinite import DivergenceError
 from fastbp.optimizers.lbfgs import LBFGS
 from fastbp.sklearn.epochs import Epochs, Iterations, Validation
-from fastbp.sklearn.fitted_network import FittedNetwork
 from fastbp.sklearn.networks import (
     check_fitting_layers,
     draw_weights,
@@ -33,6 +32,7 @@ from fastbp.sklearn.networks import (
 )
 from fastbp.sklearn.objectives import Objective
 from fastbp.sklearn.parallelism import threads_for
+from fastbp.sklearn.private_network import PrivateNetwork
 from fastbp.sklearn.solvers import LearningRate, is_lbfgs, is_stochastic, make_optimizer
 from fastbp.support.checks import sentence
 from fastbp.support.figures import explaining_missing_figures
@@ -59,7 +59,7 @@ def _has_partial_fit(estimator: BaseMLP) -> bool:
     return True
 
 
-class BaseMLP(FittedNetwork):
+class BaseMLP(PrivateNetwork):
     """Parameters and ``fit``; the classifier and the regressor add targets and predictions."""
 
     @abstractmethod
@@ -113,9 +113,17 @@ class BaseMLP(FittedNetwork):
         TypeError, ValueError
             If a parameter or the data is not one of the above, or training diverges.
         """
+        if self.privacy is not None:
+            self._fit_privately(X, y, sample_weight, validation_set)
+            return self
         return self._fit(X, y, sample_weight, validation_set, incremental=False)
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, validation_set: Any, incremental: bool) -> BaseMLP:
+        if self.privacy is not None:
+            raise ValueError(
+                "privacy is given; expected None for partial_fit. Call fit, whose account knows all samples."
+            )
+        self.privacy_ = None
         hidden = self._hidden_sizes()
         first = not hasattr(self, "coefs_") or (not self.warm_start and not incremental)
         X, y = self._check_data(X, y, reset=first)

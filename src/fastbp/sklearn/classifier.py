@@ -14,6 +14,7 @@ from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_targ
 
 from fastbp.losses.base import Loss
 from fastbp.optimizers.all_optimizers import OptimizerLike
+from fastbp.privacy import DifferentialPrivacy
 from fastbp.sklearn.base import BaseMLP, partial_fit_available
 from fastbp.sklearn.fitted_network import flattened
 from fastbp.sklearn.names import (
@@ -32,6 +33,7 @@ from fastbp.sklearn.objectives import (
     classifier_objective,
 )
 from fastbp.sklearn.scores import accuracy
+from fastbp.support.checks import sentence
 
 __all__ = ["MLPClassifier"]
 
@@ -113,6 +115,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     compute_dtype : {"float32", "float64", "bf16-mixed"} or None, default None
         Type of computations and predictions; None means float32 for X of float32, else float64. With None, L-BFGS uses
         float64. "bf16-mixed" is float32 with large products in bfloat16, as for ``fb.Trainer``.
+    privacy : fb.DifferentialPrivacy or None, default None
+        Differential privacy for the samples: training goes on for max_iter epochs or until the budget is spent, and no
+        figure of the samples is kept.
+    classes : array-like of shape (n_classes,) or None, default None
+        With privacy: all classes that there can be, as which of them occur in y is private.
 
     Attributes
     ----------
@@ -141,6 +148,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         The number and the names of the columns of X.
     imputer_ : SimpleImputer
         The imputer, with ``missing="impute"``.
+    privacy_ : fb.privacy.Promise or None
+        With privacy, what is promised to the samples; then there are no losses and curves.
     classes_ : ndarray of shape (n_classes,)
 
     Raises
@@ -161,6 +170,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         **BaseMLP._parameter_constraints,
         "loss": [StrOptions(set(CLASSIFIER_LOSSES)), Loss],
         "class_weight": [None, dict, StrOptions({"balanced"})],
+        "classes": [None, "array-like"],
     }
 
     def __init__(
@@ -196,6 +206,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         n_threads: int | None = None,
         missing: Missing = "error",
         compute_dtype: DTypeName | None = None,
+        privacy: DifferentialPrivacy | None = None,
+        classes: Any = None,
     ) -> None:
         super().__init__(
             loss=loss,
@@ -227,8 +239,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             n_threads=n_threads,
             missing=missing,
             compute_dtype=compute_dtype,
+            privacy=privacy,
         )
         self.class_weight = class_weight
+        self.classes = classes
 
     @partial_fit_available
     @_fit_context(prefer_skip_nested_validation=True)
@@ -314,12 +328,31 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     def _check_targets(self, y: Any, incremental: bool) -> Array:
         y = flattened(y)
+        if self.classes is not None:
+            raise ValueError(sentence("classes", self.classes, "None without privacy", "They are learned from y."))
         if not hasattr(self, "classes_") or (not self.warm_start and not incremental):
             self._label_binarizer = LabelBinarizer().fit(y)
             self.classes_ = self._label_binarizer.classes_
         else:
             self._check_classes(unique_labels(y))
         return self._encoded(y)
+
+    def _learn_public_targets(self) -> None:
+        if self.classes is None:
+            raise ValueError(
+                "classes is None; expected all classes that there can be, with privacy: those of y are private."
+            )
+        self._label_binarizer = LabelBinarizer().fit(np.unique(np.asarray(self.classes)))
+        self.classes_ = self._label_binarizer.classes_
+        if len(self.classes_) < 2:
+            raise ValueError(f"classes has {len(self.classes_)} class; expected two or more.")
+
+    def _private_targets(self, y: Any) -> Array:
+        y = flattened(y)
+        if y.ndim != 1 or not np.isin(y, self.classes_).all():
+            raise ValueError("y has a class that classes lacks, or several for a sample")
+        encoded = self._encoded(y)
+        return encoded.astype(np.uint8) if encoded.dtype == bool else encoded  # numbers: truths would be labels
 
     def _check_classes(self, classes: Array) -> None:
         """Refuse to continue with other classes than those of the fit before."""
@@ -361,6 +394,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         self._is_plain_weight = self.class_weight is None
         if self.class_weight is None:
             return sample_weight
+        if self.privacy is not None and isinstance(self.class_weight, dict):  # whichever classes occur
+            each = np.array([float(self.class_weight.get(label, 1.0)) for label in self.classes_.tolist()])
+            weights: Array = each[np.searchsorted(self.classes_, flattened(y))]
+            return weights if sample_weight is None else weights * sample_weight
         if incremental and isinstance(self.class_weight, str):
             raise ValueError(
                 "class_weight is 'balanced'; expected a dictionary with partial_fit, whose calls do not show the "

@@ -16,6 +16,7 @@ from fastbp.layers.activations import Activation
 from fastbp.losses.base import Loss
 from fastbp.optimizers.all_optimizers import OPTIMIZERS, OptimizerLike
 from fastbp.optimizers.base import Optimizer
+from fastbp.privacy import DifferentialPrivacy
 from fastbp.sklearn.names import BatchSize, DTypeName, HiddenActivations, LearningRateName, Missing, WarmStart
 from fastbp.sklearn.networks import (
     ACTIVATION_NAMES,
@@ -62,6 +63,7 @@ class MLPParameters(BaseEstimator, metaclass=ABCMeta):
         "n_threads": [None, Interval(Integral, 1, 1024, closed="both")],
         "missing": [StrOptions({"error", "impute"})],
         "compute_dtype": [None, StrOptions({"float32", "float64", "bf16-mixed"})],
+        "privacy": [None, DifferentialPrivacy],
     }
 
     def __init__(
@@ -96,6 +98,7 @@ class MLPParameters(BaseEstimator, metaclass=ABCMeta):
         n_threads: int | None,
         missing: Missing,
         compute_dtype: DTypeName | None,
+        privacy: DifferentialPrivacy | None,
     ) -> None:
         self.loss = loss
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -126,6 +129,7 @@ class MLPParameters(BaseEstimator, metaclass=ABCMeta):
         self.n_threads = n_threads
         self.missing = missing
         self.compute_dtype = compute_dtype
+        self.privacy = privacy
 
     def _validate_params(self) -> None:
         """Let scikit-learn check the parameters; where a name is close to one that exists, say so."""

@@ -11,6 +11,7 @@ from sklearn.utils._param_validation import StrOptions
 
 from fastbp.losses.base import Loss
 from fastbp.optimizers.all_optimizers import OptimizerLike
+from fastbp.privacy import DifferentialPrivacy
 from fastbp.sklearn.base import BaseMLP, partial_fit_available
 from fastbp.sklearn.fitted_network import flattened
 from fastbp.sklearn.names import (
@@ -108,6 +109,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     compute_dtype : {"float32", "float64", "bf16-mixed"} or None, default None
         Type of computations and predictions; None means float32 for X of float32, else float64. With None, L-BFGS uses
         float64. "bf16-mixed" is float32 with large products in bfloat16, as for ``fb.Trainer``.
+    privacy : fb.DifferentialPrivacy or None, default None
+        Differential privacy for the samples: training goes on for max_iter epochs or until the budget is spent, and no
+        figure of the samples is kept. Scale targets by public constants.
 
     Attributes
     ----------
@@ -189,6 +193,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         n_threads: int | None = None,
         missing: Missing = "error",
         compute_dtype: DTypeName | None = None,
+        privacy: DifferentialPrivacy | None = None,
     ) -> None:
         super().__init__(
             loss=loss,
@@ -220,6 +225,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             n_threads=n_threads,
             missing=missing,
             compute_dtype=compute_dtype,
+            privacy=privacy,
         )
 
     @partial_fit_available
@@ -261,6 +267,12 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     _target_checks: ClassVar[dict[str, Any]] = {"y_numeric": True}
     _is_plain_weight = True
+
+    def _learn_public_targets(self) -> None:
+        pass  # numbers are learned as they are
+
+    def _private_targets(self, y: Any) -> Array:
+        return self._check_new_targets(y)
 
     def _check_targets(self, y: Any, incremental: bool) -> Array:
         return self._check_new_targets(y)

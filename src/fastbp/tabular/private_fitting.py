@@ -35,7 +35,7 @@ Floats = NDArray[np.float64]
 
 HIDDEN = (64,)
 PRIVATE_EPOCHS = 20
-_LEARNING_RATE = 0.02
+_LEARNING_RATE = 0.01
 _AVERAGE = 0.98
 _MOST_BINS = 32
 _MOST_LEVELS = 256  # written out; a category of more has a table, each row of which gets noise

@@ -1,0 +1,244 @@
+"""`fastbp train --epsilon` and `fastbp schema`: private rows decide nothing that is said or saved, but the weights."""
+
+import argparse
+import re
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fastbp as fb
+from fastbp import cli
+from fastbp.commands.errors import CommandError
+from fastbp.commands.outcome import Settings
+from fastbp.commands.private_settings import check_private_options
+from fastbp.commands.roles import Choice
+from fastbp.support.safetensors_file import TABLE, read_file
+
+pd = pytest.importorskip("pandas", reason="pandas is not installed")
+pytest.importorskip("matplotlib")
+
+PRIVATE = ["--epsilon", "3", "--delta", "1e-4", "--schema", "schema.toml"]
+SCHEMA = fb.privacy.Schema(
+    {"age": [0, 30, 60, 100], "job": ["cook", "smith"], "code": {"kind": "category", "categories": [1, 2, 3]},
+     "name": None, "ill": ["no", "yes"], "cost": [0, 1000]},
+    {"separator": ",", "header": True},
+)  # fmt: skip
+
+
+def make_table(seed, n=600):
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame(
+        {
+            "age": rng.integers(0, 100, n).astype(object),
+            "job": rng.choice(["cook", "smith"], n),
+            "code": rng.integers(1, 4, n),
+        }
+    )
+    frame["name"] = [f"person {i}" for i in rng.permutation(n)]
+    frame["ill"] = np.where(frame["age"].astype(int) + 10 * (frame["job"] == "cook") > 50, "yes", "no")
+    frame["cost"] = (10.0 * frame["age"].astype(float)).astype(object)
+    return frame
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    make_table(0).to_csv("table.csv", index=False)
+    make_table(1, 100).to_csv("test.csv", index=False)
+    (tmp_path / "schema.toml").write_text(SCHEMA.text(), encoding="utf-8")
+    return tmp_path
+
+
+def run(*arguments):
+    return cli.main([str(argument) for argument in arguments])
+
+
+def train(*more, target="ill", data="table.csv"):
+    return run("train", data, "--target", target, *PRIVATE, "--quiet", *more)
+
+
+def test_a_class_is_learned_and_predicted(here, capsys):
+    assert train("--public-test", "test.csv", "--report", "report.html") == 0
+    said = capsys.readouterr().out
+    accuracy = float(re.search(r"accuracy +(\S+)", said)[1])
+    assert accuracy > 0.9
+    assert "(epsilon, delta)-differentially private with epsilon" in said
+    about = read_file("table.fastbp.safetensors", TABLE)[0]["about"]
+    promise = about["metadata"]["privacy"]
+    assert promise == about["privacy"]["promise"]
+    assert 2.9 < promise["epsilon"] <= 3.0
+    assert promise["statement"] in said
+    report = (here / "report.html").read_text(encoding="utf-8")
+    assert promise["statement"].split("\n")[0] in report
+    for words in ("cook", "0, 30, 60, 100", f"{accuracy:.4g}"):
+        assert words in report
+    assert run("predict", "table.fastbp.safetensors", "test.csv", "--out", "out.csv") == 0
+    predicted, expected = pd.read_csv("out.csv"), pd.read_csv("test.csv")
+    assert (
+        predicted["predicted_ill" if "predicted_ill" in predicted else "ill"] == expected["ill"]
+    ).mean() == pytest.approx(accuracy, abs=1e-3)
+
+
+def test_the_estimators_read_the_file(here):
+    sklearn = pytest.importorskip("fastbp.sklearn")
+    assert train(target="cost") == 0
+    model = sklearn.TabularRegressor.load("table.fastbp.safetensors")
+    table = pd.read_csv("test.csv", dtype={"code": str})  # as text has it, so that a file of text can be predicted
+    assert model.score(table, table["cost"]) > 0.8
+    assert model.privacy_.epsilon <= 3.0
+    assert model.privacy.expected_batch_size == 64
+
+
+def spoil(frame, seed):
+    """Rows that are all there can be: far numbers, words for numbers, unknown categories, gaps."""
+    rng = np.random.default_rng(seed)
+    for name, odd in (("age", ["", "1e300", "-7", "secret", "inf"]), ("job", ["", "spy"]), ("code", ["9", "x"])):
+        frame[name] = frame[name].astype(object)
+        frame.loc[rng.choice(len(frame), len(odd), replace=False), name] = odd
+    return frame
+
+
+def told(path, capsys, target="ill"):
+    """All that training says, writes in its report, and saves beside the weights."""
+    assert train("--report", "report.html", "--out", "model", data=path, target=target) == 0
+    printed = capsys.readouterr()
+    with open("report.html", encoding="utf-8") as file:
+        report = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d", "", file.read())
+    description, tensors = read_file("model", TABLE)
+    return (
+        printed.out.replace(path, ""),
+        printed.err,
+        report.replace(path, ""),
+        description,
+        {k: v.shape for k, v in tensors.items()},
+    )
+
+
+@pytest.mark.parametrize("target", ["ill", "cost"])
+def test_nothing_that_is_told_depends_on_the_rows(here, capsys, target):
+    spoil(make_table(5), 5).to_csv("other.csv", index=False)
+    make_table(6).assign(job="cook", ill="no", age="", cost=7).to_csv("third.csv", index=False)
+    first, other, third = (told(path, capsys, target) for path in ("table.csv", "other.csv", "third.csv"))
+    assert first == other
+    assert first == third
+
+
+def test_rows_are_read_one_by_one(here, capsys):
+    """A row that no program can read, or whose target nobody knows, changes nothing of the others."""
+    from fastbp.commands.private_rows import read_rows
+
+    lines = (here / "table.csv").read_text(encoding="utf-8").splitlines()
+    clean = read_rows(here / "table.csv", SCHEMA, "ill", None)
+    bad = ['1,"cook,2,x,yes,3', "1,cook,2", "1,cook,2,x,yes,3,4,5", "1,cook,2,x,unknown,3", ""]
+    for i, line in enumerate(bad):
+        lines.insert(50 * i + 3, line)
+    (here / "bad.csv").write_text("\n".join(lines), encoding="utf-8")
+    found = read_rows(here / "bad.csv", SCHEMA, "ill", None)
+    pd.testing.assert_frame_equal(found.X, clean.X)
+    np.testing.assert_array_equal(found.y, clean.y)
+    make_table(0).to_json("table.jsonl", orient="records", lines=True)
+    make_table(0).assign(age=lambda t: t["age"].astype(float), cost=lambda t: t["cost"].astype(float)).to_parquet(
+        "table.parquet"
+    )
+    for name in ("table.jsonl", "table.parquet"):
+        pd.testing.assert_frame_equal(read_rows(here / name, SCHEMA, "ill", None).X, clean.X)
+
+
+def test_numbers_are_cut_and_words_are_missing(here):
+    from fastbp.commands.private_rows import read_rows
+
+    (here / "odd.csv").write_text(
+        "age;job;code;ill;cost\n1,5;spy;2.0;yes;1.234,5\n-9;cook;3;no;x\ninf;;1;yes;12\nold;smith;;no;1\n",
+        encoding="utf-8",
+    )
+    schema = fb.privacy.Schema(
+        {name: each for name, each in SCHEMA.columns.items() if name != "name"}, {"separator": ";", "decimal": ","}
+    )
+    X, y = read_rows(here / "odd.csv", schema, "ill", None)
+    np.testing.assert_array_equal(X["age"], [1.5, 0, 100, np.nan])
+    np.testing.assert_array_equal(X["cost"], [1000, np.nan, 12, 1])
+    assert X["job"].tolist() == [None, "cook", None, "smith"]
+    assert X["code"].tolist() == [None, "3", "1", None]
+    assert y.tolist() == [1, 0, 1, 0]
+
+
+def test_the_schema_has_names_and_kinds_and_no_value(here, capsys):
+    frame = make_table(3).assign(when=pd.Timestamp("2020-01-02"), **{'a "b"': "secret"})
+    frame.to_csv("rows.csv", index=False, sep=";")
+    assert run("schema", "rows.csv") == 0
+    assert "rows.schema.toml" in capsys.readouterr().out
+    text = (here / "rows.schema.toml").read_text(encoding="utf-8")
+    contents = tomllib.loads(text)
+    kinds = {name: each["kind"] for name, each in contents["columns"].items()}
+    assert kinds == {
+        "age": "number", "job": "category", "code": "number", "name": "category", "ill": "category", "cost": "number",
+        "when": "category", 'a "b"': "category",
+    }  # fmt: skip
+    assert contents["reading"] == {"separator": ";", "decimal": ".", "encoding": "utf-8", "header": True}
+    for value in ("cook", "smith", "person", "yes", "secret", "2020"):
+        assert value not in text
+    assert run("schema", "rows.csv") == 1  # it may have been filled in
+    assert "exists" in capsys.readouterr().err
+    assert run("train", "rows.csv", "--target", "ill", *PRIVATE[:4], "--schema", "rows.schema.toml") == 1
+    assert "does not say the range or the categories" in capsys.readouterr().err
+
+
+# Option of `fastbp train`: allowed with --epsilon, or values that are refused.
+ALLOWED = {
+    "help", "data", "sep", "encoding", "decimal", "header", "sheet", "target", "hidden", "epochs", "batch_size",
+    "learning_rate", "seed", "threads", "out", "report", "quiet", "precision",
+    "epsilon", "delta", "schema", "public_test", "max_grad_norm",
+}  # fmt: skip
+REFUSED = {
+    "task": "class", "drop": "age", "keep": "age", "id": "name", "categorical": "code", "numeric": "age",
+    "sample_weight": "age", "preset": "fast", "time_limit": "5", "metric": "log_loss", "folds": "3", "refit": None,
+    "loss": "mse", "class_weight": "balanced", "dropout": "0.1", "test": "test.csv",
+}  # fmt: skip
+
+
+def test_every_option_is_allowed_or_refused(here, capsys):
+    commands = next(a for a in cli._make_parser()._actions if isinstance(a, argparse._SubParsersAction))
+    known = {action.dest: action.option_strings for action in commands.choices["train"]._actions}
+    assert set(known) == ALLOWED | set(REFUSED)
+    page = (Path(__file__).resolve().parents[2] / "docs" / "privacy.md").read_text(encoding="utf-8")
+    for name, value in REFUSED.items():
+        option = known[name][0]
+        assert f"`{option}" in page
+        assert train(option, *([] if value is None else [value])) == 1, option
+        assert f"{option} does not go with --epsilon" in capsys.readouterr().err
+    assert not (here / "table.fastbp.safetensors").exists()
+    with pytest.raises(CommandError, match="norms that are not bounded"):  # float32 is what there is
+        check_private_options("auto", Settings(precision="bf16-mixed"), Choice())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--epsilon", "3", "--delta", "1e-5"], "`fastbp schema table.csv`"),
+        (["--epsilon", "3", "--schema", "schema.toml"], "needs --delta"),
+        (["--delta", "1e-5"], "pass --epsilon too"),
+        (["--schema", "schema.toml"], "pass --epsilon too"),
+        ([*PRIVATE[:4], "--schema", "none.toml"], "cannot be read"),
+        ([*PRIVATE[:4], "--schema", "table.csv"], "is not TOML"),
+        ([*PRIVATE, "--batch-size", "5000"], "expected_batch_size is 5000"),
+        ([*PRIVATE, "--public-test", "none.csv"], "does not exist"),
+    ],
+)
+def test_what_is_missing_is_said(here, capsys, arguments, words):
+    assert run("train", "table.csv", "--target", "ill", *arguments) == 1
+    assert words in capsys.readouterr().err
+
+
+def test_a_damaged_table_tells_of_no_row(here, capsys):
+    (here / "table.parquet").write_bytes(b"PAR1 secret")
+    assert train(data="table.parquet") == 1
+    said = capsys.readouterr().err
+    assert "secret" not in said
+    assert "why is not told" in said
+    make_table(0).drop(columns="job").to_csv("less.csv", index=False)
+    assert train(data="less.csv") == 1
+    assert "has no column 'job'" in capsys.readouterr().err
+    assert train(target="name") == 1
+    assert "which the schema ignores" in capsys.readouterr().err
