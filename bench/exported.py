@@ -1,8 +1,8 @@
 """`python -m bench.exported`: one row through a network as C source, beside `predict`, in microseconds.
 
 The source is that of `Model.to_c`, compiled with `gcc -O3 -march=native` (CC=clang for another compiler) for this CPU.
-A program calls it again and again on rows that differ. `predict` gets the same rows, one a call, and takes one thread for
-them. Turns alternate, and the fastest turn counts. Both have to say the same.
+A program calls it again and again on rows that differ. `predict` gets the same rows, one a call, and takes one
+thread for them. Turns alternate, and the fastest turn counts. Both have to say the same.
 """
 
 import argparse

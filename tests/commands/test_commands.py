@@ -15,7 +15,7 @@ from fastbp.data.columns import seconds_of
 pd = pytest.importorskip("pandas")
 pytest.importorskip("matplotlib")
 datasets = pytest.importorskip("sklearn.datasets")
-estimators = pytest.importorskip("fastbp.sklearn")
+estimators = pytest.importorskip("fastbp.sklearn", exc_type=ImportError)
 
 
 def make_table(n=400, seed=0):

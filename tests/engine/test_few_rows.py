@@ -104,7 +104,7 @@ def test_whoever_is_called_while_training_sees_the_weights_of_now():
 
 def test_weights_written_from_outside_are_seen_at_once():
     """scikit-learn's coefs_ are the model's own memory."""
-    MLPClassifier = pytest.importorskip("fastbp.sklearn").MLPClassifier
+    MLPClassifier = pytest.importorskip("fastbp.sklearn", exc_type=ImportError).MLPClassifier
     estimator = MLPClassifier(8, random_state=0).partial_fit(X, Y, classes=[0, 1, 2])
     for factor in (0.5, 3.0):
         before = [estimator.predict_proba(X[:1]) for _ in range(ENOUGH)][-1]

@@ -170,8 +170,22 @@ def test_trainers_side_by_side_end_as_alone():
         trainer.fit(X + seed, y, epochs=3)
         return bits(trainer.model.get_weights())
 
-    alone = [train(seed) for seed in range(4)]
-    assert in_threads([lambda seed=seed: train(seed) for seed in range(4)]) == alone
+    alone = [train(seed) for seed in range(8)]
+    assert in_threads([lambda seed=seed: train(seed) for seed in range(8)]) == alone
+
+
+@pytest.mark.parametrize("stack", list(STACKS))
+def test_one_model_predicts_in_eight_threads_as_in_one(stack):
+    """Each has rows of its own, few and many, and none gets those of another."""
+    model = make_trainer(stack).model
+    rows = [X[i : i + n] for i, n in enumerate([1, 2, 700, 1, 33, 1, 700, 5])]
+    alone = [bits([model.predict(each)]) for each in rows]
+
+    def predict(i):
+        return {bits([model.predict(rows[i])]) for _ in range(50)}
+
+    found = in_threads([lambda i=i: predict(i) for i in range(8)])
+    assert found == [{each} for each in alone]
 
 
 def test_a_trainer_is_for_one_thread_at_a_time():

@@ -9,7 +9,7 @@ import pytest
 import fastbp as fb
 from fastbp.support.arguments import explain_arguments
 
-sklearn = pytest.importorskip("fastbp.sklearn")
+sklearn = pytest.importorskip("fastbp.sklearn", exc_type=ImportError)
 
 X, y = np.zeros((4, 2)), np.zeros(4)
 

@@ -8,7 +8,7 @@ import pytest
 import fastbp as fb
 from fastbp.support.figures import MissingFigureError
 
-sklearn = pytest.importorskip("fastbp.sklearn")
+sklearn = pytest.importorskip("fastbp.sklearn", exc_type=ImportError)
 
 rng = np.random.default_rng(0)
 X, y = rng.normal(size=(40, 3)), rng.integers(0, 2, 40)
