@@ -103,6 +103,7 @@ static const fbp_kernels NAME(table) = {
     .limit_norms = NAME(limit_norms),
     .clip = NAME(clip),
     .update = NAME(update),
+    .add = NAME(add),
     .average = NAME(average),
     .all_finite = NAME(all_finite),
     .exp = NAME(array_exp),
