@@ -24,6 +24,7 @@ FLOORS = (
     "exchange",
     "models",
     "callbacks",
+    "distributed",
     "training",
     "ensembles",
     "explanations",
