@@ -2,6 +2,9 @@
 
 ``MPI`` goes into ``fb.Trainer(distributed=...)``; everything else here is its machinery. MPI itself is mpi4py's (the
 extra ``mpi``), which is imported when an ``MPI`` is made.
+
+It imports engine and support. Each rank's part of a step is ``exchange.Exchange``; what the ranks compare first is in
+``agreement``.
 """
 
 from fastbp.distributed.mpi import MPI
