@@ -5,7 +5,6 @@ from __future__ import annotations
 import pickle
 import sys
 import time
-import traceback
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -126,6 +125,8 @@ class MPI:
 
     def fail(self, error: BaseException) -> None:
         """Return if all ranks come here within some seconds, each with an error; else end the job, with code 1."""
+        import traceback  # takes its time, and `import fastbp` does not need it
+
         request = self._meeting.Ibarrier()
         deadline = time.monotonic() + min(self.timeout, _MEETING_SECONDS)
         while not request.Test():

@@ -71,7 +71,8 @@ def fit_many(
         Number of trainers that run at once, the largest first; None means ``fb.get_num_threads()``. If there are
         more threads than trainers, trainers use several. The trainers' own ``n_threads`` are ignored. Where the system
         starts no more threads, fewer run at once. Within ``joblib.parallel_config`` this is ignored too: joblib's
-        backend runs the trainers, in other processes or on other machines, each on one thread.
+        backend runs the trainers, in other processes or on other machines, each on one thread, without a progress bar;
+        models, histories and the states of callbacks are brought back.
     progress : bool, default False
         Whether to show one progress bar for all, or plain lines as ``Trainer.fit`` does.
     callbacks : callable or None, default None
