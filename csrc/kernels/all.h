@@ -105,6 +105,7 @@ static const fbp_kernels NAME(table) = {
     .limit_norms = NAME(limit_norms),
     .clip = NAME(clip),
     .update = NAME(update),
+    .add = NAME(add),
     .average = NAME(average),
     .point_of_way = NAME(point_of_way),
     .add_scaled = NAME(add_scaled),

@@ -1,5 +1,5 @@
-/* elementwise.h: loops over whole arrays: vmath.h's functions for the tests, the check for NaN and infinity, running
- * averages, and burn, which measures the peak of a core.
+/* elementwise.h: loops over whole arrays: vmath.h's functions for the tests, the check for NaN and infinity, sums and
+ * running averages, and burn, which measures the peak of a core.
  *
  * Uses simd.h and vmath.h. Gives all its functions to the table.
  */
@@ -39,6 +39,18 @@ static int NAME(all_finite)(const void *from, ptrdiff_t n)
     for (; i < n; i++)
         rest += (double)(x[i] - x[i]);
     return NAME(sum_lanes)(suspect) + rest == 0;
+}
+
+/* sum += x. The bits of an element do not depend on where a share of the elements begins or ends. */
+static void NAME(add)(void *sum, const void *from, ptrdiff_t n)
+{
+    real *total = sum;
+    const real *x = from;
+    ptrdiff_t i = 0;
+    for (; i + VL <= n; i += VL)
+        NAME(store_any)(total + i, NAME(load_any)(total + i) + NAME(load_any)(x + i));
+    for (; i < n; i++)
+        total[i] += x[i];
 }
 
 /* average += share * (w - average): share 1 - decay is an exponential average, 1 / (n + 1) the mean of n + 1 (Izmailov

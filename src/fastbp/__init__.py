@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import Any as _Any
 
-from fastbp import privacy
+from fastbp import distributed, privacy
 from fastbp.callbacks.base import Callback
 from fastbp.callbacks.checkpoint import Checkpoint
 from fastbp.callbacks.csv_logger import CSVLogger
@@ -318,6 +318,8 @@ __all__ = [
     "GradientError",
     "ModelStatistics",
     "LayerStatistics",
+    # several processes
+    "distributed",
     # differential privacy
     "DifferentialPrivacy",
     "Public",

@@ -273,6 +273,15 @@ class Samples:
             self.loss.as_targets(self.y, self.n_outputs, self.names[1])
             raise ValueError(f"{self.names[1]} had a label that is no class while it was read; expected classes only.")
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return all but the engine's readers and what is computed from the arrays."""
+        left_out = ("rows", "targets", *_CACHED)
+        return {name: value for name, value in self.__dict__.items() if name not in left_out}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._refer()
+
     def _refer(self) -> None:
         """Pass the arrays to the engine's reader."""
         self.rows = ArrayReader(self.X) if type(self.X) is np.ndarray else as_rows(self.X)  # a loop calls step()

@@ -5,14 +5,15 @@ library has checked.
 
 From the bottom: kernels, secret_numbers, numpy_shuffle, team, pace, gate, arena, array_reader, layout; features,
 errors, records; tables, penalty, stages, narrow, loss, update_rules; sweep, prediction, network; run, weight_update,
-step, private_step, session_memory, python_calls, session, given_gradients, private_session, tangents, hessians, ways,
-derivative_pass, derivatives.
+step, private_step, shards, sharded_gradient, sharded_step, session_memory, python_calls, session, given_gradients,
+private_session, sharded_session, tangents, hessians, ways, derivative_pass, derivatives.
 Each imports only those before it. A .pxd says what a struct's members are, with the shape of each buffer.
 
 Glossary
 --------
 stage        one step of the way from inputs to outputs: a product, an activation, a dropout. A layer is one or several.
              Files name a stage's arrays by the number of the stage: a number never changes its meaning.
+shard        one of 2^d parts of a step's batch, whose gradients are added in a fixed tree, by whomever: see shards.pxd.
 unit         one of the numbers that a stage puts out for a sample.
 step         one update of the parameters; by one batch, or by several (gradient accumulation).
 micro-batch  samples whose weight gradients are computed at once: at most 4096 of a step.

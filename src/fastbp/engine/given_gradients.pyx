@@ -64,7 +64,7 @@ def apply_gradients(Session session, list arrays, dict step_numbers):
             with nogil:
                 former = flush_denormals()
                 if takes_norm(&run.updater):
-                    square_gradients(run)
+                    square_gradients(run, 0, 1)
                 update_parameters(run, &numbers, 0, 1)
                 restore_denormals(former)
             count_step(run, &numbers, True)

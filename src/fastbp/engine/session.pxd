@@ -34,6 +34,7 @@ cdef class Session:
     cdef Pace pace
     cdef bint paced                    # the size of the team is measured
     cdef int largest_team              # that the pace may try
+    cdef bint leaving                  # the step under way is given up, and the call ends early
 
     cdef int begin(self, SampleSet samples, Py_ssize_t batch_size, bint in_epoch, Py_ssize_t batches_per_step=*,
                    Given given=*) except -1
@@ -42,6 +43,7 @@ cdef class Session:
     cdef int take_step_numbers(self, dict step_numbers) except -1
     cdef int take_new_numbers(self, dict step_numbers) except -1
     cdef int take_stage_numbers(self, dict step_numbers) except -1
+    cdef int run_steps(self, int size) except -1
     cdef bint go(self, SampleSet samples, int team, on_tick, bint every_step=*) except -1
     cdef double mean_loss(self) noexcept
     cdef object explain(self, SampleSet samples)

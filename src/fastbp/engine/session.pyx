@@ -419,8 +419,7 @@ cdef class Session:
             store_seconds(&run.progress.enter_python_at, until)
             run.barrier.arrived = 0
             try:
-                with nogil:
-                    self.last_team = run_team(train_share, run, size)
+                self.run_steps(size)
             finally:
                 self.python.go_out()
             if self.paced:
@@ -430,11 +429,19 @@ cdef class Session:
             if run.progress.bad:
                 raise self.explain(samples)
             self.python.look()
+            if self.leaving:
+                return False
             if on_tick is None or (run.progress.next_row < run.data.n_rows and monotonic_seconds() < until):
                 continue               # a reader has asked for a pause: it is not yet time
             if on_tick(run.progress.next_row, self.mean_loss()) and run.progress.next_row < run.data.n_rows:
                 return False
         return True
+
+    cdef int run_steps(self, int size) except -1:
+        """Steps by a team of this size, until the call has ended or Python is to be entered."""
+        with nogil:
+            self.last_team = run_team(train_share, &self.memory.run, size)
+        return 0
 
     cdef double mean_loss(self) noexcept:
         """Of the samples so far; NaN while all of them weigh nothing."""

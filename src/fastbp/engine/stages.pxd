@@ -33,6 +33,9 @@ cdef void stage_backward(const Microbatch *mb, Stage *stage, Stage *below, Py_ss
 cdef void stage_round_gradient(const Microbatch *mb, Stage *stage, Py_ssize_t p0, Py_ssize_t p1) noexcept nogil
 cdef void stage_gradient(const Microbatch *mb, Stage *stage, Py_ssize_t n0, Py_ssize_t n1,
                          const void *const *will_write) noexcept nogil
+cdef void stage_gradient_of_samples(const Microbatch *mb, Stage *stage, Py_ssize_t n0, Py_ssize_t n1,
+                                    const void *const *will_write) noexcept nogil
+cdef void stage_move_statistics(const fbp_kernels *k, Stage *stage, Py_ssize_t n0, Py_ssize_t n1) noexcept nogil
 cdef void stage_meet_forward(const Microbatch *mb, Stage *stage, Py_ssize_t n0, Py_ssize_t n1) noexcept nogil
 cdef void stage_meet_backward(const Microbatch *mb, Stage *stage, Py_ssize_t n0, Py_ssize_t n1) noexcept nogil
 cdef void stage_updated(const fbp_kernels *k, Stage *stage, Py_ssize_t n0, Py_ssize_t n1) noexcept nogil

@@ -131,9 +131,15 @@ cdef void stage_round_gradient(const Microbatch *mb, Stage *stage, Py_ssize_t p0
 cdef void stage_gradient(const Microbatch *mb, Stage *stage, Py_ssize_t n0, Py_ssize_t n1,
                          const void *const *will_write) noexcept nogil:
     """The gradient of units n0..n1, with the penalty's; will_write: what the update will write (weight_gradient)."""
-    KINDS[<int>stage.kind].gradient(mb, stage, n0, n1, will_write)
+    stage_gradient_of_samples(mb, stage, n0, n1, will_write)
     if not mb.accumulate:
         add_penalty_slopes(mb.k, stage, mb.step_l2, n0, n1)
+
+
+cdef void stage_gradient_of_samples(const Microbatch *mb, Stage *stage, Py_ssize_t n0, Py_ssize_t n1,
+                                    const void *const *will_write) noexcept nogil:
+    """The same without the penalty's."""
+    KINDS[<int>stage.kind].gradient(mb, stage, n0, n1, will_write)
 
 
 cdef void stage_meet_forward(const Microbatch *mb, Stage *stage, Py_ssize_t n0, Py_ssize_t n1) noexcept nogil:
@@ -316,9 +322,16 @@ cdef void _batch_norm_gradient(const Microbatch *mb, Stage *stage, Py_ssize_t n0
     _vector_gradient(mb, stage, n0, n1, will_write)
     if not mb.training:
         return
-    if not mb.accumulate:
-        _move(mb.k, &stage.moved, &stage.running, 1, n0, n1)
-    _move(mb.k, &stage.moved, &stage.batch, stage.momentum, n0, n1)
+    if mb.accumulate:
+        _move(mb.k, &stage.moved, &stage.batch, stage.momentum, n0, n1)
+    else:
+        stage_move_statistics(mb.k, stage, n0, n1)
+
+
+cdef void stage_move_statistics(const fbp_kernels *k, Stage *stage, Py_ssize_t n0, Py_ssize_t n1) noexcept nogil:
+    """Of a batch_norm: what its running statistics become after a step with the statistics in `batch`."""
+    _move(k, &stage.moved, &stage.running, 1, n0, n1)
+    _move(k, &stage.moved, &stage.batch, stage.momentum, n0, n1)
 
 
 # Fork and add: a residual connection. The add's output is A = act(source + the output of its fork)

@@ -34,7 +34,11 @@ cdef void weigh_next_step(Run *run) noexcept nogil
 # A step is done, by these numbers; `updates`: the parameters have changed.
 cdef void count_step(Run *run, const fbp_update *numbers, bint updates) noexcept nogil
 
-# The parts of a step, which private_step puts together in another way; step.pyx says what they read and write.
+# The parts of a step, which private_step and sharded_step put together in another way; step.pyx says what they read and
+# write.
+cdef ThreadStep begin_step(Run *run, int t, int n_threads) noexcept nogil
+cdef int find_bad(const Run *run, Py_ssize_t n_panels) noexcept nogil
+cdef void finish_step(Run *run, const ThreadStep *step) noexcept nogil
 cdef void begin_microbatch(const Run *run, ThreadStep *step) noexcept nogil
 cdef void gather(Run *run, ThreadStep *step) noexcept nogil
 cdef void forward(Run *run, ThreadStep *step) noexcept nogil

@@ -1,6 +1,7 @@
 # The last part of a step: weight gradients, penalties, clipping, and the update.
 
-from fastbp.engine.kernels cimport fbp_update
+from fastbp.engine.kernels cimport fbp_kernels, fbp_layer, fbp_update
+from fastbp.engine.layout cimport Stage
 from fastbp.engine.run cimport Run
 from fastbp.engine.stages cimport Microbatch
 
@@ -9,5 +10,9 @@ cdef void compute_penalties(Run *run, double step_l2, int t, int n_threads) noex
 cdef void compute_gradients(Run *run, const Microbatch *mb, const fbp_update *numbers, int t,
                             int n_threads) noexcept nogil
 cdef void update_parameters(Run *run, const fbp_update *numbers, int t, int n_threads) noexcept nogil
-# The squares of all gradients, from which norms are made: where nobody has computed them with the gradients.
-cdef void square_gradients(Run *run) noexcept nogil
+# The squares of thread t's gradients, from which norms are made: where nobody has computed them with the gradients.
+cdef void square_gradients(Run *run, int t, int n_threads) noexcept nogil
+# For sharded_gradient.pyx, which computes gradients in another way.
+cdef void update_units(Run *run, const fbp_update *numbers, Stage *stage, double factor, Py_ssize_t n0,
+                       Py_ssize_t n1) noexcept nogil
+cdef void clear_padding(const fbp_kernels *k, const fbp_layer *layer, char *rows, Py_ssize_t n_rows) noexcept nogil

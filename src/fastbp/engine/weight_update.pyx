@@ -82,15 +82,15 @@ cdef void _gradients_fused(Run *run, const Microbatch *mb, const fbp_update *num
         will_write = <const void **>arrays
     if stage.kind != DENSE or piece >= n1 - n0:
         stage_gradient(mb, stage, n0, n1, will_write)
-        _update_units(run, numbers, stage, 1, n0, n1)
+        update_units(run, numbers, stage, 1, n0, n1)
         return
     own = stage[0]
-    _clear_padding(run.k, &own.layer, <char *>mb.scratch, piece)
+    clear_padding(run.k, &own.layer, <char *>mb.scratch, piece)
     while n0 < n1:
         end = min(n0 + piece, n1)
         own.dW = <char *>mb.scratch - n0 * row_bytes  # so that unit n0's row lies at the start of the scratch
         stage_gradient(mb, &own, n0, end, will_write)
-        _update_units(run, numbers, &own, 1, n0, end)
+        update_units(run, numbers, &own, 1, n0, end)
         n0 = end
 
 
@@ -115,7 +115,7 @@ cdef bint _gradients_apart(Run *run, const Microbatch *mb, Py_ssize_t i, Py_ssiz
     return True
 
 
-cdef void _clear_padding(const fbp_kernels *k, const fbp_layer *layer, char *rows, Py_ssize_t n_rows) noexcept nogil:
+cdef void clear_padding(const fbp_kernels *k, const fbp_layer *layer, char *rows, Py_ssize_t n_rows) noexcept nogil:
     """Zeros the end of each row of a weight gradient, which the kernel does not write but the update reads."""
     cdef Py_ssize_t i, size = item_size(k.dtype), written = (layer.n_inputs - 1) // k.lanes * k.lanes + k.lanes
     if layer.ld > written:
@@ -123,18 +123,21 @@ cdef void _clear_padding(const fbp_kernels *k, const fbp_layer *layer, char *row
             memset(rows + (i * layer.ld + written) * size, 0, (layer.ld - written) * size)
 
 
-cdef void square_gradients(Run *run) noexcept nogil:
-    cdef Py_ssize_t i
+cdef void square_gradients(Run *run, int t, int n_threads) noexcept nogil:
+    """The squares of thread t's units and rows of tables."""
+    cdef Py_ssize_t i, n0, n1
     cdef Stage *stage
     cdef double *squares
     for i in range(run.n_stages):
         stage = &run.stages[i]
         if stage.kind == TABULAR:
-            _square_rows(run, stage, 0, FBP_TABLE_SHARES)
-        elif stage.trained:
+            shares_of_thread(t, n_threads, &n0, &n1)
+            _square_rows(run, stage, n0, n1)
+            continue
+        units_of_share(run.k, run.stages, run.n_stages, i, t, n_threads, &n0, &n1)
+        if n0 < n1:
             squares = run.memory.squares + first_unit(run, i)
-            run.k.unit_squares(&stage.layer, stage.dW, stage.db, 0, stage.layer.n_units, squares,
-                               squares + run.memory.n_units)
+            run.k.unit_squares(&stage.layer, stage.dW, stage.db, n0, n1, squares, squares + run.memory.n_units)
 
 
 # ---- The update ----
@@ -155,11 +158,11 @@ cdef void update_parameters(Run *run, const fbp_update *numbers, int t, int n_th
         if n0 < n1:
             if run.updater.clip_array_norm > 0:
                 _clip_arrays(run, i, n0, n1)
-            _update_units(run, numbers, &run.stages[i], factor, n0, n1)
+            update_units(run, numbers, &run.stages[i], factor, n0, n1)
 
 
-cdef void _update_units(Run *run, const fbp_update *numbers, Stage *stage, double factor, Py_ssize_t n0,
-                        Py_ssize_t n1) noexcept nogil:
+cdef void update_units(Run *run, const fbp_update *numbers, Stage *stage, double factor, Py_ssize_t n0,
+                       Py_ssize_t n1) noexcept nogil:
     """Updates the parameters of units n0..n1 and their averages; the gradient is multiplied by the factor first.
 
     With decay_biases all parameters decay, else only the weights of products.

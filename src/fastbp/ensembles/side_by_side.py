@@ -23,6 +23,7 @@ from fastbp.data.class_weights import ClassWeight
 from fastbp.data.frames import is_frame, names_of
 from fastbp.data.samples import Samples
 from fastbp.data.target_labels import read_labels, target_names_of
+from fastbp.ensembles.elsewhere import chosen_backend, train_elsewhere
 from fastbp.ensembles.private_many import fit_privately
 from fastbp.preparation.tables import read_table
 from fastbp.support.arguments import explain_arguments
@@ -71,7 +72,9 @@ def fit_many(
     n_threads : int or None, default None
         Number of trainers that run at once, the largest first; None means ``fb.get_num_threads()``. If there are
         more threads than trainers, trainers use several. The trainers' own ``n_threads`` are ignored. Where the system
-        starts no more threads, fewer run at once.
+        starts no more threads, fewer run at once. Within ``joblib.parallel_config`` this is ignored too: joblib's
+        backend runs the trainers, in other processes or on other machines, each on one thread, without a progress bar;
+        models, histories and the states of callbacks are brought back.
     progress : bool, default False
         Whether to show one progress bar for all, or plain lines as ``Trainer.fit`` does.
     callbacks : callable or None, default None
@@ -278,6 +281,9 @@ def train_all(jobs: Sequence[Job], n_epochs: int, n_threads: int | None, progres
     n_at_once = choose_threads() if n_threads is None else check_threads(n_threads)
     for job in jobs:
         job.check()
+    if chosen_backend() is not None:
+        train_elsewhere(jobs, n_epochs)
+        return
     threads_of_each = max(1, choose_threads(n_threads) // len(jobs))
     bar = EpochBar(len(jobs) * n_epochs) if progress else None
     n_before = _n_epochs(jobs)

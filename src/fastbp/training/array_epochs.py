@@ -7,6 +7,7 @@ import time
 from fastbp.data.samples import Samples
 from fastbp.engine.errors import NonFinite
 from fastbp.models.nonfinite import explain_nonfinite
+from fastbp.training.agreement import merge_outputs
 from fastbp.training.epochs import EpochParts, Epochs
 from fastbp.training.settings import Figures
 
@@ -48,7 +49,10 @@ class ArrayEpochs(Epochs):
                     self.leave()  # a complete epoch too, until validation and callbacks are done
             seconds = time.perf_counter() - self._start
             rows = state.session.rows_in_order()
-            figures = None if done is None else self._evaluator.figures(*done, self._data, self._outputs, rows)
+            figures = None
+            if done is not None:
+                outputs = merge_outputs(state.mpi, self._outputs)
+                figures = self._evaluator.figures(*done, self._data, outputs, rows)
         except NonFinite as error:
             state.unfinished = None
             epoch = state.history.n_epochs + 1

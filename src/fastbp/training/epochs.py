@@ -121,7 +121,10 @@ class Epochs(ABC):
             every_step=self._listeners.hear_steps,
             outputs=self._outputs,
         )
-        return state.session.epoch(data.for_engine(), plan)
+        done = state.session.epoch(data.for_engine(), plan)
+        if state.exchange is not None and state.exchange.stopping:
+            state.stopping = True
+        return done
 
     def standing(self, start: float) -> UnfinishedEpoch | None:
         """Return the engine's progress in an epoch that began at ``start``."""
@@ -209,7 +212,13 @@ class _InnerEvents:
                 if listeners.hear_steps:
                     listeners.step_end(figures | {"loss": self._loss_of_step(now)})
                 listeners.tick(figures | {"loss": loss})
-        return state.stopping or state.numbers.revision != self._revision
+        changed = state.numbers.revision != self._revision
+        if changed and state.exchange is not None:
+            raise RuntimeError(
+                "a callback has set the optimizer or the learning rate inside an epoch; expected that at its end, in "
+                "on_epoch_end, with several ranks: the others have gone on. A schedule changes it from step to step."
+            )
+        return state.stopping or changed
 
     def _loss_of_step(self, now: UnfinishedEpoch | None) -> float:
         """Return the loss of the last step; NaN if all its sample weights are 0."""

@@ -33,6 +33,7 @@ from fastbp.training.private_checks import (
     check_private_settings,
     refuse_batch_size,
 )
+from fastbp.training.shard_checks import check_sharded_settings, check_shards
 
 __all__ = [
     "Figures",
@@ -88,6 +89,7 @@ class TrainerSettings:
     decay_biases: bool
     precision: Precision | None
     privacy: DifferentialPrivacy | None
+    shards: int = 1
 
     @cached_property
     def sums(self) -> tuple[str, ...]:
@@ -121,6 +123,7 @@ class TrainerSettings:
             "decay_biases": self.decay_biases,
             **({} if self.precision is None else {"precision": self.precision}),
             **({} if self.privacy is None else {"privacy": dataclasses.asdict(self.privacy)}),
+            **({} if self.shards == 1 else {"shards": self.shards}),
         }
 
     def arguments(self) -> dict[str, Any]:
@@ -137,7 +140,8 @@ class TrainerSettings:
     def set_ones(self) -> dict[str, Any]:
         """Return the arguments that are shown only if they are set."""
         set_ones = {name: value for name in _SHOWN_IF_SET if (value := getattr(self, name))}
-        return set_ones | ({"accumulate": self.accumulate} if self.accumulate > 1 else {})
+        counts = {name: number for name in ("accumulate", "shards") if (number := getattr(self, name)) > 1}
+        return set_ones | counts
 
     def shown(self, n_threads: int | None) -> str:
         """Return the arguments as ``repr`` shows them."""
@@ -168,6 +172,8 @@ def check_settings(
     decay_biases: bool,
     precision: str | None,
     privacy: Any,
+    shards: int | None = None,
+    n_ranks: int | None = None,
 ) -> TrainerSettings:
     """Return the arguments of ``fb.Trainer`` for a model of this architecture.
 
@@ -204,8 +210,11 @@ def check_settings(
         decay_biases=decays,
         precision=check_precision(precision, architecture.dtype.name),
         privacy=private,
+        shards=check_shards(shards, n_ranks),
         **{name: given.get(name) for name in _CLIPPING},
     )
+    if settings.shards > 1:
+        check_sharded_settings(settings)
     if settings.privacy is not None:
         check_private_settings(settings, layers, measured=metrics is not None)
     if not rule.native:

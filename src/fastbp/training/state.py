@@ -6,7 +6,7 @@ import contextlib
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,10 @@ from fastbp.training.step_numbers import StepNumbers
 from fastbp.training.turns import Turns
 
 if TYPE_CHECKING:
+    from fastbp.distributed.exchange import Exchange
+    from fastbp.distributed.mpi import MPI
     from fastbp.engine.private_session import PrivateSession
+    from fastbp.engine.sharded_session import ShardedSession
     from fastbp.privacy import PrivacyAccount
 
 __all__ = ["Snapshot", "TrainingState", "UnfinishedEpoch"]
@@ -64,6 +67,8 @@ class TrainingState:
         The step numbers; their schedules' memory is part of the state.
     n_threads : int or None
         None: the process's number, at each call.
+    mpi : MPI or None, default None
+        The processes that train together.
 
     Attributes
     ----------
@@ -74,6 +79,8 @@ class TrainingState:
         The epoch that ``fit`` continues.
     stopping : bool
         Whether training is to stop.
+    exchange : Exchange or None
+        What this process does in a step with the others.
     given_threads : int or None
         The number of threads as it was given.
     search : scipy.optimize.OptimizeResult or None
@@ -82,8 +89,22 @@ class TrainingState:
         What private training has revealed.
     """
 
-    def __init__(self, model: Model, settings: TrainerSettings, numbers: StepNumbers, n_threads: int | None) -> None:
+    def __init__(
+        self,
+        model: Model,
+        settings: TrainerSettings,
+        numbers: StepNumbers,
+        n_threads: int | None,
+        mpi: MPI | None = None,
+    ) -> None:
         self.model, self._settings, self.numbers = model, settings, numbers
+        self.mpi = mpi
+        self.stop_wanted = False  # on this rank; all ranks stop together
+        self.exchange: Exchange | None = None
+        if mpi is not None and mpi.n_ranks > 1:
+            from fastbp.distributed.exchange import Exchange  # only now
+
+            self.exchange = Exchange(mpi, settings.shards, lambda: self.stop_wanted)
         self.given_threads = n_threads
         self.turns = Turns()
         self.history = History()
@@ -112,12 +133,16 @@ class TrainingState:
         check_loss(settings.loss, model.architecture, model.feed)
         rule = settings.optimizer.rule if settings.optimizer.native else "sgd"  # its steps are not used then
         private = settings.privacy is not None  # then nothing of the training samples is told
-        kind: type[Session | PrivateSession] = Session
+        kind: type[Session | PrivateSession | ShardedSession] = Session
         if private:
             from fastbp.engine.private_session import PrivateSession  # only now
 
             kind = PrivateSession
-        return kind(
+        elif settings.shards != 1:
+            from fastbp.engine.sharded_session import ShardedSession  # only now
+
+            kind = ShardedSession
+        session = kind(
             model.network,
             settings.loss.objective,
             () if private else settings.sums,
@@ -126,6 +151,43 @@ class TrainingState:
             settings.seed,
             settings.narrow,
         )
+        if settings.shards != 1:
+            self._cut(cast("ShardedSession", session))
+        return session
+
+    def _cut(self, session: ShardedSession) -> None:
+        """Let a session cut batches into shards, and compute those that are this process's."""
+        n_shards = self._settings.shards
+        if self.mpi is None or self.exchange is None:
+            session.cut_into(n_shards)
+        else:
+            from fastbp.distributed.exchange import shards_of  # only now
+
+            session.cut_into(n_shards, *shards_of(self.mpi.rank, self.mpi.n_ranks, n_shards), self.exchange)
+
+    def stop(self) -> None:
+        """Stop training: at once, or with several ranks when all of them know."""
+        if self.exchange is None:
+            self.stopping = True
+        else:
+            self.stop_wanted = True
+
+    def begin(self) -> None:
+        """Begin a call of ``fit``: nobody wants to stop yet."""
+        self.stopping = self.stop_wanted = False
+        if self.exchange is not None:
+            self.exchange.stopping, self.exchange.agreed = False, None
+
+    def fail(self, error: BaseException) -> None:
+        """End all processes for an error that the others do not have too."""
+        if self.mpi is not None and self.exchange is not None and error is not self.exchange.agreed:
+            self.mpi.fail(error)
+            self.exchange.agreed = error
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this process runs callbacks, shows progress and writes files."""
+        return self.mpi is None or self.mpi.rank == 0
 
     # -------------------------------------------------------------------------------------------------- properties
 

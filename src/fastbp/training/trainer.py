@@ -13,6 +13,7 @@ from fastbp.callbacks.listeners import CallbackLike, Listeners, as_callbacks
 from fastbp.data.chunks import Chunks, ChunkSource
 from fastbp.data.class_weights import ClassWeight
 from fastbp.data.samples import Samples
+from fastbp.distributed.mpi import MPI
 from fastbp.losses.custom import LossFunction, LossLike
 from fastbp.metrics.choose import MetricLike
 from fastbp.models.model import Model
@@ -24,6 +25,7 @@ from fastbp.support.arguments import explain_arguments
 from fastbp.support.checks import check_flag, check_int, sentence
 from fastbp.support.figures import explaining_missing_figures
 from fastbp.support.threads import check_threads
+from fastbp.training.agreement import AgreedListeners, ends_all_ranks
 from fastbp.training.history import History
 from fastbp.training.private_checks import check_private_fit
 from fastbp.training.progress import ProgressBar
@@ -99,6 +101,13 @@ class Trainer(TrainerSteps):
     privacy : DifferentialPrivacy or None, default None
         Whether training is to reveal little about any one sample, and how little: see ``fb.DifferentialPrivacy``. It
         has a batch size of its own, no figures of the training samples, and an account, ``trainer.privacy``.
+    shards : int or None, default None
+        Number of parts that each batch is cut into, a power of two, whose gradients are added in one fixed order,
+        whoever computes them. The result depends on it, as it depends on batch_size. BatchNorm normalises each shard
+        separately, and your own loss function is called with one at a time. None means 1, or 64 with ``distributed``.
+    distributed : MPI or None, default None
+        The processes that train this model together: see ``fb.distributed.MPI``. The result does not depend on how
+        many there are.
 
     Raises
     ------
@@ -135,9 +144,13 @@ class Trainer(TrainerSteps):
         decay_biases: bool = False,
         precision: str | None = None,
         privacy: DifferentialPrivacy | None = None,
+        shards: int | None = None,
+        distributed: MPI | None = None,
     ) -> None:
         if not isinstance(model, Model):
             raise TypeError(sentence("model", model, "an fb.Model"))
+        if distributed is not None and not isinstance(distributed, MPI):
+            raise TypeError(sentence("distributed", distributed, "an fb.distributed.MPI or None"))
         settings = check_settings(
             model.architecture,
             model.feed,
@@ -155,11 +168,14 @@ class Trainer(TrainerSteps):
             decay_biases=decay_biases,
             precision=precision,
             privacy=privacy,
+            shards=shards,
+            n_ranks=None if distributed is None else distributed.n_ranks,
         )
-        self._set_up(model, settings, None if n_threads is None else check_threads(n_threads))
+        self._set_up(model, settings, None if n_threads is None else check_threads(n_threads), distributed)
 
     # --------------------------------------------------------------------------------------------- training
 
+    @ends_all_ranks
     @explain_arguments
     def fit(
         self,
@@ -249,7 +265,7 @@ class Trainer(TrainerSteps):
         n_epochs = check_int(epochs, "epochs", minimum=0)
         listeners = as_callbacks(callbacks)
         rule = check_on_nan(on_nan)
-        show = check_flag(progress, "progress")
+        show = check_flag(progress, "progress") and self._state.is_first
         intake, model, settings = self._intake, self._model, self._settings
         if settings.privacy is not None:
             check_private_fit(y, validation_fraction, groups, class_weight, rule, listeners)
@@ -277,7 +293,7 @@ class Trainer(TrainerSteps):
             bar = ProgressBar(n_epochs, len(data)) if show else None
         remedy = f"Give fit {'validation_data' if y is None else 'validation_data or validation_fraction'}."
         with explaining_missing_figures(remedy), bar or contextlib.nullcontext():
-            self._train(data, n_epochs, validation, Listeners(listeners, self), bar, rule, class_weight)
+            self._train(data, n_epochs, validation, self._listen(listeners), bar, rule, class_weight)
         return self.history
 
     def fit_samples(
@@ -306,14 +322,21 @@ class Trainer(TrainerSteps):
             Class weights of chunks; samples include theirs.
         """
         self._refuse_privacy("fit_samples")
-        self._train(data, n_epochs, validation, Listeners(callbacks, self), bar, on_nan, class_weight)
+        self._train(data, n_epochs, validation, self._listen(callbacks), bar, on_nan, class_weight)
+
+    def _listen(self, callbacks: Sequence[Callback]) -> Listeners:
+        """Return the callbacks of one call of ``fit``."""
+        state = self._state
+        if state.mpi is None or state.exchange is None:
+            return Listeners(callbacks, self)
+        return AgreedListeners(callbacks, self, state.mpi, state)
 
     def stop(self) -> None:
         """Stop training: after the epoch if called at its end, after the step if called inside an epoch.
 
         For callbacks and other threads. ``fit`` called again with as many samples continues the epoch.
         """
-        self._state.stopping = True
+        self._state.stop()
 
     # ------------------------------------------------------------------------------------------- evaluating
 
@@ -367,7 +390,8 @@ class Trainer(TrainerSteps):
         That is the model, the optimizer and its state, schedules, averages of the weights, the history, the position in
         the epoch, and the callbacks' states. The old file stays until the new one is complete and on the disk: after a
         crash one of the two is there. ``fb.Checkpoint`` calls this. Another thread may call it during ``fit``: it waits
-        until a step ends, and saves what ``fit`` can be continued from.
+        until a step ends, and saves what ``fit`` can be continued from. With ``distributed`` rank 0 alone writes it; it
+        can be continued with any number of ranks, or none.
 
         Raises
         ------
@@ -380,6 +404,8 @@ class Trainer(TrainerSteps):
         """
         from fastbp.training.trainer_file import gather, write_trainer  # only now: `import fastbp` stays quick
 
+        if not self._state.is_first:
+            return
         with self._state.turns.between_steps():
             contents = gather(self._settings, self._state, self._all_callback_states())
         write_trainer(path, contents)
@@ -393,6 +419,7 @@ class Trainer(TrainerSteps):
         optimizer: Optimizer | None = None,
         metrics: MetricLike | Sequence[MetricLike] | None = None,
         precision: str | None = None,
+        distributed: MPI | None = None,
     ) -> Trainer:
         """Return the trainer that ``save`` wrote; continued by ``fit`` on the same data, it ends with the same bits.
 
@@ -409,6 +436,8 @@ class Trainer(TrainerSteps):
             The metrics, if one of them is a function.
         precision : str or None, default None
             Replaces the saved one: "float32" continues on a machine without bfloat16, with other bits.
+        distributed : MPI or None, default None
+            The processes that continue together; the result does not depend on it, if the file's trainer has shards.
 
         Returns
         -------
@@ -427,7 +456,8 @@ class Trainer(TrainerSteps):
 
         threads = None if n_threads is None else check_threads(n_threads)
         with read_trainer(path, loss, optimizer, metrics, precision) as saved:
-            trainer = cls(saved.model, n_threads=threads, **saved.arguments)
+            arguments = {"shards": 1} | saved.arguments
+            trainer = cls(saved.model, n_threads=threads, distributed=distributed, **arguments)
             saved.set_progress(trainer.parts.state)
             trainer._callback_states, trainer._resumes = saved.callback_states, True
         return trainer

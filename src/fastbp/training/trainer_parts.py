@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from fastbp.callbacks.listeners import Listeners
 from fastbp.data.chunks import Chunks
 from fastbp.data.class_weights import ClassWeight
 from fastbp.data.samples import Samples
+from fastbp.distributed.mpi import MPI
 from fastbp.losses.base import Loss
 from fastbp.metrics.base import Metric
 from fastbp.models.model import Model
@@ -19,6 +21,7 @@ from fastbp.optimizers.lbfgs import LBFGS
 from fastbp.support.checks import check_number
 from fastbp.support.precision import Precision
 from fastbp.support.registry import resolve
+from fastbp.training.agreement import agree
 from fastbp.training.array_epochs import ArrayEpochs
 from fastbp.training.chunk_epochs import ChunkEpochs
 from fastbp.training.epochs import EpochParts, Epochs
@@ -68,10 +71,10 @@ _OWN = frozenset(
 class TrainerParts:
     """The parts of a trainer, none of which refers to it, and its properties."""
 
-    def _set_up(self, model: Model, settings: TrainerSettings, n_threads: int | None) -> None:
+    def _set_up(self, model: Model, settings: TrainerSettings, n_threads: int | None, mpi: MPI | None = None) -> None:
         """Make the parts; each gets the parts that it needs, none of them this object."""
         self._model, self._settings = model, settings
-        self._state = TrainingState(model, settings, StepNumbers(settings, model.architecture), n_threads)
+        self._state = TrainingState(model, settings, StepNumbers(settings, model.architecture), n_threads, mpi)
         self._intake = Intake(model, settings)
         self._evaluator = Evaluator(settings, self._intake, self._state)
         self._stop_reason: StopReason | None = None
@@ -123,6 +126,16 @@ class TrainerParts:
     def seed(self) -> int:
         """The seed of the shuffling and of dropout."""
         return self._settings.seed
+
+    @property
+    def shards(self) -> int:
+        """The number of shards that each batch is cut into."""
+        return self._settings.shards
+
+    @property
+    def distributed(self) -> MPI | None:
+        """The processes that train together, or None."""
+        return self._state.mpi
 
     @property
     def clip_value(self) -> float | None:
@@ -269,9 +282,12 @@ class TrainerParts:
         """Run the epochs of one call, and the callbacks from its beginning to its end."""
         with self._state.turns.alone(), listeners.claimed():
             state = self._state
-            state.stopping, self._stop_reason = False, None
+            state.begin()
+            self._stop_reason = None
             reason: StopReason = "error"
             try:
+                if state.mpi is not None and state.exchange is not None:
+                    agree(state.mpi, self._settings, state, data, n_epochs)
                 self._begin_listening(listeners)  # a callback may set another optimizer
                 parts = EpochParts(self._settings, state, self._evaluator, listeners, validation, bar, on_nan)
                 epochs: Epochs
@@ -285,6 +301,9 @@ class TrainerParts:
                     epochs = LBFGSEpochs(parts, data) if isinstance(self.optimizer, LBFGS) else ArrayEpochs(parts, data)
                 state.turns.leave = epochs.leave
                 reason = epochs.run(n_epochs)
+            except BaseException as error:
+                state.fail(error)
+                raise
             finally:
                 self._stop_reason = reason
                 listeners.fit_end(state.latest)
@@ -301,6 +320,17 @@ class TrainerParts:
     def _all_callback_states(self) -> dict[str, Any]:
         """Return the callbacks' states by their keys, of this call and of earlier calls."""
         return self._callback_states | ({} if self._listeners is None else self._listeners.get_states())
+
+    def handed_over(self) -> dict[str, Any]:
+        """Return what training has made, for ``take_over`` by the trainer that this one is a copy of."""
+        return {"weights": self._model.get_weights(), **self.__getstate__(), "model": None, "settings": None}
+
+    def take_over(self, training: Mapping[str, Any]) -> None:
+        """Become what a copy of this trainer has become by training."""
+        self._state.restore((training["weights"], training["gathered"]))
+        self._state.history = training["history"]
+        self._stop_reason = training["stop_reason"]
+        self._callback_states, self._resumes = training["callback_states"], training["resumes"]
 
     def __getstate__(self) -> dict[str, Any]:
         return {

@@ -1,0 +1,154 @@
+"""One training step whose batch is cut into shards, beside the plain one in step.pyx.
+
+1. Each thread takes its share of the panels of a group of shards through gather, forward, loss and backward. Barrier.
+2. Each thread computes the weight gradients of its units, shard by shard, and adds them in the order of the tree. Where
+   the group is the whole batch, it updates the weights by them, piece by piece. Barrier.
+3. Where there are several groups, their sums are added by the same tree, each thread those of its units.
+4. Where other processes have the other shards, thread 0 exchanges the sums with them, between two barriers.
+5. Each thread updates its units. Barrier.
+
+A loss that is a Python function, and stages that use the whole batch, see one shard at a time.
+"""
+
+from fastbp.engine.kernels cimport flush_denormals, restore_denormals
+from fastbp.engine.run cimport Run
+from fastbp.engine.sharded_gradient cimport add_partial, complete_gradients, group_gradients, group_sums
+from fastbp.engine.shards cimport Partial, ShardedRun, first_row_of, rows_of
+from fastbp.engine.step cimport (
+    ThreadStep, backward, begin_step, find_bad, finish_step, forward, gather, loss,
+)
+from fastbp.engine.team cimport wait_for_all
+from fastbp.engine.update_rules cimport takes_norm
+from fastbp.engine.weight_update cimport square_gradients, update_parameters
+
+
+cdef void train_sharded_share(void *job, int t, int n_threads) noexcept nogil:
+    """Thread t's part of the steps of a call, until the call has ended or Python is to be entered."""
+    cdef ShardedRun *sharded = <ShardedRun *>job
+    cdef unsigned long former = flush_denormals()
+    if t == 0:
+        sharded.run.python.float_mode = former
+    while _sharded_step(sharded, t, n_threads):
+        pass
+    restore_denormals(former)
+
+
+cdef bint _sharded_step(ShardedRun *sharded, int t, int n_threads) noexcept nogil:
+    """Thread t's part of the next step. Returns whether the next one follows at once: the same for all threads."""
+    cdef Run *run = sharded.run
+    cdef ThreadStep step = begin_step(run, t, n_threads)
+    cdef bint sound = True
+    cdef Py_ssize_t i
+    if t == 0:
+        sharded.n_samples = step.n_samples
+    wait_for_all(&run.barrier, n_threads)
+    for i in range(sharded.n_nodes):
+        sound = sound and _pass_node(sharded, &step, sharded.nodes[i].level, sharded.nodes[i].index,
+                                     &sharded.partials[i])
+    if sharded.exchange != NULL:
+        sound = _exchange(sharded, &step, sound)
+    if not sound:
+        return False
+    if not step.fused:
+        complete_gradients(sharded, &step)
+        if step.updates:
+            _update(sharded, &step)
+    if t == 0:
+        _finish(sharded, &step)
+    wait_for_all(&run.barrier, n_threads)
+    return not run.progress.halted
+
+
+cdef bint _exchange(ShardedRun *sharded, const ThreadStep *step, bint sound) noexcept nogil:
+    """The shards of all processes to the root. False where a process gives the step up."""
+    cdef Run *run = sharded.run
+    wait_for_all(&run.barrier, step.n_threads)
+    if step.t == 0 and sharded.exchange(sharded.context, sound):
+        run.progress.stop_weights = True
+    wait_for_all(&run.barrier, step.n_threads)
+    return sound and not run.progress.stop_weights
+
+
+cdef void _update(ShardedRun *sharded, const ThreadStep *step) noexcept nogil:
+    """Of this thread's units, where all gradients were computed before."""
+    cdef Run *run = sharded.run
+    if takes_norm(&run.updater):
+        square_gradients(run, step.t, step.n_threads)
+        wait_for_all(&run.barrier, step.n_threads)
+    update_parameters(run, &step.numbers, step.t, step.n_threads)
+
+
+cdef void _finish(ShardedRun *sharded, const ThreadStep *step) noexcept nogil:
+    """Thread 0, before the last barrier."""
+    cdef Run *run = sharded.run
+    cdef Py_ssize_t j
+    for j in range(run.scoring.slot_size):
+        run.progress.sums[j] += sharded.root.sums[j]
+    finish_step(run, step)
+
+
+# ---- Nodes of the tree ---------------------------------------------------------------------------------------------
+
+
+cdef bint _pass_node(ShardedRun *sharded, ThreadStep *step, int level, Py_ssize_t index, Partial *out) noexcept nogil:
+    """All samples of a node through the stages, their gradients and sums to `out`. False: the step is given up."""
+    cdef Partial *right
+    if rows_of(sharded, level, index) == 0:
+        return True
+    if level <= sharded.group_depth:
+        return _pass_group(sharded, step, level, index, out)
+    if rows_of(sharded, level - 1, 2 * index) == 0:
+        return _pass_node(sharded, step, level - 1, 2 * index + 1, out)
+    if not _pass_node(sharded, step, level - 1, 2 * index, out):
+        return False
+    if rows_of(sharded, level - 1, 2 * index + 1) == 0:
+        return True
+    right = &sharded.waiting[level - 1]
+    if not _pass_node(sharded, step, level - 1, 2 * index + 1, right):
+        return False
+    add_partial(sharded, step.t, step.n_threads, out, right)
+    return True
+
+
+cdef bint _pass_group(ShardedRun *sharded, ThreadStep *step, int level, Py_ssize_t index, Partial *out) noexcept nogil:
+    """The same for so few shards that they pass at once; or for one that passes in several micro-batches."""
+    cdef Run *run = sharded.run
+    cdef Py_ssize_t row = first_row_of(sharded, level, index), end = first_row_of(sharded, level, index + 1)
+    cdef bint accumulate = False
+    while row < end:
+        _begin_microbatch(run, step, row, end)
+        gather(run, step)
+        forward(run, step)
+        loss(run, step)
+        backward(run, step)
+        wait_for_all(&run.barrier, step.n_threads)
+        if run.progress.stop_samples or not _is_sound(run, step):
+            return False
+        if step.t == 0:
+            group_sums(sharded, step, level, index, out.sums, accumulate)
+        group_gradients(sharded, step, level, index, out, &step.numbers if step.fused else NULL, accumulate)
+        wait_for_all(&run.barrier, step.n_threads)
+        row += step.microbatch.n_samples
+        accumulate = True
+    return True
+
+
+cdef void _begin_microbatch(const Run *run, ThreadStep *step, Py_ssize_t row, Py_ssize_t end) noexcept nogil:
+    """Samples of the step from `row` on, `end` at most, and this thread's panels of them."""
+    step.microbatch.n_samples = min(end - row, run.data.microbatch_size)
+    step.microbatch.first_sample = row
+    step.microbatch.first_panel = row // run.k.lanes
+    step.first = run.progress.next_row + row
+    step.n_panels = (step.microbatch.n_samples - 1) // run.k.lanes + 1
+    step.p0 = step.n_panels * step.t // step.n_threads
+    step.p1 = step.n_panels * (step.t + 1) // step.n_threads
+    step.going = step.p0 < step.p1
+
+
+cdef bint _is_sound(Run *run, const ThreadStep *step) noexcept nogil:
+    """After the first barrier: whether the losses of the micro-batch, and all that it reads, are finite."""
+    cdef int bad = find_bad(run, step.n_panels)
+    if bad and step.t == 0:
+        run.progress.bad = bad
+        run.progress.bad_row = step.first
+    return not bad

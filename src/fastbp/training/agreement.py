@@ -1,0 +1,177 @@
+"""Several processes that train one model: what they compare before the first step, and callbacks that run on one."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, TypeVar, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastbp.callbacks.base import Callback
+from fastbp.callbacks.listeners import Listeners
+from fastbp.data.samples import Samples
+from fastbp.distributed.agreement import digest_of_arrays, digest_of_rows, refuse_differences
+from fastbp.distributed.mpi import MPI, as_sent
+from fastbp.engine import kernels
+from fastbp.optimizers.base import Optimizer
+from fastbp.training.settings import TrainerSettings
+from fastbp.training.state import TrainingState
+
+__all__ = ["AgreedListeners", "agree", "ends_all_ranks", "merge_outputs"]
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def ends_all_ranks(method: Method) -> Method:
+    """Let an error of a trainer's method that only this rank has end the job: the others would wait for it."""
+
+    @functools.wraps(method)
+    def guarded(self: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return method(self, *args, **kwargs)
+        except BaseException as error:
+            self.parts.state.fail(error)
+            raise
+
+    return cast("Method", guarded)
+
+
+def agree(mpi: MPI, settings: TrainerSettings, state: TrainingState, data: Any, n_epochs: int) -> None:
+    """Refuse to train where the ranks differ in anything that the result depends on.
+
+    Raises
+    ------
+    ValueError
+        The same on all ranks.
+    """
+    import json  # only now: `import fastbp` stays quick
+
+    facts = {
+        "the version of fastbp": sys.modules["fastbp"].__version__,  # no import, which would go upward
+        "the instruction set": kernels.isa(),
+        "the bfloat16 products": kernels.bf16() if settings.narrow else None,
+        "the model": json.dumps(state.model.to_config(), default=_shown, sort_keys=True),
+        **{name: _shown(value) for name, value in settings.arguments().items()},
+        "the number of epochs": n_epochs,
+        "the number of steps so far": state.n_steps,
+        "the fingerprint of the weights": digest_of_arrays(state.model.get_weights()),
+        **_facts_of(data),
+    }
+    refuse_differences(mpi.all_objects(facts, "what the ranks compare before the first step"))
+
+
+def _shown(value: Any) -> str:
+    """Return what repr says, without addresses, which each process has its own of."""
+    import re
+
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))
+
+
+def _facts_of(data: Any) -> dict[str, Any]:
+    """Return facts of samples; of a source of chunks nothing is known before it is read."""
+    if not isinstance(data, Samples):
+        return {}
+    weights, subset = data.sample_weights, data.subset
+    return {
+        "the number of samples": len(data),
+        "the fingerprint of X": digest_of_rows(data.X),
+        "the fingerprint of y": digest_of_rows(data.y),
+        "the fingerprint of sample_weight": None if weights is None else digest_of_rows(weights),
+        "the fingerprint of the training rows": None if subset is None else digest_of_rows(subset),
+    }
+
+
+def merge_outputs(mpi: MPI | None, outputs: NDArray[Any] | None) -> NDArray[Any] | None:
+    """Return the outputs of all samples of an epoch, of which each rank has those of its shards, and NaN elsewhere."""
+    if mpi is None or mpi.n_ranks == 1 or outputs is None:
+        return outputs
+    merged = outputs.copy()
+    for of_rank in mpi.all_objects(outputs, "the outputs of an epoch"):
+        np.copyto(merged, of_rank, where=np.isnan(merged))
+    return merged
+
+
+class _Changes(NamedTuple):
+    """What callbacks have done on rank 0; None: nothing of the kind."""
+
+    stop: bool
+    optimizer: Optimizer | None
+    weights: list[NDArray[Any]] | None
+    kept_epoch: int | None
+    error: BaseException | None
+
+
+class AgreedListeners(Listeners):
+    """The callbacks of a fit on several ranks: they run on rank 0, and all ranks take over what they change.
+
+    Parameters
+    ----------
+    callbacks : sequence of Callback
+    trainer : Trainer
+    mpi : MPI
+    state : TrainingState
+    """
+
+    def __init__(self, callbacks: Sequence[Callback], trainer: Any, mpi: MPI, state: TrainingState) -> None:
+        super().__init__(callbacks if mpi.rank == 0 else (), trainer)
+        self._mpi, self._state, self._any = mpi, state, bool(callbacks)
+
+    def fit_begin(self, latest: Callable[[], Any]) -> None:
+        """Run the callbacks at the beginning of a call of ``fit``."""
+        self._together(super().fit_begin, latest)
+
+    def epoch_begin(self, latest: Callable[[], Any]) -> None:
+        """Run the callbacks at the beginning of an epoch."""
+        self._together(super().epoch_begin, latest)
+
+    def epoch_end(self, latest: Callable[[], Any]) -> None:
+        """Run the callbacks after an epoch and its validation."""
+        self._together(super().epoch_end, latest)
+
+    def fit_end(self, latest: Callable[[], Any]) -> None:
+        """Run the callbacks at the end of a call of ``fit``."""
+        self._together(super().fit_end, latest)
+
+    def _together(self, run: Callable[[Callable[[], Any]], None], latest: Callable[[], Any]) -> None:
+        """Run callbacks on rank 0, and do on the others what they did."""
+        mpi = self._mpi
+        mine = self._run(run, latest) if mpi.rank == 0 else None
+        changes: _Changes = mpi.from_first(mine, "the callbacks of rank 0")
+        if changes.error is not None:
+            assert self._state.exchange is not None
+            self._state.exchange.agreed = changes.error
+            raise changes.error
+        self._state.stopping = self._state.stopping or any(
+            mpi.all_numbers(np.array([changes.stop or self._state.stop_wanted], np.float64))[:, 0]
+        )
+        if mpi.rank > 0:
+            self._take_over(changes)
+
+    def _run(self, run: Callable[[Callable[[], Any]], None], latest: Callable[[], Any]) -> _Changes:
+        trainer, state = self._trainer, self._state
+        optimizer = trainer.optimizer
+        before = digest_of_arrays(state.model.get_weights()) if self._any else ""
+        error: BaseException | None = None
+        try:
+            run(latest)
+        except Exception as raised:
+            error = as_sent(raised)
+        weights = state.model.get_weights() if self._any else []
+        return _Changes(
+            state.stop_wanted,
+            None if trainer.optimizer is optimizer else trainer.optimizer,
+            weights if self._any and digest_of_arrays(weights) != before else None,
+            state.history.kept_epoch,
+            error,
+        )
+
+    def _take_over(self, changes: _Changes) -> None:
+        trainer, state = self._trainer, self._state
+        if changes.optimizer is not None and changes.optimizer != trainer.optimizer:
+            trainer.optimizer = changes.optimizer
+        if changes.weights is not None:
+            state.model.set_weights(changes.weights)
+        state.history.kept_epoch = changes.kept_epoch

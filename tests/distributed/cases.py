@@ -1,0 +1,121 @@
+"""Trainings that must have the same bits on any number of ranks: kinds of layers, optimizers, options of a trainer."""
+
+import hashlib
+
+import numpy as np
+
+import fastbp as fb
+
+N_SAMPLES = 300  # a last batch of 44: some of its shards are empty
+BATCH_SIZE = 128
+
+
+def data(n_inputs=6):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(N_SAMPLES, n_inputs)).astype(np.float32)
+    return X, rng.integers(0, 3, N_SAMPLES)
+
+
+def classifier(*hidden, inputs=6, dtype="float32"):
+    return fb.Model([*hidden, fb.Dense(3, "softmax")], inputs=inputs, seed=1, dtype=dtype)
+
+
+def train(model, optimizer="adam", mpi=None, shards=8, fit=None, data=data, loss="cross_entropy", **options):
+    """Train for two epochs; return the trainer."""
+    X, y = data()
+    options = {"batch_size": BATCH_SIZE} | options
+    trainer = fb.Trainer(model, loss, optimizer, shards=shards, distributed=mpi, n_threads=1, **options)
+    trainer.fit(X, y, **{"epochs": 2} | (fit or {}))
+    return trainer
+
+
+def tabular_data():
+    rng = np.random.default_rng(2)
+    X = np.column_stack([rng.normal(size=N_SAMPLES), rng.integers(0, 30, N_SAMPLES), rng.integers(0, 5, N_SAMPLES)])
+    return X, rng.integers(0, 3, N_SAMPLES)
+
+
+def own_loss(outputs, targets):
+    difference = outputs - np.eye(3)[targets]
+    return (difference**2).sum(axis=1), 2 * difference
+
+
+def weighted():
+    return {"sample_weight": np.random.default_rng(3).uniform(0, 2, N_SAMPLES), "class_weight": {0: 2.0, 1: 0.5}}
+
+
+class Halves(fb.Callback):
+    """Halves the learning rate after an epoch, and changes a weight: all ranks must take that over."""
+
+    def on_epoch_end(self, trainer, figures):
+        trainer.learning_rate /= 2
+        weights = trainer.model.get_weights()
+        weights[0][0, 0] += 1
+        trainer.model.set_weights(weights)
+
+
+class StopsInside(fb.Callback):
+    """Stops inside the second epoch."""
+
+    def on_step_end(self, trainer, figures):
+        if figures["step"] == 4:
+            trainer.stop()
+
+
+CASES = {
+    "sgd with momentum, clip_norm": lambda **k: train(
+        classifier(fb.Dense(40, "relu")), fb.SGD(0.1, momentum=0.9, nesterov=True), clip_norm=0.5, **k
+    ),
+    "adam, dropout, layer_norm, penalties": lambda **k: train(
+        classifier(fb.Dense(30, "gelu", l1=1e-3, l2=1e-3, max_norm=2.0), fb.LayerNorm(), fb.Dropout(0.2)), **k
+    ),
+    "adamw, batch_norm, prelu, residual, ema": lambda **k: train(
+        classifier(fb.Dense(24, "prelu"), fb.BatchNorm(), fb.Residual([fb.Dense(24, "tanh")])),
+        fb.AdamW(0.01, weight_decay=0.1),
+        averaging=fb.EMA(0.9),
+        **k,
+    ),
+    "adagrad, embeddings, clip_array_norm": lambda **k: train(
+        classifier(fb.Dense(20, "relu"), inputs=fb.Tabular(1, [40, 5])),
+        "adagrad",
+        data=tabular_data,
+        clip_array_norm=0.1,
+        **k,
+    ),
+    "rmsprop, weights of samples and classes, validation, roc_auc": lambda **k: train(
+        classifier(fb.Dense(16, "elu")),
+        "rmsprop",
+        metrics=["accuracy", "roc_auc"],
+        fit=weighted() | {"validation_fraction": 0.2, "on_nan": "rollback"},
+        **k,
+    ),
+    "nadam, own loss, float64": lambda **k: train(
+        fb.Model([fb.Dense(9, "silu"), fb.Dense(3)], inputs=6, seed=1, dtype="float64"),
+        "nadam",
+        loss=own_loss,
+        metrics=[],
+        **k,
+    ),
+    "radam, callbacks": lambda **k: train(
+        classifier(fb.Dense(8, "mish")), "radam", fit={"callbacks": [Halves(), fb.EarlyStopping("loss")]}, **k
+    ),
+    "lion, stopped inside an epoch": lambda **k: train(
+        classifier(fb.Dense(8, "relu")), "lion", fit={"callbacks": StopsInside()}, **k
+    ),
+    "rprop": lambda **k: train(classifier(fb.Dense(8, "relu")), "rprop", batch_size=None, **k),
+    "adadelta": lambda **k: train(classifier(fb.Dense(8, "relu")), "adadelta", **k),
+    "adamax": lambda **k: train(classifier(fb.Dense(8, "relu")), "adamax", **k),
+}
+
+
+def digest(trainer):
+    """Return a SHA-256 of weights, averages, the optimizer's state and the history."""
+    hasher = hashlib.sha256()
+    state = trainer.parts.state.gathered()
+    averages = state["averages"][0] if state["averages"] else []
+    arrays = [*trainer.model.get_weights(), *averages, *(array for _, array in state["optimizer_state"])]
+    for array in arrays:
+        hasher.update(np.ascontiguousarray(array).data)
+    history = {name: values for name, values in trainer.history.items() if name != "seconds"}
+    hasher.update(repr((history, trainer.n_steps, trainer.stop_reason, trainer.history.kept_epoch)).encode())
+    return hasher.hexdigest()

@@ -1,0 +1,90 @@
+"""What each rank of a test's job runs: python job.py TASK OUTPUT [arguments]. Rank 0 writes JSON."""
+
+import json
+import os
+import signal
+import sys
+
+import numpy as np
+from cases import CASES, classifier, data, digest
+
+import fastbp as fb
+
+
+def same_bits(mpi, n_shards):
+    digests = {name: digest(case(mpi=mpi, shards=int(n_shards))) for name, case in CASES.items()}
+    return mpi.all_objects(digests, "the digests")
+
+
+def errors(mpi):
+    """Sentences that every rank must get, each after the one before: the ranks stay together."""
+    X, y = data()
+    sentences = []
+
+    def caught(rows, model=None, mine=None, **options):
+        model = model or classifier(fb.Dense(8, "relu"))
+        try:
+            trainer = fb.Trainer(model, "cross_entropy", batch_size=128, distributed=mpi, shards=8, **options)
+            trainer.fit(rows, y, **(mine or {}))
+        except Exception as error:
+            sentences.append(f"{type(error).__name__}: {error}")
+        else:
+            sentences.append("none")
+
+    def raises(trainer, figures):
+        raise LookupError("a callback has failed")
+
+    other = X + (mpi.rank == 1) * np.float32(1)
+    bad = X.copy()
+    bad[77, 2] = np.nan
+    caught(other)
+    caught(X, seed=mpi.rank)
+    caught(X, model=fb.Model([fb.Dense(3, "softmax")], inputs=6, seed=mpi.rank))
+    caught(bad)
+    caught(X, mine={"callbacks": raises})
+    caught(X, mine={"epochs": 1})
+    return mpi.all_objects(sentences, "the sentences")
+
+
+def checkpoint(mpi, path, n_epochs, dies_at="0", kind="9"):
+    """Train up to an epoch with a checkpoint after each; the last rank may die at a step, or stop moving."""
+    X, y = data()
+    if os.path.exists(path):
+        trainer = fb.Trainer.load(path, n_threads=1, distributed=mpi)
+    else:
+        trainer = fb.Trainer(
+            classifier(fb.Dense(40, "relu"), fb.Dropout(0.1)),
+            "cross_entropy",
+            batch_size=128,
+            shards=8,
+            n_threads=1,
+            distributed=mpi,
+        )
+    callbacks = [fb.Checkpoint(path)]
+    if mpi.rank == mpi.n_ranks - 1 and int(dies_at):
+        exchange = trainer.parts.state.exchange
+
+        def wants_stop():
+            if trainer.n_steps == int(dies_at):
+                os.kill(os.getpid(), int(kind)) if kind != "raise" else sys.exit(3)
+            return False
+
+        exchange._wants_stop = wants_stop
+    trainer.fit(X, y, epochs=int(n_epochs) - trainer.history.n_epochs, callbacks=callbacks)
+    return digest(trainer)
+
+
+TASKS = {"same_bits": same_bits, "errors": errors, "checkpoint": checkpoint}
+
+
+def main(task, output, *arguments):
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    mpi = fb.distributed.MPI(timeout=float(os.environ.get("FASTBP_TEST_TIMEOUT", "60")))
+    result = TASKS[task](mpi, *arguments)
+    if mpi.rank == 0:
+        with open(output, "w") as file:
+            json.dump(result, file)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,115 @@
+"""Several ranks on one machine: one result, whatever their number, and an end to every failure.
+
+A job starts in a second and does many cases. Without mpi4py, or an mpiexec, all of this is skipped.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("mpi4py", reason="mpi4py is not installed: pip install fastbp[mpi]", exc_type=ImportError)
+
+FOLDER = Path(__file__).parent
+sys.path.insert(0, str(FOLDER))
+
+from cases import CASES, classifier, data, digest  # noqa: E402 - a module beside this one, which jobs import too
+
+import fastbp as fb  # noqa: E402
+
+OWN_MPIEXEC = Path(sys.executable).with_name("mpiexec")
+MPIEXEC = str(OWN_MPIEXEC) if OWN_MPIEXEC.exists() else shutil.which("mpiexec")
+
+pytestmark = pytest.mark.skipif(MPIEXEC is None, reason="there is no mpiexec: pip install mpich")
+
+# Open MPI refuses root, and more ranks than cores, unless told.
+OPEN_MPI = {
+    "OMPI_ALLOW_RUN_AS_ROOT": "1",
+    "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+    "OMPI_MCA_rmaps_base_oversubscribe": "1",
+    "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
+}
+
+
+def run(n_ranks, tmp_path, task, *arguments, wait=60, **environment):
+    """Run a job; return its code, what rank 0 wrote, and the errors."""
+    output = tmp_path / "result.json"
+    output.unlink(missing_ok=True)
+    command = [MPIEXEC, "-n", str(n_ranks), sys.executable, str(FOLDER / "job.py"), task, str(output), *arguments]
+    done = subprocess.run(
+        command, env=os.environ | OPEN_MPI | environment, capture_output=True, text=True, timeout=wait, check=False
+    )
+    result = json.loads(output.read_text()) if output.exists() else None
+    return done.returncode, result, done.stderr
+
+
+@pytest.fixture(scope="module")
+def alone():
+    """The digests of each case in one process without MPI, by the number of shards."""
+    known = {}
+
+    def digests(n_shards):
+        if n_shards not in known:
+            known[n_shards] = {name: digest(case(shards=n_shards)) for name, case in CASES.items()}
+        return known[n_shards]
+
+    return digests
+
+
+SLOW = [pytest.param(n, v, marks=pytest.mark.slow) for n, v in [(1, 8), (2, 16), (3, 16), (4, 8), (5, 16), (8, 8)]]
+
+
+@pytest.mark.parametrize(("n_ranks", "n_shards"), [(2, 8), (3, 8), *SLOW])
+def test_any_number_of_ranks_has_the_bits_of_one_process(n_ranks, n_shards, alone, tmp_path):
+    code, digests, errors = run(n_ranks, tmp_path, "same_bits", str(n_shards))
+    assert code == 0, errors
+    assert digests == [alone(n_shards)] * n_ranks
+
+
+def test_ranks_that_differ_or_fail_get_a_sentence_each(tmp_path):
+    code, sentences, errors = run(2, tmp_path, "errors")
+    assert code == 0, errors
+    of_first, of_second = sentences
+    assert of_first == of_second
+    expected = [
+        "the fingerprint of X on rank 0",
+        "seed on rank 0 is '0' and on rank 1 '1'",
+        "the model",
+        "row 77",
+        "a callback has failed",
+        "none",
+    ]
+    assert all(words in sentence for words, sentence in zip(expected, of_first, strict=True)), of_first
+
+
+@pytest.mark.parametrize("kind", ["9", pytest.param("19", marks=pytest.mark.slow)], ids=["killed", "stopped"])
+def test_a_rank_that_dies_or_hangs_ends_the_job_and_fewer_go_on_to_the_same_bits(kind, tmp_path):
+    path = tmp_path / "trainer.safetensors"
+    code, result, _ = run(3, tmp_path, "checkpoint", str(path), "4", "7", kind, FASTBP_TEST_TIMEOUT="4")
+    assert code != 0
+    assert result is None
+    assert fb.Trainer.load(path).history.n_epochs == 2
+    code, result, errors = run(2, tmp_path, "checkpoint", str(path), "4")
+    assert code == 0, errors
+    X, y = data()
+    trainer = fb.Trainer(classifier(fb.Dense(40, "relu"), fb.Dropout(0.1)), "cross_entropy", batch_size=128, shards=8)
+    trainer.fit(X, y, epochs=4)
+    assert result == digest(trainer)
+
+
+def test_one_process_is_a_job_of_one_rank():
+    X, y = data()
+    mpi = fb.distributed.MPI()
+    trainer = fb.Trainer(classifier(), "cross_entropy", distributed=mpi)
+    trainer.fit(X, y)
+    assert (trainer.shards, trainer.distributed) == (64, mpi)
+    with pytest.raises(ValueError, match="at least 2"):
+        fb.Trainer(classifier(), "cross_entropy", distributed=mpi, shards=1)
+    with pytest.raises(TypeError, match="MPI or None"):
+        fb.Trainer(classifier(), "cross_entropy", distributed="mpi")
+    with pytest.raises(TypeError, match="Intracomm"):
+        fb.distributed.MPI(comm=3)
