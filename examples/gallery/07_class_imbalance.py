@@ -39,6 +39,6 @@ for name, score in found.items():
     positive = score > 0.5
     hits = np.sum(positive & (y[test] == 1))
     panel.plot(hits / y[test].sum(), hits / positive.sum(), "o", color=line.get_color(), markersize=9)
-panel.set(xlabel="recall: share of the rare class that is found", ylabel="precision: share of the found that is
-right") panel.legend()
+panel.set(xlabel="recall: share of the rare class that is found", ylabel="precision: share of the found that is right")
+panel.legend()
 plt.show()
