@@ -1,14 +1,16 @@
-"""The Python of the how-to pages runs as a reader would run it, block after block; and the site's pages are all linked."""
+"""The Python of the how-to pages runs as a reader would run it, and each page is in a list of contents.
 
 import re
 from pathlib import Path
 
 import pytest
 
+mpl = pytest.importorskip("matplotlib")
+pytest.importorskip("pandas")
 pytest.importorskip("sklearn")
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-RUN = ["index.md", "background/files.md", "howto/many-models.md", "howto/stop-and-resume.md", "howto/weights.md"]
+RUN = ["index.md", "background/files.md", "howto/many-models.md", "howto/ten-things.md", "howto/stop-and-resume.md", "howto/weights.md"]
 
 
 def pages():
@@ -32,6 +34,7 @@ def test_the_blocks_of_a_page_run(page, tmp_path, monkeypatch, capsys):
     if page == "background/files.md":
         pytest.importorskip("safetensors")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(mpl, "rcParams", mpl.rcParams | {"backend": "agg"})
     names = {}
     blocks = re.findall(r"^```python\n(.*?)^```$", (DOCS / page).read_text(encoding="utf-8"), re.M | re.S)
     assert blocks
