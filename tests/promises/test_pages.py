@@ -1,4 +1,4 @@
-"""The Python of the how-to pages runs as a reader would run it, and each page is in a list of contents.
+"""The Python of the how-to pages runs as a reader would run it, and each page is in a list of contents."""
 
 import re
 from pathlib import Path
@@ -10,7 +10,14 @@ pytest.importorskip("pandas")
 pytest.importorskip("sklearn")
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-RUN = ["index.md", "background/files.md", "howto/many-models.md", "howto/ten-things.md", "howto/stop-and-resume.md", "howto/weights.md"]
+RUN = [
+    "index.md",
+    "background/files.md",
+    "howto/many-models.md",
+    "howto/stop-and-resume.md",
+    "howto/ten-things.md",
+    "howto/weights.md",
+]
 
 
 def pages():
