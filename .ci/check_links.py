@@ -63,11 +63,9 @@ def wrong(link: str, path: Path, pages: dict[Path, Page]) -> list[str]:
 
 def main() -> None:
     site = Path(sys.argv[1]).resolve()
-    found = problems(site)
-    print(
-        "\n".join(found)
-        or f"links: {len(list(site.rglob('*.html')))} pages, nothing missing, nothing loaded from elsewhere"
-    )
+    n_pages = len(list(site.rglob("*.html")))
+    found = problems(site) if n_pages else [f"{site} has no page"]
+    print("\n".join(found) or f"links: {n_pages} pages, nothing missing, nothing loaded from elsewhere")
     sys.exit(bool(found))
 
 
