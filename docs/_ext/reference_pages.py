@@ -50,7 +50,7 @@ def _entry(full: str, value: object) -> str:
     if not inspect.isclass(value):
         return f".. autofunction:: {full}\n"
     shown = public_names.methods(value)
-    members = f"   :members: {', '.join(shown)}\n   :inherited-members:\n" if shown else ""
+    members = f"   :members: {', '.join(shown)}\n" if shown else ""
     return f".. autoclass:: {full}\n{members}"
 
 
