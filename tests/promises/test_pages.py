@@ -15,7 +15,6 @@ RUN = [
     "background/files.md",
     "howto/many-models.md",
     "howto/stop-and-resume.md",
-    "howto/ten-things.md",
     "howto/weights.md",
 ]
 
@@ -40,6 +39,18 @@ def listed():
 def test_the_blocks_of_a_page_run(page, tmp_path, monkeypatch, capsys):
     if page == "background/files.md":
         pytest.importorskip("safetensors")
+    run_blocks(page, tmp_path, monkeypatch)
+
+
+def test_the_ten_useful_things(tmp_path, monkeypatch, capsys):
+    names = run_blocks("howto/ten-things.md", tmp_path, monkeypatch)
+    assert names["early"].best_epoch > 0
+    assert names["mean"].shape == names["spread"].shape == (5, 10)
+    assert {"X.npy", "night.ckpt", "ensemble.safetensors"} <= {path.name for path in tmp_path.iterdir()}
+
+
+def run_blocks(page, tmp_path, monkeypatch):
+    """Run the blocks of a page, one after the other, and return their names."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(mpl, "rcParams", mpl.rcParams | {"backend": "agg"})
     names = {}
@@ -47,6 +58,7 @@ def test_the_blocks_of_a_page_run(page, tmp_path, monkeypatch, capsys):
     assert blocks
     for block in blocks:
         exec(compile(block, f"{page}: {block.splitlines()[0]}", "exec"), names)
+    return names
 
 
 @pytest.mark.parametrize("page", pages())
