@@ -24,6 +24,6 @@ for panel, units in zip(panels, (1, 3, 30), strict=True):
     trainer = fb.Trainer(model, "binary_cross_entropy", fb.Adam(0.01), seed=0)
     trainer.fit(X, y, epochs=200)
     panel.contourf(*side, model.predict(plane).reshape(150, 150), levels=20, cmap="RdBu_r", vmin=0, vmax=1)
-    panel.scatter(*X.T, c=y, s=6, cmap="RdBu_r", edgecolors="black", linewidths=0.3)
-    panel.set_title(f"{units} units: {trainer.evaluate(X, y)['accuracy']:.0%} right")
+    panel.scatter(*X.T, c=y, s=16, cmap="RdBu_r", edgecolors="white", linewidths=0.5)
+    panel.set_title(f"hidden units: {units}, {trainer.evaluate(X, y)['accuracy']:.0%} right")
 plt.show()
