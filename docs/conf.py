@@ -25,6 +25,7 @@ extensions = [
     "sphinx_gallery.gen_gallery",
     # ours, in _ext
     "command_pages",
+    "docstrings",
     "mathml",
     "reference_pages",
     "repository_links",
@@ -32,7 +33,8 @@ extensions = [
 root_doc = "index"
 exclude_patterns = ["_build", "**/.ipynb_checkpoints", "gallery/*.ipynb", "gallery/*.py", "gallery/*.json"]
 nitpicky = True
-suppress_warnings = ["config.cache"]
+nitpick_ignore_regex = [("py:obj", r"\w+")]  # numpydoc makes links of a class's attributes, shown or not
+suppress_warnings = ["config.cache", "myst-nb.lexer"]  # the lexer of a page that is not executed is not known
 
 # --------------------------------------------------------------------------------------------- pages that compute
 

@@ -10,9 +10,10 @@ import fastbp.sklearn
 
 # Methods and attributes that are public for the package's own modules, not for its users.
 INNER = {
-    "adopt", "at", "batch_sizes", "blueprint", "built", "check", "check_output", "check_rates", "draw", "ends", "feed",
-    "figure", "flops", "framed", "from_config", "get_state", "hears", "network", "objective", "observe", "of_steps",
-    "parts", "runs_alone", "runs_last", "set_state", "stages", "sums", "to_config", "watched",
+    "adopt", "append", "at", "batch_sizes", "begin", "blueprint", "built", "check", "check_output", "check_rates",
+    "count", "draw", "ends", "feed", "figure", "fit_samples", "flops", "framed", "from_config", "gathered", "get_state",
+    "go_on_from", "hears", "network", "objective", "observe", "of_steps", "parts", "predict_read", "probability",
+    "runs_alone", "runs_last", "set_state", "stages", "steps_left", "steps_of_epoch", "sums", "to_config", "watched",
 }  # fmt: skip
 
 # Classes whose methods are shown. Of the others the parameters are all that there is to say.

@@ -34,13 +34,14 @@ def _first_sentence(value: object) -> str:
 
 def _row(full: str, value: object) -> str:
     role = "mod" if isinstance(value, ModuleType) else "class" if inspect.isclass(value) else "func"
-    short = f'``"{SHORT[value]}"``' if inspect.isclass(value) and value in SHORT and "a " not in SHORT[value] else ""
-    return f"   * - :py:{role}:`~{full}`\n     - {short}\n     - {_first_sentence(value)}\n"
+    known = inspect.isclass(value) and value in SHORT and "a " not in SHORT[value]
+    short = f'``"{SHORT[value]}"``: ' if known else ""
+    return f"   * - :py:{role}:`~{full}`\n     - {short}{_first_sentence(value)}\n"
 
 
 def _table(entries: dict[str, object]) -> str:
     rows = "".join(_row(full, value) for full, value in entries.items())
-    return f".. list-table::\n   :widths: 22 16 62\n   :class: names\n\n{rows}\n"
+    return f".. list-table::\n   :widths: 28 72\n   :class: names\n\n{rows}\n"
 
 
 def _entry(full: str, value: object) -> str:
@@ -50,7 +51,7 @@ def _entry(full: str, value: object) -> str:
     if not inspect.isclass(value):
         return f".. autofunction:: {full}\n"
     shown = public_names.methods(value)
-    members = f"   :members: {', '.join(shown)}\n   :inherited-members:\n" if shown else ""
+    members = f"   :members: {', '.join(shown)}\n" if shown else ""
     return f".. autoclass:: {full}\n{members}"
 
 

@@ -25,13 +25,19 @@ SHOWN = {
 
 def repository_path(document: str, target: str) -> str | None:
     """The path in the repository that a link of a page means, or None if it is no file outside of docs/."""
-    if "://" in target or target.startswith(("#", "/", "mailto:")):
+    if "://" in target or target.startswith(("#", "mailto:")):
         return None
-    place = (ROOT / "docs" / document).parent / target.partition("#")[0]
-    path = Path(os.path.normpath(place))
-    if not path.exists() or ROOT not in path.parents or ROOT / "docs" in path.parents:
-        return None
-    return path.relative_to(ROOT).as_posix()
+    named = target.partition("#")[0]
+    place = Path(os.path.normpath((ROOT / "docs" / document).parent / named))  # `named` may be absolute
+    for path in (place, place.with_name(f"{place.name}.md")):
+        if path.exists() and ROOT in path.parents and ROOT / "docs" not in path.parents:
+            return path.relative_to(ROOT).as_posix()
+    return None
+
+
+def page_that_shows(path: str) -> str | None:
+    """The page of the site that shows a file of the repository, or None."""
+    return next((page for start, page in SHOWN.items() if path.startswith(start)), None)
 
 
 class RepositoryLinks(SphinxTransform):
@@ -51,16 +57,11 @@ class RepositoryLinks(SphinxTransform):
 
     def as_found(self, document: str, path: str, children: list[nodes.Node]) -> nodes.Node:
         """A link to the page or to the source, or the text alone."""
-        if path in SHOWN and SHOWN[path] != document:
+        page = page_that_shows(path)
+        if page is not None and page != document:
             inner = nodes.inline("", "", *children)
             return addnodes.pending_xref(
-                "",
-                inner,
-                refdomain="std",
-                reftype="doc",
-                reftarget=f"/{SHOWN[path]}",
-                refexplicit=True,
-                refdoc=document,
+                "", inner, refdomain="std", reftype="doc", reftarget=f"/{page}", refexplicit=True, refdoc=document
             )
         source = os.environ.get("FASTBP_SOURCE_URL", "")
         if source:

@@ -2,8 +2,8 @@
 Activations and their slopes
 ============================
 
-What each activation makes of a number, and its slope, which is what backpropagation multiplies by. The slope comes from
-:meth:`fastbp.Model.vjp`, through a network of one layer that does nothing else.
+What each activation makes of a number, and its slope, which is what backpropagation multiplies by. The slope comes
+from :meth:`fastbp.Model.vjp`, through a network of one layer that does nothing else.
 """
 
 # %%

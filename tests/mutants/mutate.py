@@ -40,7 +40,7 @@ TESTS = {
     "preparation": ["tests/preparation"],
     "data": ["tests/data"],
     "metrics": ["tests/metrics"],
-    "schedules.py": ["tests/test_schedules.py"],
+    "schedules": ["tests/test_schedules.py"],
     "callbacks": ["tests/callbacks"],
     "support": ["tests/support"],
     "losses": ["tests/losses"],
