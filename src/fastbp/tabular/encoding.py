@@ -182,6 +182,7 @@ def learn_encodings(
     cardinalities: Sequence[int],
     numbers_of_bins: Collection[int],
     rows: NDArray[np.int64] | None = None,
+    most_levels: int = _MOST_LEVELS,
 ) -> dict[int, TableEncoding]:
     """Return encodings of a table that differ in their bins, from the rows to train on; each column is sorted once.
 
