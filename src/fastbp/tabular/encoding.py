@@ -173,7 +173,7 @@ def learn_encoding(
     most_levels: int = _MOST_LEVELS,
 ) -> TableEncoding:
     """Return the encoding of a table with at most ``n_bins`` bins of a column, as ``learn_encodings`` does."""
-    return learn_encodings(table, n_numbers, cardinalities, {n_bins}, rows)[n_bins]
+    return learn_encodings(table, n_numbers, cardinalities, {n_bins}, rows, most_levels)[n_bins]
 
 
 def learn_encodings(
