@@ -3,9 +3,14 @@
 import sys
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from fastbp.engine import kernels, team
 from fastbp.support import threads
+
+# A machine that is busy, or a measurement of coverage, makes no test fail.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 
 # Not every machine runs every instruction set: the ones it lacks are skipped, by name.
 EVERY_ISA = [

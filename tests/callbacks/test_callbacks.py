@@ -324,7 +324,8 @@ def test_a_time_limit_holds_for_optimizers_that_step_themselves():
     X, y = make_data()
     trainer = make_trainer("lbfgs", batch_size=None)
     trainer.fit(X, y, epochs=10_000, callbacks=[fb.TimeLimit(1e-6)])
-    assert (trainer.history.n_epochs, trainer.stop_reason) == (1, "stopped")
+    assert trainer.stop_reason == "stopped"
+    assert trainer.history.n_epochs <= 1  # none where the machine is busy: it is stopped inside the first one
 
 
 def read(path):

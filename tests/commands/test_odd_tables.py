@@ -240,3 +240,37 @@ def test_the_first_infinite_number_in_the_order_of_the_file_is_named():
     with pytest.raises(CommandError, match=r"row 5, column 'a' is inf"):
         refuse_infinite(frame, "t.csv")
     refuse_infinite(frame[:3], "t.csv")
+
+
+# ---- What inspect, explain and the report say of them ----
+
+
+@pytest.mark.parametrize("names", [["a"], ["a", "b"]])
+def test_inspect_names_columns_with_infinite_numbers(tmp_path, capsys, names):
+    frame = pd.DataFrame(RNG.normal(size=(N, 3)), columns=["a", "b", "y"])
+    frame.loc[3, names] = np.inf
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    assert cli.main(["inspect", str(tmp_path / "t.csv"), "--target", "y"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    has = "Column 'a' has" if len(names) == 1 else "2 columns (a, b) have"
+    assert f"{has} infinite numbers: correct them, or leave these rows out." in said
+
+
+def test_inspect_of_a_table_in_which_nothing_is_left(tmp_path, capsys):
+    pd.DataFrame({"same": np.ones(N), "void": np.full(N, np.nan)}).to_csv(tmp_path / "t.csv", index=False)
+    assert cli.main(["inspect", str(tmp_path / "t.csv")]) == 0
+    said = capsys.readouterr().out
+    assert "is the same in every row" in said and "is empty" in said
+
+
+def test_explanations_of_many_columns_say_how_many_more_there_are(tmp_path, capsys):
+    """The rows behind are all of a small table; the report cannot be written where a directory is."""
+    frame = pd.DataFrame(RNG.normal(size=(N, 14)), columns=[f"c{i}" for i in range(14)])
+    frame["y"] = frame.to_numpy().sum(axis=1)
+    assert train(tmp_path, frame, "y") == 0
+    arguments = ["explain", str(tmp_path / "m"), str(tmp_path / "t.csv"), "--row", "3"]
+    assert cli.main(arguments) == 0
+    assert "other columns" in capsys.readouterr().out
+    (tmp_path / "page.html").mkdir()
+    assert cli.main([*arguments, "--report", str(tmp_path / "page.html")]) == 1
+    assert "is a directory" in capsys.readouterr().err
