@@ -39,6 +39,13 @@ def _as_categories(frame: Any) -> Any:
     )
 
 
+def _few_categories(frame: Any) -> Any:
+    """The same, but categories of more than 255 levels as their codes, as scikit-learn's boosting takes them."""
+    frame = _as_categories(frame)
+    many = [name for name in frame.select_dtypes("category") if frame[name].nunique() > 255]
+    return frame.assign(**{name: frame[name].cat.codes for name in many})
+
+
 def _filled(frame: Any) -> Any:
     """Numbers without gaps: the mean, and a category that says where they were."""
     frame = _as_categories(frame)
@@ -58,7 +65,7 @@ def _text_as_text(frame: Any) -> Any:
 _PREPARED = {
     "lightgbm": _as_categories,
     "xgboost": _as_categories,
-    "histogram": _as_categories,
+    "histogram": _few_categories,
     "catboost": _text_as_text,
     "realmlp": _filled,
     "tabm": _filled,

@@ -87,8 +87,15 @@ class Said:
         self._sums[kind][rows] += self._targets.decode(outputs)
         self._counts[kind][rows] += 1
 
-    def blend(self, metric: str) -> Blend:
-        """Return the best share of the linear models, as far as the rows held out tell it."""
+    def blend(self, metric: str, few: bool = True) -> Blend:
+        """Return the best share of the linear models, as far as the rows held out tell it.
+
+        Parameters
+        ----------
+        metric : str
+        few : bool, default True
+            Whether the rows are so few that what is as good but for chance is linear; else the share is the best one.
+        """
         seen = np.logical_and.reduce([counts > 0 for counts in self._counts.values()])
         if not seen.any():  # Ctrl-C came when no row had an answer of both
             self._sums = {kind: sums for kind, sums in self._sums.items() if kind == next(iter(self._sums))}
@@ -99,7 +106,8 @@ class Said:
         share = 0.0 if "linear" not in means else 1.0
         if len(means) == 2:
             losses = [self._targets.losses(y, s * means["linear"] + (1 - s) * means["nets"], metric) for s in _SHARES]
-            share = choose_share(losses, self._targets.one_more(len(y)))
+            one_more = self._targets.one_more(len(y))
+            share = choose_share(losses, one_more) if few else _SHARES[int(np.argmin([each.mean() for each in losses]))]
         mixed = np.zeros((len(y), self._targets.n_outputs))
         for kind, part in (("linear", share), ("nets", 1 - share)):
             if part:

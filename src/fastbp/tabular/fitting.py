@@ -208,7 +208,7 @@ class _Work:
                 break
         if not fitted:
             raise KeyboardInterrupt
-        blend = said.blend(self.fit.metric)
+        blend = said.blend(self.fit.metric, self.few)
         if self.fit.refit and not interrupted:
             fitted = self._refitted(fitted)
         record = Record(self.fit.metric, len(self.splits), blend.errors, self.fit.refit, interrupted)
