@@ -37,18 +37,18 @@ def test_what_is_as_good_but_for_chance_is_linear():
 
 
 def test_of_many_rows_the_best_share_is_taken():
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(2)
     y = rng.normal(size=(400, 1))
     targets = NumberTargets.of(y)
-    good, worse = (targets.encode(y + rng.normal(0, s, y.shape)) for s in (1.0, 1.4))
+    good = targets.encode(y + rng.normal(0, 1, y.shape))
+    worse = targets.encode(targets.decode(good) + rng.normal(0, 0.02, y.shape))  # by chance alone
     said = said_of(y, good, worse, targets)
     shares = np.array([0, 0.25, 0.5, 0.75, 1])
     said_worse, said_good = targets.decode(worse), targets.decode(good)
     errors = [np.mean((y - s * said_worse - (1 - s) * said_good) ** 2) for s in shares]
     best = shares[np.argmin(errors)]
     assert said.blend("rmse", few=False).share == best
-    assert 0 < best <= 0.5
-    assert said.blend("rmse", few=True).share > best
+    assert best < said.blend("rmse", few=True).share == 1
 
 
 def test_classes_that_few_rows_can_tell_are_left_to_the_linear_model():
