@@ -94,7 +94,11 @@ def test_the_estimators_read_the_file(here):
 def spoil(frame, seed):
     """Rows that are all there can be: far numbers, words for numbers, unknown categories, gaps."""
     rng = np.random.default_rng(seed)
-    for name, odd in (("age", ["", "1e300", "-7", "secret", "inf"]), ("job", ["", "spy"]), ("code", ["9", "x"])):
+    for name, odd in (
+        ("age", ["", "1e300", "-7", "secret", "inf", "18446744073709551615"]),
+        ("job", ["", "spy"]),
+        ("code", ["9", "x"]),
+    ):
         frame[name] = frame[name].astype(object)
         frame.loc[rng.choice(len(frame), len(odd), replace=False), name] = odd
     return frame
