@@ -94,7 +94,11 @@ def test_the_estimators_read_the_file(here):
 def spoil(frame, seed):
     """Rows that are all there can be: far numbers, words for numbers, unknown categories, gaps."""
     rng = np.random.default_rng(seed)
-    for name, odd in (("age", ["", "1e300", "-7", "secret", "inf"]), ("job", ["", "spy"]), ("code", ["9", "x"])):
+    for name, odd in (
+        ("age", ["", "1e300", "-7", "secret", "inf", "18446744073709551615"]),
+        ("job", ["", "spy"]),
+        ("code", ["9", "x"]),
+    ):
         frame[name] = frame[name].astype(object)
         frame.loc[rng.choice(len(frame), len(odd), replace=False), name] = odd
     return frame
@@ -229,6 +233,29 @@ def test_every_option_is_allowed_or_refused(here, capsys):
 def test_what_is_missing_is_said(here, capsys, arguments, words):
     assert run("train", "table.csv", "--target", "ill", *arguments) == 1
     assert words in capsys.readouterr().err
+
+
+def test_a_delta_that_allows_to_publish_rows_is_refused(here, capsys):
+    assert (
+        run("train", "table.csv", "--target", "ill", "--epsilon", "3", "--delta", "0.01", "--schema", "schema.toml")
+        == 1
+    )
+    assert "expected far less than 0.0017" in capsys.readouterr().err
+
+
+def test_ctrl_c_keeps_what_was_paid_for(here, capsys, monkeypatch):
+    whole = fb.Trainer.fit
+
+    def interrupted(self, X, y, epochs, **options):
+        whole(self, X, y, 2, **options)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fb.Trainer, "fit", interrupted)
+    assert train() == 130
+    assert "interrupted: saved the model of epsilon" in capsys.readouterr().out
+    promise = read_file("table.fastbp.safetensors", TABLE)[0]["about"]["metadata"]["privacy"]
+    assert promise["n_steps"] == 20
+    assert 0 < promise["epsilon"] <= 3.0
 
 
 def test_a_damaged_table_tells_of_no_row(here, capsys):

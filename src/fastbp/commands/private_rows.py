@@ -94,7 +94,16 @@ def _read(pandas: Any, texts: Any, column: ColumnSchema, decimal: str) -> Any:
         return texts.where(texts.isin(levels), None)
     if decimal == ",":
         texts = texts.str.replace(".", "", regex=False).str.replace(",", ".", regex=False)
-    return pandas.to_numeric(texts, errors="coerce").astype(np.float64).clip(column.values[0], column.values[-1])
+    numbers = pandas.Series([_number(text) for text in texts], dtype=np.float64)
+    return numbers.clip(column.values[0], column.values[-1])
+
+
+def _number(text: Any) -> float:
+    """Return the number in a cell, NaN where there is none: cell by cell, as pandas' own conversion mixes them."""
+    try:
+        return float(text)
+    except (TypeError, ValueError):
+        return float("nan")
 
 
 # ------------------------------------------------------------------------------------------------ files of text

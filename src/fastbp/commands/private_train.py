@@ -78,6 +78,11 @@ def run(files: Files, target: str, private: PrivateSettings, settings: Settings)
         public_rows = _some(read_rows(private.public_test, schema, target, files.reading), "--public-test", 1)
     public, n_classes = _public_table(schema, target)
     rows = _some(read_rows(files.data, schema, target, files.reading), "the data", _FEWEST_ROWS)
+    if private.delta * len(rows.y) >= 1:
+        raise CommandError(
+            f"--delta is {private.delta:g}, and there are {len(rows.y):,} rows; expected far less than "
+            f"{1 / len(rows.y):.2g}, one divided by their number: a delta like that allows to publish a whole row"
+        )
     batch = settings.batch_size or expected_batch_for(len(rows.y))
     privacy = fb.DifferentialPrivacy(
         target_epsilon=private.epsilon,
