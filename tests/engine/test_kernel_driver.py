@@ -5,6 +5,7 @@ several ways and its every figure is compared with the oracle. ``narrow_driver.c
 operands itself. A compiler or an emulator that is missing is named.
 """
 
+import os
 import re
 import shutil
 import subprocess
@@ -134,13 +135,20 @@ def compile_driver(build, directory, kernels_of_build, driver="kernel_driver.c")
     _, flags, emulators, _ = BUILDS[build]
     prefix = [need(build, *emulators)] if emulators else []
     if build == "windows":
-        subprocess.run([*prefix, "wineboot", "--init"], timeout=300, check=True)
+        start_wine(*prefix)
     program = directory / ("driver.exe" if build == "windows" else "driver")
     sources = [ROOT / "tests" / driver, *kernels_of_build]
     command = [*compiler_of(build), *FLAGS, *flags, f"-I{ROOT / 'csrc'}", *sources, "-lm", "-o", program]
     result = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     assert result.returncode == 0, result.stderr
     return [*prefix, program]
+
+
+def start_wine(wine):
+    """A Windows that stays, where each program would start one of its own, for a second."""
+    if not Path(os.environ["WINEPREFIX"]).exists():
+        subprocess.run([wine, "wineboot", "--init"], capture_output=True, timeout=300, check=True)
+        subprocess.run([need("windows", "wineserver"), "--persistent"], timeout=60, check=True)
 
 
 @pytest.fixture(scope="module", autouse=True)
