@@ -95,6 +95,9 @@ class TrainerSteps(TrainerParts):
             remedy = "One batch does not show the frequency of a class."
             raise ValueError(sentence("class_weight", class_weight, "a dictionary from class to weight", remedy))
         model, state, turns = self._model, self._state, self._state.turns
+        if return_losses and state.exchange is not None:
+            remedy = "Each rank knows the losses of its own shards only."
+            raise ValueError(sentence("return_losses", True, "False with several ranks", remedy))
         data = self._intake.batch(X, y, sample_weight, class_weight)
         model.architecture.check_training(len(data.X))  # all rows
         losses = np.empty(len(data.X)) if return_losses else None
