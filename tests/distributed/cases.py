@@ -51,6 +51,11 @@ def tabular_data():
     return X, rng.integers(0, 3, N_SAMPLES)
 
 
+def chunks():
+    X, y = data()
+    return [(X[:170], y[:170]), (X[170:], y[170:])], None
+
+
 def own_loss(outputs, targets):
     difference = outputs - np.eye(3)[targets]
     return (difference**2).sum(axis=1), 2 * difference
@@ -127,6 +132,7 @@ CASES = {
         precision="bf16-mixed" if kernels.bf16() else None,
         **k,
     ),
+    "chunks": lambda **k: train(classifier(fb.Dense(8, "relu")), data=chunks, **k),
     "rprop": lambda **k: train(classifier(fb.Dense(8, "relu")), "rprop", batch_size=None, **k),
     "adadelta": lambda **k: train(classifier(fb.Dense(8, "relu")), "adadelta", **k),
     "adamax": lambda **k: train(classifier(fb.Dense(8, "relu")), "adamax", **k),

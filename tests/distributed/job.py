@@ -75,6 +75,21 @@ def checkpoint(mpi, path, n_epochs, dies_at="0", kind="9"):
     return digest(trainer)
 
 
+class SavesInside(fb.Callback):
+    """Saves the trainer inside the second epoch."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def on_step_end(self, trainer, figures):
+        if figures["step"] == 4:
+            trainer.save(self.path)
+
+
+def saved_inside(mpi, path):
+    return digest(CASES["sgd with momentum, clip_norm"](mpi=mpi, fit={"callbacks": SavesInside(path)}))
+
+
 def one_fails(mpi):
     """The last rank reads another file than the others, with a column less."""
     X, y = data()
@@ -101,7 +116,7 @@ def arguments(mpi):
     return [trainer.shards, trainer.distributed is mpi, *sentences]
 
 
-TASKS = {task.__name__: task for task in (same_bits, errors, checkpoint, one_fails, arguments)}
+TASKS = {task.__name__: task for task in (same_bits, errors, checkpoint, saved_inside, one_fails, arguments)}
 
 
 def main(task, output, *arguments):

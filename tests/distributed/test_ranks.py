@@ -103,8 +103,18 @@ def test_a_rank_that_dies_or_hangs_ends_the_job_and_fewer_go_on_to_the_same_bits
     assert result == digest(trainer)
 
 
+def test_a_trainer_saved_inside_an_epoch_goes_on_in_one_process(alone, tmp_path):
+    path = tmp_path / "trainer.safetensors"
+    code, result, errors = run(3, tmp_path, "saved_inside", str(path))
+    assert code == 0, errors
+    trainer = fb.Trainer.load(path)
+    assert (trainer.n_steps, trainer.history.n_epochs, trainer.shards) == (4, 1, 8)
+    trainer.fit(*data(), epochs=1)
+    assert digest(trainer) == result == alone(8)["sgd with momentum, clip_norm"]
+
+
 def test_a_rank_that_fails_alone_ends_the_job_and_says_so(tmp_path):
-    code, _, errors = run(2, tmp_path, "one_fails", FASTBP_TEST_TIMEOUT="4")
+    code, _, errors = run(2, tmp_path, "one_fails", FASTBP_TEST_TIMEOUT="2")
     assert code != 0
     assert "rank 1 of 2 failed alone and ends the job" in errors
     assert "X has" in errors  # the traceback, with its sentence
