@@ -1,5 +1,7 @@
 """Batches cut into shards: the sum of their gradients is that of a fixed tree, to the bit."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -196,6 +198,10 @@ def test_sums_are_added_number_by_number(dtype):
         ({"shards": 1 << 20}, "4096"),
         ({"shards": 8, "accumulate": 2}, "accumulate=1"),
         ({"shards": 8, "optimizer": "lbfgs", "batch_size": None}, "SciPy"),
+        (
+            {"shards": 8, "privacy": fb.DifferentialPrivacy(target_epsilon=3, target_delta=1e-5)},
+            "shards=1 with privacy",
+        ),
     ],
 )
 def test_what_does_not_go_with_shards_is_refused(arguments, words):
@@ -208,3 +214,9 @@ def test_a_bad_number_is_found_in_its_row():
     X[150, 2] = np.nan
     with pytest.raises(ValueError, match="row 150"):
         fb.Trainer(model_of(), "cross_entropy", batch_size=200, shards=8).fit(X, y)
+
+
+def test_without_mpi4py_there_is_a_sentence(monkeypatch):
+    monkeypatch.setitem(sys.modules, "mpi4py", None)
+    with pytest.raises(ImportError, match="pip install fastbp"):
+        fb.distributed.MPI()
