@@ -189,6 +189,8 @@ def test_sums_are_added_number_by_number(dtype):
 
 # ---- What is refused ----
 
+PRIVACY = fb.DifferentialPrivacy(target_epsilon=3, target_delta=1e-5, expected_batch_size=100)
+
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
@@ -199,7 +201,7 @@ def test_sums_are_added_number_by_number(dtype):
         ({"shards": 8, "accumulate": 2}, "accumulate=1"),
         ({"shards": 8, "optimizer": "lbfgs", "batch_size": None}, "SciPy"),
         (
-            {"shards": 8, "privacy": fb.DifferentialPrivacy(target_epsilon=3, target_delta=1e-5)},
+            {"shards": 8, "privacy": PRIVACY},
             "shards=1 with privacy",
         ),
     ],
