@@ -155,6 +155,14 @@ class Namespaces:
         self.n, self.rate = n, rate
 
     def __enter__(self) -> "Namespaces":
+        try:
+            self._make()
+        except subprocess.CalledProcessError:
+            self.__exit__()
+            raise
+        return self
+
+    def _make(self) -> None:
         _sudo("ip link add fbp-br type bridge")
         _sudo("ip link set fbp-br up")
         for i in range(self.n):
@@ -167,12 +175,12 @@ class Namespaces:
             limit = f"tbf rate {self.rate} burst 128kb latency 50ms"
             _sudo(f"tc -n fbp{i} qdisc add dev eth0 root {limit}")
             _sudo(f"tc qdisc add dev fbp-v{i} root {limit}")
-        return self
 
     def __exit__(self, *error: object) -> None:
-        for i in range(self.n):
-            subprocess.run(["ip", "netns", "del", f"fbp{i}"], check=False)
-        subprocess.run(["ip", "link", "del", "fbp-br"], check=False)
+        links = [f"ip link del fbp-v{i}" for i in range(self.n)]  # a namespace that goes takes its own away later
+        spaces = [f"ip netns del fbp{i}" for i in range(self.n)]
+        for command in [*links, *spaces, "ip link del fbp-br"]:
+            subprocess.run(command.split(), check=False, capture_output=True)
 
 
 def _sudo(command: str) -> None:

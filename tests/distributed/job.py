@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import signal
 import sys
 
@@ -74,7 +75,48 @@ def checkpoint(mpi, path, n_epochs, dies_at="0", kind="9"):
     return digest(trainer)
 
 
-TASKS = {"same_bits": same_bits, "errors": errors, "checkpoint": checkpoint}
+class SavesInside(fb.Callback):
+    """Saves the trainer inside the second epoch."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def on_step_end(self, trainer, figures):
+        if figures["step"] == 4:
+            trainer.save(self.path)
+
+
+def saved_inside(mpi, path):
+    return digest(CASES["sgd with momentum, clip_norm"](mpi=mpi, fit={"callbacks": SavesInside(path)}))
+
+
+def one_fails(mpi):
+    """The last rank reads another file than the others, with a column less."""
+    X, y = data()
+    fb.Trainer(classifier(), "cross_entropy", shards=8, distributed=mpi).fit(X[:, : 6 - (mpi.rank == 1)], y)
+
+
+def arguments(mpi):
+    """What a trainer says of its ranks, and what it refuses."""
+    X, y = data()
+    trainer = fb.Trainer(classifier(), "cross_entropy", distributed=mpi)
+    trainer.fit(X, y)
+    sentences = []
+    for call in (
+        lambda: fb.Trainer(classifier(), "cross_entropy", distributed=mpi, shards=1),
+        lambda: fb.Trainer(classifier(), "cross_entropy", distributed="mpi"),
+        lambda: fb.distributed.MPI(comm=3),
+        lambda: fb.fit_many([trainer], X, y),
+        lambda: pickle.dumps(mpi),
+    ):
+        try:
+            call()
+        except (TypeError, ValueError) as error:
+            sentences.append(str(error))
+    return [trainer.shards, trainer.distributed is mpi, *sentences]
+
+
+TASKS = {task.__name__: task for task in (same_bits, errors, checkpoint, saved_inside, one_fails, arguments)}
 
 
 def main(task, output, *arguments):

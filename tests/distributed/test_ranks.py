@@ -20,6 +20,8 @@ sys.path.insert(0, str(FOLDER))
 from cases import CASES, classifier, data, digest  # noqa: E402 - a module beside this one, which jobs import too
 
 import fastbp as fb  # noqa: E402
+from fastbp.distributed.exchange import shards_of, sum_of_tree  # noqa: E402
+from fastbp.engine.sharded_session import subtrees  # noqa: E402
 
 OWN_MPIEXEC = Path(sys.executable).with_name("mpiexec")
 MPIEXEC = str(OWN_MPIEXEC) if OWN_MPIEXEC.exists() else shutil.which("mpiexec")
@@ -101,15 +103,60 @@ def test_a_rank_that_dies_or_hangs_ends_the_job_and_fewer_go_on_to_the_same_bits
     assert result == digest(trainer)
 
 
-def test_one_process_is_a_job_of_one_rank():
-    X, y = data()
-    mpi = fb.distributed.MPI()
-    trainer = fb.Trainer(classifier(), "cross_entropy", distributed=mpi)
-    trainer.fit(X, y)
-    assert (trainer.shards, trainer.distributed) == (64, mpi)
-    with pytest.raises(ValueError, match="at least 2"):
-        fb.Trainer(classifier(), "cross_entropy", distributed=mpi, shards=1)
-    with pytest.raises(TypeError, match="MPI or None"):
-        fb.Trainer(classifier(), "cross_entropy", distributed="mpi")
-    with pytest.raises(TypeError, match="Intracomm"):
-        fb.distributed.MPI(comm=3)
+def test_a_trainer_saved_inside_an_epoch_goes_on_in_one_process(alone, tmp_path):
+    path = tmp_path / "trainer.safetensors"
+    code, result, errors = run(3, tmp_path, "saved_inside", str(path))
+    assert code == 0, errors
+    trainer = fb.Trainer.load(path)
+    assert (trainer.n_steps, trainer.history.n_epochs, trainer.shards) == (4, 1, 8)
+    trainer.fit(*data(), epochs=1)
+    assert digest(trainer) == result == alone(8)["sgd with momentum, clip_norm"]
+
+
+def test_a_rank_that_fails_alone_ends_the_job_and_says_so(tmp_path):
+    code, _, errors = run(2, tmp_path, "one_fails", FASTBP_TEST_TIMEOUT="2")
+    assert code != 0
+    assert "rank 1 of 2 failed alone and ends the job" in errors
+    assert "X has" in errors  # the traceback, with its sentence
+
+
+def test_one_process_is_a_job_of_one_rank(tmp_path):
+    code, said, errors = run(1, tmp_path, "arguments")
+    assert code == 0, errors
+    shards, its_own, *sentences = said
+    assert (shards, its_own) == (64, True)
+    expected = ["at least 2", "MPI or None", "Intracomm", "beside others", "copied or pickled"]
+    assert all(words in sentence for words, sentence in zip(expected, sentences, strict=True)), sentences
+
+
+# ---- The tree ----
+
+
+def plus(parts):
+    """Return "addition" that shows its order: of lists that hold one string."""
+
+    def add(total, x):
+        total[0] = f"({total[0]} + {x[0]})"
+
+    return parts, add
+
+
+@pytest.mark.parametrize("n_shards", [2, 8, 64])
+def test_ranks_add_the_whole_tree_whatever_their_number(n_shards):
+    def leaves(empty):
+        return {(0, i): [f"s{i}"] for i in range(n_shards) if i not in empty}
+
+    depth = n_shards.bit_length() - 1
+    for empty in (set(), {0, n_shards // 2}, set(range(1, n_shards))):
+        parts, add = plus(leaves(empty))
+        whole = sum_of_tree(parts, depth, 0, add)
+        for n_ranks in range(1, min(n_shards, 12) + 1):
+            partial = {}
+            for rank in range(n_ranks):
+                own = shards_of(rank, n_ranks, n_shards)
+                parts, _ = plus({node: part for node, part in leaves(empty).items() if own[0] <= node[1] < own[1]})
+                for node in subtrees(*own):
+                    of_node = sum_of_tree(parts, *node, add)
+                    if of_node is not None:
+                        partial[node] = of_node
+            assert sum_of_tree(partial, depth, 0, add) == whole

@@ -1,5 +1,7 @@
 """Batches cut into shards: the sum of their gradients is that of a fixed tree, to the bit."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -172,7 +174,22 @@ def test_a_loss_function_is_called_with_one_shard_at_a_time():
     assert sizes == [16, 32, 32, 20]
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_sums_are_added_number_by_number(dtype):
+    model = model_of(dtype=dtype)
+    trainer = fb.Trainer(model, "cross_entropy", shards=2)
+    rng = np.random.default_rng(0)
+    for n in (1, 7, 16, 37):
+        for first in (0, 1):  # any alignment
+            total, x = rng.normal(size=(2, n + first)).astype(dtype)[:, first:].copy()
+            expected = total + x
+            trainer.parts.state.session.add(total, x)
+            assert np.array_equal(total, expected)
+
+
 # ---- What is refused ----
+
+PRIVACY = fb.DifferentialPrivacy(target_epsilon=3, target_delta=1e-5, expected_batch_size=100)
 
 
 @pytest.mark.parametrize(
@@ -183,6 +200,10 @@ def test_a_loss_function_is_called_with_one_shard_at_a_time():
         ({"shards": 1 << 20}, "4096"),
         ({"shards": 8, "accumulate": 2}, "accumulate=1"),
         ({"shards": 8, "optimizer": "lbfgs", "batch_size": None}, "SciPy"),
+        (
+            {"shards": 8, "privacy": PRIVACY},
+            "shards=1 with privacy",
+        ),
     ],
 )
 def test_what_does_not_go_with_shards_is_refused(arguments, words):
@@ -195,3 +216,9 @@ def test_a_bad_number_is_found_in_its_row():
     X[150, 2] = np.nan
     with pytest.raises(ValueError, match="row 150"):
         fb.Trainer(model_of(), "cross_entropy", batch_size=200, shards=8).fit(X, y)
+
+
+def test_without_mpi4py_there_is_a_sentence(monkeypatch):
+    monkeypatch.setitem(sys.modules, "mpi4py", None)
+    with pytest.raises(ImportError, match="pip install fastbp"):
+        fb.distributed.MPI()

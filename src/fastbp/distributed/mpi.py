@@ -25,6 +25,10 @@ _MOST_PIECES = 256
 _MEETING_SECONDS = 15.0  # how long a rank that fails waits for the others to fail too
 
 
+class LostRankError(TimeoutError):
+    """Another rank did not come."""
+
+
 class MPI:
     """The processes of an MPI job, for ``fb.Trainer(distributed=...)``: data-parallel training with one result.
 
@@ -142,15 +146,18 @@ class MPI:
         """Return if all ranks come here within some seconds, each with an error; else end the job, with code 1."""
         import traceback  # takes its time, and `import fastbp` does not need it
 
-        request = self._meeting.Ibarrier()
-        deadline = time.monotonic() + min(self.timeout, _MEETING_SECONDS)
-        while not request.Test():
-            if time.monotonic() > deadline:
-                print(f"fastbp: rank {self.rank} of {self.n_ranks} failed alone and ends the job:", file=sys.stderr)
-                traceback.print_exception(error)
-                sys.stderr.flush()
-                self._comm.Abort(1)
-            time.sleep(0.01)
+        alone = isinstance(error, LostRankError)
+        if not alone:
+            request = self._meeting.Ibarrier()
+            deadline = time.monotonic() + min(self.timeout / 2, _MEETING_SECONDS)  # before the others stop waiting
+            while not (request.Test() or alone):
+                alone = time.monotonic() > deadline
+                time.sleep(0.01)
+        if alone:
+            print(f"fastbp: rank {self.rank} of {self.n_ranks} failed alone and ends the job:", file=sys.stderr)
+            traceback.print_exception(error)
+            sys.stderr.flush()
+            self._comm.Abort(1)
 
     def _wait(self, requests: list[Any], what: str) -> None:
         """Wait until requests are done; signals are handled meanwhile."""
@@ -159,7 +166,7 @@ class MPI:
         while not test(requests):
             waited = time.monotonic() - start
             if waited > self.timeout:
-                raise TimeoutError(
+                raise LostRankError(
                     f"rank {self.rank} of {self.n_ranks} waited {waited:.0f} seconds for {what}; expected all ranks to "
                     f"come within timeout={self.timeout:g}. Another rank has ended, hangs, or does not call fit."
                 )

@@ -251,6 +251,11 @@ class Job:
     def check(self) -> None:
         """Refuse a model or data that cannot be trained."""
         with named(self.name):
+            if self.trainer.distributed is not None:
+                raise ValueError(
+                    f"the trainer has distributed={self.trainer.distributed!r}; expected None for trainers that train "
+                    "beside others. Call fit, or leave distributed out: the bits are the same."
+                )
             self.trainer.model.architecture.check_training(len(self.data), self.trainer.batch_size)
 
     def run(self, n_epochs: int, n_threads: int) -> None:

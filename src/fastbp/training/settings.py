@@ -214,7 +214,7 @@ def check_settings(
         **{name: given.get(name) for name in _CLIPPING},
     )
     if settings.shards > 1:
-        check_sharded_settings(settings)
+        check_sharded_settings(settings, n_ranks)
     if settings.privacy is not None:
         check_private_settings(settings, layers, measured=metrics is not None)
     if not rule.native:

@@ -39,12 +39,13 @@ def check_shards(shards: int | None, n_ranks: int | None) -> int:
     return number
 
 
-def check_sharded_settings(settings: SettingsOfTrainer) -> None:
-    """Refuse what does not go with shards."""
-    was = f"shards is {settings.shards}"
+def check_sharded_settings(settings: SettingsOfTrainer, n_ranks: int | None) -> None:
+    """Refuse what does not go with shards; ``n_ranks`` is the number of processes that train together, if they do."""
+    was = f"shards is {settings.shards}" if n_ranks is None else "distributed is given"
+    without = "shards=1" if n_ranks is None else "distributed=None"
     if not settings.optimizer.native:
         raise ValueError(
-            f"{was} and the optimizer {settings.optimizer!r}, whose steps are SciPy's; expected shards=1 with it, or "
+            f"{was} and the optimizer {settings.optimizer!r}, whose steps are SciPy's; expected {without} with it, or "
             "another optimizer."
         )
     if settings.accumulate > 1:
@@ -54,5 +55,6 @@ def check_sharded_settings(settings: SettingsOfTrainer) -> None:
         )
     if settings.privacy is not None:
         raise ValueError(
-            f"{was} and privacy {settings.privacy!r}; expected shards=1 with privacy, which draws its own batches."
+            f"{was} and privacy {settings.privacy!r}; expected {without} with privacy: its batches are not cut, and "
+            "its noise is drawn by one process."
         )

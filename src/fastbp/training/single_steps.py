@@ -96,6 +96,9 @@ class TrainerSteps(TrainerParts):
             remedy = "One batch does not show the frequency of a class."
             raise ValueError(sentence("class_weight", class_weight, "a dictionary from class to weight", remedy))
         model, state, turns = self._model, self._state, self._state.turns
+        if return_losses and state.exchange is not None:
+            remedy = "Each rank knows the losses of its own shards only."
+            raise ValueError(sentence("return_losses", True, "False with several ranks", remedy))
         is_weighed = sample_weight is not None or class_weight is not None
         samples, data = None if is_weighed else self._intake.plain_batch(X, y), None
         if samples is None:
