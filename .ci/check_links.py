@@ -36,7 +36,9 @@ class Page(HTMLParser):
 
 def problems(site: Path) -> list[str]:
     """One sentence for every link that leads nowhere."""
-    pages = {path: Page(path.read_text(encoding="utf-8")) for path in site.rglob("*.html")}
+    pages = {
+        path: Page(path.read_text(encoding="utf-8")) for path in site.rglob("*.html") if path.parent.name != "_static"
+    }
     found = []
     for path, page in pages.items():
         where = path.relative_to(site)
