@@ -9,7 +9,7 @@ became of each: waiting, killed (a test failed), slow (the tests did not end in 
 somebody, who says why no test can fail). Each is tried in a copy of the package. With --coverage that is against the
 tests that run its line (CONTRIBUTING.md says how to record them); without, or where no test was seen to run it, as in
 another process, against the tests of its folder that name its module. A run goes on where the one before ended; --draw
-draws anew, and keeps what is known of mutants that are drawn again.
+draws others in the place of those whose code has changed.
 """
 
 import argparse
@@ -156,15 +156,18 @@ def save(mutants):
 
 
 def draw_anew():
-    known = {key_of(each): each for each in load()}
-    mutants = []
+    """Draw mutants in the place of those whose code is no longer there; keep the others with what is known of them."""
+    kept = [each for each in load() if mutated(each) is not None]
+    known = {key_of(each) for each in kept}
+    drawn = []
     for each in draw(N_MUTANTS, SEED):
         lines = (PACKAGE / each["file"]).read_text(encoding="utf-8").splitlines()
-        each["source"] = lines[each["line"] - 1].strip()
-        each["state"] = "waiting"
-        former = known.get(key_of(each), {})
-        mutants.append({**each, **{name: former[name] for name in ("state", "why") if name in former}})
-    save(mutants)
+        each["source"], each["state"] = lines[each["line"] - 1].strip(), "waiting"
+        if key_of(each) not in known:
+            drawn.append(each)
+    wanted = max(N_MUTANTS - len(kept), 0)
+    kept += [drawn[k * len(drawn) // wanted] for k in range(wanted)]
+    save(sorted(kept, key=lambda each: (each["file"], each["line"], each["column"])))
 
 
 def tests_of(file):
