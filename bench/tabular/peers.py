@@ -59,7 +59,7 @@ def _filled(frame: Any) -> Any:
 def _text_as_text(frame: Any) -> Any:
     """Text without gaps, as CatBoost takes it."""
     text = frame.select_dtypes(exclude="number").columns
-    return frame.assign(**{name: frame[name].astype(str) for name in text})
+    return frame.assign(**{name: frame[name].astype(object).fillna("missing").astype(str) for name in text})
 
 
 _PREPARED = {
