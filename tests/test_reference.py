@@ -241,6 +241,15 @@ def torch_loss(torch, loss, Z, A, targets):
             return functional.gaussian_nll_loss(mean, targets, s.exp())
         case "cosine":
             return (1 - functional.cosine_similarity(A, targets, dim=1)).mean()
+        case "policy_gradient":
+            clip, bonus = parameters
+            policy = torch.distributions.Categorical(logits=Z)
+            log_p, advantage = policy.log_prob(targets[:, 0]), targets[:, 1]
+            gain = advantage * log_p
+            if clip:
+                ratio = torch.exp(log_p - targets[:, 2])
+                gain = torch.minimum(ratio * advantage, ratio.clamp(1 - clip, 1 + clip) * advantage)
+            return (-gain - bonus * policy.entropy()).mean()
     raise ValueError(name)
 
 
