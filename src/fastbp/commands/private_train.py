@@ -105,8 +105,8 @@ def _fit_of(private: PrivateSettings, settings: Settings, n_rows: int) -> Privat
     """Return how to fit so many rows; refuse a delta that promises nothing to them."""
     if private.delta * n_rows >= 1:
         raise CommandError(
-            f"--delta is {private.delta:g}, and there are {n_rows:,} rows; expected far less than {1 / n_rows:.2g}, one "
-            "divided by their number: a delta like that allows to publish a whole row"
+            f"--delta is {private.delta:g}, and there are {n_rows:,} rows; expected far less than {1 / n_rows:.2g}, "
+            "one divided by their number: a delta like that allows to publish a whole row"
         )
     privacy = fb.DifferentialPrivacy(
         target_epsilon=private.epsilon,
