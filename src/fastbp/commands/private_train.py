@@ -78,32 +78,11 @@ def run(files: Files, target: str, private: PrivateSettings, settings: Settings)
         public_rows = _some(read_rows(private.public_test, schema, target, files.reading), "--public-test", 1)
     public, n_classes = _public_table(schema, target)
     rows = _some(read_rows(files.data, schema, target, files.reading), "the data", _FEWEST_ROWS)
-    if private.delta * len(rows.y) >= 1:
-        raise CommandError(
-            f"--delta is {private.delta:g}, and there are {len(rows.y):,} rows; expected far less than "
-            f"{1 / len(rows.y):.2g}, one divided by their number: a delta like that allows to publish a whole row"
-        )
-    batch = settings.batch_size or expected_batch_for(len(rows.y))
-    privacy = fb.DifferentialPrivacy(
-        target_epsilon=private.epsilon,
-        target_delta=private.delta,
-        expected_batch_size=batch,
-        max_grad_norm=private.max_grad_norm,
-    )
-    fit = PrivateFit(
-        privacy,
-        epochs=settings.epochs,
-        learning_rate=settings.learning_rate,
-        hidden=None if settings.hidden is None else tuple(settings.hidden),
-        n_threads=settings.n_threads,
-        seed=settings.seed,
-        progress=settings.progress,
-        keeps_interrupted=True,
-    )
-    epochs = settings.epochs or PRIVATE_EPOCHS
+    fit = _fit_of(private, settings, len(rows.y))
     say(
         f"{counted(len(rows.y), 'row')} with {target!r}, {counted(rows.X.shape[1], 'column')}; "
-        f"{counted(epochs, 'epoch')}, {counted(batch, 'row')} expected in a step"
+        f"{counted(settings.epochs or PRIVATE_EPOCHS, 'epoch')}, "
+        f"{counted(fit.privacy.expected_batch_size, 'row')} expected in a step"
     )
     fitted, promise = fit_privately(public, Rows(public.reader.read(rows.X), _targets(rows, n_classes)), fit)
     about = _about(schema, target, fit, promise)
@@ -120,6 +99,31 @@ def run(files: Files, target: str, private: PrivateSettings, settings: Settings)
     for path in (destination, files.report):
         if path is not None:
             say(f"saved {path}")
+
+
+def _fit_of(private: PrivateSettings, settings: Settings, n_rows: int) -> PrivateFit:
+    """Return how to fit so many rows; refuse a delta that promises nothing to them."""
+    if private.delta * n_rows >= 1:
+        raise CommandError(
+            f"--delta is {private.delta:g}, and there are {n_rows:,} rows; expected far less than {1 / n_rows:.2g}, "
+            "one divided by their number: a delta like that allows to publish a whole row"
+        )
+    privacy = fb.DifferentialPrivacy(
+        target_epsilon=private.epsilon,
+        target_delta=private.delta,
+        expected_batch_size=settings.batch_size or expected_batch_for(n_rows),
+        max_grad_norm=private.max_grad_norm,
+    )
+    return PrivateFit(
+        privacy,
+        epochs=settings.epochs,
+        learning_rate=settings.learning_rate,
+        hidden=None if settings.hidden is None else tuple(settings.hidden),
+        n_threads=settings.n_threads,
+        seed=settings.seed,
+        progress=settings.progress,
+        keeps_interrupted=True,
+    )
 
 
 def _public_table(schema: Schema, target: str) -> tuple[PublicTable, int]:
