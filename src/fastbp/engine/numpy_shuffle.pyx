@@ -33,7 +33,7 @@ def shuffle(random, int64_t[::1] rows):
 
 
 cdef void _shuffle(BitGenerator *bits, int64_t *rows, uint32_t last) noexcept nogil:
-    """Fisher and Yates, from the last row on. A draw is masked to as many bits as the place has; too large ones go.
+    """Fisher and Yates, from the last row on. A draw is masked to as many bits as the place has, or rejected.
 
     Whether it is rejected cannot be predicted, so that there is no branch: a rejected row changes places with itself.
     """
