@@ -54,6 +54,8 @@ TRAINER = {
     "learning_rate_factors": (ALLOWED, [{0: 0.5}], ""),
     "weight_decay_factors": (ALLOWED, [{0: 0.5}], ""),
     "decay_biases": (ALLOWED, [True], ""),
+    "shards": (REFUSED, [2], "shards=1 with privacy"),
+    "distributed": (REFUSED, ["mpi"], "fb.distributed.MPI"),  # with ranks there are shards, which are refused
     "precision": (REFUSED, ["bf16-mixed"], "norms of their own|bfloat16"),
     "privacy": (
         ACCOUNTED,

@@ -94,9 +94,10 @@ def test_a_workflow_uses_actions_of_one_commit_alone(path):
         assert re.fullmatch(r"\./\S+|[\w./-]+@[0-9a-f]{40} # v[\d.]+", line), line
 
 
-def test_one_job_alone_may_publish():
+def test_one_job_alone_may_publish_and_another_the_site():
     texts = [path.read_text(encoding="utf-8") for path in WORKFLOWS]
     if not texts:
         pytest.skip("an sdist has no workflows")
-    assert sum(text.count("id-token: write") for text in texts) == 1
+    assert sum(text.count("id-token: write") for text in texts) == 2
+    assert sum(text.count("pages: write\n      id-token: write") for text in texts) == 1  # in which nothing is uploaded
     assert all("\npermissions:\n  contents: read\n" in text for text in texts)

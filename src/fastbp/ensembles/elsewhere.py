@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from fastbp.callbacks.base import Callback
 from fastbp.data.samples import Samples
 from fastbp.support.checks import counted
+from fastbp.training.handing_over import hand_over, take_over
 from fastbp.training.trainer import Trainer
 
 __all__ = ["chosen_backend", "train_elsewhere"]
@@ -63,7 +64,7 @@ def train_elsewhere(jobs: Sequence[JobOfTrainer], n_epochs: int) -> None:
     if len(results) != len(jobs):
         raise RuntimeError(f"joblib returned {counted(len(results), 'result')} of {counted(len(jobs), 'trainer')}.")
     for job, (training, states) in zip(jobs, results, strict=True):
-        job.trainer.take_over(training)
+        take_over(job.trainer, training)
         for listener, state in zip(job.listeners, states, strict=True):
             if state:
                 listener.set_state(state)
@@ -84,4 +85,4 @@ def _train_there(
     except BaseException as error:
         error.add_note(f"This was {name}.")
         raise
-    return trainer.handed_over(), [listener.get_state() for listener in listeners]
+    return hand_over(trainer), [listener.get_state() for listener in listeners]

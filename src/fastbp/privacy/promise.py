@@ -21,6 +21,13 @@ class Promise:
         False: NOT PRIVATE, the noise follows from a seed.
     statement : str
         What is promised, to whom, under which conditions.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> promise = fb.privacy.Promise(epsilon=3.0, delta=1e-5, n_steps=1000, secure=True, statement="...")
+    >>> promise.short()
+    'epsilon 3 at delta 1e-05, 1,000 steps'
     """
 
     epsilon: float

@@ -1,6 +1,6 @@
 """Estimators as scikit-learn has them: its MLPClassifier and MLPRegressor trained by fastbp, and two for raw tables.
-It imports callbacks, data, engine, exchange, explanations, layers, losses, models, optimizers, privacy, support, tabular
-and training.
+It imports callbacks, data, engine, exchange, explanations, layers, losses, models, optimizers, privacy, support,
+tabular and training.
 
 ``from fastbp.sklearn import MLPClassifier, MLPRegressor`` in place of ``from sklearn.neural_network import ...``.
 """

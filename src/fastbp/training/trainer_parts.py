@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from fastbp.callbacks.listeners import Listeners
@@ -320,17 +319,6 @@ class TrainerParts:
     def _all_callback_states(self) -> dict[str, Any]:
         """Return the callbacks' states by their keys, of this call and of earlier calls."""
         return self._callback_states | ({} if self._listeners is None else self._listeners.get_states())
-
-    def handed_over(self) -> dict[str, Any]:
-        """Return what training has made, for ``take_over`` by the trainer that this one is a copy of."""
-        return {"weights": self._model.get_weights(), **self.__getstate__(), "model": None, "settings": None}
-
-    def take_over(self, training: Mapping[str, Any]) -> None:
-        """Become what a copy of this trainer has become by training."""
-        self._state.restore((training["weights"], training["gathered"]))
-        self._state.history = training["history"]
-        self._stop_reason = training["stop_reason"]
-        self._callback_states, self._resumes = training["callback_states"], training["resumes"]
 
     def __getstate__(self) -> dict[str, Any]:
         return {
