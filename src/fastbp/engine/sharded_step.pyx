@@ -15,7 +15,7 @@ from fastbp.engine.run cimport Run
 from fastbp.engine.sharded_gradient cimport add_partial, complete_gradients, group_gradients, group_sums
 from fastbp.engine.shards cimport Partial, ShardedRun, first_row_of, rows_of
 from fastbp.engine.step cimport (
-    ThreadStep, backward, begin_step, find_bad, finish_step, forward, gather, loss,
+    ThreadStep, backward, begin_step, find_bad, finish_step, forward, gather, half_is_enough, loss,
 )
 from fastbp.engine.team cimport wait_for_all
 from fastbp.engine.update_rules cimport takes_norm
@@ -140,6 +140,7 @@ cdef void _begin_microbatch(const Run *run, ThreadStep *step, Py_ssize_t row, Py
     step.microbatch.first_panel = row // run.k.lanes
     step.first = run.progress.next_row + row
     step.n_panels = (step.microbatch.n_samples - 1) // run.k.lanes + 1
+    step.microbatch.half_end = step.n_panels if half_is_enough(&step.microbatch) else 0
     step.p0 = step.n_panels * step.t // step.n_threads
     step.p1 = step.n_panels * (step.t + 1) // step.n_threads
     step.going = step.p0 < step.p1

@@ -40,6 +40,7 @@ cdef ThreadStep begin_step(Run *run, int t, int n_threads) noexcept nogil
 cdef int find_bad(const Run *run, Py_ssize_t n_panels) noexcept nogil
 cdef void finish_step(Run *run, const ThreadStep *step) noexcept nogil
 cdef void begin_microbatch(const Run *run, ThreadStep *step) noexcept nogil
+cdef bint half_is_enough(const Microbatch *mb) noexcept nogil
 cdef void gather(Run *run, ThreadStep *step) noexcept nogil
 cdef void forward(Run *run, ThreadStep *step) noexcept nogil
 cdef void loss(Run *run, ThreadStep *step) noexcept nogil
