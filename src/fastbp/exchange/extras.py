@@ -14,11 +14,15 @@ def require(package: str, purpose: str, install: str) -> Any:
     Raises
     ------
     ImportError
-        If it is not installed.
+        If it is not installed, or cannot be imported.
     """
     try:
         return importlib.import_module(package)
     except ImportError as error:
         if (error.name or "").partition(".")[0] != package.partition(".")[0]:
-            raise  # it is there, and lacks something itself
+            # It is there, and lacks something itself: Keras the backend that KERAS_BACKEND names, for one.
+            raise ImportError(
+                f"{purpose} needs {package}, which is installed and cannot be imported: {error}. Install what it lacks, "
+                "or for Keras name a backend that is there: KERAS_BACKEND=torch"
+            ) from error
         raise ImportError(f"{purpose} needs {package}, which is not installed: pip install {install}") from None

@@ -125,13 +125,7 @@ def keras_of(model: Blueprint) -> Any:
         If a part of it has no counterpart.
     """
     require("keras", "to_keras", "keras")
-    try:
-        import keras
-    except ImportError as error:  # Keras itself is there
-        raise ImportError(
-            "to_keras needs Keras with a backend, and Keras finds none. Install one and name it before Keras is first "
-            f"imported, such as KERAS_BACKEND=torch: {error}"
-        ) from error
+    import keras
 
     check_plain(model, "to_keras", "Keras's layers take and give numbers")
     pairs = converted(model, _LAYERS, "to_keras")
