@@ -15,7 +15,7 @@ def test_a_package_that_is_missing_and_one_that_lacks_another(tmp_path, monkeypa
         require("no_such_package", "to_x", "nsp")
     (tmp_path / "is_there.py").write_text("import what_it_needs\n")
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(ModuleNotFoundError, match="No module named 'what_it_needs'"):
+    with pytest.raises(ImportError, match="is_there, which is installed and cannot be imported: No module named 'what"):
         require("is_there", "to_x", "nsp")
 
 

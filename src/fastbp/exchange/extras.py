@@ -22,7 +22,7 @@ def require(package: str, purpose: str, install: str) -> Any:
         if (error.name or "").partition(".")[0] != package.partition(".")[0]:
             # It is there, and lacks something itself: Keras the backend that KERAS_BACKEND names, for one.
             raise ImportError(
-                f"{purpose} needs {package}, which is installed and cannot be imported: {error}. Install what it lacks, "
-                "or for Keras name a backend that is there: KERAS_BACKEND=torch"
+                f"{purpose} needs {package}, which is installed and cannot be imported: {error}. Install what it "
+                "lacks, or for Keras name a backend that is there: KERAS_BACKEND=torch"
             ) from error
         raise ImportError(f"{purpose} needs {package}, which is not installed: pip install {install}") from None
