@@ -421,17 +421,22 @@ def loss_gradient(loss: Loss, A: np.ndarray, targets: np.ndarray) -> np.ndarray:
             similarity = (A * Y).sum(axis=1, keepdims=True) / (_lengths(A) * _lengths(Y))
             return (similarity * A / _lengths(A) - Y / _lengths(Y)) / _lengths(A) / len(A)
         case "policy_gradient":
-            action, clip = Y[:, :1].astype(int), parameters[0]
-            p = np.take_along_axis(A, action, axis=1)[:, 0]
-            slope = -Y[:, 1] / p
-            if clip:
-                ratio = p / np.exp(Y[:, 2])
-                held = ratio * Y[:, 1] > np.clip(ratio, 1.0 - clip, 1.0 + clip) * Y[:, 1]
-                slope = np.where(held, 0.0, slope * ratio)
-            dA = parameters[1] * (np.log(A) + 1.0)
-            np.put_along_axis(dA, action, np.take_along_axis(dA, action, axis=1) + slope[:, np.newaxis], axis=1)
-            return dA / len(A)
+            return _policy_gradient_slope(parameters, A, Y)
     raise ValueError(f"loss is {loss!r}; expected one of {', '.join(LOSSES)}")
+
+
+def _policy_gradient_slope(parameters: tuple[float, ...], A: np.ndarray, Y: np.ndarray) -> np.ndarray:
+    """dA for probabilities A; a row of Y is an action, its advantage and the logarithm of its former probability."""
+    action, clip = Y[:, :1].astype(int), parameters[0]
+    p = np.take_along_axis(A, action, axis=1)[:, 0]
+    slope = -Y[:, 1] / p
+    if clip:
+        ratio = p / np.exp(Y[:, 2])
+        held = ratio * Y[:, 1] > np.clip(ratio, 1.0 - clip, 1.0 + clip) * Y[:, 1]
+        slope = np.where(held, 0.0, slope * ratio)
+    dA = parameters[1] * (np.log(A) + 1.0)
+    np.put_along_axis(dA, action, np.take_along_axis(dA, action, axis=1) + slope[:, np.newaxis], axis=1)
+    return dA / len(A)
 
 
 def _y_log(Y: np.ndarray, A: np.ndarray) -> np.ndarray:

@@ -64,8 +64,8 @@ def beside_training(trainer, n_epochs, work):
     thread = threading.Thread(target=trainer.fit, args=(X, y), kwargs={"epochs": n_epochs})
     thread.start()
     statuses = []
-    while thread.is_alive():
-        time.sleep(RNG.uniform(0, 0.004))
+    while thread.is_alive() or not statuses:
+        time.sleep(RNG.uniform(0, 0.004) if statuses else 0)
         statuses.append(forked(work))
     thread.join()
     return statuses
@@ -73,8 +73,7 @@ def beside_training(trainer, n_epochs, work):
 
 @pytest.mark.parametrize("by_file", [False, True], ids=["in the child", "by a file from the child"])
 def test_fit_goes_on_with_the_epoch_that_another_thread_was_in(by_file, tmp_path):
-    states = course(21)
-    trainer = make_trainer()
+    states = course(101)
 
     def finish_the_epoch():
         n_before, within, own = trainer.history.n_epochs, trainer.parts.state.unfinished is not None, trainer
@@ -88,10 +87,14 @@ def test_fit_goes_on_with_the_epoch_that_another_thread_was_in(by_file, tmp_path
             return OTHER_BITS
         return GOOD_WITHIN_AN_EPOCH if within else GOOD
 
-    statuses = beside_training(trainer, 20, finish_the_epoch)
-    assert set(statuses) <= {GOOD, GOOD_WITHIN_AN_EPOCH}
-    assert GOOD_WITHIN_AN_EPOCH in statuses
-    assert bits(trainer) == states[20][0]
+    statuses = []
+    for _ in range(20):  # where others use the CPUs, a training may end before a child was in the midst of an epoch
+        trainer = make_trainer()
+        statuses += beside_training(trainer, 100, finish_the_epoch)
+        assert bits(trainer) == states[100][0]
+        if GOOD_WITHIN_AN_EPOCH in statuses:
+            break
+    assert set(statuses) == {GOOD, GOOD_WITHIN_AN_EPOCH} or set(statuses) == {GOOD_WITHIN_AN_EPOCH}
 
 
 def test_everything_else_works_in_the_child_too(tmp_path):
