@@ -59,7 +59,7 @@ sphinx_gallery_conf = {
     "min_reported_time": 10**9,  # no times: they are of the machine that built the page
     "write_computation_times": False,
     "remove_config_comments": True,
-    "capture_repr": ("__repr__",),
+    "capture_repr": (),  # what is to be read is printed
     "image_scrapers": ("matplotlib",),
     "matplotlib_animations": False,
     "reset_modules": ("matplotlib", "gallery_style.reset"),

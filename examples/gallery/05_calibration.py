@@ -2,8 +2,7 @@
 Calibration: are nine in ten of the "90 %" right?
 =================================================
 
-A network that was trained for too long is too sure of itself. Averages of the weights, early stopping and label
-smoothing help.
+A network that was trained for too long is too sure of itself. Stopping early and smoothing the labels help.
 """
 
 import matplotlib.pyplot as plt

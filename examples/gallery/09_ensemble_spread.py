@@ -2,7 +2,7 @@
 Where an ensemble disagrees
 ===========================
 
-Five networks with different first weights, trained side by side. Where there are no data, they disagree.
+Five networks with different first weights, trained side by side. Where the boundary leaves the data, they disagree.
 """
 
 import matplotlib.pyplot as plt

@@ -29,7 +29,7 @@ wrong = np.isin(suspects.rows, spoiled)
 print("of the 40 first,", wrong[:40].sum(), "were spoiled")
 
 figure, panel = plt.subplots()
-panel.plot(np.cumsum(wrong)[:120])
+panel.plot(range(1, 121), np.cumsum(wrong)[:120])
 panel.plot([0, 40, 120], [0, 40, 40], color="0.5", linestyle=":", label="the best possible")
 panel.set(xlabel="samples looked at", ylabel="wrong labels found")
 panel.legend()

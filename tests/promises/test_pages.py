@@ -73,3 +73,12 @@ def test_no_output_is_kept_in_a_page_that_computes():
         text = path.read_text(encoding="utf-8")
         assert "```{code-cell}" in text or path.name == "index.md"
         assert "```python" not in text
+
+
+def test_each_picture_of_a_page_that_computes_is_said_in_words():
+    """Its text is read aloud, and the name of a file says nothing."""
+    cell = re.compile(r"^```\{code-cell\} ipython3\n(.*?)^```$", re.M | re.S)
+    for path in (DOCS / "tutorials").glob("*.md"):
+        for source in cell.findall(path.read_text(encoding="utf-8")):
+            if "plt.show()" in source or ".plot();" in source:
+                assert re.search(r'^    alt: ".{40,}"$', source, re.M), f"{path.name}, an alt is missing: {source}"
