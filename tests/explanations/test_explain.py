@@ -188,6 +188,17 @@ def test_codes_of_tables():
     np.testing.assert_allclose(answers(found), model.predict([[0.3, 2]])[:, 0], atol=1e-14)
 
 
+@pytest.mark.parametrize("method", ["shapley", "integrated_gradients"])
+def test_logits_of_classes_with_tables(method):
+    layers = [fb.Dense(4, "tanh"), fb.Dense(3, "softmax")]
+    model = fb.Model(layers, inputs=fb.Tabular(1, [3], dims=[2]), dtype="float64", seed=1)
+    row, behind = [[0.3, 2]], [[0.1, 0], [0.4, 1]]
+    found = fb.explain(model, row, method, background=behind)
+    logits = answers(found)
+    np.testing.assert_allclose(np.exp(logits) / np.exp(logits).sum(), model.predict(row), rtol=1e-3)
+    assert fb.faithfulness(found.of_output(0), model).random_weights is not None
+
+
 # ------------------------------------------------------------------------------------------------- what it counts from
 
 

@@ -14,6 +14,7 @@ from fastbp.explanations.methods import (
     METHODS,
     Method,
     apply,
+    by_answers,
     counts_from_something,
     takes_losses,
     takes_one_baseline,
@@ -76,7 +77,7 @@ def explain(
         - "shapley": the columns' Shapley values (Lundberg and Lee, 2017), where columns that are left out come from the
           background; exact if up to 12 columns differ from it, else means over permutations.
 
-        By the gradients of a network, of all but the estimators of tables:
+        By the gradients of networks; of several each by itself, and the mean:
 
         - "saliency": the gradient itself, with its sign (Simonyan, Vedaldi and Zisserman, 2014). At a kink, as relu has
           at 0, it is one of the two slopes.
@@ -188,14 +189,15 @@ def _background(method: str, subject: Subject, baseline: Any, background: Any) -
 def explained(subject: Subject, request: Request) -> Explanation:
     """Return the explanation that is asked for; of an ensemble the mean over its members, and their spread."""
     question = request.question
+    parts = subject.parts(by_answers(request.method))
     found = [
         apply(request.method, each, question, request.rows, request.background, request.columns, request.options)
-        for each in subject.members or (subject,)
+        for each, _ in parts
     ]
     _, names, shown = found[0]
     if any(of_member[1] != names for of_member in found):
         raise ValueError("columns is 'prepared' and the members' preparations differ; expected columns='original'.")
-    mean, spread = mean_of_members([of_member[0] for of_member in found])
+    mean, spread = mean_of_members([of_member[0] for of_member in found], [share for _, share in parts])
     several = question.names is not None
 
     def plain(part: Floats | None) -> Floats | None:

@@ -32,14 +32,24 @@ class Found(NamedTuple):
     errors: Floats | None = None
 
 
-def mean_of_members(found: Sequence[Found]) -> tuple[Found, Floats | None]:
+def mean_of_members(found: Sequence[Found], shares: Sequence[float]) -> tuple[Found, Floats | None]:
     """Return the mean of what was found for the members, and the spread of their values; None for a single one.
 
     The members have the background and the permutations in common, so that their errors do not cancel: the standard
     error of the mean is taken for the mean of their standard errors, which it is at most.
+
+    Parameters
+    ----------
+    found : sequence of Found
+    shares : sequence of float
+        Of the members in the mean.
     """
     if len(found) == 1:
         return found[0], None
+
+    def mean_of(parts: Sequence[Floats]) -> Floats:
+        return np.asarray(np.average(parts, axis=0, weights=shares))
+
     values, *others = zip(*found, strict=True)
-    mean = Found(np.mean(values, axis=0), *(None if parts[0] is None else np.mean(parts, axis=0) for parts in others))
-    return mean, np.std(values, axis=0)
+    mean = Found(mean_of(values), *(None if parts[0] is None else mean_of(parts) for parts in others))
+    return mean, np.sqrt(mean_of([np.square(each - mean.values) for each in values]))

@@ -18,7 +18,7 @@ from fastbp.explanations.questions import Question
 from fastbp.explanations.relevance import relevance
 from fastbp.explanations.subjects import Subject
 
-__all__ = ["METHODS", "Method", "apply", "counts_from_something", "takes_one_baseline", "takes_losses"]
+__all__ = ["METHODS", "Method", "apply", "by_answers", "counts_from_something", "takes_one_baseline", "takes_losses"]
 
 Array = NDArray[Any]
 
@@ -37,6 +37,11 @@ Method: TypeAlias = Literal[
 METHODS = get_args(Method)
 _AT_THE_ROW = {"saliency": saliency, "input_x_gradient": input_x_gradient, "smoothgrad": smoothgrad, "lrp": relevance}
 _FROM_ROWS = {"integrated_gradients": integrated_gradients, "expected_gradients": expected_gradients}
+
+
+def by_answers(method: str) -> bool:
+    """Return whether a method asks for answers only, and looks into no network."""
+    return method == "shapley"
 
 
 def counts_from_something(method: str) -> bool:
@@ -71,7 +76,7 @@ def apply(
         None for methods that count from nothing.
     """
     original = columns == "original"
-    if method == "shapley":
+    if by_answers(method):
         assert background is not None
         features = None if original else Features(subject, options.n_threads)
         found = shapley(subject, question, rows, background, features, options.n_permutations, options.seed)

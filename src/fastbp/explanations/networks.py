@@ -7,13 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbp.explanations.prepared import Features
+from fastbp.explanations.prepared import features_of
 from fastbp.explanations.questions import Question
-from fastbp.explanations.subjects import ModelSubject, Subject
-from fastbp.explanations.twins import twin
+from fastbp.explanations.subjects import Subject
 from fastbp.layers.tabular import Tabular
+from fastbp.models.feed import Feed
 from fastbp.models.model import Model
-from fastbp.preparation.slopes import slopes_of
 from fastbp.support.underflow import underflows_to_zero
 
 __all__ = ["Network"]
@@ -47,10 +46,9 @@ class Network:
     """
 
     def __init__(self, subject: Subject, output: str, n_threads: int | None = None) -> None:
-        features = Features(subject)
-        assert isinstance(subject, ModelSubject)
+        features = features_of(subject)
         self._subject, self._features, self.n_threads = subject, features, n_threads
-        bare = twin(subject.model, "logit" if output == "logit" else "prediction", prepared=True)
+        bare = features.network("logit" if output == "logit" else "prediction")
         tables = bare.inputs
         self._tables: list[Array] = []
         self.names, self.columns, self.model = features.names, features.columns, bare
@@ -58,10 +56,9 @@ class Network:
             weights = bare.get_weights()
             self._tables = weights[: len(tables.categories)]
             self.model = Model(bare.layers, inputs=tables.n_features, dtype=bare.dtype)
+            self.model.adopt(Feed(tables.n_features, bare.feed.preparation, bare.dtype))  # of the targets, if any
             self.model.set_weights(weights[len(tables.categories) :])
-            self.columns = np.concatenate(
-                [np.arange(tables.numeric), np.repeat(np.arange(tables.numeric, tables.n_columns), tables.dims)]
-            )
+            self.columns = np.repeat(features.columns, [1] * tables.numeric + list(tables.dims))
             self.names = tuple(
                 name if j < tables.numeric else f"{name}[{i}]"
                 for j, name in enumerate(features.names)
@@ -122,20 +119,7 @@ class Network:
         ValueError
             If a column holds categories.
         """
-        if self._tables:
-            raise ValueError(
-                "a column of X holds categories, by which nothing can be differentiated; expected numbers in all "
-                "columns. Pass columns='prepared' for slopes by the numbers that the first layer reads."
-            )
-        preparation = self._subject.model.feed.preparation
-        if preparation is None or preparation.inputs is None:
-            return np.where(np.isnan(rows)[:, :, np.newaxis], 0.0, slopes)
-        try:
-            found = slopes_of(preparation.inputs, self._subject.own(rows), "X")
-        except ValueError as error:
-            said = str(error).replace("space='prepared' for derivatives", "columns='prepared' for slopes")
-            raise ValueError(said) from None
-        return found.to_columns(slopes.swapaxes(1, 2)).swapaxes(1, 2)
+        return self._features.slopes_by_column(rows, slopes)
 
 
 @underflows_to_zero

@@ -3,20 +3,68 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastbp.explanations.subjects import ModelSubject, Subject
 from fastbp.explanations.twins import twin
+from fastbp.layers.tabular import Tabular
+from fastbp.models.model import Model
 from fastbp.preparation.learned import Learned
+from fastbp.preparation.slopes import slopes_of
 from fastbp.support.underflow import underflows_to_zero
 
-__all__ = ["Features"]
+__all__ = ["Featured", "Features", "NetworkFeatures", "features_of"]
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
+
+
+class NetworkFeatures(Protocol):
+    """What a network reads of the user's rows, and the network itself.
+
+    Attributes
+    ----------
+    names : tuple of str
+    columns : int64 ndarray of shape (n_features,)
+        The column of each.
+    """
+
+    names: tuple[str, ...]
+    columns: NDArray[np.int64]
+
+    def of(self, rows: Array) -> Array:
+        """Return the features of rows, (n_rows, n_features)."""
+
+    def network(self, output: Literal["logit", "prediction"]) -> Model:
+        """Return a model that takes the features, and has the outputs that are explained, in the targets' units."""
+
+    def slopes_by_column(self, rows: Array, slopes: Floats) -> Floats:
+        """Return slopes by the features, (n, n_features, n_answers), as slopes by the user's columns at these rows.
+
+        A value that was filled in has no influence: its slope is 0.
+        """
+
+
+@runtime_checkable
+class Featured(Protocol):
+    """A subject that is no model and is one network all the same."""
+
+    def features(self) -> NetworkFeatures:
+        """Return what the network reads."""
+
+
+def features_of(subject: Subject) -> NetworkFeatures:
+    """Return what the network of a subject reads of the user's rows.
+
+    Raises
+    ------
+    ValueError
+        If it is not a single network.
+    """
+    return subject.features() if isinstance(subject, Featured) else Features(subject)
 
 
 class Features:
@@ -59,6 +107,32 @@ class Features:
         """Return the features of rows, (n_rows, n_features)."""
         own = self._subject.own(rows)
         return own if self._learned is None else self._learned.apply(own, self._model.dtype)
+
+    def network(self, output: Literal["logit", "prediction"]) -> Model:
+        """Return the model behind its preparation."""
+        return self._twins[output]
+
+    def slopes_by_column(self, rows: Array, slopes: Floats) -> Floats:
+        """Return slopes by the features as slopes by the user's columns at these rows.
+
+        Raises
+        ------
+        ValueError
+            If a column holds categories.
+        """
+        if isinstance(self._model.inputs, Tabular):
+            raise ValueError(
+                "a column of X holds categories, by which nothing can be differentiated; expected numbers in all "
+                "columns. Pass columns='prepared' for slopes by the numbers that the first layer reads."
+            )
+        if self._learned is None:
+            return np.where(np.isnan(rows)[:, :, np.newaxis], 0.0, slopes)
+        try:
+            found = slopes_of(self._learned, self._subject.own(rows), "X")
+        except ValueError as error:
+            said = str(error).replace("space='prepared' for derivatives", "columns='prepared' for slopes")
+            raise ValueError(said) from None
+        return found.to_columns(slopes.swapaxes(1, 2)).swapaxes(1, 2)
 
     @underflows_to_zero
     def outputs(self, features: Array, output: str) -> Floats:

@@ -63,6 +63,17 @@ class Subject:
         """Return this: it is what it is explained as."""
         return self
 
+    def parts(self, by_answers: bool) -> list[tuple[Subject, float]]:
+        """Return what is explained by itself, and the share of each in the mean.
+
+        Parameters
+        ----------
+        by_answers : bool
+            Whether answers only are asked for; else networks are looked into.
+        """
+        members = self.members or (self,)
+        return [(member, 1 / len(members)) for member in members]
+
     def read(self, X: Any, argument: str) -> Array:
         """Return the user's rows as numbers, (n_rows, n_columns)."""
         raise NotImplementedError

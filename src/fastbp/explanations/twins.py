@@ -11,7 +11,7 @@ from fastbp.layers.composition import Residual
 from fastbp.layers.dense import Dense
 from fastbp.layers.dropout import Dropout
 from fastbp.layers.initializers import Zeros
-from fastbp.layers.tabular import Inputs
+from fastbp.layers.tabular import Inputs, Tabular
 from fastbp.models.feed import Feed
 from fastbp.models.model import Model
 from fastbp.preparation.model_preparation import ModelPreparation
@@ -50,7 +50,7 @@ def twin(model: Model, output: Output, *, prepared: bool = False) -> Model:
     assert fed is not None  # of a model that is built
     preparation = _preparation(feed, keep_inputs=not prepared, keep_targets=not to_logits)
     inputs: Inputs | None = feed.inputs if not prepared else fed
-    copy = Model(layers, dtype=model.dtype)
+    copy = Model(layers, inputs=_tables(inputs), dtype=model.dtype)
     copy.adopt(Feed(inputs, preparation, model.dtype))
     copy.set_weights(model.get_weights())
     return copy
@@ -62,9 +62,14 @@ def redrawn(model: Model, seed: int) -> Model:
     Layers that begin with zeros get small random numbers instead, as those of an estimator's network do.
     """
     layers = [_drawing(layer) for layer in model.layers]
-    copy = Model(layers, dtype=model.dtype, seed=seed)
+    copy = Model(layers, inputs=_tables(model.feed.inputs), dtype=model.dtype, seed=seed)
     copy.adopt(model.feed)
     return copy
+
+
+def _tables(inputs: Inputs | None) -> Tabular | None:
+    """Return inputs with tables of codes, whose rows are weights; None for others, which a feed tells."""
+    return inputs if isinstance(inputs, Tabular) else None
 
 
 def _drawing(layer: Layer) -> Layer:

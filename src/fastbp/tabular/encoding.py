@@ -43,6 +43,12 @@ class NumberEncoding:
     with_gaps: bool
     edges: Floats  # (n_bins + 1,), rising; or none
 
+    def slopes(self, values: Floats) -> Floats:
+        """Return the slope of the scaled and bounded number at values."""
+        with np.errstate(over="ignore"):
+            scaled = (values - self.centre) * self.factor
+        return np.asarray(np.where(np.abs(scaled) < LARGEST, self.factor * np.hypot(1, scaled / BOUND) ** -3, 0.0))
+
 
 @dataclass(frozen=True)
 class LevelEncoding:

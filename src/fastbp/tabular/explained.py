@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from fastbp.data.classes import Classes
 from fastbp.data.named_rows import named_rows
 from fastbp.explanations.subjects import Subject, codes_known, in_words
+from fastbp.tabular.explained_members import MemberSubject
 from fastbp.tabular.fitted import FittedTable
 from fastbp.tabular.targets import ClassTargets
 
@@ -25,7 +26,7 @@ class TableSubject(Subject):
     """The mean of a table's networks.
 
     A row has the user's columns in their order: numbers, and codes of categories. The logit of a class is the logarithm
-    of its mean probability.
+    of its mean probability; for methods that look into networks, each network has its own.
 
     Parameters
     ----------
@@ -43,6 +44,14 @@ class TableSubject(Subject):
         self.classes, self.n_outputs = classes, fitted.targets.n_outputs
         self.activation = fitted.targets.activation
         self.output_names = list(range(self.n_outputs)) if classes is None else classes.to_config()
+
+    def parts(self, by_answers: bool) -> list[tuple[Subject, float]]:
+        """Return the whole for methods that ask for answers only, else the networks."""
+        if by_answers:
+            return [(self, 1.0)]
+        return [
+            (MemberSubject(self, member, self._fitted, self._order), share) for member, share in self._fitted.shares
+        ]
 
     def read(self, X: Any, argument: str) -> Array:
         """Return rows as numbers and codes, in the order of the user's columns."""

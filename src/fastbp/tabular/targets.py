@@ -151,6 +151,16 @@ class NumberTargets:
         learned = np.log(y) if self.form == "log" else y
         return ((learned - self.mean) / self.deviation).astype(np.float32)
 
+    @property
+    def in_units(self) -> tuple[Floats, Floats]:
+        """The factor and the shift that a last layer's products need for outputs in the targets' units, but for bounds.
+
+        An exponential follows for the forms "log" and "poisson".
+        """
+        if self.form == "poisson":  # exp(z) * deviation, whose mean is 0
+            return np.ones_like(self.deviation), np.log(self.deviation)
+        return self.deviation, self.mean + (np.log(self.factor) if self.form == "log" else 0.0)
+
     def decode(self, outputs: Array) -> Floats:
         """Return predictions in the targets' units, (n_rows, n_outputs)."""
         numbers = outputs.astype(np.float64) * self.deviation + self.mean

@@ -32,6 +32,7 @@ __all__ = [
 Vector = NDArray[Any]
 
 _PANEL = (4.3, 3.2)  # inches
+_WITH_NAMES = (4.3, 3.9)  # of curves, below it
 _MOST_POINTS = 600  # rows that are drawn as points; more are drawn as a density
 _MOST_OF_CURVE = 300  # points of a curve
 _STYLES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
@@ -76,10 +77,10 @@ def learning_curves(courses: Sequence[Course], name: str) -> str:
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         if name == "loss" and _many_times_larger(*(course.figures["val_loss"] for course in courses)):
             _scale_by_factors(ax)
-        ax.legend(fontsize=8)
+        ax.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.45, -0.17), ncols=2)  # curves are everywhere
         tidy(ax)
 
-    return draw(paint, _PANEL, f"{name} of rows held out, by epoch")
+    return draw(paint, _WITH_NAMES, f"{name} of rows held out, by epoch")
 
 
 def class_curves(
