@@ -228,6 +228,8 @@ def test_every_option_is_allowed_or_refused(here, capsys):
         ([*PRIVATE[:4], "--schema", "table.csv"], "is not TOML"),
         ([*PRIVATE, "--batch-size", "5000"], "expected_batch_size is 5000"),
         ([*PRIVATE, "--public-test", "none.csv"], "does not exist"),
+        ([*PRIVATE, "--sep", ",,"], "--sep is ',,'; expected one character"),
+        ([*PRIVATE, "--encoding", "utf-16"], "--encoding is 'utf-16', in which the file is not written"),
     ],
 )
 def test_what_is_missing_is_said(here, capsys, arguments, words):

@@ -22,7 +22,7 @@ from fastbp.commands.files import TableFile, find_file
 from fastbp.commands.plain_columns import as_text_column
 from fastbp.commands.tables import read_table
 from fastbp.commands.written_tables import BLANKS, Reading
-from fastbp.privacy.schema import ColumnSchema, Schema
+from fastbp.privacy.schema import ColumnSchema, Schema, is_separator
 from fastbp.support.suggestions import listed
 
 if TYPE_CHECKING:
@@ -112,6 +112,8 @@ def _number(text: Any) -> float:
 def _texts_of_csv(file: TableFile, said: Reading, used: Sequence[str]) -> dict[str, list[str | None]]:
     """Return the columns of a file of text, line by line: a quotation mark that nothing closes ends with its line."""
     separator = said.separator or ("\t" if file.format == "tsv" else ",")
+    if not is_separator(separator):
+        raise CommandError(f"--sep is {separator!r}; expected one character, such as , ; | or tab")
     encoding = said.encoding or "utf-8"
     try:
         with io.TextIOWrapper(file.open(), "utf-8-sig" if encoding == "utf-8" else encoding, errors="replace") as lines:
@@ -125,6 +127,8 @@ def _texts_of_csv(file: TableFile, said: Reading, used: Sequence[str]) -> dict[s
             whole += [row for row in rows if len(row) == len(names)]
     except LookupError:
         raise CommandError(f"--encoding is {encoding!r}, which is not known") from None
+    except UnicodeError:  # no mark at the beginning: of a row nothing is told, as what cannot be read is replaced
+        raise CommandError(f"--encoding is {encoding!r}, in which the file is not written") from None
     places = {name: names.index(name) for name in used}
     return {name: [row[j] or None for row in whole] for name, j in places.items()}
 
