@@ -1,6 +1,7 @@
 """`fastbp train --epsilon` and `fastbp schema`: private rows decide nothing that is said or saved, but the weights."""
 
 import argparse
+import gzip
 import re
 import tomllib
 from pathlib import Path
@@ -266,6 +267,10 @@ def test_a_damaged_table_tells_of_no_row(here, capsys):
     said = capsys.readouterr().err
     assert "secret" not in said
     assert "why is not told" in said
+    whole = gzip.compress((here / "table.csv").read_bytes())
+    (here / "half.csv.gz").write_bytes(whole[: len(whole) // 2])
+    assert train(data="half.csv.gz") == 1
+    assert "why is not told" in capsys.readouterr().err
     make_table(0).drop(columns="job").to_csv("less.csv", index=False)
     assert train(data="less.csv") == 1
     assert "has no column 'job'" in capsys.readouterr().err

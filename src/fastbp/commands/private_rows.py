@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
+import lzma
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -129,6 +131,8 @@ def _texts_of_csv(file: TableFile, said: Reading, used: Sequence[str]) -> dict[s
         raise CommandError(f"--encoding is {encoding!r}, which is not known") from None
     except UnicodeError:  # no mark at the beginning: of a row nothing is told, as what cannot be read is replaced
         raise CommandError(f"--encoding is {encoding!r}, in which the file is not written") from None
+    except (OSError, EOFError, zlib.error, lzma.LZMAError):  # damaged, or truncated where it was compressed
+        raise _unreadable(file) from None
     places = {name: names.index(name) for name in used}
     return {name: [row[j] or None for row in whole] for name, j in places.items()}
 
@@ -169,9 +173,13 @@ def _texts_of(path: Path, file: TableFile, said: Reading, used: Sequence[str]) -
     with contextlib.suppress(CommandError):  # the message may tell of a row; what is raised below has it not attached
         table = read_table(path, said, used)
     if table is None:
-        raise CommandError(
-            f"{file.name!r} cannot be read; why is not told, as it may tell of a row. `fastbp inspect` tells it where "
-            "nobody else reads"
-        )
+        raise _unreadable(file)
     _require(used, list(table.frame.columns), file.name)
     return {name: as_text_column(table.frame[name]) for name in used}
+
+
+def _unreadable(file: TableFile) -> CommandError:
+    return CommandError(
+        f"{file.name!r} cannot be read; why is not told, as it may tell of a row. `fastbp inspect` tells it where "
+        "nobody else reads"
+    )
