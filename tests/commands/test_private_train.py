@@ -1,6 +1,7 @@
 """`fastbp train --epsilon` and `fastbp schema`: private rows decide nothing that is said or saved, but the weights."""
 
 import argparse
+import gzip
 import re
 import tomllib
 from pathlib import Path
@@ -228,6 +229,8 @@ def test_every_option_is_allowed_or_refused(here, capsys):
         ([*PRIVATE[:4], "--schema", "table.csv"], "is not TOML"),
         ([*PRIVATE, "--batch-size", "5000"], "expected_batch_size is 5000"),
         ([*PRIVATE, "--public-test", "none.csv"], "does not exist"),
+        ([*PRIVATE, "--sep", ",,"], "--sep is ',,'; expected one character"),
+        ([*PRIVATE, "--encoding", "utf-16"], "--encoding is 'utf-16', in which the file is not written"),
     ],
 )
 def test_what_is_missing_is_said(here, capsys, arguments, words):
@@ -264,6 +267,10 @@ def test_a_damaged_table_tells_of_no_row(here, capsys):
     said = capsys.readouterr().err
     assert "secret" not in said
     assert "why is not told" in said
+    whole = gzip.compress((here / "table.csv").read_bytes())
+    (here / "half.csv.gz").write_bytes(whole[: len(whole) // 2])
+    assert train(data="half.csv.gz") == 1
+    assert "why is not told" in capsys.readouterr().err
     make_table(0).drop(columns="job").to_csv("less.csv", index=False)
     assert train(data="less.csv") == 1
     assert "has no column 'job'" in capsys.readouterr().err

@@ -176,3 +176,13 @@ def test_it_stands_alone():
         fb.Model([fb.Dense(1)], inputs=2, prepare_targets=fb.RunningStandardize())
     with pytest.raises(ValueError, match=r"expected fb.RunningStandardize\(\)"):
         fb.Model([fb.Dense(1)], inputs=2).observe([[1.0, 2.0]])
+
+
+def test_numbers_whose_squares_overflow_change_nothing():
+    model = fb.Model([fb.Dense(1)], inputs=2, dtype="float64", prepare=fb.RunningStandardize())
+    model.observe([[1.0, 2.0], [3.0, 5.0]])
+    before = model.predict([[1.0, 2.0]])
+    for rows in ([[0.0, 1e308], [0.0, 1e308]], [[0.0, 1e200]]):
+        with pytest.raises(ValueError, match=r"column 1 of X .* squares are above the largest float64"):
+            model.observe(rows)
+    assert model.predict([[1.0, 2.0]]) == before

@@ -5,6 +5,7 @@ import os
 import pickle
 import signal
 import sys
+import time
 
 import numpy as np
 from cases import CASES, classifier, data, digest
@@ -90,6 +91,18 @@ def saved_inside(mpi, path):
     return digest(CASES["sgd with momentum, clip_norm"](mpi=mpi, fit={"callbacks": SavesInside(path)}))
 
 
+def loaded_after_saving(mpi, path):
+    """Save and load at once, where writing takes its time: no rank may read before the file is there."""
+    X, y = data()
+    trainer = fb.Trainer(classifier(), "cross_entropy", shards=8, distributed=mpi)
+    trainer.fit(X, y, epochs=1)
+    time.sleep(0.5 * (mpi.rank == 0))
+    trainer.save(path)
+    trainer = fb.Trainer.load(path, distributed=mpi)
+    trainer.fit(X, y, epochs=1)
+    return trainer.history.n_epochs
+
+
 def one_fails(mpi):
     """The last rank reads another file than the others, with a column less."""
     X, y = data()
@@ -116,7 +129,10 @@ def arguments(mpi):
     return [trainer.shards, trainer.distributed is mpi, *sentences]
 
 
-TASKS = {task.__name__: task for task in (same_bits, errors, checkpoint, saved_inside, one_fails, arguments)}
+TASKS = {
+    task.__name__: task
+    for task in (same_bits, errors, checkpoint, saved_inside, loaded_after_saving, one_fails, arguments)
+}
 
 
 def main(task, output, *arguments):

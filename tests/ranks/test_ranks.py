@@ -113,6 +113,12 @@ def test_a_trainer_saved_inside_an_epoch_goes_on_in_one_process(alone, tmp_path)
     assert digest(trainer) == result == alone(8)["sgd with momentum, clip_norm"]
 
 
+def test_no_rank_loads_before_the_first_has_saved(tmp_path):
+    code, n_epochs, errors = run(2, tmp_path, "loaded_after_saving", str(tmp_path / "trainer.safetensors"))
+    assert code == 0, errors
+    assert n_epochs == 2
+
+
 def test_a_rank_that_fails_alone_ends_the_job_and_says_so(tmp_path):
     code, _, errors = run(2, tmp_path, "one_fails", FASTBP_TEST_TIMEOUT="2")
     assert code != 0

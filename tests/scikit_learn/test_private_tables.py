@@ -1,6 +1,7 @@
 """TabularClassifier and TabularRegressor with privacy: what is learned from public rows, refused, kept in files."""
 
 import inspect
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -160,6 +161,20 @@ def test_what_needs_rows_held_out_is_refused():
 def test_schemas_that_say_something_else(columns, words):
     with pytest.raises((TypeError, ValueError), match=words):
         fb.privacy.Schema(columns)
+
+
+@pytest.mark.parametrize(
+    "reading", [{"separator": ""}, {"separator": ",,"}, {"separator": "\n"}, {"decimal": "x"}, {"decimal": ""}]
+)
+def test_schemas_that_say_another_way_of_writing(reading):
+    with pytest.raises(ValueError, match=f"{next(iter(reading))} of reading is .*; expected"):
+        fb.privacy.Schema({"a": [0, 1]}, reading)
+
+
+def test_made_up_rows_without_pandas_ask_for_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(ImportError, match="needs pandas, which is not installed: pip install pandas"):
+        fb.privacy.Schema({"a": [0, 1], "b": ["x", "y"]}).public("b")
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
+import lzma
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -22,7 +24,7 @@ from fastbp.commands.files import TableFile, find_file
 from fastbp.commands.plain_columns import as_text_column
 from fastbp.commands.tables import read_table
 from fastbp.commands.written_tables import BLANKS, Reading
-from fastbp.privacy.schema import ColumnSchema, Schema
+from fastbp.privacy.schema import ColumnSchema, Schema, is_separator
 from fastbp.support.suggestions import listed
 
 if TYPE_CHECKING:
@@ -112,6 +114,8 @@ def _number(text: Any) -> float:
 def _texts_of_csv(file: TableFile, said: Reading, used: Sequence[str]) -> dict[str, list[str | None]]:
     """Return the columns of a file of text, line by line: a quotation mark that nothing closes ends with its line."""
     separator = said.separator or ("\t" if file.format == "tsv" else ",")
+    if not is_separator(separator):
+        raise CommandError(f"--sep is {separator!r}; expected one character, such as , ; | or tab")
     encoding = said.encoding or "utf-8"
     try:
         with io.TextIOWrapper(file.open(), "utf-8-sig" if encoding == "utf-8" else encoding, errors="replace") as lines:
@@ -125,6 +129,10 @@ def _texts_of_csv(file: TableFile, said: Reading, used: Sequence[str]) -> dict[s
             whole += [row for row in rows if len(row) == len(names)]
     except LookupError:
         raise CommandError(f"--encoding is {encoding!r}, which is not known") from None
+    except UnicodeError:  # no mark at the beginning: of a row nothing is told, as what cannot be read is replaced
+        raise CommandError(f"--encoding is {encoding!r}, in which the file is not written") from None
+    except (OSError, EOFError, zlib.error, lzma.LZMAError):  # damaged, or truncated where it was compressed
+        raise _unreadable(file) from None
     places = {name: names.index(name) for name in used}
     return {name: [row[j] or None for row in whole] for name, j in places.items()}
 
@@ -165,9 +173,13 @@ def _texts_of(path: Path, file: TableFile, said: Reading, used: Sequence[str]) -
     with contextlib.suppress(CommandError):  # the message may tell of a row; what is raised below has it not attached
         table = read_table(path, said, used)
     if table is None:
-        raise CommandError(
-            f"{file.name!r} cannot be read; why is not told, as it may tell of a row. `fastbp inspect` tells it where "
-            "nobody else reads"
-        )
+        raise _unreadable(file)
     _require(used, list(table.frame.columns), file.name)
     return {name: as_text_column(table.frame[name]) for name in used}
+
+
+def _unreadable(file: TableFile) -> CommandError:
+    return CommandError(
+        f"{file.name!r} cannot be read; why is not told, as it may tell of a row. `fastbp inspect` tells it where "
+        "nobody else reads"
+    )

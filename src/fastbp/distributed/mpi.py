@@ -140,6 +140,13 @@ class MPI:
         self._wait([self._comm.Ibcast([data, self._library.BYTE], 0)], what)
         return thing if self.rank == 0 else pickle.loads(data.tobytes())
 
+    def meet(self, what: str) -> None:
+        """Return when all ranks have come here; where one does not, end the job, with code 1."""
+        try:
+            self._wait([self._comm.Ibarrier()], what)
+        except LostRankError as error:
+            self.fail(error)
+
     # ------------------------------------------------------------------------------------------------- failures
 
     def fail(self, error: BaseException) -> None:

@@ -102,14 +102,28 @@ class RunningMoments(NamedTuple):
         return cls(0, np.zeros(n_columns), np.zeros(n_columns))
 
     def with_rows(self, X: NDArray[Any]) -> RunningMoments:
-        """Return the moments of these rows too, (n_rows, n_columns), all finite."""
+        """Return the moments of these rows too, (n_rows, n_columns), all finite.
+
+        Raises
+        ------
+        ValueError
+            If a column's numbers are so large that their squares overflow.
+        """
         rows = X.astype(np.float64)
         if not len(rows):
             return self
-        mean = rows.mean(axis=0)
-        rows -= mean
-        n, away = self.n_rows + len(rows), mean - self.mean
-        squares = self.squares + np.square(rows).sum(axis=0) + np.square(away) * (self.n_rows * len(rows) / n)
+        n = self.n_rows + len(rows)
+        with np.errstate(over="ignore", invalid="ignore"):  # found below
+            mean = rows.mean(axis=0)
+            rows -= mean
+            away = mean - self.mean
+            squares = self.squares + np.square(rows).sum(axis=0) + np.square(away) * (self.n_rows * len(rows) / n)
+        if not np.isfinite(squares).all():
+            j = int(np.argmin(np.isfinite(squares)))
+            raise ValueError(
+                f"column {j} of X (counted from 0) has numbers whose squares are above the largest float64; expected "
+                "smaller ones. Divide the column by a constant."
+            )
         return RunningMoments(n, self.mean + away * (len(rows) / n), squares)
 
     @property

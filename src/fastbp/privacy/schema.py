@@ -111,7 +111,10 @@ class Schema:
             X is a pandas data frame, whose categories have that dtype.
         """
         self.require(target)
-        import pandas as pd  # a schema is of tables: whoever has one has it
+        try:
+            import pandas as pd
+        except ImportError:
+            raise ImportError("Schema.public needs pandas, which is not installed: pip install pandas.") from None
 
         def column(each: ColumnSchema) -> Any:
             values = [*_repeated(each, n_rows, as_text), math.nan if each.kind == "number" else None]
@@ -255,12 +258,21 @@ def _check_categories(name: str, values: list[Any]) -> tuple[Category, ...]:
     return tuple(value.item() if isinstance(value, np.generic) else value for value in values)
 
 
+def is_separator(text: str) -> bool:
+    """Say whether a text can separate the fields of a line."""
+    return text == r"\s+" or (len(text) == 1 and text not in '"\r\n')
+
+
 def _checked_reading(reading: Mapping[str, Any]) -> dict[str, Any]:
     for key, value in reading.items():
         if key not in _READING:
             raise ValueError(f"reading has {key!r}; expected {listed(sorted(_READING))}.")
         if not isinstance(value, _READING[key]):
             raise TypeError(sentence(f"{key} of reading", value, "a truth" if key == "header" else "text"))
+        if key == "separator" and not is_separator(str(value)):
+            raise ValueError(sentence("separator of reading", value, "one character, or \\s+ for blanks"))
+        if key == "decimal" and value not in (".", ","):
+            raise ValueError(sentence("decimal of reading", value, "'.' or ','"))
     return dict(reading)
 
 

@@ -149,8 +149,7 @@ class Trainer(TrainerSteps):
     ) -> None:
         if not isinstance(model, Model):
             raise TypeError(sentence("model", model, "an fb.Model"))
-        if distributed is not None and not isinstance(distributed, MPI):
-            raise TypeError(sentence("distributed", distributed, "an fb.distributed.MPI or None"))
+        _check_distributed(distributed)
         settings = check_settings(
             model.architecture,
             model.feed,
@@ -438,6 +437,7 @@ class Trainer(TrainerSteps):
             Replaces the saved one: "float32" continues on a machine without bfloat16, with other bits.
         distributed : MPI or None, default None
             The processes that continue together; the result does not depend on it, if the file's trainer has shards.
+            All of them must call this: they wait for each other, so that what rank 0 has just saved is there.
 
         Returns
         -------
@@ -455,9 +455,17 @@ class Trainer(TrainerSteps):
         from fastbp.training.trainer_file import read_trainer
 
         threads = None if n_threads is None else check_threads(n_threads)
+        _check_distributed(distributed)
+        if distributed is not None:
+            distributed.meet("all ranks to load a trainer")  # rank 0 may still be writing the file
         with read_trainer(path, loss, optimizer, metrics, precision) as saved:
             arguments = {"shards": 1} | saved.arguments
             trainer = cls(saved.model, n_threads=threads, distributed=distributed, **arguments)
             saved.set_progress(trainer.parts.state)
             trainer._callback_states, trainer._resumes = saved.callback_states, True
         return trainer
+
+
+def _check_distributed(distributed: object) -> None:
+    if distributed is not None and not isinstance(distributed, MPI):
+        raise TypeError(sentence("distributed", distributed, "an fb.distributed.MPI or None"))
