@@ -1,15 +1,16 @@
 /* kernel_driver.c: one training step on the kernels alone, for compilers and machines without the tests' Python.
  *
- *     kernel_driver ISA < problem > solution
+ *     kernel_driver ISA < problems > solutions
  *     kernel_driver                           checks that no table lacks a kernel; prints the tables
  *
- * Everything is a double, whatever the dtype. The problem, as test_kernel_driver.py writes it:
+ * One program solves problem after problem: an emulator takes longer to start than a problem to be solved.
+ * Everything is a double, whatever the dtype. A problem, as test_kernel_driver.py writes it:
  *   dtype, loss, n_parameters, the loss's parameters, n_targets (columns),
  *   n_samples, n_inputs, n_layers, learning rate (Adam's), n_points,
  *   a layer: n_units, activation, alpha, W [n_units][n_inputs], b [n_units],
  *   X [n_samples][n_inputs], targets: labels [n_samples] or [n_samples][n_targets],
  *   points [n_points]
- * The solution:
+ * Its solution:
  *   mean loss, what the last layer puts out, a layer: dW, db, W and b after one step of Adam,
  *   exp, log of |.|, tanh, sigmoid and normal_cdf of the points,
  *   the points after the first step of every optimizer, their gradient being the points from the last to the first,
@@ -41,12 +42,13 @@ typedef struct {
 static const fbp_kernels *k;
 static size_t item;
 static ptrdiff_t n_panels;
+static int problem; /* counted from 0 */
 
 static double number(void)
 {
     double x;
     if (fread(&x, sizeof x, 1, stdin) != 1) {
-        fputs("kernel_driver: the problem ends too early\n", stderr);
+        fprintf(stderr, "kernel_driver: problem %d ends too early\n", problem);
         exit(2);
     }
     return x;
@@ -134,7 +136,7 @@ static void read_rows(ptrdiff_t n_samples, ptrdiff_t n_columns, fbp_panels panel
         const ptrdiff_t first = p * k->lanes, left = n_samples - first;
         if (!k->gather_panel(&source, NULL, first, left < k->lanes ? left : k->lanes, NULL, 0, p, panels, blocks,
                              block_stride()))
-            fputs("kernel_driver: a number is not finite\n", stderr);
+            fprintf(stderr, "kernel_driver: problem %d: a number is not finite\n", problem);
     }
     free(rows);
 }
@@ -200,7 +202,8 @@ static void check_rows_alone(const stage *s, ptrdiff_t n_samples)
             for (ptrdiff_t r = 0; r < n_rows; r++) {
                 const size_t start = (size_t)(r * out_stride) * item, size = (size_t)layer->n_units * item;
                 if (memcmp((char *)out + start, (char *)wanted + start, size) != 0) {
-                    fprintf(stderr, "kernel_driver: row %td of %td alone differs, packed %d\n", r, n_rows, packs);
+                    fprintf(stderr, "kernel_driver: problem %d: row %td of %td alone differs, packed %d\n", problem, r,
+                            n_rows, packs);
                     exit(3);
                 }
             }
@@ -356,19 +359,10 @@ static int check_tables(void)
     return missing ? 4 : 0;
 }
 
-int main(int argc, char **argv)
+/* What comes after the kernels' table in a problem, and its solution. What it takes of memory goes with the program. */
+static void solve(void)
 {
-    PIPES_AS_THEY_ARE();
-    if (argc == 1)
-        return check_tables();
-    static stage stages[MAX_LAYERS];
-    const fbp_dtype dtype = (fbp_dtype)number();
-    k = argc == 2 ? fbp_kernels_for(argv[1], dtype) : NULL;
-    if (!k) {
-        fprintf(stderr, "kernel_driver: no kernels for %s here\n", argc == 2 ? argv[1] : "nothing");
-        return 2;
-    }
-    item = dtype == FBP_FLOAT32 ? sizeof(float) : sizeof(double);
+    stage stages[MAX_LAYERS] = {0};
     const fbp_objective objective = read_objective();
     const ptrdiff_t n_targets = (ptrdiff_t)number();
     const ptrdiff_t n_samples = (ptrdiff_t)number(), n_inputs = (ptrdiff_t)number();
@@ -390,6 +384,9 @@ int main(int argc, char **argv)
             labels[i] = (int32_t)number();
     else
         read_rows(n_samples, n_targets, targets, NULL);
+    double *points = calloc((size_t)n_points + 1, sizeof *points);
+    for (ptrdiff_t i = 0; i < n_points; i++)
+        points[i] = number();
 
     forward(stages, n_layers, n_samples);
     for (int i = 0; i < n_layers; i++)
@@ -406,11 +403,32 @@ int main(int argc, char **argv)
         put_layer(&stages[i]);
     for (int i = 0; i < n_layers; i++)
         put_updated_layer(&stages[i], learning_rate);
-    double *points = calloc((size_t)n_points + 1, sizeof *points);
-    for (ptrdiff_t i = 0; i < n_points; i++)
-        points[i] = number();
     put_functions(points, n_points);
     put_first_steps(learning_rate, points, n_points);
     put_dropped(stages[0].input, n_samples, n_inputs);
+}
+
+/* Whether the problems are not over yet. */
+static int another_problem(void)
+{
+    const int next = getchar();
+    return next != EOF && ungetc(next, stdin) != EOF;
+}
+
+int main(int argc, char **argv)
+{
+    PIPES_AS_THEY_ARE();
+    if (argc == 1)
+        return check_tables();
+    for (problem = 0; another_problem(); problem++) {
+        const fbp_dtype dtype = (fbp_dtype)number();
+        k = argc == 2 ? fbp_kernels_for(argv[1], dtype) : NULL;
+        if (!k) {
+            fprintf(stderr, "kernel_driver: no kernels for %s here\n", argc == 2 ? argv[1] : "nothing");
+            return 2;
+        }
+        item = dtype == FBP_FLOAT32 ? sizeof(float) : sizeof(double);
+        solve();
+    }
     return 0;
 }

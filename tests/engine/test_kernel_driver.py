@@ -119,7 +119,7 @@ def compiler_of(build):
     if build != "windows":
         return [compiler]
     if not os.environ.get("FASTBP_WINE"):
-        pytest.skip("windows: Wine takes a second for each of hundreds of programs; FASTBP_WINE=1 runs them")
+        pytest.skip("windows: Wine takes half a minute to compile for and to set up; FASTBP_WINE=1 runs it")
     mingw = need(build, "x86_64-w64-mingw32-gcc")
     libgcc = subprocess.check_output([mingw, "-print-libgcc-file-name"], text=True)
     return [compiler, f"-B{Path(libgcc).parent}", f"-L{Path(libgcc).parent}"]
@@ -213,36 +213,42 @@ def first_step(name, points):
     return layer.W[0]
 
 
-def read_solution(content, layers, X, n_points):
-    """The driver's answer: name -> array."""
+def split_solutions(content, made, n_points):
+    """The driver's answers to the problems made, in their order: of each, name -> array."""
+    shapes = [shapes_of_solution(layers, X, n_points) for layers, X, _, _ in made]
+    numbers = np.frombuffer(content)
+    ends = np.cumsum([np.prod(shape) for of_one in shapes for shape in of_one.values()])
+    assert len(numbers) == ends[-1]
+    parts = iter(np.split(numbers, ends[:-1]))
+    return [{name: next(parts).reshape(shape) for name, shape in of_one.items()} for of_one in shapes]
+
+
+def shapes_of_solution(layers, X, n_points):
+    """The driver's answer to one problem: name -> shape."""
     shapes = {"loss": (1,), "outputs": (len(X), layers[-1].W.shape[1])}
     for prefix in ("d", "updated "):
         for i, layer in enumerate(layers):
             shapes |= {f"{prefix}W{i}": layer.W.T.shape, f"{prefix}b{i}": layer.b.shape}
     shapes |= dict.fromkeys(("exp", "log", "tanh", "sigmoid", "normal_cdf"), (n_points,))
     shapes |= dict.fromkeys((f"first step of {name}" for name in FIRST_STEPS), (n_points,))
-    shapes["dropped"] = X.shape
-    numbers = np.frombuffer(content)
-    ends = np.cumsum([np.prod(shape) for shape in shapes.values()])
-    assert len(numbers) == ends[-1]
-    parts = np.split(numbers, ends[:-1])
-    return {name: part.reshape(shape) for (name, shape), part in zip(shapes.items(), parts, strict=True)}
+    return shapes | {"dropped": X.shape}
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(("build", "isa"), CASES)
 def test_one_training_step_agrees_with_the_oracle(programs, build, isa, dtype):
+    """One program solves all problems: Windows takes a second to start it."""
     program = programs(build)
     points = np.linspace(-8, 8, 1000).astype(dtype).astype(float)
-    for network in NETWORKS:
-        for shape in SHAPES:
-            layers, X, targets, problem = make_problem(network, shape, dtype, points)
-            result = subprocess.run(
-                [*program, isa], input=problem.tobytes(), capture_output=True, timeout=120, check=False
-            )
-            assert (result.returncode, result.stderr) == (0, b"")
-            got = read_solution(result.stdout, layers, X, len(points))
-            compare(got, solve(network, layers, X, targets, points), layers, dtype, f"{network}, {shape}")
+    problems = [(network, shape) for network in NETWORKS for shape in SHAPES]
+    made = [make_problem(network, shape, dtype, points) for network, shape in problems]
+    sent = b"".join(words.tobytes() for *_, words in made)
+    result = subprocess.run([*program, isa], input=sent, capture_output=True, timeout=300, check=False)
+    assert (result.returncode, result.stderr) == (0, b"")
+    solutions = split_solutions(result.stdout, made, len(points))
+    for (network, shape), (layers, X, targets, _), got in zip(problems, made, solutions, strict=True):
+        want = solve(network, layers, X, targets, points)
+        compare(got, want, layers, dtype, f"{network}, {shape}")
 
 
 @pytest.mark.parametrize("build", BUILDS)
