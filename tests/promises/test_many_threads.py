@@ -94,7 +94,7 @@ def test_predictions_while_training_are_of_completed_steps(stack, n_threads, lim
     assert state_of(model) == snapshots[-1]
     for i, found in enumerate(results):
         assert set(found) <= known[i]
-    assert sum(len(set(found)) for found in results) > 8  # they met training at several steps
+    assert sum(len(set(found)) for found in results) > len(results)  # some met training at several steps
 
 
 def test_evaluations_and_gradients_while_training_are_of_completed_steps():
