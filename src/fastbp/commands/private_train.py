@@ -31,9 +31,9 @@ from fastbp.tabular.learning import Rows
 from fastbp.tabular.private_fitting import (
     PRIVATE_EPOCHS,
     PrivateFit,
+    PrivateTraining,
     PublicTable,
     expected_batch_for,
-    fit_privately,
 )
 from fastbp.tabular.reading import learn_reader
 
@@ -84,7 +84,9 @@ def run(files: Files, target: str, private: PrivateSettings, settings: Settings)
         f"{counted(settings.epochs or PRIVATE_EPOCHS, 'epoch')}, "
         f"{counted(fit.privacy.expected_batch_size, 'row')} expected in a step"
     )
-    fitted, promise = fit_privately(public, Rows(public.reader.read(rows.X), _targets(rows, n_classes)), fit)
+    training = PrivateTraining(public, Rows(public.reader.read(rows.X), _targets(rows, n_classes)), fit)
+    fitted = training.run()
+    promise = training.promise()
     about = _about(schema, target, fit, promise)
     _save(fitted, destination, about)
     if fitted.record.interrupted:
