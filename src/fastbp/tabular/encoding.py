@@ -96,12 +96,8 @@ class TableEncoding:
         self._rows_of_levels = {k: _rows_of_codes(level) for k, level in self.levels.items()}
         self.n_numeric = self._columns.n_inputs + sum(len(each.centres) for each in self.levels.values())
 
-    def __getstate__(self) -> dict[str, Any]:
-        return self.to_config()
-
-    def __setstate__(self, state: Mapping[str, Any]) -> None:
-        again = TableEncoding.from_config(state)
-        self.__init__(again.numbers, again.levels, again.cardinalities)  # type: ignore[misc]
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.numbers, self.levels, self.cardinalities)
 
     def encode(self, table: Floats) -> NDArray[np.float32]:
         """Return the inputs of a network: numbers, then the codes of categories with many levels.
