@@ -62,7 +62,7 @@ def _bench(options: argparse.Namespace, n_threads: int) -> None:
 
 
 def _train(options: argparse.Namespace, n_threads: int) -> None:
-    from fastbp.commands import outcome, private_settings, private_train, roles, train
+    from fastbp.commands import outcome, private_settings, roles, train
 
     private = private_settings.private_settings(options)
     settings = outcome.Settings(
@@ -88,9 +88,9 @@ def _train(options: argparse.Namespace, n_threads: int) -> None:
         options.drop, options.keep, options.id, options.categorical, options.numeric, options.sample_weight
     )
     if private is not None:
-        private_settings.check_private_options(options.task, settings, choice)
-        files = private_train.Files(options.data, options.out, options.report, _reading(options))
-        private_train.run(files, options.target, private, settings)
+        from fastbp.commands import private_train  # which other trainings do not need
+
+        private_train.train_privately(options, private, settings, choice, _reading(options))
         return
     train.run(
         options.data,
