@@ -141,6 +141,25 @@ def test_a_saved_trainer_goes_on_with_its_shards(tmp_path):
     assert same_bits(again.model, straight)
 
 
+class OfRanks(fb.distributed.MPI):
+    """The processes of a job, as far as loading asks for them."""
+
+    def __init__(self, n_ranks):
+        self.rank, self.n_ranks = 0, n_ranks
+
+    def meet(self, why):
+        pass
+
+
+@pytest.mark.parametrize(("shards", "n_ranks"), [(1, 2), (2, 4)])
+def test_a_saved_trainer_with_too_few_shards_says_what_ranks_need(tmp_path, shards, n_ranks):
+    """The file is whole: it is not called broken."""
+    fb.Trainer(model_of(), "cross_entropy", batch_size=96, shards=shards).save(tmp_path / "t")
+    words = rf"a trainer whose shards is {shards}; .* {n_ranks}, the number of ranks.*\. Load it without distributed"
+    with pytest.raises(ValueError, match=words):
+        fb.Trainer.load(tmp_path / "t", distributed=OfRanks(n_ranks))
+
+
 def test_tables_train_the_rows_that_have_a_gradient():
     rng = np.random.default_rng(0)
     X = np.column_stack([rng.normal(size=300), rng.integers(0, 40, 300), rng.integers(0, 7, 300)])

@@ -450,7 +450,8 @@ class Trainer(TrainerSteps):
         OSError
             If there is no such file, or it cannot be read.
         ValueError
-            If ``Trainer.save`` did not write it, it was truncated or altered, or a function is needed.
+            If ``Trainer.save`` did not write it, it was truncated or altered, a function is needed, or with
+            ``distributed`` its batches are not cut into shards.
         """
         from fastbp.training.trainer_file import read_trainer
 
@@ -458,7 +459,8 @@ class Trainer(TrainerSteps):
         _check_distributed(distributed)
         if distributed is not None:
             distributed.meet("all ranks to load a trainer")  # rank 0 may still be writing the file
-        with read_trainer(path, loss, optimizer, metrics, precision) as saved:
+        n_ranks = None if distributed is None else distributed.n_ranks
+        with read_trainer(path, loss, optimizer, metrics, precision, n_ranks) as saved:
             arguments = {"shards": 1} | saved.arguments
             trainer = cls(saved.model, n_threads=threads, distributed=distributed, **arguments)
             saved.set_progress(trainer.parts.state)
