@@ -17,8 +17,7 @@ from fastbp.support.threads import choose_threads
 if TYPE_CHECKING:
     from fastbp.commands.written_tables import Reading
 
-__all__ = ["main"]
-
+__all__ = ["main", "make_parser"]
 
 _Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
@@ -32,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Arguments after ``fastbp`` on the command line; ``sys.argv[1:]`` if None.
     """
     prepare_console()
-    parser = _make_parser()
+    parser = make_parser()
     options = parser.parse_args(arguments)
     if options.command == "info":
         return in_sentences(fastbp.show_config)
@@ -179,7 +178,8 @@ def _run_demo(options: argparse.Namespace, n_threads: int) -> int:
     return in_sentences(demo, interrupted="interrupted; nothing was saved")
 
 
-def _make_parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command and of all that follow it."""
     parser = argparse.ArgumentParser(prog="fastbp", description="Fast, reproducible backpropagation on multicore CPUs.")
     parser.add_argument("--version", action="version", version=f"fastbp {fastbp.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")

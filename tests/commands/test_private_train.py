@@ -208,7 +208,7 @@ REFUSED = {
 
 
 def test_every_option_is_allowed_or_refused(here, capsys):
-    commands = next(a for a in cli._make_parser()._actions if isinstance(a, argparse._SubParsersAction))
+    commands = next(a for a in cli.make_parser()._actions if isinstance(a, argparse._SubParsersAction))
     known = {action.dest: action.option_strings for action in commands.choices["train"]._actions}
     assert set(known) == ALLOWED | set(REFUSED)
     page = (Path(__file__).resolve().parents[2] / "docs" / "privacy.md").read_text(encoding="utf-8")
