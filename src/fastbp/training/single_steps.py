@@ -226,6 +226,8 @@ class TrainerSteps(TrainerParts):
                 f"the optimizer is {self.optimizer!r}, which needs several iterations; expected one that makes single "
                 "steps. Call fit."
             )
+        if self._state.exchange is not None:
+            self._state.begin()  # that an earlier call of fit was stopped is no reason to leave this step out
 
     @contextlib.contextmanager
     def _stepping(self) -> Iterator[None]:
