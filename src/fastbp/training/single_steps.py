@@ -157,7 +157,7 @@ class TrainerSteps(TrainerParts):
         self._check_single_steps("step_gradient")
         logit = check_word(output, "output", ("prediction", "logit")) == "logit"
         model, state = self._model, self._state
-        array = model.feed.read(X, "X")
+        array = model.feed.read(X, "X", observes=model.feed.runs_in_steps)
         gradient = as_array(output_gradient, "output_gradient")
         if gradient.shape != (len(array), model.n_outputs):
             raise ValueError(
