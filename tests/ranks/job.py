@@ -44,6 +44,8 @@ def errors(mpi):
     caught(X, model=fb.Model([fb.Dense(3, "softmax")], inputs=6, seed=mpi.rank))
     caught(bad)
     caught(X, mine={"callbacks": raises})
+    caught(X, mine={"validation_data": (other, y)})
+    caught(X, mine={"on_nan": "raise" if mpi.rank == 0 else "rollback"})
     caught(X, mine={"epochs": 1})
     return mpi.all_objects(sentences, "the sentences")
 

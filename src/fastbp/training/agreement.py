@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
@@ -39,8 +39,20 @@ def ends_all_ranks(method: Method) -> Method:
     return cast("Method", guarded)
 
 
-def agree(mpi: MPI, settings: TrainerSettings, state: TrainingState, data: Any, n_epochs: int) -> None:
+def agree(
+    mpi: MPI, settings: TrainerSettings, state: TrainingState, data: Any, validation: Any, asked: Mapping[str, Any]
+) -> None:
     """Refuse to train where the ranks differ in anything that the result depends on.
+
+    Parameters
+    ----------
+    mpi : MPI
+    settings : TrainerSettings
+    state : TrainingState
+    data, validation : Samples, Chunks or None
+        The second by what schedules and callbacks see of it.
+    asked : mapping of str to object
+        Further arguments of ``fit`` by their names.
 
     Raises
     ------
@@ -55,10 +67,11 @@ def agree(mpi: MPI, settings: TrainerSettings, state: TrainingState, data: Any, 
         "the bfloat16 products": kernels.bf16() if settings.narrow else None,
         "the model": json.dumps(state.model.to_config(), default=_shown, sort_keys=True),
         **{name: _shown(value) for name, value in settings.arguments().items()},
-        "the number of epochs": n_epochs,
+        **{name: _shown(value) for name, value in asked.items()},
         "the number of steps so far": state.n_steps,
         "the fingerprint of the weights": digest_of_arrays(state.model.get_weights()),
         **_facts_of(data),
+        **{f"{name} of validation": fact for name, fact in _facts_of(validation).items()},
     }
     refuse_differences(mpi.all_objects(facts, "what the ranks compare before the first step"))
 
