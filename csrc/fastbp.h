@@ -370,11 +370,9 @@ typedef struct {
      * row above; NULL where it has fewer, or where the numbers need none (a velocity without momentum). */
     void (*update)(fbp_optimizer optimizer, const fbp_update *numbers, void *w, const void *g, void *const *states,
                    ptrdiff_t n);
-    /* sum += x, n elements of any alignment. */
-    void (*add)(void *sum, const void *x, ptrdiff_t n);
     /* average += share * (w - average), n elements; a share of 1 copies. */
     void (*average)(void *average, const void *w, ptrdiff_t n, double share);
-    /* point = from + place * (to - from), and sum += factor * x, n elements. */
+    /* point = from + place * (to - from), and sum += factor * x, n elements of any alignment. `point` may be `from`. */
     void (*point_of_way)(const void *from, const void *to, double place, ptrdiff_t n, void *point);
     void (*add_scaled)(void *sum, const void *x, double factor, ptrdiff_t n);
 

@@ -40,8 +40,8 @@
 #include "clip.h"
 #include "regularize.h"
 #include "optimizer.h"
-#include "elementwise.h"
 #include "ways.h"
+#include "elementwise.h"
 #include "chacha.h"
 #include "noise.h"
 #include "lanes.h"
@@ -105,7 +105,6 @@ static const fbp_kernels NAME(table) = {
     .limit_norms = NAME(limit_norms),
     .clip = NAME(clip),
     .update = NAME(update),
-    .add = NAME(add),
     .average = NAME(average),
     .point_of_way = NAME(point_of_way),
     .add_scaled = NAME(add_scaled),

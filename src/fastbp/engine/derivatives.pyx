@@ -397,7 +397,7 @@ cdef class Derivatives:
 
     cdef object bad_row(self, const DerivativePass *job, ArrayReader rows, given):
         """The NonFinite for the bad group; "targets" are what was given beside X."""
-        if job.wanted == ALONG_WAYS:   # the caller has looked at both ends
+        if job.wanted == ALONG_WAYS:   # a point between two rows of the caller's is no row of theirs
             return NonFinite("inputs")
         first = job.bad_group * job.group_panels * job.k.lanes
         index = np.arange(first, min(first + job.group_panels * job.k.lanes, job.n_rows))

@@ -271,7 +271,6 @@ cdef extern from "fastbp.h":
         void (*clip)(void *g, Py_ssize_t n, double factor, double bound) noexcept nogil
         void (*update)(fbp_optimizer optimizer, const fbp_update *numbers, void *w, const void *g, void *const *states,
                        Py_ssize_t n) noexcept nogil
-        void (*add)(void *sum, const void *x, Py_ssize_t n) noexcept nogil
         void (*average)(void *average, const void *w, Py_ssize_t n, double share) noexcept nogil
         void (*point_of_way)(const void *start, const void *end, double place, Py_ssize_t n,
                              void *point) noexcept nogil

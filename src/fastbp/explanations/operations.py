@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbp.explanations.overflow import finite
 from fastbp.explanations.products import Product
 from fastbp.layers.activation_layer import Activation
 from fastbp.layers.activations import Activation as Function
@@ -98,10 +99,16 @@ Operation = Linearly | Scaling | Elementwise | Branch
 
 
 def run(operations: Sequence[Operation], A: Array) -> list[Array]:
-    """Return the inputs, and the outputs of each operation."""
+    """Return the inputs, and the outputs of each operation.
+
+    Raises
+    ------
+    DivergenceError
+        If these are not finite.
+    """
     found = [A]
     for operation in operations:
-        found.append(operation.forward(found[-1]))
+        found.append(finite(operation.forward(found[-1]), "a layer's outputs"))
     return found
 
 

@@ -219,13 +219,12 @@ class ModelParts:
             self._follow(source)
 
     def _follow(self, source: ModelParts) -> None:
-        """Use the running statistics of a source's preparation, where it has some."""
+        """Use the running statistics of a source's preparation, where it has some, with the own clip."""
         theirs, own = source.feed.preparation, self._feed.preparation
-        if theirs is None or own is None or theirs.running is None or own.running is None or theirs is own:
+        if theirs is None or own is None or theirs.moments is None or own.running is None or theirs is own:
             return
         feed = copy.copy(self._feed)
-        feed.preparation = copy.copy(own)
-        feed.preparation.inputs, feed.preparation.moments = theirs.inputs, theirs.moments
+        feed.preparation = own.with_moments(theirs.moments)
         self.adopt(feed)
 
     def adopt(self, feed: Feed) -> None:
@@ -263,7 +262,7 @@ class ModelParts:
             )
         self._feed.check_ready()
         with contextlib.suppress(NoRowsError):
-            self.adopt(self._feed.observed(self._feed.read(X, "X"), "X"))
+            self.adopt(self._feed.observed(self._feed.read(X, "X", observes=True), "X"))
 
     def __repr__(self) -> str:
         layers = ", ".join(map(repr, self.layers))

@@ -20,15 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbp.engine.array_reader import ArrayReader
-from fastbp.engine.number_columns import NumberColumns
+from fastbp.engine.number_columns import BOUND, LARGEST, NumberColumns
 
-__all__ = ["BOUND", "LARGEST", "TableEncoding", "learn_encoding", "learn_encodings"]
+__all__ = ["TableEncoding", "learn_encoding", "learn_encodings"]
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
 
-BOUND = 3.0  # of a scaled number
-LARGEST = 1e9  # whose bounded value is the bound itself
 _MOST_LEVELS = 9  # of a category that is written out, a level of gaps counted
 _MOST_ROWS = 100_000  # from which quantiles are taken
 _USUAL_BINS = 16  # whose rows bound how often a value counts, where there are no bins

@@ -92,12 +92,13 @@ class Intake:
         of_outputs = None
         if sample_weight is not None and np.ndim(sample_weight) == 2 and np.shape(sample_weight)[1] > 1:
             of_outputs, sample_weight = sample_weight, None
-        samples = feed.samples(X, y, self._loss, model.network.n_outputs, NAMES, sample_weight, class_weight, True)
+        n_outputs, observes = model.network.n_outputs, feed.runs_in_steps
+        samples = feed.samples(X, y, self._loss, n_outputs, NAMES, sample_weight, class_weight, True, observes)
         if of_outputs is not None:
             samples.weigh_outputs(of_outputs)
         if samples.classes is not feed.classes:
             self.keep(None, samples.classes, target_names_of(y))
-        if feed.runs_in_steps:
+        if observes:
             self.see(samples.X)
         return samples
 
@@ -179,7 +180,6 @@ class Intake:
     ) -> Samples:
         model, loss = self._model, self._loss
         if model.feed.ready:
-            model.feed.check_observed()
             array = model.feed.read(X, "X")
             targets = self.targets(y) if targets is None else targets
             samples = Samples(

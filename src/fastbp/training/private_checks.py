@@ -199,6 +199,7 @@ def refuse_learning(model: Model, y: Any) -> None:
             f"the model's preparation is {feed.preparation!r} and would learn from private rows; expected one that is "
             f"known {_WITH}. Call model.build(X, y) with public rows first, or scale by public constants yourself."
         )
+    feed.check_observed()
     if feed.classes is None and isinstance(read_labels(y, "y"), Labels):
         raise ValueError(
             f"y has labels, and the model does not know its classes; expected known ones {_WITH}: which occur is "

@@ -157,7 +157,7 @@ class TrainerSteps(TrainerParts):
         self._check_single_steps("step_gradient")
         logit = check_word(output, "output", ("prediction", "logit")) == "logit"
         model, state = self._model, self._state
-        array = model.feed.read(X, "X")
+        array = model.feed.read(X, "X", observes=model.feed.runs_in_steps)
         gradient = as_array(output_gradient, "output_gradient")
         if gradient.shape != (len(array), model.n_outputs):
             raise ValueError(
@@ -226,6 +226,8 @@ class TrainerSteps(TrainerParts):
                 f"the optimizer is {self.optimizer!r}, which needs several iterations; expected one that makes single "
                 "steps. Call fit."
             )
+        if self._state.exchange is not None:
+            self._state.begin()  # that an earlier call of fit was stopped is no reason to leave this step out
 
     @contextlib.contextmanager
     def _stepping(self) -> Iterator[None]:
