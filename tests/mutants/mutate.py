@@ -179,6 +179,15 @@ class Judge:
         return self._fail_anyway[test]
 
 
+def note(mutant, state):
+    """Write down what became of a mutant; others may have been looked at in the meantime."""
+    mutants = load()
+    for each in mutants:
+        if key_of(each) == key_of(mutant) and each["state"] == "waiting":
+            each["state"] = state
+    save(mutants)
+
+
 def try_waiting(seconds, only, coverage_file):
     until = time.monotonic() + seconds
     mutants = load()
@@ -189,10 +198,9 @@ def try_waiting(seconds, only, coverage_file):
         if time.monotonic() > until:
             break
         began = time.monotonic()
-        mutant["state"], test = judge.verdict(mutant)
-        place = f"{mutants.index(mutant)} {mutant['file']}:{mutant['line']}"
-        print(f"{mutant['state']} {place} in {time.monotonic() - began:.1f} s, {test}", flush=True)
-        save(mutants)
+        state, test = judge.verdict(mutant)
+        print(f"{state} {mutant['file']}:{mutant['line']} in {time.monotonic() - began:.1f} s, {test}", flush=True)
+        note(mutant, state)
     judge.close()
 
 
