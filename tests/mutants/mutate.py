@@ -3,6 +3,7 @@
     python tests/mutants/mutate.py --seconds 3600      try mutants that are waiting, for so long
     python tests/mutants/mutate.py --list              what has been found out
     python tests/mutants/mutate.py --show 17           the change of one mutant
+    python tests/mutants/mutate.py --again 17 --tests tests/data/test_frames.py
 
 The mutants are drawn once, evenly over all places that can be changed, by a seed, and kept in mutants.json with what
 became of each: waiting, killed (a test failed), slow (the tests did not end in time), survived, equivalent (read by
@@ -172,7 +173,7 @@ class Judge:
         return ("unclear" if state == "killed" and self._fails_anyway(failed) else state), failed
 
     def _fails_anyway(self, test):
-        if test is None:
+        if test is None or "::" not in test:
             return False
         if test not in self._fail_anyway:
             self._fail_anyway[test] = self._trials.run([test])[0] == "killed"
@@ -183,7 +184,7 @@ def note(mutant, state):
     """Write down what became of a mutant; others may have been looked at in the meantime."""
     mutants = load()
     for each in mutants:
-        if key_of(each) == key_of(mutant) and each["state"] == "waiting":
+        if key_of(each) == key_of(mutant) and "why" not in each:
             each["state"] = state
     save(mutants)
 
@@ -202,6 +203,17 @@ def try_waiting(seconds, only, coverage_file):
         print(f"{state} {mutant['file']}:{mutant['line']} in {time.monotonic() - began:.1f} s, {test}", flush=True)
         note(mutant, state)
     judge.close()
+
+
+def try_again(numbers, tests):
+    """Try mutants against these tests, as those that were written for them."""
+    trials = Trials(ROOT)
+    for mutant in [load()[i] for i in numbers]:
+        with trials.changed(mutant["file"], mutated(mutant)[0]):
+            state, test = trials.run([ROOT / each for each in tests])
+        print(f"{state} {mutant['file']}:{mutant['line']}, {test}", flush=True)
+        note(mutant, state)
+    trials.close()
 
 
 def tell():
@@ -227,11 +239,15 @@ def main():
     parser.add_argument("--seconds", type=float, default=0)
     parser.add_argument("--only", default="", help="files that begin so, such as data/")
     parser.add_argument("--coverage", help="a file of coverage with the tests that run each line")
+    parser.add_argument("--again", type=int, nargs="+", metavar="MUTANT", help="try these against --tests")
+    parser.add_argument("--tests", nargs="+", default=["tests"], help="test files, for --again")
     options = parser.parse_args()
     if options.draw:
         draw_anew()
     if options.seconds:
         try_waiting(options.seconds, options.only, options.coverage)
+    if options.again:
+        try_again(options.again, options.tests)
     if options.show is not None:
         show(options.show)
     if options.list:

@@ -21,7 +21,7 @@ import traceback
 from pathlib import Path
 
 MOST_CPU = 120  # seconds of all tests of a mutant
-MOST_WALL = 900  # for those that wait for something that never comes
+MOST_WALL = 300  # for those that wait for something that never comes
 MOST_MEMORY = 16 << 30  # bytes of address space: a loop that no longer ends may fill a list
 
 LIBRARIES = [
@@ -84,10 +84,12 @@ class Trials:
         code = _wait(child)
         if code < 0:
             return ("slow" if code in (-signal.SIGXCPU, -signal.SIGKILL) else "killed"), None
+        text = log.read_text(encoding="utf-8", errors="replace")
+        if "while loading conftest" in text:
+            return "killed", "import"  # the package cannot be imported
         if code in NO_TESTS:
             return "no tests", None
-        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-        failed = [line.split()[1] for line in lines if line.startswith(("FAILED ", "ERROR "))]
+        failed = [line.split()[1] for line in text.splitlines() if line.startswith(("FAILED ", "ERROR "))]
         if code in PASSED:
             return "survived", None
         return ("killed", failed[0].split("[")[0]) if failed else ("unclear", None)
