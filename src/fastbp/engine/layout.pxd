@@ -53,8 +53,7 @@ cdef struct Stage:
     void *dW                   # [n_units][ld]
     void *db                   # [n_units], or NULL
     Py_ssize_t fused_units     # units of one piece: gradients computed and then used for the update at once
-    double rate_factor         # the stage's learning rate divided by the optimizer's
-    double decay_factor        # the stage's weight decay divided by the optimizer's
+    const double *factors      # [array][FACTORS] of the optimizer's numbers, or NULL: see weight_update.pyx
     double l1                  # dense: its own penalty, l1 * sum(|W|) + l2 * sum(W^2): see penalty.pxd
     double l2
     double max_norm            # dense: the largest norm that a unit's weights may have, or 0

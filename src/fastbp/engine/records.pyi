@@ -57,8 +57,8 @@ class EpochPlan:
     seed, epoch : int
     step_numbers : dict
         What the updates use: the optimizer's numbers; clip_value, clip_norm or clip_array_norm; decay_biases;
-        average_every (steps) and average_decay; and dictionaries by the number of the stage, rate_factors,
-        decay_factors and dropout_rates.
+        average_every (steps) and average_decay; and dictionaries by the number of the stage: factors, float64 arrays
+        (n_arrays, 3) of the learning rate, the weight decay and epsilon of each array, and dropout_rates.
     batches_per_step : int, default 1
         How many batches make one step (gradient accumulation).
     progress : (int, float, ndarray), optional

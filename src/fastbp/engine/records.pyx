@@ -36,9 +36,10 @@ cdef class EpochPlan:
     seed, epoch : int
     step_numbers : dict
         What the updates use: the optimizer's numbers; clip_value, clip_norm or clip_array_norm, where the gradient is
-        clipped; decay_biases; average_every (steps) and average_decay; and dictionaries by the number of the stage,
-        rate_factors, decay_factors and dropout_rates. "learning_rate", "weight_decay" and each of the dropout_rates may
-        be a float64 array with a number for each step of the call. The dictionary is not changed afterwards.
+        clipped; decay_biases; average_every (steps) and average_decay; and dictionaries by the number of the stage:
+        factors, float64 arrays (n_arrays, 3) of the learning rate, the weight decay and epsilon of each array, and
+        dropout_rates. "learning_rate", "weight_decay" and each of the dropout_rates may be a float64 array with a
+        number for each step of the call. The dictionary is not changed afterwards.
     batches_per_step : int, default 1
         How many batches make one step (gradient accumulation).
     progress : (int, float, ndarray), optional

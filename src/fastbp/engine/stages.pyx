@@ -88,7 +88,6 @@ cdef int set_stage(Stage *stage, Py_ssize_t number, Py_ssize_t n_inputs, object 
     elif stage.kind != TABULAR and array_names(stage):
         stage.layer.n_inputs = stage.layer.ld = 1
     stage.meets = KINDS[<int>stage.kind].meet_forward != NULL
-    stage.rate_factor = stage.decay_factor = 1
     stage.trained = (stage.layer.ld > 0 or stage.kind == TABULAR) and spec.get("trainable", True)
     return 0
 

@@ -11,7 +11,7 @@ from fastbp.layers.composition import LAYERS, Residual, check_layers, innermost,
 from fastbp.layers.dense import Dense
 from fastbp.layers.dropout import Dropout
 from fastbp.layers.normalisation import BatchNorm, LayerNorm
-from fastbp.layers.stages import output_activation, plan
+from fastbp.layers.stages import n_arrays, output_activation, plan
 
 __all__ = [
     "Activation",
@@ -27,6 +27,7 @@ __all__ = [
     "check_layers",
     "innermost",
     "layer_from_config",
+    "n_arrays",
     "output_activation",
     "plan",
 ]

@@ -16,7 +16,7 @@ from fastbp.layers.dropout import Dropout
 from fastbp.layers.normalisation import BatchNorm, LayerNorm
 from fastbp.support.checks import check_list, sentence
 
-__all__ = ["LAYERS", "Residual", "check_layers", "innermost", "layer_from_config"]
+__all__ = ["LAYERS", "Residual", "arrays_of", "check_layers", "innermost", "layer_from_config"]
 
 
 _DEEPEST = 100  # more would run into Python's own limit, which depends on who calls
@@ -136,6 +136,13 @@ def innermost(layers: Sequence[Layer], outer: str = "") -> Iterator[tuple[str, L
     for i, layer in enumerate(layers):
         where = f"{outer}layers[{i}]"
         yield from innermost(layer.layers, f"{where}.") if layer.layers else ((where, layer),)
+
+
+def arrays_of(layer: Layer, outer: str = "") -> list[Parameter]:
+    """Return the arrays of a layer, and of those inside it, for any number of inputs: the shapes are those for one."""
+    if layer.layers:
+        return [array for i, inner in enumerate(layer.layers) for array in arrays_of(inner, f"{outer}{i}.")]
+    return [array._replace(name=outer + array.name) for array in layer.parameters(1)]
 
 
 def check_layers(layers: Any) -> tuple[Layer, ...]:

@@ -40,6 +40,7 @@ from fastbp.support.checks import check_int, check_number, counted, sentence, sh
 from fastbp.support.precision import MIXED, explain_bf16
 from fastbp.support.registry import from_config, to_config
 from fastbp.support.safetensors_file import TRAINER, blaming_file, read_file, write_file
+from fastbp.training.array_factors import FACTOR_OPTIONS, INPUTS
 from fastbp.training.history import History
 from fastbp.training.settings import TrainerSettings
 from fastbp.training.shard_checks import check_shards
@@ -209,8 +210,9 @@ def _parse(
     weights = [array for name, array in tensors.items() if name.startswith("model.")]
     averaging = description["averaging"]
     options = dict(description["options"])
-    for name in ("learning_rate_factors", "weight_decay_factors"):  # JSON's keys are text
-        options[name] = {int(layer): factor for layer, factor in options[name].items()} or None
+    for name in FACTOR_OPTIONS:  # JSON's keys are text
+        given_by = options.get(name) or {}
+        options[name] = {key if key == INPUTS else int(key): factor for key, factor in given_by.items()} or None
     if options.get("privacy") is not None:
         options["privacy"] = DifferentialPrivacy(**options["privacy"])
     if precision is not None:
