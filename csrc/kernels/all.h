@@ -23,6 +23,7 @@
 #include "forward.h"
 #include "input_gradient.h"
 #include "weight_gradient.h"
+#include "bias_gradient.h"
 #include "dense.h"
 #include "pointwise.h"
 #include "normalize.h"

@@ -16,21 +16,22 @@ from fastbp.engine.network import Network
 from fastbp.engine.records import EpochPlan, SampleSet
 from fastbp.engine.session import Session
 
-# An instruction set, and whether narrow products are emulated. On Arm they are not.
-WAYS = [("avx512", False), ("neon", False), ("avx512", True), ("avx2", True), ("baseline", True)]
+# An instruction set, and how narrow products are asked for. On Arm they are not emulated.
+WAYS = [("avx512", "always"), ("neon", "always"), ("avx512", "amx")]
+WAYS += [("avx512", "emulate"), ("avx2", "emulate"), ("baseline", "emulate")]
 WAYS = [way for way in WAYS if way[0] in kernels.compiled_isas()]
 # n_samples, n_inputs, n_units: around the tiles, and sums and rows of several cache blocks
 SHAPES = [(1, 1, 1), (2, 3, 2), (7, 5, 9), (33, 16, 8), (48, 49, 17), (50, 70, 37), (129, 300, 65), (200, 161, 100)]
-SHAPES += [(600, 40, 50), (64, 700, 330)]
+SHAPES += [(600, 40, 50), (64, 700, 330), (15, 32, 16), (16, 17, 15), (17, 31, 33), (31, 33, 32), (32, 15, 31)]
 SGD = {"learning_rate": 0.1}
 SPECS = [(40, "relu", 0.0), (23, "gelu", 0.0), (5, "softmax", 0.0)]
 
 
-def select(isa, emulated):
+def select(isa, wish):
     """Select the kernels, or skip the test where this machine lacks them."""
     if isa not in kernels.available_isas():
         pytest.skip(f"this CPU does not run {isa}")
-    kernels.select_isa(isa, emulated)
+    kernels.select_isa(isa, wish)
     if kernels.bf16() is None:
         pytest.skip(f"{isa} has no narrow products of this kind here")
 
@@ -45,7 +46,7 @@ def small():
     kernels.select_isa(former)
 
 
-@pytest.fixture(params=WAYS, ids=lambda way: f"{way[0]}{'-emulated' if way[1] else ''}")
+@pytest.fixture(params=WAYS, ids="-".join)
 def way(request, small):
     """An instruction set, and how it makes narrow products."""
     select(*request.param)
@@ -176,12 +177,12 @@ def test_what_rounds_to_infinity_is_named(way):
 
 @pytest.mark.parametrize("batch_size", [7, 50, 64, 200])
 def test_the_instruction_and_its_emulation_have_the_same_bits(small, batch_size):
-    select("avx512", False)
+    select("avx512", "always")
     X, y = make_data(200, 33, 5, "cross_entropy", "float32")
     X[3] = 1e-39  # denormal
     trained = []
-    for emulated in (False, True):
-        select("avx512", emulated)
+    for wish in ("always", "emulate"):
+        select("avx512", wish)
         network, _ = make_pair(33, SPECS, "float32")
         session = narrow_session(network)
         losses = [session.epoch(SampleSet(ArrayReader(X), y), plan(batch_size, epoch))[0] for epoch in range(3)]
@@ -271,7 +272,7 @@ def test_validation_in_the_same_precision(way):
 
 
 def test_small_layers_stay_float32(small):
-    select(kernels.isa(), True)
+    select(kernels.isa(), "emulate")
     narrow.least_sizes(inputs=24, units=16, samples=32)
     X, y = make_data(64, 23, 5, "cross_entropy", "float32")
     for specs, batch_size in [(SPECS[1:], 64), (SPECS, 31)]:
@@ -285,7 +286,7 @@ def test_small_layers_stay_float32(small):
 
 
 def test_a_session_goes_from_small_batches_to_large_ones(small):
-    select(kernels.isa(), True)
+    select(kernels.isa(), "emulate")
     narrow.least_sizes(samples=32)
     X, y = make_data(64, 33, 5, "cross_entropy", "float32")
     samples = SampleSet(ArrayReader(X), y)

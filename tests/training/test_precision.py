@@ -20,7 +20,7 @@ MIXED = "bf16-mixed"
 def products():
     """Bfloat16 products of some kind: emulated where this CPU has none."""
     former = kernels.isa()
-    kernels.select_isa(former, kernels.bf16() is None)
+    kernels.select_isa(former, "emulate" if kernels.bf16() is None else "always")
     if kernels.bf16() is None:
         pytest.skip("no bfloat16 products here, not even emulated")
     yield
@@ -31,7 +31,7 @@ def products():
 def none():
     """A machine without bfloat16 products."""
     former = kernels.isa()
-    kernels.select_isa("baseline", False)
+    kernels.select_isa("baseline", "always")
     assert kernels.bf16() is None
     yield
     kernels.select_isa(former)
@@ -116,9 +116,9 @@ def test_continued_to_the_same_bits(tmp_path):
 
 
 def test_a_file_is_refused_where_there_is_no_bfloat16(tmp_path, none):
-    kernels.select_isa(kernels.available_isas()[0], True)
+    kernels.select_isa(kernels.available_isas()[0], "emulate")
     make_trainer().save(tmp_path / "trainer.ckpt")
-    kernels.select_isa("baseline", False)
+    kernels.select_isa("baseline", "always")
     with pytest.raises(ValueError, match=r"holds a trainer whose precision is 'bf16-mixed'; expected a machine with"):
         fb.Trainer.load(tmp_path / "trainer.ckpt")
     assert fb.Trainer.load(tmp_path / "trainer.ckpt", precision="float32").precision == "float32"
@@ -228,4 +228,4 @@ def test_the_commands(tmp_path):
     assert refused.returncode == 1
     assert "--precision is 'bf16-mixed'; expected" in refused.stderr
     assert "emulated" in run("info", FASTBP_BF16="emulate").stdout
-    assert "FASTBP_BF16 is 'no', expected 'emulate' or 'always'" in run("info", FASTBP_BF16="no").stderr
+    assert "FASTBP_BF16 is 'no', expected 'amx', 'always' or 'emulate'" in run("info", FASTBP_BF16="no").stderr

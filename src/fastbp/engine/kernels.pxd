@@ -292,8 +292,14 @@ cdef extern from "fastbp.h":
         const fbp_private_kernels *private_training
 
     # In fastbp_bf16.h.
+    ctypedef enum fbp_bf16_kind:
+        FBP_BF16_NATIVE
+        FBP_BF16_EMULATED
+        FBP_BF16_AMX
+
     ctypedef struct fbp_narrow_kernels:
-        int emulated
+        fbp_bf16_kind kind
+        int tile_rows
         Py_ssize_t scratch_elements
         void (*round_panels)(fbp_panels source, Py_ssize_t n_features, Py_ssize_t n_samples, Py_ssize_t p0,
                              Py_ssize_t p1, fbp_panels pairs, fbp_panels rows, void *blocks,
@@ -315,8 +321,8 @@ cdef extern from "fastbp.h":
 
 # The kernels in use for a dtype.
 cdef const fbp_kernels *kernels_in_use(fbp_dtype dtype) noexcept nogil
-# The narrow products that go with the float32 ones, or NULL.
-cdef const fbp_narrow_kernels *narrow_in_use() noexcept nogil
+# The narrow products that go with the float32 ones, or NULL. The first call asks the system for what they need.
+cdef const fbp_narrow_kernels *narrow_in_use() noexcept
 # Whether they are faster than the float32 ones, or asked for all the same.
 cdef bint narrow_pays() noexcept nogil
 # The activation of that name, which must be one.

@@ -26,8 +26,9 @@ cdef struct Statistics:
 # What a dense stage with narrow products has beside its float32 buffers: copies rounded to bfloat16, in pairs.
 cdef struct NarrowCopies:
     bint on                    # its products are narrow
-    void *rows                 # of the weights        [n_units][ld]
-    void *pairs                # of the weights        [n_units / 2][ld][2], or NULL: no gradient is passed back
+    int tile_rows              # units and inputs of a register tile
+    void *rows                 # of the weights, as csrc/fastbp_bf16.h says
+    void *pairs                # of the weights, or NULL: no gradient is passed back
     fbp_panels source          # inputs                [panel][n_inputs / 2][VL][2]
     void *blocks               # inputs                [n_inputs / VL][sample / 2][VL][2], or NULL: not trained
     Py_ssize_t block_stride    # pairs from one block to the next
@@ -86,6 +87,7 @@ cdef Py_ssize_t block_stride(Py_ssize_t n_panels, const fbp_kernels *k) noexcept
 cdef Py_ssize_t pairs_stride(Py_ssize_t n_features, const fbp_kernels *k) noexcept nogil
 cdef fbp_panels take_pairs(Arena arena, Py_ssize_t n_features, Py_ssize_t n_panels, const fbp_kernels *k) noexcept
 cdef void *take_narrow_blocks(Arena arena, Py_ssize_t n_features, Py_ssize_t n_panels, const fbp_kernels *k) noexcept
+cdef Py_ssize_t whole_steps(Py_ssize_t n) noexcept nogil
 cdef Py_ssize_t narrow_block_stride(Py_ssize_t n_panels, const fbp_kernels *k) noexcept nogil
 
 cdef inline double forward_work(const fbp_layer *layer) noexcept nogil:
@@ -103,5 +105,10 @@ cdef inline double stages_work(const Stage *stages, Py_ssize_t n_stages) noexcep
 # Every add belongs to the last fork before it that has no add yet.
 cdef int find_partners(Stage *stages, Py_ssize_t n_stages) except -1
 cdef void activation_gradient(const fbp_kernels *k, Stage *stage, Py_ssize_t p0, Py_ssize_t p1) noexcept nogil
+
+# Units (or inputs) of a register tile of the stage's products: work is cut at multiples of it.
+cdef inline int tile_rows(const fbp_kernels *k, const Stage *stage) noexcept nogil:
+    return stage.narrow.tile_rows if stage.narrow.on else k.tile_rows
+
 cdef void units_of_share(const fbp_kernels *k, Stage *stages, Py_ssize_t n_stages, Py_ssize_t i, int t, int n_threads,
                          Py_ssize_t *n0, Py_ssize_t *n1) noexcept nogil

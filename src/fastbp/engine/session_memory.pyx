@@ -215,7 +215,7 @@ cdef class SessionMemory:
             self.run.stages[stage.partner].other = stage.gradient
         if not stage.trained or stage.kind == TABULAR:
             return 0
-        stage.fused_units = fused_units(k.tile_rows, row_bytes)
+        stage.fused_units = fused_units(k, stage, row_bytes)
         stage.dW = self.run.memory.gradients + (<char *>stage.layer.weights - self.run.memory.parameters)
         if stage.has_bias:
             stage.db = self.run.memory.gradients + (<char *>stage.layer.bias - self.run.memory.parameters)

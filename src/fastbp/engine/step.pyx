@@ -25,7 +25,7 @@ from libc.string cimport memcpy, memset
 
 from fastbp.engine.features cimport gather_features
 from fastbp.engine.kernels cimport fbp_kernels, fbp_panels, fbp_update, flush_denormals, restore_denormals
-from fastbp.engine.layout cimport Stage, activation_gradient, forward_work, item_size
+from fastbp.engine.layout cimport Stage, activation_gradient, forward_work, item_size, tile_rows
 from fastbp.engine.loss cimport (
     BAD_INPUTS, BAD_TARGETS, each_loss, gather_sample_weights, gather_targets, keep_outputs, score_outputs, score_panel,
     takes_Z, total_sample_weight,
@@ -297,7 +297,7 @@ cdef bint forward_stage(Run *run, const ThreadStep *step, Stage *stage) noexcept
     """One stage, piece by piece. False where the step is to be given up."""
     cdef Py_ssize_t n = 0, end, n_units = stage.layer.n_units
     cdef double work = forward_work(&stage.layer) * (step.p1 - step.p0) * run.k.lanes
-    cdef Py_ssize_t piece = piece_units(run, work, n_units)
+    cdef Py_ssize_t piece = piece_units(run, stage, work, n_units)
     while n < n_units:
         if is_given_up(run, &run.progress.stop_samples, step.t):
             return False
@@ -412,9 +412,9 @@ cdef bint backward_stage(Run *run, const ThreadStep *step, Stage *stage) noexcep
     cdef Stage *below = stage - 1
     cdef Py_ssize_t i = 0, end, n_inputs = below.layer.n_units
     cdef double work = forward_work(&stage.layer) * (step.p1 - step.p0) * run.k.lanes
-    cdef Py_ssize_t piece = piece_units(run, work, n_inputs)
+    cdef Py_ssize_t piece = piece_units(run, stage, work, n_inputs)
     if below.n_numeric > 0:  # nobody reads the gradient of numeric columns: whole tiles of them are left out
-        i = below.n_numeric // run.k.tile_rows * run.k.tile_rows
+        i = below.n_numeric // tile_rows(run.k, stage) * tile_rows(run.k, stage)
     while i < n_inputs:
         if is_given_up(run, &run.progress.stop_samples, step.t):
             return False

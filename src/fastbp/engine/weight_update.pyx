@@ -11,7 +11,7 @@ from libc.string cimport memset
 from fastbp.engine.kernels cimport (
     FBP_STATES, FBP_TABLE_SHARES, FBP_WILL_WRITE, fbp_kernels, fbp_layer, fbp_table, fbp_update,
 )
-from fastbp.engine.layout cimport DENSE, TABULAR, Stage, item_size, units_of_share
+from fastbp.engine.layout cimport DENSE, TABULAR, Stage, item_size, tile_rows, units_of_share
 from fastbp.engine.penalty cimport unit_penalties
 from fastbp.engine.run cimport Run, first_unit, is_given_up, piece_units
 from fastbp.engine.stages cimport Microbatch, stage_gradient, stage_updated
@@ -29,9 +29,10 @@ cdef enum:
     UPDATE_TILES = 6
 
 
-cdef Py_ssize_t fused_units(int tile_rows, Py_ssize_t row_bytes) noexcept nogil:
+cdef Py_ssize_t fused_units(const fbp_kernels *k, const Stage *stage, Py_ssize_t row_bytes) noexcept nogil:
     """Units of one piece, whose weights take row_bytes each: whole tiles."""
-    return tile_rows * max(UPDATE_BYTES // (tile_rows * row_bytes), <Py_ssize_t>UPDATE_TILES)
+    cdef Py_ssize_t rows = tile_rows(k, stage), least = (UPDATE_TILES * k.tile_rows - 1) // rows + 1
+    return rows * max(UPDATE_BYTES // (rows * row_bytes), least)
 
 
 cdef void compute_penalties(Run *run, double step_l2, int t, int n_threads) noexcept nogil:
@@ -58,7 +59,7 @@ cdef void compute_gradients(Run *run, const Microbatch *mb, const fbp_update *nu
         units_of_share(run.k, run.stages, run.n_stages, i, t, n_threads, &n0, &n1)
         if n0 == n1:
             continue
-        piece = piece_units(run, 2.0 * mb.n_samples * stage.layer.n_inputs * (n1 - n0), n1 - n0)
+        piece = piece_units(run, stage, 2.0 * mb.n_samples * stage.layer.n_inputs * (n1 - n0), n1 - n0)
         if numbers != NULL:
             _gradients_fused(run, mb, numbers, stage, n0, n1, min(piece, stage.fused_units), n_threads)
         elif not _gradients_apart(run, mb, i, n0, n1, piece, t):
