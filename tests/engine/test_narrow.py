@@ -40,7 +40,7 @@ def select(isa, wish):
 def small():
     """Every size is large enough for narrow products; afterwards the kernels are those from before."""
     former = kernels.isa()
-    sizes = narrow.least_sizes(inputs=1, units=1, samples=1)
+    sizes = narrow.least_sizes(inputs=1, units=1, samples=1, products=1)
     yield
     narrow.least_sizes(**sizes)
     kernels.select_isa(former)
@@ -320,6 +320,19 @@ def test_small_layers_stay_float32(small):
             session.epoch(SampleSet(ArrayReader(X), y), plan(batch_size))
             results.append(parameters(network))
         assert_same_bits(*results)
+
+
+def test_amx_takes_layers_of_many_products(small):
+    """As measured: from 2^17 products on."""
+    select("avx512", "amx")
+    narrow.least_sizes(inputs=0, units=0, samples=0, products=0)
+    X, y = make_data(64, 32, 5, "cross_entropy", "float32")
+    for n_units, is_narrow in [(63, False), (64, True)]:
+        network, _ = make_pair(32, [(n_units, "relu", 0.0), (5, "softmax", 0.0)], "float32")
+        other, _ = make_pair(32, [(n_units, "relu", 0.0), (5, "softmax", 0.0)], "float32")
+        narrow_session(network).epoch(SampleSet(ArrayReader(X), y), plan(64))
+        Session(other, "cross_entropy", (), "adam", 1, 0, False).epoch(SampleSet(ArrayReader(X), y), plan(64))
+        assert np.array_equal(network.get_arrays()[0], other.get_arrays()[0]) != is_narrow
 
 
 def test_a_session_goes_from_small_batches_to_large_ones(small):
