@@ -40,7 +40,7 @@ def select(isa, wish):
 def small():
     """Every size is large enough for narrow products; afterwards the kernels are those from before."""
     former = kernels.isa()
-    sizes = narrow.least_sizes(inputs=1, units=1, samples=1)
+    sizes = narrow.least_sizes(inputs=1, units=1, samples=1, products=1)
     yield
     narrow.least_sizes(**sizes)
     kernels.select_isa(former)
@@ -175,6 +175,43 @@ def test_what_rounds_to_infinity_is_named(way):
 # ---- The same bits ----
 
 
+def sums_by_amx(x, w):
+    """x @ w of rounded operands, in the order and with the roundings that csrc/kernels/amx/tiles.h names."""
+    n_inputs = -(-x.shape[1] // 32) * 32
+    x = np.pad(x, [(0, 0), (0, n_inputs - x.shape[1])]).astype(np.float32)
+    w = np.pad(w, [(0, n_inputs - w.shape[0]), (0, 0)]).astype(np.float32)
+    total = np.zeros((len(x), w.shape[1]), np.float32)
+    for step in range(0, n_inputs, 32):
+        of_parity = np.zeros((2, *total.shape), np.float32)
+        for k in range(step, step + 32):
+            of_parity[k % 2] += x[:, k, np.newaxis] * w[k]  # the product of two bfloat16 is exact
+        total += of_parity[0] + of_parity[1]
+    return total
+
+
+@pytest.mark.parametrize("n_inputs", [1, 31, 32, 33, 300])
+def test_amx_adds_up_in_the_order_that_is_written_down(small, n_inputs):
+    select("avx512", "amx")
+    rng = np.random.default_rng(n_inputs)
+    network, W, _ = make_dense(rng, n_inputs, 37)
+    network.set_layer(0, W, np.zeros(37, np.float32))
+    X = rng.normal(size=(53, n_inputs)).astype(np.float32)
+    assert_same_bits([forward(network, X)], [sums_by_amx(rounded(X), rounded(W))])
+
+
+def test_numbers_beyond_a_layer_are_not_read(way):
+    """What a wider layer left in a panel, infinite where a row overflowed, does not come into the next rows' sums."""
+    rng = np.random.default_rng(0)
+    specs = [(40, "relu", 0.0), (23, "linear", 0.0), (19, "linear", 0.0), (5, "linear", 0.0)]
+    network, _ = make_pair(33, specs, "float32")
+    X = rng.normal(size=(3000, 33)).astype(np.float32)
+    alone = forward(network, X[1500:])
+    X[:1500] = np.sign(X[:1500]) * np.float32(3e38)
+    out = forward(network, X)
+    assert not np.isfinite(out[:1500]).all()
+    assert_same_bits([out[1500:]], [alone])
+
+
 @pytest.mark.parametrize("batch_size", [7, 50, 64, 200])
 def test_the_instruction_and_its_emulation_have_the_same_bits(small, batch_size):
     select("avx512", "always")
@@ -283,6 +320,19 @@ def test_small_layers_stay_float32(small):
             session.epoch(SampleSet(ArrayReader(X), y), plan(batch_size))
             results.append(parameters(network))
         assert_same_bits(*results)
+
+
+def test_amx_takes_layers_of_many_products(small):
+    """As measured: from 2^17 products on."""
+    select("avx512", "amx")
+    narrow.least_sizes(inputs=0, units=0, samples=0, products=0)
+    X, y = make_data(64, 32, 5, "cross_entropy", "float32")
+    for n_units, is_narrow in [(63, False), (64, True)]:
+        network, _ = make_pair(32, [(n_units, "relu", 0.0), (5, "softmax", 0.0)], "float32")
+        other, _ = make_pair(32, [(n_units, "relu", 0.0), (5, "softmax", 0.0)], "float32")
+        narrow_session(network).epoch(SampleSet(ArrayReader(X), y), plan(64))
+        Session(other, "cross_entropy", (), "adam", 1, 0, False).epoch(SampleSet(ArrayReader(X), y), plan(64))
+        assert np.array_equal(network.get_arrays()[0], other.get_arrays()[0]) != is_narrow
 
 
 def test_a_session_goes_from_small_batches_to_large_ones(small):

@@ -31,33 +31,47 @@ static INLINE void NAME(block_of_panels)(const int mr, const int nv, const NAME(
     NAME(store_sums)(mr, nv, &s);
 }
 
-/* Panels p0..p1 times rows first_row..end_row of W. Rows before the first one of its tile are made once more. */
+/* One or two rows of tiles, as many as n_rows rows take, times one or two panels. */
+static INLINE void NAME(multiply_block)(const NAME(panels_product) *m, ptrdiff_t panel, ptrdiff_t n_panels,
+                                        ptrdiff_t row, ptrdiff_t n_rows)
+{
+    if (n_rows > TILE && n_panels > 1)
+        NAME(block_of_panels)(2, 2, m, panel, row);
+    else if (n_rows > TILE)
+        NAME(block_of_panels)(2, 1, m, panel, row);
+    else if (n_panels > 1)
+        NAME(block_of_panels)(1, 2, m, panel, row);
+    else
+        NAME(block_of_panels)(1, 1, m, panel, row);
+}
+
+/* Panels p0..p1 times rows first_row..end_row of W. Rows before the first one of its tile are made once more. A block is
+ * finished after the next one has been made: its sums come out of the tiles late. */
 static INLINE void NAME(multiply_panels)(const NAME(panels_product) *m, ptrdiff_t p0, ptrdiff_t p1, ptrdiff_t first_row,
                                          ptrdiff_t end_row)
 {
     const ptrdiff_t most = GROUP_BYTES / (m->n_steps * TILE_BYTES) / 2 * 2, group = most > 2 ? most : 2;
+    ptrdiff_t made = 0, made_end = 0, made_row = 0, n_made = 0; /* the block before: its panels and rows */
     NAME(begin_tiles)();
     for (ptrdiff_t p = p0, end; p < p1; p = end) {
         end = p + group < p1 ? p + group : p1;
         for (ptrdiff_t row = first_row / TILE * TILE; row < end_row; row += 2 * TILE) {
             const ptrdiff_t left = end_row - row, n_rows = left < 2 * TILE ? left : 2 * TILE;
             for (ptrdiff_t q = p; q < end; q += 2) {
-                const int two_panels = end - q > 1;
-                if (left > TILE && two_panels)
-                    NAME(block_of_panels)(2, 2, m, q, row);
-                else if (left > TILE)
-                    NAME(block_of_panels)(2, 1, m, q, row);
-                else if (two_panels)
-                    NAME(block_of_panels)(1, 2, m, q, row);
-                else
-                    NAME(block_of_panels)(1, 1, m, q, row);
-                m->finish(m->context, q, row, n_rows);
-                if (two_panels)
-                    m->finish(m->context, q + 1, row, n_rows);
+                const ptrdiff_t n_panels = end - q > 1 ? 2 : 1;
+                NAME(multiply_block)(m, q, n_panels, row, n_rows);
+                for (; made < made_end; made++)
+                    m->finish(m->context, made, made_row, n_made);
+                made = q;
+                made_end = q + n_panels;
+                made_row = row;
+                n_made = n_rows;
             }
         }
     }
     NAME(end_tiles)();
+    for (; made < made_end; made++)
+        m->finish(m->context, made, made_row, n_made);
 }
 
 /* ---- Z = A @ W.T + b, and its activation ---- */
@@ -108,10 +122,16 @@ typedef struct {
 static INLINE void NAME(finish_backward)(const void *context, ptrdiff_t panel, ptrdiff_t input, ptrdiff_t n_inputs)
 {
     const NAME(layer_below) *x = context;
-    NAME(pass_back)(x->below->activation, (real)x->below->alpha,
-                    (const real *)x->A.data + panel * x->A.stride + input * VL,
-                    x->slope.data ? (const real *)x->slope.data + panel * x->slope.stride + input * VL : NULL,
-                    (real *)x->dZ.data + panel * x->dZ.stride + input * VL, n_inputs);
+    const real *A = (const real *)x->A.data + panel * x->A.stride + input * VL;
+    real *dZ = (real *)x->dZ.data + panel * x->dZ.stride + input * VL;
+    if (x->below->activation == FBP_RELU) {
+        for (ptrdiff_t i = 0; i < n_inputs; i++)
+            NAME(store)(dZ + i * VL, NAME(keep_positive)(NAME(load)(A + i * VL), NAME(load)(dZ + i * VL)));
+        return;
+    }
+    NAME(pass_back)(x->below->activation, (real)x->below->alpha, A,
+                    x->slope.data ? (const real *)x->slope.data + panel * x->slope.stride + input * VL : NULL, dZ,
+                    n_inputs);
 }
 
 static void NAME(input_gradient)(const fbp_layer *layer, const void *pairs, fbp_panels dZ, const fbp_layer *below,

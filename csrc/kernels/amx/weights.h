@@ -8,17 +8,15 @@ static INLINE ptrdiff_t NAME(steps_of)(ptrdiff_t n)
     return (n + STEP - 1) / STEP;
 }
 
-/* Units n0..n1 -> [unit / 16][input / 32][16 units][32 inputs] */
-static INLINE void NAME(round_rows)(const fbp_layer *layer, ptrdiff_t n0, ptrdiff_t n1, char *rows)
+/* Units n0..n1 times 32 inputs from k on -> a tile of [16 units][32 inputs] of each 16 units. */
+static INLINE void NAME(round_rows)(const fbp_layer *layer, ptrdiff_t n0, ptrdiff_t n1, ptrdiff_t k, char *rows)
 {
     const ptrdiff_t ld = layer->ld, n_steps = NAME(steps_of)(layer->n_inputs);
     for (ptrdiff_t n = n0; n < n1; n++) {
-        const real *W = (const real *)layer->weights + n * ld;
-        char *to = rows + n / TILE * n_steps * TILE_BYTES + n % TILE * 64;
-        for (ptrdiff_t k = 0; k < layer->n_inputs; k += STEP, to += TILE_BYTES) {
-            const vec second = k + VL < ld ? NAME(load)(W + k + VL) : NAME(splat)(0);
-            NAME(store_pairs)((pair *)to, NAME(rounded_in_sequence)(NAME(load)(W + k), second));
-        }
+        const real *W = (const real *)layer->weights + n * ld + k;
+        const vec second = k + VL < ld ? NAME(load)(W + VL) : NAME(splat)(0);
+        NAME(store_pairs)((pair *)(rows + (n / TILE * n_steps + k / STEP) * TILE_BYTES + n % TILE * 64),
+                          NAME(rounded_in_sequence)(NAME(load)(W), second));
     }
 }
 
@@ -55,20 +53,17 @@ static INLINE void NAME(round_tile)(const fbp_layer *layer, ptrdiff_t first, ptr
         _mm512_mask_store_ps(tile + i * 64, own, (__m512)x[i]);
 }
 
-/* Units n0..n1, n0 even -> [input / 16][unit / 32][16 inputs][32 units] */
-static INLINE void NAME(round_columns)(const fbp_layer *layer, ptrdiff_t n0, ptrdiff_t n1, char *columns)
+/* 32 units times 32 inputs at a time: rows from both halves, columns from each. */
+static void NAME(round_weights)(const fbp_layer *layer, ptrdiff_t n0, ptrdiff_t n1, void *rows, void *pairs)
 {
     const ptrdiff_t n_steps = NAME(steps_of)(layer->n_units);
     for (ptrdiff_t first = n0 / STEP * STEP; first < n1; first += STEP) {
         const ptrdiff_t from = first < n0 ? n0 : first, to = first + STEP < n1 ? first + STEP : n1;
-        for (ptrdiff_t k = 0; k < layer->n_inputs; k += TILE)
-            NAME(round_tile)(layer, first, from, to, k, columns + (k / TILE * n_steps + first / STEP) * TILE_BYTES);
+        for (ptrdiff_t k = 0; k < layer->n_inputs; k += STEP) {
+            NAME(round_rows)(layer, from, to, k, rows);
+            for (ptrdiff_t half = k; pairs && half < k + STEP && half < layer->n_inputs; half += TILE)
+                NAME(round_tile)(layer, first, from, to, half,
+                                 (char *)pairs + (half / TILE * n_steps + first / STEP) * TILE_BYTES);
+        }
     }
-}
-
-static void NAME(round_weights)(const fbp_layer *layer, ptrdiff_t n0, ptrdiff_t n1, void *rows, void *pairs)
-{
-    NAME(round_rows)(layer, n0, n1, rows);
-    if (pairs)
-        NAME(round_columns)(layer, n0, n1, pairs);
 }

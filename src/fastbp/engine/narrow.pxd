@@ -10,6 +10,7 @@ cdef struct LeastSizes:
     Py_ssize_t inputs
     Py_ssize_t units
     Py_ssize_t samples             # of a batch
+    double products                # inputs times units times samples
 
 cdef class NarrowWeights:
     cdef const fbp_narrow_kernels *k

@@ -7,12 +7,12 @@ changed; whatever else changes parameters has all copies made anew.
 from fastbp.engine.kernels cimport FBP_BF16_AMX, fbp_layer, narrow_in_use, narrow_pays
 from fastbp.engine.layout cimport DENSE, whole_steps
 
-cdef LeastSizes _of_vectors = LeastSizes(24, 16, 32)
-cdef LeastSizes _of_amx = LeastSizes(24, 16, 32)
-cdef LeastSizes _of_tests = LeastSizes(0, 0, 0)
+cdef LeastSizes _of_vectors = LeastSizes(24, 16, 32, 0)
+cdef LeastSizes _of_amx = LeastSizes(24, 16, 32, 2 ** 17)
+cdef LeastSizes _of_tests = LeastSizes(0, 0, 0, 0)
 
 
-def least_sizes(**changes: int) -> dict[str, int]:
+def least_sizes(**changes: float) -> dict[str, float]:
     """Change the sizes that are named (see narrow.pxd), 0 being those measured, and return the former ones.
 
     For tests, which would need large layers otherwise. They decide which operands are rounded.
@@ -27,7 +27,8 @@ cdef bint _pays(const fbp_layer *layer, Py_ssize_t n_samples, LeastSizes least) 
     """Whether a dense layer is faster with narrow products, in batches of n_samples."""
     return (narrow_pays() and layer.n_inputs >= (_of_tests.inputs or least.inputs)
             and layer.n_units >= (_of_tests.units or least.units)
-            and n_samples >= (_of_tests.samples or least.samples))
+            and n_samples >= (_of_tests.samples or least.samples)
+            and <double>layer.n_inputs * layer.n_units * n_samples >= (_of_tests.products or least.products))
 
 
 cdef NarrowWeights make_narrow_weights():
