@@ -128,6 +128,13 @@ class ChangesAWeightInside(fb.Callback):
             trainer.model.set_weights(weights)
 
 
+class Observes(fb.Callback):
+    """Takes rows into the running statistics after an epoch."""
+
+    def on_epoch_end(self, trainer, figures):
+        trainer.model.observe(data()[0][50:])
+
+
 def what_callbacks_do(mpi):
     """What each rank has after callbacks that ran on rank 0, and single steps after them."""
     X, y = data()
@@ -146,7 +153,11 @@ def what_callbacks_do(mpi):
         sentence = "none"
     except RuntimeError as error:
         sentence = str(error)
-    mine = [rolled_back.learning_rate, stopped.n_steps - n_steps, digest(stopped), sentence]
+    observed = fb.Model([fb.Dense(3, "softmax")], inputs=6, seed=1, prepare=fb.RunningStandardize())
+    observed.observe(X[:50])
+    fb.Trainer(observed, "cross_entropy", shards=8, distributed=mpi).fit(X, y, epochs=2, callbacks=Observes())
+    n_seen = observed.feed.preparation.moments.n_rows
+    mine = [rolled_back.learning_rate, stopped.n_steps - n_steps, digest(stopped), n_seen, sentence]
     return mpi.all_objects(mine, "what the ranks have")
 
 

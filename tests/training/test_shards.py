@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import fastbp as fb
+from fastbp.training.shard_checks import check_shards
 
 
 def data_of(n, seed=0, n_inputs=5, n_classes=3):
@@ -228,6 +229,13 @@ PRIVACY = fb.DifferentialPrivacy(target_epsilon=3, target_delta=1e-5, expected_b
 def test_what_does_not_go_with_shards_is_refused(arguments, words):
     with pytest.raises(ValueError, match=words):
         fb.Trainer(model_of(), "cross_entropy", **arguments)
+
+
+def test_more_ranks_than_shards_are_refused():
+    assert check_shards(None, 64) == 64
+    for shards, n_ranks in ((None, 65), (8, 9)):
+        with pytest.raises(ValueError, match=f"at least {n_ranks}, the number of ranks"):
+            check_shards(shards, n_ranks)
 
 
 def test_a_bad_number_is_found_in_its_row():

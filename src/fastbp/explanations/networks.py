@@ -90,16 +90,17 @@ class Network:
         Raises
         ------
         DivergenceError
-            If they depend on outputs that are not finite.
+            If they, or outputs that they depend on, are not finite.
         """
         model, n_threads = self.model, self._n_threads
         if question.names is not None:
-            jacobian = model.jacobian(inputs, n_threads=n_threads)
+            jacobian = finite(model.jacobian(inputs, n_threads=n_threads), "the gradients")
             return [jacobian[:, i] for i in range(jacobian.shape[1])]
         outputs = np.zeros((len(inputs), model.n_outputs))
         if not question.is_linear:
             outputs = finite(model.predict_read(inputs, n_threads), "the model's outputs").astype(np.float64)
-        return [model.vjp(inputs, slope, n_threads=n_threads)[1] for slope in question.slopes(outputs, numbers)]
+        slopes = question.slopes(outputs, numbers)
+        return [finite(model.vjp(inputs, each, n_threads=n_threads)[1], "the gradients") for each in slopes]
 
     def by_column(self, values: Floats) -> Floats:
         """Return sums over the inputs made of the same column: (n, n_inputs, ...) to (n, n_columns, ...)."""

@@ -26,6 +26,7 @@ from fastbp.support.underflow import underflows_to_zero
 if TYPE_CHECKING:
     from fastbp.data.class_weights import ClassWeight
     from fastbp.losses.base import Loss
+    from fastbp.preparation.running import RunningMoments
 
 __all__ = ["Feed", "check_preparation"]
 
@@ -177,8 +178,18 @@ class Feed:
         some = array if rows is None else array[rows]
         if not np.isfinite(some).all():
             self.refuse_inputs(some, argument, len(some) - 1, rows)
+        return self.with_moments(self.preparation.moments_with(some))
+
+    @property
+    def moments(self) -> RunningMoments | None:
+        """The running statistics of the rows seen so far; None where there are none."""
+        return None if self.preparation is None else self.preparation.moments
+
+    def with_moments(self, moments: RunningMoments) -> Feed:
+        """Return this, whose preparation runs, with these running statistics."""
+        assert self.preparation is not None
         feed = copy.copy(self)
-        feed.preparation = self.preparation.observed(some)
+        feed.preparation = self.preparation.with_moments(moments)
         return feed
 
     @property

@@ -220,12 +220,9 @@ class ModelParts:
 
     def _follow(self, source: ModelParts) -> None:
         """Use the running statistics of a source's preparation, where it has some, with the own clip."""
-        theirs, own = source.feed.preparation, self._feed.preparation
-        if theirs is None or own is None or theirs.moments is None or own.running is None or theirs is own:
-            return
-        feed = copy.copy(self._feed)
-        feed.preparation = own.with_moments(theirs.moments)
-        self.adopt(feed)
+        moments, own = source.feed.moments, self._feed.preparation
+        if moments is not None and own is not None and own.running is not None:
+            self.adopt(self._feed.with_moments(moments))
 
     def adopt(self, feed: Feed) -> None:
         """Use a feed that has learned from data."""

@@ -78,10 +78,10 @@ class ModelPreparation:
         if isinstance(self.prepare, tuple) and not any(each.learns for each in self.prepare):
             self.inputs = learn_without_data(self.prepare, n_columns)
 
-    def observed(self, array: Array) -> ModelPreparation:
-        """Return this, whose statistics are running, with those of these rows too, which ``read`` returned."""
+    def moments_with(self, array: Array) -> RunningMoments:
+        """Return the running statistics of these rows too, which ``read`` returned."""
         assert self.inputs is not None
-        return self.with_moments((self.moments or RunningMoments.of_nothing(self.inputs.n_columns)).with_rows(array))
+        return (self.moments or RunningMoments.of_nothing(self.inputs.n_columns)).with_rows(array)
 
     def with_moments(self, moments: RunningMoments) -> ModelPreparation:
         """Return this, whose statistics are running, with these."""

@@ -17,6 +17,7 @@ from fastbp.distributed.agreement import digest_of_arrays, digest_of_rows, refus
 from fastbp.distributed.mpi import MPI, as_sent
 from fastbp.engine import kernels
 from fastbp.optimizers.base import Optimizer
+from fastbp.preparation.running import RunningMoments
 from fastbp.training.settings import TrainerSettings
 from fastbp.training.state import TrainingState
 
@@ -113,6 +114,7 @@ class _Changes(NamedTuple):
     stop: bool
     optimizer: Optimizer | None
     weights: list[NDArray[Any]] | None
+    moments: RunningMoments | None
     kept_epoch: int | None
     error: BaseException | None
 
@@ -161,12 +163,14 @@ class AgreedListeners(Listeners):
         hears = mpi.from_first(self.hear_steps or self.hear_ticks, "whether callbacks ran inside the epoch")
         if not hears:
             return
-        digests = mpi.all_objects(digest_of_arrays(state.model.get_weights()), "the weights after an epoch")
+        moments = state.model.feed.moments
+        seen = [] if moments is None else [moments.mean, moments.squares]
+        digests = mpi.all_objects(digest_of_arrays([*state.model.get_weights(), *seen]), "the weights after an epoch")
         if any(digest != digests[0] for digest in digests):
             assert state.exchange is not None
             state.exchange.agreed = RuntimeError(
-                "a callback has changed weights inside the epoch; expected that at its end, in on_epoch_end, with "
-                "several ranks: the others have gone on with those from before."
+                "a callback has changed weights, or running statistics, inside the epoch; expected that at its end, in "
+                "on_epoch_end, with several ranks: the others have gone on with those from before."
             )
             raise state.exchange.agreed
 
@@ -187,7 +191,7 @@ class AgreedListeners(Listeners):
 
     def _run(self, run: Callable[[Callable[[], Any]], None], latest: Callable[[], Any]) -> _Changes:
         trainer, state = self._trainer, self._state
-        revision = state.numbers.revision
+        revision, seen = state.numbers.revision, state.model.feed.moments
         before = digest_of_arrays(state.model.get_weights()) if self._any else ""
         error: BaseException | None = None
         try:
@@ -199,6 +203,7 @@ class AgreedListeners(Listeners):
             state.stop_wanted,
             None if state.numbers.revision == revision else trainer.optimizer,
             weights if self._any and digest_of_arrays(weights) != before else None,
+            None if state.model.feed.moments is seen else state.model.feed.moments,
             state.history.kept_epoch,
             error,
         )
@@ -209,4 +214,6 @@ class AgreedListeners(Listeners):
             trainer.optimizer = changes.optimizer
         if changes.weights is not None:
             state.model.set_weights(changes.weights)
+        if changes.moments is not None:
+            state.model.adopt(state.model.feed.with_moments(changes.moments))
         state.history.kept_epoch = changes.kept_epoch
