@@ -20,7 +20,7 @@ import time
 import traceback
 from pathlib import Path
 
-MOST_CPU = 120  # seconds of all tests of a mutant
+MOST_CPU = 60  # seconds of all tests of a mutant
 MOST_WALL = 300  # for those that wait for something that never comes
 MOST_MEMORY = 16 << 30  # bytes of address space: a loop that no longer ends may fill a list
 
@@ -87,12 +87,12 @@ class Trials:
         text = log.read_text(encoding="utf-8", errors="replace")
         if "while loading conftest" in text:
             return "killed", "import"  # the package cannot be imported
-        if code in NO_TESTS:
-            return "no tests", None
         failed = [line.split()[1] for line in text.splitlines() if line.startswith(("FAILED ", "ERROR "))]
         if code in PASSED:
             return "survived", None
-        return ("killed", failed[0].split("[")[0]) if failed else ("unclear", None)
+        if failed:
+            return "killed", failed[0].split("[")[0]  # a test, or a file that can no longer be collected
+        return ("no tests" if code in NO_TESTS else "unclear"), None
 
 
 def _copy_or_link(source, target):
