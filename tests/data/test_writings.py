@@ -116,6 +116,7 @@ def test_a_day_that_may_be_a_month_is_not_guessed():
     known = find_moment_writing(["05/01/2023", "06/01/2023", "13/01/2023"])
     assert known.read("2023-01-05") == known.read("05/01/2023") == known.read("5 January 2023")  # these are clear
     assert known.read("01/13/2023") is None
+    assert known.read("05/00/2023") is None and known.read("5 Foo 2023") is None
 
 
 def test_times_of_the_day_are_seconds():

@@ -23,7 +23,7 @@ TESTS = {
     "commands": ["tests/commands"],
 }
 
-FIRST_TESTS, MOST_TESTS = 12, 150  # test functions of a line: those that most likely tell, and all that are tried
+FIRST_TESTS, MOST_TESTS = 12, 40  # test functions of a line: those that most likely tell, and all that are tried
 
 
 class Covering:
@@ -54,7 +54,7 @@ class Covering:
         """Return the test functions that ran the statement at a line, in the order in which they are best tried.
 
         Those of the module's own test files come first, and of these the ones that run the least besides: a test of one
-        thing is short, and looks at it closely.
+        thing is short, and looks at it closely. Files whose tests start processes come last: they are slow.
         """
         tree = ast.parse((self._package / file).read_text(encoding="utf-8"))
         statements = [node for node in ast.walk(tree) if isinstance(node, ast.stmt)]
@@ -62,12 +62,20 @@ class Covering:
         contexts = self._lines.get(file, {}).get(start, [])
         own = {test.stem for test in self.tests_that_name(file)}
         files = {test.stem: test for test in (self._root / "tests").rglob("test_*.py")}
+        slow = {stem for stem in files if "sys.executable" in files[stem].read_text(encoding="utf-8")}
         found = []
         for name in contexts:
             stem, _, function = name.partition(".")
             if stem in files:
-                found.append((stem not in own, self._n_lines[name], f"{files[stem]}::{function.replace('.', '::')}"))
-        return [test for _, _, test in sorted(found)][:MOST_TESTS]
+                found.append(
+                    (
+                        stem in slow,
+                        stem not in own,
+                        self._n_lines[name],
+                        f"{files[stem]}::{function.replace('.', '::')}",
+                    )
+                )
+        return [test for *_, test in sorted(found)][:MOST_TESTS]
 
     def tests_that_name(self, file):
         """Return the test files of a module's folder that name the module or its parts; else all of them."""
@@ -88,4 +96,6 @@ class Covering:
         tests = self.tests_that_run(file, line)
         if not tests:
             return [self.tests_that_name(file)]
-        return [batch for batch in (tests[:FIRST_TESTS], tests[FIRST_TESTS:]) if batch]
+        # What hypothesis calls has hypothesis' name: which of its tests that was is not recorded.
+        drawn = [test for test in self.tests_that_name(file) if "from hypothesis" in test.read_text(encoding="utf-8")]
+        return [batch for batch in (tests[:FIRST_TESTS], tests[FIRST_TESTS:], drawn) if batch]

@@ -7,10 +7,11 @@
 
 The mutants are drawn once, evenly over all places that can be changed, by a seed, and kept in mutants.json with what
 became of each: waiting, killed (a test failed), slow (the tests did not end in time), survived, equivalent (read by
-somebody, who says why no test can fail), or looks (read by somebody: a size or a shade of a picture, which no test
-should hold fast). With --coverage each is tried against the tests that run its line (CONTRIBUTING.md says how to record
-them); without, or where no test was seen to run it, as in another process, against the tests of its folder that name
-its module. A run goes on where the one before ended; --draw draws others in the place of those whose code has changed.
+somebody, who says why no test can fail), or choice (read by somebody: a size or a shade of a picture, or a number that
+was chosen by measurement, which no test should hold fast). With --coverage each is tried against the tests that run its
+line (CONTRIBUTING.md says how to record them); without, or where no test was seen to run it, as in another process,
+against the tests of its folder that name its module. A run goes on where the one before ended; --draw draws others in
+the place of those whose code has changed.
 """
 
 import argparse

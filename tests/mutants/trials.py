@@ -1,7 +1,7 @@
 """One change of the package tried: a copy of it that is kept, and a forked child that runs the tests.
 
-Most of what a short test run takes is imports and compilation to bytecode. So the copy is compiled once and only the
-changed module of it is compiled again, and the children are forked from a process that has imported the other
+Most of what a short test run takes is imports and compilation to bytecode. So the copy is kept and only the changed
+module of it is compiled again, and the children are forked from a process that has imported the other
 libraries, but nothing of fastbp. What a child may take is counted in its own seconds of CPU: a busy machine changes no
 verdict.
 """
@@ -20,8 +20,8 @@ import time
 import traceback
 from pathlib import Path
 
-MOST_CPU = 120  # seconds of all tests of a mutant
-MOST_WALL = 300  # for those that wait for something that never comes
+MOST_CPU = 60  # seconds of all tests of a mutant
+MOST_WALL = 150  # for those that wait for something that never comes
 MOST_MEMORY = 16 << 30  # bytes of address space: a loop that no longer ends may fill a list
 
 LIBRARIES = [
@@ -40,17 +40,12 @@ class Trials:
         self.root = root
         self._holder = tempfile.TemporaryDirectory()
         self.folder = Path(self._holder.name)
-        shutil.copytree(
-            root / "src" / "fastbp",
-            self.folder / "fastbp",
-            copy_function=_copy_or_link,
-            ignore=shutil.ignore_patterns("__pycache__"),
-        )
+        # With the bytecode that there is, which is right as long as the time of the source is.
+        shutil.copytree(root / "src" / "fastbp", self.folder / "fastbp", copy_function=_copy_or_link)
         os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = str(self.folder / "hypothesis")  # no example outlives its mutant
         os.environ["PYTHONPATH"] = str(self.folder)  # of the commands that tests start
         os.environ["MPLBACKEND"] = "agg"
         sys.path.insert(0, str(self.folder))
-        self._compile(self.folder / "fastbp")
         for name in LIBRARIES:
             with contextlib.suppress(ImportError):
                 importlib.import_module(name)
@@ -65,15 +60,11 @@ class Trials:
         former = path.read_bytes()
         try:
             path.write_text(source, encoding="utf-8")
-            self._compile(path)
+            _compile(path)
             yield
         finally:
             path.write_bytes(former)
-            self._compile(path)
-
-    def _compile(self, path):
-        compile_one = compileall.compile_dir if path.is_dir() else compileall.compile_file
-        compile_one(path, quiet=2, force=True, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
+            _compile(path)
 
     def run(self, tests):
         """Return (what becomes of the mutant in the copy, the test that failed or None)."""
@@ -87,12 +78,16 @@ class Trials:
         text = log.read_text(encoding="utf-8", errors="replace")
         if "while loading conftest" in text:
             return "killed", "import"  # the package cannot be imported
-        if code in NO_TESTS:
-            return "no tests", None
         failed = [line.split()[1] for line in text.splitlines() if line.startswith(("FAILED ", "ERROR "))]
         if code in PASSED:
             return "survived", None
-        return ("killed", failed[0].split("[")[0]) if failed else ("unclear", None)
+        if failed:
+            return "killed", failed[0].split("[")[0]  # a test, or a file that can no longer be collected
+        return ("no tests" if code in NO_TESTS else "unclear"), None
+
+
+def _compile(path):
+    compileall.compile_file(path, quiet=2, force=True, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
 
 
 def _copy_or_link(source, target):
