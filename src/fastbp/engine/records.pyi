@@ -45,6 +45,22 @@ class SampleSet:
     @property
     def n_samples(self) -> int: ...
 
+def plain_samples(
+    X: object, y: object, dtype: np.dtype[Any], n_inputs: int, n_targets: int, keep_targets: bool = False
+) -> SampleSet | None:
+    """Return the samples of two arrays that are read as they are, quickly; None where one of them is not plain.
+
+    Parameters
+    ----------
+    X, y : object
+    dtype : dtype
+        That both have.
+    n_inputs, n_targets : int
+        How many columns they have. y may have any number where the targets are kept.
+    keep_targets : bool, default False
+        Whether y itself is kept, for a loss that is a Python function.
+    """
+
 class EpochPlan:
     """How an epoch goes through its samples.
 

@@ -282,7 +282,7 @@ cdef class Session:
         refuse_sparse(&run.stages[0], &samples.rows.source)
         self.python.samples = samples
         if given == TARGETS:
-            set_scoring(&run.scoring, self.loss, self.metrics, samples, self.network.n_outputs,
+            set_scoring(&run.scoring, self.loss, self.metrics if in_epoch else (), samples, self.network.n_outputs,
                         self.network.prediction.target_features)
         else:
             set_given(&run.scoring, self.loss, samples, given == GRADIENT_OF_Z)
