@@ -234,6 +234,12 @@ cdef extern from "fastbp.h":
                               Py_ssize_t p0, Py_ssize_t p1) noexcept nogil
         void (*prelu_backward)(const fbp_layer *layer, fbp_panels source, fbp_panels dZ, fbp_panels dX,
                                Py_ssize_t p0, Py_ssize_t p1) noexcept nogil
+        void (*scale_panels)(const fbp_layer *layer, fbp_panels source, fbp_panels out, Py_ssize_t p0,
+                             Py_ssize_t p1) noexcept nogil
+        void (*parametric_forward)(const fbp_layer *layer, fbp_activation function, fbp_panels source, fbp_panels out,
+                                   fbp_panels kept, Py_ssize_t p0, Py_ssize_t p1) noexcept nogil
+        void (*parametric_backward)(const fbp_layer *layer, fbp_panels kept, fbp_panels dZ, fbp_panels dX,
+                                    Py_ssize_t p0, Py_ssize_t p1) noexcept nogil
         void (*activation_curvature)(const fbp_layer *layer, fbp_panels Z, fbp_panels out, Py_ssize_t p0,
                                      Py_ssize_t p1) noexcept nogil
         void (*add_curved)(fbp_panels factor, fbp_panels a, fbp_panels b, fbp_panels out, Py_ssize_t n_features,

@@ -3,7 +3,7 @@
 from libc.stdint cimport int32_t
 
 from fastbp.engine.arena cimport Arena
-from fastbp.engine.kernels cimport FBP_FLOAT32, fbp_dtype, fbp_kernels, fbp_layer, fbp_panels, fbp_table
+from fastbp.engine.kernels cimport FBP_FLOAT32, fbp_activation, fbp_dtype, fbp_kernels, fbp_layer, fbp_panels, fbp_table
 
 # What a stage does with its source; stages.pyx says what that means.
 cdef enum StageKind:
@@ -16,6 +16,8 @@ cdef enum StageKind:
     ADD
     PRELU
     TABULAR
+    SCALING
+    PARAMETRIC
 
 # What normalising uses of each unit: mean, variance, and 1 / sqrt(variance + epsilon).
 cdef struct Statistics:
@@ -60,7 +62,8 @@ cdef struct Stage:
     double max_norm            # dense: the largest norm that a unit's weights may have, or 0
     Py_ssize_t partner         # fork and add: the number of the other
     fbp_panels other           # add: the output of its fork; fork: the gradient of its add [panel][n_units][VL]
-    fbp_panels saved           # by forward, for backward    [panel][n_units + 1][VL]
+    fbp_panels saved           # by forward, for backward    [panel][saved_features][VL]; scaling: the source
+    fbp_activation function    # parametric: what its output has a share of
     double rate                # dropout: the share of numbers that become zero
     const double *rates        # dropout: [steps of this call] the rate of each, or NULL: always `rate`
     double epsilon             # what normalising adds to the variance

@@ -11,6 +11,7 @@ from fastbp.layers.composition import LAYERS, Residual, check_layers, innermost,
 from fastbp.layers.dense import Dense
 from fastbp.layers.dropout import Dropout
 from fastbp.layers.normalisation import BatchNorm, LayerNorm
+from fastbp.layers.scaling import Scaling
 from fastbp.layers.stages import n_arrays, output_activation, plan
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "LayerNorm",
     "Parameter",
     "Residual",
+    "Scaling",
     "Stage",
     "check_layers",
     "innermost",

@@ -14,6 +14,7 @@ from fastbp.layers.base import Layer, Parameter, Stage
 from fastbp.layers.dense import Dense
 from fastbp.layers.dropout import Dropout
 from fastbp.layers.normalisation import BatchNorm, LayerNorm
+from fastbp.layers.scaling import Scaling
 from fastbp.support.checks import check_list, sentence
 
 __all__ = ["LAYERS", "Residual", "arrays_of", "check_layers", "innermost", "layer_from_config"]
@@ -165,4 +166,6 @@ def check_layers(layers: Any) -> tuple[Layer, ...]:
     return tuple(layers)
 
 
-LAYERS: dict[str, type[Layer]] = {cls.name: cls for cls in (Dense, Activation, LayerNorm, BatchNorm, Residual, Dropout)}
+LAYERS: dict[str, type[Layer]] = {
+    cls.name: cls for cls in (Dense, Activation, LayerNorm, BatchNorm, Scaling, Residual, Dropout)
+}

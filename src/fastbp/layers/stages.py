@@ -15,11 +15,11 @@ def output_activation(stages: Sequence[Stage]) -> Function:
     """Return the last stage's activation, with default parameters."""
     last = stages[-1]
     name = last.get("activation", "linear")
-    return ACTIVATIONS["prelu" if name == "linear" and last["kind"] == "prelu" else name]()
+    return ACTIVATIONS[last["kind"] if name == "linear" and last["kind"] in ("prelu", "parametric") else name]()
 
 
 # Kinds of stages that have the same number of arrays in every model.
-_N_ARRAYS = {"layer_norm": 2, "batch_norm": 4, "prelu": 1}
+_N_ARRAYS = {"layer_norm": 2, "batch_norm": 4, "prelu": 1, "parametric": 1, "scaling": 1}
 
 
 def n_arrays(stage: Stage) -> int:
@@ -32,7 +32,7 @@ def n_arrays(stage: Stage) -> int:
 
 
 # Kinds of stages that can apply an activation to their output.
-_ACTIVATING = ("dense", "layer_norm", "batch_norm", "prelu", "add")
+_ACTIVATING = ("dense", "layer_norm", "batch_norm", "prelu", "parametric", "scaling", "add")
 
 
 def plan(layers: Sequence[Layer]) -> tuple[list[Stage], list[int]]:
