@@ -71,7 +71,7 @@ def gradients(network, X, dZ, n_threads=1):
     """[(dW, db), ...] where dZ is the gradient with respect to the outputs, all of it float32 numbers."""
 
     def loss(outputs, targets):
-        return np.zeros(len(X)), dZ * float(len(X))  # the engine divides by the number of samples
+        return np.zeros(len(X)), dZ.astype(float) * len(X)  # the engine divides by the number of samples
 
     session = Session(network, loss, (), "sgd", n_threads, 0, True)
     return session.gradients(SampleSet(ArrayReader(X), np.zeros((len(X), 1), np.float32)))[1]
