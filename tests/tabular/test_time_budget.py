@@ -51,7 +51,7 @@ def test_what_follows_has_its_share_and_what_ends_early_leaves_its_own():
 
 @pytest.mark.parametrize("refit", [False, True])
 def test_encoding_is_counted(monkeypatch, refit):
-    """An encoding takes 2 s of the clock: 6 of 20 seconds are gone before the first share, and the rest is shared."""
+    """An encoding takes 2 s of the clock: 10 of 20 seconds are gone before the first share, and the rest is shared."""
     clock = Clock()
     shares = []
 
@@ -67,7 +67,7 @@ def test_encoding_is_counted(monkeypatch, refit):
 
     def slowly(*arguments):
         found = learn(*arguments)
-        return {n: Slow(each.numbers, each.levels, each.cardinalities) for n, each in found.items()}
+        return {kind: Slow(each.numbers, each.levels, each.cardinalities, each.bound) for kind, each in found.items()}
 
     learn = fitting.learn_encodings
     monkeypatch.setattr(fitting, "learn_encodings", slowly)
@@ -79,8 +79,8 @@ def test_encoding_is_counted(monkeypatch, refit):
     fit = fitting.Fit(PRESETS["default"], "rmse", 1, refit, TimeBudget(20.0, clock), 1, 0, False)
     rows = Rows(table, X[:, :1])
     fit_rows(reader, rows, "mse", fit, splits_of(rows, fit, None, 0))
-    assert len(shares) == 5 + 5 * refit  # four networks and a linear model
-    assert sum(shares) < 20 - 4 * 2
-    assert sum(shares) > 0.9 * (19.6 - 4 * 2)
+    assert len(shares) == 12 + 12 * refit  # a network and two linear models of each of four folds
+    assert sum(shares) < 20 - 5 * 2
+    assert sum(shares) > 0.9 * (19.6 - 5 * 2)
     np.testing.assert_allclose(shares[:4], shares[0])
     assert shares[4] < 1.1 * shares[0]

@@ -73,6 +73,9 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         The columns' names, if X was a data frame.
     n_members_ : int
         The number of networks.
+    temperature_ : float
+        By which the logits of all networks were divided, so that the probabilities of rows held out were best; 1 if
+        nothing was clearly better.
     privacy_ : fb.privacy.Promise or None
         With privacy, what is promised to the rows: epsilon, delta and a statement, which files keep.
     evals_ : dict of str to dict of str to list of float
@@ -184,6 +187,12 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
             validation = validation_set[0], np.searchsorted(self.classes_, held_out)
         self._fit_table(X, numbers, len(self.classes_), weights, groups, validation, metric)
         return self
+
+    @property
+    def temperature_(self) -> float:
+        """By which the logits of all networks were divided."""
+        check_is_fitted(self)
+        return self._table.record.temperature
 
     def _learn_targets(self, y: Any) -> tuple[Array, int]:
         labels = column_or_1d(self._plain(y))

@@ -139,9 +139,10 @@ def fit_privately(public: PublicTable, rows: Rows, fit: PrivateFit) -> tuple[Fit
     member = Member(_MOST_BINS, rate, 0.0, dropout=0.0, width=width, depth=len(hidden))
     figures = {name: list(values) for name, values in trainer.history.items() if name != "seconds"}
     course = Course(member, 0, figures, trainer.history.n_epochs)
-    fitted = FittedMember(_MOST_BINS, trainer.averaged_model(), "nets", course)
+    fitted = FittedMember(trainer.averaged_model(), course)
     record = Record(interrupted=interrupted)
-    table = FittedTable(public.reader, public.targets, {_MOST_BINS: public.encoding}, [fitted], 0.0, None, record)
+    encodings = {member.encoded_as: public.encoding}
+    table = FittedTable(public.reader, public.targets, encodings, [fitted], {"nets": 1.0}, None, record)
     return table, account.promise()
 
 
