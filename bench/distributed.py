@@ -11,6 +11,7 @@ Ranks on one machine share its cores, so none of this is a speed-up: what is mea
 import argparse
 import itertools
 import json
+import math
 import os
 import shutil
 import statistics
@@ -23,24 +24,18 @@ import numpy as np
 
 import fastbp as fb
 
+from .peers.fastbp_peer import make_model
 from .report import markdown_table
+from .workloads import WORKLOADS
 
-UNITS = (784, 1024, 1024, 10)
+WIDE = WORKLOADS["wide"]
+N_PARAMETERS = sum(a * b + b for a, b in WIDE.layers)
 PAYLOAD = 0.93  # of the line rate
 
 
-def network(units: tuple[int, ...]) -> fb.Model:
-    layers = [fb.Dense(n, "relu") for n in units[1:-1]] + [fb.Dense(units[-1], "softmax")]
-    return fb.Model(layers, inputs=units[0], seed=0)
-
-
-def samples(n: int, units: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+def samples(n: int) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(0)
-    return rng.normal(size=(n, units[0])).astype(np.float32), rng.integers(0, units[-1], n)
-
-
-def n_parameters(units: tuple[int, ...]) -> int:
-    return sum(a * b + b for a, b in itertools.pairwise(units))
+    return rng.normal(size=(n, WIDE.sizes[0])).astype(np.float32), rng.integers(0, WIDE.sizes[-1], n)
 
 
 # ---- Shards on one machine ----
@@ -49,9 +44,11 @@ def n_parameters(units: tuple[int, ...]) -> int:
 def shards(batch: int, n_threads: int, rounds: int) -> None:
     """Print what shards cost beside a plain step, in rounds that take turns."""
     numbers = (1, 2, 8, 64)
-    X, y = samples(4 * batch, UNITS)
+    X, y = samples(4 * batch)
     trainers = {
-        v: fb.Trainer(network(UNITS), "cross_entropy", batch_size=batch, shards=v, n_threads=n_threads, metrics=[])
+        v: fb.Trainer(
+            make_model(WIDE, "float32"), "cross_entropy", batch_size=batch, shards=v, n_threads=n_threads, metrics=[]
+        )
         for v in numbers
     }
     seconds: dict[int, list[float]] = {v: [] for v in numbers}
@@ -69,32 +66,27 @@ def shards(batch: int, n_threads: int, rounds: int) -> None:
         ]
         for v in numbers
     ]
-    print(f"{'-'.join(map(str, UNITS))}, batch {batch}, {n_threads} threads, {rounds} rounds\n")
+    print(f"{WIDE.network}, batch {batch}, {n_threads} threads, {rounds} rounds\n")
     print(markdown_table(["shards", "ms a step", "cost"], rows))
 
 
 # ---- The model ----
 
 
-def efficiency(rows: float, flops: float, bits: float) -> float:
-    """b / (b + b_half), b_half = 4 F / (3 B)."""
-    half = 4 * flops / (3 * PAYLOAD * bits / 8)
-    return rows / (rows + half)
+def seconds_on_paper(compute: float, n_ranks: float, gigabits: float) -> float:
+    """A step: computing, then all gradients and all weights over the network, (R - 1) / R of 8 bytes a parameter."""
+    return compute + 8 * N_PARAMETERS * (1 - 1 / n_ranks) / (PAYLOAD * gigabits * 1e9 / 8)
 
 
 def plan(flops: float) -> None:
     """Print the efficiency on paper, and the time of a step, for several machines."""
     rows = []
     for gigabits, batch in itertools.product((1, 10, 25, 100), (256, 2048, 8192)):
-        rate = PAYLOAD * gigabits * 1e9 / 8
-        compute = 6 * n_parameters(UNITS) * batch / flops
-        cells = [
-            f"{100 * compute / (compute + 8 * n_parameters(UNITS) * (r - 1) / r / rate):.0f} %" for r in (2, 4, 8, 64)
-        ]
-        limit = f"{100 * efficiency(batch, flops, gigabits * 1e9):.0f} %"
-        rows.append([f"{gigabits} Gbit", str(batch), f"{1e3 * compute:.1f}", *cells, limit])
+        compute = 6 * N_PARAMETERS * batch / flops
+        cells = [f"{100 * compute / seconds_on_paper(compute, r, gigabits):.0f} %" for r in (2, 4, 8, 64, math.inf)]
+        rows.append([f"{gigabits} Gbit", str(batch), f"{1e3 * compute:.1f}", *cells])
     header = ["network", "rows a machine", "ms of computing", "R = 2", "4", "8", "64", "limit"]
-    print(f"{'-'.join(map(str, UNITS))}, F = {flops / 1e12:g} Tflop/s, no overlap: on paper, not measured\n")
+    print(f"{WIDE.network}, F = {flops / 1e12:g} Tflop/s, no overlap: on paper, not measured\n")
     print(markdown_table(header, rows))
 
 
@@ -110,9 +102,15 @@ def worker(n_steps: int, batch: int, kind: str) -> None:
 
 def _steps_of_fastbp(n_steps: int, batch: int) -> list[float]:
     mpi = fb.distributed.MPI()
-    X, y = samples(batch, UNITS)
+    X, y = samples(batch)
     trainer = fb.Trainer(
-        network(UNITS), "cross_entropy", batch_size=batch, shards=8, n_threads=1, metrics=[], distributed=mpi
+        make_model(WIDE, "float32"),
+        "cross_entropy",
+        batch_size=batch,
+        shards=8,
+        n_threads=1,
+        metrics=[],
+        distributed=mpi,
     )
     seconds = []
     for _ in range(n_steps):
@@ -132,11 +130,11 @@ def _steps_of_torch(n_steps: int, batch: int) -> list[float]:
     rank, n_ranks = distributed.get_rank(), distributed.get_world_size()
     torch.manual_seed(0)
     layers = []
-    for a, b in itertools.pairwise(UNITS):
+    for a, b in WIDE.layers:
         layers += [nn.Linear(a, b), nn.ReLU()]
     model = nn.parallel.DistributedDataParallel(nn.Sequential(*layers[:-1]))
     optimizer = torch.optim.Adam(model.parameters())
-    X, y = (torch.from_numpy(array[rank::n_ranks]) for array in samples(batch, UNITS))
+    X, y = (torch.from_numpy(array[rank::n_ranks]) for array in samples(batch))
     seconds = []
     for _ in range(n_steps):
         distributed.barrier()
@@ -163,18 +161,18 @@ class Namespaces:
         return self
 
     def _make(self) -> None:
-        _sudo("ip link add fbp-br type bridge")
-        _sudo("ip link set fbp-br up")
+        _run("ip link add fbp-br type bridge")
+        _run("ip link set fbp-br up")
         for i in range(self.n):
-            _sudo(f"ip netns add fbp{i}")
-            _sudo(f"ip link add fbp-v{i} type veth peer name eth0 netns fbp{i}")
-            _sudo(f"ip link set fbp-v{i} master fbp-br up")
-            _sudo(f"ip -n fbp{i} addr add 10.231.0.{i + 1}/24 dev eth0")
-            _sudo(f"ip -n fbp{i} link set eth0 up")
-            _sudo(f"ip -n fbp{i} link set lo up")
+            _run(f"ip netns add fbp{i}")
+            _run(f"ip link add fbp-v{i} type veth peer name eth0 netns fbp{i}")
+            _run(f"ip link set fbp-v{i} master fbp-br up")
+            _run(f"ip -n fbp{i} addr add 10.231.0.{i + 1}/24 dev eth0")
+            _run(f"ip -n fbp{i} link set eth0 up")
+            _run(f"ip -n fbp{i} link set lo up")
             limit = f"tbf rate {self.rate} burst 128kb latency 50ms"
-            _sudo(f"tc -n fbp{i} qdisc add dev eth0 root {limit}")
-            _sudo(f"tc qdisc add dev fbp-v{i} root {limit}")
+            _run(f"tc -n fbp{i} qdisc add dev eth0 root {limit}")
+            _run(f"tc qdisc add dev fbp-v{i} root {limit}")
 
     def __exit__(self, *error: object) -> None:
         links = [f"ip link del fbp-v{i}" for i in range(self.n)]  # a namespace that goes takes its own away later
@@ -183,7 +181,7 @@ class Namespaces:
             subprocess.run(command.split(), check=False, capture_output=True)
 
 
-def _sudo(command: str) -> None:
+def _run(command: str) -> None:
     subprocess.run(command.split(), check=True, capture_output=True)
 
 
@@ -234,11 +232,11 @@ def ranks(kind: str, batch: int, n_steps: int) -> None:
         with Namespaces(n_ranks, f"{gigabits}gbit"):
             alone = measure(1, batch // n_ranks, n_steps, kind)
             together = measure(n_ranks, batch, n_steps, kind)
-        paper = alone + 8 * n_parameters(UNITS) * (n_ranks - 1) / n_ranks / (PAYLOAD * gigabits * 1e9 / 8)
+        paper = seconds_on_paper(alone, n_ranks, gigabits)
         cells = [f"{1e3 * seconds:.0f}" for seconds in (alone, paper, together)]
         rows.append([f"{gigabits} Gbit", str(n_ranks), *cells, f"{100 * (together / paper - 1):+.0f} %"])
     header = ["network", "ranks", "ms alone, its rows", "ms on paper", "ms measured", "difference"]
-    print(f"{kind}, {'-'.join(map(str, UNITS))}, batch {batch}, one thread a rank\n")
+    print(f"{kind}, {WIDE.network}, batch {batch}, one thread a rank\n")
     print(markdown_table(header, rows))
 
 

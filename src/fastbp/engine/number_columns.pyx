@@ -13,8 +13,11 @@ cdef enum:
     # Rows from one check of signals to the next.
     LOOK_ROWS = 4096
 
-# As fastbp.tabular.encoding has it: the largest scaled number that is bounded at all.
-cdef double LARGEST = 1e9
+cdef double _LARGEST = 1e9
+
+# What a scaled number is bounded by, usually, and the number from which on its bounded value is the bound itself.
+BOUND = 3.0
+LARGEST = _LARGEST
 
 
 cdef class NumberColumns:
@@ -97,7 +100,7 @@ cdef class NumberColumns:
 
 cdef inline double bounded(double scaled, double bound) noexcept nogil:
     """A scaled number, bounded smoothly; the largest doubles too."""
-    scaled = min(max(scaled, -LARGEST), LARGEST)
+    scaled = min(max(scaled, -_LARGEST), _LARGEST)
     return scaled / sqrt(1 + (scaled / bound) * (scaled / bound))
 
 

@@ -5,7 +5,7 @@ from fastbp.engine.layout cimport Stage
 from fastbp.engine.run cimport Run
 from fastbp.engine.stages cimport Microbatch
 
-cdef Py_ssize_t fused_units(int tile_rows, Py_ssize_t row_bytes) noexcept nogil
+cdef Py_ssize_t fused_units(const fbp_kernels *k, const Stage *stage, Py_ssize_t row_bytes) noexcept nogil
 cdef void compute_penalties(Run *run, double step_l2, int t, int n_threads) noexcept nogil
 cdef void compute_gradients(Run *run, const Microbatch *mb, const fbp_update *numbers, int t,
                             int n_threads) noexcept nogil

@@ -210,16 +210,26 @@ class _Work:
         return FittedTable(self.reader, blend.targets, self.encodings, fitted, blend.shares, blend.residuals, record)
 
     def _share_time(self) -> None:
-        """Say what trainings the time that is left is for; linear models, which come last, have a tenth of a share."""
+        """Say what trainings the time that is left is for."""
         if self.fit.budget is None:
             return
-        kinds = [member.kind for _, member in self._planned()]
-        n_linear = len(kinds) - kinds.count("nets")
-        n = kinds.count("nets") or n_linear
-        at_once = min(choose_threads(self.fit.n_threads), n)
+        members = [member for _, member in self._planned()]
         longer = len(self.y) / min(len(train) for train, _ in self.splits)
-        refits = longer * -(-n // at_once) if self.fit.refit else 0.0
-        self.fit.budget.expect(n, at_once, 0.1 * n_linear / at_once + refits)
+        self._expect(members, longer * self._rounds_of(members) if self.fit.refit else 0.0)
+
+    def _expect(self, members: Sequence[Member], rounds_after: float = 0.0) -> None:
+        """Tell the budget what is trained side by side."""
+        assert self.fit.budget is not None
+        n = sum(map(self._is_counted, members))
+        self.fit.budget.expect(n, self._rounds_of(members), rounds_after, len(members) - n)
+
+    def _rounds_of(self, members: Sequence[Member]) -> int:
+        """Return how many durations of a training they take."""
+        return -(-sum(map(self._is_counted, members)) // choose_threads(self.fit.n_threads))
+
+    def _is_counted(self, member: Member) -> bool:
+        """Return whether a member shares the time: a linear model beside networks takes a few hundredths of theirs."""
+        return bool(member.depth) == bool(self.fit.preset.members[0].depth)
 
     def _outputs(self, model: Model, member: Member, rows: RowIndex) -> Array:
         outputs: Array = model.predict(self.encoded[member.encoded_as][rows], n_threads=self.fit.n_threads)
@@ -278,7 +288,7 @@ class _Work:
         data = self._samples(trainer, member)
         listeners: list[Callback] = [EarlyStopping(self._monitor, self.n_epochs, ties="last")]
         if self.fit.budget is not None:
-            listeners.append(TimeShare(self.fit.budget))
+            listeners.append(TimeShare(self.fit.budget, self._is_counted(member)))
         parts = data.part(train, "the rows to train on"), data.part(held_out, "the rows held out")
         return Job(f"member {number} of fold {fold}", trainer, *parts, listeners)
 
@@ -286,7 +296,7 @@ class _Work:
         X = self.encoded[member.encoded_as]
         return trainer.parts.intake.samples(X, self.encoded_y, self.weights, None, ("X", "y", "sample_weight"))
 
-    def _trainer(self, member: Member, n_rows: int, seed: int, n_epochs: int | None = None) -> Trainer:
+    def _trainer(self, member: Member, n_rows: int, seed: int) -> Trainer:
         encoding = self.encodings[member.encoded_as]
         n_steps = self.n_epochs * -(-n_rows // self.batch_size)
         model = make_model(member, encoding, self.targets, n_steps, seed)
@@ -316,10 +326,10 @@ class _Work:
             trainer = self._trainer(member, len(self.y), self.fit.seed + 1009 * course.fold + 31 * number + 7)
             listeners: list[Callback] = [_StopAfter(course.best_epoch or course.n_epochs)]
             if self.fit.budget is not None:
-                listeners.append(TimeShare(self.fit.budget))
+                listeners.append(TimeShare(self.fit.budget, self._is_counted(member)))
             jobs.append(Job(f"member {number}, on all rows", trainer, self._samples(trainer, member), None, listeners))
         if self.fit.budget is not None:
-            self.fit.budget.expect(len(jobs), choose_threads(self.fit.n_threads))
+            self._expect([known.course.member for known in fitted])
         train_all(jobs, self.n_epochs, self.fit.n_threads, self.fit.progress)
         return [FittedMember(job.trainer.model, known.course) for known, job in zip(fitted, jobs, strict=True)]
 

@@ -11,7 +11,8 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any
 
-from fastbp.tabular.encoding import BOUND, FAR_BOUND, Kind
+from fastbp.engine.number_columns import BOUND
+from fastbp.tabular.encoding import FAR_BOUND, Kind
 
 __all__ = ["LINEAR", "PRESETS", "Member", "Preset", "batch_size_for", "epochs_for"]
 

@@ -173,7 +173,7 @@ class TrainingState:
             self.stop_wanted = True
 
     def begin(self) -> None:
-        """Begin a call of ``fit``: nobody wants to stop yet."""
+        """Begin a call of ``fit``, or a single step of several ranks: nobody wants to stop yet."""
         self.stopping = self.stop_wanted = False
         if self.exchange is not None:
             self.exchange.stopping, self.exchange.agreed = False, None

@@ -286,7 +286,8 @@ class TrainerParts:
             reason: StopReason = "error"
             try:
                 if state.mpi is not None and state.exchange is not None:
-                    agree(state.mpi, self._settings, state, data, n_epochs)
+                    asked = {"epochs": n_epochs, "on_nan": on_nan, "class_weight": class_weight}
+                    agree(state.mpi, self._settings, state, data, validation, asked)
                 self._begin_listening(listeners)  # a callback may set another optimizer
                 parts = EpochParts(self._settings, state, self._evaluator, listeners, validation, bar, on_nan)
                 epochs: Epochs
