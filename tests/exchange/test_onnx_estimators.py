@@ -53,7 +53,9 @@ def test_classes(preset, tmp_path):
     model.to_onnx(tmp_path / "checked.onnx", check=True)
 
 
-def test_numbers(tmp_path):
+@pytest.mark.parametrize("linear", ["linear", "straight"])
+def test_numbers(linear, tmp_path, monkeypatch):
+    monkeypatch.setattr("fastbp.tabular.blending._best_shares", lambda *_: {"nets": 0.5, linear: 0.5})
     frame, worth = make_table()
     model = TabularRegressor(preset="default", n_bags=2, epochs=2, random_state=0)
     model.fit(frame, np.stack([worth, 1e6 * worth], axis=1))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import fastbp as fb
-from fastbp.tabular.encoding import TableEncoding, learn_encoding
+from fastbp.tabular.encoding import TableEncoding, learn_encodings
 from fastbp.tabular.explained_members import TableFeatures, _in_units, _number_slopes
 from fastbp.tabular.targets import NumberTargets
 
@@ -29,10 +29,11 @@ def regressor(X, y=Y, **options):
     return TabularRegressor(preset="fast", epochs=1, n_bags=2, random_state=0, **options).fit(X, y)
 
 
-def test_slopes_of_encoded_numbers():
+@pytest.mark.parametrize("kind", [(8, 3.0), (8, 100.0)])
+def test_slopes_of_encoded_numbers(kind):
     """Beside finite differences of the encoding, away from the edges between bins."""
     column = np.concatenate([rng.normal(size=200) * 5 + 3, [np.nan]])
-    encoding = learn_encoding(np.stack([column, rng.normal(size=201)], axis=1), 2, [], 8)
+    encoding = learn_encodings(np.stack([column, rng.normal(size=201)], axis=1), 2, [], {kind})[kind]
     assert isinstance(encoding, TableEncoding)
     edges = encoding.numbers[0].edges
     values = np.concatenate([(edges[1:] + edges[:-1]) / 2, [edges[0] - 20, edges[-1] + 20, np.nan]])
@@ -64,8 +65,11 @@ def test_shares_of_numbers_add_up_to_predictions():
     assert found.spread.max() > 0
 
 
-def test_slopes_of_numbers_are_finite_differences():
+@pytest.mark.parametrize("kind", ["linear", "straight"])
+def test_slopes_of_numbers_are_finite_differences(kind, monkeypatch):
+    monkeypatch.setattr("fastbp.tabular.blending._best_shares", lambda *_: {"nets": 0.5, kind: 0.5})
     model = regressor(NUMBERS)
+    assert {member.kind for member in model._table.members} == {"nets", kind}
     rows = NUMBERS[:7].astype(float)
     found = fb.explain(model, rows, "saliency").values
     subject = model.__explained__()

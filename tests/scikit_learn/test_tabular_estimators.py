@@ -241,7 +241,7 @@ def test_the_figures_of_each_epoch():
     frame, worth = make_table(200)
     model = TabularRegressor(**QUICK, n_bags=3).fit(frame, worth)
     names = list(model.evals_)
-    assert len(names) == 6  # a network and a linear model of each fold
+    assert len(names) == 9  # a network and two linear models of each fold
     for figures in model.evals_.values():
         assert len(figures["val_loss"]) == 20 and np.isfinite(figures["val_loss"]).all()
     assert model.evals_[names[0]]["loss"][-1] < model.evals_[names[0]]["loss"][0]
@@ -254,7 +254,7 @@ def test_importances_are_in_the_order_of_the_columns(bags, tmp_path):
     n = 4100 if bags is None else 300
     frame = pd.DataFrame({"text": rng.choice(["a", "b"], n), "noise": rng.normal(size=n), "number": rng.normal(size=n)})
     worth = 3.0 * (frame["text"] == "a") + frame["number"]
-    model = TabularRegressor(preset="fast", epochs=6, n_bags=bags, random_state=0).fit(frame, worth)
+    model = TabularRegressor(preset="fast", epochs=20, n_bags=bags, random_state=0).fit(frame, worth)
     importances = model.feature_importances_
     assert importances.shape == (3,)
     assert importances[0] > importances[2] > 0.1 > abs(importances[1])

@@ -1,10 +1,10 @@
-"""How much of a small table's prediction is the linear models', and the forms in which numbers are learned."""
+"""How much of a prediction is the linear models', and the forms in which numbers are learned."""
 
 import numpy as np
 import pytest
 
-from fastbp.tabular.blending import Said, choose_share
-from fastbp.tabular.targets import ClassTargets, NumberTargets, candidate_forms, targets_from_config
+from fastbp.tabular.blending import Said
+from fastbp.tabular.targets import NumberTargets, candidate_forms, targets_from_config
 
 
 def said_of(y, nets, linear, targets):
@@ -21,42 +21,43 @@ def test_networks_that_are_clearly_better_predict_alone():
     targets = NumberTargets.of(y)
     near, far = (targets.encode(y + rng.normal(0, s, y.shape)) for s in (0.1, 1.0))
     blend = said_of(y, near, far, targets).blend("rmse")
-    assert blend.share == 0
+    assert blend.shares == {"nets": 1}
     assert blend.errors["blend"] == blend.errors["nets"] < 0.05 * blend.errors["linear"]
-    assert said_of(y, far, near, targets).blend("rmse").share == 1
+    assert said_of(y, far, near, targets).blend("rmse").shares == {"linear": 1}
     np.testing.assert_allclose(blend.residuals, np.sort(np.abs(y - targets.decode(near)), axis=0))
 
 
-def test_what_is_as_good_but_for_chance_is_linear():
-    """The linear model may be worse by less than one standard error of the difference, row by row."""
-    chance = np.random.default_rng(1).normal(size=300)
-    chance = (chance - chance.mean()) / chance.std()
-    for standard_errors, share in ((0.9, 1), (1.1, 0)):
-        worse = 0.01 * (chance + standard_errors / 300**0.5)
-        assert choose_share([1 + part * worse for part in (0, 0.25, 0.5, 0.75, 1)], 0.0) == share
-
-
-def test_of_many_rows_the_best_share_is_taken():
+def test_the_best_share_of_the_better_linear_models_is_taken():
     rng = np.random.default_rng(2)
     y = rng.normal(size=(400, 1))
     targets = NumberTargets.of(y)
-    good = targets.encode(y + rng.normal(0, 1, y.shape))
-    worse = targets.encode(targets.decode(good) + rng.normal(0, 0.02, y.shape))  # by chance alone
-    said = said_of(y, good, worse, targets)
+    nets, linear, straight = (targets.encode(y + rng.normal(0, s, y.shape)) for s in (0.9, 1.1, 1.0))
+    said = said_of(y, nets, linear, targets)
+    said.add("straight", np.arange(len(y)), straight)
+    blend = said.blend("rmse")
     shares = np.array([0, 0.25, 0.5, 0.75, 1])
-    said_worse, said_good = targets.decode(worse), targets.decode(good)
-    errors = [np.mean((y - s * said_worse - (1 - s) * said_good) ** 2) for s in shares]
+    own, others = targets.decode(nets), targets.decode(straight)
+    errors = [np.mean((y - s * others - (1 - s) * own) ** 2) / y.var() for s in shares]
     best = shares[np.argmin(errors)]
-    assert said.blend("rmse", few=False).share == best
-    assert best < said.blend("rmse", few=True).share == 1
+    assert 0 < best < 1
+    assert blend.shares == {"nets": 1 - best, "straight": best}
+    assert blend.errors["blend"] == pytest.approx(min(errors))
+    assert blend.errors["linear"] == pytest.approx(errors[-1])
 
 
-def test_classes_that_few_rows_can_tell_are_left_to_the_linear_model():
-    """Both are right in all of 60 rows: that networks are surer of it may cost more in the next row."""
-    y = np.arange(60) % 2
-    sure = np.where(y[:, np.newaxis] == [0, 1], 0.999, 0.001)
-    less = np.where(y[:, np.newaxis] == [0, 1], 0.97, 0.03)
-    assert said_of(y, sure, less, ClassTargets(2)).blend("log_loss").share == 1
+def test_rows_count_by_their_weights():
+    """Networks are right in the rows that count, the linear model in the others."""
+    y = np.linspace(0, 1, 200)[:, np.newaxis]
+    counts = np.arange(200) % 2 == 0
+    targets = NumberTargets.of(y)
+    nets, linear = (targets.encode(np.where(right[:, np.newaxis], y, y + 0.04)) for right in (counts, ~counts))
+    for weights, kind in ((np.where(counts, 9.0, 1), "nets"), (np.where(counts, 1.0, 9), "linear")):
+        said = Said(targets, y, weights)
+        said.add("nets", np.arange(200), nets)
+        said.add("linear", np.arange(200), linear)
+        blend = said.blend("rmse")
+        assert blend.shares == {kind: 1}
+        assert blend.errors["blend"] == pytest.approx(0.04**2 / y.var() / 10, rel=1e-4)
 
 
 @pytest.mark.parametrize("metric", ["rmse", "mae"])

@@ -3,10 +3,13 @@
 import numpy as np
 import pytest
 
+from fastbp.sklearn import TabularRegressor
 from fastbp.tabular.blending import Said
 from fastbp.tabular.encoding import learn_encoding
+from fastbp.tabular.fitted import FittedTable
 from fastbp.tabular.importances import sample_held_out
 from fastbp.tabular.learning import choose_metric
+from fastbp.tabular.recipe import PRESETS
 from fastbp.tabular.targets import NumberTargets
 
 
@@ -57,5 +60,51 @@ def test_a_row_that_only_one_kind_of_model_has_answered_tells_nothing_of_both():
     said.add("nets", np.arange(4), targets.encode(y[:4] + 1))
     said.add("linear", np.arange(4, 8), targets.encode(y[4:]))
     blend = said.blend("rmse")
-    assert blend.share == 0 and set(blend.errors) == {"nets", "blend"}
+    assert blend.shares == {"nets": 1} and set(blend.errors) == {"nets", "blend"}
     np.testing.assert_allclose(blend.residuals, np.ones((4, 1)), rtol=1e-6)
+
+
+@pytest.mark.parametrize(("preset", "n_folds", "a_fold"), [
+    ("fast", 1, 1), ("fast", 4, 1), ("default", 1, 4), ("default", 2, 2), ("default", 3, 2), ("default", 4, 1),
+    ("default", 8, 1), ("best", 8, 4), ("best", 1, 4), ("best", 20, 2),
+])  # fmt: skip
+def test_the_networks_of_a_preset_are_shared_out_to_its_folds(preset, n_folds, a_fold):
+    folds = [PRESETS[preset].of_fold(fold, n_folds) for fold in range(n_folds)]
+    assert {len(members) for members in folds} == {a_fold}
+    assert all(len(set(members)) == a_fold for members in folds)
+    if n_folds * a_fold >= 4 and preset != "fast":
+        assert len({member for members in folds for member in members}) == 4
+
+
+def test_a_straight_line_with_far_ends_is_learned():
+    """Some values are far from the others, where a bounded number would be wrong by much."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_t(2, size=(600, 3))
+    y = X @ [1.0, -2.0, 0.5] + rng.normal(size=600)
+    model = TabularRegressor(random_state=0).fit(X[:400], y[:400])
+    assert model._table.kind_shares.get("straight", 0) >= 0.5
+    line = np.linalg.lstsq(np.c_[X[:400], np.ones(400)], y[:400], rcond=None)[0]
+    least = np.mean((np.c_[X[400:], np.ones(200)] @ line - y[400:]) ** 2)
+    assert np.mean((model.predict(X[400:]) - y[400:]) ** 2) < 1.2 * least
+
+
+def test_a_file_that_says_the_share_of_one_kind_of_linear_models_is_read(tmp_path, monkeypatch):
+    """As they were written before there were two kinds: no bound, no temperature, the bins alone as a member's name."""
+    monkeypatch.setattr("fastbp.tabular.blending._best_shares", lambda *_: {"nets": 0.75, "linear": 0.25})
+    X = np.random.default_rng(0).normal(size=(200, 3))
+    table = TabularRegressor(epochs=2, random_state=0).fit(X, X[:, 0])._table
+
+    def older(description):
+        del description["record"]["temperature"], description["kind_shares"]
+        description["linear_share"] = 0.25
+        description["encodings"] = [pair for pair in description["encodings"] if pair[1].pop("bound") == 3.0]
+        for *_, course in description["members"]:
+            del course["member"]["bound"]
+        return description
+
+    describe = FittedTable.describe
+    monkeypatch.setattr(FittedTable, "describe", lambda self: (older(describe(self)[0]), describe(self)[1]))
+    table.save(tmp_path / "old.safetensors", {})
+    again, _ = FittedTable.load(tmp_path / "old.safetensors")
+    assert again.kind_shares == {"nets": 0.75, "linear": 0.25}
+    np.testing.assert_array_equal(again.predict(X), table.predict(X))

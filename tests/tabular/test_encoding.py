@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from fastbp.tabular.encoding import TableEncoding, learn_encoding
+from fastbp.tabular.encoding import FAR_BOUND, TableEncoding, learn_encoding, learn_encodings
 
 NAN = np.nan
 
@@ -14,6 +14,20 @@ def encode_numbers(values, n_bins=0, others=None):
     column = np.asarray(values, float)[:, np.newaxis]
     encoding = learn_encoding(column, 1, [], n_bins)
     return encoding.encode(column if others is None else np.asarray(others, float)[:, np.newaxis])
+
+
+def test_a_far_bound_leaves_numbers_as_they_are():
+    """But for one that is far from all others, which is bounded all the same; a file keeps the bound."""
+    values = np.append(np.random.default_rng(0).normal(size=(500, 1)), [[1e6]], axis=0)
+    encoding = learn_encodings(values, 1, [], {(0, 3.0), (0, FAR_BOUND)})[(0, FAR_BOUND)]
+    number = encoding.numbers[0]
+    scaled = (values[:, 0] - number.centre) * number.factor
+    got = encoding.encode(values)[:, 0]
+    np.testing.assert_allclose(got, scaled / np.sqrt(1 + (scaled / 100) ** 2), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(got[:-1], scaled[:-1], rtol=0.001)
+    assert 99 < got[-1] <= 100
+    again = TableEncoding.from_config(json.loads(json.dumps(encoding.to_config())))
+    np.testing.assert_array_equal(again.encode(values)[:, 0], got)
 
 
 def test_a_number_is_centred_scaled_and_bounded():

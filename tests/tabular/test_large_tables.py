@@ -9,16 +9,20 @@ from fastbp.tabular.encoding import learn_encoding
 from fastbp.tabular.fitting import most_bins
 from fastbp.tabular.reading import learn_reader
 
-WANTED = [48, 16, 32, 0]
+WANTED = [(48, 3.0), (16, 3.0), (32, 3.0), (0, 3.0), (0, 100.0)]
+
+
+def n_bytes(n_cells, most):
+    """Of all encodings with at most so many bins; those that are the same are one."""
+    return 4 * n_cells * sum(1 + n for n, _ in {(min(n, most), bound) for n, bound in WANTED})
 
 
 @pytest.mark.parametrize("n_cells", [1, 100_000, 5_000_000, 20_000_000])
 def test_the_encodings_of_all_members_fit_together(n_cells):
     most = most_bins(n_cells, WANTED)
-    together = 4 * n_cells * sum(1 + n for n in {min(n, most) for n in WANTED})
-    assert together <= 400_000_000
+    assert n_bytes(n_cells, most) <= 400_000_000
     if most < 48:  # one more bin would be too much
-        assert 4 * n_cells * sum(1 + n for n in {min(n, most + 1) for n in WANTED}) > 400_000_000
+        assert n_bytes(n_cells, most + 1) > 400_000_000
     assert most_bins(10, WANTED) == 48
     assert most_bins(500_000 * 1000, WANTED) == 0  # nothing less can be had
 

@@ -33,7 +33,7 @@ _PART_OF_LINEAR = 0.1  # of the time limit, for the linear model that the scores
 
 def count_members(kinds: Sequence[str]) -> str:
     """Return how many networks and linear models there are: "8 networks and 8 linear models"."""
-    counts = {"network": kinds.count("nets"), "linear model": kinds.count("linear")}
+    counts = {"network": kinds.count("nets"), "linear model": len(kinds) - kinds.count("nets")}
     return " and ".join(counted(n, what) for what, n in counts.items() if n)
 
 

@@ -13,11 +13,10 @@ cdef enum:
     # Rows from one check of signals to the next.
     LOOK_ROWS = 4096
 
-cdef double _BOUND = 3.0
 cdef double _LARGEST = 1e9
 
-# What a scaled number is bounded by, and the number from which on its bounded value is the bound itself.
-BOUND = _BOUND
+# What a scaled number is bounded by, usually, and the number from which on its bounded value is the bound itself.
+BOUND = 3.0
 LARGEST = _LARGEST
 
 
@@ -34,18 +33,22 @@ cdef class NumberColumns:
     with_gaps : bool ndarray of shape (n_columns,)
     edges : list of float64 ndarray
         Of each column's bins, rising; or none.
+    bound : float
+        What a scaled number is bounded by.
     """
 
     cdef double[::1] centres, factors, edges
+    cdef double bound
     cdef unsigned char[::1] with_gaps
     cdef Py_ssize_t[::1] starts  # of each column's edges, and the end of the last one's
     cdef float[::1] full_and_empty  # as many bins that are full as any column has, then as many that are empty
     cdef Py_ssize_t most_bins
     cdef readonly Py_ssize_t n_columns, n_inputs
 
-    def __init__(self, centres, factors, with_gaps, list edges):
+    def __init__(self, centres, factors, with_gaps, list edges, double bound):
         lengths = [len(each) for each in edges]
         self.n_columns = len(lengths)
+        self.bound = bound
         self.centres = np.array(centres, np.float64)
         self.factors = np.array(factors, np.float64)
         self.with_gaps = np.array(with_gaps, np.uint8)
@@ -85,7 +88,7 @@ cdef class NumberColumns:
             is_gap = isnan(value)
             if is_gap:
                 value = centre
-            out[0] = <float>bounded((value - centre) * self.factors[j])
+            out[0] = <float>bounded((value - centre) * self.factors[j], self.bound)
             out += 1
             if self.with_gaps[j]:
                 out[0] = is_gap
@@ -95,10 +98,10 @@ cdef class NumberColumns:
                                  &self.full_and_empty[self.most_bins], out)
 
 
-cdef inline double bounded(double scaled) noexcept nogil:
+cdef inline double bounded(double scaled, double bound) noexcept nogil:
     """A scaled number, bounded smoothly; the largest doubles too."""
     scaled = min(max(scaled, -_LARGEST), _LARGEST)
-    return scaled / sqrt(1 + (scaled / _BOUND) * (scaled / _BOUND))
+    return scaled / sqrt(1 + (scaled / bound) * (scaled / bound))
 
 
 cdef inline float *write_bins(const double *edges, Py_ssize_t n_bins, double value, const float *empty,

@@ -1,46 +1,24 @@
-"""What the members say of the rows held out, and how much of the prediction is the linear models'."""
+"""What the members say of the rows held out, and how the prediction is mixed of the networks' and of linear models'."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbp.tabular.targets import NumberTargets, Targets
+from fastbp.tabular.targets import ClassTargets, NumberTargets, Targets
+from fastbp.tabular.temperatures import Logits, best_temperature
 
-__all__ = ["Blend", "Said", "choose_share"]
+__all__ = ["Blend", "Said"]
 
 Floats = NDArray[np.float64]
 
-# Shares of the linear models in a small table's prediction that are tried.
+# Shares of the linear models in the prediction that are tried.
 _SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
-
-
-def choose_share(losses: Sequence[Floats], one_more: float) -> float:
-    """Return the largest share of the linear models that is not clearly worse than the best one.
-
-    The best epochs of networks, which have more of a choice, were chosen on the same rows, so the networks look better
-    there than they are. Clearly worse is a mean loss that is higher by more than one standard error of the difference,
-    row by row (the rule of Breiman, Friedman, Olshen and Stone, 1984, with pairs); and by more than what one row adds
-    that all networks get wrong, and that few rows did not have.
-
-    Parameters
-    ----------
-    losses : sequence of ndarray of shape (n_rows,)
-        For each of _SHARES, of the rows held out.
-    one_more : float
-        What such a row adds to the mean loss of the networks alone.
-    """
-    best = min(range(len(losses)), key=lambda i: losses[i].mean())
-    for i in range(len(losses) - 1, best, -1):
-        differences = losses[i] - losses[best]
-        error = float(differences.std()) / len(differences) ** 0.5
-        if differences.mean() <= np.hypot(error, one_more * (_SHARES[i] - _SHARES[best])):
-            return _SHARES[i]
-    return _SHARES[best]
+_CALIBRATED_ROWS = 20_000  # by which the temperature is found, at most
 
 
 @dataclass(frozen=True)
@@ -51,8 +29,10 @@ class Blend:
     ----------
     targets : Targets
         With what was learned of the predictions' level.
-    share : float
-        Of the linear models.
+    shares : dict of str to float
+        Of each kind of members; one kind of linear models at most has a share.
+    temperature : float
+        By which the logits of all members are to be divided.
     errors : dict of str to float
         On rows held out, of "nets", "linear" and "blend", those that there are.
     residuals : ndarray of shape (n, n_outputs) or None
@@ -60,24 +40,29 @@ class Blend:
     """
 
     targets: Targets
-    share: float
+    shares: dict[str, float]
+    temperature: float
     errors: dict[str, float]
     residuals: Floats | None
 
 
 class Said:
-    """The means of the networks' and of the linear models' predictions of each row that was held out from them.
+    """The means of what each kind of members predicts for each row that was held out from them.
 
     Parameters
     ----------
     targets : Targets
     y : ndarray of shape (n_rows,) of class numbers, or (n_rows, n_outputs)
+    weights : ndarray of shape (n_rows,) or None, default None
+        Of the rows, in what is chosen; None: all alike.
     """
 
-    def __init__(self, targets: Targets, y: NDArray[Any]) -> None:
-        self._targets, self._y = targets, y
+    def __init__(self, targets: Targets, y: NDArray[Any], weights: Floats | None = None) -> None:
+        self._targets, self._y, self._weights = targets, y, np.ones(len(y)) if weights is None else weights
         self._sums: dict[str, Floats] = {}
         self._counts: dict[str, Floats] = {}
+        self._logits: list[Logits] = []
+        self._step = -(-len(y) // _CALIBRATED_ROWS)
 
     def add(self, kind: str, rows: NDArray[np.int64], outputs: NDArray[Any]) -> None:
         """Add the outputs of a member for these rows."""
@@ -86,36 +71,50 @@ class Said:
             self._counts[kind] = np.zeros(len(self._y))
         self._sums[kind][rows] += self._targets.decode(outputs)
         self._counts[kind][rows] += 1
+        if isinstance(self._targets, ClassTargets):
+            some = rows % self._step == 0
+            self._logits.append(Logits.of(kind, rows[some] // self._step, outputs[some]))
 
-    def blend(self, metric: str, few: bool = True) -> Blend:
-        """Return the best share of the linear models, as far as the rows held out tell it.
+    def blend(self, metric: str) -> Blend:
+        """Return the best mixture of the kinds of members, as far as the rows held out tell it."""
+        kinds = list(self._sums)
+        while len(kinds) > 1 and not self._rows_of(kinds).any():  # Ctrl-C came when no row had an answer of all
+            kinds.pop()
+        seen = self._rows_of(kinds)
+        y, weights = self._y[seen], self._weights[seen]
+        means = {kind: self._sums[kind][seen] / self._counts[kind][seen, np.newaxis] for kind in kinds}
 
-        Parameters
-        ----------
-        metric : str
-        few : bool, default True
-            Whether the rows are so few that what is as good but for chance is linear; else the share is the best one.
-        """
-        seen = np.logical_and.reduce([counts > 0 for counts in self._counts.values()])
-        if not seen.any():  # Ctrl-C came when no row had an answer of both
-            self._sums = {kind: sums for kind, sums in self._sums.items() if kind == next(iter(self._sums))}
-            seen = self._counts[next(iter(self._sums))] > 0
-        y = self._y[seen]
-        means = {kind: sums[seen] / self._counts[kind][seen, np.newaxis] for kind, sums in self._sums.items()}
-        errors = {kind: float(self._targets.losses(y, mean, metric).mean()) for kind, mean in means.items()}
-        share = 0.0 if "linear" not in means else 1.0
-        if len(means) == 2:
-            losses = [self._targets.losses(y, s * means["linear"] + (1 - s) * means["nets"], metric) for s in _SHARES]
-            one_more = self._targets.one_more(len(y))
-            share = choose_share(losses, one_more) if few else _SHARES[int(np.argmin([each.mean() for each in losses]))]
-        mixed = np.zeros((len(y), self._targets.n_outputs))
-        for kind, part in (("linear", share), ("nets", 1 - share)):
-            if part:
-                mixed += part * means[kind]
-        targets = self._targets
+        def error(predicted: Floats) -> float:
+            return float(np.average(self._targets.losses(y, predicted, metric), weights=weights))
+
+        errors = {kind: error(mean) for kind, mean in means.items()}
+        shares = _best_shares(means, errors, error)
+        mixed: Floats = sum((share * means[kind] for kind, share in shares.items()), np.zeros_like(means[kinds[0]]))
+        targets, temperature = self._targets, 1.0
         if isinstance(targets, NumberTargets) and targets.form == "log" and metric != "mae":
             matched = targets.matched(y, mixed)
             mixed, targets = mixed * (matched.factor / targets.factor), matched
-        errors["blend"] = float(targets.losses(y, mixed, metric).mean())
+        if self._logits:
+            temperature = best_temperature(self._logits, shares, self._y[:: self._step], self._weights[:: self._step])
+        found = {kind: error for kind, error in errors.items() if kind == "nets"}
+        linear = [error for kind, error in errors.items() if kind != "nets"]
+        found |= {"linear": min(linear)} if linear else {}
+        found["blend"] = float(np.average(targets.losses(y, mixed, metric), weights=weights))
         residuals = np.sort(np.abs(y - mixed), axis=0) if isinstance(targets, NumberTargets) else None
-        return Blend(targets, share, errors, residuals)
+        return Blend(targets, shares, temperature, found, residuals)
+
+    def _rows_of(self, kinds: Sequence[str]) -> NDArray[np.bool_]:
+        """Return which rows all of these kinds have answered."""
+        return np.asarray(np.logical_and.reduce([self._counts[kind] > 0 for kind in kinds]))
+
+
+def _best_shares(
+    means: Mapping[str, Floats], errors: Mapping[str, float], error: Callable[[Floats], float]
+) -> dict[str, float]:
+    """Return the shares of the networks and of the better linear models whose mixture has the least error."""
+    linear = min((kind for kind in means if kind != "nets"), key=errors.__getitem__, default="")
+    if not linear or "nets" not in means:
+        return {linear or "nets": 1.0}
+    mixtures = [error(share * means[linear] + (1 - share) * means["nets"]) for share in _SHARES]
+    share = _SHARES[int(np.argmin(mixtures))]
+    return {kind: part for kind, part in (("nets", 1 - share), (linear, share)) if part}

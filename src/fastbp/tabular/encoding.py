@@ -4,7 +4,8 @@ The recipe is RealMLP's (Holzmueller, Grinsztajn and Steinwart, 2024) with the p
 Rubachev and Babenko (2022):
 
 - a gap in a number is its median, and a column of its own says that it was one;
-- a number is centred on its median, divided by its interquartile range, and bounded smoothly by +-3;
+- a number is centred on its median, divided by its interquartile range, and bounded smoothly by +-3, or by +-100, which
+  leaves nearly all as they are;
 - with bins, it is also written as how much of each of some quantile bins lies below it;
 - a category of few levels is a column for each level, one column of +-1 for two levels; all scaled like numbers;
 - a category of many levels is a code, for which the network trains a row of a table.
@@ -22,11 +23,13 @@ from numpy.typing import NDArray
 from fastbp.engine.array_reader import ArrayReader
 from fastbp.engine.number_columns import BOUND, LARGEST, NumberColumns
 
-__all__ = ["TableEncoding", "learn_encoding", "learn_encodings"]
+__all__ = ["FAR_BOUND", "Kind", "TableEncoding", "learn_encoding", "learn_encodings"]
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
+Kind = tuple[int, float]  # of an encoding: the most bins of a column of numbers, and the bound of scaled numbers
 
+FAR_BOUND = 100.0  # of a scaled number that is to stay as it is, but for one that would spoil a sum
 _MOST_LEVELS = 9  # of a category that is written out, a level of gaps counted
 _MOST_ROWS = 100_000  # from which quantiles are taken
 _USUAL_BINS = 16  # whose rows bound how often a value counts, where there are no bins
@@ -41,11 +44,11 @@ class NumberEncoding:
     with_gaps: bool
     edges: Floats  # (n_bins + 1,), rising; or none
 
-    def slopes(self, values: Floats) -> Floats:
+    def slopes(self, values: Floats, bound: float) -> Floats:
         """Return the slope of the scaled and bounded number at values."""
         with np.errstate(over="ignore"):
             scaled = (values - self.centre) * self.factor
-        return np.asarray(np.where(np.abs(scaled) < LARGEST, self.factor * np.hypot(1, scaled / BOUND) ** -3, 0.0))
+        return np.asarray(np.where(np.abs(scaled) < LARGEST, self.factor * np.hypot(1, scaled / bound) ** -3, 0.0))
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,8 @@ class TableEncoding:
         By the place of the category among the categories, which follow the numbers.
     cardinalities : dict of int to int
         The number of codes of each other category.
+    bound : float, default 3.0
+        Of a scaled number.
 
     Attributes
     ----------
@@ -83,19 +88,22 @@ class TableEncoding:
         numbers: Sequence[NumberEncoding],
         levels: Mapping[int, LevelEncoding],
         cardinalities: Mapping[int, int],
+        bound: float = BOUND,
     ) -> None:
         self.numbers, self.levels, self.cardinalities = tuple(numbers), dict(levels), dict(cardinalities)
+        self.bound = bound
         self._columns = NumberColumns(
             [number.centre for number in self.numbers],
             [number.factor for number in self.numbers],
             [number.with_gaps for number in self.numbers],
             [number.edges for number in self.numbers],
+            bound,
         )
         self._rows_of_levels = {k: _rows_of_codes(level) for k, level in self.levels.items()}
         self.n_numeric = self._columns.n_inputs + sum(len(each.centres) for each in self.levels.values())
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.numbers, self.levels, self.cardinalities)
+        return type(self), (self.numbers, self.levels, self.cardinalities, self.bound)
 
     def encode(self, table: Floats) -> NDArray[np.float32]:
         """Return the inputs of a network: numbers, then the codes of categories with many levels.
@@ -123,6 +131,7 @@ class TableEncoding:
             "numbers": [[n.centre, n.factor, n.with_gaps, n.edges.tolist()] for n in self.numbers],
             "levels": [[k, list(e.codes), e.centres.tolist(), e.factors.tolist()] for k, e in self.levels.items()],
             "cardinalities": [[k, cardinality] for k, cardinality in self.cardinalities.items()],
+            "bound": self.bound,
         }
 
     @classmethod
@@ -135,11 +144,12 @@ class TableEncoding:
                 for k, codes, centres, factors in config["levels"]
             },
             {int(k): int(cardinality) for k, cardinality in config["cardinalities"]},
+            float(config.get("bound", BOUND)),
         )
 
 
 def _bounded(values: Array, centre: Any, factor: Any) -> Array:
-    """Return (values - centre) * factor, bounded smoothly by +-3; the largest doubles too."""
+    """Return (values - centre) * factor, bounded smoothly by +-BOUND; the largest doubles too."""
     with np.errstate(over="ignore"):
         scaled = np.clip((values - centre) * factor, -LARGEST, LARGEST)
     bounded: Array = scaled / np.sqrt(1 + (scaled / BOUND) ** 2)
@@ -173,18 +183,19 @@ def learn_encoding(
     most_levels: int = _MOST_LEVELS,
 ) -> TableEncoding:
     """Return the encoding of a table with at most ``n_bins`` bins of a column, as ``learn_encodings`` does."""
-    return learn_encodings(table, n_numbers, cardinalities, {n_bins}, rows, most_levels)[n_bins]
+    kind = (n_bins, BOUND)
+    return learn_encodings(table, n_numbers, cardinalities, {kind}, rows, most_levels)[kind]
 
 
 def learn_encodings(
     table: Floats,
     n_numbers: int,
     cardinalities: Sequence[int],
-    numbers_of_bins: Collection[int],
+    kinds: Collection[Kind],
     rows: NDArray[np.int64] | None = None,
     most_levels: int = _MOST_LEVELS,
-) -> dict[int, TableEncoding]:
-    """Return encodings of a table that differ in their bins, from the rows to train on; each column is sorted once.
+) -> dict[Kind, TableEncoding]:
+    """Return encodings of a table that differ in their numbers, from the rows to train on; each column is sorted once.
 
     Parameters
     ----------
@@ -193,8 +204,8 @@ def learn_encodings(
     n_numbers : int
     cardinalities : sequence of int
         How many codes each category has.
-    numbers_of_bins : collection of int
-        For each encoding the most bins of a column of numbers.
+    kinds : collection of (int, float)
+        For each encoding the most bins of a column of numbers, and the bound of scaled numbers.
     rows : ndarray of int or None
         The rows to train on, where the table has others too.
     most_levels : int
@@ -204,7 +215,7 @@ def learn_encodings(
     def column(j: int) -> Floats:  # one at a time: all rows to train on would be a second table
         return (table[:, j] if rows is None else table[rows, j]).astype(np.float64)
 
-    numbers: dict[int, list[NumberEncoding]] = {n_bins: [] for n_bins in numbers_of_bins}
+    numbers: dict[int, list[NumberEncoding]] = {n_bins: [] for n_bins, _ in kinds}
     for j in range(n_numbers):
         known = _Distinct.of(column(j))
         for n_bins, encodings in numbers.items():
@@ -220,7 +231,7 @@ def learn_encodings(
             levels[k] = _learn_levels(found, codes)
         else:
             many[k] = cardinality
-    return {n_bins: TableEncoding(encodings, levels, many) for n_bins, encodings in numbers.items()}
+    return {kind: TableEncoding(numbers[kind[0]], levels, many, kind[1]) for kind in kinds}
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,7 @@ class TableFeatures:
     def __init__(
         self, names: tuple[str, ...], member: FittedMember, fitted: FittedTable, order: NDArray[np.int64]
     ) -> None:
-        self._encoding = fitted.encodings[member.n_bins]
+        self._encoding = fitted.encodings[member.encoded_as]
         self._model, self._targets, self._order, self._names = member.model, fitted.targets, order, names
         made = _features(self._encoding)
         self.columns = order[np.array([place for place, _ in made], np.int64)]
@@ -123,7 +123,7 @@ def _number_slopes(encoding: TableEncoding, table: Floats) -> Floats:
     slopes = []
     for number, values in zip(encoding.numbers, table.T, strict=False):
         known = ~np.isnan(values)
-        slopes.append(np.where(known, number.slopes(values), 0.0))
+        slopes.append(np.where(known, number.slopes(values, encoding.bound), 0.0))
         if number.with_gaps:
             slopes.append(np.zeros(len(values)))
         low, high = number.edges[:-1], number.edges[1:]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from fastbp.models.description import as_stored, named_weights
 from fastbp.models.model import Model
 from fastbp.support.safetensors_file import TABLE, blaming_file, read_file, write_file
-from fastbp.tabular.encoding import TableEncoding
+from fastbp.tabular.encoding import Kind, TableEncoding
 from fastbp.tabular.reading import TableReader
 from fastbp.tabular.recipe import Member
 from fastbp.tabular.targets import Targets, targets_from_config
@@ -56,18 +56,27 @@ class Course:
     @property
     def name(self) -> str:
         """What tells it from the others: "network with 48 bins, fold 1"."""
-        bins = f"network with {self.member.n_bins} bins" if self.member.depth else "linear model"
-        return f"{bins}, fold {self.fold + 1}"
+        network = f"network with {self.member.n_bins} bins"
+        what = {"nets": network, "linear": "linear model", "straight": "linear model of straight numbers"}
+        return f"{what[self.member.kind]}, fold {self.fold + 1}"
 
 
 @dataclass(frozen=True)
 class FittedMember:
-    """A trained network, the number of bins of its inputs' encoding, and whether it has hidden layers."""
+    """A trained network, and how it came about."""
 
-    n_bins: int
     model: Model
-    kind: str  # "nets" or "linear"
     course: Course
+
+    @property
+    def kind(self) -> str:
+        """What kind of network it is, as ``Member.kind`` has it."""
+        return self.course.member.kind
+
+    @property
+    def encoded_as(self) -> Kind:
+        """Which encoding its inputs have."""
+        return self.course.member.encoded_as
 
 
 @dataclass(frozen=True)
@@ -81,9 +90,12 @@ class Record:
     n_folds : int
         1: a single split.
     errors : dict of str to float
-        Of the mean of the networks, "nets"; of the linear models, "linear", where there are some; of the "blend".
+        Of the mean of the networks, "nets"; of the better kind of linear models, "linear", if there are some; of the
+        "blend".
     refit, interrupted : bool
         Whether all was trained again on all rows, and whether Ctrl-C ended training.
+    temperature : float
+        By which the logits of the members were divided, in their weights; 1 for numbers.
     """
 
     metric: str = ""
@@ -91,6 +103,7 @@ class Record:
     errors: Mapping[str, float] = field(default_factory=dict)
     refit: bool = False
     interrupted: bool = False
+    temperature: float = 1.0
 
 
 class FittedTable:
@@ -100,11 +113,11 @@ class FittedTable:
     ----------
     reader : TableReader
     targets : Targets
-    encodings : dict of int to TableEncoding
-        By the number of bins.
+    encodings : dict of (int, float) to TableEncoding
+        By the number of bins and the bound of numbers.
     members : sequence of FittedMember
-    linear_share : float
-        The share of the linear members' mean in a prediction; the others have the rest.
+    kind_shares : dict of str to float
+        The share of each kind of members, their mean, in a prediction; a kind that is not named has none.
     residuals : ndarray of shape (n, n_outputs) or None
         How far predictions of rows held out were off, rising; None for classes.
     record : Record or None
@@ -122,20 +135,19 @@ class FittedTable:
         self,
         reader: TableReader,
         targets: Targets,
-        encodings: Mapping[int, TableEncoding],
+        encodings: Mapping[Kind, TableEncoding],
         members: Sequence[FittedMember],
-        linear_share: float,
+        kind_shares: Mapping[str, float],
         residuals: Floats | None,
         record: Record | None = None,
     ) -> None:
         self.reader, self.targets, self.encodings = reader, targets, dict(encodings)
-        self.linear_share, self.residuals, self.record = linear_share, residuals, record or Record()
+        self.residuals, self.record = residuals, record or Record()
+        self.kind_shares = {kind: share for kind, share in kind_shares.items() if share}
         self.courses = [member.course for member in members]
-        unused = {"linear"} if linear_share == 0 else {"nets"} if linear_share == 1 else set()
-        self.members = [member for member in members if member.kind not in unused]
+        self.members = [member for member in members if member.kind in self.kind_shares]
         kinds = [member.kind for member in self.members]
-        of_kind = {"nets": 1 - linear_share, "linear": linear_share}
-        self._shares = [of_kind[kind] / kinds.count(kind) for kind in kinds]
+        self._shares = [self.kind_shares[kind] / kinds.count(kind) for kind in kinds]
 
     def predict(self, X: Any, n_threads: int | None = None, precision: str | None = None) -> Floats:
         """Return probabilities (n_rows, n_classes), or numbers (n_rows, n_outputs)."""
@@ -152,22 +164,27 @@ class FittedTable:
         return np.concatenate(blocks) if blocks else np.empty((0, self.targets.n_outputs))
 
     def _predict_block(self, table: Floats, n_threads: int | None, precision: str | None) -> Floats:
-        inputs: dict[int, NDArray[np.float32]] = {}
+        inputs: dict[Kind, NDArray[np.float32]] = {}
         total: Floats | None = None
         for member, share in zip(self.members, self._shares, strict=True):
-            n_bins = member.n_bins
-            if n_bins not in inputs:
-                inputs[n_bins] = self.encodings[n_bins].encode(table)
-            said = self.targets.decode(member.model.predict_read(inputs[n_bins], n_threads, precision))
+            kind = member.encoded_as
+            if kind not in inputs:
+                inputs[kind] = self.encodings[kind].encode(table)
+            said = self.targets.decode(member.model.predict_read(inputs[kind], n_threads, precision))
             said *= share
             total = said if total is None else np.add(total, said, out=total)
         assert total is not None
         return total
 
     @property
-    def numbers_of_bins(self) -> set[int]:
-        """The numbers of bins of the members' encodings."""
-        return {member.n_bins for member in self.members}
+    def encodings_used(self) -> set[Kind]:
+        """The kinds of the members' encodings."""
+        return {member.encoded_as for member in self.members}
+
+    @property
+    def linear_share(self) -> float:
+        """The share of linear models in a prediction."""
+        return 1.0 - self.kind_shares.get("nets", 0.0)
 
     @property
     def shares(self) -> list[tuple[FittedMember, float]]:
@@ -177,9 +194,10 @@ class FittedTable:
     def of_fold(self, fold: int) -> FittedTable:
         """Return this with the members alone that were trained on a split; all, where none of these predict."""
         members = [member for member in self.members if member.course.fold == fold] or self.members
-        kinds = {member.kind for member in members}
-        share = self.linear_share if len(kinds) == 2 else float("linear" in kinds)
-        return FittedTable(self.reader, self.targets, self.encodings, members, share, None)
+        shares = {kind: self.kind_shares[kind] for kind in {member.kind for member in members}}
+        whole = sum(shares.values())
+        shares = {kind: share / whole for kind, share in shares.items()}
+        return FittedTable(self.reader, self.targets, self.encodings, members, shares, None)
 
     def half_width(self, coverage: float) -> Floats:
         """Return how far from a prediction this share of the rows held out lie at most, (n_outputs,)."""
@@ -197,16 +215,17 @@ class FittedTable:
         for i, member in enumerate(self.members):
             named = named_weights(member.model.architecture, member.model.get_weights())
             tensors |= {f"members.{i}.{name}": array for name, array in named}
-            members.append([member.n_bins, member.kind, member.model.to_config(), _course_to_config(member.course)])
+            bins = member.course.member.n_bins
+            members.append([bins, member.kind, member.model.to_config(), _course_to_config(member.course)])
         if self.residuals is not None:
             few = np.linspace(0, len(self.residuals) - 1, min(_RESIDUALS, len(self.residuals))).round().astype(int)
             tensors["residuals"] = np.ascontiguousarray(self.residuals[few])
         return {
             "reader": self.reader.to_config(),
             "targets": self.targets.to_config(),
-            "encodings": [[n_bins, encoding.to_config()] for n_bins, encoding in self.encodings.items()],
+            "encodings": [[n_bins, encoding.to_config()] for (n_bins, _), encoding in self.encodings.items()],
             "members": members,
-            "linear_share": self.linear_share,
+            "kind_shares": self.kind_shares,
             "record": {**asdict(self.record), "errors": dict(self.record.errors)},
         }, tensors
 
@@ -225,13 +244,14 @@ class FittedTable:
                 weights = [array for name, array in tensors.items() if name.startswith(f"members.{i}.")]
                 model = Model.from_config(config, as_stored(config, weights))
                 known = _course_from_config(*course) if course else Course(_of_old_file(n_bins, kind), 0, {}, 0)
-                members.append(FittedMember(int(n_bins), model, str(kind), known))
+                members.append(FittedMember(model, known))
+            encodings = [(int(n), TableEncoding.from_config(config)) for n, config in description["encodings"]]
             fitted = cls(
                 TableReader.from_config(description["reader"]),
                 targets_from_config(description["targets"]),
-                {int(n): TableEncoding.from_config(config) for n, config in description["encodings"]},
+                {(n_bins, encoding.bound): encoding for n_bins, encoding in encodings},
                 members,
-                float(description["linear_share"]),
+                _shares_from_config(description, [member.kind for member in members]),
                 tensors.get("residuals"),
                 Record(**description.get("record", {})),
             )
@@ -244,6 +264,14 @@ def _course_to_config(course: Course) -> dict[str, Any]:
 
 def _course_from_config(config: Mapping[str, Any]) -> Course:
     return Course(Member(**config["member"]), int(config["fold"]), dict(config["figures"]), int(config["best_epoch"]))
+
+
+def _shares_from_config(description: Mapping[str, Any], kinds: Sequence[str]) -> dict[str, float]:
+    """Return the share of each kind of members; an old file says that of its linear models."""
+    if "kind_shares" in description:
+        return {str(kind): float(share) for kind, share in description["kind_shares"].items()}
+    linear = float(description["linear_share"])
+    return {kinds[0]: 1.0} if len(set(kinds)) == 1 else {"nets": 1 - linear, "linear": linear}
 
 
 def _of_old_file(n_bins: int, kind: str) -> Member:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -23,7 +22,7 @@ from fastbp.optimizers.adam import AdamW
 from fastbp.schedules import CosLog, FlatCosine
 from fastbp.support.threads import choose_threads
 from fastbp.tabular.blending import Said
-from fastbp.tabular.encoding import TableEncoding, learn_encodings
+from fastbp.tabular.encoding import Kind, TableEncoding, learn_encodings
 from fastbp.tabular.fitted import Course, FittedMember, FittedTable, Record
 from fastbp.tabular.reading import TableReader
 from fastbp.tabular.recipe import (
@@ -36,6 +35,7 @@ from fastbp.tabular.recipe import (
     epochs_for,
 )
 from fastbp.tabular.targets import ClassTargets, Targets
+from fastbp.tabular.temperatures import divide_logits
 from fastbp.tabular.time_budget import TimeBudget, TimeShare
 from fastbp.training.trainer import Trainer
 
@@ -155,15 +155,14 @@ class _Work:
         self.splits, self.fit = splits, fit
         n_rows = min(len(train) for train, _ in splits)
         self.batch_size = fit.batch_size or batch_size_for(n_rows)
-        self.n_epochs = fit.epochs or epochs_for(n_rows, fit.preset.epochs)
+        self.n_epochs = fit.epochs or epochs_for(n_rows, fit.preset)
         self.encoded_y = targets.encode(y)
-        self.few = len(y) <= FEW_ROWS
         # Of one split the rows held out teach nothing, not even a quantile; folds share what all rows teach.
         self.learned_from = splits[0][0] if len(splits) == 1 else np.arange(len(y))
-        wanted = [member.n_bins for member in (*fit.preset.members, LINEAR)]
+        wanted = [member.encoded_as for member in (*fit.preset.members, *LINEAR)]
         self.most_bins = most_bins(len(table) * reader.n_numbers, wanted)
-        self.encodings: dict[int, TableEncoding] = {}
-        self.encoded: dict[int, Array] = {}
+        self.encodings: dict[Kind, TableEncoding] = {}
+        self.encoded: dict[Kind, Array] = {}
 
     # ------------------------------------------------------------------------------------------------ plan
 
@@ -176,72 +175,64 @@ class _Work:
         return "val_loss" if is_loss else f"val_{self.fit.metric}"
 
     def members_of(self, fold: int) -> list[Member]:
-        """Return the members that are trained on a fold, with a linear model, which takes a few hundredths of the time.
-
-        Of several folds with few rows there is one network each, in turn.
-        """
-        preset = self.fit.preset
-        a_fold = 1 if self.few and len(self.splits) > 1 and preset.folds == 1 else preset.a_fold
-        members = [replace(member, n_bins=min(member.n_bins, self.most_bins)) for member in preset.members]
-        chosen = [members[(fold + i) % len(members)] for i in range(a_fold)]
-        return chosen + ([LINEAR] if LINEAR not in chosen else [])
+        """Return the members that are trained on a fold: networks in turn, and linear models, which take little."""
+        networks = self.fit.preset.of_fold(fold, len(self.splits))
+        chosen = [replace(member, n_bins=min(member.n_bins, self.most_bins)) for member in networks]
+        return chosen + [member for member in LINEAR if member not in chosen]
 
     def run(self) -> FittedTable:
-        said = Said(self.targets, self.y)
+        said = Said(self.targets, self.y, self.weights)
         fitted: list[FittedMember] = []
-        interrupted = False
         self._encode()
         self._share_time()
-        for batch in self._batches():
-            jobs = [(fold, member, self._job(fold, member, i)) for i, (fold, member) in enumerate(batch)]
-            self._reserve(jobs[0][2].trainer.model, jobs[0][1])
-            interrupted = self._train([job for _, _, job in jobs])
-            for fold, member, job in jobs:
-                course = self._course(fold, member, job)
-                if interrupted and not course.best_epoch:
-                    continue
-                held_out = self.splits[fold][1]
-                for start in range(0, len(held_out), _BLOCK_ROWS):  # a copy of all rows held out would be large
-                    rows = held_out[start : start + _BLOCK_ROWS]
-                    said.add(member.kind, rows, self._outputs(job.trainer.model, member, rows))
-                fitted.append(FittedMember(member.n_bins, job.trainer.model, member.kind, course))
-            if interrupted:
-                break
+        planned = self._planned()
+        jobs = [(fold, member, self._job(fold, member, i)) for i, (fold, member) in enumerate(planned)]
+        self._reserve(jobs[0][2].trainer.model, jobs[0][1])
+        interrupted = self._train([job for _, _, job in jobs])
+        for fold, member, job in jobs:
+            course = self._course(fold, member, job)
+            if interrupted and not course.best_epoch:
+                continue
+            held_out = self.splits[fold][1]
+            for start in range(0, len(held_out), _BLOCK_ROWS):  # a copy of all rows held out would be large
+                rows = held_out[start : start + _BLOCK_ROWS]
+                said.add(member.kind, rows, self._outputs(job.trainer.model, member, rows))
+            fitted.append(FittedMember(job.trainer.model, course))
         if not fitted:
             raise KeyboardInterrupt
-        blend = said.blend(self.fit.metric, self.few)
+        blend = said.blend(self.fit.metric)
         if self.fit.refit and not interrupted:
             fitted = self._refitted(fitted)
-        record = Record(self.fit.metric, len(self.splits), blend.errors, self.fit.refit, interrupted)
-        return FittedTable(self.reader, blend.targets, self.encodings, fitted, blend.share, blend.residuals, record)
+        if blend.temperature != 1:
+            for known in fitted:
+                divide_logits(known.model, blend.temperature)
+        record = Record(self.fit.metric, len(self.splits), blend.errors, self.fit.refit, interrupted, blend.temperature)
+        return FittedTable(self.reader, blend.targets, self.encodings, fitted, blend.shares, blend.residuals, record)
 
     def _share_time(self) -> None:
         """Say what trainings the time that is left is for."""
         if self.fit.budget is None:
             return
-        batches = [[member for _, member in batch] for batch in self._batches()]
+        members = [member for _, member in self._planned()]
         longer = len(self.y) / min(len(train) for train, _ in self.splits)
-        refits = longer * self._rounds_of([list(chain(*batches))]) if self.fit.refit else 0.0
-        self._expect(batches, refits)
+        self._expect(members, longer * self._rounds_of(members) if self.fit.refit else 0.0)
 
-    def _expect(self, batches: Sequence[Sequence[Member]], rounds_after: float = 0.0) -> None:
-        """Tell the budget what is trained together, a batch after the other."""
+    def _expect(self, members: Sequence[Member], rounds_after: float = 0.0) -> None:
+        """Tell the budget what is trained side by side."""
         assert self.fit.budget is not None
-        counted = [self._is_counted(member) for batch in batches for member in batch]
-        n = sum(counted)
-        self.fit.budget.expect(n, self._rounds_of(batches), rounds_after, len(counted) - n)
+        n = sum(map(self._is_counted, members))
+        self.fit.budget.expect(n, self._rounds_of(members), rounds_after, len(members) - n)
 
-    def _rounds_of(self, batches: Sequence[Sequence[Member]]) -> int:
-        """Return how many durations of a training the batches take."""
-        at_once = choose_threads(self.fit.n_threads)
-        return sum(-(-sum(map(self._is_counted, batch)) // at_once) for batch in batches)
+    def _rounds_of(self, members: Sequence[Member]) -> int:
+        """Return how many durations of a training they take."""
+        return -(-sum(map(self._is_counted, members)) // choose_threads(self.fit.n_threads))
 
     def _is_counted(self, member: Member) -> bool:
         """Return whether a member shares the time: a linear model beside networks takes a few hundredths of theirs."""
-        return member.kind == self.fit.preset.members[0].kind
+        return bool(member.depth) == bool(self.fit.preset.members[0].depth)
 
     def _outputs(self, model: Model, member: Member, rows: RowIndex) -> Array:
-        outputs: Array = model.predict(self.encoded[member.n_bins][rows], n_threads=self.fit.n_threads)
+        outputs: Array = model.predict(self.encoded[member.encoded_as][rows], n_threads=self.fit.n_threads)
         return outputs
 
     def _reserve(self, model: Model, member: Member) -> None:
@@ -278,21 +269,18 @@ class _Work:
         figures = {name: list(values) for name, values in history.items() if name != "seconds"}
         return Course(member, fold, figures, best)
 
-    def _batches(self) -> list[list[tuple[int, Member]]]:
-        """Return what is trained together: all, unless the rows are many; then fold by fold."""
-        by_fold = [[(fold, member) for member in self.members_of(fold)] for fold in range(len(self.splits))]
-        return [[pair for pairs in by_fold for pair in pairs]] if self.few else by_fold
+    def _planned(self) -> list[tuple[int, Member]]:
+        """Return the folds and members that are trained, all side by side."""
+        return [(fold, member) for fold in range(len(self.splits)) for member in self.members_of(fold)]
 
     # ------------------------------------------------------------------------------------------- a member
 
     def _encode(self) -> None:
         """Make the encodings of all members, and all rows in each."""
-        members = [member for fold in range(len(self.splits)) for member in self.members_of(fold)]
         rows = None if len(self.learned_from) == len(self.table) else self.learned_from
-        n_numbers, cardinalities = self.reader.n_numbers, self.reader.cardinalities
-        numbers_of_bins = {member.n_bins for member in members}
-        self.encodings = learn_encodings(self.table, n_numbers, cardinalities, numbers_of_bins, rows)
-        self.encoded = {n_bins: encoding.encode(self.table) for n_bins, encoding in self.encodings.items()}
+        kinds = {member.encoded_as for _, member in self._planned()}
+        self.encodings = learn_encodings(self.table, self.reader.n_numbers, self.reader.cardinalities, kinds, rows)
+        self.encoded = {kind: encoding.encode(self.table) for kind, encoding in self.encodings.items()}
 
     def _job(self, fold: int, member: Member, number: int) -> Job:
         train, held_out = self.splits[fold]
@@ -305,11 +293,11 @@ class _Work:
         return Job(f"member {number} of fold {fold}", trainer, *parts, listeners)
 
     def _samples(self, trainer: Trainer, member: Member) -> Any:
-        X = self.encoded[member.n_bins]
+        X = self.encoded[member.encoded_as]
         return trainer.parts.intake.samples(X, self.encoded_y, self.weights, None, ("X", "y", "sample_weight"))
 
     def _trainer(self, member: Member, n_rows: int, seed: int) -> Trainer:
-        encoding = self.encodings[member.n_bins]
+        encoding = self.encodings[member.encoded_as]
         n_steps = self.n_epochs * -(-n_rows // self.batch_size)
         model = make_model(member, encoding, self.targets, n_steps, seed)
         n_inputs = encoding.n_numeric + _TABLE_WIDTH * len(encoding.cardinalities)
@@ -341,12 +329,9 @@ class _Work:
                 listeners.append(TimeShare(self.fit.budget, self._is_counted(member)))
             jobs.append(Job(f"member {number}, on all rows", trainer, self._samples(trainer, member), None, listeners))
         if self.fit.budget is not None:
-            self._expect([[known.course.member for known in fitted]])
+            self._expect([known.course.member for known in fitted])
         train_all(jobs, self.n_epochs, self.fit.n_threads, self.fit.progress)
-        return [
-            FittedMember(known.n_bins, job.trainer.model, known.kind, known.course)
-            for known, job in zip(fitted, jobs, strict=True)
-        ]
+        return [FittedMember(job.trainer.model, known.course) for known, job in zip(fitted, jobs, strict=True)]
 
 
 class _StopAfter(Callback):
@@ -360,18 +345,18 @@ class _StopAfter(Callback):
             trainer.stop()
 
 
-def most_bins(n_cells: int, wanted: Sequence[int]) -> int:
+def most_bins(n_cells: int, wanted: Sequence[Kind]) -> int:
     """Return how many bins a number of a large table may have at most, so that all encodings fit in memory.
 
     Parameters
     ----------
     n_cells : int
         Of the columns of numbers.
-    wanted : sequence of int
-        The bins of each member; the same number, also after this bound, is one encoding.
+    wanted : sequence of (int, float)
+        How each member's inputs are encoded; what is the same, also after this bound, is one encoding.
     """
-    most = max(wanted)
-    while most > 0 and 4 * n_cells * sum(1 + n for n in {min(n, most) for n in wanted}) > _MOST_BYTES:
+    most = max(n_bins for n_bins, _ in wanted)
+    while most > 0 and 4 * n_cells * sum(1 + n for n, _ in {(min(n, most), far) for n, far in wanted}) > _MOST_BYTES:
         most -= 1
     return most
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fastbp.tabular.fitted import FittedTable
 from fastbp.tabular.fitting import Fit, Split, fit_table, make_splits
 from fastbp.tabular.reading import TableReader
-from fastbp.tabular.recipe import LINEAR, PRESETS, Preset
+from fastbp.tabular.recipe import LINEAR, PRESETS
 from fastbp.tabular.targets import ClassTargets, NumberTargets, Targets, candidate_forms
 
 __all__ = ["CLASS_METRICS", "NUMBER_METRICS", "Rows", "choose_metric", "fit_linear", "fit_rows", "splits_of"]
@@ -125,7 +125,7 @@ def fit_rows(
 
 def fit_linear(reader: TableReader, rows: Rows, fit: Fit, n_classes: int) -> FittedTable:
     """Return the linear model of a table, trained as the networks are: to compare with."""
-    linear = replace(fit, preset=Preset((LINEAR,), 1, 1, PRESETS["fast"].epochs), refit=False, progress=False)
+    linear = replace(fit, preset=replace(PRESETS["fast"], members=LINEAR[:1]), refit=False, progress=False)
     return fit_rows(reader, rows, "mse", linear, splits_of(rows, linear, None, n_classes), n_classes)
 
 

@@ -40,12 +40,12 @@ def table_as_onnx(table: FittedTable, classes: Any, opset: int) -> onnx.ModelPro
     graph, reader = Graph(opset), table.reader
     inputs = Inputs(graph, [reader.learned], reader.n_columns, reader.names, np.dtype(np.float64))
     columns = features(graph, inputs.matrix(reader.learned), reader.learned)
-    numbers = {n_bins: _encoded(graph, columns, table.encodings[n_bins]) for n_bins in table.numbers_of_bins}
+    encoded = {kind: _encoded(graph, columns, table.encodings[kind]) for kind in table.encodings_used}
     total = ""
     blueprints = []
     for member, share in table.shares:
         blueprint = member.model.blueprint()
-        outputs = network(graph, numbers[member.n_bins], blueprint.stages, blueprint.dtype)
+        outputs = network(graph, encoded[member.encoded_as], blueprint.stages, blueprint.dtype)
         part = graph.add("Mul", _decoded(graph, outputs, table.targets), graph.constant(share))
         total = graph.add("Add", total, part) if total else part
         blueprints.append(blueprint)
@@ -81,7 +81,8 @@ def _numbers(graph: Graph, x: str, encoding: TableEncoding) -> list[str]:
     gaps = graph.add("IsNaN", x)
     centres = np.array([[each.centre for each in numbers]])
     filled = graph.add("Where", gaps, graph.constant(centres), x)
-    parts = [_scaled(graph, filled, centres, np.array([[each.factor for each in numbers]]))]
+    factors = np.array([[each.factor for each in numbers]])
+    parts = [_scaled(graph, filled, centres, factors, encoding.bound)]
     with_gaps = [j for j, each in enumerate(numbers) if each.with_gaps]
     if with_gaps:
         parts.append(_gather(graph, graph.cast(gaps, np.float64), with_gaps))
@@ -115,16 +116,16 @@ def _levels(graph: Graph, x: str, encoding: TableEncoding) -> list[str]:
         written = graph.add("Sub", written, _is(graph, codes, no))
     centres = np.concatenate([level.centres for level in encoding.levels.values()])
     factors = np.concatenate([level.factors for level in encoding.levels.values()])
-    return [_scaled(graph, written, centres, factors)]
+    return [_scaled(graph, written, centres, factors, BOUND)]
 
 
 def _is(graph: Graph, codes: str, values: list[int]) -> str:
     return graph.cast(graph.add("Equal", codes, graph.constant(np.array(values, np.float64))), np.float64)
 
 
-def _scaled(graph: Graph, x: str, centres: Array, factors: Array) -> str:
+def _scaled(graph: Graph, x: str, centres: Array, factors: Array, bound: float) -> str:
     scaled = graph.add("Mul", graph.add("Sub", x, graph.constant(centres)), graph.constant(factors))
-    return bounded(graph, scaled, graph.constant(BOUND), graph.constant(LARGEST))
+    return bounded(graph, scaled, graph.constant(bound), graph.constant(LARGEST))
 
 
 def _order(encoding: TableEncoding) -> list[int]:

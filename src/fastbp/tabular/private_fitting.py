@@ -152,9 +152,9 @@ class PrivateTraining:
         member = Member(_MOST_BINS, self._rate, 0.0, dropout=0.0, width=width, depth=len(self._hidden))
         figures = {name: list(values) for name, values in trainer.history.items() if name != "seconds"}
         course = Course(member, 0, figures, trainer.history.n_epochs)
-        fitted = FittedMember(_MOST_BINS, trainer.averaged_model(), "nets", course)
-        encodings, record = {_MOST_BINS: public.encoding}, Record(interrupted=interrupted)
-        return FittedTable(public.reader, public.targets, encodings, [fitted], 0.0, None, record)
+        fitted = FittedMember(trainer.averaged_model(), course)
+        encodings, record = {member.encoded_as: public.encoding}, Record(interrupted=interrupted)
+        return FittedTable(public.reader, public.targets, encodings, [fitted], {member.kind: 1.0}, None, record)
 
     def promise(self) -> Promise:
         """Return what is promised to the rows after the steps so far."""

@@ -77,10 +77,6 @@ class ClassTargets:
         """Return the log loss of each row, whatever the metric: it is the smoothest of them."""
         return np.asarray(-np.log(np.clip(predicted[np.arange(len(y)), y], 1e-7, 1)))
 
-    def one_more(self, n_rows: int) -> float:
-        """Return what one more row, predicted as wrong as this number of rows allows, would add to the mean loss."""
-        return float(np.log(self.n_classes * n_rows)) / n_rows
-
     def to_config(self) -> dict[str, Any]:
         """Return this as plain data."""
         return {"classes": self.n_classes}
@@ -174,10 +170,6 @@ class NumberTargets:
         """Return each row's squared error, or absolute one for "mae", each column in units of its deviation."""
         errors = (y - predicted) / (self.deviation if self.spread is None else self.spread)
         return np.asarray((np.abs(errors) if metric == "mae" else np.square(errors)).mean(axis=1))
-
-    def one_more(self, n_rows: int) -> float:
-        """Return 0: squared errors of rows that are not like others are seen in the rows that there are."""
-        return 0.0
 
     def matched(self, y: Floats, predicted: Floats) -> NumberTargets:
         """Return this with the factor by which predictions have the mean of rows held out.

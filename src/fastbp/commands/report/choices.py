@@ -36,6 +36,7 @@ def parts_of(trained: TableNetworks, task: Task) -> list[Part]:
         Part("best epoch", f"by {trained.fitted.record.metric}", trained.why_metric),
         _networks_part(trained),
         *_linear_parts(trained),
+        *_temperature_parts(trained),
     ]
 
 
@@ -86,9 +87,11 @@ def _rows_part(trained: TableNetworks) -> Part:
     n_folds = fitted.record.n_folds
     if n_folds == 1:
         return Part("rows to choose by", "a fifth of the rows that are trained on", "one split of many rows is enough")
-    why = "--folds says so" if asked.folds else "--preset says so" if asked.preset == "best" else ""
-    few = f"up to {FEW_ROWS:,} rows are too few for one split"
-    return Part("rows to choose by", f"{n_folds} folds, each held out once", why or few)
+    why = "a network is trained on all other folds"
+    if asked.preset == "fast":
+        why = f"up to {FEW_ROWS:,} rows are too few for one split"
+    why = "--folds says so" if asked.folds else "--preset says so" if asked.preset == "best" else why
+    return Part("rows to choose by", f"{n_folds} folds, each held out once", why)
 
 
 def _networks_part(trained: TableNetworks) -> Part:
@@ -110,3 +113,13 @@ def _linear_parts(trained: TableNetworks) -> list[Part]:
     nets, linear, both = (figure(errors[name]) for name in ("nets", "linear", "blend"))
     why = f"the {what} of held-out rows was {nets} for networks, {linear} for linear models and {both} together"
     return [Part("linear models", f"{percent(fitted.linear_share)} of the prediction", why)]
+
+
+def _temperature_parts(trained: TableNetworks) -> list[Part]:
+    """Return how sure the networks of classes may be, if that was changed."""
+    temperature = trained.fitted.record.temperature
+    if temperature == 1:
+        return []
+    how = "surer" if temperature < 1 else "less sure"
+    why = f"the log loss of held-out rows was clearly lower with {how} probabilities"
+    return [Part("temperature", f"logits divided by {figure(temperature)}", why)]
