@@ -36,6 +36,25 @@ def test_compressed_text_is_written_and_read(tmp_path, suffix):
     pandas.testing.assert_frame_equal(read_table(tmp_path / f"x.csv{suffix}").frame, FRAME, check_dtype=False)
 
 
+@pytest.mark.parametrize("left_out", [False, True])
+def test_arrays_whose_columns_are_called_alike(tmp_path, left_out):
+    """The first column of ``a`` is a.0; it took the place of the array of that name, or the other way round."""
+    a = np.ones((3, 2), complex if left_out else float)
+    np.savez(tmp_path / "x.npz", **{"a": a, "a.0": np.zeros(3)})
+    with pytest.raises(CommandError, match=r"x.npz' has two columns that are called 'a.0'; expected names that differ"):
+        read_table(tmp_path / "x.npz")
+
+
+def test_columns_of_a_sheet_that_are_called_alike(tmp_path):
+    """As in a file of text; pandas calls the second one a.1."""
+    workbook = pytest.importorskip("openpyxl").Workbook()
+    for row in (["a", "b", "a"], [1, 2, 3], [4, 5, 6]):
+        workbook.active.append(row)
+    workbook.save(tmp_path / "x.xlsx")
+    with pytest.raises(CommandError, match=r"has two columns that are called 'a'; expected names that differ"):
+        read_table(tmp_path / "x.xlsx")
+
+
 @pytest.mark.parametrize("names", [[], ["a.csv", "b.csv"]])
 def test_an_archive_must_hold_one_file(tmp_path, names):
     with zipfile.ZipFile(tmp_path / "x.csv.zip", "w") as archive:

@@ -195,6 +195,18 @@ def test_objects_in_a_frame(values, expected):
         assert plain.tolist() == values
 
 
+def test_numbers_and_truths_that_pandas_or_arrow_hold_with_gaps():
+    from fastbp.commands.plain_columns import plain_column
+
+    for values, kind in (([1, None, 3], "Int64"), ([0.5, None], "Float32"), ([1, None], "int64[pyarrow]")):
+        plain, why = plain_column(pd.Series(values, dtype=kind))
+        assert plain.dtype.kind == "f" and why == ""
+        np.testing.assert_array_equal(plain, np.array(values, float))
+    for kind in ("boolean", "bool[pyarrow]"):
+        plain, _ = plain_column(pd.Series([True, None, False], dtype=kind))
+        assert plain.dtype == object and plain.tolist() == [True, None, False]
+
+
 def test_intervals_are_text():
     from fastbp.commands.plain_columns import plain_column
 

@@ -139,6 +139,13 @@ def test_classes_that_are_taken_for_each_other_become_neighbours(n_blocks):
     assert np.count_nonzero(np.diff(block[order])) == n_blocks - 1
 
 
+def test_a_rare_class_is_put_beside_the_one_it_is_taken_for():
+    """Half of its ten rows are: a larger share than any of the classes of a thousand rows loses to another."""
+    counts = np.array([[960, 20, 20, 0], [20, 980, 0, 0], [20, 0, 980, 0], [5, 0, 0, 5]])
+    order = confusion.order_by_confusion(counts).tolist()
+    assert abs(order.index(3) - order.index(0)) == 1
+
+
 def test_the_order_of_classes_without_rows_or_without_confusions():
     for counts in (np.zeros((5, 5), np.int64), np.diag([3, 0, 5])):
         assert sorted(confusion.order_by_confusion(counts)) == list(range(len(counts)))

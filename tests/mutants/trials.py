@@ -21,7 +21,7 @@ import traceback
 from pathlib import Path
 
 MOST_CPU = 60  # seconds of all tests of a mutant
-MOST_WALL = 150  # for those that wait for something that never comes
+MOST_WALL = 900  # for those that wait for something that never comes
 MOST_MEMORY = 16 << 30  # bytes of address space: a loop that no longer ends may fill a list
 
 LIBRARIES = [

@@ -122,6 +122,10 @@ def _read_excel(pandas: Any, opened: Any, reading: Reading, as_text: Collection[
             notes.append(
                 "The first row is read as data, and columns are numbered from 0; if it has names, pass --header."
             )
+        names = [cell for cell in rows[n_titles] if cell] if header and rows[n_titles:] else []
+        twice = next((name for i, name in enumerate(names) if name in names[:i]), None)
+        if twice is not None:  # pandas would call the second one "name.1"
+            raise CommandError(f"has two columns that are called {twice!r}; expected names that differ")
         text = dict.fromkeys(as_text, str)
         options: dict[str, Any] = {"skiprows": n_titles, "header": 0 if header else None, "dtype": text}
         return pandas.read_excel(book, sheet, keep_default_na=False, na_values=[""], **options)
@@ -159,7 +163,10 @@ def _read_npy(pandas: Any, opened: Any, reading: Reading, as_text: Collection[st
 
 def _read_npz(pandas: Any, opened: Any, reading: Reading, as_text: Collection[str], notes: list[str]) -> Any:
     with np.load(opened, allow_pickle=False) as arrays:
-        return pandas.DataFrame({k: v for name in arrays for k, v in _columns_of(name, arrays[name]).items()})
+        columns = [each for name in arrays for each in _columns_of(name, arrays[name]).items()]
+    frame = pandas.DataFrame(dict(enumerate(column for _, column in columns)))
+    frame.columns = [name for name, _ in columns]  # of which two may be alike: a.0, and the first column of a
+    return frame
 
 
 _READERS: dict[str, Callable[..., Any]] = {
