@@ -137,12 +137,13 @@ def test_integrated_gradients_add_up_for_every_activation(activation):
 def layered(kind):
     inner = {"batch_norm": [fb.Dense(4), fb.BatchNorm(), fb.Activation("tanh")], "first": [fb.BatchNorm()]}
     inner["residual"] = [fb.Residual([fb.Dense(5, "relu"), fb.Dropout(0.2), fb.Dense(4, "tanh")])]
+    inner["scaling"] = [fb.Scaling(), fb.Dense(4, fb.Parametric("silu", 0.6)), fb.Scaling()]
     inner["after"] = [fb.Dense(4, "gelu"), fb.BatchNorm()]
     inner["nested"] = [fb.Residual([fb.Residual([fb.Dense(4, "silu")]), fb.Activation("prelu")])]
     return model_of([*inner[kind], fb.Dense(6, "elu"), fb.Dropout(0.5), fb.Dense(2, "softmax")], inputs=4)
 
 
-@pytest.mark.parametrize("kind", ["batch_norm", "first", "after", "residual", "nested"])
+@pytest.mark.parametrize("kind", ["batch_norm", "first", "after", "residual", "nested", "scaling"])
 @pytest.mark.parametrize("method", ["deeplift", "integrated_gradients"])
 def test_other_layers(kind, method):
     model = layered(kind)

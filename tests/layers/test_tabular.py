@@ -293,6 +293,28 @@ def test_averages_are_of_whole_tables():
         np.testing.assert_allclose(a, np.mean(each, axis=0), atol=1e-12)
 
 
+def test_the_tables_begin_as_their_initializer_says(tmp_path):
+    def make(initializer):
+        inputs = fb.Tabular(1, [500, 3], [8, 2], initializer)
+        return fb.Model([fb.Dense(2)], inputs=inputs, dtype="float64", seed=3)
+
+    model = make(fb.Normal(0, 1))
+    large, small = model.get_weights()[:2]
+    assert large[:-1].std() == pytest.approx(1, abs=0.05)
+    assert abs(small[:-1]).max() > 0.1
+    assert not large[-1].any()
+    assert not small[-1].any()
+    assert not make("zeros").get_weights()[0].any()
+    assert make(None).get_weights()[0].std() == pytest.approx(0.01, rel=0.05)
+    assert fb.Tabular(1, [3]) == fb.Tabular(1, [3], initializer=fb.Normal(0, 0.01))
+    assert repr(model.inputs).endswith("dims=[8, 2], initializer=Normal(mean=0.0, standard_deviation=1.0))")
+    model.save(tmp_path / "it")
+    assert fb.Model.load(tmp_path / "it").inputs == model.inputs
+    assert "initializer" not in make(None).to_config()["inputs"]
+    with pytest.raises(ValueError, match="initializer is 'large'; expected one of"):
+        make("large")
+
+
 def test_factors_of_layers_leave_the_tables_alone():
     X, y = make_X(60), make_y(60)
     models = [make_model(), make_model()]

@@ -120,7 +120,10 @@ def test_penalties_are_not_clipped_and_take_no_part_in_norms(name, dtype):
     assert np.abs(found - expected).max() <= ROUNDING[dtype] * np.abs(expected).max()
 
 
-@pytest.mark.parametrize("name", ["layer norm between", "residuals of all kinds", "prelu between", "tables"])
+@pytest.mark.parametrize(
+    "name",
+    ["layer norm between", "residuals of all kinds", "prelu between", "scaling first", "parametric between", "tables"],
+)
 def test_other_rules_of_clipping(name):
     name = "residual between" if name == "residuals of all kinds" else name
     model, loss, X, y = problem(name, "float64")
@@ -165,7 +168,10 @@ def test_without_noise_and_clipping_it_is_the_plain_step(limits, name, dtype, n_
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", ["layer norm between", "residual between", "prelu among all", "tables"])
+@pytest.mark.parametrize(
+    "name",
+    ["layer norm between", "residual between", "prelu among all", "scaling first", "parametric between", "tables"],
+)
 def test_the_same_bits_on_any_number_of_threads(limits, name, dtype):
     limits(epoch_thread=1.0, call_thread=1.0, paced=0.0)
     name = "prelu between" if name.startswith("prelu") else name

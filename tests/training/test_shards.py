@@ -109,6 +109,15 @@ CASES = {
         ]
     },
     "clip_norm": {"clip_norm": 0.1, "averaging": "ema"},
+    "scaling, parametric, factors": {
+        "layers": [
+            fb.Scaling(),
+            fb.Dense(24, "parametric"),
+            fb.Residual([fb.Scaling(), fb.Dense(24, fb.Parametric("silu", 0.5))]),
+            fb.Dense(3, "softmax"),
+        ],
+        "learning_rate_factors": {0: {"scale": 6.0}, 1: {"alpha": 0.1, "b": 0.2}},
+    },
 }
 
 

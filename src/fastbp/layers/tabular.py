@@ -10,8 +10,9 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbp.layers.initializers import Normal
+from fastbp.layers.initializers import INITIALIZERS, Initializer, InitializerLike, Normal
 from fastbp.support.checks import check_int, check_list, sentence
+from fastbp.support.registry import from_config, resolve, shorthand, to_config
 
 __all__ = ["INPUTS", "Inputs", "Tabular", "check_inputs", "inputs_from_config", "n_columns", "n_features"]
 
@@ -45,6 +46,9 @@ class Tabular:
     dims : "auto" or sequence of int, default "auto"
         Number of columns of each table: the features that represent a category. "auto" is min(600, round(1.6 *
         cardinality**0.56)), fast.ai's rule.
+    initializer : str or Initializer or None, default None
+        Initial rows of the tables, as in ``fb.Dense``; ``fb.Normal(0, 1)`` as in RealMLP. None is
+        ``fb.Normal(0, 0.01)``.
 
     Raises
     ------
@@ -54,9 +58,8 @@ class Tabular:
     Notes
     -----
     ``get_weights`` returns the tables first, E0, E1 and so on, each of shape (cardinality + 1, dim). The last row of
-    each is initially 0, and stays 0 until a sample uses it; the others are drawn from a normal distribution of mean 0
-    and standard deviation 0.01. ``fb.EMA`` averages whole tables: each step that it averages costs a pass over them,
-    and so does the check for NaN and infinity at the end of each epoch.
+    each is initially 0, and stays 0 until a sample uses it. ``fb.EMA`` averages whole tables: each step that it
+    averages costs a pass over them, and so does the check for NaN and infinity at the end of each epoch.
 
     Examples
     --------
@@ -72,9 +75,18 @@ class Tabular:
     numeric: int
     categories: tuple[int, ...]
     dims: tuple[int, ...]
+    initializer: Initializer
     name: ClassVar[str] = "tabular"
 
-    def __init__(self, numeric: int, categories: Sequence[int], dims: Literal["auto"] | Sequence[int] = "auto") -> None:
+    def __init__(
+        self,
+        numeric: int,
+        categories: Sequence[int],
+        dims: Literal["auto"] | Sequence[int] = "auto",
+        initializer: InitializerLike | None = None,
+    ) -> None:
+        drawn = _FIRST_ROWS if initializer is None else resolve(initializer, INITIALIZERS, "initializer")
+        object.__setattr__(self, "initializer", drawn)
         object.__setattr__(self, "numeric", check_int(numeric, "numeric", minimum=0))
         cardinalities = _check_list(categories, "categories", "cardinalities such as [7, 12]", _LARGEST_CARDINALITY)
         object.__setattr__(self, "categories", cardinalities)
@@ -106,7 +118,7 @@ class Tabular:
 
     def draw(self, generators: Iterator[np.random.Generator]) -> list[NDArray[np.float64]]:
         """Return the initial tables; each takes the next generator."""
-        tables = [_FIRST_ROWS.draw(next(generators), *shape) for shape in self.shapes]
+        tables = [self.initializer.draw(next(generators), *shape) for shape in self.shapes]
         for table in tables:
             table[-1] = 0
         return tables
@@ -122,10 +134,13 @@ class Tabular:
             "numeric": self.numeric,
             "categories": list(self.categories),
             "dims": list(self.dims),
+            **({} if self.initializer == _FIRST_ROWS else {"initializer": to_config(self.initializer)}),
         }
 
     def __repr__(self) -> str:
-        return f"Tabular(numeric={self.numeric}, categories={list(self.categories)}, dims={list(self.dims)})"
+        usual = self.initializer == _FIRST_ROWS
+        drawn = "" if usual else f", initializer={shorthand(self.initializer, INITIALIZERS)}"
+        return f"Tabular(numeric={self.numeric}, categories={list(self.categories)}, dims={list(self.dims)}{drawn})"
 
 
 Inputs = int | Tabular  # of a model: a number of columns, or a Tabular
@@ -143,7 +158,9 @@ def inputs_from_config(config: Any) -> Inputs:
     """Return inputs from plain data: an int, or the result of ``to_config``."""
     if not isinstance(config, Mapping):
         return check_inputs(config)
-    return INPUTS[config["type"]](config["numeric"], config["categories"], config["dims"])
+    drawn = config.get("initializer")
+    initializer = None if drawn is None else from_config(drawn, INITIALIZERS, "initializer")
+    return INPUTS[config["type"]](config["numeric"], config["categories"], config["dims"], initializer)
 
 
 def n_columns(inputs: Inputs) -> int:
