@@ -171,8 +171,13 @@ static void NAME(scatter_panel)(fbp_panels panels, ptrdiff_t p, ptrdiff_t n_colu
         for (int i = 0; i < VL; i++)
             columns[i] = panel + (column + i) * VL;
         NAME(load_transposed)(columns, 0, rows);
-        for (ptrdiff_t r = 0; r < n_rows; r++)
-            memcpy((real *)out + r * out_stride + column, &rows[r], (size_t)n * sizeof(real));
+        if (n == VL) {
+            for (ptrdiff_t r = 0; r < n_rows; r++)
+                NAME(store_any)((real *)out + r * out_stride + column, rows[r]);
+        } else {
+            for (ptrdiff_t r = 0; r < n_rows; r++)
+                NAME(store_first)((real *)out + r * out_stride + column, rows[r], n);
+        }
     }
 }
 

@@ -236,24 +236,29 @@ static INLINE int NAME(all_zero)(vec x)
     return others == 0;
 }
 
-/* load_first: the first n lanes, n <= VL, from there; zero in the others, whose memory is not touched. A vector that is
- * put together from single numbers waits for all of their stores. */
+/* load_first and store_first: the first n lanes, n <= VL, from or to there; memory after them is not touched, and the other
+ * lanes become zero. A vector that is put together from single numbers waits for all of their stores. */
 #if VECTOR_BYTES == 64 && REAL_BITS == 32
-#define OWN_LOAD_FIRST(p, n) _mm512_maskz_loadu_ps((__mmask16)((1u << (n)) - 1), (p))
+#define LANES_FIRST(n) ((__mmask16)((1u << (n)) - 1))
+#define LOAD_LANES(lanes, p) _mm512_maskz_loadu_ps(lanes, p)
+#define STORE_LANES(lanes, p, x) _mm512_mask_storeu_ps(p, lanes, (__m512)(x))
 #elif VECTOR_BYTES == 64
-#define OWN_LOAD_FIRST(p, n) _mm512_maskz_loadu_pd((__mmask8)((1u << (n)) - 1), (p))
+#define LANES_FIRST(n) ((__mmask8)((1u << (n)) - 1))
+#define LOAD_LANES(lanes, p) _mm512_maskz_loadu_pd(lanes, p)
+#define STORE_LANES(lanes, p, x) _mm512_mask_storeu_pd(p, lanes, (__m512d)(x))
 #elif VECTOR_BYTES == 32 && REAL_BITS == 32
-#define OWN_LOAD_FIRST(p, n)                                                                       \
-    _mm256_maskload_ps((p), _mm256_cmpgt_epi32(_mm256_set1_epi32((int)(n)),                        \
-                                               _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7)))
+#define LANES_FIRST(n) _mm256_cmpgt_epi32(_mm256_set1_epi32((int)(n)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7))
+#define LOAD_LANES(lanes, p) _mm256_maskload_ps(p, lanes)
+#define STORE_LANES(lanes, p, x) _mm256_maskstore_ps(p, lanes, (__m256)(x))
 #elif VECTOR_BYTES == 32
-#define OWN_LOAD_FIRST(p, n) \
-    _mm256_maskload_pd((p), _mm256_cmpgt_epi64(_mm256_set1_epi64x(n), _mm256_setr_epi64x(0, 1, 2, 3)))
+#define LANES_FIRST(n) _mm256_cmpgt_epi64(_mm256_set1_epi64x(n), _mm256_setr_epi64x(0, 1, 2, 3))
+#define LOAD_LANES(lanes, p) _mm256_maskload_pd(p, lanes)
+#define STORE_LANES(lanes, p, x) _mm256_maskstore_pd(p, lanes, (__m256d)(x))
 #endif
 static INLINE vec NAME(load_first)(const real *p, ptrdiff_t n)
 {
-#ifdef OWN_LOAD_FIRST
-    return (vec)OWN_LOAD_FIRST(p, n);
+#ifdef LANES_FIRST
+    return (vec)LOAD_LANES(LANES_FIRST(n), p);
 #else
     real lanes[VL] = {0};
     for (ptrdiff_t i = 0; i < n; i++)
@@ -263,7 +268,21 @@ static INLINE vec NAME(load_first)(const real *p, ptrdiff_t n)
     return x;
 #endif
 }
-#undef OWN_LOAD_FIRST
+
+static INLINE void NAME(store_first)(real *p, vec x, ptrdiff_t n)
+{
+#ifdef LANES_FIRST
+    STORE_LANES(LANES_FIRST(n), p, x);
+#else
+    real lanes[VL];
+    memcpy(lanes, &x, sizeof lanes);
+    for (ptrdiff_t i = 0; i < n; i++)
+        p[i] = lanes[i];
+#endif
+}
+#undef LANES_FIRST
+#undef LOAD_LANES
+#undef STORE_LANES
 
 /* A mask of the first n lanes; of all where n is larger. */
 static INLINE ivec NAME(first_lanes_mask)(ptrdiff_t n)

@@ -15,12 +15,8 @@ static void NAME(point_of_way)(const void *from, const void *to, double place, p
         NAME(store_any)(out + i, start + share * (NAME(load_any)(far + i) - start));
     }
     if (i < n) {
-        const size_t rest = (size_t)(n - i) * sizeof(real);
-        vec start = NAME(splat)(0), end = start;
-        memcpy(&start, near + i, rest);
-        memcpy(&end, far + i, rest);
-        start += share * (end - start);
-        memcpy(out + i, &start, rest);
+        const vec start = NAME(load_first)(near + i, n - i);
+        NAME(store_first)(out + i, start + share * (NAME(load_first)(far + i, n - i) - start), n - i);
     }
 }
 
@@ -33,11 +29,7 @@ static void NAME(add_scaled)(void *sums, const void *numbers, double factor, ptr
     for (; i + VL <= n; i += VL)
         NAME(store_any)(sum + i, NAME(load_any)(sum + i) + scale * NAME(load_any)(x + i));
     if (i < n) {
-        const size_t rest = (size_t)(n - i) * sizeof(real);
-        vec old = NAME(splat)(0), new = old;
-        memcpy(&old, sum + i, rest);
-        memcpy(&new, x + i, rest);
-        old += scale * new;
-        memcpy(sum + i, &old, rest);
+        const vec rest = NAME(load_first)(sum + i, n - i) + scale * NAME(load_first)(x + i, n - i);
+        NAME(store_first)(sum + i, rest, n - i);
     }
 }

@@ -115,6 +115,8 @@ def _wrong_dimensions(array: Array, n_columns: int | None, argument: str) -> str
 
 def as_array(values: ArrayLike, argument: str) -> Array:
     """Return an array-like of real numbers, of any shape, as an array of one of the dtypes that the engine reads."""
+    if type(values) is np.ndarray and values.dtype in READABLE and values.flags.aligned:  # quickly: in a loop
+        return values
     if isinstance(values, np.ma.MaskedArray):
         if np.ma.is_masked(values):
             remedy = f"Fill them in first, for example {argument}.filled(0), or leave out their rows."

@@ -10,6 +10,7 @@ from libc.string cimport memset
 
 import numpy as np
 
+from fastbp.engine.array_reader cimport start_of
 from fastbp.engine.derivative_pass cimport (
     ALONG_WAYS, DERIVATIVE_PANELS, HESSIAN_PRODUCT, JACOBIAN_BY_INPUTS, JACOBIAN_BY_OUTPUTS, JVP, LAPLACIAN,
     LOSS_GRADIENT, OUTPUTS, VJP, derivative_share,
@@ -200,10 +201,9 @@ cdef class Derivatives:
         logit, here and below: the last stage's softmax or sigmoid is left out.
         """
         cdef DerivativePass job
-        cdef char[:, ::1] outputs = out.view(np.int8)
         memset(&job, 0, sizeof(job))
         job.wanted = OUTPUTS
-        job.outputs = &outputs[0, 0]
+        job.outputs = start_of(out)
         self.run(&job, rows, n_threads, 1, logit, None)
 
     def vjp(self, ArrayReader rows, ArrayReader V, outputs, derivatives, int n_threads, bint logit=False):
@@ -253,15 +253,13 @@ cdef class Derivatives:
                         bint logit=False):
         """Each row's Hessian of v @ outputs times u, (n_rows, n_features); and J.T @ v, unless `gradients` is None."""
         cdef DerivativePass job
-        cdef char[:, ::1] memory
         memset(&job, 0, sizeof(job))
         job.wanted = HESSIAN_PRODUCT
         job.given = V.source
         job.given_too = U.source
         _set_out(&job, None, derivatives)
         if gradients is not None:
-            memory = gradients.view(np.int8)
-            job.gradients = &memory[0, 0]
+            job.gradients = start_of(gradients)
         self.run(&job, rows, n_threads, 4, logit, (V, U))
 
     def laplacian(self, ArrayReader rows, list members, slopes, seconds, derivatives, int n_threads, bint logit=False):
@@ -293,20 +291,17 @@ cdef class Derivatives:
         """
         cdef DerivativePass job
         cdef Ways ways
-        cdef const char[:, ::1] start_memory = starts.view(np.int8), end_memory = ends.view(np.int8)
-        cdef const double[::1] place_memory = places, weight_memory = weights
-        cdef char[:, ::1] sum_memory = sums.reshape(-1, sums.shape[2]).view(np.int8)
         memset(&job, 0, sizeof(job))
         memset(&ways, 0, sizeof(ways))
         ways.n_answers, ways.n_ways, ways.n_numbers = sums.shape
-        ways.starts = <const char *>&start_memory[0, 0]
+        ways.starts = start_of(starts)
         ways.one_start = len(starts) == 1
-        ways.ends = <const char *>&end_memory[0, 0]
+        ways.ends = start_of(ends)
         ways.n_steps = len(places)
-        ways.places = &place_memory[0]
-        ways.weights = &weight_memory[0]
+        ways.places = <const double *>start_of(places)
+        ways.weights = <const double *>start_of(weights)
         ways.slopes = slopes.source
-        ways.sums = <char *>&sum_memory[0, 0]
+        ways.sums = start_of(sums)
         job.wanted = ALONG_WAYS
         job.ways = &ways
         self.run(&job, slopes, n_threads, 1 + ways.n_answers, logit, None)
@@ -421,9 +416,7 @@ def begins_with_product(Network network):
 
 cdef int _set_out(DerivativePass *job, outputs, derivatives) except -1:
     """Where the results go: (n_rows, any number), C-contiguous, of the network's dtype; outputs may be None."""
-    cdef char[:, ::1] memory = derivatives.view(np.int8)
-    job.derivatives = &memory[0, 0]
+    job.derivatives = start_of(derivatives)
     if outputs is not None:
-        memory = outputs.view(np.int8)
-        job.outputs = &memory[0, 0]
+        job.outputs = start_of(outputs)
     return 0

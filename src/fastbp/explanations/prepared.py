@@ -64,7 +64,9 @@ def features_of(subject: Subject) -> NetworkFeatures:
     ValueError
         If it is not a single network.
     """
-    return subject.features() if isinstance(subject, Featured) else Features(subject)
+    if isinstance(subject, ModelSubject) or not isinstance(subject, Featured):  # to look for the latter takes longer
+        return Features(subject)
+    return subject.features()
 
 
 class Features:
