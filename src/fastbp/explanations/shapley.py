@@ -23,7 +23,7 @@ Floats = NDArray[np.float64]
 Answers = Callable[[Array], Floats]  # rows (n, n_columns) -> answers (n, n_answers)
 
 MOST_EXACT = 12  # columns, of which there are 4096 coalitions
-_MOST_NUMBERS = 2**20  # of the rows that are made at once
+_MOST_NUMBERS = 2**18  # of the rows that are made at once: what caches hold
 
 
 class RowValues(NamedTuple):
@@ -136,7 +136,8 @@ class _Game:
         worth[:, :, 0], worth[:, :, n] = self._of_background, self._answer
         worth[:, :, 1:n] = self._worth(members.reshape(-1, n)).reshape(n_pairs, 2, n - 1, *self._of_background.shape)
         joining = np.diff(worth, axis=2)  # (n_pairs, 2, n, n_background, n_answers)
-        of_players = np.take_along_axis(joining, places[:, :, :, np.newaxis, np.newaxis], axis=2).mean(axis=1)
+        pairs, directions = np.ogrid[:n_pairs, :2]
+        of_players = joining[pairs[..., np.newaxis], directions[..., np.newaxis], places].mean(axis=1)
         values = of_players.mean(axis=(0, 2))
         of_pairs, of_background = of_players.mean(axis=2), of_players.mean(axis=0)
         squares = _error_of_mean(of_pairs, 0), _error_of_mean(of_background, 1)
