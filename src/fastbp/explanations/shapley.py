@@ -90,7 +90,11 @@ class _Game:
         answer: Floats,
         of_background: Floats,
     ) -> None:
-        self._answers, self._row, self._background, self._players = answers, row, background, players
+        self._answers, self._background, self._players = answers, background, players
+        integers = np.dtype(f"i{background.itemsize}")
+        # The background's bits, and those that differ in the row, as one long row of integers each.
+        self._bits = np.ascontiguousarray(background).view(integers).reshape(-1)
+        self._other_bits = self._bits ^ np.tile(row.astype(background.dtype).view(integers), len(background))
         self._answer, self._of_background = answer, of_background
 
     def _worth(self, coalitions: NDArray[np.bool_]) -> Floats:
@@ -100,10 +104,12 @@ class _Game:
         at_once = max(1, _MOST_NUMBERS // (n_background * n_columns))
         for start in range(0, len(coalitions), at_once):
             part = coalitions[start : start + at_once]
-            rows = np.repeat(self._background[np.newaxis], len(part), axis=0)
-            for place, column in enumerate(self._players):
-                rows[part[:, place], :, column] = self._row[column]
-            answers = self._answers(rows.reshape(-1, n_columns))
+            taken = np.zeros((len(part), n_columns), self._bits.dtype)
+            taken[:, self._players] = -part.astype(self._bits.dtype)  # all bits of the columns that come from the row
+            rows = np.repeat(taken[:, np.newaxis], n_background, axis=1).reshape(len(part), -1)
+            rows &= self._other_bits
+            rows ^= self._bits
+            answers = self._answers(rows.view(self._background.dtype).reshape(-1, n_columns))
             worth[start : start + len(part)] = answers.reshape(len(part), n_background, -1)
         return worth
 
