@@ -45,16 +45,6 @@ def test_arrays_whose_columns_are_called_alike(tmp_path, left_out):
         read_table(tmp_path / "x.npz")
 
 
-def test_columns_of_a_sheet_that_are_called_alike(tmp_path):
-    """As in a file of text; pandas calls the second one a.1."""
-    workbook = pytest.importorskip("openpyxl").Workbook()
-    for row in (["a", "b", "a"], [1, 2, 3], [4, 5, 6]):
-        workbook.active.append(row)
-    workbook.save(tmp_path / "x.xlsx")
-    with pytest.raises(CommandError, match=r"has two columns that are called 'a'; expected names that differ"):
-        read_table(tmp_path / "x.xlsx")
-
-
 @pytest.mark.parametrize("names", [[], ["a.csv", "b.csv"]])
 def test_an_archive_must_hold_one_file(tmp_path, names):
     with zipfile.ZipFile(tmp_path / "x.csv.zip", "w") as archive:
@@ -137,7 +127,7 @@ def test_titles_above_a_sheet_and_a_sheet_without_names(tmp_path):
     ]
 
 
-def test_names_that_are_the_same_as_text_are_refused(tmp_path):
+def test_names_of_a_sheet_that_are_called_alike_are_numbered(tmp_path):
     frame = pandas.DataFrame([[1, 2], [3, 4]], columns=["a", "b"])
     frame.columns = pandas.Index(["a", "a"])
     with pandas.ExcelWriter(tmp_path / "x.xlsx") as book:

@@ -122,10 +122,6 @@ def _read_excel(pandas: Any, opened: Any, reading: Reading, as_text: Collection[
             notes.append(
                 "The first row is read as data, and columns are numbered from 0; if it has names, pass --header."
             )
-        names = [cell for cell in rows[n_titles] if cell] if header and rows[n_titles:] else []
-        twice = next((name for i, name in enumerate(names) if name in names[:i]), None)
-        if twice is not None:  # pandas would call the second one "name.1"
-            raise CommandError(f"has two columns that are called {twice!r}; expected names that differ")
         text = dict.fromkeys(as_text, str)
         options: dict[str, Any] = {"skiprows": n_titles, "header": 0 if header else None, "dtype": text}
         return pandas.read_excel(book, sheet, keep_default_na=False, na_values=[""], **options)
