@@ -310,9 +310,9 @@ typedef struct {
     /* panels p0..p1: out = weights * in, in place or not. */
     void (*scale_panels)(const fbp_layer *layer, fbp_panels in, fbp_panels out, ptrdiff_t p0, ptrdiff_t p1);
 
-    /* panels p0..p1: out = weights * f(in) + (1 - weights) * in, not in place, f the activation `function`: relu, or one whose
-     * slope is stored. `kept` (data NULL: not wanted) receives f(in) - in, from which vector_gradient makes the gradient
-     * of the weights, and in rows n_units..2 n_units the slope of out, from which the backward kernel makes dX. */
+    /* panels p0..p1: out = weights * f(in) + (1 - weights) * in, not in place, f the activation `function`: mish, selu,
+     * silu or relu. `kept` (data NULL: not wanted) receives f(in) - in, from which vector_gradient makes the gradient of
+     * the weights, and in rows n_units..2 n_units the slope of out, from which the backward kernel makes dX. */
     void (*parametric_forward)(const fbp_layer *layer, fbp_activation function, fbp_panels in, fbp_panels out,
                                fbp_panels kept, ptrdiff_t p0, ptrdiff_t p1);
     void (*parametric_backward)(const fbp_layer *layer, fbp_panels kept, fbp_panels dZ, fbp_panels dX, ptrdiff_t p0,

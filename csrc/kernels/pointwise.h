@@ -99,31 +99,40 @@ static void NAME(prelu_backward)(const fbp_layer *layer, fbp_panels in, fbp_pane
     }
 }
 
-/* alpha f(z) + (1 - alpha) z, f the activation of `function` (Holzmueller et al. 2024). */
+/* alpha f(z) + (1 - alpha) z, f the activation of `function` (Holzmueller et al. 2024), of one panel. */
+static void NAME(mix)(fbp_activation function, const real *alpha, const real *in, real *out, real *keep, ptrdiff_t n)
+{
+    const vec zero = NAME(splat)(0), one = NAME(splat)(1);
+    switch (function) {
+#define CASE(constant, value, its_slope)                                         \
+    case constant:                                                               \
+        for (ptrdiff_t i = 0; i < n; i++) {                                      \
+            vec d = zero;                                                        \
+            const vec z = NAME(load)(in + i * VL), f = value;                    \
+            const vec a = NAME(splat)(alpha[i]), rest = one - a;                 \
+            NAME(store)(out + i * VL, a * f + rest * z);                         \
+            if (keep) {                                                          \
+                NAME(store)(keep + i * VL, f - z);                               \
+                NAME(store)(keep + (n + i) * VL, a * (its_slope) + rest);        \
+            }                                                                    \
+        }                                                                        \
+        break;
+        CASE(FBP_MISH, NAME(mish)(z, 0, &d), d)
+        CASE(FBP_SELU, NAME(selu)(z, 0, &d), d)
+        CASE(FBP_SILU, NAME(silu)(z, 0, &d), d)
+        CASE(FBP_RELU, NAME(relu)(z), d + NAME(keep)(MASK(z > zero), one))
+#undef CASE
+    default:
+        break;
+    }
+}
+
 static void NAME(parametric_forward)(const fbp_layer *layer, fbp_activation function, fbp_panels in, fbp_panels out,
                                      fbp_panels kept, ptrdiff_t p0, ptrdiff_t p1)
 {
-    const real *alpha = layer->weights;
-    const ptrdiff_t n = layer->n_units;
-    const vec zero = NAME(splat)(0), one = NAME(splat)(1);
-    for (ptrdiff_t p = p0; p < p1; p++) {
-        const real *from = (const real *)in.data + p * in.stride;
-        real *to = (real *)out.data + p * out.stride;
-        real *keep = kept.data ? (real *)kept.data + p * kept.stride : NULL;
-        real *slope = keep ? keep + n * VL : NULL;
-        memcpy(to, from, (size_t)(n * VL) * sizeof(real));
-        NAME(activate)(function, 0, to, slope, n);
-        for (ptrdiff_t i = 0; i < n; i++) {
-            const vec z = NAME(load)(from + i * VL), a = NAME(splat)(alpha[i]), rest = one - a;
-            const vec f = function == FBP_RELU ? NAME(relu)(z) : NAME(load)(to + i * VL);
-            NAME(store)(to + i * VL, a * f + rest * z);
-            if (!keep)
-                continue;
-            const vec d = function == FBP_RELU ? NAME(keep)(MASK(z > zero), one) : NAME(load)(slope + i * VL);
-            NAME(store)(keep + i * VL, f - z);
-            NAME(store)(slope + i * VL, a * d + rest);
-        }
-    }
+    for (ptrdiff_t p = p0; p < p1; p++)
+        NAME(mix)(function, layer->weights, (const real *)in.data + p * in.stride, (real *)out.data + p * out.stride,
+                  kept.data ? (real *)kept.data + p * kept.stride : NULL, layer->n_units);
 }
 
 static void NAME(parametric_backward)(const fbp_layer *layer, fbp_panels kept, fbp_panels dZ, fbp_panels dX,
