@@ -38,9 +38,10 @@ def train(
     X, y = data()
     options = {"batch_size": BATCH_SIZE} | options
     n_threads = 1 if mpi is None else 1 + mpi.rank % 2  # no result depends on it
-    trainer = fb.Trainer(model, loss, optimizer, shards=shards, distributed=mpi, n_threads=n_threads, **options)
     with contextlib.suppress(raises), warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # of a training that is rolled back
+        warnings.filterwarnings("ignore", "precision is 'bf16-mixed'")  # on a CPU where it does not pay
+        trainer = fb.Trainer(model, loss, optimizer, shards=shards, distributed=mpi, n_threads=n_threads, **options)
         trainer.fit(X, y, **{"epochs": 2} | (fit or {}))
     return trainer
 
@@ -83,7 +84,29 @@ class StopsInside(fb.Callback):
             trainer.stop()
 
 
+def steps_by_hand(mpi=None, shards=8):
+    """Steps on single batches, and by gradients that somebody else computed, which all ranks have whole."""
+    X, y = data()
+    model = classifier(fb.Dense(20, "relu", l2=1e-2), fb.BatchNorm(), inputs=6)
+    trainer = fb.Trainer(
+        model,
+        "cross_entropy",
+        fb.SGD(0.1, momentum=0.9),
+        shards=shards,
+        distributed=mpi,
+        clip_norm=0.5,
+        averaging="ema",
+    )
+    for first in (0, 100):
+        trainer.step(X[first : first + 100], y[first : first + 100])
+    _, gradients = model.loss_and_gradients(X, y, "cross_entropy")
+    trainer.apply_gradients(gradients)
+    trainer.step_gradient(X, np.full((len(X), 3), 1e-3))
+    return trainer
+
+
 CASES = {
+    "single steps": steps_by_hand,
     "sgd with momentum, clip_norm": lambda **k: train(
         classifier(fb.Dense(40, "relu")), fb.SGD(0.1, momentum=0.9, nesterov=True), clip_norm=0.5, **k
     ),

@@ -76,6 +76,14 @@ def checkpoint(mpi, path, n_epochs, dies_at="0", kind="9"):
     return digest(trainer)
 
 
+def divided_state(mpi):
+    """How many numbers of the optimizer's state each rank has, and how many there are in all."""
+    trainer = CASES["adam, dropout, layer_norm, penalties"](mpi=mpi)
+    state = trainer.parts.state
+    own = sum(array.size for _, array in state.session.own_states())
+    return mpi.all_objects(own, "the sizes"), sum(array.size for _, array in state.gathered()["optimizer_state"])
+
+
 class SavesInside(fb.Callback):
     """Saves the trainer inside the second epoch."""
 
@@ -131,7 +139,7 @@ def arguments(mpi):
 
 TASKS = {
     task.__name__: task
-    for task in (same_bits, errors, checkpoint, saved_inside, loaded_after_saving, one_fails, arguments)
+    for task in (same_bits, errors, checkpoint, divided_state, saved_inside, loaded_after_saving, one_fails, arguments)
 }
 
 

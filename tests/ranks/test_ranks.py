@@ -72,6 +72,13 @@ def test_any_number_of_ranks_has_the_bits_of_one_process(n_ranks, n_shards, alon
     assert digests == [alone(n_shards)] * n_ranks
 
 
+def test_each_rank_has_its_part_of_the_optimizers_state(tmp_path):
+    code, (sizes, in_all), errors = run(3, tmp_path, "divided_state")
+    assert code == 0, errors
+    assert in_all <= sum(sizes) <= 2 * in_all  # rows are padded
+    assert max(sizes) <= sum(sizes) / 3 + 2 * 32  # cut between rows, in two states
+
+
 def test_ranks_that_differ_or_fail_get_a_sentence_each(tmp_path):
     code, sentences, errors = run(2, tmp_path, "errors")
     assert code == 0, errors

@@ -309,12 +309,11 @@ cdef void complete_gradients(ShardedRun *sharded, const ThreadStep *step) noexce
             continue
         add_penalty_slopes(run.k, stage, step.microbatch.step_l2, n0, n1)
         if stage.kind == BATCH_NORM and step.microbatch.training:
-            _use_statistics(sharded, step, stage, n0, n1)
+            use_statistics(sharded, step, stage, n0, n1)
 
 
-cdef void _use_statistics(const ShardedRun *sharded, const ThreadStep *step, Stage *stage, Py_ssize_t n0,
-                          Py_ssize_t n1) noexcept nogil:
-    """The running statistics take in the mean over all shards of theirs."""
+cdef void use_statistics(const ShardedRun *sharded, const ThreadStep *step, Stage *stage, Py_ssize_t n0,
+                         Py_ssize_t n1) noexcept nogil:
     cdef const Run *run = sharded.run
     cdef Py_ssize_t item = item_size(run.k.dtype)
     cdef const char *mean = sharded.root.statistics + sharded.statistics_at[stage.number]

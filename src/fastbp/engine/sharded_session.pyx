@@ -9,7 +9,7 @@ from fastbp.engine.run cimport Run
 from fastbp.engine.sharded_gradient cimport piece_bytes_of
 from fastbp.engine.sharded_step cimport train_sharded_share
 from fastbp.engine.shards cimport (
-    MOST_DEPTH, SHARD_SAMPLES, Node, Partial, ShardedRun, exchange_function, rows_of,
+    MOST_DEPTH, SHARD_SAMPLES, Node, Partial, rows_of,
 )
 from fastbp.engine.session cimport Session
 from fastbp.engine.step cimport MICROBATCH_SAMPLES
@@ -31,39 +31,11 @@ def subtrees(Py_ssize_t first, Py_ssize_t end):
     return result
 
 
-cdef int _exchange(void *context, bint sound) noexcept with gil:
-    """Thread 0 in the midst of a step: the sums of all processes to the root. 1 where the step is given up."""
-    cdef ShardedSession session = <ShardedSession>context
-    restore_denormals(session.memory.run.python.float_mode)
-    try:
-        session.python.go_out()        # this may take long, and others may predict
-        session.failure = None if sound else session.failure_of_step()
-        session.exchange(session)
-    except BaseException as error:
-        session.python.pending = error
-    finally:
-        session.python.go_in_again()
-        flush_denormals()
-    return session.leaving or session.python.pending is not None
-
-
 cdef class ShardedSession(Session):
     """A session that cuts each batch into shards, once `cut_into` has been called."""
 
-    cdef ShardedRun sharded
-    cdef object exchange
-    cdef readonly object failure       # for `exchange`: the exception for which this process gives the step up, or None
-    cdef list arenas                   # of the partial sums
-    cdef Arena pieces
-    cdef object statistics_at
-    cdef object sums_of_partials       # float64 [partial][slot_size]
-
-    def cut_into(self, Py_ssize_t n_shards, Py_ssize_t first=0, end=None, exchange=None):
-        """Cuts each batch into n_shards, a power of two, of which this process computes first..end.
-
-        Where it does not compute all of them, exchange(session) is called in each step: it has to put the sum of all
-        shards, by the same tree, into `root`. What it raises gives up the step.
-        """
+    def cut_into(self, Py_ssize_t n_shards, Py_ssize_t first=0, end=None):
+        """Cuts each batch into n_shards, a power of two, of which this process computes first..end."""
         cdef int i
         self.sharded.run = &self.memory.run
         self.sharded.depth = n_shards.bit_length() - 1
@@ -71,12 +43,9 @@ cdef class ShardedSession(Session):
         self.sharded.n_nodes = len(nodes)
         for i, (level, index) in enumerate(nodes):
             self.sharded.nodes[i] = Node(level, index)
-        self.exchange = exchange
-        self.sharded.exchange = NULL if exchange is None else <exchange_function>_exchange
-        self.sharded.context = <void *>self
         self.arenas = None
 
-    # ---- What an exchange works with ----
+    # ---- The sums of a step ----
 
     @property
     def partials(self):
@@ -109,10 +78,6 @@ cdef class ShardedSession(Session):
                 self.memory.run.k.add(&to[0], &of[0], n)
                 restore_denormals(former)
 
-    def leave(self):
-        """In an exchange: the step under way is given up, and the call ends early."""
-        self.leaving = True
-
     cdef tuple arrays_of(self, const Partial *partial):
         cdef Py_ssize_t n = self.memory.network.parameter_bytes, n_statistics = self.sharded.statistics_bytes
         cdef char[::1] gradients = <char[:n]>partial.gradients
@@ -124,12 +89,6 @@ cdef class ShardedSession(Session):
             of_stages = <char[:n_statistics]>partial.statistics
             statistics = np.asarray(of_stages).view(dtype)
         return np.asarray(gradients).view(dtype), statistics, np.asarray(sums)
-
-    cdef object failure_of_step(self):
-        """The exception for which the step under way is given up."""
-        if self.python.pending is not None:
-            return self.python.pending
-        return self.explain(self.python.samples)
 
     # ---- The set-up of a call ----
 

@@ -4,16 +4,16 @@
 2. Each thread computes the weight gradients of its units, shard by shard, and adds them in the order of the tree. Where
    the group is the whole batch, it updates the weights by them, piece by piece. Barrier.
 3. Where there are several groups, their sums are added by the same tree, each thread those of its units.
-4. Where other processes have the other shards, thread 0 exchanges the sums with them, between two barriers.
-5. Each thread updates its units. Barrier.
+4. Each thread updates its units. Barrier. Where other processes have the other shards, divided_update.pyx does this.
 
 A loss that is a Python function, and stages that use the whole batch, see one shard at a time.
 """
 
+from fastbp.engine.divided_update cimport divided_update, exchange
 from fastbp.engine.kernels cimport flush_denormals, restore_denormals
 from fastbp.engine.run cimport Run
 from fastbp.engine.sharded_gradient cimport add_partial, complete_gradients, group_gradients, group_sums
-from fastbp.engine.shards cimport Partial, ShardedRun, first_row_of, rows_of
+from fastbp.engine.shards cimport SUMS, Partial, ShardedRun, first_row_of, rows_of
 from fastbp.engine.step cimport (
     ThreadStep, backward, begin_step, find_bad, finish_step, forward, gather, half_is_enough, loss,
 )
@@ -46,10 +46,10 @@ cdef bint _sharded_step(ShardedRun *sharded, int t, int n_threads) noexcept nogi
         sound = sound and _pass_node(sharded, &step, sharded.nodes[i].level, sharded.nodes[i].index,
                                      &sharded.partials[i])
     if sharded.exchange != NULL:
-        sound = _exchange(sharded, &step, sound)
+        sound = exchange(sharded, &step, SUMS, sound) and divided_update(sharded, &step, True)
     if not sound:
         return False
-    if not step.fused:
+    if not step.fused and sharded.exchange == NULL:
         complete_gradients(sharded, &step)
         if step.updates:
             _update(sharded, &step)
@@ -57,16 +57,6 @@ cdef bint _sharded_step(ShardedRun *sharded, int t, int n_threads) noexcept nogi
         _finish(sharded, &step)
     wait_for_all(&run.barrier, n_threads)
     return not run.progress.halted
-
-
-cdef bint _exchange(ShardedRun *sharded, const ThreadStep *step, bint sound) noexcept nogil:
-    """The shards of all processes to the root. False where a process gives the step up."""
-    cdef Run *run = sharded.run
-    wait_for_all(&run.barrier, step.n_threads)
-    if step.t == 0 and sharded.exchange(sharded.context, sound):
-        run.progress.stop_weights = True
-    wait_for_all(&run.barrier, step.n_threads)
-    return sound and not run.progress.stop_weights
 
 
 cdef void _update(ShardedRun *sharded, const ThreadStep *step) noexcept nogil:

@@ -24,8 +24,24 @@ cdef struct Node:
     int level
     Py_ssize_t index
 
-# Another process's part in a step, by thread 0: 0 where the step goes on, with the sum of all shards in `root`.
-ctypedef int (*exchange_function)(void *context, bint sound) noexcept nogil
+# What processes that share the work exchange in the midst of a step.
+cdef enum Exchanged:
+    SUMS               # each process gets those of all samples, and of the gradient its own part, in `root`
+    SQUARES            # each gets those of all rows of the gradient, in `row_squares`
+    WEIGHTS            # each gets the new parameters of all, in place of the gradients
+
+# It is called by thread 0; 0 where the step goes on.
+ctypedef int (*exchange_function)(void *context, Exchanged what, bint sound) noexcept nogil
+
+# An array of parameters, row by row: a table, the weights of a stage, or its bias, whose rows have one number.
+cdef struct ParameterRows:
+    Py_ssize_t stage               # its number
+    int table                      # its number, or -1
+    bint is_bias
+    Py_ssize_t offset              # bytes from the first parameter to the first row
+    Py_ssize_t ld                  # numbers of a row
+    Py_ssize_t n_rows
+    Py_ssize_t first_row           # the number of its first row among those of all arrays
 
 # What the threads share beside the Run.
 cdef struct ShardedRun:
@@ -42,8 +58,14 @@ cdef struct ShardedRun:
     Py_ssize_t piece_bytes
     Py_ssize_t statistics_bytes    # of Partial.statistics
     const Py_ssize_t *statistics_at    # [n_stages] where a stage's statistics begin in it
+    # Of several processes, each of which updates a part of the parameters:
     exchange_function exchange     # NULL: this process has all shards
     void *context
+    Py_ssize_t own_start, own_end  # bytes of the parameters that are this process's part: whole rows
+    char *fresh                    # [own_end - own_start] what the step makes of them
+    ParameterRows *arrays          # [n_arrays], as they lie in memory
+    Py_ssize_t n_arrays
+    double *row_squares            # [rows of all arrays], where a norm is clipped
 
 cdef inline Py_ssize_t first_row(const ShardedRun *sharded, Py_ssize_t shard) noexcept nogil:
     """Where a shard begins in the step's samples: whole panels, as near to equal as can be; some may be empty."""

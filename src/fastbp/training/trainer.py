@@ -389,8 +389,9 @@ class Trainer(TrainerSteps):
         That is the model, the optimizer and its state, schedules, averages of the weights, the history, the position in
         the epoch, and the callbacks' states. The old file stays until the new one is complete and on the disk: after a
         crash one of the two is there. ``fb.Checkpoint`` calls this. Another thread may call it during ``fit``: it waits
-        until a step ends, and saves what ``fit`` can be continued from. With ``distributed`` rank 0 alone writes it; it
-        can be continued with any number of ranks, or none.
+        until a step ends, and saves what ``fit`` can be continued from. With ``distributed`` all ranks have to call it,
+        except in callbacks, as each has a part of the optimizer's state; rank 0 alone writes the file, which can be
+        continued with any number of ranks, or none.
 
         Raises
         ------
@@ -403,11 +404,13 @@ class Trainer(TrainerSteps):
         """
         from fastbp.training.trainer_file import gather, write_trainer  # only now: `import fastbp` stays quick
 
-        if not self._state.is_first:
+        state = self._state
+        if not state.is_first and state.exchange is not None and state.exchange.serving:
             return
-        with self._state.turns.between_steps():
-            contents = gather(self._settings, self._state, self._all_callback_states())
-        write_trainer(path, contents)
+        with state.turns.between_steps():
+            contents = gather(self._settings, state, self._all_callback_states())
+        if state.is_first:
+            write_trainer(path, contents)
 
     @classmethod
     def load(

@@ -306,6 +306,7 @@ class TrainerParts:
             finally:
                 self._stop_reason = reason
                 listeners.fit_end(state.latest)
+                state.end()
                 self._callback_states, self._listeners = self._all_callback_states(), None
 
     def _begin_listening(self, listeners: Listeners) -> None:
