@@ -57,6 +57,14 @@ def chunks():
     return [(X[:170], y[:170]), (X[170:], y[170:])], None
 
 
+def regression_chunks():
+    X, _ = data()
+    weights = np.linspace(0, 2, N_SAMPLES)
+    for start in range(0, N_SAMPLES, 70):
+        rows = slice(start, start + 70)
+        yield X[rows], X[rows].sum(axis=1), weights[rows]
+
+
 def own_loss(outputs, targets):
     difference = outputs - np.eye(3)[targets]
     return (difference**2).sum(axis=1), 2 * difference
@@ -138,6 +146,15 @@ CASES = {
         "nadam",
         loss=own_loss,
         metrics=[],
+        fit={"validation_data": data()},
+        **k,
+    ),
+    "regression, validation in chunks, r2": lambda **k: train(
+        fb.Model([fb.Dense(9, "silu"), fb.Dense(1)], inputs=6, seed=1),
+        loss="mse",
+        data=lambda: (data()[0], data()[0].sum(axis=1)),
+        metrics=["r2", "mae"],
+        fit={"validation_data": regression_chunks},
         **k,
     ),
     "radam, callbacks": lambda **k: train(

@@ -8,7 +8,7 @@ import sys
 import time
 
 import numpy as np
-from cases import CASES, classifier, data, digest
+from cases import CASES, classifier, data, digest, own_loss
 
 import fastbp as fb
 
@@ -84,6 +84,30 @@ def divided_state(mpi):
     return mpi.all_objects(own, "the sizes"), sum(array.size for _, array in state.gathered()["optimizer_state"])
 
 
+def divided_validation(mpi):
+    """How many samples each rank has validated; of samples, chunks, and an array with a NaN."""
+    X, y = data()
+    n_seen = 0
+
+    def loss(outputs, targets):
+        nonlocal n_seen
+        n_seen += len(outputs)
+        return own_loss(outputs, targets)
+
+    model = fb.Model([fb.Dense(3)], inputs=6, seed=1)
+    trainer = fb.Trainer(model, loss, batch_size=32, metrics=[], shards=8, distributed=mpi)
+    trainer.fit(X[:32], y[:32], validation_data=(X, y))
+    trainer.fit(X[:32], y[:32], validation_data=lambda: [(X[:100], y[:100]), (X[100:], y[100:])])
+    bad = X.copy()
+    bad[111, 3] = np.inf
+    sentence = ""
+    try:
+        trainer.fit(X[:32], y[:32], validation_data=(bad, y))
+    except ValueError as error:
+        sentence = str(error)
+    return mpi.all_objects((n_seen, sentence), "what was seen")
+
+
 class SavesInside(fb.Callback):
     """Saves the trainer inside the second epoch."""
 
@@ -139,7 +163,17 @@ def arguments(mpi):
 
 TASKS = {
     task.__name__: task
-    for task in (same_bits, errors, checkpoint, divided_state, saved_inside, loaded_after_saving, one_fails, arguments)
+    for task in (
+        same_bits,
+        errors,
+        checkpoint,
+        divided_state,
+        divided_validation,
+        saved_inside,
+        loaded_after_saving,
+        one_fails,
+        arguments,
+    )
 }
 
 

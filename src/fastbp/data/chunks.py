@@ -158,14 +158,24 @@ class Totals:
         """Sum of squared deviations of the targets from their mean, for each output."""
         return self._spread
 
-    @underflows_to_zero
     def add(self, chunk: Samples) -> None:
-        """Add a chunk; means and squares are merged as in Chan, Golub and LeVeque (1983)."""
-        weight = chunk.total_weight
-        self._n_samples += len(chunk)
-        if self._wants_spread and weight > 0:
-            step = chunk.mean - self._mean
+        """Add a chunk."""
+        spread = self._wants_spread and chunk.total_weight > 0
+        self.add_summary(len(chunk), chunk.total_weight, *((chunk.mean, chunk.spread) if spread else (None, None)))
+
+    @underflows_to_zero
+    def add_summary(
+        self,
+        n_samples: int,
+        weight: float,
+        mean: NDArray[np.float64] | None,
+        spread: NDArray[np.float64] | None,
+    ) -> None:
+        """Add what is known of a chunk; means and squares are merged as in Chan, Golub and LeVeque (1983)."""
+        self._n_samples += n_samples
+        if mean is not None and spread is not None:
+            step = mean - self._mean
             share = weight / (self.total_weight + weight)
             self._mean = self._mean + step * share
-            self._spread = self._spread + chunk.spread + np.square(step) * self.total_weight * share
+            self._spread = self._spread + spread + np.square(step) * self.total_weight * share
         self.total_weight += weight

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ __all__ = ["Exchange", "shards_of", "sum_of_tree"]
 
 Array = NDArray[Any]
 Node = tuple[int, int]  # level, index
+Result = TypeVar("Result")
 
 
 def shards_of(rank: int, n_ranks: int, n_shards: int) -> tuple[int, int]:
@@ -146,6 +147,52 @@ class Exchange:
         total = sum_of_tree(parts, self._depth, 0, session.add)
         assert total is not None
         whole[bounds[mpi.rank] : bounds[mpi.rank + 1]] = total
+
+    # ------------------------------------------------------------------------------------------ outside of steps
+
+    @property
+    def rank(self) -> int:
+        """The number of this rank."""
+        return self._mpi.rank
+
+    @property
+    def n_ranks(self) -> int:
+        """The number of ranks."""
+        return self._mpi.n_ranks
+
+    def together(self, compute: Callable[[], Result]) -> Result:
+        """Return what ``compute`` returns; where it raises on a rank, raise the same error on all ranks."""
+        failure, result = None, None
+        try:
+            result = compute()
+        except BaseException as error:
+            failure = error
+        if self._mpi.all_numbers(np.array([failure is not None], np.float64)).any():
+            self._raise(failure)
+        return cast("Result", result)
+
+    def join_parts(self, n: int, compute: Callable[[int, int], Array]) -> Array:
+        """Return the rows 0..n, of which each rank computes some: compute(first, end) returns those of its part."""
+        bounds = [n * rank // self.n_ranks for rank in range(self.n_ranks + 1)]
+        part = self.together(lambda: compute(bounds[self.rank], bounds[self.rank + 1]))
+        whole = np.empty((n, *part.shape[1:]), part.dtype)
+        width = whole.size // n
+        self._mpi.gather_slices(
+            part.reshape(-1), whole.reshape(-1), [width * rows for rows in _sizes(bounds)], "the figures of all ranks"
+        )
+        return whole
+
+    def join_rows(self, rows: Array, size: int) -> None:
+        """Complete an array of which each rank has the rows of its part, where a part counts in blocks of ``size``."""
+        n_blocks = -(-len(rows) // size)
+        bounds = [min(n_blocks * rank // self.n_ranks * size, len(rows)) for rank in range(self.n_ranks + 1)]
+        own = rows[bounds[self.rank] : bounds[self.rank + 1]].copy()
+        counts = [rows.shape[1] * n for n in _sizes(bounds)]
+        self._mpi.gather_slices(own.reshape(-1), rows.reshape(-1), counts, "the outputs of all ranks")
+
+    def all_objects(self, thing: object, what: str) -> list[Any]:
+        """Return the object of each rank."""
+        return self._mpi.all_objects(thing, what)
 
     # ------------------------------------------------------------------------------------------ what is divided
 

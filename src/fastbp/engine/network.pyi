@@ -64,3 +64,20 @@ class Network:
         outputs: _Array | None = None,
         narrow: bool = False,
     ) -> tuple[float, list[NDArray[np.float64]]]: ...
+    @property
+    def group_samples(self) -> int: ...
+    def n_groups(self, n_samples: int) -> int: ...
+    def score_groups(
+        self,
+        samples: SampleSet,
+        loss: Objective,
+        metrics: tuple[str, ...],
+        n_threads: int,
+        first: int,
+        end: int,
+        outputs: _Array | None = None,
+        narrow: bool = False,
+    ) -> NDArray[np.float64]: ...
+    def sum_groups(
+        self, samples: SampleSet, loss: Objective, metrics: tuple[str, ...], slots: NDArray[np.float64]
+    ) -> tuple[float, list[NDArray[np.float64]]]: ...

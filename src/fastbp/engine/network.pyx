@@ -16,6 +16,7 @@ from fastbp.engine.prediction cimport make_prediction
 from fastbp.engine.records cimport SampleSet
 from fastbp.engine.array_reader cimport ArrayReader
 from fastbp.engine.stages cimport array_names, set_stage
+from fastbp.engine.sweep cimport SWEEP_PANELS
 from fastbp.engine.tables cimport make_tables, table_bytes
 
 from fastbp.engine.errors import Interrupted, NonFinite  # no-cython-lint (the library imports them from here)
@@ -306,7 +307,39 @@ cdef class Network:
         """
         self.prediction.read()
         try:
-            mean, sums = self.prediction.evaluate(samples, loss, metrics, n_threads, outputs, narrow)
+            slots = self.prediction.score_groups(
+                samples, loss, metrics, n_threads, outputs, narrow, 0, self.n_groups(samples.n_samples))
+            mean, sums = self.prediction.sum_groups(samples, loss, metrics, slots)
             return mean + self.sum_penalties(), sums
         finally:
             end_reading(self.prediction.gate)
+
+    def n_groups(self, Py_ssize_t n_samples):
+        """How many groups ``score_groups`` cuts so many samples into."""
+        return (n_samples - 1) // (SWEEP_PANELS * self.k.lanes) + 1
+
+    def score_groups(self, SampleSet samples, object loss, tuple metrics, int n_threads, Py_ssize_t first,
+                     Py_ssize_t end, outputs=None, bint narrow=False):
+        """Groups first..end of the samples for ``sum_groups``, float64, a row a group; several may score them.
+
+        Of the outputs those of the same samples are stored.
+        """
+        self.prediction.read()
+        try:
+            return self.prediction.score_groups(samples, loss, metrics, n_threads, outputs, narrow, first, end)
+        finally:
+            end_reading(self.prediction.gate)
+
+    def sum_groups(self, SampleSet samples, object loss, tuple metrics, slots):
+        """What ``evaluate`` returns, from all groups."""
+        begin_reading(self.prediction.gate)
+        try:
+            mean, sums = self.prediction.sum_groups(samples, loss, metrics, slots)
+            return mean + self.sum_penalties(), sums
+        finally:
+            end_reading(self.prediction.gate)
+
+    @property
+    def group_samples(self):
+        """The samples of a group."""
+        return SWEEP_PANELS * self.k.lanes

@@ -141,7 +141,8 @@ class Epochs(ABC):
     def _validate(self) -> Figures:
         if self._validation is None:
             return {}
-        return {f"val_{name}": value for name, value in self._evaluator.evaluate(self._validation).items()}
+        figures = self._evaluator.evaluate(self._validation, exchange=self._state.exchange)
+        return {f"val_{name}": value for name, value in figures.items()}
 
     def _record(self, figures: Figures) -> None:
         """Record an epoch's figures, and update averages and schedules."""
