@@ -65,6 +65,17 @@ def regression_chunks():
         yield X[rows], X[rows].sum(axis=1), weights[rows]
 
 
+def part(number):
+    """One of the parts, which differ in size and in the sum of their weights."""
+    rng = np.random.default_rng(number)
+    n = 10 + 7 * number
+    return rng.normal(size=(n, 6)).astype(np.float32), rng.integers(0, 3, n), rng.uniform(0, 2, n)
+
+
+def in_parts():
+    return fb.distributed.Part(part), None
+
+
 def own_loss(outputs, targets):
     difference = outputs - np.eye(3)[targets]
     return (difference**2).sum(axis=1), 2 * difference
@@ -173,6 +184,17 @@ CASES = {
         **k,
     ),
     "chunks": lambda **k: train(classifier(fb.Dense(8, "relu")), data=chunks, **k),
+    "parts, validation in parts": lambda **k: train(
+        classifier(fb.Dense(20, "relu"), fb.Dropout(0.2)), data=in_parts, fit={"validation_data": in_parts()[0]}, **k
+    ),
+    "parts, batch_norm, clip_norm, stopped inside an epoch": lambda **k: train(
+        classifier(fb.Dense(20, "relu"), fb.BatchNorm()),
+        fb.SGD(0.1, momentum=0.9),
+        data=in_parts,
+        clip_norm=0.5,
+        fit={"callbacks": StopsInside(), "class_weight": {1: 3.0}},
+        **k,
+    ),
     "rprop": lambda **k: train(classifier(fb.Dense(8, "relu")), "rprop", batch_size=None, **k),
     "adadelta": lambda **k: train(classifier(fb.Dense(8, "relu")), "adadelta", **k),
     "adamax": lambda **k: train(classifier(fb.Dense(8, "relu")), "adamax", **k),

@@ -8,7 +8,7 @@ import sys
 import time
 
 import numpy as np
-from cases import CASES, classifier, data, digest, own_loss
+from cases import CASES, classifier, data, digest, own_loss, part
 
 import fastbp as fb
 
@@ -23,11 +23,11 @@ def errors(mpi):
     X, y = data()
     sentences = []
 
-    def caught(rows, model=None, mine=None, **options):
+    def caught(rows, model=None, mine=None, targets=y, **options):
         model = model or classifier(fb.Dense(8, "relu"))
         try:
             trainer = fb.Trainer(model, "cross_entropy", batch_size=128, distributed=mpi, shards=8, **options)
-            trainer.fit(rows, y, **(mine or {}))
+            trainer.fit(rows, targets, **(mine or {}))
         except Exception as error:
             sentences.append(f"{type(error).__name__}: {error}")
         else:
@@ -45,6 +45,23 @@ def errors(mpi):
     caught(bad)
     caught(X, mine={"callbacks": raises})
     caught(X, mine={"epochs": 1})
+
+    def bad_part(number):
+        X, y, weights = part(number)
+        X[5, 1] = np.nan if number == 6 else 0
+        return X, y, weights
+
+    def odd_part(number):
+        X, y, weights = part(number)
+        return (X.astype(np.float64) if number == 7 else X), y, weights
+
+    def no_part(number):
+        if number == 7:
+            raise FileNotFoundError("part 7 is not there")
+        return part(number)
+
+    for read in (bad_part, odd_part, no_part):
+        caught(fb.distributed.Part(read), targets=None)
     return mpi.all_objects(sentences, "the sentences")
 
 

@@ -100,6 +100,9 @@ def test_ranks_that_differ_or_fail_get_a_sentence_each(tmp_path):
         "row 77",
         "a callback has failed",
         "none",
+        "row 5, column 1 of X of part 6",
+        "the dtype of X of part 0 is 'float32' and of part 7 'float64'",
+        "part 7 is not there",
     ]
     assert all(words in sentence for words, sentence in zip(expected, of_first, strict=True)), of_first
 

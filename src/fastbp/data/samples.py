@@ -213,21 +213,26 @@ class Samples:
         part.origins = (Origin(self.names, numbers, self if keep_whole else None),)
         return part
 
-    def joined(self, others: Samples) -> Samples:
-        """Return these samples followed by others; all rows of both."""
-        if self.y.ndim != others.y.ndim:
-            raise ValueError(
-                f"{others.names[1]} has shape {others.y.shape}, and the chunk before {self.y.shape}; expected the "
-                "same kind of targets in all chunks."
-            )
-        weights = None
-        if self.sample_weights is not None and others.sample_weights is not None:
-            weights = np.concatenate([self.sample_weights, others.sample_weights])
-        if isinstance(self.X, Sparse) != isinstance(others.X, Sparse):
-            raise ValueError(f"one of {others.names[0]} and the chunk before is sparse; expected both or neither.")
-        X: Any = self.X.joined(others.X) if isinstance(self.X, Sparse) else np.concatenate([self.X, others.X])
-        joined = self._with(X, np.concatenate([self.y, others.y]), weights)
-        joined.origins = self.origins + others.origins
+    def joined(self, *others: Samples) -> Samples:
+        """Return these samples followed by others; all rows of all."""
+        for other in others:
+            if self.y.ndim != other.y.ndim:
+                raise ValueError(
+                    f"{other.names[1]} has shape {other.y.shape}, and the chunk before {self.y.shape}; expected the "
+                    "same kind of targets in all chunks."
+                )
+            if isinstance(self.X, Sparse) != isinstance(other.X, Sparse):
+                raise ValueError(f"one of {other.names[0]} and the chunk before is sparse; expected both or neither.")
+        given = [of.sample_weights for of in (self, *others) if of.sample_weights is not None]
+        weights = np.concatenate(given) if len(given) == 1 + len(others) else None
+        X: Any = self.X
+        if isinstance(X, Sparse):
+            for other in others:
+                X = X.joined(other.X)
+        else:
+            X = np.concatenate([X, *(other.X for other in others)])
+        joined = self._with(X, np.concatenate([self.y, *(other.y for other in others)]), weights)
+        joined.origins = sum((other.origins for other in others), self.origins)
         return joined
 
     def origin_of(self, row: int) -> tuple[Samples, int, NDArray[np.int64] | None]:

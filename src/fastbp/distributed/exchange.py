@@ -55,6 +55,8 @@ class Exchange:
         Whether a rank wanted to stop before the latest step: then all leave without it.
     agreed : BaseException or None
         What all ranks raised in the latest step.
+    failing_rank : int
+        The rank that had that error.
     serving : bool
         Whether a call of ``fit`` is under way.
     """
@@ -65,6 +67,7 @@ class Exchange:
         self._nodes = [subtrees(*shards_of(rank, mpi.n_ranks, n_shards)) for rank in range(mpi.n_ranks)]
         self._most_nodes = max(len(nodes) for nodes in self._nodes)
         self.stopping = self.serving = False
+        self.failing_rank = -1
         self.agreed: BaseException | None = None
 
     # ------------------------------------------------------------------------------------------------ in a step
@@ -108,6 +111,7 @@ class Exchange:
         """Raise the error of the first rank that has one, which has the first samples."""
         errors = self._mpi.all_objects(failure and as_sent(failure), "the error of another rank")
         rank, error = next((rank, error) for rank, error in enumerate(errors) if error is not None)
+        self.failing_rank = rank
         if not isinstance(error, Exception):  # such as Ctrl-C
             error = RuntimeError(f"rank {rank} was interrupted by {type(error).__name__}; all ranks end.")
         self.agreed = failure if rank == self._mpi.rank and failure is not None else error

@@ -174,7 +174,10 @@ cdef Microbatch _microbatch_of(const Piece *piece, Py_ssize_t shard, Stage *own)
 
 
 cdef void _keep_statistics(const Piece *piece, const Microbatch *mb) noexcept nogil:
-    """Mean and variance of the shard's units, each as often as it has samples: to be added like gradients."""
+    """Mean and variance of the shard's units, each as often as it has samples: to be added like gradients.
+
+    The variance of a single sample is not known, and counts as none.
+    """
     cdef const Stage *stage = piece.stage
     cdef Py_ssize_t item = item_size(mb.k.dtype), n = piece.n1 - piece.n0
     cdef char *mean = piece.statistics + piece.n0 * item
@@ -182,6 +185,8 @@ cdef void _keep_statistics(const Piece *piece, const Microbatch *mb) noexcept no
     memcpy(mean, <char *>stage.batch.mean + piece.n0 * item, n * item)
     memcpy(variance, <char *>stage.batch.variance + piece.n0 * item, n * item)
     mb.k.clip(mean, n, mb.n_samples, INFINITY)
+    if mb.n_samples == 1:
+        memset(variance, 0, n * item)
     mb.k.clip(variance, n, mb.n_samples, INFINITY)
 
 

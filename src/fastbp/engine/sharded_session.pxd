@@ -8,6 +8,8 @@ cdef class ShardedSession(Session):
     cdef ShardedRun sharded
     cdef list arenas                   # of the partial sums
     cdef Arena pieces
+    cdef object parts                  # what `use_parts` got
+    cdef object places                 # int64: where the starts and places of `sharded` lie
     cdef object statistics_at
     cdef object sums_of_partials       # float64 [partial][slot_size]
 

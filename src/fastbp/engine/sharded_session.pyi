@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from fastbp.engine.session import Session
 
 _Array: TypeAlias = NDArray[Any]
+_Ints: TypeAlias = NDArray[np.int64]
 
 MOST_SHARDS: int
 
@@ -15,6 +16,7 @@ def subtrees(first: int, end: int) -> list[tuple[int, int]]: ...
 
 class ShardedSession(Session):
     def cut_into(self, n_shards: int, first: int = 0, end: int | None = None) -> None: ...
+    def use_parts(self, parts: tuple[_Ints, _Ints, int, _Ints, NDArray[np.float64], int, int] | None) -> None: ...
     @property
     def partials(self) -> list[tuple[int, int, _Array, _Array, NDArray[np.float64]]]: ...
     @property

@@ -1,11 +1,13 @@
 """Training whose batches are cut into shards, alone or with other processes. sharded_step.pyx has the step itself."""
 
+from libc.stdint cimport int64_t
+
 import numpy as np
 
 from fastbp.engine.arena cimport Arena, aligned
 from fastbp.engine.kernels cimport flush_denormals, restore_denormals
 from fastbp.engine.layout cimport BATCH_NORM, item_size
-from fastbp.engine.run cimport Run
+from fastbp.engine.run cimport PartSteps, Run
 from fastbp.engine.sharded_gradient cimport piece_bytes_of
 from fastbp.engine.sharded_step cimport train_sharded_share
 from fastbp.engine.shards cimport (
@@ -44,6 +46,34 @@ cdef class ShardedSession(Session):
         for i, (level, index) in enumerate(nodes):
             self.sharded.nodes[i] = Node(level, index)
         self.arenas = None
+
+    def use_parts(self, parts):
+        """Until parts are None, the samples of an epoch lie in parts, one for each shard, and not all of them here.
+
+        Those that a call gets are the parts of this process's shards, one after the other. ``parts`` is (sizes, cuts,
+        cut_of, ends, weights, batch_size, first): the size of each part, int64; before step s, part i of V has given
+        (size * cuts[s] + cut_of * i // V) // cut_of samples, int64 [n_steps + 1]; the samples before each step, int64
+        [n_steps + 1]; the sample weights of each step, float64 [n_steps]; how many samples a step has at most about;
+        and the first shard of this process.
+        """
+        cdef int64_t[::1] numbers
+        cdef const int64_t[::1] sizes, cuts, ends
+        cdef const double[::1] weights
+        self.parts = parts
+        self.sharded.part_sizes = NULL
+        self.memory.run.data.parts = NULL
+        if parts is None:
+            return
+        sizes, cuts, _, ends, weights, *_ = parts
+        self.sharded.part_sizes = &sizes[0]
+        self.sharded.cuts = &cuts[0]
+        self.sharded.cut_of = parts[2]
+        self.sharded.parts = PartSteps(&ends[0], &weights[0], 0)
+        self.sharded.first_shard = parts[6]
+        numbers = self.places = np.zeros(2 * sizes.shape[0] + 1, np.int64)
+        self.sharded.starts = &numbers[0]
+        self.sharded.places = &numbers[sizes.shape[0] + 1]
+        self.memory.run.data.parts = &self.sharded.parts
 
     # ---- The sums of a step ----
 
@@ -95,6 +125,11 @@ cdef class ShardedSession(Session):
     cdef int choose_team(self, bint in_epoch) except -1:
         cdef Run *run = &self.memory.run
         cdef int team
+        if self.parts is not None:
+            run.data.n_rows = self.parts[3][len(self.parts[3]) - 1]
+            run.data.batch_size = self.parts[5]
+            run.data.step_size = np.diff(self.parts[3]).max()
+            self.sharded.parts.step = 0
         self.choose_group()
         team = Session.choose_team(self, in_epoch)
         run.cut.fused = (run.cut.fused and self.sharded.exchange == NULL
@@ -110,7 +145,7 @@ cdef class ShardedSession(Session):
         cdef Run *run = &self.memory.run
         cdef Py_ssize_t blocks = (run.data.step_size - 1) // SHARD_SAMPLES + 1
         cdef int depth = 0
-        cdef bint alone = run.scoring.custom
+        cdef bint alone = run.scoring.custom or self.parts is not None
         for i in range(run.n_stages):
             alone = alone or run.stages[<Py_ssize_t>i].meets
         if not alone:
@@ -119,6 +154,9 @@ cdef class ShardedSession(Session):
                 depth += 1
         self.sharded.group_depth = depth
         run.data.microbatch_size = max(_rows_at_most(blocks, self.sharded.depth, depth), <Py_ssize_t>1)
+        if self.parts is not None:     # no part gives more to a step than its share of the cuts, and one
+            most = self.parts[0].max() * np.diff(self.parts[1]).max()
+            run.data.microbatch_size = int((most - 1) // self.parts[2] + 2)
         if not run.scoring.custom:
             run.data.microbatch_size = min(run.data.microbatch_size, <Py_ssize_t>MICROBATCH_SAMPLES)
         if depth == self.sharded.depth:

@@ -13,7 +13,7 @@ from fastbp.engine.divided_update cimport divided_update, exchange
 from fastbp.engine.kernels cimport flush_denormals, restore_denormals
 from fastbp.engine.run cimport Run
 from fastbp.engine.sharded_gradient cimport add_partial, complete_gradients, group_gradients, group_sums
-from fastbp.engine.shards cimport SUMS, Partial, ShardedRun, first_row_of, rows_of
+from fastbp.engine.shards cimport SUMS, Partial, ShardedRun, first_row_of, given_before, rows_of
 from fastbp.engine.step cimport (
     ThreadStep, backward, begin_step, find_bad, finish_step, forward, gather, half_is_enough, loss,
 )
@@ -41,6 +41,8 @@ cdef bint _sharded_step(ShardedRun *sharded, int t, int n_threads) noexcept nogi
     cdef Py_ssize_t i
     if t == 0:
         sharded.n_samples = step.n_samples
+        if sharded.part_sizes != NULL:
+            _place_parts(sharded)
     wait_for_all(&run.barrier, n_threads)
     for i in range(sharded.n_nodes):
         sound = sound and _pass_node(sharded, &step, sharded.nodes[i].level, sharded.nodes[i].index,
@@ -66,6 +68,18 @@ cdef void _update(ShardedRun *sharded, const ThreadStep *step) noexcept nogil:
         square_gradients(run, step.t, step.n_threads)
         wait_for_all(&run.barrier, step.n_threads)
     update_parameters(run, &step.numbers, step.t, step.n_threads)
+
+
+cdef void _place_parts(ShardedRun *sharded) noexcept nogil:
+    """Where the samples that each part gives to the step lie, in the step and in the memory of this process."""
+    cdef Py_ssize_t i, before = 0, n = 0, step = sharded.parts.step, n_shards = <Py_ssize_t>1 << sharded.depth
+    for i in range(n_shards):
+        sharded.starts[i] = n
+        n += given_before(sharded, step + 1, i) - given_before(sharded, step, i)
+        if i >= sharded.first_shard:   # the parts of this process lie one after the other
+            sharded.places[i] = before + given_before(sharded, step, i)
+            before += sharded.part_sizes[i]
+    sharded.starts[n_shards] = n
 
 
 cdef void _finish(ShardedRun *sharded, const ThreadStep *step) noexcept nogil:
@@ -107,6 +121,8 @@ cdef bint _pass_group(ShardedRun *sharded, ThreadStep *step, int level, Py_ssize
     cdef bint accumulate = False
     while row < end:
         _begin_microbatch(run, step, row, end)
+        if sharded.part_sizes != NULL:     # one shard alone
+            step.first = sharded.places[index] + row - sharded.starts[index]
         gather(run, step)
         forward(run, step)
         loss(run, step)

@@ -6,7 +6,7 @@
 
 from libc.stdint cimport int64_t
 
-from fastbp.engine.run cimport Run
+from fastbp.engine.run cimport PartSteps, Run
 
 cdef enum:
     # Shards begin at multiples of this many samples, which are whole panels of every instruction set.
@@ -49,6 +49,14 @@ cdef struct ShardedRun:
     int depth
     int group_depth                # 2^group_depth shards, at most, go through the stages at once
     Py_ssize_t n_samples           # of the step under way
+    # Where the samples lie in parts, one for each shard:
+    const int64_t *part_sizes      # [shards], or NULL: a step's samples are cut into shards
+    const int64_t *cuts            # [n_steps + 1]: before a step, part i has given (size * cut + i's own phase) // of
+    Py_ssize_t cut_of
+    PartSteps parts
+    int64_t *starts                # [shards + 1] each shard's first row in the step under way
+    int64_t *places                # [shards] the same in the memory of this process, of its own shards
+    Py_ssize_t first_shard         # of this process
     Py_ssize_t n_nodes             # that this process computes: one, the root, where it has all shards
     Node nodes[MOST_NODES]
     Partial partials[MOST_NODES]   # of each node
@@ -68,9 +76,20 @@ cdef struct ShardedRun:
     double *row_squares            # [rows of all arrays], where a norm is clipped
 
 cdef inline Py_ssize_t first_row(const ShardedRun *sharded, Py_ssize_t shard) noexcept nogil:
-    """Where a shard begins in the step's samples: whole panels, as near to equal as can be; some may be empty."""
-    cdef Py_ssize_t blocks = (sharded.n_samples - 1) // SHARD_SAMPLES + 1
+    """Where a shard begins in the step's samples: whole panels, as near to equal as can be; some may be empty.
+
+    With parts a shard is not one of whole panels: it passes through the stages alone.
+    """
+    cdef Py_ssize_t blocks
+    if sharded.part_sizes != NULL:
+        return sharded.starts[shard]
+    blocks = (sharded.n_samples - 1) // SHARD_SAMPLES + 1
     return min(sharded.n_samples, SHARD_SAMPLES * (blocks * shard >> sharded.depth))
+
+cdef inline Py_ssize_t given_before(const ShardedRun *sharded, Py_ssize_t step, Py_ssize_t part) noexcept nogil:
+    """How many samples of a part are in the steps before one. Not all parts give their last ones in the same step."""
+    cdef Py_ssize_t phase = sharded.cut_of * part >> sharded.depth
+    return (sharded.part_sizes[part] * sharded.cuts[step] + phase) // sharded.cut_of
 
 cdef inline Py_ssize_t first_row_of(const ShardedRun *sharded, int level, Py_ssize_t index) noexcept nogil:
     return first_row(sharded, index << level)

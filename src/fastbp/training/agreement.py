@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from fastbp.callbacks.base import Callback
 from fastbp.callbacks.listeners import Listeners
+from fastbp.data.chunks import Chunks
 from fastbp.data.samples import Samples
 from fastbp.distributed.agreement import digest_of_arrays, digest_of_rows, refuse_differences
 from fastbp.distributed.mpi import MPI, as_sent
@@ -72,8 +73,10 @@ def _shown(value: Any) -> str:
 
 def _facts_of(data: Any) -> dict[str, Any]:
     """Return facts of samples; of a source of chunks nothing is known before it is read."""
-    if not isinstance(data, Samples):
+    if isinstance(data, Chunks):
         return {}
+    if not isinstance(data, Samples):  # parts, of which each rank has others
+        return {"the sizes of the parts": digest_of_arrays([data.sizes])}
     weights, subset = data.sample_weights, data.subset
     return {
         "the number of samples": len(data),

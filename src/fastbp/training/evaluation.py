@@ -17,7 +17,6 @@ from fastbp.engine.errors import NonFinite
 from fastbp.losses.custom import CustomLoss, mean_of_function, sums_of_function
 from fastbp.metrics.base import OutputMetric
 from fastbp.metrics.choose import measure
-from fastbp.metrics.regression import R2
 from fastbp.models.model import Model
 from fastbp.models.nonfinite import DivergenceError, explain_nonfinite
 from fastbp.training.intake import Intake
@@ -26,6 +25,7 @@ from fastbp.training.state import TrainingState
 
 if TYPE_CHECKING:
     from fastbp.distributed.exchange import Exchange
+    from fastbp.training.part_data import PartData
 
 __all__ = ["Evaluator"]
 
@@ -64,11 +64,11 @@ class Evaluator:
     def __init__(self, settings: TrainerSettings, intake: Intake, state: TrainingState) -> None:
         self._settings, self._intake, self._state = settings, intake, state
         self._wants_outputs = any(isinstance(metric, OutputMetric) for metric in settings.metrics)
-        self._wants_spread = any(isinstance(metric, R2) for metric in settings.metrics)
+        self._wants_spread = settings.wants_spread
 
     def evaluate(
         self,
-        data: Samples | Chunks,
+        data: Samples | Chunks | PartData,
         model: Model | None = None,
         class_weight: ClassWeight | None = None,
         exchange: Exchange | None = None,
@@ -82,6 +82,8 @@ class Evaluator:
         model = model or self._state.model
         if isinstance(data, Chunks):
             return self._evaluate_chunks(data, model, class_weight, exchange)
+        if not isinstance(data, Samples):
+            return self._evaluate_parts(data, model, exchange)
         outputs = self.room_for_outputs(data)
         loss, sums = self._loss_and_sums(data, model, outputs, exchange)
         return self.figures(loss, sums, data, outputs, data.subset)
@@ -109,6 +111,25 @@ class Evaluator:
             of_ranks = exchange.all_objects(own, "the figures of the validation chunks")
             n_chunks = sum(map(len, of_ranks))
             scored = [of_ranks[i % step][i // step] for i in range(n_chunks)]
+        return self._figures_of(scored)
+
+    def _evaluate_parts(self, data: PartData, model: Model, exchange: Exchange | None) -> Figures:
+        """Each rank computes the parts that it has."""
+
+        def score() -> list[_Scored]:
+            return [
+                _Scored.of(part, *self._loss_and_sums(part, model, None, None), self._wants_spread)
+                for part in data.samples
+            ]
+
+        if exchange is None:
+            return self._figures_of(score())
+        own = exchange.together(score)
+        of_ranks = exchange.all_objects(own, "the figures of the validation parts")
+        return self._figures_of([part for of_rank in of_ranks for part in of_rank])
+
+    def _figures_of(self, scored: Sequence[_Scored]) -> Figures:
+        """Return the figures of all samples from those of chunks."""
         totals = self.totals()
         total_loss, sums = 0.0, None
         for chunk in scored:

@@ -36,6 +36,7 @@ from fastbp.training.step_numbers import StepNumbers
 
 if TYPE_CHECKING:
     from fastbp.privacy import PrivacyAccount
+    from fastbp.training.part_data import PartData
 
 __all__ = ["Parts", "TrainerParts"]
 
@@ -270,9 +271,9 @@ class TrainerParts:
 
     def _train(
         self,
-        data: Samples | Chunks,
+        data: Samples | Chunks | PartData,
         n_epochs: int,
-        validation: Samples | Chunks | None,
+        validation: Samples | Chunks | PartData | None,
         listeners: Listeners,
         bar: ProgressBar | None,
         on_nan: OnNaN,
@@ -292,6 +293,10 @@ class TrainerParts:
                 epochs: Epochs
                 if isinstance(data, Chunks):
                     epochs = ChunkEpochs(parts, data, self._intake, class_weight)
+                elif not isinstance(data, Samples):
+                    from fastbp.training.part_epochs import PartEpochs  # only now
+
+                    epochs = PartEpochs(parts, data)
                 elif self._settings.privacy is not None:
                     from fastbp.training.private_epochs import PrivateEpochs  # only now: `import fastbp` stays quick
 
