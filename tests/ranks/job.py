@@ -6,6 +6,7 @@ import pickle
 import signal
 import sys
 import time
+from collections.abc import Sequence
 
 import numpy as np
 from cases import CASES, classifier, data, digest, own_loss, part
@@ -101,6 +102,20 @@ def divided_state(mpi):
     return mpi.all_objects(own, "the sizes"), sum(array.size for _, array in state.gathered()["optimizer_state"])
 
 
+class Files(Sequence):
+    """Five chunks, and which of them were read."""
+
+    def __init__(self, X, y):
+        self.X, self.y, self.read = X, y, []
+
+    def __len__(self):
+        return 5
+
+    def __getitem__(self, i):
+        self.read.append(i)
+        return self.X[i::5], self.y[i::5]
+
+
 def divided_validation(mpi):
     """How many samples each rank has validated; of samples, chunks, and an array with a NaN."""
     X, y = data()
@@ -115,6 +130,8 @@ def divided_validation(mpi):
     trainer = fb.Trainer(model, loss, batch_size=32, metrics=[], shards=8, distributed=mpi)
     trainer.fit(X[:32], y[:32], validation_data=(X, y))
     trainer.fit(X[:32], y[:32], validation_data=lambda: [(X[:100], y[:100]), (X[100:], y[100:])])
+    files = Files(X, y)
+    trainer.fit(X[:32], y[:32], validation_data=lambda: files)
     bad = X.copy()
     bad[111, 3] = np.inf
     sentence = ""
@@ -122,7 +139,7 @@ def divided_validation(mpi):
         trainer.fit(X[:32], y[:32], validation_data=(bad, y))
     except ValueError as error:
         sentence = str(error)
-    return mpi.all_objects((n_seen, sentence), "what was seen")
+    return mpi.all_objects((n_seen, sentence, files.read), "what was seen")
 
 
 class SavesInside(fb.Callback):

@@ -82,10 +82,12 @@ def test_each_rank_has_its_part_of_the_optimizers_state(tmp_path):
 def test_each_rank_validates_its_part_and_all_get_its_error(tmp_path):
     code, seen, errors = run(2, tmp_path, "divided_validation")
     assert code == 0, errors
-    in_training, in_validation = 3 * 32, 300 + 300 + 300
-    assert in_training + 600 < sum(n for n, _ in seen) <= in_training + in_validation
-    assert all(n < 600 for n, _ in seen)  # neither has computed all
-    assert all("row 111" in sentence for _, sentence in seen)
+    numbers, sentences, files = zip(*seen, strict=True)
+    in_training, in_validation = 4 * 32, 3 * 300 + 300
+    assert in_training + 900 < sum(numbers) <= in_training + in_validation
+    assert max(numbers) < 900  # neither has computed all
+    assert all("row 111" in sentence for sentence in sentences)
+    assert files == ([0, 2, 4], [1, 3])
 
 
 def test_ranks_that_differ_or_fail_get_a_sentence_each(tmp_path):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -50,10 +50,18 @@ class Chunks:
         """Whether it can be read once only."""
         return not callable(self._source) and iter(self._source) is self._source
 
-    def read(self, make: Callable[[Any, Any, Any, tuple[str, str, str]], Samples]) -> Iterator[Samples]:
+    def read(
+        self, make: Callable[[Any, Any, Any, tuple[str, str, str]], Samples], first: int = 0, step: int = 1
+    ) -> Iterator[Samples]:
         """Yield the chunks as samples, each from make(X, y, sample_weight or None, names).
 
         A source may reuse its arrays, so writable arrays are copied, except for chunks in a list or tuple.
+
+        Parameters
+        ----------
+        make : callable
+        first, step : int, default 0 and 1
+            Which chunks: first, first + step and so on; those between are read only where the source is no sequence.
 
         Raises
         ------
@@ -64,7 +72,11 @@ class Chunks:
         source = self._source() if callable(self._source) else self._source
         if not isinstance(source, Iterable):
             raise TypeError(sentence(f"the result of {self.argument}", source, f"an iterable of {_EXPECTED}"))
-        for i, chunk in enumerate(source):
+        empty = True
+        for i, chunk in _numbered(source, first, step):
+            empty = False
+            if i % step != first:
+                continue
             where = f"chunk {i} of {self.argument}"
             if not isinstance(chunk, (tuple, list)) or len(chunk) not in (2, 3):
                 raise TypeError(f"{where}, counted from 0, is {describe(chunk)}; expected {_EXPECTED}.")
@@ -79,11 +91,20 @@ class Chunks:
             samples = make(X, y, weights[0] if weights else None, names)
             # The source's code may fill the same arrays again during training on them.
             yield samples if isinstance(source, (list, tuple)) else samples.owned()
-        if weighted is None:
+        if empty and first == 0:
             raise ValueError(
                 f"{self.argument} gave no chunk; expected at least one. An iterator that was used before gives "
                 "nothing: pass a list, or a function that returns a new iterator."
             )
+
+
+def _numbered(source: Iterable[Any], first: int, step: int) -> Iterator[tuple[int, Any]]:
+    """Yield chunks with their numbers, of a sequence only those that are wanted."""
+    if step > 1 and isinstance(source, Sequence):
+        for i in range(first, len(source), step):
+            yield i, source[i]
+    else:
+        yield from enumerate(source)
 
 
 def orders(seed: int, epoch: int) -> Callable[[int, int], NDArray[np.int64]]:

@@ -43,7 +43,7 @@ class Part:
     ...     X = np.random.default_rng(part).normal(size=(100, 2))
     ...     return X, X.sum(axis=1)
     >>> model = fb.Model([fb.Dense(1)], inputs=2, seed=0)
-    >>> trainer = fb.Trainer(model, "mse", fb.Adam(0.01), batch_size=64, shards=4)
+    >>> trainer = fb.Trainer(model, "mse", fb.Adam(0.1), batch_size=64, shards=4)
     >>> history = trainer.fit(fb.distributed.Part(read), epochs=50)
     >>> round(history["loss"][-1], 3)
     0.0

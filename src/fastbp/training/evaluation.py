@@ -96,12 +96,13 @@ class Evaluator:
         own: list[_Scored] = []
 
         def score() -> None:
-            read = chunks.read(lambda X, y, weights, names: self._intake.samples(X, y, weights, class_weight, names))
+            read = chunks.read(
+                lambda X, y, weights, names: self._intake.samples(X, y, weights, class_weight, names), first, step
+            )
             with Prefetch(read) as samples:
-                for i, chunk in enumerate(samples):
-                    if i % step == first:
-                        loss, sums = self._loss_and_sums(chunk, model, None, None)
-                        own.append(_Scored.of(chunk, loss, sums, self._wants_spread))
+                for chunk in samples:
+                    loss, sums = self._loss_and_sums(chunk, model, None, None)
+                    own.append(_Scored.of(chunk, loss, sums, self._wants_spread))
 
         if exchange is None:
             score()
