@@ -90,6 +90,17 @@ def test_each_rank_validates_its_part_and_all_get_its_error(tmp_path):
     assert files == ([0, 2, 4], [1, 3])
 
 
+def test_of_chunks_each_rank_reads_the_rows_of_its_shards_alone(tmp_path):
+    code, results, errors = run(3, tmp_path, "own_rows_alone")
+    assert code == 0, errors
+    X, y = data()
+    trainer = fb.Trainer(classifier(fb.Dense(8)), "cross_entropy", batch_size=128, shards=8, shuffle=False)
+    trainer.fit([(X, y)])
+    digests, unread = zip(*results, strict=True)
+    assert digests == (digest(trainer),) * 3
+    assert sum(unread) == 2 * len(X)
+
+
 def test_ranks_that_differ_or_fail_get_a_sentence_each(tmp_path):
     code, sentences, errors = run(2, tmp_path, "errors")
     assert code == 0, errors

@@ -118,7 +118,10 @@ def orders(seed: int, epoch: int) -> Callable[[int, int], NDArray[np.int64]]:
 
 
 def form_batches(
-    chunks: Iterable[Samples], step_size: int, order: Callable[[int, int], NDArray[np.int64]] | None
+    chunks: Iterable[Samples],
+    step_size: int,
+    order: Callable[[int, int], NDArray[np.int64]] | None,
+    own: Callable[[int], tuple[int, int]] | None = None,
 ) -> Iterator[Samples]:
     """Yield the samples of all chunks in blocks of whole steps, except the last.
 
@@ -131,26 +134,54 @@ def form_batches(
         Number of samples of a step.
     order : callable or None
         Result of ``orders``; None: no shuffling.
+    own : callable or None
+        own(n) returns the first of the samples of a step of n that are used here, and the one after the last: no others
+        are copied. None: all are used.
     """
-    left: Samples | None = None
+    left: list[Callable[[int, int], Samples]] = []  # pieces of the next step: piece(a, b) reads its samples a..b
+    n_left = 0
     for i, chunk in enumerate(chunks):
         n = len(chunk)
         rows = np.arange(n) if order is None else order(i, n)
         start = 0
-        if left is not None:
-            start = min(step_size - len(left), n)
-            left = left.joined(chunk.select(rows[:start], keep_whole=start < n))
-            if len(left) < step_size:
+        if left:
+            start = min(step_size - n_left, n)
+            left.append(_piece(chunk, rows[:start], start < n, at_once=own is None))
+            n_left += start
+            if n_left < step_size:
                 continue
-            yield left
-            left = None
+            yield _joined(left, n_left, own)
+            left = []
         stop = n - (n - start) % step_size
         if stop > start:
             yield chunk.select(slice(start, stop), keep_whole=True) if order is None else chunk.at(rows[start:stop])
         if stop < n:
-            left = chunk.select(rows[stop:])
-    if left is not None:
-        yield left
+            left, n_left = [_piece(chunk, rows[stop:], False, at_once=own is None)], n - stop
+    if left:
+        yield _joined(left, n_left, own)
+
+
+def _piece(
+    chunk: Samples, rows: NDArray[np.int64], keep_whole: bool, *, at_once: bool
+) -> Callable[[int, int], Samples]:
+    """Return a function that returns rows of a chunk, some of them read; at once, all of them are read here."""
+    if at_once:
+        read = chunk.select(rows, keep_whole)
+        return lambda start, stop: read
+    return lambda start, stop: chunk.select(rows, keep_whole, (start, stop))
+
+
+def _joined(
+    pieces: Sequence[Callable[[int, int], Samples]], n: int, own: Callable[[int], tuple[int, int]] | None
+) -> Samples:
+    """Return the samples of all pieces, n together, of which those that are used here are read."""
+    start, stop = (0, n) if own is None else own(n)
+    parts: list[Samples] = []
+    before = 0
+    for piece in pieces:
+        parts.append(piece(start - before, stop - before))
+        before += len(parts[-1])
+    return parts[0].joined(*parts[1:]) if len(parts) > 1 else parts[0]
 
 
 class Totals:

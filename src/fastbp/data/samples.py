@@ -201,14 +201,24 @@ class Samples:
         part.subset = rows
         return part
 
-    def select(self, rows: NDArray[np.int64] | slice, keep_whole: bool = False) -> Samples:
+    def select(
+        self,
+        rows: NDArray[np.int64] | slice,
+        keep_whole: bool = False,
+        read: tuple[int, int] | None = None,
+    ) -> Samples:
         """Return these rows of all of X as new samples: views for a slice, else copies.
 
-        ``keep_whole`` keeps these samples in memory as long as the new ones.
+        ``keep_whole`` keeps these samples in memory as long as the new ones. With ``read`` nobody looks at other rows
+        of X than so many of the new ones, from one to before another, and of dense X the others are not read.
         """
-        part = self._with(
-            self.X[rows], self.y[rows], None if self.sample_weights is None else self.sample_weights[rows]
-        )
+        if read is None or isinstance(rows, slice) or isinstance(self.X, Sparse):
+            X = self.X[rows]
+        else:
+            start, stop = (min(max(i, 0), len(rows)) for i in read)
+            X = np.zeros((len(rows), *self.X.shape[1:]), self.X.dtype)
+            X[start:stop] = self.X[rows[start:stop]]
+        part = self._with(X, self.y[rows], None if self.sample_weights is None else self.sample_weights[rows])
         numbers = np.arange(len(self.X))[rows]
         part.origins = (Origin(self.names, numbers, self if keep_whole else None),)
         return part

@@ -11,7 +11,7 @@ from fastbp.engine.run cimport PartSteps, Run
 from fastbp.engine.sharded_gradient cimport piece_bytes_of
 from fastbp.engine.sharded_step cimport train_sharded_share
 from fastbp.engine.shards cimport (
-    MOST_DEPTH, SHARD_SAMPLES, Node, Partial, rows_of,
+    MOST_DEPTH, SHARD_SAMPLES, Node, Partial, ShardedRun, first_row_of, rows_of,
 )
 from fastbp.engine.session cimport Session
 from fastbp.engine.step cimport MICROBATCH_SAMPLES
@@ -74,6 +74,14 @@ cdef class ShardedSession(Session):
         self.sharded.starts = &numbers[0]
         self.sharded.places = &numbers[sizes.shape[0] + 1]
         self.memory.run.data.parts = &self.sharded.parts
+
+    def own_rows(self, Py_ssize_t n_samples):
+        """The samples of this process's shards in a step of n_samples: the first, and the one after the last."""
+        cdef ShardedRun sharded = self.sharded     # a copy: another thread may ask during a step
+        cdef const Node *last = &sharded.nodes[sharded.n_nodes - 1]
+        sharded.n_samples = n_samples
+        return (first_row_of(&sharded, sharded.nodes[0].level, sharded.nodes[0].index),
+                first_row_of(&sharded, last.level, last.index + 1))
 
     # ---- The sums of a step ----
 
