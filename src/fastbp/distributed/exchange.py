@@ -68,6 +68,7 @@ class Exchange:
         self._most_nodes = max(len(nodes) for nodes in self._nodes)
         self.stopping = self.serving = False
         self.failing_rank = -1
+        self._beside: Array | None = None  # room for partial sums
         self.agreed: BaseException | None = None
 
     # ------------------------------------------------------------------------------------------------ in a step
@@ -143,7 +144,9 @@ class Exchange:
             if len(own) == 1
             else np.concatenate([part[start:end] for start, end in itertools.pairwise(bounds) for part in own])
         )
-        received = mpi.scatter_slices(sent, [n * len(own) for n in sizes], [size * len(nodes) for nodes in self._nodes])
+        counts = [size * len(nodes) for nodes in self._nodes]
+        received = self._room(sum(counts), whole)
+        mpi.scatter_slices(sent, [n * len(own) for n in sizes], received, counts)
         nodes = [node for nodes in self._nodes for node in nodes]
         parts = {
             node: received[i * size : (i + 1) * size] for i, node in enumerate(nodes) if session.has_samples(*node)
@@ -151,6 +154,14 @@ class Exchange:
         total = sum_of_tree(parts, self._depth, 0, session.add)
         assert total is not None
         whole[bounds[mpi.rank] : bounds[mpi.rank + 1]] = total
+
+    def _room(self, n: int, whole: Array) -> Array:
+        """Return room for n numbers: in ``whole``, of which little is used by then, or else beside it."""
+        if n <= len(whole):
+            return whole[:n]
+        if self._beside is None or len(self._beside) < n:
+            self._beside = np.empty(n, whole.dtype)
+        return self._beside[:n]
 
     # ------------------------------------------------------------------------------------------ outside of steps
 

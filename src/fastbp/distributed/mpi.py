@@ -87,14 +87,14 @@ class MPI:
         self._wait([self._comm.Iallgather(numbers, received)], "the numbers of a step")
         return received
 
-    def scatter_slices(self, numbers: Array, counts: Sequence[int], received_counts: Sequence[int]) -> Array:
-        """Send counts[q] numbers to each rank q, one after the other; return what the ranks send, in their order."""
-        received = np.empty(sum(received_counts), numbers.dtype)
+    def scatter_slices(
+        self, numbers: Array, counts: Sequence[int], received: Array, received_counts: Sequence[int]
+    ) -> None:
+        """Send counts[q] numbers to each rank q, one after the other; put what the ranks send into ``received``."""
         from_here = _parts(numbers, counts)
         to_here = _parts(received, received_counts)
         to_here[self.rank][:] = from_here[self.rank]
         self._pass(from_here, to_here, "the gradients of a step")
-        return received
 
     def gather_slices(self, part: Array, whole: Array, counts: Sequence[int], what: str) -> None:
         """Put the part of each rank q, of counts[q] numbers, one after the other into ``whole``, on each rank."""
