@@ -46,21 +46,22 @@ def problems(site: Path) -> list[str]:
             if urlsplit(link).netloc:
                 found.append(f"{where}: loads {link}")
         for link in {*page.links, *page.loaded}:
-            found += [f"{where}: {link} {why}" for why in wrong(link, path, pages) if why]
+            why = wrong(link, path, pages)
+            found += [f"{where}: {link} {why}"] * bool(why)
     return found
 
 
-def wrong(link: str, path: Path, pages: dict[Path, Page]) -> list[str]:
-    """What is wrong with a link of a page; nothing if it leads out of the site or to what is there."""
+def wrong(link: str, path: Path, pages: dict[Path, Page]) -> str:
+    """What is wrong with a link of a page; empty if it leads out of the site or to what is there."""
     parts = urlsplit(link)
     if parts.scheme or parts.netloc:
-        return []
+        return ""
     target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
     if not target.exists():
-        return ["is not there"]
+        return "is not there"
     if parts.fragment and target in pages and unquote(parts.fragment) not in pages[target].anchors:
-        return ["has no such anchor"]
-    return []
+        return "has no such anchor"
+    return ""
 
 
 def main() -> None:

@@ -12,6 +12,8 @@ Ranks on one machine share its cores, so none of this is a speed-up: measured is
 import argparse
 import importlib.util
 import itertools
+import math
+import os
 import shlex
 import statistics
 import subprocess
@@ -25,17 +27,16 @@ from typing import Any
 import fastbp as fb
 
 from . import machine
+from .peers.fastbp_peer import make_model
 from .ranks import (
-    PAYLOAD,
-    UNITS,
+    N_PARAMETERS,
+    WIDE,
     Namespaces,
     measure,
     mpiexec,
-    n_parameters,
-    network,
-    on_paper,
     reason_to_skip,
     samples,
+    seconds_on_paper,
 )
 from .report import markdown_table, preamble, write
 
@@ -45,9 +46,11 @@ from .report import markdown_table, preamble, write
 def shards(batch: int, n_threads: int, rounds: int) -> None:
     """Print what shards cost beside a plain step, in rounds that take turns."""
     numbers = (1, 2, 8, 64)
-    X, y = samples(4 * batch, UNITS)
+    X, y = samples(4 * batch)
     trainers = {
-        v: fb.Trainer(network(UNITS), "cross_entropy", batch_size=batch, shards=v, n_threads=n_threads, metrics=[])
+        v: fb.Trainer(
+            make_model(WIDE, "float32"), "cross_entropy", batch_size=batch, shards=v, n_threads=n_threads, metrics=[]
+        )
         for v in numbers
     }
     seconds: dict[int, list[float]] = {v: [] for v in numbers}
@@ -65,32 +68,22 @@ def shards(batch: int, n_threads: int, rounds: int) -> None:
         ]
         for v in numbers
     ]
-    print(f"{'-'.join(map(str, UNITS))}, batch {batch}, {n_threads} threads, {rounds} rounds\n")
+    print(f"{WIDE.network}, batch {batch}, {n_threads} threads, {rounds} rounds\n")
     print(markdown_table(["shards", "ms a step", "cost"], rows))
 
 
 # ---- The model ----
 
 
-def efficiency(rows: float, flops: float, bits: float) -> float:
-    """b / (b + b_half), b_half = 4 F / (3 B)."""
-    half = 4 * flops / (3 * PAYLOAD * bits / 8)
-    return rows / (rows + half)
-
-
 def plan(flops: float) -> None:
     """Print the efficiency on paper, and the time of a step, for several machines."""
     rows = []
     for gigabits, batch in itertools.product((1, 10, 25, 100), (256, 2048, 8192)):
-        rate = PAYLOAD * gigabits * 1e9 / 8
-        compute = 6 * n_parameters(UNITS) * batch / flops
-        cells = [
-            f"{100 * compute / (compute + 8 * n_parameters(UNITS) * (r - 1) / r / rate):.0f} %" for r in (2, 4, 8, 64)
-        ]
-        limit = f"{100 * efficiency(batch, flops, gigabits * 1e9):.0f} %"
-        rows.append([f"{gigabits} Gbit", str(batch), f"{1e3 * compute:.1f}", *cells, limit])
+        compute = 6 * N_PARAMETERS * batch / flops
+        cells = [f"{100 * compute / seconds_on_paper(compute, r, gigabits):.0f} %" for r in (2, 4, 8, 64, math.inf)]
+        rows.append([f"{gigabits} Gbit", str(batch), f"{1e3 * compute:.1f}", *cells])
     header = ["network", "rows a machine", "ms of computing", "R = 2", "4", "8", "64", "limit"]
-    print(f"{'-'.join(map(str, UNITS))}, F = {flops / 1e12:g} Tflop/s, no overlap: on paper, not measured\n")
+    print(f"{WIDE.network}, F = {flops / 1e12:g} Tflop/s, no overlap: on paper, not measured\n")
     print(markdown_table(header, rows))
 
 
@@ -128,7 +121,9 @@ def scaling(
                         "ranks": n_ranks,
                         "rows": rows,
                         "alone": alone[kind, rows],
-                        "on paper": on_paper(alone[kind, rows], n_ranks, gigabits * 1e9),
+                        "on paper": seconds_on_paper(
+                            alone[kind, rows] * max(1, n_ranks / (os.cpu_count() or 1)), n_ranks, gigabits
+                        ),
                         "measured": measure(n_ranks, rows * n_ranks, n_steps, kind),
                     }
                 )
@@ -151,7 +146,7 @@ def scaling_markdown(run: Mapping[str, Any]) -> str:
         ]
         for result in run["results"]
     ]
-    about = f"{'-'.join(map(str, UNITS))}, one thread a rank, {run['machine']['cpus']} CPUs shared by the ranks."
+    about = f"{WIDE.network}, one thread a rank, {run['machine']['cpus']} CPUs shared by the ranks."
     return "\n".join(
         [*preamble("Ranks over a network of limited rate", run), "", about, "", markdown_table(header, rows)]
     )

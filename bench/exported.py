@@ -16,6 +16,7 @@ import numpy as np
 
 import fastbp as fb
 
+from .peers.fastbp_peer import make_model
 from .workloads import WORKLOADS
 
 _NETWORKS = ("rl", "fashion")
@@ -51,12 +52,6 @@ int main(int argc, char **argv)
 """
 
 
-def make_model(name: str) -> fb.Model:
-    """The network of a workload: relu, and a softmax at the end."""
-    n_inputs, *hidden, n_outputs = WORKLOADS[name].sizes
-    return fb.Model([*[fb.Dense(n, "relu") for n in hidden], fb.Dense(n_outputs, "softmax")], inputs=n_inputs, seed=0)
-
-
 def build(model: fb.Model, rows: np.ndarray, folder: Path) -> Path:
     """The program that times the model's source on these rows."""
     model.to_c(folder / "net.c", "net")
@@ -86,7 +81,7 @@ def time_predict(model: fb.Model, rows: np.ndarray, n_calls: int) -> float:
 
 def measure(name: str, turns: int, n_calls: int) -> tuple[float, float]:
     """Microseconds of one row as C and by `predict`, the fastest of the turns."""
-    model = make_model(name)
+    model = make_model(WORKLOADS[name], "float32")
     rows = np.random.default_rng(0).standard_normal((_N_ROWS, model.n_inputs), np.float32)
     times = []
     with tempfile.TemporaryDirectory() as folder:

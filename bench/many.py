@@ -11,28 +11,27 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import multiprocessing
+import functools
 import os
-import time
 from collections.abc import Callable
-from multiprocessing.connection import Connection
 
 import numpy as np
 
+from .turns import seconds_in_turns
 from .workloads import WORKLOADS, Workload, make_data
 
 _N_BATCHES = 50
-_REST_SECONDS = 0.15  # idle threads of one peer spin on the CPUs of the next
 
 
 def _fastbp_epoch(workload: Workload, n_networks: int, n_threads: int) -> Callable[[], None]:
     import fastbp as fb
 
+    from .peers.fastbp_peer import make_model
+
     X, y = _data(workload)
 
     def make_trainer(seed: int) -> fb.Trainer:
-        hidden = [fb.Dense(units, "relu") for units in workload.sizes[1:-1]]
-        model = fb.Model([*hidden, fb.Dense(workload.sizes[-1], "softmax")], inputs=workload.sizes[0], seed=seed)
+        model = make_model(workload, "float32", seed)
         return fb.Trainer(model, "cross_entropy", fb.Adam(1e-4), batch_size=workload.batch_size, metrics=[], seed=seed)
 
     trainers = [make_trainer(seed) for seed in range(n_networks)]
@@ -78,41 +77,13 @@ def _data(workload: Workload) -> tuple[np.ndarray, np.ndarray]:
     return X, y.astype(np.int32)
 
 
-def _work(connection: Connection, peer: str, workload: str, n_networks: int, cpus: list[int]) -> None:
-    """A peer's process: an epoch for each message, answered by its seconds."""
-    os.sched_setaffinity(0, cpus)
-    os.environ.pop("OPENBLAS_CORETYPE", None)
-    epoch = _PEERS[peer](WORKLOADS[workload], n_networks, len(cpus))
-    for _ in range(3):
-        epoch()
-    connection.send("ready")
-    while connection.recv():
-        start = time.perf_counter()
-        epoch()
-        connection.send(time.perf_counter() - start)
-
-
-def compare(workload: str, n_networks: int, n_threads: int, rounds: int) -> dict[str, list[float]]:
+def compare(workload: str, n_networks: int, n_threads: int, rounds: int) -> dict[str, np.ndarray]:
     """Return the seconds of each peer's turns."""
-    cpus = sorted(os.sched_getaffinity(0))[:n_threads]
-    context = multiprocessing.get_context("spawn")
-    ends: dict[str, Connection] = {}
-    processes = []
-    for peer in _PEERS:
-        ends[peer], theirs = context.Pipe()
-        processes.append(context.Process(target=_work, args=(theirs, peer, workload, n_networks, cpus), daemon=True))
-        processes[-1].start()
-        ends[peer].recv()
-    seconds: dict[str, list[float]] = {peer: [] for peer in _PEERS}
-    for _ in range(rounds):
-        for peer, end in ends.items():
-            time.sleep(_REST_SECONDS)
-            end.send(True)
-            seconds[peer].append(end.recv())
-    for end, process in zip(ends.values(), processes, strict=True):
-        end.send(False)
-        process.join()
-    return seconds
+    peers = {
+        peer: functools.partial(make_epoch, WORKLOADS[workload], n_networks, n_threads)
+        for peer, make_epoch in _PEERS.items()
+    }
+    return seconds_in_turns(peers, n_threads, rounds, warm_ups=3)
 
 
 def main() -> None:
@@ -128,7 +99,7 @@ def main() -> None:
         for n_networks in options.networks:
             for n_threads in options.threads:
                 seconds = compare(workload, n_networks, n_threads, options.rounds)
-                ours, theirs = (np.array(seconds[peer]) for peer in _PEERS)
+                ours, theirs = (seconds[peer] for peer in _PEERS)
                 low, middle, high = np.quantile(theirs / ours, [0.25, 0.5, 0.75])
                 print(
                     f"| {workload} | {n_networks} | {n_threads} | {np.median(ours) * 1e3:.1f} ms | "

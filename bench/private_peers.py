@@ -9,21 +9,20 @@ than secret noise. Each peer has a process of its own on the same CPUs, and they
 from __future__ import annotations
 
 import argparse
+import functools
 import itertools
-import multiprocessing
 import os
-import time
 from collections.abc import Callable
-from multiprocessing.connection import Connection
 
 import numpy as np
+
+from .turns import seconds_in_turns
 
 _UNITS = (784, 256, 128, 10)
 _BATCH, _N_BATCHES, _EPOCHS = 256, 60, 2
 # Steps of a turn: fastbp's fit, which makes keys and hashes once a call and an epoch, has as many as two short epochs.
 _STEPS = {"fastbp": _N_BATCHES * _EPOCHS, "Opacus, classic": 6, "Opacus, ghost clipping": 60, "JAX, vmap": 6}
 _RATE = 1e-3
-_REST_SECONDS = 0.15  # idle threads of one peer spin on the CPUs of the next
 
 
 def _data() -> tuple[np.ndarray, np.ndarray]:
@@ -137,46 +136,16 @@ def _jax(n_steps: int) -> Callable[[], None]:
 
 _PEERS: dict[str, Callable[[], Callable[[], None]]] = {
     "fastbp": _fastbp,
-    "Opacus, classic": lambda: _opacus("hooks", _STEPS["Opacus, classic"]),
-    "Opacus, ghost clipping": lambda: _opacus("ghost", _STEPS["Opacus, ghost clipping"]),
-    "JAX, vmap": lambda: _jax(_STEPS["JAX, vmap"]),
+    "Opacus, classic": functools.partial(_opacus, "hooks", _STEPS["Opacus, classic"]),
+    "Opacus, ghost clipping": functools.partial(_opacus, "ghost", _STEPS["Opacus, ghost clipping"]),
+    "JAX, vmap": functools.partial(_jax, _STEPS["JAX, vmap"]),
 }
-
-
-def _work(connection: Connection, peer: str, cpus: list[int]) -> None:
-    """A peer's process: a turn for each message, answered by its seconds."""
-    os.sched_setaffinity(0, cpus)
-    os.environ.pop("OPENBLAS_CORETYPE", None)
-    turn = _PEERS[peer]()
-    turn()
-    connection.send("ready")
-    while connection.recv():
-        start = time.perf_counter()
-        turn()
-        connection.send(time.perf_counter() - start)
 
 
 def compare(n_threads: int, rounds: int) -> dict[str, np.ndarray]:
     """Return the seconds of a step in each turn of each peer."""
-    cpus = sorted(os.sched_getaffinity(0))[:n_threads]
-    context = multiprocessing.get_context("spawn")
-    ends: dict[str, Connection] = {}
-    processes = []
-    for peer in _PEERS:
-        ends[peer], theirs = context.Pipe()
-        processes.append(context.Process(target=_work, args=(theirs, peer, cpus), daemon=True))
-        processes[-1].start()
-        ends[peer].recv()
-    seconds: dict[str, list[float]] = {peer: [] for peer in _PEERS}
-    for _ in range(rounds):
-        for peer, end in ends.items():
-            time.sleep(_REST_SECONDS)
-            end.send(True)
-            seconds[peer].append(end.recv())
-    for end, process in zip(ends.values(), processes, strict=True):
-        end.send(False)
-        process.join()
-    return {peer: np.array(values) / _STEPS[peer] for peer, values in seconds.items()}
+    seconds = seconds_in_turns(_PEERS, n_threads, rounds, warm_ups=1)
+    return {peer: values / _STEPS[peer] for peer, values in seconds.items()}
 
 
 def main() -> None:

@@ -3,7 +3,6 @@
 A rank has one thread. More ranks than cores share them, which the times on paper take into account.
 """
 
-import itertools
 import json
 import os
 import shutil
@@ -17,29 +16,23 @@ import numpy as np
 
 import fastbp as fb
 
-UNITS = (784, 1024, 1024, 10)
+from .peers.fastbp_peer import make_model
+from .workloads import WORKLOADS
+
+WIDE = WORKLOADS["wide"]
+N_PARAMETERS = sum(a * b + b for a, b in WIDE.layers)
 PAYLOAD = 0.93  # of the line rate
 SHARDS = 8
 
 
-def network(units: tuple[int, ...]) -> fb.Model:
-    layers = [fb.Dense(n, "relu") for n in units[1:-1]] + [fb.Dense(units[-1], "softmax")]
-    return fb.Model(layers, inputs=units[0], seed=0)
-
-
-def samples(n: int, units: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+def samples(n: int) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(0)
-    return rng.normal(size=(n, units[0])).astype(np.float32), rng.integers(0, units[-1], n)
+    return rng.normal(size=(n, WIDE.sizes[0])).astype(np.float32), rng.integers(0, WIDE.sizes[-1], n)
 
 
-def n_parameters(units: tuple[int, ...]) -> int:
-    return sum(a * b + b for a, b in itertools.pairwise(units))
-
-
-def on_paper(alone: float, n_ranks: int, bits: float) -> float:
-    """Seconds of a step: computing, and 8 P (R - 1) / R bytes of float32 through each rank's line, without overlap."""
-    computing = alone * max(1.0, n_ranks / (os.cpu_count() or 1))
-    return computing + 8 * n_parameters(UNITS) * (n_ranks - 1) / n_ranks / (PAYLOAD * bits / 8)
+def seconds_on_paper(compute: float, n_ranks: float, gigabits: float) -> float:
+    """A step: computing, then all gradients and all weights over the network, (R - 1) / R of 8 bytes a parameter."""
+    return compute + 8 * N_PARAMETERS * (1 - 1 / n_ranks) / (PAYLOAD * gigabits * 1e9 / 8)
 
 
 def reason_to_skip() -> str | None:
@@ -58,9 +51,15 @@ def worker(n_steps: int, batch: int, kind: str) -> None:
 
 def _steps_of_fastbp(n_steps: int, batch: int) -> list[float]:
     mpi = fb.distributed.MPI()
-    X, y = samples(batch, UNITS)
+    X, y = samples(batch)
     trainer = fb.Trainer(
-        network(UNITS), "cross_entropy", batch_size=batch, shards=SHARDS, n_threads=1, metrics=[], distributed=mpi
+        make_model(WIDE, "float32"),
+        "cross_entropy",
+        batch_size=batch,
+        shards=SHARDS,
+        n_threads=1,
+        metrics=[],
+        distributed=mpi,
     )
     seconds = []
     for _ in range(n_steps):
@@ -80,11 +79,11 @@ def _steps_of_torch(n_steps: int, batch: int) -> list[float]:
     rank, n_ranks = distributed.get_rank(), distributed.get_world_size()
     torch.manual_seed(0)
     layers = []
-    for a, b in itertools.pairwise(UNITS):
+    for a, b in WIDE.layers:
         layers += [nn.Linear(a, b), nn.ReLU()]
     model = nn.parallel.DistributedDataParallel(nn.Sequential(*layers[:-1]))
     optimizer = torch.optim.Adam(model.parameters())
-    X, y = (torch.from_numpy(array[rank::n_ranks]) for array in samples(batch, UNITS))
+    X, y = (torch.from_numpy(array[rank::n_ranks]) for array in samples(batch))
     seconds = []
     for _ in range(n_steps):
         distributed.barrier()

@@ -1,14 +1,22 @@
 /* cpu.c: which instruction sets this CPU and OS offer, whether it multiplies bfloat16, and gains by it, whether it gains
- * by prefetching what the update will write or by half panels, and how it treats denormal numbers.
+ * by prefetching what the update will write or by half panels, whether it has AMX, and how it treats denormal numbers.
  *
  * The compiler's run-time support asks CPUID and, for the wide registers, XGETBV: an instruction set whose registers
  * the OS does not save is not available.
  */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* for syscall */
+#endif
 #include "fastbp.h"
 
 #include <string.h>
 #if defined(__SSE2__) || defined(_M_X64)
 #include <xmmintrin.h>
+#endif
+#if defined(__x86_64__) && defined(__linux__) && FBP_GNU_C
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #elif defined(__aarch64__) && defined(__linux__)
 #include <sys/auxv.h>
 #elif defined(__aarch64__) && defined(__APPLE__)
@@ -59,6 +67,45 @@ int fbp_gains_by_bf16(void)
     return 1;
 #endif
 }
+
+#if defined(__x86_64__) && defined(__linux__) && FBP_GNU_C && defined(SYS_arch_prctl)
+/* Of arch_prctl(2), whose header older systems lack: which registers the system can save, and a wish to use some. */
+enum { GET_SUPPORTED_STATES = 0x1021, ASK_FOR_STATE = 0x1023, TILE_CONFIGURATION = 17, TILE_DATA = 18 };
+
+/* Tiles as the kernels take them for granted: 8 of 16 rows of 64 bytes. */
+static int has_whole_tiles(void)
+{
+    unsigned a, b, c, d;
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(d & 1u << 22) || !(d & 1u << 24)) /* AMX-BF16, AMX-TILE */
+        return 0;
+    if (!__get_cpuid_count(0x1D, 1, &a, &b, &c, &d)) /* palette 1 */
+        return 0;
+    return (b & 0xFFFF) >= 64 && b >> 16 >= 8 && (c & 0xFFFF) >= 16;
+}
+
+int fbp_has_amx(void)
+{
+    const unsigned long needed = 1ul << TILE_CONFIGURATION | 1ul << TILE_DATA;
+    unsigned long supported = 0;
+    return fbp_has_bf16() && has_whole_tiles() &&
+           syscall(SYS_arch_prctl, GET_SUPPORTED_STATES, &supported) == 0 && (supported & needed) == needed;
+}
+
+int fbp_may_use_amx(void)
+{
+    return fbp_has_amx() && syscall(SYS_arch_prctl, ASK_FOR_STATE, TILE_DATA) == 0;
+}
+#else
+int fbp_has_amx(void)
+{
+    return 0;
+}
+
+int fbp_may_use_amx(void)
+{
+    return 0;
+}
+#endif
 
 int fbp_prefetches_writes(void)
 {

@@ -28,33 +28,42 @@ const fbp_kernels *fbp_kernels_for(const char *isa, fbp_dtype dtype)
 
 typedef struct {
     const char *isa;
-    const fbp_narrow_kernels *const *native, *const *emulated;
+    const fbp_narrow_kernels *const *of_kind[3];
 } narrow_row;
 
 #if HAS_VECTORS && defined(__x86_64__)
 extern const fbp_narrow_kernels *const fbp_bf16_avx512;
+#if HAS_AMX
+extern const fbp_narrow_kernels *const fbp_amx_avx512;
+#define AMX_KERNELS &fbp_amx_avx512
+#else
+#define AMX_KERNELS NULL
+#endif
 extern const fbp_narrow_kernels *const fbp_emulated_bf16_avx512, *const fbp_emulated_bf16_avx2;
 extern const fbp_narrow_kernels *const fbp_emulated_bf16_baseline;
 static const narrow_row narrow_rows[] = {
-    {"avx512", &fbp_bf16_avx512, &fbp_emulated_bf16_avx512},
-    {"avx2", NULL, &fbp_emulated_bf16_avx2},
-    {"baseline", NULL, &fbp_emulated_bf16_baseline},
-    {NULL, NULL, NULL},
+    {"avx512", {&fbp_bf16_avx512, &fbp_emulated_bf16_avx512, AMX_KERNELS}},
+    {"avx2", {NULL, &fbp_emulated_bf16_avx2, NULL}},
+    {"baseline", {NULL, &fbp_emulated_bf16_baseline, NULL}},
+    {NULL, {NULL, NULL, NULL}},
 };
 #elif HAS_VECTORS && defined(__aarch64__)
 extern const fbp_narrow_kernels *const fbp_bf16_neon;
-static const narrow_row narrow_rows[] = {{"neon", &fbp_bf16_neon, NULL}, {NULL, NULL, NULL}};
+static const narrow_row narrow_rows[] = {{"neon", {&fbp_bf16_neon, NULL, NULL}}, {NULL, {NULL, NULL, NULL}}};
 #else
-static const narrow_row narrow_rows[] = {{NULL, NULL, NULL}};
+static const narrow_row narrow_rows[] = {{NULL, {NULL, NULL, NULL}}};
 #endif
 
-const fbp_narrow_kernels *fbp_narrow_kernels_for(const char *isa, int emulated)
+static int runs(fbp_bf16_kind kind)
 {
-    for (const narrow_row *row = narrow_rows; row->isa; row++) {
-        const fbp_narrow_kernels *const *table = emulated ? row->emulated : row->native;
+    return kind == FBP_BF16_EMULATED || (kind == FBP_BF16_AMX ? fbp_has_amx() : fbp_has_bf16());
+}
+
+const fbp_narrow_kernels *fbp_narrow_kernels_for(const char *isa, fbp_bf16_kind kind)
+{
+    for (const narrow_row *row = narrow_rows; row->isa; row++)
         if (strcmp(row->isa, isa) == 0)
-            return table && fbp_isa_available(isa) && (emulated || fbp_has_bf16()) ? *table : NULL;
-    }
+            return row->of_kind[kind] && fbp_isa_available(isa) && runs(kind) ? *row->of_kind[kind] : NULL;
     return NULL;
 }
 

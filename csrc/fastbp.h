@@ -307,6 +307,17 @@ typedef struct {
     void (*prelu_backward)(const fbp_layer *layer, fbp_panels in, fbp_panels dZ, fbp_panels dX, ptrdiff_t p0,
                            ptrdiff_t p1);
 
+    /* panels p0..p1: out = weights * in, in place or not. */
+    void (*scale_panels)(const fbp_layer *layer, fbp_panels in, fbp_panels out, ptrdiff_t p0, ptrdiff_t p1);
+
+    /* panels p0..p1: out = weights * f(in) + (1 - weights) * in, not in place, f the activation `function`: relu, or one whose
+     * slope is stored. `kept` (data NULL: not wanted) receives f(in) - in, from which vector_gradient makes the gradient
+     * of the weights, and in rows n_units..2 n_units the slope of out, from which the backward kernel makes dX. */
+    void (*parametric_forward)(const fbp_layer *layer, fbp_activation function, fbp_panels in, fbp_panels out,
+                               fbp_panels kept, ptrdiff_t p0, ptrdiff_t p1);
+    void (*parametric_backward)(const fbp_layer *layer, fbp_panels kept, fbp_panels dZ, fbp_panels dX, ptrdiff_t p0,
+                                ptrdiff_t p1);
+
     /* Second derivatives, panels p0..p1: see kernels/curvature.h. */
     void (*activation_curvature)(const fbp_layer *layer, fbp_panels Z, fbp_panels out, ptrdiff_t p0, ptrdiff_t p1);
     void (*add_curved)(fbp_panels factor, fbp_panels a, fbp_panels b, fbp_panels out, ptrdiff_t n_features,
@@ -370,11 +381,9 @@ typedef struct {
      * row above; NULL where it has fewer, or where the numbers need none (a velocity without momentum). */
     void (*update)(fbp_optimizer optimizer, const fbp_update *numbers, void *w, const void *g, void *const *states,
                    ptrdiff_t n);
-    /* sum += x, n elements of any alignment. */
-    void (*add)(void *sum, const void *x, ptrdiff_t n);
     /* average += share * (w - average), n elements; a share of 1 copies. */
     void (*average)(void *average, const void *w, ptrdiff_t n, double share);
-    /* point = from + place * (to - from), and sum += factor * x, n elements. */
+    /* point = from + place * (to - from), and sum += factor * x, n elements of any alignment. `point` may be `from`. */
     void (*point_of_way)(const void *from, const void *to, double place, ptrdiff_t n, void *point);
     void (*add_scaled)(void *sum, const void *x, double factor, ptrdiff_t n);
 

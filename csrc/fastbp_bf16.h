@@ -12,14 +12,26 @@
  *   weights, pairs      [unit / 2][ld][2]                      input gradient
  *
  * Where features, samples or units are odd in number, the last pair ends in a zero.
+ *
+ * By AMX a step of a sum is 32 numbers, in tiles of 16 rows. Panels and blocks lie as above, pairs of features filled up
+ * with zeros to whole steps; the weights lie in tiles, zero beyond the layer's:
+ *
+ *   weights, rows       [unit / 16][input / 32][16 units][32 inputs]
+ *   weights, pairs      [input / 16][unit / 32][16 inputs][32 units]
  */
 #ifndef FASTBP_BF16_H
 #define FASTBP_BF16_H
 
+/* How pairs are multiplied: by a vector instruction (vdpbf16ps, bfdot), "native"; by the bits of vdpbf16ps from float32
+ * multiply-adds, "emulated"; in the tiles of AMX, "amx". Each has bits of its own, but for the first two on x86. */
+typedef enum { FBP_BF16_NATIVE, FBP_BF16_EMULATED, FBP_BF16_AMX } fbp_bf16_kind;
+
 typedef struct {
     const char *isa;            /* of the float32 kernels that they go with: lanes are the same */
-    int emulated;               /* 1: no instruction for it, the bits of x86's vdpbf16ps from float32 multiply-adds */
+    fbp_bf16_kind kind;
     int lanes;
+    int tile_rows;              /* units and inputs of a register tile. A copy of the weights has room for whole tiles of
+                                 * units, and for inputs up to a multiple of 32 from ld on */
     ptrdiff_t scratch_elements; /* of 32 bits, that input_gradient needs for each thread */
 
     /* panels p0..p1 of float32 -> their copies; each may be NULL. Samples from n_samples on become zero. */
@@ -39,11 +51,17 @@ typedef struct {
                             int accumulate, const void *const *will_write);
 } fbp_narrow_kernels;
 
-/* 1 where this CPU multiplies pairs of bfloat16; 1 where that is faster than float32, and so not on Intel's CPUs, whose
- * vdpbf16ps takes four times as long as a multiply-add for twice the work (measured on family 6, model 207); and the narrow products that go with an instruction set's kernels, by
- * that instruction or emulated; NULL where there are none, or this CPU cannot run them. */
+/* 1 where this CPU multiplies pairs of bfloat16 in vectors; and 1 where that is faster than float32, and so not on Intel's
+ * CPUs, whose vdpbf16ps takes four times as long as a multiply-add for twice the work (measured on family 6, model 207). */
 int fbp_has_bf16(void);
 int fbp_gains_by_bf16(void);
-const fbp_narrow_kernels *fbp_narrow_kernels_for(const char *isa, int emulated);
+/* 1 where this CPU and its system have AMX; and 1 where this process may use it, for which the first call asks the system.
+ * From then on the system refuses alternative signal stacks without room for tiles: so it is asked late. It says no where
+ * a thread has such a small one already. */
+int fbp_has_amx(void);
+int fbp_may_use_amx(void);
+/* The narrow products of a kind that go with an instruction set's kernels; NULL where there are none, or this CPU cannot
+ * run them. Those by AMX need fbp_may_use_amx before they run. */
+const fbp_narrow_kernels *fbp_narrow_kernels_for(const char *isa, fbp_bf16_kind kind);
 
 #endif

@@ -17,12 +17,16 @@ def _block(layer, arrays):
         case fb.Dense():
             W, b = next(arrays), next(arrays) if layer.use_bias else None
             penalties = (layer.l1, layer.l2) if layer.trainable else (0.0, 0.0)
-            if layer.activation.name == "prelu":
+            if layer.activation.array is not None:
                 dense = reference.Dense(W, b, "linear", 0.0, *penalties)
-                return reference.Chain([dense, reference.PReLU(next(arrays))])
+                return reference.Chain([dense, _block(fb.Activation(layer.activation), arrays)])
             return reference.Dense(W, b, layer.activation.name, layer.activation.parameter, *penalties)
         case fb.Activation(activation=fb.PReLU()):
             return reference.PReLU(next(arrays))
+        case fb.Activation(activation=fb.Parametric()):
+            return reference.Parametric(next(arrays), layer.activation.function)
+        case fb.Scaling():
+            return reference.Scaling(next(arrays))
         case fb.Activation():
             return reference.Activation(layer.activation.name, layer.activation.parameter)
         case fb.LayerNorm():
@@ -77,11 +81,33 @@ def _modules(torch, layer, take):
         "sigmoid": nn.Sigmoid,
         "gelu": nn.GELU,
         "softmax": lambda: nn.Softmax(dim=1),
+        "mish": nn.Mish,
+        "selu": nn.SELU,
+        "silu": nn.SiLU,
     }
 
     def prelu():
         module = nn.PReLU()
         module.weight = take()
+        return module
+
+    class Scaling(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = take()
+
+        def forward(self, X):
+            return X * self.weight
+
+    class Parametric(Scaling):
+        def forward(self, X):
+            return (1 - self.weight) * X + self.weight * activations[self.function]()(X)
+
+    def learning(function):
+        if isinstance(function, fb.PReLU):
+            return prelu()
+        module = Parametric()
+        module.function = function.function
         return module
 
     match layer:
@@ -91,10 +117,13 @@ def _modules(torch, layer, take):
             linear.of = layer
             if layer.use_bias:
                 linear.bias = take()
-            activation = prelu() if layer.activation.name == "prelu" else activations[layer.activation.name]()
+            learns = layer.activation.array is not None
+            activation = learning(layer.activation) if learns else activations[layer.activation.name]()
             return [module.requires_grad_(layer.trainable) for module in (linear, activation)]
-        case fb.Activation(activation=fb.PReLU()):
-            return [prelu()]
+        case fb.Activation(activation=fb.PReLU() | fb.Parametric()):
+            return [learning(layer.activation)]
+        case fb.Scaling():
+            return [Scaling()]
         case fb.Activation():
             return [activations[layer.activation.name]()]
         case fb.LayerNorm():

@@ -104,6 +104,37 @@ MODELS = {
         + [fb.Activation("prelu"), fb.Activation("gelu"), fb.Dense(3), fb.LayerNorm(), fb.Activation("softmax")],
         "cross_entropy",
     ),
+    "scaling first": ([fb.Scaling(), fb.Dense(19, "relu"), fb.Dense(3, "softmax")], "cross_entropy"),
+    "scaling between and last": (
+        [fb.Dense(19, "tanh"), fb.Scaling(), fb.Dense(7, use_bias=False), fb.BatchNorm()]
+        + [fb.Activation("gelu"), fb.Dense(3), fb.Scaling()],
+        "mse",
+    ),
+    "scaling among all kinds": (
+        [fb.Scaling(), fb.Activation("tanh"), fb.Dense(9), fb.Scaling(), fb.Scaling(), fb.BatchNorm(), fb.Scaling()]
+        + [
+            fb.Residual([fb.Scaling(), fb.Dense(9, "prelu", trainable=False), fb.Scaling()]),
+            fb.Dense(3),
+            fb.LayerNorm(),
+        ]
+        + [fb.Scaling(), fb.Activation("softmax")],
+        "cross_entropy",
+    ),
+    "parametric between": (
+        [fb.Dense(19, fb.Parametric("mish")), fb.Dense(7, fb.Parametric("silu", 0.5), use_bias=False), fb.Dense(3)],
+        "mse",
+    ),
+    "parametric first and last": (
+        [fb.Activation(fb.Parametric("selu")), fb.Dense(3, "tanh"), fb.Activation(fb.Parametric("relu", -0.3))],
+        "mse",
+    ),
+    "parametric among all kinds": (
+        [fb.Dense(9), fb.BatchNorm(), fb.Activation("parametric")]
+        + [fb.Residual([fb.Scaling(), fb.Dense(9, "parametric", trainable=False)])]
+        + [fb.Activation(fb.Parametric("silu", 0.2)), fb.Activation("gelu"), fb.Dense(3), fb.LayerNorm()]
+        + [fb.Activation("softmax")],
+        "cross_entropy",
+    ),
     "penalties": (
         [fb.Dense(19, "relu", l1=0.01), fb.Residual([fb.Dense(19, "tanh", l2=0.1)])]
         + [fb.Dense(7, "prelu", l1=0.02, l2=0.03, use_bias=False), fb.Dense(3, "softmax")],

@@ -2,7 +2,7 @@
  *
  *     narrow_driver
  *
- * For each instruction set, with the CPU's instruction and emulated: random layers and batches of several shapes, each
+ * For each instruction set and each kind of narrow products, by the CPU's instruction, emulated, or by AMX: random layers and batches of several shapes, each
  * product beside sums in double of the operands as they were rounded. Prints the largest difference, as a share of the
  * sum of the absolute products, and fails where it is above 1e-6 or a rounding is not to the nearest, ties to even.
  */
@@ -19,7 +19,7 @@ typedef struct {
     ptrdiff_t n_samples, n_inputs, n_units;
 } shape;
 
-static const shape shapes[] = {{1, 1, 1}, {3, 5, 2}, {33, 16, 9}, {50, 70, 37}, {130, 301, 65}, {600, 40, 33}};
+static const shape shapes[] = {{1, 1, 1}, {3, 5, 2}, {33, 16, 9}, {50, 70, 37}, {130, 301, 65}, {600, 40, 33}, {31, 32, 32}, {17, 15, 16}, {272, 33, 31}};
 
 static const fbp_kernels *k;
 static const fbp_narrow_kernels *narrow;
@@ -36,6 +36,13 @@ static float *numbers(ptrdiff_t n)
 static ptrdiff_t padded(ptrdiff_t n)
 {
     return (n + 15) / 16 * 16;
+}
+
+/* A copy of n_units times ld weights. */
+static float *copy_of_weights(ptrdiff_t n_units, ptrdiff_t ld)
+{
+    const ptrdiff_t rows = narrow->tile_rows;
+    return numbers((n_units + rows - 1) / rows * rows * ((ld + 31) / 32 * 32) / 2);
 }
 
 /* A number between -1 and 1. */
@@ -87,8 +94,8 @@ static void check(shape n)
     fbp_panels pairs = make_panels(n.n_samples, n.n_inputs + n.n_units), rows = make_panels(n.n_samples, n.n_units);
     float *blocks = numbers(padded(n.n_inputs) / k->lanes * block_stride), *scratch = numbers(narrow->scratch_elements);
     float *W = numbers(n.n_units * ld), *b = numbers(padded(n.n_units)), *dW = numbers(n.n_units * ld);
-    float *db = numbers(padded(n.n_units)), *W_rows = numbers((n.n_units + 1) * ld);
-    float *W_pairs = numbers((n.n_units + 1) * ld);
+    float *db = numbers(padded(n.n_units)), *W_rows = copy_of_weights(n.n_units, ld);
+    float *W_pairs = copy_of_weights(n.n_units, ld);
     const fbp_panels none = {NULL, 0};
     const fbp_layer layer = {n.n_inputs, n.n_units, ld, W, b, FBP_LINEAR, 0};
 
@@ -150,16 +157,18 @@ static void check(shape n)
 int main(void)
 {
     int failed = 0;
+    static const char *const words[] = {
+        [FBP_BF16_NATIVE] = "native", [FBP_BF16_EMULATED] = "emulated", [FBP_BF16_AMX] = "amx"};
     for (int i = 0; fbp_isa_names[i]; i++)
-        for (int emulated = 0; emulated < 2; emulated++) {
+        for (fbp_bf16_kind kind = FBP_BF16_NATIVE; kind <= FBP_BF16_AMX; kind++) {
             k = fbp_kernels_for(fbp_isa_names[i], FBP_FLOAT32);
-            narrow = fbp_narrow_kernels_for(fbp_isa_names[i], emulated);
-            if (!k || !narrow)
+            narrow = fbp_narrow_kernels_for(fbp_isa_names[i], kind);
+            if (!k || !narrow || (kind == FBP_BF16_AMX && !fbp_may_use_amx()))
                 continue;
             worst = 0;
             for (size_t s = 0; s < sizeof shapes / sizeof shapes[0]; s++)
                 check(shapes[s]);
-            printf("%s %s %.2g\n", fbp_isa_names[i], emulated ? "emulated" : "native", worst);
+            printf("%s %s %.2g\n", fbp_isa_names[i], words[kind], worst);
             failed = failed || !(worst <= 1e-6);
         }
     return failed;

@@ -887,6 +887,35 @@ class PReLU(Block):
         return dX, [(dA * np.minimum(self.X, 0.0)).sum(axis=0)]
 
 
+class Scaling(Block):
+    """A = scale * X, with a factor for each input."""
+
+    def __init__(self, scale: np.ndarray) -> None:
+        self.arrays = [scale]
+
+    def forward(self, X):
+        self.X = X
+        return self.arrays[0] * X
+
+    def backward(self, dA):
+        return self.arrays[0] * dA, [(dA * self.X).sum(axis=0)]
+
+
+class Parametric(Block):
+    """A = alpha * f(X) + (1 - alpha) * X, with an alpha a unit."""
+
+    def __init__(self, alpha: np.ndarray, function: str) -> None:
+        self.arrays, self.function = [alpha], Activation(function)
+
+    def forward(self, X):
+        self.change = self.function.forward(X) - X
+        return self.arrays[0] * (self.change + X) + (1.0 - self.arrays[0]) * X
+
+    def backward(self, dA):
+        through, _ = self.function.backward(dA * self.arrays[0])
+        return dA * (1.0 - self.arrays[0]) + through, [(dA * self.change).sum(axis=0)]
+
+
 class Dense(Block):
     """A = activation(X @ W + b), or without b; with penalties on W."""
 

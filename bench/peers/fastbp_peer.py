@@ -21,9 +21,10 @@ from ..workloads import (
 )
 
 
-def _make_model(workload: Workload, dtype: str) -> fb.Model:
+def make_model(workload: Workload, dtype: str, seed: int = 0) -> fb.Model:
+    """The network of a workload: relu, and a softmax at the end."""
     layers = [fb.Dense(units, "relu") for units in workload.sizes[1:-1]] + [fb.Dense(workload.sizes[-1], "softmax")]
-    return fb.Model(layers, inputs=workload.sizes[0], dtype=dtype, seed=0)
+    return fb.Model(layers, inputs=workload.sizes[0], dtype=dtype, seed=seed)
 
 
 class FastbpPeer:
@@ -36,7 +37,7 @@ class FastbpPeer:
         self.batch_size = workload.batch_size
         self.n_threads = n_threads
         self.X, self.y = make_data(workload, dtype)
-        self.model = _make_model(workload, dtype)
+        self.model = make_model(workload, dtype)
         self.settings = f"{FastbpPeer.settings}, {kernels.isa()} kernels"
 
     def reset(self, weights: list[np.ndarray]) -> None:
@@ -120,7 +121,7 @@ class FastbpPredictor:
     note = ""
 
     def __init__(self, workload: Workload, dtype: str, n_threads: int):
-        self.model = _make_model(workload, dtype)
+        self.model = make_model(workload, dtype)
         self.settings = f"model.predict(X), OMP_NUM_THREADS, {kernels.isa()} kernels"
 
     def reset(self, weights: list[np.ndarray]) -> None:

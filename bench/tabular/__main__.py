@@ -11,18 +11,14 @@ results/tabular. `--gather` brings together what is stored. The tables were used
 
 import argparse
 import json
-import os
 import subprocess
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 
 from .. import machine
 from .peers import PEERS, measure
-from .results import Run, add, report, stored
+from .results import OUTPUT, Run, add, record, report, stored
 from .tasks import TASKS, Task
-
-OUTPUT = Path(__file__).resolve().parents[1] / "results"
 
 
 def run_worker(peer: str, task: str, seed: int, rows: int | None, n_threads: int) -> Run | str:
@@ -33,17 +29,7 @@ def run_worker(peer: str, task: str, seed: int, rows: int | None, n_threads: int
     )
     if result.returncode:
         return (result.stderr.strip().splitlines() or [f"ended with {result.returncode}"])[-1]
-    figures: Run = json.loads(result.stdout.strip().splitlines()[-1])
-    return {
-        "task": task,
-        "split": seed,
-        "rows": rows,
-        "threads": n_threads,
-        **{name: round(value, 6) for name, value in figures.items()},
-        "load": round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None,
-        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "machine": f"{machine.describe()['cpu']}, {os.cpu_count()} CPUs",
-    }
+    return record(json.loads(result.stdout.strip().splitlines()[-1]), task, seed, rows, n_threads)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -8,12 +8,9 @@ rest. Results are stored by rung in results/tabular-ladder; `--gather` brings th
 """
 
 import argparse
-import os
 import time
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +18,10 @@ import numpy as np
 
 from .. import machine
 from ..report import markdown_table
-from .peers import measure
-from .results import Run, add, ratios, shifted_mean, stored
+from .peers import cpu_seconds, measure
+from .results import OUTPUT, Run, add, ratios, record, shifted_mean, stored
 from .tasks import TASKS, Task, error
 
-OUTPUT = Path(__file__).resolve().parents[1] / "results"
 _TABLE_WIDTH = 8
 
 
@@ -112,7 +108,7 @@ def climb(rung: Rung, task: Task, n_threads: int) -> dict[str, float]:
     from fastbp.tabular.recipe import batch_size_for
     from fastbp.tabular.targets import ClassTargets, NumberTargets
 
-    begin, begin_cpu = time.perf_counter(), sum(os.times()[:4])
+    begin, begin_cpu = time.perf_counter(), cpu_seconds()
     own = np.concatenate([task.train, task.test])
     reader, table = learn_reader(task.frame.iloc[own], "auto")
     y, groups = task.y[own], None if task.groups is None else task.groups[own]
@@ -149,7 +145,7 @@ def climb(rung: Rung, task: Task, n_threads: int) -> dict[str, float]:
         callbacks=[stopping],
     )
     said = targets.decode(trainer.model.predict(X[n:], n_threads=n_threads))
-    seconds, cpu = time.perf_counter() - begin, sum(os.times()[:4]) - begin_cpu
+    seconds, cpu = time.perf_counter() - begin, cpu_seconds() - begin_cpu
     if classes is None:
         predicted = said[:, 0]
     else:
@@ -200,19 +196,6 @@ def _gathered(folder: Path, names: dict[str, str]) -> str:
     return "\n".join(parts) + "\n"
 
 
-def _measured(fit: Callable[[], dict[str, float]], task: str, split: int, rows: int | None, n_threads: int) -> Run:
-    figures = {name: round(value, 6) for name, value in fit().items()}
-    return {
-        "task": task,
-        "split": split,
-        "rows": rows,
-        "threads": n_threads,
-        **figures,
-        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "machine": f"{machine.describe()['cpu']}, {os.cpu_count()} CPUs",
-    }
-
-
 def main() -> None:
     """Climb the ladder on the tasks, and store each rung; or gather."""
     names = [*RUNGS, *ESTIMATORS]
@@ -242,11 +225,8 @@ def _climb_one(folder: Path, stem: str, name: str, task: Task, key: tuple[str, i
     import fastbp as fb
 
     fb.set_num_threads(key[3])
-
-    def fit() -> dict[str, float]:
-        return climb(RUNGS[name], task, key[3]) if name in RUNGS else measure(ESTIMATORS[name], task, key[3])
-
-    run = _measured(fit, *key)
+    figures = climb(RUNGS[name], task, key[3]) if name in RUNGS else measure(ESTIMATORS[name], task, key[3])
+    run = record(figures, *key)
     add(folder, stem, run)
     print(f"{key[0]} {key[1]} {name}: {run['error']:.4f}, {run['fit_cpu_seconds']:.1f} s of the CPUs", flush=True)
 

@@ -145,7 +145,7 @@ def _estimator(peer: str, kind: str, frame: Any, n_threads: int) -> Any:
     return _boosting(peer, regression, n_threads)
 
 
-def _cpu_seconds() -> float:
+def cpu_seconds() -> float:
     """Of this process and its ended children, in their own code and in the system's."""
     return float(sum(os.times()[:4]))
 
@@ -165,9 +165,9 @@ def measure(peer: str, task: Task, n_threads: int) -> dict[str, float]:
     classes = None
     if kind == "wrong":  # XGBoost wants numbers
         classes, target = np.unique(target, return_inverse=True)
-    begin, begin_cpu = time.perf_counter(), _cpu_seconds()
+    begin, begin_cpu = time.perf_counter(), cpu_seconds()
     estimator.fit(frame.iloc[task.train], target, **options)
-    fitted, fitted_cpu = time.perf_counter(), _cpu_seconds()
+    fitted, fitted_cpu = time.perf_counter(), cpu_seconds()
     predicted = np.asarray((estimator.predict_proba if kind == "auc" else estimator.predict)(frame.iloc[task.test]))
     done = time.perf_counter()
     predicted = predicted[:, 1] if kind == "auc" else predicted.reshape(len(task.test))

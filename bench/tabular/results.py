@@ -1,19 +1,37 @@
 """What is stored of each peer, a file each, and the report that brings the peers together."""
 
 import json
+import os
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from .. import machine
 from ..report import markdown_table
 from .tasks import TASKS
 
+OUTPUT = Path(__file__).resolve().parents[1] / "results"
 SHIFT = 0.01
 _KEY = ("task", "split", "rows", "threads")
 
 Run = dict[str, Any]
+
+
+def record(figures: Mapping[str, float], task: str, split: int, rows: int | None, n_threads: int) -> Run:
+    """What is stored of one fit: its figures, and of what, when and where they are."""
+    return {
+        "task": task,
+        "split": split,
+        "rows": rows,
+        "threads": n_threads,
+        **{name: round(value, 6) for name, value in figures.items()},
+        "load": round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None,
+        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "machine": f"{machine.describe()['cpu']}, {os.cpu_count()} CPUs",
+    }
 
 
 def add(folder: Path, peer: str, run: Run) -> None:

@@ -38,6 +38,13 @@
 #include <arm_neon.h>
 #endif
 
+/* AMX needs a compiler that knows its instructions, and an operating system that fbp_may_use_amx knows how to ask. */
+#if HAS_VECTORS && defined(__x86_64__) && defined(__linux__) && (defined(__clang__) || __GNUC__ >= 11)
+#define HAS_AMX 1
+#else
+#define HAS_AMX 0
+#endif
+
 #if FBP_GNU_C
 #define INLINE inline __attribute__((always_inline))
 #define NOINLINE __attribute__((noinline))

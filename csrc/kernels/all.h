@@ -23,6 +23,7 @@
 #include "forward.h"
 #include "input_gradient.h"
 #include "weight_gradient.h"
+#include "bias_gradient.h"
 #include "dense.h"
 #include "pointwise.h"
 #include "normalize.h"
@@ -40,8 +41,8 @@
 #include "clip.h"
 #include "regularize.h"
 #include "optimizer.h"
-#include "elementwise.h"
 #include "ways.h"
+#include "elementwise.h"
 #include "chacha.h"
 #include "noise.h"
 #include "lanes.h"
@@ -86,6 +87,9 @@ static const fbp_kernels NAME(table) = {
     .batch_norm_backward = NAME(batch_norm_backward),
     .prelu_forward = NAME(prelu_forward),
     .prelu_backward = NAME(prelu_backward),
+    .scale_panels = NAME(scale_panels),
+    .parametric_forward = NAME(parametric_forward),
+    .parametric_backward = NAME(parametric_backward),
     .activation_curvature = NAME(activation_curvature),
     .add_curved = NAME(add_curved),
     .softmax_curvature = NAME(softmax_curvature),
@@ -105,7 +109,6 @@ static const fbp_kernels NAME(table) = {
     .limit_norms = NAME(limit_norms),
     .clip = NAME(clip),
     .update = NAME(update),
-    .add = NAME(add),
     .average = NAME(average),
     .point_of_way = NAME(point_of_way),
     .add_scaled = NAME(add_scaled),

@@ -1,7 +1,7 @@
 /* dense.h: the three products of a dense layer, on numbers of the dtype, and the gradient of its biases.
  *
- * Uses forward.h, input_gradient.h and weight_gradient.h. Gives dense_forward, input_gradient and weight_gradient to the
- * table. narrow.h has the same on pairs of bfloat16.
+ * Uses forward.h, input_gradient.h, weight_gradient.h and bias_gradient.h. Gives dense_forward, input_gradient and
+ * weight_gradient to the table. narrow.h has the same on pairs of bfloat16.
  */
 
 static void NAME(dense_forward)(const fbp_layer *layer, fbp_panels in, fbp_panels out, fbp_panels slope, ptrdiff_t p0,

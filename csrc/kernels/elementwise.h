@@ -1,7 +1,7 @@
-/* elementwise.h: loops over whole arrays: vmath.h's functions for the tests, the check for NaN and infinity, sums and
- * running averages, and burn, which measures the peak of a core.
+/* elementwise.h: loops over whole arrays: vmath.h's functions for the tests, the check for NaN and infinity, running
+ * averages, and burn, which measures the peak of a core.
  *
- * Uses simd.h and vmath.h. Gives all its functions to the table.
+ * Uses simd.h, vmath.h and ways.h. Gives all its functions to the table.
  */
 
 #define ARRAY_FUNCTION(name, function)                                    \
@@ -41,42 +41,14 @@ static int NAME(all_finite)(const void *from, ptrdiff_t n)
     return NAME(sum_lanes)(suspect) + rest == 0;
 }
 
-/* sum += x. The bits of an element do not depend on where a share of the elements begins or ends. */
-static void NAME(add)(void *sum, const void *from, ptrdiff_t n)
-{
-    real *total = sum;
-    const real *x = from;
-    ptrdiff_t i = 0;
-    for (; i + VL <= n; i += VL)
-        NAME(store_any)(total + i, NAME(load_any)(total + i) + NAME(load_any)(x + i));
-    for (; i < n; i++)
-        total[i] += x[i];
-}
-
 /* average += share * (w - average): share 1 - decay is an exponential average, 1 / (n + 1) the mean of n + 1 (Izmailov
  * et al. 2018). The bits of an element do not depend on where a share of the weights begins or ends. */
 static void NAME(average)(void *averages, const void *weights, ptrdiff_t n, double share)
 {
-    real *average = averages;
-    const real *w = weights;
-    if (share == 1) {
-        memcpy(average, w, (size_t)n * sizeof(real));
-        return;
-    }
-    const vec factor = NAME(splat)((real)share);
-    ptrdiff_t i = 0;
-    for (; i + VL <= n; i += VL) {
-        const vec old = NAME(load_any)(average + i);
-        NAME(store_any)(average + i, old + factor * (NAME(load_any)(w + i) - old));
-    }
-    if (i < n) {
-        const size_t rest = (size_t)(n - i) * sizeof(real);
-        vec old = NAME(splat)(0), new = old;
-        memcpy(&old, average + i, rest);
-        memcpy(&new, w + i, rest);
-        old += factor * (new - old);
-        memcpy(average + i, &old, rest);
-    }
+    if (share == 1)
+        memcpy(averages, weights, (size_t)n * sizeof(real));
+    else
+        NAME(point_of_way)(averages, weights, share, n, averages);
 }
 
 /* Nothing but multiply-adds, at the rate that the core can start them: 12 sums that do not wait for each other. They

@@ -55,7 +55,7 @@ static int NAME(read_row)(const fbp_source *X, ptrdiff_t row, void *out)
         suspect += x - x; /* zero, or NaN where it is not finite */
         NAME(store)((real *)out + column, x);
     }
-    return NAME(sum_lanes)(suspect) == 0;
+    return NAME(all_zero)(suspect);
 }
 
 /* ---- Weights in place ---- */

@@ -17,12 +17,6 @@ static INLINE void NAME(finish_forward)(const void *context, ptrdiff_t panel, pt
                    x->slope.data ? (real *)x->slope.data + panel * x->slope.stride + unit * VL : NULL, n_units);
 }
 
-#if HALF_PANELS
-#define HALF_FORWARD_TILES(half) ((half) ? NAME(half_forward_tiles) : NULL)
-#else
-#define HALF_FORWARD_TILES(half) ((void)(half), NULL)
-#endif
-
 /* W [n_units][ld / TERMS]; `in` [panel][n_inputs / TERMS][VL] */
 static INLINE void NAME(forward_product)(const fbp_layer *layer, const operand *W, fbp_panels in, fbp_panels out,
                                          fbp_panels slope, ptrdiff_t p0, ptrdiff_t p1, ptrdiff_t n0, ptrdiff_t n1,
@@ -47,7 +41,7 @@ static INLINE void NAME(forward_product)(const fbp_layer *layer, const operand *
             .prefetches = NAME(needs_prefetch)(layer),
         },
         .tiles = NAME(forward_tiles),
-        .half_tiles = HALF_FORWARD_TILES(half),
+        .half_tiles = HALF_TILES(forward, half),
         .W = W,
         .row_stride = row_stride,
         .step_stride = 1,
@@ -60,4 +54,3 @@ static INLINE void NAME(forward_product)(const fbp_layer *layer, const operand *
     };
     NAME(multiply_panels)(&m, p0, p1, n0, n1);
 }
-#undef HALF_FORWARD_TILES

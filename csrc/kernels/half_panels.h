@@ -1,7 +1,7 @@
 /* half_panels.h: strips of tiles for a panel whose samples take half of its lanes or fewer, with vectors of half the size.
  *
- * Uses tiles.h (strip, tile_function) and microkernel.h. Gives half_forward_tiles and half_input_tiles to forward.h and
- * input_gradient.h, and HALF_PANELS: 1 where there are such tiles.
+ * Uses tiles.h (strip, tile_function) and microkernel.h. Gives HALF_PANELS, 1 where there are such tiles, and
+ * HALF_TILES(forward, half) and HALF_TILES(input, half): the table of them, or NULL where none are wanted or there.
  *
  * Zen 4 computes a vector of 64 bytes in two halves, one after the other, so that half vectors take half the time. Where
  * a vector is computed at once nothing is gained: fbp_gains_by_half_panels. A lane has the same bits in either, and the
@@ -9,6 +9,7 @@
  */
 #if VECTOR_BYTES == 64 && !defined(NARROW)
 #define HALF_PANELS 1
+#define HALF_TILES(product, half) ((half) ? NAME(PASTE(PASTE(half_, product), _tiles)) : NULL)
 
 typedef real NAME(half_vec_t) __attribute__((vector_size(VECTOR_BYTES / 2)));
 #define half_vec NAME(half_vec_t)
@@ -114,4 +115,5 @@ static const NAME(tile_function) NAME(half_input_tiles)[MR][NV] = {EACH_HEIGHT(H
 
 #else
 #define HALF_PANELS 0
+#define HALF_TILES(product, half) ((void)(half), NULL)
 #endif

@@ -19,12 +19,6 @@ static INLINE void NAME(finish_backward)(const void *context, ptrdiff_t panel, p
                     (real *)x->dZ.data + panel * x->dZ.stride + input * VL, n_inputs);
 }
 
-#if HALF_PANELS
-#define HALF_INPUT_TILES(half) ((half) ? NAME(half_input_tiles) : NULL)
-#else
-#define HALF_INPUT_TILES(half) ((void)(half), NULL)
-#endif
-
 /* W [n_units / TERMS][ld], an operand being the weights of TERMS adjacent units; dZ [panel][n_units / TERMS][VL] */
 static INLINE void NAME(input_product)(const fbp_layer *layer, const operand *W, fbp_panels dZ, const fbp_layer *below,
                                        fbp_panels A_below, fbp_panels slope_below, fbp_panels dZ_below, ptrdiff_t p0,
@@ -49,7 +43,7 @@ static INLINE void NAME(input_product)(const fbp_layer *layer, const operand *W,
             .prefetches = NAME(needs_prefetch)(layer),
         },
         .tiles = NAME(input_tiles),
-        .half_tiles = HALF_INPUT_TILES(half),
+        .half_tiles = HALF_TILES(input, half),
         .W = W,
         .row_stride = 1,
         .step_stride = layer->ld,
@@ -62,4 +56,3 @@ static INLINE void NAME(input_product)(const fbp_layer *layer, const operand *W,
     };
     NAME(multiply_panels)(&m, p0, p1, k0, k1);
 }
-#undef HALF_INPUT_TILES

@@ -32,7 +32,10 @@ static INLINE void NAME(pass_back)(fbp_activation activation, real alpha, const 
 #include "forward.h"
 #include "input_gradient.h"
 #include "weight_gradient.h"
-#include "narrow_copies.h"
+#include "bias_gradient.h"
+#define WHOLE_STEPS 0
+#include "narrow_panels.h"
+#include "narrow_weights.h"
 
 static void NAME(dense_forward)(const fbp_layer *layer, const void *rows, fbp_panels in, fbp_panels out,
                                 fbp_panels slope, ptrdiff_t p0, ptrdiff_t p1, ptrdiff_t n0, ptrdiff_t n1)
@@ -58,8 +61,9 @@ static void NAME(weight_gradient)(const fbp_layer *layer, fbp_panels dZ, fbp_pan
 
 static const fbp_narrow_kernels NAME(table) = {
     .isa = STRING(ISA),
-    .emulated = !NATIVE_BF16,
+    .kind = NATIVE_BF16 ? FBP_BF16_NATIVE : FBP_BF16_EMULATED,
     .lanes = VL,
+    .tile_rows = MR,
     .scratch_elements = PACK_ELEMENTS,
     .round_panels = NAME(round_panels),
     .round_weights = NAME(round_weights),
@@ -68,6 +72,7 @@ static const fbp_narrow_kernels NAME(table) = {
     .weight_gradient = NAME(weight_gradient),
 };
 
+#undef WHOLE_STEPS
 #undef pair
 #undef pair_vec
 #include "undef.h"

@@ -1,6 +1,6 @@
 /* normalize.h: stages that bring numbers to mean 0 and variance 1, and then apply a gain and a shift of each unit.
  *
- * Uses simd.h, transpose.h (sum_each), blocking.h (ceil_divide) and weight_gradient.h (store_or_add).
+ * Uses simd.h, transpose.h (sum_each), blocking.h (ceil_divide) and bias_gradient.h (store_or_add).
  *
  * The gain is the stage's weights, the shift its bias. With h the normalised numbers, forward is A = gain * h + shift,
  * so that dgain = sum of dZ * h and dshift = sum of dZ, over all samples.

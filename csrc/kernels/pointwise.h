@@ -1,7 +1,7 @@
 /* pointwise.h: stages whose outputs depend on one number each, or on two numbers at the same place of two panels.
  *
  * Uses simd.h, vmath.h (minimum) and activation.h. Gives activation_forward, activation_backward, add_panels,
- * prelu_forward and prelu_backward to the table.
+ * scale_panels, prelu_forward, prelu_backward, parametric_forward and parametric_backward to the table.
  */
 
 /* in -> act(in), in place or not; slope (or NULL) receives act'(in) where the activation stores it. */
@@ -52,6 +52,18 @@ static void NAME(add_panels)(fbp_panels a, fbp_panels b, fbp_panels out, ptrdiff
     }
 }
 
+/* in -> the unit's factor times in, in place or not. */
+static void NAME(scale_panels)(const fbp_layer *layer, fbp_panels in, fbp_panels out, ptrdiff_t p0, ptrdiff_t p1)
+{
+    const real *factor = layer->weights;
+    for (ptrdiff_t p = p0; p < p1; p++) {
+        const real *from = (const real *)in.data + p * in.stride;
+        real *to = (real *)out.data + p * out.stride;
+        for (ptrdiff_t i = 0; i < layer->n_units; i++)
+            NAME(store)(to + i * VL, NAME(load)(from + i * VL) * NAME(splat)(factor[i]));
+    }
+}
+
 /* x above 0, else the unit's slope times x (He et al. 2015, delving deep into rectifiers). */
 static void NAME(prelu_forward)(const fbp_layer *layer, fbp_panels in, fbp_panels out, fbp_panels kept, ptrdiff_t p0,
                                 ptrdiff_t p1)
@@ -84,5 +96,45 @@ static void NAME(prelu_backward)(const fbp_layer *layer, fbp_panels in, fbp_pane
             NAME(store)(to + i * VL,
                         NAME(select)(MASK(NAME(load)(x + i * VL) > zero), z, z * NAME(splat)(slope[i])));
         }
+    }
+}
+
+/* alpha f(z) + (1 - alpha) z, f the activation of `function` (Holzmueller et al. 2024). */
+static void NAME(parametric_forward)(const fbp_layer *layer, fbp_activation function, fbp_panels in, fbp_panels out,
+                                     fbp_panels kept, ptrdiff_t p0, ptrdiff_t p1)
+{
+    const real *alpha = layer->weights;
+    const ptrdiff_t n = layer->n_units;
+    const vec zero = NAME(splat)(0), one = NAME(splat)(1);
+    for (ptrdiff_t p = p0; p < p1; p++) {
+        const real *from = (const real *)in.data + p * in.stride;
+        real *to = (real *)out.data + p * out.stride;
+        real *keep = kept.data ? (real *)kept.data + p * kept.stride : NULL;
+        real *slope = keep ? keep + n * VL : NULL;
+        memcpy(to, from, (size_t)(n * VL) * sizeof(real));
+        NAME(activate)(function, 0, to, slope, n);
+        for (ptrdiff_t i = 0; i < n; i++) {
+            const vec z = NAME(load)(from + i * VL), a = NAME(splat)(alpha[i]), rest = one - a;
+            const vec f = function == FBP_RELU ? NAME(relu)(z) : NAME(load)(to + i * VL);
+            NAME(store)(to + i * VL, a * f + rest * z);
+            if (!keep)
+                continue;
+            const vec d = function == FBP_RELU ? NAME(keep)(MASK(z > zero), one) : NAME(load)(slope + i * VL);
+            NAME(store)(keep + i * VL, f - z);
+            NAME(store)(slope + i * VL, a * d + rest);
+        }
+    }
+}
+
+static void NAME(parametric_backward)(const fbp_layer *layer, fbp_panels kept, fbp_panels dZ, fbp_panels dX,
+                                      ptrdiff_t p0, ptrdiff_t p1)
+{
+    const ptrdiff_t n = layer->n_units * VL;
+    for (ptrdiff_t p = p0; p < p1; p++) {
+        const real *slope = (const real *)kept.data + p * kept.stride + n;
+        const real *d = (const real *)dZ.data + p * dZ.stride;
+        real *to = (real *)dX.data + p * dX.stride;
+        for (ptrdiff_t i = 0; i < n; i += VL)
+            NAME(store)(to + i, NAME(load)(d + i) * NAME(load)(slope + i));
     }
 }

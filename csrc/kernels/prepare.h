@@ -141,5 +141,5 @@ static int NAME(prepare_panel)(const fbp_source *X, const fbp_features *features
     }
     for (ptrdiff_t j = features->n_features; j % VL; j++, to += VL)
         NAME(store)(to, NAME(splat)(0));
-    return NAME(sum_lanes)(suspect) == 0;
+    return NAME(all_zero)(suspect);
 }

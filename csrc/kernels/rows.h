@@ -91,7 +91,7 @@ static int NAME(gather_sparse)(const fbp_source *X, const int64_t *index, ptrdif
             }
         }
     }
-    return fits && NAME(sum_lanes)(suspect) == 0;
+    return fits && NAME(all_zero)(suspect);
 }
 
 /* How many vectors of columns a prefetch is ahead, because no hardware prefetcher foresees shuffled rows. Near the end
@@ -106,9 +106,10 @@ static int NAME(gather_panel)(const fbp_source *X, const int64_t *index, ptrdiff
         return NAME(gather_sparse)(X, index, first, n_rows, p, panels, blocks, block_stride);
     const NAME(reader) read = NAME(readers)[X->type];
     const int plain = X->type == OWN_SOURCE_TYPE && X->column_stride == (ptrdiff_t)sizeof(real);
-    const char *row_start[VL] = {0};
-    for (ptrdiff_t r = 0; r < n_rows; r++)
-        row_start[r] = (const char *)X->data + (index ? (ptrdiff_t)index[r] : first + r) * X->row_stride;
+    const char *row_start[VL]; /* where there is no row, nothing is read */
+    for (ptrdiff_t r = 0; r < VL; r++)
+        row_start[r] = r < n_rows ? (const char *)X->data + (index ? (ptrdiff_t)index[r] : first + r) * X->row_stride
+                                  : (const char *)X->data;
     const ptrdiff_t width = (X->n_columns + VL - 1) / VL * VL;
     const ptrdiff_t ahead = width < GATHER_AHEAD * VL ? width : GATHER_AHEAD * VL;
 
@@ -136,6 +137,10 @@ static int NAME(gather_panel)(const fbp_source *X, const int64_t *index, ptrdiff
             UNROLL
             for (int r = 0; r < VL; r++)
                 rows[r] = NAME(load_any)((const real *)(const void *)(row_start[r] + offset));
+        } else if (plain) {
+            UNROLL
+            for (int r = 0; r < VL; r++)
+                rows[r] = NAME(load_first)((const real *)(const void *)(row_start[r] + offset), r < n_rows ? n : 0);
         } else {
             for (ptrdiff_t r = 0; r < VL; r++)
                 rows[r] = r < n_rows ? read(row_start[r] + offset, X->column_stride, n) : NAME(splat)(0);
@@ -151,7 +156,7 @@ static int NAME(gather_panel)(const fbp_source *X, const int64_t *index, ptrdiff
         for (int i = 0; i < VL; i++)
             NAME(store)(panel + (column + i) * VL, rows[i]);
     }
-    return NAME(sum_lanes)((suspect[0] + suspect[1]) + (suspect[2] + suspect[3])) == 0;
+    return NAME(all_zero)((suspect[0] + suspect[1]) + (suspect[2] + suspect[3]));
 }
 
 static void NAME(scatter_panel)(fbp_panels panels, ptrdiff_t p, ptrdiff_t n_columns, ptrdiff_t n_rows, void *out,

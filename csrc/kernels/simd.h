@@ -225,6 +225,46 @@ static INLINE double NAME(sum_lanes)(vec x)
     return sum;
 }
 
+/* Whether all lanes are zero; a NaN is not. */
+static INLINE int NAME(all_zero)(vec x)
+{
+    integer lanes[VL], others = 0;
+    const ivec differs = ~MASK(x == NAME(splat)(0));
+    memcpy(lanes, &differs, sizeof lanes);
+    for (int i = 0; i < VL; i++)
+        others |= lanes[i];
+    return others == 0;
+}
+
+/* load_first: the first n lanes, n <= VL, from there; zero in the others, whose memory is not touched. A vector that is
+ * put together from single numbers waits for all of their stores. */
+#if VECTOR_BYTES == 64 && REAL_BITS == 32
+#define OWN_LOAD_FIRST(p, n) _mm512_maskz_loadu_ps((__mmask16)((1u << (n)) - 1), (p))
+#elif VECTOR_BYTES == 64
+#define OWN_LOAD_FIRST(p, n) _mm512_maskz_loadu_pd((__mmask8)((1u << (n)) - 1), (p))
+#elif VECTOR_BYTES == 32 && REAL_BITS == 32
+#define OWN_LOAD_FIRST(p, n)                                                                       \
+    _mm256_maskload_ps((p), _mm256_cmpgt_epi32(_mm256_set1_epi32((int)(n)),                        \
+                                               _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7)))
+#elif VECTOR_BYTES == 32
+#define OWN_LOAD_FIRST(p, n) \
+    _mm256_maskload_pd((p), _mm256_cmpgt_epi64(_mm256_set1_epi64x(n), _mm256_setr_epi64x(0, 1, 2, 3)))
+#endif
+static INLINE vec NAME(load_first)(const real *p, ptrdiff_t n)
+{
+#ifdef OWN_LOAD_FIRST
+    return (vec)OWN_LOAD_FIRST(p, n);
+#else
+    real lanes[VL] = {0};
+    for (ptrdiff_t i = 0; i < n; i++)
+        lanes[i] = p[i];
+    vec x;
+    memcpy(&x, lanes, sizeof x);
+    return x;
+#endif
+}
+#undef OWN_LOAD_FIRST
+
 /* A mask of the first n lanes; of all where n is larger. */
 static INLINE ivec NAME(first_lanes_mask)(ptrdiff_t n)
 {

@@ -45,6 +45,7 @@
 
 /* tiles.h, half_panels.h, product.h, panels_product.h */
 #undef HALF_PANELS
+#undef HALF_TILES
 #undef strip
 #undef product
 #undef panels_product

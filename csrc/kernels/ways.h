@@ -1,6 +1,7 @@
 /* ways.h: points on straight ways between two rows of numbers, and sums over what is found there.
  *
- * Uses simd.h. Gives point_of_way and add_scaled to the table. The bits of an element depend on nothing but itself.
+ * Uses simd.h. Gives point_of_way and add_scaled to the table, and point_of_way to elementwise.h. The bits of an element
+ * depend on nothing but itself.
  */
 
 static void NAME(point_of_way)(const void *from, const void *to, double place, ptrdiff_t n, void *point)

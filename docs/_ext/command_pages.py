@@ -5,7 +5,7 @@ from pathlib import Path
 
 from sphinx.application import Sphinx
 
-from fastbp.cli import _make_parser
+from fastbp.cli import make_parser
 
 HEAD = """\
 Command line
@@ -73,7 +73,7 @@ def page(parser: argparse.ArgumentParser) -> str:
 def write(app: Sphinx) -> None:
     """Write the page if it has changed, so that a second build has nothing to do."""
     path = Path(app.srcdir) / "reference" / "commands.rst"
-    text = page(_make_parser())
+    text = page(make_parser())
     if not path.exists() or path.read_text(encoding="utf-8") != text:
         path.write_text(text, encoding="utf-8")
 

@@ -77,7 +77,7 @@ def pages() -> dict[str, str]:
 def index(names: list[str]) -> str:
     """The list of the pages, for the sidebar."""
     listed = "".join(f"   {name}\n" for name in names)
-    return f":orphan:\n\nEvery public name\n=================\n\n.. toctree::\n   :maxdepth: 1\n\n{listed}"
+    return f"Every public name\n=================\n\n.. toctree::\n   :maxdepth: 1\n\n{listed}"
 
 
 def write(app: Sphinx) -> None:
@@ -85,7 +85,7 @@ def write(app: Sphinx) -> None:
     folder = Path(app.srcdir) / "reference" / "names"
     folder.mkdir(exist_ok=True)
     texts = pages()
-    texts["index"] = index(list(texts)).removeprefix(":orphan:\n\n")
+    texts["index"] = index(list(texts))
     for path in folder.glob("*.rst"):
         if path.stem not in texts:
             path.unlink()

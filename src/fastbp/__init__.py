@@ -22,6 +22,7 @@ from fastbp.layers.activations import (
     LeakyReLU,
     Linear,
     Mish,
+    Parametric,
     PReLU,
     ReLU,
     Sigmoid,
@@ -36,6 +37,7 @@ from fastbp.layers.dense import Dense
 from fastbp.layers.dropout import Dropout
 from fastbp.layers.initializers import Glorot, He, LeCun, Normal, Uniform, Zeros
 from fastbp.layers.normalisation import BatchNorm, LayerNorm
+from fastbp.layers.scaling import Scaling
 from fastbp.layers.tabular import Tabular
 from fastbp.losses.classification import BinaryCrossEntropy, CrossEntropy, Focal, Hinge, SquaredHinge
 from fastbp.losses.deviances import GammaDeviance, Poisson, TweedieDeviance
@@ -188,6 +190,7 @@ __all__ = [
     "Activation",
     "LayerNorm",
     "BatchNorm",
+    "Scaling",
     "Residual",
     "Dropout",
     # training
@@ -231,6 +234,7 @@ __all__ = [
     "ReLU",
     "LeakyReLU",
     "PReLU",
+    "Parametric",
     "Tanh",
     "Sigmoid",
     "Softmax",

@@ -17,8 +17,7 @@ from fastbp.support.threads import choose_threads
 if TYPE_CHECKING:
     from fastbp.commands.written_tables import Reading
 
-__all__ = ["main"]
-
+__all__ = ["main", "make_parser"]
 
 _Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
@@ -32,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Arguments after ``fastbp`` on the command line; ``sys.argv[1:]`` if None.
     """
     prepare_console()
-    parser = _make_parser()
+    parser = make_parser()
     options = parser.parse_args(arguments)
     if options.command == "info":
         return in_sentences(fastbp.show_config)
@@ -62,7 +61,7 @@ def _bench(options: argparse.Namespace, n_threads: int) -> None:
 
 
 def _train(options: argparse.Namespace, n_threads: int) -> None:
-    from fastbp.commands import outcome, private_settings, private_train, roles, train
+    from fastbp.commands import outcome, private_settings, roles, train
 
     private = private_settings.private_settings(options)
     settings = outcome.Settings(
@@ -88,9 +87,9 @@ def _train(options: argparse.Namespace, n_threads: int) -> None:
         options.drop, options.keep, options.id, options.categorical, options.numeric, options.sample_weight
     )
     if private is not None:
-        private_settings.check_private_options(options.task, settings, choice)
-        files = private_train.Files(options.data, options.out, options.report, _reading(options))
-        private_train.run(files, options.target, private, settings)
+        from fastbp.commands import private_train  # which other trainings do not need
+
+        private_train.train_privately(options, private, settings, choice, _reading(options))
         return
     train.run(
         options.data,
@@ -179,7 +178,8 @@ def _run_demo(options: argparse.Namespace, n_threads: int) -> int:
     return in_sentences(demo, interrupted="interrupted; nothing was saved")
 
 
-def _make_parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command and of all that follow it."""
     parser = argparse.ArgumentParser(prog="fastbp", description="Fast, reproducible backpropagation on multicore CPUs.")
     parser.add_argument("--version", action="version", version=f"fastbp {fastbp.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")

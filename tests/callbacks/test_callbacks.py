@@ -4,11 +4,13 @@ import csv
 import math
 import pickle
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import fastbp as fb
+from fastbp.callbacks import time_limit
 
 EVENTS = ["on_fit_begin", "on_epoch_begin", "on_step_end", "on_tick", "on_epoch_end", "on_fit_end"]
 
@@ -318,6 +320,21 @@ def test_a_time_limit_stops_inside_an_epoch():
     assert trainer.stop_reason == "stopped"
     assert trainer.history.n_epochs == 0
     assert trainer.n_steps > 0
+
+
+def test_a_time_limit_stops_no_sooner_than_it_says(monkeypatch):
+    """A clock that a callback moves: 1.5 s an epoch, and 4 s in all."""
+    clock = SimpleNamespace(monotonic=lambda: clock.now, now=1000.0)
+    monkeypatch.setattr(time_limit, "time", clock)
+    X, y = make_data()
+    trainer = make_trainer()
+
+    def pass_time(trainer, figures):
+        clock.now += 1.5
+
+    for n_epochs in (3, 6):  # each call has its own limit
+        history = trainer.fit(X, y, epochs=10, callbacks=[pass_time, fb.TimeLimit(4.0)])
+        assert (history.n_epochs, trainer.stop_reason) == (n_epochs, "stopped")
 
 
 def test_a_time_limit_holds_for_optimizers_that_step_themselves():

@@ -2,7 +2,11 @@
 
 import argparse
 import gzip
+import io
+import os
 import re
+import sys
+import threading
 import tomllib
 from pathlib import Path
 
@@ -204,7 +208,7 @@ REFUSED = {
 
 
 def test_every_option_is_allowed_or_refused(here, capsys):
-    commands = next(a for a in cli._make_parser()._actions if isinstance(a, argparse._SubParsersAction))
+    commands = next(a for a in cli.make_parser()._actions if isinstance(a, argparse._SubParsersAction))
     known = {action.dest: action.option_strings for action in commands.choices["train"]._actions}
     assert set(known) == ALLOWED | set(REFUSED)
     page = (Path(__file__).resolve().parents[2] / "docs" / "privacy.md").read_text(encoding="utf-8")
@@ -235,7 +239,9 @@ def test_every_option_is_allowed_or_refused(here, capsys):
 )
 def test_what_is_missing_is_said(here, capsys, arguments, words):
     assert run("train", "table.csv", "--target", "ill", *arguments) == 1
-    assert words in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert words in said
+    assert all(said.count(repr(file)) <= 1 for file in arguments)
 
 
 def test_a_delta_that_allows_to_publish_rows_is_refused(here, capsys):
@@ -259,6 +265,62 @@ def test_ctrl_c_keeps_what_was_paid_for(here, capsys, monkeypatch):
     promise = read_file("table.fastbp.safetensors", TABLE)[0]["about"]["metadata"]["privacy"]
     assert promise["n_steps"] == 20
     assert 0 < promise["epsilon"] <= 3.0
+
+
+def stdin_of(path, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(path.read_bytes())))
+
+
+@pytest.mark.parametrize("name", ["table.csv", "table.parquet"])
+def test_the_standard_input_is_read_once(here, capsys, monkeypatch, name):
+    make_table(0).astype({"age": float, "cost": float}).to_parquet("table.parquet")
+    stdin_of(here / name, monkeypatch)
+    assert train("--out", "model", "--report", "report.html", data="-") == 0
+    assert "600 rows" in capsys.readouterr().out
+    assert "the standard input" in (here / "report.html").read_text(encoding="utf-8")
+    stdin_of(here / name, monkeypatch)
+    assert run("schema", "-") == 0
+    contents = tomllib.loads((here / "table.schema.toml").read_text(encoding="utf-8"))
+    assert contents["columns"].keys() == SCHEMA.columns.keys()
+    assert ("reading" in contents) == (name == "table.csv")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_named_pipe_is_read_once(here):
+    os.mkfifo("pipe")
+    writer = threading.Thread(target=(here / "pipe").write_bytes, args=((here / "table.csv").read_bytes(),))
+    writer.start()
+    assert run("schema", "pipe") == 0
+    writer.join()
+    assert tomllib.loads((here / "pipe.schema.toml").read_text(encoding="utf-8"))["reading"]["separator"] == ","
+
+
+def test_damaged_archives_and_missing_packages_get_a_sentence(here, capsys, monkeypatch):
+    (here / "zipped.csv.zip").write_bytes(b"PK damaged")
+    assert train(data="zipped.csv.zip") == 1
+    assert "why is not told" in capsys.readouterr().err
+    stdin_of(here / "zipped.csv.zip", monkeypatch)
+    assert train("--out", "model", data="-") == 1
+    assert "'the standard input' begins like a workbook" in capsys.readouterr().err
+    make_table(0).to_excel("table.xlsx", index=False)
+    monkeypatch.setitem(sys.modules, "openpyxl", None)
+    assert train(data="table.xlsx") == 1
+    said = capsys.readouterr().err
+    assert "'table.xlsx' needs a package that is not installed" in said
+    assert "openpyxl" in said
+    (here / "table.csv.zst").write_bytes(b"any")
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    assert train(data="table.csv.zst") == 1
+    assert "needs a package that is not installed" in capsys.readouterr().err
+
+
+def test_an_output_that_fails_is_named(here, capsys, monkeypatch):
+    def full(*arguments):
+        raise OSError(28, "No space left on device", "elsewhere")
+
+    monkeypatch.setattr("fastbp.commands.private_train.write_private_report", full)
+    assert train("--report", "report.html") == 1
+    assert "'report.html' cannot be written: No space left on device" in capsys.readouterr().err
 
 
 def test_a_damaged_table_tells_of_no_row(here, capsys):

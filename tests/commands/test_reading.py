@@ -64,6 +64,14 @@ def test_separator_decimal_mark_and_header_are_found_out(tmp_path, text, columns
         assert table.frame["a"].tolist() == [1.5, 2.5]
 
 
+@pytest.mark.parametrize("head", ['a,b\n1,"2\n', 'a,"b\n1,2\n'])
+def test_a_quotation_mark_that_nothing_closes_in_a_long_file(tmp_path, head):
+    """The rest of the file would be one field, longer than Python reads."""
+    row = 1 + head[: head.index('"')].count("\n")
+    with pytest.raises(CommandError, match=rf"has a quotation mark \(\"\) in line {row} that nothing closes"):
+        read(tmp_path, head + "3,4\n" * 60_000)
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
 def test_encodings_are_found_out(tmp_path, encoding):
     table = read(tmp_path, "größe,b\n1,é\n2,ü\n", written_in=encoding)

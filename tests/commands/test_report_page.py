@@ -104,6 +104,20 @@ def check_page(text, page):
         assert "currentColor" in tags
         assert "font-family" not in tags
     assert set(re.findall(r"var\((--[a-z]+)\)", text)) <= set(re.findall(r"(--[a-z]+):", text))
+    for table in re.findall(r"<table>(.*?)</table>", text, re.DOTALL):
+        check_sides(table)
+
+
+def check_sides(table):
+    """Numbers are under each other by their last digits, and what is no number is not."""
+    rows = [re.findall(r"<td( class=\"n\")?>(.*?)</td>", row) for row in table.split("</tr>")]
+    for column in zip(*filter(None, rows), strict=True):
+        cells = [html.unescape(cell) for _, cell in column if cell]
+        if all(side for side, _ in column):
+            assert all(re.match(r"[-+]?\d|–$", cell) for cell in cells)
+        else:
+            assert not any(side for side, _ in column)
+            assert not cells or not all(re.fullmatch(r"[-+]?[\d,.]+(e[-+]?\d+)?", cell) for cell in cells[1:] or cells)
 
 
 @pytest.mark.parametrize("n_classes", [2, 3, 13, 30, 120])

@@ -39,7 +39,7 @@ def check_words(sentences):
 
 
 def help_of_train():
-    parser = cli._make_parser()
+    parser = cli.make_parser()
     subparsers = next(action for action in parser._actions if action.dest == "command")
     return subparsers.choices["train"].format_help().splitlines()
 

@@ -98,6 +98,7 @@ def test_what_python_writes_is_read_back(values):
         (["Jan 5, 2023 5:30 PM", "Feb 6, 2023 12:01 AM", "May 7, 2023 12:00 PM"], "%b %d, %Y %I:%M %p"),
         (["2024/10/27 00:30:00.250000", "2024/10/27 01:30:00.500000", "2024/10/28 00:00:00.000000"], None),
         (["2024-10-27T00:30:00Z", "2024-10-27T02:30:00+01:00", "2024-10-27T02:30:00+02:00"], "%Y-%m-%dT%H:%M:%S%z"),
+        (["2024-10-27T05:30:00+05:30", "2024-10-26T20:30:00-0330", "2024-10-27T12:45:00+12:45"], "%Y-%m-%dT%H:%M:%S%z"),
     ],
 )
 def test_moments_are_read_as_pandas_reads_them(levels, written):
@@ -115,6 +116,7 @@ def test_a_day_that_may_be_a_month_is_not_guessed():
     known = find_moment_writing(["05/01/2023", "06/01/2023", "13/01/2023"])
     assert known.read("2023-01-05") == known.read("05/01/2023") == known.read("5 January 2023")  # these are clear
     assert known.read("01/13/2023") is None
+    assert known.read("05/00/2023") is None and known.read("5 Foo 2023") is None
 
 
 def test_times_of_the_day_are_seconds():

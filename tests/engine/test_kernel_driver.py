@@ -273,11 +273,14 @@ def test_narrow_products_are_those_of_rounded_operands(tmp_path, objects, build)
 
 
 def native_rows(build):
-    """The rows of the CPU's own instruction: avx512's, where this CPU has it."""
-    former = kernels.isa()
+    """The rows of the CPU's own instructions: avx512's and AMX's, where this CPU has them."""
+    former, found = kernels.isa(), []
     try:
-        kernels.select_isa(kernels.available_isas()[0], False)
-        return [f"{kernels.isa()} native"] if build in HERE and kernels.bf16() == "native" else []
+        for wish, kind in (("always", "native"), ("amx", "amx")):
+            kernels.select_isa(kernels.available_isas()[0], wish)
+            if kernels.bf16() == kind and (build == "clang" or (build in HERE and kind == "native")):
+                found.append(f"{kernels.isa()} {kind}")
+        return found
     finally:
         kernels.select_isa(former)
 

@@ -16,21 +16,22 @@ from fastbp.engine.network import Network
 from fastbp.engine.records import EpochPlan, SampleSet
 from fastbp.engine.session import Session
 
-# An instruction set, and whether narrow products are emulated. On Arm they are not.
-WAYS = [("avx512", False), ("neon", False), ("avx512", True), ("avx2", True), ("baseline", True)]
+# An instruction set, and how narrow products are asked for. On Arm they are not emulated.
+WAYS = [("avx512", "always"), ("neon", "always"), ("avx512", "amx")]
+WAYS += [("avx512", "emulate"), ("avx2", "emulate"), ("baseline", "emulate")]
 WAYS = [way for way in WAYS if way[0] in kernels.compiled_isas()]
 # n_samples, n_inputs, n_units: around the tiles, and sums and rows of several cache blocks
 SHAPES = [(1, 1, 1), (2, 3, 2), (7, 5, 9), (33, 16, 8), (48, 49, 17), (50, 70, 37), (129, 300, 65), (200, 161, 100)]
-SHAPES += [(600, 40, 50), (64, 700, 330)]
+SHAPES += [(600, 40, 50), (64, 700, 330), (15, 32, 16), (16, 17, 15), (17, 31, 33), (31, 33, 32), (32, 15, 31)]
 SGD = {"learning_rate": 0.1}
 SPECS = [(40, "relu", 0.0), (23, "gelu", 0.0), (5, "softmax", 0.0)]
 
 
-def select(isa, emulated):
+def select(isa, wish):
     """Select the kernels, or skip the test where this machine lacks them."""
     if isa not in kernels.available_isas():
         pytest.skip(f"this CPU does not run {isa}")
-    kernels.select_isa(isa, emulated)
+    kernels.select_isa(isa, wish)
     if kernels.bf16() is None:
         pytest.skip(f"{isa} has no narrow products of this kind here")
 
@@ -39,13 +40,13 @@ def select(isa, emulated):
 def small():
     """Every size is large enough for narrow products; afterwards the kernels are those from before."""
     former = kernels.isa()
-    sizes = narrow.least_sizes(inputs=1, units=1, samples=1)
+    sizes = narrow.least_sizes(inputs=1, units=1, samples=1, products=1)
     yield
     narrow.least_sizes(**sizes)
     kernels.select_isa(former)
 
 
-@pytest.fixture(params=WAYS, ids=lambda way: f"{way[0]}{'-emulated' if way[1] else ''}")
+@pytest.fixture(params=WAYS, ids="-".join)
 def way(request, small):
     """An instruction set, and how it makes narrow products."""
     select(*request.param)
@@ -174,14 +175,51 @@ def test_what_rounds_to_infinity_is_named(way):
 # ---- The same bits ----
 
 
+def sums_by_amx(x, w):
+    """x @ w of rounded operands, in the order and with the roundings that csrc/kernels/amx/tiles.h names."""
+    n_inputs = -(-x.shape[1] // 32) * 32
+    x = np.pad(x, [(0, 0), (0, n_inputs - x.shape[1])]).astype(np.float32)
+    w = np.pad(w, [(0, n_inputs - w.shape[0]), (0, 0)]).astype(np.float32)
+    total = np.zeros((len(x), w.shape[1]), np.float32)
+    for step in range(0, n_inputs, 32):
+        of_parity = np.zeros((2, *total.shape), np.float32)
+        for k in range(step, step + 32):
+            of_parity[k % 2] += x[:, k, np.newaxis] * w[k]  # the product of two bfloat16 is exact
+        total += of_parity[0] + of_parity[1]
+    return total
+
+
+@pytest.mark.parametrize("n_inputs", [1, 31, 32, 33, 300])
+def test_amx_adds_up_in_the_order_that_is_written_down(small, n_inputs):
+    select("avx512", "amx")
+    rng = np.random.default_rng(n_inputs)
+    network, W, _ = make_dense(rng, n_inputs, 37)
+    network.set_layer(0, W, np.zeros(37, np.float32))
+    X = rng.normal(size=(53, n_inputs)).astype(np.float32)
+    assert_same_bits([forward(network, X)], [sums_by_amx(rounded(X), rounded(W))])
+
+
+def test_numbers_beyond_a_layer_are_not_read(way):
+    """What a wider layer left in a panel, infinite where a row overflowed, does not come into the next rows' sums."""
+    rng = np.random.default_rng(0)
+    specs = [(40, "relu", 0.0), (23, "linear", 0.0), (19, "linear", 0.0), (5, "linear", 0.0)]
+    network, _ = make_pair(33, specs, "float32")
+    X = rng.normal(size=(3000, 33)).astype(np.float32)
+    alone = forward(network, X[1500:])
+    X[:1500] = np.sign(X[:1500]) * np.float32(3e38)
+    out = forward(network, X)
+    assert not np.isfinite(out[:1500]).all()
+    assert_same_bits([out[1500:]], [alone])
+
+
 @pytest.mark.parametrize("batch_size", [7, 50, 64, 200])
 def test_the_instruction_and_its_emulation_have_the_same_bits(small, batch_size):
-    select("avx512", False)
+    select("avx512", "always")
     X, y = make_data(200, 33, 5, "cross_entropy", "float32")
     X[3] = 1e-39  # denormal
     trained = []
-    for emulated in (False, True):
-        select("avx512", emulated)
+    for wish in ("always", "emulate"):
+        select("avx512", wish)
         network, _ = make_pair(33, SPECS, "float32")
         session = narrow_session(network)
         losses = [session.epoch(SampleSet(ArrayReader(X), y), plan(batch_size, epoch))[0] for epoch in range(3)]
@@ -271,7 +309,7 @@ def test_validation_in_the_same_precision(way):
 
 
 def test_small_layers_stay_float32(small):
-    select(kernels.isa(), True)
+    select(kernels.isa(), "emulate")
     narrow.least_sizes(inputs=24, units=16, samples=32)
     X, y = make_data(64, 23, 5, "cross_entropy", "float32")
     for specs, batch_size in [(SPECS[1:], 64), (SPECS, 31)]:
@@ -284,8 +322,21 @@ def test_small_layers_stay_float32(small):
         assert_same_bits(*results)
 
 
+def test_amx_takes_layers_of_many_products(small):
+    """As measured: from 2^17 products on."""
+    select("avx512", "amx")
+    narrow.least_sizes(inputs=0, units=0, samples=0, products=0)
+    X, y = make_data(64, 32, 5, "cross_entropy", "float32")
+    for n_units, is_narrow in [(63, False), (64, True)]:
+        network, _ = make_pair(32, [(n_units, "relu", 0.0), (5, "softmax", 0.0)], "float32")
+        other, _ = make_pair(32, [(n_units, "relu", 0.0), (5, "softmax", 0.0)], "float32")
+        narrow_session(network).epoch(SampleSet(ArrayReader(X), y), plan(64))
+        Session(other, "cross_entropy", (), "adam", 1, 0, False).epoch(SampleSet(ArrayReader(X), y), plan(64))
+        assert np.array_equal(network.get_arrays()[0], other.get_arrays()[0]) != is_narrow
+
+
 def test_a_session_goes_from_small_batches_to_large_ones(small):
-    select(kernels.isa(), True)
+    select(kernels.isa(), "emulate")
     narrow.least_sizes(samples=32)
     X, y = make_data(64, 33, 5, "cross_entropy", "float32")
     samples = SampleSet(ArrayReader(X), y)

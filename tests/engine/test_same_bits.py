@@ -144,7 +144,7 @@ def test_moments_that_die_away_become_zero_and_not_denormal(isa):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("last", ["relu", "tanh", "exp"])
-@pytest.mark.parametrize("n", [3, 37, 53, 70])  # one panel, two, three and more, whose last one is half full or less
+@pytest.mark.parametrize("n", [3, 19, 35, 37, 53, 67, 70])  # one panel to five of float32, the last half full or less
 def test_half_panels_change_no_bit(isa, limits, dtype, last, n):
     """Every half of a panel that AVX-512 may leave out; 300 inputs are several cache blocks of a sum, and packed."""
     X, y = make_data(2 * n, 300, 4, "mse", dtype)

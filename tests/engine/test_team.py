@@ -233,6 +233,20 @@ def test_what_a_half_busy_neighbour_takes_is_weighed_against_the_gain(period, du
     assert Slices(1.6e-3, speedup, period, duty).train(n_steps, n_steps, Search(2)) < 1.08 * min(alone)
 
 
+@pytest.mark.parametrize("period", [0.02, 0.03])
+def test_no_rhythm_of_a_neighbour_spoils_every_trial(period):
+    """Steps of 1.28 ms, 4 s of them, from 24 places of its period: not every trial falls where it works."""
+    for k in range(24):
+        machines = [Slices(1.28e-3, 1.9, period, 0.5) for _ in range(3)]
+        for machine in machines:
+            machine.now = period * k / 24
+        one, two, taken = (
+            machine.train(3125, 3125, choose)
+            for machine, choose in zip(machines, (Always(1), Always(2), Search(2)), strict=True)
+        )
+        assert taken < 1.12 * min(one, two)
+
+
 @pytest.mark.parametrize("duty", [0.5, 1.0])
 def test_the_first_trials_cost_little(duty):
     """Calls of 8 ms: even the first 0.2 s take hardly longer than on one thread, though a bad step takes 8 ms."""

@@ -46,6 +46,23 @@ def test_a_backend_gives_the_same_bits(backend):
     check_backend(backend, n_jobs=2)
 
 
+def slow_down(trainer, figures):
+    trainer.learning_rate = 0.01 / figures["epoch"]
+
+
+def test_an_optimizer_that_a_callback_sets_is_brought_back():
+    """Both go on alike, also at the rate that was set."""
+    here, there = trainers(1), trainers(1)
+    callbacks = [fb.LambdaCallback(on_epoch_end=slow_down)]
+    fb.fit_many(here, X, Y, 2, callbacks=lambda i: callbacks)
+    with joblib.parallel_config(backend="loky", n_jobs=2):
+        fb.fit_many(there, X, Y, 2, callbacks=lambda i: callbacks)
+    assert there[0].optimizer == here[0].optimizer == fb.Adam(0.005)
+    for trainer in (here[0], there[0]):
+        trainer.fit(X, Y, epochs=1)
+    assert all(map(np.array_equal, here[0].model.get_weights(), there[0].model.get_weights()))
+
+
 @pytest.mark.slow  # a cluster of processes takes seconds to start
 def test_dask_gives_the_same_bits():
     distributed = pytest.importorskip("distributed", reason="dask.distributed is not installed")

@@ -1,5 +1,7 @@
 """Models that another format cannot hold, or not by what is given: a sentence, and what to do."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -15,8 +17,14 @@ def test_a_package_that_is_missing_and_one_that_lacks_another(tmp_path, monkeypa
         require("no_such_package", "to_x", "nsp")
     (tmp_path / "is_there.py").write_text("import what_it_needs\n")
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(ImportError, match="is_there, which is installed and cannot be imported: No module named 'what"):
+    was = "which is installed and cannot be imported: No module named 'what"
+    with pytest.raises(ImportError, match=f"is_there, {was}") as error:
         require("is_there", "to_x", "nsp")
+    assert "KERAS" not in str(error.value)
+    (tmp_path / "keras.py").write_text("import what_it_needs\n")
+    monkeypatch.delitem(sys.modules, "keras", raising=False)
+    with pytest.raises(ImportError, match=f"keras, {was}.*KERAS_BACKEND=torch"):
+        require("keras", "to_keras", "keras")
 
 
 @pytest.mark.parametrize("dtype", ["f4", "f8"])

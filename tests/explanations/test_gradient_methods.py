@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import fastbp as fb
+from fastbp.explanations.explain import METHODS
 from fastbp.layers.activations import ACTIVATIONS
 
 RNG = np.random.default_rng(0)
@@ -449,3 +450,49 @@ def test_what_cannot_be_passed_through(method):
         fb.explain(deep(n_outputs=3, last="softmax"), X, method, output="prediction", **count_from)
     found = fb.explain(normed, X, "integrated_gradients", baseline=0)
     assert np.abs(found.completeness_error).max() < 1e-2
+
+
+# ---------------------------------------------------------------------------------------------- what is not finite
+
+
+def overflowing(*layers):
+    """A network whose first product is infinite in float32 for numbers that predict takes."""
+    model = fb.Model([*layers, fb.Dense(2)], inputs=3, dtype="float32")
+    model.set_weights([np.full(w.shape, 1e10 if w.ndim == 2 else 0) for w in model.get_weights()])
+    return model
+
+
+@pytest.mark.parametrize("layers", [(), (fb.Dense(4),), (fb.Dense(4, "relu"),)], ids=["one", "linear", "relu"])
+@pytest.mark.parametrize("method", METHODS)
+def test_what_overflows_on_the_way_gets_a_sentence(method, layers):
+    large, small = np.full((2, 3), 1e33, np.float32), np.ones((2, 3), np.float32)
+    counts = method not in ("saliency", "input_x_gradient", "smoothgrad", "lrp")
+    cases = [(large, {"baseline": 0.0} if counts else {})]
+    cases += [(small, {"background": large[:1] if method == "deeplift" else large})] if counts else []
+    cases += [(X, options | {"output": "loss", "y": np.zeros((2, 2))}) for X, options in cases]
+    for X, options in cases:
+        loss = "output" in options
+        if (loss and method in ("deeplift", "deepshap", "lrp")) or (not loss and method in SLOPES_ALONE):
+            continue
+        with pytest.raises(FloatingPointError, match="are not finite at a row of X, at one of the baseline"):
+            fb.explain(overflowing(*layers), X, method, **options)
+
+
+SLOPES_ALONE = ("saliency", "input_x_gradient", "smoothgrad")  # of outputs; they can be finite where those are not
+
+
+def test_a_gradient_that_overflows_gets_a_sentence():
+    model = fb.Model([fb.Dense(4), fb.Dense(4), fb.Dense(1)], inputs=3, dtype="float32")
+    model.set_weights([np.full(w.shape, 1e30 if w.ndim == 2 else 0) for w in model.get_weights()])
+    with pytest.raises(FloatingPointError, match="are not finite"):
+        fb.explain(model, np.zeros((1, 3)), "integrated_gradients", baseline=1e-20)
+
+
+@pytest.mark.parametrize("method", ["saliency", "input_x_gradient"])
+@pytest.mark.parametrize("target", [None, 1])
+def test_a_gradient_that_is_not_a_number_gets_a_sentence(method, target):
+    """A softmax of infinite numbers."""
+    model = fb.Model([fb.Dense(4, "relu"), fb.Dense(2, "softmax")], inputs=3, dtype="float32")
+    model.set_weights([np.full(w.shape, 1e10 if w.ndim == 2 else 0) for w in model.get_weights()])
+    with pytest.raises(FloatingPointError, match="the gradients are not finite at a row of X"):
+        fb.explain(model, np.full((2, 3), 1e33, np.float32), method, target=target, output="prediction")

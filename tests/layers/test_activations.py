@@ -15,6 +15,7 @@ FORMULAS = {
     "relu": lambda z: np.where(z > 0, z, 0.0),
     "leaky_relu": lambda z: np.where(z > 0, z, 0.01 * z),
     "prelu": lambda z: np.where(z > 0, z, 0.25 * z),
+    "parametric": lambda z: z * np.tanh(np.logaddexp(0, z)),  # the alphas begin at 1
     "tanh": np.tanh,
     "sigmoid": special.expit,
     "softmax": lambda z: special.softmax(z, axis=1),

@@ -262,6 +262,58 @@ def test_slopes_begin_at_a_quarter_and_do_not_decay():
     assert (model.get_weights()[2] == 0.25).all()
 
 
+# ---- Scaling and parametric activations ----
+
+
+def test_factors_and_alphas_begin_where_they_do_nothing_and_do_not_decay():
+    layers = [fb.Scaling(), fb.Dense(4, "parametric"), fb.Activation(fb.Parametric("relu", 0.5)), fb.Dense(2)]
+    model = fb.Model(layers, inputs=3, dtype="float64")
+    names = [weight.name for weight in weights_of_model(model)]
+    assert names[:5] == ["scale of layer 0", "W of layer 1", "b of layer 1", "alpha of layer 1", "alpha of layer 2"]
+    assert [(model.get_weights()[i] == first).all() for i, first in ((0, 1), (3, 1), (4, 0.5))] == [True] * 3
+    plain = fb.Model([fb.Dense(4, "mish")], inputs=3, dtype="float64")
+    plain.set_weights(model.get_weights()[1:3])
+    X = np.random.default_rng(0).normal(size=(5, 3))
+    np.testing.assert_allclose(model.activations(X, 1), plain.predict(X), rtol=1e-14, atol=1e-15)
+    model.set_weights([*model.get_weights()[:-2], np.zeros((4, 2)), np.zeros(2)])
+    fb.Trainer(model, "mse", fb.SGD(0.1, weight_decay=1.0)).step(np.ones((5, 3)), np.zeros((5, 2)))
+    assert [(model.get_weights()[i] == first).all() for i, first in ((0, 1), (3, 1), (4, 0.5))] == [True] * 3
+    factors = {0: {"scale": 2.0}, 1: {"alpha": 0.5}}
+    fb.Trainer(model, "mse", fb.SGD(0.1, weight_decay=1.0), weight_decay_factors=factors).step(X, np.zeros((5, 2)))
+    np.testing.assert_allclose(model.get_weights()[0], 0.8)
+    np.testing.assert_allclose(model.get_weights()[3], 0.95)
+
+
+def test_a_scaling_is_part_of_the_product_behind_it():
+    rng = np.random.default_rng(0)
+    for layers in (
+        [fb.Scaling(), fb.Dense(9), fb.BatchNorm(), fb.Dense(2)],
+        [fb.Scaling(), fb.Dropout(0.5), fb.Dense(9, "relu"), fb.Dense(2)],
+    ):
+        model = fb.Model(layers, inputs=3, dtype="float64")
+        model.set_weights([rng.uniform(0.5, 2, array.shape) for array in model.get_weights()])
+        X = rng.normal(size=(40, 3))
+        scale, W, *others = model.get_weights()
+        twin = fb.Model(layers[1:], inputs=3, dtype="float64")
+        twin.set_weights([W * scale[:, np.newaxis], *others])
+        np.testing.assert_array_equal(model.predict(X), twin.predict(X))
+        np.testing.assert_array_equal(model.predict(X[:1]), twin.predict(X[:1]))
+        fb.Trainer(model, "mse").step(X, np.zeros((40, 2)))
+        assert not np.array_equal(model.predict(X), twin.predict(X))
+
+
+def test_what_a_parametric_activation_refuses():
+    with pytest.raises(ValueError, match="function is 'tanh'; expected one of 'mish', 'selu', 'silu', 'relu'"):
+        fb.Parametric("tanh")
+    with pytest.raises(TypeError, match="alpha is 'all'; expected a finite number"):
+        fb.Parametric("mish", "all")
+    model = fb.Model([fb.Dense(3, "parametric")], inputs=2)
+    with pytest.raises(ValueError, match="the last layer's activation is 'parametric'"):
+        fb.Trainer(model, "cross_entropy")
+    assert repr(fb.Dense(3, fb.Parametric("silu"))).startswith("Dense(3, Parametric(function='silu', alpha=1.0)")
+    assert fb.Dense(3, fb.Parametric("selu")).initializer == fb.Dense(3, "selu").initializer
+
+
 @pytest.mark.parametrize("n_threads", [1, 3])
 @pytest.mark.parametrize("loss", ["mse", square], ids=["mse", "function"])
 def test_interrupted_training_comes_out_of_every_meeting(limits, n_threads, loss):

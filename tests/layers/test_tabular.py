@@ -293,7 +293,7 @@ def test_averages_are_of_whole_tables():
         np.testing.assert_allclose(a, np.mean(each, axis=0), atol=1e-12)
 
 
-def test_layer_factors_leave_the_tables_alone():
+def test_factors_of_layers_leave_the_tables_alone():
     X, y = make_X(60), make_y(60)
     models = [make_model(), make_model()]
     fb.Trainer(models[0], "mse", fb.SGD(0.1)).step(X, y)

@@ -398,3 +398,16 @@ def test_a_function_may_return_any_kind_of_number():
     for value in (1, 1.0, np.float32(1), np.int64(1), np.array(1.0)):
         trainer = make_trainer(metrics=[fb.FunctionMetric(lambda y, p, value=value: value, name="cost")])
         assert trainer.evaluate(np.zeros((2, 5)), [0, 1])["cost"] == 1
+
+
+def test_a_function_that_says_nothing_of_its_arguments_gets_no_weights():
+    """As some that are written in C."""
+
+    class Silent:
+        __signature__ = "unknown"
+
+        def __call__(self, *arrays):
+            return float(len(arrays))
+
+    trainer = make_trainer(metrics=[fb.FunctionMetric(Silent(), name="cost")])
+    assert trainer.evaluate(np.zeros((2, 5)), [0, 1], sample_weight=[1.0, 2.0])["cost"] == 2

@@ -3,55 +3,33 @@
     python tests/mutants/mutate.py --seconds 3600      try mutants that are waiting, for so long
     python tests/mutants/mutate.py --list              what has been found out
     python tests/mutants/mutate.py --show 17           the change of one mutant
+    python tests/mutants/mutate.py --again 17 --tests tests/data/test_frames.py
 
 The mutants are drawn once, evenly over all places that can be changed, by a seed, and kept in mutants.json with what
-became of each: waiting, killed (a test failed), slow (the tests did not end in time), survived, or equivalent (read by
-somebody, who says why no test can fail). Each is tried in a copy of the package. With --coverage that is against the
-tests that run its line (CONTRIBUTING.md says how to record them); without, or where no test was seen to run it, as in
-another process, against the tests of its folder that name its module. A run goes on where the one before ended; --draw
-draws others in the place of those whose code has changed.
+became of each: waiting, killed (a test failed), slow (the tests did not end in time), survived, equivalent (read by
+somebody, who says why no test can fail), or choice (read by somebody: a size or a shade of a picture, or a number that
+was chosen by measurement, which no test should hold fast). With --coverage each is tried against the tests that run its
+line (CONTRIBUTING.md says how to record them); without, or where no test was seen to run it, as in another process,
+against the tests of its folder that name its module. A run goes on where the one before ended; --draw draws others in
+the place of those whose code has changed.
 """
 
 import argparse
 import ast
 import collections
-import functools
 import json
-import os
 import random
-import shutil
-import subprocess
-import sys
-import tempfile
 import time
 from pathlib import Path
+
+from covering import TESTS, Covering
+from trials import Trials
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "src" / "fastbp"
 LIST = Path(__file__).with_name("mutants.json")
 
 N_MUTANTS, SEED = 300, 1
-SLOWEST = 600  # seconds of all tests of a mutant
-MOST_TESTS = 40  # functions that run its line; those of test files that name its module first
-NO_TESTS = (4, 5)  # what pytest returns where it finds none of them
-
-# Folders of the package, or modules, to the tests that cover them.
-TESTS = {
-    "preparation": ["tests/preparation"],
-    "data": ["tests/data"],
-    "metrics": ["tests/metrics"],
-    "schedules": ["tests/test_schedules.py"],
-    "callbacks": ["tests/callbacks"],
-    "support": ["tests/support"],
-    "losses": ["tests/losses"],
-    "optimizers": ["tests/optimizers"],
-    "layers": ["tests/layers"],
-    "tabular": ["tests/tabular", "tests/scikit_learn/test_tabular_estimators.py"],
-    "training": ["tests/training"],
-    "inspection": ["tests/inspection"],
-    "ensembles": ["tests/ensembles"],
-    "commands": ["tests/commands"],
-}
 
 OTHER_OPERATOR = {
     ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult, ast.FloorDiv: ast.Div, ast.Mod: ast.Mult,
@@ -170,103 +148,73 @@ def draw_anew():
     save(sorted(kept, key=lambda each: (each["file"], each["line"], each["column"])))
 
 
-def tests_of(file):
-    """Return the test files of a module's folder that name the module or what it is called after; else all of them."""
-    tests = []
-    for place in TESTS[Path(file).parts[0]]:
-        tests += sorted((ROOT / place).rglob("test_*.py")) if (ROOT / place).is_dir() else [ROOT / place]
-    names = {Path(file).stem, *Path(file).stem.split("_")} - {"base", "of", "and"}
-    score = {path: sum(name in path.read_text(encoding="utf-8") for name in names) for path in tests}
-    naming = [path for path in tests if score[path]]
-    return sorted(naming or tests, key=lambda path: -score[path])
+class Judge:
+    """Tries mutants in a copy of the package."""
+
+    def __init__(self, coverage_file):
+        self._covering = Covering(ROOT, coverage_file)
+        self._trials = Trials(ROOT)
+        self._fail_anyway = {}  # test -> whether it fails without a mutant too, as on a busy machine
+
+    def close(self):
+        self._trials.close()
+
+    def verdict(self, mutant):
+        """Return what becomes of a mutant, and the test that noticed it or None."""
+        made = mutated(mutant)
+        if made is None:
+            return "moved", None  # the line has changed since: draw anew
+        line = place_of(mutant, (PACKAGE / mutant["file"]).read_text(encoding="utf-8")).lineno
+        state, failed = "no tests", None
+        for tests in self._covering.batches(mutant["file"], line):
+            with self._trials.changed(mutant["file"], made[0]):
+                state, failed = self._trials.run(tests)
+            if state != "survived":
+                break
+        return ("unclear" if state == "killed" and self._fails_anyway(failed) else state), failed
+
+    def _fails_anyway(self, test):
+        if test is None or "::" not in test:
+            return False
+        if test not in self._fail_anyway:
+            self._fail_anyway[test] = self._trials.run([test])[0] == "killed"
+        return self._fail_anyway[test]
 
 
-def tests_that_run(mutant, coverage_data):
-    """Return the test functions that were seen to run the statement of a mutant: the likeliest first, MOST_TESTS."""
-    path = PACKAGE / mutant["file"]
-    source = path.read_text(encoding="utf-8")
-    line = place_of(mutant, source).lineno
-    statements = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.stmt)]
-    start = max((node.lineno for node in statements if node.lineno <= line <= node.end_lineno), default=line)
-    contexts = coverage_data.contexts_by_lineno(measured_name(path, coverage_data)).get(start, [])
-    order = {test.stem: i for i, test in enumerate(tests_of(mutant["file"]))}
-    found = sorted((order.get(name.split(".")[0], len(order)), name) for name in contexts if ".test_" in name)
-    files = {test.stem: test for test in (ROOT / "tests").rglob("test_*.py")}
-    wanted = [(files.get(name.split(".")[0]), name.split(".", 1)[1].replace(".", "::")) for _, name in found]
-    return [f"{test}::{function}" for test, function in wanted if test is not None][:MOST_TESTS]
+def note(mutant, state):
+    """Write down what became of a mutant; others may have been looked at in the meantime."""
+    mutants = load()
+    for each in mutants:
+        if key_of(each) == key_of(mutant) and "why" not in each:
+            each["state"] = state
+    save(mutants)
 
 
-def measured_name(path, coverage_data):
-    """Return what a module's file is called there: it may have been measured in another folder."""
-    tail = os.path.join("fastbp", path.relative_to(PACKAGE))
-    return next((name for name in coverage_data.measured_files() if name.endswith(os.sep + tail)), str(path))
-
-
-def copy_package(folder):
-    """A copy in which the compiled modules are links."""
-
-    def link(source, target):
-        (os.symlink if source.endswith((".so", ".pyd")) else shutil.copy2)(source, target)
-
-    shutil.copytree(PACKAGE, folder / "fastbp", copy_function=link, ignore=shutil.ignore_patterns("__pycache__"))
-
-
-def run_tests(folder, tests):
-    """Return (what becomes of the mutant in a folder, the test that failed)."""
-    environment = {**os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-m", "not slow and not campaign"]
-    command += [str(test) for test in tests]
-    try:
-        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=SLOWEST)
-    except subprocess.TimeoutExpired:
-        return "slow", None
-    if done.returncode in NO_TESTS:
-        return "no tests", None
-    failed = [line.split()[1] for line in done.stdout.splitlines() if line.startswith("FAILED ")]
-    return ("killed" if done.returncode else "survived"), failed[0].split("[")[0] if failed else None
-
-
-@functools.cache
-def fails_anyway(test):
-    """Whether a test fails without a mutant too, as one that measures time may on a busy machine."""
-    return test is not None and run_tests(PACKAGE.parent, [test])[0] == "killed"
-
-
-def try_mutant(mutant, coverage_data):
-    """Return what becomes of it."""
-    made = mutated(mutant)
-    if made is None:
-        return "moved"  # the line has changed since: draw anew
-    with tempfile.TemporaryDirectory() as name:
-        copy_package(Path(name))
-        (Path(name) / "fastbp" / mutant["file"]).write_text(made[0], encoding="utf-8")
-        tests = (tests_that_run(mutant, coverage_data) if coverage_data else []) or tests_of(mutant["file"])
-        state, failed = run_tests(Path(name), tests)
-    return "unclear" if state == "killed" and fails_anyway(failed) else state
-
-
-def recorded(file):
-    """Return what a file of coverage has, None without one."""
-    if file is None:
-        return None
-    import coverage
-
-    data = coverage.CoverageData(basename=file)
-    data.read()
-    return data
-
-
-def try_waiting(seconds, only, coverage_data):
+def try_waiting(seconds, only, coverage_file):
     until = time.monotonic() + seconds
     mutants = load()
     waiting = [each for each in mutants if each["state"] == "waiting" and each["file"].startswith(only)]
     random.Random(SEED).shuffle(waiting)  # a run that is cut short has seen something of everything
+    judge = Judge(coverage_file)
     for mutant in waiting:
         if time.monotonic() > until:
             break
-        mutant["state"] = try_mutant(mutant, coverage_data)
-        print(mutant["state"], mutants.index(mutant), mutant["file"], mutant["line"], mutant["source"], flush=True)
-        save(mutants)
+        began = time.monotonic()
+        state, test = judge.verdict(mutant)
+        print(f"{state} {mutant['file']}:{mutant['line']} in {time.monotonic() - began:.1f} s, {test}", flush=True)
+        note(mutant, state)
+    judge.close()
+
+
+def try_again(numbers, tests):
+    """Try mutants against these tests, as those that were written for them."""
+    trials = Trials(ROOT)
+    for mutant in [load()[i] for i in numbers]:
+        with trials.changed(mutant["file"], mutated(mutant)[0]):
+            state, test = trials.run([ROOT / each for each in tests])
+        print(f"{state} {mutant['file']}:{mutant['line']}, {test}", flush=True)
+        note(mutant, state)
+    trials.close()
 
 
 def tell():
@@ -292,11 +240,15 @@ def main():
     parser.add_argument("--seconds", type=float, default=0)
     parser.add_argument("--only", default="", help="files that begin so, such as data/")
     parser.add_argument("--coverage", help="a file of coverage with the tests that run each line")
+    parser.add_argument("--again", type=int, nargs="+", metavar="MUTANT", help="try these against --tests")
+    parser.add_argument("--tests", nargs="+", default=["tests"], help="test files, for --again")
     options = parser.parse_args()
     if options.draw:
         draw_anew()
     if options.seconds:
-        try_waiting(options.seconds, options.only, recorded(options.coverage))
+        try_waiting(options.seconds, options.only, options.coverage)
+    if options.again:
+        try_again(options.again, options.tests)
     if options.show is not None:
         show(options.show)
     if options.list:

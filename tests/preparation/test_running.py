@@ -79,10 +79,27 @@ def test_the_same_bits_on_any_number_of_threads(n_threads):
     np.testing.assert_array_equal(*results)
 
 
-def test_before_rows_were_seen_nothing_changes_but_the_bend():
-    model = make_model(clip=None)
-    X = np.array([[1.0, -2.0, 3.0]])
-    np.testing.assert_allclose(model.predict(X), plain_twin(model).predict(X), rtol=1e-12)
+@pytest.mark.parametrize("in_step", [True, False])
+def test_statistics_of_no_rows_are_refused(in_step, tmp_path):
+    """Whatever uses them; only steps that take their own rows do not need any."""
+    model, batch = make_model(in_step=in_step), make_batches()[0]
+    y = np.zeros((len(batch), 2))
+    model.save(tmp_path / "m.safetensors")
+    trainer = fb.Trainer(model, "mse")
+    uses = [each.predict for each in (model, model.copy(), fb.Model.load(tmp_path / "m.safetensors"))]
+    uses += [
+        model.jacobian,
+        lambda _: model.to_c(tmp_path / "m.c"),
+        lambda X: trainer.evaluate(X, y),
+        lambda X: fb.explain(model, X, baseline=0),
+    ]
+    uses += [] if in_step else [lambda X: trainer.step(X, y), lambda X: trainer.step_gradient(X, y)]
+    for use in uses:
+        with pytest.raises(ValueError, match=r"RunningStandardize\(.* has seen no rows yet; expected that steps, or"):
+            use(batch)
+    model.observe(batch)
+    for use in [model.predict, *uses[3:]]:
+        use(batch)
 
 
 def test_a_column_that_is_constant_is_only_centred():
@@ -115,6 +132,16 @@ def test_copies_are_apart_and_a_target_network_follows():
     assert not np.array_equal(before, model.predict(first))
     target.blend(model, 0.5)  # the weights are the same
     np.testing.assert_array_equal(target.predict(first), model.predict(first))
+    target.blend(make_model(), 0.0)  # which has seen nothing
+    np.testing.assert_array_equal(target.predict(first), model.predict(first))
+
+
+def test_a_target_network_keeps_its_own_bend():
+    model, target, batch = make_model(clip=0.5), make_model(clip=None), make_batches()[0]
+    model.observe(batch)
+    target.blend(model, 0.5)
+    expected = plain_twin(target).predict(standardized(batch, batch))
+    np.testing.assert_allclose(target.predict(batch), expected, rtol=1e-10)
 
 
 def test_a_build_sees_its_rows():
@@ -124,6 +151,39 @@ def test_a_build_sees_its_rows():
     built.build(batch)
     observed.observe(batch)
     np.testing.assert_array_equal(built.feed.preparation.moments.mean, observed.feed.preparation.moments.mean)
+    bad = batch.copy()
+    bad[1, 2] = np.nan
+    with pytest.raises(ValueError, match=r"row 1, column 2 of X .* is nan"):
+        fb.Model(layers, prepare=fb.RunningStandardize()).build(bad)
+
+
+def test_a_build_for_the_targets_sees_rows_where_none_were_seen():
+    (first, second, *_), y = make_batches(), np.arange(80.0)
+    options = {"prepare": fb.RunningStandardize(clip=None), "prepare_targets": fb.Standardize(), "dtype": "float64"}
+    model = fb.Model([fb.Dense(1)], inputs=3, **options)
+    model.build(first, y[: len(first)])
+    np.testing.assert_allclose(model.feed.preparation.moments.mean, first.mean(axis=0), rtol=1e-12)
+    seen = model.feed.preparation.moments
+    fb.Trainer(model, "mse").fit(second, y[: len(second)], epochs=1)
+    assert model.feed.preparation.moments is seen
+
+
+def test_private_training_uses_what_was_seen():
+    model, batch = make_model(), make_batches()[0]
+    privacy = fb.DifferentialPrivacy(target_epsilon=3, target_delta=1e-3, expected_batch_size=4)
+    trainer, y = fb.Trainer(model, "mse", "sgd", privacy=privacy), np.zeros((len(batch), 2))
+    with pytest.raises(ValueError, match="has seen no rows yet"):
+        trainer.fit(batch, y, epochs=1)
+    model.observe(batch)
+    trainer.fit(batch, y, epochs=1)
+
+
+def test_a_flag_of_numpy_is_kept_in_files(tmp_path):
+    model = make_model(in_step=np.False_)
+    model.save(tmp_path / "m.safetensors")
+    assert fb.Model.load(tmp_path / "m.safetensors").feed.preparation.running.in_step is False
+    with pytest.raises(TypeError, match="in_step is 'no'; expected True or False"):
+        fb.RunningStandardize(in_step="no")
 
 
 def test_derivatives_are_by_the_columns():

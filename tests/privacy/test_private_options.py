@@ -53,6 +53,7 @@ TRAINER = {
     "accumulate": (REFUSED, [2], "Make expected_batch_size larger"),
     "learning_rate_factors": (ALLOWED, [{0: 0.5}], ""),
     "weight_decay_factors": (ALLOWED, [{0: 0.5}], ""),
+    "epsilon_factors": (ALLOWED, [{0: 0.5}], ""),
     "decay_biases": (ALLOWED, [True], ""),
     "shards": (REFUSED, [2], "shards=1 with privacy"),
     "distributed": (REFUSED, ["mpi"], "fb.distributed.MPI"),  # with ranks there are shards, which are refused

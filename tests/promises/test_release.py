@@ -94,6 +94,14 @@ def test_a_workflow_uses_actions_of_one_commit_alone(path):
         assert re.fullmatch(r"\./\S+|[\w./-]+@[0-9a-f]{40} # v[\d.]+", line), line
 
 
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_a_checkout_leaves_no_credentials(path):
+    """What runs later, others' packages among it, may not push."""
+    text = path.read_text(encoding="utf-8")
+    kept = re.findall(r"uses: actions/checkout@.*\n +with:\n(?: +[a-z-]+: .*\n)*? +persist-credentials: false\n", text)
+    assert len(kept) == text.count("actions/checkout@")
+
+
 def test_one_job_alone_may_publish_and_another_the_site():
     texts = [path.read_text(encoding="utf-8") for path in WORKFLOWS]
     if not texts:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 
 import numpy as np
-from cases import CASES, classifier, data, digest, own_loss, part
+from cases import CASES, StopsInside, classifier, data, digest, own_loss, part
 
 import fastbp as fb
 
@@ -45,6 +45,8 @@ def errors(mpi):
     caught(X, model=fb.Model([fb.Dense(3, "softmax")], inputs=6, seed=mpi.rank))
     caught(bad)
     caught(X, mine={"callbacks": raises})
+    caught(X, mine={"validation_data": (other, y)})
+    caught(X, mine={"on_nan": "raise" if mpi.rank == 0 else "rollback"})
     caught(X, mine={"epochs": 1})
 
     def bad_part(number):
@@ -189,6 +191,56 @@ def one_fails(mpi):
     fb.Trainer(classifier(), "cross_entropy", shards=8, distributed=mpi).fit(X[:, : 6 - (mpi.rank == 1)], y)
 
 
+class SetsTheSameOptimizer(fb.Callback):
+    """Sets the optimizer that there is: the learning rate is its own again, after a training that was rolled back."""
+
+    def on_epoch_end(self, trainer, figures):
+        trainer.optimizer = trainer.optimizer
+
+
+class ChangesAWeightInside(fb.Callback):
+    """Changes a weight inside an epoch, where the other ranks go on."""
+
+    def on_step_end(self, trainer, figures):
+        if figures["step"] == 2:
+            weights = trainer.model.get_weights()
+            weights[0][0, 0] += 1
+            trainer.model.set_weights(weights)
+
+
+class Observes(fb.Callback):
+    """Takes rows into the running statistics after an epoch."""
+
+    def on_epoch_end(self, trainer, figures):
+        trainer.model.observe(data()[0][50:])
+
+
+def what_callbacks_do(mpi):
+    """What each rank has after callbacks that ran on rank 0, and single steps after them."""
+    X, y = data()
+
+    def trainer():
+        return fb.Trainer(classifier(), "cross_entropy", "sgd", batch_size=128, shards=8, distributed=mpi)
+
+    rolled_back, stopped, changed = trainer(), trainer(), trainer()
+    rolled_back.parts.state.numbers.scale_rate(0.25)
+    rolled_back.fit(X, y, callbacks=SetsTheSameOptimizer())
+    stopped.fit(X, y, epochs=3, callbacks=StopsInside())
+    n_steps = stopped.n_steps
+    stopped.step(X[:128], y[:128])
+    try:
+        changed.fit(X, y, epochs=2, callbacks=ChangesAWeightInside())
+        sentence = "none"
+    except RuntimeError as error:
+        sentence = str(error)
+    observed = fb.Model([fb.Dense(3, "softmax")], inputs=6, seed=1, prepare=fb.RunningStandardize())
+    observed.observe(X[:50])
+    fb.Trainer(observed, "cross_entropy", shards=8, distributed=mpi).fit(X, y, epochs=2, callbacks=Observes())
+    n_seen = observed.feed.preparation.moments.n_rows
+    mine = [rolled_back.learning_rate, stopped.n_steps - n_steps, digest(stopped), n_seen, sentence]
+    return mpi.all_objects(mine, "what the ranks have")
+
+
 def arguments(mpi):
     """What a trainer says of its ranks, and what it refuses."""
     X, y = data()
@@ -221,6 +273,7 @@ TASKS = {
         saved_inside,
         loaded_after_saving,
         one_fails,
+        what_callbacks_do,
         arguments,
     )
 }

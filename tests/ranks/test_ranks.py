@@ -112,6 +112,8 @@ def test_ranks_that_differ_or_fail_get_a_sentence_each(tmp_path):
         "the model",
         "row 77",
         "a callback has failed",
+        "the fingerprint of X of validation on rank 0",
+        "on_nan on rank 0 is",
         "none",
         "row 5, column 1 of X of part 6",
         "the dtype of X of part 0 is 'float32' and of part 7 'float64'",
@@ -156,6 +158,15 @@ def test_a_rank_that_fails_alone_ends_the_job_and_says_so(tmp_path):
     assert code != 0
     assert "rank 1 of 2 failed alone and ends the job" in errors
     assert "X has" in errors  # the traceback, with its sentence
+
+
+def test_what_callbacks_do_on_one_rank_is_the_same_on_all(tmp_path):
+    code, of_ranks, errors = run(2, tmp_path, "what_callbacks_do")
+    assert code == 0, errors
+    assert of_ranks[0] == of_ranks[1]
+    rate, n_steps, _, n_seen, sentence = of_ranks[0]
+    assert (rate, n_steps, n_seen) == (fb.SGD().learning_rate, 1, 50 + 2 * 250)
+    assert "a callback has changed weights, or running statistics, inside the epoch" in sentence
 
 
 def test_one_process_is_a_job_of_one_rank(tmp_path):

@@ -24,6 +24,7 @@ def classifier(**changes):
     return MLPClassifier((16,), "tanh", **{**arguments, **changes})
 
 
+@pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
 def test_they_learn_and_say_what_they_promise():
     model = classifier(random_state=0).fit(X, CLASSES)
     assert model.score(X, CLASSES) > 0.9
@@ -33,8 +34,33 @@ def test_they_learn_and_say_what_they_promise():
         assert getattr(model, name, None) is None
     three = classifier(classes=[1, 2, 3, 4]).fit(X, np.digitize(X[:, 0], [-0.5, 0.5]) + 1)
     assert three.predict_proba(X).shape == (N, 4)
+    before = classifier(privacy=None, classes=None, max_iter=1, tol=0, n_iter_no_change=99).fit(X, CLASSES)
+    assert before.loss_ > 0
+    later = before.set_params(**{name: getattr(model, name) for name in ("privacy", "classes", "tol")})
+    assert not hasattr(later.set_params(n_iter_no_change=10).fit(X, CLASSES), "loss_")
     regressor = MLPRegressor("squared_error", (16,), "tanh", privacy=PRIVACY, max_iter=10, learning_rate_init=0.02)
     assert regressor.fit(X, NUMBERS).score(X, NUMBERS) > 0.7
+
+
+def end(trainer, figures):
+    raise RuntimeError("the end")
+
+
+def test_a_fit_that_ends_early_says_what_was_spent():
+    with pytest.raises(RuntimeError, match="the end"):
+        (model := classifier(callbacks=end)).fit(X, CLASSES)
+    assert (model.privacy_.n_steps, model.n_iter_) == (10, 1)
+    assert 0 < model.privacy_.epsilon < 4
+    assert model.predict(X[:3]).shape == (3,)
+
+
+def test_class_weights_are_public():
+    with pytest.raises(ValueError, match="a key of class_weight is 'maybe'; expected one of"):
+        classifier(class_weight={"maybe": 2.0}).fit(X, CLASSES)
+    with pytest.raises(ValueError, match=r"class_weight\['yes'\] is -1"):
+        classifier(class_weight={"yes": -1}).fit(X, CLASSES)
+    one_sided = classifier(class_weight={"no": 0.0}, random_state=0).fit(X, CLASSES)
+    assert (one_sided.predict(X) == "yes").mean() > 0.9
 
 
 def test_the_key_is_not_kept():
@@ -52,7 +78,7 @@ PARAMETERS = {
     "early_stopping": (True, "max_iter"), "warm_start": (True, "account of its own"), "missing": ("impute", "Medians"),
     "class_weight": ("balanced", "dictionary"), "classes": (None, "are private"),
     "loss": (lambda outputs, targets: (outputs[:, 0], outputs), "loss"),
-    "compute_dtype": ("bf16-mixed", "norms|bfloat16"),
+    "compute_dtype": ("bf16-mixed", "^compute_dtype is .*norms"),
     "callbacks": ([fb.EarlyStopping("loss")], "val_loss"),
     **dict.fromkeys((
         "hidden_layer_sizes", "activation", "alpha", "learning_rate_init", "max_iter", "random_state", "verbose",
@@ -62,7 +88,6 @@ PARAMETERS = {
 }  # fmt: skip
 
 
-@pytest.mark.filterwarnings("ignore:precision is")
 def test_every_parameter_is_allowed_or_refused():
     assert set(PARAMETERS) == set(inspect.signature(MLPClassifier).parameters)
     for name, refused in PARAMETERS.items():

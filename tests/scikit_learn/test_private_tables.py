@@ -12,6 +12,7 @@ import fastbp as fb
 pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 pd = pytest.importorskip("pandas", reason="pandas is not installed")
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 
 from fastbp.sklearn import TabularClassifier, TabularRegressor
 
@@ -54,6 +55,9 @@ def test_classes_and_numbers_are_learned(tmp_path):
     np.testing.assert_array_equal(again.predict_proba(X), model.predict_proba(X))
     assert (again.privacy, again.public, again.privacy_) == (PRIVACY, None, model.privacy_)
     assert clone(again).get_params()["privacy"] == PRIVACY
+    model.set_params(privacy=None).save(tmp_path / "without")
+    again = TabularClassifier.load(tmp_path / "without")
+    assert (again.privacy, again.privacy_) == (None, model.privacy_)
     regressor = TabularRegressor(privacy=PRIVACY, public=WITHOUT_ILL.public("cost")).fit(X, COSTS)
     assert regressor.score(X, COSTS) > 0.8
 
@@ -112,6 +116,29 @@ def test_every_parameter_is_allowed_or_refused():
     assert allowed.fit(X, LABELS, np.ones(N)).privacy_.n_steps == 20
     with pytest.raises(ValueError, match="public is"):
         TabularClassifier(public=PUBLIC).fit(X, LABELS)
+
+
+def test_class_weights_are_public():
+    with pytest.raises(ValueError, match="a key of class_weight is 'maybe'; expected one of"):
+        classifier(class_weight={"maybe": 2.0}).fit(X, LABELS)
+    one_sided = classifier(class_weight={"no": 0.0}, random_state=0).fit(X, LABELS)
+    assert (one_sided.predict(X) == "yes").mean() > 0.9
+
+
+def test_a_fit_that_ends_early_says_what_was_spent(monkeypatch):
+    model = classifier().fit(X, LABELS)
+
+    def fit_and_end(trainer, X, y, epochs, **options):
+        fit(trainer, X, y, epochs=1, **options)
+        raise KeyboardInterrupt
+
+    fit = fb.Trainer.fit
+    monkeypatch.setattr(fb.Trainer, "fit", fit_and_end)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X, LABELS)
+    assert model.privacy_.n_steps == 20
+    with pytest.raises(NotFittedError):
+        model.predict(X)
 
 
 def test_what_is_not_private_says_so():

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from fastbp.tabular import fitting
+from fastbp.callbacks.time_limit import TimeLimit
+from fastbp.tabular import fitting, time_budget
 from fastbp.tabular.learning import Rows, fit_rows, splits_of
 from fastbp.tabular.reading import learn_reader
 from fastbp.tabular.recipe import PRESETS
@@ -23,7 +24,7 @@ def test_trainings_that_use_their_shares_end_in_time(n, at_once):
     clock = Clock()
     budget = TimeBudget(10.0, clock)
     clock.now += 4.0  # reading and encoding
-    budget.expect(n, at_once)
+    budget.expect(n, -(-n // at_once))
     ends = [clock.now] * at_once
     for _ in range(n):
         worker = int(np.argmin(ends))
@@ -38,7 +39,7 @@ def test_trainings_that_use_their_shares_end_in_time(n, at_once):
 def test_what_follows_has_its_share_and_what_ends_early_leaves_its_own():
     clock = Clock()
     budget = TimeBudget(10.0, clock)
-    budget.expect(2, 1, rounds_after=3.0)
+    budget.expect(2, 2, rounds_after=3.0)
     assert budget.share() == pytest.approx(9.8 / 5)
     clock.now += 0.5
     assert budget.share() == pytest.approx(9.3 / 4)
@@ -60,8 +61,8 @@ def test_encoding_is_counted(monkeypatch, refit):
             clock.now += 2.0
             return super().encode(table)
 
-    def share(budget):
-        shares.append(TimeBudget.share(budget))
+    def share(budget, is_counted):
+        shares.append(budget.share(is_counted))
         clock.now += shares[-1]
         return 1e9  # the training itself goes by another clock
 
@@ -72,7 +73,7 @@ def test_encoding_is_counted(monkeypatch, refit):
     learn = fitting.learn_encodings
     monkeypatch.setattr(fitting, "learn_encodings", slowly)
     monkeypatch.setattr(TimeBudget, "reserve", lambda self, seconds: None)
-    monkeypatch.setattr(TimeShare, "on_fit_begin", lambda self, trainer, figures: share(self._budget))
+    monkeypatch.setattr(TimeShare, "on_fit_begin", lambda self, trainer, figures: share(self._budget, self._is_counted))
     monkeypatch.setattr(TimeShare, "on_tick", lambda self, trainer, figures: None)
     X = np.random.default_rng(0).normal(size=(4100, 3))
     reader, table = learn_reader(X, "auto")
@@ -84,3 +85,41 @@ def test_encoding_is_counted(monkeypatch, refit):
     assert sum(shares) > 0.9 * (19.6 - 4 * 2)
     np.testing.assert_allclose(shares[:4], shares[0])
     assert shares[4] < 1.1 * shares[0]
+
+
+@pytest.mark.parametrize(("preset", "n_threads", "used"), [("default", 1, 0.1), ("default", 3, 0.03), ("fast", 2, 0.1)])
+def test_each_fold_has_a_fair_share(monkeypatch, preset, n_threads, used):
+    """Folds of many rows come one after another, each with a linear model, which uses a part of its share."""
+    clock = Clock()
+    given, by_fold = [], []
+
+    def train(jobs, *options):
+        """Jobs of a fold in turn on workers, each for its share of the clock."""
+        ends, shares = [clock.now] * n_threads, []
+        for job in jobs:
+            is_network = len(job.trainer.model.layers) > 1
+            worker = int(np.argmin(ends))
+            clock.now = ends[worker]
+            job.listeners[1].on_fit_begin(job.trainer, {})
+            ends[worker] += given[-1] if is_network else used * given[-1]
+            shares += given[-1:] * is_network
+            job.trainer.fit_samples(job.data, 1, job.validation, job.listeners[:1], None)
+        clock.now = max(ends)
+        by_fold.append(min(shares))
+
+    class Limit(TimeLimit):
+        def __init__(self, seconds):
+            super().__init__(seconds)
+            given.append(seconds)
+
+    monkeypatch.setattr(fitting, "train_all", train)
+    monkeypatch.setattr(time_budget, "TimeLimit", Limit)
+    monkeypatch.setattr(TimeBudget, "reserve", lambda self, seconds: None)
+    X = np.random.default_rng(0).normal(size=(4100, 3))
+    reader, table = learn_reader(X, "auto")
+    fit_of = fitting.Fit(PRESETS[preset], "rmse", 1, False, TimeBudget(20.0, clock), n_threads, 0, False)
+    rows = Rows(table, X[:, :1])
+    fit_rows(reader, rows, "mse", fit_of, splits_of(rows, fit_of, 4, 0))
+    assert len(by_fold) == 4
+    assert min(by_fold) > 0.85 * max(by_fold)
+    assert 0.8 * 20 < clock.now - 100 < 20

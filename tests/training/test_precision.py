@@ -18,9 +18,12 @@ MIXED = "bf16-mixed"
 
 @pytest.fixture(autouse=True)
 def products():
-    """Bfloat16 products of some kind: emulated where this CPU has none."""
+    """Bfloat16 products of some kind: the fastest, or a slow one, or emulated where this CPU has none."""
     former = kernels.isa()
-    kernels.select_isa(former, kernels.bf16() is None)
+    for wish in ("", "always", "emulate"):
+        kernels.select_isa(former, wish)
+        if kernels.bf16() is not None and kernels.bf16_pays():
+            break
     if kernels.bf16() is None:
         pytest.skip("no bfloat16 products here, not even emulated")
     yield
@@ -31,7 +34,7 @@ def products():
 def none():
     """A machine without bfloat16 products."""
     former = kernels.isa()
-    kernels.select_isa("baseline", False)
+    kernels.select_isa("baseline", "always")
     assert kernels.bf16() is None
     yield
     kernels.select_isa(former)
@@ -116,9 +119,9 @@ def test_continued_to_the_same_bits(tmp_path):
 
 
 def test_a_file_is_refused_where_there_is_no_bfloat16(tmp_path, none):
-    kernels.select_isa(kernels.available_isas()[0], True)
+    kernels.select_isa(kernels.available_isas()[0], "emulate")
     make_trainer().save(tmp_path / "trainer.ckpt")
-    kernels.select_isa("baseline", False)
+    kernels.select_isa("baseline", "always")
     with pytest.raises(ValueError, match=r"holds a trainer whose precision is 'bf16-mixed'; expected a machine with"):
         fb.Trainer.load(tmp_path / "trainer.ckpt")
     assert fb.Trainer.load(tmp_path / "trainer.ckpt", precision="float32").precision == "float32"
@@ -141,6 +144,40 @@ def test_where_narrow_products_are_slow_all_are_float32():
     for trainer in (asked, plain):
         trainer.fit(X, y, epochs=1)
     assert [w.tobytes() for w in asked.model.get_weights()] == [w.tobytes() for w in plain.model.get_weights()]
+
+
+SMALL_STACK = """
+import ctypes
+
+class Stack(ctypes.Structure):
+    _fields_ = [("start", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t)]
+
+memory = ctypes.create_string_buffer(8192)
+assert ctypes.CDLL(None).sigaltstack(ctypes.byref(Stack(ctypes.addressof(memory), 0, 8192)), None) == 0
+from fastbp.engine import kernels
+from fastbp.support.precision import explain_bf16
+print(kernels.bf16(), kernels.amx_refused(), kernels.bf16_pays())
+print(explain_bf16())
+"""
+
+
+def test_where_the_system_refuses_amx_there_are_the_other_ways():
+    """It does so to a process with a signal stack that has no room for the tiles."""
+    kernels.select_isa(kernels.available_isas()[0], "amx")
+    if kernels.bf16() is None:
+        pytest.skip("this machine has no AMX")
+    environment = {**os.environ, "FASTBP_BF16": "", "FASTBP_ISA": ""}
+    command = [sys.executable, "-c", SMALL_STACK]
+    result = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
+    assert result.stdout.splitlines() == [
+        "native True False",
+        "the system refuses AMX to this process, one of whose threads has too small a signal stack for it, and this CPU"
+        " multiplies bfloat16 no faster than float32 in another way, so all products are computed in float32",
+    ]
+    environment["FASTBP_BF16"] = "amx"
+    result = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
+    assert result.stdout.splitlines()[0].startswith("None True")
+    assert "FASTBP_BF16=amx is set" in result.stdout
 
 
 def test_what_a_trainer_shows():
@@ -228,4 +265,4 @@ def test_the_commands(tmp_path):
     assert refused.returncode == 1
     assert "--precision is 'bf16-mixed'; expected" in refused.stderr
     assert "emulated" in run("info", FASTBP_BF16="emulate").stdout
-    assert "FASTBP_BF16 is 'no', expected 'emulate' or 'always'" in run("info", FASTBP_BF16="no").stderr
+    assert "FASTBP_BF16 is 'no', expected 'amx', 'always' or 'emulate'" in run("info", FASTBP_BF16="no").stderr

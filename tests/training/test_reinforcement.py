@@ -298,3 +298,34 @@ def test_bad_arrays_of_the_models_dtype_are_named():
         trainer.step(X, y[:19])
     with pytest.raises(ValueError, match=r"X has no rows|shape"):
         trainer.step(X[:0], y[:0])
+
+
+def unaligned(array):
+    """The same numbers, one byte off."""
+    memory = np.zeros(array.nbytes + 1, np.uint8)
+    copy = memory[1:].view(array.dtype).reshape(array.shape)
+    copy[:] = array
+    return copy
+
+
+@pytest.mark.parametrize("change", [
+    np.asfortranarray, lambda a: np.repeat(a, 2, axis=1)[:, ::2], lambda a: a[::-1].copy()[::-1], unaligned,
+    lambda a: a.astype(a.dtype.newbyteorder()), lambda a: np.ma.masked_array(a), lambda a: a.astype("float64"),
+    lambda a: pickle.loads(pickle.dumps(a)),
+], ids=["columns", "strides", "backwards", "unaligned", "bytes", "masked", "float64", "pickled"])  # fmt: skip
+@pytest.mark.parametrize("n", [1, 7, 20])
+def test_arrays_however_they_lie_make_the_same_step(change, n):
+    X, y = make_data(n, 4, 3, "mse", "float32")
+    plain, other = (fb.Trainer(fb.Model([fb.Dense(3)], inputs=4), "mse") for _ in range(2))
+    assert plain.step(X, y) == other.step(change(X), change(y))
+    for a, b in zip(plain.model.get_weights(), other.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_arrays_of_other_widths_are_refused():
+    X, y = make_data(20, 4, 3, "mse", "float32")
+    trainer = fb.Trainer(fb.Model([fb.Dense(3)], inputs=4), "mse")
+    with pytest.raises(ValueError, match="X has 5 columns"):
+        trainer.step(np.ones((20, 5), np.float32), y)
+    with pytest.raises(ValueError, match="y has shape"):
+        trainer.step(X, np.ones((20, 2), np.float32))

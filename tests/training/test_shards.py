@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import fastbp as fb
+from fastbp.training.shard_checks import check_shards
 
 
 def data_of(n, seed=0, n_inputs=5, n_classes=3):
@@ -148,6 +149,25 @@ def test_a_saved_trainer_goes_on_with_its_shards(tmp_path):
     assert same_bits(again.model, straight)
 
 
+class OfRanks(fb.distributed.MPI):
+    """The processes of a job, as far as loading asks for them."""
+
+    def __init__(self, n_ranks):
+        self.rank, self.n_ranks = 0, n_ranks
+
+    def meet(self, why):
+        pass
+
+
+@pytest.mark.parametrize(("shards", "n_ranks"), [(1, 2), (2, 4)])
+def test_a_saved_trainer_with_too_few_shards_says_what_ranks_need(tmp_path, shards, n_ranks):
+    """The file is whole: it is not called broken."""
+    fb.Trainer(model_of(), "cross_entropy", batch_size=96, shards=shards).save(tmp_path / "t")
+    words = rf"a trainer whose shards is {shards}; .* {n_ranks}, the number of ranks.*\. Load it without distributed"
+    with pytest.raises(ValueError, match=words):
+        fb.Trainer.load(tmp_path / "t", distributed=OfRanks(n_ranks))
+
+
 def test_tables_train_the_rows_that_have_a_gradient():
     rng = np.random.default_rng(0)
     X = np.column_stack([rng.normal(size=300), rng.integers(0, 40, 300), rng.integers(0, 7, 300)])
@@ -182,13 +202,13 @@ def test_a_loss_function_is_called_with_one_shard_at_a_time():
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_sums_are_added_number_by_number(dtype):
+def test_sums_are_added_number_by_number(isa, dtype):
     model = model_of(dtype=dtype)
     trainer = fb.Trainer(model, "cross_entropy", shards=2)
     rng = np.random.default_rng(0)
     for n in (1, 7, 16, 37):
         for first in (0, 1):  # any alignment
-            total, x = rng.normal(size=(2, n + first)).astype(dtype)[:, first:].copy()
+            total, x = (rng.normal(size=n + first).astype(dtype)[first:] for _ in range(2))
             expected = total + x
             trainer.parts.state.session.add(total, x)
             assert np.array_equal(total, expected)
@@ -216,6 +236,13 @@ PRIVACY = fb.DifferentialPrivacy(target_epsilon=3, target_delta=1e-5, expected_b
 def test_what_does_not_go_with_shards_is_refused(arguments, words):
     with pytest.raises(ValueError, match=words):
         fb.Trainer(model_of(), "cross_entropy", **arguments)
+
+
+def test_more_ranks_than_shards_are_refused():
+    assert check_shards(None, 64) == 64
+    for shards, n_ranks in ((None, 65), (8, 9)):
+        with pytest.raises(ValueError, match=f"at least {n_ranks}, the number of ranks"):
+            check_shards(shards, n_ranks)
 
 
 def test_a_bad_number_is_found_in_its_row():

@@ -15,7 +15,7 @@ from fastbp.commands.explained_rows import ExplainedRow, Findings
 from fastbp.commands.extras import require_matplotlib
 from fastbp.commands.learned_columns import as_learned, text_columns
 from fastbp.commands.model_files import SavedModel, load_model
-from fastbp.commands.outputs import check_outputs, say
+from fastbp.commands.outputs import check_outputs, say, writing
 from fastbp.commands.report.explanation_page import write_explanation
 from fastbp.commands.tables import read_table
 from fastbp.commands.words import figure, percent, shortened
@@ -76,10 +76,8 @@ def run(
     for row in found.rows:
         _say_row(found, row)
     if report is not None:
-        try:
+        with writing(report):
             write_explanation(report, found, model_file.name, data.name)
-        except OSError as error:
-            raise CommandError(f"could not be written: {error}") from None
         say(f"saved {report}")
 
 

@@ -83,18 +83,18 @@ def find_file(path: Path) -> TableFile:
         contents = sys.stdin.buffer.read() if sys.stdin is not None else b""
         suffix = ".gz" if contents.startswith(b"\x1f\x8b") else ""
         open_file = functools.partial(_decompressed, contents, suffix)
-        return TableFile("the standard input", _format_of(open_file) or "csv", open_file)
+        return TableFile("the standard input", _format_of(open_file, "the standard input") or "csv", open_file)
     if not path.exists():
         raise CommandError(f"{str(path)!r} does not exist; expected a file: {READABLE}")
     if path.is_dir():
         raise CommandError(f"{str(path)!r} is a directory; expected a file: {READABLE}")
     if not path.is_file():  # a pipe: it can be read only once
         open_file = functools.partial(_decompressed, path.read_bytes(), "")
-        return TableFile(path.name, _format_of(open_file) or "csv", open_file)
+        return TableFile(path.name, _format_of(open_file, path.name) or "csv", open_file)
     open_file = functools.partial(_decompressed, path, path.suffix.lower())
     found = next((_OF_SUFFIX[suffix] for suffix in _suffixes(path) if suffix in _OF_SUFFIX), None)
     if found is None and not path.suffix:
-        found = _format_of(open_file)
+        found = _format_of(open_file, str(path))
     if found is None:
         raise CommandError(f"{str(path)!r} has an unsupported extension; expected {READABLE}")
     return TableFile(str(path), found, open_file)
@@ -106,13 +106,18 @@ def _suffixes(path: Path) -> list[str]:
     return suffixes[-2:-1] if suffixes[-1:] and suffixes[-1] in COMPRESSED else suffixes[-1:]
 
 
-def _format_of(open_file: Callable[[], BinaryIO]) -> Format | None:
+def _format_of(open_file: Callable[[], BinaryIO], name: str) -> Format | None:
     """Return the format that the first bytes tell; None if they are text of some kind."""
     with open_file() as file:
         head = file.read(512)
         if head.startswith(b"PK"):
             file.seek(0)
-            names = zipfile.ZipFile(file).namelist()
+            try:
+                names = zipfile.ZipFile(file).namelist()
+            except zipfile.BadZipFile:
+                raise CommandError(
+                    f"{name!r} begins like a workbook or an NPZ file, and is damaged; expected a whole one"
+                ) from None
             return "excel" if any(name.startswith("xl/") for name in names) else "npz"
     return next((found for start, found in _OF_FIRST_BYTES.items() if head.lstrip().startswith(start)), None)
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from fastbp.commands.console import give_up_output
 from fastbp.commands.errors import CommandError
 from fastbp.commands.files import SUFFIXES
 
-__all__ = ["check_outputs", "default_model_file", "say", "tell"]
+__all__ = ["check_outputs", "default_model_file", "say", "tell", "writing"]
 
 
 def check_outputs(outputs: Mapping[str, Path | None], inputs: Mapping[str, Path]) -> None:
@@ -37,6 +37,15 @@ def check_outputs(outputs: Mapping[str, Path | None], inputs: Mapping[str, Path]
         other = taken.setdefault(_place(path), option)
         if other != option:
             raise CommandError(f"{option} is {str(path)!r}, which is {other} too; expected another file")
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn what the system says against an output into a sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise CommandError(f"{str(path)!r} cannot be written: {error.strerror or error}") from None
 
 
 def say(text: str, end: str = "\n") -> None:

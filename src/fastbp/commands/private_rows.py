@@ -6,10 +6,10 @@ it. A row that cannot be read, or has no target, is not there; a cell that canno
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import io
 import lzma
+import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbp.commands.errors import CommandError
+from fastbp.commands.errors import CommandError, MissingPackageError
 from fastbp.commands.extras import require_pandas
 from fastbp.commands.files import TableFile, find_file
 from fastbp.commands.plain_columns import as_text_column
@@ -69,7 +69,7 @@ def read_rows(path: Path, schema: Schema, target: str, reading: Reading | None) 
     said = _said(schema, reading)
     used = [name for name, each in schema.columns.items() if each.kind != "ignore"]
     file = find_file(path)
-    texts = _texts_of_csv(file, said, used) if file.format in ("csv", "tsv") else _texts_of(path, file, said, used)
+    texts = _texts_of_csv(file, said, used) if file.format in ("csv", "tsv") else _texts_of(file, said, used)
     decimal = said.decimal or "."
     columns = {name: _read(pandas, texts[name], schema.columns[name], decimal) for name in used}
     y = columns.pop(target)
@@ -131,7 +131,16 @@ def _texts_of_csv(file: TableFile, said: Reading, used: Sequence[str]) -> dict[s
         raise CommandError(f"--encoding is {encoding!r}, which is not known") from None
     except UnicodeError:  # no mark at the beginning: of a row nothing is told, as what cannot be read is replaced
         raise CommandError(f"--encoding is {encoding!r}, in which the file is not written") from None
-    except (OSError, EOFError, zlib.error, lzma.LZMAError):  # damaged, or truncated where it was compressed
+    except ImportError as error:
+        raise CommandError(f"{file.name!r} needs a package that is not installed: {error}") from None
+    except (
+        OSError,
+        EOFError,
+        ValueError,
+        zlib.error,
+        lzma.LZMAError,
+        zipfile.BadZipFile,
+    ):  # damaged, or truncated where it was compressed
         raise _unreadable(file) from None
     places = {name: names.index(name) for name in used}
     return {name: [row[j] or None for row in whole] for name, j in places.items()}
@@ -167,11 +176,15 @@ def _require(used: Sequence[str], names: Sequence[str], source: str) -> None:
 # ----------------------------------------------------------------------------------------------- other formats
 
 
-def _texts_of(path: Path, file: TableFile, said: Reading, used: Sequence[str]) -> dict[str, Any]:
+def _texts_of(file: TableFile, said: Reading, used: Sequence[str]) -> dict[str, Any]:
     """Return the columns of a file whose format says what they hold, as text."""
     table = None
-    with contextlib.suppress(CommandError):  # the message may tell of a row; what is raised below has it not attached
-        table = read_table(path, said, used)
+    try:
+        table = read_table(file, said, used)
+    except MissingPackageError:
+        raise
+    except CommandError:  # the message may tell of a row; what is raised below has it not attached
+        pass
     if table is None:
         raise _unreadable(file)
     _require(used, list(table.frame.columns), file.name)

@@ -16,11 +16,13 @@ from numpy.typing import NDArray
 import fastbp as fb
 from fastbp.commands.errors import CommandError
 from fastbp.commands.extras import require_pandas
+from fastbp.commands.files import PIPE
 from fastbp.commands.outcome import Settings, show
-from fastbp.commands.outputs import check_outputs, default_model_file, say
+from fastbp.commands.outputs import check_outputs, default_model_file, say, writing
 from fastbp.commands.private_rows import TableRows, read_rows
-from fastbp.commands.private_settings import PrivateSettings
+from fastbp.commands.private_settings import PrivateSettings, check_private_options
 from fastbp.commands.report.private_page import PrivateResult, write_private_report
+from fastbp.commands.roles import Choice
 from fastbp.commands.schema_file import load_schema
 from fastbp.commands.scores import scores_of
 from fastbp.commands.written_tables import Reading
@@ -31,13 +33,13 @@ from fastbp.tabular.learning import Rows
 from fastbp.tabular.private_fitting import (
     PRIVATE_EPOCHS,
     PrivateFit,
+    PrivateTraining,
     PublicTable,
     expected_batch_for,
-    fit_privately,
 )
 from fastbp.tabular.reading import learn_reader
 
-__all__ = ["Files", "run"]
+__all__ = ["Files", "run", "train_privately"]
 
 _FEWEST_ROWS = 20
 
@@ -57,6 +59,20 @@ class Files(NamedTuple):
     out: Path | None = None
     report: Path | None = None
     reading: Reading | None = None
+
+
+def train_privately(
+    options: Any, private: PrivateSettings, settings: Settings, choice: Choice, reading: Reading
+) -> None:
+    """Run ``fastbp train`` with the options of private training.
+
+    Raises
+    ------
+    CommandError
+        If an option does not go with it, or a file cannot be used.
+    """
+    check_private_options(options.task, settings, choice)
+    run(Files(options.data, options.out, options.report, reading), options.target, private, settings)
 
 
 def run(files: Files, target: str, private: PrivateSettings, settings: Settings) -> None:
@@ -84,9 +100,12 @@ def run(files: Files, target: str, private: PrivateSettings, settings: Settings)
         f"{counted(settings.epochs or PRIVATE_EPOCHS, 'epoch')}, "
         f"{counted(fit.privacy.expected_batch_size, 'row')} expected in a step"
     )
-    fitted, promise = fit_privately(public, Rows(public.reader.read(rows.X), _targets(rows, n_classes)), fit)
+    training = PrivateTraining(public, Rows(public.reader.read(rows.X), _targets(rows, n_classes)), fit)
+    fitted = training.run()
+    promise = training.promise()
     about = _about(schema, target, fit, promise)
-    _save(fitted, destination, about)
+    with writing(destination):
+        fitted.save(destination, about)
     if fitted.record.interrupted:
         say(f"\ninterrupted: saved the model of {promise.short()} to {destination}")
         raise KeyboardInterrupt
@@ -95,7 +114,9 @@ def run(files: Files, target: str, private: PrivateSettings, settings: Settings)
     if files.report is not None:
         n_public = 0 if public_rows is None else len(public_rows.y)
         result = PrivateResult(schema, target, fitted, promise, fit, scores, n_public)
-        write_private_report(files.report, files.data.name, destination.name, result)
+        source = "the standard input" if files.data == PIPE else files.data.name
+        with writing(files.report):
+            write_private_report(files.report, source, destination.name, result)
     for path in (destination, files.report):
         if path is not None:
             say(f"saved {path}")
@@ -176,13 +197,6 @@ def _about(schema: Schema, target: str, fit: PrivateFit, promise: fb.privacy.Pro
         "metadata": metadata,
     }
     return about | ({"classes": [classes, np.array(classes).dtype.str]} if is_class else {"single": True})
-
-
-def _save(fitted: FittedTable, path: Path, about: dict[str, Any]) -> None:
-    try:
-        fitted.save(path, about)
-    except OSError as error:
-        raise CommandError(f"could not be written: {error}") from None
 
 
 def _print(statement: str, scores: dict[str, float], public_rows: TableRows | None) -> None:

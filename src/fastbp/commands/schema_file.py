@@ -8,8 +8,8 @@ from typing import Any
 
 from fastbp.commands.csv_files import way_of
 from fastbp.commands.errors import CommandError
-from fastbp.commands.files import PIPE, find_file
-from fastbp.commands.outputs import check_outputs, default_model_file, say
+from fastbp.commands.files import PIPE, TableFile, find_file
+from fastbp.commands.outputs import check_outputs, default_model_file, say, writing
 from fastbp.commands.roles import text_of
 from fastbp.commands.tables import read_table
 from fastbp.commands.written_tables import Reading
@@ -33,15 +33,14 @@ def run(data: Path, out: Path | None, reading: Reading | None) -> None:
     check_outputs({"--out": destination}, {"the data": data})
     if out is None and destination.exists():  # somebody may have filled it in
         raise CommandError(f"{str(destination)!r} exists; expected a new file. Pass --out to replace it")
-    table = read_table(data, reading)
+    file = find_file(data)
+    table = read_table(file, reading)
     columns = {name: ColumnSchema(_kind_of(column)) for name, column in table.frame.items()}
     columns |= {name: ColumnSchema("ignore") for name in table.left_out}
-    schema = Schema(columns, _way(data, reading))
-    source = "the standard input" if data == PIPE else data.name
-    try:
-        replace_file(destination, lambda file: file.write(schema.text(source).encode()))
-    except OSError as error:
-        raise CommandError(f"{str(destination)!r} cannot be written: {error.strerror or error}") from None
+    schema = Schema(columns, _way(file, reading))
+    source = file.name if data == PIPE else data.name
+    with writing(destination):
+        replace_file(destination, lambda opened: opened.write(schema.text(source).encode()))
     say(f"saved {destination}: fill in the ranges and categories from what is public, then")
     files = shlex.quote(str(data)), shlex.quote(str(destination))
     say(f"fastbp train {files[0]} --target COLUMN --epsilon 3 --delta 1e-5 --schema {files[1]}")
@@ -57,10 +56,13 @@ def load_schema(path: Path, target: str) -> Schema:
     """
     try:
         schema = Schema.load(path)
-        schema.require(target)
     except OSError as error:
         raise CommandError(f"--schema is {str(path)!r}, which cannot be read: {error.strerror or error}") from None
-    except (TypeError, ValueError) as error:
+    except ValueError as error:  # which names the file
+        raise CommandError(f"--schema {error}") from None
+    try:
+        schema.require(target)
+    except ValueError as error:
         raise CommandError(f"--schema is {str(path)!r}: {error}") from None
     return schema
 
@@ -72,14 +74,11 @@ def _kind_of(column: Any) -> Any:
     return "number" if column.dtype.kind in "iuf" and text_of(column) is None else "category"
 
 
-def _way(data: Path, reading: Reading | None) -> dict[str, Any]:
+def _way(file: TableFile, reading: Reading | None) -> dict[str, Any]:
     """Return how a file of text is written, so that private training need not find it out."""
     said = reading or Reading()
-    if data != PIPE:
-        file = find_file(data)
-        if file.format in ("csv", "tsv"):
-            way = way_of(file.open, said, "\t" if file.format == "tsv" else None)
-            found = {"separator": way.separator, "decimal": way.decimal, "encoding": way.encoding, "header": way.header}
-            return {name: value for name, value in found.items() if value is not None}
     known = said._asdict()
+    if file.format in ("csv", "tsv"):
+        way = way_of(file.open, said, "\t" if file.format == "tsv" else None)
+        known = {"separator": way.separator, "decimal": way.decimal, "encoding": way.encoding, "header": way.header}
     return {name: value for name, value in known.items() if value is not None}

@@ -12,7 +12,7 @@ import numpy as np
 
 from fastbp.commands.console import give_up_output
 from fastbp.commands.csv_files import read_csv
-from fastbp.commands.errors import CommandError
+from fastbp.commands.errors import CommandError, MissingPackageError
 from fastbp.commands.extras import require_pandas
 from fastbp.commands.files import COMPRESSED, PIPE, TableFile, find_file
 from fastbp.commands.plain_columns import as_text_column, plain_column
@@ -51,7 +51,7 @@ class Table(NamedTuple):
 
 
 def read_table(
-    path: Path, reading: Reading | None = None, as_text: Collection[str] = (), fewest_rows: int = 1
+    source: Path | TableFile, reading: Reading | None = None, as_text: Collection[str] = (), fewest_rows: int = 1
 ) -> Table:
     """Return a file as a table.
 
@@ -60,8 +60,8 @@ def read_table(
 
     Parameters
     ----------
-    path : Path
-        "-" is the standard input.
+    source : Path or TableFile
+        "-" is the standard input; a file that ``find_file`` has found is not looked for again.
     reading : Reading, optional
         What is known about the file.
     as_text : collection of str
@@ -75,14 +75,14 @@ def read_table(
         If the file does not exist, has another format or is damaged.
     """
     require_pandas()
-    file = find_file(path)
+    file = source if isinstance(source, TableFile) else find_file(source)
     notes: list[str] = []
     try:
         frame = _read(file, reading or Reading(), as_text, notes)
     except CommandError as error:
         raise CommandError(f"{file.name!r} {error}") from None
     except ImportError as error:
-        raise CommandError(f"{file.name!r} needs a package that is not installed: {error}") from None
+        raise MissingPackageError(f"{file.name!r} needs a package that is not installed: {error}") from None
     except Exception as error:  # whatever a reader raises on a damaged file
         raise CommandError(f"{file.name!r} cannot be read: {type(error).__name__}: {error}") from None
     if frame.shape[0] < fewest_rows or frame.shape[1] == 0:

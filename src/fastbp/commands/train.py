@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,7 +16,7 @@ from fastbp.commands.held_out import test_rows_of
 from fastbp.commands.intervals import half_widths
 from fastbp.commands.network import NETWORK_EPOCHS, Network, split_for_stopping, train_network
 from fastbp.commands.outcome import Outcome, Settings, Trained, show
-from fastbp.commands.outputs import check_outputs, default_model_file, say
+from fastbp.commands.outputs import check_outputs, default_model_file, say, writing
 from fastbp.commands.report import findings_of, highlights, write_report
 from fastbp.commands.roles import Choice
 from fastbp.commands.scores import constant_outputs, scores_of
@@ -69,7 +67,7 @@ def run(
     _print_task(task, settings)
     outcome = train(task, settings, test_rows)
     trained = outcome.trained
-    with _writing():  # before anything is printed: nobody may be reading
+    with writing(destination):  # before anything is printed: nobody may be reading
         trained.save(destination, outcome.task, _metadata(outcome))
     if trained.interrupted:
         say(f"\ninterrupted: saved the model of {_best_so_far(trained)} to {destination}")
@@ -77,7 +75,7 @@ def run(
     findings = findings_of(outcome.task)
     highlighted = highlights(outcome, findings)
     if report is not None:
-        with _writing():
+        with writing(report):
             source = "the standard input" if data == PIPE else data.name
             write_report(report, source, outcome, destination.name, findings, highlighted)
     _print_scores(outcome)
@@ -86,14 +84,6 @@ def run(
     for path in (destination, report):
         if path is not None:
             say(f"saved {path}")
-
-
-@contextlib.contextmanager
-def _writing() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise CommandError(f"could not be written: {error}") from None
 
 
 def train(task: Task, settings: Settings, test_rows: NDArray[np.int64] | None = None) -> Outcome:

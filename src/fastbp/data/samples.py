@@ -195,9 +195,7 @@ class Samples:
 
     def at(self, rows: NDArray[np.int64]) -> Samples:
         """The same as ``part``, without the check of the sample weights."""
-        part = copy.copy(self)
-        for name in _CACHED:
-            part.__dict__.pop(name, None)
+        part = copy.copy(self)  # which has nothing that was computed
         part.subset = rows
         return part
 
@@ -272,8 +270,6 @@ class Samples:
     def _with(self, X: Any, y: NDArray[Any], weights: NDArray[np.float64] | None) -> Samples:
         """Return samples with the same settings and other arrays."""
         samples = copy.copy(self)
-        for name in _CACHED:
-            samples.__dict__.pop(name, None)
         samples.X, samples.y, samples.sample_weights, samples.subset = X, y, weights, None
         samples._refer()
         return samples

@@ -11,3 +11,5 @@ cdef class ArrayReader:
     cdef object indices            # (columns, starts) of a sparse array, that the source points into
     cdef readonly Py_ssize_t n_rows
     cdef readonly Py_ssize_t n_columns
+
+cdef char *start_of(array) except NULL

@@ -15,3 +15,9 @@ class ArrayReader:
     def sparse(
         data: NDArray[Any], columns: NDArray[np.int32], starts: NDArray[np.int64], n_columns: int
     ) -> ArrayReader: ...
+
+def finite_doubles(array: object, shape: tuple[int, ...]) -> NDArray[np.float64] | None:
+    """Return an array of float32 or float64 as float64, C-contiguous: itself, or a copy.
+
+    None where it is no ndarray, has other elements or another shape, is not C-contiguous, or has a NaN or infinity.
+    """

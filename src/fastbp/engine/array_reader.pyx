@@ -1,13 +1,19 @@
 """Reading a user's array where it lies: any strides, any numeric dtype, through the buffer protocol."""
 
-from cpython.buffer cimport PyBUF_FORMAT, PyBUF_STRIDES, PyBuffer_Release, PyObject_GetBuffer
+from cpython.buffer cimport (
+    PyBUF_FORMAT, PyBUF_SIMPLE, PyBUF_STRIDES, Py_buffer, PyBuffer_IsContiguous, PyBuffer_Release,
+    PyObject_GetBuffer,
+)
 
 from libc.stdint cimport int32_t, int64_t
 
 from fastbp.engine.kernels cimport (
     FBP_SRC_BOOL, FBP_SRC_FLOAT16, FBP_SRC_FLOAT32, FBP_SRC_FLOAT64, FBP_SRC_INT8, FBP_SRC_INT16, FBP_SRC_INT32,
-    FBP_SRC_INT64, FBP_SRC_UINT8, FBP_SRC_UINT16, FBP_SRC_UINT32, FBP_SRC_UINT64, fbp_source_type,
+    FBP_FLOAT32, FBP_FLOAT64, FBP_SRC_INT64, FBP_SRC_UINT8, FBP_SRC_UINT16, FBP_SRC_UINT32, FBP_SRC_UINT64,
+    fbp_source_type, kernels_in_use,
 )
+
+from numpy import float64, ndarray
 
 
 cdef int _source_type(char kind, Py_ssize_t itemsize) noexcept:
@@ -87,3 +93,48 @@ cdef class ArrayReader:
     def __dealloc__(self):
         if self.held:
             PyBuffer_Release(&self.buffer)
+
+
+# ---- Small arrays, quickly ----
+
+
+cdef char *start_of(array) except NULL:
+    """Where a C-contiguous array with elements lies; its owner keeps it alive."""
+    cdef Py_buffer buffer
+    PyObject_GetBuffer(array, &buffer, PyBUF_SIMPLE)
+    cdef char *start = <char *>buffer.buf
+    PyBuffer_Release(&buffer)
+    return start
+
+
+def finite_doubles(array, tuple shape):
+    """An array of float32 or float64 as float64, C-contiguous: itself, or a copy.
+
+    Parameters
+    ----------
+    array : object
+    shape : tuple of int
+        What its shape is expected to be.
+
+    Returns
+    -------
+    float64 ndarray or None
+        None where it is no ndarray, has other elements or another shape, is not C-contiguous, or has a NaN or infinity.
+    """
+    cdef Py_buffer buffer
+    cdef char letter
+    cdef bint good
+    if type(array) is not ndarray or array.shape != shape or array.dtype.char not in "fd":
+        return None
+    PyObject_GetBuffer(array, &buffer, PyBUF_STRIDES | PyBUF_FORMAT)
+    try:
+        letter = buffer.format[0]      # of another byte order it is a sign
+        good = letter in b"fd" and PyBuffer_IsContiguous(&buffer, b"C")
+        if good and buffer.len > 0:
+            good = kernels_in_use(FBP_FLOAT32 if letter == c"f" else FBP_FLOAT64).all_finite(
+                buffer.buf, buffer.len // buffer.itemsize)
+    finally:
+        PyBuffer_Release(&buffer)
+    if not good:
+        return None
+    return array if letter == c"d" else array.astype(float64)

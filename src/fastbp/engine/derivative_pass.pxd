@@ -56,7 +56,8 @@ cdef struct DerivativePass:
     char *outputs                  # [n_rows][n_outputs], or NULL
     char *derivatives              # [n_rows][what is wanted], or NULL
     char *gradients                # [n_rows][n_features] of HESSIAN_PRODUCT, or NULL
-    int bad, bad_group             # what is wrong with the rows, or 0; and in which group
+    int n_bad                      # shared: groups that are bad; the threads return
+    int bad, bad_group             # what is wrong with the rows, or 0; and in which group: the first one found
     int paused                     # the threads return, so that Python can handle signals
     double pause_at                # seconds of the clock
 

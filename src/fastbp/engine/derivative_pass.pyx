@@ -13,7 +13,7 @@ from fastbp.engine.layout cimport TABULAR, Stage, activation_gradient, item_size
 from fastbp.engine.loss cimport BAD_INPUTS, BAD_TARGETS, gather_targets, takes_Z
 from fastbp.engine.stages cimport Microbatch, stage_backward, stage_forward
 from fastbp.engine.tangents cimport stage_tangent
-from fastbp.engine.team cimport fetch_and_add, monotonic_seconds
+from fastbp.engine.team cimport fetch_and_add, load_flag, monotonic_seconds, store_flag
 from fastbp.engine.ways cimport add_gradients, points_to_panel, slopes_to_panel
 
 # A group of rows on its way, on one thread.
@@ -29,7 +29,7 @@ cdef void derivative_share(void *job, int t, int n_threads) noexcept nogil:
     """Thread t's groups."""
     cdef DerivativePass *run = <DerivativePass *>job
     cdef int group
-    while not run.bad and not run.paused:
+    while not load_flag(&run.n_bad) and not load_flag(&run.paused):
         group = fetch_and_add(&run.next_group, 1)
         if group >= run.n_groups:
             return
@@ -38,7 +38,14 @@ cdef void derivative_share(void *job, int t, int n_threads) noexcept nogil:
         else:
             _pass_group(run, group, &run.threads[t])
         if t == 0 and monotonic_seconds() > run.pause_at:
-            run.paused = 1
+            store_flag(&run.paused, 1)
+
+
+cdef void _refuse(DerivativePass *run, int group, int bad) noexcept nogil:
+    """A group is bad. Of several the one found first is told: the search for the row starts there."""
+    if fetch_and_add(&run.n_bad, 1) == 0:
+        run.bad = bad
+        run.bad_group = group
 
 
 cdef void _pass_group(DerivativePass *run, int number, const DerivativeThread *thread) noexcept nogil:
@@ -55,8 +62,7 @@ cdef void _pass_group(DerivativePass *run, int number, const DerivativeThread *t
     group.n_panels = (group.through.n_samples - 1) // run.k.lanes + 1
     bad = _gather(run, &group)
     if bad:
-        run.bad_group = number         # of several bad groups any one will do: the search for the row starts there
-        run.bad = bad
+        _refuse(run, number, bad)
         return
     if not run.only_backward:
         _forward(run, &group)
@@ -88,6 +94,7 @@ cdef void _pass_group(DerivativePass *run, int number, const DerivativeThread *t
 cdef void _pass_ways(DerivativePass *run, int number, const DerivativeThread *thread) noexcept nogil:
     """The ways of one group, a few panels of their points at a time."""
     cdef Group group
+    cdef int bad
     cdef Py_ssize_t first = number * run.ways.ways_of_group * run.ways.n_steps
     cdef Py_ssize_t last = min(first + run.ways.ways_of_group * run.ways.n_steps, run.n_rows)
     memset(&group, 0, sizeof(group))
@@ -96,10 +103,12 @@ cdef void _pass_ways(DerivativePass *run, int number, const DerivativeThread *th
     group.through.k = run.k
     group.through.scratch = thread.scratch
     group.first = first
-    while group.first < last and not run.bad:
+    while group.first < last and not load_flag(&run.n_bad):
         group.through.n_samples = min(last - group.first, run.group_panels * run.k.lanes)
         group.n_panels = (group.through.n_samples - 1) // run.k.lanes + 1
-        run.bad = _pass_points(run, &group)
+        bad = _pass_points(run, &group)
+        if bad:
+            _refuse(run, number, bad)
         group.first += group.through.n_samples
 
 
@@ -141,18 +150,19 @@ cdef Py_ssize_t _rows_of_panel(const DerivativePass *run, const Group *group, Py
 
 
 cdef int _gather(const DerivativePass *run, const Group *group) noexcept nogil:
-    """X, and what is given beside it, to panels. What is wrong with them, or 0."""
+    """X, where it matters, and what is given beside it, to panels. What is wrong with them, or 0."""
     cdef const fbp_kernels *k = run.k
     cdef const Stage *inputs = group.thread.stages
     cdef Py_ssize_t p, count, row
     for p in range(group.n_panels):
         count = _rows_of_panel(run, group, p)
         row = group.first + p * k.lanes
-        if not gather_features(k, &run.X, run.features, NULL, row, count, NULL, 0, p, inputs.output, NULL, 0):
-            return BAD_INPUTS
-        if run.codes.n_columns > 0:
-            k.read_codes(&run.codes, NULL, row, count, inputs.tables,
-                         inputs.table_rows + p * run.codes.n_columns * k.lanes)
+        if not run.only_backward:
+            if not gather_features(k, &run.X, run.features, NULL, row, count, NULL, 0, p, inputs.output, NULL, 0):
+                return BAD_INPUTS
+            if run.codes.n_columns > 0:
+                k.read_codes(&run.codes, NULL, row, count, inputs.tables,
+                             inputs.table_rows + p * run.codes.n_columns * k.lanes)
         if not _gather_given(run, group, p, row, count):
             return BAD_TARGETS
     return 0

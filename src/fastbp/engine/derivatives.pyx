@@ -19,11 +19,12 @@ from fastbp.engine.gate cimport end_reading, handle_signals
 from fastbp.engine.hessians cimport Directions
 from fastbp.engine.kernels cimport FBP_LINEAR, FBP_SOFTMAX, activation_named, stores_slope
 from fastbp.engine.layout cimport (
-    ACTIVATION, ADD, DENSE, DROPOUT, FORK, TABULAR, find_partners, item_size, padded, stages_work, take_panels,
+    ACTIVATION, ADD, DENSE, DROPOUT, FORK, PARAMETRIC, TABULAR, find_partners, item_size, padded, stages_work,
+    take_panels,
 )
 from fastbp.engine.loss cimport BAD_INPUTS, LEAST_TARGETS, Scoring, set_scoring, takes_Z
 from fastbp.engine.records cimport SampleSet
-from fastbp.engine.stages cimport stage_saves
+from fastbp.engine.stages cimport saved_features
 from fastbp.engine.tables cimport refuse_sparse, split_columns
 from fastbp.engine.team cimport limits_in_use, look_seconds, monotonic_seconds, run_team, team_size
 from fastbp.engine.ways cimport Ways
@@ -72,15 +73,15 @@ cdef class DerivativeMemory:
             stage.gradient = take_panels(arena, stage.layer.n_units, n, k)
             if stores_slope(stage.layer.activation):
                 stage.slope = take_panels(arena, stage.layer.n_units, n, k)
-            if stage_saves(stage):
-                stage.saved = take_panels(arena, stage.layer.n_units + 1, n, k)
+            if saved_features(stage) > 0:
+                stage.saved = take_panels(arena, saved_features(stage), n, k)
             if stage.kind == ADD:
                 stage.other = thread.stages[stage.partner].output
                 thread.stages[stage.partner].other = stage.gradient
             if thread.curves != NULL:
                 thread.curves[i].backward = take_panels(arena, stage.layer.n_units, n, k)
                 thread.curves[i].second = take_panels(arena, stage.layer.n_units, n, k)
-                if stage.kind == ACTIVATION:
+                if stage.kind in (ACTIVATION, PARAMETRIC):
                     thread.curves[i].curvature = take_panels(arena, stage.layer.n_units, n, k)
         thread.targets = take_panels(
             arena, max(thread.stages[self.n_stages - 1].layer.n_units, <Py_ssize_t>LEAST_TARGETS), n, k)
@@ -397,7 +398,7 @@ cdef class Derivatives:
 
     cdef object bad_row(self, const DerivativePass *job, ArrayReader rows, given):
         """The NonFinite for the bad group; "targets" are what was given beside X."""
-        if job.wanted == ALONG_WAYS:   # the caller has looked at both ends
+        if job.wanted == ALONG_WAYS:   # a point between two rows of the caller's is no row of theirs
             return NonFinite("inputs")
         first = job.bad_group * job.group_panels * job.k.lanes
         index = np.arange(first, min(first + job.group_panels * job.k.lanes, job.n_rows))

@@ -19,7 +19,7 @@ from fastbp.engine.shards cimport SQUARES, WEIGHTS, ParameterRows
 from fastbp.engine.stages cimport stage_updated
 from fastbp.engine.team cimport wait_for_all
 from fastbp.engine.update_rules cimport takes_norm
-from fastbp.engine.weight_update cimport norm_factor, states_at
+from fastbp.engine.weight_update cimport norm_factor, own_numbers, states_at
 
 
 cdef bint exchange(ShardedRun *sharded, const ThreadStep *step, Exchanged what, bint sound) noexcept nogil:
@@ -126,7 +126,7 @@ cdef void _update_rows(ShardedRun *sharded, const ThreadStep *step, const Parame
     cdef char *fresh
     cdef double factor
     cdef fbp_layer layer
-    cdef fbp_update numbers = step.numbers
+    cdef fbp_update numbers
     _own_rows(sharded, step, array, &n0, &n1)
     if n0 == n1:
         return
@@ -134,10 +134,8 @@ cdef void _update_rows(ShardedRun *sharded, const ThreadStep *step, const Parame
     memcpy(fresh + n0 * row_bytes, run.memory.parameters + array.offset + n0 * row_bytes, (n1 - n0) * row_bytes)
     if not stage.trained:
         return
-    numbers.learning_rate *= stage.rate_factor
-    numbers.weight_decay *= stage.decay_factor
-    if array.table < 0 and array.ld == 1 and not run.updater.decay_biases:
-        numbers.weight_decay = 0
+    numbers = own_numbers(run, &step.numbers, stage, array.table if array.table >= 0 else array.is_bias,
+                          array.table >= 0 or array.ld > 1)
     factor = _clipping(run, array)
     if array.table < 0:
         _update_run(sharded, array, &numbers, factor, fresh, n0, n1)

@@ -1,15 +1,15 @@
 """Second derivatives of one group of panels, which has been passed forward.
 
 Every activation is a stage of its own here, so that its source is Z; all other stages are linear but for the layer
-normalisation. A Hessian times a direction is a pass of that direction forward, and a pass backward of two gradients:
-that of the outputs, and what it changes along the direction (Pearlmutter, 1994). A Laplacian is a pass forward for each
-of its directions, which adds up what each stage bends, and one for the sum.
+normalisation and the parametric activation. A Hessian times a direction is a pass of that direction forward, and a pass
+backward of two gradients: that of the outputs, and what it changes along the direction (Pearlmutter, 1994). A Laplacian
+is a pass forward for each of its directions, which adds up what each stage bends, and one for the sum.
 """
 
 from libc.string cimport memcpy, memset
 
-from fastbp.engine.kernels cimport FBP_LINEAR, FBP_SOFTMAX
-from fastbp.engine.layout cimport ACTIVATION, FORK, LAYER_NORM, activation_gradient, item_size
+from fastbp.engine.kernels cimport FBP_LINEAR, FBP_SOFTMAX, fbp_layer
+from fastbp.engine.layout cimport ACTIVATION, FORK, LAYER_NORM, PARAMETRIC, activation_gradient, item_size
 from fastbp.engine.stages cimport stage_backward
 from fastbp.engine.tangents cimport stage_tangent
 
@@ -33,6 +33,9 @@ cdef void hessian_product(const Microbatch *mb, const Constants *constants, Stag
         if stages[i].kind == LAYER_NORM:
             mb.k.layer_norm_curvature_backward(&stages[i].layer, stages[i].saved, stages[i - 1].gradient,
                                                curves[i].backward, curves[i - 1].second, 0, n_panels)
+        elif stages[i].kind == PARAMETRIC:
+            mb.k.add_curved(curves[i].curvature, stages[i - 1].gradient, curves[i].backward, curves[i - 1].second,
+                            stages[i].layer.n_units, 0, n_panels)
 
 
 cdef void laplacian(const Microbatch *mb, const Constants *constants, const Directions *directions, Stage *stages,
@@ -65,8 +68,14 @@ cdef void _clear(const fbp_kernels *k, fbp_panels panels, Py_ssize_t n_panels) n
 cdef void _compute_curvatures(const fbp_kernels *k, const Stage *stages, const Curve *curves, Py_ssize_t n_stages,
                               Py_ssize_t n_panels) noexcept nogil:
     cdef Py_ssize_t i
+    cdef fbp_layer function
     for i in range(1, n_stages):
-        if stages[i].kind == ACTIVATION and stages[i].layer.activation != FBP_SOFTMAX:
+        if stages[i].kind == PARAMETRIC:
+            function = stages[i].layer
+            function.activation = stages[i].function
+            k.activation_curvature(&function, stages[i].source, curves[i].curvature, 0, n_panels)
+            k.scale_panels(&function, curves[i].curvature, curves[i].curvature, 0, n_panels)
+        elif stages[i].kind == ACTIVATION and stages[i].layer.activation != FBP_SOFTMAX:
             k.activation_curvature(&stages[i].layer, stages[i].source, curves[i].curvature, 0, n_panels)
 
 
@@ -103,7 +112,7 @@ cdef void _add_bend(const fbp_kernels *k, const Stage *stage, fbp_panels tangent
         k.layer_norm_curvature(&stage.layer, stage.saved, tangent, curve.second, 0, n_panels)
     elif stage.kind == ACTIVATION and stage.layer.activation == FBP_SOFTMAX:
         k.softmax_curvature(stage.output, tangent, tangent, curve.second, stage.layer.n_units, 0, n_panels)
-    elif stage.kind == ACTIVATION:
+    elif stage.kind in (ACTIVATION, PARAMETRIC):
         k.add_curved(curve.curvature, tangent, tangent, curve.second, stage.layer.n_units, 0, n_panels)
 
 

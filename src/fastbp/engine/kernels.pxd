@@ -234,6 +234,12 @@ cdef extern from "fastbp.h":
                               Py_ssize_t p0, Py_ssize_t p1) noexcept nogil
         void (*prelu_backward)(const fbp_layer *layer, fbp_panels source, fbp_panels dZ, fbp_panels dX,
                                Py_ssize_t p0, Py_ssize_t p1) noexcept nogil
+        void (*scale_panels)(const fbp_layer *layer, fbp_panels source, fbp_panels out, Py_ssize_t p0,
+                             Py_ssize_t p1) noexcept nogil
+        void (*parametric_forward)(const fbp_layer *layer, fbp_activation function, fbp_panels source, fbp_panels out,
+                                   fbp_panels kept, Py_ssize_t p0, Py_ssize_t p1) noexcept nogil
+        void (*parametric_backward)(const fbp_layer *layer, fbp_panels kept, fbp_panels dZ, fbp_panels dX,
+                                    Py_ssize_t p0, Py_ssize_t p1) noexcept nogil
         void (*activation_curvature)(const fbp_layer *layer, fbp_panels Z, fbp_panels out, Py_ssize_t p0,
                                      Py_ssize_t p1) noexcept nogil
         void (*add_curved)(fbp_panels factor, fbp_panels a, fbp_panels b, fbp_panels out, Py_ssize_t n_features,
@@ -271,7 +277,6 @@ cdef extern from "fastbp.h":
         void (*clip)(void *g, Py_ssize_t n, double factor, double bound) noexcept nogil
         void (*update)(fbp_optimizer optimizer, const fbp_update *numbers, void *w, const void *g, void *const *states,
                        Py_ssize_t n) noexcept nogil
-        void (*add)(void *sum, const void *x, Py_ssize_t n) noexcept nogil
         void (*average)(void *average, const void *w, Py_ssize_t n, double share) noexcept nogil
         void (*point_of_way)(const void *start, const void *end, double place, Py_ssize_t n,
                              void *point) noexcept nogil
@@ -293,8 +298,14 @@ cdef extern from "fastbp.h":
         const fbp_private_kernels *private_training
 
     # In fastbp_bf16.h.
+    ctypedef enum fbp_bf16_kind:
+        FBP_BF16_NATIVE
+        FBP_BF16_EMULATED
+        FBP_BF16_AMX
+
     ctypedef struct fbp_narrow_kernels:
-        int emulated
+        fbp_bf16_kind kind
+        int tile_rows
         Py_ssize_t scratch_elements
         void (*round_panels)(fbp_panels source, Py_ssize_t n_features, Py_ssize_t n_samples, Py_ssize_t p0,
                              Py_ssize_t p1, fbp_panels pairs, fbp_panels rows, void *blocks,
@@ -316,8 +327,8 @@ cdef extern from "fastbp.h":
 
 # The kernels in use for a dtype.
 cdef const fbp_kernels *kernels_in_use(fbp_dtype dtype) noexcept nogil
-# The narrow products that go with the float32 ones, or NULL.
-cdef const fbp_narrow_kernels *narrow_in_use() noexcept nogil
+# The narrow products that go with the float32 ones, or NULL. The first call asks the system for what they need.
+cdef const fbp_narrow_kernels *narrow_in_use() noexcept
 # Whether they are faster than the float32 ones, or asked for all the same.
 cdef bint narrow_pays() noexcept nogil
 # The activation of that name, which must be one.

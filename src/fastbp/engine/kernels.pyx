@@ -11,7 +11,8 @@ cdef extern from "fastbp.h":
     bint fbp_isa_available(const char *isa) nogil
     const fbp_kernels *fbp_kernels_for(const char *isa, fbp_dtype dtype) nogil
     int fbp_gains_by_bf16() nogil
-    const fbp_narrow_kernels *fbp_narrow_kernels_for(const char *isa, bint emulated) nogil
+    bint fbp_may_use_amx() nogil
+    const fbp_narrow_kernels *fbp_narrow_kernels_for(const char *isa, fbp_bf16_kind kind) nogil
     int fbp_activation_named(const char *name) nogil
     bint fbp_stores_slope(fbp_activation activation) nogil
     int fbp_optimizer_named(const char *name) nogil
@@ -26,18 +27,53 @@ cdef extern from "fastbp.h":
     void fbp_restore_denormals(unsigned long former) nogil
 
 
-# The tables in use, one a dtype; and the narrow products, or NULL.
+# The tables in use, one a dtype; the narrow products, or NULL; and how those were asked for: see select_isa.
 cdef const fbp_kernels *_in_use[2]
 cdef const fbp_narrow_kernels *_narrow = NULL
 cdef bint _narrow_pays = False
+_narrow_wish = ""
+
+# Whether the system has been asked for AMX, and whether it has refused.
+cdef bint _asked_for_amx = False
+cdef bint _amx_refused = False
+
+_BF16_WISHES = ("amx", "always", "emulate")
+_BF16_KINDS = ("native", "emulated", "amx")  # by fbp_bf16_kind
 
 
 cdef const fbp_kernels *kernels_in_use(fbp_dtype dtype) noexcept nogil:
     return _in_use[<int>dtype]
 
 
-cdef const fbp_narrow_kernels *narrow_in_use() noexcept nogil:
+cdef const fbp_narrow_kernels *narrow_in_use() noexcept:
+    _ask_for_amx()
     return _narrow
+
+
+cdef void _choose_narrow() noexcept:
+    """The narrow products that go with the instruction set in use, as they were asked for."""
+    global _narrow, _narrow_pays
+    cdef const char *isa_name = _in_use[0].isa
+    _narrow = NULL
+    _narrow_pays = True
+    if _narrow_wish in ("", "amx") and not _amx_refused:
+        _narrow = fbp_narrow_kernels_for(isa_name, FBP_BF16_AMX)
+    if _narrow == NULL and _narrow_wish in ("", "always"):
+        _narrow = fbp_narrow_kernels_for(isa_name, FBP_BF16_NATIVE)
+        _narrow_pays = _narrow != NULL and (_narrow_wish == "always" or fbp_gains_by_bf16())
+    if _narrow_wish == "emulate":
+        _narrow = fbp_narrow_kernels_for(isa_name, FBP_BF16_EMULATED)
+
+
+cdef void _ask_for_amx() noexcept:
+    """Asks the system where AMX is to be used, as late as this: small signal stacks are refused from then on."""
+    global _asked_for_amx, _amx_refused
+    if _asked_for_amx or _narrow == NULL or _narrow.kind != FBP_BF16_AMX:
+        return
+    _asked_for_amx = True
+    _amx_refused = not fbp_may_use_amx()
+    if _amx_refused:
+        _choose_narrow()
 
 
 cdef bint narrow_pays() noexcept nogil:
@@ -125,22 +161,31 @@ def isa() -> str:
 
 
 def bf16() -> str | None:
-    """How narrow products are made with the instruction set in use: "native", "emulated", or None: not at all."""
-    if _narrow == NULL:
-        return None
-    return "emulated" if _narrow.emulated else "native"
+    """How narrow products are made with the instruction set in use.
+
+    By the tiles of AMX, "amx"; by an instruction on vectors, "native"; "emulated"; or None: not at all.
+    """
+    _ask_for_amx()
+    return None if _narrow == NULL else _BF16_KINDS[<int>_narrow.kind]
 
 
 def bf16_pays() -> bool:
     """Whether precision "bf16-mixed" makes narrow products: not where they would be slower than float32's."""
+    _ask_for_amx()
     return _narrow_pays
 
 
-def select_isa(name: str, emulate_bf16: bool | None = None) -> None:
+def amx_refused() -> bool:
+    """Whether this CPU has AMX, and the system has refused it to this process."""
+    return _amx_refused
+
+
+def select_isa(name: str, bf16: str | None = None) -> None:
     """Use the kernels of another instruction set for the networks made from now on.
 
-    emulate_bf16 says that narrow products are emulated, or made by the CPU's instruction where it has one, even a slow
-    one; None: as FASTBP_BF16 says, and where that is unset by the CPU's instruction if it is faster than float32.
+    bf16 says how narrow products are made: "amx", in the tiles of AMX; "always", by the instruction on vectors, even a
+    slow one; "emulate"; or "", by AMX, or by the instruction on vectors if it is faster than float32. None: as
+    FASTBP_BF16 says.
 
     Raises
     ------
@@ -152,20 +197,19 @@ def select_isa(name: str, emulate_bf16: bool | None = None) -> None:
             f"instruction set {name!r} is not available on this machine: choose one of {', '.join(available_isas())} "
             f"(compiled in: {', '.join(compiled_isas())})"
         )
-    global _narrow, _narrow_pays
+    global _narrow_wish
     key = name.encode()
     _in_use[0] = fbp_kernels_for(key, FBP_FLOAT32)
     _in_use[1] = fbp_kernels_for(key, FBP_FLOAT64)
-    wish = os.environ.get("FASTBP_BF16") if emulate_bf16 is None else ("emulate" if emulate_bf16 else "always")
-    _narrow = fbp_narrow_kernels_for(key, wish == "emulate")
-    _narrow_pays = _narrow != NULL and (bool(wish) or fbp_gains_by_bf16())
+    _narrow_wish = os.environ.get("FASTBP_BF16", "") if bf16 is None else bf16
+    _choose_narrow()
 
 
 def _select_first() -> None:
     """The best there is, or what FASTBP_ISA forces."""
     wish = os.environ.get("FASTBP_BF16")
-    if wish not in (None, "", "emulate", "always"):
-        raise ImportError(f"FASTBP_BF16 is {wish!r}, expected 'emulate' or 'always': correct or unset it")
+    if wish and wish not in _BF16_WISHES:
+        raise ImportError(f"FASTBP_BF16 is {wish!r}, expected 'amx', 'always' or 'emulate': correct or unset it")
     forced = os.environ.get("FASTBP_ISA")
     if not forced:
         select_isa(available_isas()[0])

@@ -3,7 +3,7 @@
 from libc.stdint cimport int32_t
 
 from fastbp.engine.arena cimport Arena
-from fastbp.engine.kernels cimport FBP_FLOAT32, fbp_dtype, fbp_kernels, fbp_layer, fbp_panels, fbp_table
+from fastbp.engine.kernels cimport FBP_FLOAT32, fbp_activation, fbp_dtype, fbp_kernels, fbp_layer, fbp_panels, fbp_table
 
 # What a stage does with its source; stages.pyx says what that means.
 cdef enum StageKind:
@@ -16,6 +16,8 @@ cdef enum StageKind:
     ADD
     PRELU
     TABULAR
+    SCALING
+    PARAMETRIC
 
 # What normalising uses of each unit: mean, variance, and 1 / sqrt(variance + epsilon).
 cdef struct Statistics:
@@ -26,8 +28,9 @@ cdef struct Statistics:
 # What a dense stage with narrow products has beside its float32 buffers: copies rounded to bfloat16, in pairs.
 cdef struct NarrowCopies:
     bint on                    # its products are narrow
-    void *rows                 # of the weights        [n_units][ld]
-    void *pairs                # of the weights        [n_units / 2][ld][2], or NULL: no gradient is passed back
+    int tile_rows              # units and inputs of a register tile
+    void *rows                 # of the weights, as csrc/fastbp_bf16.h says
+    void *pairs                # of the weights, or NULL: no gradient is passed back
     fbp_panels source          # inputs                [panel][n_inputs / 2][VL][2]
     void *blocks               # inputs                [n_inputs / VL][sample / 2][VL][2], or NULL: not trained
     Py_ssize_t block_stride    # pairs from one block to the next
@@ -53,14 +56,14 @@ cdef struct Stage:
     void *dW                   # [n_units][ld]
     void *db                   # [n_units], or NULL
     Py_ssize_t fused_units     # units of one piece: gradients computed and then used for the update at once
-    double rate_factor         # the stage's learning rate divided by the optimizer's
-    double decay_factor        # the stage's weight decay divided by the optimizer's
+    const double *factors      # [array][FACTORS] of the optimizer's numbers, or NULL: see weight_update.pyx
     double l1                  # dense: its own penalty, l1 * sum(|W|) + l2 * sum(W^2): see penalty.pxd
     double l2
     double max_norm            # dense: the largest norm that a unit's weights may have, or 0
     Py_ssize_t partner         # fork and add: the number of the other
     fbp_panels other           # add: the output of its fork; fork: the gradient of its add [panel][n_units][VL]
-    fbp_panels saved           # by forward, for backward    [panel][n_units + 1][VL]
+    fbp_panels saved           # by forward, for backward    [panel][saved_features][VL]; scaling: the source
+    fbp_activation function    # parametric: what its output has a share of
     double rate                # dropout: the share of numbers that become zero
     const double *rates        # dropout: [steps of this call] the rate of each, or NULL: always `rate`
     double epsilon             # what normalising adds to the variance
@@ -87,6 +90,7 @@ cdef Py_ssize_t block_stride(Py_ssize_t n_panels, const fbp_kernels *k) noexcept
 cdef Py_ssize_t pairs_stride(Py_ssize_t n_features, const fbp_kernels *k) noexcept nogil
 cdef fbp_panels take_pairs(Arena arena, Py_ssize_t n_features, Py_ssize_t n_panels, const fbp_kernels *k) noexcept
 cdef void *take_narrow_blocks(Arena arena, Py_ssize_t n_features, Py_ssize_t n_panels, const fbp_kernels *k) noexcept
+cdef Py_ssize_t whole_steps(Py_ssize_t n) noexcept nogil
 cdef Py_ssize_t narrow_block_stride(Py_ssize_t n_panels, const fbp_kernels *k) noexcept nogil
 
 cdef inline double forward_work(const fbp_layer *layer) noexcept nogil:
@@ -104,5 +108,10 @@ cdef inline double stages_work(const Stage *stages, Py_ssize_t n_stages) noexcep
 # Every add belongs to the last fork before it that has no add yet.
 cdef int find_partners(Stage *stages, Py_ssize_t n_stages) except -1
 cdef void activation_gradient(const fbp_kernels *k, Stage *stage, Py_ssize_t p0, Py_ssize_t p1) noexcept nogil
+
+# Units (or inputs) of a register tile of the stage's products: work is cut at multiples of it.
+cdef inline int tile_rows(const fbp_kernels *k, const Stage *stage) noexcept nogil:
+    return stage.narrow.tile_rows if stage.narrow.on else k.tile_rows
+
 cdef void units_of_share(const fbp_kernels *k, Stage *stages, Py_ssize_t n_stages, Py_ssize_t i, int t, int n_threads,
                          Py_ssize_t *n0, Py_ssize_t *n1) noexcept nogil

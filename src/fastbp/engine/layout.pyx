@@ -6,6 +6,8 @@ from fastbp.engine.kernels cimport FBP_ALIGN_BYTES, FBP_SOFTMAX
 cdef enum:
     ROW_ALIAS_BYTES = 1024
     PANEL_ALIAS_BYTES = 2048
+    # What narrow products add up at a time, at most.
+    NARROW_STEP = 32
 
 
 # ---- Layout --------------------------------------------------------------------------------------------------------
@@ -51,9 +53,14 @@ cdef void *take_blocks(Arena arena, Py_ssize_t n_features, Py_ssize_t n_panels, 
 # Narrow copies, in pairs of 32 bits. A panel takes as many for pairs of features as for rows of samples.
 
 
+cdef Py_ssize_t whole_steps(Py_ssize_t n) noexcept nogil:
+    """n numbers, rounded up to whole steps of a sum, which are whole vectors of every instruction set."""
+    return (n + NARROW_STEP - 1) // NARROW_STEP * NARROW_STEP
+
+
 cdef Py_ssize_t pairs_stride(Py_ssize_t n_features, const fbp_kernels *k) noexcept nogil:
-    """Pairs from one panel to the next."""
-    return _not_a_multiple(padded(n_features, k.dtype) * k.lanes // 2, k.dtype, PANEL_ALIAS_BYTES)
+    """Pairs from one panel to the next, with room for whole steps of NARROW_STEP features."""
+    return _not_a_multiple(whole_steps(n_features) * k.lanes // 2, k.dtype, PANEL_ALIAS_BYTES)
 
 
 cdef fbp_panels take_pairs(Arena arena, Py_ssize_t n_features, Py_ssize_t n_panels, const fbp_kernels *k) noexcept:
@@ -87,14 +94,14 @@ cdef void activation_gradient(const fbp_kernels *k, Stage *stage, Py_ssize_t p0,
 # ---- Who owns which weights ----------------------------------------------------------------------------------------
 
 
-cdef Py_ssize_t _boundary(double share, double before, const fbp_layer *layer, int tile_rows) noexcept nogil:
+cdef Py_ssize_t _boundary(double share, double before, const fbp_layer *layer, int rows) noexcept nogil:
     """The unit of this layer at which `share` weights, counted over all layers, are reached; whole tiles."""
     cdef double units = (share - before) / layer.ld
     if units <= 0:
         return 0
     if units >= layer.n_units:
         return layer.n_units
-    return <Py_ssize_t>(units / tile_rows + 0.5) * tile_rows if units < layer.n_units - tile_rows else layer.n_units
+    return <Py_ssize_t>(units / rows + 0.5) * rows if units < layer.n_units - rows else layer.n_units
 
 
 cdef void units_of_share(const fbp_kernels *k, Stage *stages, Py_ssize_t n_stages, Py_ssize_t i, int t, int n_threads,
@@ -114,9 +121,9 @@ cdef void units_of_share(const fbp_kernels *k, Stage *stages, Py_ssize_t n_stage
             before = total
         if stages[j].trained:
             total += <double>stages[j].layer.n_units * stages[j].layer.ld
-    n0[0] = _boundary(total * t / n_threads, before, &stages[i].layer, k.tile_rows)
+    n0[0] = _boundary(total * t / n_threads, before, &stages[i].layer, tile_rows(k, &stages[i]))
     n1[0] = stages[i].layer.n_units if t == n_threads - 1 else _boundary(
-        total * (t + 1) / n_threads, before, &stages[i].layer, k.tile_rows)
+        total * (t + 1) / n_threads, before, &stages[i].layer, tile_rows(k, &stages[i]))
 
 
 cdef int find_partners(Stage *stages, Py_ssize_t n_stages) except -1:

@@ -10,10 +10,11 @@ cdef struct LeastSizes:
     Py_ssize_t inputs
     Py_ssize_t units
     Py_ssize_t samples             # of a batch
+    double products                # inputs times units times samples
 
 cdef class NarrowWeights:
     cdef const fbp_narrow_kernels *k
-    cdef Arena arena               # of each narrow stage: rows [n_units][ld] and pairs [n_units / 2][ld][2]
+    cdef Arena arena               # of each narrow stage: rows and pairs
 
     cdef bint choose(self, Stage *stages, Py_ssize_t n_stages, Py_ssize_t first_backward,
                      Py_ssize_t n_samples) except -1

@@ -4,30 +4,31 @@ The parameters themselves stay float32. In training the update writes the copies
 changed; whatever else changes parameters has all copies made anew.
 """
 
-from fastbp.engine.kernels cimport fbp_layer, narrow_in_use, narrow_pays
-from fastbp.engine.layout cimport DENSE
+from fastbp.engine.kernels cimport FBP_BF16_AMX, fbp_layer, narrow_in_use, narrow_pays
+from fastbp.engine.layout cimport DENSE, whole_steps
 
-cdef LeastSizes _least
-_least.inputs = 24
-_least.units = 16
-_least.samples = 32
+cdef LeastSizes _of_vectors = LeastSizes(24, 16, 32, 0)
+cdef LeastSizes _of_amx = LeastSizes(24, 16, 32, 2 ** 17)
+cdef LeastSizes _of_tests = LeastSizes(0, 0, 0, 0)
 
 
-def least_sizes(**changes: int) -> dict[str, int]:
-    """Change the sizes that are named (see narrow.pxd), and return the former ones.
+def least_sizes(**changes: float) -> dict[str, float]:
+    """Change the sizes that are named (see narrow.pxd), 0 being those measured, and return the former ones.
 
     For tests, which would need large layers otherwise. They decide which operands are rounded.
     """
-    global _least
-    former = dict(_least)
-    _least = {**former, **changes}
+    global _of_tests
+    former = dict(_of_tests)
+    _of_tests = {**former, **changes}
     return former
 
 
-cdef bint _pays(const fbp_layer *layer, Py_ssize_t n_samples) noexcept nogil:
+cdef bint _pays(const fbp_layer *layer, Py_ssize_t n_samples, LeastSizes least) noexcept nogil:
     """Whether a dense layer is faster with narrow products, in batches of n_samples."""
-    return (narrow_pays() and layer.n_inputs >= _least.inputs and layer.n_units >= _least.units
-            and n_samples >= _least.samples)
+    return (narrow_pays() and layer.n_inputs >= (_of_tests.inputs or least.inputs)
+            and layer.n_units >= (_of_tests.units or least.units)
+            and n_samples >= (_of_tests.samples or least.samples)
+            and <double>layer.n_inputs * layer.n_units * n_samples >= (_of_tests.products or least.products))
 
 
 cdef NarrowWeights make_narrow_weights():
@@ -50,10 +51,12 @@ cdef class NarrowWeights:
         cdef Py_ssize_t i
         cdef bint on, changed = self.arena is None
         cdef Arena arena
+        cdef LeastSizes least = _of_amx if self.k.kind == FBP_BF16_AMX else _of_vectors
         for i in range(n_stages):
-            on = stages[i].kind == DENSE and _pays(&stages[i].layer, n_samples)
+            on = stages[i].kind == DENSE and _pays(&stages[i].layer, n_samples, least)
             changed = changed or on != stages[i].narrow.on
             stages[i].narrow.on = on
+            stages[i].narrow.tile_rows = self.k.tile_rows
         if changed:
             arena = Arena()
             self.place(arena, stages, n_stages, first_backward)
@@ -63,13 +66,14 @@ cdef class NarrowWeights:
         return changed
 
     cdef void place(self, Arena arena, Stage *stages, Py_ssize_t n_stages, Py_ssize_t first_backward) noexcept:
-        cdef Py_ssize_t i, rows
+        cdef Py_ssize_t i, n_rows, n_bytes, rows = self.k.tile_rows
         for i in range(n_stages):
             if not stages[i].narrow.on:
                 continue
-            rows = (stages[i].layer.n_units + 1) // 2 * 2
-            stages[i].narrow.rows = arena.take(rows * stages[i].layer.ld * 2)
-            stages[i].narrow.pairs = arena.take(rows * stages[i].layer.ld * 2) if i >= first_backward else NULL
+            n_rows = (stages[i].layer.n_units + rows - 1) // rows * rows
+            n_bytes = n_rows * whole_steps(stages[i].layer.ld) * 2
+            stages[i].narrow.rows = arena.take(n_bytes)
+            stages[i].narrow.pairs = arena.take(n_bytes) if i >= first_backward else NULL
 
     cdef void round_all(self, Stage *stages, Py_ssize_t n_stages) noexcept:
         """Makes all copies anew."""

@@ -212,6 +212,11 @@ cdef class Network:
         self.k.average(self.parameters.start, source.parameters.start, self.parameter_bytes // size, tau)
         self.k.average(self.statistics.start, source.statistics.start, self.statistics.n_bytes // size, tau)
 
+    @property
+    def n_writings(self):
+        """How often somebody has begun to change the parameters."""
+        return self.prediction.gate.n_writings
+
     @contextlib.contextmanager
     def at_rest(self):
         """Within a ``with`` nobody changes the parameters: training in another thread stands between two steps."""

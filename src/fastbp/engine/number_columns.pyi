@@ -6,6 +6,9 @@ from numpy.typing import NDArray
 
 from fastbp.engine.array_reader import ArrayReader
 
+BOUND: float
+LARGEST: float
+
 class NumberColumns:
     n_columns: int
     n_inputs: int

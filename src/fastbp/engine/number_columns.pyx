@@ -13,9 +13,12 @@ cdef enum:
     # Rows from one check of signals to the next.
     LOOK_ROWS = 4096
 
-# As fastbp.tabular.encoding has them: what a scaled number is bounded by, and the largest that is bounded at all.
-cdef double BOUND = 3.0
-cdef double LARGEST = 1e9
+cdef double _BOUND = 3.0
+cdef double _LARGEST = 1e9
+
+# What a scaled number is bounded by, and the number from which on its bounded value is the bound itself.
+BOUND = _BOUND
+LARGEST = _LARGEST
 
 
 cdef class NumberColumns:
@@ -94,8 +97,8 @@ cdef class NumberColumns:
 
 cdef inline double bounded(double scaled) noexcept nogil:
     """A scaled number, bounded smoothly; the largest doubles too."""
-    scaled = min(max(scaled, -LARGEST), LARGEST)
-    return scaled / sqrt(1 + (scaled / BOUND) * (scaled / BOUND))
+    scaled = min(max(scaled, -_LARGEST), _LARGEST)
+    return scaled / sqrt(1 + (scaled / _BOUND) * (scaled / _BOUND))
 
 
 cdef inline float *write_bins(const double *edges, Py_ssize_t n_bins, double value, const float *empty,

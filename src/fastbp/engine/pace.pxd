@@ -24,6 +24,7 @@ cdef struct Pace:
     double debt                # seconds at home until any trial: they pay for the last one
     double patience[MOST_SIZES]  # seconds at home after a failed trial of a size until the next one
     double wait[MOST_SIZES]    # what is left of them
+    unsigned int n_failed      # trials, which tells how much longer than its patience the next one waits
     long long stamp            # lessons are numbered
 
 # The size of the team for the next interval, and its longest duration.

@@ -9,6 +9,8 @@ that a team that is fast now is not fast on the whole. So one thread is the grou
 - A size that has been measured CLEARLY_FASTER goes on, on probation. Its gain over home is counted from then on; where
   that is used up, the team goes home; where it lasts for PROBATION seconds, that is its new home.
 - What a trial has lost is a debt: 1 / SHARE_OF_TRIALS times as many seconds pass at home before the next trial.
+- Trials follow each other at uneven times: another process that works for some milliseconds again and again would
+  else spoil one after the other.
 - Where home itself turns out to be slow, one thread is tried at once.
 
 What was learned is kept for the process, by the work of a step: calls may be too short to find out anything.
@@ -34,6 +36,8 @@ cdef:
     double LEAST_PATIENCE = 0.06       # from a first failed trial to the next trial; it doubles with each failure
     double MOST_PATIENCE = 1.0         # up to this
     double MOST_WAIT = 10.0            # seconds, whatever was lost
+    double MOST_DELAY = 0.5            # the largest part of a wait that is added to it, so that waits differ
+    double GOLDEN = 0.618033988749895  # whose multiples, without their whole parts, never meet again
     double CLEARLY_FASTER = 1.03       # the rate of another size over that of home that makes the team stay there
     double CLEARLY_SLOWER = 0.5        # the rate of home over its mean that makes the team try one thread
     double LONG_TENURE = 1.0           # seconds after which a home was no mistake
@@ -68,6 +72,7 @@ cdef void _begin(Pace *pace, int most, int start) noexcept nogil:
     pace.tenure = 0
     pace.debt = 0
     pace.bad = 0
+    pace.n_failed = 0
     for i in range(MOST_SIZES):
         pace.patience[i] = LEAST_PATIENCE
         pace.wait[i] = 0 if _size(pace, i) < start else -1  # those that are reckoned to be fast come first
@@ -198,15 +203,16 @@ cdef void _go_home(Pace *pace) noexcept nogil:
         pace.patience[i] = LEAST_PATIENCE
         pace.wait[i] = SHORT_PATIENCE
     else:
-        _wait(pace, i, 0)
+        _wait(pace, i, pace.debt)
     if pace.home > 0 and i == 0:
         pace.bad = 0               # as slow as home: it is no fault of the team
     _move(pace, -1)
 
 
-cdef void _wait(Pace *pace, int i, double lost) noexcept nogil:
-    """Size i is not tried for some time, and for longer the next time."""
-    pace.wait[i] = fmax(pace.patience[i], fmin(lost / SHARE_OF_TRIALS, MOST_WAIT))
+cdef void _wait(Pace *pace, int i, double least) noexcept nogil:
+    """Size i is not tried for some time, these seconds at least, and for longer the next time."""
+    pace.n_failed += 1
+    pace.wait[i] = fmax(pace.patience[i], fmin(least, MOST_WAIT)) * (1 + MOST_DELAY * (pace.n_failed * GOLDEN % 1))
     pace.patience[i] = fmin(2 * pace.patience[i], MOST_PATIENCE)
 
 
@@ -215,7 +221,7 @@ cdef void _settle(Pace *pace) noexcept nogil:
     cdef int former = pace.home, i = pace.away
     if pace.tenure > LONG_TENURE:
         pace.patience[former] = LEAST_PATIENCE
-    _wait(pace, former, pace.bad)
+    _wait(pace, former, pace.bad / SHARE_OF_TRIALS)
     pace.home = i
     pace.tenure = 0
     pace.bad = 0

@@ -24,7 +24,7 @@ cdef class Prediction:
     cdef Route *routes                    # [n_planned]
     cdef Py_ssize_t n_planned
     cdef int n_buffers                    # that the routes use
-    cdef list folded                      # numbers of (the dense stage, its batch_norm, the planned stage of both)
+    cdef list folded                      # numbers of (dense stage, scaling or None, batch_norm or None, planned stage)
     cdef Arena folded_parameters          # weights and biases of the folded stages
     cdef Features features                # that the first stage gets, or None: the columns of X themselves
     cdef Features target_features         # that outputs are compared with, or None: the targets themselves
@@ -57,7 +57,11 @@ cdef class Prediction:
     cdef int plan_stages(self) except -1
     cdef int add_planned(self, const Stage *stage, int source, int output, int other) except -1
     cdef void place_folded(self, Arena arena) noexcept
-    cdef int fold(self, Py_ssize_t dense, Py_ssize_t norm, Py_ssize_t planned) except -1
+    cdef bint is_before_product(self, Py_ssize_t i) noexcept
+    cdef int fold_norm(self, Py_ssize_t dense, Py_ssize_t norm) except -1
+    cdef int fold(self, Py_ssize_t dense, scaling, norm, Py_ssize_t planned) except -1
+    cdef object vector_of(self, Py_ssize_t scaling)
+    cdef tuple norm_of(self, Py_ssize_t norm)
     cdef int refresh_inverse(self, const Stage *norm) except -1
     cdef void place_packed(self, Arena arena) noexcept
     cdef int pack_for_rows(self) except -1

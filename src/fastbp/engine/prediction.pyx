@@ -3,7 +3,8 @@
 Many rows pass in groups of panels: see sweep.pyx. A few rows go without panels, from one product to the next. Their
 products read weights that are packed in another order, once there have been enough such calls to pay for the packing.
 
-Dropout has no part in a prediction, and a batch_norm after a product without activation becomes part of that product.
+Dropout has no part in a prediction. Parts of a product are a batch_norm after it, if it has no activation, and a
+scaling before it.
 """
 
 from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBUF_WRITABLE, Py_buffer, PyBuffer_Release, PyObject_GetBuffer
@@ -21,7 +22,7 @@ from fastbp.engine.gate cimport (
 )
 from fastbp.engine.kernels cimport FBP_LINEAR, fbp_kernels, fbp_layer, fbp_panels, fbp_source, fbp_table
 from fastbp.engine.layout cimport (
-    ADD, BATCH_NORM, DENSE, DROPOUT, FORK, TABULAR, Stage, item_size, padded, stages_work,
+    ADD, BATCH_NORM, DENSE, DROPOUT, FORK, SCALING, TABULAR, Stage, item_size, padded, stages_work,
 )
 from fastbp.engine.loss cimport BAD_INPUTS, Scoring, set_scoring, split_sums, total_sample_weight
 from fastbp.engine.narrow cimport NarrowWeights, make_narrow_weights
@@ -65,7 +66,8 @@ cdef class Prediction:
         Two buffers are used in turn, and one more for each output that waits to be added. A fork needs no work: its
         source stays where it is until the add, and no stage between them writes there.
         """
-        cdef Py_ssize_t i, dense = -1  # dense: the last stage, if it is a product that nothing was folded into
+        # dense: the last stage, if it is a product that no batch_norm was folded into; scaling: that before a product
+        cdef Py_ssize_t i, dense = -1, scaling = -1
         cdef int source = 0, output
         cdef const Stage *stage
         cdef Stage *before
@@ -90,9 +92,13 @@ cdef class Prediction:
                 dense = -1
                 continue
             if stage.kind == BATCH_NORM and dense >= 0 and before.layer.activation == FBP_LINEAR:
-                self.folded.append((dense, i, self.n_planned - 1))
+                self.fold_norm(dense, i)
                 before.layer.activation = stage.layer.activation
                 before.layer.alpha = stage.layer.alpha
+                dense = -1
+                continue
+            if stage.kind == SCALING and self.is_before_product(i):
+                scaling = i
                 dense = -1
                 continue
             dense = i if stage.kind == DENSE else -1
@@ -101,6 +107,24 @@ cdef class Prediction:
                 output += 1
             self.add_planned(stage, source, output, waiting.pop() if stage.kind == ADD else 0)
             source = output
+            if scaling >= 0:
+                self.folded.append((i, scaling, None, self.n_planned - 1))
+                scaling = -1
+        return 0
+
+    cdef bint is_before_product(self, Py_ssize_t i) noexcept:
+        """Whether what follows stage i, but for dropout, is a product of its very outputs."""
+        cdef bint plain = self.stages[i].layer.activation == FBP_LINEAR
+        i += 1
+        while i < self.n_stages and self.stages[i].kind == DROPOUT:
+            i += 1
+        return plain and i < self.n_stages and self.stages[i].kind == DENSE
+
+    cdef int fold_norm(self, Py_ssize_t dense, Py_ssize_t norm) except -1:
+        """The batch_norm becomes part of the product that was planned last."""
+        cdef Py_ssize_t last = len(self.folded) - 1
+        scaling = self.folded.pop()[1] if last >= 0 and self.folded[last][0] == dense else None
+        self.folded.append((dense, scaling, norm, self.n_planned - 1))
         return 0
 
     cdef int add_planned(self, const Stage *stage, int source, int output, int other) except -1:
@@ -111,9 +135,9 @@ cdef class Prediction:
         return 0
 
     cdef void place_folded(self, Arena arena) noexcept:
-        """The weights [n_units][ld] and biases [n_units] of the products that a batch_norm is folded into."""
+        """The weights [n_units][ld] and biases [n_units] of the products that other stages are folded into."""
         cdef fbp_layer *layer
-        for _, _, planned in self.folded:
+        for *_, planned in self.folded:
             layer = &self.planned[<Py_ssize_t>planned].layer
             layer.weights = arena.take(layer.n_units * layer.ld * item_size(self.k.dtype))
             layer.bias = arena.take(padded(layer.n_units, self.k.dtype) * item_size(self.k.dtype))
@@ -154,8 +178,8 @@ cdef class Prediction:
         for i in range(self.n_stages):
             if self.stages[i].kind == BATCH_NORM:
                 self.refresh_inverse(&self.stages[i])
-        for dense, norm, planned in self.folded:
-            self.fold(dense, norm, planned)
+        for dense, scaling, norm, planned in self.folded:
+            self.fold(dense, scaling, norm, planned)
         return 0
 
     cdef int refresh_inverse(self, const Stage *norm) except -1:
@@ -164,22 +188,38 @@ cdef class Prediction:
         inverse[:] = 1 / np.sqrt(variance.astype(np.float64) + norm.epsilon)
         return 0
 
-    cdef int fold(self, Py_ssize_t dense, Py_ssize_t norm, Py_ssize_t planned) except -1:
-        """A batch_norm becomes part of the product before it: W * factor, (b - mean) * factor + shift."""
+    cdef int fold(self, Py_ssize_t dense, scaling, norm, Py_ssize_t planned) except -1:
+        """A product with both: W * scale of the inputs * factor of the units, and (b - mean) * factor + shift."""
         cdef const fbp_layer *layer = &self.stages[dense].layer
-        cdef const Stage *scale = &self.stages[norm]
         cdef fbp_layer *target = &self.planned[planned].layer
         cdef Py_ssize_t n = layer.n_units
-        gain = self.parameters.vector(scale.layer.weights, n, self.dtype).astype(np.float64)
-        shift = self.parameters.vector(scale.layer.bias, n, self.dtype).astype(np.float64)
-        mean = self.statistics.vector(scale.running.mean, n, self.dtype)
-        factor = gain * self.statistics.vector(scale.running.inverse, n, self.dtype)
         weights = self.parameters.vector(layer.weights, n * layer.ld, self.dtype).reshape(n, -1)
         bias = self.parameters.vector(layer.bias, n, self.dtype)
         folded_weights = self.folded_parameters.vector(target.weights, n * layer.ld, self.dtype).reshape(n, -1)
-        folded_weights[:] = weights * factor[:, np.newaxis]
-        self.folded_parameters.vector(target.bias, n, self.dtype)[:] = (bias - mean) * factor + shift
+        if scaling is not None:
+            weights = weights.astype(np.float64)
+            weights[:, :layer.n_inputs] *= self.vector_of(scaling)
+        if norm is not None:
+            factor, mean, shift = self.norm_of(norm)
+            weights = weights * factor[:, np.newaxis]
+            bias = (bias - mean) * factor + shift
+        folded_weights[:] = weights
+        self.folded_parameters.vector(target.bias, n, self.dtype)[:] = bias
         return 0
+
+    cdef object vector_of(self, Py_ssize_t scaling):
+        """The factors of a scaling, (n_units,)."""
+        cdef const fbp_layer *layer = &self.stages[scaling].layer
+        return self.parameters.vector(layer.weights, layer.n_units, self.dtype)
+
+    cdef tuple norm_of(self, Py_ssize_t norm):
+        """Factor, mean and shift of a batch_norm, (n_units,) each: (h - mean) * factor + shift."""
+        cdef const Stage *stage = &self.stages[norm]
+        cdef Py_ssize_t n = stage.layer.n_units
+        gain = self.parameters.vector(stage.layer.weights, n, self.dtype).astype(np.float64)
+        shift = self.parameters.vector(stage.layer.bias, n, self.dtype).astype(np.float64)
+        factor = gain * self.statistics.vector(stage.running.inverse, n, self.dtype)
+        return factor, self.statistics.vector(stage.running.mean, n, self.dtype), shift
 
     # ---- Calls ----
 

@@ -22,7 +22,9 @@ from fastbp.engine.kernels cimport (
 )
 from fastbp.engine.layout cimport DENSE, TABULAR, Stage, item_size, units_of_share
 from fastbp.engine.penalty cimport add_penalty_slopes
-from fastbp.engine.step cimport ThreadStep, backward, begin_microbatch, count_step, forward, gather, loss
+from fastbp.engine.step cimport (
+    ThreadStep, backward, begin_microbatch, count_step, forward, found_bad, gather, loss,
+)
 from fastbp.engine.tables cimport shares_of_thread
 from fastbp.engine.team cimport load_seconds, monotonic_seconds, wait_for_all
 from fastbp.engine.update_rules cimport numbers_of_step
@@ -47,7 +49,7 @@ cdef bint private_step(PrivateRun *private, int t, int n_threads) noexcept nogil
     draw_batch(private, t, n_threads)
     step = begin_private_step(private, t, n_threads)
     while step.n_done < step.n_samples:
-        begin_microbatch(run, &step)
+        begin_microbatch(run, &step, step.n_samples)
         gather(run, &step)
         forward(run, &step)
         loss(run, &step)
@@ -55,7 +57,7 @@ cdef bint private_step(PrivateRun *private, int t, int n_threads) noexcept nogil
         if step.going:
             clip_samples(private, &step)
         wait_for_all(&run.barrier, n_threads)
-        if run.progress.stop_samples or find_bad_inputs(run, &step):
+        if run.progress.stop_samples or found_bad(run, &step, False):
             return False
         compute_gradients(run, &step.microbatch, NULL, t, n_threads)
         step.n_done += step.microbatch.n_samples
@@ -102,17 +104,6 @@ cdef ThreadStep begin_private_step(const PrivateRun *private, int t, int n_threa
     step.microbatch.step_of_call = run.progress.n_steps + 1 - run.updater.first_step
     step.microbatch.scratch = run.buffers.scratch + t * run.buffers.scratch_bytes
     return step
-
-
-cdef bint find_bad_inputs(Run *run, const ThreadStep *step) noexcept nogil:
-    """Whether a number of X or y is NaN or infinite. The row is not told."""
-    cdef Py_ssize_t p
-    for p in range(step.n_panels):
-        if run.buffers.verdicts[p]:
-            if step.t == 0:
-                run.progress.bad = run.buffers.verdicts[p]
-            return True
-    return False
 
 
 cdef void finish_private_step(PrivateRun *private, const ThreadStep *step) noexcept nogil:

@@ -11,9 +11,9 @@ from libc.string cimport memcpy, memset
 import numpy as np
 
 from fastbp.engine.gate cimport begin_writing, end_reading, end_writing
-from fastbp.engine.kernels cimport fbp_kernels, flush_denormals, restore_denormals
+from fastbp.engine.kernels cimport FBP_FLOAT32, fbp_kernels, flush_denormals, restore_denormals
 from fastbp.engine.layout cimport Stage, item_size
-from fastbp.engine.array_reader cimport ArrayReader
+from fastbp.engine.array_reader cimport start_of
 from fastbp.engine.run cimport Run, look_function, score_function
 
 from fastbp.engine.errors import Interrupted
@@ -114,14 +114,13 @@ cdef class PythonCalls:
         """The losses of n rows from `first` on, and their gradient, by the loss that is a Python function."""
         cdef Run *run = &self.memory.run
         cdef const fbp_kernels *k = run.k
-        cdef Py_ssize_t p, r, count, n_panels = (n - 1) // k.lanes + 1
+        cdef Py_ssize_t p, n_panels = (n - 1) // k.lanes + 1
         memset(run.buffers.slots, 0, n_panels * sizeof(double))
         for p in range(n_panels):
             if run.buffers.verdicts[p]:
                 return 0
         outputs = self.outputs_of(first, n)
-        cdef char[:, ::1] memory = outputs.view(np.int8)
-        if not k.all_finite(&memory[0, 0], n * self.memory.network.n_outputs):
+        if not k.all_finite(start_of(outputs), n * self.memory.network.n_outputs):
             run.buffers.slots[0] = NAN
             return 0
         if run.data.index == NULL:     # a copy all the same: the function may write to it
@@ -131,22 +130,34 @@ cdef class PythonCalls:
             rows = self.memory.order[first:first + n]
             targets = self.samples.targets[rows]
         losses, gradient = self.loss(outputs, targets)
-        cdef double[::1] values = losses
         if run.data.losses != NULL:
-            memcpy(run.data.losses + first, &values[0], n * sizeof(double))
-        sample_weights = None
+            memcpy(run.data.losses + first, start_of(losses), n * sizeof(double))
         if self.samples.sample_weights is not None:
             sample_weights = self.samples.sample_weights[rows]
-            values = losses * sample_weights
-        cdef ArrayReader scaled = ArrayReader(
-            gradient * (scale if sample_weights is None else scale * sample_weights[:, np.newaxis]))
-        for p in range(n_panels):
-            count = min(n - p * k.lanes, <Py_ssize_t>k.lanes)
-            for r in range(p * k.lanes, p * k.lanes + count):
-                run.buffers.slots[p] += values[r]
-            k.gather_panel(&scaled.source, NULL, p * k.lanes, count, NULL, 0, p,
-                           run.stages[run.n_stages - 1].gradient, NULL, 0)
+            losses = losses * sample_weights
+            gradient = gradient * (scale * sample_weights[:, np.newaxis])
+            scale = 1
+        self.keep_scores(<const double *>start_of(losses), <const double *>start_of(gradient), n, scale)
         return 0
+
+    cdef void keep_scores(self, const double *losses, const double *gradient, Py_ssize_t n, double scale) noexcept:
+        """Losses [n] to the slots, and gradient [n][n_outputs] times scale to the last stage."""
+        cdef Run *run = &self.memory.run
+        cdef const fbp_kernels *k = run.k
+        cdef Stage *last = &run.stages[run.n_stages - 1]
+        cdef Py_ssize_t p, r, unit, n_units = last.layer.n_units
+        cdef char *panel
+        for p in range((n - 1) // k.lanes + 1):
+            panel = <char *>last.gradient.data + p * last.gradient.stride * item_size(k.dtype)
+            memset(panel, 0, n_units * k.lanes * item_size(k.dtype))
+            for r in range(min(n - p * k.lanes, <Py_ssize_t>k.lanes)):
+                run.buffers.slots[p] += losses[p * k.lanes + r]
+                for unit in range(n_units):
+                    if k.dtype == FBP_FLOAT32:
+                        (<float *>panel)[unit * k.lanes + r] = <float>(gradient[unit] * scale)
+                    else:
+                        (<double *>panel)[unit * k.lanes + r] = gradient[unit] * scale
+                gradient += n_units
 
     cdef object outputs_of(self, Py_ssize_t first, Py_ssize_t n):
         """The outputs of n rows from `first` on: (n, n_outputs). They are also left where the call wants them."""
@@ -155,11 +166,11 @@ cdef class PythonCalls:
         cdef Stage *last = &run.stages[run.n_stages - 1]
         cdef Py_ssize_t p, n_outputs = last.layer.n_units
         outputs = np.empty((n, n_outputs), self.memory.network.dtype)
-        cdef char[:, ::1] out = outputs.view(np.int8)
+        cdef char *out = start_of(outputs)
         for p in range((n - 1) // k.lanes + 1):
             k.scatter_panel(last.output, p, n_outputs, min(n - p * k.lanes, <Py_ssize_t>k.lanes),
-                            &out[p * k.lanes, 0], n_outputs)
+                            out + p * k.lanes * n_outputs * item_size(k.dtype), n_outputs)
         if run.data.outputs != NULL and np.isfinite(outputs).all():
-            memcpy(run.data.outputs + first * n_outputs * item_size(k.dtype), &out[0, 0],
+            memcpy(run.data.outputs + first * n_outputs * item_size(k.dtype), out,
                    n * n_outputs * item_size(k.dtype))
         return outputs

@@ -45,6 +45,22 @@ class SampleSet:
     @property
     def n_samples(self) -> int: ...
 
+def plain_samples(
+    X: object, y: object, dtype: np.dtype[Any], n_inputs: int, n_targets: int, keep_targets: bool = False
+) -> SampleSet | None:
+    """Return the samples of two arrays that are read as they are, quickly; None where one of them is not plain.
+
+    Parameters
+    ----------
+    X, y : object
+    dtype : dtype
+        That both have.
+    n_inputs, n_targets : int
+        How many columns they have. y may have any number where the targets are kept.
+    keep_targets : bool, default False
+        Whether y itself is kept, for a loss that is a Python function.
+    """
+
 class EpochPlan:
     """How an epoch goes through its samples.
 
@@ -57,8 +73,8 @@ class EpochPlan:
     seed, epoch : int
     step_numbers : dict
         What the updates use: the optimizer's numbers; clip_value, clip_norm or clip_array_norm; decay_biases;
-        average_every (steps) and average_decay; and dictionaries by the number of the stage, rate_factors,
-        decay_factors and dropout_rates.
+        average_every (steps) and average_decay; and dictionaries by the number of the stage: factors, float64 arrays
+        (n_arrays, 3) of the learning rate, the weight decay and epsilon of each array, and dropout_rates.
     batches_per_step : int, default 1
         How many batches make one step (gradient accumulation).
     progress : (int, float, ndarray), optional

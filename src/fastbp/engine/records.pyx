@@ -1,5 +1,7 @@
 """What the library hands to a call of the engine: the samples, and how an epoch goes through them."""
 
+from numpy import ndarray
+
 
 cdef class SampleSet:
     """The samples of a call: arrays that are read where they lie, and which of their rows count.
@@ -24,6 +26,40 @@ cdef class SampleSet:
         self.n_samples = rows.n_rows if subset is None else subset.size
 
 
+def plain_samples(X, y, dtype, Py_ssize_t n_inputs, Py_ssize_t n_targets, bint keep_targets=False):
+    """The samples of two arrays that are read as they are: quickly, for loops of single steps.
+
+    Parameters
+    ----------
+    X, y : object
+    dtype : dtype
+        That both have.
+    n_inputs, n_targets : int
+        How many columns they have. y may have any number where the targets are kept.
+    keep_targets : bool, default False
+        Whether y itself is kept, for a loss that is a Python function.
+
+    Returns
+    -------
+    SampleSet or None
+        None where one of them is no two-dimensional ndarray of this kind, is not aligned, or has no rows, or other rows
+        than the other.
+    """
+    if not (_is_matrix(X, dtype) and _is_matrix(y, dtype)):
+        return None
+    cdef ArrayReader rows = ArrayReader(X), targets = ArrayReader(y)
+    if rows.n_rows == 0 or rows.n_columns != n_inputs or targets.n_rows != rows.n_rows:
+        return None
+    if keep_targets:
+        return SampleSet(rows, y)
+    return SampleSet(rows, targets) if targets.n_columns == n_targets else None
+
+
+cdef bint _is_matrix(array, dtype) except -1:
+    return (type(array) is ndarray and array.ndim == 2 and (array.dtype is dtype or array.dtype == dtype)
+            and array.flags.aligned)
+
+
 cdef class EpochPlan:
     """How an epoch goes through its samples.
 
@@ -36,9 +72,10 @@ cdef class EpochPlan:
     seed, epoch : int
     step_numbers : dict
         What the updates use: the optimizer's numbers; clip_value, clip_norm or clip_array_norm, where the gradient is
-        clipped; decay_biases; average_every (steps) and average_decay; and dictionaries by the number of the stage,
-        rate_factors, decay_factors and dropout_rates. "learning_rate", "weight_decay" and each of the dropout_rates may
-        be a float64 array with a number for each step of the call. The dictionary is not changed afterwards.
+        clipped; decay_biases; average_every (steps) and average_decay; and dictionaries by the number of the stage:
+        factors, float64 arrays (n_arrays, 3) of the learning rate, the weight decay and epsilon of each array, and
+        dropout_rates. "learning_rate", "weight_decay" and each of the dropout_rates may be a float64 array with a
+        number for each step of the call. The dictionary is not changed afterwards.
     batches_per_step : int, default 1
         How many batches make one step (gradient accumulation).
     progress : (int, float, ndarray), optional

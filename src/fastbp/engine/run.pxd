@@ -8,7 +8,7 @@ from libc.stdint cimport int32_t, int64_t, uint64_t
 from fastbp.engine.kernels cimport (
     FBP_STATES, fbp_features, fbp_kernels, fbp_layer, fbp_narrow_kernels, fbp_panels, fbp_source,
 )
-from fastbp.engine.layout cimport Stage
+from fastbp.engine.layout cimport Stage, tile_rows
 from fastbp.engine.loss cimport Scoring
 from fastbp.engine.team cimport (
     fbp_barrier, limits_in_use, load_flag, look_seconds, monotonic_seconds, store_flag,
@@ -131,12 +131,12 @@ cdef inline bint is_given_up(Run *run, int *stop, int t) noexcept nogil:
             store_flag(stop, run.python.look(run.python.context))
     return load_flag(stop)
 
-cdef inline Py_ssize_t piece_units(const Run *run, double work, Py_ssize_t n) noexcept nogil:
-    """How many of n units (or inputs) one kernel call takes: all of them, but in a long step only some whole tiles.
+cdef inline Py_ssize_t piece_units(const Run *run, const Stage *stage, double work, Py_ssize_t n) noexcept nogil:
+    """How many of n units (or inputs) of a stage one kernel call takes: all, but in a long step only some whole tiles.
 
     `work` is the floating-point operations of all n.
     """
-    cdef Py_ssize_t most, rows = run.k.tile_rows
+    cdef Py_ssize_t most, rows = tile_rows(run.k, stage)
     if not run.cut.long_step or work == 0:
         return n
     most = <Py_ssize_t>(limits_in_use().piece * run.k.lanes * n / work) // rows * rows

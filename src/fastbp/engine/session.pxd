@@ -26,6 +26,7 @@ cdef class Session:
     cdef tuple held                    # what the call points into, whatever the network gets meanwhile
     cdef dict step_numbers             # of the latest call, or None
     cdef tuple schedules               # arrays or None: the learning rate and the weight decay of each step
+    cdef dict factors                  # by stage: an array [array][FACTORS] that the stage points into
     cdef dict dropout_rates            # by stage: an array with the rate of each step
     cdef bint stages_alike             # no stage has factors or rates of its own
     cdef OneAtATime call

@@ -282,7 +282,7 @@ cdef class Session:
         refuse_sparse(&run.stages[0], &samples.rows.source)
         self.python.samples = samples
         if given == TARGETS:
-            set_scoring(&run.scoring, self.loss, self.metrics, samples, self.network.n_outputs,
+            set_scoring(&run.scoring, self.loss, self.metrics if in_epoch else (), samples, self.network.n_outputs,
                         self.network.prediction.target_features)
         else:
             set_given(&run.scoring, self.loss, samples, given == GRADIENT_OF_Z)
@@ -376,21 +376,21 @@ cdef class Session:
         return 0
 
     cdef int take_stage_numbers(self, dict step_numbers) except -1:
-        """What differs from stage to stage: factors of the learning rate and the weight decay, and dropout rates."""
+        """What differs from stage to stage: factors of the optimizer's numbers, and dropout rates."""
         cdef Py_ssize_t i
         cdef const double[::1] rates
         cdef Stage *stage
-        rate_factors, decay_factors = step_numbers.get("rate_factors", {}), step_numbers.get("decay_factors", {})
-        self.dropout_rates = step_numbers.get("dropout_rates", {})
-        cdef bint alike = not (rate_factors or decay_factors or self.dropout_rates)
+        self.factors, self.dropout_rates = step_numbers.get("factors", {}), step_numbers.get("dropout_rates", {})
+        cdef bint alike = not (self.factors or self.dropout_rates)
         if alike and self.stages_alike:
             return 0
         self.stages_alike = alike
         for i in range(self.memory.run.n_stages):
             stage = &self.memory.run.stages[i]
-            stage.rate_factor = rate_factors.get(i, 1.0)
-            stage.decay_factor = decay_factors.get(i, 1.0)
-            stage.rates = NULL
+            stage.factors = stage.rates = NULL
+            if i in self.factors:
+                rates = self.factors[i].reshape(-1)
+                stage.factors = &rates[0]
             if i in self.dropout_rates:
                 rates = self.dropout_rates[i]
                 stage.rates = &rates[0]

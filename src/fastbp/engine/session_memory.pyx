@@ -11,14 +11,14 @@ from fastbp.engine.kernels cimport (
     FBP_LINEAR, FBP_TABLE_SHARES, fbp_kernels, optimizer_named, state_names, stores_slope,
 )
 from fastbp.engine.layout cimport (
-    ADD, DENSE, FORK, TABULAR, Stage, Statistics, block_stride, item_size, narrow_block_stride, padded, take_blocks,
-    take_narrow_blocks, take_pairs, take_panels,
+    ADD, DENSE, FORK, SCALING, TABULAR, Stage, Statistics, block_stride, item_size, narrow_block_stride, padded,
+    take_blocks, take_narrow_blocks, take_pairs, take_panels,
 )
 from fastbp.engine.loss cimport LEAST_TARGETS, takes_Z
 from fastbp.engine.narrow cimport make_narrow_weights
 from fastbp.engine.network cimport Network
 from fastbp.engine.run cimport Run
-from fastbp.engine.stages cimport array_names, stage_saves
+from fastbp.engine.stages cimport array_names, saved_features
 from fastbp.engine.tables cimport TableMemory
 from fastbp.engine.update_rules cimport state_wanted
 from fastbp.engine.weight_update cimport fused_units
@@ -206,8 +206,10 @@ cdef class SessionMemory:
             stage.output = take_panels(arena, stage.layer.n_units, n_panels, k)
         if stores_slope(stage.layer.activation):
             stage.slope = take_panels(arena, stage.layer.n_units, n_panels, k)
-        if stage_saves(stage):
-            stage.saved = take_panels(arena, stage.layer.n_units + 1, n_panels, k)
+        if saved_features(stage) > 0:
+            stage.saved = take_panels(arena, saved_features(stage), n_panels, k)
+        elif stage.kind == SCALING:
+            stage.saved = stage.source
         if stage.meets:
             self.place_statistics(arena, stage)
         stage.gradient = take_panels(arena, stage.layer.n_units, n_panels, k)
@@ -216,7 +218,7 @@ cdef class SessionMemory:
             self.run.stages[stage.partner].other = stage.gradient
         if not stage.trained or stage.kind == TABULAR:
             return 0
-        stage.fused_units = fused_units(k.tile_rows, row_bytes)
+        stage.fused_units = fused_units(k, stage, row_bytes)
         stage.dW = self.run.memory.gradients + (<char *>stage.layer.weights - self.run.memory.parameters)
         if stage.has_bias:
             stage.db = self.run.memory.gradients + (<char *>stage.layer.bias - self.run.memory.parameters)

@@ -126,9 +126,9 @@ cdef void _node_of_units(const Piece *piece, int level, Py_ssize_t index, char *
         return
     right = _scratch_of(piece, level - 1)
     _node_of_units(piece, level - 1, 2 * index + 1, right, _bias_in(piece, right))
-    sharded.run.k.add(dW, right, (piece.n1 - piece.n0) * piece.stage.layer.ld)
+    sharded.run.k.add_scaled(dW, right, 1, (piece.n1 - piece.n0) * piece.stage.layer.ld)
     if piece.stage.db != NULL:
-        sharded.run.k.add(db, _bias_in(piece, right), piece.n1 - piece.n0)
+        sharded.run.k.add_scaled(db, _bias_in(piece, right), 1, piece.n1 - piece.n0)
 
 
 cdef void _shard_of_units(const Piece *piece, Py_ssize_t shard, char *dW, char *db) noexcept nogil:
@@ -242,7 +242,7 @@ cdef void _add_rows(const ShardedRun *sharded, const Stage *stage, Py_ssize_t s0
             row = s
             while row < table.n_rows:
                 place = (<char *>table.weights - run.memory.parameters) + row * table.ld * item_size(run.k.dtype)
-                run.k.add(sum + place, x + place, table.ld)
+                run.k.add_scaled(sum + place, x + place, 1, table.ld)
                 row += FBP_TABLE_SHARES
 
 
@@ -287,13 +287,13 @@ cdef void add_partial(ShardedRun *sharded, int t, int n_threads, Partial *sum, c
             continue
         W = <char *>stage.layer.weights - run.memory.parameters + n0 * stage.layer.ld * item
         b = <char *>stage.layer.bias - run.memory.parameters + n0 * item
-        run.k.add(sum.gradients + W, x.gradients + W, (n1 - n0) * stage.layer.ld)
+        run.k.add_scaled(sum.gradients + W, x.gradients + W, 1, (n1 - n0) * stage.layer.ld)
         if stage.db != NULL:
-            run.k.add(sum.gradients + b, x.gradients + b, n1 - n0)
+            run.k.add_scaled(sum.gradients + b, x.gradients + b, 1, n1 - n0)
         if stage.kind == BATCH_NORM:
             for j in range(2):
                 b = sharded.statistics_at[i] + (j * stage.layer.n_units + n0) * item
-                run.k.add(sum.statistics + b, x.statistics + b, n1 - n0)
+                run.k.add_scaled(sum.statistics + b, x.statistics + b, 1, n1 - n0)
     if t == 0:
         for j in range(run.scoring.slot_size):
             sum.sums[j] += x.sums[j]

@@ -38,7 +38,8 @@ cdef class ShardedSession(Session):
 
     def cut_into(self, Py_ssize_t n_shards, Py_ssize_t first=0, end=None):
         """Cuts each batch into n_shards, a power of two, of which this process computes first..end."""
-        cdef int i
+        cdef int i, level
+        cdef Py_ssize_t index
         self.sharded.run = &self.memory.run
         self.sharded.depth = n_shards.bit_length() - 1
         nodes = subtrees(first, n_shards if end is None else end)
@@ -46,6 +47,7 @@ cdef class ShardedSession(Session):
         for i, (level, index) in enumerate(nodes):
             self.sharded.nodes[i] = Node(level, index)
         self.arenas = None
+        self.sums_of_partials = None   # its memory, like that of the arenas, depends on the number of nodes
 
     def use_parts(self, parts):
         """Until parts are None, the samples of an epoch lie in parts, one for each shard, and not all of them here.
@@ -113,7 +115,7 @@ cdef class ShardedSession(Session):
         if n > 0:
             with nogil:
                 former = flush_denormals()
-                self.memory.run.k.add(&to[0], &of[0], n)
+                self.memory.run.k.add_scaled(&to[0], &of[0], 1, n)
                 restore_denormals(former)
 
     cdef tuple arrays_of(self, const Partial *partial):
@@ -152,10 +154,11 @@ cdef class ShardedSession(Session):
         """
         cdef Run *run = &self.memory.run
         cdef Py_ssize_t blocks = (run.data.step_size - 1) // SHARD_SAMPLES + 1
+        cdef Py_ssize_t i
         cdef int depth = 0
         cdef bint alone = run.scoring.custom or self.parts is not None
         for i in range(run.n_stages):
-            alone = alone or run.stages[<Py_ssize_t>i].meets
+            alone = alone or run.stages[i].meets
         if not alone:
             while (depth < self.sharded.depth
                    and _rows_at_most(blocks, self.sharded.depth, depth + 1) <= <Py_ssize_t>MICROBATCH_SAMPLES):
@@ -175,11 +178,11 @@ cdef class ShardedSession(Session):
         """Memory for the partial sums, and for pieces of gradients; what is there already is kept."""
         cdef Run *run = &self.memory.run
         cdef Py_ssize_t i, n_bytes = 0, slot_size = run.scoring.slot_size
+        cdef Py_ssize_t n_partials = MOST_DEPTH + self.sharded.n_nodes + 1
         cdef double[:, ::1] sums
         if self.arenas is None:
-            self.arenas = [None] * (MOST_DEPTH + self.sharded.n_nodes + 1)
+            self.arenas = [None] * n_partials
             self.place_statistics()
-        n_partials = MOST_DEPTH + self.sharded.n_nodes + 1
         if self.sums_of_partials is None or self.sums_of_partials.shape[1] != slot_size:
             self.sums_of_partials = np.zeros((n_partials, slot_size))
         sums = self.sums_of_partials

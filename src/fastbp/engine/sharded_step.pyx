@@ -15,7 +15,7 @@ from fastbp.engine.run cimport Run
 from fastbp.engine.sharded_gradient cimport add_partial, complete_gradients, group_gradients, group_sums
 from fastbp.engine.shards cimport SUMS, Partial, ShardedRun, first_row_of, given_before, rows_of
 from fastbp.engine.step cimport (
-    ThreadStep, backward, begin_step, find_bad, finish_step, forward, gather, half_is_enough, loss,
+    ThreadStep, backward, begin_microbatch, begin_step, finish_step, forward, found_bad, gather, loss,
 )
 from fastbp.engine.team cimport wait_for_all
 from fastbp.engine.update_rules cimport takes_norm
@@ -117,45 +117,26 @@ cdef bint _pass_node(ShardedRun *sharded, ThreadStep *step, int level, Py_ssize_
 cdef bint _pass_group(ShardedRun *sharded, ThreadStep *step, int level, Py_ssize_t index, Partial *out) noexcept nogil:
     """The same for so few shards that they pass at once; or for one that passes in several micro-batches."""
     cdef Run *run = sharded.run
-    cdef Py_ssize_t row = first_row_of(sharded, level, index), end = first_row_of(sharded, level, index + 1)
+    cdef Py_ssize_t end = first_row_of(sharded, level, index + 1)
     cdef bint accumulate = False
-    while row < end:
-        _begin_microbatch(run, step, row, end)
+    step.n_done = first_row_of(sharded, level, index)
+    while step.n_done < end:
+        step.microbatch.first_sample = step.n_done
+        step.microbatch.first_panel = step.n_done // run.k.lanes
+        begin_microbatch(run, step, end)
         if sharded.part_sizes != NULL:     # one shard alone
-            step.first = sharded.places[index] + row - sharded.starts[index]
+            step.first = sharded.places[index] + step.n_done - sharded.starts[index]
         gather(run, step)
         forward(run, step)
         loss(run, step)
         backward(run, step)
         wait_for_all(&run.barrier, step.n_threads)
-        if run.progress.stop_samples or not _is_sound(run, step):
+        if run.progress.stop_samples or found_bad(run, step, True):
             return False
         if step.t == 0:
             group_sums(sharded, step, level, index, out.sums, accumulate)
         group_gradients(sharded, step, level, index, out, &step.numbers if step.fused else NULL, accumulate)
         wait_for_all(&run.barrier, step.n_threads)
-        row += step.microbatch.n_samples
+        step.n_done += step.microbatch.n_samples
         accumulate = True
     return True
-
-
-cdef void _begin_microbatch(const Run *run, ThreadStep *step, Py_ssize_t row, Py_ssize_t end) noexcept nogil:
-    """Samples of the step from `row` on, `end` at most, and this thread's panels of them."""
-    step.microbatch.n_samples = min(end - row, run.data.microbatch_size)
-    step.microbatch.first_sample = row
-    step.microbatch.first_panel = row // run.k.lanes
-    step.first = run.progress.next_row + row
-    step.n_panels = (step.microbatch.n_samples - 1) // run.k.lanes + 1
-    step.microbatch.half_end = step.n_panels if half_is_enough(&step.microbatch) else 0
-    step.p0 = step.n_panels * step.t // step.n_threads
-    step.p1 = step.n_panels * (step.t + 1) // step.n_threads
-    step.going = step.p0 < step.p1
-
-
-cdef bint _is_sound(Run *run, const ThreadStep *step) noexcept nogil:
-    """After the first barrier: whether the losses of the micro-batch, and all that it reads, are finite."""
-    cdef int bad = find_bad(run, step.n_panels)
-    if bad and step.t == 0:
-        run.progress.bad = bad
-        run.progress.bad_row = step.first
-    return not bad

@@ -25,7 +25,7 @@ cdef struct Microbatch:
 
 cdef int set_stage(Stage *stage, Py_ssize_t number, Py_ssize_t n_inputs, object spec, fbp_dtype dtype) except -1
 cdef tuple array_names(const Stage *stage)
-cdef bint stage_saves(const Stage *stage) noexcept nogil
+cdef Py_ssize_t saved_features(const Stage *stage) noexcept nogil
 cdef void stage_forward(const Microbatch *mb, Stage *stage, Py_ssize_t p0, Py_ssize_t p1, Py_ssize_t n0,
                         Py_ssize_t n1) noexcept nogil
 cdef void stage_backward(const Microbatch *mb, Stage *stage, Stage *below, Py_ssize_t p0, Py_ssize_t p1, Py_ssize_t k0,

@@ -12,8 +12,8 @@ A new kind is its functions and a row of KINDS, a member of StageKind, and its l
 """
 
 from fastbp.engine.layout cimport (
-    ACTIVATION, ADD, BATCH_NORM, DENSE, DROPOUT, FORK, LAYER_NORM, PRELU, TABULAR, StageKind, Statistics,
-    activation_gradient, item_size, leading_dimension,
+    ACTIVATION, ADD, BATCH_NORM, DENSE, DROPOUT, FORK, LAYER_NORM, PARAMETRIC, PRELU, SCALING, TABULAR, StageKind,
+    Statistics, activation_gradient, item_size, leading_dimension,
 )
 from fastbp.engine.kernels cimport FBP_LINEAR, FBP_SOFTMAX, activation_named, fbp_panels
 from fastbp.engine.penalty cimport add_penalty_slopes
@@ -30,19 +30,21 @@ cdef struct Kind:
     forward_function forward
     backward_function backward
     gradient_function gradient     # of units n0..n1; NULL: the kind has no parameters
-    bint saves                     # forward fills stage.saved, which backward reads
+    Py_ssize_t saves               # numbers a unit that forward leaves in stage.saved, which backward reads
 
     # In training, for units n0..n1: what is computed from the whole batch before any panel goes on; NULL: nothing.
     meeting_function meet_forward
     meeting_function meet_backward
 
-cdef Kind KINDS[9]
+cdef Kind KINDS[11]
 # What a stage's arrays are called.
 _ARRAYS = {
     "dense": ("W", "b"),
     "layer_norm": ("gain", "shift"),
     "batch_norm": ("gain", "shift", "mean", "variance"),
     "prelu": ("slope",),
+    "scaling": ("scale",),
+    "parametric": ("alpha",),
 }
 _KIND_OF_NAME = {
     "dense": DENSE,
@@ -54,6 +56,8 @@ _KIND_OF_NAME = {
     "fork": FORK,
     "add": ADD,
     "tabular": TABULAR,
+    "scaling": SCALING,
+    "parametric": PARAMETRIC,
 }
 _NAME_OF_KIND = {kind: name for name, kind in _KIND_OF_NAME.items()}
 
@@ -75,7 +79,8 @@ cdef int set_stage(Stage *stage, Py_ssize_t number, Py_ssize_t n_inputs, object 
     stage.rate = spec.get("rate", 0.0)
     stage.epsilon = spec.get("epsilon", 0.0)
     stage.momentum = spec.get("momentum", 0.0)
-    stage.has_bias = stage.kind != PRELU
+    stage.has_bias = stage.kind not in (PRELU, SCALING, PARAMETRIC)
+    stage.function = activation_named(spec.get("function", "linear"))
     if stage.kind == TABULAR:
         stage.n_numeric = spec["numeric"]
         stage.n_tables = len(spec["tables"])
@@ -88,7 +93,6 @@ cdef int set_stage(Stage *stage, Py_ssize_t number, Py_ssize_t n_inputs, object 
     elif stage.kind != TABULAR and array_names(stage):
         stage.layer.n_inputs = stage.layer.ld = 1
     stage.meets = KINDS[<int>stage.kind].meet_forward != NULL
-    stage.rate_factor = stage.decay_factor = 1
     stage.trained = (stage.layer.ld > 0 or stage.kind == TABULAR) and spec.get("trainable", True)
     return 0
 
@@ -101,9 +105,10 @@ cdef tuple array_names(const Stage *stage):
     return names[:1] if names and not stage.has_bias else names
 
 
-cdef bint stage_saves(const Stage *stage) noexcept nogil:
-    """Whether training needs memory in `saved`."""
-    return KINDS[<int>stage.kind].saves
+cdef Py_ssize_t saved_features(const Stage *stage) noexcept nogil:
+    """The rows of `saved` that training needs; 0: it needs none."""
+    cdef Py_ssize_t saves = KINDS[<int>stage.kind].saves
+    return saves * stage.layer.n_units + 1 if saves else 0
 
 
 # ---- What its kind does --------------------------------------------------------------------------------------------
@@ -370,6 +375,36 @@ cdef void _prelu_backward(const Microbatch *mb, Stage *stage, Stage *below, Py_s
     activation_gradient(mb.k, below, p0, p1)
 
 
+# Scaling: A = act(scale * source), a factor a unit
+
+
+cdef void _scaling_forward(const Microbatch *mb, Stage *stage, Py_ssize_t p0, Py_ssize_t p1, Py_ssize_t n0,
+                           Py_ssize_t n1) noexcept nogil:
+    mb.k.scale_panels(&stage.layer, stage.source, stage.output, p0, p1)
+    _activate(mb, stage, stage.output, p0, p1)
+
+
+cdef void _scaling_backward(const Microbatch *mb, Stage *stage, Stage *below, Py_ssize_t p0, Py_ssize_t p1,
+                            Py_ssize_t k0, Py_ssize_t k1) noexcept nogil:
+    mb.k.scale_panels(&stage.layer, stage.gradient, below.gradient, p0, p1)
+    activation_gradient(mb.k, below, p0, p1)
+
+
+# Parametric: A = act(alpha * f(source) + (1 - alpha) * source), an alpha a unit
+
+
+cdef void _parametric_forward(const Microbatch *mb, Stage *stage, Py_ssize_t p0, Py_ssize_t p1, Py_ssize_t n0,
+                              Py_ssize_t n1) noexcept nogil:
+    mb.k.parametric_forward(&stage.layer, stage.function, stage.source, stage.output, stage.saved, p0, p1)
+    _activate(mb, stage, stage.output, p0, p1)
+
+
+cdef void _parametric_backward(const Microbatch *mb, Stage *stage, Stage *below, Py_ssize_t p0, Py_ssize_t p1,
+                               Py_ssize_t k0, Py_ssize_t k1) noexcept nogil:
+    mb.k.parametric_backward(&stage.layer, stage.saved, stage.gradient, below.gradient, p0, p1)
+    activation_gradient(mb.k, below, p0, p1)
+
+
 # Tabular: A = [numeric columns, which the gather has written, and for each code its row of its table]
 
 
@@ -387,13 +422,15 @@ cdef void _tabular_gradient(const Microbatch *mb, Stage *stage, Py_ssize_t n0, P
                             stage.gradient, mb.n_samples, n0, n1, mb.attempt, mb.accumulate)
 
 
-KINDS[<int>DENSE] = Kind(_dense_forward, _dense_backward, _dense_gradient, False, NULL, NULL)
-KINDS[<int>DROPOUT] = Kind(_dropout_forward, _dropout_backward, NULL, False, NULL, NULL)
-KINDS[<int>ACTIVATION] = Kind(_activation_forward, _activation_backward, NULL, False, NULL, NULL)
-KINDS[<int>LAYER_NORM] = Kind(_layer_norm_forward, _layer_norm_backward, _vector_gradient, True, NULL, NULL)
-KINDS[<int>BATCH_NORM] = Kind(_batch_norm_forward, _batch_norm_backward, _batch_norm_gradient, True,
+KINDS[<int>DENSE] = Kind(_dense_forward, _dense_backward, _dense_gradient, 0, NULL, NULL)
+KINDS[<int>DROPOUT] = Kind(_dropout_forward, _dropout_backward, NULL, 0, NULL, NULL)
+KINDS[<int>ACTIVATION] = Kind(_activation_forward, _activation_backward, NULL, 0, NULL, NULL)
+KINDS[<int>LAYER_NORM] = Kind(_layer_norm_forward, _layer_norm_backward, _vector_gradient, 1, NULL, NULL)
+KINDS[<int>BATCH_NORM] = Kind(_batch_norm_forward, _batch_norm_backward, _batch_norm_gradient, 1,
                               _batch_norm_meet_forward, _batch_norm_meet_backward)
-KINDS[<int>FORK] = Kind(_fork_forward, _fork_backward, NULL, False, NULL, NULL)
-KINDS[<int>ADD] = Kind(_add_forward, _activation_backward, NULL, False, NULL, NULL)
-KINDS[<int>PRELU] = Kind(_prelu_forward, _prelu_backward, _vector_gradient, True, NULL, NULL)
-KINDS[<int>TABULAR] = Kind(_tabular_forward, NULL, _tabular_gradient, False, NULL, NULL)
+KINDS[<int>FORK] = Kind(_fork_forward, _fork_backward, NULL, 0, NULL, NULL)
+KINDS[<int>ADD] = Kind(_add_forward, _activation_backward, NULL, 0, NULL, NULL)
+KINDS[<int>PRELU] = Kind(_prelu_forward, _prelu_backward, _vector_gradient, 1, NULL, NULL)
+KINDS[<int>TABULAR] = Kind(_tabular_forward, NULL, _tabular_gradient, 0, NULL, NULL)
+KINDS[<int>SCALING] = Kind(_scaling_forward, _scaling_backward, _vector_gradient, 0, NULL, NULL)
+KINDS[<int>PARAMETRIC] = Kind(_parametric_forward, _parametric_backward, _vector_gradient, 2, NULL, NULL)

@@ -17,7 +17,7 @@ cdef struct ThreadStep:
     double scale               # of the losses' gradient: 1 / (sum of the sample weights * terms_per_sample)
     bint updates               # the parameters change: not where all samples weigh nothing
     bint fused                 # each weight gradient is used for the update at once
-    Py_ssize_t n_done          # samples in the micro-batches before
+    Py_ssize_t n_done          # samples in the micro-batches before; with shards, before those of other processes too
     # The micro-batch under way.
     Microbatch microbatch
     Py_ssize_t first           # its first row, in the order of the call
@@ -37,10 +37,9 @@ cdef void count_step(Run *run, const fbp_update *numbers, bint updates) noexcept
 # The parts of a step, which private_step and sharded_step put together in another way; step.pyx says what they read and
 # write.
 cdef ThreadStep begin_step(Run *run, int t, int n_threads) noexcept nogil
-cdef int find_bad(const Run *run, Py_ssize_t n_panels) noexcept nogil
+cdef bint found_bad(Run *run, const ThreadStep *step, bint losses) noexcept nogil
 cdef void finish_step(Run *run, const ThreadStep *step) noexcept nogil
-cdef void begin_microbatch(const Run *run, ThreadStep *step) noexcept nogil
-cdef bint half_is_enough(const Microbatch *mb) noexcept nogil
+cdef void begin_microbatch(const Run *run, ThreadStep *step, Py_ssize_t end) noexcept nogil
 cdef void gather(Run *run, ThreadStep *step) noexcept nogil
 cdef void forward(Run *run, ThreadStep *step) noexcept nogil
 cdef void loss(Run *run, ThreadStep *step) noexcept nogil

@@ -25,7 +25,7 @@ from libc.string cimport memcpy, memset
 
 from fastbp.engine.features cimport gather_features
 from fastbp.engine.kernels cimport fbp_kernels, fbp_panels, fbp_update, flush_denormals, restore_denormals
-from fastbp.engine.layout cimport Stage, activation_gradient, forward_work, item_size
+from fastbp.engine.layout cimport Stage, activation_gradient, forward_work, item_size, tile_rows
 from fastbp.engine.loss cimport (
     BAD_INPUTS, BAD_TARGETS, each_loss, gather_sample_weights, gather_targets, keep_outputs, score_outputs, score_panel,
     takes_Z, total_sample_weight,
@@ -55,7 +55,7 @@ cdef bint train_step(Run *run, int t, int n_threads) noexcept nogil:
     """Thread t's part of the next step. Returns whether the next one follows at once: the same for all threads."""
     cdef ThreadStep step = begin_step(run, t, n_threads)
     while step.n_done < step.n_samples:
-        begin_microbatch(run, &step)
+        begin_microbatch(run, &step, step.n_samples)
 
         # X [n_rows][n_inputs], y -> source [panel][n_inputs][VL], targets [panel][n_outputs][VL] or labels [panel][VL]
         gather(run, &step)
@@ -114,10 +114,10 @@ cdef ThreadStep begin_step(Run *run, int t, int n_threads) noexcept nogil:
     return step
 
 
-cdef void begin_microbatch(const Run *run, ThreadStep *step) noexcept nogil:
-    """The next micro-batch of the step, and this thread's panels of it."""
+cdef void begin_microbatch(const Run *run, ThreadStep *step, Py_ssize_t end) noexcept nogil:
+    """The next micro-batch, up to sample `end` of the step at most, and this thread's panels of it."""
     cdef Microbatch *mb = &step.microbatch
-    mb.n_samples = min(step.n_samples - step.n_done, run.data.microbatch_size)
+    mb.n_samples = min(end - step.n_done, run.data.microbatch_size)
     mb.accumulate = step.n_done > 0
     step.first = run.progress.next_row + step.n_done
     step.is_last = step.n_done + mb.n_samples == step.n_samples
@@ -135,15 +135,8 @@ cdef bint half_is_enough(const Microbatch *mb) noexcept nogil:
 
 cdef bint is_sound(Run *run, ThreadStep *step) noexcept nogil:
     """After the first barrier: whether the step goes on. Thread 0 adds the micro-batch's sums to the epoch's."""
-    cdef int bad
     wait_for_all(&run.barrier, step.n_threads)
-    if run.progress.stop_samples:
-        return False
-    bad = find_bad(run, step.n_panels)
-    if bad:
-        if step.t == 0:
-            run.progress.bad = bad
-            run.progress.bad_row = step.first
+    if run.progress.stop_samples or found_bad(run, step, True):
         return False
     if step.t == 0:
         keep_sums(run, step)
@@ -151,14 +144,27 @@ cdef bint is_sound(Run *run, ThreadStep *step) noexcept nogil:
     return True
 
 
-cdef int find_bad(const Run *run, Py_ssize_t n_panels) noexcept nogil:
+cdef bint found_bad(Run *run, const ThreadStep *step, bint losses) noexcept nogil:
+    """Whether something is wrong with what the micro-batch reads, or with its losses, if these are looked at.
+
+    All threads find the same; thread 0 writes down what and where.
+    """
+    cdef int bad = find_bad(run, step.n_panels, losses)
+    if bad and step.t == 0:
+        run.progress.bad = bad
+        run.progress.bad_row = step.first
+    return bad != 0
+
+
+cdef int find_bad(const Run *run, Py_ssize_t n_panels, bint losses) noexcept nogil:
     """What is wrong with the micro-batch: 0, BAD_INPUTS, BAD_TARGETS, or -1 where the loss is not finite."""
     cdef Py_ssize_t p
     cdef double loss = 0
     for p in range(n_panels):
         if run.buffers.verdicts[p]:
             return run.buffers.verdicts[p]
-        loss += run.buffers.slots[p * run.scoring.slot_size]
+        if losses:
+            loss += run.buffers.slots[p * run.scoring.slot_size]
     return 0 if isfinite(loss) else -1
 
 
@@ -299,7 +305,7 @@ cdef bint forward_stage(Run *run, const ThreadStep *step, Stage *stage) noexcept
     """One stage, piece by piece. False where the step is to be given up."""
     cdef Py_ssize_t n = 0, end, n_units = stage.layer.n_units
     cdef double work = forward_work(&stage.layer) * (step.p1 - step.p0) * run.k.lanes
-    cdef Py_ssize_t piece = piece_units(run, work, n_units)
+    cdef Py_ssize_t piece = piece_units(run, stage, work, n_units)
     while n < n_units:
         if is_given_up(run, &run.progress.stop_samples, step.t):
             return False
@@ -414,9 +420,9 @@ cdef bint backward_stage(Run *run, const ThreadStep *step, Stage *stage) noexcep
     cdef Stage *below = stage - 1
     cdef Py_ssize_t i = 0, end, n_inputs = below.layer.n_units
     cdef double work = forward_work(&stage.layer) * (step.p1 - step.p0) * run.k.lanes
-    cdef Py_ssize_t piece = piece_units(run, work, n_inputs)
+    cdef Py_ssize_t piece = piece_units(run, stage, work, n_inputs)
     if below.n_numeric > 0:  # nobody reads the gradient of numeric columns: whole tiles of them are left out
-        i = below.n_numeric // run.k.tile_rows * run.k.tile_rows
+        i = below.n_numeric // tile_rows(run.k, stage) * tile_rows(run.k, stage)
     while i < n_inputs:
         if is_given_up(run, &run.progress.stop_samples, step.t):
             return False

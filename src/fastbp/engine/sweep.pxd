@@ -59,7 +59,8 @@ cdef struct Sweep:
     char *out                      # [n_rows][n_outputs], or NULL
     const Scoring *scoring         # or NULL: outputs only
     double *slots                  # [n_groups][slot_size]
-    int bad, bad_group             # what is wrong, or 0; and in which group
+    int n_bad                      # shared: groups that are bad; the threads return
+    int bad, bad_group             # what is wrong, or 0; and in which group: the first one found
     int paused                     # the threads return, so that Python can handle signals
     double pause_at                # seconds of the clock
 

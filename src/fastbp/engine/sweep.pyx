@@ -17,7 +17,7 @@ from fastbp.engine.loss cimport (
     BAD_INPUTS, BAD_TARGETS, LEAST_TARGETS, gather_sample_weights, gather_targets, keep_outputs, score_panel, takes_Z,
 )
 from fastbp.engine.stages cimport Microbatch, stage_forward
-from fastbp.engine.team cimport fetch_and_add, monotonic_seconds
+from fastbp.engine.team cimport fetch_and_add, load_flag, monotonic_seconds, store_flag
 
 
 cdef class Workspace:
@@ -78,13 +78,13 @@ cdef void sweep_share(void *job, int t, int n_threads) noexcept nogil:
 
 cdef void _sweep_groups(Sweep *sweep, int t, char *memory) noexcept nogil:
     cdef int group
-    while not sweep.bad and not sweep.paused:
+    while not load_flag(&sweep.n_bad) and not load_flag(&sweep.paused):
         group = fetch_and_add(&sweep.next_group, 1)
         if group >= sweep.n_groups:
             return
         _sweep_group(sweep, group, memory)
         if t == 0 and monotonic_seconds() > sweep.pause_at:
-            sweep.paused = 1
+            store_flag(&sweep.paused, 1)
 
 
 cdef void _sweep_group(Sweep *sweep, int number, char *memory) noexcept nogil:
@@ -102,8 +102,9 @@ cdef void _sweep_group(Sweep *sweep, int number, char *memory) noexcept nogil:
     group.table_rows = <int32_t *>(memory + sweep.layout.table_rows_offset)
     bad = _gather_group(sweep, &group)
     if bad:
-        sweep.bad_group = number       # of several bad groups any one will do: the search for the row starts there
-        sweep.bad = bad
+        if fetch_and_add(&sweep.n_bad, 1) == 0:    # of several the one found first is told
+            sweep.bad = bad
+            sweep.bad_group = number   # where the search for the row starts
         return
     output = _forward_group(sweep, &group)
     if sweep.scoring == NULL:

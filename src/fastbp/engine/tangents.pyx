@@ -8,7 +8,7 @@ backward through them pass a tangent forward.
 
 from fastbp.engine.kernels cimport FBP_LINEAR, fbp_layer, fbp_panels
 from fastbp.engine.layout cimport (
-    ACTIVATION, ADD, BATCH_NORM, DENSE, FORK, LAYER_NORM, PRELU, activation_gradient,
+    ACTIVATION, ADD, BATCH_NORM, DENSE, FORK, LAYER_NORM, PARAMETRIC, PRELU, SCALING, activation_gradient,
 )
 
 
@@ -26,6 +26,10 @@ cdef void stage_tangent(const fbp_kernels *k, const Constants *constants, Stage 
         _normalised(k, constants, stage, direction, n_panels)
     elif stage.kind == PRELU:
         k.prelu_backward(&stage.layer, stage.source, direction, stage.gradient, 0, n_panels)
+    elif stage.kind == SCALING:
+        k.scale_panels(&stage.layer, direction, stage.gradient, 0, n_panels)
+    elif stage.kind == PARAMETRIC:
+        k.parametric_backward(&stage.layer, stage.saved, direction, stage.gradient, 0, n_panels)
     elif stage.kind == ADD:
         k.add_panels(direction, stages[stage.partner].gradient, stage.gradient, n_units, 0, n_panels)
     elif stage.kind in (FORK, ACTIVATION):

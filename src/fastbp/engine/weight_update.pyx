@@ -11,7 +11,7 @@ from libc.string cimport memset
 from fastbp.engine.kernels cimport (
     FBP_STATES, FBP_TABLE_SHARES, FBP_WILL_WRITE, fbp_kernels, fbp_layer, fbp_table, fbp_update,
 )
-from fastbp.engine.layout cimport DENSE, TABULAR, Stage, item_size, units_of_share
+from fastbp.engine.layout cimport DENSE, TABULAR, Stage, item_size, tile_rows, units_of_share
 from fastbp.engine.penalty cimport unit_penalties
 from fastbp.engine.run cimport Run, first_unit, is_given_up, piece_units
 from fastbp.engine.stages cimport Microbatch, stage_gradient, stage_updated
@@ -20,6 +20,8 @@ from fastbp.engine.team cimport limits_in_use
 from fastbp.engine.update_rules cimport takes_norm
 
 cdef enum:
+    # What an array's numbers are multiplied by: the learning rate, the weight decay, epsilon.
+    FACTORS = 3
     # Bytes of the weight gradients of a piece: together with their weights and two optimizer states they stay in L2.
     UPDATE_BYTES = 128 * 1024
     # Tiles of a piece, at least: all inputs are read once for each piece, which with fewer tiles costs more than the
@@ -27,9 +29,10 @@ cdef enum:
     UPDATE_TILES = 6
 
 
-cdef Py_ssize_t fused_units(int tile_rows, Py_ssize_t row_bytes) noexcept nogil:
+cdef Py_ssize_t fused_units(const fbp_kernels *k, const Stage *stage, Py_ssize_t row_bytes) noexcept nogil:
     """Units of one piece, whose weights take row_bytes each: whole tiles."""
-    return tile_rows * max(UPDATE_BYTES // (tile_rows * row_bytes), <Py_ssize_t>UPDATE_TILES)
+    cdef Py_ssize_t rows = tile_rows(k, stage), least = (UPDATE_TILES * k.tile_rows - 1) // rows + 1
+    return rows * max(UPDATE_BYTES // (rows * row_bytes), least)
 
 
 cdef void compute_penalties(Run *run, double step_l2, int t, int n_threads) noexcept nogil:
@@ -56,7 +59,7 @@ cdef void compute_gradients(Run *run, const Microbatch *mb, const fbp_update *nu
         units_of_share(run.k, run.stages, run.n_stages, i, t, n_threads, &n0, &n1)
         if n0 == n1:
             continue
-        piece = piece_units(run, 2.0 * mb.n_samples * stage.layer.n_inputs * (n1 - n0), n1 - n0)
+        piece = piece_units(run, stage, 2.0 * mb.n_samples * stage.layer.n_inputs * (n1 - n0), n1 - n0)
         if numbers != NULL:
             _gradients_fused(run, mb, numbers, stage, n0, n1, min(piece, stage.fused_units), n_threads)
         elif not _gradients_apart(run, mb, i, n0, n1, piece, t):
@@ -172,19 +175,15 @@ cdef void update_units(Run *run, const fbp_update *numbers, Stage *stage, double
     cdef Py_ssize_t W = <char *>layer.weights - run.memory.parameters + n0 * layer.ld * size
     cdef Py_ssize_t b = <char *>layer.bias - run.memory.parameters + n0 * size
     cdef void *states[FBP_STATES]
-    cdef fbp_update for_W = numbers[0], for_b
-    for_W.learning_rate *= stage.rate_factor
-    for_W.weight_decay *= stage.decay_factor
-    for_b = for_W
-    if not run.updater.decay_biases:
-        for_b.weight_decay = 0
+    cdef fbp_update own = own_numbers(run, numbers, stage, 0, layer.ld > 1)
     _clip_units(run, stage, factor, n0, n1)
     states_at(run, W, states)
-    run.k.update(run.updater.optimizer, &for_W if layer.ld > 1 else &for_b, run.memory.parameters + W,
-                 <char *>stage.dW + n0 * layer.ld * size, states, n)
+    run.k.update(run.updater.optimizer, &own, run.memory.parameters + W, <char *>stage.dW + n0 * layer.ld * size,
+                 states, n)
     if stage.db != NULL:
+        own = own_numbers(run, numbers, stage, 1, False)
         states_at(run, b, states)
-        run.k.update(run.updater.optimizer, &for_b, run.memory.parameters + b, <char *>stage.db + n0 * size, states,
+        run.k.update(run.updater.optimizer, &own, run.memory.parameters + b, <char *>stage.db + n0 * size, states,
                      n1 - n0)
     stage_updated(run.k, stage, n0, n1)
     if stage.narrow.on:
@@ -192,6 +191,20 @@ cdef void update_units(Run *run, const fbp_update *numbers, Stage *stage, double
     if numbers.average_share > 0:
         run.k.average(run.memory.averages + W, run.memory.parameters + W, n, numbers.average_share)
         run.k.average(run.memory.averages + b, run.memory.parameters + b, n1 - n0, numbers.average_share)
+
+
+cdef fbp_update own_numbers(const Run *run, const fbp_update *numbers, const Stage *stage, Py_ssize_t array,
+                            bint decays) noexcept nogil:
+    cdef fbp_update own = numbers[0]
+    cdef const double *factors
+    if stage.factors != NULL:
+        factors = stage.factors + array * FACTORS
+        own.learning_rate *= factors[0]
+        own.weight_decay *= factors[1]
+        own.epsilon *= factors[2]
+    elif not (decays or run.updater.decay_biases):
+        own.weight_decay = 0
+    return own
 
 
 cdef void states_at(const Run *run, Py_ssize_t offset, void **states) noexcept nogil:
@@ -275,11 +288,10 @@ cdef void _update_tables(Run *run, const fbp_update *numbers, const Stage *stage
     """Updates the touched rows of table shares s0..s1 of each table, and their averages."""
     cdef Py_ssize_t i, s, j
     cdef const fbp_table *table
-    cdef fbp_update own = numbers[0]
-    own.learning_rate *= stage.rate_factor
-    own.weight_decay *= stage.decay_factor
+    cdef fbp_update own
     for i in range(stage.n_tables):
         table = &stage.tables[i]
+        own = own_numbers(run, numbers, stage, i, True)
         if run.updater.clip_array_norm > 0:
             factor = norm_factor(run.memory.squares + 2 * run.memory.n_units + i * FBP_TABLE_SHARES, FBP_TABLE_SHARES,
                                  run.updater.clip_array_norm)

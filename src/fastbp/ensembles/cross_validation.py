@@ -14,7 +14,8 @@ from fastbp.data.folds import check_groups, split_folds
 from fastbp.data.samples import Samples
 from fastbp.data.target_labels import read_labels
 from fastbp.ensembles.ensemble import Ensemble
-from fastbp.ensembles.side_by_side import CallbacksOf, Job, check_callbacks, named, read_once, train_all
+from fastbp.ensembles.naming import named
+from fastbp.ensembles.side_by_side import CallbacksOf, Job, check_callbacks, read_once, train_all
 from fastbp.support.arguments import explain_arguments
 from fastbp.support.checks import check_flag, check_int, check_seed, counted, sentence
 from fastbp.support.figures import explaining_missing_figures

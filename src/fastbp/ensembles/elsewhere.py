@@ -12,11 +12,12 @@ from typing import Any, Protocol
 
 from fastbp.callbacks.base import Callback
 from fastbp.data.samples import Samples
+from fastbp.ensembles.naming import named
 from fastbp.support.checks import counted
 from fastbp.training.handing_over import hand_over, take_over
 from fastbp.training.trainer import Trainer
 
-__all__ = ["chosen_backend", "train_elsewhere"]
+__all__ = ["has_backend", "train_elsewhere"]
 
 
 class JobOfTrainer(Protocol):
@@ -34,16 +35,13 @@ class JobOfTrainer(Protocol):
     def listeners(self) -> list[Callback]: ...
 
 
-def chosen_backend() -> str | None:
-    """Return the name of the joblib backend that the program has chosen, or None.
+def has_backend() -> bool:
+    """Return whether the program has chosen a backend of joblib.
 
     Without a choice joblib says one job; with one it says how many, or -1 for all.
     """
     joblib = sys.modules.get("joblib")
-    if joblib is None:
-        return None
-    backend, n_jobs = joblib.parallel.get_active_backend()
-    return None if n_jobs in (None, 1) else type(backend).__name__
+    return joblib is not None and joblib.parallel.get_active_backend()[1] not in (None, 1)
 
 
 def train_elsewhere(jobs: Sequence[JobOfTrainer], n_epochs: int) -> None:
@@ -79,10 +77,6 @@ def _train_there(
     n_epochs: int,
 ) -> tuple[Mapping[str, Any], list[dict[str, Any]]]:
     """Train in the worker; return what the trainer and its callbacks have become."""
-    try:
-        with trainer.parts.state.on_threads(1):
-            trainer.fit_samples(data, n_epochs, validation, listeners)
-    except BaseException as error:
-        error.add_note(f"This was {name}.")
-        raise
+    with named(name), trainer.parts.state.on_threads(1):
+        trainer.fit_samples(data, n_epochs, validation, listeners)
     return hand_over(trainer), [listener.get_state() for listener in listeners]

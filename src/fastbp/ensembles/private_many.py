@@ -7,6 +7,7 @@ from typing import Any
 
 from fastbp import privacy
 from fastbp.callbacks.base import Callback
+from fastbp.ensembles.naming import named
 from fastbp.support.threads import check_threads, choose_threads
 from fastbp.training.trainer import Trainer
 
@@ -41,9 +42,5 @@ def fit_privately(
     threads = choose_threads() if n_threads is None else check_threads(n_threads)
     privacy.join(trainers)
     for i, (trainer, own) in enumerate(zip(trainers, listeners, strict=True)):
-        try:
-            with trainer.parts.state.on_threads(threads):
-                trainer.fit(X, y, epochs, callbacks=own, **options)
-        except BaseException as error:
-            error.add_note(f"This was trainers[{i}].")
-            raise
+        with named(f"trainers[{i}]"), trainer.parts.state.on_threads(threads):
+            trainer.fit(X, y, epochs, callbacks=own, **options)

@@ -23,7 +23,8 @@ from fastbp.data.class_weights import ClassWeight
 from fastbp.data.frames import is_frame, names_of
 from fastbp.data.samples import Samples
 from fastbp.data.target_labels import read_labels, target_names_of
-from fastbp.ensembles.elsewhere import chosen_backend, train_elsewhere
+from fastbp.ensembles.elsewhere import has_backend, train_elsewhere
+from fastbp.ensembles.naming import named
 from fastbp.ensembles.private_many import fit_privately
 from fastbp.preparation.tables import read_table
 from fastbp.support.arguments import explain_arguments
@@ -35,7 +36,7 @@ from fastbp.training.history import History
 from fastbp.training.progress import EpochBar
 from fastbp.training.trainer import Trainer
 
-__all__ = ["CallbacksOf", "Job", "check_callbacks", "fit_many", "named", "read_once", "train_all"]
+__all__ = ["CallbacksOf", "Job", "check_callbacks", "fit_many", "read_once", "train_all"]
 
 CallbacksOf: TypeAlias = Callable[[int], Iterable[CallbackLike] | CallbackLike]
 Made = TypeVar("Made")
@@ -267,16 +268,6 @@ class Job:
                 self.trainer.model.network.interrupted = False
 
 
-@contextlib.contextmanager
-def named(name: str) -> Iterator[None]:
-    """Add a note with the trainer's name to exceptions."""
-    try:
-        yield
-    except BaseException as error:
-        error.add_note(f"This was {name}.")
-        raise
-
-
 def train_all(jobs: Sequence[Job], n_epochs: int, n_threads: int | None, progress: bool) -> None:
     """Train all, n_threads at a time; the first error, or Ctrl-C, stops them after a completed step.
 
@@ -286,7 +277,7 @@ def train_all(jobs: Sequence[Job], n_epochs: int, n_threads: int | None, progres
     n_at_once = choose_threads() if n_threads is None else check_threads(n_threads)
     for job in jobs:
         job.check()
-    if chosen_backend() is not None:
+    if has_backend():
         train_elsewhere(jobs, n_epochs)
         return
     threads_of_each = max(1, choose_threads(n_threads) // len(jobs))

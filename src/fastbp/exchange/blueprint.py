@@ -23,8 +23,8 @@ class BuiltStage:
     """One stage of the engine and its arrays, in the order of ``get_weights``.
 
     The arrays of a kind: dense W (inputs, units) and b (units,) unless ``use_bias`` is False; prelu slopes (units,);
-    layer_norm gain and shift; batch_norm gain, shift, mean and variance; tabular a table (cardinality + 1, dim) a
-    category.
+    parametric alphas (units,); scaling factors (units,); layer_norm gain and shift; batch_norm gain, shift, mean and
+    variance; tabular a table (cardinality + 1, dim) a category.
     """
 
     spec: Stage
@@ -91,7 +91,10 @@ def only_prediction(stages: Sequence[BuiltStage]) -> Iterator[BuiltStage]:
 
 
 def folded(stages: Sequence[BuiltStage]) -> list[BuiltStage]:
-    """Return the stages of prediction, each batch norm behind a dense stage without activation as a part of that."""
+    """Return the stages of prediction; a batch norm behind a dense stage, or a scaling before one, as a part of it.
+
+    Only where no activation comes between the two.
+    """
     result: list[BuiltStage] = []
     for stage in only_prediction(stages):
         before = result[-1] if result else None
@@ -101,6 +104,10 @@ def folded(stages: Sequence[BuiltStage]) -> list[BuiltStage]:
             and (before.kind, before.activation) == ("dense", "linear")
         ):
             result[-1] = _fold(before, stage)
+        elif stage.kind == "dense" and before is not None and (before.kind, before.activation) == ("scaling", "linear"):
+            W, *b = stage.arrays
+            scaled = W.astype(np.float64) * before.arrays[0].astype(np.float64)[:, np.newaxis]
+            result[-1] = replace(stage, arrays=(scaled.astype(W.dtype), *b))
         else:
             result.append(stage)
     return result

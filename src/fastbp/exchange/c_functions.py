@@ -50,6 +50,14 @@ static void affine(real *a, int n, const real *centre, const real *factor, const
         a[i] = (a[i] - centre[i]) * factor[i] + shift[i];
 }
 """,
+    "scale": """\
+/* a[n] = factor * a */
+static void scale(real *a, int n, const real *factor)
+{
+    for (int i = 0; i < n; i++)
+        a[i] *= factor[i];
+}
+""",
     "layer_norm": """\
 /* a[n] = gain * (a - mean) / sqrt(variance + epsilon) + shift */
 static void layer_norm(real *a, int n, const real *gain, const real *shift, real epsilon)
@@ -154,4 +162,18 @@ ACTIVATIONS = {
     "mish": "z * MATH(tanh)(log1p_of_exp(z))",
     "hard_sigmoid": "z < REAL(-3.0) ? REAL(0.0) : z > REAL(3.0) ? REAL(1.0) : (z + REAL(3.0)) / REAL(6.0)",
     "hard_swish": "z < REAL(-3.0) ? REAL(0.0) : z > REAL(3.0) ? z : z * ((z + REAL(3.0)) / REAL(6.0))",
+}
+
+FUNCTIONS |= {
+    f"parametric_{name}": f"""\
+/* a[n] = alpha * {name}(a) + (1 - alpha) * a */
+static void parametric_{name}(real *a, int n, const real *alpha)
+{{
+    for (int i = 0; i < n; i++) {{
+        const real z = a[i];
+        a[i] = alpha[i] * ({ACTIVATIONS[name]}) + (REAL(1.0) - alpha[i]) * z;
+    }}
+}}
+"""
+    for name in ("mish", "selu", "silu", "relu")
 }

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbp.exchange.blueprint import BuiltStage, folded
-from fastbp.exchange.c_functions import ACTIVATIONS
+from fastbp.exchange.c_functions import ACTIVATIONS, FUNCTIONS
 from fastbp.exchange.c_memory import Memory, Place
 from fastbp.exchange.c_numbers import constant_array, literal
 
@@ -162,6 +162,17 @@ def _prelu(code: Code, stage: BuiltStage, x: Place) -> None:
     code.call("prelu", x.name, x.width, code.constant("slope", stage.arrays[0], "slopes below zero"))
 
 
+def _scaling(code: Code, stage: BuiltStage, x: Place) -> None:
+    code.call("scale", x.name, x.width, code.constant("scale", stage.arrays[0], "factors"))
+
+
+def _parametric(code: Code, stage: BuiltStage, x: Place) -> None:
+    function = f"parametric_{stage.spec['function']}"
+    if "log1p_of_exp" in FUNCTIONS[function]:
+        code.use("log1p_of_exp")
+    code.call(function, x.name, x.width, code.constant("alpha", stage.arrays[0], "shares of the activation"))
+
+
 def _layer_norm(code: Code, stage: BuiltStage, x: Place) -> None:
     gain, shift = (
         code.constant(*each) for each in zip(("gain", "shift"), stage.arrays, ("gains", "shifts"), strict=True)
@@ -183,6 +194,8 @@ _WRITE: dict[str, Callable[[Code, BuiltStage, Place, Place], None]] = {"dense": 
 _CHANGE: dict[str, Callable[[Code, BuiltStage, Place], None]] = {
     "activation": _only_activation,
     "prelu": _prelu,
+    "parametric": _parametric,
+    "scaling": _scaling,
     "layer_norm": _layer_norm,
     "batch_norm": _batch_norm,
 }

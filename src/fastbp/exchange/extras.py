@@ -21,8 +21,9 @@ def require(package: str, purpose: str, install: str) -> Any:
     except ImportError as error:
         if (error.name or "").partition(".")[0] != package.partition(".")[0]:
             # It is there, and lacks something itself: Keras the backend that KERAS_BACKEND names, for one.
+            choice = ", or name a backend that is there: KERAS_BACKEND=torch" if package == "keras" else ""
             raise ImportError(
                 f"{purpose} needs {package}, which is installed and cannot be imported: {error}. Install what it "
-                "lacks, or for Keras name a backend that is there: KERAS_BACKEND=torch"
+                f"lacks{choice}"
             ) from error
         raise ImportError(f"{purpose} needs {package}, which is not installed: pip install {install}") from None

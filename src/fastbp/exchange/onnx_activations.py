@@ -31,7 +31,7 @@ def activate(graph: Graph, x: str, name: str, parameter: float, dtype: DTypeLike
     graph : Graph
     x : str
     name : str
-        As in the registry of activations; all but prelu, which is a stage of its own.
+        As in the registry of activations; all but prelu and parametric, which are stages.
     parameter : float
         The slope of leaky_relu, the alpha of elu.
     dtype : float32 or float64

@@ -43,6 +43,17 @@ def _prelu(graph: Graph, x: str, stage: BuiltStage, dtype: np.dtype[Any]) -> str
     return graph.add("Where", graph.add("Greater", x, zero), x, scaled)
 
 
+def _scaling(graph: Graph, x: str, stage: BuiltStage, dtype: np.dtype[Any]) -> str:
+    return graph.add("Mul", x, graph.constant(stage.arrays[0]))
+
+
+def _parametric(graph: Graph, x: str, stage: BuiltStage, dtype: np.dtype[Any]) -> str:
+    """alpha * f(x) + (1 - alpha) * x"""
+    alpha = stage.arrays[0]
+    bent = graph.add("Mul", activate(graph, x, stage.spec["function"], 0.0, dtype), graph.constant(alpha))
+    return graph.add("Add", bent, graph.add("Mul", x, graph.constant(1 - alpha)))
+
+
 def _layer_norm(graph: Graph, x: str, stage: BuiltStage, dtype: np.dtype[Any]) -> str:
     """gain * (x - mean) / sqrt(variance + epsilon) + shift.
 
@@ -97,6 +108,8 @@ _STAGES: dict[str, Callable[[Graph, str, BuiltStage, np.dtype[Any]], str]] = {
     "dense": _dense,
     "activation": _only_activation,
     "prelu": _prelu,
+    "parametric": _parametric,
+    "scaling": _scaling,
     "layer_norm": _layer_norm,
     "batch_norm": _batch_norm,
     "tabular": _tables,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-__all__ = ["Exp", "Residual"]
+__all__ = ["Exp", "Parametric", "Residual", "Scaling"]
 
 
 class Exp(nn.Module):
@@ -26,3 +26,28 @@ class Residual(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return x + layers(x)."""
         return x + self.layers(x)
+
+
+class Scaling(nn.Module):
+    """weight * x, with a weight for each input."""
+
+    def __init__(self, n_inputs: int, dtype: torch.dtype | None = None) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(n_inputs, dtype=dtype))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return weight * x."""
+        return self.weight * x
+
+
+class Parametric(nn.Module):
+    """weight * function(x) + (1 - weight) * x, with a weight for each unit."""
+
+    def __init__(self, function: nn.Module, n_units: int, dtype: torch.dtype | None = None) -> None:
+        super().__init__()
+        self.function = function
+        self.weight = nn.Parameter(torch.ones(n_units, dtype=dtype))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return weight * function(x) + (1 - weight) * x."""
+        return self.weight * self.function(x) + (1 - self.weight) * x

@@ -12,7 +12,7 @@ from torch import nn
 
 from fastbp.exchange.blueprint import Blueprint
 from fastbp.exchange.foreign import NEUTRAL, Collector, Network, check_plain, converted
-from fastbp.exchange.torch_modules import Exp, Residual
+from fastbp.exchange.torch_modules import Exp, Parametric, Residual, Scaling
 from fastbp.layers import activations as ours
 from fastbp.layers.activation_layer import Activation
 from fastbp.layers.base import Layer
@@ -20,6 +20,7 @@ from fastbp.layers.composition import Residual as ResidualLayer
 from fastbp.layers.dense import Dense
 from fastbp.layers.dropout import Dropout
 from fastbp.layers.normalisation import BatchNorm, LayerNorm
+from fastbp.layers.scaling import Scaling as ScalingLayer
 from fastbp.schedules import Schedule
 from fastbp.support.checks import sentence
 
@@ -27,6 +28,8 @@ __all__ = ["network_of", "sequential_of"]
 
 Array = NDArray[Any]
 
+_OWN = (Exp, Parametric, Scaling)  # modules that are not PyTorch's
+_MIXED = ("mish", "selu", "silu", "relu")  # the functions of a parametric activation
 _EXACT_FROM = 20.0  # where log(1 + exp(x)) is x in float32: Softplus's threshold in PyTorch
 _EXACT_TO = 40.0  # where it is x in float64 too
 
@@ -66,7 +69,7 @@ def _collect(module: nn.Module, place: str, to: Collector) -> None:
         to.activation(_ACTIVATIONS[kind](module, place))
     else:
         known = ", ".join(
-            f"nn.{each.__name__}" for each in (nn.Sequential, *_COLLECT, *_ACTIVATIONS) if each is not Exp
+            f"nn.{each.__name__}" for each in (nn.Sequential, *_COLLECT, *_ACTIVATIONS) if each not in _OWN
         )
         raise TypeError(f"{place} is {kind.__name__}; expected one of {known}, which fastbp has a layer for.")
 
@@ -121,6 +124,17 @@ def _prelu(module: Any, place: str, to: Collector) -> None:
     to.activation(ours.PReLU(), slopes)
 
 
+def _parametric(module: Any, place: str, to: Collector) -> None:
+    names = {kind: function.name for function, kind in _PLAIN_MODULES.items() if function.name in _MIXED}
+    if type(module.function) not in names:
+        _refuse(place, module, "one of " + ", ".join(f"nn.{kind.__name__}" for kind in names))
+    to.activation(ours.Parametric(names[type(module.function)]), _array(module.weight))
+
+
+def _scaling(module: Any, place: str, to: Collector) -> None:
+    to.layer(ScalingLayer(), [_array(module.weight)])
+
+
 def _dropout(module: Any, place: str, to: Collector) -> None:
     if module.p == 1:
         _refuse(place, module, "a probability below 1")
@@ -137,6 +151,8 @@ _COLLECT: dict[type[nn.Module], Callable[[Any, str, Collector], None]] = {
     nn.LayerNorm: _layer_norm,
     nn.BatchNorm1d: _batch_norm,
     nn.PReLU: _prelu,
+    Parametric: _parametric,
+    Scaling: _scaling,
     nn.Dropout: _dropout,
     nn.Identity: _nothing,
     nn.Flatten: _nothing,
@@ -236,6 +252,9 @@ def _activation_layer_of(layer: Activation, arrays: list[Array], n_inputs: int) 
 def _activation_of(function: ours.Activation, arrays: list[Array]) -> Iterator[nn.Module]:
     if isinstance(function, ours.PReLU):
         yield _filled(nn.PReLU(len(arrays[0]), dtype=_dtype(arrays[0])), {"weight": arrays[0]})
+    elif isinstance(function, ours.Parametric):
+        inner = _PLAIN_MODULES[ours.ACTIVATIONS[function.function]]()
+        yield _filled(Parametric(inner, len(arrays[0]), _dtype(arrays[0])), {"weight": arrays[0]})
     elif isinstance(function, ours.LeakyReLU):
         yield nn.LeakyReLU(function.slope)
     elif isinstance(function, ours.ELU):
@@ -275,6 +294,10 @@ def _batch_norm_of(layer: BatchNorm, arrays: list[Array], n_inputs: int) -> Iter
     yield _filled(norm, dict(zip(("weight", "bias", "running_mean", "running_var"), arrays, strict=True)))
 
 
+def _scaling_of(layer: ScalingLayer, arrays: list[Array], n_inputs: int) -> Iterator[nn.Module]:
+    yield _filled(Scaling(n_inputs, _dtype(arrays[0])), {"weight": arrays[0]})
+
+
 def _dropout_of(layer: Dropout, arrays: list[Array], n_inputs: int) -> Iterator[nn.Module]:
     if isinstance(layer.rate, Schedule):
         raise ValueError(
@@ -292,6 +315,7 @@ _MODULES: dict[type[Layer], Callable[..., Iterator[nn.Module]]] = {
     Activation: _activation_layer_of,
     LayerNorm: _layer_norm_of,
     BatchNorm: _batch_norm_of,
+    ScalingLayer: _scaling_of,
     Dropout: _dropout_of,
     ResidualLayer: _residual_of,
 }

@@ -39,7 +39,7 @@ class Asked:
     ) -> None:
         self.subject: Subject = subject_of(model, n_threads)
         self.rows = self.subject.read(X, "X")
-        self.subject.outputs(self.rows, "prediction")  # rows that cannot be predicted are refused by their numbers
+        self.subject.check(self.rows)
         self.question: Question = question_of(self.subject, self.rows, target, output, y)
 
     def answers(self, rows: Array, numbers: NDArray[np.int64] | int) -> Floats:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbp.explanations.findings import Found
+from fastbp.explanations.overflow import finite
 from fastbp.explanations.prepared import Features
 from fastbp.explanations.questions import Question
 from fastbp.explanations.shapley import shapley_of_row
@@ -49,7 +50,7 @@ def shapley(
     orders = functools.cache(lambda n: _orders(n, n_permutations, seed))
 
     def answers(i: int, made: Array) -> Floats:
-        return question.answers(outputs(made, question.output), i)
+        return question.answers(finite(outputs(made, question.output), "the model's outputs"), i)
 
     found = [shapley_of_row(functools.partial(answers, i), row, background, orders) for i, row in enumerate(rows)]
     values, base = np.stack([each.values for each in found]), np.stack([each.base for each in found])

@@ -82,7 +82,7 @@ def values_to_try(subject: Subject, column: int, rows: Array, grid: Any) -> Arra
     probe = np.repeat(rows[:1], len(values), axis=0)
     probe[:, column] = values
     try:
-        subject.outputs(probe, "prediction")
+        subject.check(probe)
     except ValueError as error:
         raise ValueError(f"grid has a value that the model cannot take: {error}") from None
     return values

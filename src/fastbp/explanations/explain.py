@@ -137,6 +137,8 @@ def explain(
     ------
     TypeError, ValueError
         If an argument is not one of the above, or they do not go together.
+    FloatingPointError
+        If what a layer computes, or a gradient, is not finite for these rows, or between them and the background.
 
     Examples
     --------

@@ -53,8 +53,8 @@ def by_similarity(asked: Asked, j: int, n_levels: int, places: NDArray[np.int64]
             continue
         column = asked.rows[:, other].astype(np.float64)
         used = (places >= 0) & ~np.isnan(column)
-        shares = _shares(column[used], places[used], n_levels, asked.subject.values_of(other) is not None)
         is_category = asked.subject.values_of(other) is not None
+        shares = _shares(column[used], places[used], n_levels, is_category)
         for level in range(n_levels):
             apart = np.abs(shares - shares[level])
             distances[level] += apart.sum(axis=1) / 2 if is_category else apart.max(axis=1, initial=0)

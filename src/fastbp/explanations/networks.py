@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbp.explanations.overflow import finite
 from fastbp.explanations.prepared import features_of
 from fastbp.explanations.questions import Question
 from fastbp.explanations.subjects import Subject
@@ -47,7 +48,7 @@ class Network:
 
     def __init__(self, subject: Subject, output: str, n_threads: int | None = None) -> None:
         features = features_of(subject)
-        self._subject, self._features, self.n_threads = subject, features, n_threads
+        self._subject, self._features, self._n_threads = subject, features, n_threads
         bare = features.network("logit" if output == "logit" else "prediction")
         tables = bare.inputs
         self._tables: list[Array] = []
@@ -83,13 +84,23 @@ class Network:
         return np.concatenate([features[:, :n_numbers].astype(self.model.dtype), *vectors], axis=1)
 
     @underflows_to_zero
-    def outputs(self, inputs: Array) -> Floats:
-        """Return the outputs, (n, n_outputs)."""
-        return self.model.predict_read(inputs, self.n_threads).astype(np.float64)
-
     def gradients(self, question: Question, inputs: Array, numbers: NDArray[np.int64]) -> list[Array]:
-        """Return the gradient of each answer with respect to the inputs, an array (n, n_inputs) for each."""
-        return gradients_of(self.model, question, inputs, numbers, self.n_threads)
+        """Return the gradient of each answer with respect to the inputs, an array (n, n_inputs) for each.
+
+        Raises
+        ------
+        DivergenceError
+            If they, or outputs that they depend on, are not finite.
+        """
+        model, n_threads = self.model, self._n_threads
+        if question.names is not None:
+            jacobian = finite(model.jacobian(inputs, n_threads=n_threads), "the gradients")
+            return [jacobian[:, i] for i in range(jacobian.shape[1])]
+        outputs = np.zeros((len(inputs), model.n_outputs))
+        if not question.is_linear:
+            outputs = finite(model.predict_read(inputs, n_threads), "the model's outputs").astype(np.float64)
+        slopes = question.slopes(outputs, numbers)
+        return [finite(model.vjp(inputs, each, n_threads=n_threads)[1], "the gradients") for each in slopes]
 
     def by_column(self, values: Floats) -> Floats:
         """Return sums over the inputs made of the same column: (n, n_inputs, ...) to (n, n_columns, ...)."""
@@ -120,18 +131,3 @@ class Network:
             If a column holds categories.
         """
         return self._features.slopes_by_column(rows, slopes)
-
-
-@underflows_to_zero
-def gradients_of(
-    model: Model, question: Question, inputs: Array, numbers: NDArray[np.int64], n_threads: int | None
-) -> list[Array]:
-    """Return the gradient of each answer with respect to a model's inputs, an array (n, n_inputs) for each."""
-    if question.names is not None:
-        jacobian = model.jacobian(inputs, n_threads=n_threads)
-        return [jacobian[:, i] for i in range(jacobian.shape[1])]
-    if question.is_linear:
-        outputs = np.zeros((len(inputs), model.n_outputs))
-    else:
-        outputs = model.predict_read(inputs, n_threads).astype(np.float64)
-    return [model.vjp(inputs, slope, n_threads=n_threads)[1] for slope in question.slopes(outputs, numbers)]

@@ -9,15 +9,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbp.explanations.overflow import finite
 from fastbp.explanations.products import Product
 from fastbp.layers.activation_layer import Activation
 from fastbp.layers.activations import Activation as Function
-from fastbp.layers.activations import Linear, PReLU, Softmax
+from fastbp.layers.activations import Linear, Softmax
 from fastbp.layers.base import Layer
 from fastbp.layers.composition import Residual
 from fastbp.layers.dense import Dense
 from fastbp.layers.dropout import Dropout
 from fastbp.layers.normalisation import BatchNorm, LayerNorm
+from fastbp.layers.scaling import Scaling as ScalingLayer
 from fastbp.models.model import Model
 from fastbp.support.underflow import underflows_to_zero
 
@@ -56,7 +58,7 @@ class Elementwise:
     ----------
     function : Activation
     slopes : ndarray of shape (n_units,) or None
-        Of a prelu.
+        Of a prelu; the alphas of a parametric activation.
     n_units : int
     dtype, n_threads
         As for a model.
@@ -98,10 +100,16 @@ Operation = Linearly | Scaling | Elementwise | Branch
 
 
 def run(operations: Sequence[Operation], A: Array) -> list[Array]:
-    """Return the inputs, and the outputs of each operation."""
+    """Return the inputs, and the outputs of each operation.
+
+    Raises
+    ------
+    DivergenceError
+        If these are not finite.
+    """
     found = [A]
     for operation in operations:
-        found.append(operation.forward(found[-1]))
+        found.append(finite(operation.forward(found[-1]), "a layer's outputs"))
     return found
 
 
@@ -153,6 +161,8 @@ class _Builder:
             self._add_activation(layer.activation, n_units, operations)
         elif isinstance(layer, BatchNorm):
             self._add_scaling(layer, operations)
+        elif isinstance(layer, ScalingLayer):
+            operations.append(Scaling(next(self._weights), np.zeros(n_units, self._dtype)))
         elif isinstance(layer, Residual):
             operations.append(Branch(tuple(self.of_layers(layer.layers, n_units)[0])))
         elif not isinstance(layer, Dropout):
@@ -169,7 +179,7 @@ class _Builder:
                 f"method is {self._method!r} and a softmax is to be explained, of which each output depends on all "
                 "inputs; expected output='logit', and no softmax in between. Or use 'integrated_gradients'."
             )
-        slopes = next(self._weights) if isinstance(function, PReLU) else None
+        slopes = None if function.array is None else next(self._weights)
         if not isinstance(function, Linear):
             operations.append(Elementwise(function, slopes, n_units, self._dtype, self._n_threads))
 

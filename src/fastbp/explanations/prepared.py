@@ -101,7 +101,7 @@ class Features:
             self.names = tuple(feature_names(learned, subject.columns))
             self.columns = np.array([column for column, _ in learned.features])
         self._learned = learned
-        self._twins = {output: twin(self._model, output, prepared=True) for output in ("logit", "prediction")}
+        self._twins: dict[str, Model] = {}
 
     def of(self, rows: Array) -> Array:
         """Return the features of rows, (n_rows, n_features)."""
@@ -110,6 +110,8 @@ class Features:
 
     def network(self, output: Literal["logit", "prediction"]) -> Model:
         """Return the model behind its preparation."""
+        if output not in self._twins:
+            self._twins[output] = twin(self._model, output, prepared=True)
         return self._twins[output]
 
     def slopes_by_column(self, rows: Array, slopes: Floats) -> Floats:
@@ -137,7 +139,8 @@ class Features:
     @underflows_to_zero
     def outputs(self, features: Array, output: str) -> Floats:
         """Return what the model says of features, (n_rows, n_outputs)."""
-        return self._twins[output].predict_read(features, self._n_threads).astype(np.float64)
+        model = self.network("logit" if output == "logit" else "prediction")
+        return model.predict_read(features, self._n_threads).astype(np.float64)
 
 
 def feature_names(learned: Learned, columns: Sequence[str]) -> list[str]:

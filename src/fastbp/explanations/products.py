@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from fastbp.engine.array_reader import ArrayReader
 from fastbp.engine.network import Network
+from fastbp.explanations.overflow import explaining_nonfinite
 from fastbp.layers.dense import Dense
 from fastbp.support.threads import choose_threads
 from fastbp.support.underflow import underflows_to_zero
@@ -53,7 +54,8 @@ class Product:
     @underflows_to_zero
     def _times(self, network: Network, X: Array, n_units: int, out: Array | None = None) -> Array:
         out = np.empty((len(X), n_units), self.W.dtype) if out is None else out
-        network.forward(ArrayReader(X), out, choose_threads(self.n_threads))
+        with explaining_nonfinite():
+            network.forward(ArrayReader(X), out, choose_threads(self.n_threads))
         return out
 
 

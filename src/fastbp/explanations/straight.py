@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 
 from fastbp.engine.array_reader import ArrayReader
 from fastbp.engine.derivatives import Derivatives, begins_with_product
-from fastbp.engine.errors import NonFinite
+from fastbp.explanations.overflow import explaining_nonfinite, finite
 from fastbp.explanations.questions import Question
 from fastbp.models.model import Model
-from fastbp.models.nonfinite import DivergenceError
 from fastbp.support.threads import choose_threads
 from fastbp.support.underflow import underflows_to_zero
 
@@ -54,11 +53,18 @@ class StraightWays:
         return inputs if self._first is None else self._computed(self._first, inputs)
 
     def outputs(self, products: Array) -> Floats:
-        """Return the outputs, (n, n_outputs), for what ``first`` returned."""
-        outputs = self._computed(self._rest, products)
+        """Return the outputs, (n, n_outputs), for what ``first`` returned.
+
+        Raises
+        ------
+        DivergenceError
+            If they, or the products, are not finite.
+        """
+        with explaining_nonfinite():
+            outputs = self._computed(self._rest, products)
         if self._preparation is not None:
             self._preparation.restore(outputs)
-        return outputs.astype(np.float64)
+        return finite(outputs, "the model's outputs").astype(np.float64)
 
     @underflows_to_zero
     def mean_gradients(
@@ -83,22 +89,25 @@ class StraightWays:
             The same for the ends.
         places, weights : float64 ndarray of shape (n_steps,)
             Of the points: 0 at the start, 1 at the end; the sum of the weights is 1.
+
+        Raises
+        ------
+        DivergenceError
+            If what the first product, or a gradient, is on a way is not finite.
         """
-        if question.is_linear:
-            slopes = question.slopes(np.zeros((len(far), self._n_outputs)), numbers)
-            means = self._along(near, far, places, weights, slopes)
-        else:
-            means = self._by_points(question, numbers, near, far, places, weights)
-        return means if self._first is None else self._by_inputs(self._first, means)
+        with explaining_nonfinite():
+            if question.is_linear:
+                slopes = question.slopes(np.zeros((len(far), self._n_outputs)), numbers)
+                means = self._along(near, far, places, weights, slopes)
+            else:
+                means = self._by_points(question, numbers, near, far, places, weights)
+            return means if self._first is None else self._by_inputs(self._first, means)
 
     def _along(self, near: Array, far: Array, places: Floats, weights: Floats, slopes: list[Floats]) -> Array:
         """Return means for slopes that are the same at all points of a way."""
         means = np.zeros((len(slopes), *far.shape), self._dtype)
         rows = ArrayReader(self._in_units(np.concatenate(slopes)))
-        try:
-            self._rest.along_ways(near, far, places, weights, rows, means, self._n_threads)
-        except NonFinite:
-            raise DivergenceError("on the way to the rows of X, the first layer's outputs are not finite.") from None
+        self._rest.along_ways(near, far, places, weights, rows, means, self._n_threads)
         return means
 
     def _by_points(
@@ -106,8 +115,9 @@ class StraightWays:
     ) -> Array:
         """Return means for slopes that depend on the outputs at each point."""
         n_steps = len(places)
-        along = (far - near)[:, np.newaxis] * places[:, np.newaxis].astype(far.dtype)
-        points = (near[:, np.newaxis] + along).reshape(-1, far.shape[1])
+        with np.errstate(over="ignore", invalid="ignore"):  # which the outputs find
+            along = (far - near)[:, np.newaxis] * places[:, np.newaxis].astype(far.dtype)
+            points = (near[:, np.newaxis] + along).reshape(-1, far.shape[1])
         means = []
         for slope in question.slopes(self.outputs(points), np.repeat(numbers, n_steps)):
             gradient = np.empty_like(points)

@@ -96,7 +96,7 @@ def _preparation(feed: Feed, *, keep_inputs: bool, keep_targets: bool) -> ModelP
     if prepare is None and prepare_targets is None:
         return None
     part = ModelPreparation(prepare, prepare_targets)
-    part.inputs = whole.inputs if prepare is not None else None
+    part.inputs, part.moments = (whole.inputs, whole.moments) if prepare is not None else (None, None)
     part.targets = whole.targets if prepare_targets is not None else None
     return part
 

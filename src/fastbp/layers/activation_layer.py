@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fastbp.layers.activations import ACTIVATIONS, ActivationLike
 from fastbp.layers.activations import Activation as Function
-from fastbp.layers.base import Layer, Parameter, Stage, first_slopes, slope_parameters, with_activation
+from fastbp.layers.base import Layer, Parameter, Stage, activation_parameters, first_parameters, with_activation
 from fastbp.support.registry import from_config, resolve, shorthand, to_config
 
 __all__ = ["Activation"]
@@ -49,12 +49,12 @@ class Activation(Layer):
         object.__setattr__(self, "activation", resolve(activation, ACTIVATIONS, "activation"))
 
     def parameters(self, n_inputs: int) -> list[Parameter]:
-        """Return the slopes, if the activation is a prelu."""
-        return slope_parameters(self.activation, n_inputs)
+        """Return the slopes or alphas, if the activation has some."""
+        return activation_parameters(self.activation, n_inputs)
 
     def draw(self, n_inputs: int, generators: Iterator[np.random.Generator]) -> list[NDArray[np.float64]]:
-        """Return the initial slopes."""
-        return first_slopes(self.activation, n_inputs)
+        """Return the initial slopes or alphas."""
+        return first_parameters(self.activation, n_inputs)
 
     def stages(self) -> list[Stage]:
         """Return one stage, which ``plan`` may merge with the stage before."""

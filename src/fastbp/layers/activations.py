@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal, TypeAlias
 
-from fastbp.support.checks import check_number
+from fastbp.support.checks import check_number, check_word
 
 __all__ = [
     "ACTIVATIONS",
@@ -25,6 +25,7 @@ __all__ = [
     "HardSwish",
     "LeakyReLU",
     "PReLU",
+    "Parametric",
     "Linear",
     "Mish",
     "ReLU",
@@ -43,10 +44,16 @@ class Activation:
 
     name: ClassVar[str]
     initializer: ClassVar[str]  # the meaning of "auto" in a layer with this activation
+    array: ClassVar[str | None] = None  # the name of the array that is trained, with a number a unit; None: none is
 
     @property
     def parameter(self) -> float:
         """The parameter that the kernel takes beside Z."""
+        return 0.0
+
+    @property
+    def first(self) -> float:
+        """The initial value of all numbers in ``array``."""
         return 0.0
 
 
@@ -137,9 +144,55 @@ class PReLU(Activation):
     slope: float = 0.25
     name = "prelu"
     initializer = "he"
+    array = "slope"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "slope", check_number(self.slope, "slope"))
+
+    @property
+    def first(self) -> float:
+        """The initial slope."""
+        return self.slope
+
+
+@dataclass(frozen=True)
+class Parametric(Activation):
+    """A = alpha * f(Z) + (1 - alpha) * Z, an activation f and none in a trained share of each, by unit.
+
+    As in RealMLP (Holzmueller, Grinsztajn and Steinwart, 2024). The alphas are an array of the layer, after its W and
+    b; weight decay applies to them only with ``decay_biases=True``, or where ``weight_decay_factors`` name "alpha".
+
+    Parameters
+    ----------
+    function : {"mish", "selu", "silu", "relu"}, default "mish"
+        f.
+    alpha : float, default 1.0
+        Initial value of every alpha: with 1, A = f(Z), and with 0, A = Z.
+
+    Examples
+    --------
+    >>> import fastbp as fb
+    >>> model = fb.Model([fb.Dense(1, fb.Parametric("relu"))], inputs=1, dtype="float64")
+    >>> model.set_weights([[[1.0]], [0.0], [0.75]])  # outputs = activation(inputs)
+    >>> model.predict([[-2.0], [0.0], [1.0]]).ravel().round(4).tolist()
+    [-0.5, 0.0, 1.0]
+    """
+
+    function: str = "mish"
+    alpha: float = 1.0
+    name = "parametric"
+    initializer = "he"
+    array = "alpha"
+
+    def __post_init__(self) -> None:
+        check_word(self.function, "function", ("mish", "selu", "silu", "relu"))
+        object.__setattr__(self, "alpha", check_number(self.alpha, "alpha"))
+        object.__setattr__(self, "initializer", ACTIVATIONS[self.function].initializer)
+
+    @property
+    def first(self) -> float:
+        """The initial alpha."""
+        return self.alpha
 
 
 class Tanh(Activation):
@@ -393,6 +446,7 @@ ActivationName: TypeAlias = Literal[
     "relu",
     "leaky_relu",
     "prelu",
+    "parametric",
     "tanh",
     "sigmoid",
     "softmax",
@@ -417,6 +471,7 @@ ACTIVATIONS: dict[str, type[Activation]] = {
         ReLU,
         LeakyReLU,
         PReLU,
+        Parametric,
         Tanh,
         Sigmoid,
         Softmax,

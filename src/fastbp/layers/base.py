@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbp.layers.activations import Activation as Function
-from fastbp.layers.activations import PReLU
+from fastbp.layers.activations import Parametric
 from fastbp.support.registry import blaming_config
 
 __all__ = ["Layer", "Parameter", "Stage"]
@@ -84,18 +84,19 @@ class Layer:
         raise NotImplementedError
 
 
-def slope_parameters(activation: Function, n_units: int, trained: bool = True) -> list[Parameter]:
-    """Return the slopes array of an activation that has one."""
-    return [Parameter("slope", (n_units,), trained)] if isinstance(activation, PReLU) else []
+def activation_parameters(activation: Function, n_units: int, trained: bool = True) -> list[Parameter]:
+    """Return the array of an activation that has one: slopes, or alphas."""
+    return [] if activation.array is None else [Parameter(activation.array, (n_units,), trained)]
 
 
-def first_slopes(activation: Function, n_units: int) -> list[NDArray[np.float64]]:
-    return [np.full(n_units, activation.slope)] if isinstance(activation, PReLU) else []
+def first_parameters(activation: Function, n_units: int) -> list[NDArray[np.float64]]:
+    return [] if activation.array is None else [np.full(n_units, activation.first)]
 
 
 def with_activation(stages: list[Stage], activation: Function, trainable: bool = True) -> list[Stage]:
     """Return these stages, one or none, with the activation inside the stage or as a separate stage."""
-    if isinstance(activation, PReLU):
-        return [*stages, {"kind": "prelu", "trainable": trainable}]
+    if activation.array is not None:
+        stage: Stage = {"kind": activation.name, "trainable": trainable}
+        return [*stages, stage | ({"function": activation.function} if isinstance(activation, Parametric) else {})]
     function = {"activation": activation.name, "parameter": activation.parameter}
     return [stage | function for stage in stages] or [{"kind": "activation", **function}]

@@ -14,9 +14,10 @@ from fastbp.layers.base import Layer, Parameter, Stage
 from fastbp.layers.dense import Dense
 from fastbp.layers.dropout import Dropout
 from fastbp.layers.normalisation import BatchNorm, LayerNorm
+from fastbp.layers.scaling import Scaling
 from fastbp.support.checks import check_list, sentence
 
-__all__ = ["LAYERS", "Residual", "check_layers", "innermost", "layer_from_config"]
+__all__ = ["LAYERS", "Residual", "arrays_of", "check_layers", "innermost", "layer_from_config"]
 
 
 _DEEPEST = 100  # more would run into Python's own limit, which depends on who calls
@@ -138,6 +139,13 @@ def innermost(layers: Sequence[Layer], outer: str = "") -> Iterator[tuple[str, L
         yield from innermost(layer.layers, f"{where}.") if layer.layers else ((where, layer),)
 
 
+def arrays_of(layer: Layer, outer: str = "") -> list[Parameter]:
+    """Return the arrays of a layer, and of those inside it, for any number of inputs: the shapes are those for one."""
+    if layer.layers:
+        return [array for i, inner in enumerate(layer.layers) for array in arrays_of(inner, f"{outer}{i}.")]
+    return [array._replace(name=outer + array.name) for array in layer.parameters(1)]
+
+
 def check_layers(layers: Any) -> tuple[Layer, ...]:
     """Return a checked list of layers as a tuple."""
     example = "[fb.Dense(64, 'relu'), fb.Dense(10, 'softmax')]"
@@ -158,4 +166,6 @@ def check_layers(layers: Any) -> tuple[Layer, ...]:
     return tuple(layers)
 
 
-LAYERS: dict[str, type[Layer]] = {cls.name: cls for cls in (Dense, Activation, LayerNorm, BatchNorm, Residual, Dropout)}
+LAYERS: dict[str, type[Layer]] = {
+    cls.name: cls for cls in (Dense, Activation, LayerNorm, BatchNorm, Scaling, Residual, Dropout)
+}

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fastbp.layers.activations import ACTIVATIONS, ActivationLike
 from fastbp.layers.activations import Activation as Function
-from fastbp.layers.base import Layer, Parameter, Stage, first_slopes, slope_parameters, with_activation
+from fastbp.layers.base import Layer, Parameter, Stage, activation_parameters, first_parameters, with_activation
 from fastbp.layers.initializers import INITIALIZERS, Initializer, InitializerLike
 from fastbp.support.checks import check_flag, check_int, check_number
 from fastbp.support.registry import from_config, resolve, shorthand, to_config
@@ -28,8 +28,8 @@ class Dense(Layer):
     units : int
         Number of outputs.
     activation : str or Activation, default "linear"
-        "linear", "relu", "leaky_relu", "prelu", "tanh", "sigmoid", "softmax", "gelu", "gelu_tanh", "silu", "elu",
-        "selu", "softplus", "exp", "softsign", "mish", "hard_sigmoid", "hard_swish", or an object such as
+        "linear", "relu", "leaky_relu", "prelu", "parametric", "tanh", "sigmoid", "softmax", "gelu", "gelu_tanh",
+        "silu", "elu", "selu", "softplus", "exp", "softsign", "mish", "hard_sigmoid", "hard_swish", or an object such as
         ``fb.LeakyReLU(slope=0.2)``.
     initializer : str or Initializer, default "auto"
         Initial values of W: "he", "glorot", "lecun", "zeros", "normal", "uniform", or an object such as
@@ -108,16 +108,16 @@ class Dense(Layer):
         return self.units
 
     def parameters(self, n_inputs: int) -> list[Parameter]:
-        """Return W, b if there is one, and the slopes of a prelu."""
+        """Return W, b if there is one, and the slopes or alphas of an activation that has some."""
         W = Parameter("W", (n_inputs, self.units), self.trainable)
         b = [Parameter("b", (self.units,), self.trainable)] if self.use_bias else []
-        return [W, *b, *slope_parameters(self.activation, self.units, self.trainable)]
+        return [W, *b, *activation_parameters(self.activation, self.units, self.trainable)]
 
     def draw(self, n_inputs: int, generators: Iterator[np.random.Generator]) -> list[NDArray[np.float64]]:
-        """Return W from the initializer, b of zeros, and the slopes."""
+        """Return W from the initializer, b of zeros, and the slopes or alphas."""
         W = self.initializer.draw(next(generators), n_inputs, self.units)
         b = [np.zeros(self.units)] if self.use_bias else []
-        return [W, *b, *first_slopes(self.activation, self.units)]
+        return [W, *b, *first_parameters(self.activation, self.units)]
 
     def flops(self, n_inputs: int) -> int:
         """Return the FLOPs of the product."""

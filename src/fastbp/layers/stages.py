@@ -8,18 +8,31 @@ from fastbp.layers.activations import ACTIVATIONS
 from fastbp.layers.activations import Activation as Function
 from fastbp.layers.base import Layer, Stage
 
-__all__ = ["output_activation", "plan"]
+__all__ = ["n_arrays", "output_activation", "plan"]
 
 
 def output_activation(stages: Sequence[Stage]) -> Function:
     """Return the last stage's activation, with default parameters."""
     last = stages[-1]
     name = last.get("activation", "linear")
-    return ACTIVATIONS["prelu" if name == "linear" and last["kind"] == "prelu" else name]()
+    return ACTIVATIONS[last["kind"] if name == "linear" and last["kind"] in ("prelu", "parametric") else name]()
+
+
+# Kinds of stages that have the same number of arrays in every model.
+_N_ARRAYS = {"layer_norm": 2, "batch_norm": 4, "prelu": 1, "parametric": 1, "scaling": 1}
+
+
+def n_arrays(stage: Stage) -> int:
+    """Return how many of its layer's arrays are the stage's own."""
+    if stage["kind"] == "dense":
+        return 1 + bool(stage.get("use_bias", True))
+    if stage["kind"] == "tabular":
+        return len(stage["tables"])
+    return _N_ARRAYS.get(stage["kind"], 0)
 
 
 # Kinds of stages that can apply an activation to their output.
-_ACTIVATING = ("dense", "layer_norm", "batch_norm", "prelu", "add")
+_ACTIVATING = ("dense", "layer_norm", "batch_norm", "prelu", "parametric", "scaling", "add")
 
 
 def plan(layers: Sequence[Layer]) -> tuple[list[Stage], list[int]]:

@@ -33,8 +33,8 @@ class Tabular:
     (momentum, Adam's moments), keep their bits and do not decay. A sample with a sample weight of 0 uses its rows like
     any other. Adam does the same as PyTorch's SparseAdam, except that epsilon is added after the bias correction, as
     for all other weights; both correct by the number of all steps, not of the steps that used the row. Weight decay
-    applies to the tables as to the W of dense layers. ``learning_rate_factors`` and ``weight_decay_factors`` do not
-    apply to them.
+    applies to the tables as to the W of dense layers. ``learning_rate_factors`` and the other factors of ``fb.Trainer``
+    name them "inputs".
 
     Parameters
     ----------

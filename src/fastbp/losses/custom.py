@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
@@ -10,7 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastbp.data.arrays import READABLE, as_array, as_rows, refuse_first
+from fastbp.data.arrays import as_array, as_rows, refuse_first
+from fastbp.engine.array_reader import finite_doubles
 from fastbp.engine.errors import NonFinite
 from fastbp.losses.all_losses import LOSSES, LossName
 from fastbp.losses.base import Loss
@@ -28,9 +28,6 @@ __all__ = ["CustomLoss", "LossFunction", "LossLike", "as_loss", "mean_of_functio
 Array = NDArray[Any]
 LossFunction = Callable[[Array, Array], tuple[ArrayLike, ArrayLike]]
 LossLike: TypeAlias = LossName | str | Loss | LossFunction
-
-
-_FEW = 4096  # numbers, which one thread multiplies before another has begun
 
 
 @dataclass(frozen=True, repr=False)
@@ -82,10 +79,9 @@ class CustomLoss(Loss):
         return losses, self._check(result[1], "gradient", outputs.shape)
 
     def _check(self, values: ArrayLike, what: str, shape: tuple[int, ...]) -> NDArray[np.float64]:
-        if type(values) is np.ndarray and values.dtype in READABLE and values.shape == shape:  # quickly: in a loop
-            numbers = np.ascontiguousarray(values, np.float64)
-            if _are_finite(numbers):
-                return numbers
+        quickly = finite_doubles(values, shape)  # in a loop
+        if quickly is not None:
+            return quickly
         argument = f"the {what} that the loss {self!r} returned"
         array = as_array(values, argument)
         if array.shape != shape:
@@ -98,15 +94,6 @@ class CustomLoss(Loss):
         if not finite.all():
             refuse_first(~finite, array, argument, "a finite number")
         return numbers
-
-
-def _are_finite(numbers: NDArray[np.float64]) -> bool:
-    """Return whether all numbers are finite; of few, quickly: then the sum of their squares mostly is."""
-    if numbers.size <= _FEW:
-        flat = numbers.ravel()
-        if math.isfinite(flat.dot(flat)):
-            return True
-    return bool(np.logical_and.reduce(np.isfinite(numbers), axis=None))
 
 
 def as_loss(loss: LossLike) -> Loss:

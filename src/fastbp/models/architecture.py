@@ -6,20 +6,20 @@ import contextlib
 import functools
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from fastbp.engine.network import Network
-from fastbp.layers.base import Layer
-from fastbp.layers.composition import check_layers, innermost
+from fastbp.layers.base import Layer, Parameter
+from fastbp.layers.composition import arrays_of, check_layers, innermost
 from fastbp.layers.dense import Dense
 from fastbp.layers.dropout import Dropout
 from fastbp.layers.initializers import make_generator
 from fastbp.layers.parameter_list import Weight, weights_of
-from fastbp.layers.stages import output_activation, plan
+from fastbp.layers.stages import n_arrays, output_activation, plan
 from fastbp.layers.tabular import Inputs, Tabular, n_columns, n_features
 from fastbp.schedules import Schedule
 from fastbp.support.checks import counted, sentence
@@ -58,6 +58,7 @@ class Architecture:
         The engine's stages.
     known_outputs : int or None
         Number of outputs for a sample; None while it depends on data not yet seen.
+    tables : Tabular or None
     layer_of_stage : list of int
         The index of each stage's layer; -1 for tables.
     output_activation : Activation
@@ -65,7 +66,7 @@ class Architecture:
     """
 
     def __init__(self, layers: tuple[Layer, ...], dtype: np.dtype[Any], tables: Tabular | None = None) -> None:
-        self.layers, self.dtype, self._tables = layers, dtype, tables
+        self.layers, self.dtype, self.tables = layers, dtype, tables
         self.fed: Inputs | None = None
         self.stages, self.layer_of_stage = plan(layers)
         if tables is not None:
@@ -114,7 +115,7 @@ class Architecture:
         """Return the initial weights for a seed, in the order of ``arrays``."""
         generators = (make_generator(seed, i) for i in itertools.count())
         n_inputs = n_features(self.feeding)
-        weights: list[Array] = [] if self._tables is None else self._tables.draw(generators)
+        weights: list[Array] = [] if self.tables is None else self.tables.draw(generators)
         for layer in self.layers:
             weights += layer.draw(n_inputs, generators)
             n_inputs = layer.n_outputs(n_inputs)
@@ -155,9 +156,18 @@ class Architecture:
             if isinstance(layer.rate, Schedule)
         }
 
-    def by_stage(self, of_layers: Mapping[int, float]) -> dict[int, float]:
-        """Return values given per layer for all stages of these layers."""
-        return {stage: of_layers[i] for stage, i in enumerate(self.layer_of_stage) if i in of_layers}
+    def arrays_of(self, i: int) -> list[Parameter]:
+        """Return the arrays of layer i, or of the inputs with -1; the shapes are those for one input."""
+        if i >= 0:
+            return arrays_of(self.layers[i])
+        shapes = self.tables.shapes if self.tables is not None else []
+        return [Parameter(f"E{j}", shape) for j, shape in enumerate(shapes)]
+
+    def arrays_by_stage(self) -> list[list[tuple[int, Parameter]]]:
+        """Return the arrays of each stage, each with the index of its layer; -1 for tables."""
+        left = {i: iter(self.arrays_of(i)) for i in set(self.layer_of_stage)}
+        pairs = zip(self.stages, self.layer_of_stage, strict=True)
+        return [[(i, next(left[i])) for _ in range(n_arrays(stage))] for stage, i in pairs]
 
 
 def outputs_of(layers: Sequence[Layer], n_inputs: int) -> int:

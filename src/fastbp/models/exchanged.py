@@ -25,6 +25,7 @@ class ExchangedModel(ModelParts):
     def blueprint(self) -> Blueprint:
         """Return the built model as plain parts, for exporters."""
         network, preparation = self.network, self._feed.preparation
+        self._feed.check_observed()
         learned = None if preparation is None else preparation.inputs
         names = self._feed.names if learned is None or learned.names is None else learned.names
         stages = self._architecture.stages

@@ -26,6 +26,7 @@ from fastbp.support.underflow import underflows_to_zero
 if TYPE_CHECKING:
     from fastbp.data.class_weights import ClassWeight
     from fastbp.losses.base import Loss
+    from fastbp.preparation.running import RunningMoments
 
 __all__ = ["Feed", "check_preparation"]
 
@@ -109,14 +110,19 @@ class Feed:
 
     # ---------------------------------------------------------------------------------------------------- reading
 
-    def read(self, X: Any, argument: str) -> Any:
-        """Return samples as an array that the engine reads, with a column for each input of the model."""
+    def read(self, X: Any, argument: str, observes: bool = False) -> Any:
+        """Return samples as an array that the engine reads, with a column for each input of the model.
+
+        Running statistics of no rows are refused, unless these rows go into them: ``observes``.
+        """
         if type(X) is not np.ndarray:
             X = self._by_name(X, argument)
         if self._as_is:  # the fast path, for loops that call step() and predict()
             return as_matrix(X, self.known_inputs, argument)
         self.check_ready()
         assert self.preparation is not None
+        if not observes:
+            self.check_observed()
         if self.preparation.prepare is not None and is_sparse(X):
             raise TypeError(sentence(argument, X, "a dense array with prepare", f"Pass {argument}.toarray()."))
         return self.preparation.read(X, self.n_inputs, argument)
@@ -156,10 +162,12 @@ class Feed:
         preparation, array = self.preparation.after(X, y, rows, names, self.known_inputs)
         inputs = self.inputs or array.shape[1]
         feed = Feed(inputs, preparation, self._dtype, None, self.classes, self.target_names)
+        if preparation.running is not None and preparation.moments is None:
+            feed = feed.observed(array, names[0], rows)
         return feed.named(own_names), array
 
-    def observed(self, array: Any, argument: str) -> Feed:
-        """Return this with running statistics of these rows too, which ``read`` returned.
+    def observed(self, array: Any, argument: str, rows: RowNumbers = None) -> Feed:
+        """Return this with running statistics of these rows too (None: all), of an array that ``read`` returned.
 
         Raises
         ------
@@ -167,10 +175,21 @@ class Feed:
             If a number is not finite.
         """
         assert self.preparation is not None
-        if not np.isfinite(array).all():
-            self.refuse_inputs(array, argument, len(array) - 1)
+        some = array if rows is None else array[rows]
+        if not np.isfinite(some).all():
+            self.refuse_inputs(some, argument, len(some) - 1, rows)
+        return self.with_moments(self.preparation.moments_with(some))
+
+    @property
+    def moments(self) -> RunningMoments | None:
+        """The running statistics of the rows seen so far; None where there are none."""
+        return None if self.preparation is None else self.preparation.moments
+
+    def with_moments(self, moments: RunningMoments) -> Feed:
+        """Return this, whose preparation runs, with these running statistics."""
+        assert self.preparation is not None
         feed = copy.copy(self)
-        feed.preparation = self.preparation.observed(array)
+        feed.preparation = self.preparation.with_moments(moments)
         return feed
 
     @property
@@ -180,12 +199,12 @@ class Feed:
         return preparation is not None and preparation.running is not None and preparation.running.in_step
 
     def check_observed(self) -> None:
-        """Refuse to train on many rows by running statistics of none."""
+        """Refuse to use running statistics of no rows."""
         preparation = self.preparation
         if preparation is not None and preparation.running is not None and preparation.moments is None:
             raise ValueError(
                 f"the model's preparation, {preparation.running!r}, has seen no rows yet; expected that steps, or "
-                "model.observe(X), come before fit. fb.Standardize() learns from all rows of fit."
+                "model.observe(X), come first. For fit there is fb.Standardize(), which learns from all of its rows."
             )
 
     def _refuse_too_large(self, y: Array, argument: str) -> None:
@@ -228,9 +247,13 @@ class Feed:
         sample_weight: ArrayLike | None = None,
         class_weight: ClassWeight | None = None,
         learn: bool = False,
+        observes: bool = False,
     ) -> Samples:
-        """Return inputs and targets, read and checked; with ``learn``, labels may say what the classes are."""
-        array = self.read(X, names[0])
+        """Return inputs and targets, read and checked; with ``learn``, labels may say what the classes are.
+
+        observes: as for ``read``.
+        """
+        array = self.read(X, names[0], observes)
         numbers, classes = number_targets(y, loss, n_outputs, self.classes, names[1], learn)
         targets = loss.as_targets(numbers, n_outputs, names[1])
         return Samples(array, targets, n_outputs, loss, names, sample_weight, class_weight, classes)

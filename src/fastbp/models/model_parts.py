@@ -219,14 +219,10 @@ class ModelParts:
             self._follow(source)
 
     def _follow(self, source: ModelParts) -> None:
-        """Use the running statistics of a source's preparation, where it has some."""
-        theirs, own = source.feed.preparation, self._feed.preparation
-        if theirs is None or own is None or theirs.running is None or own.running is None or theirs is own:
-            return
-        feed = copy.copy(self._feed)
-        feed.preparation = copy.copy(own)
-        feed.preparation.inputs, feed.preparation.moments = theirs.inputs, theirs.moments
-        self.adopt(feed)
+        """Use the running statistics of a source's preparation, where it has some, with the own clip."""
+        moments, own = source.feed.moments, self._feed.preparation
+        if moments is not None and own is not None and own.running is not None:
+            self.adopt(self._feed.with_moments(moments))
 
     def adopt(self, feed: Feed) -> None:
         """Use a feed that has learned from data."""
@@ -263,7 +259,7 @@ class ModelParts:
             )
         self._feed.check_ready()
         with contextlib.suppress(NoRowsError):
-            self.adopt(self._feed.observed(self._feed.read(X, "X"), "X"))
+            self.adopt(self._feed.observed(self._feed.read(X, "X", observes=True), "X"))
 
     def __repr__(self) -> str:
         layers = ", ".join(map(repr, self.layers))

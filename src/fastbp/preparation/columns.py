@@ -87,13 +87,11 @@ class Columns:
         return f"Columns({list(self.numeric)!r}, {list(self.categorical)!r}, {categories!r})"
 
 
-PREPARATIONS: dict[str, type[Any]] = {
-    cls.name: cls for cls in (Scale, Standardize, RobustScale, RunningStandardize, Impute, OneHot, Ordinal, Columns)
-}
-
 _ALONE: dict[str, type[Preparation]] = {
     cls.name: cls for cls in (Scale, Standardize, RobustScale, RunningStandardize, Impute, OneHot, Ordinal)
 }
+
+PREPARATIONS: dict[str, type[Any]] = {**_ALONE, Columns.name: Columns}
 
 Prepare = Chain | Columns
 

@@ -78,15 +78,20 @@ class ModelPreparation:
         if isinstance(self.prepare, tuple) and not any(each.learns for each in self.prepare):
             self.inputs = learn_without_data(self.prepare, n_columns)
 
-    def observed(self, array: Array) -> ModelPreparation:
-        """Return this, whose statistics are running, with those of these rows too, which ``read`` returned."""
+    def moments_with(self, array: Array) -> RunningMoments:
+        """Return the running statistics of these rows too, which ``read`` returned."""
+        assert self.inputs is not None
+        return (self.moments or RunningMoments.of_nothing(self.inputs.n_columns)).with_rows(array)
+
+    def with_moments(self, moments: RunningMoments) -> ModelPreparation:
+        """Return this, whose statistics are running, with these."""
         assert self.running is not None and self.inputs is not None
         before = self.inputs
-        observed = copy.copy(self)
-        observed.moments = (self.moments or RunningMoments.of_nothing(before.n_columns)).with_rows(array)
-        features = self.running.features(observed.moments)
-        observed.inputs = Learned(before.n_columns, before.names, before.texts, features, before.writings)
-        return observed
+        given = copy.copy(self)
+        given.moments = moments
+        features = self.running.features(moments)
+        given.inputs = Learned(before.n_columns, before.names, before.texts, features, before.writings)
+        return given
 
     def after(
         self,
@@ -116,7 +121,7 @@ class ModelPreparation:
             If X or y is not what the preparation needs.
         """
         learned = ModelPreparation(self.prepare, self.prepare_targets)
-        learned.inputs, learned.targets = self.inputs, self.targets
+        learned.inputs, learned.targets, learned.moments = self.inputs, self.targets, self.moments
         if self.prepare is not None and self.inputs is None:
             table = X if isinstance(X, TypedColumns) else read_table(X, names[0])
             if y is not None and len(y) != table.n_rows:  # type: ignore[arg-type]
@@ -127,8 +132,6 @@ class ModelPreparation:
             learned.inputs, array = learn(self.prepare, table, rows)
             if n_columns is not None and table.n_columns != n_columns:
                 raise ValueError(f"{names[0]} has {table.n_columns} columns; expected {n_columns}, the model's inputs.")
-            if self.running is not None:
-                learned = learned.observed(array if rows is None else array[rows])
         else:
             array = self._read(X, n_columns, names[0])
         if self.learns_targets:

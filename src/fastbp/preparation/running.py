@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbp.preparation.base import Numbers, Preparation
-from fastbp.support.checks import check_int, check_number, sentence
+from fastbp.support.checks import check_flag, check_int, check_number
 
 if TYPE_CHECKING:
     from fastbp.preparation.column_statistics import ColumnStatistics, Feature
@@ -27,11 +27,11 @@ class RunningStandardize(Preparation):
 
     ``Trainer.step`` and ``Trainer.step_gradient`` take their batch's rows into the statistics before they use them, and
     ``Model.observe`` takes rows that no step sees; ``predict`` changes nothing. Means and squares of batches are merged
-    (Chan, Golub and LeVeque, 1983) in float64, so each row counts the same, however long ago it was. Until rows were
-    seen, and for a column that is constant so far, the deviation is 1; before the first rows the mean is 0.
+    (Chan, Golub and LeVeque, 1983) in float64, so each row counts the same, however long ago it was. For a column that
+    is constant so far the deviation is 1. ``Model.copy``, ``blend`` and files keep the statistics.
 
-    ``Trainer.fit`` uses the statistics as they are. It refuses to train where there are none: ``fb.Standardize`` learns
-    from all of its data at once.
+    Before any rows were seen ``predict`` and ``Trainer.fit`` are refused. ``fit`` uses the statistics as they are; only
+    those of a model that is built by it, or by ``Model.build``, are of the rows that are given there.
 
     Parameters
     ----------
@@ -60,8 +60,7 @@ class RunningStandardize(Preparation):
     def __post_init__(self) -> None:
         if self.clip is not None:
             object.__setattr__(self, "clip", check_number(self.clip, "clip", above=0))
-        if not isinstance(self.in_step, (bool, np.bool_)):
-            raise TypeError(sentence("in_step", self.in_step, "True or False"))
+        object.__setattr__(self, "in_step", check_flag(self.in_step, "in_step"))
 
     @property
     def learns(self) -> bool:

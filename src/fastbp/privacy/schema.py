@@ -191,10 +191,6 @@ class Schema:
             lines.append("")
         return "\n".join(lines)
 
-    def to_config(self) -> dict[str, Any]:
-        """Return the columns as plain data."""
-        return {name: [each.kind, list(each.values)] for name, each in self.columns.items()}
-
     def __repr__(self) -> str:
         return f"Schema({listed(self.columns, 6)})"
 

@@ -71,10 +71,6 @@ class BaseMLP(PrivateNetwork):
         """Return validation targets as ``_check_targets`` returns training targets."""
 
     @abstractmethod
-    def _make_objective(self, n_outputs: int) -> Objective:
-        """Return the objective that is minimised."""
-
-    @abstractmethod
     def _weigh(self, y: Any, sample_weight: Array | None, incremental: bool) -> Array | None:
         """Return the sample weights, multiplied with the class weights."""
 

@@ -394,10 +394,6 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         self._is_plain_weight = self.class_weight is None
         if self.class_weight is None:
             return sample_weight
-        if self.privacy is not None and isinstance(self.class_weight, dict):  # whichever classes occur
-            each = np.array([float(self.class_weight.get(label, 1.0)) for label in self.classes_.tolist()])
-            weights: Array = each[np.searchsorted(self.classes_, flattened(y))]
-            return weights if sample_weight is None else weights * sample_weight
         if incremental and isinstance(self.class_weight, str):
             raise ValueError(
                 "class_weight is 'balanced'; expected a dictionary with partial_fit, whose calls do not show the "

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbp.layers.activations import ACTIVATIONS, Activation, PReLU
+from fastbp.layers.activations import ACTIVATIONS, Activation
 from fastbp.layers.base import Layer
 from fastbp.layers.dense import Dense
 from fastbp.layers.dropout import Dropout
@@ -84,12 +84,12 @@ def draw_weights(
 
 
 def with_slopes(coefs: Sequence[Array], intercepts: Sequence[Array], model: Model) -> list[Array]:
-    """Return weights as the model takes them: layer by layer, with a prelu's current slopes."""
+    """Return weights as the model takes them: layer by layer, with the activations' current slopes or alphas."""
     slopes = iter(_slopes(model))
     weights = []
     for layer, W, b in zip(_dense_layers(model), coefs, intercepts, strict=True):
         weights += [W, b]
-        if isinstance(layer.activation, PReLU):
+        if layer.activation.array is not None:
             weights.append(next(slopes))
     return weights
 
@@ -101,7 +101,7 @@ def linked_arrays(model: Model) -> tuple[list[Array], list[Array]]:
     for layer in _dense_layers(model):
         coefs.append(next(arrays))
         intercepts.append(next(arrays))
-        if isinstance(layer.activation, PReLU):
+        if layer.activation.array is not None:
             next(arrays)
     return coefs, intercepts
 
@@ -111,7 +111,7 @@ def _slopes(model: Model) -> list[Array]:
     slopes = []
     for layer in _dense_layers(model):
         next(arrays), next(arrays)
-        if isinstance(layer.activation, PReLU):
+        if layer.activation.array is not None:
             slopes.append(next(arrays))
     return slopes
 

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import _check_sample_weight
 
 from fastbp.losses.penalised import PenalisedLoss
 from fastbp.models.model import Model
@@ -16,10 +15,9 @@ from fastbp.privacy import DifferentialPrivacy, Promise
 from fastbp.sklearn.fitted_network import FittedNetwork
 from fastbp.sklearn.objectives import Objective
 from fastbp.sklearn.parallelism import threads_for
+from fastbp.sklearn.private_weights import private_weights, public_class_weights
 from fastbp.sklearn.solvers import make_optimizer
-from fastbp.support.checks import sentence
-from fastbp.support.precision import MIXED
-from fastbp.training.private_checks import without_values
+from fastbp.training.private_checks import refuse_parameters, without_values
 from fastbp.training.trainer import Trainer
 
 __all__ = ["PrivateNetwork"]
@@ -52,7 +50,7 @@ class PrivateNetwork(FittedNetwork):
     Attributes
     ----------
     privacy_ : Promise or None
-        What is promised to the samples; None without privacy.
+        What is promised to the samples, however the fit ended; None without privacy.
     """
 
     privacy: DifferentialPrivacy | None
@@ -67,10 +65,6 @@ class PrivateNetwork(FittedNetwork):
         """Return private targets as a trainer takes them."""
 
     @abstractmethod
-    def _weigh(self, y: Any, sample_weight: Array | None, incremental: bool) -> Array | None:
-        """Return the sample weights, multiplied with the class weights."""
-
-    @abstractmethod
     def _make_objective(self, n_outputs: int) -> Objective:
         """Return the objective that is minimised."""
 
@@ -78,46 +72,42 @@ class PrivateNetwork(FittedNetwork):
     def _initialize(self, units: list[int], objective: Objective, dtype: np.dtype[Any]) -> None:
         """Make a model with new random weights."""
 
-    def _check_private(self) -> None:
-        """Refuse parameters that private training cannot have."""
-        for name, (allowed, remedy) in _REFUSED.items():
-            value = getattr(self, name)
-            if value != allowed:
-                raise ValueError(sentence(name, value, f"{allowed!r} {_WITH}", remedy))
-        if isinstance(getattr(self, "class_weight", None), str):
-            remedy = "The classes' frequencies are private. Give a dictionary of weights that are public."
-            raise ValueError(sentence("class_weight", "balanced", f"a dictionary or None {_WITH}", remedy))
-
     def _fit_privately(self, X: Any, y: Any, sample_weight: Any, validation_set: Any) -> None:
-        """Train for max_iter epochs, or until the budget is spent."""
-        self._check_private()
+        """Train for max_iter epochs, or until the budget is spent; what was spent is known however it ends."""
+        refuse_parameters(self, _REFUSED)
         if validation_set is not None:
             raise ValueError(
                 f"validation_set is given; expected None {_WITH}: evaluate the estimator on public samples."
             )
         hidden = self._hidden_sizes()
         self._learn_public_targets()
-        rows, Y, weights = without_values(lambda: self._read_privately(X, y, sample_weight), _REMEDY)
+        of_classes = public_class_weights(getattr(self, "class_weight", None), getattr(self, "classes_", np.empty(0)))
+        rows, Y, weights = without_values(lambda: self._read_privately(X, y, sample_weight, of_classes), _REMEDY)
         self.n_outputs_ = Y.shape[1] if Y.ndim == 2 else len(self.classes_)
         objective = self._make_objective(self.n_outputs_)
         self._random_state = check_random_state(self.random_state)
         self._initialize([rows.shape[1], *hidden, self.n_outputs_], objective, rows.dtype)
         trainer = self._private_trainer(self._current_model(), objective)
-        bar = bool(self.verbose)
-        trainer.fit(rows, Y, int(self.max_iter), callbacks=self.callbacks or (), progress=bar, sample_weight=weights)
-        account = trainer.privacy
-        assert account is not None
-        self.privacy_ = account.promise()
-        self.n_iter_ = trainer.history.n_epochs
-        self.t_ = trainer.n_steps * account.settings.expected_batch_size
-        for name in ("loss_curve_", "best_loss_"):  # they would tell of private samples
+        for name in ("loss_", "loss_curve_", "best_loss_", "imputer_"):  # of an earlier fit, which was not private
             self.__dict__.pop(name, None)
+        bar = bool(self.verbose)
+        try:
+            trainer.fit(
+                rows, Y, int(self.max_iter), callbacks=self.callbacks or (), progress=bar, sample_weight=weights
+            )
+        finally:
+            account = trainer.privacy
+            assert account is not None
+            self.privacy_ = account.promise()
+            self.n_iter_ = trainer.history.n_epochs
+            self.t_ = trainer.n_steps * account.settings.expected_batch_size
 
-    def _read_privately(self, X: Any, y: Any, sample_weight: Any) -> tuple[Any, Array, Array | None]:
+    def _read_privately(
+        self, X: Any, y: Any, sample_weight: Any, of_classes: Array | None
+    ) -> tuple[Any, Array, Array | None]:
         X, y = self._check_data(X, y, reset=True)
         Y = self._private_targets(y)
-        weights = None if sample_weight is None else _check_sample_weight(sample_weight, X)
-        return self._as_rows(X, learn=True), Y, self._weigh(y, weights, False)
+        return X, Y, private_weights(sample_weight, of_classes, Y)
 
     def _private_trainer(self, model: Model, objective: Objective) -> Trainer:
         """Return the trainer; it is not kept, as it has the key."""
@@ -128,7 +118,6 @@ class PrivateNetwork(FittedNetwork):
             PenalisedLoss(objective.loss, objective.factor, float(self.alpha)),
             make_optimizer(self),
             n_threads=threads_for(self.n_threads),
-            precision=MIXED if self.compute_dtype == MIXED else None,
             seed=seed,
             metrics=[],
             privacy=self.privacy,

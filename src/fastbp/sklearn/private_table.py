@@ -8,18 +8,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import _check_sample_weight
 
 from fastbp.data.frames import check_names, is_frame, names_of
 from fastbp.privacy import DifferentialPrivacy, Promise, Public
 from fastbp.sklearn.parallelism import threads_for
-from fastbp.support.checks import sentence
+from fastbp.sklearn.private_weights import private_weights, public_class_weights
 from fastbp.tabular.fitted import FittedTable
 from fastbp.tabular.importances import HeldOut
 from fastbp.tabular.learning import Rows
-from fastbp.tabular.private_fitting import PrivateFit, PublicTable, fit_privately
+from fastbp.tabular.private_fitting import PrivateFit, PrivateTraining, PublicTable
 from fastbp.tabular.reading import TableReader, learn_reader
-from fastbp.training.private_checks import without_values
+from fastbp.training.private_checks import refuse_parameters, without_values
 
 __all__ = ["PrivateTable"]
 
@@ -42,7 +41,7 @@ class PrivateTable:
     Attributes
     ----------
     privacy_ : Promise or None
-        What is promised to the rows that were trained on.
+        What is promised to the rows that were trained on, however the fit ended.
     """
 
     privacy: DifferentialPrivacy | None
@@ -54,13 +53,7 @@ class PrivateTable:
 
     def _check_public(self) -> Public:
         """Refuse what private training cannot have."""
-        for name, (allowed, remedy) in _REFUSED.items():
-            value = getattr(self, name)
-            if value != allowed:
-                raise ValueError(sentence(name, value, f"{allowed!r} {_WITH}", remedy))
-        if isinstance(getattr(self, "class_weight", None), str):
-            remedy = "The classes' frequencies are private. Give a dictionary of weights that are public."
-            raise ValueError(sentence("class_weight", "balanced", f"a dictionary or None {_WITH}", remedy))
+        refuse_parameters(self, _REFUSED)
         if self.public is None:
             raise ValueError(
                 f"public is None; expected fb.Public(X, y) {_WITH}: rows that are nobody's secret, from which scales, "
@@ -70,7 +63,7 @@ class PrivateTable:
         return self.public
 
     def _fit_privately(self, X: Any, y: Any, sample_weight: Any, refused: Mapping[str, Any]) -> None:
-        """Learn the columns from public rows, and train on private ones."""
+        """Learn the columns from public rows, and train on private ones; what was spent is known however it ends."""
         public = self._check_public()
         for name, value in refused.items():
             if value is not None:
@@ -79,9 +72,11 @@ class PrivateTable:
                 )
         assert self.privacy is not None
         categories: Any = self.categories if isinstance(self.categories, str) else list(self.categories)
-        self.__dict__.pop("feature_names_in_", None)
+        for name in ("feature_names_in_", "_table"):  # of an earlier fit: it may have had other columns and classes
+            self.__dict__.pop(name, None)
         reader, table = learn_reader(self._as_table(public.X, reset=True), categories)
         targets, n_classes = self._learn_targets(public.y)
+        of_classes = public_class_weights(getattr(self, "class_weight", None), getattr(self, "classes_", np.empty(0)))
         learned = PublicTable.learn(reader, table, targets, n_classes)
         if is_frame(X) and reader.names is not None:
             check_names(names_of(X) or (), reader.names, "X", "public has")
@@ -89,7 +84,7 @@ class PrivateTable:
             "Check the columns and the targets against those of public; an estimator without privacy tells what is "
             "wrong, where nobody else reads."
         )
-        rows = without_values(lambda: self._private_rows(X, y, sample_weight, reader), remedy)
+        rows = without_values(lambda: self._private_rows(X, y, sample_weight, of_classes, reader), remedy)
         fit = PrivateFit(
             self.privacy,
             epochs=None if self.epochs == "auto" else int(self.epochs),
@@ -97,23 +92,22 @@ class PrivateTable:
             seed=int(check_random_state(self.random_state).randint(2**31)),
             progress=bool(self.verbose),
         )
-        self._table, self.privacy_ = fit_privately(learned, rows, fit)
+        training = PrivateTraining(learned, rows, fit)
+        try:
+            self._table = training.run()
+        finally:
+            self.privacy_ = training.promise()
         self._held_out, self._importances = None, None
         self.n_features_in_ = reader.n_columns
         if reader.names is not None and all(isinstance(name, str) for name in reader.names):
             self.feature_names_in_ = np.array(reader.names, dtype=object)
 
-    def _private_rows(self, X: Any, y: Any, sample_weight: Any, reader: TableReader) -> Rows:
+    def _private_rows(self, X: Any, y: Any, sample_weight: Any, of_classes: Array | None, reader: TableReader) -> Rows:
         table = reader.read(self._as_table(X, reset=False))
-        targets, of_class = self._read_targets(y)
+        targets = self._read_targets(y)
         if len(table) != len(targets):
             raise ValueError("X and y have different numbers of rows")
-        weights = None
-        if sample_weight is not None:
-            weights = _check_sample_weight(sample_weight, targets, ensure_non_negative=True)
-        if of_class is not None:
-            weights = of_class if weights is None else weights * of_class
-        return Rows(table, targets, weights)
+        return Rows(table, targets, private_weights(sample_weight, of_classes, targets))
 
     # What the estimators have.
 
@@ -130,6 +124,6 @@ class PrivateTable:
         """Learn from public targets: return them as numbers or class numbers, and the number of classes or 0."""
         raise NotImplementedError
 
-    def _read_targets(self, y: Any) -> tuple[Array, Array | None]:
-        """Return private targets as numbers or class numbers, and the weights of their classes where there are some."""
+    def _read_targets(self, y: Any) -> Array:
+        """Return private targets as numbers or class numbers."""
         raise NotImplementedError

@@ -193,15 +193,12 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
             raise ValueError("public has one class; expected all classes that there can be, two or more.")
         return numbers, len(self.classes_)
 
-    def _read_targets(self, y: Any) -> tuple[Array, Array | None]:
+    def _read_targets(self, y: Any) -> Array:
         labels = column_or_1d(self._plain(y))
         if not np.isin(labels, self.classes_).all():
             raise ValueError("y has a class that public lacks")
-        numbers = np.searchsorted(self.classes_, labels)
-        if not isinstance(self.class_weight, dict):
-            return numbers, None
-        weights = np.array([float(self.class_weight.get(label, 1.0)) for label in self.classes_.tolist()])
-        return numbers, weights[numbers]
+        numbers: Array = np.searchsorted(self.classes_, labels)
+        return numbers
 
     def predict_proba(self, X: Any) -> Array:
         """Return the probability of each class, (n_samples, n_classes)."""
@@ -344,8 +341,8 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         self._single = np.ndim(self._plain(y)) == 1
         return self._numbers(y), 0
 
-    def _read_targets(self, y: Any) -> tuple[Array, Array | None]:
-        return self._numbers(y), None
+    def _read_targets(self, y: Any) -> Array:
+        return self._numbers(y)
 
     def _numbers(self, y: Any) -> Array:
         """Return targets as (n_rows, n_outputs)."""

@@ -64,6 +64,9 @@ class BaseTabular(PrivateTable, ExplainedTable, ExportedTable, BaseEstimator):
         tags.input_tags.categorical = True
         return tags
 
+    def __sklearn_is_fitted__(self) -> bool:
+        return "_table" in self.__dict__
+
     def _fit_table(
         self, X: Any, y: Array, n_classes: int, weights: Array | None, groups: Any, validation: Any, metric: str
     ) -> None:
@@ -249,7 +252,8 @@ class BaseTabular(PrivateTable, ExplainedTable, ExportedTable, BaseEstimator):
         if about["estimator"] != cls.__name__:
             raise ValueError(f"{os.fspath(path)!r} holds a {about['estimator']}; expected a {cls.__name__}.")
         known = about.get("privacy")
-        privacy = None if known is None else DifferentialPrivacy(**known["settings"])
+        settings = None if known is None else known["settings"]  # None: privacy was set to None after the fit
+        privacy = None if settings is None else DifferentialPrivacy(**settings)
         estimator = cls(**about["parameters"], privacy=privacy)
         estimator.privacy_ = None if known is None else Promise.from_config(known["promise"])
         estimator._table = table

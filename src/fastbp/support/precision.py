@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from typing import Literal, TypeAlias
 
@@ -13,6 +14,8 @@ __all__ = ["MIXED", "Precision", "check_precision", "explain_bf16"]
 Precision: TypeAlias = Literal["float32", "float64", "bf16-mixed"]
 
 MIXED: Literal["bf16-mixed"] = "bf16-mixed"
+
+_REFUSED = "the system refuses AMX to this process, one of whose threads has too small a signal stack for it"
 
 
 def check_precision(precision: str | None, dtype: str) -> Precision | None:
@@ -62,10 +65,19 @@ def check_precision(precision: str | None, dtype: str) -> Precision | None:
 def explain_bf16() -> str:
     """Return in a few words how this machine multiplies bfloat16."""
     found = kernels.bf16()
+    if found == "amx":
+        return f"by the CPU's tiles, AMX ({kernels.isa()})"
     if found == "native" and not kernels.bf16_pays():
-        return "this CPU multiplies bfloat16 no faster than float32, so all products are computed in float32"
+        in_float32 = "so all products are computed in float32"
+        if kernels.amx_refused():
+            return f"{_REFUSED}, and this CPU multiplies bfloat16 no faster than float32 in another way, {in_float32}"
+        return f"this CPU multiplies bfloat16 no faster than float32, {in_float32}"
     if found == "native":
         return f"by the CPU's instruction ({kernels.isa()})"
     if found == "emulated":
         return f"emulated with {kernels.isa()}, slowly: FASTBP_BF16=emulate is set"
+    if kernels.amx_refused():
+        return f"none: FASTBP_BF16=amx is set, and {_REFUSED}"
+    if os.environ.get("FASTBP_BF16") == "amx":
+        return "none: FASTBP_BF16=amx is set, and this machine has no AMX, or not with the instruction set in use"
     return f"none: neither the CPU nor the instruction set in use ({kernels.isa()}) has an instruction for it"

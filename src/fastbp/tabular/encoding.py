@@ -20,15 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbp.engine.array_reader import ArrayReader
-from fastbp.engine.number_columns import NumberColumns
+from fastbp.engine.number_columns import BOUND, LARGEST, NumberColumns
 
-__all__ = ["BOUND", "LARGEST", "TableEncoding", "learn_encoding", "learn_encodings"]
+__all__ = ["TableEncoding", "learn_encoding", "learn_encodings"]
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
 
-BOUND = 3.0  # of a scaled number
-LARGEST = 1e9  # whose bounded value is the bound itself
 _MOST_LEVELS = 9  # of a category that is written out, a level of gaps counted
 _MOST_ROWS = 100_000  # from which quantiles are taken
 _USUAL_BINS = 16  # whose rows bound how often a value counts, where there are no bins
@@ -96,12 +94,8 @@ class TableEncoding:
         self._rows_of_levels = {k: _rows_of_codes(level) for k, level in self.levels.items()}
         self.n_numeric = self._columns.n_inputs + sum(len(each.centres) for each in self.levels.values())
 
-    def __getstate__(self) -> dict[str, Any]:
-        return self.to_config()
-
-    def __setstate__(self, state: Mapping[str, Any]) -> None:
-        again = TableEncoding.from_config(state)
-        self.__init__(again.numbers, again.levels, again.cardinalities)  # type: ignore[misc]
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.numbers, self.levels, self.cardinalities)
 
     def encode(self, table: Floats) -> NDArray[np.float32]:
         """Return the inputs of a network: numbers, then the codes of categories with many levels.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -215,17 +216,29 @@ class _Work:
         return FittedTable(self.reader, blend.targets, self.encodings, fitted, blend.share, blend.residuals, record)
 
     def _share_time(self) -> None:
-        """Say what trainings the time that is left is for; linear models, which come last, have a tenth of a share."""
+        """Say what trainings the time that is left is for."""
         if self.fit.budget is None:
             return
-        batches = self._batches()
-        kinds = [member.kind for batch in batches for _, member in batch]
-        n_linear = kinds.count("linear")
-        n = len(kinds) - n_linear or n_linear
-        at_once = min(choose_threads(self.fit.n_threads), max(map(len, batches)), n)
+        batches = [[member for _, member in batch] for batch in self._batches()]
         longer = len(self.y) / min(len(train) for train, _ in self.splits)
-        refits = longer * -(-n // at_once) if self.fit.refit else 0.0
-        self.fit.budget.expect(n, at_once, 0.1 * n_linear / at_once + refits)
+        refits = longer * self._rounds_of([list(chain(*batches))]) if self.fit.refit else 0.0
+        self._expect(batches, refits)
+
+    def _expect(self, batches: Sequence[Sequence[Member]], rounds_after: float = 0.0) -> None:
+        """Tell the budget what is trained together, a batch after the other."""
+        assert self.fit.budget is not None
+        counted = [self._is_counted(member) for batch in batches for member in batch]
+        n = sum(counted)
+        self.fit.budget.expect(n, self._rounds_of(batches), rounds_after, len(counted) - n)
+
+    def _rounds_of(self, batches: Sequence[Sequence[Member]]) -> int:
+        """Return how many durations of a training the batches take."""
+        at_once = choose_threads(self.fit.n_threads)
+        return sum(-(-sum(map(self._is_counted, batch)) // at_once) for batch in batches)
+
+    def _is_counted(self, member: Member) -> bool:
+        """Return whether a member shares the time: a linear model beside networks takes a few hundredths of theirs."""
+        return member.kind == self.fit.preset.members[0].kind
 
     def _outputs(self, model: Model, member: Member, rows: RowIndex) -> Array:
         outputs: Array = model.predict(self.encoded[member.n_bins][rows], n_threads=self.fit.n_threads)
@@ -287,7 +300,7 @@ class _Work:
         data = self._samples(trainer, member)
         listeners: list[Callback] = [EarlyStopping(self._monitor, self.n_epochs, ties="last")]
         if self.fit.budget is not None:
-            listeners.append(TimeShare(self.fit.budget))
+            listeners.append(TimeShare(self.fit.budget, self._is_counted(member)))
         parts = data.part(train, "the rows to train on"), data.part(held_out, "the rows held out")
         return Job(f"member {number} of fold {fold}", trainer, *parts, listeners)
 
@@ -295,7 +308,7 @@ class _Work:
         X = self.encoded[member.n_bins]
         return trainer.parts.intake.samples(X, self.encoded_y, self.weights, None, ("X", "y", "sample_weight"))
 
-    def _trainer(self, member: Member, n_rows: int, seed: int, n_epochs: int | None = None) -> Trainer:
+    def _trainer(self, member: Member, n_rows: int, seed: int) -> Trainer:
         encoding = self.encodings[member.n_bins]
         n_steps = self.n_epochs * -(-n_rows // self.batch_size)
         model = make_model(member, encoding, self.targets, n_steps, seed)
@@ -325,10 +338,10 @@ class _Work:
             trainer = self._trainer(member, len(self.y), self.fit.seed + 1009 * course.fold + 31 * number + 7)
             listeners: list[Callback] = [_StopAfter(course.best_epoch or course.n_epochs)]
             if self.fit.budget is not None:
-                listeners.append(TimeShare(self.fit.budget))
+                listeners.append(TimeShare(self.fit.budget, self._is_counted(member)))
             jobs.append(Job(f"member {number}, on all rows", trainer, self._samples(trainer, member), None, listeners))
         if self.fit.budget is not None:
-            self.fit.budget.expect(len(jobs), choose_threads(self.fit.n_threads))
+            self._expect([[known.course.member for known in fitted]])
         train_all(jobs, self.n_epochs, self.fit.n_threads, self.fit.progress)
         return [
             FittedMember(known.n_bins, job.trainer.model, known.kind, known.course)

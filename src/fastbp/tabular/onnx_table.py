@@ -9,13 +9,14 @@ import onnx
 from numpy.typing import NDArray
 
 from fastbp.data.classes import check_classes
+from fastbp.engine.number_columns import BOUND, LARGEST
 from fastbp.exchange.onnx_features import bounded, features
 from fastbp.exchange.onnx_file import describe
 from fastbp.exchange.onnx_graph import Graph
 from fastbp.exchange.onnx_inputs import Inputs
 from fastbp.exchange.onnx_outputs import declare_outputs, spoiled
 from fastbp.exchange.onnx_stages import network
-from fastbp.tabular.encoding import BOUND, LARGEST, TableEncoding
+from fastbp.tabular.encoding import TableEncoding
 from fastbp.tabular.fitted import FittedTable
 from fastbp.tabular.targets import ClassTargets, Targets
 

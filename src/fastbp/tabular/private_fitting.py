@@ -28,7 +28,7 @@ from fastbp.tabular.recipe import Member
 from fastbp.tabular.targets import ClassTargets, NumberTargets, Targets
 from fastbp.training.trainer import Trainer
 
-__all__ = ["HIDDEN", "PRIVATE_EPOCHS", "PrivateFit", "PublicTable", "expected_batch_for", "fit_privately"]
+__all__ = ["HIDDEN", "PRIVATE_EPOCHS", "PrivateFit", "PrivateTraining", "PublicTable", "expected_batch_for"]
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
@@ -113,49 +113,67 @@ def expected_batch_for(n_rows: int) -> int:
     return max(n_rows // _PART_OF_ROWS, min(_LEAST_BATCH, n_rows))
 
 
-def fit_privately(public: PublicTable, rows: Rows, fit: PrivateFit) -> tuple[FittedTable, Promise]:
-    """Train a network on private rows, and return it with what is promised to them.
+class PrivateTraining:
+    """The training of a network on private rows, and the account of it, which is known however training ends.
 
-    Raises
-    ------
-    ValueError
-        If the rows are fewer than the expected batch size, or hold what cannot be learned from; none is named.
+    Parameters
+    ----------
+    public : PublicTable
+    rows : Rows
+        The private ones, as ``public`` reads them.
+    fit : PrivateFit
     """
-    epochs = fit.epochs or PRIVATE_EPOCHS
-    hidden = HIDDEN if fit.hidden is None else fit.hidden
-    rate = fit.learning_rate or _LEARNING_RATE
-    trainer = _trainer(public, hidden, CosineDecay(rate, over=epochs), fit)
-    X, y = public.encoding.encode(rows.table), public.targets.encode(rows.y)
-    interrupted = False
-    try:
-        trainer.fit(X, y, epochs=epochs, progress=fit.progress, sample_weight=rows.weights)
-    except KeyboardInterrupt:
-        if not fit.keeps_interrupted or trainer.n_steps == 0:
-            raise
-        interrupted = True
-    account = trainer.privacy
-    assert account is not None
-    width = hidden[0] if hidden else 0
-    member = Member(_MOST_BINS, rate, 0.0, dropout=0.0, width=width, depth=len(hidden))
-    figures = {name: list(values) for name, values in trainer.history.items() if name != "seconds"}
-    course = Course(member, 0, figures, trainer.history.n_epochs)
-    fitted = FittedMember(_MOST_BINS, trainer.averaged_model(), "nets", course)
-    record = Record(interrupted=interrupted)
-    table = FittedTable(public.reader, public.targets, {_MOST_BINS: public.encoding}, [fitted], 0.0, None, record)
-    return table, account.promise()
 
+    def __init__(self, public: PublicTable, rows: Rows, fit: PrivateFit) -> None:
+        self._public, self._rows, self._fit = public, rows, fit
+        self._epochs = fit.epochs or PRIVATE_EPOCHS
+        self._hidden = HIDDEN if fit.hidden is None else fit.hidden
+        self._rate = fit.learning_rate or _LEARNING_RATE
+        self._trainer = self._make_trainer()
 
-def _trainer(public: PublicTable, hidden: tuple[int, ...], rate: CosineDecay, fit: PrivateFit) -> Trainer:
-    last = Dense(public.targets.n_outputs, public.targets.activation)
-    layers = [*(Dense(units, "tanh") for units in hidden), last]
-    n_numeric, many = public.encoding.n_numeric, list(public.encoding.cardinalities.values())
-    inputs = Tabular(n_numeric, many, [_TABLE_WIDTH] * len(many)) if many else n_numeric
-    return Trainer(
-        Model(layers, inputs=inputs, seed=fit.seed),
-        public.targets.loss,
-        Adam(rate),
-        n_threads=fit.n_threads,
-        seed=0 if fit.privacy.secure else fit.seed,
-        averaging=EMA(_AVERAGE),
-        privacy=fit.privacy,
-    )
+    def run(self) -> FittedTable:
+        """Train, and return the network.
+
+        Raises
+        ------
+        ValueError
+            If the rows are fewer than the expected batch size, or hold what cannot be learned from; none is named.
+        """
+        public, rows, fit, trainer = self._public, self._rows, self._fit, self._trainer
+        X, y = public.encoding.encode(rows.table), public.targets.encode(rows.y)
+        interrupted = False
+        try:
+            trainer.fit(X, y, epochs=self._epochs, progress=fit.progress, sample_weight=rows.weights)
+        except KeyboardInterrupt:
+            if not fit.keeps_interrupted or trainer.n_steps == 0:
+                raise
+            interrupted = True
+        width = self._hidden[0] if self._hidden else 0
+        member = Member(_MOST_BINS, self._rate, 0.0, dropout=0.0, width=width, depth=len(self._hidden))
+        figures = {name: list(values) for name, values in trainer.history.items() if name != "seconds"}
+        course = Course(member, 0, figures, trainer.history.n_epochs)
+        fitted = FittedMember(_MOST_BINS, trainer.averaged_model(), "nets", course)
+        encodings, record = {_MOST_BINS: public.encoding}, Record(interrupted=interrupted)
+        return FittedTable(public.reader, public.targets, encodings, [fitted], 0.0, None, record)
+
+    def promise(self) -> Promise:
+        """Return what is promised to the rows after the steps so far."""
+        account = self._trainer.privacy
+        assert account is not None
+        return account.promise()
+
+    def _make_trainer(self) -> Trainer:
+        public, fit = self._public, self._fit
+        last = Dense(public.targets.n_outputs, public.targets.activation)
+        layers = [*(Dense(units, "tanh") for units in self._hidden), last]
+        n_numeric, many = public.encoding.n_numeric, list(public.encoding.cardinalities.values())
+        inputs = Tabular(n_numeric, many, [_TABLE_WIDTH] * len(many)) if many else n_numeric
+        return Trainer(
+            Model(layers, inputs=inputs, seed=fit.seed),
+            public.targets.loss,
+            Adam(CosineDecay(self._rate, over=self._epochs)),
+            n_threads=fit.n_threads,
+            seed=0 if fit.privacy.secure else fit.seed,
+            averaging=EMA(_AVERAGE),
+            privacy=fit.privacy,
+        )

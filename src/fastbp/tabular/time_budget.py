@@ -15,6 +15,7 @@ __all__ = ["TimeBudget", "TimeShare"]
 _FOR_THE_END = 0.02  # of the seconds, for what follows on the last training
 _MOST_RESERVED = 0.5  # of what is left
 _LEAST = 0.01  # seconds of a training: some steps
+_UNCOUNTED = 0.1  # of a share: what is kept for a training that is not counted
 
 
 class TimeBudget:
@@ -37,7 +38,9 @@ class TimeBudget:
         self._clock = clock
         self._end = clock() + (1 - _FOR_THE_END) * seconds
         self.has_reserve = False
-        self._waiting, self._at_once, self._rounds_after = 0, 1, 0.0
+        self._n_trainings, self._n_rounds = 1, 1
+        self._waiting = self._uncounted = 0
+        self._rounds_after = 0.0
         self._lock = threading.Lock()
 
     @property
@@ -54,22 +57,31 @@ class TimeBudget:
         """Return a budget of this share of what is left."""
         return TimeBudget(share * self.left, self._clock)
 
-    def expect(self, n_trainings: int, at_once: int, rounds_after: float = 0.0) -> None:
-        """Say how many trainings share what is left, how many of them run at once, and what follows on them.
+    def expect(self, n_trainings: int, n_rounds: int, rounds_after: float = 0.0, n_uncounted: int = 0) -> None:
+        """Say how many trainings share what is left, one after another or some at once, and what follows on them.
 
         Parameters
         ----------
-        n_trainings, at_once : int
+        n_trainings : int
+        n_rounds : int
+            How many durations of a training they take in all.
         rounds_after : float
-            In units of the duration of a training.
+            What follows, in the same unit.
+        n_uncounted : int
+            Trainings beside them that end long before a share is used up.
         """
-        self._waiting, self._at_once, self._rounds_after = n_trainings, min(at_once, n_trainings), rounds_after
+        self._n_trainings, self._n_rounds, self._rounds_after = n_trainings, n_rounds, rounds_after
+        self._waiting, self._uncounted = n_trainings, n_uncounted
 
-    def share(self) -> float:
-        """Return the seconds of a training that begins now."""
+    def share(self, is_counted: bool = True) -> float:
+        """Return the seconds of a training that begins now; one that is not counted takes no other's place."""
         with self._lock:
-            rounds = -(-max(self._waiting, 1) // self._at_once) + self._rounds_after
-            self._waiting -= 1
+            rounds = -(-max(self._waiting, 1) * self._n_rounds // self._n_trainings) + self._rounds_after
+            rounds += _UNCOUNTED * self._uncounted * self._n_rounds / self._n_trainings
+            if is_counted:
+                self._waiting -= 1
+            else:
+                self._uncounted -= 1
         return max(self.left / rounds, _LEAST)
 
 
@@ -79,17 +91,19 @@ class TimeShare(Callback):
     Parameters
     ----------
     budget : TimeBudget
+    is_counted : bool
+        Whether the training is one of those that share the budget.
     """
 
     runs_alone = True
 
-    def __init__(self, budget: TimeBudget) -> None:
-        self._budget = budget
+    def __init__(self, budget: TimeBudget, is_counted: bool) -> None:
+        self._budget, self._is_counted = budget, is_counted
         self._limit: TimeLimit | None = None
 
     def on_fit_begin(self, trainer: TrainerView, figures: Figures) -> None:
         """Take a share, and start its clock."""
-        self._limit = TimeLimit(self._budget.share())
+        self._limit = TimeLimit(self._budget.share(self._is_counted))
         self._limit.on_fit_begin(trainer, figures)
 
     def on_tick(self, trainer: TrainerView, figures: Figures) -> None:

@@ -1,4 +1,4 @@
 """The trainer and its parts: settings, reading of data, step numbers, epochs, evaluation, state, files.
-It imports callbacks, data, distributed, engine, layers, losses, metrics, models, optimizers, privacy, schedules and
-support.
+It imports callbacks, data, distributed, engine, layers, losses, metrics, models, optimizers, preparation, privacy,
+schedules and support.
 """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
@@ -18,6 +18,7 @@ from fastbp.distributed.agreement import digest_of_arrays, digest_of_rows, refus
 from fastbp.distributed.mpi import MPI, as_sent
 from fastbp.engine import kernels
 from fastbp.optimizers.base import Optimizer
+from fastbp.preparation.running import RunningMoments
 from fastbp.training.settings import TrainerSettings
 from fastbp.training.state import TrainingState
 
@@ -40,8 +41,20 @@ def ends_all_ranks(method: Method) -> Method:
     return cast("Method", guarded)
 
 
-def agree(mpi: MPI, settings: TrainerSettings, state: TrainingState, data: Any, n_epochs: int) -> None:
+def agree(
+    mpi: MPI, settings: TrainerSettings, state: TrainingState, data: Any, validation: Any, asked: Mapping[str, Any]
+) -> None:
     """Refuse to train where the ranks differ in anything that the result depends on.
+
+    Parameters
+    ----------
+    mpi : MPI
+    settings : TrainerSettings
+    state : TrainingState
+    data, validation : Samples, Chunks or None
+        The second by what schedules and callbacks see of it.
+    asked : mapping of str to object
+        Further arguments of ``fit`` by their names.
 
     Raises
     ------
@@ -56,10 +69,11 @@ def agree(mpi: MPI, settings: TrainerSettings, state: TrainingState, data: Any, 
         "the bfloat16 products": kernels.bf16() if settings.narrow else None,
         "the model": json.dumps(state.model.to_config(), default=_shown, sort_keys=True),
         **{name: _shown(value) for name, value in settings.arguments().items()},
-        "the number of epochs": n_epochs,
+        **{name: _shown(value) for name, value in asked.items()},
         "the number of steps so far": state.n_steps,
         "the fingerprint of the weights": digest_of_arrays(state.model.get_weights()),
         **_facts_of(data),
+        **{f"{name} of validation": fact for name, fact in _facts_of(validation).items()},
     }
     refuse_differences(mpi.all_objects(facts, "what the ranks compare before the first step"))
 
@@ -72,8 +86,8 @@ def _shown(value: Any) -> str:
 
 
 def _facts_of(data: Any) -> dict[str, Any]:
-    """Return facts of samples; of a source of chunks nothing is known before it is read."""
-    if isinstance(data, Chunks):
+    """Return facts of samples or parts; of a source of chunks nothing is known before it is read."""
+    if data is None or isinstance(data, Chunks):
         return {}
     if not isinstance(data, Samples):  # parts, of which each rank has others
         return {"the sizes of the parts": digest_of_arrays([data.sizes])}
@@ -103,6 +117,7 @@ class _Changes(NamedTuple):
     stop: bool
     optimizer: Optimizer | None
     weights: list[NDArray[Any]] | None
+    moments: RunningMoments | None
     kept_epoch: int | None
     error: BaseException | None
 
@@ -120,6 +135,7 @@ class AgreedListeners(Listeners):
 
     def __init__(self, callbacks: Sequence[Callback], trainer: Any, mpi: MPI, state: TrainingState) -> None:
         super().__init__(callbacks if mpi.rank == 0 else (), trainer)
+        self._wrote = False  # whether a callback has changed weights inside the epoch
         self._mpi, self._state, self._any = mpi, state, bool(callbacks)
 
     def fit_begin(self, latest: Callable[[], Any]) -> None:
@@ -132,11 +148,52 @@ class AgreedListeners(Listeners):
 
     def epoch_end(self, latest: Callable[[], Any]) -> None:
         """Run the callbacks after an epoch and its validation."""
+        self._check_weights()
         self._together(super().epoch_end, latest)
 
     def fit_end(self, latest: Callable[[], Any]) -> None:
         """Run the callbacks at the end of a call of ``fit``."""
         self._together(super().fit_end, latest)
+
+    def _check_weights(self) -> None:
+        """Refuse weights that differ: callbacks inside the epoch ran on rank 0, and nobody took over what they did.
+
+        Raises
+        ------
+        RuntimeError
+            The same on all ranks.
+        """
+        mpi, state = self._mpi, self._state
+        hears = self.hear_steps or self.hear_ticks
+        hears, wrote = mpi.from_first((hears, self._wrote), "whether callbacks ran inside the epoch")
+        self._wrote = False
+        if not hears:
+            return
+        moments = state.model.feed.moments
+        seen = [] if moments is None else [moments.mean, moments.squares]
+        digests = mpi.all_objects(digest_of_arrays([*state.model.get_weights(), *seen]), "the weights after an epoch")
+        if wrote or any(digest != digests[0] for digest in digests):
+            assert state.exchange is not None
+            state.exchange.agreed = RuntimeError(
+                "a callback has changed weights, or running statistics, inside the epoch; expected that at its end, in "
+                "on_epoch_end, with several ranks: the others have gone on with those from before."
+            )
+            raise state.exchange.agreed
+
+    def step_end(self, figures: Any) -> None:
+        """Run the callbacks after a step."""
+        self._watch(super().step_end, figures)
+
+    def tick(self, figures: Any) -> None:
+        """Run the callbacks at a tick inside an epoch."""
+        self._watch(super().tick, figures)
+
+    def _watch(self, run: Callable[[Any], None], figures: Any) -> None:
+        """Notice changed weights: in the next step the other ranks send theirs, and the change could not be seen."""
+        network = self._state.model.network
+        before = network.n_writings
+        run(figures)
+        self._wrote = self._wrote or network.n_writings != before
 
     def _together(self, run: Callable[[Callable[[], Any]], None], latest: Callable[[], Any]) -> None:
         """Run callbacks on rank 0, and do on the others what they did."""
@@ -155,7 +212,7 @@ class AgreedListeners(Listeners):
 
     def _run(self, run: Callable[[Callable[[], Any]], None], latest: Callable[[], Any]) -> _Changes:
         trainer, state = self._trainer, self._state
-        optimizer = trainer.optimizer
+        revision, seen = state.numbers.revision, state.model.feed.moments
         before = digest_of_arrays(state.model.get_weights()) if self._any else ""
         error: BaseException | None = None
         try:
@@ -165,16 +222,19 @@ class AgreedListeners(Listeners):
         weights = state.model.get_weights() if self._any else []
         return _Changes(
             state.stop_wanted,
-            None if trainer.optimizer is optimizer else trainer.optimizer,
+            None if state.numbers.revision == revision else trainer.optimizer,
             weights if self._any and digest_of_arrays(weights) != before else None,
+            None if state.model.feed.moments is seen else state.model.feed.moments,
             state.history.kept_epoch,
             error,
         )
 
     def _take_over(self, changes: _Changes) -> None:
         trainer, state = self._trainer, self._state
-        if changes.optimizer is not None and changes.optimizer != trainer.optimizer:
+        if changes.optimizer is not None:  # even an equal one: the learning rate is no longer scaled
             trainer.optimizer = changes.optimizer
         if changes.weights is not None:
             state.model.set_weights(changes.weights)
+        if changes.moments is not None:
+            state.model.adopt(state.model.feed.with_moments(changes.moments))
         state.history.kept_epoch = changes.kept_epoch

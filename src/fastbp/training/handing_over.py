@@ -13,11 +13,13 @@ __all__ = ["hand_over", "take_over"]
 
 def hand_over(trainer: Trainer) -> dict[str, Any]:
     """Return what training has made, for ``take_over`` by the trainer that this one is a copy of."""
-    return {"weights": trainer.model.get_weights(), **trainer.__getstate__(), "model": None, "settings": None}
+    made = {"weights": trainer.model.get_weights(), "optimizer": trainer.optimizer}  # a callback may have set another
+    return {**trainer.__getstate__(), **made, "model": None, "settings": None}
 
 
 def take_over(trainer: Trainer, training: Mapping[str, Any]) -> None:
     """Let a trainer become what its copy has become by training."""
+    trainer.optimizer = training["optimizer"]  # first: it resets what the rest restores
     state = trainer._state
     state.restore((training["weights"], training["gathered"]))
     state.history = training["history"]

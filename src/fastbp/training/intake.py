@@ -18,8 +18,7 @@ from fastbp.data.frames import names_of
 from fastbp.data.samples import NAMES, Samples
 from fastbp.data.target_labels import Labels, read_labels, target_names_of
 from fastbp.distributed.part import Part
-from fastbp.engine.array_reader import ArrayReader
-from fastbp.engine.records import SampleSet
+from fastbp.engine.records import SampleSet, plain_samples
 from fastbp.layers.tabular import n_features
 from fastbp.losses.base import Loss
 from fastbp.models.architecture import outputs_of
@@ -97,12 +96,13 @@ class Intake:
         of_outputs = None
         if sample_weight is not None and np.ndim(sample_weight) == 2 and np.shape(sample_weight)[1] > 1:
             of_outputs, sample_weight = sample_weight, None
-        samples = feed.samples(X, y, self._loss, model.network.n_outputs, NAMES, sample_weight, class_weight, True)
+        n_outputs, observes = model.network.n_outputs, feed.runs_in_steps
+        samples = feed.samples(X, y, self._loss, n_outputs, NAMES, sample_weight, class_weight, True, observes)
         if of_outputs is not None:
             samples.weigh_outputs(of_outputs)
         if samples.classes is not feed.classes:
             self.keep(None, samples.classes, target_names_of(y))
-        if feed.runs_in_steps:
+        if observes:
             self.see(samples.X)
         return samples
 
@@ -111,25 +111,11 @@ class Intake:
 
         This is the quick way for loops that call ``step`` with arrays of the model's dtype.
         """
-        feed, dtype = self._model.feed, self._model.dtype
-        if (
-            type(X) is not np.ndarray
-            or type(y) is not np.ndarray
-            or not feed.is_plain
-            or X.dtype != dtype
-            or y.dtype != dtype
-            or X.ndim != 2
-            or y.ndim != 2
-            or X.shape[1] != feed.known_inputs
-            or len(y) != len(X)
-            or not len(X)
-            or not X.flags.aligned
-            or not y.flags.aligned
-        ):
+        model = self._model
+        feed = model.feed
+        if not feed.is_plain or feed.known_inputs is None:
             return None
-        if self._loss.in_python:
-            return SampleSet(ArrayReader(X), y)
-        return SampleSet(ArrayReader(X), ArrayReader(y)) if y.shape[1] == self._n_plain_targets else None
+        return plain_samples(X, y, model.dtype, feed.known_inputs, self._n_plain_targets, self._loss.in_python)
 
     @cached_property
     def _n_plain_targets(self) -> int:
@@ -184,7 +170,6 @@ class Intake:
     ) -> Samples:
         model, loss = self._model, self._loss
         if model.feed.ready:
-            model.feed.check_observed()
             array = model.feed.read(X, "X")
             targets = self.targets(y) if targets is None else targets
             samples = Samples(

@@ -30,6 +30,7 @@ __all__ = [
     "public_arrays",
     "refuse_batch_size",
     "refuse_learning",
+    "refuse_parameters",
     "without_values",
 ]
 
@@ -90,9 +91,7 @@ def check_private_settings(settings: SettingsOfTrainer, layers: Sequence[Any], m
     if settings.privacy.secure and settings.seed != 0:
         remedy = "The random numbers come from a secret key; secure=False takes the seed, and is not private."
         raise ValueError(sentence("seed", settings.seed, f"0 {_WITH} and secure=True", remedy))
-    if settings.precision == MIXED:
-        remedy = "Rounded products have norms of their own, which are not bounded."
-        raise ValueError(sentence("precision", settings.precision, f"None {_WITH}", remedy))
+    _refuse_mixed("precision", settings.precision)
     if isinstance(settings.loss, CustomLoss):
         remedy = "A function of the whole batch may mix samples. Use one of fastbp's losses."
         raise ValueError(sentence("loss", settings.loss, f"a loss of fastbp {_WITH}", remedy))
@@ -132,9 +131,7 @@ def check_private_fit(
         if value is not None:
             remedy = "Figures of held-out private samples would reveal them: validation_data=fb.Public(X, y)."
             raise ValueError(f"{name} is given; expected None {_WITH}. {remedy}")
-    if isinstance(class_weight, str):
-        remedy = "The classes' frequencies are private. Give a dictionary of weights that are public."
-        raise ValueError(sentence("class_weight", class_weight, f"a dictionary or None {_WITH}", remedy))
+    _refuse_balanced(class_weight)
     if on_nan != "raise":
         remedy = "Going back reveals more than the steps that are counted. Lower the learning rate."
         raise ValueError(sentence("on_nan", on_nan, f"'raise' {_WITH}", remedy))
@@ -143,6 +140,36 @@ def check_private_fit(
         if monitor is not None and not monitor.startswith("val_"):
             remedy = "Only figures of public samples may decide: monitor='val_loss', validation_data=fb.Public(X, y)."
             raise ValueError(f"callbacks has {callback!r}; expected none that watches {monitor!r} {_WITH}. {remedy}")
+
+
+def refuse_parameters(estimator: Any, refused: Mapping[str, tuple[Any, str]]) -> None:
+    """Refuse parameters of an estimator that private training cannot have.
+
+    Parameters
+    ----------
+    estimator : object
+        Has the parameters as attributes.
+    refused : dict of str to (object, str)
+        What a parameter has to be, and why.
+    """
+    for name, (allowed, remedy) in refused.items():
+        value = getattr(estimator, name)
+        if value != allowed:
+            raise ValueError(sentence(name, value, f"{allowed!r} {_WITH}", remedy))
+    _refuse_balanced(getattr(estimator, "class_weight", None))
+    _refuse_mixed("compute_dtype", getattr(estimator, "compute_dtype", None))
+
+
+def _refuse_balanced(class_weight: Any) -> None:
+    if isinstance(class_weight, str):
+        remedy = "The classes' frequencies are private. Give a dictionary of weights that are public."
+        raise ValueError(sentence("class_weight", class_weight, f"a dictionary or None {_WITH}", remedy))
+
+
+def _refuse_mixed(name: str, precision: Any) -> None:
+    if precision == MIXED:
+        remedy = "Rounded products have norms of their own, which are not bounded."
+        raise ValueError(sentence(name, precision, f"None {_WITH}", remedy))
 
 
 def _monitor_of(callback: Callback) -> str | None:
@@ -172,6 +199,7 @@ def refuse_learning(model: Model, y: Any) -> None:
             f"the model's preparation is {feed.preparation!r} and would learn from private rows; expected one that is "
             f"known {_WITH}. Call model.build(X, y) with public rows first, or scale by public constants yourself."
         )
+    feed.check_observed()
     if feed.classes is None and isinstance(read_labels(y, "y"), Labels):
         raise ValueError(
             f"y has labels, and the model does not know its classes; expected known ones {_WITH}: which occur is "

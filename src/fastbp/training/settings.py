@@ -27,7 +27,14 @@ from fastbp.privacy import DifferentialPrivacy
 from fastbp.support.checks import check_flag, check_int, check_number, check_word, choose_seed, sentence, shown
 from fastbp.support.precision import MIXED, Precision, check_precision
 from fastbp.support.registry import resolve, shorthand
-from fastbp.training.layer_factors import check_decay_biases, check_decay_factors, check_rate_factors
+from fastbp.training.array_factors import (
+    Factors,
+    FactorsLike,
+    check_decay_biases,
+    check_decay_factors,
+    check_epsilon_factors,
+    check_rate_factors,
+)
 from fastbp.training.private_checks import (
     check_privacy,
     check_private_optimizer,
@@ -57,6 +64,7 @@ _SHOWN_IF_SET = (
     "averaging",
     "learning_rate_factors",
     "weight_decay_factors",
+    "epsilon_factors",
     "decay_biases",
     "precision",
     "privacy",
@@ -85,8 +93,9 @@ class TrainerSettings:
     clip_array_norm: float | None
     averaging: Averaging | None
     accumulate: int
-    learning_rate_factors: dict[int, float]
-    weight_decay_factors: dict[int, float]
+    learning_rate_factors: Factors
+    weight_decay_factors: Factors
+    epsilon_factors: Factors
     decay_biases: bool
     precision: Precision | None
     privacy: DifferentialPrivacy | None
@@ -126,6 +135,7 @@ class TrainerSettings:
             **self.clipping,
             "learning_rate_factors": self.learning_rate_factors,
             "weight_decay_factors": self.weight_decay_factors,
+            **({"epsilon_factors": self.epsilon_factors} if self.epsilon_factors else {}),
             "decay_biases": self.decay_biases,
             **({} if self.precision is None else {"precision": self.precision}),
             **({} if self.privacy is None else {"privacy": dataclasses.asdict(self.privacy)}),
@@ -173,8 +183,9 @@ def check_settings(
     clipping: Mapping[str, float | None],
     averaging: AveragingLike | None,
     accumulate: int,
-    learning_rate_factors: Mapping[int, float] | None,
-    weight_decay_factors: Mapping[int, float] | None,
+    learning_rate_factors: FactorsLike | None,
+    weight_decay_factors: FactorsLike | None,
+    epsilon_factors: FactorsLike | None,
     decay_biases: bool,
     precision: str | None,
     privacy: Any,
@@ -206,8 +217,9 @@ def check_settings(
         loss=checked_loss,
         optimizer=rule,
         batch_size=size,
-        learning_rate_factors=check_rate_factors(learning_rate_factors, layers),
-        weight_decay_factors=check_decay_factors(weight_decay_factors, layers, rule, decays),
+        learning_rate_factors=check_rate_factors(learning_rate_factors, architecture),
+        weight_decay_factors=check_decay_factors(weight_decay_factors, architecture, rule, decays),
+        epsilon_factors=check_epsilon_factors(epsilon_factors, architecture, rule),
         averaging=None if averaging is None else resolve(averaging, AVERAGINGS, "averaging"),
         accumulate=_check_accumulate(accumulate, 1 if private else size),
         shuffle=check_flag(shuffle, "shuffle"),

@@ -28,7 +28,7 @@ class SettingsOfTrainer(Protocol):
 def check_shards(shards: int | None, n_ranks: int | None) -> int:
     """Return the number of shards; ``n_ranks`` is the number of processes that train together, if they do."""
     if shards is None:
-        return 1 if n_ranks is None else _SHARDS_OF_RANKS
+        shards = 1 if n_ranks is None else _SHARDS_OF_RANKS
     number = check_int(shards, "shards", maximum=MOST_SHARDS)
     if number & (number - 1):
         remedy = f"Their gradients are added in a balanced tree: {1 << (number.bit_length() - 1)} is near."

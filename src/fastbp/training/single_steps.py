@@ -92,16 +92,17 @@ class TrainerSteps(TrainerParts):
             If a layer's outputs or the loss are not finite: training has diverged.
         """
         self._check_single_steps("step")
-        if class_weight is not None and isinstance(class_weight, str):
-            remedy = "One batch does not show the frequency of a class."
-            raise ValueError(sentence("class_weight", class_weight, "a dictionary from class to weight", remedy))
         model, state, turns = self._model, self._state, self._state.turns
         if return_losses and state.exchange is not None:
             remedy = "Each rank knows the losses of its own shards only."
             raise ValueError(sentence("return_losses", True, "False with several ranks", remedy))
-        is_weighed = sample_weight is not None or class_weight is not None
-        samples, data = None if is_weighed else self._intake.plain_batch(X, y), None
+        samples = data = None
+        if sample_weight is None and class_weight is None:
+            samples = self._intake.plain_batch(X, y)
         if samples is None:
+            if isinstance(class_weight, str):
+                remedy = "One batch does not show the frequency of a class."
+                raise ValueError(sentence("class_weight", class_weight, "a dictionary from class to weight", remedy))
             data = self._intake.batch(X, y, sample_weight, class_weight)
             samples = data.for_engine()
         model.architecture.check_training(samples.n_samples)
@@ -110,7 +111,7 @@ class TrainerSteps(TrainerParts):
             turns.stepping = get_ident()
             if turns.n_between:
                 turns.stand_back()
-            loss = float(state.session.step(samples, state.numbers_of(1), losses))
+            loss = state.session.step(samples, state.numbers_of(1), losses)
         except NonFinite as error:
             where = f"in step {self.n_steps + 1}"
             data = data or self._intake.batch(X, y, None, None)
@@ -157,7 +158,7 @@ class TrainerSteps(TrainerParts):
         self._check_single_steps("step_gradient")
         logit = check_word(output, "output", ("prediction", "logit")) == "logit"
         model, state = self._model, self._state
-        array = model.feed.read(X, "X")
+        array = model.feed.read(X, "X", observes=model.feed.runs_in_steps)
         gradient = as_array(output_gradient, "output_gradient")
         if gradient.shape != (len(array), model.n_outputs):
             raise ValueError(
@@ -220,12 +221,16 @@ class TrainerSteps(TrainerParts):
             _given().apply_gradients(state.session, arrays, state.numbers_of(1))
 
     def _check_single_steps(self, method: str) -> None:
-        self._refuse_privacy(method)
-        if not self._settings.optimizer.native:
+        settings = self._settings
+        if settings.privacy is not None:
+            self._refuse_privacy(method)
+        if not settings.optimizer.native:
             raise ValueError(
                 f"the optimizer is {self.optimizer!r}, which needs several iterations; expected one that makes single "
                 "steps. Call fit."
             )
+        if self._state.exchange is not None:
+            self._state.begin()  # that an earlier call of fit was stopped is no reason to leave this step out
 
     @contextlib.contextmanager
     def _stepping(self) -> Iterator[None]:

@@ -180,16 +180,15 @@ class TrainingState:
             self.stop_wanted = True
 
     def begin(self) -> None:
-        """Begin a call of ``fit``: nobody wants to stop yet."""
+        """Begin a call of ``fit``, or a single step of several ranks: nobody wants to stop yet."""
         self.stopping = self.stop_wanted = False
         if self.exchange is not None:
             self.exchange.stopping, self.exchange.agreed = False, None
-            self.exchange.serve(cast("DividedSession", self.session))
 
-    def end(self) -> None:
-        """End a call of ``fit``."""
+    def serve(self, *, on: bool) -> None:
+        """In a call of ``fit``, let rank 0 ask for this rank's part of the state; or no longer."""
         if self.exchange is not None:
-            self.exchange.serve(None)
+            self.exchange.serve(cast("DividedSession", self.session) if on else None)
 
     def fail(self, error: BaseException) -> None:
         """End all processes for an error that the others do not have too."""

@@ -1,4 +1,4 @@
-"""The numbers that a step uses: the optimizer's, the schedules' values, and layers' factors."""
+"""The numbers that a step uses: the optimizer's, the schedules' values, and the arrays' factors."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from fastbp.models.architecture import Architecture
 from fastbp.schedules import Schedule
 from fastbp.support.underflow import underflows_to_zero
+from fastbp.training.array_factors import factors_by_stage
 from fastbp.training.settings import Figures, TrainerSettings
 
 __all__ = ["StepNumbers"]
@@ -50,8 +51,7 @@ class StepNumbers:
             **settings.optimizer.numbers(),
             **settings.clipping,
             **(settings.averaging.numbers() if settings.averaging else {}),
-            "rate_factors": self._architecture.by_stage(settings.learning_rate_factors),
-            "decay_factors": self._architecture.by_stage(settings.weight_decay_factors),
+            "factors": factors_by_stage(self._architecture, settings),
             "decay_biases": settings.decay_biases,
         }
         rates = {_rate_name(where): layer.rate for where, layer, _ in self._architecture.dropouts}

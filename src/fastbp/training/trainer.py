@@ -28,6 +28,7 @@ from fastbp.support.checks import check_flag, check_int, sentence
 from fastbp.support.figures import explaining_missing_figures
 from fastbp.support.threads import check_threads
 from fastbp.training.agreement import AgreedListeners, ends_all_ranks
+from fastbp.training.array_factors import FactorsLike
 from fastbp.training.history import History
 from fastbp.training.private_checks import check_private_fit
 from fastbp.training.progress import ProgressBar
@@ -82,13 +83,14 @@ class Trainer(TrainerSteps):
     clip_array_norm : float or None, default None
         The same for each array of parameters alone: every layer's W, every layer's b and so on (Keras's ``clipnorm``;
         its ``global_clipnorm`` is clip_norm here). At most one of the three can be given.
-    learning_rate_factors : dict of int to float or None, default None
+    learning_rate_factors : dict or None, default None
         Factors of the learning rate by layer, above 0: ``{0: 0.1}`` gives model.layers[0] a tenth of the optimizer's,
-        with schedules too. Only trainable layers can be named, the others have 1. A Residual is one layer; its factor
-        applies to all layers in it. (PyTorch's parameter groups. For Rprop the learning rate is only the initial step
+        with schedules too; ``{0: {"W": 0.5, "b": 0.1}}`` names single arrays of a layer, "inputs" the tables of an
+        fb.Tabular. All that is not named has 1. A Residual is one layer: its factor applies to all in it, and its
+        arrays are "0.W" and so on. (PyTorch's parameter groups. For Rprop the learning rate is only the initial step
         size.)
-    weight_decay_factors : dict of int to float or None, default None
-        The same for the weight decay, 0 or more; layers are counted from 0.
+    weight_decay_factors : dict or None, default None
+        The same for the weight decay, 0 or more. Arrays that are named decay, also biases.
     decay_biases : bool, default False
         Whether weight decay applies to all trained parameters, as in PyTorch, instead of to the W of dense layers only:
         also to biases, and to the gains, shifts and slopes of other layers.
@@ -113,6 +115,8 @@ class Trainer(TrainerSteps):
     distributed : MPI or None, default None
         The processes that train this model together: see ``fb.distributed.MPI``. The result does not depend on how
         many there are.
+    epsilon_factors : dict or None, default None
+        The same for the optimizer's epsilon, above 0, where it has one.
 
     Raises
     ------
@@ -144,13 +148,14 @@ class Trainer(TrainerSteps):
         averaging: AveragingLike | None = None,
         accumulate: int = 1,
         clip_array_norm: float | None = None,
-        learning_rate_factors: Mapping[int, float] | None = None,
-        weight_decay_factors: Mapping[int, float] | None = None,
+        learning_rate_factors: FactorsLike | None = None,
+        weight_decay_factors: FactorsLike | None = None,
         decay_biases: bool = False,
         precision: str | None = None,
         privacy: DifferentialPrivacy | None = None,
         shards: int | None = None,
         distributed: MPI | None = None,
+        epsilon_factors: FactorsLike | None = None,
     ) -> None:
         if not isinstance(model, Model):
             raise TypeError(sentence("model", model, "an fb.Model"))
@@ -169,6 +174,7 @@ class Trainer(TrainerSteps):
             accumulate=accumulate,
             learning_rate_factors=learning_rate_factors,
             weight_decay_factors=weight_decay_factors,
+            epsilon_factors=epsilon_factors,
             decay_biases=decay_biases,
             precision=precision,
             privacy=privacy,
@@ -471,7 +477,8 @@ class Trainer(TrainerSteps):
         OSError
             If there is no such file, or it cannot be read.
         ValueError
-            If ``Trainer.save`` did not write it, it was truncated or altered, or a function is needed.
+            If ``Trainer.save`` did not write it, it was truncated or altered, a function is needed, or with
+            ``distributed`` its batches are not cut into shards.
         """
         from fastbp.training.trainer_file import read_trainer
 
@@ -479,7 +486,8 @@ class Trainer(TrainerSteps):
         _check_distributed(distributed)
         if distributed is not None:
             distributed.meet("all ranks to load a trainer")  # rank 0 may still be writing the file
-        with read_trainer(path, loss, optimizer, metrics, precision) as saved:
+        n_ranks = None if distributed is None else distributed.n_ranks
+        with read_trainer(path, loss, optimizer, metrics, precision, n_ranks) as saved:
             arguments = {"shards": 1} | saved.arguments
             trainer = cls(saved.model, n_threads=threads, distributed=distributed, **arguments)
             saved.set_progress(trainer.parts.state)

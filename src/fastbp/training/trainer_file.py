@@ -40,8 +40,10 @@ from fastbp.support.checks import check_int, check_number, counted, sentence, sh
 from fastbp.support.precision import MIXED, explain_bf16
 from fastbp.support.registry import from_config, to_config
 from fastbp.support.safetensors_file import TRAINER, blaming_file, read_file, write_file
+from fastbp.training.array_factors import FACTOR_OPTIONS, INPUTS
 from fastbp.training.history import History
 from fastbp.training.settings import TrainerSettings
+from fastbp.training.shard_checks import check_shards
 from fastbp.training.state import TrainingState, UnfinishedEpoch
 
 __all__ = ["SavedTrainer", "gather", "read_trainer", "write_trainer"]
@@ -151,10 +153,11 @@ def read_trainer(
     optimizer: str | Optimizer | None,
     metrics: MetricLike | Sequence[MetricLike] | None,
     precision: str | None,
+    n_ranks: int | None,
 ) -> Iterator[SavedTrainer]:
     """Yield the contents of a file, with a given loss, optimizer and metrics that a file cannot hold.
 
-    A given precision replaces the file's.
+    A given precision replaces the file's; ``n_ranks`` processes continue together, or None.
 
     Make the trainer inside the ``with`` statement: errors raised there are reported as errors of the file.
     """
@@ -166,13 +169,24 @@ def read_trainer(
             if any(metric["name"] == _FUNCTION for metric in description["metrics"]):
                 described["metrics"] = _FUNCTION
             given = {name: _given(name, value, described[name]) for name, value in functions.items()}
+            _check_ranks(description["options"].get("shards", 1), n_ranks)
             yield _parse(description, tensors, given, precision)
     except _MissingError as error:
         raise ValueError(f"{shown(os.fspath(path))} holds a trainer whose {error}") from None
 
 
 class _MissingError(Exception):
-    """The file needs a function, which it cannot hold, or something that this machine lacks."""
+    """The file needs a function, which it cannot hold, or something that this machine or this job has not."""
+
+
+def _check_ranks(shards: int, n_ranks: int | None) -> None:
+    """Refuse a trainer whose batches are not cut into as many shards as the ranks need."""
+    if n_ranks is None:
+        return
+    try:
+        check_shards(shards, n_ranks)
+    except ValueError as error:
+        raise _MissingError(f"{error} Load it without distributed, or with fewer ranks.") from None
 
 
 def _given(name: str, value: Any, described: Any) -> Any:
@@ -196,8 +210,9 @@ def _parse(
     weights = [array for name, array in tensors.items() if name.startswith("model.")]
     averaging = description["averaging"]
     options = dict(description["options"])
-    for name in ("learning_rate_factors", "weight_decay_factors"):  # JSON's keys are text
-        options[name] = {int(layer): factor for layer, factor in options[name].items()} or None
+    for name in FACTOR_OPTIONS:  # JSON's keys are text
+        given_by = options.get(name) or {}
+        options[name] = {key if key == INPUTS else int(key): factor for key, factor in given_by.items()} or None
     if options.get("privacy") is not None:
         options["privacy"] = DifferentialPrivacy(**options["privacy"])
     if precision is not None:

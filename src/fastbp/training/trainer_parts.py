@@ -283,11 +283,13 @@ class TrainerParts:
         with self._state.turns.alone(), listeners.claimed():
             state = self._state
             state.begin()
+            state.serve(on=True)
             self._stop_reason = None
             reason: StopReason = "error"
             try:
                 if state.mpi is not None and state.exchange is not None:
-                    agree(state.mpi, self._settings, state, data, n_epochs)
+                    asked = {"epochs": n_epochs, "on_nan": on_nan, "class_weight": class_weight}
+                    agree(state.mpi, self._settings, state, data, validation, asked)
                 self._begin_listening(listeners)  # a callback may set another optimizer
                 parts = EpochParts(self._settings, state, self._evaluator, listeners, validation, bar, on_nan)
                 epochs: Epochs
@@ -310,8 +312,10 @@ class TrainerParts:
                 raise
             finally:
                 self._stop_reason = reason
-                listeners.fit_end(state.latest)
-                state.end()
+                try:
+                    listeners.fit_end(state.latest)
+                finally:
+                    state.serve(on=False)
                 self._callback_states, self._listeners = self._all_callback_states(), None
 
     def _begin_listening(self, listeners: Listeners) -> None:

@@ -76,6 +76,110 @@ def test_any_team_gets_the_same_bits_and_ones_change_none(isa, limits, dtype):
     assert_same_bits(models[2], models[3])
 
 
+ARRAYS = {
+    "learning_rate_factors": {0: {"W": 0.5, "b": 0.1}, 1: 3.0, 2: {"0.W": 2.0, "1.slope": 0.3}},
+    "weight_decay_factors": {0: {"b": 2.0}, 1: {"gain": 5.0}, 2: {"0.W": 0.0, "1.slope": 1.5}},
+    "epsilon_factors": {0: {"W": 1e5, "b": 10.0}, 1: 1e6, 2: {"0.W": 1e4}},
+}
+# Of each array in the order of get_weights: the factors of its learning rate, its weight decay and its epsilon.
+OF_ARRAYS = [(0.5, 1, 1e5), (0.1, 2, 10), (3, 5, 1e6), (3, 0, 1e6), (2, 0, 1e4), (1, 0, 1), (1, 1, 1), (1, 0, 1)]
+OF_ARRAYS[6:6] = [(0.3, 1.5, 1)]
+
+
+def make_mixed(dtype="float64"):
+    layers = [fb.Dense(9, "tanh"), fb.LayerNorm(), fb.Residual([fb.Dense(9), fb.Activation("prelu")])]
+    return fb.Model([*layers, fb.Dense(3, "softmax")], inputs=4, dtype=dtype)
+
+
+@pytest.mark.parametrize("decay_biases", [False, True])
+@pytest.mark.parametrize("shards", [None, 2])
+def test_single_arrays_follow_pytorch_s_groups(isa, torch, decay_biases, shards):
+    model = make_mixed()
+    optimizer = fb.AdamW(0.01, weight_decay=0.3)
+    trainer = fb.Trainer(model, "cross_entropy", optimizer, 60, decay_biases=decay_biases, shards=shards, **ARRAYS)
+    weights = [torch.tensor(w, requires_grad=True) for w in model.get_weights()]
+    groups = [
+        {"params": [w], "lr": 0.01 * rate, "weight_decay": 0.3 * decay, "eps": 1e-8 * epsilon}
+        for w, (rate, decay, epsilon) in zip(weights, OF_ARRAYS, strict=True)
+    ]
+    for group, named in zip(groups, (0, 1, 1, 0, 1, 0, 1, 0, 0), strict=True):
+        if decay_biases and not named:
+            group["weight_decay"] = 0.3
+    W, b, gain, shift, V, c, slope, U, d = weights
+    peer = torch.optim.AdamW(groups)
+    for _ in range(6):
+        peer.zero_grad()
+        A = torch.nn.functional.layer_norm(torch.tanh(torch.tensor(X) @ W + b), (9,), gain, shift)
+        Z = (A + torch.nn.functional.prelu(A @ V + c, slope)) @ U + d
+        loss = torch.nn.functional.cross_entropy(Z, torch.tensor(LABELS))
+        loss.backward()
+        peer.step()
+        if shards is None:
+            assert trainer.step(X, LABELS) == pytest.approx(loss.item(), rel=1e-9)
+        else:
+            trainer.fit(X, LABELS)
+    for found, expected in zip(model.get_weights(), weights, strict=True):
+        np.testing.assert_allclose(found, expected.detach().numpy(), rtol=1e-8, atol=1e-8)
+
+
+def test_tables_have_factors_of_their_own(tmp_path):
+    codes = np.column_stack([X[:, :1], RNG.integers(0, 3, 60), RNG.integers(0, 2, 60)])
+    inputs = fb.Tabular(numeric=1, categories=[3, 2], dims=[2, 1])
+    optimizer = fb.SGD(0.1, weight_decay=0.5)
+    found = {}
+    for name, factors in {
+        "plain": {},
+        "tables": {"learning_rate_factors": {"inputs": 0.5}, "weight_decay_factors": {"inputs": {"E1": 3.0}}},
+        "one": {"learning_rate_factors": {"inputs": {"E0": 0.5}}},
+    }.items():
+        model = fb.Model([fb.Dense(3, "softmax")], inputs=inputs, dtype="float64")
+        before = model.get_weights()
+        trainer = fb.Trainer(model, "cross_entropy", optimizer, **factors)
+        trainer.save(tmp_path / name)
+        fb.Trainer.load(tmp_path / name).model.get_weights()
+        trainer.step(codes, LABELS)
+        found[name] = [now - then for now, then in zip(model.get_weights(), before, strict=True)]
+        again = fb.Trainer.load(tmp_path / name)
+        again.step(codes, LABELS)
+        assert_same_bits(again.model.get_weights(), model.get_weights())
+    used = [before[0][:3], before[1][:2]]  # not the last row, which no sample has
+    plain, tables, one = ([*(array[:-1] for array in found[name][:2]), *found[name][2:]] for name in found)
+    np.testing.assert_allclose(tables[0], 0.5 * plain[0], rtol=1e-12)
+    np.testing.assert_allclose(tables[1], 0.5 * (plain[1] - 0.1 * 2 * 0.5 * used[1]), rtol=1e-9)
+    np.testing.assert_allclose(one[0], 0.5 * plain[0], rtol=1e-12)
+    for a, b in zip(one[1:], plain[1:], strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_what_single_arrays_are_given_is_kept(tmp_path):
+    trainer = fb.Trainer(make_mixed(), "cross_entropy", fb.AdamW(0.01), **ARRAYS)
+    trainer.fit(X, LABELS)
+    trainer.save(tmp_path / "it.ckpt")
+    twins = [fb.Trainer.load(tmp_path / "it.ckpt"), pickle.loads(pickle.dumps(trainer))]
+    trainer.fit(X, LABELS)
+    for twin in twins:
+        twin.fit(X, LABELS)
+        assert_same_bits(twin.model.get_weights(), trainer.model.get_weights())
+        assert "epsilon_factors={0: {'W': 100000.0, 'b': 10.0}" in repr(twin)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"learning_rate_factors": {1: {"W": 1}}}, r"\[1\] is 'W'; expected one of its 2 arrays: 'gain', 'shift'"),
+        ({"learning_rate_factors": {2: {"W": 1}}}, r"'0.W', '0.b', '1.slope'"),
+        ({"learning_rate_factors": {0: {"b": 0}}}, r"learning_rate_factors\[0\]\['b'\] is 0; expected a finite"),
+        ({"learning_rate_factors": {"inputs": 1}}, "has 'inputs'; expected layers alone"),
+        ({"epsilon_factors": {0: 2}, "optimizer": fb.SGD(0.1)}, "has no epsilon; expected an optimizer with epsilon"),
+        ({"epsilon_factors": {0: {"b": -1}}}, r"epsilon_factors\[0\]\['b'\] is -1; expected a finite number above 0"),
+        ({"weight_decay_factors": {1: 2}}, "without weight decay; expected a layer with a W. Name its arrays"),
+    ],
+)
+def test_what_is_refused_of_single_arrays(arguments, sentence):
+    with pytest.raises((TypeError, ValueError), match=sentence):
+        fb.Trainer(make_mixed(), "cross_entropy", **{"optimizer": fb.AdamW()} | arguments)
+
+
 def test_a_schedule_is_multiplied_and_copies_keep_the_factors():
     trainers = [
         fb.Trainer(make_model(), "cross_entropy", fb.SGD(rate), learning_rate_factors=factors)

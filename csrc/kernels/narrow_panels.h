@@ -1,6 +1,7 @@
-/* narrow_copies.h: panels and weights of float32 -> the pairs of bfloat16 that narrow products read.
+/* narrow_panels.h: panels of float32 -> the pairs of bfloat16 that narrow products read.
  *
- * Uses bfloat16.h. Gives round_panels and round_weights to the table; fastbp.h has the layouts.
+ * Uses bfloat16.h, and WHOLE_STEPS of the table: 1 where pairs of features are filled up with zeros to an even number of
+ * vectors. Gives round_panels to the table; fastbp_bf16.h has the layouts.
  *
  * VL features of a panel are rounded at a time. Two features in sequence, VL numbers each, are a vector of VL pairs of
  * samples. Interleaved they are VL pairs of features. And VL / 2 such vectors, transposed, are a block.
@@ -55,12 +56,21 @@ static INLINE void NAME(round_features)(const real *panel, ivec x[VL / 2])
         x[i] = (ivec)NAME(rounded_in_sequence)(NAME(load)(panel + 2 * i * VL), NAME(load)(panel + (2 * i + 1) * VL));
 }
 
-/* The same where only the first n samples count: the others become zero. */
-static INLINE void NAME(round_samples)(const real *panel, ptrdiff_t n, ivec x[VL / 2])
+/* The same where only the first n samples and the first n_features features count: the others become zero. */
+static INLINE void NAME(round_some)(const real *panel, ptrdiff_t n, ptrdiff_t n_features, ivec x[VL / 2])
 {
-    for (int i = 0; i < VL / 2; i++)
-        x[i] = (ivec)NAME(rounded_in_sequence)(NAME(first_lanes)(NAME(load)(panel + 2 * i * VL), n),
-                                               NAME(first_lanes)(NAME(load)(panel + (2 * i + 1) * VL), n));
+    for (int i = 0; i < VL / 2; i++) {
+        vec first = NAME(splat)(0), second = first;
+        if (2 * i < n_features)
+            first = NAME(load)(panel + 2 * i * VL);
+        if (2 * i + 1 < n_features)
+            second = NAME(load)(panel + (2 * i + 1) * VL);
+        if (n < VL) {
+            first = NAME(first_lanes)(first, n);
+            second = NAME(first_lanes)(second, n);
+        }
+        x[i] = (ivec)NAME(rounded_in_sequence)(first, second);
+    }
 }
 
 static void NAME(round_panels)(fbp_panels from, ptrdiff_t n_features, ptrdiff_t n_samples, ptrdiff_t p0, ptrdiff_t p1,
@@ -72,10 +82,10 @@ static void NAME(round_panels)(fbp_panels from, ptrdiff_t n_features, ptrdiff_t 
         const ptrdiff_t n = n_samples - p * VL;
         for (ptrdiff_t v = 0; v < n_vectors; v++, panel += VL * VL) {
             ivec x[VL / 2];
-            if (n >= VL)
+            if (n >= VL && n_features - v * VL >= VL)
                 NAME(round_features)(panel, x);
             else
-                NAME(round_samples)(panel, n, x);
+                NAME(round_some)(panel, n, n_features - v * VL, x);
             const ptrdiff_t place = v * (VL / 2) * VL;
             if (rows.data) {
                 UNROLL
@@ -101,24 +111,10 @@ static void NAME(round_panels)(fbp_panels from, ptrdiff_t n_features, ptrdiff_t 
                     NAME(store_pairs)(to + i * VL, (pair_vec)x[i]);
             }
         }
-    }
-}
-
-/* Rows of ld numbers are whole vectors. The last unit of an odd number is paired with zeros. */
-static void NAME(round_weights)(const fbp_layer *layer, ptrdiff_t n0, ptrdiff_t n1, void *rows, void *pairs)
-{
-    const ptrdiff_t ld = layer->ld;
-    for (ptrdiff_t n = n0; n < n1; n += 2) {
-        const real *W = (const real *)layer->weights + n * ld;
-        char *row = (char *)rows + n * ld * 2;
-        for (ptrdiff_t k = 0; k < ld; k += VL) {
-            const vec second = n + 1 < n1 ? NAME(load)(W + ld + k) : NAME(splat)(0);
-            const pair_vec both = NAME(rounded_in_sequence)(NAME(load)(W + k), second);
-            memcpy(row + k * 2, &both, VL * 2);
-            if (n + 1 < n1)
-                memcpy(row + (ld + k) * 2, (const char *)&both + VL * 2, VL * 2);
-            if (pairs)
-                NAME(store_pairs)((pair *)pairs + n / 2 * ld + k, NAME(interleave)(both));
+        if (WHOLE_STEPS && pairs.data && n_vectors % 2) {
+            pair *rest = (pair *)pairs.data + p * pairs.stride + n_vectors * (VL / 2) * VL;
+            for (int i = 0; i < VL / 2; i++)
+                NAME(store_pairs)(rest + i * VL, (pair_vec){0});
         }
     }
 }
