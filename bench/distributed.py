@@ -168,10 +168,9 @@ def draw_scaling(run: Mapping[str, Any], path: Path) -> None:
             ax.plot(numbers, [1e3 * r["measured"] for r in chosen], marker + "-", color=colours[kind], label=label)
             if kind == "fastbp":
                 ax.plot(numbers, [1e3 * r["on paper"] for r in chosen], marker + ":", color="0.5", markersize=4)
-        ax.set(
-            title=f"{name} scaling", xlabel="ranks", xticks=sorted({r["ranks"] for r in run["results"]}), ylim=(0, None)
-        )
+        ax.set(title=f"{name} scaling", xlabel="ranks", xticks=sorted({r["ranks"] for r in run["results"]}))
         ax.spines[["top", "right"]].set_visible(False)
+    axes[0].set_ylim(0, 1.1e3 * max(max(r["measured"], r["on paper"]) for r in run["results"]))
     axes[0].set_ylabel("ms a step (dotted: on paper)")
     axes[0].legend(frameon=False, fontsize=7)
     figure.suptitle(f"{run['machine']['cpu']}, {run['machine']['cpus']} CPUs shared by all ranks", fontsize=9)

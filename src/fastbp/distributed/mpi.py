@@ -36,9 +36,10 @@ class MPI:
     into ``shards``; each rank computes the gradients of consecutive shards; they are added in one fixed order, whoever
     adds them. So the trained weights have the same bits with any number of ranks, one included.
 
-    Every rank reads the same files, checks the same validation data, and has the whole model. Callbacks and the
-    progress bar run on rank 0, which also writes checkpoints; what callbacks change there, weights, optimizer, stop, is
-    taken over by all after the epoch.
+    Every rank reads the same files, or its own parts of the data (``Part``), and has the whole model. It updates a part
+    of that, and has the optimizer's state of it; validation is divided too. Callbacks and the progress bar run on
+    rank 0, which also writes checkpoints; what callbacks change there, weights, optimizer, stop, is taken over by all
+    after the epoch.
 
     Parameters
     ----------

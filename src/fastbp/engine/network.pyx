@@ -3,6 +3,8 @@
 import contextlib
 
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
+from libc.stdint cimport int64_t
+from libc.string cimport memset
 
 import numpy as np
 
@@ -11,6 +13,7 @@ from fastbp.engine.features cimport Features
 from fastbp.engine.gate cimport begin_nested, begin_reading, begin_writing, end_nested, end_reading, end_writing
 from fastbp.engine.kernels cimport FBP_FLOAT32, FBP_FLOAT64, fbp_layer, fbp_table, kernels_in_use
 from fastbp.engine.layout cimport BATCH_NORM, DENSE, TABULAR, Stage, find_partners, item_size, padded
+from fastbp.engine.loss cimport Scoring, set_scoring, split_sums, total_sample_weight
 from fastbp.engine.penalty cimport is_penalised, unit_penalties
 from fastbp.engine.prediction cimport make_prediction
 from fastbp.engine.records cimport SampleSet
@@ -314,8 +317,7 @@ cdef class Network:
         try:
             slots = self.prediction.score_groups(
                 samples, loss, metrics, n_threads, outputs, narrow, 0, self.n_groups(samples.n_samples))
-            mean, sums = self.prediction.sum_groups(samples, loss, metrics, slots)
-            return mean + self.sum_penalties(), sums
+            return self.figures_of(samples, loss, metrics, slots)
         finally:
             end_reading(self.prediction.gate)
 
@@ -339,10 +341,20 @@ cdef class Network:
         """What ``evaluate`` returns, from all groups."""
         begin_reading(self.prediction.gate)
         try:
-            mean, sums = self.prediction.sum_groups(samples, loss, metrics, slots)
-            return mean + self.sum_penalties(), sums
+            return self.figures_of(samples, loss, metrics, slots)
         finally:
             end_reading(self.prediction.gate)
+
+    cdef tuple figures_of(self, SampleSet samples, object loss, tuple metrics, slots):
+        """The same, by who has gone in to read."""
+        cdef Scoring scoring
+        cdef const int64_t[::1] index = samples.subset
+        memset(&scoring, 0, sizeof(scoring))
+        set_scoring(&scoring, loss, metrics, samples, self.n_outputs, self.prediction.target_features)
+        sums = slots.sum(axis=0)
+        weight = total_sample_weight(&scoring, NULL if index is None else &index[0], 0, samples.n_samples)
+        mean = float(sums[0]) / (weight * scoring.terms_per_sample)
+        return mean + self.sum_penalties(), split_sums(&scoring, sums)
 
     @property
     def group_samples(self):

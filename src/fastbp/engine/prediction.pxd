@@ -50,7 +50,6 @@ cdef class Prediction:
     cdef int forward(self, ArrayReader rows, out, int n_threads, bint narrow) except -1
     cdef object score_groups(self, SampleSet samples, object loss, tuple metrics, int n_threads, outputs, bint narrow,
                              Py_ssize_t first, Py_ssize_t end)
-    cdef tuple sum_groups(self, SampleSet samples, object loss, tuple metrics, slots)
     cdef int round_weights(self) except -1
     cdef void parameters_are_shared(self) noexcept
 

@@ -24,7 +24,7 @@ from fastbp.engine.kernels cimport FBP_LINEAR, fbp_kernels, fbp_layer, fbp_panel
 from fastbp.engine.layout cimport (
     ADD, BATCH_NORM, DENSE, DROPOUT, FORK, SCALING, TABULAR, Stage, item_size, padded, stages_work,
 )
-from fastbp.engine.loss cimport BAD_INPUTS, Scoring, set_scoring, split_sums, total_sample_weight
+from fastbp.engine.loss cimport BAD_INPUTS, Scoring, set_scoring
 from fastbp.engine.narrow cimport NarrowWeights, make_narrow_weights
 from fastbp.engine.records cimport SampleSet
 from fastbp.engine.array_reader cimport ArrayReader
@@ -248,46 +248,32 @@ cdef class Prediction:
 
     cdef object score_groups(self, SampleSet samples, object loss, tuple metrics, int n_threads, outputs, bint narrow,
                              Py_ssize_t first, Py_ssize_t end):
-        """The sums of the losses and of the metrics over groups first..end of all samples: float64, a row a group.
-
-        The outputs, if wanted, are left where ``forward`` would leave them. The caller has gone in to read.
-        """
+        """What Network.score_groups returns, by who has gone in to read; outputs go where ``forward`` leaves them."""
         cdef Sweep sweep
         cdef Scoring scoring
-        cdef Py_ssize_t group_rows = SWEEP_PANELS * self.k.lanes, first_row = first * group_rows
-        cdef Py_ssize_t end_row = min(end * group_rows, samples.n_samples)
+        cdef Py_ssize_t rows = SWEEP_PANELS * self.k.lanes, first_row = first * rows
+        cdef Py_ssize_t end_row = min(end * rows, samples.n_samples)
         cdef char[:, ::1] out
-        cdef const int64_t[::1] index
         subset = samples.subset
         if end_row - first_row < samples.n_samples:
             subset = np.arange(first_row, end_row) if subset is None else subset[first_row:end_row]
-        index = subset
+        cdef const int64_t[::1] index = subset
         memset(&scoring, 0, sizeof(scoring))
         set_scoring(&scoring, loss, metrics, samples, self.n_outputs, self.target_features)
         slots = np.zeros((end - first, scoring.slot_size))
-        if first == end:
-            return slots
         memset(&sweep, 0, sizeof(sweep))
         sweep.n_rows = end_row - first_row
-        sweep.index = NULL if index is None else &index[0]
         cdef double[:, ::1] slot_memory = slots
         sweep.scoring = &scoring
+        if first == end:
+            return slots
+        sweep.index = NULL if index is None else &index[0]
         sweep.slots = &slot_memory[0, 0]
         if outputs is not None:
             out = outputs.view(np.int8)
             sweep.out = &out[first_row, 0]
         self.sweep(&sweep, samples.rows, n_threads, narrow, samples.targets, subset)
         return slots
-
-    cdef tuple sum_groups(self, SampleSet samples, object loss, tuple metrics, slots):
-        """The mean loss of all samples without penalties, and the metrics' sums, from what score_groups returned."""
-        cdef Scoring scoring
-        cdef const int64_t[::1] index = samples.subset
-        memset(&scoring, 0, sizeof(scoring))
-        set_scoring(&scoring, loss, metrics, samples, self.n_outputs, self.target_features)
-        sums = slots.sum(axis=0)
-        weight = total_sample_weight(&scoring, NULL if index is None else &index[0], 0, samples.n_samples)
-        return float(sums[0]) / (weight * scoring.terms_per_sample), split_sums(&scoring, sums)
 
     cdef int round_weights(self) except -1:
         """The rounded copies of the weights, made anew where they are not those of the present parameters."""
