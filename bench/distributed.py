@@ -1,42 +1,44 @@
 """`python -m bench.distributed WHAT`: training in shards and on several ranks, beside the arithmetic on paper.
 
 shards    what cutting a batch into shards costs on one machine: interleaved rounds, medians of the ratios
-ranks     step times over a network of limited rate, between namespaces of this machine (root only), and the model's
-plan      the model's efficiency for 2 to 64 machines at some network rates; nothing is measured
-peer      PyTorch's DistributedDataParallel on gloo over the same network, where PyTorch is installed
+scaling   strong and weak scaling over networks of limited rate, between namespaces of this machine (root only), beside
+          the times on paper and, where PyTorch is installed, its DistributedDataParallel on gloo; writes a chart
+plan      the efficiency on paper for 2 to 64 machines at some network rates; nothing is measured
+memory    what each rank of a job has in memory, and how much of the optimizer's state
 
-Ranks on one machine share its cores, so none of this is a speed-up: what is measured is whether the model holds.
+Ranks on one machine share its cores, so none of this is a speed-up: measured is whether the times on paper hold.
 """
 
 import argparse
+import importlib.util
 import itertools
-import json
 import math
 import os
-import shutil
+import shlex
 import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
-
-import numpy as np
+from typing import Any
 
 import fastbp as fb
 
+from . import machine
 from .peers.fastbp_peer import make_model
-from .report import markdown_table
-from .workloads import WORKLOADS
-
-WIDE = WORKLOADS["wide"]
-N_PARAMETERS = sum(a * b + b for a, b in WIDE.layers)
-PAYLOAD = 0.93  # of the line rate
-
-
-def samples(n: int) -> tuple[np.ndarray, np.ndarray]:
-    rng = np.random.default_rng(0)
-    return rng.normal(size=(n, WIDE.sizes[0])).astype(np.float32), rng.integers(0, WIDE.sizes[-1], n)
-
+from .ranks import (
+    N_PARAMETERS,
+    WIDE,
+    Namespaces,
+    measure,
+    mpiexec,
+    reason_to_skip,
+    samples,
+    seconds_on_paper,
+)
+from .report import markdown_table, preamble, write
 
 # ---- Shards on one machine ----
 
@@ -73,11 +75,6 @@ def shards(batch: int, n_threads: int, rounds: int) -> None:
 # ---- The model ----
 
 
-def seconds_on_paper(compute: float, n_ranks: float, gigabits: float) -> float:
-    """A step: computing, then all gradients and all weights over the network, (R - 1) / R of 8 bytes a parameter."""
-    return compute + 8 * N_PARAMETERS * (1 - 1 / n_ranks) / (PAYLOAD * gigabits * 1e9 / 8)
-
-
 def plan(flops: float) -> None:
     """Print the efficiency on paper, and the time of a step, for several machines."""
     rows = []
@@ -90,175 +87,156 @@ def plan(flops: float) -> None:
     print(markdown_table(header, rows))
 
 
-# ---- Ranks between namespaces ----
+# ---- Scaling between namespaces ----
 
 
-def worker(n_steps: int, batch: int, kind: str) -> None:
-    """What each rank runs; rank 0 prints the median of the seconds of a step."""
-    seconds = (_steps_of_fastbp if kind == "fastbp" else _steps_of_torch)(n_steps, batch)
-    if seconds:
-        print(json.dumps(statistics.median(seconds[2:])))
+def scaling(
+    batch: int, n_steps: int, numbers: Sequence[int], rates: Sequence[float], kinds: Sequence[str]
+) -> list[Any]:
+    """Measure steps of a batch that is divided (strong), and of one that grows with the ranks (weak).
+
+    Returns
+    -------
+    list of dict
+        "kind", "scaling", "gigabits", "ranks", "rows" of a rank, and the seconds "alone" of one rank with its rows, "on
+        paper" and "measured".
+    """
+    results = []
+    with Namespaces(1, "1gbit"):
+        alone = {
+            (kind, rows): measure(1, rows, n_steps, kind)
+            for kind in kinds
+            for rows in sorted({batch // n for n in numbers} | {batch // max(numbers)})
+        }
+    for gigabits, n_ranks in itertools.product(rates, numbers):
+        with Namespaces(n_ranks, f"{round(gigabits * 1000)}mbit"):
+            for kind, (scaling, rows) in itertools.product(
+                kinds, {"strong": batch // n_ranks, "weak": batch // max(numbers)}.items()
+            ):
+                results.append(
+                    {
+                        "kind": kind,
+                        "scaling": scaling,
+                        "gigabits": gigabits,
+                        "ranks": n_ranks,
+                        "rows": rows,
+                        "alone": alone[kind, rows],
+                        "on paper": seconds_on_paper(
+                            alone[kind, rows] * max(1, n_ranks / (os.cpu_count() or 1)), n_ranks, gigabits
+                        ),
+                        "measured": measure(n_ranks, rows * n_ranks, n_steps, kind),
+                    }
+                )
+                print(results[-1], flush=True)
+    return results
 
 
-def _steps_of_fastbp(n_steps: int, batch: int) -> list[float]:
-    mpi = fb.distributed.MPI()
-    X, y = samples(batch)
-    trainer = fb.Trainer(
-        make_model(WIDE, "float32"),
-        "cross_entropy",
-        batch_size=batch,
-        shards=8,
-        n_threads=1,
-        metrics=[],
-        distributed=mpi,
-    )
-    seconds = []
-    for _ in range(n_steps):
-        mpi.all_numbers(np.zeros(1))  # all ranks begin together
-        start = time.perf_counter()
-        trainer.step(X, y)
-        seconds.append(time.perf_counter() - start)
-    return seconds if mpi.rank == 0 else []
-
-
-def _steps_of_torch(n_steps: int, batch: int) -> list[float]:
-    import torch
-    from torch import distributed, nn
-
-    torch.set_num_threads(1)
-    distributed.init_process_group("gloo")
-    rank, n_ranks = distributed.get_rank(), distributed.get_world_size()
-    torch.manual_seed(0)
-    layers = []
-    for a, b in WIDE.layers:
-        layers += [nn.Linear(a, b), nn.ReLU()]
-    model = nn.parallel.DistributedDataParallel(nn.Sequential(*layers[:-1]))
-    optimizer = torch.optim.Adam(model.parameters())
-    X, y = (torch.from_numpy(array[rank::n_ranks]) for array in samples(batch))
-    seconds = []
-    for _ in range(n_steps):
-        distributed.barrier()
-        start = time.perf_counter()
-        optimizer.zero_grad()
-        nn.functional.cross_entropy(model(X), y).backward()
-        optimizer.step()
-        seconds.append(time.perf_counter() - start)
-    return seconds if rank == 0 else []
-
-
-class Namespaces:
-    """Network namespaces, one a rank, joined by a bridge; each may send and receive at a rate. For root."""
-
-    def __init__(self, n: int, rate: str) -> None:
-        self.n, self.rate = n, rate
-
-    def __enter__(self) -> "Namespaces":
-        try:
-            self._make()
-        except subprocess.CalledProcessError:
-            self.__exit__()
-            raise
-        return self
-
-    def _make(self) -> None:
-        _run("ip link add fbp-br type bridge")
-        _run("ip link set fbp-br up")
-        for i in range(self.n):
-            _run(f"ip netns add fbp{i}")
-            _run(f"ip link add fbp-v{i} type veth peer name eth0 netns fbp{i}")
-            _run(f"ip link set fbp-v{i} master fbp-br up")
-            _run(f"ip -n fbp{i} addr add 10.231.0.{i + 1}/24 dev eth0")
-            _run(f"ip -n fbp{i} link set eth0 up")
-            _run(f"ip -n fbp{i} link set lo up")
-            limit = f"tbf rate {self.rate} burst 128kb latency 50ms"
-            _run(f"tc -n fbp{i} qdisc add dev eth0 root {limit}")
-            _run(f"tc qdisc add dev fbp-v{i} root {limit}")
-
-    def __exit__(self, *error: object) -> None:
-        links = [f"ip link del fbp-v{i}" for i in range(self.n)]  # a namespace that goes takes its own away later
-        spaces = [f"ip netns del fbp{i}" for i in range(self.n)]
-        for command in [*links, *spaces, "ip link del fbp-br"]:
-            subprocess.run(command.split(), check=False, capture_output=True)
-
-
-def _run(command: str) -> None:
-    subprocess.run(command.split(), check=True, capture_output=True)
-
-
-def _mpiexec() -> str | None:
-    own = Path(sys.executable).with_name("mpiexec")
-    return str(own) if own.exists() else shutil.which("mpiexec")
-
-
-def measure(n_ranks: int, batch: int, n_steps: int, kind: str) -> float:
-    """Seconds of a step on ranks in namespaces 0..n_ranks."""
-    own = [sys.executable, "-m", "bench.distributed", "worker", "--batch", str(batch), "--steps", str(n_steps)]
-    # Not by shared memory: MPICH is told that every rank is on a machine of its own.
-    environment = os.environ | {
-        "MPIR_CVAR_NOLOCAL": "1",
-        "UCX_TLS": "tcp,self",
-        "UCX_NET_DEVICES": "eth0",
-        "MASTER_ADDR": "10.231.0.1",
-        "MASTER_PORT": "29511",
-        "GLOO_SOCKET_IFNAME": "eth0",
-        "WORLD_SIZE": str(n_ranks),
-    }
-    if kind == "fastbp":
-        command = [str(_mpiexec())]
-        for i in range(n_ranks):
-            command += [":"] * (i > 0) + ["-n", "1", "ip", "netns", "exec", f"fbp{i}", *own]
-        output = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
-    else:
-        processes = [
-            subprocess.Popen(
-                ["ip", "netns", "exec", f"fbp{i}", *own, "--kind", kind],
-                env=environment | {"RANK": str(i)},
-                stdout=subprocess.PIPE,
-                text=True,
-            )
-            for i in range(n_ranks)
+def scaling_markdown(run: Mapping[str, Any]) -> str:
+    """Return the report."""
+    header = ["", "scaling", "network", "ranks", "rows a rank", "ms alone", "ms on paper", "ms measured", "difference"]
+    rows = [
+        [
+            result["kind"],
+            result["scaling"],
+            f"{result['gigabits']:g} Gbit",
+            str(result["ranks"]),
+            str(result["rows"]),
+            *(f"{1e3 * result[what]:.0f}" for what in ("alone", "on paper", "measured")),
+            f"{100 * (result['measured'] / result['on paper'] - 1):+.0f} %",
         ]
-        output = "".join(process.communicate()[0] for process in processes)
-    return float(json.loads(output.splitlines()[-1]))
+        for result in run["results"]
+    ]
+    about = f"{WIDE.network}, one thread a rank, {run['machine']['cpus']} CPUs shared by the ranks."
+    return "\n".join(
+        [*preamble("Ranks over a network of limited rate", run), "", about, "", markdown_table(header, rows)]
+    )
 
 
-def ranks(kind: str, batch: int, n_steps: int) -> None:
-    """Print step times between namespaces beside the model's. The compute time is that of one rank with its rows."""
-    if os.name != "posix" or os.geteuid() != 0 or not (shutil.which("ip") and shutil.which("tc")) or not _mpiexec():
-        print("bench distributed: skipped; it needs root, ip and tc for network namespaces, and mpiexec.")
+def draw_scaling(run: Mapping[str, Any], path: Path) -> None:
+    """Draw seconds of a step against the number of ranks: measured, and on paper."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 3.4), layout="constrained")
+    axes = figure.subplots(1, 2, sharey=True)
+    colours = {"fastbp": "C0", "torch": "C1"}
+    for ax, name in zip(axes, ("strong", "weak"), strict=True):
+        for kind, gigabits in dict.fromkeys((r["kind"], r["gigabits"]) for r in run["results"]):
+            chosen = [r for r in run["results"] if (r["kind"], r["gigabits"], r["scaling"]) == (kind, gigabits, name)]
+            marker = "os^"[sorted({r["gigabits"] for r in run["results"]}).index(gigabits) % 3]
+            numbers = [r["ranks"] for r in chosen]
+            label = f"{'PyTorch DDP' if kind == 'torch' else 'fastbp'}, {gigabits:g} Gbit"
+            ax.plot(numbers, [1e3 * r["measured"] for r in chosen], marker + "-", color=colours[kind], label=label)
+            if kind == "fastbp":
+                ax.plot(numbers, [1e3 * r["on paper"] for r in chosen], marker + ":", color="0.5", markersize=4)
+        ax.set(title=f"{name} scaling", xlabel="ranks", xticks=sorted({r["ranks"] for r in run["results"]}))
+        ax.spines[["top", "right"]].set_visible(False)
+    axes[0].set_ylim(0, 1.1e3 * max(max(r["measured"], r["on paper"]) for r in run["results"]))
+    axes[0].set_ylabel("ms a step (dotted: on paper)")
+    axes[0].legend(frameon=False, fontsize=7)
+    figure.suptitle(f"{run['machine']['cpu']}, {run['machine']['cpus']} CPUs shared by all ranks", fontsize=9)
+    figure.savefig(path, dpi=120)
+
+
+def run_scaling(options: argparse.Namespace) -> None:
+    """Measure, print and write; or say why not."""
+    reason = reason_to_skip()
+    if reason is not None:
+        print(reason)
         return
-    rows = []
-    for n_ranks, gigabits in itertools.product((2,), (1, 2)):
-        with Namespaces(n_ranks, f"{gigabits}gbit"):
-            alone = measure(1, batch // n_ranks, n_steps, kind)
-            together = measure(n_ranks, batch, n_steps, kind)
-        paper = seconds_on_paper(alone, n_ranks, gigabits)
-        cells = [f"{1e3 * seconds:.0f}" for seconds in (alone, paper, together)]
-        rows.append([f"{gigabits} Gbit", str(n_ranks), *cells, f"{100 * (together / paper - 1):+.0f} %"])
-    header = ["network", "ranks", "ms alone, its rows", "ms on paper", "ms measured", "difference"]
-    print(f"{kind}, {WIDE.network}, batch {batch}, one thread a rank\n")
-    print(markdown_table(header, rows))
+    kinds = [kind for kind in options.kinds if kind != "torch" or importlib.util.find_spec("torch")]
+    results = scaling(options.batch, options.steps, options.ranks, options.gigabits, kinds)
+    words = ["python", "-m", "bench.distributed", "scaling", "--batch", options.batch, "--steps", options.steps]
+    words += ["--ranks", *options.ranks, "--gigabits", *(f"{rate:g}" for rate in options.gigabits), "--kinds", *kinds]
+    run = {
+        "command": shlex.join(map(str, words)),
+        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "machine": machine.describe(),
+        "settings": {"quick": options.steps < 5},
+        "versions": {"fastbp": fb.__version__},
+        "results": results,
+    }
+    markdown = scaling_markdown(run)
+    print(f"\n{markdown}")
+    for message in write(run, options.output, "distributed", markdown, draw_scaling):
+        print(message)
+
+
+# ---- Memory ----
+
+
+def memory(n_ranks: int, units: int) -> None:
+    """Print what each rank of a job has, for a network with two layers of so many units."""
+    launcher = mpiexec()
+    if launcher is None:
+        print("bench distributed: skipped; it needs mpiexec.")
+        return
+    for n in range(1, n_ranks + 1):
+        subprocess.run([launcher, "-n", str(n), sys.executable, "-m", "bench.ranks", "memory", str(units)], check=True)
 
 
 def main() -> None:
     """Run one of the measurements."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("shards", "ranks", "peer", "plan", "worker"))
-    parser.add_argument("--batch", type=int, default=2048)
+    parser.add_argument("what", choices=("shards", "scaling", "plan", "memory"))
+    parser.add_argument("--batch", type=int, default=2048, help="rows of a step; with weak scaling those of all ranks")
     parser.add_argument("--threads", type=int, default=fb.get_num_threads())
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--steps", type=int, default=10)
-    parser.add_argument("--flops", type=float, default=0.5e12)
-    parser.add_argument("--kind", default="fastbp")
+    parser.add_argument("--ranks", type=int, nargs="+", default=[2, 4])
+    parser.add_argument("--gigabits", type=float, nargs="+", default=[1.0, 2.0])
+    parser.add_argument("--kinds", nargs="+", choices=("fastbp", "torch"), default=["fastbp", "torch"])
+    parser.add_argument("--units", type=int, default=2048, help="of a layer of the network whose memory is measured")
+    parser.add_argument("--flops", type=float, default=0.5e12, help="of a machine, for the plan")
+    parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results")
     options = parser.parse_args()
     if options.what == "shards":
         shards(options.batch, options.threads, options.rounds)
     elif options.what == "plan":
         plan(options.flops)
-    elif options.what == "worker":
-        worker(options.steps, options.batch, options.kind)
+    elif options.what == "memory":
+        memory(max(options.ranks), options.units)
     else:
-        ranks("fastbp" if options.what == "ranks" else "torch", options.batch, options.steps)
+        run_scaling(options)
 
 
 if __name__ == "__main__":

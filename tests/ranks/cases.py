@@ -38,9 +38,10 @@ def train(
     X, y = data()
     options = {"batch_size": BATCH_SIZE} | options
     n_threads = 1 if mpi is None else 1 + mpi.rank % 2  # no result depends on it
-    trainer = fb.Trainer(model, loss, optimizer, shards=shards, distributed=mpi, n_threads=n_threads, **options)
     with contextlib.suppress(raises), warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # of a training that is rolled back
+        warnings.filterwarnings("ignore", "precision is 'bf16-mixed'")  # on a CPU where it does not pay
+        trainer = fb.Trainer(model, loss, optimizer, shards=shards, distributed=mpi, n_threads=n_threads, **options)
         trainer.fit(X, y, **{"epochs": 2} | (fit or {}))
     return trainer
 
@@ -54,6 +55,25 @@ def tabular_data():
 def chunks():
     X, y = data()
     return [(X[:170], y[:170]), (X[170:], y[170:])], None
+
+
+def regression_chunks():
+    X, _ = data()
+    weights = np.linspace(0, 2, N_SAMPLES)
+    for start in range(0, N_SAMPLES, 70):
+        rows = slice(start, start + 70)
+        yield X[rows], X[rows].sum(axis=1), weights[rows]
+
+
+def part(number):
+    """One of the parts, which differ in size and in the sum of their weights."""
+    rng = np.random.default_rng(number)
+    n = 10 + 7 * number
+    return rng.normal(size=(n, 6)).astype(np.float32), rng.integers(0, 3, n), rng.uniform(0, 2, n)
+
+
+def in_parts():
+    return fb.distributed.Part(part), None
 
 
 def own_loss(outputs, targets):
@@ -83,7 +103,29 @@ class StopsInside(fb.Callback):
             trainer.stop()
 
 
+def steps_by_hand(mpi=None, shards=8):
+    """Steps on single batches, and by gradients that somebody else computed, which all ranks have whole."""
+    X, y = data()
+    model = classifier(fb.Dense(20, "relu", l2=1e-2), fb.BatchNorm(), inputs=6)
+    trainer = fb.Trainer(
+        model,
+        "cross_entropy",
+        fb.SGD(0.1, momentum=0.9),
+        shards=shards,
+        distributed=mpi,
+        clip_norm=0.5,
+        averaging="ema",
+    )
+    for first in (0, 100):
+        trainer.step(X[first : first + 100], y[first : first + 100])
+    _, gradients = model.loss_and_gradients(X, y, "cross_entropy")
+    trainer.apply_gradients(gradients)
+    trainer.step_gradient(X, np.full((len(X), 3), 1e-3))
+    return trainer
+
+
 CASES = {
+    "single steps": steps_by_hand,
     "sgd with momentum, clip_norm": lambda **k: train(
         classifier(fb.Dense(40, "relu")), fb.SGD(0.1, momentum=0.9, nesterov=True), clip_norm=0.5, **k
     ),
@@ -115,6 +157,15 @@ CASES = {
         "nadam",
         loss=own_loss,
         metrics=[],
+        fit={"validation_data": data()},
+        **k,
+    ),
+    "regression, validation in chunks, r2": lambda **k: train(
+        fb.Model([fb.Dense(9, "silu"), fb.Dense(1)], inputs=6, seed=1),
+        loss="mse",
+        data=lambda: (data()[0], data()[0].sum(axis=1)),
+        metrics=["r2", "mae"],
+        fit={"validation_data": regression_chunks},
         **k,
     ),
     "radam, callbacks": lambda **k: train(
@@ -133,6 +184,17 @@ CASES = {
         **k,
     ),
     "chunks": lambda **k: train(classifier(fb.Dense(8, "relu")), data=chunks, **k),
+    "parts, validation in parts": lambda **k: train(
+        classifier(fb.Dense(20, "relu"), fb.Dropout(0.2)), data=in_parts, fit={"validation_data": in_parts()[0]}, **k
+    ),
+    "parts, batch_norm, clip_norm, stopped inside an epoch": lambda **k: train(
+        classifier(fb.Dense(20, "relu"), fb.BatchNorm()),
+        fb.SGD(0.1, momentum=0.9),
+        data=in_parts,
+        clip_norm=0.5,
+        fit={"callbacks": StopsInside(), "class_weight": {1: 3.0}},
+        **k,
+    ),
     "rprop": lambda **k: train(classifier(fb.Dense(8, "relu")), "rprop", batch_size=None, **k),
     "adadelta": lambda **k: train(classifier(fb.Dense(8, "relu")), "adadelta", **k),
     "adamax": lambda **k: train(classifier(fb.Dense(8, "relu")), "adamax", **k),

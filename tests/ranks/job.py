@@ -6,9 +6,10 @@ import pickle
 import signal
 import sys
 import time
+from collections.abc import Sequence
 
 import numpy as np
-from cases import CASES, StopsInside, classifier, data, digest
+from cases import CASES, StopsInside, classifier, data, digest, own_loss, part
 
 import fastbp as fb
 
@@ -23,11 +24,11 @@ def errors(mpi):
     X, y = data()
     sentences = []
 
-    def caught(rows, model=None, mine=None, **options):
+    def caught(rows, model=None, mine=None, targets=y, **options):
         model = model or classifier(fb.Dense(8, "relu"))
         try:
             trainer = fb.Trainer(model, "cross_entropy", batch_size=128, distributed=mpi, shards=8, **options)
-            trainer.fit(rows, y, **(mine or {}))
+            trainer.fit(rows, targets, **(mine or {}))
         except Exception as error:
             sentences.append(f"{type(error).__name__}: {error}")
         else:
@@ -47,6 +48,23 @@ def errors(mpi):
     caught(X, mine={"validation_data": (other, y)})
     caught(X, mine={"on_nan": "raise" if mpi.rank == 0 else "rollback"})
     caught(X, mine={"epochs": 1})
+
+    def bad_part(number):
+        X, y, weights = part(number)
+        X[5, 1] = np.nan if number == 6 else 0
+        return X, y, weights
+
+    def odd_part(number):
+        X, y, weights = part(number)
+        return (X.astype(np.float64) if number == 7 else X), y, weights
+
+    def no_part(number):
+        if number == 7:
+            raise FileNotFoundError("part 7 is not there")
+        return part(number)
+
+    for read in (bad_part, odd_part, no_part):
+        caught(fb.distributed.Part(read), targets=None)
     return mpi.all_objects(sentences, "the sentences")
 
 
@@ -76,6 +94,68 @@ def checkpoint(mpi, path, n_epochs, dies_at="0", kind="9"):
         exchange._wants_stop = wants_stop
     trainer.fit(X, y, epochs=int(n_epochs) - trainer.history.n_epochs, callbacks=callbacks)
     return digest(trainer)
+
+
+def divided_state(mpi):
+    """How many numbers of the optimizer's state each rank has, and how many there are in all."""
+    trainer = CASES["adam, dropout, layer_norm, penalties"](mpi=mpi)
+    state = trainer.parts.state
+    own = sum(array.size for _, array in state.session.own_states())
+    return mpi.all_objects(own, "the sizes"), sum(array.size for _, array in state.gathered()["optimizer_state"])
+
+
+def own_rows_alone(mpi):
+    """Train on chunks whose rows are NaN where another rank computes: nobody may look at them."""
+    X, y = data()
+    model = classifier(fb.Dense(8))
+    trainer = fb.Trainer(model, "cross_entropy", batch_size=128, shards=8, distributed=mpi, shuffle=False)
+    unread = np.full(len(X), True)
+    for start in range(0, len(X), 128):
+        first, end = trainer.parts.state.session.own_rows(min(128, len(X) - start))
+        unread[start + first : start + end] = False
+    X[unread] = np.nan
+    trainer.fit([(X[start : start + 90], y[start : start + 90]) for start in range(0, len(X), 90)])
+    return mpi.all_objects((digest(trainer), int(unread.sum())), "the digests")
+
+
+class Files(Sequence):
+    """Five chunks, and which of them were read."""
+
+    def __init__(self, X, y):
+        self.X, self.y, self.read = X, y, []
+
+    def __len__(self):
+        return 5
+
+    def __getitem__(self, i):
+        self.read.append(i)
+        return self.X[i::5], self.y[i::5]
+
+
+def divided_validation(mpi):
+    """How many samples each rank has validated; of samples, chunks, and an array with a NaN."""
+    X, y = data()
+    n_seen = 0
+
+    def loss(outputs, targets):
+        nonlocal n_seen
+        n_seen += len(outputs)
+        return own_loss(outputs, targets)
+
+    model = fb.Model([fb.Dense(3)], inputs=6, seed=1)
+    trainer = fb.Trainer(model, loss, batch_size=32, metrics=[], shards=8, distributed=mpi)
+    trainer.fit(X[:32], y[:32], validation_data=(X, y))
+    trainer.fit(X[:32], y[:32], validation_data=lambda: [(X[:100], y[:100]), (X[100:], y[100:])])
+    files = Files(X, y)
+    trainer.fit(X[:32], y[:32], validation_data=lambda: files)
+    bad = X.copy()
+    bad[111, 3] = np.inf
+    sentence = ""
+    try:
+        trainer.fit(X[:32], y[:32], validation_data=(bad, y))
+    except ValueError as error:
+        sentence = str(error)
+    return mpi.all_objects((n_seen, sentence, files.read), "what was seen")
 
 
 class SavesInside(fb.Callback):
@@ -187,6 +267,9 @@ TASKS = {
         same_bits,
         errors,
         checkpoint,
+        divided_state,
+        divided_validation,
+        own_rows_alone,
         saved_inside,
         loaded_after_saving,
         one_fails,

@@ -72,6 +72,35 @@ def test_any_number_of_ranks_has_the_bits_of_one_process(n_ranks, n_shards, alon
     assert digests == [alone(n_shards)] * n_ranks
 
 
+def test_each_rank_has_its_part_of_the_optimizers_state(tmp_path):
+    code, (sizes, in_all), errors = run(3, tmp_path, "divided_state")
+    assert code == 0, errors
+    assert in_all <= sum(sizes) <= 2 * in_all  # rows are padded
+    assert max(sizes) <= sum(sizes) / 3 + 2 * 32  # cut between rows, in two states
+
+
+def test_each_rank_validates_its_part_and_all_get_its_error(tmp_path):
+    code, seen, errors = run(2, tmp_path, "divided_validation")
+    assert code == 0, errors
+    numbers, sentences, files = zip(*seen, strict=True)
+    in_training, in_validation = 4 * 32, 3 * 300 + 300
+    assert in_training + 900 < sum(numbers) <= in_training + in_validation
+    assert max(numbers) < 900  # neither has computed all
+    assert all("row 111" in sentence for sentence in sentences)
+    assert files == ([0, 2, 4], [1, 3])
+
+
+def test_of_chunks_each_rank_reads_the_rows_of_its_shards_alone(tmp_path):
+    code, results, errors = run(3, tmp_path, "own_rows_alone")
+    assert code == 0, errors
+    X, y = data()
+    trainer = fb.Trainer(classifier(fb.Dense(8)), "cross_entropy", batch_size=128, shards=8, shuffle=False)
+    trainer.fit([(X, y)])
+    digests, unread = zip(*results, strict=True)
+    assert digests == (digest(trainer),) * 3
+    assert sum(unread) == 2 * len(X)
+
+
 def test_ranks_that_differ_or_fail_get_a_sentence_each(tmp_path):
     code, sentences, errors = run(2, tmp_path, "errors")
     assert code == 0, errors
@@ -86,6 +115,9 @@ def test_ranks_that_differ_or_fail_get_a_sentence_each(tmp_path):
         "the fingerprint of X of validation on rank 0",
         "on_nan on rank 0 is",
         "none",
+        "row 5, column 1 of X of part 6",
+        "the dtype of X of part 0 is 'float32' and of part 7 'float64'",
+        "part 7 is not there",
     ]
     assert all(words in sentence for words, sentence in zip(expected, of_first, strict=True)), of_first
 

@@ -94,6 +94,13 @@ def test_batch_norm_sees_one_shard_at_a_time_and_takes_in_their_mean_statistics(
 # ---- The same bits ----
 
 
+def test_a_shard_of_one_sample_leaves_batch_norms_statistics_finite():
+    X, y = data_of(17)
+    model = model_of(layers=[fb.BatchNorm(momentum=1.0), fb.Dense(3, "softmax")], dtype="float64")
+    fb.Trainer(model, "cross_entropy", "sgd", shards=2).step(X, y)
+    np.testing.assert_allclose(model.get_weights()[3], X[:16].var(axis=0, ddof=1) * 16 / 17, rtol=1e-5)
+
+
 CASES = {
     "adam": {},
     "penalties and max_norm": {

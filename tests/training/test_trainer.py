@@ -280,7 +280,7 @@ def test_an_epoch_left_in_its_validation_is_not_trained_again(digits, monkeypatc
     trainer, whole = (make_trainer(n_inputs=64, n_classes=10, averaging="ema") for _ in range(2))
     evaluate = Evaluator.evaluate
 
-    def interrupted(self, *arguments):
+    def interrupted(self, *arguments, **options):
         monkeypatch.setattr(Evaluator, "evaluate", evaluate)
         raise KeyboardInterrupt
 

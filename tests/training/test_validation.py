@@ -117,3 +117,16 @@ def test_weights_that_leave_nothing_to_hold_out(iris):
     weights[held_out] = 0
     with pytest.raises(ValueError, match="the sample weights of the samples held out in sample_weight are all 0"):
         make_trainer().fit(X, y, validation_fraction=0.2, sample_weight=weights)
+
+
+def test_a_bad_row_beyond_the_first_batch_is_named_with_a_loss_of_your_own(iris):
+    X, y = iris
+    bad = X.copy()
+    bad[77, 2] = np.nan
+    trainer = fb.Trainer(fb.Model([fb.Dense(3)], inputs=4), _squared, batch_size=32, metrics=[])
+    with pytest.raises(ValueError, match="row 77, column 2"):
+        trainer.evaluate(bad, np.eye(3)[y])
+
+
+def _squared(outputs, targets):
+    return ((outputs - targets) ** 2).sum(axis=1), 2 * (outputs - targets)

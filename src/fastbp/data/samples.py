@@ -199,33 +199,48 @@ class Samples:
         part.subset = rows
         return part
 
-    def select(self, rows: NDArray[np.int64] | slice, keep_whole: bool = False) -> Samples:
+    def select(
+        self,
+        rows: NDArray[np.int64] | slice,
+        keep_whole: bool = False,
+        read: tuple[int, int] | None = None,
+    ) -> Samples:
         """Return these rows of all of X as new samples: views for a slice, else copies.
 
-        ``keep_whole`` keeps these samples in memory as long as the new ones.
+        ``keep_whole`` keeps these samples in memory as long as the new ones. With ``read`` nobody looks at other rows
+        of X than so many of the new ones, from one to before another, and of dense X the others are not read.
         """
-        part = self._with(
-            self.X[rows], self.y[rows], None if self.sample_weights is None else self.sample_weights[rows]
-        )
+        if read is None or isinstance(rows, slice) or isinstance(self.X, Sparse):
+            X = self.X[rows]
+        else:
+            start, stop = (min(max(i, 0), len(rows)) for i in read)
+            X = np.zeros((len(rows), *self.X.shape[1:]), self.X.dtype)
+            X[start:stop] = self.X[rows[start:stop]]
+        part = self._with(X, self.y[rows], None if self.sample_weights is None else self.sample_weights[rows])
         numbers = np.arange(len(self.X))[rows]
         part.origins = (Origin(self.names, numbers, self if keep_whole else None),)
         return part
 
-    def joined(self, others: Samples) -> Samples:
-        """Return these samples followed by others; all rows of both."""
-        if self.y.ndim != others.y.ndim:
-            raise ValueError(
-                f"{others.names[1]} has shape {others.y.shape}, and the chunk before {self.y.shape}; expected the "
-                "same kind of targets in all chunks."
-            )
-        weights = None
-        if self.sample_weights is not None and others.sample_weights is not None:
-            weights = np.concatenate([self.sample_weights, others.sample_weights])
-        if isinstance(self.X, Sparse) != isinstance(others.X, Sparse):
-            raise ValueError(f"one of {others.names[0]} and the chunk before is sparse; expected both or neither.")
-        X: Any = self.X.joined(others.X) if isinstance(self.X, Sparse) else np.concatenate([self.X, others.X])
-        joined = self._with(X, np.concatenate([self.y, others.y]), weights)
-        joined.origins = self.origins + others.origins
+    def joined(self, *others: Samples) -> Samples:
+        """Return these samples followed by others; all rows of all."""
+        for other in others:
+            if self.y.ndim != other.y.ndim:
+                raise ValueError(
+                    f"{other.names[1]} has shape {other.y.shape}, and the chunk before {self.y.shape}; expected the "
+                    "same kind of targets in all chunks."
+                )
+            if isinstance(self.X, Sparse) != isinstance(other.X, Sparse):
+                raise ValueError(f"one of {other.names[0]} and the chunk before is sparse; expected both or neither.")
+        given = [of.sample_weights for of in (self, *others) if of.sample_weights is not None]
+        weights = np.concatenate(given) if len(given) == 1 + len(others) else None
+        X: Any = self.X
+        if isinstance(X, Sparse):
+            for other in others:
+                X = X.joined(other.X)
+        else:
+            X = np.concatenate([X, *(other.X for other in others)])
+        joined = self._with(X, np.concatenate([self.y, *(other.y for other in others)]), weights)
+        joined.origins = sum((other.origins for other in others), self.origins)
         return joined
 
     def origin_of(self, row: int) -> tuple[Samples, int, NDArray[np.int64] | None]:

@@ -41,8 +41,14 @@ def _hasher(data: bytes) -> Any:
     return blake2b(data, digest_size=16)
 
 
-def refuse_differences(facts_of_ranks: Sequence[Mapping[str, Any]]) -> None:
-    """Raise the same sentence on every rank where the ranks' facts differ.
+def refuse_differences(facts_of_ranks: Sequence[Mapping[str, Any]], at: str = "on", what: str = "rank") -> None:
+    """Raise the same sentence on every rank where the facts of ranks, or of something else, differ.
+
+    Parameters
+    ----------
+    facts_of_ranks : sequence of dict
+    at, what : str, default "on" and "rank"
+        Where the facts are from.
 
     Raises
     ------
@@ -54,12 +60,14 @@ def refuse_differences(facts_of_ranks: Sequence[Mapping[str, Any]]) -> None:
         if others:
             other = facts_of_ranks[others[0]].get(name)
             raise ValueError(
-                f"{name} on rank 0 is {value!r} and on rank {others[0]} {other!r}; expected the same on all "
-                f"{len(facts_of_ranks)} ranks. {_REMEDIES.get(name, 'Run the same script everywhere.')}"
+                f"{name} {at} {what} 0 is {value!r} and {at} {what} {others[0]} {other!r}; expected the same {at} all "
+                f"{len(facts_of_ranks)} {what}s. {_REMEDIES.get(name, _REMEDIES.get(what, _SAME_SCRIPT))}"
             )
 
 
+_SAME_SCRIPT = "Run the same script everywhere."
 _REMEDIES = {
+    "part": "Let all parts have the same kind of arrays.",
     "the version of fastbp": "Install the same one everywhere.",
     "the instruction set": "Set FASTBP_ISA to one that all machines have.",
     "the fingerprint of X": "Every rank reads the same rows in the same order.",

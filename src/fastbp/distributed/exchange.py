@@ -1,23 +1,23 @@
-"""The sum of all ranks' gradients in one step: each rank adds a slice in the order of the tree, and all get the sum."""
+"""One step of all ranks: each adds a slice of the gradient in the order of the tree, and updates that slice for all."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastbp.distributed.mpi import MPI, as_sent
-from fastbp.engine.sharded_session import ShardedSession, subtrees
+from fastbp.engine.divided_session import DividedSession
+from fastbp.engine.sharded_session import subtrees
 
 __all__ = ["Exchange", "shards_of", "sum_of_tree"]
 
 Array = NDArray[Any]
 Node = tuple[int, int]  # level, index
-
-_LINE = 16  # slices begin at multiples of so many numbers
+Result = TypeVar("Result")
 
 
 def shards_of(rank: int, n_ranks: int, n_shards: int) -> tuple[int, int]:
@@ -40,7 +40,7 @@ def sum_of_tree(parts: dict[Node, Array], level: int, index: int, add: Callable[
 
 
 class Exchange:
-    """What a session calls in each step, in the midst of it.
+    """What a session calls in each step, in the midst of it, and who gathers what is divided among the ranks.
 
     Parameters
     ----------
@@ -55,6 +55,10 @@ class Exchange:
         Whether a rank wanted to stop before the latest step: then all leave without it.
     agreed : BaseException or None
         What all ranks raised in the latest step.
+    failing_rank : int
+        The rank that had that error.
+    serving : bool
+        Whether a call of ``fit`` is under way.
     """
 
     def __init__(self, mpi: MPI, n_shards: int, wants_stop: Callable[[], bool]) -> None:
@@ -62,20 +66,34 @@ class Exchange:
         self._depth = n_shards.bit_length() - 1
         self._nodes = [subtrees(*shards_of(rank, mpi.n_ranks, n_shards)) for rank in range(mpi.n_ranks)]
         self._most_nodes = max(len(nodes) for nodes in self._nodes)
-        self.stopping = False
+        self.stopping = self.serving = False
+        self.failing_rank = -1
+        self._beside: Array | None = None  # room for partial sums
         self.agreed: BaseException | None = None
 
-    def __call__(self, session: ShardedSession) -> None:
-        """Put the sum of all shards into the session's root; or raise the same error on all ranks."""
-        numbers, statistics, sums = session.root
+    # ------------------------------------------------------------------------------------------------ in a step
+
+    def sum_samples(self, session: DividedSession) -> None:
+        """Put the sum of all shards into the session's root, or raise the same error on all ranks."""
+        gradient, statistics, sums = session.root
         received = self._all_small_sums(session, len(statistics), len(sums))
         if self.stopping:
             session.leave()
             return
         self._add_small_sums(session, received, statistics, sums)
-        self._add_gradients(session, numbers)
+        self._add_gradients(session, gradient)
 
-    def _all_small_sums(self, session: ShardedSession, n_statistics: int, n_sums: int) -> Array:
+    def share_squares(self, session: DividedSession) -> None:
+        """Complete the squares of the gradient's rows."""
+        start, end = session.row_bounds[self._mpi.rank : self._mpi.rank + 2]
+        squares = session.row_squares
+        self._mpi.gather_slices(squares[start:end].copy(), squares, _sizes(session.row_bounds), "the norms of a step")
+
+    def share_parameters(self, session: DividedSession) -> None:
+        """Put the new parameters of all ranks into the place of the gradients."""
+        self._mpi.gather_slices(session.fresh, session.arriving, _sizes(session.bounds), "the weights of a step")
+
+    def _all_small_sums(self, session: DividedSession, n_statistics: int, n_sums: int) -> Array:
         """Return each rank's sums and statistics of its nodes: (n_ranks, nodes, n); errors and stops are agreed on."""
         n = n_sums + n_statistics
         message = np.zeros(2 + self._most_nodes * n)
@@ -94,12 +112,13 @@ class Exchange:
         """Raise the error of the first rank that has one, which has the first samples."""
         errors = self._mpi.all_objects(failure and as_sent(failure), "the error of another rank")
         rank, error = next((rank, error) for rank, error in enumerate(errors) if error is not None)
+        self.failing_rank = rank
         if not isinstance(error, Exception):  # such as Ctrl-C
             error = RuntimeError(f"rank {rank} was interrupted by {type(error).__name__}; all ranks end.")
         self.agreed = failure if rank == self._mpi.rank and failure is not None else error
         raise self.agreed
 
-    def _add_small_sums(self, session: ShardedSession, received: Array, statistics: Array, sums: Array) -> None:
+    def _add_small_sums(self, session: DividedSession, received: Array, statistics: Array, sums: Array) -> None:
         n = len(sums)
         by_node = {
             node: row
@@ -114,10 +133,10 @@ class Exchange:
             parts = {node: row[n:].astype(statistics.dtype) for node, row in by_node.items()}
             statistics[:] = sum_of_tree(parts, self._depth, 0, session.add)
 
-    def _add_gradients(self, session: ShardedSession, whole: Array) -> None:
-        mpi = self._mpi
-        bounds = [len(whole) // _LINE * rank // mpi.n_ranks * _LINE for rank in range(mpi.n_ranks)] + [len(whole)]
-        sizes = [end - start for start, end in itertools.pairwise(bounds)]
+    def _add_gradients(self, session: DividedSession, whole: Array) -> None:
+        """Put this rank's part of the sum of all shards' gradients into ``whole``."""
+        mpi, bounds = self._mpi, session.bounds
+        sizes = _sizes(bounds)
         own = [gradients for _, _, gradients, _, _ in session.partials]
         size = sizes[mpi.rank]
         sent = (
@@ -125,14 +144,107 @@ class Exchange:
             if len(own) == 1
             else np.concatenate([part[start:end] for start, end in itertools.pairwise(bounds) for part in own])
         )
-        received = mpi.scatter_slices(sent, [n * len(own) for n in sizes], [size * len(nodes) for nodes in self._nodes])
+        counts = [size * len(nodes) for nodes in self._nodes]
+        received = self._room(sum(counts), whole)
+        mpi.scatter_slices(sent, [n * len(own) for n in sizes], received, counts)
         nodes = [node for nodes in self._nodes for node in nodes]
         parts = {
             node: received[i * size : (i + 1) * size] for i, node in enumerate(nodes) if session.has_samples(*node)
         }
         total = sum_of_tree(parts, self._depth, 0, session.add)
         assert total is not None
-        mpi.gather_slices(total, whole, sizes)
+        whole[bounds[mpi.rank] : bounds[mpi.rank + 1]] = total
+
+    def _room(self, n: int, whole: Array) -> Array:
+        """Return room for n numbers: in ``whole``, of which little is used by then, or else beside it."""
+        if n <= len(whole):
+            return whole[:n]
+        if self._beside is None or len(self._beside) < n:
+            self._beside = np.empty(n, whole.dtype)
+        return self._beside[:n]
+
+    # ------------------------------------------------------------------------------------------ outside of steps
+
+    @property
+    def rank(self) -> int:
+        """The number of this rank."""
+        return self._mpi.rank
+
+    @property
+    def n_ranks(self) -> int:
+        """The number of ranks."""
+        return self._mpi.n_ranks
+
+    def together(self, compute: Callable[[], Result]) -> Result:
+        """Return what ``compute`` returns; where it raises on a rank, raise the same error on all ranks."""
+        failure, result = None, None
+        try:
+            result = compute()
+        except BaseException as error:
+            failure = error
+        if self._mpi.all_numbers(np.array([failure is not None], np.float64)).any():
+            self._raise(failure)
+        return cast("Result", result)
+
+    def join_parts(self, n: int, compute: Callable[[int, int], Array]) -> Array:
+        """Return the rows 0..n, of which each rank computes some: compute(first, end) returns those of its part."""
+        bounds = [n * rank // self.n_ranks for rank in range(self.n_ranks + 1)]
+        part = self.together(lambda: compute(bounds[self.rank], bounds[self.rank + 1]))
+        whole = np.empty((n, *part.shape[1:]), part.dtype)
+        width = whole.size // n
+        self._mpi.gather_slices(
+            part.reshape(-1), whole.reshape(-1), [width * rows for rows in _sizes(bounds)], "the figures of all ranks"
+        )
+        return whole
+
+    def join_rows(self, rows: Array, size: int) -> None:
+        """Complete an array of which each rank has the rows of its part, where a part counts in blocks of ``size``."""
+        n_blocks = -(-len(rows) // size)
+        bounds = [min(n_blocks * rank // self.n_ranks * size, len(rows)) for rank in range(self.n_ranks + 1)]
+        own = rows[bounds[self.rank] : bounds[self.rank + 1]].copy()
+        counts = [rows.shape[1] * n for n in _sizes(bounds)]
+        self._mpi.gather_slices(own.reshape(-1), rows.reshape(-1), counts, "the outputs of all ranks")
+
+    def all_objects(self, thing: object, what: str) -> list[Any]:
+        """Return the object of each rank."""
+        return self._mpi.all_objects(thing, what)
+
+    # ------------------------------------------------------------------------------------------ what is divided
+
+    def gathered_state(self, session: DividedSession) -> list[tuple[str, Array]]:
+        """Return the optimizer's whole state: to rank 0 in a call of ``fit``, else to all ranks, which all call this.
+
+        Raises
+        ------
+        RuntimeError
+            If this is another rank than 0, in a call of ``fit``.
+        """
+        own = session.own_states()
+        if self.serving and self._mpi.rank > 0:
+            raise RuntimeError(
+                f"the state of training is asked for on rank {self._mpi.rank} inside of fit; expected that on rank 0, "
+                "where callbacks run, or on all ranks after it. Each rank has a part of the optimizer's state."
+            )
+        numbers = np.concatenate([np.empty(0, session.arriving.dtype), *(array for _, array in own)])
+        counts = [n * len(own) for n in _sizes(session.bounds)]
+        what = "the optimizer's state of all ranks"
+        if self.serving:
+            received = self._mpi.ask(numbers, counts, what)
+        else:
+            received = np.empty(sum(counts), numbers.dtype)
+            self._mpi.gather_slices(numbers, received, counts, what)
+        of_ranks = np.split(received, np.cumsum(counts)[:-1])
+        whole: Any = np.concatenate([part.reshape(len(own), -1) for part in of_ranks], axis=1) if own else []
+        return session.join_states(zip((name for name, _ in own), whole, strict=True))
+
+    def serve(self, session: DividedSession | None) -> None:
+        """From now on send this rank's state whenever rank 0 asks for it while this one waits; None: no longer."""
+        self.serving = session is not None
+        self._mpi.answer = None if session is None else lambda: [array for _, array in session.own_states()]
+
+
+def _sizes(bounds: Sequence[int]) -> list[int]:
+    return [end - start for start, end in itertools.pairwise(bounds)]
 
 
 def _add(total: Array, x: Array) -> None:

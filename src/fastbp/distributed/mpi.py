@@ -6,7 +6,7 @@ import itertools
 import pickle
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
@@ -36,9 +36,10 @@ class MPI:
     into ``shards``; each rank computes the gradients of consecutive shards; they are added in one fixed order, whoever
     adds them. So the trained weights have the same bits with any number of ranks, one included.
 
-    Every rank reads the same files, checks the same validation data, and has the whole model. Callbacks and the
-    progress bar run on rank 0, which also writes checkpoints; what callbacks change there, weights, optimizer, stop, is
-    taken over by all after the epoch.
+    Every rank reads the same files, or its own parts of the data (``Part``), and has the whole model. It updates a part
+    of that, and has the optimizer's state of it; validation is divided too. Callbacks and the progress bar run on
+    rank 0, which also writes checkpoints; what callbacks change there, weights, optimizer, stop, is taken over by all
+    after the epoch.
 
     Parameters
     ----------
@@ -68,7 +69,8 @@ class MPI:
             raise TypeError(sentence("comm", comm, "an mpi4py.MPI.Intracomm, such as COMM_WORLD, or None"))
         self._library = library
         comm = library.COMM_WORLD if comm is None else comm
-        self._comm, self._meeting = comm.Dup(), comm.Dup()
+        self._comm, self._meeting, self._asking = comm.Dup(), comm.Dup(), comm.Dup()
+        self.answer: Callable[[], Sequence[Array]] | None = None  # what rank 0 gets when it asks
         self.rank: int = self._comm.Get_rank()
         self.n_ranks: int = self._comm.Get_size()
 
@@ -86,20 +88,20 @@ class MPI:
         self._wait([self._comm.Iallgather(numbers, received)], "the numbers of a step")
         return received
 
-    def scatter_slices(self, numbers: Array, counts: Sequence[int], received_counts: Sequence[int]) -> Array:
-        """Send counts[q] numbers to each rank q, one after the other; return what the ranks send, in their order."""
-        received = np.empty(sum(received_counts), numbers.dtype)
+    def scatter_slices(
+        self, numbers: Array, counts: Sequence[int], received: Array, received_counts: Sequence[int]
+    ) -> None:
+        """Send counts[q] numbers to each rank q, one after the other; put what the ranks send into ``received``."""
         from_here = _parts(numbers, counts)
         to_here = _parts(received, received_counts)
         to_here[self.rank][:] = from_here[self.rank]
         self._pass(from_here, to_here, "the gradients of a step")
-        return received
 
-    def gather_slices(self, part: Array, whole: Array, counts: Sequence[int]) -> None:
+    def gather_slices(self, part: Array, whole: Array, counts: Sequence[int], what: str) -> None:
         """Put the part of each rank q, of counts[q] numbers, one after the other into ``whole``, on each rank."""
         to_here = _parts(whole, counts)
         to_here[self.rank][:] = part
-        self._pass([part] * self.n_ranks, to_here, "the sum of the gradients")
+        self._pass([part] * self.n_ranks, to_here, what)
 
     def _pass(self, from_here: Sequence[Array], to_here: Sequence[Array], what: str) -> None:
         """Send an array to each other rank and receive one from each, in pieces.
@@ -113,6 +115,34 @@ class MPI:
         for other in others:
             requests += [self._comm.Isend([piece, byte], other) for piece in _pieces(from_here[other])]
         self._wait(requests, what)
+
+    def ask(self, part: Array, counts: Sequence[int], what: str) -> Array:
+        """On rank 0 alone: return the parts of all ranks, one after the other, from what ``answer`` is there.
+
+        The others send theirs as soon as they wait for anything.
+        """
+        received = np.empty(sum(counts), part.dtype)
+        to_here = _parts(received, counts)
+        to_here[0][:] = part
+        requests = []
+        for other in range(1, self.n_ranks):
+            requests += [self._asking.Irecv([piece, self._library.BYTE], other) for piece in _pieces(to_here[other])]
+            requests.append(self._asking.Isend(np.zeros(1), other))
+        self._wait(requests, what)
+        return received
+
+    def _answer_if_asked(self, answer: Callable[[], Sequence[Array]]) -> None:
+        if not self._asking.Iprobe(0):
+            return
+        self._asking.Recv(np.empty(1), 0)
+        arrays = answer()
+        numbers = np.concatenate(arrays) if arrays else np.empty(0)
+        self.answer = None  # this waits, and is asked once
+        try:
+            requests = [self._asking.Isend([piece, self._library.BYTE], 0) for piece in _pieces(numbers)]
+            self._wait(requests, "rank 0 to take the optimizer's state")
+        finally:
+            self.answer = answer
 
     # ------------------------------------------------------------------------------------------------- objects
 
@@ -177,6 +207,8 @@ class MPI:
                     f"rank {self.rank} of {self.n_ranks} waited {waited:.0f} seconds for {what}; expected all ranks to "
                     f"come within timeout={self.timeout:g}. Another rank has ended, hangs, or does not call fit."
                 )
+            if self.answer is not None and self.rank > 0:
+                self._answer_if_asked(self.answer)
             time.sleep(0 if waited < _SPIN_SECONDS else _SLEEP_SECONDS)
 
 

@@ -6,6 +6,7 @@ from libc.string cimport memset
 import numpy as np
 
 from fastbp.engine.arena cimport Arena
+from fastbp.engine.divided_session cimport DividedSession
 from fastbp.engine.kernels cimport (
     FBP_FLOAT32, FBP_FLOAT64, FBP_TABLE_SHARES, fbp_kernels, fbp_panels, fbp_update, flush_denormals, kernels_in_use,
     restore_denormals,
@@ -61,12 +62,15 @@ def apply_gradients(Session session, list arrays, dict step_numbers):
         try:
             _keep_statistics(run)
             numbers = numbers_of_step(&run.updater, run.progress.n_steps + 1)
-            with nogil:
-                former = flush_denormals()
-                if takes_norm(&run.updater):
-                    square_gradients(run, 0, 1)
-                update_parameters(run, &numbers, 0, 1)
-                restore_denormals(former)
+            if isinstance(session, DividedSession):
+                (<DividedSession>session).update_by_gradients(&numbers)
+            else:
+                with nogil:
+                    former = flush_denormals()
+                    if takes_norm(&run.updater):
+                        square_gradients(run, 0, 1)
+                    update_parameters(run, &numbers, 0, 1)
+                    restore_denormals(former)
             count_step(run, &numbers, True)
         finally:
             session.python.go_out()

@@ -5,6 +5,7 @@ from fastbp.engine.features cimport Features
 from fastbp.engine.kernels cimport fbp_dtype, fbp_kernels, fbp_table
 from fastbp.engine.layout cimport Stage
 from fastbp.engine.prediction cimport Prediction
+from fastbp.engine.records cimport SampleSet
 
 cdef class Network:
     cdef const fbp_kernels *k
@@ -29,4 +30,5 @@ cdef class Network:
     cdef int put_layer(self, Py_ssize_t i, arrays) except -1
     cdef tuple read_layer(self, Py_ssize_t i)
     cdef object sum_penalties(self)
+    cdef tuple figures_of(self, SampleSet samples, object loss, tuple metrics, slots)
     cdef void move(self, Network source, double tau) noexcept

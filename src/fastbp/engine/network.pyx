@@ -3,6 +3,8 @@
 import contextlib
 
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
+from libc.stdint cimport int64_t
+from libc.string cimport memset
 
 import numpy as np
 
@@ -11,11 +13,13 @@ from fastbp.engine.features cimport Features
 from fastbp.engine.gate cimport begin_nested, begin_reading, begin_writing, end_nested, end_reading, end_writing
 from fastbp.engine.kernels cimport FBP_FLOAT32, FBP_FLOAT64, fbp_layer, fbp_table, kernels_in_use
 from fastbp.engine.layout cimport BATCH_NORM, DENSE, TABULAR, Stage, find_partners, item_size, padded
+from fastbp.engine.loss cimport Scoring, set_scoring, split_sums, total_sample_weight
 from fastbp.engine.penalty cimport is_penalised, unit_penalties
 from fastbp.engine.prediction cimport make_prediction
 from fastbp.engine.records cimport SampleSet
 from fastbp.engine.array_reader cimport ArrayReader
 from fastbp.engine.stages cimport array_names, set_stage
+from fastbp.engine.sweep cimport SWEEP_PANELS
 from fastbp.engine.tables cimport make_tables, table_bytes
 
 from fastbp.engine.errors import Interrupted, NonFinite  # no-cython-lint (the library imports them from here)
@@ -211,6 +215,11 @@ cdef class Network:
         self.k.average(self.parameters.start, source.parameters.start, self.parameter_bytes // size, tau)
         self.k.average(self.statistics.start, source.statistics.start, self.statistics.n_bytes // size, tau)
 
+    @property
+    def n_writings(self):
+        """How often somebody has begun to change the parameters."""
+        return self.prediction.gate.n_writings
+
     @contextlib.contextmanager
     def at_rest(self):
         """Within a ``with`` nobody changes the parameters: training in another thread stands between two steps."""
@@ -306,7 +315,48 @@ cdef class Network:
         """
         self.prediction.read()
         try:
-            mean, sums = self.prediction.evaluate(samples, loss, metrics, n_threads, outputs, narrow)
-            return mean + self.sum_penalties(), sums
+            slots = self.prediction.score_groups(
+                samples, loss, metrics, n_threads, outputs, narrow, 0, self.n_groups(samples.n_samples))
+            return self.figures_of(samples, loss, metrics, slots)
         finally:
             end_reading(self.prediction.gate)
+
+    def n_groups(self, Py_ssize_t n_samples):
+        """How many groups ``score_groups`` cuts so many samples into."""
+        return (n_samples - 1) // (SWEEP_PANELS * self.k.lanes) + 1
+
+    def score_groups(self, SampleSet samples, object loss, tuple metrics, int n_threads, Py_ssize_t first,
+                     Py_ssize_t end, outputs=None, bint narrow=False):
+        """Groups first..end of the samples for ``sum_groups``, float64, a row a group; several may score them.
+
+        Of the outputs those of the same samples are stored.
+        """
+        self.prediction.read()
+        try:
+            return self.prediction.score_groups(samples, loss, metrics, n_threads, outputs, narrow, first, end)
+        finally:
+            end_reading(self.prediction.gate)
+
+    def sum_groups(self, SampleSet samples, object loss, tuple metrics, slots):
+        """What ``evaluate`` returns, from all groups."""
+        begin_reading(self.prediction.gate)
+        try:
+            return self.figures_of(samples, loss, metrics, slots)
+        finally:
+            end_reading(self.prediction.gate)
+
+    cdef tuple figures_of(self, SampleSet samples, object loss, tuple metrics, slots):
+        """The same, by who has gone in to read."""
+        cdef Scoring scoring
+        cdef const int64_t[::1] index = samples.subset
+        memset(&scoring, 0, sizeof(scoring))
+        set_scoring(&scoring, loss, metrics, samples, self.n_outputs, self.prediction.target_features)
+        sums = slots.sum(axis=0)
+        weight = total_sample_weight(&scoring, NULL if index is None else &index[0], 0, samples.n_samples)
+        mean = float(sums[0]) / (weight * scoring.terms_per_sample)
+        return mean + self.sum_penalties(), split_sums(&scoring, sums)
+
+    @property
+    def group_samples(self):
+        """The samples of a group."""
+        return SWEEP_PANELS * self.k.lanes

@@ -48,7 +48,8 @@ cdef class Prediction:
     cdef int refresh(self) except -1
     cdef int recompute(self) except -1
     cdef int forward(self, ArrayReader rows, out, int n_threads, bint narrow) except -1
-    cdef tuple evaluate(self, SampleSet samples, object loss, tuple metrics, int n_threads, outputs, bint narrow)
+    cdef object score_groups(self, SampleSet samples, object loss, tuple metrics, int n_threads, outputs, bint narrow,
+                             Py_ssize_t first, Py_ssize_t end)
     cdef int round_weights(self) except -1
     cdef void parameters_are_shared(self) noexcept
 

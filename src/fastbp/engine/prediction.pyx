@@ -24,7 +24,7 @@ from fastbp.engine.kernels cimport FBP_LINEAR, fbp_kernels, fbp_layer, fbp_panel
 from fastbp.engine.layout cimport (
     ADD, BATCH_NORM, DENSE, DROPOUT, FORK, SCALING, TABULAR, Stage, item_size, padded, stages_work,
 )
-from fastbp.engine.loss cimport BAD_INPUTS, Scoring, set_scoring, split_sums, total_sample_weight
+from fastbp.engine.loss cimport BAD_INPUTS, Scoring, set_scoring
 from fastbp.engine.narrow cimport NarrowWeights, make_narrow_weights
 from fastbp.engine.records cimport SampleSet
 from fastbp.engine.array_reader cimport ArrayReader
@@ -246,33 +246,34 @@ cdef class Prediction:
             end_reading(self.gate)
         return 0
 
-    cdef tuple evaluate(self, SampleSet samples, object loss, tuple metrics, int n_threads, outputs, bint narrow):
-        """The mean loss of all samples without penalties, and the metrics' sums, float64 arrays.
-
-        The outputs, if wanted, are left where ``forward`` would leave them. The caller has gone in to read.
-        """
+    cdef object score_groups(self, SampleSet samples, object loss, tuple metrics, int n_threads, outputs, bint narrow,
+                             Py_ssize_t first, Py_ssize_t end):
+        """What Network.score_groups returns, by who has gone in to read; outputs go where ``forward`` leaves them."""
         cdef Sweep sweep
         cdef Scoring scoring
-        cdef const int64_t[::1] index = samples.subset
-        cdef Py_ssize_t n_rows = samples.n_samples
-        cdef Py_ssize_t n_groups = (n_rows - 1) // (SWEEP_PANELS * self.k.lanes) + 1
+        cdef Py_ssize_t rows = SWEEP_PANELS * self.k.lanes, first_row = first * rows
+        cdef Py_ssize_t end_row = min(end * rows, samples.n_samples)
         cdef char[:, ::1] out
-        memset(&sweep, 0, sizeof(sweep))
-        sweep.n_rows = n_rows
-        sweep.index = NULL if index is None else &index[0]
+        subset = samples.subset
+        if end_row - first_row < samples.n_samples:
+            subset = np.arange(first_row, end_row) if subset is None else subset[first_row:end_row]
+        cdef const int64_t[::1] index = subset
         memset(&scoring, 0, sizeof(scoring))
         set_scoring(&scoring, loss, metrics, samples, self.n_outputs, self.target_features)
-        slots = np.zeros((n_groups, scoring.slot_size))
+        slots = np.zeros((end - first, scoring.slot_size))
+        memset(&sweep, 0, sizeof(sweep))
+        sweep.n_rows = end_row - first_row
         cdef double[:, ::1] slot_memory = slots
         sweep.scoring = &scoring
+        if first == end:
+            return slots
+        sweep.index = NULL if index is None else &index[0]
         sweep.slots = &slot_memory[0, 0]
         if outputs is not None:
             out = outputs.view(np.int8)
-            sweep.out = &out[0, 0]
-        self.sweep(&sweep, samples.rows, n_threads, narrow, samples.targets, samples.subset)
-        sums = slots.sum(axis=0)
-        weight = total_sample_weight(&scoring, sweep.index, 0, n_rows)
-        return float(sums[0]) / (weight * scoring.terms_per_sample), split_sums(&scoring, sums)
+            sweep.out = &out[first_row, 0]
+        self.sweep(&sweep, samples.rows, n_threads, narrow, samples.targets, subset)
+        return slots
 
     cdef int round_weights(self) except -1:
         """The rounded copies of the weights, made anew where they are not those of the present parameters."""

@@ -15,6 +15,12 @@ from fastbp.engine.team cimport (
 )
 from fastbp.engine.update_rules cimport Updater
 
+# The steps of an epoch over samples that lie in parts, one for each shard, not all of them in this process.
+cdef struct PartSteps:
+    const int64_t *ends            # [n_steps + 1] samples before each step, of all parts
+    const double *weights          # [n_steps] the sum of the sample weights of each step
+    Py_ssize_t step                # the next one
+
 # The data of a call.
 cdef struct CallData:
     fbp_source X                   # [rows][numeric columns] of the user's array
@@ -22,6 +28,8 @@ cdef struct CallData:
     const fbp_features *features   # made of X, or NULL: its columns themselves
     const int64_t *index           # [n_rows] the rows of X in the order of the call, or NULL: as they stand
     Py_ssize_t n_rows
+    Py_ssize_t n_here              # rows in the memory of this process: all, but with parts
+    PartSteps *parts               # or NULL
     char *outputs                  # [n_rows][n_outputs] of each step's time, in the order of the call, or NULL
     double *losses                 # [n_rows] each sample's own loss, in the order of the call, or NULL
     Py_ssize_t batch_size          # samples

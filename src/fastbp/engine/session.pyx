@@ -296,7 +296,7 @@ cdef class Session:
         run.data.index = NULL
         run.data.outputs = NULL
         run.data.losses = NULL
-        run.data.n_rows = samples.n_samples
+        run.data.n_rows = run.data.n_here = samples.n_samples
         run.data.batch_size = min(batch_size, samples.n_samples)
         run.data.step_size = min(batch_size * batches_per_step, samples.n_samples)
         run.data.microbatch_size = run.data.batch_size
@@ -454,7 +454,7 @@ cdef class Session:
         cdef Run *run = &self.memory.run
         cdef Py_ssize_t i, first = run.progress.bad_row
         cdef Py_ssize_t batch = first // run.data.batch_size
-        index = np.arange(first, min(first + run.data.microbatch_size, run.data.n_rows))
+        index = np.arange(first, min(first + run.data.microbatch_size, run.data.n_here))
         if run.data.index != NULL:
             index = self.memory.order[index]
         if run.progress.bad == BAD_INPUTS:

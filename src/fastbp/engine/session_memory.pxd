@@ -17,6 +17,7 @@ cdef class SessionMemory:
     cdef Arena averages                # of all parameters, laid out like them, or None
     cdef list state_names              # of the optimizer
     cdef list states                   # an Arena for each name, laid out like the parameters, or None: not used yet
+    cdef Py_ssize_t own_start, own_end     # bytes of the parameters that the states are of: all, or a part
     cdef TableMemory tables            # of the first stage, if it has tables
     cdef double[::1] penalties         # [units of all stages], where there are penalties
     cdef double[::1] squares           # [run.memory.n_squares], where a norm is clipped
@@ -46,6 +47,8 @@ cdef class SessionMemory:
     cdef Py_ssize_t place_stage(self, Arena arena, Py_ssize_t i, Py_ssize_t n_panels) noexcept
     cdef void place_narrow(self, Arena arena, Py_ssize_t i, Py_ssize_t n_panels) noexcept
     cdef void place_statistics(self, Arena arena, Stage *stage) noexcept
+    cdef int keep_states_of(self, Py_ssize_t start, Py_ssize_t end) except -1
+    cdef Arena whole_state(self, Arena arena)
     cdef list state_views(self, str name, Arena arena)
     cdef list get_state(self)
     cdef int set_state(self, state) except -1

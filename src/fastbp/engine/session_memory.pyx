@@ -44,6 +44,7 @@ cdef SessionMemory make_session_memory(Network network, str optimizer, bint narr
     for i in range(run.n_stages):
         run.memory.n_units += run.stages[i].layer.n_units
     run.memory.n_squares = 2 * run.memory.n_units + FBP_TABLE_SHARES * run.stages[0].n_tables
+    memory.own_end = network.parameter_bytes
     memory.gradients = memory.like_parameters()
     run.memory.gradients = memory.gradients.start
     if narrow:
@@ -255,10 +256,29 @@ cdef class SessionMemory:
         cdef Arena arena
         for i, name in enumerate(self.state_names):
             if name in names and self.states[i] is None:
-                arena = self.like_parameters()
+                arena = Arena()
+                arena.take(self.own_end - self.own_start)
+                arena.allocate()
                 self.states[i] = arena
-                self.run.memory.states[<int>i] = arena.start
+                self.run.memory.states[<int>i] = arena.start - self.own_start
         return 0
+
+    cdef int keep_states_of(self, Py_ssize_t start, Py_ssize_t end) except -1:
+        """From now on the states of these bytes of the parameters alone, starting from zero; others update the rest."""
+        names = [name for name, arena in zip(self.state_names, self.states, strict=True) if arena is not None]
+        self.own_start = start
+        self.own_end = end
+        self.states = [None] * len(self.state_names)
+        return self.want_states(names)
+
+    cdef Arena whole_state(self, Arena arena):
+        """One of the optimizer's states laid out like all parameters, with zeros where others update them."""
+        cdef Arena whole
+        if self.own_end - self.own_start == self.network.parameter_bytes:
+            return arena
+        whole = self.like_parameters()
+        memcpy(whole.start + self.own_start, arena.start, self.own_end - self.own_start)
+        return whole
 
     cdef list state_views(self, str name, Arena arena):
         """(key, view) of each array of one of the optimizer's states, which lies in that arena."""
@@ -275,16 +295,21 @@ cdef class SessionMemory:
         """(key, array) of each array of the optimizer's states, copies."""
         return [(key, view.copy(order="C"))
                 for name, arena in zip(self.state_names, self.states, strict=True) if arena is not None
-                for key, view in self.state_views(name, arena)]
+                for key, view in self.state_views(name, self.whole_state(arena))]
 
     cdef int set_state(self, state) except -1:
         """Puts back what get_state returned; states that were not there then start from zero."""
+        cdef Arena arena, whole
         arrays = dict(state)
         self.want_states([key.partition(".")[0] for key in arrays])
-        for name, arena in zip(self.state_names, self.states, strict=True):
-            if arena is not None:
-                for key, view in self.state_views(name, arena):
+        for name, of_name in zip(self.state_names, self.states, strict=True):
+            if of_name is not None:
+                arena = of_name
+                whole = self.whole_state(arena)
+                for key, view in self.state_views(name, whole):
                     view[:] = arrays.get(key, 0)
+                if whole is not arena:
+                    memcpy(arena.start, whole.start + self.own_start, self.own_end - self.own_start)
         return 0
 
     # ---- Averages of the parameters ----

@@ -16,5 +16,8 @@ cdef void group_sums(const ShardedRun *sharded, const ThreadStep *step, int leve
 cdef void add_partial(ShardedRun *sharded, int t, int n_threads, Partial *sum, const Partial *x) noexcept nogil
 # What an update needs beside the samples' gradients, for thread t's units: penalties, statistics, rows to be updated.
 cdef void complete_gradients(ShardedRun *sharded, const ThreadStep *step) noexcept nogil
+# The running statistics of units n0..n1 of a batch_norm take in the mean over all shards of theirs.
+cdef void use_statistics(const ShardedRun *sharded, const ThreadStep *step, Stage *stage, Py_ssize_t n0,
+                         Py_ssize_t n1) noexcept nogil
 # The bytes of one piece of a stage's gradients, in which they are added.
 cdef Py_ssize_t piece_bytes_of(const Stage *stage, Py_ssize_t item) noexcept nogil

@@ -174,7 +174,10 @@ cdef Microbatch _microbatch_of(const Piece *piece, Py_ssize_t shard, Stage *own)
 
 
 cdef void _keep_statistics(const Piece *piece, const Microbatch *mb) noexcept nogil:
-    """Mean and variance of the shard's units, each as often as it has samples: to be added like gradients."""
+    """Mean and variance of the shard's units, each as often as it has samples: to be added like gradients.
+
+    The variance of a single sample is not known, and counts as none.
+    """
     cdef const Stage *stage = piece.stage
     cdef Py_ssize_t item = item_size(mb.k.dtype), n = piece.n1 - piece.n0
     cdef char *mean = piece.statistics + piece.n0 * item
@@ -182,6 +185,8 @@ cdef void _keep_statistics(const Piece *piece, const Microbatch *mb) noexcept no
     memcpy(mean, <char *>stage.batch.mean + piece.n0 * item, n * item)
     memcpy(variance, <char *>stage.batch.variance + piece.n0 * item, n * item)
     mb.k.clip(mean, n, mb.n_samples, INFINITY)
+    if mb.n_samples == 1:
+        memset(variance, 0, n * item)
     mb.k.clip(variance, n, mb.n_samples, INFINITY)
 
 
@@ -309,12 +314,11 @@ cdef void complete_gradients(ShardedRun *sharded, const ThreadStep *step) noexce
             continue
         add_penalty_slopes(run.k, stage, step.microbatch.step_l2, n0, n1)
         if stage.kind == BATCH_NORM and step.microbatch.training:
-            _use_statistics(sharded, step, stage, n0, n1)
+            use_statistics(sharded, step, stage, n0, n1)
 
 
-cdef void _use_statistics(const ShardedRun *sharded, const ThreadStep *step, Stage *stage, Py_ssize_t n0,
-                          Py_ssize_t n1) noexcept nogil:
-    """The running statistics take in the mean over all shards of theirs."""
+cdef void use_statistics(const ShardedRun *sharded, const ThreadStep *step, Stage *stage, Py_ssize_t n0,
+                         Py_ssize_t n1) noexcept nogil:
     cdef const Run *run = sharded.run
     cdef Py_ssize_t item = item_size(run.k.dtype)
     cdef const char *mean = sharded.root.statistics + sharded.statistics_at[stage.number]

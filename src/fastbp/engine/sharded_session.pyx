@@ -1,15 +1,17 @@
 """Training whose batches are cut into shards, alone or with other processes. sharded_step.pyx has the step itself."""
 
+from libc.stdint cimport int64_t
+
 import numpy as np
 
 from fastbp.engine.arena cimport Arena, aligned
 from fastbp.engine.kernels cimport flush_denormals, restore_denormals
 from fastbp.engine.layout cimport BATCH_NORM, item_size
-from fastbp.engine.run cimport Run
+from fastbp.engine.run cimport PartSteps, Run
 from fastbp.engine.sharded_gradient cimport piece_bytes_of
 from fastbp.engine.sharded_step cimport train_sharded_share
 from fastbp.engine.shards cimport (
-    MOST_DEPTH, SHARD_SAMPLES, Node, Partial, ShardedRun, exchange_function, rows_of,
+    MOST_DEPTH, SHARD_SAMPLES, Node, Partial, ShardedRun, first_row_of, rows_of,
 )
 from fastbp.engine.session cimport Session
 from fastbp.engine.step cimport MICROBATCH_SAMPLES
@@ -31,39 +33,11 @@ def subtrees(Py_ssize_t first, Py_ssize_t end):
     return result
 
 
-cdef int _exchange(void *context, bint sound) noexcept with gil:
-    """Thread 0 in the midst of a step: the sums of all processes to the root. 1 where the step is given up."""
-    cdef ShardedSession session = <ShardedSession>context
-    restore_denormals(session.memory.run.python.float_mode)
-    try:
-        session.python.go_out()        # this may take long, and others may predict
-        session.failure = None if sound else session.failure_of_step()
-        session.exchange(session)
-    except BaseException as error:
-        session.python.pending = error
-    finally:
-        session.python.go_in_again()
-        flush_denormals()
-    return session.leaving or session.python.pending is not None
-
-
 cdef class ShardedSession(Session):
     """A session that cuts each batch into shards, once `cut_into` has been called."""
 
-    cdef ShardedRun sharded
-    cdef object exchange
-    cdef readonly object failure       # for `exchange`: the exception for which this process gives the step up, or None
-    cdef list arenas                   # of the partial sums
-    cdef Arena pieces
-    cdef object statistics_at
-    cdef object sums_of_partials       # float64 [partial][slot_size]
-
-    def cut_into(self, Py_ssize_t n_shards, Py_ssize_t first=0, end=None, exchange=None):
-        """Cuts each batch into n_shards, a power of two, of which this process computes first..end.
-
-        Where it does not compute all of them, exchange(session) is called in each step: it has to put the sum of all
-        shards, by the same tree, into `root`. What it raises gives up the step.
-        """
+    def cut_into(self, Py_ssize_t n_shards, Py_ssize_t first=0, end=None):
+        """Cuts each batch into n_shards, a power of two, of which this process computes first..end."""
         cdef int i, level
         cdef Py_ssize_t index
         self.sharded.run = &self.memory.run
@@ -72,13 +46,46 @@ cdef class ShardedSession(Session):
         self.sharded.n_nodes = len(nodes)
         for i, (level, index) in enumerate(nodes):
             self.sharded.nodes[i] = Node(level, index)
-        self.exchange = exchange
-        self.sharded.exchange = NULL if exchange is None else <exchange_function>_exchange
-        self.sharded.context = <void *>self
         self.arenas = None
         self.sums_of_partials = None   # its memory, like that of the arenas, depends on the number of nodes
 
-    # ---- What an exchange works with ----
+    def use_parts(self, parts):
+        """Until parts are None, the samples of an epoch lie in parts, one for each shard, and not all of them here.
+
+        Those that a call gets are the parts of this process's shards, one after the other. ``parts`` is (sizes, cuts,
+        cut_of, ends, weights, batch_size, first): the size of each part, int64; before step s, part i of V has given
+        (size * cuts[s] + cut_of * i // V) // cut_of samples, int64 [n_steps + 1]; the samples before each step, int64
+        [n_steps + 1]; the sample weights of each step, float64 [n_steps]; how many samples a step has at most about;
+        and the first shard of this process.
+        """
+        cdef int64_t[::1] numbers
+        cdef const int64_t[::1] sizes, cuts, ends
+        cdef const double[::1] weights
+        self.parts = parts
+        self.sharded.part_sizes = NULL
+        self.memory.run.data.parts = NULL
+        if parts is None:
+            return
+        sizes, cuts, _, ends, weights, *_ = parts
+        self.sharded.part_sizes = &sizes[0]
+        self.sharded.cuts = &cuts[0]
+        self.sharded.cut_of = parts[2]
+        self.sharded.parts = PartSteps(&ends[0], &weights[0], 0)
+        self.sharded.first_shard = parts[6]
+        numbers = self.places = np.zeros(2 * sizes.shape[0] + 1, np.int64)
+        self.sharded.starts = &numbers[0]
+        self.sharded.places = &numbers[sizes.shape[0] + 1]
+        self.memory.run.data.parts = &self.sharded.parts
+
+    def own_rows(self, Py_ssize_t n_samples):
+        """The samples of this process's shards in a step of n_samples: the first, and the one after the last."""
+        cdef ShardedRun sharded = self.sharded     # a copy: another thread may ask during a step
+        cdef const Node *last = &sharded.nodes[sharded.n_nodes - 1]
+        sharded.n_samples = n_samples
+        return (first_row_of(&sharded, sharded.nodes[0].level, sharded.nodes[0].index),
+                first_row_of(&sharded, last.level, last.index + 1))
+
+    # ---- The sums of a step ----
 
     @property
     def partials(self):
@@ -111,10 +118,6 @@ cdef class ShardedSession(Session):
                 self.memory.run.k.add_scaled(&to[0], &of[0], 1, n)
                 restore_denormals(former)
 
-    def leave(self):
-        """In an exchange: the step under way is given up, and the call ends early."""
-        self.leaving = True
-
     cdef tuple arrays_of(self, const Partial *partial):
         cdef Py_ssize_t n = self.memory.network.parameter_bytes, n_statistics = self.sharded.statistics_bytes
         cdef char[::1] gradients = <char[:n]>partial.gradients
@@ -127,17 +130,16 @@ cdef class ShardedSession(Session):
             statistics = np.asarray(of_stages).view(dtype)
         return np.asarray(gradients).view(dtype), statistics, np.asarray(sums)
 
-    cdef object failure_of_step(self):
-        """The exception for which the step under way is given up."""
-        if self.python.pending is not None:
-            return self.python.pending
-        return self.explain(self.python.samples)
-
     # ---- The set-up of a call ----
 
     cdef int choose_team(self, bint in_epoch) except -1:
         cdef Run *run = &self.memory.run
         cdef int team
+        if self.parts is not None:
+            run.data.n_rows = self.parts[3][len(self.parts[3]) - 1]
+            run.data.batch_size = self.parts[5]
+            run.data.step_size = np.diff(self.parts[3]).max()
+            self.sharded.parts.step = 0
         self.choose_group()
         team = Session.choose_team(self, in_epoch)
         run.cut.fused = (run.cut.fused and self.sharded.exchange == NULL
@@ -154,7 +156,7 @@ cdef class ShardedSession(Session):
         cdef Py_ssize_t blocks = (run.data.step_size - 1) // SHARD_SAMPLES + 1
         cdef Py_ssize_t i
         cdef int depth = 0
-        cdef bint alone = run.scoring.custom
+        cdef bint alone = run.scoring.custom or self.parts is not None
         for i in range(run.n_stages):
             alone = alone or run.stages[i].meets
         if not alone:
@@ -163,6 +165,9 @@ cdef class ShardedSession(Session):
                 depth += 1
         self.sharded.group_depth = depth
         run.data.microbatch_size = max(_rows_at_most(blocks, self.sharded.depth, depth), <Py_ssize_t>1)
+        if self.parts is not None:     # no part gives more to a step than its share of the cuts, and one
+            most = self.parts[0].max() * np.diff(self.parts[1]).max()
+            run.data.microbatch_size = int((most - 1) // self.parts[2] + 2)
         if not run.scoring.custom:
             run.data.microbatch_size = min(run.data.microbatch_size, <Py_ssize_t>MICROBATCH_SAMPLES)
         if depth == self.sharded.depth:

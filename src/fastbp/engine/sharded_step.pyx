@@ -4,16 +4,16 @@
 2. Each thread computes the weight gradients of its units, shard by shard, and adds them in the order of the tree. Where
    the group is the whole batch, it updates the weights by them, piece by piece. Barrier.
 3. Where there are several groups, their sums are added by the same tree, each thread those of its units.
-4. Where other processes have the other shards, thread 0 exchanges the sums with them, between two barriers.
-5. Each thread updates its units. Barrier.
+4. Each thread updates its units. Barrier. Where other processes have the other shards, divided_update.pyx does this.
 
 A loss that is a Python function, and stages that use the whole batch, see one shard at a time.
 """
 
+from fastbp.engine.divided_update cimport divided_update, exchange
 from fastbp.engine.kernels cimport flush_denormals, restore_denormals
 from fastbp.engine.run cimport Run
 from fastbp.engine.sharded_gradient cimport add_partial, complete_gradients, group_gradients, group_sums
-from fastbp.engine.shards cimport Partial, ShardedRun, first_row_of, rows_of
+from fastbp.engine.shards cimport SUMS, Partial, ShardedRun, first_row_of, given_before, rows_of
 from fastbp.engine.step cimport (
     ThreadStep, backward, begin_microbatch, begin_step, finish_step, forward, found_bad, gather, loss,
 )
@@ -41,15 +41,17 @@ cdef bint _sharded_step(ShardedRun *sharded, int t, int n_threads) noexcept nogi
     cdef Py_ssize_t i
     if t == 0:
         sharded.n_samples = step.n_samples
+        if sharded.part_sizes != NULL:
+            _place_parts(sharded)
     wait_for_all(&run.barrier, n_threads)
     for i in range(sharded.n_nodes):
         sound = sound and _pass_node(sharded, &step, sharded.nodes[i].level, sharded.nodes[i].index,
                                      &sharded.partials[i])
     if sharded.exchange != NULL:
-        sound = _exchange(sharded, &step, sound)
+        sound = exchange(sharded, &step, SUMS, sound) and divided_update(sharded, &step, True)
     if not sound:
         return False
-    if not step.fused:
+    if not step.fused and sharded.exchange == NULL:
         complete_gradients(sharded, &step)
         if step.updates:
             _update(sharded, &step)
@@ -59,16 +61,6 @@ cdef bint _sharded_step(ShardedRun *sharded, int t, int n_threads) noexcept nogi
     return not run.progress.halted
 
 
-cdef bint _exchange(ShardedRun *sharded, const ThreadStep *step, bint sound) noexcept nogil:
-    """The shards of all processes to the root. False where a process gives the step up."""
-    cdef Run *run = sharded.run
-    wait_for_all(&run.barrier, step.n_threads)
-    if step.t == 0 and sharded.exchange(sharded.context, sound):
-        run.progress.stop_weights = True
-    wait_for_all(&run.barrier, step.n_threads)
-    return sound and not run.progress.stop_weights
-
-
 cdef void _update(ShardedRun *sharded, const ThreadStep *step) noexcept nogil:
     """Of this thread's units, where all gradients were computed before."""
     cdef Run *run = sharded.run
@@ -76,6 +68,18 @@ cdef void _update(ShardedRun *sharded, const ThreadStep *step) noexcept nogil:
         square_gradients(run, step.t, step.n_threads)
         wait_for_all(&run.barrier, step.n_threads)
     update_parameters(run, &step.numbers, step.t, step.n_threads)
+
+
+cdef void _place_parts(ShardedRun *sharded) noexcept nogil:
+    """Where the samples that each part gives to the step lie, in the step and in the memory of this process."""
+    cdef Py_ssize_t i, before = 0, n = 0, step = sharded.parts.step, n_shards = <Py_ssize_t>1 << sharded.depth
+    for i in range(n_shards):
+        sharded.starts[i] = n
+        n += given_before(sharded, step + 1, i) - given_before(sharded, step, i)
+        if i >= sharded.first_shard:   # the parts of this process lie one after the other
+            sharded.places[i] = before + given_before(sharded, step, i)
+            before += sharded.part_sizes[i]
+    sharded.starts[n_shards] = n
 
 
 cdef void _finish(ShardedRun *sharded, const ThreadStep *step) noexcept nogil:
@@ -120,6 +124,8 @@ cdef bint _pass_group(ShardedRun *sharded, ThreadStep *step, int level, Py_ssize
         step.microbatch.first_sample = step.n_done
         step.microbatch.first_panel = step.n_done // run.k.lanes
         begin_microbatch(run, step, end)
+        if sharded.part_sizes != NULL:     # one shard alone
+            step.first = sharded.places[index] + step.n_done - sharded.starts[index]
         gather(run, step)
         forward(run, step)
         loss(run, step)

@@ -6,7 +6,7 @@
 
 from libc.stdint cimport int64_t
 
-from fastbp.engine.run cimport Run
+from fastbp.engine.run cimport PartSteps, Run
 
 cdef enum:
     # Shards begin at multiples of this many samples, which are whole panels of every instruction set.
@@ -24,8 +24,24 @@ cdef struct Node:
     int level
     Py_ssize_t index
 
-# Another process's part in a step, by thread 0: 0 where the step goes on, with the sum of all shards in `root`.
-ctypedef int (*exchange_function)(void *context, bint sound) noexcept nogil
+# What processes that share the work exchange in the midst of a step.
+cdef enum Exchanged:
+    SUMS               # each process gets those of all samples, and of the gradient its own part, in `root`
+    SQUARES            # each gets those of all rows of the gradient, in `row_squares`
+    WEIGHTS            # each gets the new parameters of all, in place of the gradients
+
+# It is called by thread 0; 0 where the step goes on.
+ctypedef int (*exchange_function)(void *context, Exchanged what, bint sound) noexcept nogil
+
+# An array of parameters, row by row: a table, the weights of a stage, or its bias, whose rows have one number.
+cdef struct ParameterRows:
+    Py_ssize_t stage               # its number
+    int table                      # its number, or -1
+    bint is_bias
+    Py_ssize_t offset              # bytes from the first parameter to the first row
+    Py_ssize_t ld                  # numbers of a row
+    Py_ssize_t n_rows
+    Py_ssize_t first_row           # the number of its first row among those of all arrays
 
 # What the threads share beside the Run.
 cdef struct ShardedRun:
@@ -33,6 +49,14 @@ cdef struct ShardedRun:
     int depth
     int group_depth                # 2^group_depth shards, at most, go through the stages at once
     Py_ssize_t n_samples           # of the step under way
+    # Where the samples lie in parts, one for each shard:
+    const int64_t *part_sizes      # [shards], or NULL: a step's samples are cut into shards
+    const int64_t *cuts            # [n_steps + 1]: before a step, part i has given (size * cut + i's own phase) // of
+    Py_ssize_t cut_of
+    PartSteps parts
+    int64_t *starts                # [shards + 1] each shard's first row in the step under way
+    int64_t *places                # [shards] the same in the memory of this process, of its own shards
+    Py_ssize_t first_shard         # of this process
     Py_ssize_t n_nodes             # that this process computes: one, the root, where it has all shards
     Node nodes[MOST_NODES]
     Partial partials[MOST_NODES]   # of each node
@@ -42,13 +66,30 @@ cdef struct ShardedRun:
     Py_ssize_t piece_bytes
     Py_ssize_t statistics_bytes    # of Partial.statistics
     const Py_ssize_t *statistics_at    # [n_stages] where a stage's statistics begin in it
+    # Of several processes, each of which updates a part of the parameters:
     exchange_function exchange     # NULL: this process has all shards
     void *context
+    Py_ssize_t own_start, own_end  # bytes of the parameters that are this process's part: whole rows
+    char *fresh                    # [own_end - own_start] what the step makes of them
+    ParameterRows *arrays          # [n_arrays], as they lie in memory
+    Py_ssize_t n_arrays
+    double *row_squares            # [rows of all arrays], where a norm is clipped
 
 cdef inline Py_ssize_t first_row(const ShardedRun *sharded, Py_ssize_t shard) noexcept nogil:
-    """Where a shard begins in the step's samples: whole panels, as near to equal as can be; some may be empty."""
-    cdef Py_ssize_t blocks = (sharded.n_samples - 1) // SHARD_SAMPLES + 1
+    """Where a shard begins in the step's samples: whole panels, as near to equal as can be; some may be empty.
+
+    With parts a shard is not one of whole panels: it passes through the stages alone.
+    """
+    cdef Py_ssize_t blocks
+    if sharded.part_sizes != NULL:
+        return sharded.starts[shard]
+    blocks = (sharded.n_samples - 1) // SHARD_SAMPLES + 1
     return min(sharded.n_samples, SHARD_SAMPLES * (blocks * shard >> sharded.depth))
+
+cdef inline Py_ssize_t given_before(const ShardedRun *sharded, Py_ssize_t step, Py_ssize_t part) noexcept nogil:
+    """How many samples of a part are in the steps before one. Not all parts give their last ones in the same step."""
+    cdef Py_ssize_t phase = sharded.cut_of * part >> sharded.depth
+    return (sharded.part_sizes[part] * sharded.cuts[step] + phase) // sharded.cut_of
 
 cdef inline Py_ssize_t first_row_of(const ShardedRun *sharded, int level, Py_ssize_t index) noexcept nogil:
     return first_row(sharded, index << level)

@@ -31,7 +31,7 @@ from fastbp.engine.loss cimport (
     takes_Z, total_sample_weight,
 )
 from fastbp.engine.penalty cimport sum_of_penalties
-from fastbp.engine.run cimport Run, is_given_up, piece_units
+from fastbp.engine.run cimport PartSteps, Run, is_given_up, piece_units
 from fastbp.engine.stages cimport (
     Microbatch, stage_backward, stage_forward, stage_meet_backward, stage_meet_forward, stage_round_gradient,
 )
@@ -232,6 +232,14 @@ cdef void count_step(Run *run, const fbp_update *numbers, bint updates) noexcept
 
 
 cdef void weigh_next_step(Run *run) noexcept nogil:
+    cdef PartSteps *parts = run.data.parts
+    if parts != NULL:
+        if run.progress.next_row < run.data.n_rows:
+            while parts.ends[parts.step] != run.progress.next_row:
+                parts.step += 1
+            run.data.step_size = parts.ends[parts.step + 1] - parts.ends[parts.step]
+            run.progress.next_weight = parts.weights[parts.step]
+        return
     run.progress.next_weight = total_sample_weight(
         &run.scoring, run.data.index, run.progress.next_row,
         min(run.data.step_size, run.data.n_rows - run.progress.next_row))
@@ -260,7 +268,7 @@ cdef void gather(Run *run, ThreadStep *step) noexcept nogil:
             index = run.data.index + row
             next_row = row + k.lanes if p + 1 < step.p1 else step.first + n + step.p0 * k.lanes
             next_index = run.data.index + next_row
-            n_next = max(0, min(run.data.n_rows - next_row, <Py_ssize_t>k.lanes))
+            n_next = max(0, min(run.data.n_here - next_row, <Py_ssize_t>k.lanes))
         run.buffers.verdicts[p] = 0
         if not gather_features(k, &run.data.X, run.data.features, index, row, count, next_index, n_next, p,
                                stage.source, stage.source_blocks, stage.block_stride):

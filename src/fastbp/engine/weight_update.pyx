@@ -79,7 +79,7 @@ cdef void _gradients_fused(Run *run, const Microbatch *mb, const fbp_update *num
     cdef const void **will_write = NULL
     memset(arrays, 0, sizeof(arrays))
     if limits_in_use().will_write:
-        _states_at(run, <char *>stage.layer.weights - run.memory.parameters, arrays + 1)
+        states_at(run, <char *>stage.layer.weights - run.memory.parameters, arrays + 1)
     if limits_in_use().will_write or n_threads > 1:  # a write to weights that other threads' caches hold takes long
         arrays[0] = stage.layer.weights
         will_write = <const void **>arrays
@@ -151,7 +151,7 @@ cdef void update_parameters(Run *run, const fbp_update *numbers, int t, int n_th
     cdef Py_ssize_t i, n0, n1
     cdef double factor = 1
     if run.updater.clip_norm > 0:
-        factor = _norm_factor(run.memory.squares, run.memory.n_squares, run.updater.clip_norm)
+        factor = norm_factor(run.memory.squares, run.memory.n_squares, run.updater.clip_norm)
     for i in range(run.n_stages):
         if run.stages[i].kind == TABULAR:
             shares_of_thread(t, n_threads, &n0, &n1)
@@ -175,14 +175,14 @@ cdef void update_units(Run *run, const fbp_update *numbers, Stage *stage, double
     cdef Py_ssize_t W = <char *>layer.weights - run.memory.parameters + n0 * layer.ld * size
     cdef Py_ssize_t b = <char *>layer.bias - run.memory.parameters + n0 * size
     cdef void *states[FBP_STATES]
-    cdef fbp_update own = _own_numbers(run, numbers, stage, 0, layer.ld > 1)
+    cdef fbp_update own = own_numbers(run, numbers, stage, 0, layer.ld > 1)
     _clip_units(run, stage, factor, n0, n1)
-    _states_at(run, W, states)
+    states_at(run, W, states)
     run.k.update(run.updater.optimizer, &own, run.memory.parameters + W, <char *>stage.dW + n0 * layer.ld * size,
                  states, n)
     if stage.db != NULL:
-        own = _own_numbers(run, numbers, stage, 1, False)
-        _states_at(run, b, states)
+        own = own_numbers(run, numbers, stage, 1, False)
+        states_at(run, b, states)
         run.k.update(run.updater.optimizer, &own, run.memory.parameters + b, <char *>stage.db + n0 * size, states,
                      n1 - n0)
     stage_updated(run.k, stage, n0, n1)
@@ -193,9 +193,8 @@ cdef void update_units(Run *run, const fbp_update *numbers, Stage *stage, double
         run.k.average(run.memory.averages + b, run.memory.parameters + b, n1 - n0, numbers.average_share)
 
 
-cdef fbp_update _own_numbers(const Run *run, const fbp_update *numbers, const Stage *stage, Py_ssize_t array,
-                             bint decays) noexcept nogil:
-    """The numbers for one of the stage's arrays; `decays`: weight decay is for it too, unless its factor says so."""
+cdef fbp_update own_numbers(const Run *run, const fbp_update *numbers, const Stage *stage, Py_ssize_t array,
+                            bint decays) noexcept nogil:
     cdef fbp_update own = numbers[0]
     cdef const double *factors
     if stage.factors != NULL:
@@ -208,8 +207,7 @@ cdef fbp_update _own_numbers(const Run *run, const fbp_update *numbers, const St
     return own
 
 
-cdef void _states_at(const Run *run, Py_ssize_t offset, void **states) noexcept nogil:
-    """The optimizer's states of the parameter that is `offset` bytes from the first one; NULL: no such state."""
+cdef void states_at(const Run *run, Py_ssize_t offset, void **states) noexcept nogil:
     for i in range(FBP_STATES):
         states[i] = NULL if run.memory.states[i] == NULL else run.memory.states[i] + offset
 
@@ -230,13 +228,12 @@ cdef void _clip_arrays(Run *run, Py_ssize_t i, Py_ssize_t n0, Py_ssize_t n1) noe
     cdef Py_ssize_t size = item_size(run.k.dtype), ld = stage.layer.ld, n = stage.layer.n_units
     cdef const double *squares = run.memory.squares + first_unit(run, i)
     cdef double most = run.updater.clip_array_norm
-    run.k.clip(<char *>stage.dW + n0 * ld * size, (n1 - n0) * ld, _norm_factor(squares, n, most), INFINITY)
+    run.k.clip(<char *>stage.dW + n0 * ld * size, (n1 - n0) * ld, norm_factor(squares, n, most), INFINITY)
     if stage.db != NULL:
-        run.k.clip(<char *>stage.db + n0 * size, n1 - n0, _norm_factor(squares + run.memory.n_units, n, most), INFINITY)
+        run.k.clip(<char *>stage.db + n0 * size, n1 - n0, norm_factor(squares + run.memory.n_units, n, most), INFINITY)
 
 
-cdef double _norm_factor(const double *squares, Py_ssize_t n, double most) noexcept nogil:
-    """The factor that brings a gradient with these n squares to a norm of at most `most`, as PyTorch computes it."""
+cdef double norm_factor(const double *squares, Py_ssize_t n, double most) noexcept nogil:
     cdef Py_ssize_t i
     cdef double sum = 0
     for i in range(n):
@@ -294,10 +291,10 @@ cdef void _update_tables(Run *run, const fbp_update *numbers, const Stage *stage
     cdef fbp_update own
     for i in range(stage.n_tables):
         table = &stage.tables[i]
-        own = _own_numbers(run, numbers, stage, i, True)
+        own = own_numbers(run, numbers, stage, i, True)
         if run.updater.clip_array_norm > 0:
-            factor = _norm_factor(run.memory.squares + 2 * run.memory.n_units + i * FBP_TABLE_SHARES, FBP_TABLE_SHARES,
-                                  run.updater.clip_array_norm)
+            factor = norm_factor(run.memory.squares + 2 * run.memory.n_units + i * FBP_TABLE_SHARES, FBP_TABLE_SHARES,
+                                 run.updater.clip_array_norm)
         for s in range(s0, s1):
             for j in range(table.n_touched[s]):
                 _update_row(run, &own, table, factor, _row_offset(run, table, s, j))
@@ -313,7 +310,7 @@ cdef void _update_row(Run *run, const fbp_update *numbers, const fbp_table *tabl
     cdef void *states[FBP_STATES]
     if factor != 1 or bound < INFINITY:
         run.k.clip(run.memory.gradients + place, table.ld, factor, bound)
-    _states_at(run, place, states)
+    states_at(run, place, states)
     run.k.update(run.updater.optimizer, numbers, run.memory.parameters + place, run.memory.gradients + place, states,
                  table.ld)
 

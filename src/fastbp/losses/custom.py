@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastbp.data.arrays import as_array, as_rows, refuse_first
 from fastbp.engine.array_reader import finite_doubles
+from fastbp.engine.errors import NonFinite
 from fastbp.losses.all_losses import LOSSES, LossName
 from fastbp.losses.base import Loss
 from fastbp.losses.penalised import PenalisedLoss
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from fastbp.data.samples import Samples
     from fastbp.engine.network import Network, Objective
 
-__all__ = ["CustomLoss", "LossFunction", "LossLike", "as_loss", "mean_of_function"]
+__all__ = ["CustomLoss", "LossFunction", "LossLike", "as_loss", "mean_of_function", "sums_of_function"]
 
 Array = NDArray[Any]
 LossFunction = Callable[[Array, Array], tuple[ArrayLike, ArrayLike]]
@@ -105,7 +106,7 @@ def as_loss(loss: LossLike) -> Loss:
 
 
 @underflows_to_zero
-def mean_of_function(
+def sums_of_function(
     loss: CustomLoss,
     network: Network,
     data: Samples,
@@ -113,21 +114,37 @@ def mean_of_function(
     n_threads: int,
     all_outputs: Array | None,
     narrow: bool,
-) -> float:
-    """Return the mean loss over samples, batch by batch, and the penalty; NaN where outputs are not finite.
+    first: int,
+    end: int,
+) -> NDArray[np.float64]:
+    """Return the weighted sum of the losses of each of the batches first..end, NaN where outputs are not finite.
 
-    All outputs are stored in the given array, if there is one.
+    The outputs of these samples are stored in the given array, if there is one.
     """
-    total = 0.0
-    for start in range(0, len(data), batch_size):
+    sums = np.full(end - first, np.nan)
+    for i in range(first, end):
+        start = i * batch_size
         batch = data.rows_from(start, min(start + batch_size, len(data)))
         X = data.X[batch]
         outputs = np.empty((len(X), network.n_outputs), network.dtype)
-        network.forward(as_rows(X), outputs, n_threads, narrow)
+        try:
+            network.forward(as_rows(X), outputs, n_threads, narrow)
+        except NonFinite as error:  # its row is one of the batch
+            row = start + error.row if isinstance(batch, slice) else int(batch[error.row])
+            raise NonFinite(error.where, row=row) from None
         if not np.isfinite(outputs).all():
-            return float("nan")
+            break
         if all_outputs is not None:
             all_outputs[start : start + batch_size] = outputs
         losses, _ = loss.judge(outputs, data.y[batch].copy())
-        total += float(losses.sum() if data.sample_weights is None else losses @ data.sample_weights[batch])
+        sums[i - first] = losses.sum() if data.sample_weights is None else losses @ data.sample_weights[batch]
+    return sums
+
+
+@underflows_to_zero
+def mean_of_function(sums: NDArray[np.float64], data: Samples, network: Network) -> float:
+    """Return the mean loss over samples, with the penalty, from the sums of all batches."""
+    total = 0.0
+    for of_batch in sums:
+        total += float(of_batch)
     return total / data.total_weight + network.penalty()

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from fastbp.callbacks.base import Callback
 from fastbp.callbacks.listeners import Listeners
+from fastbp.data.chunks import Chunks
 from fastbp.data.samples import Samples
 from fastbp.distributed.agreement import digest_of_arrays, digest_of_rows, refuse_differences
 from fastbp.distributed.mpi import MPI, as_sent
@@ -85,9 +86,11 @@ def _shown(value: Any) -> str:
 
 
 def _facts_of(data: Any) -> dict[str, Any]:
-    """Return facts of samples; of a source of chunks nothing is known before it is read."""
-    if not isinstance(data, Samples):
+    """Return facts of samples or parts; of a source of chunks nothing is known before it is read."""
+    if data is None or isinstance(data, Chunks):
         return {}
+    if not isinstance(data, Samples):  # parts, of which each rank has others
+        return {"the sizes of the parts": digest_of_arrays([data.sizes])}
     weights, subset = data.sample_weights, data.subset
     return {
         "the number of samples": len(data),
@@ -132,6 +135,7 @@ class AgreedListeners(Listeners):
 
     def __init__(self, callbacks: Sequence[Callback], trainer: Any, mpi: MPI, state: TrainingState) -> None:
         super().__init__(callbacks if mpi.rank == 0 else (), trainer)
+        self._wrote = False  # whether a callback has changed weights inside the epoch
         self._mpi, self._state, self._any = mpi, state, bool(callbacks)
 
     def fit_begin(self, latest: Callable[[], Any]) -> None:
@@ -160,19 +164,36 @@ class AgreedListeners(Listeners):
             The same on all ranks.
         """
         mpi, state = self._mpi, self._state
-        hears = mpi.from_first(self.hear_steps or self.hear_ticks, "whether callbacks ran inside the epoch")
+        hears = self.hear_steps or self.hear_ticks
+        hears, wrote = mpi.from_first((hears, self._wrote), "whether callbacks ran inside the epoch")
+        self._wrote = False
         if not hears:
             return
         moments = state.model.feed.moments
         seen = [] if moments is None else [moments.mean, moments.squares]
         digests = mpi.all_objects(digest_of_arrays([*state.model.get_weights(), *seen]), "the weights after an epoch")
-        if any(digest != digests[0] for digest in digests):
+        if wrote or any(digest != digests[0] for digest in digests):
             assert state.exchange is not None
             state.exchange.agreed = RuntimeError(
                 "a callback has changed weights, or running statistics, inside the epoch; expected that at its end, in "
                 "on_epoch_end, with several ranks: the others have gone on with those from before."
             )
             raise state.exchange.agreed
+
+    def step_end(self, figures: Any) -> None:
+        """Run the callbacks after a step."""
+        self._watch(super().step_end, figures)
+
+    def tick(self, figures: Any) -> None:
+        """Run the callbacks at a tick inside an epoch."""
+        self._watch(super().tick, figures)
+
+    def _watch(self, run: Callable[[Any], None], figures: Any) -> None:
+        """Notice changed weights: in the next step the other ranks send theirs, and the change could not be seen."""
+        network = self._state.model.network
+        before = network.n_writings
+        run(figures)
+        self._wrote = self._wrote or network.n_writings != before
 
     def _together(self, run: Callable[[Callable[[], Any]], None], latest: Callable[[], Any]) -> None:
         """Run callbacks on rank 0, and do on the others what they did."""

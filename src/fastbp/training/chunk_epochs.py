@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,9 @@ from fastbp.training.epochs import EpochParts, Epochs
 from fastbp.training.intake import Intake
 from fastbp.training.settings import Figures
 from fastbp.training.state import UnfinishedEpoch
+
+if TYPE_CHECKING:
+    from fastbp.engine.divided_session import DividedSession
 
 __all__ = ["ChunkEpochs"]
 
@@ -73,8 +76,11 @@ class ChunkEpochs(Epochs):
         """Yield the epoch's samples in blocks of whole steps, except the last."""
         settings = self._settings
         order = orders(settings.seed, self._state.history.n_epochs) if settings.shuffle else None
+        own = None
+        if self._state.exchange is not None:
+            own = cast("DividedSession", self._state.session).own_rows
         with Prefetch(self._chunks.read(self._read_chunk)) as chunks:
-            yield from form_batches(chunks, self._batch_size * settings.accumulate, order)
+            yield from form_batches(chunks, self._batch_size * settings.accumulate, order, own)
 
     def _read_chunk(self, X: Any, y: Any, sample_weight: Any, names: tuple[str, str, str]) -> Samples:
         samples = self._intake.samples(

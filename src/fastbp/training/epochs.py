@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,9 @@ from fastbp.training.progress import ProgressBar
 from fastbp.training.settings import Figures, OnNaN, StopReason, TrainerSettings
 from fastbp.training.state import Snapshot, TrainingState, UnfinishedEpoch
 
+if TYPE_CHECKING:
+    from fastbp.training.part_data import PartData
+
 __all__ = ["EpochParts", "Epochs"]
 
 _MOST_ROLLBACKS = 10  # in a row; the learning rate is then a thousandth of the first
@@ -35,7 +38,7 @@ class EpochParts(NamedTuple):
     state : TrainingState
     evaluator : Evaluator
     listeners : Listeners
-    validation : Samples, Chunks or None
+    validation : Samples, Chunks, PartData or None
         Samples on which the model is evaluated after every epoch.
     bar : ProgressBar or None
     on_nan : {"raise", "rollback"}
@@ -45,7 +48,7 @@ class EpochParts(NamedTuple):
     state: TrainingState
     evaluator: Evaluator
     listeners: Listeners
-    validation: Samples | Chunks | None = None
+    validation: Samples | Chunks | PartData | None = None
     bar: ProgressBar | None = None
     on_nan: OnNaN = "raise"
 
@@ -97,16 +100,25 @@ class Epochs(ABC):
         """Train on all samples once and return the figures; None if training was stopped."""
 
     def _train(
-        self, data: Samples, unfinished: UnfinishedEpoch | None, start: float, *, shuffle: bool, n_before: int = 0
+        self,
+        data: Samples,
+        unfinished: UnfinishedEpoch | None,
+        start: float,
+        *,
+        shuffle: bool,
+        n_before: int = 0,
+        n_steps: int | None = None,
     ) -> tuple[float, Sequence[NDArray[np.float64]]] | None:
         """Train on samples, after n_before others of the epoch; None if the engine stopped early.
 
-        It stops early when training is to stop, or when the optimizer's numbers have changed.
+        They are cut into batches, unless it is known how many steps are left. The engine stops early when training is
+        to stop, or when the optimizer's numbers have changed.
         """
         settings, state = self._settings, self._state
         n_left = len(data) - (unfinished.progress[0] if unfinished else 0)
         batch_size = settings.batch_size_of(len(data))
-        n_steps = -(-n_left // (batch_size * settings.accumulate))  # 0 if the epoch was stopped after its last step
+        if n_steps is None:
+            n_steps = -(-n_left // (batch_size * settings.accumulate))  # 0 if the epoch was stopped after its last step
         numbers = state.numbers_of(max(n_steps, 1))
         inner = _InnerEvents(self, state, self._listeners, self._bar, unfinished, start, n_before)
         plan = EpochPlan(
@@ -141,7 +153,8 @@ class Epochs(ABC):
     def _validate(self) -> Figures:
         if self._validation is None:
             return {}
-        return {f"val_{name}": value for name, value in self._evaluator.evaluate(self._validation).items()}
+        figures = self._evaluator.evaluate(self._validation, exchange=self._state.exchange)
+        return {f"val_{name}": value for name, value in figures.items()}
 
     def _record(self, figures: Figures) -> None:
         """Record an epoch's figures, and update averages and schedules."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,6 +17,7 @@ from fastbp.data.folds import check_groups, split_fraction
 from fastbp.data.frames import names_of
 from fastbp.data.samples import NAMES, Samples
 from fastbp.data.target_labels import Labels, read_labels, target_names_of
+from fastbp.distributed.part import Part
 from fastbp.engine.records import SampleSet, plain_samples
 from fastbp.layers.tabular import n_features
 from fastbp.losses.base import Loss
@@ -25,6 +26,10 @@ from fastbp.models.model import Model
 from fastbp.support.checks import check_number, sentence, shown
 from fastbp.training.private_checks import public_arrays, refuse_learning, without_values
 from fastbp.training.settings import TrainerSettings, check_loss
+
+if TYPE_CHECKING:
+    from fastbp.distributed.exchange import Exchange
+    from fastbp.training.part_data import PartData
 
 __all__ = ["Intake", "Targets"]
 
@@ -240,28 +245,67 @@ class Intake:
             )
         return chunks
 
+    def parts(
+        self,
+        X: Part,
+        class_weight: ClassWeight | None,
+        exchange: Exchange | None,
+        refused: Mapping[str, Any] | None = None,
+    ) -> PartData:
+        """Return samples in parts, those of this process; arguments that cannot be used with them are refused."""
+        from fastbp.training.part_data import PartData  # only now: `import fastbp` stays quick
+
+        n_parts = self._settings.shards
+        if n_parts == 1:
+            raise ValueError(
+                f"X is {X!r} and shards is 1; expected a trainer with shards, as there is a part for each shard."
+            )
+        for name, value in (refused or {}).items():
+            if value is not None:
+                remedy = "A part may be (X, y, sample_weight)." if name == "sample_weight" else ""
+                raise ValueError(sentence(name, value, "None with X in parts", remedy))
+        if isinstance(class_weight, str):
+            remedy = "The frequency of a class in all parts is not known beforehand."
+            raise ValueError(sentence("class_weight", class_weight, "a dictionary with X in parts", remedy))
+        self.check_ready("X is in parts")
+        return PartData(
+            X,
+            n_parts,
+            exchange,
+            lambda X, y, weights, names: self.samples(X, y, weights, class_weight, names),
+            self._settings.wants_spread,
+        )
+
     def check_chunked_training(self) -> None:
         """Refuse settings that need all samples at once, and a model that has to learn from data first."""
-        feed = self._model.feed
-        if not feed.ready:
-            what, remedy = "number of inputs depends", ", or give fb.Model the number of inputs"
-            if feed.preparation is not None:
-                what, remedy = f"preparation, {feed.preparation!r}, depends", ""
-            raise ValueError(
-                f"X is a source of chunks, and the model's {what} on data not seen yet; expected a model that is "
-                f"built. Call model.build(X, y) with some of the samples first{remedy}."
-            )
-        feed.check_observed()
+        self.check_ready("X is a source of chunks")
         batch_size = self._settings.batch_size
         if batch_size is None:
             remedy = "Chunks are not all in memory at once."
             raise ValueError(sentence("batch_size", None, "a number with X a source of chunks", remedy))
         self._model.architecture.check_training(batch_size, batch_size)
 
+    def check_ready(self, was: str) -> None:
+        """Refuse a model that has to learn from data first."""
+        feed = self._model.feed
+        if not feed.ready:
+            what, remedy = "number of inputs depends", ", or give fb.Model the number of inputs"
+            if feed.preparation is not None:
+                what, remedy = f"preparation, {feed.preparation!r}, depends", ""
+            raise ValueError(
+                f"{was}, and the model's {what} on data not seen yet; expected a model that is "
+                f"built. Call model.build(X, y) with some of the samples first{remedy}."
+            )
+        feed.check_observed()
+
     # ------------------------------------------------------------------------------------------------ validation
 
-    def validation(self, validation_data: Any, *, learn: bool = False) -> Samples | Chunks | None:
-        """Return validation data in arrays or in chunks; with ``learn``, arrays may say what the classes are."""
+    def validation(
+        self, validation_data: Any, *, learn: bool = False, exchange: Exchange | None = None
+    ) -> Samples | Chunks | PartData | None:
+        """Return validation data in arrays, chunks or parts; with ``learn``, arrays may say what the classes are."""
+        if isinstance(validation_data, Part):
+            return self.parts(validation_data, None, exchange)
         validation_data = public_arrays(validation_data, private=self._settings.privacy is not None)
         in_arrays = validation_data is None or isinstance(validation_data, (tuple, list))
         if not in_arrays and is_source(validation_data):

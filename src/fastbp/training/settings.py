@@ -17,6 +17,7 @@ from fastbp.losses.base import Loss
 from fastbp.losses.custom import LossLike, as_loss
 from fastbp.metrics.base import Metric
 from fastbp.metrics.choose import MetricLike, choose_metrics
+from fastbp.metrics.regression import R2
 from fastbp.models.architecture import Architecture
 from fastbp.models.feed import Feed
 from fastbp.optimizers.all_optimizers import OPTIMIZERS, OptimizerLike
@@ -104,6 +105,11 @@ class TrainerSettings:
     def sums(self) -> tuple[str, ...]:
         """The names of the engine's sums for the metrics, each once."""
         return tuple(dict.fromkeys(metric.sums for metric in self.metrics if metric.sums))
+
+    @property
+    def wants_spread(self) -> bool:
+        """Whether figures need the spread of the targets."""
+        return any(isinstance(metric, R2) for metric in self.metrics)
 
     @property
     def narrow(self) -> bool:

@@ -23,6 +23,7 @@ from fastbp.training.turns import Turns
 if TYPE_CHECKING:
     from fastbp.distributed.exchange import Exchange
     from fastbp.distributed.mpi import MPI
+    from fastbp.engine.divided_session import DividedSession
     from fastbp.engine.private_session import PrivateSession
     from fastbp.engine.sharded_session import ShardedSession
     from fastbp.privacy import PrivacyAccount
@@ -138,6 +139,10 @@ class TrainingState:
             from fastbp.engine.private_session import PrivateSession  # only now
 
             kind = PrivateSession
+        elif self.exchange is not None:
+            from fastbp.engine.divided_session import DividedSession  # only now
+
+            kind = DividedSession
         elif settings.shards != 1:
             from fastbp.engine.sharded_session import ShardedSession  # only now
 
@@ -163,7 +168,9 @@ class TrainingState:
         else:
             from fastbp.distributed.exchange import shards_of  # only now
 
-            session.cut_into(n_shards, *shards_of(self.mpi.rank, self.mpi.n_ranks, n_shards), self.exchange)
+            rank, n_ranks = self.mpi.rank, self.mpi.n_ranks
+            session.cut_into(n_shards, *shards_of(rank, n_ranks, n_shards))
+            cast("DividedSession", session).share_with(self.exchange, rank, n_ranks)
 
     def stop(self) -> None:
         """Stop training: at once, or with several ranks when all of them know."""
@@ -177,6 +184,11 @@ class TrainingState:
         self.stopping = self.stop_wanted = False
         if self.exchange is not None:
             self.exchange.stopping, self.exchange.agreed = False, None
+
+    def serve(self, *, on: bool) -> None:
+        """In a call of ``fit``, let rank 0 ask for this rank's part of the state; or no longer."""
+        if self.exchange is not None:
+            self.exchange.serve(cast("DividedSession", self.session) if on else None)
 
     def fail(self, error: BaseException) -> None:
         """End all processes for an error that the others do not have too."""
@@ -255,13 +267,24 @@ class TrainingState:
     # ---------------------------------------------------------------------------------------- saving and loading
 
     def gathered(self) -> dict[str, Any]:
-        """Return the training state without the model's weights and the history."""
+        """Return the training state without the model's weights and the history.
+
+        With several ranks what each has is gathered: see ``Exchange.gathered_state``.
+        """
+        return {**self._own(), "optimizer_state": self._optimizer_state()}
+
+    def _optimizer_state(self) -> list[tuple[str, NDArray[Any]]]:
+        if self.exchange is None:
+            return self.session.get_state()
+        return self.exchange.gathered_state(cast("DividedSession", self.session))
+
+    def _own(self) -> dict[str, Any]:
+        """Return the training state without what may be divided among ranks."""
         session = self.session
         averages = None if self._settings.averaging is None else (session.get_averages(), session.n_averaged)
         return {
             "n_steps": session.n_steps,
             "dropout_mask": session.dropout_mask,
-            "optimizer_state": session.get_state(),
             "averages": averages,
             "memories": dict(self.numbers.schedule_memory),
             "rate_scale": self.numbers.rate_scale,
@@ -270,9 +293,12 @@ class TrainingState:
         }
 
     def go_on_from(self, gathered: dict[str, Any]) -> None:
-        """Restore the state that ``gathered`` returned."""
+        """Restore the state that ``gathered`` returned, or the second part of a snapshot."""
         session = self.session
-        session.set_state(gathered["optimizer_state"])
+        if "own_states" in gathered:
+            cast("DividedSession", session).set_own_states(gathered["own_states"])
+        else:
+            session.set_state(gathered["optimizer_state"])
         session.n_steps = gathered["n_steps"]
         session.dropout_mask = gathered.get("dropout_mask", 1)  # a pickle of version 0.1 has none
         if gathered["averages"] is not None:
@@ -284,8 +310,11 @@ class TrainingState:
         self.numbers.scale_rate(gathered["rate_scale"])
 
     def snapshot(self) -> Snapshot:
-        """Return copies of the weights and of the training state."""
-        return self.model.get_weights(), self.gathered()
+        """Return copies of the weights and of the training state, on each rank of its own part."""
+        if self.exchange is None:
+            return self.model.get_weights(), self.gathered()
+        own_states = cast("DividedSession", self.session).own_states()
+        return self.model.get_weights(), {**self._own(), "own_states": own_states}
 
     def restore(self, snapshot: Snapshot) -> None:
         """Go back to a snapshot."""

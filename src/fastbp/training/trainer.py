@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import ArrayLike
 
@@ -14,6 +15,7 @@ from fastbp.data.chunks import Chunks, ChunkSource
 from fastbp.data.class_weights import ClassWeight
 from fastbp.data.samples import Samples
 from fastbp.distributed.mpi import MPI
+from fastbp.distributed.part import Part
 from fastbp.losses.custom import LossFunction, LossLike
 from fastbp.metrics.choose import MetricLike
 from fastbp.models.model import Model
@@ -32,6 +34,9 @@ from fastbp.training.private_checks import check_private_fit
 from fastbp.training.progress import ProgressBar
 from fastbp.training.settings import USUAL_BATCH_SIZE, OnNaN, check_on_nan, check_settings
 from fastbp.training.single_steps import TrainerSteps
+
+if TYPE_CHECKING:
+    from fastbp.training.part_data import PartData
 
 __all__ = ["Trainer"]
 
@@ -184,10 +189,10 @@ class Trainer(TrainerSteps):
     @explain_arguments
     def fit(
         self,
-        X: ArrayLike | ChunkSource,
+        X: ArrayLike | ChunkSource | Part,
         y: ArrayLike | None = None,
         epochs: int = 1,
-        validation_data: tuple[ArrayLike, ...] | Public | ChunkSource | None = None,
+        validation_data: tuple[ArrayLike, ...] | Public | ChunkSource | Part | None = None,
         callbacks: Iterable[CallbackLike] | CallbackLike = (),
         progress: bool = False,
         sample_weight: ArrayLike | None = None,
@@ -207,7 +212,7 @@ class Trainer(TrainerSteps):
             the source may reuse its arrays. Batches extend across the chunks' boundaries. With ``shuffle`` samples are
             shuffled within their chunk; without it the result is that of ``fit`` on all chunks in one array. An
             unfinished epoch over chunks is not continued, and metrics that need all outputs at once (such as "roc_auc")
-            are NaN in training.
+            are NaN in training. Or, without y, an ``fb.distributed.Part``: data that no process has whole.
         y : array-like or None, default None
             Targets. For cross_entropy class labels (n_samples,), or a probability for each class (n_samples, classes);
             for binary_cross_entropy, focal and the hinge losses with one output labels of two classes too. Labels are
@@ -217,7 +222,7 @@ class Trainer(TrainerSteps):
             targets.
         epochs : int, default 1
             Number of passes over the samples; finishing an unfinished epoch counts as one. 0 does nothing.
-        validation_data : (X, y) or (X, y, sample_weight), or source of chunks, or None, default None
+        validation_data : (X, y) or (X, y, sample_weight), source of chunks, Part, or None, default None
             Samples on which the model is evaluated after every epoch. A tuple or list holds arrays; any other iterable
             or a function is a source of chunks, as for X.
         callbacks : sequence of Callback or function, default ()
@@ -274,9 +279,13 @@ class Trainer(TrainerSteps):
         intake, model, settings = self._intake, self._model, self._settings
         if settings.privacy is not None:
             check_private_fit(y, validation_fraction, groups, class_weight, rule, listeners)
-        data: Samples | Chunks
-        if y is None:
-            refused = {"sample_weight": sample_weight, "validation_fraction": validation_fraction, "groups": groups}
+        data: Samples | Chunks | PartData
+        validation: Samples | Chunks | PartData | None
+        refused = {"sample_weight": sample_weight, "validation_fraction": validation_fraction, "groups": groups}
+        if isinstance(X, Part):
+            data, validation = self._read_parts(X, refused | {"y": y}, class_weight, validation_data)
+            bar = ProgressBar(n_epochs, len(data)) if show else None
+        elif y is None:
             data = intake.chunks(X, n_epochs, class_weight, refused)
             intake.check_chunked_training()
             validation = intake.validation(validation_data, learn=True)  # before the first chunk is read
@@ -303,9 +312,9 @@ class Trainer(TrainerSteps):
 
     def fit_samples(
         self,
-        data: Samples | Chunks,
+        data: Samples | Chunks | PartData,
         n_epochs: int,
-        validation: Samples | Chunks | None = None,
+        validation: Samples | Chunks | PartData | None = None,
         callbacks: Sequence[Callback] = (),
         bar: ProgressBar | None = None,
         on_nan: OnNaN = "raise",
@@ -315,10 +324,10 @@ class Trainer(TrainerSteps):
 
         Parameters
         ----------
-        data : Samples or Chunks
+        data : Samples, Chunks or PartData
         n_epochs : int
             0 or more.
-        validation : Samples, Chunks or None, default None
+        validation : Samples, Chunks, PartData or None, default None
         callbacks : sequence of Callback, default ()
             Callbacks in the order in which they run.
         bar : ProgressBar or None, default None
@@ -328,6 +337,15 @@ class Trainer(TrainerSteps):
         """
         self._refuse_privacy("fit_samples")
         self._train(data, n_epochs, validation, self._listen(callbacks), bar, on_nan, class_weight)
+
+    def _read_parts(
+        self, parts: Part, refused: Mapping[str, Any], class_weight: ClassWeight | None, validation_data: Any
+    ) -> tuple[PartData, Samples | Chunks | PartData | None]:
+        """Return the parts that this process has, and the validation data."""
+        exchange = self._state.exchange
+        data = self._intake.parts(parts, class_weight, exchange, refused)
+        self._model.architecture.check_training(len(data), self._settings.batch_size)
+        return data, self._intake.validation(validation_data, exchange=exchange)
 
     def _listen(self, callbacks: Sequence[Callback]) -> Listeners:
         """Return the callbacks of one call of ``fit``."""
@@ -395,8 +413,9 @@ class Trainer(TrainerSteps):
         That is the model, the optimizer and its state, schedules, averages of the weights, the history, the position in
         the epoch, and the callbacks' states. The old file stays until the new one is complete and on the disk: after a
         crash one of the two is there. ``fb.Checkpoint`` calls this. Another thread may call it during ``fit``: it waits
-        until a step ends, and saves what ``fit`` can be continued from. With ``distributed`` rank 0 alone writes it; it
-        can be continued with any number of ranks, or none.
+        until a step ends, and saves what ``fit`` can be continued from. With ``distributed`` all ranks have to call it,
+        except in callbacks, as each has a part of the optimizer's state; rank 0 alone writes the file, which can be
+        continued with any number of ranks, or none.
 
         Raises
         ------
@@ -409,11 +428,13 @@ class Trainer(TrainerSteps):
         """
         from fastbp.training.trainer_file import gather, write_trainer  # only now: `import fastbp` stays quick
 
-        if not self._state.is_first:
+        state = self._state
+        if not state.is_first and state.exchange is not None and state.exchange.serving:
             return
-        with self._state.turns.between_steps():
-            contents = gather(self._settings, self._state, self._all_callback_states())
-        write_trainer(path, contents)
+        with state.turns.between_steps():
+            contents = gather(self._settings, state, self._all_callback_states())
+        if state.is_first:
+            write_trainer(path, contents)
 
     @classmethod
     def load(

@@ -36,6 +36,7 @@ from fastbp.training.step_numbers import StepNumbers
 
 if TYPE_CHECKING:
     from fastbp.privacy import PrivacyAccount
+    from fastbp.training.part_data import PartData
 
 __all__ = ["Parts", "TrainerParts"]
 
@@ -270,9 +271,9 @@ class TrainerParts:
 
     def _train(
         self,
-        data: Samples | Chunks,
+        data: Samples | Chunks | PartData,
         n_epochs: int,
-        validation: Samples | Chunks | None,
+        validation: Samples | Chunks | PartData | None,
         listeners: Listeners,
         bar: ProgressBar | None,
         on_nan: OnNaN,
@@ -282,6 +283,7 @@ class TrainerParts:
         with self._state.turns.alone(), listeners.claimed():
             state = self._state
             state.begin()
+            state.serve(on=True)
             self._stop_reason = None
             reason: StopReason = "error"
             try:
@@ -293,6 +295,10 @@ class TrainerParts:
                 epochs: Epochs
                 if isinstance(data, Chunks):
                     epochs = ChunkEpochs(parts, data, self._intake, class_weight)
+                elif not isinstance(data, Samples):
+                    from fastbp.training.part_epochs import PartEpochs  # only now
+
+                    epochs = PartEpochs(parts, data)
                 elif self._settings.privacy is not None:
                     from fastbp.training.private_epochs import PrivateEpochs  # only now: `import fastbp` stays quick
 
@@ -306,7 +312,10 @@ class TrainerParts:
                 raise
             finally:
                 self._stop_reason = reason
-                listeners.fit_end(state.latest)
+                try:
+                    listeners.fit_end(state.latest)
+                finally:
+                    state.serve(on=False)
                 self._callback_states, self._listeners = self._all_callback_states(), None
 
     def _begin_listening(self, listeners: Listeners) -> None:
