@@ -10,7 +10,7 @@ from fastbp.tabular.fitted import FittedTable
 from fastbp.tabular.importances import sample_held_out
 from fastbp.tabular.learning import choose_metric
 from fastbp.tabular.recipe import PRESETS
-from fastbp.tabular.targets import NumberTargets
+from fastbp.tabular.targets import NumberTargets, candidate_forms
 
 
 @pytest.mark.parametrize(
@@ -108,3 +108,20 @@ def test_a_file_that_says_the_share_of_one_kind_of_linear_models_is_read(tmp_pat
     again, _ = FittedTable.load(tmp_path / "old.safetensors")
     assert again.kind_shares == {"nets": 0.75, "linear": 0.25}
     np.testing.assert_array_equal(again.predict(X), table.predict(X))
+
+
+@pytest.mark.parametrize("unit", [1e-200, 1e-160, 1e160, 1e200])
+def test_targets_whose_squares_are_no_float64_are_learned_as_others(unit):
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=(50, 1)) + [[1.0, 3.0]]
+    usual, odd = NumberTargets.of(y), NumberTargets.of(y * unit)
+    np.testing.assert_allclose(odd.encode(y * unit), usual.encode(y), rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(odd.decode(usual.encode(y)), y * unit, rtol=1e-5)
+    np.testing.assert_allclose(odd.losses(y * unit, 0 * y), usual.losses(y, 0 * y))
+    assert candidate_forms(np.exp(y) * unit)[:2] == candidate_forms(np.exp(y)) == ["plain", "log"]
+
+
+def test_the_deviation_of_usual_targets_has_numpys_bits():
+    y = np.random.default_rng(0).lognormal(size=(99, 3)) * [1e-9, 1.0, 1e9]
+    np.testing.assert_array_equal(NumberTargets.of(y).deviation, y.std(axis=0))
+    np.testing.assert_array_equal(NumberTargets.of(np.full((5, 1), 0.0)).deviation, [1.0])

@@ -123,9 +123,9 @@ class NumberTargets:
             mean, deviation = np.zeros(y.shape[1]), y.mean(axis=0)
         else:
             learned = np.log(y) if form == "log" else y
-            mean, deviation = learned.mean(axis=0), learned.std(axis=0)
+            mean, deviation = learned.mean(axis=0), _deviation(learned)
         name = loss if form == "plain" else "mse"
-        return cls(mean, _above_zero(deviation), low - margin, high + margin, form, name, _above_zero(y.std(axis=0)))
+        return cls(mean, _above_zero(deviation), low - margin, high + margin, form, name, _above_zero(_deviation(y)))
 
     @property
     def n_outputs(self) -> int:
@@ -191,6 +191,15 @@ Targets = ClassTargets | NumberTargets
 _BOUNDS = ("mean", "deviation", "lowest", "highest")
 
 
+def _deviation(numbers: Floats) -> Floats:
+    """Return the standard deviation of each column, also where squares of its numbers are infinite or 0.
+
+    Columns are scaled by powers of 2, which leaves all bits of usual numbers.
+    """
+    exponents = np.frexp(np.abs(numbers).max(axis=0))[1]
+    return np.asarray(np.ldexp(np.ldexp(numbers, -exponents).std(axis=0), exponents))
+
+
 def _above_zero(deviation: Floats) -> Floats:
     return np.where(deviation > 0, deviation, 1.0)
 
@@ -205,7 +214,7 @@ def candidate_forms(y: Floats) -> list[Form]:
     ----------
     y : ndarray of shape (n_rows, n_outputs)
     """
-    low, deviation = float(y.min()), y.std(axis=0)
+    low, deviation = float(y.min()), _deviation(y)
     if low < 0 or not (deviation > 0).all():
         return ["plain"]
     skewness = float((((y - y.mean(axis=0)) / deviation) ** 3).mean(axis=0).min())
