@@ -85,6 +85,16 @@ def test_predictions_and_evaluation_in_bfloat16():
     np.testing.assert_array_equal(ensemble.predict_classes(X, precision=MIXED), mixed.argmax(axis=1))
 
 
+def test_derivatives_after_a_prediction_in_bfloat16_are_those_before():
+    layers = [fb.Dense(256, "relu"), fb.Dense(256, "tanh"), fb.Dense(8)]
+    model, plain = (fb.Model(layers, inputs=256, seed=0) for _ in range(2))
+    X = np.random.default_rng(0).normal(size=(200, 256)).astype(np.float32)
+    model.predict(X, precision=MIXED)
+    for mine, other in zip(model.vjp(X, X[:, :8]), plain.vjp(X, X[:, :8]), strict=True):
+        np.testing.assert_array_equal(mine, other)
+    np.testing.assert_array_equal(model.jacobian(X[:2]), plain.jacobian(X[:2]))
+
+
 def test_a_loss_function_of_ones_own_is_validated_in_the_same_precision():
     X, _ = make_data()
     model = fb.Model([fb.Dense(64, "relu"), fb.Dense(4)], inputs=40, seed=0)

@@ -182,6 +182,7 @@ cdef class Derivatives:
         """This stage; for second derivatives, without its activation, which follows as a stage of its own."""
         cdef Stage *own = &self.stages[self.n_stages]
         own[0] = stage[0]
+        own.narrow.on = False          # a prediction in bfloat16 may have left it on; there are no narrow products here
         self.n_stages += 1
         if self.curved and stage.kind != ACTIVATION and stage.layer.activation != FBP_LINEAR:
             own.layer.activation = FBP_LINEAR
