@@ -72,9 +72,8 @@ def torch_limit(torch, module):
                 part.weight *= (part.of.max_norm / part.weight.norm(dim=1, keepdim=True)).clamp(max=1.0)
 
 
-def _modules(torch, layer, take):
-    nn = torch.nn
-    activations = {
+def _activations(nn):
+    return {
         "linear": nn.Identity,
         "relu": nn.ReLU,
         "tanh": nn.Tanh,
@@ -86,29 +85,41 @@ def _modules(torch, layer, take):
         "silu": nn.SiLU,
     }
 
-    def prelu():
-        module = nn.PReLU()
-        module.weight = take()
-        return module
 
-    class Scaling(nn.Module):
+def _scaling(torch, weight):
+    class Scaling(torch.nn.Module):
         def __init__(self):
             super().__init__()
-            self.weight = take()
+            self.weight = weight
 
         def forward(self, X):
             return X * self.weight
 
-    class Parametric(Scaling):
-        def forward(self, X):
-            return (1 - self.weight) * X + self.weight * activations[self.function]()(X)
+    return Scaling()
 
-    def learning(function):
-        if isinstance(function, fb.PReLU):
-            return prelu()
-        module = Parametric()
-        module.function = function.function
+
+def _learning(torch, function, weight):
+    """The module of an activation with a weight."""
+    if isinstance(function, fb.PReLU):
+        module = torch.nn.PReLU()
+        module.weight = weight
         return module
+    activation = _activations(torch.nn)[function.function]()
+
+    class Parametric(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = weight
+
+        def forward(self, X):
+            return (1 - self.weight) * X + self.weight * activation(X)
+
+    return Parametric()
+
+
+def _modules(torch, layer, take):
+    nn = torch.nn
+    activations = _activations(nn)
 
     match layer:
         case fb.Dense():
@@ -118,12 +129,12 @@ def _modules(torch, layer, take):
             if layer.use_bias:
                 linear.bias = take()
             learns = layer.activation.array is not None
-            activation = learning(layer.activation) if learns else activations[layer.activation.name]()
+            activation = _learning(torch, layer.activation, take()) if learns else activations[layer.activation.name]()
             return [module.requires_grad_(layer.trainable) for module in (linear, activation)]
         case fb.Activation(activation=fb.PReLU() | fb.Parametric()):
-            return [learning(layer.activation)]
+            return [_learning(torch, layer.activation, take())]
         case fb.Scaling():
-            return [Scaling()]
+            return [_scaling(torch, take())]
         case fb.Activation():
             return [activations[layer.activation.name]()]
         case fb.LayerNorm():

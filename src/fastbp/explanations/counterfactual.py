@@ -136,7 +136,7 @@ def _goal_of(subject: Subject, target: Any, output: Any) -> _Goal:
     single = subject.n_outputs == 1
     tells_classes = subject.activation == "softmax" or (single and (has_logits(subject.activation) or subject.classes))
     if tells_classes:
-        if output != 0:
+        if isinstance(output, str) or check_int(output, "output", minimum=0) != 0:
             raise ValueError(sentence("output", output, "none for a model of classes, whose target is one of them"))
         number = _class_of(subject, target)
         return _Goal("single" if single else "softmax", number, 0.0, 0.0)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import ArrayLike, NDArray
 
 from fastbp.models.model_parts import ModelParts
+from fastbp.support.checks import check_word
 
 if TYPE_CHECKING:
     from fastbp.engine.derivatives import Derivatives
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["DifferentiableModel"]
 
 Array = NDArray[Any]
+
+_PARTS = ("whole", "whole, curved", "first product", "after first product")
 
 
 class DifferentiableModel(ModelParts):
@@ -56,6 +59,7 @@ class DifferentiableModel(ModelParts):
         part : {"whole", "whole, curved", "first product", "after first product"}
             Of the network, as the engine's ``Derivatives`` takes it; "curved" for second derivatives.
         """
+        check_word(part, "part", _PARTS)
         native, network = self._native_derivatives.get(part), self.network
         if native is None or native.network is not network:
             from fastbp.engine.derivatives import Derivatives  # only now
