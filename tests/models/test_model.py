@@ -156,10 +156,11 @@ def test_import_is_quick_and_leaves_the_slow_ones_out():
         "'fastbp.ensembles.label_errors'}; "
         "print(*slow & set(sys.modules))"
     )
-    runs = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True) for _ in range(3)]
+    command = [sys.executable, "-c", code]  # nine times, as others share the CPUs
+    runs = [subprocess.run(command, capture_output=True, text=True, check=True) for _ in range(9)]
     seconds, slow = zip(*(run.stdout.split("\n")[:2] for run in runs), strict=True)
     assert set(slow) == {""}
-    assert min(map(float, seconds)) < 0.5  # 0.1 s alone; other processes share the CPUs
+    assert min(map(float, seconds)) < 0.15
 
 
 def test_every_public_name_is_there():
