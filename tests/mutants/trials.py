@@ -15,6 +15,7 @@ import resource
 import shutil
 import signal
 import sys
+import sysconfig
 import tempfile
 import time
 import traceback
@@ -65,6 +66,24 @@ class Trials:
         finally:
             path.write_bytes(former)
             _compile(path)
+
+    @contextlib.contextmanager
+    def replaced(self, module, built, isa=None):
+        """The copy with another build of one module of the engine, and the kernels of one instruction set in use."""
+        path = self.folder / "fastbp" / "engine" / (module + sysconfig.get_config_var("EXT_SUFFIX"))
+        former = path.readlink()
+        settings = dict(os.environ)
+        try:
+            path.unlink()
+            path.symlink_to(built)
+            if isa is not None:
+                os.environ["FASTBP_ISA"] = isa
+            yield
+        finally:
+            path.unlink()
+            path.symlink_to(former)
+            os.environ.clear()
+            os.environ.update(settings)
 
     def run(self, tests):
         """Return (what becomes of the mutant in the copy, the test that failed or None)."""
