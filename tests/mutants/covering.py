@@ -28,7 +28,8 @@ TESTS = {
 
 # Files of the engine and of the kernels, by their stems, to the tests that use them, those that take least first.
 ENGINE_TESTS = {
-    "activation": ["layers/test_activations", "layers/test_layer_kinds", "models/test_input_derivatives"],
+    "activation": ["layers/test_activations", "layers/test_layer_kinds::test_gradients_in_training_are_the_oracles",
+        "models/test_input_derivatives"],
     "array_reader": ["data/test_arrays", "data/test_sample_weight", "data/test_writings", "training/test_labels"],
     "chacha noise secret_numbers": ["privacy/test_secret_numbers", "privacy/test_private_steps"],
     "curvature hessians tangents": ["models/test_second_derivatives"],
@@ -75,8 +76,10 @@ ENGINE_TESTS = {
     "vmath": ["engine/test_vmath", "layers/test_activations"],
 }  # fmt: skip
 ENGINE_DEFAULT = [
-    "engine/test_engine", "engine/test_same_bits", "layers/test_layer_kinds", "engine/test_few_rows",
-    "layers/test_normalisation", "engine/test_layout",
+    "engine/test_engine", "layers/test_layer_kinds::test_gradients_in_training_are_the_oracles",
+    "layers/test_layer_kinds::test_the_same_bits_on_any_team_and_any_cut", "engine/test_few_rows",
+    "engine/test_layout::test_weights_packed_and_cut_into_blocks", "engine/test_layout::test_samples_around_the_panel",
+    "engine/test_layout::test_losses", "engine/test_same_bits",
 ]  # fmt: skip
 
 FIRST_TESTS, MOST_TESTS = 12, 40  # test functions of a line: those that most likely tell, and all that are tried
@@ -161,4 +164,14 @@ def tests_of_engine(root, file):
     """Return lists of tests, to try one after the other, for a file of the engine or of the kernels."""
     stem = Path(file).stem
     names = next((tests for stems, tests in ENGINE_TESTS.items() if stem in stems.split()), ENGINE_DEFAULT)
-    return [[root / "tests" / f"{name}.py"] for name in names]
+    found = []
+    for name in names:
+        path, colons, function = name.partition("::")
+        found.append([f"{root / 'tests' / path}.py{colons}{function}"])
+    return found
+
+
+def other_instruction_sets(isa):
+    """Return the -k of pytest that leaves out what tests do on other instruction sets than one, or than the best."""
+    others = [name for name in ("baseline", "avx2", "avx512") if name != (isa or "avx512")]
+    return " and ".join(f"not {name}" for name in others)

@@ -26,11 +26,12 @@ import json
 import random
 import time
 from contextlib import closing
+from functools import partial
 
 import expressions
 import tokens
 from builds import Builds
-from covering import Covering, tests_of_engine
+from covering import Covering, other_instruction_sets, tests_of_engine
 from trials import Trials
 
 ROOT = expressions.ROOT
@@ -113,12 +114,12 @@ class Judge:
         state, failed = self._tried(mutant, made[0], batches)
         return ("unclear" if state == "killed" and self._fails_anyway(failed) else state), failed
 
-    def _tried_in(self, change, batches):
+    def _tried_in(self, change, batches, chosen=""):
         """Run lists of tests, one after the other and each within a change, until one notices it."""
         state, failed = "no tests", None
         for tests in batches:
             with change():
-                state, failed = self._trials.run(tests)
+                state, failed = self._trials.run(tests, chosen)
             if state != "survived":
                 break
         return state, failed
@@ -143,7 +144,7 @@ class PythonJudge(Judge):
         return self._covering.batches(mutant["file"], line)
 
     def _tried(self, mutant, source, batches):
-        return self._tried_in(lambda: self._trials.changed(mutant["file"], source), batches)
+        return self._tried_in(partial(self._trials.changed, mutant["file"], source), batches)
 
 
 class EngineJudge(Judge):
@@ -167,7 +168,8 @@ class EngineJudge(Judge):
                 if built is None:
                     state = "same"  # so far: another instruction set's table may change
                     continue
-                return self._tried_in(lambda: self._trials.replaced(module, built, isa), batches)  # noqa: B023
+                change = partial(self._trials.replaced, module, built, isa)
+                return self._tried_in(change, batches, other_instruction_sets(isa))
         return state, failed
 
 

@@ -38,7 +38,7 @@ def files():
 
 def places(source):
     """Yield (line, column, what is there) of every token of a source that can be changed."""
-    no_code = _NO_CYTHON if "cdef " in source else _NO_C
+    no_code = _NO_CYTHON if "cimport " in source or "cdef " in source else _NO_C
     code = no_code.sub(lambda found: re.sub(r"[^\n]", " ", found.group()), source)
     for number, line in enumerate(code.splitlines(), 1):
         for found in _TOKEN.finditer(line):

@@ -85,12 +85,12 @@ class Trials:
             os.environ.clear()
             os.environ.update(settings)
 
-    def run(self, tests):
+    def run(self, tests, chosen=""):
         """Return (what becomes of the mutant in the copy, the test that failed or None)."""
         log = self.folder / "log"
         child = os.fork()
         if child == 0:
-            _run_pytest(self.root, tests, log)
+            _run_pytest(self.root, tests, chosen, log)
         code = _wait(child)
         if code < 0:
             return ("slow" if code in (-signal.SIGXCPU, -signal.SIGKILL) else "killed"), None
@@ -113,7 +113,7 @@ def _copy_or_link(source, target):
     (os.symlink if source.endswith((".so", ".pyd")) else shutil.copy2)(source, target)
 
 
-def _run_pytest(root, tests, log):
+def _run_pytest(root, tests, chosen, log):
     """In the child: run the tests until one fails, and end."""
     code = FAILED
     try:
@@ -127,7 +127,7 @@ def _run_pytest(root, tests, log):
         import pytest
 
         options = ["-x", "-q", "--tb=line", "-p", "no:cacheprovider", "-m", "not slow and not campaign"]
-        options += ["-W", "ignore:Module already imported so cannot be rewritten"]
+        options += ["-k", chosen, "-W", "ignore:Module already imported so cannot be rewritten"]
         code = int(pytest.main(options + [str(test) for test in tests]))
     except BaseException:
         traceback.print_exc()
