@@ -217,7 +217,7 @@ def test_rows_that_no_sample_has_stay_where_they_are_without_noise(dtype):
     model, loss, X, y = problem("tables", dtype, n=8)
     before = model.get_weights()[1]  # the table of 40 and one more
     numbers = {"learning_rate": 0.1, "beta_1": 0.9, "beta_2": 0.99}
-    samples, objective = samples_of(model, loss, X, y)
+    _, objective = samples_of(model, loss, X, y)
     session = PrivateSession(model.network, objective, (), "lion", 1)
     steps(model, loss, X, y, n_steps=2, numbers=numbers, session=session)
     after = model.get_weights()[1]
