@@ -10,7 +10,7 @@ from fastbp.cli import main
 from fastbp.commands.errors import CommandError
 from fastbp.commands.intervals import half_widths
 from fastbp.commands.roles import Choice, as_written, choose_columns, text_of
-from fastbp.commands.task import find_kind, find_task
+from fastbp.commands.task import find_kind, find_task, targets_like
 from fastbp.data.writings import find_writing
 
 pandas = pytest.importorskip("pandas", reason="pandas is not installed")
@@ -310,3 +310,15 @@ def test_moments_are_those_that_are_written():
     moments = as_written(written, find_writing(text_of(written)))
     assert moments.isna().equals(written.isna())
     assert (moments.dropna() == pandas.to_datetime(written.dropna())).all()
+
+
+def test_a_class_that_the_task_does_not_have_is_named_by_its_row():
+    frame = pandas.DataFrame({"a": RNG.normal(size=N), "y": np.where(Y > 0.5, "up", "down")})
+    task = find_task(frame, "y", "auto")
+    others = pandas.Series(["up", "down", "sideways"], index=[0, 4, 7], name="y")
+    assert targets_like(task, others[:2], "other.csv").tolist() == [
+        task.classes.index("up"),
+        task.classes.index("down"),
+    ]
+    with pytest.raises(CommandError, match=r"'other.csv': row 8: 'y' is 'sideways'; expected one of the classes"):
+        targets_like(task, others, "other.csv")
