@@ -45,7 +45,7 @@ ENGINE_TESTS = {
         "preparation/test_model_preparation",
     ],
     "few_rows rows": ["engine/test_few_rows", "engine/test_same_bits"],
-    "gate python_calls": ["engine/test_interruption", "losses/test_custom_loss", "support/test_threads"],
+    "gate python_calls": ["promises/test_many_threads", "engine/test_interruption", "losses/test_custom_loss", "support/test_threads"],
     "given_gradients": ["training/test_given_gradients"],
     "bfloat16 half_panels narrow narrow_panels narrow_weights": ["engine/test_narrow", "training/test_precision"],
     "metrics": ["metrics/test_metrics", "metrics/test_metrics_in_training"],
