@@ -236,7 +236,7 @@ def made_once(trainers: Sequence[Trainer], make: Callable[[Trainer], Made]) -> l
 # ------------------------------------------------------------------------------------------------- training
 
 
-@dataclass(frozen=True)
+@dataclass
 class Job:
     """A trainer, its name in messages, and its data."""
 
@@ -347,8 +347,11 @@ class _Crew:
                     job.interrupt(wanted=False)
         if self._errors:
             first = self._errors[0]
-            self._errors.clear()  # else it would hold itself, by the frames of its traceback
-            raise first
+            self._errors.clear()
+            try:
+                raise first
+            finally:
+                del first  # else it would hold itself, by the frames of its traceback
 
     def _start(self, n: int, look: Callable[[], None] | None) -> None:
         for _ in range(n if look is not None else n - 1):
