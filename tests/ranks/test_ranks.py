@@ -20,6 +20,7 @@ sys.path.insert(0, str(FOLDER))
 from cases import CASES, classifier, data, digest  # noqa: E402 - a module beside this one, which jobs import too
 
 import fastbp as fb  # noqa: E402
+from fastbp.distributed.agreement import digest_of_rows  # noqa: E402
 from fastbp.distributed.exchange import shards_of, sum_of_tree  # noqa: E402
 from fastbp.engine.sharded_session import subtrees  # noqa: E402
 
@@ -145,6 +146,35 @@ def test_a_trainer_saved_inside_an_epoch_goes_on_in_one_process(alone, tmp_path)
     assert (trainer.n_steps, trainer.history.n_epochs, trainer.shards) == (4, 1, 8)
     trainer.fit(*data(), epochs=1)
     assert digest(trainer) == result == alone(8)["sgd with momentum, clip_norm"]
+
+
+def test_private_ranks_share_the_key_of_the_first_and_fewer_go_on_with_it(tmp_path):
+    path = tmp_path / "trainer.safetensors"
+    code, results, errors = run(3, tmp_path, "private_secret", str(path))
+    assert code == 0, errors
+    first_keys, keys, digests = zip(*results, strict=True)
+    assert len(set(first_keys)) == 3
+    assert len(set(keys)) == len(set(digests)) == 1
+    code, again, errors = run(2, tmp_path, "private_secret", str(path))
+    assert code == 0, errors
+    assert [result[1:] for result in again] == [result[1:] for result in results[:2]]
+    trainer = fb.Trainer.load(path)  # alone
+    assert trainer.privacy.n_steps == 5
+    trainer.fit(*data())
+    assert [trainer.privacy.keys.key.hex(), digest(trainer)] == results[0][1:]
+
+
+def test_private_ranks_are_told_of_no_row(tmp_path):
+    code, of_ranks, errors = run(2, tmp_path, "private_errors")
+    assert code == 0, errors
+    assert of_ranks[0] == of_ranks[1]
+    (bad, differing, few), n_steps = of_ranks[0]
+    assert "X has a number that is NaN" in bad
+    assert "Which row is not told" in bad
+    assert "the fingerprint of X on rank 0 is" in differing
+    assert digest_of_rows(data()[0]) not in differing  # whoever guesses the rows could compare
+    assert "expected at most as many as there are rows" in few
+    assert n_steps == 0
 
 
 def test_no_rank_loads_before_the_first_has_saved(tmp_path):

@@ -80,8 +80,9 @@ class Exchange:
         if self.stopping:
             session.leave()
             return
-        self._add_small_sums(session, received, statistics, sums)
-        self._add_gradients(session, gradient)
+        if session.has_samples(self._depth, 0):  # by the chance of privacy a step may have none
+            self._add_small_sums(session, received, statistics, sums)
+            self._add_gradients(session, gradient)
 
     def share_squares(self, session: DividedSession) -> None:
         """Complete the squares of the gradient's rows."""
@@ -184,6 +185,21 @@ class Exchange:
             failure = error
         if self._mpi.all_numbers(np.array([failure is not None], np.float64)).any():
             self._raise(failure)
+        return cast("Result", result)
+
+    def of_first(self, compute: Callable[[], Result], what: str) -> Result:
+        """Return what ``compute`` returns on rank 0, the only one that calls it; its error is raised on all ranks."""
+        result, failure = None, None
+        if self.rank == 0:
+            try:
+                result = compute()
+            except BaseException as error:
+                failure = error
+        result, of_first = self._mpi.from_first((result, failure and as_sent(failure)), what)
+        if of_first is not None:
+            self.failing_rank = 0
+            self.agreed = of_first if failure is None else failure
+            raise self.agreed
         return cast("Result", result)
 
     def join_parts(self, n: int, compute: Callable[[int, int], Array]) -> Array:

@@ -271,9 +271,10 @@ class TrainingState:
 
         With several ranks what each has is gathered: see ``Exchange.gathered_state``.
         """
-        return {**self._own(), "optimizer_state": self._optimizer_state()}
+        return {**self._own(), "optimizer_state": self.optimizer_state()}
 
-    def _optimizer_state(self) -> list[tuple[str, NDArray[Any]]]:
+    def optimizer_state(self) -> list[tuple[str, NDArray[Any]]]:
+        """Return the optimizer's arrays by their names, copies; of all ranks, on rank 0 at least."""
         if self.exchange is None:
             return self.session.get_state()
         return self.exchange.gathered_state(cast("DividedSession", self.session))
