@@ -261,6 +261,35 @@ def arguments(mpi):
     return [trainer.shards, trainer.distributed is mpi, *sentences]
 
 
+def single_steps_fail(mpi):
+    """Single steps that one rank alone cannot make, each after the one before; then one that all can make."""
+    X, y = data()
+    bad, few = X.copy(), y[:-1]
+    bad[277, 2] = np.nan  # of the last rank's shards
+    trainer = fb.Trainer(
+        classifier(fb.Dense(8, "relu"), fb.BatchNorm()), "cross_entropy", fb.SGD(0.1), distributed=mpi, shards=8
+    )
+    gradient = np.full((len(X), 3), 1e-3)
+    gradients = [np.zeros_like(array) for array in trainer.model.get_weights()]
+    odd = mpi.rank == mpi.n_ranks - 1
+    sentences, start = [], time.monotonic()
+    for call in (
+        lambda: trainer.step(bad if odd else X, y),
+        lambda: trainer.step(X, few if odd else y),
+        lambda: trainer.step(X[:40] if odd else X, y[:40] if odd else y),
+        lambda: trainer.step_gradient(X, gradient[:, :2] if odd else gradient),
+        lambda: trainer.step_gradient(X, gradient * (np.nan if odd else 1.0)),
+        lambda: trainer.apply_gradients(gradients[: -1 if odd else None]),
+    ):
+        try:
+            call()
+        except Exception as error:
+            sentences.append([f"{type(error).__name__}: {error}", *getattr(error, "__notes__", ())])
+    trainer.step(X, y)
+    seconds = time.monotonic() - start
+    return mpi.all_objects((sentences, seconds, trainer.n_steps, digest(trainer)), "the sentences")
+
+
 def private_secret(mpi, path):
     """Train with a secret key, of which each rank has one at first, and save after the first epoch; or go on."""
     X, y = data()
@@ -304,6 +333,7 @@ TASKS = {
         saved_inside,
         loaded_after_saving,
         one_fails,
+        single_steps_fail,
         private_errors,
         private_secret,
         what_callbacks_do,

@@ -190,6 +190,30 @@ def test_a_rank_that_fails_alone_ends_the_job_and_says_so(tmp_path):
     assert "X has" in errors  # the traceback, with its sentence
 
 
+def test_a_single_step_that_one_rank_cannot_make_is_an_error_on_all_at_once(tmp_path):
+    code, of_ranks, errors = run(3, tmp_path, "single_steps_fail")
+    assert code == 0, errors
+    sentences, _, n_steps, of_weights = of_ranks[0]
+    for others, seconds, *rest in of_ranks:
+        assert others == sentences
+        assert seconds < 10  # nobody has waited for the timeout
+        assert rest == [n_steps, of_weights]
+    expected = [
+        "row 277, column 2 of X",
+        "y",
+        "300 samples on rank 0 and 40 on rank 2",
+        "output_gradient has shape (300, 2)",
+        "row 0, column 0 of output_gradient",
+        "gradients",
+    ]
+    assert n_steps == 1
+    assert [words in sentence for words, (sentence, *_) in zip(expected, sentences, strict=True)] == [True] * 6, (
+        sentences
+    )
+    assert all(notes == ["This is of rank 2 of 3; all ranks raise it."] for _, *notes in sentences if notes)
+    assert sum(len(notes) for _, *notes in sentences) == 5  # the third names both ranks itself
+
+
 def test_what_callbacks_do_on_one_rank_is_the_same_on_all(tmp_path):
     code, of_ranks, errors = run(2, tmp_path, "what_callbacks_do")
     assert code == 0, errors

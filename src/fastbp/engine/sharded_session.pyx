@@ -106,6 +106,17 @@ cdef class ShardedSession(Session):
         """Where the sum of all shards goes: gradients, statistics, sums."""
         return self.arrays_of(&self.sharded.root)
 
+    @property
+    def n_samples(self):
+        """Of the step under way, of all processes."""
+        return self.sharded.n_samples
+
+    @property
+    def n_statistics(self):
+        """How many numbers the statistics of a step are."""
+        self.place_statistics()
+        return self.sharded.statistics_bytes // item_size(self.memory.run.k.dtype)
+
     def has_samples(self, int level, Py_ssize_t index):
         """Whether a node of the tree has samples in the step under way; a node without any is left out of all sums."""
         return rows_of(&self.sharded, level, index) > 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -183,7 +183,19 @@ class TrainingState:
         """Begin a call of ``fit``, or a single step of several ranks: nobody wants to stop yet."""
         self.stopping = self.stop_wanted = False
         if self.exchange is not None:
-            self.exchange.stopping, self.exchange.agreed = False, None
+            self.exchange.begin()
+
+    def give_up(self, error: BaseException) -> None:
+        """In a single step: let all ranks raise this rank's error, if they are still to make the step."""
+        if self.exchange is not None and self.model.built and not self.exchange.joined:
+            self.exchange.give_up(cast("DividedSession", self.session), error)
+
+    def explain(self, explain: Callable[[], None]) -> None:
+        """Raise what explain() raises, the reason of the engine's error; on all ranks that of the one that had it."""
+        if self.exchange is None:
+            explain()
+        else:
+            self.exchange.explained(explain)
 
     def serve(self, *, on: bool) -> None:
         """In a call of ``fit``, let rank 0 ask for this rank's part of the state; or no longer."""
