@@ -3,13 +3,16 @@
 A job starts in a second and does many cases. Without mpi4py, or an mpiexec, all of this is skipped.
 """
 
+import itertools
 import json
+import math
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("mpi4py", reason="mpi4py is not installed: pip install fastbp[mpi]", exc_type=ImportError)
@@ -21,7 +24,8 @@ from cases import CASES, classifier, data, digest  # noqa: E402 - a module besid
 
 import fastbp as fb  # noqa: E402
 from fastbp.distributed.agreement import digest_of_rows  # noqa: E402
-from fastbp.distributed.exchange import shards_of, sum_of_tree  # noqa: E402
+from fastbp.distributed.exchange import shards_of  # noqa: E402
+from fastbp.distributed.gradients import pieces_of, sum_of_tree  # noqa: E402
 from fastbp.engine.sharded_session import subtrees  # noqa: E402
 
 OWN_MPIEXEC = Path(sys.executable).with_name("mpiexec")
@@ -242,6 +246,35 @@ def plus(parts):
         total[0] = f"({total[0]} + {x[0]})"
 
     return parts, add
+
+
+@pytest.mark.parametrize("n_shards", [8, 64, 256])
+def test_ranks_have_equal_work_in_few_subtrees(n_shards):
+    for n_ranks in range(1, n_shards + 1):
+        parts = [shards_of(rank, n_ranks, n_shards) for rank in range(n_ranks)]
+        assert [parts[0][0], *(end for _, end in parts)] == [*(first for first, _ in parts), n_shards]
+        share = n_shards / n_ranks
+        assert min(end - first for first, end in parts) > 0
+        assert max(end - first for first, end in parts) <= max(math.ceil(share), 1.125 * share)
+        numbers = [len(subtrees(*part)) for part in parts]
+        assert sum(numbers) / n_ranks <= (1 if n_ranks & (n_ranks - 1) == 0 else 4)
+
+
+@pytest.mark.parametrize("n_ranks", [2, 3, 7])
+def test_slices_are_sent_in_pieces_of_few_rows(n_ranks):
+    """All numbers of a slice, each once, biases last; the pieces take no more room for a larger network."""
+    arrays = [(0, 48_000, 480, False), (48_000, 48_100, 1, True), (48_112, 48_912, 8, False), (48_912, 49_012, 1, True)]
+    bounds = [49_012 * rank // n_ranks // 16 * 16 for rank in range(n_ranks)] + [49_012]
+    seen = np.zeros(49_012, int)
+    for start, end in itertools.pairwise(bounds):
+        pieces = pieces_of(arrays, start, end, 1000)
+        for a, b in pieces:
+            seen[a:b] += 1
+            assert start <= a < b <= end
+            assert b - a <= 1000
+        of_biases = [any(first <= a < last for first, last, _, is_bias in arrays if is_bias) for a, _ in pieces]
+        assert of_biases == sorted(of_biases)
+    assert (np.delete(seen, np.arange(48_100, 48_112)) == 1).all()
 
 
 @pytest.mark.parametrize("n_shards", [2, 8, 64])

@@ -9,36 +9,32 @@ from typing import Any, NoReturn, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbp.distributed.gradients import GradientSum, sum_of_tree
 from fastbp.distributed.mpi import MPI, as_sent
 from fastbp.engine.divided_session import DividedSession
 from fastbp.engine.sharded_session import subtrees
 
-__all__ = ["Exchange", "shards_of", "sum_of_tree"]
+__all__ = ["Exchange", "shards_of"]
 
 Array = NDArray[Any]
-Node = tuple[int, int]  # level, index
 Result = TypeVar("Result")
 
 _HEADER = 3  # numbers before the sums of a step: whether the rank failed, whether it wants to stop, its samples
 
 
 def shards_of(rank: int, n_ranks: int, n_shards: int) -> tuple[int, int]:
-    """Return the first shard of a rank, and the one after its last."""
-    return n_shards * rank // n_ranks, n_shards * (rank + 1) // n_ranks
+    """Return the first shard of a rank, and the one after its last.
 
-
-def sum_of_tree(parts: dict[Node, Array], level: int, index: int, add: Callable[[Array, Array], None]) -> Array | None:
-    """Return the sum of a node's samples, left child before right; None without samples. ``parts`` are added to."""
-    if (level, index) in parts:
-        return parts[level, index]
-    if level == 0:
-        return None
-    left = sum_of_tree(parts, level - 1, 2 * index, add)
-    right = sum_of_tree(parts, level - 1, 2 * index + 1, add)
-    if left is None or right is None:
-        return right if left is None else left
-    add(left, right)
-    return left
+    A rank sends the gradient of each whole subtree that its shards are made of. So ranks begin at multiples of the
+    largest power of two with which none has over an eighth more shards than its share: that makes few subtrees.
+    """
+    most = max(-(-n_shards // n_ranks), 9 * n_shards // (8 * n_ranks))
+    size = n_shards
+    while True:
+        bounds = [n_shards // size * i // n_ranks * size for i in range(n_ranks + 1)]
+        if size == 1 or (min(_sizes(bounds)) > 0 and max(_sizes(bounds)) <= most):
+            return bounds[rank], bounds[rank + 1]
+        size //= 2
 
 
 class Exchange:
@@ -72,7 +68,7 @@ class Exchange:
         self._most_nodes = max(len(nodes) for nodes in self._nodes)
         self.stopping = self.serving = self.joined = False
         self.failing_rank = -1
-        self._beside: Array | None = None  # room for partial sums
+        self._gradients = GradientSum(mpi, self._nodes, self._depth)
         self.agreed: BaseException | None = None
 
     def begin(self) -> None:
@@ -92,7 +88,7 @@ class Exchange:
             return
         if session.has_samples(self._depth, 0):  # by the chance of privacy a step may have none
             self._add_small_sums(session, received, statistics, sums)
-            self._add_gradients(session, gradient)
+            self._gradients.add(session, gradient)
 
     def share_squares(self, session: DividedSession) -> None:
         """Complete the squares of the gradient's rows."""
@@ -172,36 +168,6 @@ class Exchange:
         if len(statistics):
             parts = {node: row[n:].astype(statistics.dtype) for node, row in by_node.items()}
             statistics[:] = sum_of_tree(parts, self._depth, 0, session.add)
-
-    def _add_gradients(self, session: DividedSession, whole: Array) -> None:
-        """Put this rank's part of the sum of all shards' gradients into ``whole``."""
-        mpi, bounds = self._mpi, session.bounds
-        sizes = _sizes(bounds)
-        own = [gradients for _, _, gradients, _, _ in session.partials]
-        size = sizes[mpi.rank]
-        sent = (
-            own[0]
-            if len(own) == 1
-            else np.concatenate([part[start:end] for start, end in itertools.pairwise(bounds) for part in own])
-        )
-        counts = [size * len(nodes) for nodes in self._nodes]
-        received = self._room(sum(counts), whole)
-        mpi.scatter_slices(sent, [n * len(own) for n in sizes], received, counts)
-        nodes = [node for nodes in self._nodes for node in nodes]
-        parts = {
-            node: received[i * size : (i + 1) * size] for i, node in enumerate(nodes) if session.has_samples(*node)
-        }
-        total = sum_of_tree(parts, self._depth, 0, session.add)
-        assert total is not None
-        whole[bounds[mpi.rank] : bounds[mpi.rank + 1]] = total
-
-    def _room(self, n: int, whole: Array) -> Array:
-        """Return room for n numbers: in ``whole``, of which little is used by then, or else beside it."""
-        if n <= len(whole):
-            return whole[:n]
-        if self._beside is None or len(self._beside) < n:
-            self._beside = np.empty(n, whole.dtype)
-        return self._beside[:n]
 
     # ------------------------------------------------------------------------------------------ outside of steps
 

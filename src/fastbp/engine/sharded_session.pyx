@@ -207,7 +207,7 @@ cdef class ShardedSession(Session):
                 self.place_partial(&self.sharded.waiting[i], i, True)
         for i in range(self.sharded.n_nodes):
             self.sharded.partials[i].sums = &sums[MOST_DEPTH + i, 0]
-            self.place_partial(&self.sharded.partials[i], MOST_DEPTH + i, self.sharded.exchange != NULL)
+            self.place_partial(&self.sharded.partials[i], MOST_DEPTH + i, i > 0)
         if self.sharded.exchange == NULL:
             self.sharded.root = self.sharded.partials[0]
         else:
