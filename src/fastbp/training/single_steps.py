@@ -215,7 +215,7 @@ class TrainerSteps(TrainerParts):
         """
         self._check_single_steps("apply_gradients")
         model, state = self._model, self._state
-        arrays = check_weights(gradients, model.layers, model.architecture.feeding, model.dtype, "gradients")
+        arrays = check_weights(gradients, model.architecture.arrays, model.dtype, "gradients")
         model.architecture.check_training(LARGEST_BATCH)
         with self._stepping():
             _given().apply_gradients(state.session, arrays, state.numbers_of(1))
