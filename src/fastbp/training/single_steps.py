@@ -248,7 +248,7 @@ class TrainerSteps(TrainerParts):
         model, state = self._model, self._state
 
         def check() -> list[NDArray[Any]]:
-            arrays = check_weights(gradients, model.layers, model.architecture.feeding, model.dtype, "gradients")
+            arrays = check_weights(gradients, model.architecture.arrays, model.dtype, "gradients")
             model.architecture.check_training(LARGEST_BATCH)
             return arrays
 
