@@ -126,6 +126,11 @@ CASES = {
         ],
         "learning_rate_factors": {0: {"scale": 6.0}, 1: {"alpha": 0.1, "b": 0.2}},
     },
+    "periodic": {
+        "layers": [fb.Dense(9, "tanh"), fb.Periodic(2, 20), fb.Dense(20, "relu"), fb.Dense(3, "softmax")],
+        "learning_rate_factors": {1: 0.1},
+        "clip_norm": 0.1,
+    },
 }
 
 
@@ -238,8 +243,6 @@ def test_a_run_of_shards_is_made_of_the_largest_whole_subtrees():
 
 # ---- What is refused ----
 
-PRIVACY = fb.DifferentialPrivacy(target_epsilon=3, target_delta=1e-5, expected_batch_size=100)
-
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
@@ -249,10 +252,6 @@ PRIVACY = fb.DifferentialPrivacy(target_epsilon=3, target_delta=1e-5, expected_b
         ({"shards": 1 << 20}, "4096"),
         ({"shards": 8, "accumulate": 2}, "accumulate=1"),
         ({"shards": 8, "optimizer": "lbfgs", "batch_size": None}, "SciPy"),
-        (
-            {"shards": 8, "privacy": PRIVACY},
-            "shards=1 with privacy",
-        ),
     ],
 )
 def test_what_does_not_go_with_shards_is_refused(arguments, words):
