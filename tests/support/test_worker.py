@@ -82,3 +82,26 @@ def test_a_forked_child_has_none_of_its_parents():
     assert worker.is_alive()
     go_on.set()
     worker.join()
+
+
+def test_debuggers_and_profilers_see_it_as_any_thread():
+    former = threading.gettrace(), threading.getprofile()
+    seen = []
+
+    def look(frame, event, argument):
+        seen.append((threading.get_ident(), frame.f_code.co_name, event))
+
+    def work():
+        ran.append(threading.get_ident())
+
+    for attach, kept in ((threading.settrace, former[0]), (threading.setprofile, former[1])):
+        ran = []
+        attach(look)
+        try:
+            worker = Worker(work)
+            worker.start()
+            worker.join()
+        finally:
+            attach(kept)
+        assert (ran[0], "work", "call") in seen
+        seen.clear()

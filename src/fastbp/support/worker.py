@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import _thread
 import os
+import sys
 import threading
 import time
 import weakref
@@ -76,6 +77,8 @@ class Worker:
 
     def _run(self, life: _Life) -> None:
         del life  # a traceback would hold it
+        sys.settrace(threading.gettrace())  # as any thread does: for debuggers and measurements
+        sys.setprofile(threading.getprofile())
         try:
             self._begun.set()
             self._work()
