@@ -60,6 +60,15 @@ def test_where_the_system_starts_no_thread(monkeypatch):
     assert not worker.is_alive()
 
 
+def test_one_that_is_launched_is_not_waited_for(monkeypatch):
+    seen = []
+    worker = Worker(lambda: seen.append(threading.get_ident()))
+    monkeypatch.setattr(worker._begun, "wait", lambda *seconds: pytest.fail("it is waited for"))
+    worker.launch()
+    worker.join()
+    assert seen and seen[0] != threading.get_ident()
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_forked_child_has_none_of_its_parents():

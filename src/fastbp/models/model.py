@@ -15,7 +15,7 @@ from fastbp.engine.array_reader import ArrayReader
 from fastbp.engine.errors import NonFinite
 from fastbp.engine.session import gradients
 from fastbp.layers.base import Layer
-from fastbp.layers.parameter_list import check_weights
+from fastbp.layers.parameter_list import check_weights, weights_of
 from fastbp.layers.tabular import Inputs, Tabular, check_inputs, n_features
 from fastbp.losses.custom import as_loss
 from fastbp.models.answers import as_frame_like, columns_of_outputs, labels_of
@@ -343,7 +343,7 @@ class Model(DifferentiableModel, ExchangedModel):
         TypeError, ValueError
             If their number or a shape is wrong, or an element is not finite. Then nothing is set.
         """
-        self.network.set_arrays(check_weights(weights, self.layers, self._architecture.feeding, self.dtype))
+        self.network.set_arrays(check_weights(weights, self._architecture.arrays, self.dtype))
 
     # ---------------------------------------------------------------------------------------------- description
 
@@ -409,7 +409,7 @@ class Model(DifferentiableModel, ExchangedModel):
         if fed is None:
             raise ValueError(NOT_BUILT)
         model._restore(
-            check_weights(weights, model.layers, fed, model.dtype), fed
+            check_weights(weights, weights_of(model.layers, fed), model.dtype), fed
         )  # checked first: the file may be forged
         return model
 

@@ -77,13 +77,12 @@ def sentence(argument: str, value: object, expected: str, remedy: str = "") -> s
 
 def check_int(value: Any, argument: str, *, minimum: int = 1, maximum: int = _LARGEST_INT, remedy: str = "") -> int:
     """Return an integer argument as an int; booleans and floats are refused."""
-    expected = f"an integer of {minimum} or more" if maximum == _LARGEST_INT else f"an integer {minimum} to {maximum}"
     number = _as_integer(value)
-    if number is None:
-        raise TypeError(sentence(argument, value, expected, remedy))
-    if not minimum <= number <= maximum:
-        raise ValueError(sentence(argument, value, expected, remedy))
-    return number
+    if number is not None and minimum <= number <= maximum:
+        return number
+    expected = f"an integer of {minimum} or more" if maximum == _LARGEST_INT else f"an integer {minimum} to {maximum}"
+    error = TypeError if number is None else ValueError
+    raise error(sentence(argument, value, expected, remedy))
 
 
 def _as_integer(value: Any) -> int | None:
