@@ -159,6 +159,11 @@ def test_running_moments_of_no_rows_and_of_a_made_up_file():
             RunningMoments.from_config(config | wrong, 3)
 
 
+def test_a_list_of_arrays_of_several_shapes_is_no_table():
+    with pytest.raises((TypeError, ValueError), match="X"):
+        read_table([np.zeros((2, 2)), np.zeros((2, 3))], "X")
+
+
 def test_rows_of_several_lengths_are_no_table():
     with pytest.raises((TypeError, ValueError), match="X"):
         read_table([["a", 1], ["b"]], "X")

@@ -13,6 +13,10 @@ def test_who_takes_no_sample_reveals_nothing(steps):
     assert fb.privacy.epsilon(sampling_probability=0.0, noise_multiplier=1.0, steps=steps, delta=1e-5) == 0
 
 
+def test_the_divergences_of_no_samples():
+    assert renyi.divergences(0.0, 1.0, [2.0, 3.0]).tolist() == [0.0, 0.0]
+
+
 def test_sums_of_nothing_in_logarithms():
     assert renyi._log_sum([-math.inf, -math.inf]) == -math.inf
 
