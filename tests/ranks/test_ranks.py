@@ -67,12 +67,15 @@ def alone():
     return digests
 
 
-SLOW = [pytest.param(n, v, marks=pytest.mark.slow) for n, v in [(1, 8), (2, 16), (3, 16), (4, 8), (5, 16), (8, 8)]]
+SLOW = [pytest.param(n, v, "", marks=pytest.mark.slow) for n, v in [(1, 8), (2, 16), (3, 16), (4, 8), (5, 16), (8, 8)]]
 
 
-@pytest.mark.parametrize(("n_ranks", "n_shards"), [(2, 8), (3, 8), *SLOW])
-def test_any_number_of_ranks_has_the_bits_of_one_process(n_ranks, n_shards, alone, tmp_path):
-    code, digests, errors = run(n_ranks, tmp_path, "same_bits", str(n_shards))
+@pytest.mark.parametrize(
+    ("n_ranks", "n_shards", "ahead"),
+    [(2, 8, ""), (3, 8, ""), (2, 16, "ahead"), pytest.param(4, 8, "ahead", marks=pytest.mark.slow), *SLOW],
+)
+def test_any_number_of_ranks_has_the_bits_of_one_process(n_ranks, n_shards, ahead, alone, tmp_path):
+    code, digests, errors = run(n_ranks, tmp_path, "same_bits", str(n_shards), ahead)
     assert code == 0, errors
     assert digests == [alone(n_shards)] * n_ranks
 

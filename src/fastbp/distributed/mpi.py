@@ -84,9 +84,18 @@ class MPI:
 
     def all_numbers(self, numbers: Array) -> Array:
         """Return the same number of float64 from each rank: (n_ranks, n)."""
-        received = np.empty((self.n_ranks, len(numbers)))
-        self.wait([self._comm.Iallgather(numbers, received)], "the numbers of a step")
+        received, requests = self.begin_all_numbers(numbers)
+        self.wait(requests, "the numbers of a step")
         return received
+
+    def begin_all_numbers(self, numbers: Array) -> tuple[Array, list[Any]]:
+        """Return the array that the numbers of all ranks go into, and the requests after which they are there."""
+        received = np.empty((self.n_ranks, len(numbers)))
+        return received, [self._comm.Iallgather(numbers, received)]
+
+    def test(self, requests: list[Any]) -> bool:
+        """Return whether requests are done; MPI goes on with all that there are meanwhile."""
+        return bool(self._library.Request.Testall(requests))
 
     def begin_sending(self, array: Array, other: int) -> list[Any]:
         """Return the requests of sending an array to another rank, which stays as it is until they are done."""
