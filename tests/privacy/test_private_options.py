@@ -38,7 +38,11 @@ def of_one(output):
 
 # Option of fb.Trainer: (verdict, values that are tried, words of the refusal).
 TRAINER = {
-    "model": (REFUSED, [fb.Model([fb.BatchNorm(), fb.Dense(2, "softmax")], inputs=5)], r"Use fb\.LayerNorm"),
+    "model": (
+        REFUSED,
+        [fb.Model([layer, fb.Dense(2, "softmax")], inputs=5) for layer in (fb.BatchNorm(), fb.Periodic())],
+        r"Use fb\.LayerNorm|norms of single samples'",
+    ),
     "loss": (REFUSED, [mean_square], "Use one of fastbp's losses"),
     "optimizer": (REFUSED, ["lbfgs", fb.Rprop(), fb.SGD(fb.Plateau(0.1, monitor="loss"))], r"val_loss|Use fb\.Adam"),
     "batch_size": (REFUSED, [32, 64, None], "expected_batch_size"),

@@ -125,6 +125,11 @@ CASES = {
         ],
         "learning_rate_factors": {0: {"scale": 6.0}, 1: {"alpha": 0.1, "b": 0.2}},
     },
+    "periodic": {
+        "layers": [fb.Dense(9, "tanh"), fb.Periodic(2, 20), fb.Dense(20, "relu"), fb.Dense(3, "softmax")],
+        "learning_rate_factors": {1: 0.1},
+        "clip_norm": 0.1,
+    },
 }
 
 

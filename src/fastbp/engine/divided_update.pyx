@@ -143,7 +143,8 @@ cdef void _update_rows(ShardedRun *sharded, const ThreadStep *step, const Parame
     cdef char *fresh
     cdef double factor
     cdef fbp_layer layer
-    cdef fbp_update numbers
+    cdef fbp_update room
+    cdef const fbp_update *numbers
     _own_rows(sharded, step, array, &n0, &n1)
     if n0 == n1:
         return
@@ -152,10 +153,10 @@ cdef void _update_rows(ShardedRun *sharded, const ThreadStep *step, const Parame
     if not stage.trained:
         return
     numbers = own_numbers(run, &step.numbers, stage, array.table if array.table >= 0 else array.is_bias,
-                          array.table >= 0 or array.ld > 1)
+                          array.table >= 0 or array.ld > 1, &room)
     factor = _clipping(run, array)
     if array.table < 0:
-        _update_run(sharded, array, &numbers, factor, fresh, n0, n1)
+        _update_run(sharded, array, numbers, factor, fresh, n0, n1)
         if stage.max_norm > 0 and not array.is_bias:
             layer = stage.layer
             layer.weights = fresh
@@ -163,7 +164,7 @@ cdef void _update_rows(ShardedRun *sharded, const ThreadStep *step, const Parame
         return
     for n in range(n0, n1):            # a row of a table that no sample has is left as it is
         if _has_gradient(run.memory.gradients + array.offset + n * row_bytes, row_bytes):
-            _update_run(sharded, array, &numbers, factor, fresh, n, n + 1)
+            _update_run(sharded, array, numbers, factor, fresh, n, n + 1)
 
 
 cdef void _update_run(ShardedRun *sharded, const ParameterRows *array, const fbp_update *numbers, double factor,

@@ -200,6 +200,7 @@ cdef Microbatch _microbatch_of(const Piece *piece, Py_ssize_t shard, Stage *own)
     if panel == 0:
         return mb
     own.gradient.data = <char *>own.gradient.data + panel * own.gradient.stride * item
+    own.source.data = <char *>own.source.data + panel * own.source.stride * item
     if own.saved.data != NULL:
         own.saved.data = <char *>own.saved.data + panel * own.saved.stride * item
     if own.source_blocks != NULL:

@@ -20,7 +20,7 @@ from fastbp.engine.records import SampleSet
 from fastbp.engine.session import LARGEST_BATCH
 from fastbp.layers.parameter_list import check_weights
 from fastbp.models.nonfinite import explain_divergence, explain_nonfinite
-from fastbp.support.checks import check_word, sentence
+from fastbp.support.checks import check_flag, check_word, sentence
 from fastbp.support.underflow import underflows_to_zero
 from fastbp.training.trainer_parts import TrainerParts
 
@@ -96,7 +96,8 @@ class TrainerSteps(TrainerParts):
         model, state, turns = self._model, self._state, self._state.turns
         samples = data = losses = None
         try:
-            if return_losses and state.exchange is not None:
+            wants_losses = return_losses is not False and check_flag(return_losses, "return_losses")  # no call in a loop
+            if wants_losses and state.exchange is not None:
                 remedy = "Each rank knows the losses of its own shards only."
                 raise ValueError(sentence("return_losses", True, "False with several ranks", remedy))
             if sample_weight is None and class_weight is None:
@@ -110,7 +111,7 @@ class TrainerSteps(TrainerParts):
                 data = self._intake.batch(X, y, sample_weight, class_weight)
                 samples = data.for_engine()
             model.architecture.check_training(samples.n_samples)
-            losses = np.empty(samples.n_samples) if return_losses else None
+            losses = np.empty(samples.n_samples) if wants_losses else None
             turns.stepping = get_ident()
             if turns.n_between:
                 turns.stand_back()
@@ -247,7 +248,7 @@ class TrainerSteps(TrainerParts):
         model, state = self._model, self._state
 
         def check() -> list[NDArray[Any]]:
-            arrays = check_weights(gradients, model.layers, model.architecture.feeding, model.dtype, "gradients")
+            arrays = check_weights(gradients, model.architecture.arrays, model.dtype, "gradients")
             model.architecture.check_training(LARGEST_BATCH)
             return arrays
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -265,16 +264,9 @@ class TrainingState:
         """The largest number of threads that a call uses now."""
         return choose_threads(self.given_threads)
 
-    @contextlib.contextmanager
-    def on_threads(self, n_threads: int) -> Iterator[None]:
+    def on_threads(self, n_threads: int) -> _OnThreads:
         """Use n_threads threads inside a ``with``; the result does not depend on it."""
-        usual = self.given_threads
-        self.given_threads = self.session.n_threads = n_threads
-        try:
-            yield
-        finally:
-            self.given_threads = usual
-            self.session.n_threads = self.n_threads
+        return _OnThreads(self, n_threads)
 
     # ---------------------------------------------------------------------------------------- saving and loading
 
@@ -335,3 +327,17 @@ class TrainingState:
         with self.turns:
             self.model.network.set_arrays(weights)
             self.go_on_from(gathered)
+
+
+class _OnThreads:  # a generator takes longer, and a call of fit may be short
+    __slots__ = ("_n_threads", "_state", "_usual")
+
+    def __init__(self, state: TrainingState, n_threads: int) -> None:
+        self._state, self._n_threads, self._usual = state, n_threads, state.given_threads
+
+    def __enter__(self) -> None:
+        self._state.given_threads = self._state.session.n_threads = self._n_threads
+
+    def __exit__(self, *error: object) -> None:
+        self._state.given_threads = self._usual
+        self._state.session.n_threads = self._state.n_threads
