@@ -1,5 +1,6 @@
 """What each rank of a test's job runs: python job.py TASK OUTPUT [arguments]. Rank 0 writes JSON."""
 
+import hashlib
 import json
 import os
 import pickle
@@ -265,6 +266,25 @@ def arguments(mpi):
     return [trainer.shards, trainer.distributed is mpi, *sentences]
 
 
+def lost(mpi, folder):
+    """The last rank stops moving in its seventh step; the others write down what they get, and end without an error."""
+    X, y = data()
+    trainer = fb.Trainer(classifier(fb.Dense(40, "relu")), "cross_entropy", batch_size=32, shards=8, distributed=mpi)
+    if mpi.rank == mpi.n_ranks - 1:
+        trainer.parts.state.exchange._wants_stop = lambda: (
+            trainer.n_steps == 6 and os.kill(os.getpid(), signal.SIGSTOP) is not None
+        )
+    try:
+        trainer.fit(X, y, epochs=3)
+    except TimeoutError as error:
+        with open(os.path.join(folder, f"{mpi.rank}.json"), "w") as file:
+            json.dump([str(error), trainer.n_steps, digest_of_weights(trainer)], file)
+
+
+def digest_of_weights(trainer):
+    return hashlib.sha256(b"".join(array.tobytes() for array in trainer.model.get_weights())).hexdigest()
+
+
 def single_steps_fail(mpi):
     """Single steps that one rank alone cannot make, each after the one before; then one that all can make."""
     X, y = data()
@@ -336,6 +356,7 @@ TASKS = {
         own_rows_alone,
         saved_inside,
         loaded_after_saving,
+        lost,
         one_fails,
         single_steps_fail,
         private_errors,
