@@ -210,6 +210,11 @@ class MPI:
             sys.stderr.flush()
             atexit.register(self._end_job)
 
+    @property
+    def lost(self) -> bool:
+        """Whether another rank is lost, or this one has failed alone: then the job ends with this process."""
+        return self._lost is not None
+
     def _end_job(self) -> None:
         sys.stdout.flush()
         sys.stderr.flush()

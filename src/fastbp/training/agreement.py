@@ -167,8 +167,11 @@ class AgreedListeners(Listeners):
         self._together(super().epoch_end, latest)
 
     def fit_end(self, latest: Callable[[], Any]) -> None:
-        """Run the callbacks at the end of a call of ``fit``."""
-        self._together(super().fit_end, latest)
+        """Run the callbacks at the end of a call of ``fit``; where a rank is lost, nobody waits for what they did."""
+        if self._mpi.lost:
+            super().fit_end(latest)
+        else:
+            self._together(super().fit_end, latest)
 
     def _check_weights(self) -> None:
         """Refuse weights that differ: callbacks inside the epoch ran on rank 0, and nobody took over what they did.
