@@ -52,16 +52,25 @@ cdef char *_bias_in(const Piece *piece, char *dW) noexcept nogil:
 # ---- Units ---------------------------------------------------------------------------------------------------------
 
 
+cdef Piece _pieces_of_thread(ShardedRun *sharded, const ThreadStep *step, bint accumulate) noexcept nogil:
+    """What all pieces of a thread in a micro-batch have in common; no stage and no units yet."""
+    cdef Piece piece
+    piece.sharded = sharded
+    piece.step = step
+    piece.stage = NULL
+    piece.n0 = piece.n1 = 0
+    piece.first_row = step.microbatch.first_sample
+    piece.statistics = NULL
+    piece.scratch = sharded.pieces + step.t * (sharded.group_depth + 1) * sharded.piece_bytes
+    piece.accumulate = accumulate
+    return piece
+
+
 cdef void group_gradients(ShardedRun *sharded, const ThreadStep *step, int level, Py_ssize_t index, Partial *out,
                           const fbp_update *numbers, bint accumulate) noexcept nogil:
     cdef Run *run = sharded.run
     cdef Py_ssize_t i, n0, n1
-    cdef Piece piece
-    piece.sharded = sharded
-    piece.step = step
-    piece.first_row = step.microbatch.first_sample
-    piece.scratch = sharded.pieces + step.t * (sharded.group_depth + 1) * sharded.piece_bytes
-    piece.accumulate = accumulate
+    cdef Piece piece = _pieces_of_thread(sharded, step, accumulate)
     for i in range(run.n_stages):
         piece.stage = &run.stages[i]
         if piece.stage.kind == TABULAR:
@@ -79,15 +88,9 @@ cdef void gradients_ahead(ShardedRun *sharded, const ThreadStep *step, int level
                           Partial *out) noexcept nogil:
     cdef Py_ssize_t i, n0, n
     cdef const AheadUnits *units
-    cdef Piece piece
+    cdef Piece piece = _pieces_of_thread(sharded, step, False)
     cdef bint wanted = step.t == 0 and sharded.go_ahead(sharded.context, 0)
     cdef double now, then = monotonic_seconds()
-    piece.sharded = sharded
-    piece.step = step
-    piece.statistics = NULL
-    piece.first_row = step.microbatch.first_sample
-    piece.scratch = sharded.pieces + step.t * (sharded.group_depth + 1) * sharded.piece_bytes
-    piece.accumulate = False
     for i in range(sharded.n_ahead):
         units = &sharded.ahead[i]
         piece.stage = &sharded.run.stages[units.stage]
