@@ -24,7 +24,6 @@ from fastbp.models.description import as_stored, describe, named_weights, parse_
 from fastbp.models.differentiable import DifferentiableModel
 from fastbp.models.exchanged import ExchangedModel
 from fastbp.models.feed import Feed, check_preparation
-from fastbp.models.layer_statistics import ModelStatistics, layer_statistics
 from fastbp.models.nonfinite import explain_divergence, explain_nonfinite
 from fastbp.models.summary import summarise
 from fastbp.support.checks import check_flag, choose_seed
@@ -36,6 +35,7 @@ from fastbp.support.threads import choose_threads
 if TYPE_CHECKING:
     from fastbp.data.class_weights import ClassWeight
     from fastbp.losses.custom import LossLike
+    from fastbp.models.layer_statistics import ModelStatistics
     from fastbp.preparation.base import Preparation
     from fastbp.preparation.columns import Columns
 
@@ -380,6 +380,8 @@ class Model(DifferentiableModel, ExchangedModel):
         TypeError, ValueError, FloatingPointError
             If an argument does not fit the model, or only one of y and loss is given.
         """
+        from fastbp.models.layer_statistics import layer_statistics  # only now: `import fastbp` stays quick
+
         if (y is None) != (loss is None):
             given, missing = ("y", "loss") if loss is None else ("loss", "y")
             raise TypeError(f"{given} is given and {missing} is not; expected both, for gradients, or neither.")

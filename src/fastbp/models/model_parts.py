@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
@@ -133,6 +132,8 @@ class ModelParts:
 
     @metadata.setter
     def metadata(self, metadata: Mapping[str, Any]) -> None:
+        import json  # only now: `import fastbp` stays quick
+
         expected = "a dictionary of what JSON can hold: text, numbers, None, lists and dictionaries of them"
         try:
             if not isinstance(metadata, Mapping):

@@ -11,10 +11,12 @@ import numbers
 import operator
 import os
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = [
     "check_flag",
@@ -157,6 +159,8 @@ def check_word(value: Any, argument: str, words: Sequence[str]) -> str:
 
 def check_path(value: Any, argument: str = "path") -> Path:
     """Return the name of a file, a str or a path, as a path."""
+    from pathlib import Path  # only now: `import fastbp` stays quick
+
     expected = "the name of a file, a str or a path"
     try:
         name = os.fspath(value)
