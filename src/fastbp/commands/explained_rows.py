@@ -11,7 +11,7 @@ import fastbp as fb
 from fastbp.commands.words import figure, shortened
 from fastbp.support.checks import counted
 
-__all__ = ["ExplainedRow", "Findings"]
+__all__ = ["ExplainedRow", "Findings", "as_moment"]
 
 
 class ExplainedRow(NamedTuple):
@@ -78,3 +78,12 @@ class Findings(NamedTuple):
             for name, (before, after) in row.changes.items()
         ]
         return f"It would be {other} if {' and '.join(changes)}."
+
+
+def as_moment(seconds: Any) -> str | None:
+    """Return seconds since 1970 as a date, with the time where it is not midnight; None where they are missing."""
+    if seconds is None or seconds != seconds:
+        return None
+    moment = np.datetime64(round(float(seconds)), "s")
+    date = moment.astype("datetime64[D]")
+    return str(date) if moment == date else str(moment).replace("T", " ")
