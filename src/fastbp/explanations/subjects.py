@@ -194,10 +194,12 @@ class ModelSubject(Subject):
         """Return the user's rows as numbers, (n_rows, n_columns), with the codes of ``texts``."""
         if isinstance(X, Sparse) or is_sparse(X):
             raise TypeError(sentence(argument, X, "a dense array", f"Pass {argument}.toarray()."))
-        read = self._model.feed.read(X, argument)
+        read: Array = self._model.feed.read(X, argument)
+        if read.dtype == self.row_dtype:
+            return read
         with np.errstate(over="ignore"):
-            rows = np.asarray(read, self.row_dtype)
-        if rows.dtype.itemsize < read.dtype.itemsize and not np.array_equal(np.isfinite(rows), np.isfinite(read)):
+            rows: Array = read.astype(self.row_dtype)
+        if not np.array_equal(np.isfinite(rows), np.isfinite(read)):
             refuse_nonfinite(read, self.row_dtype, argument)  # told as it came, not as it became
         return rows
 
