@@ -208,6 +208,7 @@ def test_a_mask_learns_the_chosen_output_alone():
         (np.zeros((4, 3)), "sum to 0"),
         (-np.ones((4, 3)), "0 or more"),
         (np.full((4, 3), np.nan), "finite"),
+        (np.where(np.arange(12).reshape(4, 3) == 7, -1.0, 1.0), "row 2, column 1 of sample_weight .* is -1.0"),
     ],
 )
 def test_weights_of_outputs_that_are_refused(weights, message):

@@ -125,8 +125,8 @@ def faithfulness(
     if request.columns != "original":
         raise ValueError("the explanation has columns='prepared'; expected columns='original', which can be replaced.")
     if len(subject.columns) != explanation.values.shape[1]:
-        has, explained = counted(len(subject.columns), "column"), explanation.values.shape[1]
-        raise ValueError(f"model has {has}, the explanation {explained}; expected the model that was explained.")
+        has, needed = counted(len(subject.columns), "column"), explanation.values.shape[1]
+        raise ValueError(f"model has {has}, the explanation {needed}; expected the model that was explained.")
     gap = explanation.completeness_error
     curve, at_random = _deletions(subject, explanation, request, rng)
     return Faithfulness(
