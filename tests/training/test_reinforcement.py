@@ -258,6 +258,10 @@ def test_a_parameters_value_can_be_set():
         parameter.step([1.0, 2.0, 3.0])
     with pytest.raises(ValueError, match="value"):
         fb.Parameter(2, value=[np.nan, 1.0])
+    with pytest.raises(ValueError, match=r"^gradient\[1\] is nan; expected a number that is finite in float32"):
+        parameter.step([0.0, np.nan])
+    with pytest.raises(ValueError, match=r"^value is 1e\+39; expected a number that is finite in float32"):
+        parameter.value = 1e39
     with pytest.raises(ValueError, match="n is 0"):
         fb.Parameter(0)
 
