@@ -127,10 +127,5 @@ def test_moments_are_said_as_dates_and_times(tmp_path, capsys):
 
 
 def test_seconds_as_moments():
-    assert [as_moment(seconds) for seconds in (0.0, -86400.0, 61.6, float("nan"), None)] == [
-        "1970-01-01",
-        "1969-12-31",
-        "1970-01-01 00:01:02",
-        None,
-        None,
-    ]
+    said = [as_moment(seconds) for seconds in (0.0, -86400.0, 61.6, float("nan"))]
+    assert said == ["1970-01-01", "1969-12-31", "1970-01-01 00:01:02", "missing"]

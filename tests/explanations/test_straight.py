@@ -89,7 +89,8 @@ def test_ways_side_by_side_have_the_bits_of_each_alone(isa, name, n_ways, n_step
 
 @pytest.mark.parametrize("n_ways", [1, 16])
 def test_a_point_beyond_all_numbers_is_told(n_ways):
-    ways = StraightWays(make_model("relu", "float32"), 1)
+    model = make_model("relu", "float32")
+    ways = StraightWays(model, 1)
     near = np.full((1, 19), -3e38, np.float32)
     far = np.zeros((n_ways, 19), np.float32)
     far[n_ways - 1, 3] = 3e38

@@ -158,7 +158,7 @@ def _with_moments(explanation: fb.Explanation, moments: Collection[str]) -> fb.E
     data = explanation.data.astype(object)
     for j, name in enumerate(explanation.columns):
         if name in moments:
-            data[:, j] = [as_moment(seconds) for seconds in data[:, j]]
+            data[:, j] = list(map(as_moment, explanation.data[:, j]))
     return replace(explanation, data=data) if moments else explanation
 
 

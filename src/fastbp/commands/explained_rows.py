@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -80,10 +81,10 @@ class Findings(NamedTuple):
         return f"It would be {other} if {' and '.join(changes)}."
 
 
-def as_moment(seconds: Any) -> str | None:
-    """Return seconds since 1970 as a date, with the time where it is not midnight; None where they are missing."""
-    if seconds is None or seconds != seconds:
-        return None
-    moment = np.datetime64(round(float(seconds)), "s")
+def as_moment(seconds: float) -> str:
+    """Return seconds since 1970 as a date, with the time where it is not midnight; "missing" for NaN."""
+    if math.isnan(seconds):
+        return "missing"
+    moment = np.datetime64(round(seconds), "s")
     date = moment.astype("datetime64[D]")
     return str(date) if moment == date else str(moment).replace("T", " ")
