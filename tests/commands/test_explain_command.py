@@ -9,6 +9,7 @@ import pytest
 import fastbp as fb
 from fastbp.cli import main
 from fastbp.commands.explained_rows import as_moment
+from fastbp.commands.report.dependence_section import _paint as paint_dependence
 
 pandas = pytest.importorskip("pandas", reason="pandas is not installed")
 
@@ -129,3 +130,15 @@ def test_moments_are_said_as_dates_and_times(tmp_path, capsys):
 def test_seconds_as_moments():
     said = [as_moment(seconds) for seconds in (0.0, -86400.0, 61.6, float("nan"))]
     assert said == ["1970-01-01", "1969-12-31", "1970-01-01 00:01:02", "missing"]
+
+
+def test_the_axis_of_moments_has_dates():
+    figures = pytest.importorskip("matplotlib.figure")
+    model = fb.Model([fb.Dense(1)], inputs=1)
+    seconds = np.arange(20.0)[:, np.newaxis] * 864_000 + 1_704_067_200
+    figure = figures.Figure(figsize=(4.3, 3))
+    paint_dependence(fb.partial_dependence(model, seconds, 0), "price", True, figure)
+    figure.canvas.draw()
+    labels = [label.get_text() for label in figure.axes[0].get_xticklabels()]
+    assert all(re.fullmatch(r"202[345]-\d\d-\d\d", label) for label in labels)
+    assert 2 <= len(labels) <= 7
