@@ -213,7 +213,10 @@ class InputDerivatives:
         if not np.isfinite(outputs).all():
             raise DivergenceError("in input_gradients, the model's outputs are not all finite.")
         _, of_outputs = function.judge(outputs, y.copy())
-        self._native.vjp(as_rows(X), ArrayReader(of_outputs), None, gradient, self._n_threads)
+        try:
+            self._native.vjp(as_rows(X), ArrayReader(of_outputs), None, gradient, self._n_threads)
+        except NonFinite as error:  # not the targets: those are the function's own business
+            raise NonFinite("gradient" if error.where == "targets" else error.where, row=error.row) from None
 
     # -------------------------------------------------------------------------------------------- reading, writing
 

@@ -24,7 +24,7 @@ from fastbp.models.description import as_stored, describe, named_weights, parse_
 from fastbp.models.differentiable import DifferentiableModel
 from fastbp.models.exchanged import ExchangedModel
 from fastbp.models.feed import Feed, check_preparation
-from fastbp.models.nonfinite import explain_nonfinite
+from fastbp.models.nonfinite import explain_divergence, explain_nonfinite
 from fastbp.models.summary import summarise
 from fastbp.support.checks import check_flag, choose_seed
 from fastbp.support.locks import Lock
@@ -253,6 +253,8 @@ class Model(DifferentiableModel, ExchangedModel):
         try:
             network.forward(rows, out, choose_threads(n_threads), self._is_mixed(precision))
         except NonFinite as error:
+            if error.where == "narrow weights":
+                explain_divergence(error, self._architecture, self._feed, "in predict", "Pass precision='float32'.")
             self._feed.refuse_inputs(array, "X", error.row)
         if self._feed.preparation is not None:
             self._feed.preparation.restore(out)
