@@ -140,7 +140,8 @@ def test_targets_in_units_with_tables_of_codes():
 
 
 @pytest.mark.parametrize("method", ["integrated_gradients", "deeplift"])
-def test_rows_of_tables_for_values_count_for_their_column(method):
+def test_rows_of_tables_for_values_count_for_their_column(method, monkeypatch):
+    monkeypatch.setattr("fastbp.tabular.fitting.ROWS_FOR_VALUES", 0)
     X = pd.DataFrame({"age": rng.integers(20, 32, 200), "size": rng.normal(size=200)})
     model = regressor(X, X["size"] + (X["age"] == 25))
     part, _ = model.__explained__().parts(by_answers=False)[0]

@@ -125,3 +125,13 @@ def test_the_deviation_of_usual_targets_has_numpys_bits():
     y = np.random.default_rng(0).lognormal(size=(99, 3)) * [1e-9, 1.0, 1e9]
     np.testing.assert_array_equal(NumberTargets.of(y).deviation, y.std(axis=0))
     np.testing.assert_array_equal(NumberTargets.of(np.full((5, 1), 0.0)).deviation, [1.0])
+
+
+def test_values_of_numbers_have_tables_where_rows_are_many():
+    rng = np.random.default_rng(0)
+    X = np.column_stack([rng.integers(0, 30, 5000), rng.normal(size=5000)]).astype(float)
+    for n, sizes in ((4999, []), (5000, [30])):
+        table = TabularRegressor(preset="fast", epochs=1, random_state=0).fit(X[:n], X[:n, 0])._table
+        networks = [course.member for course in table.courses if course.member.kind == "nets"]
+        assert {member.with_values for member in networks} == {n == 5000}
+        assert table.encodings[networks[0].encoded_as].table_sizes == sizes

@@ -30,6 +30,7 @@ from fastbp.tabular.recipe import (
     FEW_ROWS,
     FOLDS_OF_FEW_ROWS,
     LINEAR,
+    ROWS_FOR_VALUES,
     Member,
     Preset,
     batch_size_for,
@@ -179,7 +180,11 @@ class _Work:
     def members_of(self, fold: int) -> list[Member]:
         """Return the members that are trained on a fold: networks in turn, and linear models, which take little."""
         networks = self.fit.preset.of_fold(fold, len(self.splits))
-        chosen = [replace(member, n_bins=min(member.n_bins, self.most_bins)) for member in networks]
+        has_rows = len(self.y) >= ROWS_FOR_VALUES
+        chosen = [
+            replace(member, n_bins=min(member.n_bins, self.most_bins), with_values=member.with_values and has_rows)
+            for member in networks
+        ]
         return chosen + [member for member in LINEAR if member not in chosen]
 
     def run(self) -> FittedTable:
