@@ -37,6 +37,7 @@ from fastbp.layers.dense import Dense
 from fastbp.layers.dropout import Dropout
 from fastbp.layers.initializers import Glorot, He, LeCun, Normal, Uniform, Zeros
 from fastbp.layers.normalisation import BatchNorm, LayerNorm
+from fastbp.layers.numeric_embeddings import Periodic
 from fastbp.layers.scaling import Scaling
 from fastbp.layers.tabular import Tabular
 from fastbp.losses.classification import BinaryCrossEntropy, CrossEntropy, Focal, Hinge, SquaredHinge
@@ -191,6 +192,7 @@ __all__ = [
     "LayerNorm",
     "BatchNorm",
     "Scaling",
+    "Periodic",
     "Residual",
     "Dropout",
     # training

@@ -11,8 +11,8 @@ from fastbp.engine.kernels cimport (
     FBP_LINEAR, FBP_TABLE_SHARES, fbp_kernels, optimizer_named, state_names, stores_slope,
 )
 from fastbp.engine.layout cimport (
-    ADD, DENSE, FORK, SCALING, TABULAR, Stage, Statistics, block_stride, item_size, narrow_block_stride, padded,
-    take_blocks, take_narrow_blocks, take_pairs, take_panels,
+    ADD, DENSE, FORK, GROUPED, SCALING, TABULAR, Stage, Statistics, block_stride, item_size, narrow_block_stride,
+    padded, take_blocks, take_narrow_blocks, take_pairs, take_panels,
 )
 from fastbp.engine.loss cimport LEAST_TARGETS, takes_Z
 from fastbp.engine.narrow cimport make_narrow_weights
@@ -208,7 +208,7 @@ cdef class SessionMemory:
             stage.slope = take_panels(arena, stage.layer.n_units, n_panels, k)
         if saved_features(stage) > 0:
             stage.saved = take_panels(arena, saved_features(stage), n_panels, k)
-        elif stage.kind == SCALING:
+        elif stage.kind in (SCALING, GROUPED):
             stage.saved = stage.source
         if stage.meets:
             self.place_statistics(arena, stage)

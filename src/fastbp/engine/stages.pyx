@@ -12,9 +12,10 @@ A new kind is its functions and a row of KINDS, a member of StageKind, and its l
 """
 
 from fastbp.engine.layout cimport (
-    ACTIVATION, ADD, BATCH_NORM, DENSE, DROPOUT, FORK, LAYER_NORM, PARAMETRIC, PRELU, SCALING, TABULAR, StageKind,
-    Statistics, activation_gradient, item_size, leading_dimension,
+    ACTIVATION, ADD, BASIS, BATCH_NORM, DENSE, DROPOUT, FORK, GROUPED, LAYER_NORM, PARAMETRIC, PRELU, SCALING, TABULAR,
+    StageKind, Statistics, activation_gradient, item_size, leading_dimension,
 )
+from fastbp.engine.groups cimport set_groups
 from fastbp.engine.kernels cimport FBP_LINEAR, FBP_SOFTMAX, activation_named, fbp_panels
 from fastbp.engine.penalty cimport add_penalty_slopes
 
@@ -36,7 +37,7 @@ cdef struct Kind:
     meeting_function meet_forward
     meeting_function meet_backward
 
-cdef Kind KINDS[11]
+cdef Kind KINDS[13]
 # What a stage's arrays are called.
 _ARRAYS = {
     "dense": ("W", "b"),
@@ -45,6 +46,8 @@ _ARRAYS = {
     "prelu": ("slope",),
     "scaling": ("scale",),
     "parametric": ("alpha",),
+    "basis": ("frequency", "phase"),
+    "grouped": ("W", "b"),
 }
 _KIND_OF_NAME = {
     "dense": DENSE,
@@ -58,6 +61,8 @@ _KIND_OF_NAME = {
     "tabular": TABULAR,
     "scaling": SCALING,
     "parametric": PARAMETRIC,
+    "basis": BASIS,
+    "grouped": GROUPED,
 }
 _NAME_OF_KIND = {kind: name for name, kind in _KIND_OF_NAME.items()}
 
@@ -90,6 +95,8 @@ cdef int set_stage(Stage *stage, Py_ssize_t number, Py_ssize_t n_inputs, object 
         stage.l1 = spec.get("l1", 0.0)
         stage.l2 = spec.get("l2", 0.0)
         stage.max_norm = spec.get("max_norm", 0.0)
+    elif stage.kind in (BASIS, GROUPED):
+        set_groups(stage, n_inputs, spec, dtype)
     elif stage.kind != TABULAR and array_names(stage):
         stage.layer.n_inputs = stage.layer.ld = 1
     stage.meets = KINDS[<int>stage.kind].meet_forward != NULL
@@ -405,6 +412,46 @@ cdef void _parametric_backward(const Microbatch *mb, Stage *stage, Stage *below,
     activation_gradient(mb.k, below, p0, p1)
 
 
+# Basis: A = [features of single inputs, and all inputs]
+
+
+cdef void _basis_forward(const Microbatch *mb, Stage *stage, Py_ssize_t p0, Py_ssize_t p1, Py_ssize_t n0,
+                         Py_ssize_t n1) noexcept nogil:
+    mb.k.groups.basis_forward(&stage.layer, &stage.groups, stage.source, stage.output, stage.saved, p0, p1)
+
+
+cdef void _basis_backward(const Microbatch *mb, Stage *stage, Stage *below, Py_ssize_t p0, Py_ssize_t p1, Py_ssize_t k0,
+                          Py_ssize_t k1) noexcept nogil:
+    mb.k.groups.basis_backward(&stage.layer, &stage.groups, stage.saved, stage.gradient, below.gradient, p0, p1)
+    activation_gradient(mb.k, below, p0, p1)
+
+
+cdef void _basis_gradient(const Microbatch *mb, Stage *stage, Py_ssize_t n0, Py_ssize_t n1,
+                          const void *const *will_write) noexcept nogil:
+    mb.k.groups.basis_gradient(&stage.layer, &stage.groups, stage.saved, stage.source, stage.gradient, mb.n_samples, n0,
+                               n1, stage.dW, stage.db, mb.accumulate)
+
+
+# Grouped: A = [a product for each group of the source, and what follows the groups]
+
+
+cdef void _grouped_forward(const Microbatch *mb, Stage *stage, Py_ssize_t p0, Py_ssize_t p1, Py_ssize_t n0,
+                           Py_ssize_t n1) noexcept nogil:
+    mb.k.groups.product_forward(&stage.layer, &stage.groups, stage.source, stage.output, p0, p1)
+
+
+cdef void _grouped_backward(const Microbatch *mb, Stage *stage, Stage *below, Py_ssize_t p0, Py_ssize_t p1,
+                            Py_ssize_t k0, Py_ssize_t k1) noexcept nogil:
+    mb.k.groups.product_backward(&stage.layer, &stage.groups, stage.gradient, below.gradient, p0, p1)
+    activation_gradient(mb.k, below, p0, p1)
+
+
+cdef void _grouped_gradient(const Microbatch *mb, Stage *stage, Py_ssize_t n0, Py_ssize_t n1,
+                            const void *const *will_write) noexcept nogil:
+    mb.k.groups.product_gradient(&stage.layer, &stage.groups, stage.source, stage.gradient, mb.n_samples, n0, n1,
+                                 stage.dW, stage.db, mb.accumulate)
+
+
 # Tabular: A = [numeric columns, which the gather has written, and for each code its row of its table]
 
 
@@ -434,3 +481,5 @@ KINDS[<int>PRELU] = Kind(_prelu_forward, _prelu_backward, _vector_gradient, 1, N
 KINDS[<int>TABULAR] = Kind(_tabular_forward, NULL, _tabular_gradient, 0, NULL, NULL)
 KINDS[<int>SCALING] = Kind(_scaling_forward, _scaling_backward, _vector_gradient, 0, NULL, NULL)
 KINDS[<int>PARAMETRIC] = Kind(_parametric_forward, _parametric_backward, _vector_gradient, 2, NULL, NULL)
+KINDS[<int>BASIS] = Kind(_basis_forward, _basis_backward, _basis_gradient, 1, NULL, NULL)
+KINDS[<int>GROUPED] = Kind(_grouped_forward, _grouped_backward, _grouped_gradient, 0, NULL, NULL)

@@ -11,8 +11,9 @@ from fastbp.layers.composition import LAYERS, Residual, check_layers, innermost,
 from fastbp.layers.dense import Dense
 from fastbp.layers.dropout import Dropout
 from fastbp.layers.normalisation import BatchNorm, LayerNorm
+from fastbp.layers.numeric_embeddings import Periodic
 from fastbp.layers.scaling import Scaling
-from fastbp.layers.stages import n_arrays, output_activation, plan
+from fastbp.layers.stages import n_arrays, output_activation, plan, units_after
 
 __all__ = [
     "Activation",
@@ -23,6 +24,7 @@ __all__ = [
     "Layer",
     "LayerNorm",
     "Parameter",
+    "Periodic",
     "Residual",
     "Scaling",
     "Stage",
@@ -32,4 +34,5 @@ __all__ = [
     "n_arrays",
     "output_activation",
     "plan",
+    "units_after",
 ]

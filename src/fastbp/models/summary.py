@@ -11,6 +11,7 @@ import numpy as np
 from fastbp.layers.base import Layer, Stage
 from fastbp.layers.composition import innermost
 from fastbp.layers.dense import Dense
+from fastbp.layers.stages import units_after
 from fastbp.layers.tabular import Inputs, Tabular, n_columns, n_features
 from fastbp.models.architecture import Architecture
 
@@ -73,6 +74,6 @@ def _n_kept(stages: Sequence[Stage], n_inputs: int) -> int:
     """Return about how many numbers training stores for a sample; a fork's output is its input."""
     n_kept, units = 2 * n_inputs, n_inputs
     for stage in stages:
-        units = stage.get("units", units)
+        units = units_after(stage, units)
         n_kept += units if stage["kind"] == "fork" else 3 * units
     return n_kept
