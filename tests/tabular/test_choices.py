@@ -5,7 +5,7 @@ import pytest
 
 from fastbp.sklearn import TabularRegressor
 from fastbp.tabular.blending import Said
-from fastbp.tabular.encoding import learn_encoding
+from fastbp.tabular.encoding import TableEncoding, learn_encoding
 from fastbp.tabular.fitted import FittedTable
 from fastbp.tabular.importances import sample_held_out
 from fastbp.tabular.learning import choose_metric
@@ -135,3 +135,24 @@ def test_values_of_numbers_have_tables_where_rows_are_many():
         networks = [course.member for course in table.courses if course.member.kind == "nets"]
         assert {member.with_values for member in networks} == {n == 5000}
         assert table.encodings[networks[0].encoded_as].table_sizes == sizes
+
+
+def test_rows_that_no_values_recur_in_are_encoded_once(monkeypatch):
+    monkeypatch.setattr("fastbp.tabular.fitting.ROWS_FOR_VALUES", 0)
+    encoded = []
+    encode = TableEncoding.encode
+    monkeypatch.setattr(TableEncoding, "encode", lambda self, table: encoded.append(len(table)) or encode(self, table))
+    X = np.random.default_rng(0).normal(size=(300, 2))
+    TabularRegressor(epochs=1, random_state=0).fit(X, X[:, 0])
+    assert encoded.count(300) == 5  # three by bins, numbers alone, and these with a far bound
+
+
+def test_a_table_too_large_for_bins_has_no_codes_of_values(monkeypatch):
+    monkeypatch.setattr("fastbp.tabular.fitting.ROWS_FOR_VALUES", 0)
+    X = np.random.default_rng(0).integers(0, 20, (300, 2)).astype(float)
+    for most, n_bins in ((10**6, 48), (4 * 600 * 3, 0)):
+        monkeypatch.setattr("fastbp.tabular.fitting._MOST_BYTES", most)
+        table = TabularRegressor(epochs=1, random_state=0).fit(X, X[:, 0])._table
+        members = [course.member for course in table.courses if course.member.kind == "nets"]
+        assert max(member.n_bins for member in members) == n_bins
+        assert {member.with_values for member in members} == {n_bins > 0}
