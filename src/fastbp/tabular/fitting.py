@@ -159,7 +159,7 @@ class _Work:
         wanted = [member.encoded_as for member in (*fit.preset.members, *LINEAR)]
         n_cells = len(table) * reader.n_numbers
         # Codes of values take no memory that bins need.
-        self.has_values = len(y) >= ROWS_FOR_VALUES and most_bins(n_cells, wanted) > 0
+        self.has_values = targets.n_telling(y) >= ROWS_FOR_VALUES and most_bins(n_cells, wanted) > 0
         if not self.has_values:
             wanted = [kind._replace(with_values=False) for kind in wanted]
         self.most_bins = most_bins(n_cells, wanted)
