@@ -20,6 +20,7 @@
 #include "half_panels.h"
 #include "product.h"
 #include "panels_product.h"
+#include "finish.h"
 #include "forward.h"
 #include "input_gradient.h"
 #include "weight_gradient.h"

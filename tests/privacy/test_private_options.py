@@ -59,8 +59,8 @@ TRAINER = {
     "weight_decay_factors": (ALLOWED, [{0: 0.5}], ""),
     "epsilon_factors": (ALLOWED, [{0: 0.5}], ""),
     "decay_biases": (ALLOWED, [True], ""),
-    "shards": (REFUSED, [2], "shards=1 with privacy"),
-    "distributed": (REFUSED, ["mpi"], "fb.distributed.MPI"),  # with ranks there are shards, which are refused
+    "shards": (ALLOWED, [2, 8], ""),
+    "distributed": (REFUSED, ["mpi"], "fb.distributed.MPI"),  # ranks are allowed: tests/ranks
     "precision": (REFUSED, ["bf16-mixed"], "norms of their own|bfloat16"),
     "privacy": (
         ACCOUNTED,

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from fastbp.exchange.blueprint import Blueprint, BuiltStage
 from fastbp.exchange.extras import require
-from fastbp.exchange.foreign import Network
 from fastbp.layers.base import Layer
 from fastbp.models.model_parts import ModelParts
 from fastbp.support.checks import check_flag, check_path
 from fastbp.support.replacement import replace_file
+
+if TYPE_CHECKING:
+    from fastbp.exchange.blueprint import Blueprint
+    from fastbp.exchange.foreign import Network
 
 __all__ = ["ExchangedModel"]
 
@@ -24,6 +26,8 @@ class ExchangedModel(ModelParts):
 
     def blueprint(self) -> Blueprint:
         """Return the built model as plain parts, for exporters."""
+        from fastbp.exchange.blueprint import Blueprint, BuiltStage  # only now: `import fastbp` stays quick
+
         network, preparation = self.network, self._feed.preparation
         self._feed.check_observed()
         learned = None if preparation is None else preparation.inputs
