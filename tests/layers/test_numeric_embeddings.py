@@ -164,6 +164,14 @@ def test_relevance_is_refused_by_name(layer):
         fb.explain(model, np.ones((2, 4)), method="lrp", target=0, output="logit")
 
 
+def test_gradients_through_it_are_complete():
+    layers = [fb.Periodic(2, 5, columns=[0, 3]), fb.Dense(6, "elu"), fb.Dense(2, "softmax")]
+    model = fb.Model(layers, inputs=4, dtype="float64", seed=3)
+    X = np.random.default_rng(5).normal(size=(9, 4))
+    found = fb.explain(model, X, "integrated_gradients", baseline=np.zeros(4))
+    assert np.abs(found.completeness_error).max() < 0.02
+
+
 def test_plain_data_holds_a_range_of_columns():
     config = json.loads(json.dumps(fb.Periodic(columns=range(3)).to_config()))
     assert fb.Periodic.from_config(config).columns == (0, 1, 2)
