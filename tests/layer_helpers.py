@@ -30,6 +30,11 @@ def _block(layer, arrays):
         case fb.Periodic():
             four = [next(arrays) for _ in range(4)]
             return reference.Periodic(*four, range(len(four[0])) if layer.columns is None else layer.columns)
+        case fb.PiecewiseLinear():
+            columns = range(len(layer.edges)) if layer.columns is None else layer.columns
+            product = [] if layer.units is None else [2, 3]
+            two = [next(arrays), next(arrays)]
+            return reference.PiecewiseLinear(*two, columns, *(next(arrays) for _ in product))
         case fb.Activation():
             return reference.Activation(layer.activation.name, layer.activation.parameter)
         case fb.LayerNorm():
@@ -116,6 +121,23 @@ def _periodic(torch, layer, arrays):
     return Periodic()
 
 
+def _piecewise_linear(torch, layer, arrays):
+    class PiecewiseLinear(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.slope, self.offset = (array.requires_grad_(False) for array in arrays[:2])
+            self.V, self.c = arrays[2:] or (None, None)
+
+        def forward(self, X):
+            x = X if layer.columns is None else X[:, list(layer.columns)]
+            E = torch.clamp(self.slope.T * x.unsqueeze(2) + self.offset.T, 0, 1)
+            if self.V is not None:
+                E = (E.unsqueeze(3) * self.V.permute(2, 1, 0)).sum(2) + self.c.T
+            return torch.cat([E.reshape(len(X), -1), X], 1)
+
+    return PiecewiseLinear()
+
+
 def _learning(torch, function, weight):
     """The module of an activation with a weight."""
     if isinstance(function, fb.PReLU):
@@ -155,6 +177,9 @@ def _modules(torch, layer, take):
             return [_scaling(torch, take())]
         case fb.Periodic():
             return [_periodic(torch, layer, [take(transposed=True) for _ in range(4)])]
+        case fb.PiecewiseLinear():
+            n_arrays = 2 if layer.units is None else 4
+            return [_piecewise_linear(torch, layer, [take(transposed=True) for _ in range(n_arrays)])]
         case fb.Activation():
             return [activations[layer.activation.name]()]
         case fb.LayerNorm():

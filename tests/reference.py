@@ -924,6 +924,30 @@ class Periodic(Block):
         return dX, [dw, dZ.sum(axis=0), np.einsum("snk,snd->nkd", np.cos(self.Z), dE), dE.sum(axis=0)]
 
 
+class PiecewiseLinear(Block):
+    """A = [R, X], R of each of the columns slope * x + offset limited to 0 .. 1; or [R V + c, X], with V and c."""
+
+    def __init__(self, slope, offset, columns: Sequence[int], V=None, c=None) -> None:
+        self.arrays, self.columns = [slope, offset] + ([] if V is None else [V, c]), list(columns)
+
+    def forward(self, X):
+        slope, offset, *product = self.arrays
+        self.X, self.Z = X, X[:, self.columns, None] * slope + offset
+        self.R = np.clip(self.Z, 0.0, 1.0)
+        E = np.einsum("snk,nkd->snd", self.R, product[0]) + product[1] if product else self.R
+        self.shape = E.shape
+        return np.hstack([E.reshape(len(X), -1), X])
+
+    def backward(self, dA):
+        slope, _, *product = self.arrays
+        n = self.shape[1] * self.shape[2]
+        dE, dX = dA[:, :n].reshape(self.shape), dA[:, n:].copy()
+        dR = np.einsum("snd,nkd->snk", dE, product[0]) if product else dE
+        dX[:, self.columns] += np.where((self.Z > 0) & (self.Z < 1), dR * slope, 0.0).sum(axis=2)
+        frozen = [np.zeros_like(array) for array in self.arrays[:2]]
+        return dX, frozen + ([np.einsum("snk,snd->nkd", self.R, dE), dE.sum(axis=0)] if product else [])
+
+
 class Parametric(Block):
     """A = alpha * f(X) + (1 - alpha) * X, with an alpha a unit."""
 

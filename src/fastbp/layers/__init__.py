@@ -11,7 +11,7 @@ from fastbp.layers.composition import LAYERS, Residual, check_layers, innermost,
 from fastbp.layers.dense import Dense
 from fastbp.layers.dropout import Dropout
 from fastbp.layers.normalisation import BatchNorm, LayerNorm
-from fastbp.layers.numeric_embeddings import Periodic
+from fastbp.layers.numeric_embeddings import Periodic, PiecewiseLinear
 from fastbp.layers.scaling import Scaling
 from fastbp.layers.stages import n_arrays, output_activation, plan, units_after
 
@@ -25,6 +25,7 @@ __all__ = [
     "LayerNorm",
     "Parameter",
     "Periodic",
+    "PiecewiseLinear",
     "Residual",
     "Scaling",
     "Stage",

@@ -11,7 +11,7 @@ from fastbp.callbacks.early_stopping import EarlyStopping
 from fastbp.data.target_labels import Labels, read_labels
 from fastbp.layers.composition import innermost
 from fastbp.layers.normalisation import BatchNorm
-from fastbp.layers.numeric_embeddings import Periodic
+from fastbp.layers.numeric_embeddings import Embedding
 from fastbp.losses.base import Loss
 from fastbp.losses.custom import CustomLoss
 from fastbp.metrics.base import Metric
@@ -101,7 +101,7 @@ def check_private_settings(settings: SettingsOfTrainer, layers: Sequence[Any], m
             raise ValueError(
                 f"{where} is {layer!r}, which mixes the samples of a batch; expected none {_WITH}. Use fb.LayerNorm()."
             )
-        if isinstance(layer, Periodic):
+        if isinstance(layer, Embedding) and any(array.trained for array in layer.parameters(1)):
             raise ValueError(
                 f"{where} is {layer!r}; expected none {_WITH}: the norms of single samples' gradients are not known."
             )
