@@ -7,6 +7,7 @@ from typing import Literal
 
 from fastbp.layers.activation_layer import Activation
 from fastbp.layers.base import Layer
+from fastbp.layers.batch_ensemble import refuse_batch_ensemble
 from fastbp.layers.composition import Residual
 from fastbp.layers.dense import Dense
 from fastbp.layers.dropout import Dropout
@@ -45,6 +46,8 @@ def twin(model: Model, output: Output, *, prepared: bool = False) -> Model:
     to_logits = output == "logit" and has_logits(model.architecture.output_activation.name)
     if not to_logits and (not prepared or feed.preparation is None):
         return model
+    if to_logits:
+        refuse_batch_ensemble(model.layers, 'with output="logit"', 'Pass output="prediction".')
     layers = list(map(blank, without_last_activation(model.layers) if to_logits else model.layers))
     fed = feed.fed
     assert fed is not None  # of a model that is built

@@ -12,6 +12,7 @@ from fastbp.exchange.blueprint import Blueprint, BuiltStage
 from fastbp.exchange.extras import require
 from fastbp.exchange.foreign import Network
 from fastbp.layers.base import Layer
+from fastbp.layers.batch_ensemble import refuse_batch_ensemble
 from fastbp.models.model_parts import ModelParts
 from fastbp.support.checks import check_flag, check_path
 from fastbp.support.replacement import replace_file
@@ -24,6 +25,7 @@ class ExchangedModel(ModelParts):
 
     def blueprint(self) -> Blueprint:
         """Return the built model as plain parts, for exporters."""
+        refuse_batch_ensemble(self.layers, "in what other formats take")
         network, preparation = self.network, self._feed.preparation
         self._feed.check_observed()
         learned = None if preparation is None else preparation.inputs
