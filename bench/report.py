@@ -156,16 +156,19 @@ def draw_comparison(run: Mapping[str, Any], path: Path) -> None:
 def _draw_bars(ax: Any, results: Sequence[Mapping[str, Any]], has_peaks: bool) -> None:
     """A group of bars a workload, a colour a peer."""
     peers = list(dict.fromkeys(peer for result in results for peer in result["peers"]))
-    width = 0.8 / max(1, len(peers))
+    width, highest = 0.8 / max(1, len(peers)), 1.0
     for i, peer in enumerate(peers):
         places = [j for j, result in enumerate(results) if peer in result["peers"]]
         figures = [results[j]["peers"][peer] for j in places]
         heights = [f["peak_fraction"]["median"] if has_peaks else f["gflops"] for f in figures]
         ax.bar([j - 0.4 + (i + 0.5) * width for j in places], heights, width, label=peer, color=_COLOURS[peer])
+        highest = max(highest, *heights)
     ax.set_xticks(range(len(results)), [_bar_label(result) for result in results], fontsize=6)
     ax.spines[["top", "right"]].set_visible(False)
     if has_peaks:
-        ax.set_ylim(0, 1)
+        ax.set_ylim(0, highest)  # products in bfloat16 pass the peak of float32
+        if highest > 1:
+            ax.axhline(1, color="black", linewidth=0.8)
 
 
 def _bar_label(result: Mapping[str, Any]) -> str:

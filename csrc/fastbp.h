@@ -402,14 +402,16 @@ typedef struct {
 
     /* 1 where all n elements are finite, else 0. */
     int (*all_finite)(const void *x, ptrdiff_t n);
-    /* y[i] = f(x[i]), for the tests: exp, expm1 (x <= 0), log, tanh, sigmoid, erf-based normal distribution. Any
-     * alignment. */
+    /* y[i] = f(x[i]), for the tests: exp, expm1 (x <= 0), log, tanh, sigmoid, erf-based normal distribution,
+     * sin(2 pi x), cos(2 pi x). Any alignment. */
     void (*exp)(const void *x, void *y, ptrdiff_t n);
     void (*expm1)(const void *x, void *y, ptrdiff_t n);
     void (*log)(const void *x, void *y, ptrdiff_t n);
     void (*tanh)(const void *x, void *y, ptrdiff_t n);
     void (*sigmoid)(const void *x, void *y, ptrdiff_t n);
     void (*normal_cdf)(const void *x, void *y, ptrdiff_t n);
+    void (*sine_of_turns)(const void *x, void *y, ptrdiff_t n);
+    void (*cosine_of_turns)(const void *x, void *y, ptrdiff_t n);
 
     /* index[0..n) <- a random permutation of 0..n-1 (Fisher and Yates): a function of seed, stream and n alone, the
      * same for every instruction set. */
@@ -425,9 +427,11 @@ typedef struct {
     /* n rounds of independent multiply-adds in registers; returns the floating-point operations done. */
     double (*burn)(ptrdiff_t n, volatile double *sink);
     const struct fbp_private_kernels *private_training; /* see fastbp_privacy.h */
+    const struct fbp_group_kernels *groups;             /* see fastbp_groups.h */
 } fbp_kernels;
 
 #include "fastbp_bf16.h"
+#include "fastbp_groups.h"
 #include "fastbp_privacy.h"
 
 /* The instruction sets that are compiled in, best first, ending in NULL; and whether this CPU and OS can run one. */

@@ -27,6 +27,9 @@ def _block(layer, arrays):
             return reference.Parametric(next(arrays), layer.activation.function)
         case fb.Scaling():
             return reference.Scaling(next(arrays))
+        case fb.Periodic():
+            four = [next(arrays) for _ in range(4)]
+            return reference.Periodic(*four, range(len(four[0])) if layer.columns is None else layer.columns)
         case fb.Activation():
             return reference.Activation(layer.activation.name, layer.activation.parameter)
         case fb.LayerNorm():
@@ -123,6 +126,21 @@ def _scaling(torch, weight):
     return Scaling()
 
 
+def _periodic(torch, layer, arrays):
+    class Periodic(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.w, self.b, self.V, self.c = arrays
+
+        def forward(self, X):
+            x = X if layer.columns is None else X[:, list(layer.columns)]
+            waves = torch.cos(2 * torch.pi * self.w.T * x.unsqueeze(2) + self.b.T)
+            E = (waves.unsqueeze(3) * self.V.permute(2, 1, 0)).sum(2) + self.c.T
+            return torch.cat([E.reshape(len(X), -1), X], 1)
+
+    return Periodic()
+
+
 def _learning(torch, function, weight):
     """The module of an activation with a weight."""
     if isinstance(function, fb.PReLU):
@@ -160,6 +178,8 @@ def _modules(torch, layer, take):
             return [_learning(torch, layer.activation, take())]
         case fb.Scaling():
             return [_scaling(torch, take())]
+        case fb.Periodic():
+            return [_periodic(torch, layer, [take(transposed=True) for _ in range(4)])]
         case fb.Activation():
             return [activations[layer.activation.name]()]
         case fb.LayerNorm():

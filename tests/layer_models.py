@@ -120,6 +120,16 @@ MODELS = {
         + [fb.Scaling(), fb.Activation("softmax")],
         "cross_entropy",
     ),
+    "periodic first": ([fb.Periodic(), fb.Dense(19, "relu"), fb.Dense(3, "softmax")], "cross_entropy"),
+    "periodic of some": (
+        [fb.Periodic(2, 17, 0.4, columns=[7, 0, 3]), fb.Scaling(), fb.Dense(19, "mish"), fb.Dense(3)],
+        "mse",
+    ),
+    "periodic between and last": (
+        [fb.Dense(5, "tanh"), fb.Periodic(4, 3, columns=[4]), fb.Activation("softmax"), fb.BatchNorm()]
+        + [fb.Residual([fb.Periodic(1, 1), fb.Dense(9, trainable=False)]), fb.Dense(1), fb.Periodic(2, 5)],
+        "mse",
+    ),
     "parametric between": (
         [fb.Dense(19, fb.Parametric("mish")), fb.Dense(7, fb.Parametric("silu", 0.5), use_bias=False), fb.Dense(3)],
         "mse",

@@ -901,6 +901,29 @@ class Scaling(Block):
         return self.arrays[0] * dA, [(dA * self.X).sum(axis=0)]
 
 
+class Periodic(Block):
+    """A = [E, X]: of each of the columns, E has V cos(2 pi w x + b) + c, with w, b (n, k), V (n, k, d) and c (n, d)."""
+
+    def __init__(self, w, b, V, c, columns: Sequence[int]) -> None:
+        self.arrays, self.columns = [w, b, V, c], list(columns)
+
+    def forward(self, X):
+        w, b, V, c = self.arrays
+        self.X = X
+        self.Z = 2.0 * np.pi * X[:, self.columns, None] * w + b
+        E = np.einsum("snk,nkd->snd", np.cos(self.Z), V) + c
+        return np.hstack([E.reshape(len(X), -1), X])
+
+    def backward(self, dA):
+        w, _, V, c = self.arrays
+        dE = dA[:, : c.size].reshape(-1, *c.shape)
+        dZ = -np.sin(self.Z) * np.einsum("snd,nkd->snk", dE, V)
+        dX = dA[:, c.size :].copy()
+        dX[:, self.columns] += 2.0 * np.pi * (dZ * w).sum(axis=2)
+        dw = 2.0 * np.pi * np.einsum("snk,sn->nk", dZ, self.X[:, self.columns])
+        return dX, [dw, dZ.sum(axis=0), np.einsum("snk,snd->nkd", np.cos(self.Z), dE), dE.sum(axis=0)]
+
+
 class Parametric(Block):
     """A = alpha * f(X) + (1 - alpha) * X, with an alpha a unit."""
 

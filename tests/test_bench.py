@@ -307,6 +307,23 @@ def test_charts_of_both_comparisons(tmp_path):
         assert (tmp_path / "chart.png").stat().st_size > 0
 
 
+def test_bars_above_the_peak_of_float32_are_not_cut_off(monkeypatch, tmp_path):
+    figure = pytest.importorskip("matplotlib.figure").Figure
+    drawn = []
+    monkeypatch.setattr(figure, "savefig", lambda self, path, **options: drawn.append(self))
+    for highest, wanted in ((1.6, 1.6), (0.5, 1.0)):
+        peers = {"fastbp": 0.4, "fastbp-bf16": highest}
+        result = {
+            "workload": "rl",
+            "network": "16-64-64-4",
+            "threads": 1,
+            "peers": {peer: {"peak_fraction": {"median": height}} for peer, height in peers.items()},
+        }
+        run = {"machine": {"cpu": "a CPU"}, "settings": {"dtype": "float32"}, "results": [result]}
+        report.draw_comparison(run, tmp_path / "chart.png")
+        assert drawn[-1].axes[0].get_ylim() == (0.0, wanted)
+
+
 def test_scaling_runs():
     sweep = scaling.Sweep("samples", (256, 512, 1024))
     result = scaling.run_sweep(sweep, n_threads=1, dtype="float32", rounds=1, turn_seconds=0.01)

@@ -20,6 +20,7 @@
 #include "half_panels.h"
 #include "product.h"
 #include "panels_product.h"
+#include "finish.h"
 #include "forward.h"
 #include "input_gradient.h"
 #include "weight_gradient.h"
@@ -29,6 +30,7 @@
 #include "normalize.h"
 #include "members.h"
 #include "curvature.h"
+#include "groups.h"
 #include "embed.h"
 #include "few_rows.h"
 #include "losses/base.h"
@@ -58,6 +60,18 @@ static const fbp_private_kernels NAME(private_table) = {
     .clip_factors = NAME(clip_factors),
     .scale_lanes = NAME(scale_lanes),
     .clear_lanes = NAME(clear_lanes),
+};
+
+static const fbp_group_kernels NAME(group_table) = {
+    .basis_forward = NAME(basis_forward),
+    .basis_backward = NAME(basis_backward),
+    .basis_tangent = NAME(basis_tangent),
+    .basis_gradient = NAME(basis_gradient),
+    .basis_curvature = NAME(basis_curvature),
+    .basis_curvature_backward = NAME(basis_curvature_backward),
+    .product_forward = NAME(product_forward),
+    .product_backward = NAME(product_backward),
+    .product_gradient = NAME(product_gradient),
 };
 
 static const fbp_kernels NAME(table) = {
@@ -124,11 +138,14 @@ static const fbp_kernels NAME(table) = {
     .tanh = NAME(array_tanh),
     .sigmoid = NAME(array_sigmoid),
     .normal_cdf = NAME(array_normal_cdf),
+    .sine_of_turns = NAME(array_sine_of_turns),
+    .cosine_of_turns = NAME(array_cosine_of_turns),
     .permutation = NAME(permutation),
     .dropout = NAME(dropout),
     .dropout_by_lane = NAME(dropout_by_lane),
     .burn = NAME(burn),
     .private_training = &NAME(private_table),
+    .groups = &NAME(group_table),
 };
 
 #include "undef.h"

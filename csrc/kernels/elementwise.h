@@ -23,6 +23,8 @@ ARRAY_FUNCTION(array_log, vlog)
 ARRAY_FUNCTION(array_tanh, vtanh)
 ARRAY_FUNCTION(array_sigmoid, vsigmoid)
 ARRAY_FUNCTION(array_normal_cdf, vnormal_cdf)
+ARRAY_FUNCTION(array_sine_of_turns, vsine_of_turns_alone)
+ARRAY_FUNCTION(array_cosine_of_turns, vcosine_of_turns)
 #undef ARRAY_FUNCTION
 
 /* x - x is zero, or NaN where x is not finite; so is the sum over all x. */

@@ -102,6 +102,32 @@ def mills(a):
     return mp.erfc(a / mp.sqrt(2)) * mp.exp(a**2 / 2) / 2
 
 
+def sine_rest(z):
+    """(sin(2 pi r) / r - 2 pi) / z, z = r^2"""
+    r = mp.sqrt(z)
+    return (mp.sin(2 * mp.pi * r) / r - 2 * mp.pi) / z
+
+
+def cosine_rest(z):
+    """(cos(2 pi r) - 1) / z, z = r^2"""
+    return (mp.cos(2 * mp.pi * mp.sqrt(z)) - 1) / z
+
+
+def print_turns(dtype, sine_degree, cosine_degree):
+    """What the sine and the cosine of turns need; the low part of 2 pi is positive."""
+    tau = 2 * mp.pi
+    bits = {"f32": 24, "f64": 53}[dtype]
+    high = mp.floor(tau * mpf(2) ** (bits - 3)) / mpf(2) ** (bits - 3)
+    print(f"static const real NAME(tau_high) = {literal(high, dtype)};")
+    print(f"static const real NAME(tau_low) = {literal(tau - high, dtype)};")
+
+    end = mpf(1) / 64
+    P, Q = fit(sine_rest, mpf(0), end, sine_degree)
+    print_array("sine_rest", P, dtype, worst(sine_rest, P, Q, mpf(0), end, lambda z: z / tau))
+    P, Q = fit(cosine_rest, mpf(0), end, cosine_degree)
+    print_array("cosine_rest", P, dtype, worst(cosine_rest, P, Q, mpf(0), end, lambda z: z))
+
+
 def print_coefficients(dtype, exp_degree, log_degree, log1p_degree, tanh_degrees, mills_degrees, far, middle):
     """The block of one dtype. `far` ends the range of mills; half of its nodes lie below `middle`."""
     steps = {"f32": 16, "f64": 42}[dtype]  # bits of ln2_high: n * ln2_high is exact for every n of vexp
@@ -144,6 +170,8 @@ def print_coefficients(dtype, exp_degree, log_degree, log1p_degree, tanh_degrees
 if __name__ == "__main__":
     print("#if REAL_BITS == 32")
     print_coefficients("f32", 5, 2, 4, (1, 2), (4, 5), mpf("14.5"), mpf(3))
+    print_turns("f32", 3, 3)
     print("#else")
     print_coefficients("f64", 10, 6, 9, (2, 3), (10, 11), mpf(39), mpf(4))
+    print_turns("f64", 6, 6)
     print("#endif")

@@ -1,21 +1,7 @@
 /* forward.h: Z = A @ W.T + b of a dense layer, and its activation.
  *
- * Uses panels_product.h and blocking.h, activation.h (activate). Rows are units, steps are inputs.
+ * Uses panels_product.h and blocking.h, finish.h. Rows are units, steps are inputs.
  */
-
-typedef struct {
-    const fbp_layer *layer;
-    fbp_panels out, slope;
-} NAME(activation_of_layer);
-
-/* Applies the activation to n_units units of a panel, just written and still in the cache. */
-static INLINE void NAME(finish_forward)(const void *context, ptrdiff_t panel, ptrdiff_t unit, ptrdiff_t n_units)
-{
-    const NAME(activation_of_layer) *x = context;
-    NAME(activate)(x->layer->activation, (real)x->layer->alpha,
-                   (real *)x->out.data + panel * x->out.stride + unit * VL,
-                   x->slope.data ? (real *)x->slope.data + panel * x->slope.stride + unit * VL : NULL, n_units);
-}
 
 /* W [n_units][ld / TERMS]; `in` [panel][n_inputs / TERMS][VL] */
 static INLINE void NAME(forward_product)(const fbp_layer *layer, const operand *W, fbp_panels in, fbp_panels out,

@@ -1,23 +1,7 @@
 /* input_gradient.h: dZ_below = (dZ @ W) * act'(below) of a dense layer.
  *
- * Uses panels_product.h and blocking.h, activation.h (pass_back). Rows are inputs, steps are units: forward with W's
- * sides exchanged.
+ * Uses panels_product.h and blocking.h, finish.h. Rows are inputs, steps are units: forward with W's sides exchanged.
  */
-
-typedef struct {
-    const fbp_layer *below;
-    fbp_panels A, slope, dZ;
-} NAME(layer_below);
-
-/* dA -> dZ of n_inputs units of the layer below, of a panel just written and still in the cache. */
-static INLINE void NAME(finish_backward)(const void *context, ptrdiff_t panel, ptrdiff_t input, ptrdiff_t n_inputs)
-{
-    const NAME(layer_below) *x = context;
-    NAME(pass_back)(x->below->activation, (real)x->below->alpha,
-                    (const real *)x->A.data + panel * x->A.stride + input * VL,
-                    x->slope.data ? (const real *)x->slope.data + panel * x->slope.stride + input * VL : NULL,
-                    (real *)x->dZ.data + panel * x->dZ.stride + input * VL, n_inputs);
-}
 
 /* W [n_units / TERMS][ld], an operand being the weights of TERMS adjacent units; dZ [panel][n_units / TERMS][VL] */
 static INLINE void NAME(input_product)(const fbp_layer *layer, const operand *W, fbp_panels dZ, const fbp_layer *below,

@@ -29,6 +29,7 @@ static INLINE void NAME(pass_back)(fbp_activation activation, real alpha, const 
 #include "half_panels.h"
 #include "product.h"
 #include "panels_product.h"
+#include "finish.h"
 #include "forward.h"
 #include "input_gradient.h"
 #include "weight_gradient.h"

@@ -38,6 +38,7 @@ from fastbp.layers.dense import Dense
 from fastbp.layers.dropout import Dropout
 from fastbp.layers.initializers import Glorot, He, LeCun, Normal, Uniform, Zeros
 from fastbp.layers.normalisation import BatchNorm, LayerNorm
+from fastbp.layers.numeric_embeddings import Periodic
 from fastbp.layers.scaling import Scaling
 from fastbp.layers.tabular import Tabular
 from fastbp.losses.classification import BinaryCrossEntropy, CrossEntropy, Focal, Hinge, SquaredHinge
@@ -192,6 +193,7 @@ __all__ = [
     "LayerNorm",
     "BatchNorm",
     "Scaling",
+    "Periodic",
     "Residual",
     "BatchEnsemble",
     "Dropout",

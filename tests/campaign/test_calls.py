@@ -1,5 +1,8 @@
 """Public calls with anything as arguments: they work, or a documented exception says in a sentence why not."""
 
+import contextlib
+import importlib
+
 import numpy as np
 import pytest
 
@@ -10,6 +13,14 @@ from campaign_helpers import Findings, block_name, blocks, is_sentence, random_o
 pytestmark = [pytest.mark.campaign, pytest.mark.filterwarnings("ignore")]
 
 DOCUMENTED = (TypeError, ValueError, OSError, FloatingPointError, ImportError, RuntimeError, fb.GradientError)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def imported_packages():
+    """What calls import takes its time where others share the CPUs: none of theirs."""
+    for name in ("torch", "keras", "onnx", "onnxruntime", "sklearn", "matplotlib"):
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
 
 
 @pytest.fixture(autouse=True)

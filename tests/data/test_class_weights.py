@@ -49,6 +49,8 @@ def test_two_classes_of_one_sigmoid():
     for targets in (y, y[:, np.newaxis], y.astype(bool), y.astype(np.int8)):
         found = results(model, targets, "binary_cross_entropy", class_weight={1: 4})
         assert_same_bits(found, results(model, y, "binary_cross_entropy", sample_weight=1 + 3 * y))
+    with pytest.raises(ValueError, match=r"a key of class_weight is 2; .* The classes are 0 to 1"):
+        results(model, y, "binary_cross_entropy", class_weight={2: 4})
 
 
 def test_ten_steps_follow_pytorch(torch):

@@ -8,12 +8,13 @@ import pytest
 
 from fastbp.engine import kernels
 
-FUNCTIONS = ("exp", "expm1", "log", "tanh", "sigmoid", "normal_cdf")
+FUNCTIONS = ("exp", "expm1", "log", "tanh", "sigmoid", "normal_cdf", "sine_of_turns", "cosine_of_turns")
 DTYPES = (np.float32, np.float64)
 ISAS = kernels.available_isas()
 
 # The largest errors, in ulp, that vmath.h states. The normal distribution has another one left of -1.
 BOUNDS = {"exp": 1.0, "expm1": 1.5, "log": 0.9, "tanh": 1.5, "sigmoid": 2.0, "normal_cdf": 5.0}
+BOUNDS |= {"sine_of_turns": 1.6, "cosine_of_turns": 1.6}
 NORMAL_CDF_TAIL_BOUND = 8.0
 
 # Where each function has finite, non-constant values: swept densely on top of every exponent.
@@ -30,6 +31,10 @@ RANGES = {
     ("sigmoid", np.float64): (-746, 40),
     ("normal_cdf", np.float32): (-15, 7),
     ("normal_cdf", np.float64): (-39, 9),
+    ("sine_of_turns", np.float32): (-3, 3),
+    ("sine_of_turns", np.float64): (-3, 3),
+    ("cosine_of_turns", np.float32): (-3, 3),
+    ("cosine_of_turns", np.float64): (-3, 3),
 }
 
 each_isa = pytest.mark.parametrize("isa", ISAS)
@@ -71,7 +76,20 @@ def formula(name, x):
         return np.where(x < 0, e, 1) / (1 + e)
     if name == "normal_cdf":
         return np.array([math.erfc(-value * math.sqrt(0.5)) / 2 for value in x.tolist()])
+    if name == "sine_of_turns":
+        return sine_of_turns(x)
+    if name == "cosine_of_turns":
+        return sine_of_turns(0.25 - np.abs(x - np.rint(x)))
     return getattr(np, name)(x)
+
+
+def sine_of_turns(x):
+    """sin(2 pi x), with whole and half turns taken off, which is exact."""
+    x = x - np.rint(x)
+    rest = np.where(np.abs(x) > 0.25, np.copysign(0.5, x) - x, x)
+    return np.sin(
+        2 * np.pi * rest if x.dtype == np.float64 else np.longdouble("6.28318530717958647692528676655900577") * rest
+    )
 
 
 @cache
@@ -144,6 +162,27 @@ def test_accuracy_of_normal_cdf_in_float64(isa):
         assert error <= bound, f"normal_cdf({argument!r}) = {value!r}: {error:.3f} ulp"
 
 
+@each_isa
+@each_dtype
+@pytest.mark.parametrize("name", ["sine_of_turns", "cosine_of_turns"])
+def test_turns_of_any_size_against_mpmath(name, dtype, isa):
+    """Also where numbers are so large that all of them are whole turns; near the zeros in ulp of what is there."""
+    mpmath = pytest.importorskip("mpmath")
+    random = np.random.default_rng(6)
+    magnitudes = np.ldexp(random.uniform(-1, 1, 2000), random.integers(-140, 120, 2000))
+    near_zeros = random.integers(-40, 40, 500) / 4 * (1 + random.integers(-4, 5, 500) * np.finfo(dtype).eps)
+    x = np.concatenate([magnitudes, near_zeros, random.uniform(-300, 300, 2000)]).astype(dtype)
+    y = evaluate(name, x, dtype, isa)
+    assert np.isfinite(y).all()
+    function = mpmath.sinpi if name == "sine_of_turns" else mpmath.cospi
+    with mpmath.workprec(400):
+        exact = [function(2 * mpmath.mpf(value)) for value in x.tolist()]
+    for argument, value, expected in zip(x.tolist(), y.tolist(), exact, strict=True):
+        ulp = np.spacing(np.maximum(dtype(abs(float(expected))), np.finfo(dtype).tiny))
+        error = float(abs(mpmath.mpf(value) - expected) / mpmath.mpf(float(ulp)))
+        assert error <= BOUNDS[name], f"{name}({argument!r}) = {value!r}: {error:.3f} ulp"
+
+
 def edges(name, dtype):
     """Arguments and the exact results, down to the sign of zero."""
     info = np.finfo(dtype)
@@ -156,6 +195,12 @@ def edges(name, dtype):
         + [(inf, 1), (-inf, -1), (huge, 1), (-huge, -1)],
         "sigmoid": [(0.0, 0.5), (-0.0, 0.5), (inf, 1), (-inf, 0.0), (huge, 1), (-huge, 0.0), (denormal, 0.5)],
         "normal_cdf": [(0.0, 0.5), (-0.0, 0.5), (inf, 1), (-inf, 0.0), (huge, 1), (-huge, 0.0), (-denormal, 0.5)],
+        "sine_of_turns": [(x, x) for x in (0.0, -0.0)]
+        + [(x, nan) for x in (inf, -inf)]
+        + [(0.25, 1), (-0.25, -1), (0.75, -1), (1, 0.0), (1e6, 0.0), (huge, 0.0), (-huge, 0.0)],
+        "cosine_of_turns": [(x, 1) for x in (0.0, -0.0, denormal, tiny, 1, -1, 1e6, huge, -huge)]
+        + [(0.5, -1), (-0.5, -1), (1.5, -1)]
+        + [(x, nan) for x in (inf, -inf)],
     }
     return pairs[name] + [(nan, nan), (-nan, nan)]
 

@@ -216,6 +216,77 @@ def test_without_threads_an_error_ends_all_and_the_bar_goes_on(startable, capsys
     assert "12/12" in capsys.readouterr().err
 
 
+# ------------------------------------------------------------------------------------------- the caller's thread
+
+
+@pytest.fixture
+def launched(monkeypatch):
+    """The threads that are started beside the caller's."""
+    threads, launch = [], Worker.launch
+
+    def listed(worker):
+        threads.append(worker)
+        launch(worker)
+
+    monkeypatch.setattr(Worker, "launch", listed)
+    return threads
+
+
+def squares(threads, fails=()):
+    """A loss that notes whether the main thread calls it, and fails in threads of a kind once both kinds have begun."""
+
+    def loss(outputs, targets):
+        here = threading.current_thread() is threading.main_thread()
+        threads.append(here)
+        if here in fails and {True, False} <= set(threads):
+            raise OSError("disk full")
+        difference = outputs.astype(np.float64) - targets[:, np.newaxis]
+        return (difference**2).sum(axis=1), 2 * difference
+
+    return loss
+
+
+def make_regressions(n, loss):
+    return [fb.Trainer(fb.Model([fb.Dense(1)], inputs=6, seed=seed), loss) for seed in range(n)]
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 3])
+def test_without_callbacks_the_callers_thread_is_one_of_them(launched, n_threads):
+    threads = []
+    together, alone = make_regressions(5, squares(threads)), make_regressions(5, squares([]))
+    fb.fit_many(together, X, LABELS, 2, n_threads=n_threads)
+    assert len(launched) == n_threads - 1
+    assert True in threads
+    if n_threads == 1:
+        assert False not in threads
+    for trainer in alone:
+        trainer.fit(X, LABELS, 2)
+    assert_same(together, alone)
+    assert not any(thread.is_alive() for thread in launched)
+
+
+@pytest.mark.parametrize("here", [True, False])
+def test_an_error_in_the_callers_thread_or_in_another_stops_both(launched, here):
+    trainers = make_regressions(2, squares([], fails=(here,)))
+    with pytest.raises(OSError, match="disk full") as caught:
+        fb.fit_many(trainers, X, LABELS, 10**6, n_threads=2)
+    assert len(caught.value.__notes__) == 1
+    assert len(launched) == 1 and not launched[0].is_alive()
+    assert {trainer.stop_reason for trainer in trainers} == {"error"}
+    others = make_regressions(2, "mse")
+    assert [history.n_epochs for history in fb.fit_many(others, X, LABELS, 1, n_threads=2)] == [1, 1]
+
+
+def test_what_a_thread_leaves_that_dies_at_once_the_callers_thread_does(monkeypatch):
+    """As in want of memory."""
+    monkeypatch.setattr(Worker, "_run", lambda worker, life: None)
+    together, alone = make_trainers(), make_trainers()
+    fb.fit_many(together, X, LABELS, 3, n_threads=3)
+    for trainer in alone:
+        trainer.fit(X, LABELS, 3)
+    assert_same(together, alone)
+
+
 # ------------------------------------------------------------------------------------------- errors and Ctrl-C
 
 

@@ -22,7 +22,7 @@ TOLERANCE = 1e-5  # in float64 too: Keras multiplies such matrices in float32 wi
 WITHOUT_BLOCKS = [
     name
     for name, (layers, _) in MODELS.items()
-    if not any(layer.layers for layer in layers) and not name.startswith(("scaling", "parametric"))
+    if not any(layer.layers for layer in layers) and not name.startswith(("scaling", "parametric", "periodic"))
 ]
 
 
@@ -85,6 +85,10 @@ def test_factors_of_the_inputs_have_no_counterpart():
         ValueError, match=r"layers\[0\] is Scaling\(\); expected layers that to_keras has a counterpart"
     ):
         fb.Model([fb.Scaling(), fb.Dense(2)], inputs=3).to_keras()
+    with pytest.raises(
+        ValueError, match=r"layers\[0\] is Periodic\(\); expected layers that to_keras has a counterpart"
+    ):
+        fb.Model([fb.Periodic(), fb.Dense(2)], inputs=3).to_keras()
 
 
 def make_chain():

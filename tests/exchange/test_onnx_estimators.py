@@ -76,3 +76,15 @@ def test_an_array_of_numbers(tmp_path):
     for outputs in run_both(file, matrix_input(file, X)):
         assert np.isnan(outputs["predictions"][0, 0])  # predict refuses the row
         assert_close(outputs["predictions"][1:, 0], model.predict(X[1:]), 1e-5)
+
+
+def test_values_of_numbers_that_recur(tmp_path):
+    rng = np.random.default_rng(0)
+    X = np.column_stack([rng.integers(0, 20, 400), rng.normal(size=400), rng.integers(0, 12, 400) / 3])
+    X[::9, 0] = np.nan
+    model = TabularRegressor(epochs=2, random_state=0).fit(X, X[:, 2] ** 2)
+    assert any(encoding.table_sizes == [20, 12] for encoding in model._table.encodings.values())
+    file = write(model, tmp_path / "m.onnx")
+    X[0], X[1] = [3.5, 0, 1e9], [-np.finfo(float).max, 0, 5]
+    for outputs in run_both(file, matrix_input(file, X)):
+        assert_close(outputs["predictions"][:, 0], model.predict(X), 1e-5)

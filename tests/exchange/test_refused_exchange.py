@@ -27,6 +27,16 @@ def test_a_package_that_is_missing_and_one_that_lacks_another(tmp_path, monkeypa
         require("keras", "to_keras", "keras")
 
 
+@pytest.mark.parametrize("error", ["OSError('libx.so: cannot open')", "RuntimeError('already defined')"])
+def test_a_package_that_is_broken(tmp_path, monkeypatch, error):
+    """A library that it loads is missing, or its import was interrupted before."""
+    (tmp_path / "is_broken.py").write_text(f"raise {error}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    was = "to_x needs is_broken, which is installed and cannot be imported: (libx|already).* Try a new process"
+    with pytest.raises(ImportError, match=was):
+        require("is_broken", "to_x", "is_broken")
+
+
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
 def test_a_constant_is_read_back_to_the_bit(dtype):
     rng = np.random.default_rng(0)

@@ -1,11 +1,15 @@
 """Mean gradients on straight ways, by the engine in one call, beside gradients at each point; the same bits always."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 
 import fastbp as fb
 from fastbp.explanations.questions import OutputQuestion
 from fastbp.explanations.straight import StraightWays
+from fastbp.explanations.twins import twin
 
 NETWORKS = {
     "one product": [fb.Dense(3, "tanh")],
@@ -71,6 +75,30 @@ def test_the_same_bits_on_any_number_of_threads_and_alone(name, limits):
     np.testing.assert_array_equal(one[0], found[2])
 
 
+@pytest.mark.parametrize(("n_ways", "n_steps"), [(67, 1), (35, 3), (33, 50), (17, 1030)])
+@pytest.mark.parametrize("name", ["relu", "kinds"])
+def test_ways_side_by_side_have_the_bits_of_each_alone(isa, name, n_ways, n_steps):
+    """Ways that fill the lanes of vectors, those that are left over, and more points than a group of ways may have."""
+    model, (ends, start) = make_model(name, "float32"), make_data(n_ways)
+    places, weights = np.linspace(0, 1, n_steps), np.linspace(1, 2, n_steps) / (1.5 * n_steps)
+    found = mean_gradients(model, ends, start, places, weights)
+    for i in range(0, n_ways, 16):
+        alone = mean_gradients(model, ends[i : i + 1], start, places, weights)
+        np.testing.assert_array_equal(alone[:, 0], found[:, i])
+
+
+@pytest.mark.parametrize("n_ways", [1, 16])
+def test_a_point_beyond_all_numbers_is_told(n_ways):
+    model, (ends, start) = make_model("relu", "float32"), make_data(n_ways)
+    ways = StraightWays(model, 1)
+    near = np.full((1, 19), -3e38, np.float32)
+    far = np.zeros((n_ways, 19), np.float32)
+    far[n_ways - 1, 3] = 3e38
+    question = OutputQuestion("prediction", [0, 1, 2], 1, False, "")
+    with pytest.raises(FloatingPointError, match="a layer's outputs are not finite"):
+        ways.mean_gradients(question, np.arange(n_ways), near, far, np.array([0.2, 0.5]), np.array([0.5, 0.5]))
+
+
 def test_more_points_than_pass_at_once():
     model, (ends, start) = make_model("relu"), make_data(2)
     places, weights = np.linspace(0, 1, 5000), np.full(5000, 1 / 5000)
@@ -85,6 +113,36 @@ def test_weights_that_change_between_calls_are_seen():
     model.set_weights([2 * weight for weight in model.get_weights()])
     found = fb.explain(model, ends, "integrated_gradients", baseline=start)
     assert np.abs(found.completeness_error).max() < 1e-2 * np.abs(found.values).max()
+
+
+@pytest.mark.parametrize("prepare", [None, fb.Standardize()])
+def test_weights_that_change_between_calls_are_seen_before_a_softmax(prepare):
+    """A copy without the softmax, or behind the preparation, is kept with the model, and with no other."""
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(2, 3, size=(60, 4)), rng.integers(0, 3, 60)
+
+    def explained(model):
+        return fb.explain(model, X[:5], "integrated_gradients", 1, baseline=X[9], n_steps=9).values
+
+    model = fb.Model([fb.Dense(8, "tanh"), fb.Dense(3, "softmax")], prepare=prepare, dtype="float64")
+    trainer = fb.Trainer(model, loss="cross_entropy", optimizer=fb.Adam(0.1))
+    trainer.fit(X, y, epochs=1, progress=False)
+    before, as_before = explained(model), model.copy()
+    trainer.fit(X, y, epochs=1, progress=False)
+    after = explained(model)
+    np.testing.assert_array_equal(after, explained(model.copy()))
+    np.testing.assert_array_equal(before, explained(as_before))
+    assert np.abs(after - before).max() > 1e-3
+
+
+def test_a_copy_that_explains_is_kept_no_longer_than_its_model():
+    model = fb.Model([fb.Dense(8, "tanh"), fb.Dense(3, "softmax")], inputs=4)
+    fb.explain(model, np.ones((1, 4)), "integrated_gradients", 1, baseline=0)
+    copy = weakref.ref(twin(model, "logit"))
+    assert twin(model, "logit") is copy()
+    del model
+    gc.collect()
+    assert copy() is None
 
 
 def test_outputs_in_the_targets_units():

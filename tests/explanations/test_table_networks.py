@@ -137,3 +137,18 @@ def test_targets_in_units_with_tables_of_codes():
         np.testing.assert_allclose(found.base_values[0], model.predict(X[20:21])[0], rtol=1e-5)
         sums = found.base_values + found.values.sum(axis=1)
         np.testing.assert_allclose(sums, model.predict(X[:3])[:, 0], rtol=1e-4)
+
+
+@pytest.mark.parametrize("method", ["integrated_gradients", "deeplift"])
+def test_rows_of_tables_for_values_count_for_their_column(method):
+    X = pd.DataFrame({"age": rng.integers(20, 32, 200), "size": rng.normal(size=200)})
+    model = regressor(X, X["size"] + (X["age"] == 25))
+    part, _ = model.__explained__().parts(by_answers=False)[0]
+    assert part.features().names[-1] == "age value"
+    assert list(part.features().columns[-1:]) == [0]
+    model._table.targets = replace(model._table.targets, lowest=np.array([-np.inf]), highest=np.array([np.inf]))
+    found = fb.explain(model, X[:3], method, baseline=X[5:6])
+    sums = found.base_values + found.values.sum(axis=1)
+    np.testing.assert_allclose(sums, model.predict(X[:3]), rtol=1e-3, atol=1e-3)
+    slopes = fb.explain(model, X[:3], "saliency")
+    assert slopes.values.shape == (3, 2) and np.isfinite(slopes.values).all()

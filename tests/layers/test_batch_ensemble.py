@@ -395,6 +395,7 @@ ENSEMBLE = fb.BatchEnsemble(2, [fb.Dense(3, "softmax")])
         (lambda: fb.BatchEnsemble(2, [fb.Dense(3), fb.LayerNorm()]), "layers ends with LayerNorm"),
         (lambda: fb.BatchEnsemble(2, [fb.Dense(3, "prelu")]), "without slopes"),
         (lambda: fb.BatchEnsemble(2, [fb.Residual([fb.BatchNorm()]), fb.Dense(3)]), "BatchNorm.*LayerNorm"),
+        (lambda: fb.BatchEnsemble(2, [fb.Periodic(), fb.Dense(3)]), "Periodic.*before the fb.BatchEnsemble"),
         (lambda: fb.BatchEnsemble(2, [ENSEMBLE, fb.Dense(3)]), "not the last layer"),
         (lambda: fb.BatchEnsemble(2, [fb.Residual([fb.Dense(3)]), fb.Dense(3)], "all"), "fb.Residual"),
         (lambda: fb.BatchEnsemble(2, [fb.Dense(3)], "both"), "adapters is 'both'"),
@@ -426,8 +427,8 @@ def test_what_it_cannot_be(make, message):
                 max_grad_norm=1.0, noise_multiplier=1.0, target_delta=1e-5, expected_batch_size=8
             ),
         ),
-        lambda model: fb.explain(model, np.ones((1, 4)), "integrated_gradients"),
-        lambda model: fb.explain(model, np.ones((1, 4)), "lrp", output="logit"),
+        lambda model: fb.explain(model, np.ones((1, 4)), method="saliency", output="prediction"),
+        lambda model: fb.explain(model, np.ones((1, 4)), method="lrp", output="logit"),
     ],
 )
 def test_what_there_is_not_for_it(use):

@@ -34,6 +34,8 @@ def test_auto_initializer_follows_the_activation(name):
         (fb.Dense(8, "prelu", l1=0.5, max_norm=2), "Dense(8, 'prelu', l1=0.5, max_norm=2.0)"),
         (fb.Activation(fb.PReLU(0.5)), "Activation(PReLU(slope=0.5))"),
         (fb.LayerNorm(), "LayerNorm(epsilon=1e-05)"),
+        (fb.Periodic(), "Periodic()"),
+        (fb.Periodic(2, 8, 0.5, range(3)), "Periodic(units=2, frequencies=8, sigma=0.5, columns=[0, 1, 2])"),
         (fb.Residual([fb.Dropout(0.5), fb.Dense(2)]), "Residual([Dropout(0.5), Dense(2, 'linear')])"),
     ],
 )
@@ -51,6 +53,8 @@ def test_repr_is_how_to_write_it(layer, text):
         fb.LayerNorm(0.1),
         fb.BatchNorm(0.2, 0.3),
         fb.Dropout(0.4),
+        fb.Periodic(),
+        fb.Periodic(2, 8, 0.5, [4, 1]),
         fb.Residual([fb.Residual([fb.BatchNorm(0.5)]), fb.Dense(2, l2=0.5)]),
     ],
 )

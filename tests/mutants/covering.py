@@ -1,4 +1,7 @@
-"""Which tests may notice a change: those that were seen to run its line, or else those that name its module."""
+"""Which tests may notice a change: those that were seen to run its line, or else those that name its module.
+
+Nothing records the lines of Cython and C that a test runs: for these a table of files and tests is kept by hand.
+"""
 
 import ast
 import collections
@@ -22,6 +25,62 @@ TESTS = {
     "ensembles": ["tests/ensembles"],
     "commands": ["tests/commands"],
 }
+
+# Files of the engine and of the kernels, by their stems, to the tests that use them, those that take least first.
+ENGINE_TESTS = {
+    "activation": ["layers/test_activations", "layers/test_layer_kinds::test_gradients_in_training_are_the_oracles",
+        "models/test_input_derivatives"],
+    "array_reader": ["data/test_arrays", "data/test_sample_weight", "data/test_writings", "training/test_labels"],
+    "chacha noise secret_numbers": ["privacy/test_secret_numbers", "privacy/test_private_steps"],
+    "curvature hessians tangents": ["models/test_second_derivatives"],
+    "derivative_pass derivatives ways pointwise": [
+        "engine/test_derivative_pass", "models/test_input_derivatives", "models/test_second_derivatives",
+        "explanations/test_gradient_methods",
+    ],
+    "divided_session divided_update": ["training/test_shards", "training/test_parts", "ranks/test_ranks"],
+    "dropout": ["layers/test_dropout", "layers/test_dropout_masks"],
+    "embed tables": ["layers/test_tabular", "privacy/test_private_steps", "training/test_shards"],
+    "errors features": [
+        "engine/test_prepare_kernel", "data/test_first_bad_row", "data/test_sparse", "data/test_arrays",
+        "preparation/test_model_preparation",
+    ],
+    "few_rows rows": ["engine/test_few_rows", "engine/test_same_bits"],
+    "gate python_calls": ["engine/test_interruption", "losses/test_custom_loss", "support/test_threads"],
+    "given_gradients": ["training/test_given_gradients"],
+    "bfloat16 half_panels narrow narrow_panels narrow_weights": ["engine/test_narrow", "training/test_precision"],
+    "metrics": ["metrics/test_metrics", "metrics/test_metrics_in_training"],
+    "number_columns": ["tabular/test_encoding", "scikit_learn/test_tabular_estimators"],
+    "numpy_shuffle": ["engine/test_numpy_shuffle"],
+    "clip optimizer regularize update_rules weight_update": [
+        "optimizers/test_optimizers", "optimizers/test_averaging", "training/test_array_factors",
+        "engine/test_same_bits", "training/test_accumulate", "engine/test_engine",
+    ],
+    "pace": ["engine/test_team"],
+    "prediction sweep": [
+        "engine/test_few_rows", "engine/test_engine", "models/test_model", "training/test_validation",
+        "data/test_sparse", "models/test_rows_by_name",
+    ],
+    "prepare": ["engine/test_prepare_kernel", "preparation/test_model_preparation"],
+    "private_session private_step": ["privacy/test_private_steps", "privacy/test_private_training"],
+    "random": ["engine/test_random", "layers/test_initializers", "layers/test_dropout_masks"],
+    "all_losses base classification deviances loss policy regression softmax": [
+        "losses/test_losses", "losses/test_custom_loss", "losses/test_policy_gradient", "losses/test_penalised_loss",
+        "engine/test_engine", "data/test_class_weights",
+    ],
+    "session session_memory": [
+        "engine/test_engine", "training/test_trainer", "training/test_accumulate", "engine/test_interruption",
+        "training/test_edges", "layers/test_layers_in_training",
+    ],
+    "sharded_gradient sharded_session sharded_step": ["training/test_shards", "training/test_parts"],
+    "team": ["engine/test_team", "engine/test_engine", "engine/test_thread_limits", "engine/test_interruption"],
+    "vmath": ["engine/test_vmath", "layers/test_activations"],
+}  # fmt: skip
+ENGINE_DEFAULT = [
+    "engine/test_engine", "layers/test_layer_kinds::test_gradients_in_training_are_the_oracles",
+    "layers/test_layer_kinds::test_the_same_bits_on_any_team_and_any_cut", "engine/test_few_rows",
+    "engine/test_layout::test_weights_packed_and_cut_into_blocks", "engine/test_layout::test_samples_around_the_panel",
+    "engine/test_layout::test_losses", "engine/test_same_bits",
+]  # fmt: skip
 
 FIRST_TESTS, MOST_TESTS = 12, 40  # test functions of a line: those that most likely tell, and all that are tried
 
@@ -99,3 +158,20 @@ class Covering:
         # What hypothesis calls has hypothesis' name: which of its tests that was is not recorded.
         drawn = [test for test in self.tests_that_name(file) if "from hypothesis" in test.read_text(encoding="utf-8")]
         return [batch for batch in (tests[:FIRST_TESTS], tests[FIRST_TESTS:], drawn) if batch]
+
+
+def tests_of_engine(root, file):
+    """Return lists of tests, to try one after the other, for a file of the engine or of the kernels."""
+    stem = Path(file).stem
+    names = next((tests for stems, tests in ENGINE_TESTS.items() if stem in stems.split()), ENGINE_DEFAULT)
+    found = []
+    for name in names:
+        path, colons, function = name.partition("::")
+        found.append([f"{root / 'tests' / path}.py{colons}{function}"])
+    return found
+
+
+def other_instruction_sets(isa):
+    """Return the -k of pytest that leaves out what tests do on other instruction sets than one, or than the best."""
+    others = [name for name in ("baseline", "avx2", "avx512") if name != (isa or "avx512")]
+    return " and ".join(f"not {name}" for name in others)

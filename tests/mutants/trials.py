@@ -15,6 +15,7 @@ import resource
 import shutil
 import signal
 import sys
+import sysconfig
 import tempfile
 import time
 import traceback
@@ -66,12 +67,30 @@ class Trials:
             path.write_bytes(former)
             _compile(path)
 
-    def run(self, tests):
+    @contextlib.contextmanager
+    def replaced(self, module, built, isa=None):
+        """The copy with another build of one module of the engine, and the kernels of one instruction set in use."""
+        path = self.folder / "fastbp" / "engine" / (module + sysconfig.get_config_var("EXT_SUFFIX"))
+        former = path.readlink()
+        settings = dict(os.environ)
+        try:
+            path.unlink()
+            path.symlink_to(built)
+            if isa is not None:
+                os.environ["FASTBP_ISA"] = isa
+            yield
+        finally:
+            path.unlink()
+            path.symlink_to(former)
+            os.environ.clear()
+            os.environ.update(settings)
+
+    def run(self, tests, chosen=""):
         """Return (what becomes of the mutant in the copy, the test that failed or None)."""
         log = self.folder / "log"
         child = os.fork()
         if child == 0:
-            _run_pytest(self.root, tests, log)
+            _run_pytest(self.root, tests, chosen, log)
         code = _wait(child)
         if code < 0:
             return ("slow" if code in (-signal.SIGXCPU, -signal.SIGKILL) else "killed"), None
@@ -94,7 +113,7 @@ def _copy_or_link(source, target):
     (os.symlink if source.endswith((".so", ".pyd")) else shutil.copy2)(source, target)
 
 
-def _run_pytest(root, tests, log):
+def _run_pytest(root, tests, chosen, log):
     """In the child: run the tests until one fails, and end."""
     code = FAILED
     try:
@@ -108,7 +127,7 @@ def _run_pytest(root, tests, log):
         import pytest
 
         options = ["-x", "-q", "--tb=line", "-p", "no:cacheprovider", "-m", "not slow and not campaign"]
-        options += ["-W", "ignore:Module already imported so cannot be rewritten"]
+        options += ["-k", chosen, "-W", "ignore:Module already imported so cannot be rewritten"]
         code = int(pytest.main(options + [str(test) for test in tests]))
     except BaseException:
         traceback.print_exc()

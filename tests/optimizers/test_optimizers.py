@@ -76,6 +76,22 @@ def test_five_steps_follow_the_formula(optimizer, rule, numbers, data):
         np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.parametrize("t", [2, 399, 400, 401, 500, 39_999, 40_000, 40_001, 10**6])
+@pytest.mark.parametrize("beta_1", [0.9, 0.0])
+def test_a_late_step_follows_the_formula(t, beta_1, data):
+    """Where 1 - beta^t has become 1 it is not computed; just before it has not."""
+    X, y = data
+    model = make_model()
+    trainer = fb.Trainer(model, "binary_cross_entropy", fb.Adam(0.01, beta_1=beta_1))
+    weights = model.get_weights()
+    _, gradients = model.loss_and_gradients(X, y, "binary_cross_entropy")
+    trainer.parts.state.session.n_steps = t - 1
+    trainer.step(X, y)
+    for found, w, g in zip(model.get_weights(), weights, gradients, strict=True):
+        expected = adam(w, g, {}, t, 0.01, beta_1=beta_1)
+        np.testing.assert_allclose(found - w, expected - w, rtol=1e-9, atol=1e-15)
+
+
 PYTORCH = [
     (fb.Adam(0.01, amsgrad=True, beta_2=0.5), "Adam", {"betas": (0.9, 0.5), "amsgrad": True}),
     (fb.AdamW(0.01, amsgrad=True, beta_2=0.5), "AdamW", {"betas": (0.9, 0.5), "amsgrad": True, "weight_decay": 0.01}),

@@ -38,7 +38,11 @@ def of_one(output):
 
 # Option of fb.Trainer: (verdict, values that are tried, words of the refusal).
 TRAINER = {
-    "model": (REFUSED, [fb.Model([fb.BatchNorm(), fb.Dense(2, "softmax")], inputs=5)], r"Use fb\.LayerNorm"),
+    "model": (
+        REFUSED,
+        [fb.Model([layer, fb.Dense(2, "softmax")], inputs=5) for layer in (fb.BatchNorm(), fb.Periodic())],
+        r"Use fb\.LayerNorm|norms of single samples'",
+    ),
     "loss": (REFUSED, [mean_square], "Use one of fastbp's losses"),
     "optimizer": (REFUSED, ["lbfgs", fb.Rprop(), fb.SGD(fb.Plateau(0.1, monitor="loss"))], r"val_loss|Use fb\.Adam"),
     "batch_size": (REFUSED, [32, 64, None], "expected_batch_size"),
@@ -55,8 +59,8 @@ TRAINER = {
     "weight_decay_factors": (ALLOWED, [{0: 0.5}], ""),
     "epsilon_factors": (ALLOWED, [{0: 0.5}], ""),
     "decay_biases": (ALLOWED, [True], ""),
-    "shards": (REFUSED, [2], "shards=1 with privacy"),
-    "distributed": (REFUSED, ["mpi"], "fb.distributed.MPI"),  # with ranks there are shards, which are refused
+    "shards": (ALLOWED, [2, 8], ""),
+    "distributed": (REFUSED, ["mpi"], "fb.distributed.MPI"),  # ranks are allowed: tests/ranks
     "precision": (REFUSED, ["bf16-mixed"], "norms of their own|bfloat16"),
     "privacy": (
         ACCOUNTED,

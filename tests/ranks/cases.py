@@ -36,7 +36,7 @@ def train(
 ):
     """Train for two epochs; return the trainer."""
     X, y = data()
-    options = {"batch_size": BATCH_SIZE} | options
+    options = ({} if "privacy" in options else {"batch_size": BATCH_SIZE}) | options
     n_threads = 1 if mpi is None else 1 + mpi.rank % 2  # no result depends on it
     with contextlib.suppress(raises), warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # of a training that is rolled back
@@ -124,6 +124,12 @@ def steps_by_hand(mpi=None, shards=8):
     return trainer
 
 
+def private(expected=64, **changes):
+    return fb.DifferentialPrivacy(
+        **{"noise_multiplier": 1.0, "target_delta": 1e-5, "expected_batch_size": expected, "secure": False} | changes
+    )
+
+
 CASES = {
     "single steps": steps_by_hand,
     "sgd with momentum, clip_norm": lambda **k: train(
@@ -195,6 +201,26 @@ CASES = {
         fit={"callbacks": StopsInside(), "class_weight": {1: 3.0}},
         **k,
     ),
+    "private, dropout, layer_norm, penalties, ema, a budget": lambda **k: train(
+        classifier(fb.Dense(30, "prelu", l2=1e-3, max_norm=2.0), fb.LayerNorm(), fb.Dropout(0.2)),
+        averaging=fb.EMA(0.9),
+        privacy=private(noise_multiplier=None, target_epsilon=2.0, clipping="per_layer"),
+        fit=weighted() | {"validation_data": fb.Public(*data())},
+        **k,
+    ),
+    "private, embeddings, momentum, micro-batches": lambda **k: train(
+        classifier(fb.Dense(20, "tanh"), inputs=fb.Tabular(1, [40, 5])),
+        fb.SGD(0.1, momentum=0.9),
+        data=tabular_data,
+        privacy=private(200, max_physical_batch_size=20, clipping="automatic"),
+        **k,
+    ),
+    "private, steps without samples, a callback stops": lambda **k: train(
+        classifier(fb.Dense(8, "tanh")), privacy=private(1), fit={"callbacks": StopsInside(), "epochs": 1}, **k
+    ),
+    "private, stopped at the end of the budget": lambda **k: train(
+        classifier(fb.Dense(8, "tanh")), privacy=private(target_epsilon=6.0), fit={"epochs": 99}, **k
+    ),
     "rprop": lambda **k: train(classifier(fb.Dense(8, "relu")), "rprop", batch_size=None, **k),
     "adadelta": lambda **k: train(classifier(fb.Dense(8, "relu")), "adadelta", **k),
     "adamax": lambda **k: train(classifier(fb.Dense(8, "relu")), "adamax", **k),
@@ -210,5 +236,6 @@ def digest(trainer):
     for array in arrays:
         hasher.update(np.ascontiguousarray(array).data)
     history = {name: values for name, values in trainer.history.items() if name != "seconds"}
-    hasher.update(repr((history, trainer.n_steps, trainer.stop_reason, trainer.history.kept_epoch)).encode())
+    account = state.get("privacy")  # with the key
+    hasher.update(repr((history, trainer.n_steps, trainer.stop_reason, trainer.history.kept_epoch, account)).encode())
     return hasher.hexdigest()

@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 
 import numpy as np
-from cases import CASES, StopsInside, classifier, data, digest, own_loss, part
+from cases import CASES, StopsInside, classifier, data, digest, own_loss, part, private
 
 import fastbp as fb
 
@@ -261,6 +261,66 @@ def arguments(mpi):
     return [trainer.shards, trainer.distributed is mpi, *sentences]
 
 
+def single_steps_fail(mpi):
+    """Single steps that one rank alone cannot make, each after the one before; then one that all can make."""
+    X, y = data()
+    bad, few = X.copy(), y[:-1]
+    bad[277, 2] = np.nan  # of the last rank's shards
+    trainer = fb.Trainer(
+        classifier(fb.Dense(8, "relu"), fb.BatchNorm()), "cross_entropy", fb.SGD(0.1), distributed=mpi, shards=8
+    )
+    gradient = np.full((len(X), 3), 1e-3)
+    gradients = [np.zeros_like(array) for array in trainer.model.get_weights()]
+    odd = mpi.rank == mpi.n_ranks - 1
+    sentences, start = [], time.monotonic()
+    for call in (
+        lambda: trainer.step(bad if odd else X, y),
+        lambda: trainer.step(X, few if odd else y),
+        lambda: trainer.step(X[:40] if odd else X, y[:40] if odd else y),
+        lambda: trainer.step_gradient(X, gradient[:, :2] if odd else gradient),
+        lambda: trainer.step_gradient(X, gradient * (np.nan if odd else 1.0)),
+        lambda: trainer.apply_gradients(gradients[: -1 if odd else None]),
+    ):
+        try:
+            call()
+        except Exception as error:
+            sentences.append([f"{type(error).__name__}: {error}", *getattr(error, "__notes__", ())])
+    trainer.step(X, y)
+    seconds = time.monotonic() - start
+    return mpi.all_objects((sentences, seconds, trainer.n_steps, digest(trainer)), "the sentences")
+
+
+def private_secret(mpi, path):
+    """Train with a secret key, of which each rank has one at first, and save after the first epoch; or go on."""
+    X, y = data()
+    if os.path.exists(path):
+        trainer = fb.Trainer.load(path, distributed=mpi)
+    else:
+        model = classifier(fb.Dense(40, "tanh"), fb.Dropout(0.1))
+        trainer = fb.Trainer(model, "cross_entropy", privacy=private(secure=True), shards=8, distributed=mpi)
+    own_key = trainer.privacy.keys.key.hex()
+    if trainer.history.n_epochs == 0:
+        trainer.fit(X, y)
+        trainer.save(path)
+    trainer.fit(X, y)
+    return mpi.all_objects([own_key, trainer.privacy.keys.key.hex(), digest(trainer)], "the keys")
+
+
+def private_errors(mpi):
+    """What the ranks are told of private rows, where one of them has a NaN, and where the ranks' rows differ."""
+    X, y = data()
+    bad = X.copy()
+    bad[77, 2] = np.nan
+    sentences = []
+    for rows in (bad, X + (mpi.rank == 1) * np.float32(1), X[:50]):
+        trainer = fb.Trainer(classifier(), "cross_entropy", privacy=private(), shards=8, distributed=mpi)
+        try:
+            trainer.fit(rows, y[: len(rows)], epochs=20)
+        except ValueError as error:
+            sentences.append(str(error))
+    return mpi.all_objects((sentences, trainer.privacy.n_steps), "the sentences")
+
+
 TASKS = {
     task.__name__: task
     for task in (
@@ -273,6 +333,9 @@ TASKS = {
         saved_inside,
         loaded_after_saving,
         one_fails,
+        single_steps_fail,
+        private_errors,
+        private_secret,
         what_callbacks_do,
         arguments,
     )

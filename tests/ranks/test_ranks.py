@@ -3,13 +3,16 @@
 A job starts in a second and does many cases. Without mpi4py, or an mpiexec, all of this is skipped.
 """
 
+import itertools
 import json
+import math
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("mpi4py", reason="mpi4py is not installed: pip install fastbp[mpi]", exc_type=ImportError)
@@ -20,7 +23,9 @@ sys.path.insert(0, str(FOLDER))
 from cases import CASES, classifier, data, digest  # noqa: E402 - a module beside this one, which jobs import too
 
 import fastbp as fb  # noqa: E402
-from fastbp.distributed.exchange import shards_of, sum_of_tree  # noqa: E402
+from fastbp.distributed.agreement import digest_of_rows  # noqa: E402
+from fastbp.distributed.exchange import shards_of  # noqa: E402
+from fastbp.distributed.gradients import pieces_of, sum_of_tree  # noqa: E402
 from fastbp.engine.sharded_session import subtrees  # noqa: E402
 
 OWN_MPIEXEC = Path(sys.executable).with_name("mpiexec")
@@ -147,6 +152,35 @@ def test_a_trainer_saved_inside_an_epoch_goes_on_in_one_process(alone, tmp_path)
     assert digest(trainer) == result == alone(8)["sgd with momentum, clip_norm"]
 
 
+def test_private_ranks_share_the_key_of_the_first_and_fewer_go_on_with_it(tmp_path):
+    path = tmp_path / "trainer.safetensors"
+    code, results, errors = run(3, tmp_path, "private_secret", str(path))
+    assert code == 0, errors
+    first_keys, keys, digests = zip(*results, strict=True)
+    assert len(set(first_keys)) == 3
+    assert len(set(keys)) == len(set(digests)) == 1
+    code, again, errors = run(2, tmp_path, "private_secret", str(path))
+    assert code == 0, errors
+    assert [result[1:] for result in again] == [result[1:] for result in results[:2]]
+    trainer = fb.Trainer.load(path)  # alone
+    assert trainer.privacy.n_steps == 5
+    trainer.fit(*data())
+    assert [trainer.privacy.keys.key.hex(), digest(trainer)] == results[0][1:]
+
+
+def test_private_ranks_are_told_of_no_row(tmp_path):
+    code, of_ranks, errors = run(2, tmp_path, "private_errors")
+    assert code == 0, errors
+    assert of_ranks[0] == of_ranks[1]
+    (bad, differing, few), n_steps = of_ranks[0]
+    assert "X has a number that is NaN" in bad
+    assert "Which row is not told" in bad
+    assert "the fingerprint of X on rank 0 is" in differing
+    assert digest_of_rows(data()[0]) not in differing  # whoever guesses the rows could compare
+    assert "expected at most as many as there are rows" in few
+    assert n_steps == 0
+
+
 def test_no_rank_loads_before_the_first_has_saved(tmp_path):
     code, n_epochs, errors = run(2, tmp_path, "loaded_after_saving", str(tmp_path / "trainer.safetensors"))
     assert code == 0, errors
@@ -158,6 +192,30 @@ def test_a_rank_that_fails_alone_ends_the_job_and_says_so(tmp_path):
     assert code != 0
     assert "rank 1 of 2 failed alone and ends the job" in errors
     assert "X has" in errors  # the traceback, with its sentence
+
+
+def test_a_single_step_that_one_rank_cannot_make_is_an_error_on_all_at_once(tmp_path):
+    code, of_ranks, errors = run(3, tmp_path, "single_steps_fail")
+    assert code == 0, errors
+    sentences, _, n_steps, of_weights = of_ranks[0]
+    for others, seconds, *rest in of_ranks:
+        assert others == sentences
+        assert seconds < 10  # nobody has waited for the timeout
+        assert rest == [n_steps, of_weights]
+    expected = [
+        "row 277, column 2 of X",
+        "y",
+        "300 samples on rank 0 and 40 on rank 2",
+        "output_gradient has shape (300, 2)",
+        "row 0, column 0 of output_gradient",
+        "gradients",
+    ]
+    assert n_steps == 1
+    assert [words in sentence for words, (sentence, *_) in zip(expected, sentences, strict=True)] == [True] * 6, (
+        sentences
+    )
+    assert all(notes == ["This is of rank 2 of 3; all ranks raise it."] for _, *notes in sentences if notes)
+    assert sum(len(notes) for _, *notes in sentences) == 5  # the third names both ranks itself
 
 
 def test_what_callbacks_do_on_one_rank_is_the_same_on_all(tmp_path):
@@ -188,6 +246,35 @@ def plus(parts):
         total[0] = f"({total[0]} + {x[0]})"
 
     return parts, add
+
+
+@pytest.mark.parametrize("n_shards", [8, 64, 256])
+def test_ranks_have_equal_work_in_few_subtrees(n_shards):
+    for n_ranks in range(1, n_shards + 1):
+        parts = [shards_of(rank, n_ranks, n_shards) for rank in range(n_ranks)]
+        assert [parts[0][0], *(end for _, end in parts)] == [*(first for first, _ in parts), n_shards]
+        share = n_shards / n_ranks
+        assert min(end - first for first, end in parts) > 0
+        assert max(end - first for first, end in parts) <= max(math.ceil(share), 1.125 * share)
+        numbers = [len(subtrees(*part)) for part in parts]
+        assert sum(numbers) / n_ranks <= (1 if n_ranks & (n_ranks - 1) == 0 else 4)
+
+
+@pytest.mark.parametrize("n_ranks", [2, 3, 7])
+def test_slices_are_sent_in_pieces_of_few_rows(n_ranks):
+    """All numbers of a slice, each once, biases last; the pieces take no more room for a larger network."""
+    arrays = [(0, 48_000, 480, False), (48_000, 48_100, 1, True), (48_112, 48_912, 8, False), (48_912, 49_012, 1, True)]
+    bounds = [49_012 * rank // n_ranks // 16 * 16 for rank in range(n_ranks)] + [49_012]
+    seen = np.zeros(49_012, int)
+    for start, end in itertools.pairwise(bounds):
+        pieces = pieces_of(arrays, start, end, 1000)
+        for a, b in pieces:
+            seen[a:b] += 1
+            assert start <= a < b <= end
+            assert b - a <= 1000
+        of_biases = [any(first <= a < last for first, last, _, is_bias in arrays if is_bias) for a, _ in pieces]
+        assert of_biases == sorted(of_biases)
+    assert (np.delete(seen, np.arange(48_100, 48_112)) == 1).all()
 
 
 @pytest.mark.parametrize("n_shards", [2, 8, 64])

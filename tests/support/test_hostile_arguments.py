@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import fastbp as fb
+from campaign_calls import USUAL, parameters_of, targets
 from fastbp.support.checks import check_int, check_list, check_number, check_path, describe
 
 
@@ -104,6 +105,62 @@ def test_data_that_are_no_numbers(X):
             call(X)
     with pytest.raises(TypeError, match=r"weights\[0\]"):
         model.set_weights([X, [0.0, 0.0]])
+
+
+WITH_FLAGS = {
+    f"{name}, {each.name}": (name, each.name)
+    for name, function in targets().items()
+    for each in parameters_of(function)
+    if isinstance(each.default, bool)
+}
+NEEDED = {
+    "CosineDecay": {"start": 0.1, "over": 10},
+    "DifferentialPrivacy": {"target_delta": 1e-5, "expected_batch_size": 16, "noise_multiplier": 1.0},
+}
+
+
+@pytest.mark.parametrize(("name", "flag"), WITH_FLAGS.values(), ids=WITH_FLAGS)
+@pytest.mark.parametrize("value", [np.ones((2, 2)), "yes", 2, None, NotShown()], ids=lambda value: type(value).__name__)
+def test_every_flag_is_true_or_false(name, flag, value):
+    function = targets()[name]
+    needed = [each.name for each in parameters_of(function) if each.default is each.empty and each.name in USUAL]
+    arguments = {each: USUAL[each]() for each in needed} | NEEDED.get(name, {})
+    with pytest.raises(TypeError, match=rf"^{flag} is .*; expected True or False\.$"):
+        function(**arguments | {flag: value})
+
+
+X, y = [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], [0, 1]
+NO_LISTS = [np.array(1.0), np.array("a"), 5, "a", NoLength([1])]
+
+
+@pytest.mark.parametrize("values", NO_LISTS, ids=lambda value: type(value).__name__)
+def test_lists_that_are_none(values):
+    with pytest.raises(TypeError, match=r"^columns is .*; expected a list of places or names of columns, or None"):
+        make_model().laplacian(X, columns=values)
+    for kind, what in (("number", "range"), ("category", "categories")):
+        with pytest.raises(TypeError, match=rf"^{what} of column 'age' is .*; expected a list\."):
+            fb.privacy.Schema({"age": {"kind": kind, what: values}})
+
+
+@pytest.mark.parametrize("item", [np.ones(2), ["a"], None, NotShown(), {}], ids=lambda value: type(value).__name__)
+def test_columns_that_are_no_names(item):
+    """Arrays compare entry by entry: none is the name of a column."""
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(X, columns=["a", "b", "c"])
+    model = make_model()
+    fb.Trainer(model, "cross_entropy").fit(frame, y)
+    with pytest.raises(TypeError, match=r"^columns\[1\] is .*; expected an integer 0 to 2"):
+        model.laplacian(frame, columns=["a", item])
+    with pytest.raises(ValueError, match=r"^the kind of column 'a' is .*; expected one of"):
+        fb.privacy.Schema({"a": {"kind": item}})
+
+
+@pytest.mark.parametrize(
+    "weights", [([[1.0, 2.0]], [1.0]), [[1.0, 2.0], [1.0]], [NotShown(), 1.0]], ids=["pair", "ragged", "objects"]
+)
+def test_weights_of_a_step_that_are_no_array(weights):
+    with pytest.raises((TypeError, ValueError), match=r"^sample_weight .*(numbers|weight)"):
+        make_trainer().step(X, y, sample_weight=weights)
 
 
 PATHS = [5, 0, True, None, b"x", "", "a\0b", "\ud800", [], NotShown(), NoNumber(), WrongName(), object()]

@@ -60,6 +60,15 @@ def test_where_the_system_starts_no_thread(monkeypatch):
     assert not worker.is_alive()
 
 
+def test_one_that_is_launched_is_not_waited_for(monkeypatch):
+    seen = []
+    worker = Worker(lambda: seen.append(threading.get_ident()))
+    monkeypatch.setattr(worker._begun, "wait", lambda *seconds: pytest.fail("it is waited for"))
+    worker.launch()
+    worker.join()
+    assert seen and seen[0] != threading.get_ident()
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_forked_child_has_none_of_its_parents():
@@ -73,3 +82,26 @@ def test_a_forked_child_has_none_of_its_parents():
     assert worker.is_alive()
     go_on.set()
     worker.join()
+
+
+def test_debuggers_and_profilers_see_it_as_any_thread():
+    former = threading.gettrace(), threading.getprofile()
+    seen = []
+
+    def look(frame, event, argument):
+        seen.append((threading.get_ident(), frame.f_code.co_name, event))
+
+    def work():
+        ran.append(threading.get_ident())
+
+    for attach, kept in ((threading.settrace, former[0]), (threading.setprofile, former[1])):
+        ran = []
+        attach(look)
+        try:
+            worker = Worker(work)
+            worker.start()
+            worker.join()
+        finally:
+            attach(kept)
+        assert (ran[0], "work", "call") in seen
+        seen.clear()

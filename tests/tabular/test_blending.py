@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from fastbp.tabular.blending import Said
+from fastbp.tabular.recipe import share_exponent
 from fastbp.tabular.targets import NumberTargets, candidate_forms, targets_from_config
 
 
@@ -43,6 +44,27 @@ def test_the_best_share_of_the_better_linear_models_is_taken():
     assert blend.shares == {"nets": 1 - best, "straight": best}
     assert blend.errors["blend"] == pytest.approx(min(errors))
     assert blend.errors["linear"] == pytest.approx(errors[-1])
+
+
+def test_a_mean_of_networks_needs_less_of_linear_models_than_one():
+    """Where linear models are half of the best mixture beside one of four networks, they are a quarter beside four."""
+    rng = np.random.default_rng(2)
+    y = rng.normal(size=(4000, 1))
+    targets = NumberTargets.of(y)
+    nets, linear = (targets.encode(y + rng.normal(0, 1, y.shape)) for _ in range(2))
+    alone = said_of(y, nets, linear, targets).blend("rmse")
+    assert alone.shares == {"nets": 0.5, "linear": 0.5}
+    many = said_of(y, nets, linear, targets).blend("rmse", n_networks=4)
+    assert many.shares == {"nets": 0.75, "linear": 0.25}
+    mixed = targets.decode(nets) * 0.75 + targets.decode(linear) * 0.25
+    np.testing.assert_allclose(many.residuals, np.sort(np.abs(y - mixed), axis=0))
+
+
+def test_the_exponent_of_shares():
+    assert share_exponent(5000, 1, 4) == 2
+    assert share_exponent(5000, 4, 4) == share_exponent(5000, 1, 1) == 1
+    assert share_exponent(0, 1, 4) == 1 < share_exponent(1000, 1, 4) < 2
+    assert 1 < share_exponent(5000, 4, 32) < share_exponent(5000, 1, 4) < share_exponent(5000, 1, 8)
 
 
 def test_rows_count_by_their_weights():

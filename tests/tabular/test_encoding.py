@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from fastbp.tabular.encoding import FAR_BOUND, TableEncoding, learn_encoding, learn_encodings
+from fastbp.tabular.encoding import FAR_BOUND, Kind, TableEncoding, learn_encoding, learn_encodings
 
 NAN = np.nan
 
@@ -159,3 +159,47 @@ def test_few_rows_are_encoded_to_the_same_bits_as_many():
     whole = encoding.encode(table)
     for rows in (slice(0, 1), slice(1, 2), slice(0, 64)):
         np.testing.assert_array_equal(encoding.encode(table[rows]), whole[rows])
+
+
+def encoding_with_values(column):
+    kind = Kind(4, with_values=True)
+    return learn_encodings(np.asarray(column, float)[:, np.newaxis], 1, [], [kind])[kind]
+
+
+def test_values_that_recur_have_codes():
+    """Eight rows are enough; a gap, a value of fewer rows, and one that is new, have none."""
+    column = [*[5.0] * 8, *[1.5] * 30, *[7.0] * 7, *[-2.0] * 9, NAN, *np.linspace(10, 20, 50)]
+    encoding = encoding_with_values(column)
+    np.testing.assert_array_equal(encoding.numbers[0].values, [-2, 1.5, 5])
+    assert encoding.table_sizes == [3]
+    got = encoding.encode(np.array([[-2.0], [1.5], [5], [7], [NAN], [1e300], [-1e300]]))
+    assert got.shape == (7, encoding.n_numeric + 1)
+    assert got[:, -1].tolist() == [0, 1, 2, -1, -1, -1, -1]
+    again = TableEncoding.from_config(json.loads(json.dumps(encoding.to_config())))
+    np.testing.assert_array_equal(again.encode(np.array([[5.0], [6]])), encoding.encode(np.array([[5.0], [6]])))
+
+
+@pytest.mark.parametrize(
+    "column", [np.repeat([0.0, 1], 50), np.arange(300.0), np.repeat(np.arange(201.0), 8), [NAN] * 9, np.ones(20)]
+)
+def test_two_values_and_values_without_end_have_no_codes(column):
+    encoding = encoding_with_values(column)
+    assert encoding.table_sizes == []
+    assert encoding.encode(np.asarray(column, float)[:, np.newaxis]).shape[1] == encoding.n_numeric
+
+
+def test_codes_of_values_follow_those_of_categories():
+    rng = np.random.default_rng(0)
+    table = np.column_stack([rng.normal(size=400), rng.integers(0, 20, 400), rng.integers(0, 15, 400)])
+    kind = Kind(4, with_values=True)
+    encoding = learn_encodings(table, 2, [15], [kind, Kind(4)])[kind]
+    assert encoding.table_sizes == [15, 20] and encoding.coded_numbers == [1]
+    np.testing.assert_array_equal(encoding.encode(table)[:, -2:], table[:, [2, 1]])
+
+
+def test_an_encoding_of_an_earlier_version_is_read():
+    encoding = learn_encoding(np.arange(30.0)[:, np.newaxis], 1, [], 4)
+    config = encoding.to_config()
+    config["numbers"] = [number[:4] for number in config["numbers"]]
+    rows = np.array([[3.0], [99]])
+    np.testing.assert_array_equal(TableEncoding.from_config(config).encode(rows), encoding.encode(rows))

@@ -125,6 +125,11 @@ CASES = {
         ],
         "learning_rate_factors": {0: {"scale": 6.0}, 1: {"alpha": 0.1, "b": 0.2}},
     },
+    "periodic": {
+        "layers": [fb.Dense(9, "tanh"), fb.Periodic(2, 20), fb.Dense(20, "relu"), fb.Dense(3, "softmax")],
+        "learning_rate_factors": {1: 0.1},
+        "clip_norm": 0.1,
+    },
 }
 
 
@@ -225,8 +230,6 @@ def test_sums_are_added_number_by_number(isa, dtype):
 
 # ---- What is refused ----
 
-PRIVACY = fb.DifferentialPrivacy(target_epsilon=3, target_delta=1e-5, expected_batch_size=100)
-
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
@@ -236,10 +239,6 @@ PRIVACY = fb.DifferentialPrivacy(target_epsilon=3, target_delta=1e-5, expected_b
         ({"shards": 1 << 20}, "4096"),
         ({"shards": 8, "accumulate": 2}, "accumulate=1"),
         ({"shards": 8, "optimizer": "lbfgs", "batch_size": None}, "SciPy"),
-        (
-            {"shards": 8, "privacy": PRIVACY},
-            "shards=1 with privacy",
-        ),
     ],
 )
 def test_what_does_not_go_with_shards_is_refused(arguments, words):

@@ -1,6 +1,6 @@
 /* panels.h of amx: weights times panels: the forward product and the gradient of the inputs.
  *
- * Uses tiles.h, activation.h. Gives dense_forward and input_gradient to the table.
+ * Uses tiles.h, finish.h. Gives dense_forward and input_gradient to the table.
  *
  * Rows are units in forward, and inputs in the other product; a column of tiles is a panel. All rows of a panel's last
  * tile are written, of which those beyond the layer's are zero: a panel has room for them.
@@ -76,12 +76,7 @@ static INLINE void NAME(multiply_panels)(const NAME(panels_product) *m, ptrdiff_
 
 /* ---- Z = A @ W.T + b, and its activation ---- */
 
-typedef struct {
-    const fbp_layer *layer;
-    fbp_panels out, slope;
-} NAME(activation_of_layer);
-
-static INLINE void NAME(finish_forward)(const void *context, ptrdiff_t panel, ptrdiff_t unit, ptrdiff_t n_units)
+static INLINE void NAME(finish_with_bias)(const void *context, ptrdiff_t panel, ptrdiff_t unit, ptrdiff_t n_units)
 {
     const NAME(activation_of_layer) *x = context;
     const real *bias = (const real *)x->layer->bias + unit;
@@ -93,8 +88,7 @@ static INLINE void NAME(finish_forward)(const void *context, ptrdiff_t panel, pt
     }
     for (ptrdiff_t i = 0; i < n_units; i++)
         NAME(store)(rows + i * VL, NAME(load)(rows + i * VL) + NAME(splat)(bias[i]));
-    NAME(activate)(x->layer->activation, (real)x->layer->alpha, rows,
-                   x->slope.data ? (real *)x->slope.data + panel * x->slope.stride + unit * VL : NULL, n_units);
+    NAME(finish_forward)(context, panel, unit, n_units);
 }
 
 static void NAME(dense_forward)(const fbp_layer *layer, const void *rows, fbp_panels in, fbp_panels out,
@@ -106,7 +100,7 @@ static void NAME(dense_forward)(const fbp_layer *layer, const void *rows, fbp_pa
         .n_steps = NAME(steps_of)(layer->n_inputs),
         .streamed = in,
         .out = out,
-        .finish = NAME(finish_forward),
+        .finish = NAME(finish_with_bias),
         .context = &context,
     };
     NAME(multiply_panels)(&m, p0, p1, n0, n1);
@@ -114,24 +108,17 @@ static void NAME(dense_forward)(const fbp_layer *layer, const void *rows, fbp_pa
 
 /* ---- dZ_below = (dZ @ W) * act'(below) ---- */
 
-typedef struct {
-    const fbp_layer *below;
-    fbp_panels A, slope, dZ;
-} NAME(layer_below);
-
-static INLINE void NAME(finish_backward)(const void *context, ptrdiff_t panel, ptrdiff_t input, ptrdiff_t n_inputs)
+static INLINE void NAME(finish_with_relu)(const void *context, ptrdiff_t panel, ptrdiff_t input, ptrdiff_t n_inputs)
 {
     const NAME(layer_below) *x = context;
     const real *A = (const real *)x->A.data + panel * x->A.stride + input * VL;
     real *dZ = (real *)x->dZ.data + panel * x->dZ.stride + input * VL;
-    if (x->below->activation == FBP_RELU) {
-        for (ptrdiff_t i = 0; i < n_inputs; i++)
-            NAME(store)(dZ + i * VL, NAME(keep_positive)(NAME(load)(A + i * VL), NAME(load)(dZ + i * VL)));
+    if (x->below->activation != FBP_RELU) {
+        NAME(finish_backward)(context, panel, input, n_inputs);
         return;
     }
-    NAME(pass_back)(x->below->activation, (real)x->below->alpha, A,
-                    x->slope.data ? (const real *)x->slope.data + panel * x->slope.stride + input * VL : NULL, dZ,
-                    n_inputs);
+    for (ptrdiff_t i = 0; i < n_inputs; i++)
+        NAME(store)(dZ + i * VL, NAME(keep_positive)(NAME(load)(A + i * VL), NAME(load)(dZ + i * VL)));
 }
 
 static void NAME(input_gradient)(const fbp_layer *layer, const void *pairs, fbp_panels dZ, const fbp_layer *below,
@@ -144,7 +131,7 @@ static void NAME(input_gradient)(const fbp_layer *layer, const void *pairs, fbp_
         .n_steps = NAME(steps_of)(layer->n_units),
         .streamed = dZ,
         .out = dZ_below,
-        .finish = NAME(finish_backward),
+        .finish = NAME(finish_with_relu),
         .context = &context,
     };
     (void)scratch; /* the weights lie as the tiles read them */

@@ -5,6 +5,7 @@
 
 #include "../transpose.h"
 #include "../activation.h"
+#include "../finish.h"
 #include "../bfloat16.h"
 #include "../bias_gradient.h"
 #define WHOLE_STEPS 1

@@ -6,13 +6,15 @@ import contextlib
 import os
 import time
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastbp.callbacks.base import Callback, Figures
 from fastbp.callbacks.best_figure import BestFigure, Mode
 from fastbp.callbacks.trainer_view import TrainerView
 from fastbp.support.checks import check_flag, check_int, check_number, check_path, sentence, shown
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["Checkpoint"]
 
@@ -96,6 +98,8 @@ class Checkpoint(Callback):
     @property
     def files(self) -> list[Path]:
         """The existing files of this run, oldest first."""
+        from pathlib import Path  # only now: `import fastbp` stays quick
+
         return [Path(file) for file in self._files]
 
     def hears(self, event: str) -> bool:
@@ -147,7 +151,7 @@ class Checkpoint(Callback):
             raise TypeError(sentence("files", files, "a list of the names of files"))
         if monitor is not None and not isinstance(monitor, Mapping):
             raise TypeError(sentence("monitor", monitor, "the state of a figure, or None"))
-        mine = [str(self._path.with_name(Path(file).name)) for file in files]
-        self._files = [file for file in mine if Path(file).name.startswith(self._path.stem)]
+        mine = [self._path.with_name(os.path.basename(file)) for file in files]
+        self._files = [str(file) for file in mine if file.name.startswith(self._path.stem)]
         if self._watched is not None and monitor is not None:
             self._watched.set_state(monitor)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import os
 
@@ -64,6 +63,8 @@ class CSVLogger(Callback):
         self._write(trainer, range(0 if anew else n_epochs - 1, n_epochs), anew)
 
     def _write(self, trainer: TrainerView, epochs: range, anew: bool) -> None:
+        import csv  # only now: `import fastbp` stays quick
+
         history = trainer.history
         text = io.StringIO(newline="")
         writer = csv.writer(text, delimiter=self._separator)

@@ -118,7 +118,8 @@ def _texts_of_csv(file: TableFile, said: Reading, used: Sequence[str]) -> dict[s
         raise CommandError(f"--sep is {separator!r}; expected one character, such as , ; | or tab")
     encoding = said.encoding or "utf-8"
     try:
-        with io.TextIOWrapper(file.open(), "utf-8-sig" if encoding == "utf-8" else encoding, errors="replace") as lines:
+        codec = "utf-8-sig" if encoding == "utf-8" else encoding
+        with file.open() as contents, io.TextIOWrapper(contents, codec, errors="replace") as lines:
             rows = _split_lines(lines, separator)
             first = next(rows, None)
             if first is None:

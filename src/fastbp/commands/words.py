@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import unicodedata
 from collections.abc import Sequence
@@ -64,12 +65,8 @@ def shortened(name: Any, width: int = 14) -> str:
     text = plain(name)
     if sum(map(_width, text)) <= width:
         return text
-    room = width - 1
-    for i, letter in enumerate(text):
-        room -= _width(letter)
-        if room < 0:
-            return f"{text[:i]}…"
-    return text
+    ends = itertools.accumulate(map(_width, text))
+    return f"{text[: sum(end < width for end in ends)]}…"
 
 
 def _width(letter: str) -> int:

@@ -198,11 +198,12 @@ def as_weights(values: ArrayLike, n_samples: int, argument: str) -> NDArray[np.f
             f"{' ' + remedy if remedy else ''}"
         )
     weights = np.ascontiguousarray(array, np.float64)
-    good = np.isfinite(weights) & (weights >= 0)
-    if not good.all():
-        refuse_first(~good, array, argument, "a finite number of 0 or more", "A weight of 0 leaves a sample out.")
-    with np.errstate(over="ignore"):
-        total = np.add.reduce(weights)
+    with np.errstate(over="ignore", invalid="ignore"):
+        total, lowest = np.add.reduce(weights), np.minimum.reduce(weights, initial=math.inf)
+    if not (lowest >= 0 and total < math.inf):
+        good = np.isfinite(weights) & (weights >= 0)
+        if not good.all():
+            refuse_first(~good, array, argument, "a finite number of 0 or more", "A weight of 0 leaves a sample out.")
     if not 0 < total < math.inf:
         raise ValueError(
             f"the sample weights in {argument} sum to {total:g}; expected a finite sum above 0, by which the loss is "

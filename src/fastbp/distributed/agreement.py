@@ -12,15 +12,16 @@ __all__ = ["digest_of_arrays", "digest_of_rows", "refuse_differences"]
 _ROWS = 1024  # of an array that are looked at
 
 
-def digest_of_rows(rows: Any) -> str:
+def digest_of_rows(rows: Any, secret: bytes | None = None) -> str:
     """Return a fingerprint of an array-like: its shape, its dtype, and rows from its beginning to its end.
 
-    Not of all rows: of an array that is larger than memory that would take longer than an epoch.
+    Not of all rows: of an array that is larger than memory that would take longer than an epoch. Who lacks the secret,
+    if there is one, cannot make the fingerprint of the same rows.
     """
     n = len(rows) if hasattr(rows, "__len__") else rows.shape[0]
     chosen = np.unique(np.linspace(0, n - 1, min(n, _ROWS)).astype(np.int64))
     some = rows[chosen]
-    hasher = _hasher(str(getattr(rows, "shape", n)).encode())
+    hasher = _hasher(str(getattr(rows, "shape", n)).encode(), secret or b"")
     for array in (some.data, some.columns, some.starts) if hasattr(some, "starts") else (np.asarray(some),):
         data = repr(array.tolist()).encode() if array.dtype.hasobject else array.tobytes()
         hasher.update(str(array.dtype).encode() + data)
@@ -35,10 +36,10 @@ def digest_of_arrays(arrays: Sequence[Any]) -> str:
     return str(hasher.hexdigest())
 
 
-def _hasher(data: bytes) -> Any:
+def _hasher(data: bytes, secret: bytes = b"") -> Any:
     from hashlib import blake2b  # takes its time, and `import fastbp` does not need it
 
-    return blake2b(data, digest_size=16)
+    return blake2b(data, digest_size=16, key=secret)
 
 
 def refuse_differences(facts_of_ranks: Sequence[Mapping[str, Any]], at: str = "on", what: str = "rank") -> None:

@@ -4,39 +4,37 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar, cast
+from typing import Any, NoReturn, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbp.distributed.gradients import GradientSum, sum_of_tree
 from fastbp.distributed.mpi import MPI, as_sent
 from fastbp.engine.divided_session import DividedSession
 from fastbp.engine.sharded_session import subtrees
 
-__all__ = ["Exchange", "shards_of", "sum_of_tree"]
+__all__ = ["Exchange", "shards_of"]
 
 Array = NDArray[Any]
-Node = tuple[int, int]  # level, index
 Result = TypeVar("Result")
+
+_HEADER = 3  # numbers before the sums of a step: whether the rank failed, whether it wants to stop, its samples
 
 
 def shards_of(rank: int, n_ranks: int, n_shards: int) -> tuple[int, int]:
-    """Return the first shard of a rank, and the one after its last."""
-    return n_shards * rank // n_ranks, n_shards * (rank + 1) // n_ranks
+    """Return the first shard of a rank, and the one after its last.
 
-
-def sum_of_tree(parts: dict[Node, Array], level: int, index: int, add: Callable[[Array, Array], None]) -> Array | None:
-    """Return the sum of a node's samples, left child before right; None without samples. ``parts`` are added to."""
-    if (level, index) in parts:
-        return parts[level, index]
-    if level == 0:
-        return None
-    left = sum_of_tree(parts, level - 1, 2 * index, add)
-    right = sum_of_tree(parts, level - 1, 2 * index + 1, add)
-    if left is None or right is None:
-        return right if left is None else left
-    add(left, right)
-    return left
+    A rank sends the gradient of each whole subtree that its shards are made of. So ranks begin at multiples of the
+    largest power of two with which none has over an eighth more shards than its share: that makes few subtrees.
+    """
+    most = max(-(-n_shards // n_ranks), 9 * n_shards // (8 * n_ranks))
+    size = n_shards
+    while True:
+        bounds = [n_shards // size * i // n_ranks * size for i in range(n_ranks + 1)]
+        if size == 1 or (min(_sizes(bounds)) > 0 and max(_sizes(bounds)) <= most):
+            return bounds[rank], bounds[rank + 1]
+        size //= 2
 
 
 class Exchange:
@@ -57,6 +55,8 @@ class Exchange:
         What all ranks raised in the latest step.
     failing_rank : int
         The rank that had that error.
+    joined : bool
+        Whether this rank has come to the exchange of the step under way.
     serving : bool
         Whether a call of ``fit`` is under way.
     """
@@ -66,22 +66,29 @@ class Exchange:
         self._depth = n_shards.bit_length() - 1
         self._nodes = [subtrees(*shards_of(rank, mpi.n_ranks, n_shards)) for rank in range(mpi.n_ranks)]
         self._most_nodes = max(len(nodes) for nodes in self._nodes)
-        self.stopping = self.serving = False
+        self.stopping = self.serving = self.joined = False
         self.failing_rank = -1
-        self._beside: Array | None = None  # room for partial sums
+        self._gradients = GradientSum(mpi, self._nodes, self._depth)
         self.agreed: BaseException | None = None
+
+    def begin(self) -> None:
+        """Before a call of ``fit``, or a single step: nothing has happened yet."""
+        self.stopping = self.joined = False
+        self.agreed, self.failing_rank = None, -1
 
     # ------------------------------------------------------------------------------------------------ in a step
 
     def sum_samples(self, session: DividedSession) -> None:
         """Put the sum of all shards into the session's root, or raise the same error on all ranks."""
+        self.joined = True
         gradient, statistics, sums = session.root
         received = self._all_small_sums(session, len(statistics), len(sums))
         if self.stopping:
             session.leave()
             return
-        self._add_small_sums(session, received, statistics, sums)
-        self._add_gradients(session, gradient)
+        if session.has_samples(self._depth, 0):  # by the chance of privacy a step may have none
+            self._add_small_sums(session, received, statistics, sums)
+            self._gradients.add(session, gradient)
 
     def share_squares(self, session: DividedSession) -> None:
         """Complete the squares of the gradient's rows."""
@@ -96,27 +103,56 @@ class Exchange:
     def _all_small_sums(self, session: DividedSession, n_statistics: int, n_sums: int) -> Array:
         """Return each rank's sums and statistics of its nodes: (n_ranks, nodes, n); errors and stops are agreed on."""
         n = n_sums + n_statistics
-        message = np.zeros(2 + self._most_nodes * n)
-        message[:2] = session.failure is not None, self._wants_stop()
-        of_nodes = message[2:].reshape(self._most_nodes, n)
+        message = np.zeros(_HEADER + self._most_nodes * n)
+        message[:_HEADER] = session.failure is not None, self._wants_stop(), session.n_samples
+        of_nodes = message[_HEADER:].reshape(self._most_nodes, n)
         for row, (_, _, _, statistics, sums) in zip(of_nodes, session.partials, strict=False):
             row[:n_sums], row[n_sums:] = sums, statistics
         received = self._mpi.all_numbers(message)
         if received[:, 0].any():
             self._raise(session.failure)
+        self._check_sizes(received[:, 2])
         if received[:, 1].any():
             self.stopping = True
-        return received[:, 2:].reshape(self._mpi.n_ranks, self._most_nodes, n)
+        return received[:, _HEADER:].reshape(self._mpi.n_ranks, self._most_nodes, n)
 
-    def _raise(self, failure: BaseException | None) -> None:
+    def _check_sizes(self, sizes: Array) -> None:
+        """Refuse a step that has other samples on one rank than on the others, on all ranks."""
+        others = np.flatnonzero(sizes != sizes[0])
+        if len(others):
+            self.agreed = ValueError(
+                f"the step has {int(sizes[0])} samples on rank 0 and {int(sizes[others[0]])} on rank {others[0]}; "
+                "expected the same batch on all ranks. Each takes its own rows of it."
+            )
+            raise self.agreed
+
+    def give_up(self, session: DividedSession, failure: BaseException) -> NoReturn:
+        """Come to the exchange of a single step that this rank cannot make: all raise its error, none waits for it."""
+        n_sums = 1  # its loss; a single step has no metrics
+        message = np.zeros(_HEADER + self._most_nodes * (n_sums + session.n_statistics))
+        message[0] = 1
+        self.joined = True
+        self._mpi.all_numbers(message)
+        self._raise(failure)
+
+    def explained(self, explain: Callable[[], None]) -> None:
+        """Let the rank that failed in the latest step raise what it knows of the reason, and all ranks with it."""
+        self.together(lambda: explain() if self.failing_rank in (-1, self.rank) else None)
+
+    def _raise(self, failure: BaseException | None) -> NoReturn:
         """Raise the error of the first rank that has one, which has the first samples."""
         errors = self._mpi.all_objects(failure and as_sent(failure), "the error of another rank")
         rank, error = next((rank, error) for rank, error in enumerate(errors) if error is not None)
         self.failing_rank = rank
         if not isinstance(error, Exception):  # such as Ctrl-C
             error = RuntimeError(f"rank {rank} was interrupted by {type(error).__name__}; all ranks end.")
-        self.agreed = failure if rank == self._mpi.rank and failure is not None else error
-        raise self.agreed
+        is_own = failure is not None and rank == self.rank
+        agreed: BaseException = cast("BaseException", failure) if is_own else error
+        agreed.add_note(f"This is of rank {rank} of {self.n_ranks}; all ranks raise it.")
+        self.agreed = agreed
+        if is_own:
+            raise agreed
+        raise agreed from None
 
     def _add_small_sums(self, session: DividedSession, received: Array, statistics: Array, sums: Array) -> None:
         n = len(sums)
@@ -132,36 +168,6 @@ class Exchange:
         if len(statistics):
             parts = {node: row[n:].astype(statistics.dtype) for node, row in by_node.items()}
             statistics[:] = sum_of_tree(parts, self._depth, 0, session.add)
-
-    def _add_gradients(self, session: DividedSession, whole: Array) -> None:
-        """Put this rank's part of the sum of all shards' gradients into ``whole``."""
-        mpi, bounds = self._mpi, session.bounds
-        sizes = _sizes(bounds)
-        own = [gradients for _, _, gradients, _, _ in session.partials]
-        size = sizes[mpi.rank]
-        sent = (
-            own[0]
-            if len(own) == 1
-            else np.concatenate([part[start:end] for start, end in itertools.pairwise(bounds) for part in own])
-        )
-        counts = [size * len(nodes) for nodes in self._nodes]
-        received = self._room(sum(counts), whole)
-        mpi.scatter_slices(sent, [n * len(own) for n in sizes], received, counts)
-        nodes = [node for nodes in self._nodes for node in nodes]
-        parts = {
-            node: received[i * size : (i + 1) * size] for i, node in enumerate(nodes) if session.has_samples(*node)
-        }
-        total = sum_of_tree(parts, self._depth, 0, session.add)
-        assert total is not None
-        whole[bounds[mpi.rank] : bounds[mpi.rank + 1]] = total
-
-    def _room(self, n: int, whole: Array) -> Array:
-        """Return room for n numbers: in ``whole``, of which little is used by then, or else beside it."""
-        if n <= len(whole):
-            return whole[:n]
-        if self._beside is None or len(self._beside) < n:
-            self._beside = np.empty(n, whole.dtype)
-        return self._beside[:n]
 
     # ------------------------------------------------------------------------------------------ outside of steps
 
@@ -184,6 +190,21 @@ class Exchange:
             failure = error
         if self._mpi.all_numbers(np.array([failure is not None], np.float64)).any():
             self._raise(failure)
+        return cast("Result", result)
+
+    def of_first(self, compute: Callable[[], Result], what: str) -> Result:
+        """Return what ``compute`` returns on rank 0, the only one that calls it; its error is raised on all ranks."""
+        result, failure = None, None
+        if self.rank == 0:
+            try:
+                result = compute()
+            except BaseException as error:
+                failure = error
+        result, of_first = self._mpi.from_first((result, failure and as_sent(failure)), what)
+        if of_first is not None:
+            self.failing_rank = 0
+            self.agreed = of_first if failure is None else failure
+            raise self.agreed
         return cast("Result", result)
 
     def join_parts(self, n: int, compute: Callable[[int, int], Array]) -> Array:

@@ -85,17 +85,16 @@ class MPI:
     def all_numbers(self, numbers: Array) -> Array:
         """Return the same number of float64 from each rank: (n_ranks, n)."""
         received = np.empty((self.n_ranks, len(numbers)))
-        self._wait([self._comm.Iallgather(numbers, received)], "the numbers of a step")
+        self.wait([self._comm.Iallgather(numbers, received)], "the numbers of a step")
         return received
 
-    def scatter_slices(
-        self, numbers: Array, counts: Sequence[int], received: Array, received_counts: Sequence[int]
-    ) -> None:
-        """Send counts[q] numbers to each rank q, one after the other; put what the ranks send into ``received``."""
-        from_here = _parts(numbers, counts)
-        to_here = _parts(received, received_counts)
-        to_here[self.rank][:] = from_here[self.rank]
-        self._pass(from_here, to_here, "the gradients of a step")
+    def begin_sending(self, array: Array, other: int) -> list[Any]:
+        """Return the requests of sending an array to another rank, which stays as it is until they are done."""
+        return [self._comm.Isend([piece, self._library.BYTE], other) for piece in _pieces(array)]
+
+    def begin_receiving(self, array: Array, other: int) -> list[Any]:
+        """Return the requests of receiving an array from another rank."""
+        return [self._comm.Irecv([piece, self._library.BYTE], other) for piece in _pieces(array)]
 
     def gather_slices(self, part: Array, whole: Array, counts: Sequence[int], what: str) -> None:
         """Put the part of each rank q, of counts[q] numbers, one after the other into ``whole``, on each rank."""
@@ -108,13 +107,13 @@ class MPI:
 
         MPI's own Ialltoallv took twice as long over TCP, and at times a hundred times as long.
         """
-        byte, requests = self._library.BYTE, []
+        requests = []
         others = [(self.rank + i) % self.n_ranks for i in range(1, self.n_ranks)]  # not all begin with the same one
         for other in reversed(others):
-            requests += [self._comm.Irecv([piece, byte], other) for piece in _pieces(to_here[other])]
+            requests += self.begin_receiving(to_here[other], other)
         for other in others:
-            requests += [self._comm.Isend([piece, byte], other) for piece in _pieces(from_here[other])]
-        self._wait(requests, what)
+            requests += self.begin_sending(from_here[other], other)
+        self.wait(requests, what)
 
     def ask(self, part: Array, counts: Sequence[int], what: str) -> Array:
         """On rank 0 alone: return the parts of all ranks, one after the other, from what ``answer`` is there.
@@ -128,7 +127,7 @@ class MPI:
         for other in range(1, self.n_ranks):
             requests += [self._asking.Irecv([piece, self._library.BYTE], other) for piece in _pieces(to_here[other])]
             requests.append(self._asking.Isend(np.zeros(1), other))
-        self._wait(requests, what)
+        self.wait(requests, what)
         return received
 
     def _answer_if_asked(self, answer: Callable[[], Sequence[Array]]) -> None:
@@ -140,7 +139,7 @@ class MPI:
         self.answer = None  # this waits, and is asked once
         try:
             requests = [self._asking.Isend([piece, self._library.BYTE], 0) for piece in _pieces(numbers)]
-            self._wait(requests, "rank 0 to take the optimizer's state")
+            self.wait(requests, "rank 0 to take the optimizer's state")
         finally:
             self.answer = answer
 
@@ -150,7 +149,7 @@ class MPI:
         """Return the object of each rank."""
         data = np.frombuffer(pickle.dumps(thing), np.uint8)
         sizes = np.empty(self.n_ranks, np.int64)
-        self._wait([self._comm.Iallgather(np.array([len(data)], np.int64), sizes)], what)
+        self.wait([self._comm.Iallgather(np.array([len(data)], np.int64), sizes)], what)
         received = np.empty(sizes.sum(), np.uint8)
         parts = _parts(received, [int(n) for n in sizes])
         parts[self.rank][:] = data
@@ -164,16 +163,16 @@ class MPI:
         if self.rank == 0:
             data = np.frombuffer(pickle.dumps(thing), np.uint8).copy()
             size[0] = len(data)
-        self._wait([self._comm.Ibcast(size, 0)], what)
+        self.wait([self._comm.Ibcast(size, 0)], what)
         if self.rank > 0:
             data = np.empty(size[0], np.uint8)
-        self._wait([self._comm.Ibcast([data, self._library.BYTE], 0)], what)
+        self.wait([self._comm.Ibcast([data, self._library.BYTE], 0)], what)
         return thing if self.rank == 0 else pickle.loads(data.tobytes())
 
     def meet(self, what: str) -> None:
         """Return when all ranks have come here; where one does not, end the job, with code 1."""
         try:
-            self._wait([self._comm.Ibarrier()], what)
+            self.wait([self._comm.Ibarrier()], what)
         except LostRankError as error:
             self.fail(error)
 
@@ -196,7 +195,7 @@ class MPI:
             sys.stderr.flush()
             self._comm.Abort(1)
 
-    def _wait(self, requests: list[Any], what: str) -> None:
+    def wait(self, requests: list[Any], what: str) -> None:
         """Wait until requests are done; signals are handled meanwhile."""
         start = time.monotonic()
         test = self._library.Request.Testall

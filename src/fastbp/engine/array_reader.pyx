@@ -10,8 +10,9 @@ from libc.stdint cimport int32_t, int64_t
 from fastbp.engine.kernels cimport (
     FBP_SRC_BOOL, FBP_SRC_FLOAT16, FBP_SRC_FLOAT32, FBP_SRC_FLOAT64, FBP_SRC_INT8, FBP_SRC_INT16, FBP_SRC_INT32,
     FBP_FLOAT32, FBP_FLOAT64, FBP_SRC_INT64, FBP_SRC_UINT8, FBP_SRC_UINT16, FBP_SRC_UINT32, FBP_SRC_UINT64,
-    fbp_source_type, kernels_in_use,
+    fbp_kernels, fbp_source_type, kernels_in_use,
 )
+from fastbp.engine.team cimport run_team, store_flag
 
 from numpy import float64, ndarray
 
@@ -95,6 +96,63 @@ cdef class ArrayReader:
             PyBuffer_Release(&self.buffer)
 
 
+# ---- Whether numbers are finite ----
+
+cdef enum:
+    BYTES_A_THREAD = 2 * 1024 * 1024   # that take longer to look through than another thread to start
+
+cdef struct Look:
+    const fbp_kernels *k
+    const char *start
+    Py_ssize_t n, itemsize
+    int found                          # whether any thread has found a NaN or an infinity
+
+
+cdef void _look_through(void *job, int t, int n_threads) noexcept nogil:
+    """Thread t's share of the numbers."""
+    cdef Look *look = <Look *>job
+    cdef Py_ssize_t first = look.n * t // n_threads, end = look.n * (t + 1) // n_threads
+    if not look.k.all_finite(look.start + first * look.itemsize, end - first):
+        store_flag(&look.found, 1)
+
+
+def is_finite(array, int n_threads=1):
+    """Whether an array of float32 or float64 that is C-contiguous has no NaN and no infinity.
+
+    Parameters
+    ----------
+    array : ndarray
+    n_threads : int, default 1
+        The most threads that look through it; a small one takes one.
+
+    Returns
+    -------
+    bool
+        False also where it has other elements, or is not C-contiguous.
+    """
+    cdef Py_buffer buffer
+    cdef Look look
+    cdef char letter
+    if array.dtype.char not in "fd":
+        return False
+    PyObject_GetBuffer(array, &buffer, PyBUF_STRIDES | PyBUF_FORMAT)
+    try:
+        letter = buffer.format[0]      # of another byte order it is a sign
+        if letter not in b"fd" or not PyBuffer_IsContiguous(&buffer, b"C"):
+            return False
+        look.k = kernels_in_use(FBP_FLOAT32 if letter == c"f" else FBP_FLOAT64)
+        look.start = <const char *>buffer.buf
+        look.n = buffer.len // buffer.itemsize
+        look.itemsize = buffer.itemsize
+        look.found = 0
+        n_threads = max(1, min(n_threads, buffer.len // BYTES_A_THREAD))
+        with nogil:
+            run_team(_look_through, &look, n_threads)
+        return look.found == 0
+    finally:
+        PyBuffer_Release(&buffer)
+
+
 # ---- Small arrays, quickly ----
 
 
@@ -121,20 +179,6 @@ def finite_doubles(array, tuple shape):
     float64 ndarray or None
         None where it is no ndarray, has other elements or another shape, is not C-contiguous, or has a NaN or infinity.
     """
-    cdef Py_buffer buffer
-    cdef char letter
-    cdef bint good
-    if type(array) is not ndarray or array.shape != shape or array.dtype.char not in "fd":
+    if type(array) is not ndarray or array.shape != shape or not is_finite(array):
         return None
-    PyObject_GetBuffer(array, &buffer, PyBUF_STRIDES | PyBUF_FORMAT)
-    try:
-        letter = buffer.format[0]      # of another byte order it is a sign
-        good = letter in b"fd" and PyBuffer_IsContiguous(&buffer, b"C")
-        if good and buffer.len > 0:
-            good = kernels_in_use(FBP_FLOAT32 if letter == c"f" else FBP_FLOAT64).all_finite(
-                buffer.buf, buffer.len // buffer.itemsize)
-    finally:
-        PyBuffer_Release(&buffer)
-    if not good:
-        return None
-    return array if letter == c"d" else array.astype(float64)
+    return array if array.dtype.char == "d" else array.astype(float64)

@@ -14,7 +14,10 @@ from fastbp.engine.loss cimport BAD_INPUTS, BAD_TARGETS, gather_targets, takes_Z
 from fastbp.engine.stages cimport Microbatch, stage_backward, stage_forward
 from fastbp.engine.tangents cimport stage_tangent
 from fastbp.engine.team cimport fetch_and_add, load_flag, monotonic_seconds, store_flag
-from fastbp.engine.ways cimport add_gradients, points_to_panel, slopes_to_panel
+from fastbp.engine.ways cimport (
+    Ways, add_block_gradients, add_gradients, block_points_to_panel, block_slopes_to_panel, points_to_panel,
+    slopes_to_panel,
+)
 
 # A group of rows on its way, on one thread.
 cdef struct Group:
@@ -92,24 +95,70 @@ cdef void _pass_group(DerivativePass *run, int number, const DerivativeThread *t
 
 
 cdef void _pass_ways(DerivativePass *run, int number, const DerivativeThread *thread) noexcept nogil:
-    """The ways of one group, a few panels of their points at a time."""
+    """The ways of one group: blocks of them, and the points of those that are left over."""
     cdef Group group
+    cdef const Ways *ways = run.ways
+    cdef Py_ssize_t first = number * ways.ways_of_group, last = min(first + ways.ways_of_group, ways.n_ways)
+    cdef Py_ssize_t done = first + (last - first) // run.k.lanes * run.k.lanes
     cdef int bad
-    cdef Py_ssize_t first = number * run.ways.ways_of_group * run.ways.n_steps
-    cdef Py_ssize_t last = min(first + run.ways.ways_of_group * run.ways.n_steps, run.n_rows)
     memset(&group, 0, sizeof(group))
     group.number = number
     group.thread = thread
     group.through.k = run.k
     group.through.scratch = thread.scratch
+    bad = _pass_blocks(run, &group, first, (done - first) // run.k.lanes * ways.n_steps)
+    if not bad:
+        bad = _pass_rest(run, &group, done * ways.n_steps, last * ways.n_steps)
+    if bad:
+        _refuse(run, number, bad)
+
+
+cdef int _pass_blocks(const DerivativePass *run, Group *group, Py_ssize_t way, Py_ssize_t n_points) noexcept nogil:
+    """Blocks of ways, from this one on, with so many points in each lane; a few panels at a time. What is wrong, or 0."""
+    cdef Py_ssize_t point = 0
+    cdef int bad = 0
+    while point < n_points and not bad and not load_flag(&run.n_bad):
+        group.n_panels = min(n_points - point, run.group_panels)
+        group.through.n_samples = group.n_panels * run.k.lanes
+        bad = _pass_block_points(run, group, way, point)
+        point += group.n_panels
+    return bad
+
+
+cdef int _pass_block_points(const DerivativePass *run, const Group *group, Py_ssize_t way,
+                            Py_ssize_t point) noexcept nogil:
+    """The gradients of all answers at points from this one on of blocks of ways, to the sums. What is wrong, or 0."""
+    cdef const DerivativeThread *thread = group.thread
+    cdef const Ways *ways = run.ways
+    cdef Stage *last = &thread.stages[run.n_stages - 1]
+    cdef Py_ssize_t p, block, step, answer
+    for p in range(group.n_panels):
+        block, step = way + (point + p) // ways.n_steps * run.k.lanes, (point + p) % ways.n_steps
+        if not block_points_to_panel(run.k, ways, &thread.ways, block, step, step == 0, p, thread.stages[0].output):
+            return BAD_INPUTS
+    _forward(run, group)
+    for answer in range(ways.n_answers):
+        for p in range(group.n_panels):
+            block, step = way + (point + p) // ways.n_steps * run.k.lanes, (point + p) % ways.n_steps
+            if not block_slopes_to_panel(run.k, ways, answer, block, step == 0 or p == 0, p, last.gradient):
+                return BAD_TARGETS
+        _backward(run, group, False)
+        for p in range(group.n_panels):
+            block, step = way + (point + p) // ways.n_steps * run.k.lanes, (point + p) % ways.n_steps
+            add_block_gradients(run.k, ways, &thread.ways, answer, block, step, p, thread.stages[0].gradient)
+    return 0
+
+
+cdef int _pass_rest(const DerivativePass *run, Group *group, Py_ssize_t first, Py_ssize_t last) noexcept nogil:
+    """The points `first` to last - 1, a few panels at a time. What is wrong with them, or 0."""
+    cdef int bad = 0
     group.first = first
-    while group.first < last and not load_flag(&run.n_bad):
+    while group.first < last and not bad and not load_flag(&run.n_bad):
         group.through.n_samples = min(last - group.first, run.group_panels * run.k.lanes)
         group.n_panels = (group.through.n_samples - 1) // run.k.lanes + 1
-        bad = _pass_points(run, &group)
-        if bad:
-            _refuse(run, number, bad)
+        bad = _pass_points(run, group)
         group.first += group.through.n_samples
+    return bad
 
 
 cdef int _pass_points(const DerivativePass *run, const Group *group) noexcept nogil:

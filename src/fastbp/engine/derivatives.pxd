@@ -36,7 +36,8 @@ cdef class Derivatives:
 
     cdef int plan(self, Py_ssize_t n_stages) except -1
     cdef int plan_folded(self) except -1
-    cdef int keep(self, bint product) except -1
+    cdef int keep(self, str part) except -1
+    cdef void begin_after(self, Py_ssize_t stage) noexcept
     cdef int add_stage(self, const Stage *stage) except -1
     cdef DerivativeMemory make_room(self, Py_ssize_t n_panels, int n_threads, bint for_ways)
     cdef int set_groups(self, DerivativePass *job, int size) except -1

@@ -33,6 +33,11 @@ from fastbp.engine.ways cimport Ways
 from fastbp.engine.errors import Interrupted, NonFinite, first_bad_row, first_bad_target
 
 
+cdef enum:
+    # With more points on each way, a group is one way: signals are looked at between groups.
+    MOST_STEPS_OF_GROUP = 1024
+
+
 cdef class DerivativeMemory:
     """The buffers of a pass, for each thread: of every stage the output and its gradient, for a group of panels."""
 
@@ -91,6 +96,9 @@ cdef class DerivativeMemory:
         if self.for_ways:
             thread.ways.rows = <char *>arena.take(k.lanes * thread.stages[0].layer.n_units * item_size(k.dtype))
             thread.ways.index = <int64_t *>arena.take(k.lanes * sizeof(int64_t))
+            thread.ways.near = take_panels(arena, thread.stages[0].layer.n_units, 1, k)
+            thread.ways.far = take_panels(arena, thread.stages[0].layer.n_units, 1, k)
+            thread.ways.total = take_panels(arena, thread.stages[0].layer.n_units, 1, k)
 
 
 cdef class Derivatives:
@@ -105,9 +113,10 @@ cdef class Derivatives:
         What the last one of these stages applies, if it is not its own.
     curved : bool, default False
         Whether second derivatives are computed, and nothing else.
-    part : {"whole", "first product", "after first product"}, default "whole"
-        Of all stages: the product that they begin with, without its activation; or what comes after it. The network
-        has one: see ``begins_with_product``.
+    part : {"whole", "first product", "after first product", "last product", "between products"}, default "whole"
+        Of all stages: the product that they begin with, without its activation; or what comes after it, and of that the
+        product that it ends with; or what lies between the two. The network has the first one, see
+        ``begins_with_product``, and the last one, see ``ends_with_product``.
     """
 
     def __cinit__(self, Network network, Py_ssize_t n_stages=-1, activation=None, bint curved=False,
@@ -127,8 +136,7 @@ cdef class Derivatives:
             self.plan(n_stages)
         else:
             self.plan_folded()
-        if part != "whole":
-            self.keep(part == "first product")
+        self.keep(part)
         find_partners(self.stages, self.n_stages)
         last = &self.stages[self.n_stages - 1]
         if activation is not None:
@@ -161,22 +169,29 @@ cdef class Derivatives:
                 next_planned += 1
         return 0
 
-    cdef int keep(self, bint product) except -1:
-        """Of all stages only the product that they begin with, or only what comes after it: its activation first."""
-        cdef Stage first = self.stages[1]
-        cdef Py_ssize_t i
-        self.is_product = product
-        if product:
+    cdef int keep(self, str part) except -1:
+        """Of all stages only this part."""
+        self.is_product = part in ("first product", "last product")
+        if part == "first product":
             self.stages[1].layer.activation = FBP_LINEAR
             self.n_stages = 2
-            return 0
-        self.n_stages -= 1
-        for i in range(1, self.n_stages):
-            self.stages[i] = self.stages[i + 1]
-        self.stages[0].layer = first.layer
-        self.stages[0].layer.ld = 0
-        self.stages[0].layer.n_inputs = first.layer.n_units
+        elif part == "last product":
+            self.begin_after(self.n_stages - 2)
+            self.stages[0].layer.activation = FBP_LINEAR
+        elif part != "whole":
+            self.begin_after(1)
+            self.n_stages -= part == "between products"
         return 0
+
+    cdef void begin_after(self, Py_ssize_t stage) noexcept:
+        """Only the stages after this one, and before them their input, to which this one's activation is applied."""
+        cdef Py_ssize_t i
+        self.stages[0].layer = self.stages[stage].layer
+        self.stages[0].layer.ld = 0
+        self.stages[0].layer.n_inputs = self.stages[0].layer.n_units
+        self.n_stages -= stage
+        for i in range(1, self.n_stages):
+            self.stages[i] = self.stages[stage + i]
 
     cdef int add_stage(self, const Stage *stage) except -1:
         """This stage; for second derivatives, without its activation, which follows as a stage of its own."""
@@ -311,12 +326,14 @@ cdef class Derivatives:
 
     cdef int set_groups(self, DerivativePass *job, int size) except -1:
         """How many rows, or ways, each thread takes at a time."""
-        cdef Py_ssize_t lanes = job.k.lanes, n_panels = (job.n_rows - 1) // lanes + 1
+        cdef Py_ssize_t lanes = job.k.lanes, n_panels = (job.n_rows - 1) // lanes + 1, n_ways
         job.group_panels = min(<Py_ssize_t>DERIVATIVE_PANELS, (n_panels - 1) // size + 1)
         job.n_groups = <int>((n_panels - 1) // job.group_panels + 1)
-        if job.wanted == ALONG_WAYS:   # all points of a way in one group, and enough ways for full panels
-            job.ways.ways_of_group = min((job.ways.n_ways - 1) // size + 1,
-                                         4 * DERIVATIVE_PANELS * lanes // job.ways.n_steps + 1)
+        if job.wanted == ALONG_WAYS:   # all points of a way in one group, and where there are enough, whole blocks
+            n_ways = (job.ways.n_ways - 1) // size + 1
+            if n_ways >= lanes:
+                n_ways = lanes * min(n_ways // lanes, DERIVATIVE_PANELS // job.ways.n_steps + 1)
+            job.ways.ways_of_group = n_ways if job.ways.n_steps <= MOST_STEPS_OF_GROUP else 1
             job.n_groups = <int>((job.ways.n_ways - 1) // job.ways.ways_of_group + 1)
         return 0
 
@@ -413,6 +430,12 @@ def begins_with_product(Network network):
     for i in range(network.prediction.n_planned):
         n_products += network.prediction.planned[i].kind == DENSE
     return network.stages[0].kind == DENSE and n_products > 1
+
+
+def ends_with_product(Network network):
+    """Whether a network's last stage is a product without an activation."""
+    cdef const Stage *last = &network.prediction.planned[network.prediction.n_planned - 1]
+    return last.kind == DENSE and last.layer.activation == FBP_LINEAR
 
 
 cdef int _set_out(DerivativePass *job, outputs, derivatives) except -1:

@@ -69,6 +69,18 @@ cdef class DividedSession(ShardedSession):
         return np.asarray(self.squares_of_rows)[:self.row_bounds[len(self.row_bounds) - 1]]
 
     @property
+    def array_bounds(self):
+        """The arrays of parameters: (first number, the one after the last, numbers of a row, whether it is a bias)."""
+        cdef Py_ssize_t i, first, size = item_size(self.memory.run.k.dtype)
+        cdef const ParameterRows *array
+        result = []
+        for i in range(self.sharded.n_arrays):
+            array = &self.sharded.arrays[i]
+            first = array.offset // size
+            result.append((first, first + array.n_rows * array.ld, array.ld, array.is_bias))
+        return result
+
+    @property
     def arriving(self):
         """Room for the new parameters of all, flat, where the gradients were before the update."""
         return self.vector(self.memory.run.memory.gradients, self.network.parameter_bytes)

@@ -13,6 +13,7 @@ from libc.string cimport memcpy, memset
 from fastbp.engine.kernels cimport FBP_STATES, FBP_TABLE_SHARES, fbp_layer, fbp_update
 from fastbp.engine.layout cimport BATCH_NORM, Stage, item_size, units_of_share
 from fastbp.engine.penalty cimport add_penalty_slopes
+from fastbp.engine.private_step cimport noise_to_biases, noise_to_row, noise_to_weights
 from fastbp.engine.run cimport Run, first_unit
 from fastbp.engine.sharded_gradient cimport use_statistics
 from fastbp.engine.shards cimport SQUARES, WEIGHTS, ParameterRows
@@ -75,7 +76,7 @@ cdef void _own_rows(const ShardedRun *sharded, const ThreadStep *step, const Par
 
 cdef void _complete_rows(ShardedRun *sharded, const ThreadStep *step, const ParameterRows *array,
                          bint penalised) noexcept nogil:
-    """Penalties to the gradient of this thread's rows, and their squares, where a norm is clipped."""
+    """Penalties and noise to the gradient of this thread's rows; and their squares, where a norm is clipped."""
     cdef Run *run = sharded.run
     cdef Stage *stage = &run.stages[array.stage]
     cdef Py_ssize_t n, n0, n1, row_bytes = array.ld * item_size(run.k.dtype)
@@ -86,6 +87,8 @@ cdef void _complete_rows(ShardedRun *sharded, const ThreadStep *step, const Para
         return
     if penalised and array.table < 0 and not array.is_bias:
         add_penalty_slopes(run.k, stage, step.microbatch.step_l2, n0, n1)
+    if sharded.private != NULL:
+        _add_noise(sharded, step, array, n0, n1)
     if not takes_norm(&run.updater):
         return
     memset(&row, 0, sizeof(row))
@@ -93,6 +96,20 @@ cdef void _complete_rows(ShardedRun *sharded, const ThreadStep *step, const Para
     for n in range(n0, n1):
         run.k.unit_squares(&row, run.memory.gradients + array.offset + n * row_bytes, NULL, 0, 1,
                            &sharded.row_squares[array.first_row + n], &of_bias)
+
+
+cdef void _add_noise(const ShardedRun *sharded, const ThreadStep *step, const ParameterRows *array, Py_ssize_t n0,
+                     Py_ssize_t n1) noexcept nogil:
+    """Noise to the gradient of rows n0..n1, which no other process and no other thread has."""
+    cdef const Stage *stage = &sharded.run.stages[array.stage]
+    cdef Py_ssize_t n
+    if array.is_bias:
+        noise_to_biases(sharded.private, step.microbatch.step, stage, n0, n1)
+    elif array.table < 0:
+        noise_to_weights(sharded.private, step.microbatch.step, stage, n0, n1)
+    else:
+        for n in range(n0, n1):
+            noise_to_row(sharded.private, step.microbatch.step, &stage.tables[array.table], n)
 
 
 cdef void _spread_squares(const ShardedRun *sharded) noexcept nogil:
@@ -126,7 +143,8 @@ cdef void _update_rows(ShardedRun *sharded, const ThreadStep *step, const Parame
     cdef char *fresh
     cdef double factor
     cdef fbp_layer layer
-    cdef fbp_update numbers
+    cdef fbp_update room
+    cdef const fbp_update *numbers
     _own_rows(sharded, step, array, &n0, &n1)
     if n0 == n1:
         return
@@ -135,10 +153,10 @@ cdef void _update_rows(ShardedRun *sharded, const ThreadStep *step, const Parame
     if not stage.trained:
         return
     numbers = own_numbers(run, &step.numbers, stage, array.table if array.table >= 0 else array.is_bias,
-                          array.table >= 0 or array.ld > 1)
+                          array.table >= 0 or array.ld > 1, &room)
     factor = _clipping(run, array)
     if array.table < 0:
-        _update_run(sharded, array, &numbers, factor, fresh, n0, n1)
+        _update_run(sharded, array, numbers, factor, fresh, n0, n1)
         if stage.max_norm > 0 and not array.is_bias:
             layer = stage.layer
             layer.weights = fresh
@@ -146,7 +164,7 @@ cdef void _update_rows(ShardedRun *sharded, const ThreadStep *step, const Parame
         return
     for n in range(n0, n1):            # a row of a table that no sample has is left as it is
         if _has_gradient(run.memory.gradients + array.offset + n * row_bytes, row_bytes):
-            _update_run(sharded, array, &numbers, factor, fresh, n, n + 1)
+            _update_run(sharded, array, numbers, factor, fresh, n, n + 1)
 
 
 cdef void _update_run(ShardedRun *sharded, const ParameterRows *array, const fbp_update *numbers, double factor,

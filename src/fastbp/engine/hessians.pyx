@@ -1,15 +1,16 @@
 """Second derivatives of one group of panels, which has been passed forward.
 
 Every activation is a stage of its own here, so that its source is Z; all other stages are linear but for the layer
-normalisation and the parametric activation. A Hessian times a direction is a pass of that direction forward, and a pass
-backward of two gradients: that of the outputs, and what it changes along the direction (Pearlmutter, 1994). A Laplacian
-is a pass forward for each of its directions, which adds up what each stage bends, and one for the sum.
+normalisation, the parametric activation and a basis. A Hessian times a direction is a pass of that direction forward,
+and a pass backward of two gradients: that of the outputs, and what it changes along the direction (Pearlmutter,
+1994). A Laplacian is a pass forward for each of its directions, which adds up what each stage bends, and one for the
+sum.
 """
 
 from libc.string cimport memcpy, memset
 
 from fastbp.engine.kernels cimport FBP_LINEAR, FBP_SOFTMAX, fbp_layer
-from fastbp.engine.layout cimport ACTIVATION, FORK, LAYER_NORM, PARAMETRIC, activation_gradient, item_size
+from fastbp.engine.layout cimport ACTIVATION, BASIS, FORK, LAYER_NORM, PARAMETRIC, activation_gradient, item_size
 from fastbp.engine.stages cimport stage_backward
 from fastbp.engine.tangents cimport stage_tangent
 
@@ -33,6 +34,10 @@ cdef void hessian_product(const Microbatch *mb, const Constants *constants, Stag
         if stages[i].kind == LAYER_NORM:
             mb.k.layer_norm_curvature_backward(&stages[i].layer, stages[i].saved, stages[i - 1].gradient,
                                                curves[i].backward, curves[i - 1].second, 0, n_panels)
+        elif stages[i].kind == BASIS:
+            mb.k.groups.basis_curvature_backward(&stages[i].layer, &stages[i].groups, stages[i].output,
+                                                 stages[i - 1].gradient, curves[i].backward, curves[i - 1].second, 0,
+                                                 n_panels)
         elif stages[i].kind == PARAMETRIC:
             mb.k.add_curved(curves[i].curvature, stages[i - 1].gradient, curves[i].backward, curves[i - 1].second,
                             stages[i].layer.n_units, 0, n_panels)
@@ -110,6 +115,8 @@ cdef void _add_bend(const fbp_kernels *k, const Stage *stage, fbp_panels tangent
     """second += the second derivative of this stage along the tangent of its source."""
     if stage.kind == LAYER_NORM:
         k.layer_norm_curvature(&stage.layer, stage.saved, tangent, curve.second, 0, n_panels)
+    elif stage.kind == BASIS:
+        k.groups.basis_curvature(&stage.layer, &stage.groups, stage.output, tangent, curve.second, 0, n_panels)
     elif stage.kind == ACTIVATION and stage.layer.activation == FBP_SOFTMAX:
         k.softmax_curvature(stage.output, tangent, tangent, curve.second, stage.layer.n_units, 0, n_panels)
     elif stage.kind in (ACTIVATION, PARAMETRIC):

@@ -182,6 +182,35 @@ cdef extern from "fastbp.h":
         void (*scale_lanes)(fbp_panels x, Py_ssize_t n_features, Py_ssize_t p, const void *factors) noexcept nogil
         void (*clear_lanes)(fbp_panels x, Py_ssize_t n_features, Py_ssize_t p, const void *factors) noexcept nogil
 
+    # In fastbp_groups.h.
+    ctypedef struct fbp_groups:
+        Py_ssize_t n_groups
+        Py_ssize_t size
+        const int32_t *columns
+        bint waves
+
+    ctypedef struct fbp_group_kernels:
+        void (*basis_forward)(const fbp_layer *layer, const fbp_groups *groups, fbp_panels source, fbp_panels out,
+                              fbp_panels kept, Py_ssize_t p0, Py_ssize_t p1) noexcept nogil
+        void (*basis_backward)(const fbp_layer *layer, const fbp_groups *groups, fbp_panels kept, fbp_panels dZ,
+                               fbp_panels dX, Py_ssize_t p0, Py_ssize_t p1) noexcept nogil
+        void (*basis_tangent)(const fbp_layer *layer, const fbp_groups *groups, fbp_panels kept, fbp_panels t,
+                              fbp_panels out, Py_ssize_t p0, Py_ssize_t p1) noexcept nogil
+        void (*basis_gradient)(const fbp_layer *layer, const fbp_groups *groups, fbp_panels kept, fbp_panels source,
+                               fbp_panels dZ, Py_ssize_t n_samples, Py_ssize_t n0, Py_ssize_t n1, void *dW, void *db,
+                               int accumulate) noexcept nogil
+        void (*basis_curvature)(const fbp_layer *layer, const fbp_groups *groups, fbp_panels A, fbp_panels t,
+                                fbp_panels out, Py_ssize_t p0, Py_ssize_t p1) noexcept nogil
+        void (*basis_curvature_backward)(const fbp_layer *layer, const fbp_groups *groups, fbp_panels A, fbp_panels t,
+                                         fbp_panels dA, fbp_panels out, Py_ssize_t p0, Py_ssize_t p1) noexcept nogil
+        void (*product_forward)(const fbp_layer *layer, const fbp_groups *groups, fbp_panels source, fbp_panels out,
+                                Py_ssize_t p0, Py_ssize_t p1) noexcept nogil
+        void (*product_backward)(const fbp_layer *layer, const fbp_groups *groups, fbp_panels dZ, fbp_panels dX,
+                                 Py_ssize_t p0, Py_ssize_t p1) noexcept nogil
+        void (*product_gradient)(const fbp_layer *layer, const fbp_groups *groups, fbp_panels source, fbp_panels dZ,
+                                 Py_ssize_t n_samples, Py_ssize_t n0, Py_ssize_t n1, void *dW, void *db,
+                                 int accumulate) noexcept nogil
+
     ctypedef struct fbp_kernels:
         const char *isa
         fbp_dtype dtype
@@ -296,6 +325,8 @@ cdef extern from "fastbp.h":
         void (*tanh)(const void *x, void *y, Py_ssize_t n) noexcept nogil
         void (*sigmoid)(const void *x, void *y, Py_ssize_t n) noexcept nogil
         void (*normal_cdf)(const void *x, void *y, Py_ssize_t n) noexcept nogil
+        void (*sine_of_turns)(const void *x, void *y, Py_ssize_t n) noexcept nogil
+        void (*cosine_of_turns)(const void *x, void *y, Py_ssize_t n) noexcept nogil
         void (*permutation)(uint64_t seed, uint64_t stream, Py_ssize_t n, int64_t *index) noexcept nogil
         void (*dropout)(fbp_panels panels, fbp_panels out, Py_ssize_t n_features, Py_ssize_t first_sample,
                         Py_ssize_t p0, Py_ssize_t p1, double rate, uint64_t seed, uint64_t stream) noexcept nogil
@@ -304,6 +335,7 @@ cdef extern from "fastbp.h":
                                 uint64_t stream) noexcept nogil
         double (*burn)(Py_ssize_t n, double *sink) noexcept nogil
         const fbp_private_kernels *private_training
+        const fbp_group_kernels *groups
 
     # In fastbp_bf16.h.
     ctypedef enum fbp_bf16_kind:

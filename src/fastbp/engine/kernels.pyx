@@ -259,7 +259,7 @@ cdef const fbp_kernels *_table(isa_name, fbp_dtype dtype) except NULL:
 
 
 def evaluate_function(name: str, x: np.ndarray, isa: str | None = None) -> np.ndarray:
-    """exp, expm1, log, tanh, sigmoid or normal_cdf of a float32 or float64 array of shape (n,)."""
+    """One of the functions below, by its name, of a float32 or float64 array of shape (n,)."""
     source = np.ascontiguousarray(x)
     result = np.empty_like(source)
     cdef fbp_dtype dtype = FBP_FLOAT32 if source.dtype == np.float32 else FBP_FLOAT64
@@ -283,8 +283,12 @@ def evaluate_function(name: str, x: np.ndarray, isa: str | None = None) -> np.nd
         table.sigmoid(x_data, y_data, n)
     elif name == "normal_cdf":
         table.normal_cdf(x_data, y_data, n)
+    elif name == "sine_of_turns":
+        table.sine_of_turns(x_data, y_data, n)
+    elif name == "cosine_of_turns":
+        table.cosine_of_turns(x_data, y_data, n)
     else:
-        raise ValueError(f"name is {name!r}, expected exp, expm1, log, tanh, sigmoid or normal_cdf")
+        raise ValueError(f"name is {name!r}, expected one of the functions that csrc/kernels/vmath.h has for the tests")
     return result
 
 

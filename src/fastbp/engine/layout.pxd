@@ -3,7 +3,9 @@
 from libc.stdint cimport int32_t
 
 from fastbp.engine.arena cimport Arena
-from fastbp.engine.kernels cimport FBP_FLOAT32, fbp_activation, fbp_dtype, fbp_kernels, fbp_layer, fbp_panels, fbp_table
+from fastbp.engine.kernels cimport (
+    FBP_FLOAT32, fbp_activation, fbp_dtype, fbp_groups, fbp_kernels, fbp_layer, fbp_panels, fbp_table,
+)
 
 # What a stage does with its source; stages.pyx says what that means.
 cdef enum StageKind:
@@ -18,6 +20,8 @@ cdef enum StageKind:
     TABULAR
     SCALING
     PARAMETRIC
+    BASIS
+    GROUPED
     REPEAT
     MEMBER_AFFINE
     HEADS
@@ -73,7 +77,7 @@ cdef struct Stage:
     double max_norm            # dense: the largest norm that a unit's weights may have, or 0
     Py_ssize_t partner         # fork and add: the number of the other
     fbp_panels other           # add: the output of its fork; fork: the gradient of its add [panel][n_units][VL]
-    fbp_panels saved           # by forward, for backward    [panel][saved_features][VL]; scaling: the source
+    fbp_panels saved           # by forward, for backward    [panel][saved_features][VL]; scaling, grouped: the source
     Py_ssize_t saved_bytes     # from one member's first row of it to the next one's
     fbp_activation function    # parametric: what its output has a share of
     double rate                # dropout: the share of numbers that become zero
@@ -88,6 +92,7 @@ cdef struct Stage:
     Py_ssize_t n_numeric       # tabular: the columns that are numbers
     Py_ssize_t n_tables        # tabular: the columns of codes, each with a table
     fbp_table *tables          # [n_tables]
+    fbp_groups groups          # basis and grouped: their groups, and whose numbers they are made from
     int32_t *table_rows        # each code's row in its table [panel][n_tables][VL]
 
 cdef inline Py_ssize_t item_size(fbp_dtype dtype) noexcept nogil:

@@ -12,7 +12,10 @@ from fastbp.engine.arena cimport Arena
 from fastbp.engine.features cimport Features
 from fastbp.engine.gate cimport begin_nested, begin_reading, begin_writing, end_nested, end_reading, end_writing
 from fastbp.engine.kernels cimport FBP_FLOAT32, FBP_FLOAT64, fbp_layer, fbp_table, kernels_in_use
-from fastbp.engine.layout cimport BATCH_NORM, DENSE, HEADS, TABULAR, Stage, find_partners, item_size, padded
+from fastbp.engine.layout cimport (
+    BASIS, BATCH_NORM, DENSE, GROUPED, HEADS, TABULAR, Stage, find_partners, item_size, padded,
+)
+from fastbp.engine.groups cimport free_groups, group_views
 from fastbp.engine.loss cimport Scoring, set_scoring, split_sums, total_sample_weight
 from fastbp.engine.penalty cimport is_penalised, unit_penalties
 from fastbp.engine.prediction cimport make_prediction
@@ -43,7 +46,8 @@ cdef class Network:
     layers : list of dict
         The stages, first to last. "kind" is one of those that stages.pyx lists, "activation" and "parameter" what is
         applied to its result; the other keys are the kind's own: "units", "use_bias", "trainable", "l1", "l2" and
-        "max_norm" of a dense one, "rate" of dropout, "epsilon" of those that normalise, "momentum" of batch_norm. A
+        "max_norm" of a dense one, "rate" of dropout, "epsilon" of those that normalise, "momentum" of batch_norm; those
+        of a basis or a product of groups are in set_groups. A
         dense one may be written (units, activation, parameter), dropout ("dropout", rate). The first may be "tabular":
         "numeric" columns, "tables" a list of (rows, features), one for each further column, "units" of all together.
         A tabular stage cannot have features set. "members" of a stage that members of a batch ensemble share; those
@@ -83,6 +87,9 @@ cdef class Network:
         self.n_parameters = sum([array.size for array in self.get_arrays()])
 
     def __dealloc__(self):
+        cdef Py_ssize_t i
+        for i in range(self.n_layers if self.stages != NULL else 0):
+            free_groups(&self.stages[i])
         PyMem_Free(self.tables)
         PyMem_Free(self.stages)
 
@@ -117,7 +124,7 @@ cdef class Network:
         """Stage i's arrays in an arena laid out like `parameters`: W (n_inputs, n_units), the others (n_units,).
 
         Where members have arrays of their own, these are first divided by member: (members, n_inputs, n_units).
-        Of a tabular stage its tables, (n_rows, n_features) each.
+        Of a tabular stage its tables, (n_rows, n_features) each; of stages of groups see group_views.
         """
         cdef fbp_layer *layer = &self.stages[i].layer
         if self.stages[i].kind == TABULAR:
@@ -127,6 +134,8 @@ cdef class Network:
         W = arena.start + (<char *>layer.weights - self.parameters.start)
         b = arena.start + (<char *>layer.bias - self.parameters.start)
         weights = arena.vector(<const void *>W, layer.n_units * layer.ld, self.dtype).reshape(layer.n_units, layer.ld)
+        if self.stages[i].kind in (BASIS, GROUPED):
+            return group_views(&self.stages[i], weights, arena.vector(<const void *>b, layer.n_units, self.dtype))
         views = [weights[:, :layer.n_inputs].T if self.stages[i].kind in (DENSE, HEADS) else weights[:, 0]]
         if self.stages[i].has_bias:
             views.append(arena.vector(<const void *>b, layer.n_units, self.dtype))

@@ -6,8 +6,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbp.engine.divided_session import DividedSession
 from fastbp.engine.records import SampleSet, StepNumbers
-from fastbp.engine.session import Session
 
 OnStep: TypeAlias = Callable[[int], object]  # steps of the call done; true: leave it
 
@@ -29,7 +29,7 @@ class PrivateSteps:
         every_step: bool = False,
     ) -> PrivateSteps: ...
 
-class PrivateSession(Session):
+class PrivateSession(DividedSession):
     def private_steps(self, samples: SampleSet, plan: PrivateSteps) -> bool: ...
     def sampled_rows(self) -> NDArray[np.int64]: ...
     def parameter_digest(self, hasher: Any) -> None: ...

@@ -1,4 +1,8 @@
-"""Training with differential privacy, some steps a call. private_step.pyx has the step itself."""
+"""Training with differential privacy, some steps a call. private_step.pyx has the step itself.
+
+With shards, and with several processes, sharded_step.pyx has it: all processes draw the same samples, and the noise in
+a number of the gradient is a function of the key, the step and the number's place.
+"""
 
 from libc.math cimport INFINITY, ceil, log1p, sqrt
 from libc.stdint cimport int64_t
@@ -6,6 +10,7 @@ from libc.string cimport memcpy
 
 import numpy as np
 
+from fastbp.engine.divided_session cimport DividedSession
 from fastbp.engine.gate cimport begin_reading, end_reading
 from fastbp.engine.kernels cimport FBP_CLIP, FBP_NORMALIZE
 from fastbp.engine.loss cimport BAD_INPUTS
@@ -13,6 +18,7 @@ from fastbp.engine.private_step cimport PrivateRun, train_private_share
 from fastbp.engine.records cimport SampleSet
 from fastbp.engine.run cimport Run
 from fastbp.engine.session cimport Session
+from fastbp.engine.shards cimport SHARD_SAMPLES
 from fastbp.engine.step cimport MICROBATCH_SAMPLES
 from fastbp.engine.team cimport look_seconds, monotonic_seconds, run_team
 
@@ -77,8 +83,11 @@ cdef class PrivateSteps:
         self.every_step = every_step
 
 
-cdef class PrivateSession(Session):
-    """A session that can make steps with differential privacy too; its loss is one that the kernels know."""
+cdef class PrivateSession(DividedSession):
+    """A session that can make steps with differential privacy too; its loss is one that the kernels know.
+
+    `cut_into` and `share_with` need not be called.
+    """
 
     cdef PrivateRun private
     cdef object private_rows           # int64 [2][n_rows]: the samples drawn, and those of a step
@@ -104,7 +113,11 @@ cdef class PrivateSession(Session):
             if plan.n_steps == 0:
                 return True
             self.take_step_numbers(plan.step_numbers)
-            team = self.begin(samples, <Py_ssize_t>min(usual, <double>physical), True)
+            if self.sharded.run == NULL:
+                usual = min(usual, <double>physical)
+            self.most_samples = max(min(plan.max_physical_batch_size, <Py_ssize_t>MICROBATCH_SAMPLES)
+                                    // SHARD_SAMPLES * SHARD_SAMPLES, <Py_ssize_t>SHARD_SAMPLES)
+            team = self.begin(samples, <Py_ssize_t>min(usual, <double>samples.n_samples), True)
             run.cut.updates = True
             run.cut.training = True
             run.cut.fused = False
@@ -133,6 +146,7 @@ cdef class PrivateSession(Session):
         for i in range(run.n_stages):
             n_stages += run.stages[i].trained
         private.run = run
+        self.sharded.private = private
         private.k = run.k.private_training
         memcpy(private.stream.key, &key[0], sizeof(private.stream.key))
         # A sample's dropout mask depends on its place in the batch, so that nobody may know the masks.
@@ -168,18 +182,47 @@ cdef class PrivateSession(Session):
             run.progress.enter_python_at = start if plan.every_step else start + look_seconds()
             run.barrier.arrived = 0
             try:
-                with nogil:
-                    self.last_team = run_team(train_private_share, &self.private, team)
+                self.run_steps(team)
             finally:
                 self.python.go_out()
             self.python.raise_pending()
             if run.progress.bad:
-                raise NonFinite("inputs" if run.progress.bad == BAD_INPUTS else "targets", -1)
+                raise self.explain(self.python.samples)
             self.python.look()
+            if self.leaving:
+                return False
+            if self.sharded.run != NULL and run.data.n_rows > run.data.step_size:
+                self.make_room_for(run.data.n_rows, team)
+                continue
             if plan.on_tick is not None and plan.on_tick(plan.n_steps - self.private.n_steps_left):
                 if self.private.n_steps_left > 0:
                     return False
         return True
+
+    cdef int run_steps(self, int size) except -1:
+        if self.sharded.run != NULL:
+            return DividedSession.run_steps(self, size)
+        with nogil:
+            self.last_team = run_team(train_private_share, &self.private, size)
+        return 0
+
+    cdef int choose_team(self, bint in_epoch) except -1:
+        if self.sharded.run != NULL:
+            return DividedSession.choose_team(self, in_epoch)
+        return Session.choose_team(self, in_epoch)
+
+    cdef int make_room_for(self, Py_ssize_t n_samples, int team) except -1:
+        """Memory for steps of so many samples, where a step has drawn more than there was room for; no sum changes."""
+        cdef Run *run = &self.memory.run
+        run.data.step_size = n_samples
+        self.choose_group()
+        self.memory.make_room((run.data.microbatch_size - 1) // run.k.lanes + 1, team)
+        self.place_partials()
+        return 0
+
+    cdef object explain(self, SampleSet samples):
+        """The NonFinite for what the last step met: without a row, which is private."""
+        return NonFinite("inputs" if self.memory.run.progress.bad == BAD_INPUTS else "targets", -1)
 
     def sampled_rows(self):
         """The rows that the latest step took, int64, for the tests."""

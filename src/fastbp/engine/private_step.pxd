@@ -2,8 +2,10 @@
 
 from libc.stdint cimport int64_t, uint64_t
 
-from fastbp.engine.kernels cimport fbp_clipping, fbp_private_kernels, fbp_stream
+from fastbp.engine.kernels cimport fbp_clipping, fbp_private_kernels, fbp_stream, fbp_table
+from fastbp.engine.layout cimport Stage
 from fastbp.engine.run cimport Run
+from fastbp.engine.step cimport ThreadStep
 
 # What the threads share beside the Run. The probability, the divisor and all that follows from C are the same in all
 # steps.
@@ -29,3 +31,15 @@ cdef struct PrivateRun:
 
 # Runs steps until the call has ended or Python is to be entered. The job is a PrivateRun.
 cdef void train_private_share(void *job, int t, int n_threads) noexcept nogil
+
+# The parts of a step, which sharded_step and divided_update put together in another way.
+cdef void draw_batch(PrivateRun *private, int t, int n_threads) noexcept nogil
+cdef ThreadStep begin_private_step(const PrivateRun *private, int t, int n_threads) noexcept nogil
+cdef void finish_private_step(PrivateRun *private, const ThreadStep *step) noexcept nogil
+cdef void clip_samples(PrivateRun *private, ThreadStep *step) noexcept nogil
+# Noise to the gradient of units n0..n1 of a stage that learns, in the step after so many; or to that of a table's row.
+cdef void noise_to_weights(const PrivateRun *private, uint64_t step, const Stage *stage, Py_ssize_t n0,
+                           Py_ssize_t n1) noexcept nogil
+cdef void noise_to_biases(const PrivateRun *private, uint64_t step, const Stage *stage, Py_ssize_t n0,
+                          Py_ssize_t n1) noexcept nogil
+cdef void noise_to_row(const PrivateRun *private, uint64_t step, const fbp_table *table, Py_ssize_t row) noexcept nogil

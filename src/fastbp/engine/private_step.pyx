@@ -236,7 +236,6 @@ cdef void clear_gradients(Run *run, const ThreadStep *step) noexcept nogil:
 cdef void add_noise(PrivateRun *private, const ThreadStep *step) noexcept nogil:
     """Noise to the gradient of this thread's units and rows of tables; all of these rows are updated then."""
     cdef Run *run = private.run
-    cdef fbp_stream stream = stream_of_step(private, step.microbatch.step, FBP_FOR_NOISE)
     cdef Py_ssize_t i, n0, n1
     cdef Stage *stage
     for i in range(run.n_stages):
@@ -246,45 +245,60 @@ cdef void add_noise(PrivateRun *private, const ThreadStep *step) noexcept nogil:
         if stage.kind == TABULAR:
             shares_of_thread(step.t, step.n_threads, &n0, &n1)
             for t in range(stage.n_tables):
-                noise_to_rows(private, &stream, &stage.tables[t], step.microbatch.attempt, n0, n1)
+                noise_to_rows(private, step, &stage.tables[t], n0, n1)
             continue
         units_of_share(run.k, run.stages, run.n_stages, i, step.t, step.n_threads, &n0, &n1)
-        if n0 < n1 and private.deviation > 0:
-            noise_to_units(private, &stream, stage, n0, n1)
+        if n0 < n1:
+            noise_to_weights(private, step.microbatch.step, stage, n0, n1)
+            noise_to_biases(private, step.microbatch.step, stage, n0, n1)
 
 
-cdef void noise_to_units(const PrivateRun *private, const fbp_stream *stream, const Stage *stage, Py_ssize_t n0,
-                         Py_ssize_t n1) noexcept nogil:
-    """Noise to dW and db of units n0..n1, by the places of W and b among all parameters."""
-    cdef const Run *run = private.run
-    cdef Py_ssize_t size = item_size(run.k.dtype), ld = stage.layer.ld
-    cdef Py_ssize_t W = (<char *>stage.layer.weights - run.memory.parameters) // size
-    cdef Py_ssize_t b = (<char *>stage.layer.bias - run.memory.parameters) // size
+cdef Py_ssize_t place_of(const PrivateRun *private, const void *parameters) noexcept nogil:
+    """The place of some numbers among all parameters: their noise depends on that."""
+    return (<const char *>parameters - private.run.memory.parameters) // item_size(private.run.k.dtype)
+
+
+cdef void noise_to_weights(const PrivateRun *private, uint64_t step, const Stage *stage, Py_ssize_t n0,
+                           Py_ssize_t n1) noexcept nogil:
+    cdef fbp_stream stream = stream_of_step(private, step, FBP_FOR_NOISE)
+    cdef Py_ssize_t ld = stage.layer.ld, first = place_of(private, stage.layer.weights) + n0 * ld
+    cdef char *dW = <char *>stage.dW + n0 * ld * item_size(private.run.k.dtype)
+    if private.deviation == 0:
+        return
     if ld == 1:
-        private.k.add_noise(stream, W + n0, 1, n1 - n0, 0, private.deviation, <char *>stage.dW + n0 * size)
+        private.k.add_noise(&stream, first, 1, n1 - n0, 0, private.deviation, dW)
     else:
-        private.k.add_noise(stream, W + n0 * ld, n1 - n0, stage.layer.n_inputs, ld, private.deviation,
-                            <char *>stage.dW + n0 * ld * size)
-    if stage.db != NULL:
-        private.k.add_noise(stream, b + n0, 1, n1 - n0, 0, private.deviation, <char *>stage.db + n0 * size)
+        private.k.add_noise(&stream, first, n1 - n0, stage.layer.n_inputs, ld, private.deviation, dW)
 
 
-cdef void noise_to_rows(const PrivateRun *private, const fbp_stream *stream, fbp_table *table, int64_t attempt,
-                        Py_ssize_t s0, Py_ssize_t s1) noexcept nogil:
+cdef void noise_to_biases(const PrivateRun *private, uint64_t step, const Stage *stage, Py_ssize_t n0,
+                          Py_ssize_t n1) noexcept nogil:
+    cdef fbp_stream stream = stream_of_step(private, step, FBP_FOR_NOISE)
+    if private.deviation > 0 and stage.db != NULL:
+        private.k.add_noise(&stream, place_of(private, stage.layer.bias) + n0, 1, n1 - n0, 0, private.deviation,
+                            <char *>stage.db + n0 * item_size(private.run.k.dtype))
+
+
+cdef void noise_to_rows(const PrivateRun *private, const ThreadStep *step, fbp_table *table, Py_ssize_t s0,
+                        Py_ssize_t s1) noexcept nogil:
     """Noise to all rows of table shares s0..s1; those that no sample had are touched now, with a gradient of zero."""
-    cdef const Run *run = private.run
-    cdef Py_ssize_t s, row, size = item_size(run.k.dtype)
-    cdef Py_ssize_t place = (<char *>table.weights - run.memory.parameters) // size
-    cdef char *gradient
+    cdef int64_t attempt = step.microbatch.attempt
+    cdef Py_ssize_t s, row, row_bytes = table.ld * item_size(private.run.k.dtype)
     for s in range(s0, s1):
         row = s
         while row < table.n_rows:
-            gradient = <char *>table.gradient + row * table.ld * size
             if table.touched_in_step[row] != attempt:
                 table.touched_in_step[row] = attempt
-                memset(gradient, 0, table.ld * size)
+                memset(<char *>table.gradient + row * row_bytes, 0, row_bytes)
                 table.touched[s * table.share_rows + table.n_touched[s]] = <int>row
                 table.n_touched[s] += 1
-            if private.deviation > 0:
-                private.k.add_noise(stream, place + row * table.ld, 1, table.n_features, 0, private.deviation, gradient)
+            noise_to_row(private, step.microbatch.step, table, row)
             row += FBP_TABLE_SHARES
+
+
+cdef void noise_to_row(const PrivateRun *private, uint64_t step, const fbp_table *table, Py_ssize_t row) noexcept nogil:
+    cdef fbp_stream stream = stream_of_step(private, step, FBP_FOR_NOISE)
+    if private.deviation > 0:
+        private.k.add_noise(&stream, place_of(private, table.weights) + row * table.ld, 1, table.n_features, 0,
+                            private.deviation,
+                            <char *>table.gradient + row * table.ld * item_size(private.run.k.dtype))

@@ -11,8 +11,8 @@ from fastbp.engine.kernels cimport (
     FBP_LINEAR, FBP_TABLE_SHARES, fbp_kernels, optimizer_named, state_names, stores_slope,
 )
 from fastbp.engine.layout cimport (
-    ADD, DENSE, FORK, HEADS, MEAN, MEMBER_AFFINE, SCALING, TABULAR, Stage, Statistics, block_stride, blocks_bytes,
-    item_size, narrow_block_stride, narrow_blocks_bytes, padded, take_pairs, take_panels,
+    ADD, DENSE, FORK, GROUPED, HEADS, MEAN, MEMBER_AFFINE, SCALING, TABULAR, Stage, Statistics, block_stride,
+    blocks_bytes, item_size, narrow_block_stride, narrow_blocks_bytes, padded, take_pairs, take_panels,
 )
 from fastbp.engine.loss cimport LEAST_TARGETS, takes_Z
 from fastbp.engine.narrow cimport make_narrow_weights
@@ -213,7 +213,7 @@ cdef class SessionMemory:
         if saved_features(stage) > 0:
             stage.saved = take_panels(arena, stage.members * saved_features(stage), n_panels, k)
             stage.saved_bytes = saved_features(stage) * k.lanes * item_size(k.dtype)
-        elif stage.kind in (SCALING, MEMBER_AFFINE):
+        elif stage.kind in (SCALING, GROUPED, MEMBER_AFFINE):
             stage.saved = stage.source
             stage.saved_bytes = stage.layer.n_units * k.lanes * item_size(k.dtype)
         if stage.meets:

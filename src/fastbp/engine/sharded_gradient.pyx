@@ -16,6 +16,7 @@ from fastbp.engine.arena cimport aligned
 from fastbp.engine.kernels cimport FBP_TABLE_SHARES, fbp_table
 from fastbp.engine.layout cimport BATCH_NORM, TABULAR, item_size, units_of_share
 from fastbp.engine.penalty cimport add_penalty_slopes
+from fastbp.engine.private_step cimport noise_to_biases, noise_to_row, noise_to_weights
 from fastbp.engine.run cimport Run
 from fastbp.engine.shards cimport first_row_of, rows_of
 from fastbp.engine.stages cimport Microbatch, stage_gradient_of_samples, stage_move_statistics
@@ -160,6 +161,7 @@ cdef Microbatch _microbatch_of(const Piece *piece, Py_ssize_t shard, Stage *own)
     if panel == 0:
         return mb
     own.gradient.data = <char *>own.gradient.data + panel * own.gradient.stride * item
+    own.source.data = <char *>own.source.data + panel * own.source.stride * item
     if own.saved.data != NULL:
         own.saved.data = <char *>own.saved.data + panel * own.saved.stride * item
     if own.source_blocks != NULL:
@@ -307,14 +309,33 @@ cdef void complete_gradients(ShardedRun *sharded, const ThreadStep *step) noexce
         stage = &run.stages[i]
         if stage.kind == TABULAR:
             shares_of_thread(step.t, step.n_threads, &n0, &n1)
+            if sharded.private != NULL:
+                _noise_to_tables(sharded, step, stage, n0, n1)
             _list_rows(run, stage, n0, n1)
             continue
         units_of_share(run.k, run.stages, run.n_stages, i, step.t, step.n_threads, &n0, &n1)
         if n0 == n1:
             continue
         add_penalty_slopes(run.k, stage, step.microbatch.step_l2, n0, n1)
+        if sharded.private != NULL and stage.trained:
+            noise_to_weights(sharded.private, step.microbatch.step, stage, n0, n1)
+            noise_to_biases(sharded.private, step.microbatch.step, stage, n0, n1)
         if stage.kind == BATCH_NORM and step.microbatch.training:
             use_statistics(sharded, step, stage, n0, n1)
+
+
+cdef void _noise_to_tables(const ShardedRun *sharded, const ThreadStep *step, const Stage *stage, Py_ssize_t s0,
+                           Py_ssize_t s1) noexcept nogil:
+    """Noise to all rows of table shares s0..s1, whether samples had them or not."""
+    cdef Py_ssize_t i, s, row
+    if not stage.trained:
+        return
+    for i in range(stage.n_tables):
+        for s in range(s0, s1):
+            row = s
+            while row < stage.tables[i].n_rows:
+                noise_to_row(sharded.private, step.microbatch.step, &stage.tables[i], row)
+                row += FBP_TABLE_SHARES
 
 
 cdef void use_statistics(const ShardedRun *sharded, const ThreadStep *step, Stage *stage, Py_ssize_t n0,

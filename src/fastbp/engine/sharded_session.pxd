@@ -11,6 +11,7 @@ cdef class ShardedSession(Session):
     cdef object parts                  # what `use_parts` got
     cdef object places                 # int64: where the starts and places of `sharded` lie
     cdef object statistics_at
+    cdef Py_ssize_t most_samples       # of a micro-batch
     cdef object sums_of_partials       # float64 [partial][slot_size]
 
     cdef tuple arrays_of(self, const Partial *partial)

@@ -36,11 +36,15 @@ def subtrees(Py_ssize_t first, Py_ssize_t end):
 cdef class ShardedSession(Session):
     """A session that cuts each batch into shards, once `cut_into` has been called."""
 
+    def __cinit__(self):
+        self.most_samples = MICROBATCH_SAMPLES
+
     def cut_into(self, Py_ssize_t n_shards, Py_ssize_t first=0, end=None):
         """Cuts each batch into n_shards, a power of two, of which this process computes first..end."""
         cdef int i, level
         cdef Py_ssize_t index
         self.sharded.run = &self.memory.run
+        self.sharded.parameter_bytes = self.memory.network.parameter_bytes
         self.sharded.depth = n_shards.bit_length() - 1
         nodes = subtrees(first, n_shards if end is None else end)
         self.sharded.n_nodes = len(nodes)
@@ -102,6 +106,17 @@ cdef class ShardedSession(Session):
         """Where the sum of all shards goes: gradients, statistics, sums."""
         return self.arrays_of(&self.sharded.root)
 
+    @property
+    def n_samples(self):
+        """Of the step under way, of all processes."""
+        return self.sharded.n_samples
+
+    @property
+    def n_statistics(self):
+        """How many numbers the statistics of a step are."""
+        self.place_statistics()
+        return self.sharded.statistics_bytes // item_size(self.memory.run.k.dtype)
+
     def has_samples(self, int level, Py_ssize_t index):
         """Whether a node of the tree has samples in the step under way; a node without any is left out of all sums."""
         return rows_of(&self.sharded, level, index) > 0
@@ -161,7 +176,7 @@ cdef class ShardedSession(Session):
             alone = alone or run.stages[i].meets
         if not alone:
             while (depth < self.sharded.depth
-                   and _rows_at_most(blocks, self.sharded.depth, depth + 1) <= <Py_ssize_t>MICROBATCH_SAMPLES):
+                   and _rows_at_most(blocks, self.sharded.depth, depth + 1) <= self.most_samples):
                 depth += 1
         self.sharded.group_depth = depth
         run.data.microbatch_size = max(_rows_at_most(blocks, self.sharded.depth, depth), <Py_ssize_t>1)
@@ -169,7 +184,7 @@ cdef class ShardedSession(Session):
             most = self.parts[0].max() * np.diff(self.parts[1]).max()
             run.data.microbatch_size = int((most - 1) // self.parts[2] + 2)
         if not run.scoring.custom:
-            run.data.microbatch_size = min(run.data.microbatch_size, <Py_ssize_t>MICROBATCH_SAMPLES)
+            run.data.microbatch_size = min(run.data.microbatch_size, self.most_samples)
         if depth == self.sharded.depth:
             run.data.microbatch_size = min(run.data.microbatch_size, max(run.data.step_size, <Py_ssize_t>1))
         return 0
@@ -192,7 +207,7 @@ cdef class ShardedSession(Session):
                 self.place_partial(&self.sharded.waiting[i], i, True)
         for i in range(self.sharded.n_nodes):
             self.sharded.partials[i].sums = &sums[MOST_DEPTH + i, 0]
-            self.place_partial(&self.sharded.partials[i], MOST_DEPTH + i, self.sharded.exchange != NULL)
+            self.place_partial(&self.sharded.partials[i], MOST_DEPTH + i, i > 0)
         if self.sharded.exchange == NULL:
             self.sharded.root = self.sharded.partials[0]
         else:

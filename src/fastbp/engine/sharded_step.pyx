@@ -7,10 +7,16 @@
 4. Each thread updates its units. Barrier. Where other processes have the other shards, divided_update.pyx does this.
 
 A loss that is a Python function, and stages that use the whole batch, see one shard at a time.
+
+With differential privacy (see private_step.pyx) a step begins with drawing its samples, and a sample's gradient is
+clipped after the backward pass; noise is added to the sum over all shards, by whoever updates the unit.
 """
+
+from libc.string cimport memset
 
 from fastbp.engine.divided_update cimport divided_update, exchange
 from fastbp.engine.kernels cimport flush_denormals, restore_denormals
+from fastbp.engine.private_step cimport begin_private_step, clip_samples, draw_batch, finish_private_step
 from fastbp.engine.run cimport Run
 from fastbp.engine.sharded_gradient cimport add_partial, complete_gradients, group_gradients, group_sums
 from fastbp.engine.shards cimport SUMS, Partial, ShardedRun, first_row_of, given_before, rows_of
@@ -36,13 +42,22 @@ cdef void train_sharded_share(void *job, int t, int n_threads) noexcept nogil:
 cdef bint _sharded_step(ShardedRun *sharded, int t, int n_threads) noexcept nogil:
     """Thread t's part of the next step. Returns whether the next one follows at once: the same for all threads."""
     cdef Run *run = sharded.run
-    cdef ThreadStep step = begin_step(run, t, n_threads)
+    cdef ThreadStep step
     cdef bint sound = True
     cdef Py_ssize_t i
+    if sharded.private == NULL:
+        step = begin_step(run, t, n_threads)
+    else:
+        draw_batch(sharded.private, t, n_threads)
+        if run.data.n_rows > run.data.step_size:
+            return False               # there is not enough memory for so many: see private_session.pyx
+        step = begin_private_step(sharded.private, t, n_threads)
     if t == 0:
         sharded.n_samples = step.n_samples
         if sharded.part_sizes != NULL:
             _place_parts(sharded)
+        if step.n_samples == 0:        # only with privacy
+            memset(sharded.root.gradients, 0, sharded.parameter_bytes)
     wait_for_all(&run.barrier, n_threads)
     for i in range(sharded.n_nodes):
         sound = sound and _pass_node(sharded, &step, sharded.nodes[i].level, sharded.nodes[i].index,
@@ -86,6 +101,9 @@ cdef void _finish(ShardedRun *sharded, const ThreadStep *step) noexcept nogil:
     """Thread 0, before the last barrier."""
     cdef Run *run = sharded.run
     cdef Py_ssize_t j
+    if sharded.private != NULL:
+        finish_private_step(sharded.private, step)
+        return
     for j in range(run.scoring.slot_size):
         run.progress.sums[j] += sharded.root.sums[j]
     finish_step(run, step)
@@ -130,10 +148,12 @@ cdef bint _pass_group(ShardedRun *sharded, ThreadStep *step, int level, Py_ssize
         forward(run, step)
         loss(run, step)
         backward(run, step)
+        if sharded.private != NULL and step.going:
+            clip_samples(sharded.private, step)
         wait_for_all(&run.barrier, step.n_threads)
-        if run.progress.stop_samples or found_bad(run, step, True):
+        if run.progress.stop_samples or found_bad(run, step, sharded.private == NULL):
             return False
-        if step.t == 0:
+        if step.t == 0 and sharded.private == NULL:
             group_sums(sharded, step, level, index, out.sums, accumulate)
         group_gradients(sharded, step, level, index, out, &step.numbers if step.fused else NULL, accumulate)
         wait_for_all(&run.barrier, step.n_threads)

@@ -6,6 +6,7 @@
 
 from libc.stdint cimport int64_t
 
+from fastbp.engine.private_step cimport PrivateRun
 from fastbp.engine.run cimport PartSteps, Run
 
 cdef enum:
@@ -46,6 +47,7 @@ cdef struct ParameterRows:
 # What the threads share beside the Run.
 cdef struct ShardedRun:
     Run *run
+    PrivateRun *private            # NULL: without privacy
     int depth
     int group_depth                # 2^group_depth shards, at most, go through the stages at once
     Py_ssize_t n_samples           # of the step under way
@@ -61,6 +63,7 @@ cdef struct ShardedRun:
     Node nodes[MOST_NODES]
     Partial partials[MOST_NODES]   # of each node
     Partial root
+    Py_ssize_t parameter_bytes
     Partial waiting[MOST_DEPTH]    # the right child of a node one level up, until it is added to the left one
     char *pieces                   # [thread][group_depth + 1][piece_bytes]: gradients of some units
     Py_ssize_t piece_bytes

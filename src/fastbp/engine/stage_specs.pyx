@@ -1,9 +1,10 @@
 """What a stage is, from what the library says of it: its kind, sizes and options, and the names of its arrays."""
 
+from fastbp.engine.groups cimport set_groups
 from fastbp.engine.kernels cimport activation_named
 from fastbp.engine.layout cimport (
-    ACTIVATION, ADD, BATCH_NORM, DENSE, DROPOUT, FORK, HEADS, LAYER_NORM, MEAN, MEMBER_AFFINE, PARAMETRIC, PRELU,
-    REPEAT, SCALING, TABULAR, StageKind, leading_dimension,
+    ACTIVATION, ADD, BASIS, BATCH_NORM, DENSE, DROPOUT, FORK, GROUPED, HEADS, LAYER_NORM, MEAN, MEMBER_AFFINE,
+    PARAMETRIC, PRELU, REPEAT, SCALING, TABULAR, StageKind, leading_dimension,
 )
 
 # What a stage's arrays are called.
@@ -14,6 +15,8 @@ _ARRAYS = {
     "prelu": ("slope",),
     "scaling": ("scale",),
     "parametric": ("alpha",),
+    "basis": ("frequency", "phase"),
+    "grouped": ("W", "b"),
     "member_affine": ("scale", "shift"),
     "heads": ("W", "b"),
 }
@@ -29,6 +32,8 @@ _KIND_OF_NAME = {
     "tabular": TABULAR,
     "scaling": SCALING,
     "parametric": PARAMETRIC,
+    "basis": BASIS,
+    "grouped": GROUPED,
     "repeat": REPEAT,
     "member_affine": MEMBER_AFFINE,
     "heads": HEADS,
@@ -63,6 +68,9 @@ cdef int set_stage(Stage *stage, Py_ssize_t number, Py_ssize_t n_inputs, object 
         stage.l1 = spec.get("l1", 0.0)
         stage.l2 = spec.get("l2", 0.0)
         stage.max_norm = spec.get("max_norm", 0.0)
+    elif stage.kind in (BASIS, GROUPED):
+        set_groups(stage, n_inputs, spec, dtype)
+        stage.width = stage.layer.n_units
     elif stage.kind != TABULAR and array_names(stage):
         stage.layer.n_inputs = stage.layer.ld = 1
     stage.meets = stage.kind == BATCH_NORM

@@ -12,8 +12,8 @@ A new kind is its functions and a row of KINDS, a member of StageKind, and its l
 """
 
 from fastbp.engine.layout cimport (
-    ACTIVATION, ADD, BATCH_NORM, DENSE, DROPOUT, FORK, HEADS, LAYER_NORM, MEAN, MEMBER_AFFINE, PARAMETRIC, PRELU,
-    REPEAT, SCALING, TABULAR, Statistics, activation_gradient, item_size,
+    ACTIVATION, ADD, BASIS, BATCH_NORM, DENSE, DROPOUT, FORK, GROUPED, HEADS, LAYER_NORM, MEAN, MEMBER_AFFINE,
+    PARAMETRIC, PRELU, REPEAT, SCALING, TABULAR, Statistics, activation_gradient, item_size,
 )
 from fastbp.engine.kernels cimport FBP_LINEAR, FBP_SOFTMAX, fbp_panels
 from fastbp.engine.members cimport (
@@ -39,7 +39,7 @@ cdef struct Kind:
     meeting_function meet_forward
     meeting_function meet_backward
 
-cdef Kind KINDS[15]
+cdef Kind KINDS[17]
 
 
 cdef Py_ssize_t saved_features(const Stage *stage) noexcept nogil:
@@ -374,6 +374,46 @@ cdef void _parametric_backward(const Microbatch *mb, Stage *stage, Stage *below,
     activation_gradient(mb.k, below, p0, p1)
 
 
+# Basis: A = [features of single inputs, and all inputs]
+
+
+cdef void _basis_forward(const Microbatch *mb, Stage *stage, Py_ssize_t p0, Py_ssize_t p1, Py_ssize_t n0,
+                         Py_ssize_t n1) noexcept nogil:
+    mb.k.groups.basis_forward(&stage.layer, &stage.groups, stage.source, stage.output, stage.saved, p0, p1)
+
+
+cdef void _basis_backward(const Microbatch *mb, Stage *stage, Stage *below, Py_ssize_t p0, Py_ssize_t p1, Py_ssize_t k0,
+                          Py_ssize_t k1) noexcept nogil:
+    mb.k.groups.basis_backward(&stage.layer, &stage.groups, stage.saved, stage.gradient, below.gradient, p0, p1)
+    activation_gradient(mb.k, below, p0, p1)
+
+
+cdef void _basis_gradient(const Microbatch *mb, Stage *stage, Py_ssize_t n0, Py_ssize_t n1,
+                          const void *const *will_write) noexcept nogil:
+    mb.k.groups.basis_gradient(&stage.layer, &stage.groups, stage.saved, stage.source, stage.gradient, mb.n_samples, n0,
+                               n1, stage.dW, stage.db, mb.accumulate)
+
+
+# Grouped: A = [a product for each group of the source, and what follows the groups]
+
+
+cdef void _grouped_forward(const Microbatch *mb, Stage *stage, Py_ssize_t p0, Py_ssize_t p1, Py_ssize_t n0,
+                           Py_ssize_t n1) noexcept nogil:
+    mb.k.groups.product_forward(&stage.layer, &stage.groups, stage.source, stage.output, p0, p1)
+
+
+cdef void _grouped_backward(const Microbatch *mb, Stage *stage, Stage *below, Py_ssize_t p0, Py_ssize_t p1,
+                            Py_ssize_t k0, Py_ssize_t k1) noexcept nogil:
+    mb.k.groups.product_backward(&stage.layer, &stage.groups, stage.gradient, below.gradient, p0, p1)
+    activation_gradient(mb.k, below, p0, p1)
+
+
+cdef void _grouped_gradient(const Microbatch *mb, Stage *stage, Py_ssize_t n0, Py_ssize_t n1,
+                            const void *const *will_write) noexcept nogil:
+    mb.k.groups.product_gradient(&stage.layer, &stage.groups, stage.source, stage.gradient, mb.n_samples, n0, n1,
+                                 stage.dW, stage.db, mb.accumulate)
+
+
 # Members: the same source for each; A = act(scale * source + shift); a product for each; and the mean of all
 
 
@@ -434,6 +474,8 @@ KINDS[<int>PRELU] = Kind(_prelu_forward, _prelu_backward, _vector_gradient, 1, N
 KINDS[<int>TABULAR] = Kind(_tabular_forward, NULL, _tabular_gradient, 0, NULL, NULL)
 KINDS[<int>SCALING] = Kind(_scaling_forward, _scaling_backward, _vector_gradient, 0, NULL, NULL)
 KINDS[<int>PARAMETRIC] = Kind(_parametric_forward, _parametric_backward, _vector_gradient, 2, NULL, NULL)
+KINDS[<int>BASIS] = Kind(_basis_forward, _basis_backward, _basis_gradient, 1, NULL, NULL)
+KINDS[<int>GROUPED] = Kind(_grouped_forward, _grouped_backward, _grouped_gradient, 0, NULL, NULL)
 KINDS[<int>REPEAT] = Kind(_repeat_forward, _repeat_backward, NULL, 0, NULL, NULL)
 KINDS[<int>MEMBER_AFFINE] = Kind(_member_affine_forward, _scaling_backward, _vector_gradient, 0, NULL, NULL)
 KINDS[<int>HEADS] = Kind(_dense_forward, _dense_backward, _dense_gradient, 0, NULL, NULL)

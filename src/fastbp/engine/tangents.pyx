@@ -6,9 +6,11 @@ slope of an elementwise activation, and the derivative of the softmax, are symme
 backward through them pass a tangent forward.
 """
 
+from fastbp.engine.groups cimport grouped_forward
 from fastbp.engine.kernels cimport FBP_LINEAR, fbp_layer, fbp_panels
 from fastbp.engine.layout cimport (
-    ACTIVATION, ADD, BATCH_NORM, DENSE, FORK, LAYER_NORM, PARAMETRIC, PRELU, SCALING, activation_gradient,
+    ACTIVATION, ADD, BASIS, BATCH_NORM, DENSE, FORK, GROUPED, LAYER_NORM, PARAMETRIC, PRELU, SCALING,
+    activation_gradient,
 )
 
 
@@ -30,6 +32,10 @@ cdef void stage_tangent(const fbp_kernels *k, const Constants *constants, Stage 
         k.scale_panels(&stage.layer, direction, stage.gradient, 0, n_panels)
     elif stage.kind == PARAMETRIC:
         k.parametric_backward(&stage.layer, stage.saved, direction, stage.gradient, 0, n_panels)
+    elif stage.kind == BASIS:
+        k.groups.basis_tangent(&stage.layer, &stage.groups, stage.saved, direction, stage.gradient, 0, n_panels)
+    elif stage.kind == GROUPED:
+        grouped_forward(k, stage, constants.zeros, direction, stage.gradient, 0, n_panels)
     elif stage.kind == ADD:
         k.add_panels(direction, stages[stage.partner].gradient, stage.gradient, n_units, 0, n_panels)
     elif stage.kind in (FORK, ACTIVATION):

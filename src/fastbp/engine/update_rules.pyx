@@ -96,6 +96,14 @@ cdef double _rectification(const fbp_update *u, long long step) noexcept nogil:
     return sqrt((length - 4) * (length - 2) * most / ((most - 4) * (most - 2) * length) / u.correction_2)
 
 
+cdef double _correction(double beta, long long step) noexcept nogil:
+    """1 / (1 - beta^t), of an average that began at zero.
+
+    As beta <= exp(beta - 1), beta^t is below exp(-40) where step * (1 - beta) is above 40, and 1 - beta^t is 1.
+    """
+    return 1 if step * (1 - beta) > 40 else 1 / (1 - pow(beta, step))
+
+
 cdef fbp_update numbers_of_step(const Updater *updater, long long step) noexcept nogil:
     """The numbers of a step, with what depends on the step; the first step is 1."""
     cdef fbp_update numbers = updater.numbers
@@ -108,8 +116,8 @@ cdef fbp_update numbers_of_step(const Updater *updater, long long step) noexcept
     numbers.average_share = 0
     if updater.average_every > 0 and step % updater.average_every == 0:
         numbers.average_share = 1 - updater.average_decay if updater.n_averaged > 0 else 1
-    numbers.correction_1 = 1 / (1 - pow(numbers.beta_1, step))
-    numbers.correction_2 = 1 / (1 - pow(numbers.beta_2, step))
+    numbers.correction_1 = _correction(numbers.beta_1, step)
+    numbers.correction_2 = _correction(numbers.beta_2, step)
     if updater.epsilon_hat:
         numbers.epsilon *= sqrt(numbers.correction_2)
     if updater.optimizer == FBP_RADAM:

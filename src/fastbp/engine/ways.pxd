@@ -22,6 +22,19 @@ cdef struct Ways:
 cdef struct WayBuffers:
     char *rows                     # [VL][n_numbers]
     int64_t *index                 # [VL]
+    fbp_panels near                # [n_numbers][VL] the starts of a block of VL ways
+    fbp_panels far                 # [n_numbers][VL] and their ends
+    fbp_panels total               # [n_numbers][VL]
+
+# Blocks: VL ways, one in each lane, and a panel for each of their points.
+cdef int block_points_to_panel(const fbp_kernels *k, const Ways *ways, const WayBuffers *buffers, Py_ssize_t way,
+                               Py_ssize_t step, bint is_new, Py_ssize_t p, fbp_panels panels) noexcept nogil
+cdef int block_slopes_to_panel(const fbp_kernels *k, const Ways *ways, Py_ssize_t answer, Py_ssize_t way,
+                               bint is_new, Py_ssize_t p, fbp_panels panels) noexcept nogil
+cdef void add_block_gradients(const fbp_kernels *k, const Ways *ways, const WayBuffers *buffers, Py_ssize_t answer,
+                              Py_ssize_t way, Py_ssize_t step, Py_ssize_t p, fbp_panels panels) noexcept nogil
+
+# The points of fewer ways, one in each lane.
 
 cdef int points_to_panel(const fbp_kernels *k, const Ways *ways, const WayBuffers *buffers, Py_ssize_t point,
                          Py_ssize_t count, Py_ssize_t p, fbp_panels panels) noexcept nogil

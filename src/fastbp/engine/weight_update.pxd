@@ -15,9 +15,10 @@ cdef void square_gradients(Run *run, int t, int n_threads) noexcept nogil
 # For sharded_gradient.pyx, which computes gradients in another way, and divided_update.pyx.
 # The optimizer's states of the parameter that is `offset` bytes from the first one; NULL: no such state.
 cdef void states_at(const Run *run, Py_ssize_t offset, void **states) noexcept nogil
-# The numbers for one of the stage's arrays; `decays`: weight decay is for it too, unless its factor says so.
-cdef fbp_update own_numbers(const Run *run, const fbp_update *numbers, const Stage *stage, Py_ssize_t array,
-                            bint decays) noexcept nogil
+# The numbers for one of the stage's arrays: `numbers`, or a changed copy in `room`. `decays`: weight decay is for it
+# too, unless its factor says so.
+cdef const fbp_update *own_numbers(const Run *run, const fbp_update *numbers, const Stage *stage, Py_ssize_t array,
+                                   bint decays, fbp_update *room) noexcept nogil
 # The factor that brings a gradient with these n squares to a norm of at most `most`, as PyTorch computes it.
 cdef double norm_factor(const double *squares, Py_ssize_t n, double most) noexcept nogil
 cdef void update_units(Run *run, const fbp_update *numbers, Stage *stage, double factor, Py_ssize_t n0,

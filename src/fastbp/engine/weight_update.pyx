@@ -175,16 +175,15 @@ cdef void update_units(Run *run, const fbp_update *numbers, Stage *stage, double
     cdef Py_ssize_t W = <char *>layer.weights - run.memory.parameters + n0 * layer.ld * size
     cdef Py_ssize_t b = <char *>layer.bias - run.memory.parameters + n0 * size
     cdef void *states[FBP_STATES]
-    cdef fbp_update own = own_numbers(run, numbers, stage, 0, layer.ld > 1)
+    cdef fbp_update room
     _clip_units(run, stage, factor, n0, n1)
     states_at(run, W, states)
-    run.k.update(run.updater.optimizer, &own, run.memory.parameters + W, <char *>stage.dW + n0 * layer.ld * size,
-                 states, n)
+    run.k.update(run.updater.optimizer, own_numbers(run, numbers, stage, 0, layer.ld > 1, &room),
+                 run.memory.parameters + W, <char *>stage.dW + n0 * layer.ld * size, states, n)
     if stage.db != NULL:
-        own = own_numbers(run, numbers, stage, 1, False)
         states_at(run, b, states)
-        run.k.update(run.updater.optimizer, &own, run.memory.parameters + b, <char *>stage.db + n0 * size, states,
-                     n1 - n0)
+        run.k.update(run.updater.optimizer, own_numbers(run, numbers, stage, 1, False, &room),
+                     run.memory.parameters + b, <char *>stage.db + n0 * size, states, n1 - n0)
     stage_updated(run.k, stage, n0, n1)
     if stage.narrow.on:
         run.narrow.round_weights(layer, n0, n1, stage.narrow.rows, stage.narrow.pairs)
@@ -193,18 +192,20 @@ cdef void update_units(Run *run, const fbp_update *numbers, Stage *stage, double
         run.k.average(run.memory.averages + b, run.memory.parameters + b, n1 - n0, numbers.average_share)
 
 
-cdef fbp_update own_numbers(const Run *run, const fbp_update *numbers, const Stage *stage, Py_ssize_t array,
-                            bint decays) noexcept nogil:
-    cdef fbp_update own = numbers[0]
+cdef const fbp_update *own_numbers(const Run *run, const fbp_update *numbers, const Stage *stage, Py_ssize_t array,
+                                   bint decays, fbp_update *room) noexcept nogil:
     cdef const double *factors
+    if stage.factors == NULL and (decays or run.updater.decay_biases or numbers.weight_decay == 0):
+        return numbers                 # a copy takes a hundredth of a small step
+    room[0] = numbers[0]
     if stage.factors != NULL:
         factors = stage.factors + array * FACTORS
-        own.learning_rate *= factors[0]
-        own.weight_decay *= factors[1]
-        own.epsilon *= factors[2]
-    elif not (decays or run.updater.decay_biases):
-        own.weight_decay = 0
-    return own
+        room.learning_rate *= factors[0]
+        room.weight_decay *= factors[1]
+        room.epsilon *= factors[2]
+    else:
+        room.weight_decay = 0
+    return room
 
 
 cdef void states_at(const Run *run, Py_ssize_t offset, void **states) noexcept nogil:
@@ -288,16 +289,17 @@ cdef void _update_tables(Run *run, const fbp_update *numbers, const Stage *stage
     """Updates the touched rows of table shares s0..s1 of each table, and their averages."""
     cdef Py_ssize_t i, s, j
     cdef const fbp_table *table
-    cdef fbp_update own
+    cdef const fbp_update *own
+    cdef fbp_update room
     for i in range(stage.n_tables):
         table = &stage.tables[i]
-        own = own_numbers(run, numbers, stage, i, True)
+        own = own_numbers(run, numbers, stage, i, True, &room)
         if run.updater.clip_array_norm > 0:
             factor = norm_factor(run.memory.squares + 2 * run.memory.n_units + i * FBP_TABLE_SHARES, FBP_TABLE_SHARES,
                                  run.updater.clip_array_norm)
         for s in range(s0, s1):
             for j in range(table.n_touched[s]):
-                _update_row(run, &own, table, factor, _row_offset(run, table, s, j))
+                _update_row(run, own, table, factor, _row_offset(run, table, s, j))
         if numbers.average_share > 0:
             _average_rows(run, table, numbers.average_share, s0, s1)
 

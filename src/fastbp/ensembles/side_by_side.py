@@ -1,15 +1,15 @@
 """Parallel training of many networks: independent trainers, one thread each, on the same data without copies.
 
 A small network cannot keep several threads busy; several networks can. A thread runs one trainer from its first epoch
-to its last; the GIL is released inside an epoch, so trainers wait for each other only between epochs.
+to its last; the GIL is released inside an epoch, so trainers wait for each other only between epochs. The caller's
+thread is one of them, unless it has a bar to show or trainers have callbacks.
 """
 
 from __future__ import annotations
 
 import contextlib
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, wait
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
@@ -42,7 +42,7 @@ CallbacksOf: TypeAlias = Callable[[int], Iterable[CallbackLike] | CallbackLike]
 Made = TypeVar("Made")
 RowIndex: TypeAlias = NDArray[np.int64]
 
-_LOOK_SECONDS = 0.05  # how often the caller's thread checks for Ctrl-C and updates the bar
+_LOOK_SECONDS = 0.05  # how often the caller's thread looks at Ctrl-C and the bar
 
 
 @explain_arguments
@@ -118,7 +118,9 @@ def fit_many(
     if class_weight is not None:
         for data in {id(data): data for data in samples}.values():
             data.weigh_classes(class_weight)
-    validation = made_once(checked, lambda trainer: trainer.parts.intake.validation_arrays(validation_data))
+    validation: list[Samples | None] = [None] * len(checked)
+    if validation_data is not None:
+        validation = made_once(checked, lambda trainer: trainer.parts.intake.validation_arrays(validation_data))
     listeners = check_callbacks(callbacks, len(checked))
     names = [f"trainers[{i}]" for i in range(len(checked))]
     jobs = [Job(*parts) for parts in zip(names, checked, samples, validation, listeners, strict=True)]
@@ -234,7 +236,7 @@ def made_once(trainers: Sequence[Trainer], make: Callable[[Trainer], Made]) -> l
 # ------------------------------------------------------------------------------------------------- training
 
 
-@dataclass(frozen=True)
+@dataclass
 class Job:
     """A trainer, its name in messages, and its data."""
 
@@ -265,7 +267,11 @@ class Job:
             try:
                 self.trainer.fit_samples(self.data, n_epochs, self.validation, self.listeners)
             finally:
-                self.trainer.model.network.interrupted = False
+                self.interrupt(wanted=False)
+
+    def interrupt(self, *, wanted: bool) -> None:
+        """Let the training under way, or the next one, end after a completed step; or let it be."""
+        self.trainer.model.network.interrupted = wanted
 
 
 def train_all(jobs: Sequence[Job], n_epochs: int, n_threads: int | None, progress: bool) -> None:
@@ -283,24 +289,15 @@ def train_all(jobs: Sequence[Job], n_epochs: int, n_threads: int | None, progres
     threads_of_each = max(1, choose_threads(n_threads) // len(jobs))
     bar = EpochBar(len(jobs) * n_epochs) if progress else None
     n_before = _n_epochs(jobs)
-    running: dict[Future[None], Job] = {Future(): job for job in sorted(jobs, key=lambda job: -job.work)}
-    crew = _Crew(deque(running.items()), n_epochs, threads_of_each)
-    try:
-        with bar or contextlib.nullcontext():
-            try:
-                crew.start(min(n_at_once, len(jobs)))
-                for _ in _until_done(running) if crew.threads else crew.work_here():
-                    if bar is not None:
-                        bar.show(_n_epochs(jobs) - n_before)
-            except BaseException:
-                _interrupt(running)
-                raise
-            finally:
-                crew.join()
-    finally:
-        for future, job in running.items():
-            if future.done() or not crew.threads:  # the interrupt may have come after its end
-                job.trainer.model.network.interrupted = False
+
+    def look() -> None:
+        if bar is not None:
+            bar.show(_n_epochs(jobs) - n_before)
+
+    crew = _Crew(sorted(jobs, key=lambda job: -job.work), n_epochs, threads_of_each)
+    is_watched = progress or any(job.listeners for job in jobs)
+    with bar or contextlib.nullcontext():
+        crew.run(min(n_at_once, len(jobs)), look if is_watched else None)
 
 
 class _Crew:
@@ -308,75 +305,109 @@ class _Crew:
 
     Parameters
     ----------
-    waiting : deque of (Future, Job)
-        The jobs in their order; each thread takes the first one that is left. The exception of a job is its future's.
+    jobs : list of Job
+        In their order; each thread takes the first one that is left.
     n_epochs, threads_of_each : int
     """
 
-    def __init__(self, waiting: deque[tuple[Future[None], Job]], n_epochs: int, threads_of_each: int) -> None:
-        self._waiting, self._arguments = waiting, (n_epochs, threads_of_each)
-        self.threads: list[Worker] = []
+    def __init__(self, jobs: list[Job], n_epochs: int, threads_of_each: int) -> None:
+        self._jobs, self._left = jobs, deque(jobs)
+        self._under_way: dict[int, Job] = {}  # by their id
+        self._arguments = (n_epochs, threads_of_each)
+        self._threads: list[Worker] = []
+        self._errors: list[BaseException] = []  # in the order in which they came
+        self._all_started = self._stopped = False
 
-    def start(self, n: int) -> None:
-        """Start n threads, or fewer."""
-        for _ in range(n):
-            thread = Worker(self._work)
-            self.threads.append(thread)  # first: Ctrl-C may come as soon as it runs
+    def run(self, n: int, look: Callable[[], None] | None) -> None:
+        """Run all jobs on n threads, or fewer; raise the first error.
+
+        ``look`` is called by the caller's thread from time to time. Without it that thread is one of the n: a thread
+        takes longer to start than a small network to train.
+        """
+        try:
             try:
-                thread.start()
+                self._start(n, look)
+                self._all_started = True
+                if self._errors:
+                    self._stop()
+                if look is None or not self._threads:
+                    while self._run_next():
+                        if look is not None:
+                            look()
+                self._wait(look)
+            except BaseException as error:  # Ctrl-C, or the bar's
+                self._errors.append(error)
+                self._stop()
+            finally:
+                for thread in self._threads:
+                    thread.join()
+        finally:
+            for job in self._jobs:
+                if id(job) not in self._under_way:  # the interrupt may have come after its end
+                    job.interrupt(wanted=False)
+        if self._errors:
+            first = self._errors[0]
+            self._errors.clear()
+            try:
+                raise first
+            finally:
+                del first  # else it would hold itself, by the frames of its traceback
+
+    def _start(self, n: int, look: Callable[[], None] | None) -> None:
+        for _ in range(n if look is not None else n - 1):
+            thread = Worker(self._work)
+            self._threads.append(thread)  # first: Ctrl-C may come as soon as it runs
+            try:
+                if look is None:
+                    thread.launch()  # should it die at once, the caller's thread does its jobs
+                else:
+                    thread.start()
             except RuntimeError:  # there can be no more threads
-                self.threads.pop()
+                self._threads.pop()
                 return
 
-    def join(self) -> None:
-        """Wait until all have ended."""
-        for thread in self.threads:
-            thread.join()
-
-    def work_here(self) -> Iterator[None]:
-        """Run one job at each step of the iteration; raise its exception."""
-        while (future := self._run_next()) is not None:
-            future.result()
-            yield
+    def _wait(self, look: Callable[[], None] | None) -> None:
+        for thread in self._threads:
+            while thread.is_alive():
+                thread.join(_LOOK_SECONDS)
+                if look is not None:
+                    look()
+        if look is not None:
+            look()
 
     def _work(self) -> None:
-        while self._run_next() is not None:
+        while self._run_next():
             pass
 
-    def _run_next(self) -> Future[None] | None:
-        """Run the first job that is left and not cancelled, and return its future; None if none is."""
-        while True:
-            try:
-                future, job = self._waiting.popleft()
-            except IndexError:
-                return None
-            if future.set_running_or_notify_cancel():
-                break
+    def _run_next(self) -> bool:
+        """Run the first job that is left; return whether there was one. Its exception stops all.
+
+        Each thread begins one, also where another fails before all are started.
+        """
         try:
+            job = self._left.popleft()
+        except IndexError:
+            return False
+        self._under_way[id(job)] = job
+        try:
+            if self._stopped:  # before this was under way
+                return False
             job.run(*self._arguments)
         except BaseException as error:
-            future.set_exception(error)
-        else:
-            future.set_result(None)
-        return future
+            self._errors.append(error)
+            if self._all_started:
+                self._stop()
+        finally:
+            del self._under_way[id(job)]
+        return True
+
+    def _stop(self) -> None:
+        """Begin no more jobs, and stop those under way."""
+        self._stopped = True
+        self._left.clear()
+        for job in list(self._under_way.values()):
+            job.interrupt(wanted=True)
 
 
 def _n_epochs(jobs: Sequence[Job]) -> int:
     return sum(job.trainer.history.n_epochs for job in jobs)
-
-
-def _until_done(running: dict[Future[None], Job]) -> Iterator[None]:
-    """Yield repeatedly until all have ended; raise the first exception of one."""
-    waiting = set(running)
-    while waiting:
-        done, waiting = wait(waiting, _LOOK_SECONDS, FIRST_EXCEPTION)
-        for future in done:
-            future.result()
-        yield
-
-
-def _interrupt(running: dict[Future[None], Job]) -> None:
-    """Cancel the waiting jobs, and stop the running ones."""
-    for future, job in running.items():
-        if not future.cancel():
-            job.trainer.model.network.interrupted = True

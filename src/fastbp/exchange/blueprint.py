@@ -23,8 +23,9 @@ class BuiltStage:
     """One stage of the engine and its arrays, in the order of ``get_weights``.
 
     The arrays of a kind: dense W (inputs, units) and b (units,) unless ``use_bias`` is False; prelu slopes (units,);
-    parametric alphas (units,); scaling factors (units,); layer_norm gain and shift; batch_norm gain, shift, mean and
-    variance; tabular a table (cardinality + 1, dim) a category.
+    parametric alphas (units,); scaling factors (units,); basis frequencies and phases (groups, size); grouped W
+    (groups, inputs, size) and b (groups, size); layer_norm gain and shift; batch_norm gain, shift, mean and variance;
+    tabular a table (cardinality + 1, dim) a category.
     """
 
     spec: Stage

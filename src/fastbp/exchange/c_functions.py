@@ -58,6 +58,35 @@ static void scale(real *a, int n, const real *factor)
         a[i] *= factor[i];
 }
 """,
+    "waves": """\
+/* y = cos(2 pi (w x + b)) of each of so many columns of x[n], then x itself; whole turns are taken off first */
+static void waves(const real *x, int n, const int *column, const real *w, const real *b, int columns, int size, real *y)
+{
+    for (int i = 0; i < columns; i++)
+        for (int j = 0; j < size; j++, w++, b++) {
+            const real turns = *w * x[column[i]] + *b;
+            *y++ = MATH(cos)(REAL(6.283185307179586) * (turns - MATH(floor)(turns)));
+        }
+    for (int i = 0; i < n; i++)
+        y[i] = x[i];
+}
+""",
+    "grouped": """\
+/* y[size] = W[inputs][size] times a group of x[n], + b, for each group, then what is left of x */
+static void grouped(const real *x, int n, const real *W, const real *b, int groups, int inputs, int size, real *y)
+{
+    const real *end = x + n;
+    for (int g = 0; g < groups; g++, b += size, y += size) {
+        for (int j = 0; j < size; j++)
+            y[j] = b[j];
+        for (int i = 0; i < inputs; i++, x++, W += size)
+            for (int j = 0; j < size; j++)
+                y[j] += *x * W[j];
+    }
+    while (x < end)
+        *y++ = *x++;
+}
+""",
     "layer_norm": """\
 /* a[n] = gain * (a - mean) / sqrt(variance + epsilon) + shift */
 static void layer_norm(real *a, int n, const real *gain, const real *shift, real epsilon)

@@ -12,12 +12,13 @@ from fastbp.exchange.blueprint import BuiltStage, folded
 from fastbp.exchange.c_functions import ACTIVATIONS, FUNCTIONS
 from fastbp.exchange.c_memory import Memory, Place
 from fastbp.exchange.c_numbers import constant_array, literal
+from fastbp.layers.stages import units_after
 
 __all__ = ["Code", "write_network"]
 
 Array = NDArray[Any]
 
-_MAKING = ("dense", "tabular")  # stages whose outputs lie elsewhere than their inputs
+_MAKING = ("dense", "tabular", "basis", "grouped")  # stages whose outputs lie elsewhere than their inputs
 
 
 class Code:
@@ -75,7 +76,7 @@ def write_network(code: Code, x: Place, stages: Sequence[BuiltStage], n_outputs:
             forks.append(x)
             continue
         if stage.kind in _MAKING:
-            made = Place("y", n_outputs) if i == last else code.memory.take(_width_after(stage))
+            made = Place("y", n_outputs) if i == last else code.memory.take(units_after(stage.spec, x.width))
             _WRITE[stage.kind](code, stage, x, made)
             if x not in forks:
                 code.memory.release(x)
@@ -129,10 +130,6 @@ def _activate(code: Code, stage: BuiltStage, x: Place, forks: list[Place]) -> Pl
     return x
 
 
-def _width_after(stage: BuiltStage) -> int:
-    return int(stage.spec["units"])
-
-
 def _dense(code: Code, stage: BuiltStage, x: Place, y: Place) -> None:
     W, *b = stage.arrays[: 2 if stage.spec.get("use_bias", True) else 1]
     weights = code.constant("W", W, "weights, [inputs][units]")
@@ -152,6 +149,26 @@ def _tables(code: Code, stage: BuiltStage, x: Place, y: Place) -> None:
             "embed", f"({x.name})[{numeric + j}]", name, len(table) - 1, f"{y.name} + {place}", int(table.shape[1])
         )
         place += int(table.shape[1])
+
+
+def _basis(code: Code, stage: BuiltStage, x: Place, y: Place) -> None:
+    """The waves of each column, then all numbers."""
+    frequencies, phases = (array.astype(np.float64) for array in stage.arrays)
+    turns = (phases / (2 * np.pi)).astype(code.dtype)
+    columns = stage.spec["columns"]
+    numbers = np.arange(len(turns), dtype=np.int32) if columns is None else np.array(columns, np.int32)
+    names = [
+        code.constant("column", numbers, "columns that have waves"),
+        code.constant("frequency", frequencies.astype(code.dtype), "frequencies, [columns][waves]"),
+        code.constant("phase", turns, "phases in turns, [columns][waves]"),
+    ]
+    code.call("waves", x.name, x.width, *names, *turns.shape, y.name)
+
+
+def _grouped(code: Code, stage: BuiltStage, x: Place, y: Place) -> None:
+    W, b = stage.arrays
+    names = [code.constant("W", W, "weights, [groups][inputs][units]"), code.constant("b", b, "biases")]
+    code.call("grouped", x.name, x.width, *names, *W.shape, y.name)
 
 
 def _only_activation(code: Code, stage: BuiltStage, x: Place) -> None:
@@ -190,7 +207,12 @@ def _batch_norm(code: Code, stage: BuiltStage, x: Place) -> None:
     code.call("affine", x.name, x.width, *names)
 
 
-_WRITE: dict[str, Callable[[Code, BuiltStage, Place, Place], None]] = {"dense": _dense, "tabular": _tables}
+_WRITE: dict[str, Callable[[Code, BuiltStage, Place, Place], None]] = {
+    "dense": _dense,
+    "tabular": _tables,
+    "basis": _basis,
+    "grouped": _grouped,
+}
 _CHANGE: dict[str, Callable[[Code, BuiltStage, Place], None]] = {
     "activation": _only_activation,
     "prelu": _prelu,

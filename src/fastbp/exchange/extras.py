@@ -27,3 +27,8 @@ def require(package: str, purpose: str, install: str) -> Any:
                 f"lacks{choice}"
             ) from error
         raise ImportError(f"{purpose} needs {package}, which is not installed: pip install {install}") from None
+    except Exception as error:  # a library that it loads, or a part of it that an interrupt has left half there
+        raise ImportError(
+            f"{purpose} needs {package}, which is installed and cannot be imported: {error}. Try a new process, or "
+            "install it anew"
+        ) from error

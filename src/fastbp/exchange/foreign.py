@@ -68,10 +68,10 @@ class Collector:
         if slopes is not None:
             self._take([slopes], len(slopes))
 
-    def layer(self, layer: Layer, arrays: Sequence[Array] = ()) -> None:
-        """Add any other layer, with its arrays; each of them has the length of the inputs."""
+    def layer(self, layer: Layer, arrays: Sequence[Array] = (), n_inputs: int | None = None) -> None:
+        """Add any other layer, with its arrays; unless ``n_inputs`` says it, they have the length of the inputs."""
         self._entries.append(layer)
-        self._take(arrays, len(arrays[0]) if arrays else None)
+        self._take(arrays, len(arrays[0]) if arrays and n_inputs is None else n_inputs)
 
     def residual(self, inner: Collector) -> None:
         """Add the sum of its input and of what layers make of it."""

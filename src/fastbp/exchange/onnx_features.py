@@ -15,7 +15,7 @@ from fastbp.exchange.onnx_graph import Graph
 from fastbp.preparation.column_statistics import Feature
 from fastbp.preparation.learned import Learned
 
-__all__ = ["bounded", "features"]
+__all__ = ["bounded", "features", "places"]
 
 _LARGEST_RATIO = 1e100  # of a number and its bound, whose square is finite
 
@@ -97,13 +97,17 @@ def _equals(graph: Graph, x: str, numbers: list[Any]) -> str:
     return graph.cast(graph.add("Equal", x, _row(graph, numbers[0])), np.float64)
 
 
-def _code(graph: Graph, x: str, values: Sequence[float]) -> str:
-    """The place of x among the values, -1 where it is not among them, NaN where it is missing."""
+def places(graph: Graph, x: str, values: Sequence[float]) -> str:
+    """The place of x among the values, -1 where it is not among them or missing."""
     keys = graph.tensor(np.array([*values], np.float64))
     codes = graph.tensor(np.arange(len(values), dtype=np.float64))
     default = graph.tensor(np.array([-1.0]))
-    code = graph.add("LabelEncoder", x, ml_version=4, keys_tensor=keys, values_tensor=codes, default_tensor=default)
-    return graph.add("Where", graph.add("IsNaN", x), x, code)
+    return graph.add("LabelEncoder", x, ml_version=4, keys_tensor=keys, values_tensor=codes, default_tensor=default)
+
+
+def _code(graph: Graph, x: str, values: Sequence[float]) -> str:
+    """The same, but NaN where x is missing."""
+    return graph.add("Where", graph.add("IsNaN", x), x, places(graph, x, values))
 
 
 def _row(graph: Graph, numbers: Any) -> str:

@@ -47,6 +47,34 @@ def _scaling(graph: Graph, x: str, stage: BuiltStage, dtype: np.dtype[Any]) -> s
     return graph.add("Mul", x, graph.constant(stage.arrays[0]))
 
 
+def _basis(graph: Graph, x: str, stage: BuiltStage, dtype: np.dtype[Any]) -> str:
+    """The waves of each column, (rows, columns * waves), then all numbers; whole turns are taken off first."""
+    frequency, phase = (array.astype(np.float64) for array in stage.arrays)
+    n, size = frequency.shape
+    chosen = range(n) if stage.spec["columns"] is None else stage.spec["columns"]
+    spread = _columns(graph, x, [column for column in chosen for _ in range(size)])
+    turns = graph.add("Mul", spread, graph.constant(frequency.reshape(-1), dtype))
+    turns = graph.add("Add", turns, graph.constant((phase / (2 * np.pi)).reshape(-1), dtype))
+    angle = graph.add("Mul", graph.add("Sub", turns, graph.add("Floor", turns)), graph.constant(2 * np.pi, dtype))
+    return graph.add("Concat", graph.add("Cos", angle), x, axis=1)
+
+
+def _grouped(graph: Graph, x: str, stage: BuiltStage, dtype: np.dtype[Any]) -> str:
+    """A product for each group of the numbers, then what is left of them."""
+    W, b = stage.arrays
+    n, size = W.shape[0] * W.shape[1], b.size
+    groups = graph.add("Reshape", _range(graph, x, 0, n), graph.constant(np.array([-1, *W.shape[:2]])))
+    made = graph.add("MatMul", graph.add("Transpose", groups, perm=[1, 0, 2]), graph.constant(W))
+    flat = graph.add("Reshape", graph.add("Transpose", made, perm=[1, 0, 2]), graph.constant(np.array([-1, size])))
+    made = graph.add("Add", flat, graph.constant(b.reshape(-1)))
+    return graph.add("Concat", made, _range(graph, x, n, 2**31 - 1), axis=1)
+
+
+def _range(graph: Graph, x: str, first: int, end: int) -> str:
+    """Return columns first..end of x."""
+    return graph.add("Slice", x, *(graph.constant(np.array([number])) for number in (first, end, 1)))
+
+
 def _parametric(graph: Graph, x: str, stage: BuiltStage, dtype: np.dtype[Any]) -> str:
     """alpha * f(x) + (1 - alpha) * x"""
     alpha = stage.arrays[0]
@@ -110,6 +138,8 @@ _STAGES: dict[str, Callable[[Graph, str, BuiltStage, np.dtype[Any]], str]] = {
     "prelu": _prelu,
     "parametric": _parametric,
     "scaling": _scaling,
+    "basis": _basis,
+    "grouped": _grouped,
     "layer_norm": _layer_norm,
     "batch_norm": _batch_norm,
     "tabular": _tables,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-__all__ = ["Exp", "Parametric", "Residual", "Scaling"]
+__all__ = ["Exp", "Parametric", "Periodic", "Residual", "Scaling"]
 
 
 class Exp(nn.Module):
@@ -51,3 +51,25 @@ class Parametric(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return weight * function(x) + (1 - weight) * x."""
         return self.weight * self.function(x) + (1 - self.weight) * x
+
+
+class Periodic(nn.Module):
+    """[E, x]: of each column of x, E has weight times cos(2 pi frequency x + phase), + bias."""
+
+    def __init__(
+        self, n_inputs: int, frequencies: int, units: int, columns: list[int] | None, dtype: torch.dtype | None = None
+    ) -> None:
+        super().__init__()
+        self.n_inputs, self.columns = n_inputs, columns
+        n_columns = n_inputs if columns is None else len(columns)
+        self.frequency = nn.Parameter(torch.zeros(n_columns, frequencies, dtype=dtype))
+        self.phase = nn.Parameter(torch.zeros(n_columns, frequencies, dtype=dtype))
+        self.weight = nn.Parameter(torch.zeros(n_columns, frequencies, units, dtype=dtype))
+        self.bias = nn.Parameter(torch.zeros(n_columns, units, dtype=dtype))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the features, and x."""
+        chosen = x if self.columns is None else x[:, self.columns]
+        waves = torch.cos(2 * torch.pi * chosen[:, :, None] * self.frequency + self.phase)
+        made = torch.einsum("nck,cku->ncu", waves, self.weight) + self.bias
+        return torch.cat([made.flatten(1), x], dim=1)

@@ -12,7 +12,7 @@ from torch import nn
 
 from fastbp.exchange.blueprint import Blueprint
 from fastbp.exchange.foreign import NEUTRAL, Collector, Network, check_plain, converted
-from fastbp.exchange.torch_modules import Exp, Parametric, Residual, Scaling
+from fastbp.exchange.torch_modules import Exp, Parametric, Periodic, Residual, Scaling
 from fastbp.layers import activations as ours
 from fastbp.layers.activation_layer import Activation
 from fastbp.layers.base import Layer
@@ -20,6 +20,7 @@ from fastbp.layers.composition import Residual as ResidualLayer
 from fastbp.layers.dense import Dense
 from fastbp.layers.dropout import Dropout
 from fastbp.layers.normalisation import BatchNorm, LayerNorm
+from fastbp.layers.numeric_embeddings import Periodic as PeriodicLayer
 from fastbp.layers.scaling import Scaling as ScalingLayer
 from fastbp.schedules import Schedule
 from fastbp.support.checks import sentence
@@ -28,7 +29,7 @@ __all__ = ["network_of", "sequential_of"]
 
 Array = NDArray[Any]
 
-_OWN = (Exp, Parametric, Scaling)  # modules that are not PyTorch's
+_OWN = (Exp, Parametric, Periodic, Scaling)  # modules that are not PyTorch's
 _MIXED = ("mish", "selu", "silu", "relu")  # the functions of a parametric activation
 _EXACT_FROM = 20.0  # where log(1 + exp(x)) is x in float32: Softplus's threshold in PyTorch
 _EXACT_TO = 40.0  # where it is x in float64 too
@@ -135,6 +136,12 @@ def _scaling(module: Any, place: str, to: Collector) -> None:
     to.layer(ScalingLayer(), [_array(module.weight)])
 
 
+def _periodic(module: Any, place: str, to: Collector) -> None:
+    arrays = [_array(getattr(module, name)) for name in ("frequency", "phase", "weight", "bias")]
+    layer = PeriodicLayer(module.weight.shape[2], module.weight.shape[1], columns=module.columns)
+    to.layer(layer, arrays, module.n_inputs)
+
+
 def _dropout(module: Any, place: str, to: Collector) -> None:
     if module.p == 1:
         _refuse(place, module, "a probability below 1")
@@ -153,6 +160,7 @@ _COLLECT: dict[type[nn.Module], Callable[[Any, str, Collector], None]] = {
     nn.PReLU: _prelu,
     Parametric: _parametric,
     Scaling: _scaling,
+    Periodic: _periodic,
     nn.Dropout: _dropout,
     nn.Identity: _nothing,
     nn.Flatten: _nothing,
@@ -298,6 +306,12 @@ def _scaling_of(layer: ScalingLayer, arrays: list[Array], n_inputs: int) -> Iter
     yield _filled(Scaling(n_inputs, _dtype(arrays[0])), {"weight": arrays[0]})
 
 
+def _periodic_of(layer: PeriodicLayer, arrays: list[Array], n_inputs: int) -> Iterator[nn.Module]:
+    columns = None if layer.columns is None else list(layer.columns)
+    module = Periodic(n_inputs, layer.frequencies, layer.units, columns, _dtype(arrays[0]))
+    yield _filled(module, dict(zip(("frequency", "phase", "weight", "bias"), arrays, strict=True)))
+
+
 def _dropout_of(layer: Dropout, arrays: list[Array], n_inputs: int) -> Iterator[nn.Module]:
     if isinstance(layer.rate, Schedule):
         raise ValueError(
@@ -316,6 +330,7 @@ _MODULES: dict[type[Layer], Callable[..., Iterator[nn.Module]]] = {
     LayerNorm: _layer_norm_of,
     BatchNorm: _batch_norm_of,
     ScalingLayer: _scaling_of,
+    PeriodicLayer: _periodic_of,
     Dropout: _dropout_of,
     ResidualLayer: _residual_of,
 }

@@ -65,10 +65,8 @@ class Network:
                 for j, name in enumerate(features.names)
                 for i in range(1 if j < tables.numeric else tables.dims[j - tables.numeric])
             )
-
-    @property
-    def _has_a_column_each(self) -> bool:
-        return np.array_equal(self.columns, np.arange(len(self._subject.columns)))
+        n_columns = len(subject.columns)
+        self._has_a_column_each = len(self.columns) == n_columns and bool((self.columns == np.arange(n_columns)).all())
 
     def inputs(self, rows: Array) -> Array:
         """Return what the first layer reads of rows, (n_rows, n_inputs), in the model's dtype."""

@@ -19,6 +19,7 @@ from fastbp.layers.composition import Residual
 from fastbp.layers.dense import Dense
 from fastbp.layers.dropout import Dropout
 from fastbp.layers.normalisation import BatchNorm, LayerNorm
+from fastbp.layers.numeric_embeddings import Periodic
 from fastbp.layers.scaling import Scaling as ScalingLayer
 from fastbp.models.model import Model
 from fastbp.support.underflow import underflows_to_zero
@@ -139,6 +140,12 @@ def operations_of(model: Model, method: str, n_threads: int | None) -> tuple[Ope
     return tuple(operations)
 
 
+_REFUSED: dict[type[Layer], str] = {
+    LayerNorm: "divides by the spread of all of a sample's numbers",
+    Periodic: "makes several numbers of each, which the method does not share out",
+}
+
+
 class _Builder:
     def __init__(self, weights: Iterator[Array], dtype: np.dtype[Any], method: str, n_threads: int | None) -> None:
         self._weights, self._dtype, self._method, self._n_threads = weights, dtype, method, n_threads
@@ -167,7 +174,7 @@ class _Builder:
             operations.append(Branch(tuple(self.of_layers(layer.layers, n_units)[0])))
         elif not isinstance(layer, Dropout):
             name = type(layer).__name__
-            why = "divides by the spread of all of a sample's numbers" if isinstance(layer, LayerNorm) else "is unknown"
+            why = _REFUSED.get(type(layer), "is unknown")
             raise ValueError(
                 f"method is {self._method!r} and the model has a layer {layer!r}; expected layers that work on each "
                 f"number by itself, and fb.Dense: {name} {why}. Use 'integrated_gradients'."

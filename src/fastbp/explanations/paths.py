@@ -66,22 +66,22 @@ class _Integrals:
         self._question, self._options, self._network = question, options, StraightWays(network.model, options.n_threads)
         self.first, self.outputs, self._dtype = self._network.first, self._network.outputs, network.model.dtype
 
-    def shares(self, ways: _Ways, explained: Floats, size: float) -> Floats:
+    def shares(self, ways: _Ways, of_start: Floats, of_ends: Floats) -> Floats:
         """Return the shares of ways, (n, n_inputs, n_answers), with as many points as each needs.
 
         Parameters
         ----------
-        explained : float64 ndarray of shape (n, n_answers)
-            The difference of the answers at both ends.
-        size : float
-            Of the answers themselves, whose rounding the difference has.
+        of_start, of_ends : float64 ndarray of shape (n, n_answers)
+            The answers at both ends.
         """
-        options = self._options
-        n_steps = options.n_steps or _FIRST_STEPS
+        if self._options.n_steps is not None:
+            return self._with_steps(ways, self._options.n_steps)
+        n_steps = _FIRST_STEPS
         shares = self._with_steps(ways, n_steps)
+        explained, size = of_ends - of_start, max(np.abs(each).max(initial=0) for each in (of_start, of_ends))
         rounding = _ROUNDINGS * float(np.finfo(self._dtype).eps) * size
-        allowed = np.maximum(options.tolerance * np.abs(explained).max(axis=1), rounding)
-        while options.n_steps is None and n_steps < _MOST_STEPS:
+        allowed = np.maximum(self._options.tolerance * np.abs(explained).max(axis=1), rounding)
+        while n_steps < _MOST_STEPS:
             left = np.flatnonzero(np.abs(shares.sum(axis=1) - explained).max(axis=1) > allowed)
             if not len(left):
                 break
@@ -128,13 +128,12 @@ def integrated_gradients(
     far, near = both[: len(ends)], both[len(ends) :]
     outputs = integrals.outputs(both)
     answers, of_starts = question.answers(outputs[: len(ends)], numbers), outputs[len(ends) :]
-    size = float(np.abs(answers).max(initial=0))
     mean = _Mean(len(starts))
     base = np.zeros_like(answers)
     for i, start in enumerate(starts):
         of_start = question.answers(np.repeat(of_starts[i : i + 1], len(rows), axis=0), numbers)
         ways = _Ways(start, ends, near[i : i + 1], far, numbers)
-        shares = integrals.shares(ways, answers - of_start, max(size, float(np.abs(of_start).max(initial=0))))
+        shares = integrals.shares(ways, of_start, answers)
         if original:
             shares = network.by_column(shares)
         mean.add(shares)

@@ -126,10 +126,10 @@ class OutputQuestion(Question):
     def slopes(self, outputs: Floats, rows: NDArray[np.int64] | int) -> list[Floats]:
         """Return 1 at the chosen output and 0 elsewhere."""
         numbers, flip = self._of_rows(rows)
-        signs = np.where(flip, -1.0, 1.0)
+        signs = 1.0 if flip is False else np.where(flip, -1.0, 1.0)
         result = []
         for number in range(outputs.shape[1]) if numbers is None else (numbers,):
-            slope = np.zeros_like(outputs)
+            slope = np.zeros(outputs.shape)
             slope[np.arange(len(outputs)) if isinstance(number, np.ndarray) else slice(None), number] = signs
             result.append(slope)
         return result

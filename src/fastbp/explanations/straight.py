@@ -2,6 +2,7 @@
 
 All points of such a way lie on a line, and so does what the first layer's product makes of them. It is computed at both
 ends, and the product that passes a gradient back to the inputs once, for the mean gradient: not once for each point.
+Where the outputs are a product, and what is explained one of them, the gradient behind it is the same at all points.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbp.engine.array_reader import ArrayReader
-from fastbp.engine.derivatives import Derivatives, begins_with_product
+from fastbp.engine.derivatives import Derivatives, begins_with_product, ends_with_product
 from fastbp.explanations.overflow import explaining_nonfinite, finite
 from fastbp.explanations.questions import Question
 from fastbp.models.model import Model
@@ -26,7 +27,7 @@ Floats = NDArray[np.float64]
 
 
 class StraightWays:
-    """A network, split after the product that it begins with.
+    """A network, split after the product that it begins with, and before the one that it ends with.
 
     Parameters
     ----------
@@ -42,11 +43,15 @@ class StraightWays:
         self._preparation = preparation
         self._units = None if preparation is None else preparation.units_of_outputs(model.n_outputs)
         self._first: Derivatives | None = None
+        self._last: Derivatives | None = None
         if begins_with_product(network):
             self._first = model.native_derivatives("first product")
-            self._rest = model.native_derivatives("after first product")
+            self._rest = self._between = model.native_derivatives("after first product")
+            if ends_with_product(network):
+                self._between = model.native_derivatives("between products")
+                self._last = model.native_derivatives("last product")
         else:
-            self._rest = model.native_derivatives("whole")
+            self._rest = self._between = model.native_derivatives("whole")
 
     def first(self, inputs: Array) -> Array:
         """Return what the first product makes of inputs, (n, n_units); the inputs themselves, if there is none."""
@@ -106,8 +111,10 @@ class StraightWays:
     def _along(self, near: Array, far: Array, places: Floats, weights: Floats, slopes: list[Floats]) -> Array:
         """Return means for slopes that are the same at all points of a way."""
         means = np.zeros((len(slopes), *far.shape), self._dtype)
-        rows = ArrayReader(self._in_units(np.concatenate(slopes)))
-        self._rest.along_ways(near, far, places, weights, rows, means, self._n_threads)
+        rows: Array = self._in_units(np.concatenate(slopes) if len(slopes) > 1 else slopes[0])
+        if self._last is not None:
+            rows = self._passed_back(self._last, rows)
+        self._between.along_ways(near, far, places, weights, ArrayReader(rows), means, self._n_threads)
         return means
 
     def _by_points(
@@ -131,11 +138,14 @@ class StraightWays:
 
     def _by_inputs(self, first: Derivatives, gradients: Array) -> Array:
         """Return gradients by the first product's outputs, (n_answers, n, n_units), as gradients by the inputs."""
-        rows = gradients.reshape(-1, gradients.shape[2])
-        nowhere = np.broadcast_to(np.zeros(1, self._dtype), (len(rows), first.n_features))  # a product is linear
-        out = np.empty((len(rows), first.n_features), self._dtype)
-        first.vjp(ArrayReader(nowhere), ArrayReader(rows), None, out, self._n_threads)
-        return out.reshape(*gradients.shape[:2], -1)
+        return self._passed_back(first, gradients.reshape(-1, gradients.shape[2])).reshape(*gradients.shape[:2], -1)
+
+    def _passed_back(self, product: Derivatives, gradients: Array) -> Array:
+        """Return gradients by a product's outputs, (n, n_units), as gradients by what goes into it."""
+        rows = ArrayReader(gradients)
+        out = np.empty((rows.n_rows, product.n_features), self._dtype)
+        product.vjp(rows, rows, None, out, self._n_threads)  # as it is linear, only the number of the inputs matters
+        return out
 
     @underflows_to_zero
     def _computed(self, part: Derivatives, rows: Array) -> Array:

@@ -7,6 +7,7 @@ preparation comes after whatever an explanation changes in them.
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
@@ -146,7 +147,7 @@ class ModelSubject(Subject):
     Parameters
     ----------
     model : Model
-        It is not changed, and later changes of its weights are not seen.
+        It is not changed.
     n_threads : int or None
     texts : dict of int to tuple of str, or None
         The texts that the codes of the rows stand for, where they are not those that the model learned: a member of an
@@ -159,11 +160,10 @@ class ModelSubject(Subject):
         feed = model.feed
         feed.check_ready()
         self._model, self._n_threads = model, n_threads
-        self._logits = twin(model, "logit")
         preparation = feed.preparation
         self._learned: Learned | None = None if preparation is None else preparation.inputs
         names = self._learned.names if self._learned is not None and self._learned.names is not None else feed.names
-        self.columns = tuple(map(str, range(model.n_inputs) if names is None else names))
+        self.columns = _numbered(model.n_inputs) if names is None else tuple(map(str, names))
         self.classes, self.n_outputs = feed.classes, model.n_outputs
         self.activation = model.architecture.output_activation.name
         self.output_names = columns_of_outputs(self.n_outputs, feed.classes, feed.target_names)
@@ -178,6 +178,11 @@ class ModelSubject(Subject):
     def model(self) -> Model:
         """The model itself."""
         return self._model
+
+    @functools.cached_property
+    def _logits(self) -> Model:
+        """The model that ends before its softmax or sigmoid."""
+        return twin(self._model, "logit")
 
     @property
     def texts(self) -> dict[int, tuple[str, ...]]:
@@ -224,7 +229,7 @@ class ModelSubject(Subject):
         """Return this with the weights of another model of the same architecture, drawn as before training."""
         other = copy.copy(self)
         other._model = redrawn(self._model, seed)
-        other._logits = twin(other._model, "logit")
+        other.__dict__.pop("_logits", None)
         return other
 
     def values_of(self, j: int) -> Floats | None:
@@ -300,6 +305,12 @@ class EnsembleSubject(Subject):
             return np.arange(len(self._texts[j]), dtype=np.float64)
         found = [codes for each in self._readers if (codes := each.values_of(j)) is not None]
         return np.unique(np.concatenate(found)) if found else None
+
+
+@functools.lru_cache(maxsize=8)
+def _numbered(n: int) -> tuple[str, ...]:
+    """Return the names of columns that have none; to make them takes long where there are many."""
+    return tuple(map(str, range(n)))
 
 
 def _codes_of(texts: Sequence[str], among: Sequence[str]) -> Floats:

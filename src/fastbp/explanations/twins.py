@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Literal
+from weakref import WeakKeyDictionary
 
-from fastbp.layers.activation_layer import Activation
 from fastbp.layers.base import Layer
 from fastbp.layers.batch_ensemble import refuse_batch_ensemble
 from fastbp.layers.composition import Residual
 from fastbp.layers.dense import Dense
-from fastbp.layers.dropout import Dropout
 from fastbp.layers.initializers import Zeros
 from fastbp.layers.tabular import Inputs, Tabular
 from fastbp.models.feed import Feed
@@ -23,6 +21,10 @@ Output = Literal["logit", "prediction"]
 
 _WITH_LOGITS = ("softmax", "sigmoid")
 
+# For each model its copies, by whether they end before the last activation, and begin after the preparation; each with
+# the feed that the model had.
+_twins: WeakKeyDictionary[Model, dict[tuple[bool, bool], tuple[Feed, Model]]] = WeakKeyDictionary()
+
 
 def has_logits(activation: str) -> bool:
     """Return whether outputs have logits: numbers of which this last activation makes probabilities."""
@@ -31,6 +33,9 @@ def has_logits(activation: str) -> bool:
 
 def twin(model: Model, output: Output, *, prepared: bool = False) -> Model:
     """Return a copy of a model with this output; the model itself, if that is what it has.
+
+    A copy is kept as long as the model, and gets its weights again at each call: what the engine has laid out for it,
+    which takes longer than to explain a few rows, is there already.
 
     Parameters
     ----------
@@ -48,14 +53,17 @@ def twin(model: Model, output: Output, *, prepared: bool = False) -> Model:
         return model
     if to_logits:
         refuse_batch_ensemble(model.layers, 'with output="logit"', 'Pass output="prediction".')
-    layers = list(map(blank, without_last_activation(model.layers) if to_logits else model.layers))
+    kept = _twins.setdefault(model, {})
+    fed_by, copy = kept.get((to_logits, prepared), (None, None))
+    if copy is not None and fed_by is feed:
+        copy.network.blend(model.network, 1.0)
+        return copy
     fed = feed.fed
     assert fed is not None  # of a model that is built
     preparation = _preparation(feed, keep_inputs=not prepared, keep_targets=not to_logits)
-    inputs: Inputs | None = feed.inputs if not prepared else fed
-    copy = Model(layers, inputs=_tables(inputs), dtype=model.dtype)
-    copy.adopt(Feed(inputs, preparation, model.dtype))
-    copy.set_weights(model.get_weights())
+    architecture = model.architecture.to_logits if to_logits else model.architecture
+    copy = model.like(architecture, Feed(fed if prepared else feed.inputs, preparation, model.dtype))
+    kept[to_logits, prepared] = feed, copy
     return copy
 
 
@@ -102,14 +110,3 @@ def _preparation(feed: Feed, *, keep_inputs: bool, keep_targets: bool) -> ModelP
     part.inputs, part.moments = (whole.inputs, whole.moments) if prepare is not None else (None, None)
     part.targets = whole.targets if prepare_targets is not None else None
     return part
-
-
-def without_last_activation(layers: Sequence[Layer]) -> list[Layer]:
-    """Return layers that end in a softmax or a sigmoid without it; the arrays are the same."""
-    *before, last = layers
-    if isinstance(last, Dense):
-        return [*before, Dense(last.units, "linear", use_bias=last.use_bias)]
-    assert isinstance(last, Activation)
-    while isinstance(before[-1], Dropout):  # which does nothing in prediction, and cannot be last
-        before.pop()
-    return before

@@ -14,6 +14,7 @@ from fastbp.layers.base import Layer, Parameter, Stage
 from fastbp.layers.dense import Dense
 from fastbp.layers.dropout import Dropout
 from fastbp.layers.normalisation import BatchNorm, LayerNorm
+from fastbp.layers.numeric_embeddings import Periodic
 from fastbp.layers.scaling import Scaling
 from fastbp.support.checks import check_list, sentence
 
@@ -174,5 +175,5 @@ def check_layers(layers: Any) -> tuple[Layer, ...]:
 
 
 LAYERS: dict[str, type[Layer]] = {
-    cls.name: cls for cls in (Dense, Activation, LayerNorm, BatchNorm, Scaling, Residual, Dropout)
+    cls.name: cls for cls in (Dense, Activation, LayerNorm, BatchNorm, Scaling, Periodic, Residual, Dropout)
 }

@@ -65,16 +65,15 @@ def weights_of(layers: Sequence[Layer], inputs: Inputs) -> list[Weight]:
 
 
 def check_weights(
-    weights: Any, layers: Sequence[Layer], inputs: Inputs, dtype: np.dtype[Any], argument: str = "weights"
+    weights: Any, expected: Sequence[Weight], dtype: np.dtype[Any], argument: str = "weights"
 ) -> list[Array]:
-    """Return a list of these layers' parameters, or their gradients, as arrays of this dtype, checked.
+    """Return a list of parameters, or of their gradients, as arrays of this dtype, checked; not always copies.
 
     Raises
     ------
     TypeError, ValueError
         If their number or a shape is wrong, or an element is not finite in this dtype.
     """
-    expected = weights_of(layers, inputs)
     given = check_list(weights, argument, "a list of arrays") if isinstance(weights, Sequence) else None
     if given is None or len(given) != len(expected):
         was = describe(weights) if given is None else f"a list of {len(given)}"
@@ -91,12 +90,13 @@ def _check_weight(weight: ArrayLike, expected: Weight, dtype: np.dtype[Any], arg
     if array.shape != expected.shape:
         remedy = " Transpose it." if array.shape == expected.shape[::-1] else ""
         raise ValueError(f"{argument}, {expected.name}, has shape {array.shape}; expected {expected.shape}.{remedy}")
-    with np.errstate(over="ignore", under="ignore"):
-        converted = array.astype(dtype)
+    converted = array
+    if array.dtype != dtype:
+        with np.errstate(over="ignore", under="ignore"):
+            converted = array.astype(dtype)
     finite = np.isfinite(converted)
     if not finite.all():
         refuse_first(~finite, array, argument, f"a number that is finite in {dtype}")
-    low = converted < expected.at_least
-    if is_bounded and low.any():
+    if is_bounded and expected.at_least > -math.inf and (low := converted < expected.at_least).any():
         refuse_first(low, array, f"{argument}, {expected.name},", f"numbers of {expected.at_least:g} or more")
     return converted

@@ -8,7 +8,7 @@ from fastbp.layers.activations import ACTIVATIONS
 from fastbp.layers.activations import Activation as Function
 from fastbp.layers.base import Layer, Stage
 
-__all__ = ["n_arrays", "output_activation", "plan"]
+__all__ = ["n_arrays", "output_activation", "plan", "units_after"]
 
 
 def output_activation(stages: Sequence[Stage]) -> Function:
@@ -19,7 +19,7 @@ def output_activation(stages: Sequence[Stage]) -> Function:
 
 
 # Kinds of stages that have the same number of arrays in every model.
-_N_ARRAYS = {"layer_norm": 2, "batch_norm": 4, "prelu": 1, "parametric": 1, "scaling": 1}
+_N_ARRAYS = {"layer_norm": 2, "batch_norm": 4, "prelu": 1, "parametric": 1, "scaling": 1, "basis": 2, "grouped": 2}
 
 
 def n_arrays(stage: Stage) -> int:
@@ -29,6 +29,15 @@ def n_arrays(stage: Stage) -> int:
     if stage["kind"] == "tabular":
         return len(stage["tables"])
     return _N_ARRAYS.get(stage["kind"], 0)
+
+
+def units_after(stage: Stage, n_inputs: int) -> int:
+    """Return the number of a stage's outputs for a number of inputs."""
+    if stage["kind"] not in ("basis", "grouped"):
+        return int(stage.get("units", n_inputs))
+    of_group = int(stage.get("inputs", 0))  # those that a group's features replace
+    n_groups = n_inputs // (of_group + 1) if stage["columns"] is None else len(stage["columns"])
+    return n_inputs + n_groups * (int(stage["size"]) - of_group)
 
 
 # Kinds of stages that can apply an activation to their output.

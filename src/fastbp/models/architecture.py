@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from fastbp.engine.network import Network
+from fastbp.layers.activation_layer import Activation
 from fastbp.layers.base import Layer, Parameter
 from fastbp.layers.batch_ensemble import BatchEnsemble, refuse_batch_ensemble
 from fastbp.layers.composition import arrays_of, check_layers, innermost
@@ -100,18 +101,28 @@ class Architecture:
         own, others = ([(each.name, each.shape) for each in architecture.arrays] for architecture in (self, other))
         return self.dtype == other.dtype and own == others
 
+    @functools.cached_property
+    def to_logits(self) -> Architecture:
+        """The same layers without the softmax or sigmoid that they end with; its weights are the same."""
+        return Architecture(tuple(_without_last_activation(self.layers)), self.dtype, self.tables)
+
     @property
     def arrays(self) -> list[Weight]:
         """The arrays of the model: names, shapes, and which are trained."""
-        return weights_of(self.layers, self.feeding)
+        if self.fed is None:
+            raise ValueError(NOT_BUILT)
+        return self._arrays
 
     def build(self, fed: Inputs) -> Network:
         """Return the network of these layers for these inputs; its weights are 0."""
+        if fed is self.fed:  # of a copy, quickly
+            return Network(n_columns(fed), self.stages, self.dtype.name)
         known_outputs = outputs_of(self.layers, n_features(fed))
         _check_size(self.layers, fed)
         network = Network(n_columns(fed), self.stages, self.dtype.name)
+        self._arrays = weights_of(self.layers, fed)
         self.fed, self.known_outputs = fed, known_outputs
-        self._learns = any(array.trained for array in self.arrays)  # read at every step
+        self._learns = any(array.trained for array in self._arrays)  # read at every step
         return network
 
     def draw(self, seed: int) -> list[Array]:
@@ -227,3 +238,14 @@ def check_dtype(dtype: DType) -> np.dtype[Any]:
         if dtype is not None and np.dtype(dtype) in (np.dtype(np.float32), np.dtype(np.float64)):
             return np.dtype(dtype)
     raise ValueError(sentence("dtype", dtype, "'float32' or 'float64'"))
+
+
+def _without_last_activation(layers: Sequence[Layer]) -> list[Layer]:
+    """Return layers that end in a softmax or a sigmoid without it; the arrays are the same."""
+    *before, last = layers
+    if isinstance(last, Dense):
+        return [*before, Dense(last.units, "linear", use_bias=last.use_bias)]
+    assert isinstance(last, Activation)
+    while isinstance(before[-1], Dropout):  # which does nothing in prediction, and cannot be last
+        before.pop()
+    return before

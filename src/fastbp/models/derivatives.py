@@ -18,7 +18,7 @@ from fastbp.layers.tabular import Tabular
 from fastbp.losses.custom import CustomLoss, as_loss
 from fastbp.models.nonfinite import DivergenceError, explain_nonfinite
 from fastbp.preparation.slopes import Slopes, slopes_of
-from fastbp.support.checks import check_int, check_word, sentence
+from fastbp.support.checks import check_int, check_list, check_word, sentence
 from fastbp.support.threads import choose_threads
 from fastbp.support.underflow import underflows_to_zero
 
@@ -177,17 +177,16 @@ class InputDerivatives:
         n_inputs = self._n_inputs
         if columns is None:
             return list(range(n_inputs))
-        if isinstance(columns, str) or not isinstance(columns, (Sequence, np.ndarray)):
-            raise TypeError(sentence("columns", columns, "a list of places or names of columns, or None for all"))
-        names = self._feed.column_names if self._original else None
+        chosen = check_list(columns, "columns", "a list of places or names of columns, or None for all")
+        names = (self._feed.column_names if self._original else None) or ()
         places = [
             names.index(column)
-            if names is not None and column in names
+            if isinstance(column, str) and column in names
             else check_int(column, f"columns[{i}]", minimum=0, maximum=n_inputs - 1)
-            for i, column in enumerate(columns)
+            for i, column in enumerate(chosen)
         ]
         if len(set(places)) < len(places):
-            raise ValueError(sentence("columns", list(columns), "each column once"))
+            raise ValueError(sentence("columns", chosen, "each column once"))
         return places
 
     @underflows_to_zero

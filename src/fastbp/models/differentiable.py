@@ -22,7 +22,14 @@ __all__ = ["DifferentiableModel"]
 
 Array = NDArray[Any]
 
-_PARTS = ("whole", "whole, curved", "first product", "after first product")
+_PARTS = (
+    "whole",
+    "whole, curved",
+    "first product",
+    "after first product",
+    "last product",
+    "between products",
+)
 
 
 class DifferentiableModel(ModelParts):
@@ -57,7 +64,7 @@ class DifferentiableModel(ModelParts):
 
         Parameters
         ----------
-        part : {"whole", "whole, curved", "first product", "after first product"}
+        part : {"whole", "whole, curved", "first product", "after first product", "last product", "between products"}
             Of the network, as the engine's ``Derivatives`` takes it; "curved" for second derivatives.
         """
         check_word(part, "part", _PARTS)

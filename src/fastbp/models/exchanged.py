@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from fastbp.exchange.blueprint import Blueprint, BuiltStage
 from fastbp.exchange.extras import require
-from fastbp.exchange.foreign import Network
 from fastbp.layers.base import Layer
 from fastbp.layers.batch_ensemble import refuse_batch_ensemble
 from fastbp.models.model_parts import ModelParts
 from fastbp.support.checks import check_flag, check_path
 from fastbp.support.replacement import replace_file
+
+if TYPE_CHECKING:
+    from fastbp.exchange.blueprint import Blueprint
+    from fastbp.exchange.foreign import Network
 
 __all__ = ["ExchangedModel"]
 
@@ -25,6 +27,8 @@ class ExchangedModel(ModelParts):
 
     def blueprint(self) -> Blueprint:
         """Return the built model as plain parts, for exporters."""
+        from fastbp.exchange.blueprint import Blueprint, BuiltStage  # only now: `import fastbp` stays quick
+
         refuse_batch_ensemble(self.layers, "in what other formats take")
         network, preparation = self.network, self._feed.preparation
         self._feed.check_observed()

@@ -15,7 +15,7 @@ from fastbp.engine.array_reader import ArrayReader
 from fastbp.engine.errors import NonFinite
 from fastbp.engine.session import gradients
 from fastbp.layers.base import Layer
-from fastbp.layers.parameter_list import check_weights
+from fastbp.layers.parameter_list import check_weights, weights_of
 from fastbp.layers.tabular import Inputs, Tabular, check_inputs, n_features
 from fastbp.losses.custom import as_loss
 from fastbp.models.answers import as_frame_like, columns_of_outputs, labels_of
@@ -32,7 +32,6 @@ from fastbp.models.description import as_stored, describe, named_weights, parse_
 from fastbp.models.differentiable import DifferentiableModel
 from fastbp.models.exchanged import ExchangedModel
 from fastbp.models.feed import Feed, check_preparation
-from fastbp.models.layer_statistics import ModelStatistics, layer_statistics
 from fastbp.models.nonfinite import explain_nonfinite
 from fastbp.models.summary import summarise
 from fastbp.support.checks import check_flag, choose_seed
@@ -44,6 +43,7 @@ from fastbp.support.threads import choose_threads
 if TYPE_CHECKING:
     from fastbp.data.class_weights import ClassWeight
     from fastbp.losses.custom import LossLike
+    from fastbp.models.layer_statistics import ModelStatistics
     from fastbp.preparation.base import Preparation
     from fastbp.preparation.columns import Columns
 
@@ -352,7 +352,7 @@ class Model(DifferentiableModel, ExchangedModel):
         TypeError, ValueError
             If their number or a shape is wrong, or an element is not finite. Then nothing is set.
         """
-        self.network.set_arrays(check_weights(weights, self.layers, self._architecture.feeding, self.dtype))
+        self.network.set_arrays(check_weights(weights, self._architecture.arrays, self.dtype))
 
     # ---------------------------------------------------------------------------------------------- description
 
@@ -387,6 +387,8 @@ class Model(DifferentiableModel, ExchangedModel):
         TypeError, ValueError, FloatingPointError
             If an argument does not fit the model, or only one of y and loss is given.
         """
+        from fastbp.models.layer_statistics import layer_statistics  # only now: `import fastbp` stays quick
+
         if (y is None) != (loss is None):
             given, missing = ("y", "loss") if loss is None else ("loss", "y")
             raise TypeError(f"{given} is given and {missing} is not; expected both, for gradients, or neither.")
@@ -416,7 +418,7 @@ class Model(DifferentiableModel, ExchangedModel):
         if fed is None:
             raise ValueError(NOT_BUILT)
         model._restore(
-            check_weights(weights, model.layers, fed, model.dtype), fed
+            check_weights(weights, weights_of(model.layers, fed), model.dtype), fed
         )  # checked first: the file may be forged
         return model
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
@@ -133,6 +132,8 @@ class ModelParts:
 
     @metadata.setter
     def metadata(self, metadata: Mapping[str, Any]) -> None:
+        import json  # only now: `import fastbp` stays quick
+
         expected = "a dictionary of what JSON can hold: text, numbers, None, lists and dictionaries of them"
         try:
             if not isinstance(metadata, Mapping):
@@ -164,15 +165,28 @@ class ModelParts:
         >>> (target.predict([[1.0, 2.0]]) == model.predict([[1.0, 2.0]])).all().item()
         True
         """
-        fed = self._feed.fed
-        if self._network is None or fed is None:  # its architecture is still to be completed
+        if self._network is None:  # its architecture is still to be completed
             return copy.deepcopy(self)
-        twin = type(self).__new__(type(self))
-        twin._set_up(self._architecture, self._feed, self._seed)
+        twin = self.like(self._architecture, self._feed)
         twin._metadata = copy.deepcopy(self._metadata)
-        network = self._architecture.build(fed)
-        network.set_features(*self._feed.native)
-        network.blend(self._network, 1.0)
+        return twin
+
+    def like(self, architecture: Architecture, feed: Feed) -> Self:
+        """Return a model of another architecture, whose weights are as many, with copies of these; this one is built.
+
+        Parameters
+        ----------
+        architecture : Architecture
+        feed : Feed
+            It has learned.
+        """
+        fed = feed.fed
+        assert fed is not None
+        twin = type(self).__new__(type(self))
+        twin._set_up(architecture, feed, self._seed)
+        network = architecture.build(fed)
+        network.set_features(*feed.native)
+        network.blend(self.network, 1.0)
         twin._network = network
         return twin
 

@@ -11,6 +11,7 @@ import numpy as np
 from fastbp.layers.base import Layer, Stage
 from fastbp.layers.composition import innermost
 from fastbp.layers.dense import Dense
+from fastbp.layers.stages import units_after
 from fastbp.layers.tabular import Inputs, Tabular, n_columns, n_features
 from fastbp.models.architecture import Architecture
 
@@ -78,6 +79,6 @@ def _n_kept(stages: Sequence[Stage], n_inputs: int) -> int:
     n_kept, units, members = 2 * n_inputs, n_inputs, 1
     for stage in stages:
         members = stage.get("members", members) if stage["kind"] != "mean" else 1
-        units = stage.get("units", units)
+        units = units_after(stage, units)
         n_kept += members * (units if stage["kind"] == "fork" else 3 * units)
     return n_kept

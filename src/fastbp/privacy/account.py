@@ -175,6 +175,11 @@ class PrivacyAccount:
                 "its account begins anew, and what both reveal adds up."
             )
 
+    def follow(self, n_samples: int, noise_multiplier: float) -> None:
+        """Take over what ``begin`` has chosen in another process, for the same steps."""
+        self._n_samples = n_samples
+        self._ledger.noise_multiplier = noise_multiplier
+
     def steps_left(self, n_samples: int, most: int) -> int:
         """Return how many of `most` further steps the budget allows."""
         if self.settings.target_epsilon is None or self._within_budget(n_samples, most):

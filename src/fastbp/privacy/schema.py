@@ -19,7 +19,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from fastbp.privacy.public import Public
-from fastbp.support.checks import sentence, shown
+from fastbp.support.checks import check_list, sentence, shown
 from fastbp.support.suggestions import did_you_mean, listed
 
 __all__ = ["ColumnSchema", "Kind", "Schema"]
@@ -208,7 +208,7 @@ def _column(name: str, value: Any) -> ColumnSchema:
         is_text = isinstance(value, Sequence) and not isinstance(value, str) and any(isinstance(v, str) for v in value)
         value = {"kind": "category", "categories": value} if is_text else {"kind": "number", "range": value}
     kind = value.get("kind")
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         raise ValueError(sentence(f"the kind of column {name!r}", kind, f"one of {', '.join(map(repr, KINDS))}"))
     known = {"kind"} | ({_KEYS[kind]} if kind in _KEYS else set())
     for key in value:
@@ -217,11 +217,9 @@ def _column(name: str, value: Any) -> ColumnSchema:
             raise ValueError(f"column {name!r} has {key!r}; expected {listed(sorted(known))}. {remedy}".strip())
     if kind == "ignore":
         return ColumnSchema("ignore")
-    values = value.get(_KEYS[kind], ())
-    if isinstance(values, str) or not isinstance(values, (Sequence, np.ndarray)):
-        raise TypeError(sentence(f"{_KEYS[kind]} of column {name!r}", values, "a list"))
+    values = check_list(value.get(_KEYS[kind], ()), f"{_KEYS[kind]} of column {name!r}", "a list")
     check = _check_range if kind == "number" else _check_categories
-    return ColumnSchema(kind, check(name, list(values)))
+    return ColumnSchema(kind, check(name, values))
 
 
 def _check_range(name: str, values: list[Any]) -> tuple[float, ...]:

@@ -49,6 +49,7 @@ class DifferentialPrivacy:
         reproducible experiments: whoever knows the seed can take the noise away, so that NOTHING IS PRIVATE.
     max_physical_batch_size : int, default 4096
         The most samples whose gradients are computed at once, 1 to 4096; it limits memory and changes no statistics.
+        With ``shards`` it counts in whole 16, at least one.
 
     Raises
     ------

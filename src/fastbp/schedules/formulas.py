@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbp.support.checks import check_int, check_number, check_word
+from fastbp.support.checks import check_flag, check_int, check_number, check_word
 
 __all__ = [
     "CosLog",
@@ -247,6 +247,7 @@ class CosineDecay(Schedule):
         self._check(positive=("start",), times=("over", "stretch"))
         self._check_not_negative("end")
         object.__setattr__(self, "warmup", check_int(self.warmup, "warmup", minimum=0))
+        object.__setattr__(self, "restarts", check_flag(self.restarts, "restarts"))
         if self.stretch > 1 and not self.restarts:
             raise ValueError(f"stretch is {self.stretch} and restarts is False; expected restarts=True with it.")
 

@@ -11,10 +11,12 @@ import numbers
 import operator
 import os
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = [
     "check_flag",
@@ -75,13 +77,12 @@ def sentence(argument: str, value: object, expected: str, remedy: str = "") -> s
 
 def check_int(value: Any, argument: str, *, minimum: int = 1, maximum: int = _LARGEST_INT, remedy: str = "") -> int:
     """Return an integer argument as an int; booleans and floats are refused."""
-    expected = f"an integer of {minimum} or more" if maximum == _LARGEST_INT else f"an integer {minimum} to {maximum}"
     number = _as_integer(value)
-    if number is None:
-        raise TypeError(sentence(argument, value, expected, remedy))
-    if not minimum <= number <= maximum:
-        raise ValueError(sentence(argument, value, expected, remedy))
-    return number
+    if number is not None and minimum <= number <= maximum:
+        return number
+    expected = f"an integer of {minimum} or more" if maximum == _LARGEST_INT else f"an integer {minimum} to {maximum}"
+    error = TypeError if number is None else ValueError
+    raise error(sentence(argument, value, expected, remedy))
 
 
 def _as_integer(value: Any) -> int | None:
@@ -158,6 +159,8 @@ def check_word(value: Any, argument: str, words: Sequence[str]) -> str:
 
 def check_path(value: Any, argument: str = "path") -> Path:
     """Return the name of a file, a str or a path, as a path."""
+    from pathlib import Path  # only now: `import fastbp` stays quick
+
     expected = "the name of a file, a str or a path"
     try:
         name = os.fspath(value)

@@ -14,8 +14,10 @@ import re
 import stat
 import zlib
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["NoRegularFileError", "append_whole", "open_regular", "replace_file"]
 
@@ -42,6 +44,8 @@ def replace_file(path: str | os.PathLike[str], write: Callable[[BinaryIO], objec
     OSError
         If it cannot be written; the error names ``path``. The old file is then as it was.
     """
+    from pathlib import Path  # only now: `import fastbp` stays quick
+
     name = os.fspath(path)
     with _naming(name):
         former = _status(name)

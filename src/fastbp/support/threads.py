@@ -9,11 +9,13 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastbp.engine.team import openmp_threads, set_usual_threads, usual_threads
 from fastbp.support.checks import check_int
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = [
     "check_threads",
@@ -188,14 +190,19 @@ def _usable_cpus() -> int:
     return os.cpu_count() or 1
 
 
-def _quota_cpus(membership: Path = Path("/proc/self/cgroup"), mount: Path = Path("/sys/fs/cgroup")) -> int:
+def _quota_cpus(membership: str | Path = "/proc/self/cgroup", mount: str | Path = "/sys/fs/cgroup") -> int:
     """Return the smallest CPU quota of this process's groups, rounded up; MAX_THREADS without a quota."""
-    quotas = [quota for directory in _cgroup_directories(membership, mount) if (quota := _read_quota(directory))]
+    from pathlib import Path  # only now: `import fastbp` stays quick
+
+    directories = _cgroup_directories(Path(membership), Path(mount))
+    quotas = [quota for directory in directories if (quota := _read_quota(directory))]
     return max(1, math.ceil(min(quotas))) if quotas else MAX_THREADS
 
 
 def _cgroup_directories(membership: Path, mount: Path) -> Iterator[Path]:
     """Yield the directories of the quotas that apply to this process: its groups' and their ancestors'."""
+    from pathlib import PurePosixPath
+
     try:
         lines = membership.read_text().splitlines()
     except OSError:  # not Linux

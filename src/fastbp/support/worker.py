@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import _thread
 import os
+import sys
 import threading
 import time
 import weakref
@@ -46,13 +47,22 @@ class Worker:
         RuntimeError
             If the system starts no more threads, or the memory does not suffice for one.
         """
-        life = _Life()
-        self._life = weakref.ref(life)
-        _thread.start_new_thread(self._run, (life,))
-        del life
+        self.launch()
         while not self._begun.wait(_LOOK_SECONDS):
             if not self.is_alive() and not self._begun.is_set():
                 raise RuntimeError("the memory does not suffice for another thread; expected some MB that are free")
+
+    def launch(self) -> None:
+        """Start the thread, once, and do not wait for it: it may die before it has done anything.
+
+        Raises
+        ------
+        RuntimeError
+            If the system starts no more threads.
+        """
+        life = _Life()
+        self._life = weakref.ref(life)
+        _thread.start_new_thread(self._run, (life,))
 
     def is_alive(self) -> bool:
         """Return whether it has been started and has not ended; in a forked child no thread of the parent lives."""
@@ -67,6 +77,8 @@ class Worker:
 
     def _run(self, life: _Life) -> None:
         del life  # a traceback would hold it
+        sys.settrace(threading.gettrace())  # as any thread does: for debuggers and measurements
+        sys.setprofile(threading.getprofile())
         try:
             self._begun.set()
             self._work()

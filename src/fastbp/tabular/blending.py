@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbp.tabular.recipe import share_exponent
 from fastbp.tabular.targets import ClassTargets, NumberTargets, Targets
 from fastbp.tabular.temperatures import Logits, best_temperature
 
@@ -75,8 +76,15 @@ class Said:
             some = rows % self._step == 0
             self._logits.append(Logits.of(kind, rows[some] // self._step, outputs[some]))
 
-    def blend(self, metric: str) -> Blend:
-        """Return the best mixture of the kinds of members, as far as the rows held out tell it."""
+    def blend(self, metric: str, n_networks: int = 1) -> Blend:
+        """Return the best mixture of the kinds of members, as far as the rows held out tell it.
+
+        Parameters
+        ----------
+        metric : str
+        n_networks : int
+            Whose mean is to be predicted; of a row held out, only those of its fold have said something.
+        """
         kinds = list(self._sums)
         while len(kinds) > 1 and not self._rows_of(kinds).any():  # Ctrl-C came when no row had an answer of all
             kinds.pop()
@@ -88,7 +96,8 @@ class Said:
             return float(np.average(self._targets.losses(y, predicted, metric), weights=weights))
 
         errors = {kind: error(mean) for kind, mean in means.items()}
-        shares = _best_shares(means, errors, error)
+        heard = float(self._counts["nets"][seen].mean()) if "nets" in kinds else 1.0
+        shares = _best_shares(means, errors, error, share_exponent(len(y), heard, n_networks))
         mixed: Floats = sum((share * means[kind] for kind, share in shares.items()), np.zeros_like(means[kinds[0]]))
         targets, temperature = self._targets, 1.0
         if isinstance(targets, NumberTargets) and targets.form == "log" and metric != "mae":
@@ -109,12 +118,19 @@ class Said:
 
 
 def _best_shares(
-    means: Mapping[str, Floats], errors: Mapping[str, float], error: Callable[[Floats], float]
+    means: Mapping[str, Floats],
+    errors: Mapping[str, float],
+    error: Callable[[Floats], float],
+    exponent: float,
 ) -> dict[str, float]:
-    """Return the shares of the networks and of the better linear models whose mixture has the least error."""
+    """Return the shares of the networks and of the better linear models.
+
+    The share of linear models whose mixture has the least error is right for networks as they were heard; raised to the
+    exponent it is that for the mean of all.
+    """
     linear = min((kind for kind in means if kind != "nets"), key=errors.__getitem__, default="")
     if not linear or "nets" not in means:
         return {linear or "nets": 1.0}
     mixtures = [error(share * means[linear] + (1 - share) * means["nets"]) for share in _SHARES]
-    share = _SHARES[int(np.argmin(mixtures))]
+    share = _SHARES[int(np.argmin(mixtures))] ** exponent
     return {kind: part for kind, part in (("nets", 1 - share), (linear, share)) if part}

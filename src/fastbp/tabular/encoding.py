@@ -7,6 +7,8 @@ Rubachev and Babenko (2022):
 - a number is centred on its median, divided by its interquartile range, and bounded smoothly by +-3, or by +-100, which
   leaves nearly all as they are;
 - with bins, it is also written as how much of each of some quantile bins lies below it;
+- the values that recur in a column of few of them have codes, for which the network trains a row of a table: where a
+  single value matters, as it does to a tree, or those that people round to;
 - a category of few levels is a column for each level, one column of +-1 for two levels; all scaled like numbers;
 - a category of many levels is a code, for which the network trains a row of a table.
 """
@@ -14,8 +16,8 @@ Rubachev and Babenko (2022):
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,12 +29,23 @@ __all__ = ["FAR_BOUND", "Kind", "TableEncoding", "learn_encoding", "learn_encodi
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
-Kind = tuple[int, float]  # of an encoding: the most bins of a column of numbers, and the bound of scaled numbers
 
 FAR_BOUND = 100.0  # of a scaled number that is to stay as it is, but for one that would spoil a sum
 _MOST_LEVELS = 9  # of a category that is written out, a level of gaps counted
 _MOST_ROWS = 100_000  # from which quantiles are taken
 _USUAL_BINS = 16  # whose rows bound how often a value counts, where there are no bins
+_NO_VALUES = np.empty(0)
+_LEAST_VALUES = 3  # two are a line
+_MOST_VALUES = 200  # of a column, that recur; with more they are rather a measure
+_LEAST_COUNT = 8  # of the rows with a value that recurs
+
+
+class Kind(NamedTuple):
+    """What tells one encoding of a table from another: how it writes numbers."""
+
+    n_bins: int  # the most of a column
+    bound: float = BOUND  # of scaled numbers
+    with_values: bool = False  # whether values that recur have codes
 
 
 @dataclass(frozen=True)
@@ -43,6 +56,7 @@ class NumberEncoding:
     factor: float
     with_gaps: bool
     edges: Floats  # (n_bins + 1,), rising; or none
+    values: Floats = field(default_factory=lambda: _NO_VALUES)  # those that have codes, rising; or none
 
     def slopes(self, values: Floats, bound: float) -> Floats:
         """Return the slope of the scaled and bounded number at values."""
@@ -81,6 +95,10 @@ class TableEncoding:
     ----------
     n_numeric : int
         How many numbers a row becomes, besides the codes.
+    coded_numbers : list of int
+        The columns of numbers whose values have codes.
+    table_sizes : list of int
+        The number of codes of each category with many levels, then of each of these columns.
     """
 
     def __init__(
@@ -101,19 +119,22 @@ class TableEncoding:
         )
         self._rows_of_levels = {k: _rows_of_codes(level) for k, level in self.levels.items()}
         self.n_numeric = self._columns.n_inputs + sum(len(each.centres) for each in self.levels.values())
+        self.coded_numbers = [j for j, number in enumerate(self.numbers) if len(number.values)]
+        coded = [len(self.numbers[j].values) for j in self.coded_numbers]
+        self.table_sizes = [*self.cardinalities.values(), *coded]
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.numbers, self.levels, self.cardinalities, self.bound)
 
     def encode(self, table: Floats) -> NDArray[np.float32]:
-        """Return the inputs of a network: numbers, then the codes of categories with many levels.
+        """Return the inputs of a network: numbers, the codes of categories with many levels, and those of values.
 
         Parameters
         ----------
         table : ndarray of shape (n_rows, n_numbers + n_categories), float64 or float32
             Numbers, NaN for a gap; then codes, -1 for a level that was not learned.
         """
-        out = np.empty((len(table), self.n_numeric + len(self.cardinalities)), np.float32)
+        out = np.empty((len(table), self.n_numeric + len(self.table_sizes)), np.float32)
         n_numbers, place = len(self.numbers), self._columns.n_inputs
         self._columns.write(ArrayReader(table), out)
         for k, rows in self._rows_of_levels.items():
@@ -123,12 +144,15 @@ class TableEncoding:
         for k in self.cardinalities:
             out[:, place] = table[:, n_numbers + k]
             place += 1
+        for j in self.coded_numbers:
+            out[:, place] = _codes_of(table[:, j], self.numbers[j].values)
+            place += 1
         return out
 
     def to_config(self) -> dict[str, Any]:
         """Return this as plain data."""
         return {
-            "numbers": [[n.centre, n.factor, n.with_gaps, n.edges.tolist()] for n in self.numbers],
+            "numbers": [[n.centre, n.factor, n.with_gaps, n.edges.tolist(), n.values.tolist()] for n in self.numbers],
             "levels": [[k, list(e.codes), e.centres.tolist(), e.factors.tolist()] for k, e in self.levels.items()],
             "cardinalities": [[k, cardinality] for k, cardinality in self.cardinalities.items()],
             "bound": self.bound,
@@ -138,7 +162,7 @@ class TableEncoding:
     def from_config(cls, config: Mapping[str, Any]) -> TableEncoding:
         """Return what ``to_config`` described."""
         return cls(
-            [NumberEncoding(float(c), float(f), bool(g), np.array(edges)) for c, f, g, edges in config["numbers"]],
+            [NumberEncoding(float(c), float(f), bool(g), *map(np.array, rest)) for c, f, g, *rest in config["numbers"]],
             {
                 int(k): LevelEncoding(tuple(codes), np.array(centres), np.array(factors))
                 for k, codes, centres, factors in config["levels"]
@@ -162,6 +186,12 @@ def _rows_of_codes(level: LevelEncoding) -> NDArray[np.float32]:
     return _bounded(_level_columns(level.codes, codes), level.centres, level.factors).astype(np.float32)
 
 
+def _codes_of(numbers: Array, values: Floats) -> NDArray[np.intp]:
+    """Return the place of each number among values that rise, -1 where it is none of them."""
+    places = np.minimum(np.searchsorted(values, numbers), len(values) - 1)
+    return np.where(values[places] == numbers, places, -1)
+
+
 def _level_columns(levels: Sequence[int], codes: Floats) -> Floats:
     """Return the columns of a category before they are scaled, (n_rows, n_columns)."""
     if len(levels) == 2:
@@ -183,7 +213,7 @@ def learn_encoding(
     most_levels: int = _MOST_LEVELS,
 ) -> TableEncoding:
     """Return the encoding of a table with at most ``n_bins`` bins of a column, as ``learn_encodings`` does."""
-    kind = (n_bins, BOUND)
+    kind = Kind(n_bins)
     return learn_encodings(table, n_numbers, cardinalities, {kind}, rows, most_levels)[kind]
 
 
@@ -191,10 +221,10 @@ def learn_encodings(
     table: Floats,
     n_numbers: int,
     cardinalities: Sequence[int],
-    kinds: Collection[Kind],
+    kinds: Collection[Kind | tuple[int, float]],
     rows: NDArray[np.int64] | None = None,
     most_levels: int = _MOST_LEVELS,
-) -> dict[Kind, TableEncoding]:
+) -> dict[Any, TableEncoding]:
     """Return encodings of a table that differ in their numbers, from the rows to train on; each column is sorted once.
 
     Parameters
@@ -204,8 +234,8 @@ def learn_encodings(
     n_numbers : int
     cardinalities : sequence of int
         How many codes each category has.
-    kinds : collection of (int, float)
-        For each encoding the most bins of a column of numbers, and the bound of scaled numbers.
+    kinds : collection of Kind
+        What each encoding is; or its first fields, where the others are as usual.
     rows : ndarray of int or None
         The rows to train on, where the table has others too.
     most_levels : int
@@ -215,11 +245,12 @@ def learn_encodings(
     def column(j: int) -> Floats:  # one at a time: all rows to train on would be a second table
         return (table[:, j] if rows is None else table[rows, j]).astype(np.float64)
 
-    numbers: dict[int, list[NumberEncoding]] = {n_bins: [] for n_bins, _ in kinds}
+    whole = {kind: Kind(*kind) for kind in kinds}
+    numbers: dict[tuple[int, bool], list[NumberEncoding]] = {(k.n_bins, k.with_values): [] for k in whole.values()}
     for j in range(n_numbers):
         known = _Distinct.of(column(j))
-        for n_bins, encodings in numbers.items():
-            encodings.append(known.encoding(n_bins))
+        for (n_bins, with_values), encodings in numbers.items():
+            encodings.append(known.encoding(n_bins, with_values))
     levels: dict[int, LevelEncoding] = {}
     many: dict[int, int] = {}
     for k, cardinality in enumerate(cardinalities):
@@ -231,7 +262,7 @@ def learn_encodings(
             levels[k] = _learn_levels(found, codes)
         else:
             many[k] = cardinality
-    return {kind: TableEncoding(numbers[kind[0]], levels, many, kind[1]) for kind in kinds}
+    return {kind: TableEncoding(numbers[k.n_bins, k.with_values], levels, many, k.bound) for kind, k in whole.items()}
 
 
 @dataclass(frozen=True)
@@ -260,7 +291,17 @@ class _Distinct:
         low, high = np.searchsorted(cumulated, [(n - 1) // 2, n // 2], side="right")
         return float(self.values[low] / 2 + self.values[high] / 2)
 
-    def encoding(self, n_bins: int) -> NumberEncoding:
+    @property
+    def recurring(self) -> Floats:
+        """The values that get codes; none where few rows have one of them, or there are too many."""
+        if len(self.values) < _LEAST_VALUES:
+            return _NO_VALUES
+        often = self.counts >= _LEAST_COUNT
+        if not _LEAST_VALUES <= np.count_nonzero(often) <= _MOST_VALUES:
+            return _NO_VALUES
+        return self.values[often]
+
+    def encoding(self, n_bins: int, with_values: bool = False) -> NumberEncoding:
         """Return the column's encoding with at most so many bins."""
         if not len(self.values):
             return NumberEncoding(0.0, 0.0, False, np.empty(0))
@@ -268,7 +309,8 @@ class _Distinct:
         centre, factor = levels.scale(self.median)
         edges = levels.edges(n_bins) if n_bins else np.empty(0)
         # Two bins say no more than a straight line and a kink; a column of two values has none.
-        return NumberEncoding(centre, factor, self.with_gaps, edges if len(edges) > 3 else np.empty(0))
+        edges = edges if len(edges) > 3 else np.empty(0)
+        return NumberEncoding(centre, factor, self.with_gaps, edges, self.recurring if with_values else _NO_VALUES)
 
 
 @dataclass(frozen=True)

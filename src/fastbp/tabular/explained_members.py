@@ -97,7 +97,7 @@ class TableFeatures:
             )
         by_column = np.zeros((len(rows), len(self._order), slopes.shape[2]))
         first = _number_slopes(self._encoding, rows[:, self._order].astype(np.float64))
-        for place, column in enumerate(self.columns):
+        for place, column in enumerate(self.columns[: first.shape[1]]):  # a value's row of a table has no slope
             by_column[:, column] += first[:, place, np.newaxis] * slopes[:, place]
         return by_column
 
@@ -112,7 +112,8 @@ def _features(encoding: TableEncoding) -> list[tuple[int, str]]:
     n_numbers = len(encoding.numbers)
     for k, level in encoding.levels.items():
         made += [(n_numbers + k, f" level {i + 1}") for i in range(len(level.centres))]
-    return made + [(n_numbers + k, "") for k in encoding.cardinalities]
+    made += [(n_numbers + k, "") for k in encoding.cardinalities]
+    return made + [(j, " value") for j in encoding.coded_numbers]
 
 
 def _number_slopes(encoding: TableEncoding, table: Floats) -> Floats:

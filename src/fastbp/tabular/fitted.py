@@ -113,8 +113,7 @@ class FittedTable:
     ----------
     reader : TableReader
     targets : Targets
-    encodings : dict of (int, float) to TableEncoding
-        By the number of bins and the bound of numbers.
+    encodings : dict of Kind to TableEncoding
     members : sequence of FittedMember
     kind_shares : dict of str to float
         The share of each kind of members, their mean, in a prediction; a kind that is not named has none.
@@ -223,7 +222,7 @@ class FittedTable:
         return {
             "reader": self.reader.to_config(),
             "targets": self.targets.to_config(),
-            "encodings": [[n_bins, encoding.to_config()] for (n_bins, _), encoding in self.encodings.items()],
+            "encodings": [[k.n_bins, encoding.to_config(), k.with_values] for k, encoding in self.encodings.items()],
             "members": members,
             "kind_shares": self.kind_shares,
             "record": {**asdict(self.record), "errors": dict(self.record.errors)},
@@ -245,17 +244,25 @@ class FittedTable:
                 model = Model.from_config(config, as_stored(config, weights))
                 known = _course_from_config(*course) if course else Course(_of_old_file(n_bins, kind), 0, {}, 0)
                 members.append(FittedMember(model, known))
-            encodings = [(int(n), TableEncoding.from_config(config)) for n, config in description["encodings"]]
+            encodings = [_encoding_from_config(*config) for config in description["encodings"]]
             fitted = cls(
                 TableReader.from_config(description["reader"]),
                 targets_from_config(description["targets"]),
-                {(n_bins, encoding.bound): encoding for n_bins, encoding in encodings},
+                dict(encodings),
                 members,
                 _shares_from_config(description, [member.kind for member in members]),
                 tensors.get("residuals"),
                 Record(**description.get("record", {})),
             )
             return fitted, dict(description["about"])
+
+
+def _encoding_from_config(
+    n_bins: int, config: Mapping[str, Any], with_values: bool = False
+) -> tuple[Kind, TableEncoding]:
+    """Return an encoding, and what it is; an old file has none with codes for values of numbers."""
+    encoding = TableEncoding.from_config(config)
+    return Kind(int(n_bins), encoding.bound, bool(with_values)), encoding
 
 
 def _course_to_config(course: Course) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from fastbp.data.folds import split_folds, split_fraction
 from fastbp.ensembles.side_by_side import Job, train_all
 from fastbp.layers.dense import Dense
 from fastbp.layers.dropout import Dropout
+from fastbp.layers.scaling import Scaling
 from fastbp.layers.tabular import Tabular
 from fastbp.models.model import Model
 from fastbp.optimizers.adam import AdamW
@@ -48,6 +49,7 @@ Split = tuple[RowIndex, RowIndex]  # to train on, and held out
 
 _HELD_OUT = 0.2
 _TABLE_WIDTH = 8  # numbers for each level of a category with many
+_VALUE_DEVIATION = 0.1  # with which these begin, for a value of a column of numbers
 _WIDTH_AT_RATE = 256  # inputs at which the first layer has the others' learning rate
 _BLOCK_ROWS = 8192
 _TIMED_ROWS = 2048  # by which the time of a prediction is measured
@@ -200,7 +202,7 @@ class _Work:
             fitted.append(FittedMember(job.trainer.model, course))
         if not fitted:
             raise KeyboardInterrupt
-        blend = said.blend(self.fit.metric)
+        blend = said.blend(self.fit.metric, sum(known.kind == "nets" for known in fitted))
         if self.fit.refit and not interrupted:
             fitted = self._refitted(fitted)
         if blend.temperature != 1:
@@ -300,8 +302,10 @@ class _Work:
         encoding = self.encodings[member.encoded_as]
         n_steps = self.n_epochs * -(-n_rows // self.batch_size)
         model = make_model(member, encoding, self.targets, n_steps, seed)
-        n_inputs = encoding.n_numeric + _TABLE_WIDTH * len(encoding.cardinalities)
+        n_inputs = encoding.n_numeric + _TABLE_WIDTH * len(encoding.table_sizes)
         factor = (_WIDTH_AT_RATE / max(n_inputs, 1)) ** 0.5 if member.depth else 1.0
+        first = 1 if member.scaling else 0
+        rates = {0: member.scaling, first: factor} if member.scaling else {first: factor}
         return Trainer(
             model,
             self.targets.loss,
@@ -314,8 +318,8 @@ class _Work:
             seed=seed,
             metrics=[] if self._monitor == "val_loss" else [self.fit.metric],
             precision=self.fit.precision,
-            learning_rate_factors={0: factor},
-            weight_decay_factors={0: 1 / factor},
+            learning_rate_factors=rates,
+            weight_decay_factors={first: 1 / factor},
         )
 
     def _refitted(self, fitted: Sequence[FittedMember]) -> list[FittedMember]:
@@ -345,18 +349,22 @@ class _StopAfter(Callback):
             trainer.stop()
 
 
-def most_bins(n_cells: int, wanted: Sequence[Kind]) -> int:
+def most_bins(n_cells: int, wanted: Sequence[Kind | tuple[int, float]]) -> int:
     """Return how many bins a number of a large table may have at most, so that all encodings fit in memory.
 
     Parameters
     ----------
     n_cells : int
         Of the columns of numbers.
-    wanted : sequence of (int, float)
+    wanted : sequence of Kind
         How each member's inputs are encoded; what is the same, also after this bound, is one encoding.
     """
-    most = max(n_bins for n_bins, _ in wanted)
-    while most > 0 and 4 * n_cells * sum(1 + n for n, _ in {(min(n, most), far) for n, far in wanted}) > _MOST_BYTES:
+    kinds = [Kind(*kind) for kind in wanted]
+    most = max(kind.n_bins for kind in kinds)
+    while most > 0:
+        different = {kind._replace(n_bins=min(kind.n_bins, most)) for kind in kinds}
+        if 4 * n_cells * sum(1 + kind.n_bins + kind.with_values for kind in different) <= _MOST_BYTES:
+            break
         most -= 1
     return most
 
@@ -369,19 +377,25 @@ def stopping_of(job: Job) -> EarlyStopping:
 
 
 def make_model(member: Member, encoding: TableEncoding, targets: Targets, n_steps: int, seed: int) -> Model:
-    """Return a member's network, untrained; the tables of its categories begin with a deviation of 1."""
-    cardinalities = list(encoding.cardinalities.values())
-    inputs = Tabular(encoding.n_numeric, cardinalities, [_TABLE_WIDTH] * len(cardinalities)) if cardinalities else None
-    layers: list[Any] = []
+    """Return a member's network, untrained.
+
+    The tables of categories begin with a deviation of 1. Those of numbers' values begin small: most of what there is to
+    know of a number is in its other inputs, and a value of few rows should say little.
+    """
+    sizes = encoding.table_sizes
+    inputs = Tabular(encoding.n_numeric, sizes, [_TABLE_WIDTH] * len(sizes)) if sizes else None
+    layers: list[Any] = [Scaling()] if member.scaling else []
     for _ in range(member.depth):
         layers.append(Dense(member.width, "mish"))
         if member.dropout:
             layers.append(Dropout(FlatCosine(member.dropout, over=n_steps)))
     layers.append(Dense(targets.n_outputs, targets.activation))
     model = Model(layers, inputs=inputs or encoding.n_numeric, seed=seed)
-    if cardinalities:
+    if sizes:
         weights = model.get_weights()
-        for table, generator in zip(weights, np.random.SeedSequence(seed).spawn(len(cardinalities)), strict=False):
-            table[:-1] = np.random.default_rng(generator).normal(size=table[:-1].shape)
+        deviations = [1.0] * len(encoding.cardinalities) + [_VALUE_DEVIATION] * len(encoding.coded_numbers)
+        generators = map(np.random.default_rng, np.random.SeedSequence(seed).spawn(len(sizes)))
+        for table, deviation, generator in zip(weights, deviations, generators, strict=False):
+            table[:-1] = generator.normal(scale=deviation, size=table[:-1].shape)
         model.set_weights(weights)
     return model

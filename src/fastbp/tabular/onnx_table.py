@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fastbp.data.classes import check_classes
 from fastbp.engine.number_columns import BOUND, LARGEST
-from fastbp.exchange.onnx_features import bounded, features
+from fastbp.exchange.onnx_features import bounded, features, places
 from fastbp.exchange.onnx_file import describe
 from fastbp.exchange.onnx_graph import Graph
 from fastbp.exchange.onnx_inputs import Inputs
@@ -68,6 +68,8 @@ def _encoded(graph: Graph, x: str, encoding: TableEncoding) -> str:
     parts = [*_numbers(graph, x, encoding), *_levels(graph, x, encoding)]
     if encoding.cardinalities:
         parts.append(_gather(graph, x, [len(encoding.numbers) + k for k in encoding.cardinalities]))
+    for j in encoding.coded_numbers:
+        parts.append(places(graph, _gather(graph, x, [j]), encoding.numbers[j].values.tolist()))
     whole = graph.add("Concat", *parts, axis=1) if len(parts) > 1 else parts[0]
     return graph.cast(_gather(graph, whole, _order(encoding)), np.float32)
 
@@ -142,7 +144,7 @@ def _order(encoding: TableEncoding) -> list[int]:
         n_bins = max(len(each.edges) - 1, 0)
         order += range(bin_, bin_ + n_bins)
         bin_ += n_bins
-    return [*order, *range(bin_, encoding.n_numeric + len(encoding.cardinalities))]
+    return [*order, *range(bin_, encoding.n_numeric + len(encoding.table_sizes))]
 
 
 def _decoded(graph: Graph, outputs: str, targets: Targets) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 from fastbp.engine.number_columns import BOUND
 from fastbp.tabular.encoding import FAR_BOUND, Kind
 
-__all__ = ["LINEAR", "PRESETS", "Member", "Preset", "batch_size_for", "epochs_for"]
+__all__ = ["LINEAR", "PRESETS", "Member", "Preset", "batch_size_for", "epochs_for", "share_exponent"]
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,8 @@ class Member:
     width: int = 128
     depth: int = 3
     bound: float = BOUND  # of scaled numbers
+    scaling: float = 0.0  # the learning rate of a factor for each input, in those of the rest; 0: no factors
+    with_values: bool = False  # whether values of numbers that recur have a row of a table each
 
     @property
     def kind(self) -> str:
@@ -37,16 +39,17 @@ class Member:
     @property
     def encoded_as(self) -> Kind:
         """Which encoding its inputs have."""
-        return self.n_bins, self.bound
+        return Kind(self.n_bins, self.bound, self.with_values)
 
 
 # Fine bins and a low rate, coarse bins and a high rate, strong weight decay, and numbers without bins: their mean is
-# better than any of them on most tables, and never much worse.
+# better than any of them on most tables, and never much worse. Factors of the inputs that learn quickly find the few
+# bins that matter; without bins they gain nothing.
 _MEMBERS = (
-    Member(n_bins=48, learning_rate=0.002, weight_decay=0.05),
-    Member(n_bins=16, learning_rate=0.005, weight_decay=0.05),
-    Member(n_bins=32, learning_rate=0.005, weight_decay=0.2),
-    Member(n_bins=0, learning_rate=0.004, weight_decay=0.02),
+    Member(n_bins=48, learning_rate=0.002, weight_decay=0.05, scaling=6.0, with_values=True),
+    Member(n_bins=16, learning_rate=0.005, weight_decay=0.05, scaling=6.0, with_values=True),
+    Member(n_bins=32, learning_rate=0.005, weight_decay=0.2, scaling=6.0, with_values=True),
+    Member(n_bins=0, learning_rate=0.004, weight_decay=0.02, with_values=True),
 )
 # No hidden layer: a table may be no more than a straight line, with or without its ends bent. Some columns want the
 # one, some the other (the heat of burnt biomass .14 and .21 of the variance; the strength of concrete .41 and .34).
@@ -97,3 +100,23 @@ def epochs_for(n_rows: int, preset: Preset) -> int:
     """Return the number of epochs: the preset's, or more where an epoch has few steps."""
     steps = -(-n_rows // batch_size_for(n_rows))
     return min(max(preset.epochs, -(-preset.least_steps // steps)), max(_MOST_EPOCHS, preset.epochs))
+
+
+# A linear model's share is chosen beside networks that are alone on a row held out. Their mean, which is predicted, is
+# better than each, as that much of their errors differs; where rows are few, so does the linear model's.
+_SHARED_ROWS = 2000
+
+
+def share_exponent(n_rows: int, n_heard: float, n_networks: int) -> float:
+    """Return the power of the best share of linear models on rows held out that is their share of the prediction.
+
+    Parameters
+    ----------
+    n_rows : int
+    n_heard : float
+        The number of networks whose mean was predicted of a row held out.
+    n_networks : int
+        The number of those whose mean is predicted of other rows; with four, one of which was heard, it is 2.
+    """
+    removed = (1 / n_heard - 1 / n_networks) / (1 - 1 / 4)
+    return 1 + max(removed, 0.0) * min(n_rows / _SHARED_ROWS, 1.0)

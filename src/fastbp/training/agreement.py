@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar, cast
@@ -23,6 +24,8 @@ from fastbp.training.settings import TrainerSettings
 from fastbp.training.state import TrainingState
 
 __all__ = ["AgreedListeners", "agree", "ends_all_ranks", "merge_outputs"]
+
+_SECRET_BYTES = 32
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -63,6 +66,9 @@ def agree(
     """
     import json  # only now: `import fastbp` stays quick
 
+    secret = None
+    if settings.privacy is not None:  # a fingerprint alone would tell whether somebody's guess of the rows is right
+        secret = mpi.from_first(os.urandom(_SECRET_BYTES), "what the ranks compare before the first step")
     facts = {
         "the version of fastbp": sys.modules["fastbp"].__version__,  # no import, which would go upward
         "the instruction set": kernels.isa(),
@@ -72,7 +78,7 @@ def agree(
         **{name: _shown(value) for name, value in asked.items()},
         "the number of steps so far": state.n_steps,
         "the fingerprint of the weights": digest_of_arrays(state.model.get_weights()),
-        **_facts_of(data),
+        **_facts_of(data, secret),
         **{f"{name} of validation": fact for name, fact in _facts_of(validation).items()},
     }
     refuse_differences(mpi.all_objects(facts, "what the ranks compare before the first step"))
@@ -85,8 +91,11 @@ def _shown(value: Any) -> str:
     return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))
 
 
-def _facts_of(data: Any) -> dict[str, Any]:
-    """Return facts of samples or parts; of a source of chunks nothing is known before it is read."""
+def _facts_of(data: Any, secret: bytes | None = None) -> dict[str, Any]:
+    """Return facts of samples or parts; of a source of chunks nothing is known before it is read.
+
+    With a secret that the ranks share, fingerprints say whether they are equal and nothing else.
+    """
     if data is None or isinstance(data, Chunks):
         return {}
     if not isinstance(data, Samples):  # parts, of which each rank has others
@@ -94,10 +103,10 @@ def _facts_of(data: Any) -> dict[str, Any]:
     weights, subset = data.sample_weights, data.subset
     return {
         "the number of samples": len(data),
-        "the fingerprint of X": digest_of_rows(data.X),
-        "the fingerprint of y": digest_of_rows(data.y),
-        "the fingerprint of sample_weight": None if weights is None else digest_of_rows(weights),
-        "the fingerprint of the training rows": None if subset is None else digest_of_rows(subset),
+        "the fingerprint of X": digest_of_rows(data.X, secret),
+        "the fingerprint of y": digest_of_rows(data.y, secret),
+        "the fingerprint of sample_weight": None if weights is None else digest_of_rows(weights, secret),
+        "the fingerprint of the training rows": None if subset is None else digest_of_rows(subset, secret),
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 
 from fastbp.data.samples import Samples
@@ -57,9 +58,12 @@ class ArrayEpochs(Epochs):
             state.unfinished = None
             epoch = state.history.n_epochs + 1
             where = f"in epoch {epoch}" + (f", batch {error.batch + 1}" if error.batch >= 0 else "")
-            model = state.model
-            explain_nonfinite(error, model.architecture, model.feed, self._data, where, state.divergence_remedy())
+            state.explain(functools.partial(self._explain, error, where))
         except BaseException:
             self.leave()
             raise
         return None if figures is None else {**figures, "seconds": seconds}
+
+    def _explain(self, error: NonFinite, where: str) -> None:
+        state, model = self._state, self._state.model
+        explain_nonfinite(error, model.architecture, model.feed, self._data, where, state.divergence_remedy())

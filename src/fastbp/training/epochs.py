@@ -24,7 +24,7 @@ from fastbp.training.state import Snapshot, TrainingState, UnfinishedEpoch
 if TYPE_CHECKING:
     from fastbp.training.part_data import PartData
 
-__all__ = ["EpochParts", "Epochs"]
+__all__ = ["EpochParts", "Epochs", "changed_inside"]
 
 _MOST_ROLLBACKS = 10  # in a row; the learning rate is then a thousandth of the first
 
@@ -191,6 +191,14 @@ class Epochs(ABC):
         )
 
 
+def changed_inside() -> RuntimeError:
+    """Return the error where a callback has set what the other ranks have not."""
+    return RuntimeError(
+        "a callback has set the optimizer or the learning rate inside an epoch; expected that at its end, in "
+        "on_epoch_end, with several ranks: the others have gone on. A schedule changes it from step to step."
+    )
+
+
 class _InnerEvents:
     """The events inside an epoch, and whether the engine is to stop."""
 
@@ -227,10 +235,7 @@ class _InnerEvents:
                 listeners.tick(figures | {"loss": loss})
         changed = state.numbers.revision != self._revision
         if changed and state.exchange is not None:
-            raise RuntimeError(
-                "a callback has set the optimizer or the learning rate inside an epoch; expected that at its end, in "
-                "on_epoch_end, with several ranks: the others have gone on. A schedule changes it from step to step."
-            )
+            raise changed_inside()
         return state.stopping or changed
 
     def _loss_of_step(self, now: UnfinishedEpoch | None) -> float:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fastbp.data.arrays import as_array
 from fastbp.data.chunks import Chunks, is_source
 from fastbp.data.class_weights import ClassWeight
 from fastbp.data.classes import Classes, number_targets
@@ -94,8 +95,10 @@ class Intake:
         model = self._model
         feed = model.feed
         of_outputs = None
-        if sample_weight is not None and np.ndim(sample_weight) == 2 and np.shape(sample_weight)[1] > 1:
-            of_outputs, sample_weight = sample_weight, None
+        if sample_weight is not None:
+            sample_weight = as_array(sample_weight, NAMES[2])
+            if sample_weight.ndim == 2 and sample_weight.shape[1] > 1:
+                of_outputs, sample_weight = sample_weight, None
         n_outputs, observes = model.network.n_outputs, feed.runs_in_steps
         samples = feed.samples(X, y, self._loss, n_outputs, NAMES, sample_weight, class_weight, True, observes)
         if of_outputs is not None:

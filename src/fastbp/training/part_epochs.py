@@ -44,8 +44,6 @@ class PartEpochs(Epochs):
         self._start = time.perf_counter() - (unfinished.seconds if unfinished else 0.0)
         samples = self._joined.at(self._steps.order(settings.seed, state.history.n_epochs, settings.shuffle))
         session = cast("ShardedSession", state.session)
-        if state.exchange is not None:
-            state.exchange.failing_rank = -1
         done = None
         session.forget_progress()  # of an attempt before
         try:
@@ -81,14 +79,10 @@ class PartEpochs(Epochs):
     def _explain(self, error: NonFinite, samples: Samples) -> None:
         """Raise the error for NaN and infinity, which the process that has the samples knows, on all."""
         state = self._state
-        exchange, model = state.exchange, state.model
+        model = state.model
 
         def explain() -> None:
-            if exchange is None or exchange.failing_rank in (-1, exchange.rank):
-                where = f"in epoch {state.history.n_epochs + 1}"
-                explain_nonfinite(error, model.architecture, model.feed, samples, where, state.divergence_remedy())
+            where = f"in epoch {state.history.n_epochs + 1}"
+            explain_nonfinite(error, model.architecture, model.feed, samples, where, state.divergence_remedy())
 
-        if exchange is None:
-            explain()
-        else:
-            exchange.together(explain)
+        state.explain(explain)

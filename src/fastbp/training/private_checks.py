@@ -12,6 +12,7 @@ from fastbp.data.target_labels import Labels, read_labels
 from fastbp.layers.batch_ensemble import refuse_batch_ensemble
 from fastbp.layers.composition import innermost
 from fastbp.layers.normalisation import BatchNorm
+from fastbp.layers.numeric_embeddings import Periodic
 from fastbp.losses.base import Loss
 from fastbp.losses.custom import CustomLoss
 from fastbp.metrics.base import Metric
@@ -101,6 +102,10 @@ def check_private_settings(settings: SettingsOfTrainer, layers: Sequence[Any], m
         if isinstance(layer, BatchNorm):
             raise ValueError(
                 f"{where} is {layer!r}, which mixes the samples of a batch; expected none {_WITH}. Use fb.LayerNorm()."
+            )
+        if isinstance(layer, Periodic):
+            raise ValueError(
+                f"{where} is {layer!r}; expected none {_WITH}: the norms of single samples' gradients are not known."
             )
 
 

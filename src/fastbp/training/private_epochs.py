@@ -1,9 +1,14 @@
-"""Private training on samples in arrays: noisy steps on random samples, until the epochs or the budget end."""
+"""Private training on samples in arrays: noisy steps on random samples, until the epochs or the budget end.
+
+On several ranks the account is that of rank 0: it chooses the noise, says how many steps the budget allows, and has the
+key, which the others get. So all draw the same samples and the same noise, whatever machine they are on.
+"""
 
 from __future__ import annotations
 
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -13,12 +18,14 @@ from fastbp.engine.errors import NonFinite
 from fastbp.engine.private_session import PrivateSession, PrivateSteps
 from fastbp.models.nonfinite import explain_nonfinite
 from fastbp.privacy import PrivacyAccount
-from fastbp.training.epochs import EpochParts, Epochs
+from fastbp.training.epochs import EpochParts, Epochs, changed_inside
 from fastbp.training.private_checks import describe_bad_numbers
 from fastbp.training.settings import Figures, StopReason
 from fastbp.training.state import UnfinishedEpoch
 
 __all__ = ["PrivateEpochs"]
+
+T = TypeVar("T")
 
 _BLOCK_ROWS = 1 << 14
 
@@ -43,7 +50,7 @@ class PrivateEpochs(Epochs):
         self._n_done = 0  # of this epoch
         self._begun = 0  # steps of this epoch before the engine's call
         self._is_spent = False
-        self._data_hash = fingerprint(data)
+        self._data_hash = fingerprint(data) if parts.state.is_first else b""
 
     def run(self, n_epochs: int) -> StopReason:
         """Train for at most n_epochs; return why training ended."""
@@ -51,9 +58,30 @@ class PrivateEpochs(Epochs):
             return "epochs"
         unfinished = self._unfinished()
         done = unfinished.progress[0] if unfinished else 0
-        self._account.begin(self._n_samples, n_epochs * self._n_steps - done)
+        self._begin(n_epochs * self._n_steps - done)
         reason = super().run(n_epochs)
         return "budget" if reason == "stopped" and self._is_spent and not self._state.stopping else reason
+
+    def _begin(self, n_steps: int) -> None:
+        account = self._account
+
+        def begin() -> float | None:
+            account.begin(self._n_samples, n_steps)
+            return account.noise_multiplier
+
+        noise_multiplier = self._of_first(begin)
+        if not self._state.is_first:
+            assert noise_multiplier is not None
+            account.follow(self._n_samples, noise_multiplier)
+
+    def _steps_left(self) -> int:
+        """Return how many steps of this epoch are left, within the budget."""
+        return self._account.steps_left(self._n_samples, self._n_steps - self._n_done)
+
+    def _of_first(self, compute: Callable[[], T]) -> T:
+        """Return what ``compute`` returns on rank 0; or here, if there is one process."""
+        exchange = self._state.exchange
+        return compute() if exchange is None else exchange.of_first(compute, "the account of rank 0")
 
     def _unfinished(self) -> UnfinishedEpoch | None:
         unfinished = self._state.unfinished
@@ -67,7 +95,7 @@ class PrivateEpochs(Epochs):
         try:
             with state.turns:
                 while self._n_done < self._n_steps and not state.stopping:
-                    n_steps = self._account.steps_left(self._n_samples, self._n_steps - self._n_done)
+                    n_steps = self._of_first(self._steps_left)
                     if n_steps == 0:
                         self._is_spent = True
                         break
@@ -85,7 +113,7 @@ class PrivateEpochs(Epochs):
         if self._n_done == 0 or (self._n_done < self._n_steps and not self._is_spent):
             return None
         seconds = time.perf_counter() - self._start
-        return {"steps": float(state.n_steps), "epsilon": self._account.epsilon(), "seconds": seconds}
+        return {"steps": float(state.n_steps), "epsilon": self._of_first(self._account.epsilon), "seconds": seconds}
 
     def _make_steps(self, n_steps: int) -> None:
         """Make some steps in one call of the engine, and count them, whatever ends it."""
@@ -98,7 +126,7 @@ class PrivateEpochs(Epochs):
         plan = PrivateSteps(
             n_steps,
             state.numbers_of(n_steps),
-            account.keys.key_for(self._circumstances()),
+            self._key(),
             account.probability(self._n_samples),
             settings.expected_batch_size,
             settings.max_grad_norm,
@@ -108,16 +136,42 @@ class PrivateEpochs(Epochs):
             on_tick=self._on_tick,
             every_step=self._listeners.hear_steps,
         )
+        exchange, error = state.exchange, None
         try:
             session.private_steps(self._data.for_engine(), plan)
+        except BaseException as raised:
+            error = raised
+            raise
         finally:
             self._n_done = self._begun + session.n_steps - before
-            self._take_stock()
+            account.count(session.n_steps)
+            # Where another rank is lost nobody asks the others: the key that is not left is replaced by another one.
+            if exchange is None or error is None or error is exchange.agreed:
+                self._take_stock()
+        if exchange is not None and exchange.stopping:
+            state.stopping = True
+
+    def _key(self) -> bytes:
+        """Return the key of the next steps."""
+        keys = self._account.keys
+
+        def key_for() -> tuple[bytes, bytes]:
+            return keys.key_for(self._circumstances()), keys.circumstances
+
+        key, circumstances = self._of_first(key_for)
+        keys.restore(key, circumstances)
+        return key
 
     def _take_stock(self) -> None:
         """Between two steps: all of them are in the account, and the key belongs to what training stands at."""
         self._account.count(self._session.n_steps)
-        self._account.keys.leave(self._circumstances())
+        keys = self._account.keys
+
+        def leave() -> tuple[bytes, bytes]:
+            keys.leave(self._circumstances())
+            return keys.key, keys.circumstances
+
+        keys.restore(*self._of_first(leave))
 
     def _on_tick(self, n_done: int) -> bool:
         """Update the bar and run the callbacks; return whether the engine is to stop."""
@@ -129,14 +183,19 @@ class PrivateEpochs(Epochs):
             n_samples = min(self._n_done * size, self._n_samples)
             self._bar.show(n_samples, {"epsilon": self._account.epsilon()} if self._is_quick else {})
         if listeners.hear_steps or listeners.hear_ticks or state.turns.wanted:
-            self._take_stock()  # a callback, or another thread, may save the trainer
+            self._account.count(self._session.n_steps)
+            if state.is_first:  # a callback, or another thread, may save the trainer
+                self._account.keys.leave(self._circumstances())
             state.unfinished = self.standing(self._start)
             figures = state.figures_within(self._n_done * size)
             with state.turns.given_up():
                 if listeners.hear_steps:
                     listeners.step_end(figures)
                 listeners.tick(figures)
-        return state.stopping or state.numbers.revision != self._revision
+        changed = state.numbers.revision != self._revision
+        if changed and state.exchange is not None:
+            raise changed_inside()
+        return state.stopping or changed
 
     @property
     def _is_quick(self) -> bool:
@@ -165,7 +224,7 @@ class PrivateEpochs(Epochs):
         told = self._settings, self._account.noise_multiplier, session.n_steps, state.numbers.rate_scale
         hasher.update(repr((told, state.numbers.schedule_memory, state.model.to_config())).encode())
         session.parameter_digest(hasher)
-        for name, array in session.get_state():
+        for name, array in state.optimizer_state():
             hasher.update(name.encode())
             hasher.update(np.ascontiguousarray(array).data)
         return hasher.digest()

@@ -21,8 +21,6 @@ class SettingsOfTrainer(Protocol):
     def accumulate(self) -> int: ...
     @property
     def optimizer(self) -> Any: ...
-    @property
-    def privacy(self) -> Any: ...
 
 
 def check_shards(shards: int | None, n_ranks: int | None) -> int:
@@ -52,9 +50,4 @@ def check_sharded_settings(settings: SettingsOfTrainer, n_ranks: int | None) -> 
         raise ValueError(
             f"{was} and accumulate {settings.accumulate}; expected accumulate=1 with shards. Make batch_size "
             f"{settings.accumulate} times as large: only some shards of it are in memory at a time."
-        )
-    if settings.privacy is not None:
-        raise ValueError(
-            f"{was} and privacy {settings.privacy!r}; expected {without} with privacy: its batches are not cut, and "
-            "its noise is drawn by one process."
         )

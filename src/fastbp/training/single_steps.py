@@ -7,12 +7,13 @@ import functools
 from collections.abc import Iterator, Mapping, Sequence
 from threading import get_ident
 from types import ModuleType
-from typing import Literal, overload
+from typing import Any, Literal, NoReturn, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastbp.data.arrays import as_array, as_rows, refuse_nonfinite
+from fastbp.data.samples import Samples
 from fastbp.engine.array_reader import ArrayReader
 from fastbp.engine.errors import NonFinite
 from fastbp.engine.records import SampleSet
@@ -20,7 +21,7 @@ from fastbp.engine.session import LARGEST_BATCH
 from fastbp.layers.batch_ensemble import refuse_batch_ensemble
 from fastbp.layers.parameter_list import check_weights
 from fastbp.models.nonfinite import explain_divergence, explain_nonfinite
-from fastbp.support.checks import check_word, sentence
+from fastbp.support.checks import check_flag, check_word, sentence
 from fastbp.support.underflow import underflows_to_zero
 from fastbp.training.trainer_parts import TrainerParts
 
@@ -94,32 +95,43 @@ class TrainerSteps(TrainerParts):
         """
         self._check_single_steps("step")
         model, state, turns = self._model, self._state, self._state.turns
-        if return_losses and state.exchange is not None:
-            remedy = "Each rank knows the losses of its own shards only."
-            raise ValueError(sentence("return_losses", True, "False with several ranks", remedy))
-        samples = data = None
-        if sample_weight is None and class_weight is None:
-            samples = self._intake.plain_batch(X, y)
-        if samples is None:
-            if isinstance(class_weight, str):
-                remedy = "One batch does not show the frequency of a class."
-                raise ValueError(sentence("class_weight", class_weight, "a dictionary from class to weight", remedy))
-            data = self._intake.batch(X, y, sample_weight, class_weight)
-            samples = data.for_engine()
-        model.architecture.check_training(samples.n_samples)
-        losses = np.empty(samples.n_samples) if return_losses else None
+        samples = data = losses = None
         try:
+            wants_losses = return_losses is not False and check_flag(return_losses, "return_losses")  # no call in a loop
+            if wants_losses and state.exchange is not None:
+                remedy = "Each rank knows the losses of its own shards only."
+                raise ValueError(sentence("return_losses", True, "False with several ranks", remedy))
+            if sample_weight is None and class_weight is None:
+                samples = self._intake.plain_batch(X, y)
+            if samples is None:
+                if isinstance(class_weight, str):
+                    remedy = "One batch does not show the frequency of a class."
+                    raise ValueError(
+                        sentence("class_weight", class_weight, "a dictionary from class to weight", remedy)
+                    )
+                data = self._intake.batch(X, y, sample_weight, class_weight)
+                samples = data.for_engine()
+            model.architecture.check_training(samples.n_samples)
+            losses = np.empty(samples.n_samples) if wants_losses else None
             turns.stepping = get_ident()
             if turns.n_between:
                 turns.stand_back()
             loss = state.session.step(samples, state.numbers_of(1), losses)
         except NonFinite as error:
-            where = f"in step {self.n_steps + 1}"
-            data = data or self._intake.batch(X, y, None, None)
-            explain_nonfinite(error, model.architecture, model.feed, data, where, state.divergence_remedy())
+            self._explain(error, data or self._intake.batch(X, y, None, None))
+        except BaseException as error:
+            state.give_up(error)
+            raise
         finally:
             turns.stepping = 0
         return loss if losses is None else (loss, losses)
+
+    def _explain(self, error: NonFinite, data: Samples) -> NoReturn:
+        """Raise the error for what the engine met in a single step; with several ranks what one of them knows."""
+        model, state = self._model, self._state
+        where, remedy = f"in step {self.n_steps + 1}", state.divergence_remedy()
+        state.explain(lambda: explain_nonfinite(error, model.architecture, model.feed, data, where, remedy))
+        raise error  # no rank knew
 
     @underflows_to_zero
     def step_gradient(self, X: ArrayLike, output_gradient: ArrayLike, output: str = "prediction") -> None:
@@ -157,8 +169,22 @@ class TrainerSteps(TrainerParts):
         2.5
         """
         self._check_single_steps("step_gradient")
-        logit = check_word(output, "output", ("prediction", "logit")) == "logit"
-        model, state = self._model, self._state
+        try:
+            array, gradient, from_Z = self._read_gradient(X, output_gradient, output)
+            samples = SampleSet(as_rows(array), ArrayReader(gradient))
+            with self._stepping():
+                _given().step_gradient(self._state.session, samples, self._state.numbers_of(1), from_Z)
+        except NonFinite as error:
+            self._explain_gradient(error, array, gradient)
+        except BaseException as error:
+            self._state.give_up(error)
+            raise
+
+    def _read_gradient(
+        self, X: ArrayLike, output_gradient: ArrayLike, output: str
+    ) -> tuple[NDArray[Any], NDArray[Any], bool]:
+        """Return what ``step_gradient`` got, as the engine takes it; and whether the gradient is by the last Z."""
+        model, logit = self._model, check_word(output, "output", ("prediction", "logit")) == "logit"
         array = model.feed.read(X, "X", observes=model.feed.runs_in_steps)
         gradient = as_array(output_gradient, "output_gradient")
         if gradient.shape != (len(array), model.n_outputs):
@@ -177,17 +203,22 @@ class TrainerSteps(TrainerParts):
         gradient = gradient if units is None else gradient * units
         model.architecture.check_training(len(array))
         self._intake.see(array)
-        samples = SampleSet(as_rows(array), ArrayReader(gradient))
-        try:
-            with self._stepping():
-                _given().step_gradient(state.session, samples, state.numbers_of(1), from_Z)
-        except NonFinite as error:
+        return array, gradient, from_Z
+
+    def _explain_gradient(self, error: NonFinite, array: NDArray[Any], gradient: NDArray[Any]) -> NoReturn:
+        """As ``_explain``, in ``step_gradient``."""
+        model, state = self._model, self._state
+
+        def explain() -> None:
             if error.where == "inputs":
                 model.feed.refuse_inputs(array, "X", error.row)
             if error.where == "targets":
                 refuse_nonfinite(gradient, model.dtype, "output_gradient", error.row)
             where = f"in step {self.n_steps + 1}"
             explain_divergence(error, model.architecture, model.feed, where, state.divergence_remedy())
+
+        state.explain(explain)
+        raise error  # no rank knew
 
     @underflows_to_zero
     def apply_gradients(self, gradients: Sequence[ArrayLike]) -> None:
@@ -218,8 +249,13 @@ class TrainerSteps(TrainerParts):
         """
         self._check_single_steps("apply_gradients")
         model, state = self._model, self._state
-        arrays = check_weights(gradients, model.layers, model.architecture.feeding, model.dtype, "gradients")
-        model.architecture.check_training(LARGEST_BATCH)
+
+        def check() -> list[NDArray[Any]]:
+            arrays = check_weights(gradients, model.architecture.arrays, model.dtype, "gradients")
+            model.architecture.check_training(LARGEST_BATCH)
+            return arrays
+
+        arrays = check() if state.exchange is None else state.exchange.together(check)
         with self._stepping():
             _given().apply_gradients(state.session, arrays, state.numbers_of(1))
 

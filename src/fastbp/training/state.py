@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -183,7 +182,19 @@ class TrainingState:
         """Begin a call of ``fit``, or a single step of several ranks: nobody wants to stop yet."""
         self.stopping = self.stop_wanted = False
         if self.exchange is not None:
-            self.exchange.stopping, self.exchange.agreed = False, None
+            self.exchange.begin()
+
+    def give_up(self, error: BaseException) -> None:
+        """In a single step: let all ranks raise this rank's error, if they are still to make the step."""
+        if self.exchange is not None and self.model.built and not self.exchange.joined:
+            self.exchange.give_up(cast("DividedSession", self.session), error)
+
+    def explain(self, explain: Callable[[], None]) -> None:
+        """Raise what explain() raises, the reason of the engine's error; on all ranks that of the one that had it."""
+        if self.exchange is None:
+            explain()
+        else:
+            self.exchange.explained(explain)
 
     def serve(self, *, on: bool) -> None:
         """In a call of ``fit``, let rank 0 ask for this rank's part of the state; or no longer."""
@@ -253,16 +264,9 @@ class TrainingState:
         """The largest number of threads that a call uses now."""
         return choose_threads(self.given_threads)
 
-    @contextlib.contextmanager
-    def on_threads(self, n_threads: int) -> Iterator[None]:
+    def on_threads(self, n_threads: int) -> _OnThreads:
         """Use n_threads threads inside a ``with``; the result does not depend on it."""
-        usual = self.given_threads
-        self.given_threads = self.session.n_threads = n_threads
-        try:
-            yield
-        finally:
-            self.given_threads = usual
-            self.session.n_threads = self.n_threads
+        return _OnThreads(self, n_threads)
 
     # ---------------------------------------------------------------------------------------- saving and loading
 
@@ -271,9 +275,10 @@ class TrainingState:
 
         With several ranks what each has is gathered: see ``Exchange.gathered_state``.
         """
-        return {**self._own(), "optimizer_state": self._optimizer_state()}
+        return {**self._own(), "optimizer_state": self.optimizer_state()}
 
-    def _optimizer_state(self) -> list[tuple[str, NDArray[Any]]]:
+    def optimizer_state(self) -> list[tuple[str, NDArray[Any]]]:
+        """Return the optimizer's arrays by their names, copies; of all ranks, on rank 0 at least."""
         if self.exchange is None:
             return self.session.get_state()
         return self.exchange.gathered_state(cast("DividedSession", self.session))
@@ -322,3 +327,17 @@ class TrainingState:
         with self.turns:
             self.model.network.set_arrays(weights)
             self.go_on_from(gathered)
+
+
+class _OnThreads:  # a generator takes longer, and a call of fit may be short
+    __slots__ = ("_n_threads", "_state", "_usual")
+
+    def __init__(self, state: TrainingState, n_threads: int) -> None:
+        self._state, self._n_threads, self._usual = state, n_threads, state.given_threads
+
+    def __enter__(self) -> None:
+        self._state.given_threads = self._state.session.n_threads = self._n_threads
+
+    def __exit__(self, *error: object) -> None:
+        self._state.given_threads = self._usual
+        self._state.session.n_threads = self._state.n_threads

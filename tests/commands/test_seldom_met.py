@@ -1,0 +1,264 @@
+"""What a command seldom meets: odd arguments, odd files and tables, and results about which there is little to say."""
+
+import types
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fastbp as fb
+from fastbp import cli
+from fastbp.commands import bench, explain, export, identifiers, model_files, private_rows, tables, train, words
+from fastbp.commands.csv_files import with_gaps
+from fastbp.commands.errors import CommandError
+from fastbp.commands.explained_rows import ExplainedRow, Findings
+from fastbp.commands.learned_columns import as_learned, keep_writings, text_columns
+from fastbp.commands.plain_columns import plain_column
+from fastbp.commands.schema_file import _kind_of
+from fastbp.commands.task import find_task
+from fastbp.support.threads import forget_threads
+
+pd = pytest.importorskip("pandas", reason="pandas is not installed")
+
+RNG = np.random.default_rng(0)
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+# ---- Arguments ----
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["predict", "m", "t.csv", "--interval", "1.5"], "'1.5' is not a share above 0 and below 1"),
+        (["predict", "m", "t.csv", "--interval", "most"], "'most' is not a share above 0 and below 1"),
+        (["train", "t.csv", "--target", "y", "--epsilon", "0"], "'0' is not a number above 0, such as 3"),
+        (["train", "t.csv", "--target", "y", "--epsilon", "inf"], "'inf' is not a number above 0, such as 3"),
+        (["train", "t.csv", "--target", "y", "--epsilon", "low"], "'low' is not a number above 0, such as 3"),
+        (["train", "t.csv", "--target", "y", "--delta", "1"], "'1' is not a number above 0 and below 1"),
+        (["train", "t.csv", "--target", "y", "--max-grad-norm", "1e7"], "'1e7' is not a number from 1e-6 to 1e6"),
+        (["train", "t.csv", "--target", "y", "--max-grad-norm", "?"], "'?' is not a number from 1e-6 to 1e6"),
+    ],
+)
+def test_numbers_that_an_option_does_not_take(capsys, arguments, sentence):
+    with pytest.raises(SystemExit) as exit_:
+        cli.main(arguments)
+    assert exit_.value.code == 2
+    assert sentence in capsys.readouterr().err
+
+
+def test_threads_of_the_environment_that_are_no_number(monkeypatch, capsys):
+    monkeypatch.setenv("FASTBP_NUM_THREADS", "many")
+    forget_threads()
+    try:
+        with pytest.raises(SystemExit) as exit_:
+            cli.main(["inspect", "t.csv"])
+    finally:
+        monkeypatch.undo()
+        forget_threads()
+    assert exit_.value.code == 2
+    assert "FASTBP_NUM_THREADS is 'many'" in capsys.readouterr().err
+
+
+def test_a_precision_that_the_machine_lacks(here, monkeypatch, capsys):
+    from fastbp.engine import kernels
+
+    pd.DataFrame({"x": np.arange(50.0), "y": np.arange(50.0)}).to_csv("t.csv", index=False)
+    former = kernels.isa()
+    monkeypatch.delenv("FASTBP_BF16", raising=False)
+    kernels.select_isa("baseline")
+    try:
+        assert cli.main(["train", "t.csv", "--target", "y", "--precision", "bf16-mixed"]) == 1
+    finally:
+        kernels.select_isa(former)
+    assert "--precision is 'bf16-mixed'; expected None or 'float32'" in capsys.readouterr().err
+
+
+# ---- bench ----
+
+
+def test_a_comparison_whose_process_ends(monkeypatch):
+    def ended(end, seconds):
+        raise EOFError
+
+    monkeypatch.setattr(bench, "_take_turn", ended)
+    with pytest.raises(CommandError, match="a process of the comparison has ended; is there enough memory"):
+        bench._compare(bench.Task((4, 4, 2), 8, 2), 0.1, 1)
+
+
+def test_a_chart_that_cannot_be_written(here, monkeypatch):
+    pytest.importorskip("matplotlib")
+    result = bench.Result(bench.TASKS[0], 1e-3, 2e-3, 2.0)
+    with pytest.raises(CommandError, match=r"--chart is 'nowhere/c.png', which could not be written: .*nowhere"):
+        bench._draw(Path("nowhere/c.png"), [result])
+
+
+def test_bench_without_a_chart(monkeypatch, capsys):
+    monkeypatch.setattr(bench, "_compare", lambda task, seconds, n_threads: bench.Result(task, 1e-3, 2e-3, 2.0))
+    results = bench.run(1.0)
+    assert len(results) == len(bench.TASKS)
+    assert "saved" not in capsys.readouterr().out
+
+
+# ---- Tables ----
+
+
+def test_codes_with_leading_zeros_beside_gaps_stay_text():
+    column = pd.Series(["007", "n/a", "12"])
+    assert with_gaps(column) is column
+
+
+def test_objects_that_are_neither_numbers_nor_lists_are_read_as_their_text():
+    class Colour:
+        def __repr__(self):
+            return "red"
+
+    column, why_not = plain_column(pd.Series([Colour(), Colour()]))
+    assert why_not == ""
+    assert column.tolist() == ["red", "red"]
+
+
+def test_a_table_without_a_column_that_is_read(here):
+    pytest.importorskip("pyarrow")
+    pd.DataFrame({"x": [[1], [2]]}).to_parquet("t.parquet")
+    with pytest.raises(CommandError, match=r"'t.parquet' has no column of numbers, moments or text; expected one"):
+        tables.read_table(Path("t.parquet"))
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (ImportError("No module named 'x'"), "'t.csv' needs a package that is not installed: No module named 'x'"),
+        (OSError(28, "No space left on device"), "'t.csv' cannot be written: No space left on device"),
+    ],
+)
+def test_a_table_that_cannot_be_written(here, monkeypatch, error, sentence):
+    def write(*arguments):
+        raise error
+
+    monkeypatch.setattr(tables, "writer_of", lambda path: write)
+    with pytest.raises(CommandError, match=sentence):
+        tables.write_table(pd.DataFrame({"a": [1]}), Path("t.csv"))
+
+
+@pytest.mark.parametrize("error", [BrokenPipeError(), OSError(28, "No space left on device")])
+def test_an_output_that_takes_no_more(monkeypatch, error):
+    def write(*arguments):
+        raise error
+
+    given_up = []
+    monkeypatch.setattr(tables, "writer_of", lambda path: write)
+    monkeypatch.setattr(tables, "give_up_output", lambda: given_up.append(True))
+    if isinstance(error, BrokenPipeError):
+        tables.write_table(pd.DataFrame({"a": [1]}), tables.PIPE)
+    else:
+        with pytest.raises(CommandError, match="the output cannot be written: No space left"):
+            tables.write_table(pd.DataFrame({"a": [1]}), tables.PIPE)
+    assert given_up == [True]
+
+
+def test_every_column_is_empty_where_rows_are_trained_on():
+    task = find_task(pd.DataFrame({"x": [np.nan] * 30 + [1.0], "y": np.arange(31.0)}), "y", "auto")
+    with pytest.raises(CommandError, match=r"no column is left to learn 'y' from\. No row that is trained on has a"):
+        train._without_empty(task, np.arange(30))
+
+
+def test_a_long_name_of_narrow_and_wide_letters_is_cut():
+    for name in ("a" * 30, "名" * 30, "a名" * 20, "é" * 15):
+        cut = words.shortened(name, 14)
+        assert cut.endswith("…")
+        assert sum(map(words._width, cut)) <= 14
+    assert words.shortened("a" * 14, 14) == "a" * 14
+
+
+def test_values_that_jump_are_not_sorted():
+    assert not identifiers._is_sorted(np.array([1.0, 3.0, 2.0]), np.array([0, 0, 1]))
+
+
+def test_a_schema_leaves_moments_out(here):
+    frame = pd.DataFrame({"when": pd.date_range("2024-01-01", periods=20), "y": np.arange(20.0)})
+    assert [_kind_of(frame[name]) for name in frame] == ["ignore", "number"]
+
+
+# ---- What a model learned of its columns ----
+
+
+def test_a_model_that_knows_no_names_takes_the_table_as_it_is():
+    table = types.SimpleNamespace(frame=pd.DataFrame({"a": [1.0]}), name="t.csv")
+    nameless = types.SimpleNamespace(names=None, writings={})
+    for learned in (None, nameless):
+        assert text_columns(learned) == set()
+        assert as_learned(learned, table) is table.frame
+        keep_writings(learned, {"a": None})
+    assert nameless.writings == {}
+
+
+def test_a_column_of_text_in_which_there_are_only_numbers_and_gaps():
+    learned = types.SimpleNamespace(names=("a",), texts={}, writings={})
+    table = types.SimpleNamespace(frame=pd.DataFrame({"a": ["1", "n/a", "2.5"]}), name="t.csv")
+    column = as_learned(learned, table)["a"]
+    assert column.tolist()[::2] == [1.0, 2.5]
+    assert np.isnan(column[1])
+
+
+# ---- Files of models ----
+
+
+def test_a_trainer_is_no_model_of_train(here):
+    model = fb.Model([fb.Dense(1)], inputs=2)
+    fb.Trainer(model, "mse").save("trainer")
+    with pytest.raises(CommandError, match="trainer"):
+        model_files.load_model(Path("trainer"))
+
+
+def test_a_network_of_classes_is_exported_with_its_labels(here):
+    model = fb.Model([fb.Dense(2, "softmax")], inputs=2)
+    model.metadata = {"classes": ["no", "yes"]}
+    model.save("m")
+    assert list(export._load_model(Path("m")).classes) == ["no", "yes"]
+
+
+def test_an_export_that_cannot_be_written(here, capsys):
+    pytest.importorskip("onnx")
+    fb.Model([fb.Dense(2)], inputs=2).save("m")
+    assert cli.main(["export", "m", "nowhere/m.onnx"]) == 1
+    assert "nowhere" in capsys.readouterr().err
+
+
+# ---- Explanations ----
+
+
+def test_few_rows_are_compared_with_all_of_them(here):
+    columns = pd.DataFrame({"a": np.arange(5.0)})
+    assert explain._sample(columns, here / "t.csv") is columns
+
+
+def test_no_change_that_would_give_another_class():
+    row = ExplainedRow(1, "yes", 0.9, "no", None)
+    said = Findings.what_changes(types.SimpleNamespace(), row)
+    assert said == "No change of up to four columns was found for which it would be no."
+
+
+# ---- Private rows, read line by line ----
+
+
+def test_a_file_of_private_rows_that_is_empty_or_of_no_known_encoding(here, capsys):
+    schema = fb.privacy.Schema({"age": [0, 100], "ill": ["no", "yes"]}, {"separator": ",", "header": True})
+    (here / "schema.toml").write_text(schema.text(), encoding="utf-8")
+    (here / "t.csv").write_text("")
+    private = ["--epsilon", "3", "--delta", "1e-4", "--schema", "schema.toml", "--quiet"]
+    for more, sentence in (((), "'t.csv' is empty; expected a table"), (("--encoding", "x"), "--encoding is 'x'")):
+        assert cli.main(["train", "t.csv", "--target", "ill", *private, *more]) == 1
+        assert sentence in capsys.readouterr().err
+
+
+def test_lines_of_private_rows_by_blanks_and_with_what_csv_refuses():
+    blanks = list(private_rows._split_lines(["a  b\n", "\n", " 1\t2 \n"], private_rows.BLANKS))
+    assert blanks == [["a", "b"], ["1", "2"]]
+    huge = "x" * 200_000  # a field beyond csv's limit
+    assert list(private_rows._split_lines([f"{huge},1\n", "2,3\n"], ",")) == [["2", "3"]]
