@@ -89,7 +89,7 @@ def test_ways_side_by_side_have_the_bits_of_each_alone(isa, name, n_ways, n_step
 
 @pytest.mark.parametrize("n_ways", [1, 16])
 def test_a_point_beyond_all_numbers_is_told(n_ways):
-    model, (ends, start) = make_model("relu", "float32"), make_data(n_ways)
+    model = make_model("relu", "float32")
     ways = StraightWays(model, 1)
     near = np.full((1, 19), -3e38, np.float32)
     far = np.zeros((n_ways, 19), np.float32)

@@ -114,7 +114,7 @@ cdef void _pass_ways(DerivativePass *run, int number, const DerivativeThread *th
 
 
 cdef int _pass_blocks(const DerivativePass *run, Group *group, Py_ssize_t way, Py_ssize_t n_points) noexcept nogil:
-    """Blocks of ways, from this one on, with so many points in each lane; a few panels at a time. What is wrong, or 0."""
+    """Blocks of ways, from this one on, so many points in each lane; a few panels at a time. What is wrong, or 0."""
     cdef Py_ssize_t point = 0
     cdef int bad = 0
     while point < n_points and not bad and not load_flag(&run.n_bad):

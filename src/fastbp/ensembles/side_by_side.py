@@ -236,7 +236,7 @@ def made_once(trainers: Sequence[Trainer], make: Callable[[Trainer], Made]) -> l
 # ------------------------------------------------------------------------------------------------- training
 
 
-@dataclass
+@dataclass(frozen=True)
 class Job:
     """A trainer, its name in messages, and its data."""
 

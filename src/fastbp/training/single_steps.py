@@ -97,7 +97,8 @@ class TrainerSteps(TrainerParts):
         model, state, turns = self._model, self._state, self._state.turns
         samples = data = losses = None
         try:
-            wants_losses = return_losses is not False and check_flag(return_losses, "return_losses")  # no call in a loop
+            # No call in a loop.
+            wants_losses = return_losses is not False and check_flag(return_losses, "return_losses")
             if wants_losses and state.exchange is not None:
                 remedy = "Each rank knows the losses of its own shards only."
                 raise ValueError(sentence("return_losses", True, "False with several ranks", remedy))
