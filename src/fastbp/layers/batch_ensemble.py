@@ -142,7 +142,8 @@ class BatchEnsemble(Layer):
     def draw(self, n_inputs: int, generators: Iterator[np.random.Generator]) -> list[NDArray[np.float64]]:
         """Return the initial arrays."""
         rng, shape = next(generators), (self.members, n_inputs)
-        scale = rng.integers(0, 2, shape) * 2.0 - 1 if self.scale == "signs" else rng.standard_normal(shape)
+        signs = np.array([-1.0, 1.0])
+        scale = rng.choice(signs, shape) if self.scale == "signs" else rng.standard_normal(shape)
         drawn: list[NDArray[np.float64]] = [scale]
         for i, layer in enumerate(self.layers[:-1]):
             arrays = layer.draw(n_inputs, generators)
