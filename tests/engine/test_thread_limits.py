@@ -11,9 +11,10 @@ from fastbp.engine import kernels
 resource = pytest.importorskip("resource", reason="this system has no such limits")
 
 SCRIPT = """
-import os, resource, sys, threading
+import os, pathlib, resource, sys, threading
 import numpy as np
 import fastbp as fb
+import fastbp.data.prefetch  # now, and pathlib: another user may not be able to
 from fastbp.engine.team import work_limits
 from fastbp.support import threads
 
