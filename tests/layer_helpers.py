@@ -45,7 +45,32 @@ def _block(layer, arrays):
             return reference.Activation("linear")
         case fb.BatchNorm():
             return reference.BatchNorm(*(next(arrays) for _ in range(4)), layer.momentum, layer.epsilon)
+        case fb.BatchEnsemble():
+            return _batch_ensemble(layer, arrays)
     raise TypeError(layer)
+
+
+def _batch_ensemble(layer, arrays):
+    scale, blocks = next(arrays), []
+    *shared, head = layer.layers
+    for i, inner in enumerate(shared):
+        if layer.adapters == "all" and isinstance(inner, fb.Dense):
+            blocks += _adapted(inner, arrays, i > 0)
+        else:
+            blocks.append(_block(inner, arrays))
+    W, b = next(arrays), next(arrays) if head.use_bias else None
+    return reference.BatchEnsemble(
+        scale, blocks, reference.Heads(W, b, head.activation.name, head.activation.parameter)
+    )
+
+
+def _adapted(layer, arrays, with_factors):
+    """A product that the members share, between factors and biases of their own."""
+    before = [reference.ByMember(next(arrays))] if with_factors else []
+    penalties = (layer.l1, layer.l2) if layer.trainable else (0.0, 0.0)
+    product = reference.Dense(next(arrays), None, "linear", 0.0, *penalties)
+    behind = reference.ByMember(next(arrays), next(arrays) if layer.use_bias else None)
+    return [*before, product, behind, _block(fb.Activation(layer.activation), arrays)]
 
 
 def torch_of(torch, model):

@@ -32,6 +32,7 @@ from fastbp.layers.activations import (
     Softsign,
     Tanh,
 )
+from fastbp.layers.batch_ensemble import BatchEnsemble
 from fastbp.layers.composition import Residual
 from fastbp.layers.dense import Dense
 from fastbp.layers.dropout import Dropout
@@ -195,6 +196,7 @@ __all__ = [
     "Periodic",
     "PiecewiseLinear",
     "Residual",
+    "BatchEnsemble",
     "Dropout",
     # training
     "Trainer",

@@ -7,6 +7,7 @@ engine/stages.pyx.
 
 from fastbp.layers.activation_layer import Activation
 from fastbp.layers.base import Layer, Parameter, Stage
+from fastbp.layers.batch_ensemble import BatchEnsemble, refuse_batch_ensemble
 from fastbp.layers.composition import LAYERS, Residual, check_layers, innermost, layer_from_config
 from fastbp.layers.dense import Dense
 from fastbp.layers.dropout import Dropout
@@ -17,6 +18,7 @@ from fastbp.layers.stages import n_arrays, output_activation, plan, units_after
 
 __all__ = [
     "Activation",
+    "BatchEnsemble",
     "BatchNorm",
     "Dense",
     "Dropout",
@@ -35,5 +37,6 @@ __all__ = [
     "n_arrays",
     "output_activation",
     "plan",
+    "refuse_batch_ensemble",
     "units_after",
 ]

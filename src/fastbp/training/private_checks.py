@@ -9,6 +9,7 @@ from fastbp.callbacks.base import Callback
 from fastbp.callbacks.checkpoint import Checkpoint
 from fastbp.callbacks.early_stopping import EarlyStopping
 from fastbp.data.target_labels import Labels, read_labels
+from fastbp.layers.batch_ensemble import refuse_batch_ensemble
 from fastbp.layers.composition import innermost
 from fastbp.layers.normalisation import BatchNorm
 from fastbp.layers.numeric_embeddings import Embedding
@@ -96,6 +97,7 @@ def check_private_settings(settings: SettingsOfTrainer, layers: Sequence[Any], m
     if isinstance(settings.loss, CustomLoss):
         remedy = "A function of the whole batch may mix samples. Use one of fastbp's losses."
         raise ValueError(sentence("loss", settings.loss, f"a loss of fastbp {_WITH}", remedy))
+    refuse_batch_ensemble(layers, _WITH)
     for where, layer in innermost(layers):
         if isinstance(layer, BatchNorm):
             raise ValueError(
