@@ -19,7 +19,11 @@ from layer_models import DTYPES, MODELS, batch_norms, data_for, make_model, max_
 
 KEY = hashlib.sha256(b"a key").digest()
 SGD = {"learning_rate": 1.0}
-PRIVATE = [name for name, (layers, _) in MODELS.items() if not batch_norms(layers) and "periodic" not in name]
+PRIVATE = [
+    name
+    for name, (layers, _) in MODELS.items()
+    if not batch_norms(layers) and not name.startswith(("periodic", "piecewise linear between"))
+]
 PLAIN = [name for name in PRIVATE if "penalties" not in name and not max_norms(MODELS[name][0])]
 ROUNDING = {"float32": 3e-4, "float64": 1e-9}  # of what a step changes, to its size
 

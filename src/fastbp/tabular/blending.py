@@ -96,8 +96,10 @@ class Said:
             return float(np.average(self._targets.losses(y, predicted, metric), weights=weights))
 
         errors = {kind: error(mean) for kind, mean in means.items()}
-        heard = float(self._counts["nets"][seen].mean()) if "nets" in kinds else 1.0
-        shares = _best_shares(means, errors, error, share_exponent(len(y), heard, n_networks))
+        exponent = 1.0
+        if "nets" in kinds:
+            exponent = share_exponent(len(y), float(self._counts["nets"][seen].mean()), n_networks)
+        shares = _best_shares(means, errors, error, exponent)
         mixed: Floats = sum((share * means[kind] for kind, share in shares.items()), np.zeros_like(means[kinds[0]]))
         targets, temperature = self._targets, 1.0
         if isinstance(targets, NumberTargets) and targets.form == "log" and metric != "mae":
