@@ -8,6 +8,8 @@ import pytest
 
 import fastbp as fb
 from fastbp.cli import main
+from fastbp.commands.explained_rows import as_moment
+from fastbp.commands.report.dependence_section import _paint as paint_dependence
 
 pandas = pytest.importorskip("pandas", reason="pandas is not installed")
 
@@ -101,3 +103,42 @@ def test_a_file_that_is_no_model(files, capsys):
     assert main(["explain", str(files / "numbers.csv"), str(files / "numbers.csv")]) == 1
     assert "model of `fastbp train`" in capsys.readouterr().err
     assert Path(files / "numbers.csv").exists()
+
+
+def test_moments_are_said_as_dates_and_times(tmp_path, capsys):
+    """The model has their seconds since 1970, which tell nobody anything."""
+    rng = np.random.default_rng(0)
+    day = pandas.to_datetime("2024-01-01") + pandas.to_timedelta(rng.integers(0, 300, 80), "D")
+    frame = pandas.DataFrame({"day": day})
+    frame.loc[3, "day"] = None
+    frame["answer"] = np.where(frame.day > "2024-05-01", "yes", "no")
+    data, model, page = (str(tmp_path / name) for name in ("days.csv", "days.model", "why.html"))
+    frame.to_csv(data, index=False)
+    assert (
+        main(["train", data, "--target", "answer", "--quiet", "--epochs", "30", "--hidden", "8", "--out", model]) == 0
+    )
+    capsys.readouterr()
+    assert main(["explain", model, data, "--rows", "1,2,4", "--report", page]) == 0
+    said, page = capsys.readouterr().out, Path(page).read_text()
+    for i in (0, 1):
+        assert f"  day = {frame.day[i]:%Y-%m-%d}\n" in said
+        assert f"day = {frame.day[i]:%Y-%m-%d}" in page
+    assert "  day = missing\n" in said
+    assert re.search(r"if day were 2024-\d\d-\d\d( \d\d:\d\d:\d\d)? instead of 2024-", said)
+
+
+def test_seconds_as_moments():
+    said = [as_moment(seconds) for seconds in (0.0, -86400.0, 61.6, float("nan"))]
+    assert said == ["1970-01-01", "1969-12-31", "1970-01-01 00:01:02", "missing"]
+
+
+def test_the_axis_of_moments_has_dates():
+    figures = pytest.importorskip("matplotlib.figure")
+    model = fb.Model([fb.Dense(1)], inputs=1)
+    seconds = np.arange(20.0)[:, np.newaxis] * 864_000 + 1_704_067_200
+    figure = figures.Figure(figsize=(4.3, 3))
+    paint_dependence(fb.partial_dependence(model, seconds, 0), "price", True, figure)
+    figure.canvas.draw()
+    labels = [label.get_text() for label in figure.axes[0].get_xticklabels()]
+    assert all(re.fullmatch(r"202[345]-\d\d-\d\d", label) for label in labels)
+    assert 2 <= len(labels) <= 7

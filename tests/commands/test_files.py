@@ -45,6 +45,16 @@ def test_arrays_whose_columns_are_called_alike(tmp_path, left_out):
         read_table(tmp_path / "x.npz")
 
 
+@pytest.mark.parametrize("suffix", [".parquet", ".feather"])
+def test_columns_of_one_name_in_a_file_of_columns(tmp_path, suffix):
+    arrow, feather, parquet = (pytest.importorskip(f"pyarrow{part}") for part in ("", ".feather", ".parquet"))
+    table = arrow.table([[1.0, 2.0], [3.0, 4.0], [0, 1]], names=["a", "a", "y"])
+    write = parquet.write_table if suffix == ".parquet" else feather.write_feather
+    write(table, str(tmp_path / f"x{suffix}"))
+    with pytest.raises(CommandError, match=rf"x{suffix}' has two columns that are called 'a'; expected names that"):
+        read_table(tmp_path / f"x{suffix}")
+
+
 @pytest.mark.parametrize("names", [[], ["a.csv", "b.csv"]])
 def test_an_archive_must_hold_one_file(tmp_path, names):
     with zipfile.ZipFile(tmp_path / "x.csv.zip", "w") as archive:

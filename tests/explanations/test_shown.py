@@ -1,5 +1,7 @@
 """What explanations show of themselves, and questions that cannot be asked."""
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -105,3 +107,24 @@ def test_smooth_gradients_of_features_have_errors():
     model.build(X)
     found = fb.explain(model, X[:5], method="smoothgrad", target=0, columns="prepared", seed=0)
     assert found.standard_errors.shape == found.values.shape and (found.standard_errors > 0).all()
+
+
+def test_a_number_that_the_model_cannot_hold_is_told_as_it_came():
+    model = fb.Model([fb.Dense(2)], inputs=2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for rows, background in ([[0.0, 1e39]], 0), ([[0.0, 1.0]], [[0.0, 1e39]]):
+            named = "X" if background == 0 else "background"
+            what = rf"row 0, column 1 of {named} .* is 1e\+39, which is infinite in float32"
+            with pytest.raises(ValueError, match=what):
+                fb.explain(model, rows, background=np.zeros((1, 2)) if background == 0 else background, target=0)
+    with pytest.raises(
+        ValueError, match=r"^in background, row 0, column 1 \(counted from 0\) is nan; expected a finite"
+    ):
+        fb.explain(model, [[0.0, 1.0]], background=[[0.0, np.nan]], target=0)
+
+
+def test_numbers_of_one_row_are_printed_with_the_digits_they_have():
+    model = fb.Model([fb.Dense(1)], inputs=2)
+    shown = repr(fb.explain(model, np.array([[0.1, 20.3]], np.float32), baseline=0))
+    assert shown.count(" 0.1\n") + shown.count(" 20.3\n") + shown.endswith((" 0.1", " 20.3")) == 2

@@ -212,3 +212,37 @@ def test_a_copy_goes_on_alike():
     trainer.fit(X, Y, epochs=2)
     twin = pickle.loads(pickle.dumps(trainer))
     assert twin.fit(X, Y)["loss"] == trainer.fit(X, Y)["loss"]
+
+
+@pytest.mark.parametrize("sample_weight", [None, np.full(len(X), 2.0)])
+def test_a_gradient_that_is_finite_in_float64_only_is_told_before_the_update(sample_weight):
+    def steep(outputs, targets):
+        return np.ones(len(outputs)), np.full(outputs.shape, 1e41)
+
+    model = network(dtype="float32")
+    before = model.get_weights()
+    what = "the gradient of the loss by the outputs is not finite as float32, although the loss is"
+    trainer = fb.Trainer(model, steep, batch_size=25)
+    with pytest.raises(FloatingPointError, match=f"in step 1, {what}"):
+        trainer.step(X, Y, sample_weight)
+    with pytest.raises(FloatingPointError, match=f"in epoch 1, batch 1, {what}"):
+        trainer.fit(X, Y, sample_weight=sample_weight, progress=False)
+    with pytest.raises(FloatingPointError, match=f"in epoch 1, batch 1, {what}"):
+        fb.Trainer(model, steep, batch_size=24, shards=2).fit(X, Y, sample_weight=sample_weight, progress=False)
+    with pytest.raises(FloatingPointError, match=f"in loss_and_gradients, {what}"):
+        model.loss_and_gradients(X, Y, steep, sample_weight=sample_weight)
+    with pytest.raises(FloatingPointError, match=f"in input_gradients, {what}"):
+        model.input_gradients(X, Y, steep)
+    for own, former in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(own, former)
+
+
+def test_a_steep_gradient_of_a_later_batch_names_the_batch():
+    calls = []
+
+    def steep(outputs, targets):
+        calls.append(0)
+        return np.ones(len(outputs)), np.full(outputs.shape, 1e41 if len(calls) == 3 else 0.0)
+
+    with pytest.raises(FloatingPointError, match="in epoch 1, batch 3, the gradient of the loss"):
+        fb.Trainer(network(dtype="float32"), steep, batch_size=25).fit(X, Y, progress=False)

@@ -186,6 +186,17 @@ def test_foreign_files(tmp_path):
             fb.Model.load(foreign)
 
 
+def test_a_description_with_a_name_that_occurs_twice(path):
+    """Readers take the first or the last of the two: what the file says is not one thing."""
+    with safe_open(path, "numpy") as opened:
+        text = opened.metadata()["fastbp"]
+    twice = text.replace('"dtype": "float32"', '"dtype": "float64", "dtype": "float32"')
+    assert twice != text
+    save_file(load_file(path), path, metadata={"fastbp": twice})
+    with pytest.raises(ValueError, match="the description in its metadata is damaged: a name occurs twice in it"):
+        fb.Model.load(path)
+
+
 def test_files_that_cannot_be_opened(model, tmp_path):
     with pytest.raises(FileNotFoundError, match="missing"):
         fb.Model.load(tmp_path / "missing")

@@ -46,6 +46,15 @@ def test_the_best_share_of_the_better_linear_models_is_taken():
     assert blend.errors["linear"] == pytest.approx(errors[-1])
 
 
+def test_linear_models_without_networks_are_the_whole():
+    """As `fastbp train` fits them, to say what a network gains; there is no mean of networks then."""
+    y = np.random.default_rng(0).normal(size=(50, 1))
+    targets = NumberTargets.of(y)
+    said = Said(targets, y)
+    said.add("linear", np.arange(50), targets.encode(y))
+    assert said.blend("rmse", n_networks=0).shares == {"linear": 1}
+
+
 def test_a_mean_of_networks_needs_less_of_linear_models_than_one():
     """Where linear models are half of the best mixture beside one of four networks, they are a quarter beside four."""
     rng = np.random.default_rng(2)

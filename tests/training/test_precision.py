@@ -95,6 +95,23 @@ def test_derivatives_after_a_prediction_in_bfloat16_are_those_before():
     np.testing.assert_array_equal(model.jacobian(X[:2]), plain.jacobian(X[:2]))
 
 
+@pytest.mark.parametrize("weight", [3.3961776e38, -3.4e38])
+def test_a_weight_that_bfloat16_rounds_to_infinity_is_told(weight):
+    model, (X, y) = make_model(), make_data()
+    weights = model.get_weights()
+    weights[2][3, 5] = weight
+    model.set_weights(weights)
+    what = r"the weights of layer 1 \(counted from 0\), .* are too large for bfloat16, although they are finite"
+    with pytest.raises(FloatingPointError, match=f"in predict, {what}.* Pass precision='float32'."):
+        model.predict(X, precision=MIXED)
+    trainer = fb.Trainer(model, "cross_entropy", precision=MIXED)
+    with pytest.raises(FloatingPointError, match=what):
+        trainer.evaluate(X, y)
+    weights[2][3, 5] = np.sign(weight) * np.float32(3.3961773e38)  # the largest number that is rounded to a number
+    model.set_weights(weights)
+    assert np.isfinite(model.predict(np.zeros_like(X), precision=MIXED)).all()
+
+
 def test_a_loss_function_of_ones_own_is_validated_in_the_same_precision():
     X, _ = make_data()
     model = fb.Model([fb.Dense(64, "relu"), fb.Dense(4)], inputs=40, seed=0)

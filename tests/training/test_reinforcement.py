@@ -208,6 +208,7 @@ def test_a_mask_learns_the_chosen_output_alone():
         (np.zeros((4, 3)), "sum to 0"),
         (-np.ones((4, 3)), "0 or more"),
         (np.full((4, 3), np.nan), "finite"),
+        (np.where(np.arange(12).reshape(4, 3) == 7, -1.0, 1.0), "row 2, column 1 of sample_weight .* is -1.0"),
     ],
 )
 def test_weights_of_outputs_that_are_refused(weights, message):
@@ -257,6 +258,10 @@ def test_a_parameters_value_can_be_set():
         parameter.step([1.0, 2.0, 3.0])
     with pytest.raises(ValueError, match="value"):
         fb.Parameter(2, value=[np.nan, 1.0])
+    with pytest.raises(ValueError, match=r"^gradient\[1\] is nan; expected a number that is finite in float32"):
+        parameter.step([0.0, np.nan])
+    with pytest.raises(ValueError, match=r"^value is 1e\+39; expected a number that is finite in float32"):
+        parameter.value = 1e39
     with pytest.raises(ValueError, match="n is 0"):
         fb.Parameter(0)
 

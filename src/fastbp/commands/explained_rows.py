@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -11,7 +12,7 @@ import fastbp as fb
 from fastbp.commands.words import figure, shortened
 from fastbp.support.checks import counted
 
-__all__ = ["ExplainedRow", "Findings"]
+__all__ = ["ExplainedRow", "Findings", "as_moment"]
 
 
 class ExplainedRow(NamedTuple):
@@ -78,3 +79,12 @@ class Findings(NamedTuple):
             for name, (before, after) in row.changes.items()
         ]
         return f"It would be {other} if {' and '.join(changes)}."
+
+
+def as_moment(seconds: float) -> str:
+    """Return seconds since 1970 as a date, with the time where it is not midnight; "missing" for NaN."""
+    if math.isnan(seconds):
+        return "missing"
+    moment = np.datetime64(round(seconds), "s")
+    date = moment.astype("datetime64[D]")
+    return str(date) if moment == date else str(moment).replace("T", " ")

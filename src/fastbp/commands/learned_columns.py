@@ -23,7 +23,7 @@ from fastbp.support.checks import counted
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["as_learned", "keep_writings", "text_columns"]
+__all__ = ["as_learned", "keep_writings", "moment_columns", "text_columns"]
 
 
 def keep_writings(learned: Learned | None, writings: Mapping[str, Writing]) -> None:
@@ -40,6 +40,17 @@ def text_columns(learned: Learned | None) -> set[str]:
         return set()
     written = [j for j, writing in learned.writings.items() if writing.example]
     return {str(learned.names[j]) for j in (*learned.texts, *written)}
+
+
+def moment_columns(learned: Learned | None) -> set[str]:
+    """Return the columns that were learned as the seconds of dates and times."""
+    if learned is None or learned.names is None:
+        return set()
+    return {str(learned.names[j]) for j, writing in learned.writings.items() if _writes_days(writing)}
+
+
+def _writes_days(writing: Any) -> bool:
+    return isinstance(writing, MomentWriting) and writing.has_days
 
 
 def as_learned(learned: Learned | None, table: Table) -> pd.DataFrame:
@@ -69,7 +80,7 @@ def as_learned(learned: Learned | None, table: Table) -> pd.DataFrame:
 def _as_numbers(column: pd.Series, writing: Any, name: str, source: str) -> pd.Series:
     """Return a column of which the model learned numbers or moments."""
     if not _is_text(column):
-        wants_moments = isinstance(writing, MomentWriting) and writing.has_days
+        wants_moments = _writes_days(writing)
         if column.notna().any() and (column.dtype.kind == "M") != wants_moments:
             was, expected = ("numbers", "dates or times") if wants_moments else ("dates or times", "numbers")
             raise CommandError(f"{source!r}: column {name!r} holds {was}; expected {expected}, as in training")

@@ -58,7 +58,9 @@ def load_model(path: Path) -> SavedModel:
     """
     try:
         found = _load(path)
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise CommandError(f"the model {str(path)!r} cannot be read: {error.strerror or error}") from None
+    except ValueError as error:
         raise CommandError(str(error).replace("file written by Model.save", "model of `fastbp train`")) from None
     if not found.metadata.keys() >= _KNOWN:
         raise CommandError(f"{str(path)!r} was not made by `fastbp train`: it does not say what it predicts")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import sys
 from collections.abc import Callable, Collection
@@ -141,7 +142,22 @@ def _no_dates(pandas: Any) -> dict[str, Any]:
 
 
 def _read_parquet(pandas: Any, opened: Any, reading: Reading, as_text: Collection[str], notes: list[str]) -> Any:
-    return _with_index(pandas.read_parquet(opened))
+    try:
+        return _with_index(pandas.read_parquet(opened))
+    except ImportError:
+        raise
+    except Exception:
+        opened.seek(0)
+        _refuse_repeated(opened)
+        raise
+
+
+def _refuse_repeated(opened: Any) -> None:
+    """Refuse a Parquet file with two columns of one name, of which pyarrow says more than it has to."""
+    names = importlib.import_module("pyarrow.parquet").read_schema(opened).names  # which has just read the file
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise CommandError(f"has two columns that are called {twice[0]!r}; expected names that differ")
 
 
 def _with_index(frame: Any) -> Any:

@@ -24,6 +24,7 @@ __all__ = [
     "READABLE",
     "NoRowsError",
     "as_array",
+    "as_good_weights",
     "as_matrix",
     "as_rows",
     "as_weights",
@@ -197,9 +198,14 @@ def as_weights(values: ArrayLike, n_samples: int, argument: str) -> NDArray[np.f
             f"{argument} has shape {array.shape}; expected ({n_samples},), a weight for each sample."
             f"{' ' + remedy if remedy else ''}"
         )
+    return as_good_weights(array, argument)
+
+
+def as_good_weights(array: Array, argument: str) -> NDArray[np.float64]:
+    """Return weights as float64, C-contiguous, in their shape; finite, not negative, and not all 0."""
     weights = np.ascontiguousarray(array, np.float64)
     with np.errstate(over="ignore", invalid="ignore"):
-        total, lowest = np.add.reduce(weights), np.minimum.reduce(weights, initial=math.inf)
+        total, lowest = np.add.reduce(weights, axis=None), np.minimum.reduce(weights, axis=None, initial=math.inf)
     if not (lowest >= 0 and total < math.inf):
         good = np.isfinite(weights) & (weights >= 0)
         if not good.all():

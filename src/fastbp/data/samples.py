@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastbp.data.arrays import as_array, as_rows, as_weights
+from fastbp.data.arrays import as_array, as_good_weights, as_rows, as_weights
 from fastbp.data.blocks import BLOCK_ROWS
 from fastbp.data.class_weights import ClassWeight, weights_by_class
 from fastbp.data.classes import Classes
@@ -182,7 +182,7 @@ class Samples:
             remedy = f"The loss {self.loss.name!r} is of all outputs together."
             raise ValueError(sentence(name, array, f"a weight for each sample, of shape ({shape[0]},)", remedy))
         assert self.sample_weights is None  # a loss that is a sum of several outputs takes no class_weight
-        self.sample_weights = as_weights(array.reshape(-1), array.size, name).reshape(shape)
+        self.sample_weights = as_good_weights(array, name)
 
     def part(self, rows: NDArray[np.int64], what: str) -> Samples:
         """Return these rows of all of X as new samples, without copies; messages call them ``what``."""

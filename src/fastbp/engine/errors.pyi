@@ -5,7 +5,7 @@ from typing import Literal
 class Interrupted(Exception): ...  # noqa: N818 (what happened is no error)
 
 class NonFinite(Exception):  # noqa: N818 (the engine's word; people get a ValueError or FloatingPointError)
-    where: Literal["inputs", "targets", "loss", "weights"]
+    where: Literal["inputs", "targets", "loss", "gradient", "weights", "narrow weights"]
     batch: int
     row: int
     layer: int

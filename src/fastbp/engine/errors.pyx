@@ -18,7 +18,9 @@ class NonFinite(Exception):
 
     Attributes
     ----------
-    where : {"inputs", "targets", "loss", "weights"}
+    where : {"inputs", "targets", "loss", "gradient", "weights", "narrow weights"}
+        "gradient" is that of a loss that is a Python function, by the outputs, in the network's dtype; "narrow weights"
+        are weights rounded to bfloat16.
     batch : int
         Of the epoch, from 0; -1 where it is not known.
     row : int

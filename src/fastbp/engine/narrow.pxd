@@ -19,6 +19,7 @@ cdef class NarrowWeights:
     cdef bint choose(self, Stage *stages, Py_ssize_t n_stages, Py_ssize_t first_backward,
                      Py_ssize_t n_samples) except -1
     cdef void place(self, Arena arena, Stage *stages, Py_ssize_t n_stages, Py_ssize_t first_backward) noexcept
+    cdef int round_checked(self, Stage *stages, Py_ssize_t n_stages) except -1
     cdef void round_all(self, Stage *stages, Py_ssize_t n_stages) noexcept
 
 cdef NarrowWeights make_narrow_weights()

@@ -4,8 +4,15 @@ The parameters themselves stay float32. In training the update writes the copies
 changed; whatever else changes parameters has all copies made anew.
 """
 
+import numpy as np
+
 from fastbp.engine.kernels cimport FBP_BF16_AMX, fbp_layer, narrow_in_use, narrow_pays
 from fastbp.engine.layout cimport DENSE, whole_steps
+
+from fastbp.engine.errors import NonFinite
+
+# From this number on float32 is rounded to an infinite bfloat16, whose largest number is (2 - 2^-7) 2^127.
+cdef double FIRST_INFINITE = (2 - 2.0 ** -8) * 2.0 ** 127
 
 cdef LeastSizes _of_vectors = LeastSizes(24, 16, 32, 0)
 cdef LeastSizes _of_amx = LeastSizes(24, 16, 32, 2 ** 17)
@@ -74,6 +81,18 @@ cdef class NarrowWeights:
             n_bytes = n_rows * whole_steps(stages[i].layer.ld) * 2
             stages[i].narrow.rows = arena.take(n_bytes)
             stages[i].narrow.pairs = arena.take(n_bytes) if i >= first_backward else NULL
+
+    cdef int round_checked(self, Stage *stages, Py_ssize_t n_stages) except -1:
+        """Makes all copies anew; raises NonFinite for the first stage with a weight that is rounded to infinity."""
+        cdef Py_ssize_t i, n
+        for i in range(n_stages):
+            if stages[i].narrow.on:
+                n = stages[i].layer.n_units * stages[i].layer.ld
+                weights = np.asarray(<float[:n]><float *>stages[i].layer.weights)
+                if max(weights.max(), -weights.min()) >= FIRST_INFINITE:
+                    raise NonFinite("narrow weights", layer=stages[i].number)
+        self.round_all(stages, n_stages)
+        return 0
 
     cdef void round_all(self, Stage *stages, Py_ssize_t n_stages) noexcept:
         """Makes all copies anew."""

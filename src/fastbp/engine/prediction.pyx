@@ -284,7 +284,7 @@ cdef class Prediction:
             weights = make_narrow_weights()
             weights.choose(self.planned, self.n_planned, self.n_planned, SWEEP_PANELS * self.k.lanes)
             self.narrow = weights
-        weights.round_all(self.planned, self.n_planned)
+        weights.round_checked(self.planned, self.n_planned)
         self.is_rounded = True
         return 0
 

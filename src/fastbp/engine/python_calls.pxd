@@ -18,7 +18,7 @@ cdef class PythonCalls:
     cdef int look(self) except -1
     cdef int raise_pending(self) except -1
     cdef int score(self, Py_ssize_t first, Py_ssize_t n, double scale) except -1
-    cdef void keep_scores(self, const double *losses, const double *gradient, Py_ssize_t n, double scale) noexcept
+    cdef bint keep_scores(self, const double *losses, const double *gradient, Py_ssize_t n, double scale) noexcept
     cdef object outputs_of(self, Py_ssize_t first, Py_ssize_t n)
 
 cdef PythonCalls make_python_calls(SessionMemory memory, object loss)

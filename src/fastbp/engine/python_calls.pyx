@@ -16,7 +16,7 @@ from fastbp.engine.layout cimport Stage, item_size
 from fastbp.engine.array_reader cimport start_of
 from fastbp.engine.run cimport Run, look_function, score_function
 
-from fastbp.engine.errors import Interrupted
+from fastbp.engine.errors import Interrupted, NonFinite
 
 
 cdef int _look(void *context) noexcept with gil:
@@ -137,15 +137,17 @@ cdef class PythonCalls:
             losses = losses * sample_weights
             gradient = gradient * (scale * sample_weights[:, np.newaxis])
             scale = 1
-        self.keep_scores(<const double *>start_of(losses), <const double *>start_of(gradient), n, scale)
+        if not self.keep_scores(<const double *>start_of(losses), <const double *>start_of(gradient), n, scale):
+            raise NonFinite("gradient", first // run.data.batch_size)
         return 0
 
-    cdef void keep_scores(self, const double *losses, const double *gradient, Py_ssize_t n, double scale) noexcept:
-        """Losses [n] to the slots, and gradient [n][n_outputs] times scale to the last stage."""
+    cdef bint keep_scores(self, const double *losses, const double *gradient, Py_ssize_t n, double scale) noexcept:
+        """Losses [n] to the slots, and gradient [n][n_outputs] times scale to the last stage. 0: that overflows."""
         cdef Run *run = &self.memory.run
         cdef const fbp_kernels *k = run.k
         cdef Stage *last = &run.stages[run.n_stages - 1]
         cdef Py_ssize_t p, r, unit, n_units = last.layer.n_units
+        cdef bint finite = True
         cdef char *panel
         for p in range((n - 1) // k.lanes + 1):
             panel = <char *>last.gradient.data + p * last.gradient.stride * item_size(k.dtype)
@@ -158,6 +160,8 @@ cdef class PythonCalls:
                     else:
                         (<double *>panel)[unit * k.lanes + r] = gradient[unit] * scale
                 gradient += n_units
+            finite = finite and k.all_finite(panel, n_units * k.lanes)
+        return finite
 
     cdef object outputs_of(self, Py_ssize_t first, Py_ssize_t n):
         """The outputs of n rows from `first` on: (n, n_outputs). They are also left where the call wants them."""

@@ -58,5 +58,5 @@ def _checked(subject: Subject, rows: Array, argument: str) -> Array:
     try:
         subject.check(rows)
     except ValueError as error:
-        raise ValueError(f"in {argument}, {error}") from None
+        raise ValueError(f"in {argument}, {str(error).replace(' of X (counted', ' (counted')}") from None
     return rows

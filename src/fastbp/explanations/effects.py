@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbp.explanations.as_frames import pandas_for_frames
+from fastbp.support.checks import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -71,7 +72,8 @@ class Effect:
     def __repr__(self) -> str:
         lines = [f"{self.what} of {self.of} on {self.column}"]
         if self.outputs is not None:
-            return f"{lines[0]}, {len(self.outputs)} outputs, {len(self)} values; to_frame() has the table"
+            counts = f"{counted(len(self.outputs), 'output')}, {counted(len(self), 'value')}"
+            return f"{lines[0]}, {counts}; to_frame() has the table"
         for value, mean, low, high in zip(self.grid, self.means, self.low, self.high, strict=True):
             shown = f"{value:.5g}" if isinstance(value, float) else str(value)
             lines.append(f"  {shown:>12}  {mean:12.5g}   {low:.4g} to {high:.4g}")

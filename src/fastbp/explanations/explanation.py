@@ -180,7 +180,7 @@ class Explanation(Shares):
         one = len(self) == 1 and self.outputs is None
         width = max((len(self.columns[j]) for j in largest(sizes, _SHOWN)), default=0)
         for j in largest(sizes, _SHOWN):
-            shown = f"{self.values[0, j]:+12.5g}   {self.data[0, j]}" if one else f"{sizes[j]:12.5g}"
+            shown = f"{self.values[0, j]:+12.5g}   {_shown(self.data[0, j])}" if one else f"{sizes[j]:12.5g}"
             lines.append(f"  {self.columns[j]:{width}}  {shown}")
         if len(sizes) > _SHOWN:
             lines.append(f"  and {len(sizes) - _SHOWN:,} more")
@@ -191,3 +191,8 @@ class Explanation(Shares):
         from fastbp.explanations.explanation_html import explanation_html  # for notebooks only
 
         return explanation_html(self)
+
+
+def _shown(value: Any) -> str:
+    """Return a value of a row as text: of a number the digits that tell something."""
+    return f"{value:.7g}" if isinstance(value, (float, np.floating)) else str(value)

@@ -13,7 +13,7 @@ from fastbp.explanations.explanation import Explanation
 from fastbp.explanations.requests import Request
 from fastbp.explanations.subjects import Subject, subject_of
 from fastbp.support.arguments import explain_arguments
-from fastbp.support.checks import check_number, check_seed, sentence
+from fastbp.support.checks import check_number, check_seed, counted, sentence
 from fastbp.support.underflow import underflows_to_zero
 
 __all__ = ["Faithfulness", "faithfulness"]
@@ -125,10 +125,8 @@ def faithfulness(
     if request.columns != "original":
         raise ValueError("the explanation has columns='prepared'; expected columns='original', which can be replaced.")
     if len(subject.columns) != explanation.values.shape[1]:
-        raise ValueError(
-            f"model has {len(subject.columns)} columns, the explanation {explanation.values.shape[1]}; expected the "
-            "model that was explained."
-        )
+        has, needed = counted(len(subject.columns), "column"), explanation.values.shape[1]
+        raise ValueError(f"model has {has}, the explanation {needed}; expected the model that was explained.")
     gap = explanation.completeness_error
     curve, at_random = _deletions(subject, explanation, request, rng)
     return Faithfulness(

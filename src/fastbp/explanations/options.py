@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,17 @@ _METHODS = {
     "epsilon": ("lrp",),
     "gamma": ("lrp",),
     "alpha": ("lrp",),
+}
+
+
+# How each setting is checked.
+_CHECKS: dict[str, Callable[[Any, str], Any]] = {
+    **dict.fromkeys(("n_permutations", "n_samples"), functools.partial(check_int, minimum=2)),
+    "n_steps": functools.partial(check_int, maximum=10_000),
+    **dict.fromkeys(("noise", "tolerance"), functools.partial(check_number, above=0)),
+    "rule": functools.partial(check_word, words=RULES),
+    **dict.fromkeys(("epsilon", "gamma"), functools.partial(check_number, at_least=0)),
+    "alpha": functools.partial(check_number, at_least=1),
 }
 
 
@@ -76,19 +88,7 @@ def options_of(method: str, given: Mapping[str, Any], seed: Any, n_threads: int 
         if method not in _METHODS[name]:
             of = " or ".join(map(repr, _METHODS[name]))
             raise ValueError(f"{name} is given and method is {method!r}; expected it with method={of}.")
-    for name in ("n_permutations", "n_samples"):
-        if name in settings:
-            settings[name] = check_int(settings[name], name, minimum=2)
-    if "n_steps" in settings:
-        settings["n_steps"] = check_int(settings["n_steps"], "n_steps", maximum=10_000)
-    for name in ("noise", "tolerance"):
-        if name in settings:
-            settings[name] = check_number(settings[name], name, above=0)
-    for name, at_least in (("epsilon", 0.0), ("gamma", 0.0), ("alpha", 1.0)):
-        if name in settings:
-            settings[name] = check_number(settings[name], name, at_least=at_least)
-    if "rule" in settings:
-        check_word(settings["rule"], "rule", RULES)
+        settings[name] = _CHECKS[name](settings[name], name)
     _check_rule(settings)
     return Options(**settings, seed=check_seed(seed), n_threads=n_threads)
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
+from types import TracebackType
 from typing import Any, TypeVar
 
 import numpy as np
@@ -29,18 +28,24 @@ def finite(numbers: Numbers, what: str) -> Numbers:
     return numbers
 
 
-@contextlib.contextmanager
-def explaining_nonfinite() -> Iterator[None]:
+class explaining_nonfinite:  # noqa: N801 (it is used as a function; a generator would take longer)
     """Say what is not finite where the engine, which does not read the rows of X here, says that something is not.
 
     Raises
     ------
     DivergenceError
     """
-    try:
-        yield
-    except NonFinite as error:
-        raise _divergence("a layer's outputs" if error.where == "inputs" else "the gradients") from None
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, NonFinite):
+            raise _divergence("a layer's outputs" if error.where == "inputs" else "the gradients") from None
 
 
 def _divergence(what: str) -> DivergenceError:

@@ -99,7 +99,7 @@ class _Integrals:
     def at(self, ways: _Ways, places: Floats, weights: Floats) -> Floats:
         """Return shares of ways by the gradients at points with these places and weights."""
         means = self._network.mean_gradients(self._question, ways.numbers, ways.near, ways.far, places, weights)
-        return ((ways.ends.astype(np.float64) - ways.start) * means).transpose(1, 2, 0)
+        return (np.subtract(ways.ends, ways.start, dtype=np.float64) * means).transpose(1, 2, 0)
 
 
 @functools.cache
@@ -129,15 +129,15 @@ def integrated_gradients(
     outputs = integrals.outputs(both)
     answers, of_starts = question.answers(outputs[: len(ends)], numbers), outputs[len(ends) :]
     mean = _Mean(len(starts))
-    base = np.zeros_like(answers)
+    base: Any = 0.0
     for i, start in enumerate(starts):
-        of_start = question.answers(np.repeat(of_starts[i : i + 1], len(rows), axis=0), numbers)
+        of_start = question.answers(of_starts[i : i + 1].repeat(len(rows), axis=0), numbers)
         ways = _Ways(start, ends, near[i : i + 1], far, numbers)
         shares = integrals.shares(ways, of_start, answers)
         if original:
             shares = network.by_column(shares)
         mean.add(shares)
-        base += of_start / len(starts)
+        base = base + of_start / len(starts)
     return mean.found(base, answers)
 
 
@@ -185,4 +185,4 @@ class _Mean:
             mean = self._total / self._n
             variance = np.maximum(self._squares / self._n - np.square(mean), 0)
             errors = np.sqrt(variance / (self._n - 1))
-        return Found(mean, base, base + mean.sum(axis=1) - answers, errors)
+        return Found(mean, base, base + np.add.reduce(mean, axis=1) - answers, errors)

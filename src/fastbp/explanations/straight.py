@@ -18,7 +18,6 @@ from fastbp.explanations.overflow import explaining_nonfinite, finite
 from fastbp.explanations.questions import Question
 from fastbp.models.model import Model
 from fastbp.support.threads import choose_threads
-from fastbp.support.underflow import underflows_to_zero
 
 __all__ = ["StraightWays"]
 
@@ -71,7 +70,6 @@ class StraightWays:
             self._preparation.restore(outputs)
         return finite(outputs, "the model's outputs").astype(np.float64)
 
-    @underflows_to_zero
     def mean_gradients(
         self,
         question: Question,
@@ -147,7 +145,6 @@ class StraightWays:
         product.vjp(rows, rows, None, out, self._n_threads)  # as it is linear, only the number of the inputs matters
         return out
 
-    @underflows_to_zero
     def _computed(self, part: Derivatives, rows: Array) -> Array:
         out = np.empty((len(rows), part.n_outputs), self._dtype)
         part.outputs(ArrayReader(rows), out, self._n_threads)

@@ -14,6 +14,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbp.data.arrays import refuse_nonfinite
 from fastbp.data.classes import Classes
 from fastbp.data.sparse import Sparse, is_sparse
 from fastbp.ensembles.ensemble import Ensemble
@@ -193,7 +194,14 @@ class ModelSubject(Subject):
         """Return the user's rows as numbers, (n_rows, n_columns), with the codes of ``texts``."""
         if isinstance(X, Sparse) or is_sparse(X):
             raise TypeError(sentence(argument, X, "a dense array", f"Pass {argument}.toarray()."))
-        return np.asarray(self._model.feed.read(X, argument), self.row_dtype)
+        read: Array = self._model.feed.read(X, argument)
+        if read.dtype == self.row_dtype:
+            return read
+        with np.errstate(over="ignore"):
+            rows: Array = read.astype(self.row_dtype)
+        if not np.array_equal(np.isfinite(rows), np.isfinite(read)):
+            refuse_nonfinite(read, self.row_dtype, argument)  # told as it came, not as it became
+        return rows
 
     def own(self, rows: Array) -> Array:
         """Return rows with the codes that the model learned."""

@@ -19,12 +19,20 @@ from fastbp.layers.parameter_list import check_weights, weights_of
 from fastbp.layers.tabular import Inputs, Tabular, check_inputs, n_features
 from fastbp.losses.custom import as_loss
 from fastbp.models.answers import as_frame_like, columns_of_outputs, labels_of
-from fastbp.models.architecture import NOT_BUILT, Architecture, DType, check_dtype, check_stack, outputs_of
+from fastbp.models.architecture import (
+    NOT_BUILT,
+    Architecture,
+    DType,
+    check_dtype,
+    check_members_loss,
+    check_stack,
+    outputs_of,
+)
 from fastbp.models.description import as_stored, describe, named_weights, parse_config
 from fastbp.models.differentiable import DifferentiableModel
 from fastbp.models.exchanged import ExchangedModel
 from fastbp.models.feed import Feed, check_preparation
-from fastbp.models.nonfinite import explain_nonfinite
+from fastbp.models.nonfinite import explain_divergence, explain_nonfinite
 from fastbp.models.summary import summarise
 from fastbp.support.checks import check_flag, choose_seed
 from fastbp.support.locks import Lock
@@ -253,6 +261,8 @@ class Model(DifferentiableModel, ExchangedModel):
         try:
             network.forward(rows, out, choose_threads(n_threads), self._is_mixed(precision))
         except NonFinite as error:
+            if error.where == "narrow weights":
+                explain_divergence(error, self._architecture, self._feed, "in predict", "Pass precision='float32'.")
             self._feed.refuse_inputs(array, "X", error.row)
         if self._feed.preparation is not None:
             self._feed.preparation.restore(out)
@@ -306,6 +316,7 @@ class Model(DifferentiableModel, ExchangedModel):
         """
         function = as_loss(loss)
         function.check_output(self._architecture.output_activation, self.n_outputs)
+        check_members_loss(function, self.layers)
         self._feed.check_loss(function, self.n_outputs)
         data = self._feed.samples(
             X, y, function, self.n_outputs, sample_weight=sample_weight, class_weight=class_weight

@@ -54,14 +54,18 @@ def explain_divergence(
     error: NonFinite, architecture: Architecture, feed: Feed, where: str, remedy: str = ""
 ) -> NoReturn:
     """Raise the DivergenceError for the engine's NonFinite, if it is not the data that is not finite."""
-    if error.layer < 0:
+    if error.where == "gradient":
+        what = f"the gradient of the loss by the outputs is not finite as {architecture.dtype}, although the loss is"
+    elif error.layer < 0:
         what = "the loss is not finite, although the outputs of all layers are"
     else:
         i = architecture.layer_of_stage[error.layer]
         layer = f"layer {i} (counted from 0), {architecture.layers[i]!r}"
         if i < 0:
             layer = f"the inputs, {feed.inputs!r}"
-        if error.where == "weights":
+        if error.where == "narrow weights":
+            what = f"the weights of {layer}, are too large for bfloat16, although they are finite as float32"
+        elif error.where == "weights":
             what = f"an update made the weights of {layer}, infinite or NaN"
         else:
             what = f"the outputs of {layer}, are not all finite, although those of the layers before are"

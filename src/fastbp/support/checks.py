@@ -114,21 +114,21 @@ def check_number(
     value: Any, argument: str, *, above: float = -math.inf, at_least: float = -math.inf, below: float = math.inf
 ) -> float:
     """Return a finite real number, at_least <= number < below and number > above, as a float."""
+    number: float | None = None
+    if not isinstance(value, bool) and isinstance(value, numbers.Real):
+        try:
+            number = float(value)
+        except OverflowError:  # an integer or a fraction beyond all floats
+            number = math.inf
+        except Exception:  # what a user's __float__ raises
+            number = None
+    if number is not None and math.isfinite(number) and number > above and at_least <= number < below:
+        return number
     bounds = [f"above {above:g}"] if above > -math.inf else []
     bounds += [f"of {at_least:g} or more"] if at_least > -math.inf else []
     bounds += [f"below {below:g}"] if below < math.inf else []
-    expected = f"a finite number {' and '.join(bounds)}".rstrip()
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise TypeError(sentence(argument, value, expected))
-    try:
-        number = float(value)
-    except OverflowError:  # an integer or a fraction beyond all floats
-        number = math.inf
-    except Exception:  # what a user's __float__ raises
-        raise TypeError(sentence(argument, value, expected)) from None
-    if not (math.isfinite(number) and number > above and number >= at_least and number < below):
-        raise ValueError(sentence(argument, value, expected))
-    return number
+    error = TypeError if number is None else ValueError
+    raise error(sentence(argument, value, f"a finite number {' and '.join(bounds)}".rstrip()))
 
 
 def check_list(values: Any, argument: str, expected: str) -> list[Any]:

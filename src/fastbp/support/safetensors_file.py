@@ -28,6 +28,7 @@ from fastbp.support.safetensors_format import (
     FormatError,
     check_storable,
     kind_of,
+    once,
     raw,
     read_tensors,
     write_tensors,
@@ -190,7 +191,7 @@ def _read_header(path: str | os.PathLike[str], kind: Kind, text: str | None) -> 
     if text is None:
         raise BrokenFileError(path, kind, f"it is a safetensors file without the entry {_KEY!r} in its metadata")
     try:
-        header = json.loads(text)
+        header = json.loads(text, object_pairs_hook=once)
         for other in _KINDS:
             if other.name in header and kind.name not in header:
                 raise OtherKindError(path, kind, other)
@@ -198,6 +199,8 @@ def _read_header(path: str | os.PathLike[str], kind: Kind, text: str | None) -> 
         names = list(map(str, header.get("names", [])))
     except BrokenFileError:
         raise
+    except FormatError as error:
+        raise BrokenFileError(path, kind, f"the description in its metadata is damaged: {error}") from None
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise BrokenFileError(path, kind, "the description in its metadata is damaged") from error
     if layout != _LAYOUT:

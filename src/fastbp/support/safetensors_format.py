@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from fastbp.support.checks import sentence
 
-__all__ = ["FormatError", "check_storable", "kind_of", "raw", "read_tensors", "write_tensors"]
+__all__ = ["FormatError", "check_storable", "kind_of", "once", "raw", "read_tensors", "write_tensors"]
 
 Array = NDArray[Any]
 
@@ -119,7 +119,7 @@ def read_tensors(file: BinaryIO, size: int) -> tuple[dict[str, str], dict[str, A
     if length > min(size - 8, _LARGEST_HEADER):
         raise FormatError(f"its header of {length} bytes does not fit in the file")
     try:
-        header = json.loads(_read(file, length).decode(), object_pairs_hook=_once)
+        header = json.loads(_read(file, length).decode(), object_pairs_hook=once)
         metadata = _metadata_of(header)
         places = sorted(_place_of(name, header[name]) for name in header)
     except FormatError:
@@ -136,11 +136,16 @@ def read_tensors(file: BinaryIO, size: int) -> tuple[dict[str, str], dict[str, A
     return metadata, {place.name: _read_array(file, place) for place in places}
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return a JSON object as a dictionary; a key that occurs twice is refused."""
+def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object as a dictionary; a key that occurs twice is refused, of which readers take one or the other.
+
+    Raises
+    ------
+    FormatError
+    """
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise FormatError("a name occurs twice in its header")
+        raise FormatError("a name occurs twice in it")
     return found
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from fastbp.callbacks.base import Callback, Figures
 from fastbp.callbacks.early_stopping import EarlyStopping
 from fastbp.data.folds import split_folds, split_fraction
+from fastbp.ensembles.elsewhere import n_of_backend
 from fastbp.ensembles.side_by_side import Job, train_all
 from fastbp.models.model import Model
 from fastbp.optimizers.adam import AdamW
@@ -234,7 +235,8 @@ class _Work:
 
     def _rounds_of(self, members: Sequence[Member]) -> int:
         """Return how many durations of a training they take."""
-        return -(-sum(map(self._is_counted, members)) // choose_threads(self.fit.n_threads))
+        at_once = n_of_backend() or choose_threads(self.fit.n_threads)
+        return -(-sum(map(self._is_counted, members)) // at_once)
 
     def _is_counted(self, member: Member) -> bool:
         """Return whether a member shares the time: a linear model beside networks takes a few hundredths of theirs."""

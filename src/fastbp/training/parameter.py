@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastbp.data.arrays import as_array, find_nonfinite, refuse_nonfinite
+from fastbp.data.arrays import as_array, refuse_first
 from fastbp.layers.dense import Dense
 from fastbp.models.architecture import DType
 from fastbp.models.model import Model
 from fastbp.optimizers.all_optimizers import OptimizerLike
 from fastbp.optimizers.base import Optimizer
-from fastbp.support.checks import check_int
+from fastbp.support.checks import check_int, sentence
 from fastbp.training.trainer import Trainer
 
 __all__ = ["Parameter"]
@@ -97,10 +97,15 @@ class Parameter:
         n, array = self._trainer.model.n_outputs, as_array(values, argument)
         if array.shape not in ((), (n,)):
             raise ValueError(f"{argument} has shape {array.shape}; expected ({n},), or one number for all.")
-        row = np.broadcast_to(array, (1, n))
-        if find_nonfinite(row, self._trainer.model.dtype) is not None:
-            refuse_nonfinite(row, self._trainer.model.dtype, argument)
-        return row
+        dtype = self._trainer.model.dtype
+        with np.errstate(over="ignore", under="ignore"):
+            finite = np.isfinite(array.astype(dtype))
+        if not finite.all():
+            expected = f"a number that is finite in {dtype}"
+            if array.ndim == 0:
+                raise ValueError(sentence(argument, array.item(), expected))
+            refuse_first(~finite, array, argument, expected)
+        return np.broadcast_to(array, (1, n))
 
     def __repr__(self) -> str:
         return f"Parameter({self.value.size}, {self.value.tolist()}, optimizer={self.optimizer!r})"
