@@ -1,6 +1,6 @@
 """How the networks of a table are made and trained: the constants, and what depends on the number of rows.
 
-Developed on eight public tables of 10,000 to 54,000 rows, each split once; the figures of the parts are in
+Developed on seventeen public tables of 4,400 to 62,000 rows, each split once; the figures of the parts are in
 docs/tables.md. What each part comes from: RealMLP (Holzmueller, Grinsztajn and Steinwart, 2024) for the network, its
 waves, schedules and the best epoch; bins of numbers from Gorishniy, Rubachev and Babenko (2022).
 """
