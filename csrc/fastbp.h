@@ -309,6 +309,19 @@ typedef struct {
 
     /* panels p0..p1: out = weights * in, in place or not. */
     void (*scale_panels)(const fbp_layer *layer, fbp_panels in, fbp_panels out, ptrdiff_t p0, ptrdiff_t p1);
+    /* The same, and the bias is added; not in place. */
+    void (*affine_panels)(const fbp_layer *layer, fbp_panels in, fbp_panels out, ptrdiff_t p0, ptrdiff_t p1);
+
+    /* As transpose_panels, where other features follow these in the panels. */
+    void (*transpose_member)(fbp_panels panels, ptrdiff_t n_features, ptrdiff_t p0, ptrdiff_t p1, void *blocks,
+                             ptrdiff_t block_stride);
+    /* Members lie side by side in a panel, n_features each. Panels p0..p1: out = factor times the sum over them. */
+    void (*sum_members)(fbp_panels in, ptrdiff_t n_members, ptrdiff_t n_features, double factor, fbp_panels out,
+                        ptrdiff_t p0, ptrdiff_t p1);
+    /* The members' Z -> a Z to which `activation`, the softmax or the sigmoid, gives the mean of what it gives to theirs
+     * (of a softmax up to a constant). */
+    void (*mix_logits)(fbp_activation activation, fbp_panels in, ptrdiff_t n_members, ptrdiff_t n_features,
+                       fbp_panels out, ptrdiff_t p0, ptrdiff_t p1);
 
     /* panels p0..p1: out = weights * f(in) + (1 - weights) * in, not in place, f the activation `function`: mish, selu,
      * silu or relu. `kept` (data NULL: not wanted) receives f(in) - in, from which vector_gradient makes the gradient of

@@ -30,6 +30,11 @@ def _block(layer, arrays):
         case fb.Periodic():
             four = [next(arrays) for _ in range(4)]
             return reference.Periodic(*four, range(len(four[0])) if layer.columns is None else layer.columns)
+        case fb.PiecewiseLinear():
+            columns = range(len(layer.edges)) if layer.columns is None else layer.columns
+            product = [] if layer.units is None else [2, 3]
+            two = [next(arrays), next(arrays)]
+            return reference.PiecewiseLinear(*two, columns, *(next(arrays) for _ in product))
         case fb.Activation():
             return reference.Activation(layer.activation.name, layer.activation.parameter)
         case fb.LayerNorm():
@@ -40,7 +45,32 @@ def _block(layer, arrays):
             return reference.Activation("linear")
         case fb.BatchNorm():
             return reference.BatchNorm(*(next(arrays) for _ in range(4)), layer.momentum, layer.epsilon)
+        case fb.BatchEnsemble():
+            return _batch_ensemble(layer, arrays)
     raise TypeError(layer)
+
+
+def _batch_ensemble(layer, arrays):
+    scale, blocks = next(arrays), []
+    *shared, head = layer.layers
+    for i, inner in enumerate(shared):
+        if layer.adapters == "all" and isinstance(inner, fb.Dense):
+            blocks += _adapted(inner, arrays, i > 0)
+        else:
+            blocks.append(_block(inner, arrays))
+    W, b = next(arrays), next(arrays) if head.use_bias else None
+    return reference.BatchEnsemble(
+        scale, blocks, reference.Heads(W, b, head.activation.name, head.activation.parameter)
+    )
+
+
+def _adapted(layer, arrays, with_factors):
+    """A product that the members share, between factors and biases of their own."""
+    before = [reference.ByMember(next(arrays))] if with_factors else []
+    penalties = (layer.l1, layer.l2) if layer.trainable else (0.0, 0.0)
+    product = reference.Dense(next(arrays), None, "linear", 0.0, *penalties)
+    behind = reference.ByMember(next(arrays), next(arrays) if layer.use_bias else None)
+    return [*before, product, behind, _block(fb.Activation(layer.activation), arrays)]
 
 
 def torch_of(torch, model):
@@ -116,6 +146,23 @@ def _periodic(torch, layer, arrays):
     return Periodic()
 
 
+def _piecewise_linear(torch, layer, arrays):
+    class PiecewiseLinear(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.slope, self.offset = (array.requires_grad_(False) for array in arrays[:2])
+            self.V, self.c = arrays[2:] or (None, None)
+
+        def forward(self, X):
+            x = X if layer.columns is None else X[:, list(layer.columns)]
+            E = torch.clamp(self.slope.T * x.unsqueeze(2) + self.offset.T, 0, 1)
+            if self.V is not None:
+                E = (E.unsqueeze(3) * self.V.permute(2, 1, 0)).sum(2) + self.c.T
+            return torch.cat([E.reshape(len(X), -1), X], 1)
+
+    return PiecewiseLinear()
+
+
 def _learning(torch, function, weight):
     """The module of an activation with a weight."""
     if isinstance(function, fb.PReLU):
@@ -155,6 +202,9 @@ def _modules(torch, layer, take):
             return [_scaling(torch, take())]
         case fb.Periodic():
             return [_periodic(torch, layer, [take(transposed=True) for _ in range(4)])]
+        case fb.PiecewiseLinear():
+            n_arrays = 2 if layer.units is None else 4
+            return [_piecewise_linear(torch, layer, [take(transposed=True) for _ in range(n_arrays)])]
         case fb.Activation():
             return [activations[layer.activation.name]()]
         case fb.LayerNorm():

@@ -130,6 +130,20 @@ MODELS = {
         + [fb.Residual([fb.Periodic(1, 1), fb.Dense(9, trainable=False)]), fb.Dense(1), fb.Periodic(2, 5)],
         "mse",
     ),
+    "piecewise linear first": (
+        [
+            fb.PiecewiseLinear([[-2, -0.3, 0.1, 3], [-1, 1]], columns=[5, 2]),
+            fb.Dense(9, "relu"),
+            fb.Dense(3, "softmax"),
+        ],
+        "cross_entropy",
+    ),
+    "piecewise linear between and last": (
+        [fb.Dense(2, "tanh"), fb.PiecewiseLinear([[-1, -0.2, 0.5, 1], [-0.7, 0.9]], units=5), fb.LayerNorm()]
+        + [fb.Residual([fb.PiecewiseLinear([[0.0, 0.5]], columns=[3]), fb.Dense(12)]), fb.Dense(1, "tanh")]
+        + [fb.PiecewiseLinear([[-1.0, 0.03, 1.0]], units=2)],
+        "mse",
+    ),
     "parametric between": (
         [fb.Dense(19, fb.Parametric("mish")), fb.Dense(7, fb.Parametric("silu", 0.5), use_bias=False), fb.Dense(3)],
         "mse",

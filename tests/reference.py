@@ -924,6 +924,30 @@ class Periodic(Block):
         return dX, [dw, dZ.sum(axis=0), np.einsum("snk,snd->nkd", np.cos(self.Z), dE), dE.sum(axis=0)]
 
 
+class PiecewiseLinear(Block):
+    """A = [R, X], R of each of the columns slope * x + offset limited to 0 .. 1; or [R V + c, X], with V and c."""
+
+    def __init__(self, slope, offset, columns: Sequence[int], V=None, c=None) -> None:
+        self.arrays, self.columns = [slope, offset] + ([] if V is None else [V, c]), list(columns)
+
+    def forward(self, X):
+        slope, offset, *product = self.arrays
+        self.X, self.Z = X, X[:, self.columns, None] * slope + offset
+        self.R = np.clip(self.Z, 0.0, 1.0)
+        E = np.einsum("snk,nkd->snd", self.R, product[0]) + product[1] if product else self.R
+        self.shape = E.shape
+        return np.hstack([E.reshape(len(X), -1), X])
+
+    def backward(self, dA):
+        slope, _, *product = self.arrays
+        n = self.shape[1] * self.shape[2]
+        dE, dX = dA[:, :n].reshape(self.shape), dA[:, n:].copy()
+        dR = np.einsum("snd,nkd->snk", dE, product[0]) if product else dE
+        dX[:, self.columns] += np.where((self.Z > 0) & (self.Z < 1), dR * slope, 0.0).sum(axis=2)
+        frozen = [np.zeros_like(array) for array in self.arrays[:2]]
+        return dX, frozen + ([np.einsum("snk,snd->nkd", self.R, dE), dE.sum(axis=0)] if product else [])
+
+
 class Parametric(Block):
     """A = alpha * f(X) + (1 - alpha) * X, with an alpha a unit."""
 
@@ -1046,6 +1070,77 @@ class Residual(Chain):
     def backward(self, dA):
         dX, gradients = super().backward(dA)
         return dA + dX, gradients
+
+
+class BatchEnsemble(Block):
+    """Members, each with factors of the inputs and a last block of its own, and blocks between that all of them share.
+
+    ``shared`` takes the members' rows one member after the other, (members * rows, features); a block among them that
+    tells members apart is a ByMember.
+    """
+
+    def __init__(self, scale: np.ndarray, shared: Sequence[Block], heads: Heads) -> None:
+        self.chain = Chain([ByMember(scale), *shared, heads])
+
+    @property
+    def arrays(self):
+        return self.chain.arrays
+
+    def penalty(self):
+        return self.chain.penalty()
+
+    def members(self, X):
+        """The outputs of each member, (members, rows, outputs)."""
+        k = len(self.chain.blocks[0].arrays[0])
+        return self.chain.forward(np.concatenate([X] * k)).reshape(k, len(X), -1)
+
+    def forward(self, X):
+        return self.members(X).mean(axis=0)
+
+    def backward_of_members(self, dA):
+        """Gradients for those of the members' outputs, (members, rows, outputs)."""
+        dX, gradients = self.chain.backward(dA.reshape(-1, dA.shape[2]))
+        return dX.reshape(len(dA), dA.shape[1], -1).sum(axis=0), gradients
+
+    def backward(self, dA):
+        k = len(self.chain.blocks[0].arrays[0])
+        return self.backward_of_members(np.stack([dA / k] * k))
+
+
+class ByMember(Block):
+    """A = scale * X + shift, with a row of both for each member, whose rows follow one another; shift may be None."""
+
+    def __init__(self, scale: np.ndarray, shift: np.ndarray | None = None) -> None:
+        self.arrays = [scale] if shift is None else [scale, shift]
+
+    def forward(self, X):
+        self.X = X.reshape(len(self.arrays[0]), -1, X.shape[1])
+        A = self.arrays[0][:, np.newaxis] * self.X
+        return (A if len(self.arrays) == 1 else A + self.arrays[1][:, np.newaxis]).reshape(X.shape)
+
+    def backward(self, dA):
+        dA = dA.reshape(self.X.shape)
+        gradients = [(dA * self.X).sum(axis=1), dA.sum(axis=1)][: len(self.arrays)]
+        return (self.arrays[0][:, np.newaxis] * dA).reshape(-1, dA.shape[2]), gradients
+
+
+class Heads(Block):
+    """A dense block for each member; W is (members, inputs, units) and b (members, units) or None."""
+
+    def __init__(self, W: np.ndarray, b: np.ndarray | None, activation: str, parameter: float = 0.0) -> None:
+        self.arrays = [W] if b is None else [W, b]
+        biases = [None] * len(W) if b is None else b
+        self.blocks = [Dense(*each, activation, parameter) for each in zip(W, biases, strict=True)]
+
+    def forward(self, X):
+        rows = X.reshape(len(self.blocks), -1, X.shape[1])
+        return np.concatenate([block.forward(part) for block, part in zip(self.blocks, rows, strict=True)])
+
+    def backward(self, dA):
+        parts = dA.reshape(len(self.blocks), -1, dA.shape[1])
+        results = [block.backward(part) for block, part in zip(self.blocks, parts, strict=True)]
+        gradients = [np.stack(arrays) for arrays in zip(*(own for _, own in results), strict=True)]
+        return np.concatenate([dX for dX, _ in results]), gradients
 
 
 class Tabular(Block):

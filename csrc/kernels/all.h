@@ -28,6 +28,7 @@
 #include "dense.h"
 #include "pointwise.h"
 #include "normalize.h"
+#include "members.h"
 #include "curvature.h"
 #include "groups.h"
 #include "embed.h"
@@ -102,6 +103,10 @@ static const fbp_kernels NAME(table) = {
     .prelu_forward = NAME(prelu_forward),
     .prelu_backward = NAME(prelu_backward),
     .scale_panels = NAME(scale_panels),
+    .affine_panels = NAME(affine_panels),
+    .transpose_member = NAME(transpose_member),
+    .sum_members = NAME(sum_members),
+    .mix_logits = NAME(mix_logits),
     .parametric_forward = NAME(parametric_forward),
     .parametric_backward = NAME(parametric_backward),
     .activation_curvature = NAME(activation_curvature),

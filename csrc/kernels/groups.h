@@ -101,15 +101,17 @@ static void NAME(basis_gradient)(const fbp_layer *layer, const fbp_groups *group
     for (ptrdiff_t u = n0; u < end; u += VL) {
         const ptrdiff_t n_units = end - u < VL ? end - u : VL;
         vec products[VL] = {0}, sums[VL] = {0};
+        ptrdiff_t at[VL]; /* where a panel has the input of each unit */
+        for (ptrdiff_t i = 0; i < n_units; i++)
+            at[i] = groups->columns[(u + i) / groups->size] * VL;
         for (ptrdiff_t p = 0; p < n_panels; p++) {
             const ivec used = NAME(first_lanes_mask)(n_samples - p * VL);
             const real *d = (const real *)dZ.data + p * dZ.stride + u * VL;
             const real *slope = (const real *)kept.data + p * kept.stride + u * VL;
             const real *x = (const real *)in.data + p * in.stride;
             for (ptrdiff_t i = 0; i < n_units; i++) {
-                const real *of_unit = x + groups->columns[(u + i) / groups->size] * VL;
                 const vec gradient = NAME(keep)(used, NAME(load)(d + i * VL) * NAME(load)(slope + i * VL));
-                products[i] += gradient * NAME(keep)(used, NAME(load)(of_unit));
+                products[i] += gradient * NAME(keep)(used, NAME(load)(x + at[i]));
                 sums[i] += gradient;
             }
         }

@@ -32,12 +32,13 @@ from fastbp.layers.activations import (
     Softsign,
     Tanh,
 )
+from fastbp.layers.batch_ensemble import BatchEnsemble
 from fastbp.layers.composition import Residual
 from fastbp.layers.dense import Dense
 from fastbp.layers.dropout import Dropout
 from fastbp.layers.initializers import Glorot, He, LeCun, Normal, Uniform, Zeros
 from fastbp.layers.normalisation import BatchNorm, LayerNorm
-from fastbp.layers.numeric_embeddings import Periodic
+from fastbp.layers.numeric_embeddings import Periodic, PiecewiseLinear
 from fastbp.layers.scaling import Scaling
 from fastbp.layers.tabular import Tabular
 from fastbp.losses.classification import BinaryCrossEntropy, CrossEntropy, Focal, Hinge, SquaredHinge
@@ -193,7 +194,9 @@ __all__ = [
     "BatchNorm",
     "Scaling",
     "Periodic",
+    "PiecewiseLinear",
     "Residual",
+    "BatchEnsemble",
     "Dropout",
     # training
     "Trainer",

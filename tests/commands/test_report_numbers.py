@@ -146,6 +146,16 @@ def test_a_rare_class_is_put_beside_the_one_it_is_taken_for():
     assert abs(order.index(3) - order.index(0)) == 1
 
 
+@pytest.mark.parametrize(("left", "right"), [(0, 2), (0, 3), (1, 2), (1, 3)])
+def test_two_groups_meet_at_the_classes_that_are_taken_for_each_other(left, right):
+    counts = np.diag([100, 100, 100, 100])
+    for pair, rows_of_other in (((0, 1), 30), ((2, 3), 30), ((left, right), 5)):
+        counts[pair] = rows_of_other
+    order = confusion.order_by_confusion(counts).tolist()
+    for pair in ((0, 1), (2, 3), (left, right)):
+        assert abs(order.index(pair[0]) - order.index(pair[1])) == 1
+
+
 def test_the_order_of_classes_without_rows_or_without_confusions():
     for counts in (np.zeros((5, 5), np.int64), np.diag([3, 0, 5])):
         assert sorted(confusion.order_by_confusion(counts)) == list(range(len(counts)))

@@ -7,7 +7,7 @@ import pytest
 
 from fastbp import cli
 from fastbp.commands.outcome import Settings
-from fastbp.commands.report import findings_of, highlights
+from fastbp.commands.report import describe_copies, findings_of, highlights
 from fastbp.commands.report.highlights import rare_classes
 from fastbp.commands.report.problems import describe_problems
 from fastbp.commands.report.training_course import course_of, describe_course
@@ -67,6 +67,7 @@ def one_with(part, sentences):
         ([1], [1], "improving"),
         ([1, 0.5, 0.4, 0.3, 0.2], [0.9, 0.6, 0.7, 0.8, 0.9], "overfits"),
         ([1, 0.5, 0.5, 0.5, 0.5], [0.9, 0.6, 0.7, 0.8, 0.9], "level"),  # the training loss does not fall
+        ([1, 0.5, 0.5, 0.5, 0.4], [0.9, 0.6, 0.7, 0.8, 0.9], "overfits"),  # it does, at last
         ([1, 0.5, 0.4, 0.3, 0.2], [0.9, 0.6, 0.6, 0.61, 0.62], "level"),  # it rises by too little
         ([1, 0.5, 0.4, 0.4, 0.4], [0.9, 0.6, 0.5, 0.5, 0.4999], "level"),  # it falls by too little
         ([1, 1e-4, 1e-5, 1e-6, 1e-7], [1, 1e-4, 1e-5, 1e-6, 1e-7], "level"),  # of next to nothing
@@ -128,6 +129,16 @@ def test_copies_of_rows_are_told_of():
     share = int(re.search(r"; (\d+) % of the held-out rows have a twin in training", twins)[1])
     assert 40 < share < 70  # of 600 copies in 900 rows, eight in ten have the other in training
     assert problems == []
+
+
+def test_copies_are_counted_before_anything_is_trained():
+    frame = make_table()
+    copied = pd.concat([frame, frame[:300]], ignore_index=True)
+    (copies,) = describe_copies(findings_of(find_task(copied, "y", "auto")))
+    assert copies.startswith("300 rows: equal to an earlier one in every column")
+    other = frame[:50].assign(y=frame["y"][:50].map({"up": "down", "down": "up"}))
+    said = describe_copies(findings_of(find_task(pd.concat([frame, other], ignore_index=True), "y", "auto")))
+    assert one_with("another target", said).startswith("50 rows: ")
 
 
 def test_copies_with_another_target_are_named_by_the_file_s_rows():

@@ -9,8 +9,9 @@ import fastbp as fb
 from fastbp.cli import main
 from fastbp.commands.errors import CommandError
 from fastbp.commands.intervals import half_widths
-from fastbp.commands.roles import Choice, choose_columns
-from fastbp.commands.task import find_kind, find_task
+from fastbp.commands.roles import Choice, as_written, choose_columns, text_of
+from fastbp.commands.task import find_kind, find_task, targets_like
+from fastbp.data.writings import find_writing
 
 pandas = pytest.importorskip("pandas", reason="pandas is not installed")
 
@@ -302,3 +303,22 @@ def test_identifiers_and_chosen_columns_are_carried(people):
 def test_what_cannot_be_carried(people, capsys, arguments, sentence):
     assert main(["predict", "people.fastbp.safetensors", "people.csv", "--out", "out.csv", *arguments]) == 1
     assert sentence in capsys.readouterr().err
+
+
+def test_moments_are_those_that_are_written():
+    written = pandas.Series(["2023-01-05 10:20:30", "1969-07-20 20:17:40", None, "2040-12-31 23:59:59"] * 6)
+    moments = as_written(written, find_writing(text_of(written)))
+    assert moments.isna().equals(written.isna())
+    assert (moments.dropna() == pandas.to_datetime(written.dropna())).all()
+
+
+def test_a_class_that_the_task_does_not_have_is_named_by_its_row():
+    frame = pandas.DataFrame({"a": RNG.normal(size=N), "y": np.where(Y > 0.5, "up", "down")})
+    task = find_task(frame, "y", "auto")
+    others = pandas.Series(["up", "down", "sideways"], index=[0, 4, 7], name="y")
+    assert targets_like(task, others[:2], "other.csv").tolist() == [
+        task.classes.index("up"),
+        task.classes.index("down"),
+    ]
+    with pytest.raises(CommandError, match=r"'other.csv': row 8: 'y' is 'sideways'; expected one of the classes"):
+        targets_like(task, others, "other.csv")

@@ -8,12 +8,24 @@ import pytest
 
 import fastbp as fb
 from fastbp import cli
-from fastbp.commands import bench, explain, export, identifiers, model_files, private_rows, tables, train, words
+from fastbp.commands import (
+    bench,
+    explain,
+    export,
+    identifiers,
+    model_files,
+    private_rows,
+    private_train,
+    tables,
+    train,
+    words,
+)
 from fastbp.commands.csv_files import with_gaps
 from fastbp.commands.errors import CommandError
 from fastbp.commands.explained_rows import ExplainedRow, Findings
 from fastbp.commands.learned_columns import as_learned, keep_writings, text_columns
 from fastbp.commands.plain_columns import plain_column
+from fastbp.commands.report import class_sections
 from fastbp.commands.schema_file import _kind_of
 from fastbp.commands.task import find_task
 from fastbp.support.threads import forget_threads
@@ -262,3 +274,29 @@ def test_lines_of_private_rows_by_blanks_and_with_what_csv_refuses():
     assert blanks == [["a", "b"], ["1", "2"]]
     huge = "x" * 200_000  # a field beyond csv's limit
     assert list(private_rows._split_lines([f"{huge},1\n", "2,3\n"], ",")) == [["2", "3"]]
+
+
+def test_a_file_of_private_rows_of_which_too_few_are_as_the_schema_has_them():
+    rows = types.SimpleNamespace(y=np.zeros(1))
+    with pytest.raises(CommandError, match=r"has 1 row whose target is as the schema has it; expected 2"):
+        private_train._some(rows, "'t.csv'", 2)
+    assert private_train._some(rows, "'t.csv'", 1) is rows
+
+
+# ---- Reports in which there is little to say ----
+
+
+def outcome_of(y, outputs):
+    task = types.SimpleNamespace(classes=["no", "yes"], y=y)
+    return types.SimpleNamespace(task=task, outputs=outputs)
+
+
+def test_no_row_was_predicted_wrongly():
+    (said,) = class_sections._pairs(np.array([[3, 0], [0, 4]]), outcome_of(None, None))
+    assert "No held-out row was predicted wrongly." in said
+
+
+def test_rows_of_one_class_have_no_curves():
+    y = np.zeros(5, np.int64)
+    (said,) = class_sections._curves(y, outcome_of(y, np.full((5, 2), 0.5)))
+    assert "All held-out rows are of one class: there are no curves." in said

@@ -272,6 +272,16 @@ def test_narrow_products_are_those_of_rounded_operands(tmp_path, objects, build)
     assert sorted(kinds) == sorted({"arm": ["neon native"]}.get(build, emulated) + native_rows(build))
 
 
+@pytest.mark.parametrize("build", BUILDS)
+def test_features_of_single_numbers_and_products_of_groups(tmp_path, objects, build):
+    """Each kernel beside its formula in double, with C's own cosine."""
+    program = compile_driver(build, tmp_path, objects(build), driver="groups_driver.c")
+    result = subprocess.run(program, capture_output=True, text=True, timeout=300, check=False)
+    assert (result.returncode, result.stderr) == (0, "")
+    tables = [f"{isa} {dtype}" for isa in BUILDS[build][3] for dtype in ("float32", "float64")]
+    assert sorted(result.stdout.splitlines()) == sorted(tables)
+
+
 def native_rows(build):
     """The rows of the CPU's own instructions: avx512's and AMX's, where this CPU has them."""
     former, found = kernels.isa(), []

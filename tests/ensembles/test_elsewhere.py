@@ -1,5 +1,7 @@
 """Many networks by joblib's backends: each with the bits that it has alone."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -20,10 +22,6 @@ def trainers(n=3):
 
 def stopping(i):
     return [fb.EarlyStopping("loss", patience=2)]
-
-
-def raises(trainer, figures):
-    raise LookupError("a callback has failed")
 
 
 def check_backend(backend, **options):
@@ -71,26 +69,78 @@ def test_dask_gives_the_same_bits():
         distributed.Client(cluster),
     ):
         check_backend("dask")
+        check_cross_validation("dask")
+        check_tables("dask")
+        check_process("dask")
 
 
-def test_cross_validation_gives_the_same_scores():
+def check_cross_validation(backend, **options):
     def make(fold):
         return trainers(fold + 1)[fold]
 
     here = fb.cross_validate(make, X, Y, epochs=2, folds=3)
-    with joblib.parallel_config(backend="threading", n_jobs=2):
+    with joblib.parallel_config(backend=backend, **options):
         there = fb.cross_validate(make, X, Y, epochs=2, folds=3)
     for name, scores in here.scores.items():
         assert np.array_equal(scores, there.scores[name])
 
 
-def test_an_error_says_whose_it_is_and_changes_no_trainer():
+@pytest.mark.parametrize("backend", ["loky", "threading"])
+def test_cross_validation_gives_the_same_scores(backend):
+    check_cross_validation(backend, n_jobs=2)
+
+
+def check_tables(backend, **options):
+    """The networks of a table are trained elsewhere too, and a time limit counts there."""
+    pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+    from fastbp.sklearn import TabularClassifier
+
+    here = TabularClassifier(random_state=0, epochs=2).fit(X, Y)
+    with joblib.parallel_config(backend=backend, **options):
+        there = TabularClassifier(random_state=0, epochs=2).fit(X, Y)
+        limited = TabularClassifier(random_state=0, epochs=10**6, time_limit=1).fit(X, Y)
+    assert np.array_equal(here.predict_proba(X), there.predict_proba(X))
+    assert np.isfinite(limited.predict_proba(X)).all()
+
+
+@pytest.mark.parametrize("backend", ["loky", "threading"])
+def test_tables_are_the_same_to_the_bit(backend):
+    check_tables(backend, n_jobs=2)
+
+
+def dies(trainer, figures):
+    os._exit(3)
+
+
+def fit_with(callback, backend, **options):
     there = trainers()
     before = there[0].model.get_weights()
-    with (
-        joblib.parallel_config(backend="loky", n_jobs=2),
-        pytest.raises(LookupError, match="a callback has failed"),
-    ):
-        fb.fit_many(there, X, Y, 1, callbacks=lambda i: [fb.LambdaCallback(on_epoch_end=raises)] if i == 2 else [])
-    assert all(map(np.array_equal, before, there[0].model.get_weights()))
-    assert there[0].history.n_epochs == 0
+    try:
+        with joblib.parallel_config(backend=backend, **options):
+            fb.fit_many(
+                there, X, Y, 1, callbacks=lambda i: [fb.LambdaCallback(on_epoch_end=callback)] if i == 2 else []
+            )
+    finally:
+        assert all(map(np.array_equal, before, there[0].model.get_weights()))
+        assert there[0].history.n_epochs == 0
+
+
+def test_a_worker_that_dies_is_an_error_and_changes_no_trainer():
+    with pytest.raises(Exception, match="terminated"):
+        fit_with(dies, "loky", n_jobs=2)
+
+
+def tells_its_process(trainer, figures):
+    raise LookupError(f"process {os.getpid()}")
+
+
+def check_process(backend, **options):
+    """Trained is in another process, an error says whose it is, and no trainer has changed."""
+    with pytest.raises(LookupError, match="process") as error:
+        fit_with(tells_its_process, backend, **options)
+    assert str(os.getpid()) not in str(error.value)
+    assert any("trainers[2]" in note for note in error.value.__notes__)
+
+
+def test_an_error_says_whose_it_is_and_changes_no_trainer():
+    check_process("loky", n_jobs=2)

@@ -122,6 +122,13 @@ def test_a_trainers_settings_count():
     assert template.n_steps == 0
 
 
+def test_layers_that_have_nothing_to_train_come_along():
+    X, _ = make_data(60)
+    layers = [fb.Dense(5), fb.BatchNorm(), fb.Activation("relu"), fb.Dropout(0.1), fb.Dense(2, "softmax")]
+    made = fb.suspect_labels(fb.Model(layers, inputs=4), X, (X[:, 0] > 0).astype(int), 3, 1).result.trainers
+    assert [trainer.model.layers for trainer in made] == [fb.Model(layers, inputs=4).layers] * 3
+
+
 def test_a_function_makes_them_and_groups_stay_whole():
     X, _ = make_data(60)
     y = (X[:, 0] > 0).astype(int)

@@ -22,7 +22,8 @@ TOLERANCE = 1e-5  # in float64 too: Keras multiplies such matrices in float32 wi
 WITHOUT_BLOCKS = [
     name
     for name, (layers, _) in MODELS.items()
-    if not any(layer.layers for layer in layers) and not name.startswith(("scaling", "parametric", "periodic"))
+    if not any(layer.layers for layer in layers)
+    and not name.startswith(("scaling", "parametric", "periodic", "piecewise"))
 ]
 
 

@@ -78,7 +78,8 @@ def test_an_array_of_numbers(tmp_path):
         assert_close(outputs["predictions"][1:, 0], model.predict(X[1:]), 1e-5)
 
 
-def test_values_of_numbers_that_recur(tmp_path):
+def test_values_of_numbers_that_recur(tmp_path, monkeypatch):
+    monkeypatch.setattr("fastbp.tabular.fitting.ROWS_FOR_VALUES", 0)
     rng = np.random.default_rng(0)
     X = np.column_stack([rng.integers(0, 20, 400), rng.normal(size=400), rng.integers(0, 12, 400) / 3])
     X[::9, 0] = np.nan

@@ -154,12 +154,6 @@ def test_other_layers(kind, method):
     np.testing.assert_allclose(shares, model.predict(X), atol=1e-12)
 
 
-def test_gradients_through_embeddings_of_numbers_are_complete():
-    model = model_of([fb.Periodic(2, 5, columns=[0, 3]), fb.Dense(6, "elu"), fb.Dense(2, "softmax")], inputs=4)
-    found = fb.explain(model, X, "integrated_gradients", baseline=B[0])
-    assert np.abs(found.completeness_error).max() < 0.02
-
-
 @pytest.mark.parametrize("method", ["deeplift", "integrated_gradients"])
 def test_several_baselines_are_the_mean(method):
     model = deep(n_outputs=2)

@@ -140,15 +140,53 @@ def test_targets_in_units_with_tables_of_codes():
 
 
 @pytest.mark.parametrize("method", ["integrated_gradients", "deeplift"])
-def test_rows_of_tables_for_values_count_for_their_column(method):
+def test_rows_of_tables_for_values_count_for_their_column(method, monkeypatch):
+    monkeypatch.setattr("fastbp.tabular.fitting.ROWS_FOR_VALUES", 0)
     X = pd.DataFrame({"age": rng.integers(20, 32, 200), "size": rng.normal(size=200)})
-    model = regressor(X, X["size"] + (X["age"] == 25))
-    part, _ = model.__explained__().parts(by_answers=False)[0]
-    assert part.features().names[-1] == "age value"
-    assert list(part.features().columns[-1:]) == [0]
+    from fastbp.sklearn import TabularRegressor
+
+    model = TabularRegressor(epochs=1, n_bags=2, random_state=0).fit(X, X["size"] + (X["age"] == 25))
+    features = [part.features() for part, _ in model.__explained__().parts(by_answers=False)]
+    coded = [each for each in features if each.names[-1] == "age value"]
+    assert len(coded) == 2 and {int(each.columns[-1]) for each in coded} == {0}
     model._table.targets = replace(model._table.targets, lowest=np.array([-np.inf]), highest=np.array([np.inf]))
     found = fb.explain(model, X[:3], method, baseline=X[5:6])
     sums = found.base_values + found.values.sum(axis=1)
     np.testing.assert_allclose(sums, model.predict(X[:3]), rtol=1e-3, atol=1e-3)
     slopes = fb.explain(model, X[:3], "saliency")
     assert slopes.values.shape == (3, 2) and np.isfinite(slopes.values).all()
+
+
+@pytest.fixture(scope="module")
+def with_waves():
+    """A model one of whose networks begins with waves, of numbers alone; without bounds of its predictions."""
+    from fastbp.sklearn import TabularRegressor
+
+    model = TabularRegressor(epochs=2, random_state=0).fit(NUMBERS, Y)
+    table = model._table
+    assert any(isinstance(member.model.layers[0], fb.Periodic) for member in table.members)
+    table.targets = replace(table.targets, lowest=np.array([-np.inf]), highest=np.array([np.inf]))
+    return model
+
+
+@pytest.mark.parametrize("method", ["integrated_gradients", "deeplift", "lrp"])
+def test_shares_of_waves_count_for_their_column(with_waves, method):
+    names = [part.features().names for part, _ in with_waves.__explained__().parts(by_answers=False)]
+    waves = [each for each in names if any(name.endswith(" wave") for name in each)]
+    assert len(waves) == 1 and [name.removesuffix(" wave") for name in waves[0][:9:3]] == ["size", "gap", "count"]
+    options = {} if method == "lrp" else {"baseline": NUMBERS[5:6]}
+    found = fb.explain(with_waves, NUMBERS[:3], method, **options)
+    assert found.values.shape == (3, 3)
+    if method != "lrp":
+        sums = found.base_values + found.values.sum(axis=1)
+        np.testing.assert_allclose(sums, with_waves.predict(NUMBERS[:3]), rtol=1e-3, atol=1e-3)
+
+
+def test_slopes_of_waves_are_finite_differences(with_waves):
+    rows = NUMBERS[1:7] * 0.987 + 0.013  # rows lie on edges between bins, these do not
+    found = fb.explain(with_waves, rows, "saliency").values
+    subject, table = with_waves.__explained__(), rows.to_numpy()
+    for j in range(2):
+        steps = np.eye(3)[j] * 1e-3
+        differences = (subject_mean(subject, table + steps) - subject_mean(subject, table - steps)) / 2e-3
+        np.testing.assert_allclose(found[:, j], differences, rtol=0.05, atol=5e-3)

@@ -108,6 +108,10 @@ def test_constant_columns(gap):
     assert kinds - {("warning", "missing", 1)} == {("warning", "constant", 1), ("warning", "constant", 2)}
 
 
+def test_nothing_is_constant_in_a_single_row():
+    assert not found(fb.inspect_data([[1.0, 2.0]]))
+
+
 def test_columns_that_are_there_twice():
     X = clean()
     X[0, 0] = np.nan
@@ -177,6 +181,15 @@ def test_rows_of_the_validation_data_that_are_trained_on():
     (leak,) = report.of_kind("leak")
     assert leak.severity == "warning"
     assert "2 rows of 50 of validation_data are in X too: for example its row 3 is row 200 of X" in str(leak)
+
+
+def test_validation_data_may_have_sample_weights():
+    """As those of fit; what is said of the data does not depend on them."""
+    X, y = clean(), np.arange(300) % 7.0
+    others = X[:50], y[:50]
+    report = fb.inspect_data(X, y, (*others, np.ones(50)))
+    assert report.of_kind("leak")
+    assert report.findings == fb.inspect_data(X, y, others).findings
 
 
 def test_validation_data_that_differs():

@@ -59,3 +59,10 @@ def test_the_columns_that_tell_most_decide():
     apart = 20.0 * rng.permutation(30)[y.astype(int)] + rng.normal(size=N)
     assert are_classes(y, lambda: [0.2 * y + rng.normal(size=N), apart])
     assert not are_classes(y, lambda: [20.0 * y + rng.normal(size=N), 0.02 * apart + rng.normal(size=N)])
+
+
+def test_a_column_that_tells_nothing_tells_nothing_wherever_its_numbers_lie():
+    y, rng = targets(30), np.random.default_rng(4)
+    follows, noise = y + rng.normal(size=N), rng.normal(size=N)
+    for far in (0.0, 1000.0, -1e6):
+        assert not are_classes(y, lambda far=far: [follows, noise + far])

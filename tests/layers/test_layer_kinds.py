@@ -413,8 +413,9 @@ def test_misuse(make, error, sentence):
         make()
 
 
+@pytest.mark.parametrize("optimizer", ["adam", "lion"])  # that takes a step of one size, however small the gradient
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_penalties_and_norms_see_no_padding_where_gradients_come_in_pieces(isa, limits, dtype):
+def test_penalties_and_norms_see_no_padding_where_gradients_come_in_pieces(isa, limits, dtype, optimizer):
     """Rows of 256 inputs have padding behind them, which must stay zero: penalties and norms go over whole rows."""
     rng = np.random.default_rng(3)
     X, y = rng.normal(size=(64, 512)), rng.integers(0, 4, 64)
@@ -422,7 +423,7 @@ def test_penalties_and_norms_see_no_padding_where_gradients_come_in_pieces(isa, 
     def losses_and_weights():
         layers = [fb.Dense(256, "relu", l2=0.1, max_norm=2), fb.Dense(261, "tanh", l1=0.1), fb.Dense(4, "softmax")]
         model = fb.Model(layers, inputs=512, dtype=dtype)
-        trainer = fb.Trainer(model, "cross_entropy", batch_size=32)
+        trainer = fb.Trainer(model, "cross_entropy", optimizer, batch_size=32)
         return [trainer.step(X, y) for _ in range(4)], model.get_weights()
 
     in_pieces = losses_and_weights()

@@ -1,4 +1,4 @@
-"""Embeddings of single numbers: what fb.Periodic begins with, takes and refuses. test_layer_kinds.py computes."""
+"""Embeddings of single numbers: what they begin with, take and refuse. test_layer_kinds.py computes."""
 
 import json
 
@@ -128,6 +128,23 @@ def test_it_stays_in_float32_in_mixed_precision(precision):
         (lambda: fb.Periodic(columns=[1, 1]), ValueError, "at least one and none twice"),
         (lambda: fb.Periodic(columns=[-1]), ValueError, "columns is -1"),
         (lambda: fb.Periodic(columns="ab"), TypeError, "columns is 'ab'"),
+        (lambda: fb.PiecewiseLinear([]), ValueError, "edges is empty"),
+        (lambda: fb.PiecewiseLinear([[1]]), ValueError, r"edges\[0\] is \[1.0\]; expected a list of two rising"),
+        (lambda: fb.PiecewiseLinear([[0, 1], [2, 2]]), ValueError, r"edges\[1\] is \[2.0, 2.0\]"),
+        (lambda: fb.PiecewiseLinear([[0, np.nan]]), ValueError, r"edges\[0\] is nan"),
+        (lambda: fb.PiecewiseLinear([0, 1]), TypeError, r"edges\[0\] is 0"),
+        (lambda: fb.PiecewiseLinear([[0, 1]], units=0), ValueError, "units is 0"),
+        (lambda: fb.PiecewiseLinear([[0, 1]], columns=[0, 1]), ValueError, "edges has 1 entries and columns 2"),
+        (
+            lambda: fb.Model([fb.PiecewiseLinear([[0, 1]]), fb.Dense(1)], inputs=3),
+            ValueError,
+            "has 1 entries and there are 3 inputs",
+        ),
+        (
+            lambda: fb.Model([fb.PiecewiseLinear([[0, 1]], columns=[3]), fb.Dense(1)], inputs=3),
+            ValueError,
+            "has the column 3 and there are 3 inputs",
+        ),
         (
             lambda: fb.Model([fb.Periodic(columns=[3]), fb.Dense(1)], inputs=3),
             ValueError,
@@ -140,12 +157,68 @@ def test_what_is_refused(make, error, message):
         make()
 
 
-def test_relevance_is_refused_by_name():
-    model = fb.Model([fb.Periodic(), fb.Dense(3, "softmax")], inputs=4)
-    with pytest.raises(ValueError, match="Periodic makes several numbers of each"):
+@pytest.mark.parametrize("layer", [fb.Periodic(), fb.PiecewiseLinear([[0, 1]] * 4)])
+def test_relevance_is_refused_by_name(layer):
+    model = fb.Model([layer, fb.Dense(3, "softmax")], inputs=4)
+    with pytest.raises(ValueError, match=f"{type(layer).__name__} makes several numbers of each"):
         fb.explain(model, np.ones((2, 4)), method="lrp", target=0, output="logit")
+
+
+def test_gradients_through_it_are_complete():
+    layers = [fb.Periodic(2, 5, columns=[0, 3]), fb.Dense(6, "elu"), fb.Dense(2, "softmax")]
+    model = fb.Model(layers, inputs=4, dtype="float64", seed=3)
+    X = np.random.default_rng(5).normal(size=(9, 4))
+    found = fb.explain(model, X, "integrated_gradients", baseline=np.zeros(4))
+    assert np.abs(found.completeness_error).max() < 0.02
 
 
 def test_plain_data_holds_a_range_of_columns():
     config = json.loads(json.dumps(fb.Periodic(columns=range(3)).to_config()))
     assert fb.Periodic.from_config(config).columns == (0, 1, 2)
+
+
+# ---- PiecewiseLinear ----
+
+
+def test_ramps_say_how_much_of_each_bin_lies_below(isa):
+    edges = [[-1.0, 0.0, 4.0, 5.0], [10.0, 20.0]]
+    model = fb.Model([fb.PiecewiseLinear(edges, columns=[2, 0]), fb.Dense(1)], inputs=3, dtype="float64")
+    X = np.array([[15.0, 7.0, 1.0], [-1e300, 0.0, 4.5], [1e300, 1.0, -1.0]])
+    expected = [[1, 0.25, 0, 0.5, 0, 0], [1, 1, 0.5, 0, 0, 0], [0, 0, 0, 1, 0, 0]]
+    np.testing.assert_allclose(model.activations(X, layer=0), np.hstack([expected, X]), atol=1e-15)
+
+
+def test_edges_are_not_trained_and_the_product_is():
+    rng = np.random.default_rng(4)
+    X = rng.exponential(size=(500, 2))
+    edges = [np.quantile(column, np.linspace(0, 1, 9)) for column in X.T]
+    model = fb.Model([fb.PiecewiseLinear(edges, units=3), fb.Dense(1)], inputs=2, seed=1)
+    before = model.get_weights()
+    history = fb.Trainer(model, "mse", fb.Adam(0.02)).fit(X, np.sin(5 * X[:, 0]), epochs=40)
+    after = model.get_weights()
+    assert_same_bits(after[:2], before[:2])
+    assert all(not np.array_equal(*pair) for pair in zip(after[2:4], before[2:4], strict=True))
+    assert history["loss"][-1] < 0.5 * history["loss"][0]
+    names = [weight.name for weight in weights_of(model.layers, 2)]
+    assert names[:4] == ["slope of layer 0", "offset of layer 0", "W of layer 0", "b of layer 0"]
+
+
+def test_without_units_it_may_be_private_as_nothing_of_it_is_trained():
+    edges = [[-1.0, 0.0, 1.0]] * 3
+    privacy = fb.DifferentialPrivacy(noise_multiplier=1.0, target_delta=1e-3, expected_batch_size=16, secure=False)
+    X, y = make_data(64, 3, 2, "cross_entropy", "float32")
+    model = fb.Model([fb.PiecewiseLinear(edges), fb.Dense(2, "softmax")], inputs=3)
+    fb.Trainer(model, "cross_entropy", privacy=privacy).fit(X, y, epochs=1)
+    trained = fb.Model([fb.PiecewiseLinear(edges, units=2), fb.Dense(2, "softmax")], inputs=3)
+    with pytest.raises(ValueError, match="norms of single samples' gradients are not known"):
+        fb.Trainer(trained, "cross_entropy", privacy=privacy)
+
+
+def test_piecewise_linear_is_saved_with_its_edges(tmp_path):
+    layers = [fb.PiecewiseLinear([[0, 1, 3], [-1, 1]], 2, [1, 0]), fb.Dense(4, "relu"), fb.Dense(1)]
+    model = fb.Model(layers, inputs=2)
+    model.save(tmp_path / "model.safetensors")
+    again = fb.Model.load(tmp_path / "model.safetensors")
+    X = np.random.default_rng(0).normal(size=(20, 2))
+    assert again.layers == model.layers
+    assert again.predict(X).tobytes() == model.predict(X).tobytes()

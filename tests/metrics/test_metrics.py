@@ -244,6 +244,17 @@ def test_a_probability_of_nothing_is_bounded_as_scikit_learn_bounds_it():
         assert found == pytest.approx(metrics.log_loss(y, model.predict(Z)), rel=1e-6)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_log_loss_of_certain_and_right_answers(isa, dtype):
+    """Not zero: scikit-learn takes no probability for larger than 1 less the dtype's precision."""
+    model = fb.Model([fb.Dense(2, "softmax")], inputs=1, dtype=dtype)
+    model.set_weights([[[2000.0, -2000.0]], [0.0, 0.0]])
+    X, y = np.array([[1.0], [-1.0]]), np.array([0, 1])
+    found = fb.Trainer(model, "cross_entropy", metrics="log_loss").evaluate(X, y)["log_loss"]
+    assert found == pytest.approx(metrics.log_loss(y, model.predict(X)), rel=1e-6, abs=0)
+    assert found > 0
+
+
 @settings(deadline=None, max_examples=60)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 5), st.sampled_from([10.0, 20.0, 40.0, 400.0]))
 def test_answers_that_are_surely_wrong_count_as_scikit_learn_counts_them(seed, n_outputs, spread):

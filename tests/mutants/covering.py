@@ -28,8 +28,10 @@ TESTS = {
 
 # Files of the engine and of the kernels, by their stems, to the tests that use them, those that take least first.
 ENGINE_TESTS = {
-    "activation": ["layers/test_activations", "layers/test_layer_kinds::test_gradients_in_training_are_the_oracles",
-        "models/test_input_derivatives"],
+    "activation": [
+        "layers/test_activations", "layers/test_layer_kinds::test_gradients_in_training_are_the_oracles",
+        "models/test_input_derivatives",
+    ],
     "array_reader": ["data/test_arrays", "data/test_sample_weight", "data/test_writings", "training/test_labels"],
     "chacha noise secret_numbers": ["privacy/test_secret_numbers", "privacy/test_private_steps"],
     "curvature hessians tangents": ["models/test_second_derivatives"],
@@ -45,7 +47,9 @@ ENGINE_TESTS = {
         "preparation/test_model_preparation",
     ],
     "few_rows rows": ["engine/test_few_rows", "engine/test_same_bits"],
-    "gate python_calls": ["engine/test_interruption", "losses/test_custom_loss", "support/test_threads"],
+    "gate python_calls": [
+        "promises/test_many_threads", "engine/test_interruption", "losses/test_custom_loss", "support/test_threads",
+    ],
     "given_gradients": ["training/test_given_gradients"],
     "bfloat16 half_panels narrow narrow_panels narrow_weights": ["engine/test_narrow", "training/test_precision"],
     "metrics": ["metrics/test_metrics", "metrics/test_metrics_in_training"],

@@ -1,5 +1,6 @@
 """What each rank of a test's job runs: python job.py TASK OUTPUT [arguments]. Rank 0 writes JSON."""
 
+import hashlib
 import json
 import os
 import pickle
@@ -12,9 +13,13 @@ import numpy as np
 from cases import CASES, StopsInside, classifier, data, digest, own_loss, part, private
 
 import fastbp as fb
+from fastbp.engine.team import work_limits
 
 
-def same_bits(mpi, n_shards):
+def same_bits(mpi, n_shards, ahead=""):
+    """The digests of all cases; ``ahead``: gradients are sent while others are computed, as in long steps."""
+    if ahead:
+        work_limits(long_step=1.0, ahead_seconds=-1.0)
     digests = {name: digest(case(mpi=mpi, shards=int(n_shards))) for name, case in CASES.items()}
     return mpi.all_objects(digests, "the digests")
 
@@ -261,6 +266,25 @@ def arguments(mpi):
     return [trainer.shards, trainer.distributed is mpi, *sentences]
 
 
+def lost(mpi, folder):
+    """The last rank stops moving in its seventh step; the others write down what they get, and end without an error."""
+    X, y = data()
+    trainer = fb.Trainer(classifier(fb.Dense(40, "relu")), "cross_entropy", batch_size=32, shards=8, distributed=mpi)
+    if mpi.rank == mpi.n_ranks - 1:
+        trainer.parts.state.exchange._wants_stop = lambda: (
+            trainer.n_steps == 6 and os.kill(os.getpid(), signal.SIGSTOP) is not None
+        )
+    try:
+        trainer.fit(X, y, epochs=3)
+    except TimeoutError as error:
+        with open(os.path.join(folder, f"{mpi.rank}.json"), "w") as file:
+            json.dump([str(error), trainer.n_steps, digest_of_weights(trainer)], file)
+
+
+def digest_of_weights(trainer):
+    return hashlib.sha256(b"".join(array.tobytes() for array in trainer.model.get_weights())).hexdigest()
+
+
 def single_steps_fail(mpi):
     """Single steps that one rank alone cannot make, each after the one before; then one that all can make."""
     X, y = data()
@@ -332,6 +356,7 @@ TASKS = {
         own_rows_alone,
         saved_inside,
         loaded_after_saving,
+        lost,
         one_fails,
         single_steps_fail,
         private_errors,

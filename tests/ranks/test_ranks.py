@@ -67,12 +67,15 @@ def alone():
     return digests
 
 
-SLOW = [pytest.param(n, v, marks=pytest.mark.slow) for n, v in [(1, 8), (2, 16), (3, 16), (4, 8), (5, 16), (8, 8)]]
+SLOW = [pytest.param(n, v, "", marks=pytest.mark.slow) for n, v in [(1, 8), (2, 16), (3, 16), (4, 8), (5, 16), (8, 8)]]
 
 
-@pytest.mark.parametrize(("n_ranks", "n_shards"), [(2, 8), (3, 8), *SLOW])
-def test_any_number_of_ranks_has_the_bits_of_one_process(n_ranks, n_shards, alone, tmp_path):
-    code, digests, errors = run(n_ranks, tmp_path, "same_bits", str(n_shards))
+@pytest.mark.parametrize(
+    ("n_ranks", "n_shards", "ahead"),
+    [(2, 8, ""), (3, 8, ""), (2, 16, "ahead"), pytest.param(4, 8, "ahead", marks=pytest.mark.slow), *SLOW],
+)
+def test_any_number_of_ranks_has_the_bits_of_one_process(n_ranks, n_shards, ahead, alone, tmp_path):
+    code, digests, errors = run(n_ranks, tmp_path, "same_bits", str(n_shards), ahead)
     assert code == 0, errors
     assert digests == [alone(n_shards)] * n_ranks
 
@@ -216,6 +219,17 @@ def test_a_single_step_that_one_rank_cannot_make_is_an_error_on_all_at_once(tmp_
     )
     assert all(notes == ["This is of rank 2 of 3; all ranks raise it."] for _, *notes in sentences if notes)
     assert sum(len(notes) for _, *notes in sentences) == 5  # the third names both ranks itself
+
+
+def test_where_a_rank_is_lost_each_of_the_others_raises_at_a_completed_step(tmp_path):
+    """And the job ends with them, though their programs go on after the error."""
+    code, _, errors = run(3, tmp_path, "lost", str(tmp_path), FASTBP_TEST_TIMEOUT="4")
+    assert code != 0
+    told = [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in (0, 1)]
+    assert all("expected all ranks to come within timeout=4" in sentence for sentence, *_ in told)
+    assert told[0][1:] == told[1][1:]
+    assert told[0][1] == 6
+    assert "failed alone and ends the job" in errors
 
 
 def test_what_callbacks_do_on_one_rank_is_the_same_on_all(tmp_path):

@@ -69,6 +69,13 @@ def test_a_mean_of_networks_needs_less_of_linear_models_than_one():
     np.testing.assert_allclose(many.residuals, np.sort(np.abs(y - mixed), axis=0))
 
 
+def test_linear_models_alone_need_no_networks():
+    y = np.arange(8.0)[:, np.newaxis]
+    said = Said(NumberTargets.of(y), y)
+    said.add("linear", np.arange(8), NumberTargets.of(y).encode(y))
+    assert said.blend("rmse", n_networks=0).shares == {"linear": 1}
+
+
 def test_the_exponent_of_shares():
     assert share_exponent(5000, 1, 4) == 2
     assert share_exponent(5000, 4, 4) == share_exponent(5000, 1, 1) == 1

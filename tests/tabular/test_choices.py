@@ -5,12 +5,12 @@ import pytest
 
 from fastbp.sklearn import TabularRegressor
 from fastbp.tabular.blending import Said
-from fastbp.tabular.encoding import learn_encoding
+from fastbp.tabular.encoding import TableEncoding, learn_encoding
 from fastbp.tabular.fitted import FittedTable
 from fastbp.tabular.importances import sample_held_out
 from fastbp.tabular.learning import choose_metric
 from fastbp.tabular.recipe import PRESETS
-from fastbp.tabular.targets import NumberTargets, candidate_forms
+from fastbp.tabular.targets import ClassTargets, NumberTargets, candidate_forms
 
 
 @pytest.mark.parametrize(
@@ -125,3 +125,43 @@ def test_the_deviation_of_usual_targets_has_numpys_bits():
     y = np.random.default_rng(0).lognormal(size=(99, 3)) * [1e-9, 1.0, 1e9]
     np.testing.assert_array_equal(NumberTargets.of(y).deviation, y.std(axis=0))
     np.testing.assert_array_equal(NumberTargets.of(np.full((5, 1), 0.0)).deviation, [1.0])
+
+
+def test_values_of_numbers_have_tables_where_rows_are_many():
+    rng = np.random.default_rng(0)
+    X = np.column_stack([rng.integers(0, 30, 5000), rng.normal(size=5000)]).astype(float)
+    for n, sizes in ((4999, []), (5000, [30])):
+        table = TabularRegressor(epochs=1, random_state=0).fit(X[:n], X[:n, 0])._table
+        coded = [course.member for course in table.courses if course.member.with_values]
+        assert len(coded) == (2 if n == 5000 else 0)
+        assert {tuple(encoding.table_sizes) for encoding in table.encodings.values()} == {(), tuple(sizes)}
+
+
+def test_a_row_of_a_common_class_tells_little():
+    even, rare = np.arange(1000) % 2, (np.arange(1000) % 20 == 0).astype(int)
+    targets = ClassTargets(2)
+    assert targets.n_telling(even) == 1000
+    assert targets.n_telling(rare) == pytest.approx(1000 * 2 * (1 - 0.95**2 - 0.05**2))
+    assert ClassTargets(4).n_telling(np.arange(1000) % 4) == 1000
+    assert NumberTargets.of(np.arange(9.0)[:, np.newaxis]).n_telling(np.arange(9.0)[:, np.newaxis]) == 9
+
+
+def test_rows_that_no_values_recur_in_are_encoded_once(monkeypatch):
+    monkeypatch.setattr("fastbp.tabular.fitting.ROWS_FOR_VALUES", 0)
+    encoded = []
+    encode = TableEncoding.encode
+    monkeypatch.setattr(TableEncoding, "encode", lambda self, table: encoded.append(len(table)) or encode(self, table))
+    X = np.random.default_rng(0).normal(size=(300, 2))
+    TabularRegressor(epochs=1, random_state=0).fit(X, X[:, 0])
+    assert encoded.count(300) == 5  # three by bins, numbers alone, and these with a far bound
+
+
+def test_a_table_too_large_for_bins_has_no_codes_of_values(monkeypatch):
+    monkeypatch.setattr("fastbp.tabular.fitting.ROWS_FOR_VALUES", 0)
+    X = np.random.default_rng(0).integers(0, 20, (300, 2)).astype(float)
+    for most, n_bins in ((10**6, 48), (4 * 600 * 3, 0)):
+        monkeypatch.setattr("fastbp.tabular.fitting._MOST_BYTES", most)
+        table = TabularRegressor(epochs=1, random_state=0).fit(X, X[:, 0])._table
+        members = [course.member for course in table.courses if course.member.kind == "nets"]
+        assert max(member.n_bins for member in members) == n_bins
+        assert any(member.with_values for member in members) == (n_bins > 0)

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from fastbp.tabular.encoding import FAR_BOUND, Kind, TableEncoding, learn_encoding, learn_encodings
+from fastbp.tabular.encoding import FAR_BOUND, Kind, LevelEncoding, TableEncoding, learn_encoding, learn_encodings
 
 NAN = np.nan
 
@@ -82,6 +82,14 @@ def test_categories_of_few_levels_are_written_out():
     two = learn_encoding(codes[:2], 0, [3], 0).encode(np.array([[0.0], [1], [-1]]))
     assert two.shape == (3, 1)
     assert two[0, 0] < two[2, 0] < two[1, 0]  # -1, 0 for a level that is not known, 1
+
+
+def test_levels_are_centred_scaled_and_bounded():
+    codes = np.array([[0.0], [1], [2], [-1]])
+    centres, factors = np.array([0.5, 0.1, 0.02]), np.array([1.0, 4.0, 50.0])
+    encoding = TableEncoding([], {0: LevelEncoding((0, 1, 2), centres, factors)}, {})
+    scaled = ((codes == [0, 1, 2]) - centres) * factors
+    np.testing.assert_allclose(encoding.encode(codes), scaled / np.sqrt(1 + (scaled / 3) ** 2), rtol=1e-6)
 
 
 def test_categories_of_many_levels_stay_codes():

@@ -1,5 +1,8 @@
 """The seconds of a fit: shares of trainings on a clock that the tests turn; no test waits."""
 
+import pickle
+import time
+
 import numpy as np
 import pytest
 
@@ -122,3 +125,16 @@ def test_each_fold_has_a_fair_share(monkeypatch, preset, n_threads, used):
     assert len(of_networks) == 4
     assert min(of_networks) > 0.85 * max(of_networks)
     assert 0.8 * 20 < clock.now - 100 < 20
+
+
+def test_a_budget_in_another_process_has_the_seconds_that_were_left(monkeypatch):
+    """Their clocks differ, and what waited for a free worker has waited."""
+    now = [1000.0]
+    monkeypatch.setattr(time, "time", lambda: now[0])
+    budget = TimeBudget(100.0)
+    budget.expect(4, 2)
+    sent = pickle.dumps(budget)
+    now[0] += 30.0
+    there = pickle.loads(sent)
+    assert 60 < there.left <= budget.left - 30 + 1e-3
+    assert there.share() == pytest.approx(there.left / 2, rel=1e-3)

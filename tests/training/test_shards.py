@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import fastbp as fb
+from fastbp.engine.sharded_session import subtrees
 from fastbp.training.shard_checks import check_shards
 
 
@@ -226,6 +227,18 @@ def test_sums_are_added_number_by_number(isa, dtype):
             expected = total + x
             trainer.parts.state.session.add(total, x)
             assert np.array_equal(total, expected)
+
+
+def test_a_run_of_shards_is_made_of_the_largest_whole_subtrees():
+    """Each begins where the one before ended, at a multiple of its size, and no larger one would have fitted there."""
+    for first in range(17):
+        for end in range(first, 17):
+            at = first
+            for level, index in subtrees(first, end):
+                assert index << level == at
+                assert at % (2 << level) or at + (2 << level) > end
+                at += 1 << level
+            assert at == end
 
 
 # ---- What is refused ----

@@ -411,3 +411,17 @@ def test_wrong_threads_are_not_the_files_fault(iris, tmp_path):
         fb.Trainer.load(tmp_path / "x", n_threads=-1)
     with pytest.raises(ValueError, match="n_threads is -1"):
         fb.Trainer.load(tmp_path / "nowhere", n_threads=-1)
+
+
+def test_more_rows_than_before_are_as_good_as_the_first(tmp_path):
+    """What is kept from one call to the next fits the data of the next: one that begins there ends the same."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300_000, 2)).astype("f4")
+    y = X[:, :1] - X[:, 1:]
+    trainer = fb.Trainer(fb.Model([fb.Dense(1)], inputs=2), "mse", "sgd", batch_size=10_000)
+    trainer.fit(X[:8], y[:8], epochs=1)
+    trainer.save(tmp_path / "few.ckpt")
+    other = fb.Trainer.load(tmp_path / "few.ckpt")
+    for each in (trainer, other):
+        each.fit(X, y, epochs=2)
+    assert same_weights(trainer, other)

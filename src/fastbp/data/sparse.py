@@ -61,7 +61,7 @@ class Sparse:
         """Return the engine's reader of these rows."""
         return ArrayReader.sparse(self.data, self.columns, self.starts, self.shape[1])
 
-    def find_nonfinite(self, dtype: np.dtype[Any], last_row: int = -1) -> tuple[int, int, Any] | None:
+    def find_nonfinite(self, dtype: np.dtype[Any], last_row: int) -> tuple[int, int, Any] | None:
         """Return row, column and value of the first element that is NaN or infinite in ``dtype``, None without one.
 
         ``last_row`` is the last one to search; -1 searches all.
@@ -74,8 +74,11 @@ class Sparse:
         element = int(bad[0])
         return int(np.searchsorted(self.starts, element, "right")) - 1, int(self.columns[element]), self.data[element]
 
-    def find_wrong_column(self, row: int = -1) -> tuple[int, int] | None:
-        """Return row and column of the first element whose column this does not have, None without one."""
+    def find_wrong_column(self, row: int) -> tuple[int, int] | None:
+        """Return row and column of the first element whose column this does not have, None without one.
+
+        ``row`` is the only one to search; -1 searches all.
+        """
         first, last = (0, len(self)) if row < 0 else (row, row + 1)
         begin, end = self.starts[first], self.starts[last]
         columns = self.columns[begin:end].copy()

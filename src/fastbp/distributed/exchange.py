@@ -69,26 +69,27 @@ class Exchange:
         self.stopping = self.serving = self.joined = False
         self.failing_rank = -1
         self._gradients = GradientSum(mpi, self._nodes, self._depth)
+        self._small: tuple[Array, list[Any]] | None = None  # the small sums of all, when they have arrived
         self.agreed: BaseException | None = None
 
     def begin(self) -> None:
         """Before a call of ``fit``, or a single step: nothing has happened yet."""
         self.stopping = self.joined = False
-        self.agreed, self.failing_rank = None, -1
+        self.agreed, self.failing_rank, self._small = None, -1, None
 
     # ------------------------------------------------------------------------------------------------ in a step
 
     def sum_samples(self, session: DividedSession) -> None:
         """Put the sum of all shards into the session's root, or raise the same error on all ranks."""
         self.joined = True
-        gradient, statistics, sums = session.root
-        received = self._all_small_sums(session, len(statistics), len(sums))
+        _, statistics, sums = session.root
+        received = self._all_small_sums(session, len(statistics) + len(sums))
         if self.stopping:
             session.leave()
             return
         if session.has_samples(self._depth, 0):  # by the chance of privacy a step may have none
             self._add_small_sums(session, received, statistics, sums)
-            self._gradients.add(session, gradient)
+            self._gradients.finish(session)
 
     def share_squares(self, session: DividedSession) -> None:
         """Complete the squares of the gradient's rows."""
@@ -100,15 +101,43 @@ class Exchange:
         """Put the new parameters of all ranks into the place of the gradients."""
         self._mpi.gather_slices(session.fresh, session.arriving, _sizes(session.bounds), "the weights of a step")
 
-    def _all_small_sums(self, session: DividedSession, n_statistics: int, n_sums: int) -> Array:
-        """Return each rank's sums and statistics of its nodes: (n_ranks, nodes, n); errors and stops are agreed on."""
-        n = n_sums + n_statistics
+    def ahead(self, session: DividedSession, n_threads: int) -> list[tuple[int, int, int]]:
+        """Return the units of all stages in the order in which other ranks want their gradients."""
+        return self._gradients.ahead(session, n_threads)
+
+    def advance(self, session: DividedSession, n_done: int) -> bool:
+        """While gradients are computed, send those that are, once no rank gives the step up. False: it does."""
+        if self._small is None:
+            self._begin_small_sums(session)
+            return True
+        received, requests = self._small
+        if not self._mpi.test(requests):
+            return True
+        if received[:, :2].any() or (received[:, 2] != received[0, 2]).any():
+            return False
+        self._gradients.advance(session, n_done)
+        return True
+
+    def _begin_small_sums(self, session: DividedSession) -> None:
+        """Send sums and statistics of this rank's nodes, and whether it fails or wants to stop, to all."""
+        _, statistics, sums = session.root
+        n_sums, n = len(sums), len(sums) + len(statistics)
         message = np.zeros(_HEADER + self._most_nodes * n)
         message[:_HEADER] = session.failure is not None, self._wants_stop(), session.n_samples
         of_nodes = message[_HEADER:].reshape(self._most_nodes, n)
-        for row, (_, _, _, statistics, sums) in zip(of_nodes, session.partials, strict=False):
-            row[:n_sums], row[n_sums:] = sums, statistics
-        received = self._mpi.all_numbers(message)
+        for row, (_, _, _, of_node, sums_of_node) in zip(of_nodes, session.partials, strict=False):
+            row[:n_sums], row[n_sums:] = sums_of_node, of_node
+        self._small = self._mpi.begin_all_numbers(message)
+        self._gradients.begin(session)
+
+    def _all_small_sums(self, session: DividedSession, n: int) -> Array:
+        """Return each rank's sums and statistics of its nodes: (n_ranks, nodes, n); errors and stops are agreed on."""
+        if self._small is None:
+            self._begin_small_sums(session)
+        assert self._small is not None
+        received, requests = self._small
+        self._small = None
+        self._mpi.wait(requests, "the numbers of a step")
         if received[:, 0].any():
             self._raise(session.failure)
         self._check_sizes(received[:, 2])

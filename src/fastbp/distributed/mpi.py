@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import itertools
 import pickle
 import sys
@@ -22,6 +23,7 @@ _SPIN_SECONDS = 0.0005  # a wait this long costs less than to sleep and be woken
 _SLEEP_SECONDS = 0.0001
 _PIECE_BYTES = 128 * 1024  # of an array on its way: MPI sends so few at once, without asking the receiver first
 _MOST_PIECES = 256
+_GRACE_SECONDS = 2.0  # before a job ends, for ranks that are about to find out too
 _MEETING_SECONDS = 15.0  # how long a rank that fails waits for the others to fail too
 
 
@@ -70,6 +72,7 @@ class MPI:
         self._library = library
         comm = library.COMM_WORLD if comm is None else comm
         self._comm, self._meeting, self._asking = comm.Dup(), comm.Dup(), comm.Dup()
+        self._lost: LostRankError | None = None  # once a rank is lost nobody waits again
         self.answer: Callable[[], Sequence[Array]] | None = None  # what rank 0 gets when it asks
         self.rank: int = self._comm.Get_rank()
         self.n_ranks: int = self._comm.Get_size()
@@ -84,9 +87,18 @@ class MPI:
 
     def all_numbers(self, numbers: Array) -> Array:
         """Return the same number of float64 from each rank: (n_ranks, n)."""
-        received = np.empty((self.n_ranks, len(numbers)))
-        self.wait([self._comm.Iallgather(numbers, received)], "the numbers of a step")
+        received, requests = self.begin_all_numbers(numbers)
+        self.wait(requests, "the numbers of a step")
         return received
+
+    def begin_all_numbers(self, numbers: Array) -> tuple[Array, list[Any]]:
+        """Return the array that the numbers of all ranks go into, and the requests after which they are there."""
+        received = np.empty((self.n_ranks, len(numbers)))
+        return received, [self._comm.Iallgather(numbers, received)]
+
+    def test(self, requests: list[Any]) -> bool:
+        """Return whether requests are done; MPI goes on with all that there are meanwhile."""
+        return bool(self._library.Request.Testall(requests))
 
     def begin_sending(self, array: Array, other: int) -> list[Any]:
         """Return the requests of sending an array to another rank, which stays as it is until they are done."""
@@ -170,18 +182,21 @@ class MPI:
         return thing if self.rank == 0 else pickle.loads(data.tobytes())
 
     def meet(self, what: str) -> None:
-        """Return when all ranks have come here; where one does not, end the job, with code 1."""
+        """Return when all ranks have come here; where one does not, raise, and end the job with this process."""
         try:
             self.wait([self._comm.Ibarrier()], what)
         except LostRankError as error:
             self.fail(error)
+            raise
 
     # ------------------------------------------------------------------------------------------------- failures
 
     def fail(self, error: BaseException) -> None:
-        """Return if all ranks come here within some seconds, each with an error; else end the job, with code 1."""
-        import traceback  # takes its time, and `import fastbp` does not need it
+        """Return when all ranks have come here, each with an error; or else let the job end with this process.
 
+        That is when this process ends, with code 1 and without MPI_Finalize, which would wait for the others: so what
+        the caller raises can be caught, and the program can still write what it has.
+        """
         alone = isinstance(error, LostRankError)
         if not alone:
             request = self._meeting.Ibarrier()
@@ -189,14 +204,27 @@ class MPI:
             while not (request.Test() or alone):
                 alone = time.monotonic() > deadline
                 time.sleep(0.01)
-        if alone:
-            print(f"fastbp: rank {self.rank} of {self.n_ranks} failed alone and ends the job:", file=sys.stderr)
-            traceback.print_exception(error)
+        if alone and self._lost is None:
+            self._lost = error if isinstance(error, LostRankError) else LostRankError("This rank has failed alone.")
+            print(f"fastbp: rank {self.rank} of {self.n_ranks} failed alone and ends the job.", file=sys.stderr)
             sys.stderr.flush()
-            self._comm.Abort(1)
+            atexit.register(self._end_job)
+
+    @property
+    def lost(self) -> bool:
+        """Whether another rank is lost, or this one has failed alone: then the job ends with this process."""
+        return self._lost is not None
+
+    def _end_job(self) -> None:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        time.sleep(_GRACE_SECONDS if self.timeout > _GRACE_SECONDS else 0)
+        self._comm.Abort(1)
 
     def wait(self, requests: list[Any], what: str) -> None:
         """Wait until requests are done; signals are handled meanwhile."""
+        if self._lost is not None:
+            raise self._lost
         start = time.monotonic()
         test = self._library.Request.Testall
         while not test(requests):

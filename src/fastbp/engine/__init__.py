@@ -4,10 +4,10 @@ It imports nothing: its modules use each other and the kernels in csrc/. They tr
 library has checked.
 
 From the bottom: kernels, secret_numbers, numpy_shuffle, team, pace, gate, arena, array_reader, number_columns,
-layout; features, errors, records; groups, tables, penalty, stages, narrow, loss, update_rules; sweep, prediction,
-network; run, weight_update, step, private_step, shards, sharded_gradient, divided_update, sharded_step,
-session_memory, python_calls, session, sharded_session, divided_session, given_gradients, private_session, tangents,
-hessians, ways, derivative_pass, derivatives.
+layout; features, errors, records; groups, stage_specs, tables, penalty, members, stages, narrow, loss, update_rules;
+sweep, prediction, network; run, weight_update, step, private_step, shards, sharded_gradient, divided_update,
+sharded_step, session_memory, python_calls, session, sharded_session, divided_session, given_gradients, private_session,
+tangents, hessians, ways, derivative_pass, derivatives.
 Each imports only those before it. A .pxd says what a struct's members are, with the shape of each buffer.
 
 Glossary
@@ -36,6 +36,7 @@ tile, strip  the part of a product that stays in registers, and the tiles that s
 pass         all stages once: the forward pass, the backward pass.
 meeting      all threads wait for each other around what a stage needs from the whole batch.
 slot         where a panel's losses and metrics are summed: [slot_size] doubles.
+member       one of several networks that share stages, a batch ensemble; their features lie side by side in a panel.
 sample weight   how often a sample counts. "Weights" alone are parameters.
 A, Z, dZ     a stage's output after and before its activation; d* is the gradient of the mean loss by *.
 """

@@ -12,7 +12,9 @@ from fastbp.engine.gate cimport begin_reading, begin_writing, end_reading, end_w
 from fastbp.engine.kernels cimport fbp_update, flush_denormals, restore_denormals
 from fastbp.engine.layout cimport item_size
 from fastbp.engine.run cimport Run
-from fastbp.engine.shards cimport SQUARES, SUMS, Exchanged, ParameterRows, exchange_function
+from fastbp.engine.shards cimport (
+    SQUARES, SUMS, AheadUnits, Exchanged, ParameterRows, ahead_function, exchange_function,
+)
 from fastbp.engine.step cimport ThreadStep
 
 cdef enum:
@@ -25,14 +27,29 @@ cdef int _exchange(void *context, Exchanged what, bint sound) noexcept with gil:
     restore_denormals(session.memory.run.python.float_mode)
     try:
         session.python.go_out()        # this may take long, and others may predict
-        session.failure = None if sound else session.failure_of_step()
-        session.call_partner(what)
+        if session.python.pending is None or not sound:    # else an exchange ahead has failed
+            session.failure = None if sound else session.failure_of_step()
+            session.call_partner(what)
     except BaseException as error:
         session.python.pending = error
     finally:
         session.python.go_in_again()
         flush_denormals()
     return session.leaving or session.python.pending is not None
+
+
+cdef int _go_ahead(void *context, Py_ssize_t n_done) noexcept with gil:
+    """Thread 0 while gradients are computed, which nobody changes but for parts that others are to get."""
+    cdef DividedSession session = <DividedSession>context
+    restore_denormals(session.memory.run.python.float_mode)
+    try:
+        session.failure = None
+        return session.partner.advance(session, n_done)
+    except BaseException as error:
+        session.python.pending = error
+        return 0
+    finally:
+        flush_denormals()
 
 
 cdef class DividedSession(ShardedSession):
@@ -44,6 +61,9 @@ cdef class DividedSession(ShardedSession):
         Of the gradient that is the part bounds[process]..bounds[process + 1] alone. Then partner.share_squares(session)
         is called where a norm is clipped, to complete `row_squares`, and partner.share_parameters(session) after the
         update, to put the `fresh` ones of all processes into `arriving`. What one of them raises gives up the step.
+
+        In long steps partner.advance(session, n_done) may be called before all that: of the units that partner.ahead(
+        session, threads) has returned, a list of (stage, first unit, end), so many have their gradients.
         """
         cdef Py_ssize_t size = item_size(self.memory.run.k.dtype)
         self.describe_arrays()
@@ -60,6 +80,8 @@ cdef class DividedSession(ShardedSession):
         self.partner = partner
         self.sharded.exchange = <exchange_function>_exchange
         self.sharded.context = <void *>self
+        self.sharded.go_ahead = <ahead_function>_go_ahead
+        self.ahead_team = 0
 
     # ---- What a partner works with ----
 
@@ -70,14 +92,18 @@ cdef class DividedSession(ShardedSession):
 
     @property
     def array_bounds(self):
-        """The arrays of parameters: (first number, the one after the last, numbers of a row, whether it is a bias)."""
+        """The arrays of parameters that learn: (stage, first number, end, numbers of a row, whether it is a bias).
+
+        The rows of one that is no bias, and no table, are the stage's units.
+        """
         cdef Py_ssize_t i, first, size = item_size(self.memory.run.k.dtype)
         cdef const ParameterRows *array
         result = []
         for i in range(self.sharded.n_arrays):
             array = &self.sharded.arrays[i]
             first = array.offset // size
-            result.append((first, first + array.n_rows * array.ld, array.ld, array.is_bias))
+            if self.memory.run.stages[array.stage].trained:
+                result.append((array.stage, first, first + array.n_rows * array.ld, array.ld, array.is_bias))
         return result
 
     @property
@@ -135,6 +161,36 @@ cdef class DividedSession(ShardedSession):
             self.vector(arena.start, self.network.parameter_bytes)[:] = numbers
             result += [(key, view.copy(order="C")) for key, view in self.memory.state_views(name, arena)]
         return result
+
+    # ---- The set-up of a call ----
+
+    cdef int choose_team(self, bint in_epoch) except -1:
+        """Gradients are sent while others are computed where that takes long, and this process has one node alone."""
+        cdef Run *run = &self.memory.run
+        cdef int team = ShardedSession.choose_team(self, in_epoch)
+        self.sharded.n_ahead = 0
+        if (self.sharded.exchange != NULL and run.cut.long_step and self.sharded.n_nodes == 1
+                and self.sharded.statistics_bytes == 0 and run.stages[0].n_tables == 0):
+            self.place_ahead()
+        return team
+
+    cdef int place_ahead(self) except -1:
+        """The units of all stages in the order in which others want them, which depends on the size of the team."""
+        cdef Py_ssize_t i
+        if self.ahead_team != self.largest_team:
+            units = self.partner.ahead(self, self.largest_team)
+            self.ahead_memory = Arena()
+            self.ahead_memory.take(max(len(units), 1) * sizeof(AheadUnits))
+            self.ahead_memory.allocate()
+            self.sharded.ahead = <AheadUnits *>self.ahead_memory.start
+            for i in range(len(units)):
+                self.sharded.ahead[i] = AheadUnits(units[i][0], units[i][1], units[i][2])
+            self.done_of_threads = np.zeros(self.largest_team, np.int32)
+            self.sharded.n_done = &self.done_of_threads[0]
+            self.n_ahead = len(units)
+            self.ahead_team = self.largest_team
+        self.sharded.n_ahead = self.n_ahead
+        return 0
 
     # ---- The parts ----
 

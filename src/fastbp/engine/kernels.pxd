@@ -265,6 +265,14 @@ cdef extern from "fastbp.h":
                                Py_ssize_t p0, Py_ssize_t p1) noexcept nogil
         void (*scale_panels)(const fbp_layer *layer, fbp_panels source, fbp_panels out, Py_ssize_t p0,
                              Py_ssize_t p1) noexcept nogil
+        void (*affine_panels)(const fbp_layer *layer, fbp_panels source, fbp_panels out, Py_ssize_t p0,
+                              Py_ssize_t p1) noexcept nogil
+        void (*transpose_member)(fbp_panels panels, Py_ssize_t n_features, Py_ssize_t p0, Py_ssize_t p1, void *blocks,
+                                 Py_ssize_t block_stride) noexcept nogil
+        void (*sum_members)(fbp_panels source, Py_ssize_t n_members, Py_ssize_t n_features, double factor,
+                            fbp_panels out, Py_ssize_t p0, Py_ssize_t p1) noexcept nogil
+        void (*mix_logits)(fbp_activation activation, fbp_panels source, Py_ssize_t n_members, Py_ssize_t n_features,
+                           fbp_panels out, Py_ssize_t p0, Py_ssize_t p1) noexcept nogil
         void (*parametric_forward)(const fbp_layer *layer, fbp_activation function, fbp_panels source, fbp_panels out,
                                    fbp_panels kept, Py_ssize_t p0, Py_ssize_t p1) noexcept nogil
         void (*parametric_backward)(const fbp_layer *layer, fbp_panels kept, fbp_panels dZ, fbp_panels dX,

@@ -22,6 +22,10 @@ cdef enum StageKind:
     PARAMETRIC
     BASIS
     GROUPED
+    REPEAT
+    MEMBER_AFFINE
+    HEADS
+    MEAN
 
 # What normalising uses of each unit: mean, variance, and 1 / sqrt(variance + epsilon).
 cdef struct Statistics:
@@ -40,6 +44,9 @@ cdef struct NarrowCopies:
     Py_ssize_t block_stride    # pairs from one block to the next
     fbp_panels gradient        # dZ                    [panel][n_units / 2][VL][2], or NULL
     fbp_panels gradient_rows   # dZ                    [panel][n_units][VL], or NULL
+    Py_ssize_t pairs_bytes     # from one member's source and gradient to the next one's; 0: all use the same, in turn
+    Py_ssize_t blocks_bytes    # the same of blocks
+    Py_ssize_t rows_bytes      # and of gradient_rows
 
 # One stage of the way from inputs to outputs: what it is, and in training all buffers of a step.
 # VL: the kernels' lanes.
@@ -47,15 +54,19 @@ cdef struct Stage:
     StageKind kind
     Py_ssize_t number          # its place among the stages, from 0; files of optimizer states use it
     fbp_layer layer            # without a product: n_units = n_inputs, and ld 0, or 1 with a parameter a unit
+    Py_ssize_t width           # features of the output: n_units, or as many for each member
+    Py_ssize_t members         # that go through the stage one by one, their features side by side: see members.pxd
+    Py_ssize_t own             # members that the stage itself tells apart, or their parameters are; else 1
     bint trained               # it has parameters, and training changes them
     bint has_bias              # else the bias that the kernels read is zero and stays zero
     bint meets                 # it uses the whole batch: in training all threads meet before it, forward and backward
     fbp_panels source          # inputs                [panel][n_inputs][VL]
     void *source_blocks        # the same numbers      [n_inputs / VL][sample][VL], for a dense layer
     Py_ssize_t block_stride    # elements from one block to the next
-    fbp_panels output          # A                     [panel][n_units][VL]
-    fbp_panels slope           # act'(Z), or NULL      [panel][n_units][VL]
-    fbp_panels gradient        # dZ                    [panel][n_units][VL]
+    Py_ssize_t blocks_bytes    # from one member's source_blocks to the next one's
+    fbp_panels output          # A                     [panel][width][VL]
+    fbp_panels slope           # act'(Z), or NULL      [panel][width][VL]
+    fbp_panels gradient        # dZ                    [panel][width][VL]
     NarrowCopies narrow
     void *dW                   # [n_units][ld]
     void *db                   # [n_units], or NULL
@@ -67,6 +78,7 @@ cdef struct Stage:
     Py_ssize_t partner         # fork and add: the number of the other
     fbp_panels other           # add: the output of its fork; fork: the gradient of its add [panel][n_units][VL]
     fbp_panels saved           # by forward, for backward    [panel][saved_features][VL]; scaling, grouped: the source
+    Py_ssize_t saved_bytes     # from one member's first row of it to the next one's
     fbp_activation function    # parametric: what its output has a share of
     double rate                # dropout: the share of numbers that become zero
     const double *rates        # dropout: [steps of this call] the rate of each, or NULL: always `rate`
@@ -86,15 +98,19 @@ cdef struct Stage:
 cdef inline Py_ssize_t item_size(fbp_dtype dtype) noexcept nogil:
     return 4 if dtype == FBP_FLOAT32 else 8
 
+# Panels that start so many bytes later; NULL stays NULL.
+cdef inline fbp_panels moved(fbp_panels panels, Py_ssize_t n_bytes) noexcept nogil:
+    return panels if panels.data == NULL else fbp_panels(<char *>panels.data + n_bytes, panels.stride)
+
 cdef Py_ssize_t padded(Py_ssize_t n, fbp_dtype dtype) noexcept nogil
 cdef Py_ssize_t leading_dimension(Py_ssize_t n_inputs, fbp_dtype dtype) noexcept nogil
 cdef Py_ssize_t panel_stride(Py_ssize_t n_features, const fbp_kernels *k) noexcept nogil
 cdef fbp_panels take_panels(Arena arena, Py_ssize_t n_features, Py_ssize_t n_panels, const fbp_kernels *k) noexcept
-cdef void *take_blocks(Arena arena, Py_ssize_t n_features, Py_ssize_t n_panels, const fbp_kernels *k) noexcept
+cdef Py_ssize_t blocks_bytes(Py_ssize_t n_features, Py_ssize_t n_panels, const fbp_kernels *k) noexcept nogil
 cdef Py_ssize_t block_stride(Py_ssize_t n_panels, const fbp_kernels *k) noexcept nogil
 cdef Py_ssize_t pairs_stride(Py_ssize_t n_features, const fbp_kernels *k) noexcept nogil
 cdef fbp_panels take_pairs(Arena arena, Py_ssize_t n_features, Py_ssize_t n_panels, const fbp_kernels *k) noexcept
-cdef void *take_narrow_blocks(Arena arena, Py_ssize_t n_features, Py_ssize_t n_panels, const fbp_kernels *k) noexcept
+cdef Py_ssize_t narrow_blocks_bytes(Py_ssize_t n_features, Py_ssize_t n_panels, const fbp_kernels *k) noexcept nogil
 cdef Py_ssize_t whole_steps(Py_ssize_t n) noexcept nogil
 cdef Py_ssize_t narrow_block_stride(Py_ssize_t n_panels, const fbp_kernels *k) noexcept nogil
 
@@ -102,12 +118,16 @@ cdef inline double forward_work(const fbp_layer *layer) noexcept nogil:
     """Floating-point operations of the forward product, a sample; each of the other two products has as many."""
     return 2.0 * layer.n_inputs * layer.n_units if layer.ld > 1 else 0.0
 
+cdef inline double stage_work(const Stage *stage) noexcept nogil:
+    """The same of all members that share the stage."""
+    return forward_work(&stage.layer) * (stage.width // stage.layer.n_units)
+
 cdef inline double stages_work(const Stage *stages, Py_ssize_t n_stages) noexcept nogil:
     """Floating-point operations of all forward products, a sample."""
     cdef double work = 0
     cdef Py_ssize_t i
     for i in range(n_stages):
-        work += forward_work(&stages[i].layer)
+        work += stage_work(&stages[i])
     return work
 
 # Every add belongs to the last fork before it that has no add yet.

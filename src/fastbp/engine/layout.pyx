@@ -45,9 +45,9 @@ cdef fbp_panels take_panels(Arena arena, Py_ssize_t n_features, Py_ssize_t n_pan
     return panels
 
 
-cdef void *take_blocks(Arena arena, Py_ssize_t n_features, Py_ssize_t n_panels, const fbp_kernels *k) noexcept:
-    cdef Py_ssize_t n_vectors = padded(n_features, k.dtype) // k.lanes
-    return arena.take(n_vectors * block_stride(n_panels, k) * item_size(k.dtype))
+cdef Py_ssize_t blocks_bytes(Py_ssize_t n_features, Py_ssize_t n_panels, const fbp_kernels *k) noexcept nogil:
+    """The bytes of all blocks, whole cache lines."""
+    return padded(n_features, k.dtype) // k.lanes * block_stride(n_panels, k) * item_size(k.dtype)
 
 
 # Narrow copies, in pairs of 32 bits. A panel takes as many for pairs of features as for rows of samples.
@@ -75,9 +75,8 @@ cdef Py_ssize_t narrow_block_stride(Py_ssize_t n_panels, const fbp_kernels *k) n
     return n_panels * k.lanes * k.lanes // 2 + FBP_ALIGN_BYTES // 4
 
 
-cdef void *take_narrow_blocks(Arena arena, Py_ssize_t n_features, Py_ssize_t n_panels, const fbp_kernels *k) noexcept:
-    cdef Py_ssize_t n_vectors = padded(n_features, k.dtype) // k.lanes
-    return arena.take(n_vectors * narrow_block_stride(n_panels, k) * 4)
+cdef Py_ssize_t narrow_blocks_bytes(Py_ssize_t n_features, Py_ssize_t n_panels, const fbp_kernels *k) noexcept nogil:
+    return padded(n_features, k.dtype) // k.lanes * narrow_block_stride(n_panels, k) * 4
 
 
 # ---- Activations ---------------------------------------------------------------------------------------------------
@@ -85,10 +84,29 @@ cdef void *take_narrow_blocks(Arena arena, Py_ssize_t n_features, Py_ssize_t n_p
 
 cdef void activation_gradient(const fbp_kernels *k, Stage *stage, Py_ssize_t p0, Py_ssize_t p1) noexcept nogil:
     """dA -> dZ, in place in stage.gradient."""
-    if stage.layer.activation == FBP_SOFTMAX:
+    if stage.members > 1 or stage.own > 1:
+        _members_activation_gradient(k, stage, p0, p1)
+    elif stage.layer.activation == FBP_SOFTMAX:
         k.softmax_backward(stage.output, stage.gradient, stage.layer.n_units, p0, p1)
     else:
         k.activation_backward(&stage.layer, stage.output, stage.slope, stage.gradient, p0, p1)
+
+
+cdef void _members_activation_gradient(const fbp_kernels *k, Stage *stage, Py_ssize_t p0,
+                                       Py_ssize_t p1) noexcept nogil:
+    """The same of a stage with members, one after the other."""
+    cdef Py_ssize_t m, offset, n_members = max(stage.members, stage.own)
+    cdef fbp_layer layer = stage.layer
+    cdef fbp_panels output, gradient
+    layer.n_units = stage.width // n_members
+    for m in range(n_members):
+        offset = m * layer.n_units * k.lanes * item_size(k.dtype)
+        output = moved(stage.output, offset)
+        gradient = moved(stage.gradient, offset)
+        if layer.activation == FBP_SOFTMAX:
+            k.softmax_backward(output, gradient, layer.n_units, p0, p1)
+        else:
+            k.activation_backward(&layer, output, moved(stage.slope, offset), gradient, p0, p1)
 
 
 # ---- Who owns which weights ----------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from fastbp.engine.features cimport Features
 from fastbp.engine.kernels cimport (
     fbp_answer, fbp_features, fbp_kernels, fbp_layer, fbp_metric, fbp_objective, fbp_panels, fbp_source,
 )
+from fastbp.engine.layout cimport Stage
 from fastbp.engine.records cimport SampleSet
 
 cdef enum:
@@ -50,6 +51,12 @@ cdef double total_sample_weight(const Scoring *scoring, const int64_t *index, Py
 cdef void score_panel(const fbp_kernels *k, const Scoring *scoring, fbp_panels output, fbp_panels targets,
                       const int32_t *labels, const double *sample_weights, Py_ssize_t n_units, Py_ssize_t p,
                       Py_ssize_t n_rows, double scale, fbp_panels gradient, double *slot) noexcept nogil
+cdef double score_members(const fbp_kernels *k, const Scoring *scoring, const Stage *heads, fbp_panels targets,
+                          const int32_t *labels, const double *sample_weights, Py_ssize_t p, Py_ssize_t n_rows,
+                          double scale) noexcept nogil
+cdef double score_outputs_of_members(const fbp_kernels *k, const Scoring *scoring, const Stage *heads,
+                                     fbp_panels targets, Py_ssize_t p, Py_ssize_t row, Py_ssize_t n_rows, double scale,
+                                     double *column) noexcept nogil
 cdef void each_loss(const fbp_kernels *k, const Scoring *scoring, fbp_panels output, fbp_panels targets,
                     const int32_t *labels, Py_ssize_t n_units, Py_ssize_t p, Py_ssize_t n_rows,
                     double *losses) noexcept nogil

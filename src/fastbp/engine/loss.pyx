@@ -10,7 +10,7 @@ from fastbp.engine.kernels cimport (
     FBP_SOFTMAX, averages_outputs, fbp_layer, fbp_loss, fbp_read_once, loss_named, loss_takes_Z,
 )
 from fastbp.engine.features cimport Features, features_of, gather_features
-from fastbp.engine.layout cimport item_size
+from fastbp.engine.layout cimport Stage, item_size, moved
 from fastbp.engine.records cimport SampleSet
 from fastbp.engine.array_reader cimport ArrayReader
 
@@ -241,6 +241,35 @@ cdef double score_outputs(const fbp_kernels *k, const Scoring *scoring, fbp_pane
             fbp_panels(<char *>targets.data + offset, targets.stride), NULL, column, 1, p, n_rows, scale,
             fbp_panels(<char *>gradient.data + offset, gradient.stride))
     return loss
+
+
+cdef double score_members(const fbp_kernels *k, const Scoring *scoring, const Stage *heads, fbp_panels targets,
+                          const int32_t *labels, const double *sample_weights, Py_ssize_t p, Py_ssize_t n_rows,
+                          double scale) noexcept nogil:
+    """The mean over the members of the loss of panel p, and its gradient to the heads, whose outputs are scored."""
+    cdef Py_ssize_t m, n_units = heads.width // heads.own
+    cdef double loss = 0
+    for m in range(heads.own):
+        loss += k.loss_panel(&scoring.objective, _of_member(k, heads.output, m, n_units), targets,
+                             labels + p * k.lanes, sample_weights, n_units, p, n_rows, scale / heads.own,
+                             _of_member(k, heads.gradient, m, n_units))
+    return loss / heads.own
+
+
+cdef double score_outputs_of_members(const fbp_kernels *k, const Scoring *scoring, const Stage *heads,
+                                     fbp_panels targets, Py_ssize_t p, Py_ssize_t row, Py_ssize_t n_rows, double scale,
+                                     double *column) noexcept nogil:
+    """The same where each output has a weight."""
+    cdef Py_ssize_t m, n_units = heads.width // heads.own
+    cdef double loss = 0
+    for m in range(heads.own):
+        loss += score_outputs(k, scoring, _of_member(k, heads.output, m, n_units), targets, n_units, p, row, n_rows,
+                              scale / heads.own, column, _of_member(k, heads.gradient, m, n_units))
+    return loss / heads.own
+
+
+cdef fbp_panels _of_member(const fbp_kernels *k, fbp_panels panels, Py_ssize_t m, Py_ssize_t n_units) noexcept nogil:
+    return moved(panels, m * n_units * k.lanes * item_size(k.dtype))
 
 
 cdef void each_loss(const fbp_kernels *k, const Scoring *scoring, fbp_panels output, fbp_panels targets,

@@ -12,18 +12,28 @@ from fastbp.engine.arena cimport Arena
 from fastbp.engine.features cimport Features
 from fastbp.engine.gate cimport begin_nested, begin_reading, begin_writing, end_nested, end_reading, end_writing
 from fastbp.engine.kernels cimport FBP_FLOAT32, FBP_FLOAT64, fbp_layer, fbp_table, kernels_in_use
-from fastbp.engine.layout cimport BASIS, BATCH_NORM, DENSE, GROUPED, TABULAR, Stage, find_partners, item_size, padded
+from fastbp.engine.layout cimport (
+    BASIS, BATCH_NORM, DENSE, GROUPED, HEADS, TABULAR, Stage, find_partners, item_size, padded,
+)
 from fastbp.engine.groups cimport free_groups, group_views
 from fastbp.engine.loss cimport Scoring, set_scoring, split_sums, total_sample_weight
 from fastbp.engine.penalty cimport is_penalised, unit_penalties
 from fastbp.engine.prediction cimport make_prediction
 from fastbp.engine.records cimport SampleSet
 from fastbp.engine.array_reader cimport ArrayReader
-from fastbp.engine.stages cimport array_names, set_stage
+from fastbp.engine.stage_specs cimport array_names, set_stage
 from fastbp.engine.sweep cimport SWEEP_PANELS
 from fastbp.engine.tables cimport make_tables, table_bytes
 
 from fastbp.engine.errors import Interrupted, NonFinite  # no-cython-lint (the library imports them from here)
+
+
+cdef object of_members(view, Py_ssize_t members):
+    """A view whose last axis is that of all members' units, as one with an axis of the members in front."""
+    n_units = view.T.shape[0] // members
+    if view.ndim == 1:
+        return view.reshape(members, n_units)
+    return view.T.reshape(members, n_units, view.shape[0]).transpose(0, 2, 1)
 
 
 cdef class Network:
@@ -40,7 +50,8 @@ cdef class Network:
         of a basis or a product of groups are in set_groups. A
         dense one may be written (units, activation, parameter), dropout ("dropout", rate). The first may be "tabular":
         "numeric" columns, "tables" a list of (rows, features), one for each further column, "units" of all together.
-        A tabular stage cannot have features set.
+        A tabular stage cannot have features set. "members" of a stage that members of a batch ensemble share; those
+        that open, tell apart and close them are "repeat", "member_affine", "heads" and "mean" (see members.pyx).
     dtype : {"float32", "float64"}
     """
 
@@ -55,7 +66,7 @@ cdef class Network:
             raise MemoryError
         for i, spec in enumerate(layers):
             set_stage(&self.stages[i], i, n_inputs, spec, self.dtype_code)
-            n_inputs = self.stages[i].layer.n_units
+            n_inputs = self.stages[i].width
             if self.stages[i].kind == TABULAR:
                 self.tables = make_tables(&self.stages[i], spec["tables"], self.dtype_code)
                 self.stages[i].tables = self.tables
@@ -112,6 +123,7 @@ cdef class Network:
     cdef list views(self, Arena arena, Py_ssize_t i):
         """Stage i's arrays in an arena laid out like `parameters`: W (n_inputs, n_units), the others (n_units,).
 
+        Where members have arrays of their own, these are first divided by member: (members, n_inputs, n_units).
         Of a tabular stage its tables, (n_rows, n_features) each; of stages of groups see group_views.
         """
         cdef fbp_layer *layer = &self.stages[i].layer
@@ -124,10 +136,10 @@ cdef class Network:
         weights = arena.vector(<const void *>W, layer.n_units * layer.ld, self.dtype).reshape(layer.n_units, layer.ld)
         if self.stages[i].kind in (BASIS, GROUPED):
             return group_views(&self.stages[i], weights, arena.vector(<const void *>b, layer.n_units, self.dtype))
-        views = [weights[:, :layer.n_inputs].T if self.stages[i].kind == DENSE else weights[:, 0]]
+        views = [weights[:, :layer.n_inputs].T if self.stages[i].kind in (DENSE, HEADS) else weights[:, 0]]
         if self.stages[i].has_bias:
             views.append(arena.vector(<const void *>b, layer.n_units, self.dtype))
-        return views
+        return [of_members(view, self.stages[i].own) for view in views] if self.stages[i].own > 1 else views
 
     cdef object table_view(self, Arena arena, Py_ssize_t j):
         """Table j in an arena laid out like `parameters`: (n_rows, n_features)."""

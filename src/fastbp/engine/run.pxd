@@ -8,7 +8,7 @@ from libc.stdint cimport int32_t, int64_t, uint64_t
 from fastbp.engine.kernels cimport (
     FBP_STATES, fbp_features, fbp_kernels, fbp_layer, fbp_narrow_kernels, fbp_panels, fbp_source,
 )
-from fastbp.engine.layout cimport Stage, tile_rows
+from fastbp.engine.layout cimport MEAN, Stage, tile_rows
 from fastbp.engine.loss cimport Scoring
 from fastbp.engine.team cimport (
     fbp_barrier, limits_in_use, load_flag, look_seconds, monotonic_seconds, store_flag,
@@ -115,6 +115,10 @@ cdef struct Run:
     Progress progress
     PythonEntry python
     fbp_barrier barrier
+
+cdef inline bint scores_members(const Run *run) noexcept nogil:
+    """Whether each member of a batch ensemble has a loss of its own, and not their mean, which is the last stage."""
+    return run.stages[run.n_stages - 1].kind == MEAN and not run.scoring.given and not run.scoring.custom
 
 cdef inline bint is_given_up(Run *run, int *stop, int t) noexcept nogil:
     """Between two pieces of a long step: whether the step is to be given up.

@@ -11,14 +11,15 @@ from fastbp.engine.kernels cimport (
     FBP_LINEAR, FBP_TABLE_SHARES, fbp_kernels, optimizer_named, state_names, stores_slope,
 )
 from fastbp.engine.layout cimport (
-    ADD, DENSE, FORK, GROUPED, SCALING, TABULAR, Stage, Statistics, block_stride, item_size, narrow_block_stride,
-    padded, take_blocks, take_narrow_blocks, take_pairs, take_panels,
+    ADD, DENSE, FORK, GROUPED, HEADS, MEAN, MEMBER_AFFINE, SCALING, TABULAR, Stage, Statistics, block_stride,
+    blocks_bytes, item_size, narrow_block_stride, narrow_blocks_bytes, padded, take_pairs, take_panels,
 )
 from fastbp.engine.loss cimport LEAST_TARGETS, takes_Z
 from fastbp.engine.narrow cimport make_narrow_weights
 from fastbp.engine.network cimport Network
 from fastbp.engine.run cimport Run
-from fastbp.engine.stages cimport array_names, saved_features
+from fastbp.engine.stage_specs cimport array_names
+from fastbp.engine.stages cimport saved_features
 from fastbp.engine.tables cimport TableMemory
 from fastbp.engine.update_rules cimport state_wanted
 from fastbp.engine.weight_update cimport fused_units
@@ -156,16 +157,17 @@ cdef class SessionMemory:
 
     cdef void choose_last_activation(self) noexcept:
         """That of the network, or none where the loss has it built in. Neither softmax nor sigmoid stores a slope."""
-        cdef Py_ssize_t last = self.run.n_stages - 1
-        self.run.stages[last].layer.activation = self.network.stages[last].layer.activation
-        if takes_Z(&self.run.scoring):
-            self.run.stages[last].layer.activation = FBP_LINEAR
+        cdef Py_ssize_t i, last = self.run.n_stages - 1
+        for i in range(last - (self.run.stages[last].kind == MEAN), last + 1):     # a mean's is that of its heads
+            self.run.stages[i].layer.activation = self.network.stages[i].layer.activation
+            if takes_Z(&self.run.scoring):
+                self.run.stages[i].layer.activation = FBP_LINEAR
 
     cdef void place(self, Arena arena, Py_ssize_t n_panels, int team) noexcept:
         """The buffers of a micro-batch: every stage's activations and gradients, panel by panel; scratch per thread."""
         cdef Run *run = &self.run
         cdef const fbp_kernels *k = run.k
-        cdef Py_ssize_t i, piece_bytes = 0, widest = 0
+        cdef Py_ssize_t i, piece_bytes = 0, widest = 0, members = 1
         cdef bint tabular = self.network.tables != NULL
         cdef Py_ssize_t n_features = run.stages[0].layer.n_units if tabular else self.network.n_inputs
         run.stages[0].source = take_panels(arena, n_features, n_panels, k)
@@ -177,8 +179,9 @@ cdef class SessionMemory:
             piece_bytes = max(piece_bytes, self.place_stage(arena, i, n_panels))
             if run.stages[i].narrow.on:
                 widest = max(widest, run.stages[i].layer.n_inputs, run.stages[i].layer.n_units)
+                members = max(members, run.stages[i].members)
         if widest > 0:                 # the same for all stages: each reads its own at once
-            run.buffers.pairs = take_pairs(arena, widest, n_panels, k)
+            run.buffers.pairs = take_pairs(arena, widest, n_panels * members, k)
         for i in range(run.n_stages):
             if run.stages[i].narrow.on:
                 self.place_narrow(arena, i, n_panels)
@@ -199,20 +202,23 @@ cdef class SessionMemory:
         cdef Py_ssize_t row_bytes = stage.layer.ld * item_size(k.dtype)
         stage.block_stride = block_stride(n_panels, k)
         stage.source_blocks = NULL
-        if stage.kind == DENSE and stage.trained and not stage.narrow.on:
-            stage.source_blocks = take_blocks(arena, stage.layer.n_inputs, n_panels, k)
+        if stage.kind in (DENSE, HEADS) and stage.trained and not stage.narrow.on:
+            stage.blocks_bytes = blocks_bytes(stage.layer.n_inputs, n_panels, k)
+            stage.source_blocks = arena.take(stage.members * stage.blocks_bytes)
         stage.output = stage.source
         if stage.kind not in (FORK, TABULAR):
-            stage.output = take_panels(arena, stage.layer.n_units, n_panels, k)
+            stage.output = take_panels(arena, stage.width, n_panels, k)
         if stores_slope(stage.layer.activation):
-            stage.slope = take_panels(arena, stage.layer.n_units, n_panels, k)
+            stage.slope = take_panels(arena, stage.width, n_panels, k)
         if saved_features(stage) > 0:
-            stage.saved = take_panels(arena, saved_features(stage), n_panels, k)
-        elif stage.kind in (SCALING, GROUPED):
+            stage.saved = take_panels(arena, stage.members * saved_features(stage), n_panels, k)
+            stage.saved_bytes = saved_features(stage) * k.lanes * item_size(k.dtype)
+        elif stage.kind in (SCALING, GROUPED, MEMBER_AFFINE):
             stage.saved = stage.source
+            stage.saved_bytes = stage.layer.n_units * k.lanes * item_size(k.dtype)
         if stage.meets:
             self.place_statistics(arena, stage)
-        stage.gradient = take_panels(arena, stage.layer.n_units, n_panels, k)
+        stage.gradient = take_panels(arena, stage.width, n_panels, k)
         if stage.kind == ADD:
             stage.other = self.run.stages[stage.partner].output
             self.run.stages[stage.partner].other = stage.gradient
@@ -234,9 +240,12 @@ cdef class SessionMemory:
             stage.narrow.gradient.data = NULL
         stage.narrow.blocks = stage.narrow.gradient_rows.data = NULL
         stage.narrow.block_stride = narrow_block_stride(n_panels, k)
+        stage.narrow.pairs_bytes = n_panels * stage.narrow.source.stride * 4
         if stage.trained:
-            stage.narrow.blocks = take_narrow_blocks(arena, stage.layer.n_inputs, n_panels, k)
-            stage.narrow.gradient_rows = take_pairs(arena, stage.layer.n_units, n_panels, k)
+            stage.narrow.blocks_bytes = narrow_blocks_bytes(stage.layer.n_inputs, n_panels, k)
+            stage.narrow.blocks = arena.take(stage.members * stage.narrow.blocks_bytes)
+            stage.narrow.gradient_rows = take_pairs(arena, stage.layer.n_units, n_panels * stage.members, k)
+            stage.narrow.rows_bytes = n_panels * stage.narrow.gradient_rows.stride * 4
 
     cdef void place_statistics(self, Arena arena, Stage *stage) noexcept:
         """What a batch_norm computes from a batch, [n_units] each."""

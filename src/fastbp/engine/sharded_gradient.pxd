@@ -9,6 +9,9 @@ from fastbp.engine.step cimport ThreadStep
 # numbers, the update by them. `accumulate`: added to what is there, for a shard that passes in several micro-batches.
 cdef void group_gradients(ShardedRun *sharded, const ThreadStep *step, int level, Py_ssize_t index, Partial *out,
                           const fbp_update *numbers, bint accumulate) noexcept nogil
+# The same, where it is the whole of what this process computes: other processes get gradients while it goes on.
+cdef void gradients_ahead(ShardedRun *sharded, const ThreadStep *step, int level, Py_ssize_t index,
+                          Partial *out) noexcept nogil
 # The losses' and the metrics' sums of the same samples.
 cdef void group_sums(const ShardedRun *sharded, const ThreadStep *step, int level, Py_ssize_t index, double *sums,
                      bint accumulate) noexcept nogil

@@ -18,9 +18,10 @@ from fastbp.engine.layout cimport BATCH_NORM, TABULAR, item_size, units_of_share
 from fastbp.engine.penalty cimport add_penalty_slopes
 from fastbp.engine.private_step cimport noise_to_biases, noise_to_row, noise_to_weights
 from fastbp.engine.run cimport Run
-from fastbp.engine.shards cimport first_row_of, rows_of
+from fastbp.engine.shards cimport AheadUnits, first_row_of, rows_of
 from fastbp.engine.stages cimport Microbatch, stage_gradient_of_samples, stage_move_statistics
 from fastbp.engine.tables cimport shares_of_thread
+from fastbp.engine.team cimport fetch_and_add, limits_in_use, monotonic_seconds
 from fastbp.engine.weight_update cimport clear_padding, update_units
 
 # Some units of a stage, in one micro-batch.
@@ -51,16 +52,25 @@ cdef char *_bias_in(const Piece *piece, char *dW) noexcept nogil:
 # ---- Units ---------------------------------------------------------------------------------------------------------
 
 
+cdef Piece _pieces_of_thread(ShardedRun *sharded, const ThreadStep *step, bint accumulate) noexcept nogil:
+    """What all pieces of a thread in a micro-batch have in common; no stage and no units yet."""
+    cdef Piece piece
+    piece.sharded = sharded
+    piece.step = step
+    piece.stage = NULL
+    piece.n0 = piece.n1 = 0
+    piece.first_row = step.microbatch.first_sample
+    piece.statistics = NULL
+    piece.scratch = sharded.pieces + step.t * (sharded.group_depth + 1) * sharded.piece_bytes
+    piece.accumulate = accumulate
+    return piece
+
+
 cdef void group_gradients(ShardedRun *sharded, const ThreadStep *step, int level, Py_ssize_t index, Partial *out,
                           const fbp_update *numbers, bint accumulate) noexcept nogil:
     cdef Run *run = sharded.run
     cdef Py_ssize_t i, n0, n1
-    cdef Piece piece
-    piece.sharded = sharded
-    piece.step = step
-    piece.first_row = step.microbatch.first_sample
-    piece.scratch = sharded.pieces + step.t * (sharded.group_depth + 1) * sharded.piece_bytes
-    piece.accumulate = accumulate
+    cdef Piece piece = _pieces_of_thread(sharded, step, accumulate)
     for i in range(run.n_stages):
         piece.stage = &run.stages[i]
         if piece.stage.kind == TABULAR:
@@ -72,6 +82,38 @@ cdef void group_gradients(ShardedRun *sharded, const ThreadStep *step, int level
         if n0 < n1:
             _clear_scratch(&piece, n1 - n0)
             _units_of_group(&piece, level, index, out, numbers, n0, n1)
+
+
+cdef void gradients_ahead(ShardedRun *sharded, const ThreadStep *step, int level, Py_ssize_t index,
+                          Partial *out) noexcept nogil:
+    cdef Py_ssize_t i, n0, n
+    cdef const AheadUnits *units
+    cdef Piece piece = _pieces_of_thread(sharded, step, False)
+    cdef bint wanted = step.t == 0 and sharded.go_ahead(sharded.context, 0)
+    cdef double now, then = monotonic_seconds()
+    for i in range(sharded.n_ahead):
+        units = &sharded.ahead[i]
+        piece.stage = &sharded.run.stages[units.stage]
+        n = units.n1 - units.n0
+        n0 = units.n0 + n * step.t // step.n_threads
+        n = units.n0 + n * (step.t + 1) // step.n_threads - n0
+        if n > 0:
+            _clear_scratch(&piece, n)
+            _units_of_group(&piece, level, index, out, NULL, n0, n0 + n)
+        fetch_and_add(&sharded.n_done[step.t], 1)
+        if wanted:
+            now = monotonic_seconds()
+            if now - then > limits_in_use().ahead_seconds:
+                then = now
+                wanted = sharded.go_ahead(sharded.context, _done_by_all(sharded, step.n_threads))
+
+
+cdef Py_ssize_t _done_by_all(ShardedRun *sharded, int n_threads) noexcept nogil:
+    """How many of the units to be sent ahead all threads have done."""
+    cdef int t, done = <int>sharded.n_ahead
+    for t in range(n_threads):
+        done = min(done, fetch_and_add(&sharded.n_done[t], 0))
+    return done
 
 
 cdef void _clear_scratch(const Piece *piece, Py_ssize_t n_units) noexcept nogil:

@@ -18,8 +18,10 @@ from fastbp.engine.divided_update cimport divided_update, exchange
 from fastbp.engine.kernels cimport flush_denormals, restore_denormals
 from fastbp.engine.private_step cimport begin_private_step, clip_samples, draw_batch, finish_private_step
 from fastbp.engine.run cimport Run
-from fastbp.engine.sharded_gradient cimport add_partial, complete_gradients, group_gradients, group_sums
-from fastbp.engine.shards cimport SUMS, Partial, ShardedRun, first_row_of, given_before, rows_of
+from fastbp.engine.sharded_gradient cimport (
+    add_partial, complete_gradients, gradients_ahead, group_gradients, group_sums,
+)
+from fastbp.engine.shards cimport SUMS, Node, Partial, ShardedRun, first_row_of, given_before, rows_of
 from fastbp.engine.step cimport (
     ThreadStep, backward, begin_microbatch, begin_step, finish_step, forward, found_bad, gather, loss,
 )
@@ -56,6 +58,8 @@ cdef bint _sharded_step(ShardedRun *sharded, int t, int n_threads) noexcept nogi
         sharded.n_samples = step.n_samples
         if sharded.part_sizes != NULL:
             _place_parts(sharded)
+        if sharded.n_ahead > 0:
+            memset(sharded.n_done, 0, n_threads * sizeof(int))
         if step.n_samples == 0:        # only with privacy
             memset(sharded.root.gradients, 0, sharded.parameter_bytes)
     wait_for_all(&run.barrier, n_threads)
@@ -132,6 +136,13 @@ cdef bint _pass_node(ShardedRun *sharded, ThreadStep *step, int level, Py_ssize_
     return True
 
 
+cdef bint _goes_ahead(const ShardedRun *sharded, const ThreadStep *step, int level) noexcept nogil:
+    """Whether this micro-batch is all that this process computes in the step, and others want its gradients soon."""
+    cdef const Node *node = &sharded.nodes[0]
+    return (sharded.n_ahead > 0 and sharded.n_nodes == 1 and level == node.level
+            and step.microbatch.n_samples == rows_of(sharded, level, node.index))
+
+
 cdef bint _pass_group(ShardedRun *sharded, ThreadStep *step, int level, Py_ssize_t index, Partial *out) noexcept nogil:
     """The same for so few shards that they pass at once; or for one that passes in several micro-batches."""
     cdef Run *run = sharded.run
@@ -155,7 +166,10 @@ cdef bint _pass_group(ShardedRun *sharded, ThreadStep *step, int level, Py_ssize
             return False
         if step.t == 0 and sharded.private == NULL:
             group_sums(sharded, step, level, index, out.sums, accumulate)
-        group_gradients(sharded, step, level, index, out, &step.numbers if step.fused else NULL, accumulate)
+        if _goes_ahead(sharded, step, level):
+            gradients_ahead(sharded, step, level, index, out)
+        else:
+            group_gradients(sharded, step, level, index, out, &step.numbers if step.fused else NULL, accumulate)
         wait_for_all(&run.barrier, step.n_threads)
         step.n_done += step.microbatch.n_samples
         accumulate = True

@@ -34,6 +34,16 @@ cdef enum Exchanged:
 # It is called by thread 0; 0 where the step goes on.
 ctypedef int (*exchange_function)(void *context, Exchanged what, bint sound) noexcept nogil
 
+# It is called by thread 0 while gradients are computed that other processes want: so many of `ahead` are done. 0 where
+# it need not be called again in this step.
+ctypedef int (*ahead_function)(void *context, Py_ssize_t n_done) noexcept nogil
+
+# Units n0..n1 of a stage, whose gradients are computed together and may be sent when they are done.
+cdef struct AheadUnits:
+    Py_ssize_t stage
+    Py_ssize_t n0
+    Py_ssize_t n1
+
 # An array of parameters, row by row: a table, the weights of a stage, or its bias, whose rows have one number.
 cdef struct ParameterRows:
     Py_ssize_t stage               # its number
@@ -77,6 +87,11 @@ cdef struct ShardedRun:
     ParameterRows *arrays          # [n_arrays], as they lie in memory
     Py_ssize_t n_arrays
     double *row_squares            # [rows of all arrays], where a norm is clipped
+    # Where gradients are sent while others are computed:
+    ahead_function go_ahead
+    AheadUnits *ahead              # [n_ahead] all units that learn, in the order in which others want them; or NULL
+    Py_ssize_t n_ahead             # 0: not in this call
+    int *n_done                    # [threads] of them, in the step under way
 
 cdef inline Py_ssize_t first_row(const ShardedRun *sharded, Py_ssize_t shard) noexcept nogil:
     """Where a shard begins in the step's samples: whole panels, as near to equal as can be; some may be empty.

@@ -3,7 +3,7 @@
 from libc.stdint cimport int64_t, uint64_t
 
 from fastbp.engine.layout cimport Stage
-from fastbp.engine.kernels cimport fbp_dtype, fbp_kernels, fbp_narrow_kernels
+from fastbp.engine.kernels cimport fbp_kernels, fbp_narrow_kernels
 
 # A micro-batch on its way through the stages: at most MICROBATCH_SAMPLES of a step's samples (see step.pyx).
 cdef struct Microbatch:
@@ -23,8 +23,6 @@ cdef struct Microbatch:
     double step_l2             # the loss's penalty on all W in this step: see penalty.pxd
     void *scratch              # [scratch_bytes] of this thread
 
-cdef int set_stage(Stage *stage, Py_ssize_t number, Py_ssize_t n_inputs, object spec, fbp_dtype dtype) except -1
-cdef tuple array_names(const Stage *stage)
 cdef Py_ssize_t saved_features(const Stage *stage) noexcept nogil
 cdef void stage_forward(const Microbatch *mb, Stage *stage, Py_ssize_t p0, Py_ssize_t p1, Py_ssize_t n0,
                         Py_ssize_t n1) noexcept nogil

@@ -8,15 +8,17 @@ Both take panels p0..p1; forward takes units n0..n1, backward takes inputs k0..k
 units at a time, in rising order, so that Ctrl-C can stop a long step. All other kinds are called for all units at once.
 The gradient of tables is computed for table shares n0..n1 in place of units.
 
-A new kind is its functions and a row of KINDS, a member of StageKind, and its line in set_stage.
+A new kind is its functions and a row of KINDS, a member of StageKind, and its lines in stage_specs.pyx.
 """
 
 from fastbp.engine.layout cimport (
-    ACTIVATION, ADD, BASIS, BATCH_NORM, DENSE, DROPOUT, FORK, GROUPED, LAYER_NORM, PARAMETRIC, PRELU, SCALING, TABULAR,
-    StageKind, Statistics, activation_gradient, item_size, leading_dimension,
+    ACTIVATION, ADD, BASIS, BATCH_NORM, DENSE, DROPOUT, FORK, GROUPED, HEADS, LAYER_NORM, MEAN, MEMBER_AFFINE,
+    PARAMETRIC, PRELU, REPEAT, SCALING, TABULAR, Statistics, activation_gradient, item_size,
 )
-from fastbp.engine.groups cimport set_groups
-from fastbp.engine.kernels cimport FBP_LINEAR, FBP_SOFTMAX, activation_named, fbp_panels
+from fastbp.engine.kernels cimport FBP_LINEAR, FBP_SOFTMAX, fbp_panels
+from fastbp.engine.members cimport (
+    below_of, inputs_of_member, mean_backward, mean_forward, member_of, repeat_forward, units_of_member,
+)
 from fastbp.engine.penalty cimport add_penalty_slopes
 
 ctypedef void (*forward_function)(const Microbatch *mb, Stage *stage, Py_ssize_t p0, Py_ssize_t p1, Py_ssize_t n0,
@@ -37,79 +39,7 @@ cdef struct Kind:
     meeting_function meet_forward
     meeting_function meet_backward
 
-cdef Kind KINDS[13]
-# What a stage's arrays are called.
-_ARRAYS = {
-    "dense": ("W", "b"),
-    "layer_norm": ("gain", "shift"),
-    "batch_norm": ("gain", "shift", "mean", "variance"),
-    "prelu": ("slope",),
-    "scaling": ("scale",),
-    "parametric": ("alpha",),
-    "basis": ("frequency", "phase"),
-    "grouped": ("W", "b"),
-}
-_KIND_OF_NAME = {
-    "dense": DENSE,
-    "dropout": DROPOUT,
-    "activation": ACTIVATION,
-    "layer_norm": LAYER_NORM,
-    "batch_norm": BATCH_NORM,
-    "prelu": PRELU,
-    "fork": FORK,
-    "add": ADD,
-    "tabular": TABULAR,
-    "scaling": SCALING,
-    "parametric": PARAMETRIC,
-    "basis": BASIS,
-    "grouped": GROUPED,
-}
-_NAME_OF_KIND = {kind: name for name, kind in _KIND_OF_NAME.items()}
-
-
-# ---- What a stage is -----------------------------------------------------------------------------------------------
-
-
-cdef int set_stage(Stage *stage, Py_ssize_t number, Py_ssize_t n_inputs, object spec, fbp_dtype dtype) except -1:
-    """Fills in all but the buffers and the addresses of the parameters; spec is what Network takes."""
-    if isinstance(spec, tuple):
-        names = ("kind", "rate") if spec[0] == "dropout" else ("units", "activation", "parameter")
-        spec = dict(zip(names, spec, strict=True))
-    stage.kind = <StageKind><int>_KIND_OF_NAME[spec.get("kind", "dense")]
-    stage.number = number
-    stage.layer.n_inputs = n_inputs
-    stage.layer.n_units = spec.get("units", n_inputs)
-    stage.layer.activation = activation_named(spec.get("activation", "linear"))
-    stage.layer.alpha = spec.get("parameter", 0.0)
-    stage.rate = spec.get("rate", 0.0)
-    stage.epsilon = spec.get("epsilon", 0.0)
-    stage.momentum = spec.get("momentum", 0.0)
-    stage.has_bias = stage.kind not in (PRELU, SCALING, PARAMETRIC)
-    stage.function = activation_named(spec.get("function", "linear"))
-    if stage.kind == TABULAR:
-        stage.n_numeric = spec["numeric"]
-        stage.n_tables = len(spec["tables"])
-    if stage.kind == DENSE:
-        stage.layer.ld = leading_dimension(n_inputs, dtype)
-        stage.has_bias = spec.get("use_bias", True)
-        stage.l1 = spec.get("l1", 0.0)
-        stage.l2 = spec.get("l2", 0.0)
-        stage.max_norm = spec.get("max_norm", 0.0)
-    elif stage.kind in (BASIS, GROUPED):
-        set_groups(stage, n_inputs, spec, dtype)
-    elif stage.kind != TABULAR and array_names(stage):
-        stage.layer.n_inputs = stage.layer.ld = 1
-    stage.meets = KINDS[<int>stage.kind].meet_forward != NULL
-    stage.trained = (stage.layer.ld > 0 or stage.kind == TABULAR) and spec.get("trainable", True)
-    return 0
-
-
-cdef tuple array_names(const Stage *stage):
-    """The names of the stage's arrays, in the order of Network.get_layer; most kinds have none."""
-    if stage.kind == TABULAR:
-        return tuple([f"E{i}" for i in range(stage.n_tables)])
-    names = _ARRAYS.get(_NAME_OF_KIND[stage.kind], ())
-    return names[:1] if names and not stage.has_bias else names
+cdef Kind KINDS[17]
 
 
 cdef Py_ssize_t saved_features(const Stage *stage) noexcept nogil:
@@ -124,20 +54,41 @@ cdef Py_ssize_t saved_features(const Stage *stage) noexcept nogil:
 cdef void stage_forward(const Microbatch *mb, Stage *stage, Py_ssize_t p0, Py_ssize_t p1, Py_ssize_t n0,
                         Py_ssize_t n1) noexcept nogil:
     """Panels p0..p1 of the source -> units n0..n1 of the output. Only a product may be called for some units."""
-    KINDS[<int>stage.kind].forward(mb, stage, p0, p1, n0, n1)
+    cdef Py_ssize_t m, first, end
+    cdef Stage own
+    if stage.members <= 1:
+        KINDS[<int>stage.kind].forward(mb, stage, p0, p1, n0, n1)
+        return
+    for m in range(stage.members):
+        own = member_of(mb.k, stage, m)
+        if units_of_member(stage, m, n0, n1, &first, &end):
+            KINDS[<int>stage.kind].forward(mb, &own, p0, p1, first, end)
 
 
 cdef void stage_backward(const Microbatch *mb, Stage *stage, Stage *below, Py_ssize_t p0, Py_ssize_t p1, Py_ssize_t k0,
                          Py_ssize_t k1) noexcept nogil:
     """dZ of this stage -> dZ of the stage below: inputs k0..k1 of this one. Only a product may be called for some."""
-    KINDS[<int>stage.kind].backward(mb, stage, below, p0, p1, k0, k1)
+    cdef Py_ssize_t m
+    cdef Stage own, below_own
+    if stage.members <= 1:
+        KINDS[<int>stage.kind].backward(mb, stage, below, p0, p1, k0, k1)
+        return
+    for m in range(stage.members):
+        own = member_of(mb.k, stage, m)
+        below_own = below_of(mb.k, below, m, inputs_of_member(stage, below))
+        KINDS[<int>stage.kind].backward(mb, &own, &below_own, p0, p1, k0, k1)
 
 
 cdef void stage_round_gradient(const Microbatch *mb, Stage *stage, Py_ssize_t p0, Py_ssize_t p1) noexcept nogil:
     """The copies of dZ, panels p0..p1, that narrow products read: before stage_backward and stage_gradient."""
-    if stage.narrow.on:
-        mb.narrow.round_panels(stage.gradient, stage.layer.n_units, mb.n_samples, p0, p1, stage.narrow.gradient,
-                               stage.narrow.gradient_rows, NULL, 0)
+    cdef Py_ssize_t m
+    cdef Stage own
+    if not stage.narrow.on:
+        return
+    for m in range(stage.members):
+        own = member_of(mb.k, stage, m)
+        mb.narrow.round_panels(own.gradient, own.layer.n_units, mb.n_samples, p0, p1, own.narrow.gradient,
+                               own.narrow.gradient_rows, NULL, 0)
 
 
 cdef void stage_gradient(const Microbatch *mb, Stage *stage, Py_ssize_t n0, Py_ssize_t n1,
@@ -150,8 +101,19 @@ cdef void stage_gradient(const Microbatch *mb, Stage *stage, Py_ssize_t n0, Py_s
 
 cdef void stage_gradient_of_samples(const Microbatch *mb, Stage *stage, Py_ssize_t n0, Py_ssize_t n1,
                                     const void *const *will_write) noexcept nogil:
-    """The same without the penalty's."""
-    KINDS[<int>stage.kind].gradient(mb, stage, n0, n1, will_write)
+    """The same without the penalty's; of a shared stage the sum over the members, in their order."""
+    cdef Py_ssize_t m, first, end
+    cdef Stage own
+    cdef Microbatch of_member
+    if stage.members <= 1:
+        KINDS[<int>stage.kind].gradient(mb, stage, n0, n1, will_write)
+        return
+    of_member = mb[0]
+    for m in range(stage.members):
+        own = member_of(mb.k, stage, m)
+        of_member.accumulate = mb.accumulate or (m > 0 and stage.own == 1)
+        if units_of_member(stage, m, n0, n1, &first, &end):
+            KINDS[<int>stage.kind].gradient(&of_member, &own, first, end, NULL)
 
 
 cdef void stage_meet_forward(const Microbatch *mb, Stage *stage, Py_ssize_t n0, Py_ssize_t n1) noexcept nogil:
@@ -452,6 +414,37 @@ cdef void _grouped_gradient(const Microbatch *mb, Stage *stage, Py_ssize_t n0, P
                                  stage.dW, stage.db, mb.accumulate)
 
 
+# Members: the same source for each; A = act(scale * source + shift); a product for each; and the mean of all
+
+
+cdef void _repeat_forward(const Microbatch *mb, Stage *stage, Py_ssize_t p0, Py_ssize_t p1, Py_ssize_t n0,
+                          Py_ssize_t n1) noexcept nogil:
+    repeat_forward(mb.k, stage, p0, p1)
+
+
+cdef void _repeat_backward(const Microbatch *mb, Stage *stage, Stage *below, Py_ssize_t p0, Py_ssize_t p1,
+                           Py_ssize_t k0, Py_ssize_t k1) noexcept nogil:
+    mb.k.sum_members(stage.gradient, stage.own, stage.layer.n_units, 1, below.gradient, p0, p1)
+    activation_gradient(mb.k, below, p0, p1)
+
+
+cdef void _member_affine_forward(const Microbatch *mb, Stage *stage, Py_ssize_t p0, Py_ssize_t p1, Py_ssize_t n0,
+                                 Py_ssize_t n1) noexcept nogil:
+    mb.k.affine_panels(&stage.layer, stage.source, stage.output, p0, p1)
+    _activate(mb, stage, stage.output, p0, p1)
+
+
+cdef void _mean_forward(const Microbatch *mb, Stage *stage, Py_ssize_t p0, Py_ssize_t p1, Py_ssize_t n0,
+                        Py_ssize_t n1) noexcept nogil:
+    mean_forward(mb.k, stage, p0, p1)
+
+
+cdef void _mean_backward(const Microbatch *mb, Stage *stage, Stage *below, Py_ssize_t p0, Py_ssize_t p1,
+                         Py_ssize_t k0, Py_ssize_t k1) noexcept nogil:
+    mean_backward(mb.k, stage, below, p0, p1)
+    activation_gradient(mb.k, below, p0, p1)
+
+
 # Tabular: A = [numeric columns, which the gather has written, and for each code its row of its table]
 
 
@@ -483,3 +476,7 @@ KINDS[<int>SCALING] = Kind(_scaling_forward, _scaling_backward, _vector_gradient
 KINDS[<int>PARAMETRIC] = Kind(_parametric_forward, _parametric_backward, _vector_gradient, 2, NULL, NULL)
 KINDS[<int>BASIS] = Kind(_basis_forward, _basis_backward, _basis_gradient, 1, NULL, NULL)
 KINDS[<int>GROUPED] = Kind(_grouped_forward, _grouped_backward, _grouped_gradient, 0, NULL, NULL)
+KINDS[<int>REPEAT] = Kind(_repeat_forward, _repeat_backward, NULL, 0, NULL, NULL)
+KINDS[<int>MEMBER_AFFINE] = Kind(_member_affine_forward, _scaling_backward, _vector_gradient, 0, NULL, NULL)
+KINDS[<int>HEADS] = Kind(_dense_forward, _dense_backward, _dense_gradient, 0, NULL, NULL)
+KINDS[<int>MEAN] = Kind(_mean_forward, _mean_backward, NULL, 0, NULL, NULL)

@@ -25,13 +25,14 @@ from libc.string cimport memcpy, memset
 
 from fastbp.engine.features cimport gather_features
 from fastbp.engine.kernels cimport fbp_kernels, fbp_panels, fbp_update, flush_denormals, restore_denormals
-from fastbp.engine.layout cimport Stage, activation_gradient, forward_work, item_size, tile_rows
+from fastbp.engine.layout cimport MEAN, Stage, activation_gradient, item_size, stage_work, tile_rows
 from fastbp.engine.loss cimport (
-    BAD_INPUTS, BAD_TARGETS, each_loss, gather_sample_weights, gather_targets, keep_outputs, score_outputs, score_panel,
-    takes_Z, total_sample_weight,
+    BAD_INPUTS, BAD_TARGETS, each_loss, gather_sample_weights, gather_targets, keep_outputs, score_members,
+    score_outputs, score_outputs_of_members, score_panel, takes_Z, total_sample_weight,
 )
+from fastbp.engine.members cimport inputs_of_member, transpose_source
 from fastbp.engine.penalty cimport sum_of_penalties
-from fastbp.engine.run cimport PartSteps, Run, is_given_up, piece_units
+from fastbp.engine.run cimport PartSteps, Run, is_given_up, piece_units, scores_members
 from fastbp.engine.stages cimport (
     Microbatch, stage_backward, stage_forward, stage_meet_backward, stage_meet_forward, stage_round_gradient,
 )
@@ -296,15 +297,14 @@ cdef void forward(Run *run, ThreadStep *step) noexcept nogil:
             meet(run, step, stage, True)
         step.going = step.going and forward_stage(run, step, stage)
         if step.going and stage + 1 < end and (stage + 1).source_blocks != NULL:
-            run.k.transpose_panels(stage.output, stage.layer.n_units, step.p0, step.p1, (stage + 1).source_blocks,
-                                   (stage + 1).block_stride)
+            transpose_source(run.k, stage + 1, step.p0, step.p1)
         stage += 1
 
 
 cdef bint forward_stage(Run *run, const ThreadStep *step, Stage *stage) noexcept nogil:
     """One stage, piece by piece. False where the step is to be given up."""
     cdef Py_ssize_t n = 0, end, n_units = stage.layer.n_units
-    cdef double work = forward_work(&stage.layer) * (step.p1 - step.p0) * run.k.lanes
+    cdef double work = stage_work(stage) * (step.p1 - step.p0) * run.k.lanes
     cdef Py_ssize_t piece = piece_units(run, stage, work, n_units)
     while n < n_units:
         if is_given_up(run, &run.progress.stop_samples, step.t):
@@ -345,9 +345,13 @@ cdef void loss(Run *run, ThreadStep *step) noexcept nogil:
 
 
 cdef void score_panels(Run *run, ThreadStep *step) noexcept nogil:
-    """Each panel's loss and metrics to its slot, and the gradient of the loss to the last stage."""
+    """Each panel's loss and metrics to its slot, and the gradient of the loss to the last stage.
+
+    Where that is the mean of members, each of them has its own loss, and the gradient goes to the heads.
+    """
     cdef const fbp_kernels *k = run.k
     cdef Stage *last = &run.stages[run.n_stages - 1]
+    cdef bint of_members = scores_members(run)
     cdef Py_ssize_t p, count, row
     cdef double *slot
     cdef const double *sample_weights
@@ -366,7 +370,11 @@ cdef void score_panels(Run *run, ThreadStep *step) noexcept nogil:
             &run.scoring, NULL if run.data.index == NULL else run.data.index + row, row, count,
             run.buffers.sample_weights + p * k.lanes)
         score_panel(k, &run.scoring, last.output, run.buffers.targets, run.buffers.labels, sample_weights,
-                    last.layer.n_units, p, count, step.scale, last.gradient, slot)
+                    last.layer.n_units, p, count, step.scale,
+                    fbp_panels(NULL, 0) if of_members else last.gradient, slot)
+        if of_members:
+            slot[0] = score_members(k, &run.scoring, last - 1, run.buffers.targets, run.buffers.labels, sample_weights,
+                                    p, count, step.scale)
         if run.data.losses != NULL:
             each_loss(k, &run.scoring, last.output, run.buffers.targets, run.buffers.labels, last.layer.n_units, p,
                       count, run.data.losses + row)
@@ -387,6 +395,9 @@ cdef double special_score(Run *run, const ThreadStep *step, Stage *last, Py_ssiz
         if run.data.losses != NULL:
             each_loss(k, &run.scoring, last.output, run.buffers.targets, run.buffers.labels, last.layer.n_units, p,
                       count, run.data.losses + row)
+        if scores_members(run):
+            return score_outputs_of_members(k, &run.scoring, last - 1, run.buffers.targets, p, row, count, step.scale,
+                                            run.buffers.sample_weights + p * k.lanes)
         return score_outputs(k, &run.scoring, last.output, run.buffers.targets, last.layer.n_units, p, row, count,
                              step.scale, run.buffers.sample_weights + p * k.lanes, last.gradient)
     k.add_panels(run.buffers.targets, fbp_panels(NULL, 0), last.gradient, last.layer.n_units, p, p + 1)
@@ -401,10 +412,11 @@ cdef double special_score(Run *run, const ThreadStep *step, Stage *last, Py_ssiz
 cdef void backward(Run *run, ThreadStep *step) noexcept nogil:
     """From the gradient of the last stage's outputs to dZ of the first stage that learns; meetings as in forward."""
     cdef Stage *stage
-    cdef Py_ssize_t i
-    if step.going and not takes_Z(&run.scoring):
-        activation_gradient(run.k, &run.stages[run.n_stages - 1], step.p0, step.p1)
-    for i in range(run.n_stages - 1, run.first_trained - 1, -1):
+    cdef Py_ssize_t i, last = run.n_stages - 1
+    last -= scores_members(run)
+    if step.going and not takes_Z(&run.scoring) and run.stages[last].kind != MEAN:
+        activation_gradient(run.k, &run.stages[last], step.p0, step.p1)
+    for i in range(last, run.first_trained - 1, -1):
         stage = &run.stages[i]
         if step.going:
             stage_round_gradient(&step.microbatch, stage, step.p0, step.p1)
@@ -418,8 +430,8 @@ cdef void backward(Run *run, ThreadStep *step) noexcept nogil:
 cdef bint backward_stage(Run *run, const ThreadStep *step, Stage *stage) noexcept nogil:
     """dZ of the stage below, piece by piece. False where the step is to be given up."""
     cdef Stage *below = stage - 1
-    cdef Py_ssize_t i = 0, end, n_inputs = below.layer.n_units
-    cdef double work = forward_work(&stage.layer) * (step.p1 - step.p0) * run.k.lanes
+    cdef Py_ssize_t i = 0, end, n_inputs = inputs_of_member(stage, below)
+    cdef double work = stage_work(stage) * (step.p1 - step.p0) * run.k.lanes
     cdef Py_ssize_t piece = piece_units(run, stage, work, n_inputs)
     if below.n_numeric > 0:  # nobody reads the gradient of numeric columns: whole tiles of them are left out
         i = below.n_numeric // tile_rows(run.k, stage) * tile_rows(run.k, stage)

@@ -12,7 +12,7 @@ from fastbp.engine.features cimport gather_features
 from fastbp.engine.kernels cimport (
     FBP_LINEAR, fbp_kernels, fbp_layer, fbp_panels, flush_denormals, restore_denormals,
 )
-from fastbp.engine.layout cimport Stage, item_size, padded, pairs_stride, panel_stride
+from fastbp.engine.layout cimport MEAN, Stage, item_size, padded, pairs_stride, panel_stride
 from fastbp.engine.loss cimport (
     BAD_INPUTS, BAD_TARGETS, LEAST_TARGETS, gather_sample_weights, gather_targets, keep_outputs, score_panel, takes_Z,
 )
@@ -32,7 +32,7 @@ cdef Workspace make_workspace(const fbp_kernels *k, const Stage *stages, Py_ssiz
     cdef Py_ssize_t i, size = item_size(k.dtype), widest = n_inputs
     cdef Py_ssize_t n_outputs = stages[n_stages - 1].layer.n_units
     for i in range(n_stages):
-        widest = max(widest, stages[i].layer.n_units)
+        widest = max(widest, stages[i].width)
     workspace.n_threads = n_threads
     layout.panel_stride = panel_stride(widest, k)
     layout.row_stride = padded(widest, k.dtype)
@@ -137,7 +137,8 @@ cdef int _gather_group(const Sweep *sweep, const Group *group) noexcept nogil:
 cdef fbp_panels _forward_group(const Sweep *sweep, const Group *group) noexcept nogil:
     """The group's panels through all stages. Returns the outputs, [n_panels][n_outputs][VL]."""
     cdef fbp_panels source = fbp_panels(group.memory, sweep.layout.panel_stride)
-    cdef Py_ssize_t i
+    cdef Py_ssize_t i, last = sweep.n_stages - 1
+    cdef Py_ssize_t first_Z = last - (sweep.stages[last].kind == MEAN)   # a mean's activation is that of its heads
     cdef Stage stage
     cdef Microbatch through
     memset(&through, 0, sizeof(through))
@@ -146,7 +147,7 @@ cdef fbp_panels _forward_group(const Sweep *sweep, const Group *group) noexcept 
     through.n_samples = group.n_rows
     for i in range(sweep.n_stages):
         stage = sweep.stages[i]
-        if sweep.scoring != NULL and i == sweep.n_stages - 1 and takes_Z(sweep.scoring):
+        if sweep.scoring != NULL and i >= first_Z and takes_Z(sweep.scoring):
             stage.layer.activation = FBP_LINEAR
         stage.narrow.on = stage.narrow.on and sweep.narrow != NULL
         stage.narrow.source = fbp_panels(group.memory + sweep.layout.pairs_offset, sweep.layout.pairs_stride)

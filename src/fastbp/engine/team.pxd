@@ -81,6 +81,8 @@ cdef struct WorkLimits:
     double will_write
     # Another one. Not 0: the products of a last panel that has samples in half of its lanes are made for that half.
     double half_panels
+    # Seconds between two looks at what other processes send, while gradients are computed that they want.
+    double ahead_seconds
 
 cdef WorkLimits *limits_in_use() noexcept nogil
 # As many threads as have enough to do, n_threads at most.

@@ -274,6 +274,7 @@ _limits.tried_thread = 3e5
 _limits.paced = 3e8
 _limits.will_write = prefetches_writes()
 _limits.half_panels = gains_by_half_panels()
+_limits.ahead_seconds = 3e-4
 
 
 cdef WorkLimits *limits_in_use() noexcept nogil:

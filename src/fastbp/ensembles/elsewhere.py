@@ -17,7 +17,7 @@ from fastbp.support.checks import counted
 from fastbp.training.handing_over import hand_over, take_over
 from fastbp.training.trainer import Trainer
 
-__all__ = ["has_backend", "train_elsewhere"]
+__all__ = ["has_backend", "n_of_backend", "train_elsewhere"]
 
 
 class JobOfTrainer(Protocol):
@@ -36,12 +36,26 @@ class JobOfTrainer(Protocol):
 
 
 def has_backend() -> bool:
-    """Return whether the program has chosen a backend of joblib.
+    """Return whether the program has chosen a backend of joblib for more than one job."""
+    return _n_jobs() != 1
 
-    Without a choice joblib says one job; with one it says how many, or -1 for all.
-    """
+
+def n_of_backend() -> int:
+    """Return how many trainings the backend that the program has chosen makes at once; 0 where it has chosen none."""
+    if not has_backend():
+        return 0
+    import joblib
+
+    return int(joblib.effective_n_jobs(_n_jobs()))
+
+
+def _n_jobs() -> int:
+    """Return how many jobs ``joblib.Parallel()`` has, -1: all; a cluster's backend has that unless told otherwise."""
     joblib = sys.modules.get("joblib")
-    return joblib is not None and joblib.parallel.get_active_backend()[1] not in (None, 1)
+    if joblib is None:
+        return 1
+    backend, n_jobs = joblib.parallel.get_active_backend()
+    return int(getattr(backend, "default_n_jobs", 1) if n_jobs is None else n_jobs)
 
 
 def train_elsewhere(jobs: Sequence[JobOfTrainer], n_epochs: int) -> None:

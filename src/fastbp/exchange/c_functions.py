@@ -71,6 +71,19 @@ static void waves(const real *x, int n, const int *column, const real *w, const 
         y[i] = x[i];
 }
 """,
+    "ramps": """\
+/* y = w x + b of each of so many columns of x[n], limited to 0 .. 1, then x itself; NaN stays */
+static void ramps(const real *x, int n, const int *column, const real *w, const real *b, int columns, int size, real *y)
+{
+    for (int i = 0; i < columns; i++)
+        for (int j = 0; j < size; j++, w++, b++) {
+            const real a = *w * x[column[i]] + *b;
+            *y++ = a < REAL(0.0) ? REAL(0.0) : a > REAL(1.0) ? REAL(1.0) : a;
+        }
+    for (int i = 0; i < n; i++)
+        y[i] = x[i];
+}
+""",
     "grouped": """\
 /* y[size] = W[inputs][size] times a group of x[n], + b, for each group, then what is left of x */
 static void grouped(const real *x, int n, const real *W, const real *b, int groups, int inputs, int size, real *y)

@@ -152,17 +152,20 @@ def _tables(code: Code, stage: BuiltStage, x: Place, y: Place) -> None:
 
 
 def _basis(code: Code, stage: BuiltStage, x: Place, y: Place) -> None:
-    """The waves of each column, then all numbers."""
+    """The waves or bins of each column, then all numbers."""
+    waves = stage.spec["waves"]
     frequencies, phases = (array.astype(np.float64) for array in stage.arrays)
-    turns = (phases / (2 * np.pi)).astype(code.dtype)
+    turns = (phases / (2 * np.pi) if waves else phases).astype(code.dtype)
     columns = stage.spec["columns"]
     numbers = np.arange(len(turns), dtype=np.int32) if columns is None else np.array(columns, np.int32)
     names = [
-        code.constant("column", numbers, "columns that have waves"),
-        code.constant("frequency", frequencies.astype(code.dtype), "frequencies, [columns][waves]"),
-        code.constant("phase", turns, "phases in turns, [columns][waves]"),
+        code.constant("column", numbers, "columns that have features"),
+        code.constant("frequency", frequencies.astype(code.dtype), "factors, [columns][features]"),
+        code.constant(
+            "phase", turns, "phases in turns, [columns][features]" if waves else "offsets, [columns][features]"
+        ),
     ]
-    code.call("waves", x.name, x.width, *names, *turns.shape, y.name)
+    code.call("waves" if waves else "ramps", x.name, x.width, *names, *turns.shape, y.name)
 
 
 def _grouped(code: Code, stage: BuiltStage, x: Place, y: Place) -> None:

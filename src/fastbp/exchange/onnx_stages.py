@@ -48,13 +48,17 @@ def _scaling(graph: Graph, x: str, stage: BuiltStage, dtype: np.dtype[Any]) -> s
 
 
 def _basis(graph: Graph, x: str, stage: BuiltStage, dtype: np.dtype[Any]) -> str:
-    """The waves of each column, (rows, columns * waves), then all numbers; whole turns are taken off first."""
+    """The features of each column, then all numbers; of waves, whole turns are taken off first."""
+    waves = stage.spec["waves"]
     frequency, phase = (array.astype(np.float64) for array in stage.arrays)
     n, size = frequency.shape
     chosen = range(n) if stage.spec["columns"] is None else stage.spec["columns"]
     spread = _columns(graph, x, [column for column in chosen for _ in range(size)])
     turns = graph.add("Mul", spread, graph.constant(frequency.reshape(-1), dtype))
-    turns = graph.add("Add", turns, graph.constant((phase / (2 * np.pi)).reshape(-1), dtype))
+    turns = graph.add("Add", turns, graph.constant((phase / (2 * np.pi) if waves else phase).reshape(-1), dtype))
+    if not waves:
+        limited = graph.add("Max", turns, graph.constant(0.0, dtype))
+        return graph.add("Concat", graph.add("Min", limited, graph.constant(1.0, dtype)), x, axis=1)
     angle = graph.add("Mul", graph.add("Sub", turns, graph.add("Floor", turns)), graph.constant(2 * np.pi, dtype))
     return graph.add("Concat", graph.add("Cos", angle), x, axis=1)
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from fastbp.exchange.foreign import Network, common_dtype
 from fastbp.layers.base import Layer, Parameter
+from fastbp.layers.batch_ensemble import refuse_batch_ensemble
 from fastbp.layers.composition import Residual, check_layers
 from fastbp.support.checks import check_int, check_path, sentence
 from fastbp.support.replacement import open_regular
@@ -102,6 +103,7 @@ def _matched(
     layers: Sequence[Layer], n_inputs: int, groups: Iterator[tuple[str, dict[str, Array]]]
 ) -> Iterator[tuple[Array, Parameter, str]]:
     """Yield each array of the state dict, the parameter that it is for, and its name."""
+    refuse_batch_ensemble(layers, "for a state dict")
     for layer in layers:
         if isinstance(layer, Residual):
             yield from _matched(layer.layers, n_inputs, groups)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-__all__ = ["Exp", "Parametric", "Periodic", "Residual", "Scaling"]
+__all__ = ["Exp", "Parametric", "Periodic", "PiecewiseLinear", "Residual", "Scaling"]
 
 
 class Exp(nn.Module):
@@ -72,4 +72,33 @@ class Periodic(nn.Module):
         chosen = x if self.columns is None else x[:, self.columns]
         waves = torch.cos(2 * torch.pi * chosen[:, :, None] * self.frequency + self.phase)
         made = torch.einsum("nck,cku->ncu", waves, self.weight) + self.bias
+        return torch.cat([made.flatten(1), x], dim=1)
+
+
+class PiecewiseLinear(nn.Module):
+    """[R, x]: how much of each bin of each column of x lies below it, or weight times that, + bias; and x."""
+
+    def __init__(
+        self,
+        n_inputs: int,
+        edges: list[list[float]],
+        units: int | None,
+        columns: list[int] | None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        self.n_inputs, self.edges, self.units, self.columns = n_inputs, edges, units, columns
+        n, n_bins = len(edges), max(map(len, edges)) - 1
+        self.register_buffer("slope", torch.zeros(n, n_bins, dtype=dtype))
+        self.register_buffer("offset", torch.zeros(n, n_bins, dtype=dtype))
+        if units is not None:
+            self.weight = nn.Parameter(torch.zeros(n, n_bins, units, dtype=dtype))
+            self.bias = nn.Parameter(torch.zeros(n, units, dtype=dtype))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the features, and x."""
+        chosen = x if self.columns is None else x[:, self.columns]
+        made = torch.clamp(chosen[:, :, None] * self.slope + self.offset, 0.0, 1.0)
+        if self.units is not None:
+            made = torch.einsum("nck,cku->ncu", made, self.weight) + self.bias
         return torch.cat([made.flatten(1), x], dim=1)

@@ -12,7 +12,7 @@ from torch import nn
 
 from fastbp.exchange.blueprint import Blueprint
 from fastbp.exchange.foreign import NEUTRAL, Collector, Network, check_plain, converted
-from fastbp.exchange.torch_modules import Exp, Parametric, Periodic, Residual, Scaling
+from fastbp.exchange.torch_modules import Exp, Parametric, Periodic, PiecewiseLinear, Residual, Scaling
 from fastbp.layers import activations as ours
 from fastbp.layers.activation_layer import Activation
 from fastbp.layers.base import Layer
@@ -21,6 +21,7 @@ from fastbp.layers.dense import Dense
 from fastbp.layers.dropout import Dropout
 from fastbp.layers.normalisation import BatchNorm, LayerNorm
 from fastbp.layers.numeric_embeddings import Periodic as PeriodicLayer
+from fastbp.layers.numeric_embeddings import PiecewiseLinear as PiecewiseLinearLayer
 from fastbp.layers.scaling import Scaling as ScalingLayer
 from fastbp.schedules import Schedule
 from fastbp.support.checks import sentence
@@ -29,7 +30,7 @@ __all__ = ["network_of", "sequential_of"]
 
 Array = NDArray[Any]
 
-_OWN = (Exp, Parametric, Periodic, Scaling)  # modules that are not PyTorch's
+_OWN = (Exp, Parametric, Periodic, PiecewiseLinear, Scaling)  # modules that are not PyTorch's
 _MIXED = ("mish", "selu", "silu", "relu")  # the functions of a parametric activation
 _EXACT_FROM = 20.0  # where log(1 + exp(x)) is x in float32: Softplus's threshold in PyTorch
 _EXACT_TO = 40.0  # where it is x in float64 too
@@ -142,6 +143,12 @@ def _periodic(module: Any, place: str, to: Collector) -> None:
     to.layer(layer, arrays, module.n_inputs)
 
 
+def _piecewise_linear(module: Any, place: str, to: Collector) -> None:
+    names = ("slope", "offset") if module.units is None else ("slope", "offset", "weight", "bias")
+    layer = PiecewiseLinearLayer(module.edges, module.units, module.columns)
+    to.layer(layer, [_array(getattr(module, name)) for name in names], module.n_inputs)
+
+
 def _dropout(module: Any, place: str, to: Collector) -> None:
     if module.p == 1:
         _refuse(place, module, "a probability below 1")
@@ -161,6 +168,7 @@ _COLLECT: dict[type[nn.Module], Callable[[Any, str, Collector], None]] = {
     Parametric: _parametric,
     Scaling: _scaling,
     Periodic: _periodic,
+    PiecewiseLinear: _piecewise_linear,
     nn.Dropout: _dropout,
     nn.Identity: _nothing,
     nn.Flatten: _nothing,
@@ -312,6 +320,13 @@ def _periodic_of(layer: PeriodicLayer, arrays: list[Array], n_inputs: int) -> It
     yield _filled(module, dict(zip(("frequency", "phase", "weight", "bias"), arrays, strict=True)))
 
 
+def _piecewise_linear_of(layer: PiecewiseLinearLayer, arrays: list[Array], n_inputs: int) -> Iterator[nn.Module]:
+    columns = None if layer.columns is None else list(layer.columns)
+    edges = [list(each) for each in layer.edges]
+    module = PiecewiseLinear(n_inputs, edges, layer.units, columns, _dtype(arrays[0]))
+    yield _filled(module, dict(zip(("slope", "offset", "weight", "bias"), arrays, strict=False)))
+
+
 def _dropout_of(layer: Dropout, arrays: list[Array], n_inputs: int) -> Iterator[nn.Module]:
     if isinstance(layer.rate, Schedule):
         raise ValueError(
@@ -331,6 +346,7 @@ _MODULES: dict[type[Layer], Callable[..., Iterator[nn.Module]]] = {
     BatchNorm: _batch_norm_of,
     ScalingLayer: _scaling_of,
     PeriodicLayer: _periodic_of,
+    PiecewiseLinearLayer: _piecewise_linear_of,
     Dropout: _dropout_of,
     ResidualLayer: _residual_of,
 }

@@ -19,7 +19,7 @@ from fastbp.layers.composition import Residual
 from fastbp.layers.dense import Dense
 from fastbp.layers.dropout import Dropout
 from fastbp.layers.normalisation import BatchNorm, LayerNorm
-from fastbp.layers.numeric_embeddings import Periodic
+from fastbp.layers.numeric_embeddings import Periodic, PiecewiseLinear
 from fastbp.layers.scaling import Scaling as ScalingLayer
 from fastbp.models.model import Model
 from fastbp.support.underflow import underflows_to_zero
@@ -143,6 +143,7 @@ def operations_of(model: Model, method: str, n_threads: int | None) -> tuple[Ope
 _REFUSED: dict[type[Layer], str] = {
     LayerNorm: "divides by the spread of all of a sample's numbers",
     Periodic: "makes several numbers of each, which the method does not share out",
+    PiecewiseLinear: "makes several numbers of each, which the method does not share out",
 }
 
 

@@ -6,6 +6,7 @@ from typing import Literal
 from weakref import WeakKeyDictionary
 
 from fastbp.layers.base import Layer
+from fastbp.layers.batch_ensemble import refuse_batch_ensemble
 from fastbp.layers.composition import Residual
 from fastbp.layers.dense import Dense
 from fastbp.layers.initializers import Zeros
@@ -50,6 +51,8 @@ def twin(model: Model, output: Output, *, prepared: bool = False) -> Model:
     to_logits = output == "logit" and has_logits(model.architecture.output_activation.name)
     if not to_logits and (not prepared or feed.preparation is None):
         return model
+    if to_logits:
+        refuse_batch_ensemble(model.layers, 'with output="logit"', 'Pass output="prediction".')
     kept = _twins.setdefault(model, {})
     fed_by, copy = kept.get((to_logits, prepared), (None, None))
     if copy is not None and fed_by is feed:

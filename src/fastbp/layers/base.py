@@ -36,6 +36,7 @@ class Layer:
 
     name: ClassVar[str]
     layers: tuple[Layer, ...] = ()  # the layers inside this one
+    closing: ClassVar[bool] = False  # it can only be a model's last layer
 
     @property
     def batch_sizes(self) -> tuple[int, float]:
@@ -49,6 +50,10 @@ class Layer:
     def parameters(self, n_inputs: int) -> list[Parameter]:
         """Return the arrays of the layer, in the order of ``get_weights``."""
         return []
+
+    def arrays(self) -> list[Parameter]:
+        """Return the arrays of the layer for any number of inputs; the shapes are those for one."""
+        return self.parameters(1)
 
     def draw(self, n_inputs: int, generators: Iterator[np.random.Generator]) -> list[NDArray[np.float64]]:
         """Return the initial arrays; each layer that draws random numbers takes the next generator."""

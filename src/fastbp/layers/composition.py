@@ -14,7 +14,7 @@ from fastbp.layers.base import Layer, Parameter, Stage
 from fastbp.layers.dense import Dense
 from fastbp.layers.dropout import Dropout
 from fastbp.layers.normalisation import BatchNorm, LayerNorm
-from fastbp.layers.numeric_embeddings import Periodic
+from fastbp.layers.numeric_embeddings import Periodic, PiecewiseLinear
 from fastbp.layers.scaling import Scaling
 from fastbp.support.checks import check_list, sentence
 
@@ -55,6 +55,9 @@ class Residual(Layer):
 
     def __init__(self, layers: Sequence[Layer]) -> None:
         object.__setattr__(self, "layers", check_layers(layers))
+        for i, layer in enumerate(self.layers):
+            if layer.closing:
+                raise ValueError(f"layers[{i}] is {layer!r}; expected a layer that need not be a model's last one.")
         object.__setattr__(self, "_depth", 1 + max(_depth_of(layer) for layer in self.layers))
         if self._depth > _DEEPEST:
             raise ValueError(f"layers has {self._depth} Residual layers one in another; expected {_DEEPEST} at most.")
@@ -88,6 +91,10 @@ class Residual(Layer):
             for i, (layer, width) in enumerate(zip(self.layers, self._widths(n_inputs), strict=False))
             for parameter in layer.parameters(width)
         ]
+
+    def arrays(self) -> list[Parameter]:
+        """Return the arrays of the inner layers for any number of inputs; the shapes are those for one."""
+        return [array for i, inner in enumerate(self.layers) for array in arrays_of(inner, f"{i}.")]
 
     def draw(self, n_inputs: int, generators: Iterator[np.random.Generator]) -> list[NDArray[np.float64]]:
         """Return the initial arrays of the inner layers."""
@@ -142,9 +149,7 @@ def innermost(layers: Sequence[Layer], outer: str = "") -> Iterator[tuple[str, L
 
 def arrays_of(layer: Layer, outer: str = "") -> list[Parameter]:
     """Return the arrays of a layer, and of those inside it, for any number of inputs: the shapes are those for one."""
-    if layer.layers:
-        return [array for i, inner in enumerate(layer.layers) for array in arrays_of(inner, f"{outer}{i}.")]
-    return [array._replace(name=outer + array.name) for array in layer.parameters(1)]
+    return [array._replace(name=outer + array.name) for array in layer.arrays()]
 
 
 def check_layers(layers: Any) -> tuple[Layer, ...]:
@@ -164,9 +169,12 @@ def check_layers(layers: Any) -> tuple[Layer, ...]:
             raise TypeError(sentence(f"layers[{i}]", layer, f"a layer, one of {kinds}", remedy))
         if isinstance(layer, Dropout) and i > 0 and isinstance(layers[i - 1], Dropout):
             raise ValueError(f"layers[{i}] is {layer!r} and follows {layers[i - 1]!r}; expected one of the two.")
+        if layer.closing and i < len(layers) - 1:
+            raise ValueError(f"layers[{i}] is {layer!r} and not the last layer; expected it there. Put it last.")
     return tuple(layers)
 
 
 LAYERS: dict[str, type[Layer]] = {
-    cls.name: cls for cls in (Dense, Activation, LayerNorm, BatchNorm, Scaling, Periodic, Residual, Dropout)
+    cls.name: cls
+    for cls in (Dense, Activation, LayerNorm, BatchNorm, Scaling, Periodic, PiecewiseLinear, Residual, Dropout)
 }

@@ -24,7 +24,7 @@ _N_ARRAYS = {"layer_norm": 2, "batch_norm": 4, "prelu": 1, "parametric": 1, "sca
 
 def n_arrays(stage: Stage) -> int:
     """Return how many of its layer's arrays are the stage's own."""
-    if stage["kind"] == "dense":
+    if stage["kind"] in ("dense", "member_affine", "heads"):
         return 1 + bool(stage.get("use_bias", True))
     if stage["kind"] == "tabular":
         return len(stage["tables"])

@@ -15,6 +15,7 @@ from numpy.typing import DTypeLike, NDArray
 from fastbp.engine.network import Network
 from fastbp.layers.activation_layer import Activation
 from fastbp.layers.base import Layer, Parameter
+from fastbp.layers.batch_ensemble import BatchEnsemble, refuse_batch_ensemble
 from fastbp.layers.composition import arrays_of, check_layers, innermost
 from fastbp.layers.dense import Dense
 from fastbp.layers.dropout import Dropout
@@ -22,10 +23,12 @@ from fastbp.layers.initializers import make_generator
 from fastbp.layers.parameter_list import Weight, weights_of
 from fastbp.layers.stages import n_arrays, output_activation, plan
 from fastbp.layers.tabular import Inputs, Tabular, n_columns, n_features
+from fastbp.losses.base import Loss
+from fastbp.losses.custom import CustomLoss
 from fastbp.schedules import Schedule
 from fastbp.support.checks import counted, sentence
 
-__all__ = ["NOT_BUILT", "Architecture", "DType", "check_dtype", "check_stack", "outputs_of"]
+__all__ = ["NOT_BUILT", "Architecture", "DType", "check_dtype", "check_members_loss", "check_stack", "outputs_of"]
 
 Array = NDArray[Any]
 DType: TypeAlias = Literal["float32", "float64"] | DTypeLike
@@ -204,7 +207,7 @@ def _known_outputs_of(layers: Sequence[Layer]) -> int | None:
     """Return the number of outputs of layers, if it does not depend on the number of inputs."""
     width = None
     for layer in layers:
-        if isinstance(layer, Dense) or width is not None:
+        if isinstance(layer, Dense | BatchEnsemble) or width is not None:
             width = layer.n_outputs(width or 1)
     return width
 
@@ -220,6 +223,13 @@ def check_stack(layers: Sequence[Layer]) -> tuple[Layer, ...]:
     if not any(isinstance(layer, Dense) for _, layer in innermost(checked)):
         raise ValueError(f"layers is {list(checked)!r}; expected at least one fb.Dense, whose weights are trained.")
     return checked
+
+
+def check_members_loss(loss: Loss, layers: Sequence[Layer]) -> None:
+    """Refuse a function as the loss of members: the engine calls it with the outputs of a whole model."""
+    if isinstance(loss, CustomLoss):
+        remedy = "Each member has a loss of its own: use one of fastbp's losses."
+        refuse_batch_ensemble(layers, f"with the loss {loss!r}", remedy)
 
 
 def check_dtype(dtype: DType) -> np.dtype[Any]:

@@ -12,6 +12,7 @@ from fastbp.data.arrays import NoRowsError, as_array, as_rows, find_nonfinite, r
 from fastbp.engine.array_reader import ArrayReader
 from fastbp.engine.derivatives import Derivatives
 from fastbp.engine.errors import NonFinite
+from fastbp.layers.batch_ensemble import refuse_batch_ensemble
 from fastbp.layers.stages import plan
 from fastbp.layers.tabular import Tabular
 from fastbp.losses.custom import CustomLoss, as_loss
@@ -302,6 +303,7 @@ def activations(
 
 def _up_to(network: Network, architecture: Architecture, feed: Feed, layer: int) -> Derivatives:
     """Return the engine's derivatives of a layer's outputs."""
+    refuse_batch_ensemble(architecture.layers[: layer + 1], "among the layers of activations", "Use predict.")
     stages, _ = plan(architecture.layers[: layer + 1])
     while stages and stages[-1]["kind"] == "dropout":
         stages.pop()

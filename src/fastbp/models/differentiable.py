@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import ArrayLike, NDArray
 
+from fastbp.layers.batch_ensemble import refuse_batch_ensemble
 from fastbp.models.model_parts import ModelParts
 from fastbp.support.checks import check_word
 
@@ -67,6 +68,7 @@ class DifferentiableModel(ModelParts):
             Of the network, as the engine's ``Derivatives`` takes it; "curved" for second derivatives.
         """
         check_word(part, "part", _PARTS)
+        refuse_batch_ensemble(self.layers, "for derivatives by the inputs")
         native, network = self._native_derivatives.get(part), self.network
         if native is None or native.network is not network:
             from fastbp.engine.derivatives import Derivatives  # only now

@@ -10,6 +10,7 @@ import numpy as np
 
 from fastbp.exchange.extras import require
 from fastbp.layers.base import Layer
+from fastbp.layers.batch_ensemble import refuse_batch_ensemble
 from fastbp.models.model_parts import ModelParts
 from fastbp.support.checks import check_flag, check_path
 from fastbp.support.replacement import replace_file
@@ -28,6 +29,7 @@ class ExchangedModel(ModelParts):
         """Return the built model as plain parts, for exporters."""
         from fastbp.exchange.blueprint import Blueprint, BuiltStage  # only now: `import fastbp` stays quick
 
+        refuse_batch_ensemble(self.layers, "in what other formats take")
         network, preparation = self.network, self._feed.preparation
         self._feed.check_observed()
         learned = None if preparation is None else preparation.inputs

@@ -19,7 +19,15 @@ from fastbp.layers.parameter_list import check_weights, weights_of
 from fastbp.layers.tabular import Inputs, Tabular, check_inputs, n_features
 from fastbp.losses.custom import as_loss
 from fastbp.models.answers import as_frame_like, columns_of_outputs, labels_of
-from fastbp.models.architecture import NOT_BUILT, Architecture, DType, check_dtype, check_stack, outputs_of
+from fastbp.models.architecture import (
+    NOT_BUILT,
+    Architecture,
+    DType,
+    check_dtype,
+    check_members_loss,
+    check_stack,
+    outputs_of,
+)
 from fastbp.models.description import as_stored, describe, named_weights, parse_config
 from fastbp.models.differentiable import DifferentiableModel
 from fastbp.models.exchanged import ExchangedModel
@@ -308,6 +316,7 @@ class Model(DifferentiableModel, ExchangedModel):
         """
         function = as_loss(loss)
         function.check_output(self._architecture.output_activation, self.n_outputs)
+        check_members_loss(function, self.layers)
         self._feed.check_loss(function, self.n_outputs)
         data = self._feed.samples(
             X, y, function, self.n_outputs, sample_weight=sample_weight, class_weight=class_weight

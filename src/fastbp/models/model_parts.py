@@ -17,7 +17,8 @@ from fastbp.layers.base import Layer
 from fastbp.layers.tabular import Inputs
 from fastbp.models.architecture import NOT_BUILT, Architecture
 from fastbp.models.feed import Feed
-from fastbp.support.checks import check_number, sentence
+from fastbp.support.checks import check_flag, check_int, check_number, sentence
+from fastbp.support.threads import choose_threads
 
 if TYPE_CHECKING:
     from fastbp.engine.derivatives import Derivatives
@@ -237,6 +238,52 @@ class ModelParts:
         moments, own = source.feed.moments, self._feed.preparation
         if moments is not None and own is not None and own.running is not None:
             self.adopt(self._feed.with_moments(moments))
+
+    def initialize_from(
+        self, X: ArrayLike, *, biases: bool = True, seed: int | None = None, n_threads: int | None = None
+    ) -> None:
+        """Set the weights of the dense layers from data, before training: each unit's outputs vary by 1 over its rows.
+
+        Layer by layer, from the first: each column of W is divided by the standard deviation of X @ W over the rows,
+        X being the layer's inputs (layer-sequential unit variance, LSUV: Mishkin and Matas, 2016). Then b becomes minus
+        a weighted mean of X @ W over five rows, drawn at random for each unit, with exponential weights: the boundary
+        where the unit's sum is 0 passes among the data. RealMLP begins so (Holzmueller, Grinsztajn, Steinwart, 2024).
+        The signs and shares in W stay as the initializers drew them, or as they are. Other layers, frozen ones, and
+        units whose sum does not vary keep their weights. Dropout has no part, and batch normalisation uses its running
+        statistics.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_inputs)
+            The rows to train on, as for ``predict``. Of more than 10,000 as many are drawn.
+        biases : bool, default True
+            Whether b is set; otherwise it becomes 0.
+        seed : int or None, default None
+            Of what is drawn. None: the model's.
+        n_threads : int or None, default None
+            As for ``predict``; any number gives the same bits.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If X does not fit the model, or has a NaN or infinity; nothing is changed.
+
+        Examples
+        --------
+        >>> import fastbp as fb
+        >>> import numpy as np
+        >>> X = np.random.default_rng(0).normal(5.0, 100.0, size=(500, 3))
+        >>> model = fb.Model([fb.Dense(8, "relu"), fb.Dense(1)], inputs=3, dtype="float64")
+        >>> model.initialize_from(X)
+        >>> bool(np.isclose(model.predict(X).std(), 1.0))
+        True
+        """
+        from fastbp.models.data_initialization import initialize_from  # loaded late: `import fastbp` stays quick
+
+        self._feed.check_ready()
+        chosen = self._seed if seed is None else check_int(seed, "seed", minimum=0)
+        parts = self.network, self._architecture, self._feed
+        initialize_from(*parts, X, check_flag(biases, "biases"), chosen, choose_threads(n_threads))
 
     def adopt(self, feed: Feed) -> None:
         """Use a feed that has learned from data."""

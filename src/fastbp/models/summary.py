@@ -34,7 +34,11 @@ def summarise(architecture: Architecture) -> str:
     n_parameters = sum(math.prod(array.shape) for array in architecture.arrays)
     first = next(layer for _, layer in innermost(layers) if isinstance(layer, Dense))
     n_numbers = fed.numeric if isinstance(fed, Tabular) else fed
-    training = 3 * forward_flops - first.flops(n_numbers)
+    training = 3 * forward_flops
+    if not layers[
+        -1
+    ].closing:  # members have factors of the inputs, which need the gradient of the first product's inputs
+        training -= first.flops(n_numbers)
     lines.append(f"{n_parameters:,} parameters in {dtype.name}, {n_parameters * dtype.itemsize / 1e6:.3g} MB")
     n_kept = _n_kept(architecture.stages, n_columns(fed))
     lines.append(f"training keeps about {n_kept * dtype.itemsize / 1e3:,.1f} kB for each sample of a batch")
@@ -72,8 +76,9 @@ def _row_of_tables(inputs: Inputs, dtype: np.dtype[Any]) -> list[str]:
 
 def _n_kept(stages: Sequence[Stage], n_inputs: int) -> int:
     """Return about how many numbers training stores for a sample; a fork's output is its input."""
-    n_kept, units = 2 * n_inputs, n_inputs
+    n_kept, units, members = 2 * n_inputs, n_inputs, 1
     for stage in stages:
+        members = stage.get("members", members) if stage["kind"] != "mean" else 1
         units = units_after(stage, units)
-        n_kept += units if stage["kind"] == "fork" else 3 * units
+        n_kept += members * (units if stage["kind"] == "fork" else 3 * units)
     return n_kept

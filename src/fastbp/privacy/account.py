@@ -176,7 +176,7 @@ class PrivacyAccount:
             )
 
     def follow(self, n_samples: int, noise_multiplier: float) -> None:
-        """Take over what ``begin`` has chosen in another process, for the same steps."""
+        """Take over the noise that ``begin`` has chosen in another process, for steps on n_samples samples."""
         self._n_samples = n_samples
         self._ledger.noise_multiplier = noise_multiplier
 

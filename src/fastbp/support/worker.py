@@ -75,10 +75,13 @@ class Worker:
             if self._ended.wait(_LOOK_SECONDS):
                 return
 
-    def _run(self, life: _Life) -> None:
+    def _run(self, life: _Life) -> None:  # pragma: no cover - a frame that began before it could be traced
         del life  # a traceback would hold it
         sys.settrace(threading.gettrace())  # as any thread does: for debuggers and measurements
         sys.setprofile(threading.getprofile())
+        self._live()
+
+    def _live(self) -> None:
         try:
             self._begun.set()
             self._work()

@@ -95,6 +95,8 @@ class TableEncoding:
     ----------
     n_numeric : int
         How many numbers a row becomes, besides the codes.
+    places : list of int
+        Where the scaled number of each column of numbers is among the inputs.
     coded_numbers : list of int
         The columns of numbers whose values have codes.
     table_sizes : list of int
@@ -119,6 +121,8 @@ class TableEncoding:
         )
         self._rows_of_levels = {k: _rows_of_codes(level) for k, level in self.levels.items()}
         self.n_numeric = self._columns.n_inputs + sum(len(each.centres) for each in self.levels.values())
+        widths = [1 + number.with_gaps + max(len(number.edges) - 1, 0) for number in self.numbers]
+        self.places = [sum(widths[:j]) for j in range(len(widths))]
         self.coded_numbers = [j for j, number in enumerate(self.numbers) if len(number.values)]
         coded = [len(self.numbers[j].values) for j in self.coded_numbers]
         self.table_sizes = [*self.cardinalities.values(), *coded]

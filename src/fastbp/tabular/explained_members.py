@@ -12,6 +12,7 @@ from fastbp.explanations.twins import blank, twin
 from fastbp.layers.dense import Dense
 from fastbp.models.model import Model
 from fastbp.tabular.encoding import TableEncoding
+from fastbp.tabular.explained_waves import without_waves
 from fastbp.tabular.fitted import FittedMember, FittedTable
 from fastbp.tabular.targets import NumberTargets
 
@@ -65,14 +66,18 @@ class TableFeatures:
         self, names: tuple[str, ...], member: FittedMember, fitted: FittedTable, order: NDArray[np.int64]
     ) -> None:
         self._encoding = fitted.encodings[member.encoded_as]
-        self._model, self._targets, self._order, self._names = member.model, fitted.targets, order, names
+        self._targets, self._order, self._names = fitted.targets, order, names
+        self._waves, self._model = without_waves(member.model)
         made = _features(self._encoding)
+        if self._waves is not None:
+            made = [(made[place][0], " wave") for place in self._waves.places] + made
         self.columns = order[np.array([place for place, _ in made], np.int64)]
         self.names = tuple(names[order[place]] + what for place, what in made)
 
     def of(self, rows: Array) -> Array:
         """Return the features of rows, (n_rows, n_features)."""
-        return self._encoding.encode(np.ascontiguousarray(rows[:, self._order]))
+        inputs = self._encoding.encode(np.ascontiguousarray(rows[:, self._order]))
+        return inputs if self._waves is None else self._waves.of(inputs)
 
     def network(self, output: Literal["logit", "prediction"]) -> Model:
         """Return the network; of numbers with outputs in their units, which have no bounds."""
@@ -96,7 +101,10 @@ class TableFeatures:
                 "all columns. Use method='shapley' or 'integrated_gradients', which give categories their shares."
             )
         by_column = np.zeros((len(rows), len(self._order), slopes.shape[2]))
-        first = _number_slopes(self._encoding, rows[:, self._order].astype(np.float64))
+        table = rows[:, self._order].astype(np.float64)
+        first = _number_slopes(self._encoding, table)
+        if self._waves is not None:
+            first = self._waves.slopes(self._encoding.encode(table), first)
         for place, column in enumerate(self.columns[: first.shape[1]]):  # a value's row of a table has no slope
             by_column[:, column] += first[:, place, np.newaxis] * slopes[:, place]
         return by_column

@@ -13,11 +13,8 @@ from numpy.typing import NDArray
 from fastbp.callbacks.base import Callback, Figures
 from fastbp.callbacks.early_stopping import EarlyStopping
 from fastbp.data.folds import split_folds, split_fraction
+from fastbp.ensembles.elsewhere import n_of_backend
 from fastbp.ensembles.side_by_side import Job, train_all
-from fastbp.layers.dense import Dense
-from fastbp.layers.dropout import Dropout
-from fastbp.layers.scaling import Scaling
-from fastbp.layers.tabular import Tabular
 from fastbp.models.model import Model
 from fastbp.optimizers.adam import AdamW
 from fastbp.schedules import CosLog, FlatCosine
@@ -25,11 +22,13 @@ from fastbp.support.threads import choose_threads
 from fastbp.tabular.blending import Said
 from fastbp.tabular.encoding import Kind, TableEncoding, learn_encodings
 from fastbp.tabular.fitted import Course, FittedMember, FittedTable, Record
+from fastbp.tabular.networks import factors_of, make_model
 from fastbp.tabular.reading import TableReader
 from fastbp.tabular.recipe import (
     FEW_ROWS,
     FOLDS_OF_FEW_ROWS,
     LINEAR,
+    ROWS_FOR_VALUES,
     Member,
     Preset,
     batch_size_for,
@@ -48,9 +47,6 @@ RowIndex = NDArray[np.int64]
 Split = tuple[RowIndex, RowIndex]  # to train on, and held out
 
 _HELD_OUT = 0.2
-_TABLE_WIDTH = 8  # numbers for each level of a category with many
-_VALUE_DEVIATION = 0.1  # with which these begin, for a value of a column of numbers
-_WIDTH_AT_RATE = 256  # inputs at which the first layer has the others' learning rate
 _BLOCK_ROWS = 8192
 _TIMED_ROWS = 2048  # by which the time of a prediction is measured
 _MOST_BYTES = 400_000_000  # of all encodings of all rows together, where fewer bins can keep them to that
@@ -162,7 +158,12 @@ class _Work:
         # Of one split the rows held out teach nothing, not even a quantile; folds share what all rows teach.
         self.learned_from = splits[0][0] if len(splits) == 1 else np.arange(len(y))
         wanted = [member.encoded_as for member in (*fit.preset.members, *LINEAR)]
-        self.most_bins = most_bins(len(table) * reader.n_numbers, wanted)
+        n_cells = len(table) * reader.n_numbers
+        # Codes of values take no memory that bins need.
+        self.has_values = targets.n_telling(y) >= ROWS_FOR_VALUES and most_bins(n_cells, wanted) > 0
+        if not self.has_values:
+            wanted = [kind._replace(with_values=False) for kind in wanted]
+        self.most_bins = most_bins(n_cells, wanted)
         self.encodings: dict[Kind, TableEncoding] = {}
         self.encoded: dict[Kind, Array] = {}
 
@@ -179,7 +180,14 @@ class _Work:
     def members_of(self, fold: int) -> list[Member]:
         """Return the members that are trained on a fold: networks in turn, and linear models, which take little."""
         networks = self.fit.preset.of_fold(fold, len(self.splits))
-        chosen = [replace(member, n_bins=min(member.n_bins, self.most_bins)) for member in networks]
+        chosen = [
+            replace(
+                member,
+                n_bins=min(member.n_bins, self.most_bins),
+                with_values=member.with_values and self.has_values,
+            )
+            for member in networks
+        ]
         return chosen + [member for member in LINEAR if member not in chosen]
 
     def run(self) -> FittedTable:
@@ -227,7 +235,8 @@ class _Work:
 
     def _rounds_of(self, members: Sequence[Member]) -> int:
         """Return how many durations of a training they take."""
-        return -(-sum(map(self._is_counted, members)) // choose_threads(self.fit.n_threads))
+        at_once = n_of_backend() or choose_threads(self.fit.n_threads)
+        return -(-sum(map(self._is_counted, members)) // at_once)
 
     def _is_counted(self, member: Member) -> bool:
         """Return whether a member shares the time: a linear model beside networks takes a few hundredths of theirs."""
@@ -280,9 +289,12 @@ class _Work:
     def _encode(self) -> None:
         """Make the encodings of all members, and all rows in each."""
         rows = None if len(self.learned_from) == len(self.table) else self.learned_from
-        kinds = {member.encoded_as for _, member in self._planned()}
+        kinds = sorted({member.encoded_as for _, member in self._planned()})
         self.encodings = learn_encodings(self.table, self.reader.n_numbers, self.reader.cardinalities, kinds, rows)
-        self.encoded = {kind: encoding.encode(self.table) for kind, encoding in self.encodings.items()}
+        for kind, encoding in self.encodings.items():
+            same = kind._replace(with_values=False)  # which comes first, and is the same where no values recur
+            is_there = same in self.encoded and not encoding.coded_numbers
+            self.encoded[kind] = self.encoded[same] if is_there else encoding.encode(self.table)
 
     def _job(self, fold: int, member: Member, number: int) -> Job:
         train, held_out = self.splits[fold]
@@ -299,13 +311,9 @@ class _Work:
         return trainer.parts.intake.samples(X, self.encoded_y, self.weights, None, ("X", "y", "sample_weight"))
 
     def _trainer(self, member: Member, n_rows: int, seed: int) -> Trainer:
-        encoding = self.encodings[member.encoded_as]
         n_steps = self.n_epochs * -(-n_rows // self.batch_size)
-        model = make_model(member, encoding, self.targets, n_steps, seed)
-        n_inputs = encoding.n_numeric + _TABLE_WIDTH * len(encoding.table_sizes)
-        factor = (_WIDTH_AT_RATE / max(n_inputs, 1)) ** 0.5 if member.depth else 1.0
-        first = 1 if member.scaling else 0
-        rates = {0: member.scaling, first: factor} if member.scaling else {first: factor}
+        model = make_model(member, self.encodings[member.encoded_as], self.targets, n_steps, seed)
+        rates, decays = factors_of(member, model)
         return Trainer(
             model,
             self.targets.loss,
@@ -319,7 +327,7 @@ class _Work:
             metrics=[] if self._monitor == "val_loss" else [self.fit.metric],
             precision=self.fit.precision,
             learning_rate_factors=rates,
-            weight_decay_factors={first: 1 / factor},
+            weight_decay_factors=decays,
         )
 
     def _refitted(self, fitted: Sequence[FittedMember]) -> list[FittedMember]:
@@ -374,28 +382,3 @@ def stopping_of(job: Job) -> EarlyStopping:
     listener = job.listeners[0]
     assert isinstance(listener, EarlyStopping)
     return listener
-
-
-def make_model(member: Member, encoding: TableEncoding, targets: Targets, n_steps: int, seed: int) -> Model:
-    """Return a member's network, untrained.
-
-    The tables of categories begin with a deviation of 1. Those of numbers' values begin small: most of what there is to
-    know of a number is in its other inputs, and a value of few rows should say little.
-    """
-    sizes = encoding.table_sizes
-    inputs = Tabular(encoding.n_numeric, sizes, [_TABLE_WIDTH] * len(sizes)) if sizes else None
-    layers: list[Any] = [Scaling()] if member.scaling else []
-    for _ in range(member.depth):
-        layers.append(Dense(member.width, "mish"))
-        if member.dropout:
-            layers.append(Dropout(FlatCosine(member.dropout, over=n_steps)))
-    layers.append(Dense(targets.n_outputs, targets.activation))
-    model = Model(layers, inputs=inputs or encoding.n_numeric, seed=seed)
-    if sizes:
-        weights = model.get_weights()
-        deviations = [1.0] * len(encoding.cardinalities) + [_VALUE_DEVIATION] * len(encoding.coded_numbers)
-        generators = map(np.random.default_rng, np.random.SeedSequence(seed).spawn(len(sizes)))
-        for table, deviation, generator in zip(weights, deviations, generators, strict=False):
-            table[:-1] = generator.normal(scale=deviation, size=table[:-1].shape)
-        model.set_weights(weights)
-    return model

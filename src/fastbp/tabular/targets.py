@@ -77,6 +77,11 @@ class ClassTargets:
         """Return the log loss of each row, whatever the metric: it is the smoothest of them."""
         return np.asarray(-np.log(np.clip(predicted[np.arange(len(y)), y], 1e-7, 1)))
 
+    def n_telling(self, y: Array) -> float:
+        """Return how many rows of two even classes tell as much: fewer, where nearly all rows are of one class."""
+        shares = np.bincount(y, minlength=self.n_classes) / len(y)
+        return len(y) * min(2 * (1 - float((shares**2).sum())), 1.0)
+
     def to_config(self) -> dict[str, Any]:
         """Return this as plain data."""
         return {"classes": self.n_classes}
@@ -170,6 +175,10 @@ class NumberTargets:
         """Return each row's squared error, or absolute one for "mae", each column in units of its deviation."""
         errors = (y - predicted) / (self.deviation if self.spread is None else self.spread)
         return np.asarray((np.abs(errors) if metric == "mae" else np.square(errors)).mean(axis=1))
+
+    def n_telling(self, y: Floats) -> float:
+        """Return how many rows tell something: all."""
+        return len(y)
 
     def matched(self, y: Floats, predicted: Floats) -> NumberTargets:
         """Return this with the factor by which predictions have the mean of rows held out.

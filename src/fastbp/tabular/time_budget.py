@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 from fastbp.callbacks.base import Callback, Figures
 from fastbp.callbacks.time_limit import TimeLimit
@@ -42,6 +43,17 @@ class TimeBudget:
         self._waiting = self._uncounted = 0
         self._rounds_after = 0.0
         self._lock = threading.Lock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what another process needs, which has a clock of its own: the seconds left, and when that was."""
+        state = {name: value for name, value in self.__dict__.items() if name not in ("_lock", "_clock", "_end")}
+        return state | {"left": self.left, "sent": time.time()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        left, sent = state.pop("left"), state.pop("sent")
+        self.__dict__.update(state)
+        self._clock, self._lock = time.monotonic, threading.Lock()
+        self._end = self._clock() + left - max(time.time() - sent, 0.0)  # it may have waited for a free worker
 
     @property
     def left(self) -> float:

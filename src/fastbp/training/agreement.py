@@ -114,9 +114,15 @@ def merge_outputs(mpi: MPI | None, outputs: NDArray[Any] | None) -> NDArray[Any]
     """Return the outputs of all samples of an epoch, of which each rank has those of its shards, and NaN elsewhere."""
     if mpi is None or mpi.n_ranks == 1 or outputs is None:
         return outputs
-    merged = outputs.copy()
-    for of_rank in mpi.all_objects(outputs, "the outputs of an epoch"):
-        np.copyto(merged, of_rank, where=np.isnan(merged))
+    what, width = "the outputs of an epoch", outputs.shape[1]
+    rows = np.flatnonzero(~np.isnan(outputs).all(axis=1))
+    counts = [int(n) for n in mpi.all_numbers(np.array([len(rows)], np.float64))[:, 0]]
+    all_rows = np.empty(sum(counts), rows.dtype)
+    values = np.empty((sum(counts), width), outputs.dtype)
+    mpi.gather_slices(rows, all_rows, counts, what)
+    mpi.gather_slices(outputs[rows].reshape(-1), values.reshape(-1), [width * n for n in counts], what)
+    merged = np.full_like(outputs, np.nan)
+    merged[all_rows] = values
     return merged
 
 
@@ -161,8 +167,11 @@ class AgreedListeners(Listeners):
         self._together(super().epoch_end, latest)
 
     def fit_end(self, latest: Callable[[], Any]) -> None:
-        """Run the callbacks at the end of a call of ``fit``."""
-        self._together(super().fit_end, latest)
+        """Run the callbacks at the end of a call of ``fit``; where a rank is lost, nobody waits for what they did."""
+        if self._mpi.lost:
+            super().fit_end(latest)
+        else:
+            self._together(super().fit_end, latest)
 
     def _check_weights(self) -> None:
         """Refuse weights that differ: callbacks inside the epoch ran on rank 0, and nobody took over what they did.

@@ -9,9 +9,10 @@ from fastbp.callbacks.base import Callback
 from fastbp.callbacks.checkpoint import Checkpoint
 from fastbp.callbacks.early_stopping import EarlyStopping
 from fastbp.data.target_labels import Labels, read_labels
+from fastbp.layers.batch_ensemble import refuse_batch_ensemble
 from fastbp.layers.composition import innermost
 from fastbp.layers.normalisation import BatchNorm
-from fastbp.layers.numeric_embeddings import Periodic
+from fastbp.layers.numeric_embeddings import Embedding
 from fastbp.losses.base import Loss
 from fastbp.losses.custom import CustomLoss
 from fastbp.metrics.base import Metric
@@ -96,12 +97,13 @@ def check_private_settings(settings: SettingsOfTrainer, layers: Sequence[Any], m
     if isinstance(settings.loss, CustomLoss):
         remedy = "A function of the whole batch may mix samples. Use one of fastbp's losses."
         raise ValueError(sentence("loss", settings.loss, f"a loss of fastbp {_WITH}", remedy))
+    refuse_batch_ensemble(layers, _WITH)
     for where, layer in innermost(layers):
         if isinstance(layer, BatchNorm):
             raise ValueError(
                 f"{where} is {layer!r}, which mixes the samples of a batch; expected none {_WITH}. Use fb.LayerNorm()."
             )
-        if isinstance(layer, Periodic):
+        if isinstance(layer, Embedding) and any(array.trained for array in layer.parameters(1)):
             raise ValueError(
                 f"{where} is {layer!r}; expected none {_WITH}: the norms of single samples' gradients are not known."
             )

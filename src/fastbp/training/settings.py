@@ -18,7 +18,7 @@ from fastbp.losses.custom import LossLike, as_loss
 from fastbp.metrics.base import Metric
 from fastbp.metrics.choose import MetricLike, choose_metrics
 from fastbp.metrics.regression import R2
-from fastbp.models.architecture import Architecture
+from fastbp.models.architecture import Architecture, check_members_loss
 from fastbp.models.feed import Feed
 from fastbp.optimizers.all_optimizers import OPTIMIZERS, OptimizerLike
 from fastbp.optimizers.averaging import AVERAGINGS, Averaging, AveragingLike
@@ -246,6 +246,7 @@ def check_loss(loss: Loss, architecture: Architecture, feed: Feed) -> None:
     """Refuse a loss that does not fit a model, as far as the model is known."""
     if architecture.known_outputs is not None:
         loss.check_output(architecture.output_activation, architecture.known_outputs)
+    check_members_loss(loss, architecture.layers)
     feed.check_loss(loss, architecture.known_outputs)
 
 

@@ -18,6 +18,7 @@ from fastbp.engine.array_reader import ArrayReader
 from fastbp.engine.errors import NonFinite
 from fastbp.engine.records import SampleSet
 from fastbp.engine.session import LARGEST_BATCH
+from fastbp.layers.batch_ensemble import refuse_batch_ensemble
 from fastbp.layers.parameter_list import check_weights
 from fastbp.models.nonfinite import explain_divergence, explain_nonfinite
 from fastbp.support.checks import check_flag, check_word, sentence
@@ -192,6 +193,8 @@ class TrainerSteps(TrainerParts):
                 f"output_gradient has shape {gradient.shape}; expected ({len(array)}, {model.n_outputs}): a row for "
                 "each sample of X, a column for each output."
             )
+        if logit:
+            refuse_batch_ensemble(model.layers, 'with output="logit"', 'Pass output="prediction".')
         from_Z = logit and model.architecture.output_activation.name in _FUSED
         units = (
             None

@@ -77,8 +77,10 @@ def _columns_part(trained: TableNetworks) -> Part:
     }
     chosen = ", ".join(f"{n:,} {kind}" for kind, n in kinds.items() if n)
     gaps = sum(number.with_gaps for number in encoding.numbers)
-    why = "numbers are scaled by their quartiles and also written by quantile bins; categories of ten levels or more,"
-    why += " and values that recur in a column of few, have a trained table"
+    why = "numbers are scaled by their quartiles and also written by quantile bins; categories of ten levels or more"
+    if any(encoding.coded_numbers for encoding in fitted.encodings.values()):
+        why += " and recurring values of numbers"
+    why += " have a trained table"
     return Part("columns", chosen, f"{why}; a gap in {counted(gaps, 'column')} has its own input" if gaps else why)
 
 
