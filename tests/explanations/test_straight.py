@@ -161,3 +161,13 @@ def test_methods_with_drawn_points_have_the_same_bits_alone(method):
     whole = fb.explain(model, ends, method, n_samples=7, **background)
     alone = fb.explain(model, ends[4:5], method, n_samples=7, **background)
     np.testing.assert_array_equal(alone.values[0], whole.values[4])
+
+
+@pytest.mark.parametrize("method", ["saliency", "input_x_gradient"])
+@pytest.mark.parametrize("target", [None, 1])
+def test_a_gradient_that_is_not_a_number_gets_a_sentence(method, target):
+    """A softmax of infinite numbers."""
+    model = fb.Model([fb.Dense(4, "relu"), fb.Dense(2, "softmax")], inputs=3, dtype="float32")
+    model.set_weights([np.full(w.shape, 1e10 if w.ndim == 2 else 0) for w in model.get_weights()])
+    with pytest.raises(FloatingPointError, match="the gradients are not finite at a row of X"):
+        fb.explain(model, np.full((2, 3), 1e33, np.float32), method, target=target, output="prediction")
