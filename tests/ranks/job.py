@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from cases import CASES, StopsInside, classifier, data, digest, own_loss, part, private
+from layer_cases import LAYER_CASES
 
 import fastbp as fb
 from fastbp.engine.team import work_limits
@@ -20,7 +21,7 @@ def same_bits(mpi, n_shards, ahead=""):
     """The digests of all cases; ``ahead``: gradients are sent while others are computed, as in long steps."""
     if ahead:
         work_limits(long_step=1.0, ahead_seconds=-1.0)
-    digests = {name: digest(case(mpi=mpi, shards=int(n_shards))) for name, case in CASES.items()}
+    digests = {name: digest(case(mpi=mpi, shards=int(n_shards))) for name, case in (CASES | LAYER_CASES).items()}
     return mpi.all_objects(digests, "the digests")
 
 

@@ -21,12 +21,16 @@ FOLDER = Path(__file__).parent
 sys.path.insert(0, str(FOLDER))
 
 from cases import CASES, classifier, data, digest  # noqa: E402 - a module beside this one, which jobs import too
+from layer_cases import LAYER_CASES  # noqa: E402
 
 import fastbp as fb  # noqa: E402
 from fastbp.distributed.agreement import digest_of_rows  # noqa: E402
 from fastbp.distributed.exchange import shards_of  # noqa: E402
 from fastbp.distributed.gradients import pieces_of, sum_of_tree  # noqa: E402
+from fastbp.engine.divided_session import DividedSession  # noqa: E402
 from fastbp.engine.sharded_session import subtrees  # noqa: E402
+from fastbp.layers import LAYERS  # noqa: E402
+from fastbp.optimizers import OPTIMIZERS  # noqa: E402
 
 OWN_MPIEXEC = Path(sys.executable).with_name("mpiexec")
 MPIEXEC = str(OWN_MPIEXEC) if OWN_MPIEXEC.exists() else shutil.which("mpiexec")
@@ -61,13 +65,22 @@ def alone():
 
     def digests(n_shards):
         if n_shards not in known:
-            known[n_shards] = {name: digest(case(shards=n_shards)) for name, case in CASES.items()}
+            known[n_shards] = {name: digest(case(shards=n_shards)) for name, case in (CASES | LAYER_CASES).items()}
         return known[n_shards]
 
     return digests
 
 
-SLOW = [pytest.param(n, v, "", marks=pytest.mark.slow) for n, v in [(1, 8), (2, 16), (3, 16), (4, 8), (5, 16), (8, 8)]]
+# With those below: 1, 2, 3, 4, 5 and 8 ranks, each with 8 and with 16 shards.
+OTHERS = [(1, 8), (1, 16), (2, 16), (3, 16), (4, 8), (4, 16), (5, 8), (5, 16), (8, 8), (8, 16)]
+SLOW = [pytest.param(n, v, "", marks=pytest.mark.slow) for n, v in OTHERS]
+
+
+def test_every_optimizer_and_kind_of_layer_is_in_a_case():
+    trainers = [case(shards=8) for case in (CASES | LAYER_CASES).values()]
+    assert {type(trainer.optimizer) for trainer in trainers} == {*OPTIMIZERS.values()} - {fb.LBFGS}
+    kinds = {type(layer) for trainer in trainers for layer in trainer.model.layers}
+    assert kinds == set(LAYERS.values())
 
 
 @pytest.mark.parametrize(
@@ -272,6 +285,21 @@ def test_ranks_have_equal_work_in_few_subtrees(n_shards):
         assert max(end - first for first, end in parts) <= max(math.ceil(share), 1.125 * share)
         numbers = [len(subtrees(*part)) for part in parts]
         assert sum(numbers) / n_ranks <= (1 if n_ranks & (n_ranks - 1) == 0 else 4)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_parts_of_the_parameters_begin_where_rows_do(dtype):
+    """And so where vectors may: between two arrays there may be numbers of neither."""
+    for units in range(1, 40):
+        layers = [fb.Dense(units, "relu", max_norm=1.0), fb.Dense(19, max_norm=1.0), fb.Dense(3)]
+        model = fb.Model(layers, inputs=11, dtype=dtype)
+        for n_ranks in range(2, 9):
+            session = DividedSession(model.network, "mse", (), "sgd", 1, 0, None)
+            session.cut_into(8, *shards_of(0, n_ranks, 8))
+            session.share_with(None, 0, n_ranks)
+            parts = zip(session.bounds[:-1], itertools.pairwise(session.row_bounds), strict=True)
+            starts = [start for start, (first, end) in parts if first < end]
+            assert not any(start * np.dtype(dtype).itemsize % 64 for start in starts), (units, n_ranks)
 
 
 @pytest.mark.parametrize("n_ranks", [2, 3, 7])
