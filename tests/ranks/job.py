@@ -179,6 +179,14 @@ def saved_inside(mpi, path):
     return digest(CASES["sgd with momentum, clip_norm"](mpi=mpi, fit={"callbacks": SavesInside(path)}))
 
 
+def asked_for_nothing(mpi):
+    """Whether rank 0's question for the optimizer's state, where there is none, is still to be answered later."""
+    if mpi.rank == 0:
+        mpi.ask(np.empty(0), [0] * mpi.n_ranks, "nothing")
+    mpi.meet("the question")
+    return mpi.all_objects(mpi._asking.Iprobe(0), "what is left")
+
+
 def loaded_after_saving(mpi, path):
     """Save and load at once, where writing takes its time: no rank may read before the file is there."""
     X, y = data()
@@ -356,6 +364,7 @@ TASKS = {
         divided_validation,
         own_rows_alone,
         saved_inside,
+        asked_for_nothing,
         loaded_after_saving,
         lost,
         one_fails,

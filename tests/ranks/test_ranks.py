@@ -197,6 +197,13 @@ def test_private_ranks_are_told_of_no_row(tmp_path):
     assert n_steps == 0
 
 
+def test_who_has_no_state_is_not_asked_for_it(tmp_path):
+    """It might answer when it has one, and rank 0 would take that for the answer to its next question."""
+    code, left, errors = run(3, tmp_path, "asked_for_nothing")
+    assert code == 0, errors
+    assert left == [False] * 3
+
+
 def test_no_rank_loads_before_the_first_has_saved(tmp_path):
     code, n_epochs, errors = run(2, tmp_path, "loaded_after_saving", str(tmp_path / "trainer.safetensors"))
     assert code == 0, errors

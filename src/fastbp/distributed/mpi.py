@@ -130,13 +130,14 @@ class MPI:
     def ask(self, part: Array, counts: Sequence[int], what: str) -> Array:
         """On rank 0 alone: return the parts of all ranks, one after the other, from what ``answer`` is there.
 
-        The others send theirs as soon as they wait for anything.
+        The others send theirs as soon as they wait for anything. Who has nothing is not asked: nobody would wait for
+        that, and where it has something by the time that it notices, the next answer would be an old one.
         """
         received = np.empty(sum(counts), part.dtype)
         to_here = _parts(received, counts)
         to_here[0][:] = part
         requests = []
-        for other in range(1, self.n_ranks):
+        for other in np.flatnonzero(counts[1:]) + 1:
             requests += [self._asking.Irecv([piece, self._library.BYTE], other) for piece in _pieces(to_here[other])]
             requests.append(self._asking.Isend(np.zeros(1), other))
         self.wait(requests, what)
