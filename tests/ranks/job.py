@@ -222,6 +222,44 @@ class ChangesAWeightInside(fb.Callback):
             trainer.model.set_weights(weights)
 
 
+class RaisesInside(fb.Callback):
+    """Raises after a step, or at the tick of that step."""
+
+    def __init__(self, step, at_tick=False):
+        self.step, self.at_tick = step, at_tick
+
+    def on_step_end(self, trainer, figures):
+        if figures["step"] == self.step and not self.at_tick:
+            raise LookupError(f"after step {self.step}")
+
+    def on_tick(self, trainer, figures):
+        if trainer.n_steps == self.step and self.at_tick:
+            raise LookupError(f"at a tick after step {self.step}")
+
+
+def callbacks_fail_inside(mpi):
+    """What each rank has after a callback that raised in an epoch, or after its last step; then training goes on."""
+    X, y = data()
+    seen, start = [], time.monotonic()
+    for callback, extra in (
+        (RaisesInside(2), {}),
+        (RaisesInside(3), {}),
+        (RaisesInside(4, at_tick=True), {"on_nan": "rollback"}),
+        (RaisesInside(6), {"validation_data": (X, y)}),
+    ):
+        model = classifier(fb.Dense(40, "relu"))
+        trainer = fb.Trainer(model, "cross_entropy", batch_size=128, shards=8, distributed=mpi)
+        try:
+            trainer.fit(X, y, epochs=3, callbacks=callback, **extra)
+            sentence = "none"
+        except LookupError as error:
+            sentence = str(error)
+        n_steps = trainer.n_steps
+        trainer.fit(X, y)
+        seen.append([sentence, n_steps, digest(trainer)])
+    return mpi.all_objects([seen, time.monotonic() - start], "what was seen")
+
+
 class Observes(fb.Callback):
     """Takes rows into the running statistics after an epoch."""
 
@@ -365,6 +403,7 @@ TASKS = {
         own_rows_alone,
         saved_inside,
         asked_for_nothing,
+        callbacks_fail_inside,
         loaded_after_saving,
         lost,
         one_fails,

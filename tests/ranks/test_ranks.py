@@ -261,6 +261,21 @@ def test_what_callbacks_do_on_one_rank_is_the_same_on_all(tmp_path):
     assert "a callback has changed weights, or running statistics, inside the epoch" in sentence
 
 
+def test_what_a_callback_raises_inside_an_epoch_all_ranks_raise_at_once(tmp_path):
+    code, of_ranks, errors = run(3, tmp_path, "callbacks_fail_inside")
+    assert code == 0, errors
+    seen, seconds = zip(*of_ranks, strict=True)
+    assert seen[0] == seen[1] == seen[2]
+    assert [sentence for sentence, *_ in seen[0]] == [
+        "after step 2",
+        "after step 3",
+        "at a tick after step 4",
+        "after step 6",
+    ]
+    assert [n_steps for _, n_steps, _ in seen[0]] == [2, 3, 4, 6]  # those that were complete
+    assert max(seconds) < 10  # nobody has waited for the timeout
+
+
 def test_one_process_is_a_job_of_one_rank(tmp_path):
     code, said, errors = run(1, tmp_path, "arguments")
     assert code == 0, errors
