@@ -313,14 +313,31 @@ def arguments(mpi):
     return [trainer.shards, trainer.distributed is mpi, *sentences]
 
 
-def lost(mpi, folder):
-    """The last rank stops moving in its seventh step; the others write down what they get, and end without an error."""
+class Failing:
+    """MPI of a launcher that leaves ranks alive where another one has ended: whoever waits gets an error."""
+
+    def __init__(self, library):
+        self.Exception, self.BYTE, self.Request = library.Exception, library.BYTE, self
+        self.error = library.Exception(library.ERR_OTHER)
+
+    def Testall(self, requests):
+        raise self.error
+
+
+def lost(mpi, folder, kind):
+    """In the seventh step the last rank stops moving, or MPI fails; ranks write down what they get, and end so."""
     X, y = data()
     trainer = fb.Trainer(classifier(fb.Dense(40, "relu")), "cross_entropy", batch_size=32, shards=8, distributed=mpi)
-    if mpi.rank == mpi.n_ranks - 1:
-        trainer.parts.state.exchange._wants_stop = lambda: (
-            trainer.n_steps == 6 and os.kill(os.getpid(), signal.SIGSTOP) is not None
-        )
+    is_last = mpi.rank == mpi.n_ranks - 1
+
+    def wants_stop():
+        if trainer.n_steps == 6 and kind == "error":
+            mpi._library = Failing(mpi._library)
+        elif trainer.n_steps == 6 and is_last:
+            os.kill(os.getpid(), signal.SIGSTOP)
+        return False
+
+    trainer.parts.state.exchange._wants_stop = wants_stop
     try:
         trainer.fit(X, y, epochs=3)
     except TimeoutError as error:

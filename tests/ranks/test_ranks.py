@@ -241,12 +241,16 @@ def test_a_single_step_that_one_rank_cannot_make_is_an_error_on_all_at_once(tmp_
     assert sum(len(notes) for _, *notes in sentences) == 5  # the third names both ranks itself
 
 
-def test_where_a_rank_is_lost_each_of_the_others_raises_at_a_completed_step(tmp_path):
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [("stopped", "expected all ranks to come within timeout=4"), ("error", "MPI says: ")],
+)
+def test_where_a_rank_is_lost_each_of_the_others_raises_at_a_completed_step(kind, words, tmp_path):
     """And the job ends with them, though their programs go on after the error."""
-    code, _, errors = run(3, tmp_path, "lost", str(tmp_path), FASTBP_TEST_TIMEOUT="4")
+    code, _, errors = run(3, tmp_path, "lost", str(tmp_path), kind, FASTBP_TEST_TIMEOUT="4")
     assert code != 0
     told = [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in (0, 1)]
-    assert all("expected all ranks to come within timeout=4" in sentence for sentence, *_ in told)
+    assert all(words in sentence for sentence, *_ in told)
     assert told[0][1:] == told[1][1:]
     assert told[0][1] == 6
     assert "failed alone and ends the job" in errors

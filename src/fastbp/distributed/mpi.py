@@ -98,7 +98,7 @@ class MPI:
 
     def test(self, requests: list[Any]) -> bool:
         """Return whether requests are done; MPI goes on with all that there are meanwhile."""
-        return bool(self._library.Request.Testall(requests))
+        return self._arrived(requests, "the numbers of a step")
 
     def begin_sending(self, array: Array, other: int) -> list[Any]:
         """Return the requests of sending an array to another rank, which stays as it is until they are done."""
@@ -227,8 +227,7 @@ class MPI:
         if self._lost is not None:
             raise self._lost
         start = time.monotonic()
-        test = self._library.Request.Testall
-        while not test(requests):
+        while not self._arrived(requests, what):
             waited = time.monotonic() - start
             if waited > self.timeout:
                 raise LostRankError(
@@ -238,6 +237,16 @@ class MPI:
             if self.answer is not None and self.rank > 0:
                 self._answer_if_asked(self.answer)
             time.sleep(0 if waited < _SPIN_SECONDS else _SLEEP_SECONDS)
+
+    def _arrived(self, requests: list[Any], what: str) -> bool:
+        """Return whether requests are done. Where MPI tells that a rank has ended, that is a lost rank too."""
+        try:
+            return bool(self._library.Request.Testall(requests))
+        except self._library.Exception as error:
+            raise LostRankError(
+                f"rank {self.rank} of {self.n_ranks} waited for {what}, and MPI says: {error}; expected all ranks to "
+                "come. Another rank has ended."
+            ) from error
 
 
 def _parts(array: Array, counts: Sequence[int]) -> list[Array]:
