@@ -151,3 +151,19 @@ def test_pictures_of_slopes_and_of_many_texts():
         assert not set(ticks) & set(TEXTS)
     finally:
         pyplot.close("all")
+
+
+@pytest.mark.parametrize(
+    ("method", "word"),
+    [("saliency", "slope"), ("smoothgrad", "slope"), ("input_x_gradient", "share"), ("lrp", "share")],
+)
+def test_all_pictures_of_a_method_have_the_same_word(method, word):
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    found = fb.explain(network(), X, method=method, target=0)
+    try:
+        assert found.plot("bars").get_xlabel() == f"mean size of the {word}, logit"
+        assert found[0].plot("bars").get_xlabel().startswith(f"{word} of the logit")
+        assert found.plot("beeswarm").get_xlabel().startswith(f"{word} of the logit")
+        assert found.plot(column=0).get_ylabel().startswith(f"{word} of the logit")
+    finally:
+        pyplot.close("all")

@@ -62,7 +62,7 @@ def _draw_bars(explanation: Shares, most: int, ax: Axes) -> None:
     ax.axvline(0, color="0.5", linewidth=0.8)
     ax.set_yticks(places, names)
     ax.invert_yaxis()
-    ax.set_xlabel(_label(explanation) if one else f"mean size of the share, {explanation.output}")
+    ax.set_xlabel(_label(explanation) if one else f"mean size of the {_word(explanation)}, {explanation.output}")
     if one and explanation.base_values is not None:
         base = float(explanation.base_values[0])
         ax.set_title(f"from {base:.4g} to {base + explanation.values[0].sum():.4g}", fontsize="medium")
@@ -137,9 +137,12 @@ def _draw_dependence(explanation: Shares, j: int, ax: Axes) -> None:
 
 def _label(explanation: Shares) -> str:
     of = "" if explanation.title in (explanation.output, "output") else f" of {shortened(explanation.title)}"
-    if explanation.method in ("saliency", "smoothgrad"):
-        return f"slope of the {explanation.output}{of}"
-    return f"share of the {explanation.output}{of}"
+    return f"{_word(explanation)} of the {explanation.output}{of}"
+
+
+def _word(explanation: Shares) -> str:
+    """Return what a value is called."""
+    return "slope" if explanation.method in ("saliency", "smoothgrad") else "share"
 
 
 def _with_value(explanation: Shares, j: int) -> str:
