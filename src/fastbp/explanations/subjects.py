@@ -18,7 +18,7 @@ from fastbp.data.arrays import refuse_nonfinite
 from fastbp.data.classes import Classes
 from fastbp.data.sparse import Sparse, is_sparse
 from fastbp.ensembles.ensemble import Ensemble
-from fastbp.explanations.twins import redrawn, twin
+from fastbp.explanations.twins import logits_of_mean, mixes_probabilities, redrawn, twin
 from fastbp.explanations.usual_values import usual_values
 from fastbp.layers.tabular import Tabular
 from fastbp.models.answers import columns_of_outputs
@@ -216,8 +216,10 @@ class ModelSubject(Subject):
     @underflows_to_zero
     def outputs(self, rows: Array, output: str) -> Floats:
         """Return what the model says of rows."""
-        model = self._logits if output == "logit" else self._model
-        return model.predict_read(self.own(rows), self._n_threads).astype(np.float64)
+        is_of_mean = output == "logit" and mixes_probabilities(self._model)
+        model = self._logits if output == "logit" and not is_of_mean else self._model
+        found = model.predict_read(self.own(rows), self._n_threads)
+        return logits_of_mean(model, found) if is_of_mean else found.astype(np.float64)
 
     def check(self, rows: Array) -> None:
         """Refuse rows that cannot be predicted; finite numbers of a model that takes them as they are can be."""
