@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbp.explanations.as_frames import pandas_for_frames
+from fastbp.explanations.rankings import WITHOUT_INTERVALS
 from fastbp.support.checks import counted
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class Effect:
         Values of the column: numbers, or categories as the user writes them.
     means : float64 ndarray of shape (n_grid,), or (n_grid, n_outputs) where all outputs were asked for
     low, high : float64 ndarray of the shape of ``means``
-        The ends of intervals of 95 %.
+        The ends of intervals of 95 %; NaN where there are too few rows for intervals.
     of_rows : float64 ndarray of shape (n_rows, n_grid) or (n_rows, n_grid, n_outputs), or None
         Of a partial dependence the curve of each row.
     seen : float64 ndarray
@@ -69,14 +70,19 @@ class Effect:
     def __len__(self) -> int:
         return len(self.grid)
 
+    @property
+    def _how_sure(self) -> str:
+        return WITHOUT_INTERVALS if np.isnan(self.low).all() else ""
+
     def __repr__(self) -> str:
-        lines = [f"{self.what} of {self.of} on {self.column}"]
+        lines = [", ".join(filter(None, [f"{self.what} of {self.of} on {self.column}", self._how_sure]))]
         if self.outputs is not None:
             counts = f"{counted(len(self.outputs), 'output')}, {counted(len(self), 'value')}"
             return f"{lines[0]}, {counts}; to_frame() has the table"
         for value, mean, low, high in zip(self.grid, self.means, self.low, self.high, strict=True):
             shown = f"{value:.5g}" if isinstance(value, float) else str(value)
-            lines.append(f"  {shown:>12}  {mean:12.5g}   {low:.4g} to {high:.4g}")
+            interval = "" if np.isnan(low) else f"   {low:.4g} to {high:.4g}"
+            lines.append(f"  {shown:>12}  {mean:12.5g}{interval}")
         return "\n".join(lines)
 
     def to_frame(self) -> Any:
@@ -141,4 +147,4 @@ class Effect:
         else:
             cells = (self.grid, self.means, self.low, self.high)
             rows = table([self.column, "mean", "low", "high"], len(self), lambda i: [part[i] for part in cells])
-        return card(f"{self.what} of {self.of} on {self.column}", "", rows)
+        return card(f"{self.what} of {self.of} on {self.column}", self._how_sure, rows)
