@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbp.explanations.cells import as_moment
 from fastbp.support.plot_style import LINE_WIDTH, TRAINING, VALIDATION, tidy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["draw_curves", "draw_ranking", "new_axes", "shortened"]
+__all__ = ["draw_curves", "draw_ranking", "new_axes", "put_dates", "shortened"]
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
 
 _LONGEST_NAME = 28
+_DATES = 4  # ticks with dates, at most, and one more
 _MOST_LINES = 60  # of single rows
 _COLOURS, _LINES, _MARKS = (TRAINING, VALIDATION), ("-", "--", ":", "-."), "os^D"  # of several curves
 
@@ -34,6 +36,16 @@ def new_axes(ax: Axes | None, height: float) -> Axes:
         raise ImportError(f"a picture needs matplotlib, which is not installed: {remedy}.") from None
     _, made = pyplot.subplots(figsize=(7, max(height, 2.2)), layout="constrained")
     return made
+
+
+def put_dates(ax: Axes) -> None:
+    """Let the ticks below moments be dates, as they are written elsewhere."""
+    from matplotlib import dates
+    from matplotlib.ticker import MaxNLocator
+
+    untyped: Any = dates
+    ax.xaxis.set_major_locator(MaxNLocator(_DATES))
+    ax.xaxis.set_major_formatter(lambda place, _: as_moment(untyped.num2date(place).timestamp()))
 
 
 def shortened(text: str) -> str:
@@ -71,7 +83,7 @@ def draw_curves(
     Parameters
     ----------
     grid : ndarray of shape (n_grid,)
-        Numbers, or text, which stands side by side.
+        Numbers, moments, or text, which stands side by side.
     curves : float64 ndarray of shape (n_grid, n_curves)
     around : two float64 ndarrays of shape (n_grid, n_curves)
         The ends of the intervals.
@@ -82,12 +94,14 @@ def draw_curves(
     titles : (str, str)
         Of both axes.
     seen : float64 ndarray or None
-        Numbers of the data, as ticks below.
+        Numbers or moments of the data, as ticks below.
     ax : matplotlib Axes or None
     """
     ax = new_axes(ax, 4.0)
     is_text = grid.dtype == object
-    x = np.arange(len(grid)) if is_text else grid.astype(np.float64)
+    x = np.arange(len(grid)) if is_text else grid
+    if grid.dtype.kind == "M":
+        put_dates(ax)
     if of_rows is not None:
         step = -(-len(of_rows) // _MOST_LINES)
         ax.plot(x, of_rows[::step].T, color="0.5", linewidth=0.6, alpha=0.6)

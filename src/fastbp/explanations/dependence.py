@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbp.explanations.asked import Asked
+from fastbp.explanations.cells import moments_of
 from fastbp.explanations.columns import column_of, values_to_try
 from fastbp.explanations.effects import Effect
 from fastbp.explanations.levels import by_similarity, effects_of_levels, levels_seen
@@ -244,14 +245,16 @@ def _effect(
         return part if names is not None else part[..., 0]
 
     column = asked.rows[:, j].astype(np.float64)
+    seen = np.empty(0) if is_text else column[np.isfinite(column)]
+    is_moments = j in asked.subject.moments
     return Effect(
         column=asked.subject.columns[j],
-        grid=np.asarray(shown, object if is_text else np.float64),
+        grid=np.asarray(shown, object if is_text else "datetime64[us]" if is_moments else np.float64),
         means=plain(means),
         low=plain(means - WIDTH * errors),
         high=plain(means + WIDTH * errors),
         of_rows=None if curves is None else plain(curves),
-        seen=np.empty(0) if is_text else column[np.isfinite(column)],
+        seen=moments_of(seen) if is_moments else seen,
         outputs=None if names is None else tuple(names),
         what=what,
         of=asked.question.title if asked.question.title != "output" else output,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbp.explanations.axes import new_axes, shortened
+from fastbp.explanations.axes import new_axes, put_dates, shortened
+from fastbp.explanations.cells import moments_of, text_of
 from fastbp.explanations.columns import column_of
 from fastbp.explanations.shares import Shares, as_numbers, largest
 from fastbp.support.checks import check_word
@@ -120,7 +122,10 @@ def _ranks(numbers: Floats) -> Floats:
 def _draw_dependence(explanation: Shares, j: int, ax: Axes) -> None:
     column, values = explanation.data[:, j], explanation.values[:, j]
     texts = sorted({value for value in column if isinstance(value, str)})
-    numbers = as_numbers(explanation.data[:, [j]])[:, 0]
+    numbers: Any = as_numbers(explanation.data[:, [j]])[:, 0]
+    if any(isinstance(value, datetime) for value in column):
+        numbers = moments_of(numbers)
+        put_dates(ax)
     if texts:
         rng = np.random.default_rng(0)
         numbers = numbers + rng.uniform(-0.15, 0.15, len(numbers))  # so that points do not cover each other
@@ -146,6 +151,4 @@ def _word(explanation: Shares) -> str:
 
 
 def _with_value(explanation: Shares, j: int) -> str:
-    value = explanation.data[0, j]
-    shown = "missing" if value is None or value != value else value if isinstance(value, str) else f"{value:.4g}"
-    return f"{shortened(explanation.columns[j])} = {shortened(str(shown))}"
+    return f"{shortened(explanation.columns[j])} = {shortened(text_of(explanation.data[0, j], 4))}"
