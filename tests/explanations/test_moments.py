@@ -2,6 +2,7 @@
 
 import datetime
 import re
+import warnings
 
 import numpy as np
 import pytest
@@ -117,3 +118,24 @@ def test_times_of_the_day_have_their_seconds():
     frame = WRITTEN.assign(when=[f"{i % 24:02}:30" for i in range(N)])
     found = fb.explain(fitted(frame), frame[:2], background=frame[10:20])
     assert found.data[0, 0] == 1800.0
+
+
+@pytest.mark.parametrize("days", [0.02, 0.5, 1.9, 5, 40, 61, 200, 480, 715, 900, 1500, 9000])
+def test_the_dates_below_an_axis_are_few(days):
+    """And of any range: those that have no interval would be told of by a warning, which is an error here."""
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    when = pd.to_datetime(1_704_100_000 + np.linspace(0, days * 86400, N), unit="s")
+    frame = FRAME.assign(when=when)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ax = fb.partial_dependence(fitted(frame), frame, "when").plot()
+        ax.figure.canvas.draw()
+    low, high = ax.get_xlim()
+    assert 1 <= sum(low <= place <= high for place in ax.get_xticks()) <= 6
+    pyplot.close("all")
+
+
+def test_worst_rows_of_a_report_have_dates():
+    from fastbp.commands.report.row_section import show_value
+
+    assert show_value(pd.Timestamp(FIRST)) == f"{FIRST:%Y-%m-%d}" and show_value(pd.NaT) == ""

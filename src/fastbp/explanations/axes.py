@@ -14,13 +14,15 @@ from fastbp.support.plot_style import LINE_WIDTH, TRAINING, VALIDATION, tidy
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["draw_curves", "draw_ranking", "new_axes", "put_dates", "shortened"]
+__all__ = ["draw_curves", "draw_ranking", "new_axes", "put_bars", "put_dates", "put_names", "shortened"]
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
 
 _LONGEST_NAME = 28
-_DATES = 4  # ticks with dates, at most, and one more
+_DATES = {"minticks": 2, "maxticks": 5}  # between which there is an interval of the calendar for any range
+_NUMBERS = 5  # ticks below bars, whose names take a part of the width
+_ROOM = 40  # characters that stand side by side below an axis
 _MOST_LINES = 60  # of single rows
 _COLOURS, _LINES, _MARKS = (TRAINING, VALIDATION), ("-", "--", ":", "-."), "os^D"  # of several curves
 
@@ -38,19 +40,44 @@ def new_axes(ax: Axes | None, height: float) -> Axes:
     return made
 
 
+def put_bars(ax: Axes, names: Sequence[str]) -> None:
+    """Name bars, the first one at the top, with few numbers below them."""
+    ax.axvline(0, color="0.5", linewidth=0.8)
+    ax.set_yticks(np.arange(len(names)), names)
+    ax.invert_yaxis()
+    ax.locator_params(axis="x", nbins=_NUMBERS)
+    tidy(ax)
+    ax.grid(visible=False, axis="y")
+
+
+def put_names(ax: Axes, names: Sequence[str]) -> None:
+    """Name the places 0, 1, 2... below an axis, aslant where the names would not fit side by side."""
+    shown = [shortened(name) for name in names]
+    if sum(map(len, shown)) <= _ROOM:
+        ax.set_xticks(range(len(shown)), shown)
+    else:
+        ax.set_xticks(range(len(shown)), shown, rotation=30, ha="right", rotation_mode="anchor")
+
+
 def put_dates(ax: Axes) -> None:
     """Let the ticks below moments be dates, as they are written elsewhere."""
     from matplotlib import dates
-    from matplotlib.ticker import MaxNLocator
 
     untyped: Any = dates
-    ax.xaxis.set_major_locator(MaxNLocator(_DATES))
+    ax.xaxis.set_major_locator(untyped.AutoDateLocator(**_DATES))
     ax.xaxis.set_major_formatter(lambda place, _: as_moment(untyped.num2date(place).timestamp()))
+    ax.tick_params(axis="x", labelsize="small")
 
 
 def shortened(text: str) -> str:
     """Return a name that fits beside an axis."""
     return text if len(text) <= _LONGEST_NAME else f"{text[: _LONGEST_NAME - 1]}…"
+
+
+def _both_ends(text: str) -> str:
+    """Return the ends of a name that fits beside an axis: those of a pair tell of both columns."""
+    half = _LONGEST_NAME // 2
+    return text if len(text) <= _LONGEST_NAME else f"{text[:half]}…{text[1 - half :]}"
 
 
 def draw_ranking(names: Sequence[str], values: Floats, low: Floats, high: Floats, what: str, ax: Axes | None) -> Axes:
@@ -59,12 +86,8 @@ def draw_ranking(names: Sequence[str], values: Floats, low: Floats, high: Floats
     places = np.arange(len(names))
     around = np.maximum(np.stack([values - low, high - values]), 0)
     ax.barh(places, values, color=TRAINING, height=0.7, xerr=around, error_kw={"ecolor": "0.5", "lw": 1})
-    ax.axvline(0, color="0.5", linewidth=0.8)
-    ax.set_yticks(places, [shortened(name) for name in names])
-    ax.invert_yaxis()
     ax.set_xlabel(what)
-    tidy(ax)
-    ax.grid(visible=False, axis="y")
+    put_bars(ax, [_both_ends(name) for name in names])
     return ax
 
 
@@ -116,7 +139,7 @@ def draw_curves(
             ax.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
             ax.plot(x, curves[:, i], color=colour, linestyle=_LINES[kind], linewidth=LINE_WIDTH, label=label)
     if is_text:
-        ax.set_xticks(x, [shortened(str(name)) for name in grid], rotation=30 if len(grid) > 4 else 0)
+        put_names(ax, list(map(str, grid)))
         ax.set_xlim(-0.5, len(grid) - 0.5)
     elif seen is not None and len(seen):
         ax.plot(seen, np.full(len(seen), 0.01), "|", color="0.5", markersize=6, transform=ax.get_xaxis_transform())

@@ -149,8 +149,8 @@ class Explanation(Shares):
         ----------
         kind : {"bars", "beeswarm", "dependence"} or None, default None
             "bars" are the values of one row, or the mean sizes of many; "beeswarm" has a point for each row, coloured
-            by the column's number; "dependence" is one column's values over its numbers. None: bars of one row, a
-            beeswarm of many, the dependence where a column is given.
+            by the column's number, grey for categories; "dependence" is one column's values over its numbers. None:
+            bars of one row, a beeswarm of many, the dependence where a column is given.
         column : str or int, optional
             For "dependence": the name or the number of the column.
         most : int, default 12

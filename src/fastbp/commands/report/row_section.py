@@ -11,6 +11,7 @@ from fastbp.commands.outcome import Outcome
 from fastbp.commands.report import markup
 from fastbp.commands.report.rows import log_losses, worst_rows
 from fastbp.commands.words import figure, percent, shortened
+from fastbp.explanations.cells import plainly
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,4 +69,4 @@ def show_value(value: Any) -> str:
         return ""
     if isinstance(value, (int, float, np.number)) and not isinstance(value, bool):
         return figure(float(value))
-    return shortened(value, 30)
+    return shortened(plainly(value), 30)
