@@ -69,6 +69,7 @@ def test_the_dependence_on_a_date(kind):
 
 
 DATES = [[LAST], [pd.Timestamp(LAST)], [f"{LAST:%Y-%m-%d}"], [LAST.date()], np.array([LAST], "M8[s]"), [SECONDS.max()]]
+DATES.append([pd.Timestamp(LAST, tz="UTC").tz_convert("Asia/Tokyo")])
 
 
 @pytest.mark.parametrize("grid", DATES)
@@ -139,3 +140,13 @@ def test_worst_rows_of_a_report_have_dates():
     from fastbp.commands.report.row_section import show_value
 
     assert show_value(pd.Timestamp(FIRST)) == f"{FIRST:%Y-%m-%d}" and show_value(pd.NaT) == ""
+    assert show_value(pd.Timestamp("2024-05-01 10:00", tz="UTC")) == "2024-05-01 10:00:00+00:00"
+
+
+def test_bars_on_axes_with_a_scale_of_their_own():
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    _, ax = pyplot.subplots()
+    ax.set_xscale("symlog")
+    found = fb.explain(fitted(FRAME), FRAME[:3], background=FRAME[10:20])
+    assert found.plot("bars", ax=ax).get_xscale() == "symlog"
+    pyplot.close("all")

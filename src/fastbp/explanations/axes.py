@@ -45,7 +45,8 @@ def put_bars(ax: Axes, names: Sequence[str]) -> None:
     ax.axvline(0, color="0.5", linewidth=0.8)
     ax.set_yticks(np.arange(len(names)), names)
     ax.invert_yaxis()
-    ax.locator_params(axis="x", nbins=_NUMBERS)
+    if ax.get_xscale() == "linear":  # of axes that were given it may be another
+        ax.locator_params(axis="x", nbins=_NUMBERS)
     tidy(ax)
     ax.grid(visible=False, axis="y")
 

@@ -31,6 +31,8 @@ def seconds_of(moment: Any) -> float:
     ValueError
         If it is neither.
     """
+    if isinstance(moment, datetime.datetime) and moment.tzinfo is not None:
+        return moment.timestamp()
     found = np.datetime64(moment).astype("datetime64[us]")
     return math.nan if np.isnat(found) else float(found.astype(np.int64)) / _MICROSECONDS
 
@@ -45,8 +47,9 @@ def as_moment(seconds: float) -> str:
 
 
 def plainly(value: Any) -> Any:
-    """Return a cell for a table: a date as text, anything else as it is."""
-    return as_moment(seconds_of(value)) if isinstance(value, datetime.datetime) else value
+    """Return a cell for a table: a date without a zone as text, anything else as it is."""
+    is_moment = isinstance(value, datetime.datetime) and value.tzinfo is None
+    return as_moment(seconds_of(value)) if is_moment else value
 
 
 def text_of(value: Any, digits: int) -> str:

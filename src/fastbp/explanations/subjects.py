@@ -370,7 +370,7 @@ def in_words(rows: Array, texts: Mapping[int, tuple[str, ...]], moments: Collect
 
 def moments_learned(learned: Learned | None) -> Collection[int]:
     """Return the columns that a preparation learned as dates and times."""
-    return () if learned is None else [j for j in range(learned.n_columns) if learned.holds_moments(j)]
+    return () if learned is None else [j for j in learned.writings if learned.holds_moments(j)]
 
 
 def _word(code: float, known: Sequence[str]) -> str | None:
