@@ -137,8 +137,9 @@ def test_the_dates_below_an_axis_are_few(days):
 
 
 def test_worst_rows_of_a_report_have_dates():
-    from fastbp.commands.report.row_section import show_value
+    from fastbp.commands.report.row_section import _is_number, show_value
 
+    assert _is_number(FRAME["when"]) and not _is_number(WRITTEN["when"])
     assert show_value(pd.Timestamp(FIRST)) == f"{FIRST:%Y-%m-%d}" and show_value(pd.NaT) == ""
     assert show_value(pd.Timestamp("2024-05-01 10:00", tz="UTC")) == "2024-05-01 10:00:00+00:00"
 

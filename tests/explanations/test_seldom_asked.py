@@ -179,12 +179,17 @@ def test_pictures_of_names_and_of_categories():
     frame["a number with quite a long name"] = X[:, 0]
     model = fb.Model([fb.Dense(2, "tanh"), fb.Dense(1)], prepare=fb.Columns(fb.Standardize(), fb.OneHot()), seed=0)
     model.build(frame)
+    classes = fb.Model([fb.Dense(3, "softmax")], prepare=fb.Columns(fb.Standardize(), fb.OneHot()), seed=0)
+    classes.build(frame)
     found = fb.explain(model, frame, background=frame[:4])
     try:
         for letters in (found.plot(column="letter"), fb.partial_dependence(model, frame, "letter").plot()):
             assert {label.get_rotation() for label in letters.get_xticklabels()} == {0.0}
         for names in (found.plot(column="name"), fb.partial_dependence(model, frame, "name").plot()):
             assert {(label.get_rotation(), label.get_ha()) for label in names.get_xticklabels()} == {(30.0, "right")}
+        points = fb.partial_dependence(classes, frame, "letter").plot().containers
+        places = [container.lines[0].get_xdata() for container in points]
+        assert len({float(place[0]) for place in places}) == 3 and abs(np.mean([place[0] for place in places])) < 1e-9
         pairs = [label.get_text() for label in fb.interaction_strength(model, frame).plot().get_yticklabels()]
         assert "letter x name" in pairs and all(len(pair) <= 28 for pair in pairs)
         assert any(pair.startswith("letter x") and pair.endswith("a long name") for pair in pairs)

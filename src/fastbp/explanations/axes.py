@@ -22,6 +22,7 @@ Floats = NDArray[np.float64]
 _LONGEST_NAME = 28
 _DATES = {"minticks": 2, "maxticks": 5}  # between which there is an interval of the calendar for any range
 _NUMBERS = 5  # ticks below bars, whose names take a part of the width
+_SPREAD = 0.6  # of the points of several curves at a name
 _ROOM = 40  # characters that stand side by side below an axis
 _MOST_LINES = 60  # of single rows
 _COLOURS, _LINES, _MARKS = (TRAINING, VALIDATION), ("-", "--", ":", "-."), "os^D"  # of several curves
@@ -135,7 +136,10 @@ def draw_curves(
         low, high = around[0][:, i], around[1][:, i]
         if is_text:
             ends = np.maximum(np.stack([curves[:, i] - low, high - curves[:, i]]), 0)
-            ax.errorbar(x, curves[:, i], yerr=ends, fmt=_MARKS[kind], color=colour, capsize=3, label=label)
+            beside = (i + 0.5) / curves.shape[1] - 0.5  # so that points of several curves do not cover each other
+            ax.errorbar(
+                x + _SPREAD * beside, curves[:, i], yerr=ends, fmt=_MARKS[kind], color=colour, capsize=3, label=label
+            )
         else:
             ax.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
             ax.plot(x, curves[:, i], color=colour, linestyle=_LINES[kind], linewidth=LINE_WIDTH, label=label)
@@ -145,7 +149,7 @@ def draw_curves(
     elif seen is not None and len(seen):
         ax.plot(seen, np.full(len(seen), 0.01), "|", color="0.5", markersize=6, transform=ax.get_xaxis_transform())
     if labels is not None:
-        ax.legend(frameon=False)
+        ax.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)  # above, where no point lies
     ax.set_xlabel(shortened(titles[0]))
     ax.set_ylabel(titles[1])
     tidy(ax)

@@ -58,7 +58,8 @@ def _answers(outcome: Outcome, place: int, truth: Any) -> list[str]:
 
 
 def _is_number(column: pd.Series) -> bool:
-    return column.dtype.kind in "iuf"
+    """Return whether a column stands at the right, and is not folded: of numbers, or dates."""
+    return column.dtype.kind in "iufM"
 
 
 def show_value(value: Any) -> str:
