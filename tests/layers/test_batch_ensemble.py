@@ -396,6 +396,8 @@ ENSEMBLE = fb.BatchEnsemble(2, [fb.Dense(3, "softmax")])
         (lambda: fb.BatchEnsemble(2, [fb.Dense(3, "prelu")]), "without slopes"),
         (lambda: fb.BatchEnsemble(2, [fb.Residual([fb.BatchNorm()]), fb.Dense(3)]), "BatchNorm.*LayerNorm"),
         (lambda: fb.BatchEnsemble(2, [fb.Periodic(), fb.Dense(3)]), "Periodic.*before the fb.BatchEnsemble"),
+        (lambda: fb.BatchEnsemble(2, [fb.PiecewiseLinear([[0, 1]]), fb.Dense(3)]), "PiecewiseLinear.*before the fb.B"),
+        (lambda: fb.BatchEnsemble(2, [fb.Residual([fb.Periodic(columns=[0])]), fb.Dense(3)]), "Periodic"),
         (lambda: fb.BatchEnsemble(2, [ENSEMBLE, fb.Dense(3)]), "not the last layer"),
         (lambda: fb.BatchEnsemble(2, [fb.Residual([fb.Dense(3)]), fb.Dense(3)], "all"), "fb.Residual"),
         (lambda: fb.BatchEnsemble(2, [fb.Dense(3)], "both"), "adapters is 'both'"),

@@ -13,7 +13,7 @@ from fastbp.layers.base import Layer, Parameter, Stage
 from fastbp.layers.composition import LAYERS, Residual, arrays_of, check_layers, innermost, layer_from_config
 from fastbp.layers.dense import Dense
 from fastbp.layers.normalisation import BatchNorm
-from fastbp.layers.numeric_embeddings import Periodic
+from fastbp.layers.numeric_embeddings import Embedding
 from fastbp.support.checks import check_int, check_word
 
 __all__ = ["BatchEnsemble", "refuse_batch_ensemble"]
@@ -247,7 +247,7 @@ def _check_members_layers(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
             raise ValueError(
                 f"{where} is {layer!r}, whose statistics members would share; expected none. Use fb.LayerNorm()."
             )
-        if isinstance(layer, Periodic):
+        if isinstance(layer, Embedding):
             raise ValueError(f"{where} is {layer!r}; expected it before the fb.BatchEnsemble, for all members at once.")
     for i, layer in enumerate(layers):
         if layer.closing:
