@@ -82,6 +82,32 @@ def test_gradients_are_those_of_differences(name):
         assert gradient[place] == pytest.approx((values[0] - values[1]) / 2e-6, rel=1e-5, abs=1e-8)
 
 
+@pytest.mark.parametrize("members", [2, 8, 40])
+@pytest.mark.parametrize("before", ["layer", "tables"])
+def test_what_lies_before_learns_however_many_members_and_numbers_there_are(before, members):
+    """More members than there are inputs of each; and numbers before tables, whose gradients nobody reads."""
+    rng = np.random.default_rng(members)
+    ensemble = fb.BatchEnsemble(members, [fb.Dense(5, "tanh"), fb.Dense(2)])
+    if before == "layer":
+        model = fb.Model([fb.Dense(3, "tanh"), ensemble], inputs=4, dtype="float64")
+        X = rng.normal(size=(29, 4))
+    else:
+        model = fb.Model([ensemble], inputs=fb.Tabular(64, [5], dims=[2]), dtype="float64")
+        X = np.column_stack([rng.normal(size=(29, 64)), rng.integers(0, 5, 29)])
+    y, weights = rng.normal(size=(29, 2)), model.get_weights()
+    _, (gradient, *_) = model.loss_and_gradients(X, y, "mse")
+    found = np.empty_like(gradient)
+    for place in np.ndindex(gradient.shape):
+        values = []
+        for change in (1e-6, -1e-6):
+            moved = weights[0].copy()
+            moved[place] += change
+            model.set_weights([moved, *weights[1:]])
+            values.append(model.loss_and_gradients(X, y, "mse")[0])
+        found[place] = (values[0] - values[1]) / 2e-6
+    np.testing.assert_allclose(gradient, found, rtol=1e-5, atol=1e-8)
+
+
 def test_initial_arrays():
     layers = [fb.Dense(9, "relu"), fb.Dense(7, "relu"), fb.Dense(3)]
     for adapters, scale in (("first", "signs"), ("all", "normal")):
@@ -364,6 +390,8 @@ ENSEMBLE = fb.BatchEnsemble(2, [fb.Dense(3, "softmax")])
         (lambda: fb.BatchEnsemble(2, [fb.Dense(3, "prelu")]), "without slopes"),
         (lambda: fb.BatchEnsemble(2, [fb.Residual([fb.BatchNorm()]), fb.Dense(3)]), "BatchNorm.*LayerNorm"),
         (lambda: fb.BatchEnsemble(2, [fb.Periodic(), fb.Dense(3)]), "Periodic.*before the fb.BatchEnsemble"),
+        (lambda: fb.BatchEnsemble(2, [fb.PiecewiseLinear([[0, 1]]), fb.Dense(3)]), "PiecewiseLinear.*before the fb.B"),
+        (lambda: fb.BatchEnsemble(2, [fb.Residual([fb.Periodic(columns=[0])]), fb.Dense(3)]), "Periodic"),
         (lambda: fb.BatchEnsemble(2, [ENSEMBLE, fb.Dense(3)]), "not the last layer"),
         (lambda: fb.BatchEnsemble(2, [fb.Residual([fb.Dense(3)]), fb.Dense(3)], "all"), "fb.Residual"),
         (lambda: fb.BatchEnsemble(2, [fb.Dense(3)], "both"), "adapters is 'both'"),

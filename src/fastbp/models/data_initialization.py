@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from fastbp.data.arrays import as_rows
 from fastbp.engine.derivatives import Derivatives
 from fastbp.engine.errors import NonFinite
+from fastbp.models.nonfinite import explain_divergence
+from fastbp.support.underflow import underflows_to_zero
 
 if TYPE_CHECKING:
     from fastbp.engine.network import Network
@@ -25,6 +27,7 @@ MOST_ROWS = 10_000
 _POINTS = 5  # rows whose weighted mean a unit's boundary passes through
 
 
+@underflows_to_zero
 def initialize_from(
     network: Network, architecture: Architecture, feed: Feed, X: Any, biases: bool, seed: int, n_threads: int
 ) -> None:
@@ -42,7 +45,9 @@ def initialize_from(
                 _set_layer(network, i, as_rows(array), biases, generator, n_threads)
     except NonFinite as error:
         network.set_arrays(before)
-        feed.refuse_inputs(array, "X", error.row, numbers)
+        if error.where == "inputs":
+            feed.refuse_inputs(array, "X", error.row, numbers)
+        explain_divergence(error, architecture, feed, "in initialize_from", "Scale X, or use dtype='float64'.")
 
 
 def _set_layer(
@@ -53,18 +58,24 @@ def _set_layer(
     network.set_layer(place, W, *map(np.zeros_like, bias))
     Z = np.empty((rows.n_rows, W.shape[1]), W.dtype)
     Derivatives(network, place + 1, ("linear", 0.0)).outputs(rows, Z, n_threads)
-    factors = _factors(Z)
+    if not np.isfinite(Z).all():
+        raise NonFinite("outputs", layer=place)
+    factors = _factors(Z, W)
     if bias and biases:
         bias = [-_points(Z, generator) * factors]
     network.set_layer(place, W * factors, *bias)
 
 
-def _factors(Z: Array) -> Floats:
-    """Return what brings the deviation of each column to 1; 1 for those that are constant, but for rounding."""
+def _factors(Z: Array, W: Array) -> Floats:
+    """Return what brings the deviation of each column to 1.
+
+    It is 1 for columns that are constant, but for rounding, and where W times it would not be finite.
+    """
     with np.errstate(over="ignore", invalid="ignore"):
         deviations = Z.std(axis=0, dtype=np.float64)
         varies = deviations > 16 * np.finfo(Z.dtype).eps * np.abs(Z).max(axis=0)
-    factors: Floats = np.divide(1.0, deviations, out=np.ones(Z.shape[1]), where=varies & np.isfinite(deviations))
+        factors: Floats = np.divide(1.0, deviations, out=np.ones(Z.shape[1]), where=varies & np.isfinite(deviations))
+        factors[~np.isfinite((W * factors).astype(W.dtype)).all(axis=0)] = 1.0
     return factors
 
 
