@@ -28,6 +28,8 @@ MODELS = {
     "yes and no": (5, [fb.Dense(17, "silu"), fb.Dense(2, "sigmoid", use_bias=False)], {}, "binary_cross_entropy"),
     "activated heads": (3, [fb.Dense(8, "relu"), fb.Dense(3, "exp")], {}, "poisson"),
     "softmax without its loss": (3, [fb.Dense(8, "relu"), fb.Dense(3, "softmax")], {}, "mse"),
+    "penalised heads": (3, [fb.Dense(8, "relu", l1=0.02), fb.Dense(3, l1=0.03, l2=0.2)], {"adapters": "all"}, "mse"),
+    "frozen heads": (2, [fb.Dense(8, "relu"), fb.Dense(3, l2=0.2, trainable=False)], {}, "mse"),
     "heads alone": (3, [fb.Dense(3, "tanh")], {}, "mse"),
     "all kinds": (
         3,
@@ -112,6 +114,30 @@ def test_gradients_are_those_of_differences(name):
             model.set_weights(moved)
             values.append(model.loss_and_gradients(X, y, loss)[0])
         assert gradient[place] == pytest.approx((values[0] - values[1]) / 2e-6, rel=1e-5, abs=1e-8)
+
+
+@pytest.mark.parametrize("shards", [1, 4])
+def test_the_limit_of_norms_is_that_of_each_unit_of_each_member(shards):
+    heads = fb.BatchEnsemble(3, [fb.Dense(8, "relu", max_norm=0.4), fb.Dense(2, max_norm=0.3)])
+    model = fb.Model([heads], inputs=N_INPUTS, dtype="float64", seed=0)
+    X, y = data_for(model, "mse", 40)
+    fb.Trainer(model, "mse", fb.SGD(0.01), batch_size=20, shards=shards, seed=0).fit(X, 10 * y, epochs=2)
+    _, W, _, of_members, _ = model.get_weights()
+    for arrays, limit in ((W, 0.4), (of_members, 0.3)):
+        norms = np.linalg.norm(arrays, axis=-2)
+        assert 0.99 * limit < norms.max() <= limit * (1 + 1e-12)
+
+
+@pytest.mark.parametrize("shards", [1, 4])
+def test_a_step_follows_the_penalties_of_heads(shards):
+    model, loss = make_model("penalised heads")
+    X, y = data_for(model, loss, 40)
+    before, (_, gradients) = model.get_weights(), model.loss_and_gradients(X, y, loss)
+    trainer = fb.Trainer(model, loss, fb.SGD(0.01), batch_size=40, shuffle=False, shards=shards)
+    expected = model.loss_and_gradients(X, y, loss)[0]
+    assert trainer.fit(X, y, epochs=1)["loss"][0] == pytest.approx(expected)
+    for now, former, gradient in zip(model.get_weights(), before, gradients, strict=True):
+        np.testing.assert_allclose(now, former - 0.01 * gradient, rtol=1e-10, atol=1e-13)
 
 
 def test_initial_arrays():
