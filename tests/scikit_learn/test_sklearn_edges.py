@@ -50,6 +50,14 @@ def test_text_in_one_dimension_is_no_table():
         TabularRegressor().fit(np.array(["a", "b"] * 40, dtype=object), Y)
 
 
+@pytest.mark.parametrize("estimator", [TabularClassifier, TabularRegressor])
+def test_a_table_of_categories_that_never_change_is_told(estimator):
+    X = np.array([["a", "x"]] * 80, dtype=object)
+    with pytest.raises(ValueError, match="every column of X is a category that is the same in all rows"):
+        estimator(preset="fast", epochs=2).fit(X, np.arange(80) % 2)
+    estimator(preset="fast", epochs=2).fit(np.ones((80, 1)), np.arange(80) % 2)  # of numbers: the mean is predicted
+
+
 def test_a_file_holds_no_state_of_random_numbers(tmp_path):
     """A generator has been used since: it cannot say what the networks began with."""
     model = TabularRegressor(preset="fast", epochs=2, random_state=np.random.RandomState(3)).fit(X, Y)

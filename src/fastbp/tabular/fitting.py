@@ -291,6 +291,11 @@ class _Work:
         rows = None if len(self.learned_from) == len(self.table) else self.learned_from
         kinds = sorted({member.encoded_as for _, member in self._planned()})
         self.encodings = learn_encodings(self.table, self.reader.n_numbers, self.reader.cardinalities, kinds, rows)
+        if not any(encoding.n_numeric or encoding.table_sizes for encoding in self.encodings.values()):
+            raise ValueError(
+                "every column of X is a category that is the same in all rows to train on; expected one or more that "
+                "say something of a row."
+            )
         for kind, encoding in self.encodings.items():
             same = kind._replace(with_values=False)  # which comes first, and is the same where no values recur
             is_there = same in self.encoded and not encoding.coded_numbers
