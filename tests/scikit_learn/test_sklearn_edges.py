@@ -58,6 +58,12 @@ def test_a_table_of_categories_that_never_change_is_told(estimator):
     estimator(preset="fast", epochs=2).fit(np.ones((80, 1)), np.arange(80) % 2)  # of numbers: the mean is predicted
 
 
+@pytest.mark.parametrize("n_bags", [None, 3])
+def test_a_single_group_is_told(n_bags):
+    with pytest.raises(ValueError, match="groups has one group; expected two or more"):
+        TabularRegressor(epochs=1, n_bags=n_bags).fit(X, Y, groups=np.zeros(len(Y)))
+
+
 def test_a_file_holds_no_state_of_random_numbers(tmp_path):
     """A generator has been used since: it cannot say what the networks began with."""
     model = TabularRegressor(preset="fast", epochs=2, random_state=np.random.RandomState(3)).fit(X, Y)

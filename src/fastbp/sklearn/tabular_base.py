@@ -201,7 +201,7 @@ class BaseTabular(PrivateTable, ExplainedTable, ExportedTable, BaseEstimator):
 
     @property
     def n_members_(self) -> int:
-        """The number of networks whose mean is predicted."""
+        """The number of networks, and of linear models beside them, of which a mean is predicted."""
         check_is_fitted(self)
         return len(self._table.members)
 

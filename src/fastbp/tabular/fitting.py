@@ -94,12 +94,15 @@ def make_splits(
 ) -> list[Split]:
     """Return the splits into rows to train on and rows held out: one, or a fold each."""
     n = len(y)
+    there = n if groups is None else len(np.unique(groups))
+    if groups is not None and there < 2:
+        raise ValueError("groups has one group; expected two or more: groups are held out whole.")
     classes = y if isinstance(targets, ClassTargets) else None
     n_folds = n_bags or (preset.folds if preset.folds > 1 else FOLDS_OF_FEW_ROWS if n <= FEW_ROWS else 1)
     if n_folds == 1:
         train, held_out = split_fraction(n, _HELD_OUT, classes=classes, groups=groups, seed=seed)
         return [(train, held_out)]
-    n_folds = min(n_folds, n if groups is None else len(np.unique(groups)))
+    n_folds = min(n_folds, there)
     folds = split_folds(n, n_folds, classes=classes, groups=groups, seed=seed)
     outside = np.ones(n, bool)
     splits = []
