@@ -64,6 +64,13 @@ def test_a_single_group_is_told(n_bags):
         TabularRegressor(epochs=1, n_bags=n_bags).fit(X, Y, groups=np.zeros(len(Y)))
 
 
+@pytest.mark.parametrize(("options", "given"), [({"n_bags": 3}, {}), ({}, {"groups": np.arange(len(Y)) % 5})])
+def test_folds_and_groups_are_of_no_use_beside_a_validation_set(options, given):
+    name = next(iter(options | given))
+    with pytest.raises(ValueError, match=f"{name} is given and validation_set too"):
+        TabularRegressor(epochs=1, **options).fit(X, Y, validation_set=(X, Y), **given)
+
+
 def test_a_file_holds_no_state_of_random_numbers(tmp_path):
     """A generator has been used since: it cannot say what the networks began with."""
     model = TabularRegressor(preset="fast", epochs=2, random_state=np.random.RandomState(3)).fit(X, Y)
