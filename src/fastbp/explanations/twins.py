@@ -52,7 +52,11 @@ def twin(model: Model, output: Output, *, prepared: bool = False) -> Model:
     if not to_logits and (not prepared or feed.preparation is None):
         return model
     if to_logits:
-        refuse_batch_ensemble(model.layers, 'with output="logit"', 'Pass output="prediction".')
+        refuse_batch_ensemble(
+            model.layers,
+            "where logits are asked for, of which each member has its own",
+            'fb.explain takes it with method="shapley" and output="prediction".',
+        )
     kept = _twins.setdefault(model, {})
     fed_by, copy = kept.get((to_logits, prepared), (None, None))
     if copy is not None and fed_by is feed:
