@@ -58,8 +58,9 @@ class BatchEnsemble(Layer):
     ensembling", 2024. BatchEnsemble: Wen, Tran and Ba, 2020. A step costs about as much as that of as many networks
     of this size, one after the other; memory for parameters and optimizer is that of one. The ``W`` and ``b`` of the
     last layer have a first axis for the members, and so have the factors, which ``learning_rate_factors`` call
-    "scale", "1.scale_in" (r of layer 1) and "1.scale_out" (s). Weight decay applies to the W alone, as always.
-    Derivatives by the inputs, private training and other formats such as ONNX are refused.
+    "scale", "1.scale_in" (r of layer 1) and "1.scale_out" (s). Weight decay applies to the W alone, as always; a
+    penalty of the last layer is the mean of the members', as the loss is. Derivatives by the inputs, private training
+    and other formats such as ONNX are refused.
 
     Examples
     --------
