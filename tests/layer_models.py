@@ -187,6 +187,8 @@ ENSEMBLES = {
     "yes and no": (5, [fb.Dense(17, "silu"), fb.Dense(2, "sigmoid", use_bias=False)], {}, "binary_cross_entropy"),
     "activated heads": (3, [fb.Dense(8, "relu"), fb.Dense(3, "exp")], {}, "poisson"),
     "softmax without its loss": (3, [fb.Dense(8, "relu"), fb.Dense(3, "softmax")], {}, "mse"),
+    "penalised heads": (3, [fb.Dense(8, "relu", l1=0.02), fb.Dense(3, l1=0.03, l2=0.2)], {"adapters": "all"}, "mse"),
+    "frozen heads": (2, [fb.Dense(8, "relu"), fb.Dense(3, l2=0.2, trainable=False)], {}, "mse"),
     "heads alone": (3, [fb.Dense(3, "tanh")], {}, "mse"),
     "all kinds": (
         3,

@@ -345,6 +345,30 @@ def lost(mpi, folder, kind):
             json.dump([str(error), trainer.n_steps, digest_of_weights(trainer)], file)
 
 
+def interrupted_ahead(mpi, folder):
+    """Ctrl-C on the last rank in a single step, when its numbers are on their way and its gradients are computed."""
+    work_limits(long_step=1.0, ahead_seconds=-1.0)
+    X, y = data()
+    trainer = fb.Trainer(classifier(fb.Dense(80, "relu")), "cross_entropy", shards=8, distributed=mpi)
+    trainer.step(X, y)
+
+    exchange = trainer.parts.state.exchange
+    begin = exchange.advance
+
+    def interrupted(session, n_done):
+        begin(session, n_done)
+        raise KeyboardInterrupt
+
+    if mpi.rank == mpi.n_ranks - 1:
+        exchange.advance = interrupted
+    start = time.monotonic()
+    try:
+        trainer.step(X, y)
+    except BaseException as error:
+        with open(os.path.join(folder, f"{mpi.rank}.json"), "w") as file:
+            json.dump([type(error).__name__, time.monotonic() - start, trainer.n_steps], file)
+
+
 def digest_of_weights(trainer):
     return hashlib.sha256(b"".join(array.tobytes() for array in trainer.model.get_weights())).hexdigest()
 
@@ -425,6 +449,7 @@ TASKS = {
         lost,
         one_fails,
         single_steps_fail,
+        interrupted_ahead,
         private_errors,
         private_secret,
         what_callbacks_do,

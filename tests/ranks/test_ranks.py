@@ -241,6 +241,14 @@ def test_a_single_step_that_one_rank_cannot_make_is_an_error_on_all_at_once(tmp_
     assert sum(len(notes) for _, *notes in sentences) == 5  # the third names both ranks itself
 
 
+def test_a_single_step_that_is_interrupted_on_its_way_ends_at_once(tmp_path):
+    """The rank has come to the exchange already: it does not try to tell the others, who wait for its gradients."""
+    run(2, tmp_path, "interrupted_ahead", str(tmp_path), FASTBP_TEST_TIMEOUT="4")
+    name, seconds, n_steps = json.loads((tmp_path / "1.json").read_text())
+    assert (name, n_steps) == ("KeyboardInterrupt", 1)
+    assert seconds < 2
+
+
 @pytest.mark.parametrize(
     ("kind", "words"),
     [("stopped", "expected all ranks to come within timeout=4"), ("error", "MPI says: ")],

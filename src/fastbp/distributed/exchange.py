@@ -84,7 +84,6 @@ class Exchange:
 
     def sum_samples(self, session: DividedSession) -> None:
         """Put the sum of all shards into the session's root, or raise the same error on all ranks."""
-        self.joined = True
         _, statistics, sums = session.root
         received = self._all_small_sums(session, len(statistics) + len(sums))
         if self.stopping:
@@ -122,7 +121,10 @@ class Exchange:
         return True
 
     def _begin_small_sums(self, session: DividedSession) -> None:
-        """Send sums and statistics of this rank's nodes, and whether it fails or wants to stop, to all."""
+        """Send sums and statistics of this rank's nodes, and whether it fails or wants to stop, to all.
+
+        With that the rank has come to the exchange, whatever ends its step from here on.
+        """
         _, statistics, sums = session.root
         n_sums, n = len(sums), len(sums) + len(statistics)
         message = np.zeros(_HEADER + self._most_nodes * n)
@@ -130,6 +132,7 @@ class Exchange:
         of_nodes = message[_HEADER:].reshape(self._most_nodes, n)
         for row, (_, _, _, of_node, sums_of_node) in zip(of_nodes, session.partials, strict=False):
             row[:n_sums], row[n_sums:] = sums_of_node, of_node
+        self.joined = True
         self._small = self._mpi.begin_all_numbers(message)
         self._gradients.begin(session)
 
