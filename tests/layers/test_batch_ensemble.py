@@ -106,6 +106,8 @@ def test_what_lies_before_learns_however_many_members_and_numbers_there_are(befo
             values.append(model.loss_and_gradients(X, y, "mse")[0])
         found[place] = (values[0] - values[1]) / 2e-6
     np.testing.assert_allclose(gradient, found, rtol=1e-5, atol=1e-8)
+
+
 @pytest.mark.parametrize("shards", [1, 4])
 def test_the_limit_of_norms_is_that_of_each_unit_of_each_member(shards):
     heads = fb.BatchEnsemble(3, [fb.Dense(8, "relu", max_norm=0.4), fb.Dense(2, max_norm=0.3)])
