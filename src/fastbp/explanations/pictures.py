@@ -71,13 +71,12 @@ def _draw_bars(explanation: Shares, most: int, ax: Axes) -> None:
 def _draw_swarm(explanation: Shares, most: int, ax: Axes) -> None:
     order = largest(explanation.importance, most)
     numbers = as_numbers(explanation.data)
-    are_texts = [any(isinstance(value, str) for value in column) for column in explanation.data.T]
     points = None
     for place, j in enumerate(order):
         values = explanation.values[:, j]
         heights = place + _swarm(values)
         ranks = _ranks(numbers[:, j])
-        known = np.isfinite(ranks) & (not are_texts[j])  # categories are neither low nor high
+        known = np.isfinite(ranks) & (not _is_text(explanation.data[:, j]))  # categories are neither low nor high
         ax.scatter(values[~known], heights[~known], s=9, color="0.5", linewidths=0)
         if known.any():
             points = ax.scatter(
@@ -93,6 +92,10 @@ def _draw_swarm(explanation: Shares, most: int, ax: Axes) -> None:
         bar.ax.set_yticklabels(["low", "high"])
         bar.set_label("the column's value", labelpad=-12)
         bar.outline.set_visible(False)
+
+
+def _is_text(column: NDArray[Any]) -> bool:
+    return column.dtype == object and any(isinstance(value, str) for value in column)
 
 
 def _swarm(values: Floats) -> Floats:
