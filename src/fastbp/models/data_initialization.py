@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from fastbp.data.arrays import as_rows
 from fastbp.engine.derivatives import Derivatives
 from fastbp.engine.errors import NonFinite
+from fastbp.models.nonfinite import explain_divergence
+from fastbp.support.underflow import underflows_to_zero
 
 if TYPE_CHECKING:
     from fastbp.engine.network import Network
@@ -26,6 +28,7 @@ MOST_ROWS = 10_000
 _POINTS = 5  # rows whose weighted mean a unit's boundary passes through
 
 
+@underflows_to_zero
 def initialize_from(
     network: Network, architecture: Architecture, feed: Feed, X: Any, biases: bool, seed: int, n_threads: int
 ) -> None:
@@ -48,7 +51,9 @@ def initialize_from(
             _set_layer(network, i, as_rows(array), biases, generator, n_threads)
     except NonFinite as error:
         network.set_arrays(before)
-        feed.refuse_inputs(array, "X", error.row, numbers)
+        if error.where == "inputs":
+            feed.refuse_inputs(array, "X", error.row, numbers)
+        explain_divergence(error, architecture, feed, "in initialize_from", "Scale X, or use dtype='float64'.")
 
 
 def _is_set(stage: Stage) -> bool:
@@ -64,6 +69,8 @@ def _set_layer(
     network.set_layer(place, W, *map(np.zeros_like, bias))
     Z = np.empty((rows.n_rows, W.shape[1]), W.dtype)
     Derivatives(network, place + 1, ("linear", 0.0)).outputs(rows, Z, n_threads)
+    if not np.isfinite(Z).all():
+        raise NonFinite("outputs", layer=place)
     factors = _factors(Z)
     with np.errstate(over="ignore"):
         is_held = np.isfinite((W * factors).astype(W.dtype)).all(axis=0)
@@ -76,10 +83,10 @@ def _set_layer(
 def _factors(Z: Array) -> Floats:
     """Return what brings the deviation of each column to 1; 1 for those that are constant, but for rounding."""
     _, exponents = np.frexp(np.abs(Z).max(axis=0))
-    with np.errstate(over="ignore", invalid="ignore"):  # of sums that are infinite
-        near_1 = np.ldexp(Z, -exponents)  # exactly Z times powers of 2, so that no square is too large or too small
-        deviations = near_1.std(axis=0, dtype=np.float64)
-        varies = deviations > 16 * np.finfo(Z.dtype).eps * np.abs(near_1).max(axis=0)
+    near_1 = np.ldexp(Z, -exponents)  # exactly Z times powers of 2, so that no square is too large or too small
+    deviations = near_1.std(axis=0, dtype=np.float64)
+    varies = deviations > 16 * np.finfo(Z.dtype).eps * np.abs(near_1).max(axis=0)
+    with np.errstate(over="ignore"):
         return np.where(varies, np.ldexp(1 / np.where(varies, deviations, 1.0), -exponents), 1.0)
 
 

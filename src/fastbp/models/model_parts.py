@@ -267,6 +267,8 @@ class ModelParts:
         ------
         TypeError, ValueError
             If X does not fit the model, or has a NaN or infinity, or there is no layer to set; nothing is changed.
+        FloatingPointError
+            If X is so large that a layer's outputs are not finite; nothing is changed.
 
         Examples
         --------
