@@ -196,9 +196,7 @@ def test_a_model_without_a_layer_to_set_is_refused(layers):
         fb.Model(layers, inputs=4).initialize_from(X)
 
 
-@pytest.mark.parametrize(
-    ("dtype", "scale"), [("float32", 1e-42), ("float64", 1e-310), ("float64", 1e300)]
-)
+@pytest.mark.parametrize(("dtype", "scale"), [("float32", 1e-42), ("float64", 1e-310), ("float64", 1e300)])
 def test_sums_whose_scale_a_factor_can_hardly_hold(dtype, scale):
     rows = np.random.default_rng(0).normal(size=(200, 4)) * scale
     model = fb.Model([fb.Dense(5, "relu"), fb.Dense(2)], inputs=4, dtype=dtype, seed=0)
