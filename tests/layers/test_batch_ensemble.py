@@ -465,13 +465,15 @@ def test_layers_before_it_are_seen():
     assert "BatchEnsemble" in str(model.inspect(X))
 
 
+@pytest.mark.parametrize("method", ["lrp", "deepshap"])
 @pytest.mark.parametrize("activation", ["softmax", "linear"])
-def test_what_is_advised_in_place_of_a_method_is_possible(activation):
+def test_what_is_advised_in_place_of_a_method_is_possible(method, activation):
     model = fb.Model([fb.BatchEnsemble(2, [fb.Dense(3, activation)])], inputs=4, dtype="float64")
     rows = np.random.default_rng(0).normal(size=(6, 4))
+    background = {"background": rows} if method == "deepshap" else {}
     with pytest.raises(ValueError, match='Pass method="shapley"'):
-        fb.explain(model, rows[:2], method="lrp")
-    fb.explain(model, rows[:2], method="shapley", background=rows)
+        fb.explain(model, rows[:2], method=method, **background)
     found = fb.explain(model, rows[:2], method="shapley", output="prediction", background=rows)
     expected = model.predict(rows[:2]) - model.predict(rows).mean(axis=0)
     np.testing.assert_allclose(found.values.sum(axis=1), expected, atol=1e-10)
+    assert np.isfinite(fb.explain(model, rows[:2], background=rows).values).all()  # what is called without options

@@ -3,6 +3,8 @@
 import itertools
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -282,3 +284,28 @@ def test_networks_made_while_another_thread_forks():
         ended.set()
         thread.join(30)
     assert len(models) == 3000
+
+
+def test_the_first_training_imports_nothing():
+    """A child that is forked while another thread imports a module waits for it for ever."""
+    program = """
+import sys
+import numpy as np
+import fastbp as fb
+
+X, y = np.zeros((60, 3)), np.zeros(60, int)
+trainer = fb.Trainer(fb.Model([fb.Dense(2, "softmax")], inputs=3), "cross_entropy")
+before = set(sys.modules)
+
+def chunks():
+    yield X, y
+
+trainer.fit(X, y, validation_data=(X, y))
+trainer.step(X, y)
+trainer.fit(chunks, validation_data=chunks)
+trainer.evaluate(chunks)
+trainer.model.predict(X)
+print(sorted(name for name in set(sys.modules) - before if not name.startswith("numpy")))
+"""
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=100)
+    assert found.stdout.strip() == "[]"

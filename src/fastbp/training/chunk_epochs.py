@@ -13,6 +13,7 @@ from fastbp.data.chunks import Chunks, form_batches, orders
 from fastbp.data.class_weights import ClassWeight
 from fastbp.data.classes import Classes
 from fastbp.data.frames import names_of
+from fastbp.data.prefetch import Prefetch  # not later: a fork would meet the import
 from fastbp.data.samples import Samples
 from fastbp.data.target_labels import target_names_of
 from fastbp.engine.errors import NonFinite
@@ -73,8 +74,6 @@ class ChunkEpochs(Epochs):
 
     def _blocks(self) -> Iterator[Samples]:
         """Yield the epoch's samples in blocks of whole steps, except the last."""
-        from fastbp.data.prefetch import Prefetch  # only now: `import fastbp` stays quick
-
         settings = self._settings
         order = orders(settings.seed, self._state.history.n_epochs) if settings.shuffle else None
         own = None

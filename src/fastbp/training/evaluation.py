@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from fastbp.data.chunks import Chunks, Totals
 from fastbp.data.class_weights import ClassWeight
+from fastbp.data.prefetch import Prefetch  # not later: a fork would meet the import
 from fastbp.data.samples import Measured, Samples
 from fastbp.engine.errors import NonFinite
 from fastbp.losses.custom import CustomLoss, mean_of_function, sums_of_function
@@ -91,8 +92,6 @@ class Evaluator:
         self, chunks: Chunks, model: Model, class_weight: ClassWeight | None, exchange: Exchange | None
     ) -> Figures:
         """Each rank computes every so many-th chunk."""
-        from fastbp.data.prefetch import Prefetch  # only now: `import fastbp` stays quick
-
         step, first = (1, 0) if exchange is None else (exchange.n_ranks, exchange.rank)
         own: list[_Scored] = []
 
