@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbp.tabular.recipe import share_exponent
+from fastbp.tabular.recipe import pull, share_exponent
 from fastbp.tabular.targets import ClassTargets, NumberTargets, Targets
-from fastbp.tabular.temperatures import Logits, best_temperature
+from fastbp.tabular.temperatures import Logits, best_temperature, mean_and_error
 
 __all__ = ["Blend", "Said"]
 
@@ -92,14 +92,14 @@ class Said:
         y, weights = self._y[seen], self._weights[seen]
         means = {kind: self._sums[kind][seen] / self._counts[kind][seen, np.newaxis] for kind in kinds}
 
-        def error(predicted: Floats) -> float:
-            return float(np.average(self._targets.losses(y, predicted, metric), weights=weights))
+        def losses(predicted: Floats) -> Floats:
+            return self._targets.losses(y, predicted, metric)
 
-        errors = {kind: error(mean) for kind, mean in means.items()}
+        errors = {kind: float(np.average(losses(mean), weights=weights)) for kind, mean in means.items()}
         exponent = 1.0
         if "nets" in kinds:
             exponent = share_exponent(len(y), float(self._counts["nets"][seen].mean()), n_networks)
-        shares = _best_shares(means, errors, error, exponent)
+        shares = _best_shares(means, errors, losses, weights, exponent)
         mixed: Floats = sum((share * means[kind] for kind, share in shares.items()), np.zeros_like(means[kinds[0]]))
         targets, temperature = self._targets, 1.0
         if isinstance(targets, NumberTargets) and targets.form == "log" and metric != "mae":
@@ -122,17 +122,19 @@ class Said:
 def _best_shares(
     means: Mapping[str, Floats],
     errors: Mapping[str, float],
-    error: Callable[[Floats], float],
+    losses: Callable[[Floats], Floats],
+    weights: Floats,
     exponent: float,
 ) -> dict[str, float]:
     """Return the shares of the networks and of the better linear models.
 
     The share of linear models whose mixture has the least error is right for networks as they were heard; raised to the
-    exponent it is that for the mean of all.
+    exponent it is that for the mean of all. Where few rows tell, the linear models have a part of the rest too.
     """
     linear = min((kind for kind in means if kind != "nets"), key=errors.__getitem__, default="")
     if not linear or "nets" not in means:
         return {linear or "nets": 1.0}
-    mixtures = [error(share * means[linear] + (1 - share) * means["nets"]) for share in _SHARES]
-    share = _SHARES[int(np.argmin(mixtures))] ** exponent
+    of_rows = [losses(share * means[linear] + (1 - share) * means["nets"]) for share in _SHARES]
+    share = _SHARES[int(np.argmin([np.average(each, weights=weights) for each in of_rows]))] ** exponent
+    share += (1 - share) * pull(len(weights), *mean_and_error(of_rows[-1] - of_rows[0], weights))
     return {kind: part for kind, part in (("nets", 1 - share), (linear, share)) if part}

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from fastbp.models.model import Model
 
-__all__ = ["Logits", "best_temperature", "divide_logits"]
+__all__ = ["Logits", "best_temperature", "divide_logits", "mean_and_error"]
 
 Floats = NDArray[np.float64]
 
@@ -91,10 +91,20 @@ def best_temperature(said: Sequence[Logits], shares: Mapping[str, float], y: NDA
         return np.asarray(-np.log(np.maximum(right[places], _LEAST_IN_LOSS)))
 
     best = _lowest(lambda temperature: float(counted @ losses(temperature)))
-    gains = losses(1.0) - losses(best)
-    mean = float(counted @ gains)
-    error = sqrt(float(np.square(counted) @ np.square(gains - mean)))
+    mean, error = mean_and_error(losses(1.0) - losses(best), weights[places])
     return best if mean > _CLEARLY * error else 1.0
+
+
+def mean_and_error(gains: Floats, weights: Floats) -> tuple[float, float]:
+    """Return the mean of what each row gains, and its standard error.
+
+    Parameters
+    ----------
+    gains, weights : ndarray of shape (n_rows,)
+    """
+    counted = weights / weights.sum()
+    mean = float(counted @ gains)
+    return mean, sqrt(float(np.square(counted) @ np.square(gains - mean)))
 
 
 def _lowest(of: Any) -> float:
