@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbp.tabular.recipe import pull, share_exponent
+from fastbp.tabular.recipe import is_clear, pull, share_exponent
 from fastbp.tabular.targets import ClassTargets, NumberTargets, Targets
 from fastbp.tabular.temperatures import Logits, best_temperature, mean_and_error
 
@@ -38,6 +38,8 @@ class Blend:
         On rows held out, of "nets", "linear" and "blend", those that there are.
     residuals : ndarray of shape (n, n_outputs) or None
         How far the predictions of rows held out were off, rising; None for classes.
+    constant : ndarray of shape (n_outputs,) or None
+        What the sums of all members' last layers are to be, whatever the row; None: as they learned.
     """
 
     targets: Targets
@@ -45,6 +47,7 @@ class Blend:
     temperature: float
     errors: dict[str, float]
     residuals: Floats | None
+    constant: Floats | None
 
 
 class Said:
@@ -76,7 +79,7 @@ class Said:
             some = rows % self._step == 0
             self._logits.append(Logits.of(kind, rows[some] // self._step, outputs[some]))
 
-    def blend(self, metric: str, n_networks: int = 1) -> Blend:
+    def blend(self, metric: str, n_networks: int = 1, may_be_constant: bool = False) -> Blend:
         """Return the best mixture of the kinds of members, as far as the rows held out tell it.
 
         Parameters
@@ -84,6 +87,8 @@ class Said:
         metric : str
         n_networks : int
             Whose mean is to be predicted; of a row held out, only those of its fold have said something.
+        may_be_constant : bool
+            Whether a constant is predicted where the members are not clearly better.
         """
         kinds = list(self._sums)
         while len(kinds) > 1 and not self._rows_of(kinds).any():  # Ctrl-C came when no row had an answer of all
@@ -105,14 +110,22 @@ class Said:
         if isinstance(targets, NumberTargets) and targets.form == "log" and metric != "mae":
             matched = targets.matched(y, mixed)
             mixed, targets = mixed * (matched.factor / targets.factor), matched
-        if self._logits:
+        level = targets.level(self._y, self._weights, metric)
+        gains = losses(np.broadcast_to(level, mixed.shape)) - losses(mixed)
+        # Areas under curves are of ranks: whatever ranks rows is no worse than what does not.
+        is_told = not may_be_constant or metric == "roc_auc"
+        is_told = is_told or is_clear(len(y), *mean_and_error(gains, weights))
+        if not is_told:
+            mixed = np.tile(level, (len(y), 1))
+        elif self._logits:
             temperature = best_temperature(self._logits, shares, self._y[:: self._step], self._weights[:: self._step])
         found = {kind: error for kind, error in errors.items() if kind == "nets"}
         linear = [error for kind, error in errors.items() if kind != "nets"]
         found |= {"linear": min(linear)} if linear else {}
         found["blend"] = float(np.average(targets.losses(y, mixed, metric), weights=weights))
         residuals = np.sort(np.abs(y - mixed), axis=0) if isinstance(targets, NumberTargets) else None
-        return Blend(targets, shares, temperature, found, residuals)
+        constant = None if is_told else targets.before_activation(level)
+        return Blend(targets, shares, temperature, found, residuals, constant)
 
     def _rows_of(self, kinds: Sequence[str]) -> NDArray[np.bool_]:
         """Return which rows all of these kinds have answered."""

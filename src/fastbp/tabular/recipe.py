@@ -14,7 +14,17 @@ from typing import Any
 from fastbp.engine.number_columns import BOUND
 from fastbp.tabular.encoding import FAR_BOUND, Kind
 
-__all__ = ["LINEAR", "PRESETS", "Member", "Preset", "batch_size_for", "epochs_for", "pull", "share_exponent"]
+__all__ = [
+    "LINEAR",
+    "PRESETS",
+    "Member",
+    "Preset",
+    "batch_size_for",
+    "epochs_for",
+    "is_clear",
+    "pull",
+    "share_exponent",
+]
 
 
 @dataclass(frozen=True)
@@ -147,3 +157,19 @@ def pull(n_rows: int, gain: float, error: float) -> float:
     """
     unclear = 1 - max(gain, 0.0) / (_CLEARLY * error) if error > 0 else float(gain <= 0)
     return _MOST_PULL * max(1 - n_rows / _LUCKY_ROWS, 0.0) * max(unclear, 0.0)
+
+
+# Of few rows that their columns say nothing of, the members predict chance: worse than a constant by 3 or 4 %.
+_UNCLEAR_ROWS = 2000
+
+
+def is_clear(n_rows: int, gain: float, error: float) -> bool:
+    """Return whether members are better than a constant by more than a standard error; many rows are enough of a sign.
+
+    Parameters
+    ----------
+    n_rows : int
+    gain, error : float
+        By how much their mean loss is less than that of a constant, and its standard error.
+    """
+    return n_rows >= _UNCLEAR_ROWS or gain > error

@@ -1,4 +1,4 @@
-"""The temperature of classes: how sure the members may be, by rows that were held out from them.
+"""How sure the members may be, by rows that were held out from them: the temperature of classes, and constants.
 
 The logits of all members are divided by one number (Guo, Pleiss, Sun and Weinberger, 2017). It is part of the weights
 of their last layers afterwards, so that a prediction takes no longer.
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from fastbp.models.model import Model
 
-__all__ = ["Logits", "best_temperature", "divide_logits", "mean_and_error"]
+__all__ = ["Logits", "best_temperature", "divide_logits", "mean_and_error", "say_always"]
 
 Floats = NDArray[np.float64]
 
@@ -129,3 +129,9 @@ def divide_logits(model: Model, temperature: float) -> None:
     """Divide the last layer's weights and biases, and so the logits, by a temperature."""
     *weights, W, b = model.get_weights()
     model.set_weights([*weights, W / temperature, b / temperature])
+
+
+def say_always(model: Model, sums: Floats) -> None:
+    """Make the last layer's sums the same for all inputs."""
+    *weights, W, _ = model.get_weights()
+    model.set_weights([*weights, np.zeros_like(W), sums.astype(W.dtype)])

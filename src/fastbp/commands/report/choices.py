@@ -103,9 +103,12 @@ def _networks_part(trained: TableNetworks) -> Part:
 
 
 def _linear_parts(trained: TableNetworks) -> list[Part]:
-    """Return how much of the prediction is the linear models', where there were some."""
+    """Return how much of the prediction is the linear models', where there were some; or that it is a constant."""
     fitted = trained.fitted
     errors = fitted.record.errors
+    if fitted.record.is_constant:
+        why = "held-out rows were not clearly predicted better by what the columns say"
+        return [Part("prediction", "the same for all rows", why)]
     if not {"nets", "linear"} <= errors.keys():
         return []
     what = "log loss"
