@@ -1,12 +1,13 @@
 """A small table whose columns say nothing of its target is predicted by a constant, which is better than chance."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 import fastbp as fb
 from fastbp.sklearn import TabularClassifier, TabularRegressor
 from fastbp.tabular.blending import Said
-from fastbp.tabular.recipe import is_clear
 from fastbp.tabular.targets import ClassTargets, NumberTargets
 from fastbp.tabular.temperatures import say_always
 
@@ -45,9 +46,24 @@ def test_the_best_constant_of_classes_is_how_often_each_is():
     np.testing.assert_allclose(targets.decode(model.predict(np.eye(2))), [level, level], rtol=1e-5)
 
 
-def test_what_is_clear():
-    assert is_clear(50, 1.01, 1.0) and not is_clear(50, 1.0, 1.0) and not is_clear(1999, -1.0, 0.0)
-    assert is_clear(2000, -1.0, 1.0)
+@pytest.mark.parametrize(("n", "is_constant"), [(100, True), (1999, True), (2000, False)])
+def test_many_rows_are_never_a_constant(n, is_constant):
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=(n, 1))
+    said = Said(NumberTargets.of(y), y)
+    said.add("nets", np.arange(n), rng.normal(size=(n, 1)))
+    assert (said.blend("rmse", may_be_constant=True).constant is not None) == is_constant
+
+
+def test_what_is_better_by_more_than_a_standard_error_is_clear():
+    """Each row gains 1 + d or 1 - d, whose mean is a standard error of d / sqrt(100)."""
+    for d, is_constant in ((9.9, False), (10.1, True)):
+        y = np.tile([[10.0], [-10]], (50, 1))
+        losses = np.tile([[100 - 1 - d], [100 - 1 - d], [100 - 1 + d], [100 - 1 + d]], (25, 1))
+        targets = replace(NumberTargets.of(y), lowest=np.full(1, -np.inf), highest=np.full(1, np.inf))
+        said = Said(targets, y)
+        said.add("nets", np.arange(100), targets.encode(y + np.sqrt(losses)).astype(np.float64))
+        assert (said.blend("rmse", may_be_constant=True).constant is not None) == is_constant
 
 
 def test_networks_that_are_no_better_than_a_constant_say_it():

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbp.tabular.recipe import is_clear, pull, share_exponent
+from fastbp.tabular.recipe import UNCLEAR_ROWS, pull, share_exponent
 from fastbp.tabular.targets import ClassTargets, NumberTargets, Targets
 from fastbp.tabular.temperatures import Logits, best_temperature, mean_and_error
 
@@ -88,7 +88,7 @@ class Said:
         n_networks : int
             Whose mean is to be predicted; of a row held out, only those of its fold have said something.
         may_be_constant : bool
-            Whether a constant is predicted where the members are not clearly better.
+            Whether a constant is predicted where the members are not better by more than a standard error.
         """
         kinds = list(self._sums)
         while len(kinds) > 1 and not self._rows_of(kinds).any():  # Ctrl-C came when no row had an answer of all
@@ -110,21 +110,21 @@ class Said:
         if isinstance(targets, NumberTargets) and targets.form == "log" and metric != "mae":
             matched = targets.matched(y, mixed)
             mixed, targets = mixed * (matched.factor / targets.factor), matched
-        level = targets.level(self._y, self._weights, metric)
-        gains = losses(np.broadcast_to(level, mixed.shape)) - losses(mixed)
+        constant = None
         # Areas under curves are of ranks: whatever ranks rows is no worse than what does not.
-        is_told = not may_be_constant or metric == "roc_auc"
-        is_told = is_told or is_clear(len(y), *mean_and_error(gains, weights))
-        if not is_told:
-            mixed = np.tile(level, (len(y), 1))
-        elif self._logits:
+        if may_be_constant and metric != "roc_auc" and len(y) < UNCLEAR_ROWS:
+            level = targets.level(self._y, self._weights, metric)
+            alike = np.tile(level, (len(y), 1))
+            gain, error = mean_and_error(losses(alike) - losses(mixed), weights)
+            if gain <= error:
+                mixed, constant = alike, targets.before_activation(level)
+        if self._logits and constant is None:
             temperature = best_temperature(self._logits, shares, self._y[:: self._step], self._weights[:: self._step])
         found = {kind: error for kind, error in errors.items() if kind == "nets"}
         linear = [error for kind, error in errors.items() if kind != "nets"]
         found |= {"linear": min(linear)} if linear else {}
         found["blend"] = float(np.average(targets.losses(y, mixed, metric), weights=weights))
         residuals = np.sort(np.abs(y - mixed), axis=0) if isinstance(targets, NumberTargets) else None
-        constant = None if is_told else targets.before_activation(level)
         return Blend(targets, shares, temperature, found, residuals, constant)
 
     def _rows_of(self, kinds: Sequence[str]) -> NDArray[np.bool_]:

@@ -125,8 +125,8 @@ def fit_rows(
 
 def fit_linear(reader: TableReader, rows: Rows, fit: Fit, n_classes: int) -> FittedTable:
     """Return the linear model of a table, trained as the networks are: to compare with."""
-    linear = replace(fit, preset=replace(PRESETS["fast"], members=LINEAR[:1]), refit=False, progress=False)
-    linear = replace(linear, may_be_constant=False)
+    preset = replace(PRESETS["fast"], members=LINEAR[:1])
+    linear = replace(fit, preset=preset, refit=False, progress=False, may_be_constant=False)
     return fit_rows(reader, rows, "mse", linear, splits_of(rows, linear, None, n_classes), n_classes)
 
 
