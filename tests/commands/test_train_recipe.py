@@ -255,6 +255,14 @@ def test_the_form_of_the_target_is_chosen_and_said():
     assert "the logarithm of income" in said and "held-out rows were predicted better so" in said
 
 
+def test_a_prediction_that_is_the_same_for_all_rows_is_said():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(100, 3)), columns=["a", "b", "y"])
+    outcome = train(find_task(frame, "y", "auto"), Settings(folds=2, progress=False))
+    said = "\n".join(highlights(outcome, []))
+    assert "All rows are predicted alike, as held-out rows were not clearly predicted better by what" in said
+
+
 def test_the_weights_of_rows_and_classes_are_multiplied():
     frame = make_table().assign(weight=2.0)
     task = find_task(frame, "sold", "auto", Choice(weight="weight"))

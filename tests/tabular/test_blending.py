@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fastbp.tabular.blending import Said
-from fastbp.tabular.recipe import share_exponent
+from fastbp.tabular.recipe import pull, share_exponent
 from fastbp.tabular.targets import NumberTargets, candidate_forms, targets_from_config
 
 
@@ -128,3 +128,26 @@ def test_which_forms_are_tried():
     assert candidate_forms(np.exp(rng.normal(size=(500, 1)))) == ["plain", "log"]
     assert candidate_forms(rng.poisson(0.7, size=(500, 1)).astype(float)) == ["plain", "poisson"]
     assert candidate_forms(np.full((5, 1), 3.0)) == ["plain"]
+
+
+def test_few_rows_pull_the_share_to_linear_models():
+    """Half of the networks' share where there are hardly any rows; none with 400, or if networks are clearly better."""
+    assert pull(0, 0.0, 1.0) == 0.5
+    assert pull(200, 0.0, 1.0) == pull(200, -3.0, 1.0) == 0.25
+    assert pull(0, 5.0, 1.0) == 0.25
+    assert pull(400, 0.0, 1.0) == pull(4000, 0.0, 1.0) == pull(0, 10.0, 1.0) == pull(0, 1.0, 0.0) == 0
+    assert pull(0, 0.0, 0.0) == 0.5
+
+
+def test_networks_that_are_hardly_better_share_with_linear_models():
+    rng = np.random.default_rng(4)
+    y = rng.normal(size=(80, 1))
+    targets = NumberTargets.of(y)
+    noise = rng.normal(0, 0.5, y.shape)
+    nets, linear = targets.encode(y + noise), targets.encode(y + 1.02 * noise)
+    shares = said_of(y, nets, linear, targets).blend("rmse").shares
+    worse, better = (np.square(y - targets.decode(outputs))[:, 0] for outputs in (linear, nets))
+    gains = worse - better
+    clarity = gains.mean() / (gains.std() / np.sqrt(80)) / 10
+    assert shares["linear"] == pytest.approx(0.5 * (1 - 80 / 400) * (1 - clarity), rel=1e-3)
+    assert 0 < shares["linear"] < 0.4

@@ -158,4 +158,5 @@ def _fit_of(settings: Settings, metric: str, budget: TimeBudget | None, keeps_in
         batch_size=settings.batch_size,
         precision=settings.precision,
         keeps_interrupted=keeps_interrupted,
+        may_be_constant=settings.epochs is None,
     )

@@ -95,6 +95,7 @@ class BaseTabular(PrivateTable, ExplainedTable, ExportedTable, BaseEstimator):
             n_threads=threads_for(self.n_threads),
             seed=seed,
             progress=bool(self.verbose),
+            may_be_constant=self.epochs == "auto",
         )
         splits = splits or splits_of(rows, fit, self.n_bags, n_classes)
         self._table = fit_rows(reader, rows, "auto", fit, splits, n_classes)
@@ -203,6 +204,12 @@ class BaseTabular(PrivateTable, ExplainedTable, ExportedTable, BaseEstimator):
             table, threads = self._table, threads_for(self.n_threads)
             self._importances = column_importances(table, self._held_out, table.record.metric, threads)
         return self._importances
+
+    @property
+    def is_constant_(self) -> bool:
+        """Whether all rows are predicted alike, as a constant was hardly worse on rows held out."""
+        check_is_fitted(self)
+        return self._table.record.is_constant
 
     @property
     def n_members_(self) -> int:

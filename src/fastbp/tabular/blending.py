@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbp.tabular.recipe import share_exponent
+from fastbp.tabular.recipe import UNCLEAR_ROWS, pull, share_exponent
 from fastbp.tabular.targets import ClassTargets, NumberTargets, Targets
-from fastbp.tabular.temperatures import Logits, best_temperature
+from fastbp.tabular.temperatures import Logits, best_temperature, mean_and_error
 
 __all__ = ["Blend", "Said"]
 
@@ -38,6 +38,8 @@ class Blend:
         On rows held out, of "nets", "linear" and "blend", those that there are.
     residuals : ndarray of shape (n, n_outputs) or None
         How far the predictions of rows held out were off, rising; None for classes.
+    constant : ndarray of shape (n_outputs,) or None
+        What the sums of all members' last layers are to be, whatever the row; None: as they learned.
     """
 
     targets: Targets
@@ -45,6 +47,7 @@ class Blend:
     temperature: float
     errors: dict[str, float]
     residuals: Floats | None
+    constant: Floats | None
 
 
 class Said:
@@ -76,7 +79,7 @@ class Said:
             some = rows % self._step == 0
             self._logits.append(Logits.of(kind, rows[some] // self._step, outputs[some]))
 
-    def blend(self, metric: str, n_networks: int = 1) -> Blend:
+    def blend(self, metric: str, n_networks: int = 1, may_be_constant: bool = False) -> Blend:
         """Return the best mixture of the kinds of members, as far as the rows held out tell it.
 
         Parameters
@@ -84,6 +87,8 @@ class Said:
         metric : str
         n_networks : int
             Whose mean is to be predicted; of a row held out, only those of its fold have said something.
+        may_be_constant : bool
+            Whether a constant is predicted where the members are not better by more than a standard error.
         """
         kinds = list(self._sums)
         while len(kinds) > 1 and not self._rows_of(kinds).any():  # Ctrl-C came when no row had an answer of all
@@ -92,27 +97,35 @@ class Said:
         y, weights = self._y[seen], self._weights[seen]
         means = {kind: self._sums[kind][seen] / self._counts[kind][seen, np.newaxis] for kind in kinds}
 
-        def error(predicted: Floats) -> float:
-            return float(np.average(self._targets.losses(y, predicted, metric), weights=weights))
+        def losses(predicted: Floats) -> Floats:
+            return self._targets.losses(y, predicted, metric)
 
-        errors = {kind: error(mean) for kind, mean in means.items()}
+        errors = {kind: float(np.average(losses(mean), weights=weights)) for kind, mean in means.items()}
         exponent = 1.0
         if "nets" in kinds:
             exponent = share_exponent(len(y), float(self._counts["nets"][seen].mean()), n_networks)
-        shares = _best_shares(means, errors, error, exponent)
+        shares = _best_shares(means, errors, losses, weights, exponent)
         mixed: Floats = sum((share * means[kind] for kind, share in shares.items()), np.zeros_like(means[kinds[0]]))
         targets, temperature = self._targets, 1.0
         if isinstance(targets, NumberTargets) and targets.form == "log" and metric != "mae":
             matched = targets.matched(y, mixed)
             mixed, targets = mixed * (matched.factor / targets.factor), matched
-        if self._logits:
+        constant = None
+        # Areas under curves are of ranks: whatever ranks rows is no worse than what does not.
+        if may_be_constant and metric != "roc_auc" and len(y) < UNCLEAR_ROWS:
+            level = targets.level(self._y, self._weights, metric)
+            alike = np.tile(level, (len(y), 1))
+            gain, error = mean_and_error(losses(alike) - losses(mixed), weights)
+            if gain <= error:
+                mixed, constant = alike, targets.before_activation(level)
+        if self._logits and constant is None:
             temperature = best_temperature(self._logits, shares, self._y[:: self._step], self._weights[:: self._step])
         found = {kind: error for kind, error in errors.items() if kind == "nets"}
         linear = [error for kind, error in errors.items() if kind != "nets"]
         found |= {"linear": min(linear)} if linear else {}
         found["blend"] = float(np.average(targets.losses(y, mixed, metric), weights=weights))
         residuals = np.sort(np.abs(y - mixed), axis=0) if isinstance(targets, NumberTargets) else None
-        return Blend(targets, shares, temperature, found, residuals)
+        return Blend(targets, shares, temperature, found, residuals, constant)
 
     def _rows_of(self, kinds: Sequence[str]) -> NDArray[np.bool_]:
         """Return which rows all of these kinds have answered."""
@@ -122,17 +135,19 @@ class Said:
 def _best_shares(
     means: Mapping[str, Floats],
     errors: Mapping[str, float],
-    error: Callable[[Floats], float],
+    losses: Callable[[Floats], Floats],
+    weights: Floats,
     exponent: float,
 ) -> dict[str, float]:
     """Return the shares of the networks and of the better linear models.
 
     The share of linear models whose mixture has the least error is right for networks as they were heard; raised to the
-    exponent it is that for the mean of all.
+    exponent it is that for the mean of all. Where few rows tell, the linear models have a part of the rest too.
     """
     linear = min((kind for kind in means if kind != "nets"), key=errors.__getitem__, default="")
     if not linear or "nets" not in means:
         return {linear or "nets": 1.0}
-    mixtures = [error(share * means[linear] + (1 - share) * means["nets"]) for share in _SHARES]
-    share = _SHARES[int(np.argmin(mixtures))] ** exponent
+    of_rows = [losses(share * means[linear] + (1 - share) * means["nets"]) for share in _SHARES]
+    share = _SHARES[int(np.argmin([np.average(each, weights=weights) for each in of_rows]))] ** exponent
+    share += (1 - share) * pull(len(weights), *mean_and_error(of_rows[-1] - of_rows[0], weights))
     return {kind: part for kind, part in (("nets", 1 - share), (linear, share)) if part}

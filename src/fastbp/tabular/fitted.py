@@ -96,6 +96,8 @@ class Record:
         Whether all was trained again on all rows, and whether Ctrl-C ended training.
     temperature : float
         By which the logits of the members were divided, in their weights; 1 for numbers.
+    is_constant : bool
+        Whether all rows are predicted alike, as a constant was hardly worse on rows held out; the weights are so.
     """
 
     metric: str = ""
@@ -104,6 +106,7 @@ class Record:
     refit: bool = False
     interrupted: bool = False
     temperature: float = 1.0
+    is_constant: bool = False
 
 
 class FittedTable:

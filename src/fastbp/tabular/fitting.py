@@ -35,7 +35,7 @@ from fastbp.tabular.recipe import (
     epochs_for,
 )
 from fastbp.tabular.targets import ClassTargets, Targets
-from fastbp.tabular.temperatures import divide_logits
+from fastbp.tabular.temperatures import divide_logits, say_always
 from fastbp.tabular.time_budget import TimeBudget, TimeShare
 from fastbp.training.trainer import Trainer
 
@@ -74,6 +74,8 @@ class Fit:
         Of products, as ``Trainer`` has it.
     keeps_interrupted : bool
         Whether Ctrl-C leaves the best epochs so far of the networks that have one, instead of raising.
+    may_be_constant : bool
+        Whether a constant is predicted where it is hardly worse. Not where somebody said how long to train.
     """
 
     preset: Preset
@@ -87,6 +89,7 @@ class Fit:
     batch_size: int | None = None
     precision: str | None = None
     keeps_interrupted: bool = False
+    may_be_constant: bool = False
 
 
 def make_splits(
@@ -213,13 +216,25 @@ class _Work:
             fitted.append(FittedMember(job.trainer.model, course))
         if not fitted:
             raise KeyboardInterrupt
-        blend = said.blend(self.fit.metric, sum(known.kind == "nets" for known in fitted))
+        n_networks = sum(known.kind == "nets" for known in fitted)
+        blend = said.blend(self.fit.metric, n_networks, self.fit.may_be_constant)
         if self.fit.refit and not interrupted:
             fitted = self._refitted(fitted)
         if blend.temperature != 1:
             for known in fitted:
                 divide_logits(known.model, blend.temperature)
-        record = Record(self.fit.metric, len(self.splits), blend.errors, self.fit.refit, interrupted, blend.temperature)
+        if blend.constant is not None:
+            for known in fitted:
+                say_always(known.model, blend.constant)
+        record = Record(
+            self.fit.metric,
+            len(self.splits),
+            blend.errors,
+            self.fit.refit,
+            interrupted,
+            blend.temperature,
+            blend.constant is not None,
+        )
         return FittedTable(self.reader, blend.targets, self.encodings, fitted, blend.shares, blend.residuals, record)
 
     def _share_time(self) -> None:

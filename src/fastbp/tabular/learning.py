@@ -125,7 +125,8 @@ def fit_rows(
 
 def fit_linear(reader: TableReader, rows: Rows, fit: Fit, n_classes: int) -> FittedTable:
     """Return the linear model of a table, trained as the networks are: to compare with."""
-    linear = replace(fit, preset=replace(PRESETS["fast"], members=LINEAR[:1]), refit=False, progress=False)
+    preset = replace(PRESETS["fast"], members=LINEAR[:1])
+    linear = replace(fit, preset=preset, refit=False, progress=False, may_be_constant=False)
     return fit_rows(reader, rows, "mse", linear, splits_of(rows, linear, None, n_classes), n_classes)
 
 
@@ -143,6 +144,7 @@ def _best_loss(reader: TableReader, rows: Rows, splits: Sequence[Split], fit: Fi
         preset=replace(PRESETS["fast"], epochs=_PILOT_EPOCHS),
         refit=False,
         progress=False,
+        may_be_constant=False,
     )
     errors = {}
     for loss in losses:

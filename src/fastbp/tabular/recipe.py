@@ -14,7 +14,17 @@ from typing import Any
 from fastbp.engine.number_columns import BOUND
 from fastbp.tabular.encoding import FAR_BOUND, Kind
 
-__all__ = ["LINEAR", "PRESETS", "Member", "Preset", "batch_size_for", "epochs_for", "share_exponent"]
+__all__ = [
+    "LINEAR",
+    "PRESETS",
+    "UNCLEAR_ROWS",
+    "Member",
+    "Preset",
+    "batch_size_for",
+    "epochs_for",
+    "pull",
+    "share_exponent",
+]
 
 
 @dataclass(frozen=True)
@@ -126,3 +136,29 @@ def share_exponent(n_rows: int, n_heard: float, n_networks: int) -> float:
     """
     removed = (1 / n_heard - 1 / n_networks) / (1 - 1 / 4)
     return 1 + max(removed, 0.0) * min(n_rows / _SHARED_ROWS, 1.0)
+
+
+# The best of many epochs by a few rows held out is lucky with them: networks change more from epoch to epoch than
+# linear models, and look better than they are. Luck does not matter where they are better by many standard errors.
+_LUCKY_ROWS = 400
+_MOST_PULL = 0.5
+_CLEARLY = 10.0
+
+
+def pull(n_rows: int, gain: float, error: float) -> float:
+    """Return what part of the networks' share is the linear models' instead, as few rows held out tell little.
+
+    Parameters
+    ----------
+    n_rows : int
+        From half of their share where there are hardly any, to nothing from 400 on.
+    gain, error : float
+        By how much the mean loss of networks is less than that of linear models, and its standard error.
+    """
+    unclear = 1 - max(gain, 0.0) / (_CLEARLY * error) if error > 0 else float(gain <= 0)
+    return _MOST_PULL * max(1 - n_rows / _LUCKY_ROWS, 0.0) * max(unclear, 0.0)
+
+
+# Of few rows that their columns say nothing of, the members predict chance: worse than a constant by 3 to 6 %. Of more,
+# they say it themselves, and the errors of a few far targets must not hide what the columns say of the others.
+UNCLEAR_ROWS = 2000

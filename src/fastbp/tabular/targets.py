@@ -30,6 +30,7 @@ Floats = NDArray[np.float64]
 Form = Literal["plain", "log", "poisson"]
 
 _MARGIN = 0.05  # beyond the targets seen, as a share of their range, that a prediction may be
+_LEAST = 1e-30  # of a share or a mean whose logarithm is taken
 _SKEWED = 1.0  # the skewness of targets from which their logarithms are tried
 _PLAIN_LOSSES: dict[str, type[Loss]] = {
     "mse": MeanSquaredError,
@@ -76,6 +77,14 @@ class ClassTargets:
     def losses(self, y: Array, predicted: Floats, metric: str = "log_loss") -> Floats:
         """Return the log loss of each row, whatever the metric: it is the smoothest of them."""
         return np.asarray(-np.log(np.clip(predicted[np.arange(len(y)), y], 1e-7, 1)))
+
+    def level(self, y: Array, weights: Floats, metric: str = "log_loss") -> Floats:
+        """Return what is predicted best of all rows alike, (n_classes,): how often each class is."""
+        return np.asarray(np.bincount(y, weights, minlength=self.n_classes) / weights.sum())
+
+    def before_activation(self, level: Floats) -> Floats:
+        """Return the sums of a last layer's units for outputs that are decoded to this."""
+        return np.asarray(np.log(np.maximum(level, _LEAST)))
 
     def n_telling(self, y: Array) -> float:
         """Return how many rows of two even classes tell as much: fewer, where nearly all rows are of one class."""
@@ -175,6 +184,22 @@ class NumberTargets:
         """Return each row's squared error, or absolute one for "mae", each column in units of its deviation."""
         errors = (y - predicted) / (self.deviation if self.spread is None else self.spread)
         return np.asarray((np.abs(errors) if metric == "mae" else np.square(errors)).mean(axis=1))
+
+    def level(self, y: Floats, weights: Floats, metric: str = "rmse") -> Floats:
+        """Return what is predicted best of all rows alike, (n_outputs,): their mean, or their median for "mae"."""
+        if metric != "mae":
+            return np.asarray(np.average(y, axis=0, weights=weights))
+        order = np.argsort(y, axis=0)
+        counts = np.cumsum(weights[order], axis=0)
+        middle = (counts < counts[-1] / 2).sum(axis=0)
+        return np.asarray(np.take_along_axis(y, order, axis=0)[middle, np.arange(y.shape[1])])
+
+    def before_activation(self, level: Floats) -> Floats:
+        """Return the sums of a last layer's units for outputs that are decoded to this."""
+        if self.form == "plain":
+            return np.asarray((level - self.mean) / self.deviation)
+        factor, shift = self.in_units
+        return np.asarray((np.log(np.maximum(level, _LEAST)) - shift) / factor)
 
     def n_telling(self, y: Floats) -> float:
         """Return how many rows tell something: all."""

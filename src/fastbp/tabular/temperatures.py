@@ -1,4 +1,4 @@
-"""The temperature of classes: how sure the members may be, by rows that were held out from them.
+"""How sure the members may be, by rows that were held out from them: the temperature of classes, and constants.
 
 The logits of all members are divided by one number (Guo, Pleiss, Sun and Weinberger, 2017). It is part of the weights
 of their last layers afterwards, so that a prediction takes no longer.
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from fastbp.models.model import Model
 
-__all__ = ["Logits", "best_temperature", "divide_logits"]
+__all__ = ["Logits", "best_temperature", "divide_logits", "mean_and_error", "say_always"]
 
 Floats = NDArray[np.float64]
 
@@ -91,10 +91,20 @@ def best_temperature(said: Sequence[Logits], shares: Mapping[str, float], y: NDA
         return np.asarray(-np.log(np.maximum(right[places], _LEAST_IN_LOSS)))
 
     best = _lowest(lambda temperature: float(counted @ losses(temperature)))
-    gains = losses(1.0) - losses(best)
-    mean = float(counted @ gains)
-    error = sqrt(float(np.square(counted) @ np.square(gains - mean)))
+    mean, error = mean_and_error(losses(1.0) - losses(best), weights[places])
     return best if mean > _CLEARLY * error else 1.0
+
+
+def mean_and_error(gains: Floats, weights: Floats) -> tuple[float, float]:
+    """Return the mean of what each row gains, and its standard error.
+
+    Parameters
+    ----------
+    gains, weights : ndarray of shape (n_rows,)
+    """
+    counted = weights / weights.sum()
+    mean = float(counted @ gains)
+    return mean, sqrt(float(np.square(counted) @ np.square(gains - mean)))
 
 
 def _lowest(of: Any) -> float:
@@ -119,3 +129,9 @@ def divide_logits(model: Model, temperature: float) -> None:
     """Divide the last layer's weights and biases, and so the logits, by a temperature."""
     *weights, W, b = model.get_weights()
     model.set_weights([*weights, W / temperature, b / temperature])
+
+
+def say_always(model: Model, sums: Floats) -> None:
+    """Make the last layer's sums the same for all inputs."""
+    *weights, W, _ = model.get_weights()
+    model.set_weights([*weights, np.zeros_like(W), sums.astype(W.dtype)])

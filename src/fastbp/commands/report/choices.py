@@ -43,6 +43,8 @@ def parts_of(trained: TableNetworks, task: Task) -> list[Part]:
 def describe_choices(trained: TableNetworks, task: Task) -> str:
     """Return the choices that depend on the data, in a sentence or two."""
     record = trained.fitted.record
+    if record.is_constant:
+        return f"All rows are predicted alike, as {_linear_parts(trained)[0].why}."
     rows = f"{record.n_folds} folds" if record.n_folds > 1 else "one split"
     who = count_members([member.kind for member in trained.fitted.members])
     said = f"The mean of {who} is predicted, each at its best epoch by {record.metric} on rows of {rows}"
@@ -103,9 +105,12 @@ def _networks_part(trained: TableNetworks) -> Part:
 
 
 def _linear_parts(trained: TableNetworks) -> list[Part]:
-    """Return how much of the prediction is the linear models', where there were some."""
+    """Return how much of the prediction is the linear models', where there were some; or that it is a constant."""
     fitted = trained.fitted
     errors = fitted.record.errors
+    if fitted.record.is_constant:
+        why = "held-out rows were not clearly predicted better by what the columns say"
+        return [Part("prediction", "the same for all rows", why)]
     if not {"nets", "linear"} <= errors.keys():
         return []
     what = "log loss"
