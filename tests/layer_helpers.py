@@ -59,9 +59,9 @@ def _batch_ensemble(layer, arrays):
         else:
             blocks.append(_block(inner, arrays))
     W, b = next(arrays), next(arrays) if head.use_bias else None
-    return reference.BatchEnsemble(
-        scale, blocks, reference.Heads(W, b, head.activation.name, head.activation.parameter)
-    )
+    penalties = (head.l1, head.l2) if head.trainable else (0.0, 0.0)
+    heads = reference.Heads(W, b, head.activation.name, head.activation.parameter, *penalties)
+    return reference.BatchEnsemble(scale, blocks, heads)
 
 
 def _adapted(layer, arrays, with_factors):

@@ -172,6 +172,41 @@ MODELS = {
     "frozen behind nothing": ([fb.Activation("tanh"), fb.Dense(5, trainable=False), fb.Dense(3)], "mse"),
 }
 
+REGRESSION = [fb.Dense(19, "relu"), fb.Dense(7, "mish"), fb.Dense(3)]
+# Name to (members, layers, options, loss) of fb.BatchEnsemble.
+ENSEMBLES = {
+    "tabm mini": (3, REGRESSION, {}, "mse"),
+    "tabm": (4, REGRESSION, {"adapters": "all", "scale": "normal"}, "mse"),
+    "labels": (3, [fb.Dense(9, "tanh"), fb.Dropout(0.0), fb.Dense(4, "softmax")], {}, "cross_entropy"),
+    "labels, all": (
+        2,
+        [fb.Dense(9, "softmax"), fb.LayerNorm(), fb.Dense(5, "gelu", use_bias=False), fb.Dense(4, "softmax")],
+        {"adapters": "all"},
+        "cross_entropy",
+    ),
+    "yes and no": (5, [fb.Dense(17, "silu"), fb.Dense(2, "sigmoid", use_bias=False)], {}, "binary_cross_entropy"),
+    "activated heads": (3, [fb.Dense(8, "relu"), fb.Dense(3, "exp")], {}, "poisson"),
+    "softmax without its loss": (3, [fb.Dense(8, "relu"), fb.Dense(3, "softmax")], {}, "mse"),
+    "penalised heads": (3, [fb.Dense(8, "relu", l1=0.02), fb.Dense(3, l1=0.03, l2=0.2)], {"adapters": "all"}, "mse"),
+    "frozen heads": (2, [fb.Dense(8, "relu"), fb.Dense(3, l2=0.2, trainable=False)], {}, "mse"),
+    "heads alone": (3, [fb.Dense(3, "tanh")], {}, "mse"),
+    "all kinds": (
+        3,
+        [fb.Scaling(), fb.Activation("softmax"), fb.Dense(9, "prelu"), fb.LayerNorm(), fb.Activation("softmax")]
+        + [fb.Residual([fb.Dense(5, "relu", l2=0.1), fb.Dense(9), fb.Activation("softmax")])]
+        + [fb.Activation("softmax"), fb.Scaling(), fb.Dense(6, fb.Parametric("mish"), trainable=False), fb.Dense(3)],
+        {},
+        "mse",
+    ),
+    "all kinds, all": (
+        2,
+        [fb.Activation("tanh"), fb.Dense(9, "prelu", l1=0.01), fb.Scaling(), fb.Dense(6, fb.Parametric("mish"))]
+        + [fb.Dense(6, "relu", trainable=False), fb.Dense(3)],
+        {"adapters": "all"},
+        "mse",
+    ),
+}
+
 
 def make_model(name, dtype="float64", seed=4):
     """The model of that name, its arrays all away from where they begin, and its loss."""

@@ -1125,12 +1125,21 @@ class ByMember(Block):
 
 
 class Heads(Block):
-    """A dense block for each member; W is (members, inputs, units) and b (members, units) or None."""
+    """A dense block for each member; W is (members, inputs, units) and b (members, units) or None.
 
-    def __init__(self, W: np.ndarray, b: np.ndarray | None, activation: str, parameter: float = 0.0) -> None:
+    The penalty is the mean of the members', as the loss is.
+    """
+
+    def __init__(
+        self, W: np.ndarray, b: np.ndarray | None, activation: str, parameter: float = 0.0, l1=0.0, l2=0.0
+    ) -> None:
         self.arrays = [W] if b is None else [W, b]
         biases = [None] * len(W) if b is None else b
-        self.blocks = [Dense(*each, activation, parameter) for each in zip(W, biases, strict=True)]
+        shares = l1 / len(W), l2 / len(W)
+        self.blocks = [Dense(*each, activation, parameter, *shares) for each in zip(W, biases, strict=True)]
+
+    def penalty(self):
+        return sum(block.penalty() for block in self.blocks)
 
     def forward(self, X):
         rows = X.reshape(len(self.blocks), -1, X.shape[1])

@@ -8,8 +8,8 @@ import pytest
 
 import fastbp as fb
 from fastbp.cli import main
-from fastbp.commands.explained_rows import as_moment
 from fastbp.commands.report.dependence_section import _paint as paint_dependence
+from fastbp.explanations.cells import as_moment
 
 pandas = pytest.importorskip("pandas", reason="pandas is not installed")
 
@@ -134,10 +134,11 @@ def test_seconds_as_moments():
 
 def test_the_axis_of_moments_has_dates():
     figures = pytest.importorskip("matplotlib.figure")
-    model = fb.Model([fb.Dense(1)], inputs=1)
-    seconds = np.arange(20.0)[:, np.newaxis] * 864_000 + 1_704_067_200
+    frame = pandas.DataFrame({"day": pandas.to_datetime(np.arange(20) * 864_000 + 1_704_067_200, unit="s")})
+    model = fb.Model([fb.Dense(1)], prepare=fb.Standardize())
+    model.build(frame)
     figure = figures.Figure(figsize=(4.3, 3))
-    paint_dependence(fb.partial_dependence(model, seconds, 0), "price", True, figure)
+    paint_dependence(fb.partial_dependence(model, frame, 0), "price", figure)
     figure.canvas.draw()
     labels = [label.get_text() for label in figure.axes[0].get_xticklabels()]
     assert all(re.fullmatch(r"202[345]-\d\d-\d\d", label) for label in labels)

@@ -86,6 +86,8 @@ def test_values_of_numbers_that_recur(tmp_path, monkeypatch):
     model = TabularRegressor(epochs=2, random_state=0).fit(X, X[:, 2] ** 2)
     assert any(encoding.table_sizes == [20, 12] for encoding in model._table.encodings.values())
     file = write(model, tmp_path / "m.onnx")
+    np.testing.assert_allclose(model.predict(X.astype(np.float32)), model.predict(X), rtol=1e-4, atol=1e-4)
     X[0], X[1] = [3.5, 0, 1e9], [-np.finfo(float).max, 0, 5]
+    X[2:200] = X[2:200].astype(np.float32)
     for outputs in run_both(file, matrix_input(file, X)):
         assert_close(outputs["predictions"][:, 0], model.predict(X), 1e-5)

@@ -151,3 +151,49 @@ def test_pictures_of_slopes_and_of_many_texts():
         assert not set(ticks) & set(TEXTS)
     finally:
         pyplot.close("all")
+
+
+@pytest.mark.parametrize(
+    ("method", "word"),
+    [("saliency", "slope"), ("smoothgrad", "slope"), ("input_x_gradient", "share"), ("lrp", "share")],
+)
+def test_all_pictures_of_a_method_have_the_same_word(method, word):
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    found = fb.explain(network(), X, method=method, target=0)
+    try:
+        assert found.plot("bars").get_xlabel() == f"mean size of the {word}, logit"
+        assert found[0].plot("bars").get_xlabel().startswith(f"{word} of the logit")
+        assert found.plot("beeswarm").get_xlabel().startswith(f"{word} of the logit")
+        assert found.plot(column=0).get_ylabel().startswith(f"{word} of the logit")
+    finally:
+        pyplot.close("all")
+
+
+def test_pictures_of_names_and_of_categories():
+    """Short names stand upright, long ones end at their ticks; a pair tells of both columns; categories are grey."""
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    from matplotlib.colors import to_rgba
+
+    long = ["a category of a long name", "another category", "yet another category"]
+    frame = pd.DataFrame({"letter": np.resize(list("abcdefg"), 40), "name": np.resize(long, 40)})
+    frame["a number with quite a long name"] = X[:, 0]
+    model = fb.Model([fb.Dense(2, "tanh"), fb.Dense(1)], prepare=fb.Columns(fb.Standardize(), fb.OneHot()), seed=0)
+    model.build(frame)
+    classes = fb.Model([fb.Dense(3, "softmax")], prepare=fb.Columns(fb.Standardize(), fb.OneHot()), seed=0)
+    classes.build(frame)
+    found = fb.explain(model, frame, background=frame[:4])
+    try:
+        for letters in (found.plot(column="letter"), fb.partial_dependence(model, frame, "letter").plot()):
+            assert {label.get_rotation() for label in letters.get_xticklabels()} == {0.0}
+        for names in (found.plot(column="name"), fb.partial_dependence(model, frame, "name").plot()):
+            assert {(label.get_rotation(), label.get_ha()) for label in names.get_xticklabels()} == {(30.0, "right")}
+        points = fb.partial_dependence(classes, frame, "letter").plot().containers
+        places = [container.lines[0].get_xdata() for container in points]
+        assert len({float(place[0]) for place in places}) == 3 and abs(np.mean([place[0] for place in places])) < 1e-9
+        pairs = [label.get_text() for label in fb.interaction_strength(model, frame).plot().get_yticklabels()]
+        assert "letter x name" in pairs and all(len(pair) <= 28 for pair in pairs)
+        assert any(pair.startswith("letter x") and pair.endswith("a long name") for pair in pairs)
+        greys = [one for one in found.plot("beeswarm").collections if len(one.get_offsets()) == 40]
+        assert [tuple(one.get_facecolor()[0]) == to_rgba("0.5") for one in greys].count(True) == 2
+    finally:
+        pyplot.close("all")

@@ -10,41 +10,9 @@ import reference
 from engine_helpers import assert_same_bits, make_data
 from fastbp.engine import narrow
 from layer_helpers import oracle_of
+from layer_models import ENSEMBLES as MODELS
+from layer_models import N_INPUTS, REGRESSION
 from reference import loss_gradient, loss_value
-
-N_INPUTS = 11
-REGRESSION = [fb.Dense(19, "relu"), fb.Dense(7, "mish"), fb.Dense(3)]
-# Name to (members, layers, options, loss, settings of the last layer that matter)
-MODELS = {
-    "tabm mini": (3, REGRESSION, {}, "mse"),
-    "tabm": (4, REGRESSION, {"adapters": "all", "scale": "normal"}, "mse"),
-    "labels": (3, [fb.Dense(9, "tanh"), fb.Dropout(0.0), fb.Dense(4, "softmax")], {}, "cross_entropy"),
-    "labels, all": (
-        2,
-        [fb.Dense(9, "softmax"), fb.LayerNorm(), fb.Dense(5, "gelu", use_bias=False), fb.Dense(4, "softmax")],
-        {"adapters": "all"},
-        "cross_entropy",
-    ),
-    "yes and no": (5, [fb.Dense(17, "silu"), fb.Dense(2, "sigmoid", use_bias=False)], {}, "binary_cross_entropy"),
-    "activated heads": (3, [fb.Dense(8, "relu"), fb.Dense(3, "exp")], {}, "poisson"),
-    "softmax without its loss": (3, [fb.Dense(8, "relu"), fb.Dense(3, "softmax")], {}, "mse"),
-    "heads alone": (3, [fb.Dense(3, "tanh")], {}, "mse"),
-    "all kinds": (
-        3,
-        [fb.Scaling(), fb.Activation("softmax"), fb.Dense(9, "prelu"), fb.LayerNorm(), fb.Activation("softmax")]
-        + [fb.Residual([fb.Dense(5, "relu", l2=0.1), fb.Dense(9), fb.Activation("softmax")])]
-        + [fb.Activation("softmax"), fb.Scaling(), fb.Dense(6, fb.Parametric("mish"), trainable=False), fb.Dense(3)],
-        {},
-        "mse",
-    ),
-    "all kinds, all": (
-        2,
-        [fb.Activation("tanh"), fb.Dense(9, "prelu", l1=0.01), fb.Scaling(), fb.Dense(6, fb.Parametric("mish"))]
-        + [fb.Dense(6, "relu", trainable=False), fb.Dense(3)],
-        {"adapters": "all"},
-        "mse",
-    ),
-}
 
 
 def make_model(name, dtype="float64", seed=4):
@@ -112,6 +80,54 @@ def test_gradients_are_those_of_differences(name):
             model.set_weights(moved)
             values.append(model.loss_and_gradients(X, y, loss)[0])
         assert gradient[place] == pytest.approx((values[0] - values[1]) / 2e-6, rel=1e-5, abs=1e-8)
+
+
+@pytest.mark.parametrize("members", [2, 8, 40])
+@pytest.mark.parametrize("before", ["layer", "tables"])
+def test_what_lies_before_learns_however_many_members_and_numbers_there_are(before, members):
+    """More members than there are inputs of each; and numbers before tables, whose gradients nobody reads."""
+    rng = np.random.default_rng(members)
+    ensemble = fb.BatchEnsemble(members, [fb.Dense(5, "tanh"), fb.Dense(2)])
+    if before == "layer":
+        model = fb.Model([fb.Dense(3, "tanh"), ensemble], inputs=4, dtype="float64")
+        X = rng.normal(size=(29, 4))
+    else:
+        model = fb.Model([ensemble], inputs=fb.Tabular(64, [5], dims=[2]), dtype="float64")
+        X = np.column_stack([rng.normal(size=(29, 64)), rng.integers(0, 5, 29)])
+    y, weights = rng.normal(size=(29, 2)), model.get_weights()
+    _, (gradient, *_) = model.loss_and_gradients(X, y, "mse")
+    found = np.empty_like(gradient)
+    for place in np.ndindex(gradient.shape):
+        values = []
+        for change in (1e-6, -1e-6):
+            moved = weights[0].copy()
+            moved[place] += change
+            model.set_weights([moved, *weights[1:]])
+            values.append(model.loss_and_gradients(X, y, "mse")[0])
+        found[place] = (values[0] - values[1]) / 2e-6
+    np.testing.assert_allclose(gradient, found, rtol=1e-5, atol=1e-8)
+@pytest.mark.parametrize("shards", [1, 4])
+def test_the_limit_of_norms_is_that_of_each_unit_of_each_member(shards):
+    heads = fb.BatchEnsemble(3, [fb.Dense(8, "relu", max_norm=0.4), fb.Dense(2, max_norm=0.3)])
+    model = fb.Model([heads], inputs=N_INPUTS, dtype="float64", seed=0)
+    X, y = data_for(model, "mse", 40)
+    fb.Trainer(model, "mse", fb.SGD(0.01), batch_size=20, shards=shards, seed=0).fit(X, 10 * y, epochs=2)
+    _, W, _, of_members, _ = model.get_weights()
+    for arrays, limit in ((W, 0.4), (of_members, 0.3)):
+        norms = np.linalg.norm(arrays, axis=-2)
+        assert 0.99 * limit < norms.max() <= limit * (1 + 1e-12)
+
+
+@pytest.mark.parametrize("shards", [1, 4])
+def test_a_step_follows_the_penalties_of_heads(shards):
+    model, loss = make_model("penalised heads")
+    X, y = data_for(model, loss, 40)
+    before, (_, gradients) = model.get_weights(), model.loss_and_gradients(X, y, loss)
+    trainer = fb.Trainer(model, loss, fb.SGD(0.01), batch_size=40, shuffle=False, shards=shards)
+    expected = model.loss_and_gradients(X, y, loss)[0]
+    assert trainer.fit(X, y, epochs=1)["loss"][0] == pytest.approx(expected)
+    for now, former, gradient in zip(model.get_weights(), before, gradients, strict=True):
+        np.testing.assert_allclose(now, former - 0.01 * gradient, rtol=1e-10, atol=1e-13)
 
 
 def test_initial_arrays():
@@ -396,6 +412,8 @@ ENSEMBLE = fb.BatchEnsemble(2, [fb.Dense(3, "softmax")])
         (lambda: fb.BatchEnsemble(2, [fb.Dense(3, "prelu")]), "without slopes"),
         (lambda: fb.BatchEnsemble(2, [fb.Residual([fb.BatchNorm()]), fb.Dense(3)]), "BatchNorm.*LayerNorm"),
         (lambda: fb.BatchEnsemble(2, [fb.Periodic(), fb.Dense(3)]), "Periodic.*before the fb.BatchEnsemble"),
+        (lambda: fb.BatchEnsemble(2, [fb.PiecewiseLinear([[0, 1]]), fb.Dense(3)]), "PiecewiseLinear.*before the fb.B"),
+        (lambda: fb.BatchEnsemble(2, [fb.Residual([fb.Periodic(columns=[0])]), fb.Dense(3)]), "Periodic"),
         (lambda: fb.BatchEnsemble(2, [ENSEMBLE, fb.Dense(3)]), "not the last layer"),
         (lambda: fb.BatchEnsemble(2, [fb.Residual([fb.Dense(3)]), fb.Dense(3)], "all"), "fb.Residual"),
         (lambda: fb.BatchEnsemble(2, [fb.Dense(3)], "both"), "adapters is 'both'"),
@@ -443,3 +461,15 @@ def test_layers_before_it_are_seen():
     X, _ = data_for(model, "mse", 5)
     np.testing.assert_allclose(model.activations(X, layer=0), X * model.get_weights()[0])
     assert "BatchEnsemble" in str(model.inspect(X))
+
+
+@pytest.mark.parametrize(("method", "activation"), [("shapley", "softmax"), ("lrp", "softmax"), ("lrp", "linear")])
+def test_what_is_advised_in_place_of_a_method_is_possible(method, activation):
+    model = fb.Model([fb.BatchEnsemble(2, [fb.Dense(3, activation)])], inputs=4, dtype="float64")
+    rows = np.random.default_rng(0).normal(size=(6, 4))
+    background = {"background": rows} if method == "shapley" else {}
+    with pytest.raises(ValueError, match=r'"shapley" (and|with) output="prediction"'):
+        fb.explain(model, rows[:2], method=method, **background)
+    found = fb.explain(model, rows[:2], method="shapley", output="prediction", background=rows)
+    expected = model.predict(rows[:2]) - model.predict(rows).mean(axis=0)
+    np.testing.assert_allclose(found.values.sum(axis=1), expected, atol=1e-10)

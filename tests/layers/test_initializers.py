@@ -81,3 +81,10 @@ def test_a_layer_more_leaves_the_others_as_they_are():
 def test_bad_arguments(make, error, sentence):
     with pytest.raises(error, match=sentence):
         make()
+
+
+def test_weights_that_the_dtype_cannot_hold_are_refused():
+    layers = [fb.Dense(2, initializer=fb.Normal(1e300)), fb.Dense(1)]
+    with pytest.raises(ValueError, match=r"the initial W of layer 0 .*finite in float32"):
+        fb.Model(layers, inputs=2)
+    assert np.isfinite(fb.Model(layers, inputs=2, dtype="float64").get_weights()[0]).all()

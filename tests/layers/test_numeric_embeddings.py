@@ -132,6 +132,18 @@ def test_it_stays_in_float32_in_mixed_precision(precision):
         (lambda: fb.PiecewiseLinear([[1]]), ValueError, r"edges\[0\] is \[1.0\]; expected a list of two rising"),
         (lambda: fb.PiecewiseLinear([[0, 1], [2, 2]]), ValueError, r"edges\[1\] is \[2.0, 2.0\]"),
         (lambda: fb.PiecewiseLinear([[0, np.nan]]), ValueError, r"edges\[0\] is nan"),
+        (lambda: fb.PiecewiseLinear([[0, 1e-320]]), ValueError, r"edges\[0\] is .* expected a list of two rising"),
+        (lambda: fb.PiecewiseLinear([[-1.7e308, 1.7e308]]), ValueError, r"edges\[0\] is .* expected a list of two"),
+        (
+            lambda: fb.Model([fb.PiecewiseLinear([[0, 1e-40]]), fb.Dense(1)], inputs=1),
+            ValueError,
+            "the initial slope of layer 0 .*finite in float32",
+        ),
+        (
+            lambda: fb.Model([fb.Periodic(sigma=1e300), fb.Dense(1)], inputs=1),
+            ValueError,
+            "the initial frequency of layer 0 .*finite in float32",
+        ),
         (lambda: fb.PiecewiseLinear([0, 1]), TypeError, r"edges\[0\] is 0"),
         (lambda: fb.PiecewiseLinear([[0, 1]], units=0), ValueError, "units is 0"),
         (lambda: fb.PiecewiseLinear([[0, 1]], columns=[0, 1]), ValueError, "edges has 1 entries and columns 2"),

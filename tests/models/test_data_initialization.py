@@ -146,6 +146,24 @@ def test_numbers_that_are_not_finite_are_named_and_nothing_is_set(row):
     assert_same_bits(model.get_weights(), before)
 
 
+@pytest.mark.parametrize(("dtype", "size"), [("float32", 3e38), ("float64", 1.7e308)])
+def test_rows_that_are_too_large_are_told_and_nothing_is_set(dtype, size):
+    model = fb.Model([fb.Dense(4, "relu"), fb.Dense(1)], inputs=3, dtype=dtype)
+    before = model.get_weights()
+    rows = np.sign(np.random.default_rng(0).normal(size=(50, 3))) * size
+    with pytest.raises(FloatingPointError, match=r"in initialize_from, the outputs of layer 0 .* Scale X"):
+        model.initialize_from(rows)
+    assert_same_bits(model.get_weights(), before)
+
+
+@pytest.mark.parametrize(("dtype", "size"), [("float32", 1e-44), ("float32", 1e-38), ("float64", 5e-324)])
+def test_rows_that_are_too_small_leave_finite_weights(dtype, size):
+    model = fb.Model([fb.Dense(4, "relu"), fb.Dense(1)], inputs=3, dtype=dtype)
+    with np.errstate(all="raise"):
+        model.initialize_from(np.random.default_rng(0).normal(size=(50, 3)).round() * size)
+    assert all(np.isfinite(array).all() for array in model.get_weights())
+
+
 def test_what_is_refused():
     model = fb.Model([fb.Dense(3)], inputs=2)
     with pytest.raises(ValueError, match="has 3 columns"):
@@ -156,3 +174,35 @@ def test_what_is_refused():
         model.initialize_from(np.ones((5, 2)), seed=-1)
     with pytest.raises(ValueError, match="build"):
         fb.Model([fb.Dense(3)]).initialize_from(np.ones((5, 2)))
+
+
+def test_layers_of_a_batch_ensemble_keep_their_weights():
+    ensemble = fb.BatchEnsemble(3, [fb.Dense(5, "relu"), fb.Dense(2)])
+    model = fb.Model([fb.Dense(6, "relu"), ensemble], inputs=4, dtype="float64")
+    before = model.get_weights()
+    model.initialize_from(X)
+    after = model.get_weights()
+    np.testing.assert_allclose((X @ after[0]).std(axis=0), 1.0, rtol=1e-10)
+    assert_same_bits(after[2:], before[2:])
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [[fb.BatchEnsemble(3, [fb.Dense(5), fb.Dense(2)])], [fb.Dense(3, trainable=False)]],
+    ids=["ensemble", "frozen"],
+)
+def test_a_model_without_a_layer_to_set_is_refused(layers):
+    with pytest.raises(ValueError, match="nothing to set"):
+        fb.Model(layers, inputs=4).initialize_from(X)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "scale"), [("float32", 1e-42), ("float64", 1e-310), ("float64", 1e300)]
+)
+def test_sums_whose_scale_a_factor_can_hardly_hold(dtype, scale):
+    rows = np.random.default_rng(0).normal(size=(200, 4)) * scale
+    model = fb.Model([fb.Dense(5, "relu"), fb.Dense(2)], inputs=4, dtype=dtype, seed=0)
+    model.initialize_from(rows)
+    assert all(np.isfinite(array).all() for array in model.get_weights())
+    if scale == 1e300:
+        np.testing.assert_allclose((rows @ model.get_weights()[0]).std(axis=0), 1.0, rtol=1e-10)

@@ -221,6 +221,30 @@ CASES = {
     "private, stopped at the end of the budget": lambda **k: train(
         classifier(fb.Dense(8, "tanh")), privacy=private(target_epsilon=6.0), fit={"epochs": 99}, **k
     ),
+    "an ensemble of members, dropout, validation, ema": lambda **k: train(
+        fb.Model(
+            [fb.BatchEnsemble(4, [fb.Dense(20, "relu"), fb.Dropout(0.2), fb.Dense(3, "softmax")], adapters="all")],
+            inputs=6,
+            seed=1,
+        ),
+        "adamw",
+        averaging=fb.EMA(0.9),
+        metrics=["accuracy", "roc_auc"],
+        fit=weighted() | {"validation_fraction": 0.2},
+        **k,
+    ),
+    "numbers and words, periodic, piecewise linear, clip_norm": lambda **k: train(
+        classifier(
+            fb.Periodic(3, 5, columns=[0]),
+            fb.PiecewiseLinear([[-1.0, 0.0, 1.0]], columns=[1], units=4),
+            fb.Dense(20, "relu", l2=1e-3),
+            inputs=fb.Tabular(1, [40, 5]),
+        ),
+        "nadam",
+        data=tabular_data,
+        clip_norm=0.5,
+        **k,
+    ),
     "rprop": lambda **k: train(classifier(fb.Dense(8, "relu")), "rprop", batch_size=None, **k),
     "adadelta": lambda **k: train(classifier(fb.Dense(8, "relu")), "adadelta", **k),
     "adamax": lambda **k: train(classifier(fb.Dense(8, "relu")), "adamax", **k),

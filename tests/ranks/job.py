@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from cases import CASES, StopsInside, classifier, data, digest, own_loss, part, private
+from layer_cases import LAYER_CASES
 
 import fastbp as fb
 from fastbp.engine.team import work_limits
@@ -20,7 +21,7 @@ def same_bits(mpi, n_shards, ahead=""):
     """The digests of all cases; ``ahead``: gradients are sent while others are computed, as in long steps."""
     if ahead:
         work_limits(long_step=1.0, ahead_seconds=-1.0)
-    digests = {name: digest(case(mpi=mpi, shards=int(n_shards))) for name, case in CASES.items()}
+    digests = {name: digest(case(mpi=mpi, shards=int(n_shards))) for name, case in (CASES | LAYER_CASES).items()}
     return mpi.all_objects(digests, "the digests")
 
 
@@ -178,6 +179,14 @@ def saved_inside(mpi, path):
     return digest(CASES["sgd with momentum, clip_norm"](mpi=mpi, fit={"callbacks": SavesInside(path)}))
 
 
+def asked_for_nothing(mpi):
+    """Whether rank 0's question for the optimizer's state, where there is none, is still to be answered later."""
+    if mpi.rank == 0:
+        mpi.ask(np.empty(0), [0] * mpi.n_ranks, "nothing")
+    mpi.meet("the question")
+    return mpi.all_objects(mpi._asking.Iprobe(0), "what is left")
+
+
 def loaded_after_saving(mpi, path):
     """Save and load at once, where writing takes its time: no rank may read before the file is there."""
     X, y = data()
@@ -211,6 +220,44 @@ class ChangesAWeightInside(fb.Callback):
             weights = trainer.model.get_weights()
             weights[0][0, 0] += 1
             trainer.model.set_weights(weights)
+
+
+class RaisesInside(fb.Callback):
+    """Raises after a step, or at the tick of that step."""
+
+    def __init__(self, step, at_tick=False):
+        self.step, self.at_tick = step, at_tick
+
+    def on_step_end(self, trainer, figures):
+        if figures["step"] == self.step and not self.at_tick:
+            raise LookupError(f"after step {self.step}")
+
+    def on_tick(self, trainer, figures):
+        if trainer.n_steps == self.step and self.at_tick:
+            raise LookupError(f"at a tick after step {self.step}")
+
+
+def callbacks_fail_inside(mpi):
+    """What each rank has after a callback that raised in an epoch, or after its last step; then training goes on."""
+    X, y = data()
+    seen, start = [], time.monotonic()
+    for callback, extra in (
+        (RaisesInside(2), {}),
+        (RaisesInside(3), {}),
+        (RaisesInside(4, at_tick=True), {"on_nan": "rollback"}),
+        (RaisesInside(6), {"validation_data": (X, y)}),
+    ):
+        model = classifier(fb.Dense(40, "relu"))
+        trainer = fb.Trainer(model, "cross_entropy", batch_size=128, shards=8, distributed=mpi)
+        try:
+            trainer.fit(X, y, epochs=3, callbacks=callback, **extra)
+            sentence = "none"
+        except LookupError as error:
+            sentence = str(error)
+        n_steps = trainer.n_steps
+        trainer.fit(X, y)
+        seen.append([sentence, n_steps, digest(trainer)])
+    return mpi.all_objects([seen, time.monotonic() - start], "what was seen")
 
 
 class Observes(fb.Callback):
@@ -266,19 +313,60 @@ def arguments(mpi):
     return [trainer.shards, trainer.distributed is mpi, *sentences]
 
 
-def lost(mpi, folder):
-    """The last rank stops moving in its seventh step; the others write down what they get, and end without an error."""
+class Failing:
+    """MPI of a launcher that leaves ranks alive where another one has ended: whoever waits gets an error."""
+
+    def __init__(self, library):
+        self.Exception, self.BYTE, self.Request = library.Exception, library.BYTE, self
+        self.error = library.Exception(library.ERR_OTHER)
+
+    def Testall(self, requests):
+        raise self.error
+
+
+def lost(mpi, folder, kind):
+    """In the seventh step the last rank stops moving, or MPI fails; ranks write down what they get, and end so."""
     X, y = data()
     trainer = fb.Trainer(classifier(fb.Dense(40, "relu")), "cross_entropy", batch_size=32, shards=8, distributed=mpi)
-    if mpi.rank == mpi.n_ranks - 1:
-        trainer.parts.state.exchange._wants_stop = lambda: (
-            trainer.n_steps == 6 and os.kill(os.getpid(), signal.SIGSTOP) is not None
-        )
+    is_last = mpi.rank == mpi.n_ranks - 1
+
+    def wants_stop():
+        if trainer.n_steps == 6 and kind == "error":
+            mpi._library = Failing(mpi._library)
+        elif trainer.n_steps == 6 and is_last:
+            os.kill(os.getpid(), signal.SIGSTOP)
+        return False
+
+    trainer.parts.state.exchange._wants_stop = wants_stop
     try:
         trainer.fit(X, y, epochs=3)
     except TimeoutError as error:
         with open(os.path.join(folder, f"{mpi.rank}.json"), "w") as file:
             json.dump([str(error), trainer.n_steps, digest_of_weights(trainer)], file)
+
+
+def interrupted_ahead(mpi, folder):
+    """Ctrl-C on the last rank in a single step, when its numbers are on their way and its gradients are computed."""
+    work_limits(long_step=1.0, ahead_seconds=-1.0)
+    X, y = data()
+    trainer = fb.Trainer(classifier(fb.Dense(80, "relu")), "cross_entropy", shards=8, distributed=mpi)
+    trainer.step(X, y)
+
+    exchange = trainer.parts.state.exchange
+    begin = exchange.advance
+
+    def interrupted(session, n_done):
+        begin(session, n_done)
+        raise KeyboardInterrupt
+
+    if mpi.rank == mpi.n_ranks - 1:
+        exchange.advance = interrupted
+    start = time.monotonic()
+    try:
+        trainer.step(X, y)
+    except BaseException as error:
+        with open(os.path.join(folder, f"{mpi.rank}.json"), "w") as file:
+            json.dump([type(error).__name__, time.monotonic() - start, trainer.n_steps], file)
 
 
 def digest_of_weights(trainer):
@@ -355,10 +443,13 @@ TASKS = {
         divided_validation,
         own_rows_alone,
         saved_inside,
+        asked_for_nothing,
+        callbacks_fail_inside,
         loaded_after_saving,
         lost,
         one_fails,
         single_steps_fail,
+        interrupted_ahead,
         private_errors,
         private_secret,
         what_callbacks_do,

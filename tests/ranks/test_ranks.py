@@ -21,12 +21,16 @@ FOLDER = Path(__file__).parent
 sys.path.insert(0, str(FOLDER))
 
 from cases import CASES, classifier, data, digest  # noqa: E402 - a module beside this one, which jobs import too
+from layer_cases import LAYER_CASES  # noqa: E402
 
 import fastbp as fb  # noqa: E402
 from fastbp.distributed.agreement import digest_of_rows  # noqa: E402
 from fastbp.distributed.exchange import shards_of  # noqa: E402
 from fastbp.distributed.gradients import pieces_of, sum_of_tree  # noqa: E402
+from fastbp.engine.divided_session import DividedSession  # noqa: E402
 from fastbp.engine.sharded_session import subtrees  # noqa: E402
+from fastbp.layers import LAYERS  # noqa: E402
+from fastbp.optimizers import OPTIMIZERS  # noqa: E402
 
 OWN_MPIEXEC = Path(sys.executable).with_name("mpiexec")
 MPIEXEC = str(OWN_MPIEXEC) if OWN_MPIEXEC.exists() else shutil.which("mpiexec")
@@ -61,13 +65,22 @@ def alone():
 
     def digests(n_shards):
         if n_shards not in known:
-            known[n_shards] = {name: digest(case(shards=n_shards)) for name, case in CASES.items()}
+            known[n_shards] = {name: digest(case(shards=n_shards)) for name, case in (CASES | LAYER_CASES).items()}
         return known[n_shards]
 
     return digests
 
 
-SLOW = [pytest.param(n, v, "", marks=pytest.mark.slow) for n, v in [(1, 8), (2, 16), (3, 16), (4, 8), (5, 16), (8, 8)]]
+# With those below: 1, 2, 3, 4, 5 and 8 ranks, each with 8 and with 16 shards.
+OTHERS = [(1, 8), (1, 16), (2, 16), (3, 16), (4, 8), (4, 16), (5, 8), (5, 16), (8, 8), (8, 16)]
+SLOW = [pytest.param(n, v, "", marks=pytest.mark.slow) for n, v in OTHERS]
+
+
+def test_every_optimizer_and_kind_of_layer_is_in_a_case():
+    trainers = [case(shards=8) for case in (CASES | LAYER_CASES).values()]
+    assert {type(trainer.optimizer) for trainer in trainers} == {*OPTIMIZERS.values()} - {fb.LBFGS}
+    kinds = {type(layer) for trainer in trainers for layer in trainer.model.layers}
+    assert kinds == set(LAYERS.values())
 
 
 @pytest.mark.parametrize(
@@ -184,6 +197,13 @@ def test_private_ranks_are_told_of_no_row(tmp_path):
     assert n_steps == 0
 
 
+def test_who_has_no_state_is_not_asked_for_it(tmp_path):
+    """It might answer when it has one, and rank 0 would take that for the answer to its next question."""
+    code, left, errors = run(3, tmp_path, "asked_for_nothing")
+    assert code == 0, errors
+    assert left == [False] * 3
+
+
 def test_no_rank_loads_before_the_first_has_saved(tmp_path):
     code, n_epochs, errors = run(2, tmp_path, "loaded_after_saving", str(tmp_path / "trainer.safetensors"))
     assert code == 0, errors
@@ -221,12 +241,24 @@ def test_a_single_step_that_one_rank_cannot_make_is_an_error_on_all_at_once(tmp_
     assert sum(len(notes) for _, *notes in sentences) == 5  # the third names both ranks itself
 
 
-def test_where_a_rank_is_lost_each_of_the_others_raises_at_a_completed_step(tmp_path):
+def test_a_single_step_that_is_interrupted_on_its_way_ends_at_once(tmp_path):
+    """The rank has come to the exchange already: it does not try to tell the others, who wait for its gradients."""
+    run(2, tmp_path, "interrupted_ahead", str(tmp_path), FASTBP_TEST_TIMEOUT="4")
+    name, seconds, n_steps = json.loads((tmp_path / "1.json").read_text())
+    assert (name, n_steps) == ("KeyboardInterrupt", 1)
+    assert seconds < 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [("stopped", "expected all ranks to come within timeout=4"), ("error", "MPI says: ")],
+)
+def test_where_a_rank_is_lost_each_of_the_others_raises_at_a_completed_step(kind, words, tmp_path):
     """And the job ends with them, though their programs go on after the error."""
-    code, _, errors = run(3, tmp_path, "lost", str(tmp_path), FASTBP_TEST_TIMEOUT="4")
+    code, _, errors = run(3, tmp_path, "lost", str(tmp_path), kind, FASTBP_TEST_TIMEOUT="4")
     assert code != 0
     told = [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in (0, 1)]
-    assert all("expected all ranks to come within timeout=4" in sentence for sentence, *_ in told)
+    assert all(words in sentence for sentence, *_ in told)
     assert told[0][1:] == told[1][1:]
     assert told[0][1] == 6
     assert "failed alone and ends the job" in errors
@@ -239,6 +271,21 @@ def test_what_callbacks_do_on_one_rank_is_the_same_on_all(tmp_path):
     rate, n_steps, _, n_seen, sentence = of_ranks[0]
     assert (rate, n_steps, n_seen) == (fb.SGD().learning_rate, 1, 50 + 2 * 250)
     assert "a callback has changed weights, or running statistics, inside the epoch" in sentence
+
+
+def test_what_a_callback_raises_inside_an_epoch_all_ranks_raise_at_once(tmp_path):
+    code, of_ranks, errors = run(3, tmp_path, "callbacks_fail_inside")
+    assert code == 0, errors
+    seen, seconds = zip(*of_ranks, strict=True)
+    assert seen[0] == seen[1] == seen[2]
+    assert [sentence for sentence, *_ in seen[0]] == [
+        "after step 2",
+        "after step 3",
+        "at a tick after step 4",
+        "after step 6",
+    ]
+    assert [n_steps for _, n_steps, _ in seen[0]] == [2, 3, 4, 6]  # those that were complete
+    assert max(seconds) < 10  # nobody has waited for the timeout
 
 
 def test_one_process_is_a_job_of_one_rank(tmp_path):
@@ -272,6 +319,21 @@ def test_ranks_have_equal_work_in_few_subtrees(n_shards):
         assert max(end - first for first, end in parts) <= max(math.ceil(share), 1.125 * share)
         numbers = [len(subtrees(*part)) for part in parts]
         assert sum(numbers) / n_ranks <= (1 if n_ranks & (n_ranks - 1) == 0 else 4)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_parts_of_the_parameters_begin_where_rows_do(dtype):
+    """And so where vectors may: between two arrays there may be numbers of neither."""
+    for units in range(1, 40):
+        layers = [fb.Dense(units, "relu", max_norm=1.0), fb.Dense(19, max_norm=1.0), fb.Dense(3)]
+        model = fb.Model(layers, inputs=11, dtype=dtype)
+        for n_ranks in range(2, 9):
+            session = DividedSession(model.network, "mse", (), "sgd", 1, 0, None)
+            session.cut_into(8, *shards_of(0, n_ranks, 8))
+            session.share_with(None, 0, n_ranks)
+            parts = zip(session.bounds[:-1], itertools.pairwise(session.row_bounds), strict=True)
+            starts = [start for start, (first, end) in parts if first < end]
+            assert not any(start * np.dtype(dtype).itemsize % 64 for start in starts), (units, n_ranks)
 
 
 @pytest.mark.parametrize("n_ranks", [2, 3, 7])

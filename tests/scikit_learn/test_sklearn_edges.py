@@ -50,6 +50,27 @@ def test_text_in_one_dimension_is_no_table():
         TabularRegressor().fit(np.array(["a", "b"] * 40, dtype=object), Y)
 
 
+@pytest.mark.parametrize("estimator", [TabularClassifier, TabularRegressor])
+def test_a_table_of_categories_that_never_change_is_told(estimator):
+    X = np.array([["a", "x"]] * 80, dtype=object)
+    with pytest.raises(ValueError, match="every column of X is a category that is the same in all rows"):
+        estimator(preset="fast", epochs=2).fit(X, np.arange(80) % 2)
+    estimator(preset="fast", epochs=2).fit(np.ones((80, 1)), np.arange(80) % 2)  # of numbers: the mean is predicted
+
+
+@pytest.mark.parametrize("n_bags", [None, 3])
+def test_a_single_group_is_told(n_bags):
+    with pytest.raises(ValueError, match="groups has one group; expected two or more"):
+        TabularRegressor(epochs=1, n_bags=n_bags).fit(X, Y, groups=np.zeros(len(Y)))
+
+
+@pytest.mark.parametrize(("options", "given"), [({"n_bags": 3}, {}), ({}, {"groups": np.arange(len(Y)) % 5})])
+def test_folds_and_groups_are_of_no_use_beside_a_validation_set(options, given):
+    name = next(iter(options | given))
+    with pytest.raises(ValueError, match=f"{name} is given and validation_set too"):
+        TabularRegressor(epochs=1, **options).fit(X, Y, validation_set=(X, Y), **given)
+
+
 def test_a_file_holds_no_state_of_random_numbers(tmp_path):
     """A generator has been used since: it cannot say what the networks began with."""
     model = TabularRegressor(preset="fast", epochs=2, random_state=np.random.RandomState(3)).fit(X, Y)

@@ -187,6 +187,18 @@ def test_values_that_recur_have_codes():
     np.testing.assert_array_equal(again.encode(np.array([[5.0], [6]])), encoding.encode(np.array([[5.0], [6]])))
 
 
+def test_a_value_is_the_same_in_float32_and_after_a_rounding():
+    """A table may be trained on in float64 and predicted in float32, or read from another file."""
+    tenths = np.arange(20.0) * 0.1  # 0.1 * 3 is not 0.3
+    encoding = encoding_with_values(
+        [*np.repeat(tenths, 5), *np.repeat(np.round(tenths, 1), 5), *[1e300] * 9, *[2e300] * 9]
+    )
+    assert encoding.table_sizes == [20]
+    for table in (tenths, np.round(tenths, 1), tenths.astype(np.float32)):
+        assert encoding.encode(table[:, np.newaxis])[:, -1].tolist() == list(range(20))
+    assert encoding.encode(np.array([[0.3001], [1e300], [-1e300]]))[:, -1].tolist() == [-1, -1, -1]
+
+
 @pytest.mark.parametrize(
     "column", [np.repeat([0.0, 1], 50), np.arange(300.0), np.repeat(np.arange(201.0), 8), [NAN] * 9, np.ones(20)]
 )

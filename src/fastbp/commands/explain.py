@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 import fastbp as fb
 from fastbp.commands.cells import refuse_infinite
 from fastbp.commands.errors import CommandError
-from fastbp.commands.explained_rows import ExplainedRow, Findings, as_moment
+from fastbp.commands.explained_rows import ExplainedRow, Findings
 from fastbp.commands.extras import require_matplotlib
-from fastbp.commands.learned_columns import as_learned, moment_columns, text_columns
+from fastbp.commands.learned_columns import as_learned, text_columns
 from fastbp.commands.model_files import SavedModel, load_model
 from fastbp.commands.outputs import check_outputs, say, writing
 from fastbp.commands.report.explanation_page import write_explanation
@@ -130,36 +129,17 @@ def _explain(
         n_threads=n_threads,
     )
     outputs = model.predict(chosen, n_threads, None)
-    moments = moment_columns(model.learned)
     rows = []
     for i, number in enumerate(numbers):
         if is_class:
             order = np.argsort(-outputs[i], kind="stable")
             answer, other = (metadata["classes"][place] for place in order[:2])
             change = fb.counterfactual(subject, chosen.iloc[[i]], other, columns, n_threads=n_threads)
-            changes = _changes(change, moments)
+            changes = change.changes(0) if change.reached[0] else None
             rows.append(ExplainedRow(number + 1, answer, float(outputs[i, order[0]]), other, changes))
         else:
             rows.append(ExplainedRow(number + 1, None, float(outputs[i, 0]), None, None))
-    return Findings(metadata["target"], _with_moments(explanation, moments), rows, len(behind))
-
-
-def _changes(found: fb.Counterfactuals, moments: Collection[str]) -> dict[str, tuple[Any, Any]] | None:
-    if not found.reached[0]:
-        return None
-    return {
-        name: (as_moment(before), as_moment(after)) if name in moments else (before, after)
-        for name, (before, after) in found.changes(0).items()
-    }
-
-
-def _with_moments(explanation: fb.Explanation, moments: Collection[str]) -> fb.Explanation:
-    """Return an explanation whose rows have dates and times where the model has their seconds."""
-    data = explanation.data.astype(object)
-    for j, name in enumerate(explanation.columns):
-        if name in moments:
-            data[:, j] = list(map(as_moment, explanation.data[:, j]))
-    return replace(explanation, data=data) if moments else explanation
+    return Findings(metadata["target"], explanation, rows, len(behind))
 
 
 def _say_row(found: Findings, row: ExplainedRow) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -10,9 +9,10 @@ import numpy as np
 
 import fastbp as fb
 from fastbp.commands.words import figure, shortened
+from fastbp.explanations.cells import plainly
 from fastbp.support.checks import counted
 
-__all__ = ["ExplainedRow", "Findings", "as_moment"]
+__all__ = ["ExplainedRow", "Findings"]
 
 
 class ExplainedRow(NamedTuple):
@@ -67,7 +67,7 @@ class Findings(NamedTuple):
         """Return a cell as text."""
         if value is None or value != value:
             return "missing"
-        return figure(float(value)) if isinstance(value, (int, float, np.number)) else shortened(value, 30)
+        return figure(float(value)) if isinstance(value, (int, float, np.number)) else shortened(plainly(value), 30)
 
     def what_changes(self, row: ExplainedRow) -> str:
         """Return what would have to change for the next probable class."""
@@ -79,12 +79,3 @@ class Findings(NamedTuple):
             for name, (before, after) in row.changes.items()
         ]
         return f"It would be {other} if {' and '.join(changes)}."
-
-
-def as_moment(seconds: float) -> str:
-    """Return seconds since 1970 as a date, with the time where it is not midnight; "missing" for NaN."""
-    if math.isnan(seconds):
-        return "missing"
-    moment = np.datetime64(round(seconds), "s")
-    date = moment.astype("datetime64[D]")
-    return str(date) if moment == date else str(moment).replace("T", " ")

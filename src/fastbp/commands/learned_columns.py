@@ -23,7 +23,7 @@ from fastbp.support.checks import counted
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["as_learned", "keep_writings", "moment_columns", "text_columns"]
+__all__ = ["as_learned", "keep_writings", "text_columns"]
 
 
 def keep_writings(learned: Learned | None, writings: Mapping[str, Writing]) -> None:
@@ -40,13 +40,6 @@ def text_columns(learned: Learned | None) -> set[str]:
         return set()
     written = [j for j, writing in learned.writings.items() if writing.example]
     return {str(learned.names[j]) for j in (*learned.texts, *written)}
-
-
-def moment_columns(learned: Learned | None) -> set[str]:
-    """Return the columns that were learned as the seconds of dates and times."""
-    if learned is None or learned.names is None:
-        return set()
-    return {str(learned.names[j]) for j, writing in learned.writings.items() if _writes_days(writing)}
 
 
 def _writes_days(writing: Any) -> bool:

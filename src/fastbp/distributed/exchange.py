@@ -55,6 +55,8 @@ class Exchange:
         What all ranks raised in the latest step.
     failing_rank : int
         The rank that had that error.
+    deferred : Exception or None
+        What a callback of this rank has raised after the latest step: all ranks raise it where they next meet.
     joined : bool
         Whether this rank has come to the exchange of the step under way.
     serving : bool
@@ -71,17 +73,17 @@ class Exchange:
         self._gradients = GradientSum(mpi, self._nodes, self._depth)
         self._small: tuple[Array, list[Any]] | None = None  # the small sums of all, when they have arrived
         self.agreed: BaseException | None = None
+        self.deferred: Exception | None = None
 
     def begin(self) -> None:
         """Before a call of ``fit``, or a single step: nothing has happened yet."""
         self.stopping = self.joined = False
-        self.agreed, self.failing_rank, self._small = None, -1, None
+        self.agreed, self.failing_rank, self._small, self.deferred = None, -1, None, None
 
     # ------------------------------------------------------------------------------------------------ in a step
 
     def sum_samples(self, session: DividedSession) -> None:
         """Put the sum of all shards into the session's root, or raise the same error on all ranks."""
-        self.joined = True
         _, statistics, sums = session.root
         received = self._all_small_sums(session, len(statistics) + len(sums))
         if self.stopping:
@@ -119,14 +121,18 @@ class Exchange:
         return True
 
     def _begin_small_sums(self, session: DividedSession) -> None:
-        """Send sums and statistics of this rank's nodes, and whether it fails or wants to stop, to all."""
+        """Send sums and statistics of this rank's nodes, and whether it fails or wants to stop, to all.
+
+        With that the rank has come to the exchange, whatever ends its step from here on.
+        """
         _, statistics, sums = session.root
         n_sums, n = len(sums), len(sums) + len(statistics)
         message = np.zeros(_HEADER + self._most_nodes * n)
-        message[:_HEADER] = session.failure is not None, self._wants_stop(), session.n_samples
+        message[:_HEADER] = self._failure(session) is not None, self._wants_stop(), session.n_samples
         of_nodes = message[_HEADER:].reshape(self._most_nodes, n)
         for row, (_, _, _, of_node, sums_of_node) in zip(of_nodes, session.partials, strict=False):
             row[:n_sums], row[n_sums:] = sums_of_node, of_node
+        self.joined = True
         self._small = self._mpi.begin_all_numbers(message)
         self._gradients.begin(session)
 
@@ -139,11 +145,15 @@ class Exchange:
         self._small = None
         self._mpi.wait(requests, "the numbers of a step")
         if received[:, 0].any():
-            self._raise(session.failure)
+            self._raise(self._failure(session))
         self._check_sizes(received[:, 2])
         if received[:, 1].any():
             self.stopping = True
         return received[:, _HEADER:].reshape(self._mpi.n_ranks, self._most_nodes, n)
+
+    def _failure(self, session: DividedSession) -> BaseException | None:
+        """Return why this rank gives the step up, if it does."""
+        return session.failure if self.deferred is None else self.deferred
 
     def _check_sizes(self, sizes: Array) -> None:
         """Refuse a step that has other samples on one rank than on the others, on all ranks."""
@@ -172,7 +182,7 @@ class Exchange:
         """Raise the error of the first rank that has one, which has the first samples."""
         errors = self._mpi.all_objects(failure and as_sent(failure), "the error of another rank")
         rank, error = next((rank, error) for rank, error in enumerate(errors) if error is not None)
-        self.failing_rank = rank
+        self.failing_rank, self.deferred = rank, None
         if not isinstance(error, Exception):  # such as Ctrl-C
             error = RuntimeError(f"rank {rank} was interrupted by {type(error).__name__}; all ranks end.")
         is_own = failure is not None and rank == self.rank

@@ -98,7 +98,7 @@ class MPI:
 
     def test(self, requests: list[Any]) -> bool:
         """Return whether requests are done; MPI goes on with all that there are meanwhile."""
-        return bool(self._library.Request.Testall(requests))
+        return self._arrived(requests, "the numbers of a step")
 
     def begin_sending(self, array: Array, other: int) -> list[Any]:
         """Return the requests of sending an array to another rank, which stays as it is until they are done."""
@@ -130,13 +130,14 @@ class MPI:
     def ask(self, part: Array, counts: Sequence[int], what: str) -> Array:
         """On rank 0 alone: return the parts of all ranks, one after the other, from what ``answer`` is there.
 
-        The others send theirs as soon as they wait for anything.
+        The others send theirs as soon as they wait for anything. Who has nothing is not asked: nobody would wait for
+        that, and where it has something by the time that it notices, the next answer would be an old one.
         """
         received = np.empty(sum(counts), part.dtype)
         to_here = _parts(received, counts)
         to_here[0][:] = part
         requests = []
-        for other in range(1, self.n_ranks):
+        for other in np.flatnonzero(counts[1:]) + 1:
             requests += [self._asking.Irecv([piece, self._library.BYTE], other) for piece in _pieces(to_here[other])]
             requests.append(self._asking.Isend(np.zeros(1), other))
         self.wait(requests, what)
@@ -226,8 +227,7 @@ class MPI:
         if self._lost is not None:
             raise self._lost
         start = time.monotonic()
-        test = self._library.Request.Testall
-        while not test(requests):
+        while not self._arrived(requests, what):
             waited = time.monotonic() - start
             if waited > self.timeout:
                 raise LostRankError(
@@ -237,6 +237,16 @@ class MPI:
             if self.answer is not None and self.rank > 0:
                 self._answer_if_asked(self.answer)
             time.sleep(0 if waited < _SPIN_SECONDS else _SLEEP_SECONDS)
+
+    def _arrived(self, requests: list[Any], what: str) -> bool:
+        """Return whether requests are done. Where MPI tells that a rank has ended, that is a lost rank too."""
+        try:
+            return bool(self._library.Request.Testall(requests))
+        except self._library.Exception as error:
+            raise LostRankError(
+                f"rank {self.rank} of {self.n_ranks} waited for {what}, and MPI says: {error}; expected all ranks to "
+                "come. Another rank has ended."
+            ) from error
 
 
 def _parts(array: Array, counts: Sequence[int]) -> list[Array]:

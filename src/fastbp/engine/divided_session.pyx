@@ -241,7 +241,7 @@ cdef class DividedSession(ShardedSession):
                     row = row // PART_NUMBERS * PART_NUMBERS
                 n_rows = array.first_row + row
                 if row < array.n_rows:
-                    bound = min(bound, offset + row * array.ld)
+                    bound = offset + row * array.ld    # of the next array, where it lies between two
                     break
             self.bounds.append(bound)
             self.row_bounds.append(n_rows)

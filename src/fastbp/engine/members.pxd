@@ -1,7 +1,7 @@
 # Members of a batch ensemble: networks that share stages, each with features of its own, side by side in a panel.
 
 from fastbp.engine.kernels cimport fbp_kernels
-from fastbp.engine.layout cimport Stage
+from fastbp.engine.layout cimport REPEAT, Stage
 
 cdef Stage member_of(const fbp_kernels *k, const Stage *stage, Py_ssize_t m) noexcept nogil
 cdef Stage below_of(const fbp_kernels *k, const Stage *below, Py_ssize_t m, Py_ssize_t n_features) noexcept nogil
@@ -19,6 +19,6 @@ cdef inline bint units_of_member(const Stage *stage, Py_ssize_t m, Py_ssize_t n0
     end[0] = min(n1 - before, units)
     return first[0] < end[0]
 
-# Features that the stage gets of each member.
+# Features that the stage gets of each member; where members begin there are none below, and it gets all.
 cdef inline Py_ssize_t inputs_of_member(const Stage *stage, const Stage *below) noexcept nogil:
-    return below.width // max(stage.members, stage.own)
+    return below.width if stage.kind == REPEAT else below.width // max(stage.members, stage.own)

@@ -25,7 +25,7 @@ from libc.string cimport memcpy, memset
 
 from fastbp.engine.features cimport gather_features
 from fastbp.engine.kernels cimport fbp_kernels, fbp_panels, fbp_update, flush_denormals, restore_denormals
-from fastbp.engine.layout cimport MEAN, Stage, activation_gradient, item_size, stage_work, tile_rows
+from fastbp.engine.layout cimport DENSE, HEADS, MEAN, Stage, activation_gradient, item_size, stage_work, tile_rows
 from fastbp.engine.loss cimport (
     BAD_INPUTS, BAD_TARGETS, each_loss, gather_sample_weights, gather_targets, keep_outputs, score_members,
     score_outputs, score_outputs_of_members, score_panel, takes_Z, total_sample_weight,
@@ -301,11 +301,17 @@ cdef void forward(Run *run, ThreadStep *step) noexcept nogil:
         stage += 1
 
 
+cdef Py_ssize_t _piece(const Run *run, const ThreadStep *step, const Stage *stage, Py_ssize_t n) noexcept nogil:
+    """How many of n units, or inputs, one call takes: of all stages only a product may be called for some."""
+    if stage.kind != DENSE and stage.kind != HEADS:
+        return n
+    return piece_units(run, stage, stage_work(stage) * (step.p1 - step.p0) * run.k.lanes, n)
+
+
 cdef bint forward_stage(Run *run, const ThreadStep *step, Stage *stage) noexcept nogil:
     """One stage, piece by piece. False where the step is to be given up."""
     cdef Py_ssize_t n = 0, end, n_units = stage.layer.n_units
-    cdef double work = stage_work(stage) * (step.p1 - step.p0) * run.k.lanes
-    cdef Py_ssize_t piece = piece_units(run, stage, work, n_units)
+    cdef Py_ssize_t piece = _piece(run, step, stage, n_units)
     while n < n_units:
         if is_given_up(run, &run.progress.stop_samples, step.t):
             return False
@@ -431,8 +437,7 @@ cdef bint backward_stage(Run *run, const ThreadStep *step, Stage *stage) noexcep
     """dZ of the stage below, piece by piece. False where the step is to be given up."""
     cdef Stage *below = stage - 1
     cdef Py_ssize_t i = 0, end, n_inputs = inputs_of_member(stage, below)
-    cdef double work = stage_work(stage) * (step.p1 - step.p0) * run.k.lanes
-    cdef Py_ssize_t piece = piece_units(run, stage, work, n_inputs)
+    cdef Py_ssize_t piece = _piece(run, step, stage, n_inputs)
     if below.n_numeric > 0:  # nobody reads the gradient of numeric columns: whole tiles of them are left out
         i = below.n_numeric // tile_rows(run.k, stage) * tile_rows(run.k, stage)
     while i < n_inputs:

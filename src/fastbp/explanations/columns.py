@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbp.explanations.cells import seconds_of
 from fastbp.explanations.subjects import Subject
 from fastbp.support.checks import check_int, check_list, sentence
 
@@ -101,7 +102,8 @@ def _value(subject: Subject, column: int, rows: Array, value: Any) -> float:
             f"grid has {value!r}, which is no category of column {subject.columns[column]!r} that the model knows; "
             "expected known ones."
         )
+    is_moment = column in subject.moments and not isinstance(value, (int, float, np.number))
     try:
-        return float(value)
+        return seconds_of(value) if is_moment else float(value)
     except (TypeError, ValueError):
-        raise TypeError(sentence("grid", value, "numbers")) from None
+        raise TypeError(sentence("grid", value, "dates" if is_moment else "numbers")) from None

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbp.explanations.as_frames import pandas_for_frames
+from fastbp.explanations.cells import plainly, text_of
 from fastbp.support.checks import counted
 
 __all__ = ["Counterfactuals"]
@@ -26,7 +27,7 @@ class Counterfactuals:
     Attributes
     ----------
     data : ndarray of shape (n, n_columns)
-        The rows as they were.
+        The rows as they were, with text and dates as ``Explanation`` has them.
     changed : ndarray of shape (n, n_columns)
         With the changes; a row for which none was found is as it was.
     reached : bool ndarray of shape (n,)
@@ -89,7 +90,8 @@ class Counterfactuals:
         """Return a table, for notebooks."""
         from fastbp.support.html_table import card, table  # for notebooks only
 
-        found = [(str(i), name, *both) for i in range(len(self)) for name, both in self.changes(i).items()]
+        changes = [(i, name, both) for i in range(len(self)) for name, both in self.changes(i).items()]
+        found = [(str(i), name, *map(plainly, both)) for i, name, both in changes]
         facts = f"{counted(len(self), 'row')}, {int(self.reached.sum()):,} found"
         return card(
             "Counterfactuals", facts, table(["row", "column", "before", "after"], len(found), found.__getitem__)
@@ -101,6 +103,4 @@ def _are_same(one: Any, other: Any) -> bool:
 
 
 def _text(value: Any) -> str:
-    if value is None or value != value:
-        return "missing"
-    return value if isinstance(value, str) else f"{value:.5g}"
+    return text_of(value, 5)

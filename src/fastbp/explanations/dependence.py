@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbp.explanations.asked import Asked
+from fastbp.explanations.cells import moments_of
 from fastbp.explanations.columns import column_of, values_to_try
 from fastbp.explanations.effects import Effect
 from fastbp.explanations.levels import by_similarity, effects_of_levels, levels_seen
@@ -59,7 +60,7 @@ def partial_dependence(
     Returns
     -------
     Effect
-        The intervals are for the mean over rows like these.
+        The intervals are for the mean over rows like these; one row tells none.
 
     Raises
     ------
@@ -126,7 +127,8 @@ def accumulated_effects(
     Returns
     -------
     Effect
-        At the edges of the bins, or at the levels that X has, in their order. The intervals take these as they are.
+        At the edges of the bins, or at the levels that X has, in their order. The intervals take these as they are; a
+        bin of one row counts as uncertain as the others are on average.
 
     Raises
     ------
@@ -196,17 +198,27 @@ def _accumulated(asked: Asked, j: int, edges: Floats) -> tuple[Floats, Floats]:
     changes = ends[1] - ends[0]  # (n, n_answers)
     n_bins, n_answers = len(edges) - 1, changes.shape[1]
     counts = np.bincount(places, minlength=n_bins).astype(np.float64)
-    means, squares = np.zeros((n_bins, n_answers)), np.zeros((n_bins, n_answers))
+    means, variances = np.zeros((n_bins, n_answers)), np.zeros((n_bins, n_answers))
     for k in np.flatnonzero(counts):
         inside = changes[places == k]
         means[k] = inside.mean(axis=0)
-        squares[k] = inside.var(axis=0, ddof=1) / counts[k] if counts[k] > 1 else 0
+        if counts[k] > 1:
+            variances[k] = inside.var(axis=0, ddof=1)
+    variances[counts == 1] = _pooled(variances, counts - 1)
+    squares = variances / np.maximum(counts, 1)[:, np.newaxis]
     # Effects are a linear map of the bins' means: added up, minus the mean over the rows, which lie between two edges.
     added = np.tri(n_bins + 1, n_bins, -1)
     shares = (column - edges[places]) / (edges[places + 1] - edges[places])
     at_edges = np.bincount(places, 1 - shares, n_bins + 1) + np.bincount(places + 1, shares, n_bins + 1)
     mapped = added - at_edges @ added / len(column)
     return mapped @ means, np.sqrt(np.square(mapped) @ squares)
+
+
+def _pooled(variances: Floats, freedoms: Floats) -> Floats:
+    """Return the mean variance of the bins with several rows, by their degrees of freedom; NaN without such a bin."""
+    weights = np.maximum(freedoms, 0)
+    total = weights.sum()
+    return weights @ variances / total if total > 0 else np.full(variances.shape[1], np.nan)
 
 
 def _error_of_mean(curves: Floats) -> Floats:
@@ -233,14 +245,16 @@ def _effect(
         return part if names is not None else part[..., 0]
 
     column = asked.rows[:, j].astype(np.float64)
+    seen = np.empty(0) if is_text else column[np.isfinite(column)]
+    is_moments = j in asked.subject.moments
     return Effect(
         column=asked.subject.columns[j],
-        grid=np.asarray(shown, object if is_text else np.float64),
+        grid=np.asarray(shown, object if is_text else "datetime64[us]" if is_moments else np.float64),
         means=plain(means),
         low=plain(means - WIDTH * errors),
         high=plain(means + WIDTH * errors),
         of_rows=None if curves is None else plain(curves),
-        seen=np.empty(0) if is_text else column[np.isfinite(column)],
+        seen=moments_of(seen) if is_moments else seen,
         outputs=None if names is None else tuple(names),
         what=what,
         of=asked.question.title if asked.question.title != "output" else output,

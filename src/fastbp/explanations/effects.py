@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbp.explanations.as_frames import pandas_for_frames
+from fastbp.explanations.cells import plainly, text_of
+from fastbp.explanations.rankings import WITHOUT_INTERVALS
 from fastbp.support.checks import counted
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ __all__ = ["Effect"]
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
 
+_NARROWEST = 12  # of the values that are printed
 _MOST_TICKS = 200  # of the data, below the curve
 
 
@@ -30,14 +33,14 @@ class Effect:
     ----------
     column : str
     grid : ndarray of shape (n_grid,)
-        Values of the column: numbers, or categories as the user writes them.
+        Values of the column: numbers, dates and times (datetime64), or categories as the user writes them.
     means : float64 ndarray of shape (n_grid,), or (n_grid, n_outputs) where all outputs were asked for
     low, high : float64 ndarray of the shape of ``means``
-        The ends of intervals of 95 %.
+        The ends of intervals of 95 %; NaN where there are too few rows for intervals.
     of_rows : float64 ndarray of shape (n_rows, n_grid) or (n_rows, n_grid, n_outputs), or None
         Of a partial dependence the curve of each row.
-    seen : float64 ndarray
-        The column's numbers in the rows; empty for categories.
+    seen : ndarray
+        The column's numbers, or its dates and times, in the rows; empty for categories.
     outputs : tuple or None
         What each of several outputs is called.
     what : str
@@ -61,7 +64,7 @@ class Effect:
     low: Floats
     high: Floats
     of_rows: Floats | None
-    seen: Floats
+    seen: Array
     outputs: tuple[Any, ...] | None
     what: str
     of: str
@@ -69,14 +72,20 @@ class Effect:
     def __len__(self) -> int:
         return len(self.grid)
 
+    @property
+    def _how_sure(self) -> str:
+        return WITHOUT_INTERVALS if np.isnan(self.low).all() else ""
+
     def __repr__(self) -> str:
-        lines = [f"{self.what} of {self.of} on {self.column}"]
+        lines = [", ".join(filter(None, [f"{self.what} of {self.of} on {self.column}", self._how_sure]))]
         if self.outputs is not None:
             counts = f"{counted(len(self.outputs), 'output')}, {counted(len(self), 'value')}"
             return f"{lines[0]}, {counts}; to_frame() has the table"
-        for value, mean, low, high in zip(self.grid, self.means, self.low, self.high, strict=True):
-            shown = f"{value:.5g}" if isinstance(value, float) else str(value)
-            lines.append(f"  {shown:>12}  {mean:12.5g}   {low:.4g} to {high:.4g}")
+        values = [text_of(value, 5) for value in self.grid.tolist()]
+        width = max(_NARROWEST, *map(len, values))
+        for value, mean, low, high in zip(values, self.means, self.low, self.high, strict=True):
+            interval = "" if np.isnan(low) else f"   {low:.4g} to {high:.4g}"
+            lines.append(f"  {value:>{width}}  {mean:12.5g}{interval}")
         return "\n".join(lines)
 
     def to_frame(self) -> Any:
@@ -135,10 +144,11 @@ class Effect:
         """Return a table, for notebooks."""
         from fastbp.support.html_table import card, table  # for notebooks only
 
+        grid = list(map(plainly, self.grid.tolist()))
         if self.outputs is not None:
             headings = [self.column, *map(str, self.outputs)]
-            rows = table(headings, len(self), lambda i: [self.grid[i], *self.means[i]])
+            rows = table(headings, len(self), lambda i: [grid[i], *self.means[i]])
         else:
-            cells = (self.grid, self.means, self.low, self.high)
+            cells = (grid, self.means, self.low, self.high)
             rows = table([self.column, "mean", "low", "high"], len(self), lambda i: [part[i] for part in cells])
-        return card(f"{self.what} of {self.of} on {self.column}", "", rows)
+        return card(f"{self.what} of {self.of} on {self.column}", self._how_sure, rows)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastbp.explanations.as_frames import pandas_for_frames
+from fastbp.explanations.cells import text_of
 from fastbp.explanations.shares import Shares, as_numbers, largest
 from fastbp.support.checks import check_int, counted, describe, sentence
 
@@ -32,7 +33,8 @@ class Explanation(Shares):
         What the values are counted from: the answer of the baseline, or the mean answer of the background. None for
         methods that count from nothing.
     data : ndarray of shape (n, n_columns)
-        The explained rows: numbers, and text where the columns have text.
+        The explained rows: numbers, text where the columns have text, and ``datetime.datetime`` where they have dates
+        or times; None where one of these is missing.
     columns : tuple of str
     completeness_error : float64 ndarray of shape (n,) or (n, n_outputs), or None
         base_values + the sum of the values - the row's answer. None for methods that promise no sum.
@@ -129,7 +131,7 @@ class Explanation(Shares):
     def shap_arguments(self) -> dict[str, Any]:
         """Return the arrays as shap lays them out, for its plots: ``shap.Explanation(**this)``.
 
-        Text is in ``display_data``; ``data`` holds numbers, by which shap colours its points.
+        Text and dates are in ``display_data``; ``data`` holds numbers, by which shap colours its points.
         """
         arguments: dict[str, Any] = {
             "values": self.values,
@@ -147,8 +149,8 @@ class Explanation(Shares):
         ----------
         kind : {"bars", "beeswarm", "dependence"} or None, default None
             "bars" are the values of one row, or the mean sizes of many; "beeswarm" has a point for each row, coloured
-            by the column's number; "dependence" is one column's values over its numbers. None: bars of one row, a
-            beeswarm of many, the dependence where a column is given.
+            by the column's number, grey for categories; "dependence" is one column's values over its numbers. None:
+            bars of one row, a beeswarm of many, the dependence where a column is given.
         column : str or int, optional
             For "dependence": the name or the number of the column.
         most : int, default 12
@@ -180,7 +182,7 @@ class Explanation(Shares):
         one = len(self) == 1 and self.outputs is None
         width = max((len(self.columns[j]) for j in largest(sizes, _SHOWN)), default=0)
         for j in largest(sizes, _SHOWN):
-            shown = f"{self.values[0, j]:+12.5g}   {_shown(self.data[0, j])}" if one else f"{sizes[j]:12.5g}"
+            shown = f"{self.values[0, j]:+12.5g}   {text_of(self.data[0, j], 7)}" if one else f"{sizes[j]:12.5g}"
             lines.append(f"  {self.columns[j]:{width}}  {shown}")
         if len(sizes) > _SHOWN:
             lines.append(f"  and {len(sizes) - _SHOWN:,} more")
@@ -191,8 +193,3 @@ class Explanation(Shares):
         from fastbp.explanations.explanation_html import explanation_html  # for notebooks only
 
         return explanation_html(self)
-
-
-def _shown(value: Any) -> str:
-    """Return a value of a row as text: of a number the digits that tell something."""
-    return f"{value:.7g}" if isinstance(value, (float, np.floating)) else str(value)

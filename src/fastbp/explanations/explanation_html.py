@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from fastbp.explanations.cells import text_of
 from fastbp.explanations.shares import Shares, largest
 from fastbp.support.checks import counted
 from fastbp.support.html_table import card, table
@@ -37,7 +38,7 @@ def _more(explanation: Shares) -> list[str]:
 
 def _of_row(explanation: Shares, j: int) -> list[Any]:
     more = [part[0, j] for part in (explanation.standard_errors, explanation.spread) if part is not None]
-    return [explanation.columns[j], explanation.data[0, j], explanation.values[0, j], *more]
+    return [explanation.columns[j], text_of(explanation.data[0, j], 5), explanation.values[0, j], *more]
 
 
 def _of_many(explanation: Shares, j: int) -> list[Any]:

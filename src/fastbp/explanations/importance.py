@@ -55,10 +55,10 @@ def permutation_importance(
     Returns
     -------
     Ranking
-        In units of the loss. The intervals say what another sample of as many rows would give. A row counts in two
-        ways, by its own loss and by the value that it lends to another row, and so it does in the standard errors (as
-        those of a U-statistic: Hoeffding, 1948). The deviation over repetitions alone, as scikit-learn gives it, tells
-        how well these rows' importance is known, and not that of others.
+        In units of the loss. The intervals say what another sample of as many rows would give; two rows tell none. A
+        row counts in two ways, by its own loss and by the value that it lends to another row, and so it does in the
+        standard errors (as those of a U-statistic: Hoeffding, 1948). The deviation over repetitions alone, as
+        scikit-learn gives it, tells how well these rows' importance is known, and not that of others.
 
     Raises
     ------
@@ -77,6 +77,8 @@ def permutation_importance(
     repeats, rng = check_int(n_repeats, "n_repeats"), np.random.default_rng(check_seed(seed))
     asked = Asked(model, X, output="loss", y=y, n_threads=n_threads)
     rows, subject = asked.rows, asked.subject
+    if len(rows) < 2:
+        raise ValueError("X has 1 row; expected two or more, among which values are shuffled.")
     numbers = np.arange(len(rows))
     orders = [rng.permutation(len(rows)) for _ in range(repeats)]
     chosen = columns_of(columns, subject.columns)

@@ -22,6 +22,7 @@ Array = NDArray[Any]
 Floats = NDArray[np.float64]
 
 _N_RESAMPLES = 200
+_FEWEST_FOR_INTERVALS = 3  # rows: of two, a resample is both or one of them alone
 _LEAST = 1e-12  # a share of the answers' variance below which an effect is rounding
 
 
@@ -65,7 +66,7 @@ def interaction_strength(
     Returns
     -------
     Ranking
-        The intervals are from 200 resamples of the rows (Efron, 1979; those of percentiles).
+        The intervals are from 200 resamples of the rows (Efron, 1979; those of percentiles); two rows tell none.
 
     Raises
     ------
@@ -103,6 +104,8 @@ def interaction_strength(
     pairs = list(combinations(chosen, 2))
     found = np.array([game.strength(singles[a], singles[b], game.dependence((a, b))) for a, b in pairs])
     low, high = np.quantile(found[:, 1:], [(1 - COVERAGE) / 2, (1 + COVERAGE) / 2], axis=1)
+    if len(numbers) < _FEWEST_FOR_INTERVALS:
+        low, high = np.full((2, len(pairs)), np.nan)
     names = [f"{asked.subject.columns[a]} x {asked.subject.columns[b]}" for a, b in pairs]
     return Ranking.of(names, pairs, found[:, 0], low, high, "H² of the pair")
 

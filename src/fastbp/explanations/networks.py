@@ -11,6 +11,7 @@ from fastbp.explanations.overflow import finite
 from fastbp.explanations.prepared import features_of
 from fastbp.explanations.questions import Question
 from fastbp.explanations.subjects import Subject
+from fastbp.explanations.twins import refuse_members
 from fastbp.layers.tabular import Tabular
 from fastbp.models.feed import Feed
 from fastbp.models.model import Model
@@ -43,13 +44,14 @@ class Network:
     Raises
     ------
     ValueError
-        If it is not a single network.
+        If it is not a single network, or one of members.
     """
 
     def __init__(self, subject: Subject, output: str, n_threads: int | None = None) -> None:
         features = features_of(subject)
         self._subject, self._features, self._n_threads = subject, features, n_threads
         bare = features.network("logit" if output == "logit" else "prediction")
+        refuse_members(bare)
         tables = bare.inputs
         self._tables: list[Array] = []
         self.names, self.columns, self.model = features.names, features.columns, bare

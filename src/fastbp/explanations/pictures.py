@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbp.explanations.axes import new_axes, shortened
+from fastbp.explanations.axes import new_axes, put_bars, put_dates, put_names, shortened
+from fastbp.explanations.cells import moments_of, text_of
 from fastbp.explanations.columns import column_of
 from fastbp.explanations.shares import Shares, as_numbers, largest
 from fastbp.support.checks import check_word
@@ -59,30 +61,28 @@ def _draw_bars(explanation: Shares, most: int, ax: Axes) -> None:
     places = np.arange(len(order))
     colours = [_UP if value > 0 else _DOWN for value in values] if one else _DOWN
     ax.barh(places, values, color=colours, height=0.7, xerr=errors, error_kw={"ecolor": "0.5", "lw": 1})
-    ax.axvline(0, color="0.5", linewidth=0.8)
-    ax.set_yticks(places, names)
-    ax.invert_yaxis()
-    ax.set_xlabel(_label(explanation) if one else f"mean size of the share, {explanation.output}")
+    ax.set_xlabel(_label(explanation) if one else f"mean size of the {_word(explanation)}, {explanation.output}")
     if one and explanation.base_values is not None:
         base = float(explanation.base_values[0])
         ax.set_title(f"from {base:.4g} to {base + explanation.values[0].sum():.4g}", fontsize="medium")
-    tidy(ax)
-    ax.grid(visible=False, axis="y")
+    put_bars(ax, names)
 
 
 def _draw_swarm(explanation: Shares, most: int, ax: Axes) -> None:
     order = largest(explanation.importance, most)
     numbers = as_numbers(explanation.data)
+    are_texts = [any(isinstance(value, str) for value in column) for column in explanation.data.T]
     points = None
     for place, j in enumerate(order):
         values = explanation.values[:, j]
         heights = place + _swarm(values)
         ranks = _ranks(numbers[:, j])
-        known = np.isfinite(ranks)
+        known = np.isfinite(ranks) & (not are_texts[j])  # categories are neither low nor high
         ax.scatter(values[~known], heights[~known], s=9, color="0.5", linewidths=0)
-        points = ax.scatter(
-            values[known], heights[known], c=ranks[known], s=9, cmap="coolwarm", vmin=0, vmax=1, linewidths=0
-        )
+        if known.any():
+            points = ax.scatter(
+                values[known], heights[known], c=ranks[known], s=9, cmap="coolwarm", vmin=0, vmax=1, linewidths=0
+            )
     ax.axvline(0, color="0.5", linewidth=0.8, zorder=0)
     ax.set_yticks(np.arange(len(order)), [shortened(explanation.columns[j]) for j in order])
     ax.set_ylim(len(order) - 0.4, -0.6)
@@ -120,12 +120,15 @@ def _ranks(numbers: Floats) -> Floats:
 def _draw_dependence(explanation: Shares, j: int, ax: Axes) -> None:
     column, values = explanation.data[:, j], explanation.values[:, j]
     texts = sorted({value for value in column if isinstance(value, str)})
-    numbers = as_numbers(explanation.data[:, [j]])[:, 0]
+    numbers: Any = as_numbers(explanation.data[:, [j]])[:, 0]
+    if any(isinstance(value, datetime) for value in column):
+        numbers = moments_of(numbers)
+        put_dates(ax)
     if texts:
         rng = np.random.default_rng(0)
         numbers = numbers + rng.uniform(-0.15, 0.15, len(numbers))  # so that points do not cover each other
         if len(texts) <= _MOST_LABELS:
-            ax.set_xticks(range(len(texts)), [shortened(text) for text in texts], rotation=30 if len(texts) > 4 else 0)
+            put_names(ax, texts)
     errors = None if explanation.standard_errors is None else 2 * explanation.standard_errors[:, j]
     ax.errorbar(numbers, values, yerr=errors, fmt="none", ecolor="0.5", elinewidth=0.8, zorder=1)
     ax.scatter(numbers, values, s=14, color=_DOWN, alpha=0.7, linewidths=0, zorder=2)
@@ -137,12 +140,13 @@ def _draw_dependence(explanation: Shares, j: int, ax: Axes) -> None:
 
 def _label(explanation: Shares) -> str:
     of = "" if explanation.title in (explanation.output, "output") else f" of {shortened(explanation.title)}"
-    if explanation.method in ("saliency", "smoothgrad"):
-        return f"slope of the {explanation.output}{of}"
-    return f"share of the {explanation.output}{of}"
+    return f"{_word(explanation)} of the {explanation.output}{of}"
+
+
+def _word(explanation: Shares) -> str:
+    """Return what a value is called."""
+    return "slope" if explanation.method in ("saliency", "smoothgrad") else "share"
 
 
 def _with_value(explanation: Shares, j: int) -> str:
-    value = explanation.data[0, j]
-    shown = "missing" if value is None or value != value else value if isinstance(value, str) else f"{value:.4g}"
-    return f"{shortened(explanation.columns[j])} = {shortened(str(shown))}"
+    return f"{shortened(explanation.columns[j])} = {shortened(text_of(explanation.data[0, j], 4))}"

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbp.explanations.subjects import ModelSubject, Subject
-from fastbp.explanations.twins import twin
+from fastbp.explanations.twins import logits_of_mean, mixes_probabilities, twin
 from fastbp.layers.tabular import Tabular
 from fastbp.models.model import Model
 from fastbp.preparation.learned import Learned
@@ -141,8 +141,10 @@ class Features:
     @underflows_to_zero
     def outputs(self, features: Array, output: str) -> Floats:
         """Return what the model says of features, (n_rows, n_outputs)."""
-        model = self.network("logit" if output == "logit" else "prediction")
-        return model.predict_read(features, self._n_threads).astype(np.float64)
+        is_of_mean = output == "logit" and mixes_probabilities(self._model)
+        model = self.network("logit" if output == "logit" and not is_of_mean else "prediction")
+        found = model.predict_read(features, self._n_threads)
+        return logits_of_mean(model, found) if is_of_mean else found.astype(np.float64)
 
 
 def feature_names(learned: Learned, columns: Sequence[str]) -> list[str]:

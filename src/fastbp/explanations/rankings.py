@@ -15,12 +15,13 @@ from fastbp.support.checks import check_int
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["COVERAGE", "WIDTH", "Ranking"]
+__all__ = ["COVERAGE", "WIDTH", "Ranking", "WITHOUT_INTERVALS"]
 
 Floats = NDArray[np.float64]
 
 COVERAGE = 0.95  # of all intervals
 WIDTH = 1.959963984540054  # standard errors on each side, at which the normal distribution has this coverage
+WITHOUT_INTERVALS = "without intervals, which need more rows"
 _SHOWN = 10
 _MOST_ROWS = 20
 
@@ -37,7 +38,7 @@ class Ranking:
         Their numbers.
     values : float64 ndarray of shape (n,)
     low, high : float64 ndarray of shape (n,)
-        The ends of intervals of 95 % around them.
+        The ends of intervals of 95 % around them; NaN where there are too few rows for intervals.
     what : str
         What the values are.
 
@@ -77,12 +78,16 @@ class Ranking:
     def __len__(self) -> int:
         return len(self.names)
 
+    @property
+    def _how_sure(self) -> str:
+        return WITHOUT_INTERVALS if np.isnan(self.low).all() else "with intervals of 95 %"
+
     def __repr__(self) -> str:
         width = max(map(len, self.names[:_SHOWN]), default=0)
-        lines = [f"{self.what}, with intervals of 95 %"]
+        lines = [f"{self.what}, {self._how_sure}"]
         for i in range(min(_SHOWN, len(self))):
-            interval = f"{self.low[i]:.4g} to {self.high[i]:.4g}"
-            lines.append(f"  {self.names[i]:{width}}  {self.values[i]:12.5g}   {interval}")
+            interval = "" if np.isnan(self.low[i]) else f"   {self.low[i]:.4g} to {self.high[i]:.4g}"
+            lines.append(f"  {self.names[i]:{width}}  {self.values[i]:12.5g}{interval}")
         if len(self) > _SHOWN:
             lines.append(f"  and {len(self) - _SHOWN:,} more")
         return "\n".join(lines)
@@ -120,4 +125,4 @@ class Ranking:
             min(len(self), _MOST_ROWS),
             lambda i: [self.names[i], self.values[i], self.low[i], self.high[i]],
         )
-        return card(self.what, "with intervals of 95 %", rows)
+        return card(self.what, self._how_sure, rows)

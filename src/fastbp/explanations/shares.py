@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbp.explanations.cells import seconds_of
 from fastbp.explanations.requests import Request
 
 __all__ = ["Shares", "as_numbers", "largest"]
@@ -56,7 +58,10 @@ def largest(sizes: Floats, most: int) -> Sequence[int]:
 
 
 def as_numbers(data: Array) -> Floats:
-    """Return rows as numbers: text by its place among the sorted texts of its column, NaN where it is missing."""
+    """Return rows as numbers: dates by their seconds since 1970, NaN for what is missing.
+
+    Text is its place among the sorted texts of its column.
+    """
     if data.dtype != object:
         return data.astype(np.float64)
     return np.column_stack([_column_as_numbers(column) for column in data.T])
@@ -65,4 +70,10 @@ def as_numbers(data: Array) -> Floats:
 def _column_as_numbers(column: Array) -> Floats:
     texts = sorted({value for value in column if isinstance(value, str)})
     places = {text: float(i) for i, text in enumerate(texts)}
-    return np.array([np.nan if value is None else places.get(value, value) for value in column], np.float64)
+    return np.array([_as_number(value, places) for value in column], np.float64)
+
+
+def _as_number(value: Any, places: Mapping[str, float]) -> Any:
+    if value is None:
+        return np.nan
+    return seconds_of(value) if isinstance(value, datetime) else places.get(value, value)

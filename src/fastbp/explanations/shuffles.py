@@ -21,9 +21,9 @@ class Growth(NamedTuple):
     ----------
     mean : float
     error : float
-        Its standard error, for other rows like these; NaN for a single row. A row counts in two ways, by its own loss
-        and by the value that it lends to another row, and so it does here (as in the standard error of a U-statistic:
-        Hoeffding, 1948).
+        Its standard error, for other rows like these; NaN for fewer than three rows, as two give each other the same.
+        A row counts in two ways, by its own loss and by the value that it lends to another row, and so it does here (as
+        in the standard error of a U-statistic: Hoeffding, 1948).
     """
 
     mean: float
@@ -55,5 +55,5 @@ def growth_by_shuffling(
             grown += growth
             lent[order] += growth
         changed[:, column] = rows[:, column]
-        error = float((grown + lent).std(ddof=1) / np.sqrt(n)) if n > 1 else float("nan")
+        error = float((grown + lent).std(ddof=1) / np.sqrt(n)) if n > 2 else float("nan")
         yield Growth(float(grown.mean()), error)

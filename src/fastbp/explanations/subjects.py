@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -18,7 +18,8 @@ from fastbp.data.arrays import refuse_nonfinite
 from fastbp.data.classes import Classes
 from fastbp.data.sparse import Sparse, is_sparse
 from fastbp.ensembles.ensemble import Ensemble
-from fastbp.explanations.twins import redrawn, twin
+from fastbp.explanations.cells import moments_of
+from fastbp.explanations.twins import logits_of_mean, mixes_probabilities, redrawn, twin
 from fastbp.explanations.usual_values import usual_values
 from fastbp.layers.tabular import Tabular
 from fastbp.models.answers import columns_of_outputs
@@ -27,7 +28,7 @@ from fastbp.preparation.learned import Learned
 from fastbp.support.checks import counted, sentence
 from fastbp.support.underflow import underflows_to_zero
 
-__all__ = ["Explicable", "ModelSubject", "Subject", "codes_known", "in_words", "subject_of"]
+__all__ = ["Explicable", "ModelSubject", "Subject", "codes_known", "in_words", "moments_learned", "subject_of"]
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
@@ -49,6 +50,8 @@ class Subject:
         What each output is called.
     members : tuple of Subject
         The members of an ensemble, each of which is explained; empty for one model.
+    moments : collection of int
+        The columns of dates and times, which rows have as seconds since 1970.
     row_dtype : numpy.dtype
         Of rows that are made for ``outputs``: one that loses nothing of ``read``'s.
     """
@@ -59,6 +62,7 @@ class Subject:
     activation: str
     output_names: list[Any]
     members: Sequence[Subject] = ()
+    moments: Collection[int] = ()
     row_dtype: np.dtype[Any] = np.dtype(np.float64)
 
     def __explained__(self) -> Subject:
@@ -89,7 +93,7 @@ class Subject:
         self.outputs(rows, "prediction")
 
     def shown(self, rows: Array) -> Array:
-        """Return rows as the user writes them: text where the column has text."""
+        """Return rows as a user reads them: text where the column has text, and dates where it has dates."""
         return rows
 
     def usual(self) -> Floats:
@@ -163,6 +167,7 @@ class ModelSubject(Subject):
         self._model, self._n_threads = model, n_threads
         preparation = feed.preparation
         self._learned: Learned | None = None if preparation is None else preparation.inputs
+        self.moments = moments_learned(self._learned)
         names = self._learned.names if self._learned is not None and self._learned.names is not None else feed.names
         self.columns = _numbered(model.n_inputs) if names is None else tuple(map(str, names))
         self.classes, self.n_outputs = feed.classes, model.n_outputs
@@ -216,8 +221,10 @@ class ModelSubject(Subject):
     @underflows_to_zero
     def outputs(self, rows: Array, output: str) -> Floats:
         """Return what the model says of rows."""
-        model = self._logits if output == "logit" else self._model
-        return model.predict_read(self.own(rows), self._n_threads).astype(np.float64)
+        is_of_mean = output == "logit" and mixes_probabilities(self._model)
+        model = self._logits if output == "logit" and not is_of_mean else self._model
+        found = model.predict_read(self.own(rows), self._n_threads)
+        return logits_of_mean(model, found) if is_of_mean else found.astype(np.float64)
 
     def check(self, rows: Array) -> None:
         """Refuse rows that cannot be predicted; finite numbers of a model that takes them as they are can be."""
@@ -225,8 +232,8 @@ class ModelSubject(Subject):
             super().check(rows)
 
     def shown(self, rows: Array) -> Array:
-        """Return rows as the user writes them: text where the column has text."""
-        return in_words(rows, self.texts)
+        """Return rows as a user reads them: text where the column has text, and dates where it has dates."""
+        return in_words(rows, self.texts, self.moments)
 
     def usual(self) -> Floats:
         """Return the row of usual values that the preparation knows."""
@@ -277,6 +284,7 @@ class EnsembleSubject(Subject):
         )
         self.columns, self.classes, self.n_outputs = first.columns, first.classes, first.n_outputs
         self.activation, self.output_names, self.row_dtype = first.activation, first.output_names, first.row_dtype
+        self.moments = first.moments
 
     def read(self, X: Any, argument: str) -> Array:
         """Return the user's rows as numbers, with codes for all texts that any member knows."""
@@ -294,8 +302,8 @@ class EnsembleSubject(Subject):
         return mean
 
     def shown(self, rows: Array) -> Array:
-        """Return rows as the user writes them."""
-        return in_words(rows, self._texts)
+        """Return rows as a user reads them."""
+        return in_words(rows, self._texts, self.moments)
 
     def usual(self) -> Floats:
         """Return the usual values that the first member's preparation knows."""
@@ -345,14 +353,24 @@ def subject_of(model: Any, n_threads: int | None = None) -> Subject:
     raise TypeError(sentence("model", model, "an fb.Model, an fb.Ensemble or an estimator of fastbp.sklearn", remedy))
 
 
-def in_words(rows: Array, texts: Mapping[int, tuple[str, ...]]) -> Array:
-    """Return rows with the text of codes; None where a value is missing, "(other)" for a category not known."""
-    if not texts:
+def in_words(rows: Array, texts: Mapping[int, tuple[str, ...]], moments: Collection[int]) -> Array:
+    """Return rows with the text of codes, and the dates of seconds in columns of moments.
+
+    None stands where such a value is missing, "(other)" for a category that is not known.
+    """
+    if not texts and not moments:
         return rows
     words = rows.astype(object)
     for j, known in texts.items():
         words[:, j] = [_word(code, known) for code in rows[:, j]]
+    for j in moments:
+        words[:, j] = moments_of(rows[:, j]).tolist()
     return words
+
+
+def moments_learned(learned: Learned | None) -> Collection[int]:
+    """Return the columns that a preparation learned as dates and times."""
+    return () if learned is None else [j for j in learned.writings if learned.holds_moments(j)]
 
 
 def _word(code: float, known: Sequence[str]) -> str | None:

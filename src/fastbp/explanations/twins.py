@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
+import numpy as np
+from numpy.typing import NDArray
+
 from fastbp.layers.base import Layer
-from fastbp.layers.batch_ensemble import refuse_batch_ensemble
+from fastbp.layers.batch_ensemble import BatchEnsemble, refuse_batch_ensemble
 from fastbp.layers.composition import Residual
 from fastbp.layers.dense import Dense
 from fastbp.layers.initializers import Zeros
@@ -15,7 +18,10 @@ from fastbp.models.feed import Feed
 from fastbp.models.model import Model
 from fastbp.preparation.model_preparation import ModelPreparation
 
-__all__ = ["blank", "has_logits", "redrawn", "twin"]
+__all__ = ["blank", "has_logits", "logits_of_mean", "mixes_probabilities", "redrawn", "refuse_members", "twin"]
+
+Array = NDArray[Any]
+Floats = NDArray[np.float64]
 
 Output = Literal["logit", "prediction"]
 
@@ -29,6 +35,26 @@ _twins: WeakKeyDictionary[Model, dict[tuple[bool, bool], tuple[Feed, Model]]] = 
 def has_logits(activation: str) -> bool:
     """Return whether outputs have logits: numbers of which this last activation makes probabilities."""
     return activation in _WITH_LOGITS
+
+
+def mixes_probabilities(model: Model) -> bool:
+    """Return whether a model's outputs are means of its members' probabilities, which no twin has logits of."""
+    return isinstance(model.layers[-1], BatchEnsemble) and has_logits(model.architecture.output_activation.name)
+
+
+def logits_of_mean(model: Model, probabilities: Array) -> Floats:
+    """Return the logits of mean probabilities that a model predicted; finite for those that are 0 or 1."""
+    limits, shares = np.finfo(model.dtype), probabilities.astype(np.float64)
+    logarithms = np.log(np.maximum(shares, limits.tiny))
+    if model.architecture.output_activation.name == "softmax":
+        return logarithms
+    return logarithms - np.log(np.maximum(1 - shares, limits.epsneg))
+
+
+def refuse_members(model: Model) -> None:
+    """Refuse a model of members for methods that look into the network."""
+    what = "for methods that look into the network"
+    refuse_batch_ensemble(model.layers, what, 'Pass method="shapley", which needs predictions only.')
 
 
 def twin(model: Model, output: Output, *, prepared: bool = False) -> Model:
@@ -52,7 +78,7 @@ def twin(model: Model, output: Output, *, prepared: bool = False) -> Model:
     if not to_logits and (not prepared or feed.preparation is None):
         return model
     if to_logits:
-        refuse_batch_ensemble(model.layers, 'with output="logit"', 'Pass output="prediction".')
+        refuse_members(model)
     kept = _twins.setdefault(model, {})
     fed_by, copy = kept.get((to_logits, prepared), (None, None))
     if copy is not None and fed_by is feed:

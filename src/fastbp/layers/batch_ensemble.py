@@ -13,7 +13,7 @@ from fastbp.layers.base import Layer, Parameter, Stage
 from fastbp.layers.composition import LAYERS, Residual, arrays_of, check_layers, innermost, layer_from_config
 from fastbp.layers.dense import Dense
 from fastbp.layers.normalisation import BatchNorm
-from fastbp.layers.numeric_embeddings import Periodic
+from fastbp.layers.numeric_embeddings import Embedding
 from fastbp.support.checks import check_int, check_word
 
 __all__ = ["BatchEnsemble", "refuse_batch_ensemble"]
@@ -58,8 +58,9 @@ class BatchEnsemble(Layer):
     ensembling", 2024. BatchEnsemble: Wen, Tran and Ba, 2020. A step costs about as much as that of as many networks
     of this size, one after the other; memory for parameters and optimizer is that of one. The ``W`` and ``b`` of the
     last layer have a first axis for the members, and so have the factors, which ``learning_rate_factors`` call
-    "scale", "0.scale_in" (r of layer 0) and "0.scale_out" (s). Weight decay applies to the W alone, as always.
-    Derivatives by the inputs, private training and other formats such as ONNX are refused.
+    "scale", "1.scale_in" (r of layer 1) and "1.scale_out" (s). Weight decay applies to the W alone, as always; a
+    penalty of the last layer is the mean of the members', as the loss is. Derivatives by the inputs, private training
+    and other formats such as ONNX are refused.
 
     Examples
     --------
@@ -247,7 +248,7 @@ def _check_members_layers(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
             raise ValueError(
                 f"{where} is {layer!r}, whose statistics members would share; expected none. Use fb.LayerNorm()."
             )
-        if isinstance(layer, Periodic):
+        if isinstance(layer, Embedding):
             raise ValueError(f"{where} is {layer!r}; expected it before the fb.BatchEnsemble, for all members at once.")
     for i, layer in enumerate(layers):
         if layer.closing:

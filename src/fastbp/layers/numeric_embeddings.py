@@ -295,12 +295,17 @@ def _checked_edges(edges: Any) -> tuple[tuple[float, ...], ...]:
     checked = []
     for i, each in enumerate(check_list(edges, "edges", expected)):
         numbers = tuple(check_number(x, f"edges[{i}]") for x in check_list(each, f"edges[{i}]", expected))
-        if len(numbers) < 2 or any(high <= low for low, high in itertools.pairwise(numbers)):
+        if len(numbers) < 2 or not all(_are_edges(low, high) for low, high in itertools.pairwise(numbers)):
             raise ValueError(f"edges[{i}] is {list(numbers)}; expected {expected}.")
         checked.append(numbers)
     if not checked:
         raise ValueError(f"edges is empty; expected {expected}.")
     return tuple(checked)
+
+
+def _are_edges(low: float, high: float) -> bool:
+    """Whether a bin has a width, and that and the slope in it are finite."""
+    return 0 < high - low < math.inf and 1 / (high - low) < math.inf
 
 
 def _checked_columns(columns: Any) -> tuple[int, ...] | None:

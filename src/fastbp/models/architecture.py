@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from fastbp.data.arrays import refuse_first
 from fastbp.engine.network import Network
 from fastbp.layers.activation_layer import Activation
 from fastbp.layers.base import Layer, Parameter
@@ -126,13 +127,24 @@ class Architecture:
         return network
 
     def draw(self, seed: int) -> list[Array]:
-        """Return the initial weights for a seed, in the order of ``arrays``."""
+        """Return the initial weights for a seed, in the order of ``arrays``.
+
+        Raises
+        ------
+        ValueError
+            If one is not finite in the model's dtype: then a layer's settings are too large for it.
+        """
         generators = (make_generator(seed, i) for i in itertools.count())
         n_inputs = n_features(self.feeding)
         weights: list[Array] = [] if self.tables is None else self.tables.draw(generators)
         for layer in self.layers:
             weights += layer.draw(n_inputs, generators)
             n_inputs = layer.n_outputs(n_inputs)
+        for each, array in zip(self.arrays, weights, strict=True):
+            with np.errstate(over="ignore", under="ignore"):
+                finite = np.isfinite(array.astype(self.dtype))
+            if not finite.all():
+                refuse_first(~finite, array, f"the initial {each.name}", f"a number that is finite in {self.dtype}")
         return weights
 
     # --------------------------------------------------------------------------------------------------- training

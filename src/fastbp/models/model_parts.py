@@ -248,9 +248,9 @@ class ModelParts:
         X being the layer's inputs (layer-sequential unit variance, LSUV: Mishkin and Matas, 2016). Then b becomes minus
         a weighted mean of X @ W over five rows, drawn at random for each unit, with exponential weights: the boundary
         where the unit's sum is 0 passes among the data. RealMLP begins so (Holzmueller, Grinsztajn, Steinwart, 2024).
-        The signs and shares in W stay as the initializers drew them, or as they are. Other layers, frozen ones, and
-        units whose sum does not vary keep their weights. Dropout has no part, and batch normalisation uses its running
-        statistics.
+        The signs and shares in W stay as the initializers drew them, or as they are. Other layers, frozen ones, those
+        inside an ``fb.BatchEnsemble``, and units whose sum does not vary keep their weights. Dropout has no part, and
+        batch normalisation uses its running statistics.
 
         Parameters
         ----------
@@ -266,7 +266,9 @@ class ModelParts:
         Raises
         ------
         TypeError, ValueError
-            If X does not fit the model, or has a NaN or infinity; nothing is changed.
+            If X does not fit the model, or has a NaN or infinity, or there is no layer to set; nothing is changed.
+        FloatingPointError
+            If X is so large that a layer's outputs are not finite; nothing is changed.
 
         Examples
         --------

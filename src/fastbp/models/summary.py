@@ -35,9 +35,7 @@ def summarise(architecture: Architecture) -> str:
     first = next(layer for _, layer in innermost(layers) if isinstance(layer, Dense))
     n_numbers = fed.numeric if isinstance(fed, Tabular) else fed
     training = 3 * forward_flops
-    if not layers[
-        -1
-    ].closing:  # members have factors of the inputs, which need the gradient of the first product's inputs
+    if not layers[-1].closing:  # members' factors of the inputs need the gradient of the first product's inputs
         training -= first.flops(n_numbers)
     lines.append(f"{n_parameters:,} parameters in {dtype.name}, {n_parameters * dtype.itemsize / 1e6:.3g} MB")
     n_kept = _n_kept(architecture.stages, n_columns(fed))

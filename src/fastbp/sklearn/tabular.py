@@ -153,7 +153,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         groups : array-like of shape (n_samples,) or None, default None
             Rows of the same group are held out together.
         validation_set : tuple (X, y) or None, default None
-            Rows to choose by, instead of a part of these.
+            Rows to choose by, instead of a part of these; without n_bags and groups.
 
         Returns
         -------

@@ -80,6 +80,11 @@ class BaseTabular(PrivateTable, ExplainedTable, ExportedTable, BaseEstimator):
         reader, table = learn_reader(X, self.categories if isinstance(self.categories, str) else list(self.categories))
         rows, splits = Rows(table, y, weights, groups), None
         if validation is not None:
+            for name, value in (("n_bags", self.n_bags), ("groups", groups)):
+                if value is not None:
+                    raise ValueError(
+                        f"{name} is given and validation_set too; expected one of them: no row of X is held out."
+                    )
             rows, splits = rows.and_to_choose_by(reader.read(validation[0]), validation[1])
         fit = Fit(
             preset=PRESETS[self.preset],
@@ -208,7 +213,7 @@ class BaseTabular(PrivateTable, ExplainedTable, ExportedTable, BaseEstimator):
 
     @property
     def n_members_(self) -> int:
-        """The number of networks whose mean is predicted."""
+        """The number of networks, and of linear models beside them, of which a mean is predicted."""
         check_is_fitted(self)
         return len(self._table.members)
 

@@ -56,7 +56,7 @@ class NumberEncoding:
     factor: float
     with_gaps: bool
     edges: Floats  # (n_bins + 1,), rising; or none
-    values: Floats = field(default_factory=lambda: _NO_VALUES)  # those that have codes, rising; or none
+    values: Floats = field(default_factory=lambda: _NO_VALUES)  # those that have codes, rising, float32's; or none
 
     def slopes(self, values: Floats, bound: float) -> Floats:
         """Return the slope of the scaled and bounded number at values."""
@@ -190,10 +190,17 @@ def _rows_of_codes(level: LevelEncoding) -> NDArray[np.float32]:
     return _bounded(_level_columns(level.codes, codes), level.centres, level.factors).astype(np.float32)
 
 
+def _singles(numbers: Array) -> NDArray[np.float32]:
+    """Return numbers as float32: 0.3 is the same value as 0.1 * 3, and in a table of float32."""
+    with np.errstate(over="ignore"):
+        return numbers.astype(np.float32)
+
+
 def _codes_of(numbers: Array, values: Floats) -> NDArray[np.intp]:
     """Return the place of each number among values that rise, -1 where it is none of them."""
-    places = np.minimum(np.searchsorted(values, numbers), len(values) - 1)
-    return np.where(values[places] == numbers, places, -1)
+    known, singles = _singles(values), _singles(numbers)
+    places = np.minimum(np.searchsorted(known, singles), len(known) - 1)
+    return np.where(known[places] == singles, places, -1)
 
 
 def _level_columns(levels: Sequence[int], codes: Floats) -> Floats:
@@ -300,10 +307,12 @@ class _Distinct:
         """The values that get codes; none where few rows have one of them, or there are too many."""
         if len(self.values) < _LEAST_VALUES:
             return _NO_VALUES
-        often = self.counts >= _LEAST_COUNT
+        singles = _singles(self.values)
+        starts = np.flatnonzero(np.append(True, singles[1:] != singles[:-1]))  # of those that are the same
+        often = (np.add.reduceat(self.counts, starts) >= _LEAST_COUNT) & np.isfinite(singles[starts])
         if not _LEAST_VALUES <= np.count_nonzero(often) <= _MOST_VALUES:
             return _NO_VALUES
-        return self.values[often]
+        return singles[starts][often].astype(np.float64)
 
     def encoding(self, n_bins: int, with_values: bool = False) -> NumberEncoding:
         """Return the column's encoding with at most so many bins."""

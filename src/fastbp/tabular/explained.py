@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fastbp.data.classes import Classes
 from fastbp.data.named_rows import named_rows
-from fastbp.explanations.subjects import Subject, codes_known, in_words
+from fastbp.explanations.subjects import Subject, codes_known, in_words, moments_learned
 from fastbp.tabular.explained_members import MemberSubject
 from fastbp.tabular.fitted import FittedTable
 from fastbp.tabular.targets import ClassTargets
@@ -40,6 +40,7 @@ class TableSubject(Subject):
         reader = fitted.reader
         self._fitted, self._n_threads, self._learned = fitted, n_threads, reader.learned
         self._order = np.array([column for column, _ in reader.learned.features])  # of the table that the reader makes
+        self.moments = moments_learned(self._learned)
         self.columns = tuple(map(str, range(reader.n_columns) if reader.names is None else reader.names))
         self.classes, self.n_outputs = classes, fitted.targets.n_outputs
         self.activation = fitted.targets.activation
@@ -71,12 +72,12 @@ class TableSubject(Subject):
         return np.log(np.maximum(found, _LEAST)) if is_log else found
 
     def shown(self, rows: Array) -> Array:
-        """Return rows as the user writes them: text where the column has text."""
+        """Return rows as a user reads them: text where the column has text, and dates where it has dates."""
         missing = {j: float(len(texts)) for j, texts in self._learned.texts.items()}
         shown = rows.copy()
         for j, code in missing.items():
             shown[rows[:, j] == code, j] = np.nan
-        return in_words(shown, self._learned.texts)
+        return in_words(shown, self._learned.texts, self.moments)
 
     def usual(self) -> Floats:
         """Return the medians that the encoding of numbers has learned, and the commonest categories."""

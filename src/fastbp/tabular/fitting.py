@@ -97,12 +97,15 @@ def make_splits(
 ) -> list[Split]:
     """Return the splits into rows to train on and rows held out: one, or a fold each."""
     n = len(y)
+    there = n if groups is None else len(np.unique(groups))
+    if groups is not None and there < 2:
+        raise ValueError("groups has one group; expected two or more: groups are held out whole.")
     classes = y if isinstance(targets, ClassTargets) else None
     n_folds = n_bags or (preset.folds if preset.folds > 1 else FOLDS_OF_FEW_ROWS if n <= FEW_ROWS else 1)
     if n_folds == 1:
         train, held_out = split_fraction(n, _HELD_OUT, classes=classes, groups=groups, seed=seed)
         return [(train, held_out)]
-    n_folds = min(n_folds, n if groups is None else len(np.unique(groups)))
+    n_folds = min(n_folds, there)
     folds = split_folds(n, n_folds, classes=classes, groups=groups, seed=seed)
     outside = np.ones(n, bool)
     splits = []
@@ -306,6 +309,11 @@ class _Work:
         rows = None if len(self.learned_from) == len(self.table) else self.learned_from
         kinds = sorted({member.encoded_as for _, member in self._planned()})
         self.encodings = learn_encodings(self.table, self.reader.n_numbers, self.reader.cardinalities, kinds, rows)
+        if not any(encoding.n_numeric or encoding.table_sizes for encoding in self.encodings.values()):
+            raise ValueError(
+                "every column of X is a category that is the same in all rows to train on; expected one or more that "
+                "say something of a row."
+            )
         for kind, encoding in self.encodings.items():
             same = kind._replace(with_values=False)  # which comes first, and is the same where no values recur
             is_there = same in self.encoded and not encoding.coded_numbers

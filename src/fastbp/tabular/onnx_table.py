@@ -69,7 +69,8 @@ def _encoded(graph: Graph, x: str, encoding: TableEncoding) -> str:
     if encoding.cardinalities:
         parts.append(_gather(graph, x, [len(encoding.numbers) + k for k in encoding.cardinalities]))
     for j in encoding.coded_numbers:
-        parts.append(places(graph, _gather(graph, x, [j]), encoding.numbers[j].values.tolist()))
+        singles = graph.cast(graph.cast(_gather(graph, x, [j]), np.float32), np.float64)
+        parts.append(places(graph, singles, encoding.numbers[j].values.tolist()))
     whole = graph.add("Concat", *parts, axis=1) if len(parts) > 1 else parts[0]
     return graph.cast(_gather(graph, whole, _order(encoding)), np.float32)
 

@@ -207,10 +207,18 @@ class AgreedListeners(Listeners):
         self._watch(super().tick, figures)
 
     def _watch(self, run: Callable[[Any], None], figures: Any) -> None:
-        """Notice changed weights: in the next step the other ranks send theirs, and the change could not be seen."""
-        network = self._state.model.network
+        """Notice changed weights: in the next step the other ranks send theirs, and the change could not be seen.
+
+        The others are in the next step, or at the end of the epoch: there all ranks raise what a callback raises here.
+        """
+        network, exchange = self._state.model.network, self._state.exchange
+        assert exchange is not None
         before = network.n_writings
-        run(figures)
+        try:
+            if exchange.deferred is None:
+                run(figures)
+        except Exception as error:
+            exchange.deferred = error
         self._wrote = self._wrote or network.n_writings != before
 
     def _together(self, run: Callable[[Callable[[], Any]], None], latest: Callable[[], Any]) -> None:
@@ -233,7 +241,11 @@ class AgreedListeners(Listeners):
         revision, seen = state.numbers.revision, state.model.feed.moments
         before = digest_of_arrays(state.model.get_weights()) if self._any else ""
         error: BaseException | None = None
+        assert state.exchange is not None
+        deferred, state.exchange.deferred = state.exchange.deferred, None
         try:
+            if deferred is not None:
+                raise deferred
             run(latest)
         except Exception as raised:
             error = as_sent(raised)

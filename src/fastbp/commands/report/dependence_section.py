@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 import fastbp as fb
-from fastbp.commands.explained_rows import as_moment
 from fastbp.commands.outcome import Outcome
 from fastbp.commands.report import markup
 from fastbp.commands.report.pictures import draw
@@ -26,7 +25,6 @@ _MOST_COLUMNS = 4
 _MOST_ROWS = 200
 _MOST_CURVES = 5  # classes that are drawn together
 _PANEL = (4.3, 3.0)  # inches
-_MOMENTS = 4  # ticks with dates, at most, and one more
 
 
 def dependence_section(outcome: Outcome, columns: Sequence[str]) -> str:
@@ -53,7 +51,7 @@ def dependence_section(outcome: Outcome, columns: Sequence[str]) -> str:
         effect = fb.partial_dependence(
             model, task.X.iloc[rows], str(name), target=target, n_threads=outcome.trained.n_threads
         )
-        pictures.append(_picture(effect, task.classes, what, is_moments=task.X[name].dtype.kind == "M"))
+        pictures.append(_picture(effect, task.classes, what))
     said = f"The mean prediction for {counted(n_rows, 'held-out row')}, when all have the same value in a column; the "
     said += "band, or the bar, is an interval of 95 % for it. Thin lines are single rows: where they cross, other "
     said += "columns decide what this one does."
@@ -62,17 +60,14 @@ def dependence_section(outcome: Outcome, columns: Sequence[str]) -> str:
     )
 
 
-def _picture(effect: fb.Effect, classes: Sequence[str], what: str, *, is_moments: bool) -> str:
+def _picture(effect: fb.Effect, classes: Sequence[str], what: str) -> str:
     if effect.outputs is not None:
         effect = replace(effect, outputs=tuple(shortened(name, 20) for name in classes))
     names = [effect.column, what, *map(str, effect.grid), *map(str, effect.outputs or ())]
-    paint = functools.partial(_paint, effect, what, is_moments)
+    paint = functools.partial(_paint, effect, what)
     return draw(paint, _PANEL, f"dependence on {effect.column}", names)
 
 
-def _paint(effect: fb.Effect, what: str, is_moments: bool, figure: Figure) -> None:
+def _paint(effect: fb.Effect, what: str, figure: Figure) -> None:
     ax = effect.plot(ax=figure.subplots())
     ax.set_ylabel(shortened(what, 30))
-    if is_moments:  # the model has their seconds
-        ax.locator_params(axis="x", nbins=_MOMENTS)
-        ax.xaxis.set_major_formatter(lambda seconds, _: as_moment(seconds).partition(" ")[0])

@@ -11,6 +11,7 @@ from fastbp.commands.outcome import Outcome
 from fastbp.commands.report import markup
 from fastbp.commands.report.rows import log_losses, worst_rows
 from fastbp.commands.words import figure, percent, shortened
+from fastbp.explanations.cells import plainly
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,7 +58,8 @@ def _answers(outcome: Outcome, place: int, truth: Any) -> list[str]:
 
 
 def _is_number(column: pd.Series) -> bool:
-    return column.dtype.kind in "iuf"
+    """Return whether a column stands at the right, and is not folded: of numbers, or dates."""
+    return column.dtype.kind in "iufM"
 
 
 def show_value(value: Any) -> str:
@@ -68,4 +70,4 @@ def show_value(value: Any) -> str:
         return ""
     if isinstance(value, (int, float, np.number)) and not isinstance(value, bool):
         return figure(float(value))
-    return shortened(value, 30)
+    return shortened(plainly(value), 30)
