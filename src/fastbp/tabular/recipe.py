@@ -159,6 +159,6 @@ def pull(n_rows: int, gain: float, error: float) -> float:
     return _MOST_PULL * max(1 - n_rows / _LUCKY_ROWS, 0.0) * max(unclear, 0.0)
 
 
-# Of few rows that their columns say nothing of, the members predict chance: worse than a constant by 3 to 6 %. Of more,
+# Of few rows that their columns say nothing of, the members predict chance: worse than a constant by 4 %. Of more,
 # they say it themselves, and the errors of a few far targets must not hide what the columns say of the others.
 UNCLEAR_ROWS = 2000
