@@ -79,7 +79,7 @@ def test_a_sparse_matrix_of_another_library():
 
 def test_a_sparse_matrix_without_bad_numbers_has_no_first_one():
     read = as_sparse(sparse.csr_array(X), "X")
-    assert read.find_nonfinite(np.dtype("float32")) is None
+    assert read.find_nonfinite(np.dtype("float32"), -1) is None
     assert read.find_nonfinite(np.dtype("float32"), 1) is None
 
 

@@ -154,7 +154,7 @@ def test_import_is_quick_and_leaves_the_slow_ones_out():
         "import sys, time, numpy; before = set(sys.modules); "
         "start = time.perf_counter(); import fastbp; print(time.perf_counter() - start); "
         "slow = {'tqdm', 'safetensors', 'sklearn', 'matplotlib', 'pandas', 'hashlib', 'logging', 'csv', 'json', "
-        "'queue', 'pathlib', 'fastbp.ensembles.label_errors', 'fastbp.exchange.blueprint', "
+        "'pathlib', 'fastbp.ensembles.label_errors', 'fastbp.exchange.blueprint', "
         "'fastbp.models.layer_statistics'}; "
         "print(*slow & (set(sys.modules) - before))"
     )

@@ -16,6 +16,7 @@ from fastbp.layers.initializers import Zeros
 from fastbp.layers.tabular import Inputs, Tabular
 from fastbp.models.feed import Feed
 from fastbp.models.model import Model
+from fastbp.models.model_parts import model_like
 from fastbp.preparation.model_preparation import ModelPreparation
 
 __all__ = ["blank", "has_logits", "logits_of_mean", "mixes_probabilities", "redrawn", "refuse_members", "twin"]
@@ -88,7 +89,7 @@ def twin(model: Model, output: Output, *, prepared: bool = False) -> Model:
     assert fed is not None  # of a model that is built
     preparation = _preparation(feed, keep_inputs=not prepared, keep_targets=not to_logits)
     architecture = model.architecture.to_logits if to_logits else model.architecture
-    copy = model.like(architecture, Feed(fed if prepared else feed.inputs, preparation, model.dtype))
+    copy = model_like(model, architecture, Feed(fed if prepared else feed.inputs, preparation, model.dtype))
     kept[to_logits, prepared] = feed, copy
     return copy
 

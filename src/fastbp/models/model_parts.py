@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -25,9 +25,10 @@ if TYPE_CHECKING:
     from fastbp.preparation.base import Preparation
     from fastbp.preparation.columns import Columns
 
-__all__ = ["ModelParts"]
+__all__ = ["ModelParts", "model_like"]
 
 Array = NDArray[Any]
+AnyModel = TypeVar("AnyModel", bound="ModelParts")
 
 
 class ModelParts:
@@ -168,27 +169,8 @@ class ModelParts:
         """
         if self._network is None:  # its architecture is still to be completed
             return copy.deepcopy(self)
-        twin = self.like(self._architecture, self._feed)
+        twin = model_like(self, self._architecture, self._feed)
         twin._metadata = copy.deepcopy(self._metadata)
-        return twin
-
-    def like(self, architecture: Architecture, feed: Feed) -> Self:
-        """Return a model of another architecture, whose weights are as many, with copies of these; this one is built.
-
-        Parameters
-        ----------
-        architecture : Architecture
-        feed : Feed
-            It has learned.
-        """
-        fed = feed.fed
-        assert fed is not None
-        twin = type(self).__new__(type(self))
-        twin._set_up(architecture, feed, self._seed)
-        network = architecture.build(fed)
-        network.set_features(*feed.native)
-        network.blend(self.network, 1.0)
-        twin._network = network
         return twin
 
     def blend(self, source: ModelParts, tau: float) -> None:
@@ -334,3 +316,25 @@ class ModelParts:
         from fastbp.models.model_html import model_html  # only now: `import fastbp` stays quick
 
         return model_html(self._architecture, self._feed, self._seed)
+
+
+def model_like(model: AnyModel, architecture: Architecture, feed: Feed) -> AnyModel:
+    """Return a model of another architecture, whose weights are as many, with copies of these.
+
+    Parameters
+    ----------
+    model : Model
+        It is built.
+    architecture : Architecture
+    feed : Feed
+        It has learned.
+    """
+    fed = feed.fed
+    assert fed is not None
+    twin = type(model).__new__(type(model))
+    twin._set_up(architecture, feed, model._seed)
+    network = architecture.build(fed)
+    network.set_features(*feed.native)
+    network.blend(model.network, 1.0)
+    twin._network = network
+    return twin
