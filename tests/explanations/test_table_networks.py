@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import fastbp as fb
-from fastbp.tabular.encoding import TableEncoding, learn_encodings
+from fastbp.tabular.encoding import Kind, TableEncoding, learn_encodings
 from fastbp.tabular.explained_members import TableFeatures, _in_units, _number_slopes
 from fastbp.tabular.targets import NumberTargets
 
@@ -29,7 +29,7 @@ def regressor(X, y=Y, **options):
     return TabularRegressor(preset="fast", epochs=1, n_bags=2, random_state=0, **options).fit(X, y)
 
 
-@pytest.mark.parametrize("kind", [(8, 3.0), (8, 100.0)])
+@pytest.mark.parametrize("kind", [Kind(8), Kind(8, 100.0)])
 def test_slopes_of_encoded_numbers(kind):
     """Beside finite differences of the encoding, away from the edges between bins."""
     column = np.concatenate([rng.normal(size=200) * 5 + 3, [np.nan]])

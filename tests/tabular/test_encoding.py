@@ -19,7 +19,7 @@ def encode_numbers(values, n_bins=0, others=None):
 def test_a_far_bound_leaves_numbers_as_they_are():
     """But for one that is far from all others, which is bounded all the same; a file keeps the bound."""
     values = np.append(np.random.default_rng(0).normal(size=(500, 1)), [[1e6]], axis=0)
-    encoding = learn_encodings(values, 1, [], {(0, 3.0), (0, FAR_BOUND)})[(0, FAR_BOUND)]
+    encoding = learn_encodings(values, 1, [], {Kind(0), Kind(0, FAR_BOUND)})[Kind(0, FAR_BOUND)]
     number = encoding.numbers[0]
     scaled = (values[:, 0] - number.centre) * number.factor
     got = encoding.encode(values)[:, 0]

@@ -5,11 +5,12 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from fastbp.tabular.encoding import learn_encoding
+from fastbp.tabular.encoding import Kind, learn_encoding
 from fastbp.tabular.fitting import most_bins
 from fastbp.tabular.reading import learn_reader
 
 WANTED = [(48, 3.0), (16, 3.0), (32, 3.0), (0, 3.0), (0, 100.0)]
+KINDS = [Kind(*each) for each in WANTED]
 
 
 def n_bytes(n_cells, most):
@@ -19,12 +20,12 @@ def n_bytes(n_cells, most):
 
 @pytest.mark.parametrize("n_cells", [1, 100_000, 5_000_000, 20_000_000])
 def test_the_encodings_of_all_members_fit_together(n_cells):
-    most = most_bins(n_cells, WANTED)
+    most = most_bins(n_cells, KINDS)
     assert n_bytes(n_cells, most) <= 400_000_000
     if most < 48:  # one more bin would be too much
         assert n_bytes(n_cells, most + 1) > 400_000_000
-    assert most_bins(10, WANTED) == 48
-    assert most_bins(500_000 * 1000, WANTED) == 0  # nothing less can be had
+    assert most_bins(10, KINDS) == 48
+    assert most_bins(500_000 * 1000, KINDS) == 0  # nothing less can be had
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])

@@ -42,10 +42,6 @@ def text_columns(learned: Learned | None) -> set[str]:
     return {str(learned.names[j]) for j in (*learned.texts, *written)}
 
 
-def _writes_days(writing: Any) -> bool:
-    return isinstance(writing, MomentWriting) and writing.has_days
-
-
 def as_learned(learned: Learned | None, table: Table) -> pd.DataFrame:
     """Return the columns that a model takes, by what it learned of them; None: those of the table.
 
@@ -73,7 +69,7 @@ def as_learned(learned: Learned | None, table: Table) -> pd.DataFrame:
 def _as_numbers(column: pd.Series, writing: Any, name: str, source: str) -> pd.Series:
     """Return a column of which the model learned numbers or moments."""
     if not _is_text(column):
-        wants_moments = _writes_days(writing)
+        wants_moments = isinstance(writing, MomentWriting) and writing.has_days
         if column.notna().any() and (column.dtype.kind == "M") != wants_moments:
             was, expected = ("numbers", "dates or times") if wants_moments else ("dates or times", "numbers")
             raise CommandError(f"{source!r}: column {name!r} holds {was}; expected {expected}, as in training")

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastbp.distributed.gradients import GradientSum, sum_of_tree
-from fastbp.distributed.mpi import MPI, as_sent
+from fastbp.distributed.mpi import MPI, NUMBERS, as_sent
 from fastbp.engine.divided_session import DividedSession
 from fastbp.engine.sharded_session import subtrees
 
@@ -113,7 +113,7 @@ class Exchange:
             self._begin_small_sums(session)
             return True
         received, requests = self._small
-        if not self._mpi.test(requests):
+        if not self._mpi.test(requests, NUMBERS):
             return True
         if received[:, :2].any() or (received[:, 2] != received[0, 2]).any():
             return False
@@ -143,7 +143,7 @@ class Exchange:
         assert self._small is not None
         received, requests = self._small
         self._small = None
-        self._mpi.wait(requests, "the numbers of a step")
+        self._mpi.wait(requests, NUMBERS)
         if received[:, 0].any():
             self._raise(self._failure(session))
         self._check_sizes(received[:, 2])

@@ -100,7 +100,7 @@ class GradientSum:
     def advance(self, session: DividedSession, n_done: int) -> None:
         """Send what is known of the gradients while others are computed, and add up what has arrived."""
         self._begin_rounds(self._rounds_after[n_done])
-        while self._n_added < len(self._requests) and self._mpi.test(self._requests[self._n_added]):
+        while self._n_added < len(self._requests) and self._mpi.test(self._requests[self._n_added], _WHAT):
             self._add_round(session)
 
     def finish(self, session: DividedSession) -> None:

@@ -23,6 +23,7 @@ _SPIN_SECONDS = 0.0005  # a wait this long costs less than to sleep and be woken
 _SLEEP_SECONDS = 0.0001
 _PIECE_BYTES = 128 * 1024  # of an array on its way: MPI sends so few at once, without asking the receiver first
 _MOST_PIECES = 256
+NUMBERS = "the numbers of a step"  # what all_numbers and begin_all_numbers bring
 _GRACE_SECONDS = 2.0  # before a job ends, for ranks that are about to find out too
 _MEETING_SECONDS = 15.0  # how long a rank that fails waits for the others to fail too
 
@@ -88,7 +89,7 @@ class MPI:
     def all_numbers(self, numbers: Array) -> Array:
         """Return the same number of float64 from each rank: (n_ranks, n)."""
         received, requests = self.begin_all_numbers(numbers)
-        self.wait(requests, "the numbers of a step")
+        self.wait(requests, NUMBERS)
         return received
 
     def begin_all_numbers(self, numbers: Array) -> tuple[Array, list[Any]]:
@@ -96,9 +97,18 @@ class MPI:
         received = np.empty((self.n_ranks, len(numbers)))
         return received, [self._comm.Iallgather(numbers, received)]
 
-    def test(self, requests: list[Any]) -> bool:
-        """Return whether requests are done; MPI goes on with all that there are meanwhile."""
-        return self._arrived(requests, "the numbers of a step")
+    def test(self, requests: list[Any], what: str) -> bool:
+        """Return whether requests are done; MPI goes on with all that there are meanwhile.
+
+        Where MPI tells that a rank has ended, that is a lost rank too.
+        """
+        try:
+            return bool(self._library.Request.Testall(requests))
+        except self._library.Exception as error:
+            raise LostRankError(
+                f"rank {self.rank} of {self.n_ranks} waited for {what}, and MPI says: {error}; expected all ranks to "
+                "come. Another rank has ended."
+            ) from error
 
     def begin_sending(self, array: Array, other: int) -> list[Any]:
         """Return the requests of sending an array to another rank, which stays as it is until they are done."""
@@ -227,7 +237,7 @@ class MPI:
         if self._lost is not None:
             raise self._lost
         start = time.monotonic()
-        while not self._arrived(requests, what):
+        while not self.test(requests, what):
             waited = time.monotonic() - start
             if waited > self.timeout:
                 raise LostRankError(
@@ -237,16 +247,6 @@ class MPI:
             if self.answer is not None and self.rank > 0:
                 self._answer_if_asked(self.answer)
             time.sleep(0 if waited < _SPIN_SECONDS else _SLEEP_SECONDS)
-
-    def _arrived(self, requests: list[Any], what: str) -> bool:
-        """Return whether requests are done. Where MPI tells that a rank has ended, that is a lost rank too."""
-        try:
-            return bool(self._library.Request.Testall(requests))
-        except self._library.Exception as error:
-            raise LostRankError(
-                f"rank {self.rank} of {self.n_ranks} waited for {what}, and MPI says: {error}; expected all ranks to "
-                "come. Another rank has ended."
-            ) from error
 
 
 def _parts(array: Array, counts: Sequence[int]) -> list[Array]:

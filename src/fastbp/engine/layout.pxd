@@ -102,6 +102,11 @@ cdef inline Py_ssize_t item_size(fbp_dtype dtype) noexcept nogil:
 cdef inline fbp_panels moved(fbp_panels panels, Py_ssize_t n_bytes) noexcept nogil:
     return panels if panels.data == NULL else fbp_panels(<char *>panels.data + n_bytes, panels.stride)
 
+# Those of member m, where the members lie side by side with n_features each.
+cdef inline fbp_panels panels_of_member(const fbp_kernels *k, fbp_panels panels, Py_ssize_t m,
+                                        Py_ssize_t n_features) noexcept nogil:
+    return moved(panels, m * n_features * k.lanes * item_size(k.dtype))
+
 cdef Py_ssize_t padded(Py_ssize_t n, fbp_dtype dtype) noexcept nogil
 cdef Py_ssize_t leading_dimension(Py_ssize_t n_inputs, fbp_dtype dtype) noexcept nogil
 cdef Py_ssize_t panel_stride(Py_ssize_t n_features, const fbp_kernels *k) noexcept nogil

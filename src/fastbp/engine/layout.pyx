@@ -95,18 +95,17 @@ cdef void activation_gradient(const fbp_kernels *k, Stage *stage, Py_ssize_t p0,
 cdef void _members_activation_gradient(const fbp_kernels *k, Stage *stage, Py_ssize_t p0,
                                        Py_ssize_t p1) noexcept nogil:
     """The same of a stage with members, one after the other."""
-    cdef Py_ssize_t m, offset, n_members = max(stage.members, stage.own)
+    cdef Py_ssize_t m, n_members = max(stage.members, stage.own)
     cdef fbp_layer layer = stage.layer
     cdef fbp_panels output, gradient
     layer.n_units = stage.width // n_members
     for m in range(n_members):
-        offset = m * layer.n_units * k.lanes * item_size(k.dtype)
-        output = moved(stage.output, offset)
-        gradient = moved(stage.gradient, offset)
+        output = panels_of_member(k, stage.output, m, layer.n_units)
+        gradient = panels_of_member(k, stage.gradient, m, layer.n_units)
         if layer.activation == FBP_SOFTMAX:
             k.softmax_backward(output, gradient, layer.n_units, p0, p1)
         else:
-            k.activation_backward(&layer, output, moved(stage.slope, offset), gradient, p0, p1)
+            k.activation_backward(&layer, output, panels_of_member(k, stage.slope, m, layer.n_units), gradient, p0, p1)
 
 
 # ---- Who owns which weights ----------------------------------------------------------------------------------------

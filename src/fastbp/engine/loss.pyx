@@ -10,7 +10,7 @@ from fastbp.engine.kernels cimport (
     FBP_SOFTMAX, averages_outputs, fbp_layer, fbp_loss, fbp_read_once, loss_named, loss_takes_Z,
 )
 from fastbp.engine.features cimport Features, features_of, gather_features
-from fastbp.engine.layout cimport Stage, item_size, moved
+from fastbp.engine.layout cimport Stage, item_size, panels_of_member
 from fastbp.engine.records cimport SampleSet
 from fastbp.engine.array_reader cimport ArrayReader
 
@@ -250,9 +250,9 @@ cdef double score_members(const fbp_kernels *k, const Scoring *scoring, const St
     cdef Py_ssize_t m, n_units = heads.width // heads.own
     cdef double loss = 0
     for m in range(heads.own):
-        loss += k.loss_panel(&scoring.objective, _of_member(k, heads.output, m, n_units), targets,
+        loss += k.loss_panel(&scoring.objective, panels_of_member(k, heads.output, m, n_units), targets,
                              labels + p * k.lanes, sample_weights, n_units, p, n_rows, scale / heads.own,
-                             _of_member(k, heads.gradient, m, n_units))
+                             panels_of_member(k, heads.gradient, m, n_units))
     return loss / heads.own
 
 
@@ -263,13 +263,9 @@ cdef double score_outputs_of_members(const fbp_kernels *k, const Scoring *scorin
     cdef Py_ssize_t m, n_units = heads.width // heads.own
     cdef double loss = 0
     for m in range(heads.own):
-        loss += score_outputs(k, scoring, _of_member(k, heads.output, m, n_units), targets, n_units, p, row, n_rows,
-                              scale / heads.own, column, _of_member(k, heads.gradient, m, n_units))
+        loss += score_outputs(k, scoring, panels_of_member(k, heads.output, m, n_units), targets, n_units, p, row,
+                              n_rows, scale / heads.own, column, panels_of_member(k, heads.gradient, m, n_units))
     return loss / heads.own
-
-
-cdef fbp_panels _of_member(const fbp_kernels *k, fbp_panels panels, Py_ssize_t m, Py_ssize_t n_units) noexcept nogil:
-    return moved(panels, m * n_units * k.lanes * item_size(k.dtype))
 
 
 cdef void each_loss(const fbp_kernels *k, const Scoring *scoring, fbp_panels output, fbp_panels targets,

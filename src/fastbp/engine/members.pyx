@@ -7,24 +7,24 @@ shift for each feature of each, `heads` a product for each, and `mean` closes th
 """
 
 from fastbp.engine.kernels cimport FBP_LINEAR, fbp_kernels, fbp_panels
-from fastbp.engine.layout cimport DENSE, HEADS, Stage, item_size, moved
+from fastbp.engine.layout cimport DENSE, HEADS, Stage, item_size, moved, panels_of_member
 
 
 cdef Stage member_of(const fbp_kernels *k, const Stage *stage, Py_ssize_t m) noexcept nogil:
     """The stage as member m alone has it, in all buffers that it has; of heads the member's own product."""
     cdef Stage own = stage[0]
-    cdef Py_ssize_t size = item_size(k.dtype), lane_bytes = k.lanes * size
+    cdef Py_ssize_t size = item_size(k.dtype)
     cdef Py_ssize_t n_units = stage.width // max(stage.members, stage.own), n_inputs = n_units
     if stage.kind == DENSE or stage.kind == HEADS:
         n_inputs = stage.layer.n_inputs
     own.members = own.own = 1
     own.width = n_units
     own.layer.n_units = n_units
-    own.source = moved(stage.source, m * n_inputs * lane_bytes)
-    own.output = moved(stage.output, m * n_units * lane_bytes)
-    own.slope = moved(stage.slope, m * n_units * lane_bytes)
-    own.gradient = moved(stage.gradient, m * n_units * lane_bytes)
-    own.other = moved(stage.other, m * n_units * lane_bytes)
+    own.source = panels_of_member(k, stage.source, m, n_inputs)
+    own.output = panels_of_member(k, stage.output, m, n_units)
+    own.slope = panels_of_member(k, stage.slope, m, n_units)
+    own.gradient = panels_of_member(k, stage.gradient, m, n_units)
+    own.other = panels_of_member(k, stage.other, m, n_units)
     own.saved = moved(stage.saved, m * stage.saved_bytes)
     own.source_blocks = _after(stage.source_blocks, m * stage.blocks_bytes)
     own.narrow.source = moved(stage.narrow.source, m * stage.narrow.pairs_bytes)
@@ -47,26 +47,20 @@ cdef void *_after(void *start, Py_ssize_t n_bytes) noexcept nogil:
 cdef Stage below_of(const fbp_kernels *k, const Stage *below, Py_ssize_t m, Py_ssize_t n_features) noexcept nogil:
     """What a backward pass needs of the stage below, with the features of member m alone."""
     cdef Stage own = below[0]
-    cdef Py_ssize_t offset = m * n_features * k.lanes * item_size(k.dtype)
     own.members = own.own = 1
     own.width = n_features
     own.layer.n_units = n_features
-    own.output = moved(below.output, offset)
-    own.slope = moved(below.slope, offset)
-    own.gradient = moved(below.gradient, offset)
+    own.output = panels_of_member(k, below.output, m, n_features)
+    own.slope = panels_of_member(k, below.slope, m, n_features)
+    own.gradient = panels_of_member(k, below.gradient, m, n_features)
     return own
-
-
-cdef fbp_panels _member(const fbp_kernels *k, fbp_panels panels, Py_ssize_t m,
-                        Py_ssize_t n_features) noexcept nogil:
-    return moved(panels, m * n_features * k.lanes * item_size(k.dtype))
 
 
 cdef void repeat_forward(const fbp_kernels *k, const Stage *stage, Py_ssize_t p0, Py_ssize_t p1) noexcept nogil:
     """Source -> the same for each member."""
     cdef Py_ssize_t m
     for m in range(stage.own):
-        k.add_panels(stage.source, fbp_panels(NULL, 0), _member(k, stage.output, m, stage.layer.n_units),
+        k.add_panels(stage.source, fbp_panels(NULL, 0), panels_of_member(k, stage.output, m, stage.layer.n_units),
                      stage.layer.n_units, p0, p1)
 
 
@@ -87,7 +81,7 @@ cdef void mean_backward(const fbp_kernels *k, const Stage *stage, const Stage *b
     cdef Py_ssize_t m
     for m in range(stage.own):
         k.sum_members(stage.gradient, 1, stage.layer.n_units, 1.0 / stage.own,
-                      _member(k, below.gradient, m, stage.layer.n_units), p0, p1)
+                      panels_of_member(k, below.gradient, m, stage.layer.n_units), p0, p1)
 
 
 cdef void transpose_source(const fbp_kernels *k, const Stage *stage, Py_ssize_t p0, Py_ssize_t p1) noexcept nogil:

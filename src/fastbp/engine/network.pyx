@@ -22,6 +22,7 @@ from fastbp.engine.prediction cimport make_prediction
 from fastbp.engine.records cimport SampleSet
 from fastbp.engine.array_reader cimport ArrayReader
 from fastbp.engine.stage_specs cimport array_names, set_stage
+from fastbp.engine.stages cimport needs_meetings
 from fastbp.engine.sweep cimport SWEEP_PANELS
 from fastbp.engine.tables cimport make_tables, table_bytes
 
@@ -66,6 +67,7 @@ cdef class Network:
             raise MemoryError
         for i, spec in enumerate(layers):
             set_stage(&self.stages[i], i, n_inputs, spec, self.dtype_code)
+            self.stages[i].meets = needs_meetings(&self.stages[i])
             n_inputs = self.stages[i].width
             if self.stages[i].kind == TABULAR:
                 self.tables = make_tables(&self.stages[i], spec["tables"], self.dtype_code)

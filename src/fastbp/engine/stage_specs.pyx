@@ -43,7 +43,7 @@ _NAME_OF_KIND = {kind: name for name, kind in _KIND_OF_NAME.items()}
 
 
 cdef int set_stage(Stage *stage, Py_ssize_t number, Py_ssize_t n_inputs, object spec, fbp_dtype dtype) except -1:
-    """Fills in all but the buffers and the addresses of the parameters; spec is what Network takes."""
+    """Fills in all but the buffers, the addresses of the parameters, and `meets`; spec is what Network takes."""
     if isinstance(spec, tuple):
         names = ("kind", "rate") if spec[0] == "dropout" else ("units", "activation", "parameter")
         spec = dict(zip(names, spec, strict=True))
@@ -73,7 +73,6 @@ cdef int set_stage(Stage *stage, Py_ssize_t number, Py_ssize_t n_inputs, object 
         stage.width = stage.layer.n_units
     elif stage.kind != TABULAR and array_names(stage):
         stage.layer.n_inputs = stage.layer.ld = 1
-    stage.meets = stage.kind == BATCH_NORM
     stage.trained = (stage.layer.ld > 0 or stage.kind == TABULAR) and spec.get("trainable", True)
     return 0
 

@@ -23,6 +23,8 @@ cdef struct Microbatch:
     double step_l2             # the loss's penalty on all W in this step: see penalty.pxd
     void *scratch              # [scratch_bytes] of this thread
 
+# Whether the stage uses the whole batch, so that all threads meet before it: Stage.meets.
+cdef bint needs_meetings(const Stage *stage) noexcept nogil
 cdef Py_ssize_t saved_features(const Stage *stage) noexcept nogil
 cdef void stage_forward(const Microbatch *mb, Stage *stage, Py_ssize_t p0, Py_ssize_t p1, Py_ssize_t n0,
                         Py_ssize_t n1) noexcept nogil

@@ -42,6 +42,10 @@ cdef struct Kind:
 cdef Kind KINDS[17]
 
 
+cdef bint needs_meetings(const Stage *stage) noexcept nogil:
+    return KINDS[<int>stage.kind].meet_forward != NULL
+
+
 cdef Py_ssize_t saved_features(const Stage *stage) noexcept nogil:
     """The rows of `saved` that training needs; 0: it needs none."""
     cdef Py_ssize_t saves = KINDS[<int>stage.kind].saves
@@ -85,10 +89,17 @@ cdef void stage_round_gradient(const Microbatch *mb, Stage *stage, Py_ssize_t p0
     cdef Stage own
     if not stage.narrow.on:
         return
+    if stage.members <= 1:
+        _round_gradient(mb, stage, p0, p1)
+        return
     for m in range(stage.members):
         own = member_of(mb.k, stage, m)
-        mb.narrow.round_panels(own.gradient, own.layer.n_units, mb.n_samples, p0, p1, own.narrow.gradient,
-                               own.narrow.gradient_rows, NULL, 0)
+        _round_gradient(mb, &own, p0, p1)
+
+
+cdef void _round_gradient(const Microbatch *mb, const Stage *stage, Py_ssize_t p0, Py_ssize_t p1) noexcept nogil:
+    mb.narrow.round_panels(stage.gradient, stage.layer.n_units, mb.n_samples, p0, p1, stage.narrow.gradient,
+                           stage.narrow.gradient_rows, NULL, 0)
 
 
 cdef void stage_gradient(const Microbatch *mb, Stage *stage, Py_ssize_t n0, Py_ssize_t n1,

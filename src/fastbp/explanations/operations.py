@@ -15,7 +15,6 @@ from fastbp.layers.activation_layer import Activation
 from fastbp.layers.activations import Activation as Function
 from fastbp.layers.activations import Linear, Softmax
 from fastbp.layers.base import Layer
-from fastbp.layers.batch_ensemble import refuse_batch_ensemble
 from fastbp.layers.composition import Residual
 from fastbp.layers.dense import Dense
 from fastbp.layers.dropout import Dropout
@@ -131,7 +130,6 @@ def operations_of(model: Model, method: str, n_threads: int | None) -> tuple[Ope
     ValueError
         If a layer mixes the numbers of a sample in a way through which the method passes nothing back.
     """
-    refuse_batch_ensemble(model.layers, f"with method={method!r}", 'Use "shapley" with output="prediction".')
     builder = _Builder(iter(model.get_weights()), model.dtype, method, n_threads)
     operations, n_units = builder.of_layers(model.layers, model.n_inputs)
     preparation = model.feed.preparation

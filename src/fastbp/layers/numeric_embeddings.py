@@ -43,6 +43,12 @@ class Embedding(Layer):
         """Return the stage that makes the features of each input from so many numbers."""
         return {"kind": "grouped", "columns": self.columns, "inputs": n_inputs, "size": self._n_features}
 
+    @classmethod
+    def _described(cls, config: Mapping[str, Any]) -> Self:
+        options = dict(config)
+        del options["type"]
+        return cls(**options)
+
 
 @dataclass(frozen=True, init=False, repr=False)
 class Periodic(Embedding):
@@ -156,12 +162,6 @@ class Periodic(Embedding):
             "sigma": self.sigma,
             "columns": columns,
         }
-
-    @classmethod
-    def _described(cls, config: Mapping[str, Any]) -> Self:
-        options = dict(config)
-        del options["type"]
-        return cls(**options)
 
 
 @dataclass(frozen=True, init=False, repr=False)
@@ -282,12 +282,6 @@ class PiecewiseLinear(Embedding):
         columns = None if self.columns is None else list(self.columns)
         edges = [list(each) for each in self.edges]
         return {"type": self.name, "edges": edges, "units": self.units, "columns": columns}
-
-    @classmethod
-    def _described(cls, config: Mapping[str, Any]) -> Self:
-        options = dict(config)
-        del options["type"]
-        return cls(**options)
 
 
 def _checked_edges(edges: Any) -> tuple[tuple[float, ...], ...]:

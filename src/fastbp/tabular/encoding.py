@@ -232,10 +232,10 @@ def learn_encodings(
     table: Floats,
     n_numbers: int,
     cardinalities: Sequence[int],
-    kinds: Collection[Kind | tuple[int, float]],
+    kinds: Collection[Kind],
     rows: NDArray[np.int64] | None = None,
     most_levels: int = _MOST_LEVELS,
-) -> dict[Any, TableEncoding]:
+) -> dict[Kind, TableEncoding]:
     """Return encodings of a table that differ in their numbers, from the rows to train on; each column is sorted once.
 
     Parameters
@@ -246,7 +246,7 @@ def learn_encodings(
     cardinalities : sequence of int
         How many codes each category has.
     kinds : collection of Kind
-        What each encoding is; or its first fields, where the others are as usual.
+        What each encoding is.
     rows : ndarray of int or None
         The rows to train on, where the table has others too.
     most_levels : int
@@ -256,8 +256,7 @@ def learn_encodings(
     def column(j: int) -> Floats:  # one at a time: all rows to train on would be a second table
         return (table[:, j] if rows is None else table[rows, j]).astype(np.float64)
 
-    whole = {kind: Kind(*kind) for kind in kinds}
-    numbers: dict[tuple[int, bool], list[NumberEncoding]] = {(k.n_bins, k.with_values): [] for k in whole.values()}
+    numbers: dict[tuple[int, bool], list[NumberEncoding]] = {(kind.n_bins, kind.with_values): [] for kind in kinds}
     for j in range(n_numbers):
         known = _Distinct.of(column(j))
         for (n_bins, with_values), encodings in numbers.items():
@@ -273,7 +272,7 @@ def learn_encodings(
             levels[k] = _learn_levels(found, codes)
         else:
             many[k] = cardinality
-    return {kind: TableEncoding(numbers[k.n_bins, k.with_values], levels, many, k.bound) for kind, k in whole.items()}
+    return {kind: TableEncoding(numbers[kind.n_bins, kind.with_values], levels, many, kind.bound) for kind in kinds}
 
 
 @dataclass(frozen=True)

@@ -380,7 +380,7 @@ class _StopAfter(Callback):
             trainer.stop()
 
 
-def most_bins(n_cells: int, wanted: Sequence[Kind | tuple[int, float]]) -> int:
+def most_bins(n_cells: int, wanted: Sequence[Kind]) -> int:
     """Return how many bins a number of a large table may have at most, so that all encodings fit in memory.
 
     Parameters
@@ -390,10 +390,9 @@ def most_bins(n_cells: int, wanted: Sequence[Kind | tuple[int, float]]) -> int:
     wanted : sequence of Kind
         How each member's inputs are encoded; what is the same, also after this bound, is one encoding.
     """
-    kinds = [Kind(*kind) for kind in wanted]
-    most = max(kind.n_bins for kind in kinds)
+    most = max(kind.n_bins for kind in wanted)
     while most > 0:
-        different = {kind._replace(n_bins=min(kind.n_bins, most)) for kind in kinds}
+        different = {kind._replace(n_bins=min(kind.n_bins, most)) for kind in wanted}
         if 4 * n_cells * sum(1 + kind.n_bins + kind.with_values for kind in different) <= _MOST_BYTES:
             break
         most -= 1

@@ -64,8 +64,7 @@ def _picture(effect: fb.Effect, classes: Sequence[str], what: str) -> str:
     if effect.outputs is not None:
         effect = replace(effect, outputs=tuple(shortened(name, 20) for name in classes))
     names = [effect.column, what, *map(str, effect.grid), *map(str, effect.outputs or ())]
-    paint = functools.partial(_paint, effect, what)
-    return draw(paint, _PANEL, f"dependence on {effect.column}", names)
+    return draw(functools.partial(_paint, effect, what), _PANEL, f"dependence on {effect.column}", names)
 
 
 def _paint(effect: fb.Effect, what: str, figure: Figure) -> None:
