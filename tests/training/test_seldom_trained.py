@@ -1,4 +1,4 @@
-"""Calls of fit that few programs make: of no epoch, after a stop on other data, ended inside an epoch, seen by another."""
+"""Calls of fit that few programs make: of no epoch, after a stop on other data, ended by an error, seen by others."""
 
 import threading
 
