@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from cases import CASES, StopsInside, classifier, data, digest, own_loss, part, private
 from layer_cases import LAYER_CASES
+from rate_cases import rate_set_inside
 
 import fastbp as fb
 from fastbp.engine.team import work_limits
@@ -445,6 +446,7 @@ TASKS = {
         saved_inside,
         asked_for_nothing,
         callbacks_fail_inside,
+        rate_set_inside,
         loaded_after_saving,
         lost,
         one_fails,
