@@ -138,6 +138,7 @@ def test_what_is_wrong_in_the_other_file_is_said_before_training(here, capsys, m
         (other.assign(sold=["maybe", *other["sold"][1:]]), "'bad.csv': row 1: 'sold' is 'maybe'; expected one"),
         (other.assign(a=["?!", *other["a"][1:].map(str)]), "row 1, column 'a' is '?!'; expected a number"),
         (other[:3], "'bad.csv' has 3 rows with a 'sold'; expected 5 or more"),
+        (other[:1], "'bad.csv' has 1 row with a 'sold'; expected 5 or more"),
     ):
         frame.to_csv("bad.csv", index=False)
         assert run("train", "table.csv", "--target", "sold", "--test", "bad.csv", *QUICK) == 1
