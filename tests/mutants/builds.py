@@ -38,6 +38,13 @@ class Builds:
         self._compiler = (os.environ.get("CC") or sysconfig.get_config_var("CC")).split()
         if not self._run([sys.executable, "setup.py", "build_ext", "--inplace"]):
             raise RuntimeError("the engine does not build without a change: python setup.py build_ext --inplace")
+        self.available = self._instruction_sets()
+
+    def _instruction_sets(self):
+        """Return the instruction sets that this CPU runs, the best one first, as seen in a process of its own."""
+        ask = "from fastbp.engine import kernels; print(*kernels.available_isas())"
+        environment = {**os.environ, "PYTHONPATH": str(self.folder / "src")}
+        return subprocess.check_output([sys.executable, "-c", ask], env=environment, text=True).split()
 
     def close(self):
         self._holder.cleanup()
@@ -74,7 +81,8 @@ class Builds:
         (objects,) = self.folder.glob("build/temp*")
         changed, module = self.folder / "changed.o", self.folder / f"{KERNELS}{SUFFIX}"
         stubs = {f"csrc/isa/{table}.c": isa for table, isa in TABLES.items()}
-        for source, isa in {file: stubs.get(file)}.items() if file.endswith(".c") else stubs.items():
+        here = sorted(stubs.items(), key=lambda stub: stub[1] not in self.available)
+        for source, isa in [(file, stubs.get(file))] if file.endswith(".c") else here:
             former = objects / Path(source).with_suffix(".o")
             if not self._run([*self._compiler, *FLAGS, "-c", source, "-o", str(changed)]):
                 continue

@@ -16,8 +16,9 @@ the place of those whose code has changed.
 
 With --engine an operator or a whole number of a .pyx or of csrc/ is changed (tokens.py), the module is built with it or
 the kernels with one table of an instruction set (builds.py), and the tests run that covering.py names for the file. The
-list is mutants_engine.json. There is one more verdict: same, where the compiler makes the code that it made before; and
-"no build" where it makes none. A module that crashes is killed.
+list is mutants_engine.json. There are more verdicts: same, where the compiler makes the code that it made before; "no
+build" where it makes none; and elsewhere, where only code changes that this machine's CPU does not run, so that another
+machine may try it. A module that crashes is killed.
 """
 
 import argparse
@@ -35,6 +36,7 @@ from covering import Covering, other_instruction_sets, tests_of_engine
 from trials import Trials
 
 ROOT = expressions.ROOT
+UNTRIED = "waiting", "elsewhere"
 
 
 class Roll:
@@ -168,8 +170,10 @@ class EngineJudge(Judge):
                 if built is None:
                     state = "same"  # so far: another instruction set's table may change
                     continue
+                if isa not in (None, *self._builds.available):
+                    return "elsewhere", None
                 change = partial(self._trials.replaced, module, built, isa)
-                return self._tried_in(change, batches, other_instruction_sets(isa))
+                return self._tried_in(change, batches, other_instruction_sets(isa or self._builds.available[0]))
         return state, failed
 
 
@@ -179,8 +183,9 @@ def judge_of(roll, coverage_file=None):
 
 def try_waiting(roll, seconds, only, coverage_file):
     until = time.monotonic() + seconds
-    waiting = [each for each in roll.load() if each["state"] == "waiting" and each["file"].startswith(only)]
+    waiting = [each for each in roll.load() if each["state"] in UNTRIED and each["file"].startswith(only)]
     random.Random(roll.language.SEED).shuffle(waiting)  # a run that is cut short has seen something of everything
+    waiting.sort(key=lambda each: each["state"] == "elsewhere")
     with closing(judge_of(roll, coverage_file)) as judge:
         for mutant in waiting:
             if time.monotonic() > until:
