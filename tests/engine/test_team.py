@@ -1,5 +1,7 @@
 """How many threads work together: by the work there is, and by what proves faster."""
 
+import time
+
 import numpy as np
 import pytest
 
@@ -290,3 +292,24 @@ def test_a_lesson_is_for_steps_of_about_the_same_work(no_lessons):
     assert Search(2, work=1.01e6, kept=True).next()[0] == 2  # another network: what is fast, not how fast
     assert Search(2, work=9.0e6, kept=True).next()[0] == 1
     assert Search(4, work=1.0e6, kept=True).next()[0] == 1
+
+
+def teams_of_the_first_millisecond():
+    """The teams of calls of some microseconds each, by a search that has learned nothing."""
+    forget_lessons()
+    network, _ = make_pair(16, [(4, "softmax", 0.0)], "float32")
+    X, y = make_data(100, 16, 4, "cross_entropy", "float32")
+    session, samples, teams = Session(network, "cross_entropy", (), "adam", 2), SampleSet(ArrayReader(X), y), []
+    began = time.perf_counter()
+    while time.perf_counter() < began + 0.001:
+        session.epoch(samples, EpochPlan(100, False, 0, 0, ADAM))
+        teams.append(session.last_team)
+    return teams[:-1]  # the last one may have ended later
+
+
+def test_nothing_is_tried_before_one_thread_has_worked_for_a_millisecond(limits, no_lessons):
+    """What counts is the time of the steps, and not how many calls there were."""
+    limits(tried_thread=1.0)
+    found = [teams_of_the_first_millisecond() for _ in range(50)]
+    assert {team for teams in found for team in teams} == {1}
+    assert max(map(len, found)) > 2  # the first call is not measured: the second might have been taken for enough

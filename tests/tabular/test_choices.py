@@ -7,6 +7,7 @@ from fastbp.sklearn import TabularRegressor
 from fastbp.tabular.blending import Said
 from fastbp.tabular.encoding import TableEncoding, learn_encoding
 from fastbp.tabular.fitted import FittedTable
+from fastbp.tabular.fitting import make_splits
 from fastbp.tabular.importances import sample_held_out
 from fastbp.tabular.learning import choose_metric
 from fastbp.tabular.recipe import PRESETS
@@ -28,6 +29,17 @@ def test_a_rare_class_of_two_is_told_by_ranks(counts, metric):
 
 def test_numbers_are_told_by_their_squares():
     assert choose_metric(np.zeros(10), 0)[0] == "rmse"
+
+
+@pytest.mark.parametrize(("n", "n_bags", "sizes"), [(5000, None, [1000]), (4000, None, [1000] * 4), (90, 3, [30] * 3)])
+def test_rows_are_trained_on_or_held_out_and_in_folds_each_is_held_out_once(n, n_bags, sizes):
+    """A fifth of many rows is held out, and all of few rows, a fold at a time."""
+    y = np.arange(n, dtype=float).reshape(-1, 1)
+    splits = make_splits(y, NumberTargets.of(y), n_bags, PRESETS["fast"], None, 0)
+    assert [len(held_out) for _, held_out in splits] == sizes
+    for train, held_out in splits:
+        np.testing.assert_array_equal(np.sort(np.concatenate([train, held_out])), np.arange(n))
+    assert len(set(np.concatenate([held_out for _, held_out in splits]))) == sum(sizes)
 
 
 @pytest.mark.parametrize("n_rows", [2000, 2001, 9000])
