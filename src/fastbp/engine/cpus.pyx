@@ -6,6 +6,8 @@ another CPU does nothing. It is moved at once when that CPU is taken from those 
 when it gets them all back. Which CPUs it may use remains the user's choice.
 """
 
+import _thread
+
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 
 cdef extern from *:
@@ -59,10 +61,16 @@ def use_cpus(bytes cpus) -> None:
         fbp_set_cpus(<const fbp_cpus *>PyBytes_AS_STRING(cpus))
 
 
-def begin_elsewhere(unsigned long thread) -> None:
-    """Let a thread begin on another CPU than the calling one's, if it may use others: it is to call ``use_cpus`` first.
+def start_elsewhere(run, tuple arguments) -> None:
+    """Start a thread that begins on another CPU than the calling one's, if it may use others.
 
-    The calling thread has started it by _thread.start_new_thread, whose result this is, and has had the GIL since: the
-    new thread waits for that, so that it is still there.
+    It is to call ``use_cpus`` first. It is still there when it is moved: it needs the GIL to do anything, even to end,
+    and no other thread gets that between these two lines, as they are compiled.
+
+    Raises
+    ------
+    RuntimeError
+        If the system starts no more threads.
     """
+    cdef unsigned long thread = _thread.start_new_thread(run, arguments)
     fbp_begin_elsewhere(thread)

@@ -7,7 +7,6 @@ gone, for whatever reason, so is the object.
 
 from __future__ import annotations
 
-import _thread
 import os
 import sys
 import threading
@@ -15,7 +14,7 @@ import time
 import weakref
 from collections.abc import Callable
 
-from fastbp.engine.cpus import begin_elsewhere, usable_cpus, use_cpus
+from fastbp.engine.cpus import start_elsewhere, usable_cpus, use_cpus
 
 __all__ = ["Worker"]
 
@@ -66,7 +65,7 @@ class Worker:
         life = _Life()
         self._life = weakref.ref(life)
         self._cpus = usable_cpus()
-        begin_elsewhere(_thread.start_new_thread(self._run, (life,)))
+        start_elsewhere(self._run, (life,))
 
     def is_alive(self) -> bool:
         """Return whether it has been started and has not ended; in a forked child no thread of the parent lives."""
