@@ -123,7 +123,8 @@ class Said:
         errors = {kind: float(np.average(losses(mean), weights=weights)) for kind, mean in means.items()}
         exponent = 1.0
         if "nets" in kinds:
-            exponent = share_exponent(len(y), *self._numbers_of_networks(seen, n_networks, settings))
+            n_heard, n_alike = self._numbers_of_networks(seen, n_networks, settings)
+            exponent = share_exponent(len(y), n_heard, n_alike)
         shares = _best_shares(means, errors, losses, weights, exponent)
         mixed: Floats = sum((share * means[kind] for kind, share in shares.items()), np.zeros_like(means[kinds[0]]))
         targets, temperature = self._targets, 1.0

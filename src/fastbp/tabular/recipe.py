@@ -136,7 +136,7 @@ def epochs_for(n_rows: int, preset: Preset) -> int:
 _SHARED_ROWS = 2000
 
 
-def share_exponent(n_rows: int, n_heard: float, n_networks: int) -> float:
+def share_exponent(n_rows: int, n_heard: float, n_networks: float) -> float:
     """Return the power of the best share of linear models on rows held out that is their share of the prediction.
 
     Parameters
@@ -144,7 +144,7 @@ def share_exponent(n_rows: int, n_heard: float, n_networks: int) -> float:
     n_rows : int
     n_heard : float
         The number of networks whose mean was predicted of a row held out.
-    n_networks : int
+    n_networks : float
         The number of those whose mean is predicted of other rows; with four, one of which was heard, it is 2.
     """
     removed = (1 / n_heard - 1 / n_networks) / (1 - 1 / 4)
