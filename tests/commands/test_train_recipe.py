@@ -138,6 +138,7 @@ def test_what_is_wrong_in_the_other_file_is_said_before_training(here, capsys, m
         (other.assign(sold=["maybe", *other["sold"][1:]]), "'bad.csv': row 1: 'sold' is 'maybe'; expected one"),
         (other.assign(a=["?!", *other["a"][1:].map(str)]), "row 1, column 'a' is '?!'; expected a number"),
         (other[:3], "'bad.csv' has 3 rows with a 'sold'; expected 5 or more"),
+        (other[:1], "'bad.csv' has 1 row with a 'sold'; expected 5 or more"),
     ):
         frame.to_csv("bad.csv", index=False)
         assert run("train", "table.csv", "--target", "sold", "--test", "bad.csv", *QUICK) == 1
@@ -287,6 +288,13 @@ def test_the_report_says_what_was_chosen_and_why(here):
         "TabularRegressor.load(&#x27;table.fastbp.safetensors&#x27;)",
     ):
         assert part in page
+
+
+def test_the_report_says_that_the_best_preset_weighs_its_networks(here):
+    options = ["--drop", "sold", "--preset", "best", "--folds", "2", "--epochs", "3", "--quiet", "--report", "r.html"]
+    assert run("train", "table.csv", "--target", "price", *options) == 0
+    report = (here / "r.html").read_text(encoding="utf-8")
+    assert "the preset is best; what made their mean better on held-out rows has more weight in it" in report
 
 
 def test_it_needs_no_scikit_learn(here, monkeypatch):

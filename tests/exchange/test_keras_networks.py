@@ -191,6 +191,9 @@ def test_what_a_sequential_lacks_is_refused():
         fb.Model([fb.Residual([fb.Dense(3)])], inputs=3).to_keras()
     with pytest.raises(ValueError, match=r"the model has a preparation of X; expected layers alone for to_keras"):
         fb.Model([fb.Dense(2)], prepare=fb.Scale(0.5), inputs=3).to_keras()
+    falling = fb.Dropout(fb.PolynomialDecay(0.5, over=10))
+    with pytest.raises(ValueError, match=r"Dropout.*; expected a rate that is a number for to_keras\. Set one"):
+        fb.Model([fb.Dense(4), falling, fb.Dense(1)], inputs=3).to_keras()
 
 
 def test_files_that_keras_did_not_save(tmp_path):

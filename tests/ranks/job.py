@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from cases import CASES, StopsInside, classifier, data, digest, own_loss, part, private
 from layer_cases import LAYER_CASES
+from rate_cases import rate_set_inside
 
 import fastbp as fb
 from fastbp.engine.team import work_limits
@@ -445,6 +446,7 @@ TASKS = {
         saved_inside,
         asked_for_nothing,
         callbacks_fail_inside,
+        rate_set_inside,
         loaded_after_saving,
         lost,
         one_fails,
@@ -458,9 +460,25 @@ TASKS = {
 }
 
 
+def keep_measurement(mpi):
+    """Where lines are counted: write them before MPI ends the process, which leaves no time for that."""
+    coverage = sys.modules.get("coverage")
+    measuring = coverage and coverage.Coverage.current()
+    end_job = mpi._end_job
+
+    def write_first():
+        if measuring:
+            measuring.stop()
+            measuring.save()
+        end_job()
+
+    mpi._end_job = write_first
+
+
 def main(task, output, *arguments):
     signal.signal(signal.SIGINT, signal.default_int_handler)
     mpi = fb.distributed.MPI(timeout=float(os.environ.get("FASTBP_TEST_TIMEOUT", "60")))
+    keep_measurement(mpi)
     result = TASKS[task](mpi, *arguments)
     if mpi.rank == 0:
         with open(output, "w") as file:

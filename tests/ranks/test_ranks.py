@@ -288,6 +288,15 @@ def test_what_a_callback_raises_inside_an_epoch_all_ranks_raise_at_once(tmp_path
     assert max(seconds) < 10  # nobody has waited for the timeout
 
 
+def test_a_learning_rate_that_is_set_inside_an_epoch_is_an_error_on_all_ranks(tmp_path):
+    code, of_ranks, errors = run(2, tmp_path, "rate_set_inside")
+    assert code == 0, errors
+    for sentence, n_steps, *_ in of_ranks[0]:
+        assert "a callback has set the optimizer or the learning rate inside an epoch; expected that at its" in sentence
+        assert n_steps == 2
+    assert of_ranks[0] == of_ranks[1]  # the same bits after that
+
+
 def test_one_process_is_a_job_of_one_rank(tmp_path):
     code, said, errors = run(1, tmp_path, "arguments")
     assert code == 0, errors

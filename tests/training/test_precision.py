@@ -13,21 +13,9 @@ import pytest
 import fastbp as fb
 from fastbp.engine import kernels
 
+pytestmark = pytest.mark.usefixtures("bf16_products")
+
 MIXED = "bf16-mixed"
-
-
-@pytest.fixture(autouse=True)
-def products():
-    """Bfloat16 products of some kind: the fastest, or a slow one, or emulated where this CPU has none."""
-    former = kernels.isa()
-    for wish in ("", "always", "emulate"):
-        kernels.select_isa(former, wish)
-        if kernels.bf16() is not None and kernels.bf16_pays():
-            break
-    if kernels.bf16() is None:
-        pytest.skip("no bfloat16 products here, not even emulated")
-    yield
-    kernels.select_isa(former)
 
 
 @pytest.fixture

@@ -31,6 +31,7 @@ _NOTHING = "\x00"  # the name of what stands behind the last separator
 _CHUNK = 2**24  # bytes that are searched at a time
 _CLEAR_GAPS = frozenset(("na", "n/a", "n.a.", "nan", "-nan", "null", "none", "nil", "<na>", "nat", "#n/a", "missing"))
 _LEADING_ZERO = re.compile(r"[-+]?0\d+")
+_OTHER_WIDTH = re.compile("Length of header or names|Number of passed names")  # of the first row below the names
 _GROUPED = re.compile(r"\s*[-+]?(?:\d+|[1-9]\d{0,2}(?:\.\d{3})+)(?:,\d+)?\s*")  # in a file with decimal commas
 
 OpenFile = Callable[[], BinaryIO]
@@ -118,7 +119,9 @@ def _read(open_file: OpenFile, way: Way, as_text: Collection[str], only: Sequenc
                 na_values=[""],
                 **options,
             )
-        except (pandas.errors.ParserError, pandas.errors.ParserWarning) as error:
+        except UnicodeError:  # of another encoding
+            raise
+        except (ValueError, pandas.errors.ParserWarning) as error:
             raise CommandError(_unreadable(str(error), way)) from None
     if way.trailing and only is None:
         rest = frame.pop(_NOTHING)
@@ -138,9 +141,11 @@ def _separated(separator: str) -> tuple[str, dict[str, Any]]:
 
 def _unreadable(error: str, way: Way) -> str:
     """Return what is wrong with rows, in words for whoever wrote the file."""
+    separates = f"If {name_of(way.separator)} does not separate them, pass --sep"
+    if _OTHER_WIDTH.search(error) is not None:
+        return f"has {len(way.names)} names in its first row and another number of fields in the row below. {separates}"
     line = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", error)
     if line is not None:
-        separates = f"If {name_of(way.separator)} does not separate them, pass --sep"
         return f"has {line[3]} fields in line {line[2]}; expected {line[1]}. {separates}"
     quote = re.search(r"EOF inside string starting at row (\d+)", error)
     if quote is not None:

@@ -16,6 +16,7 @@ from fastbp.commands.roles import as_written, find_column, text_of
 from fastbp.commands.tables import read_table
 from fastbp.commands.task import Task, targets_like
 from fastbp.commands.written_tables import Reading
+from fastbp.support.checks import counted
 from fastbp.tabular.reading import learn_reader
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def test_rows_of(task: Task, path: Path, reading: Reading | None) -> tuple[Task,
     known = table.frame[table.frame[task.target].notna()]
     if len(known) < _FEWEST_ROWS:
         raise CommandError(
-            f"{table.name!r} has {len(known)} rows with a {task.target!r}; expected {_FEWEST_ROWS} or more"
+            f"{table.name!r} has {counted(len(known), 'row')} with a {task.target!r}; expected {_FEWEST_ROWS} or more"
         )
     y = targets_like(task, known[task.target], table.name)
     columns = as_learned(learned, table._replace(frame=known))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import json
 import sys
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -129,11 +130,31 @@ def _read_excel(pandas: Any, opened: Any, reading: Reading, as_text: Collection[
 
 
 def _read_json(pandas: Any, opened: Any, reading: Reading, as_text: Collection[str], notes: list[str]) -> Any:
-    return pandas.read_json(opened, dtype=False, convert_axes=False, **_no_dates(pandas))
+    text = opened.read()
+    try:
+        return pandas.read_json(io.BytesIO(text), dtype=False, convert_axes=False, **_no_dates(pandas))
+    except ValueError:
+        _refuse_json(text)
+        raise
 
 
 def _read_jsonl(pandas: Any, opened: Any, reading: Reading, as_text: Collection[str], notes: list[str]) -> Any:
     return pandas.read_json(opened, lines=True, dtype=False, **_no_dates(pandas))
+
+
+def _refuse_json(text: bytes) -> None:
+    """Refuse what is no JSON, or no table, of which pandas speaks in words of its own."""
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise CommandError(f"is not JSON: {error}") from None
+    columns = list(found.values()) if isinstance(found, dict) else []
+    of_one_length = all(isinstance(each, (list, dict)) for each in columns) and len({*map(len, columns)}) == 1
+    if not (isinstance(found, list) or of_one_length):
+        raise CommandError(
+            'holds no table; expected a list of rows, such as [{"a": 1}, {"a": 2}], or an object of columns of one '
+            'length, such as {"a": [1, 2]}'
+        )
 
 
 def _no_dates(pandas: Any) -> dict[str, Any]:

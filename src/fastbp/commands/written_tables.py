@@ -213,9 +213,9 @@ def _names(rows: Sequence[Sequence[str]], header: bool, separator: str) -> tuple
     named_rows, trailing = False, width > 1 and _all_end_empty(body, width)
     if trailing and width == len(names) and (not names[-1].strip() or not header):
         names.pop()
-    elif trailing and width == len(names):
+    elif width <= len(names):
         trailing = False  # a column with a name, and without a value
-    if width > len(names) and not trailing:
+    if width > len(names) + trailing:
         if width > len(names) + 1 or not _are_row_names([row[0] for row in body]):
             raise CommandError(
                 f"has {len(names)} names in its first row and {width} fields in the rows below. If "

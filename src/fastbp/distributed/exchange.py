@@ -174,9 +174,10 @@ class Exchange:
         self._mpi.all_numbers(message)
         self._raise(failure)
 
-    def explained(self, explain: Callable[[], None]) -> None:
+    def explained(self, explain: Callable[[], NoReturn]) -> NoReturn:
         """Let the rank that failed in the latest step raise what it knows of the reason, and all ranks with it."""
         self.together(lambda: explain() if self.failing_rank in (-1, self.rank) else None)
+        raise AssertionError("the rank that failed has not said why")
 
     def _raise(self, failure: BaseException | None) -> NoReturn:
         """Raise the error of the first rank that has one, which has the first samples."""

@@ -13,13 +13,12 @@ import os
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
 from fastbp.privacy.public import Public
-from fastbp.support.checks import check_list, sentence, shown
+from fastbp.support.checks import check_list, check_path, sentence, shown
 from fastbp.support.suggestions import did_you_mean, listed
 
 __all__ = ["ColumnSchema", "Kind", "Schema"]
@@ -90,7 +89,11 @@ class Schema:
         if not isinstance(columns, Mapping) or not columns:
             raise TypeError(sentence("columns", columns, "a dictionary from the columns' names to what is public"))
         self.columns = {str(name): _column(str(name), value) for name, value in columns.items()}
-        self.reading = _checked_reading(reading or {})
+        if len(self.columns) < len(columns):
+            names = list(map(str, columns))
+            twice = next(name for i, name in enumerate(names) if name in names[:i])
+            raise ValueError(f"two columns are named {twice!r}; expected names that differ as text.")
+        self.reading = _checked_reading({} if reading is None else reading)
 
     def public(self, target: str, as_text: bool = False) -> Public:
         """Return made-up rows from which a preparation learns what the schema says, and no more.
@@ -161,23 +164,24 @@ class Schema:
         ------
         OSError
             If there is no such file, or it cannot be read.
+        TypeError
+            If path is no path.
         ValueError
             If it is not TOML, or says something else.
         """
+        path = check_path(path)
         try:
-            contents = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+            contents = tomllib.loads(path.read_text(encoding="utf-8"))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise ValueError(f"{os.fspath(path)!r} is not TOML, as `fastbp schema` writes it: {error}") from None
+            raise ValueError(f"{str(path)!r} is not TOML, as `fastbp schema` writes it: {error}") from None
         unknown = sorted(contents.keys() - {"reading", "columns"})
         if unknown or not isinstance(contents.get("columns"), dict):
             what = f"has {unknown[0]!r}" if unknown else "has no tables [columns.NAME]"
-            raise ValueError(
-                f"{os.fspath(path)!r} {what}; expected [reading] and [columns.NAME], as `fastbp schema` writes."
-            )
+            raise ValueError(f"{str(path)!r} {what}; expected [reading] and [columns.NAME], as `fastbp schema` writes.")
         try:
             return cls(contents["columns"], contents.get("reading"))
         except (TypeError, ValueError) as error:
-            raise ValueError(f"{os.fspath(path)!r}: {error}") from None
+            raise ValueError(f"{str(path)!r}: {error}") from None
 
     def text(self, source: str = "a table") -> str:
         """Return the schema as the text of a TOML file, with a few lines on how to fill it in."""
@@ -236,8 +240,9 @@ def _is_usual(number: Any) -> bool:
 
 
 def _check_categories(name: str, values: list[Any]) -> tuple[Category, ...]:
+    values = [value.item() if isinstance(value, np.generic) else value for value in values]  # NumPy's as Python's
     for value in values:
-        if not isinstance(value, (str, int, np.integer)):
+        if not isinstance(value, (str, int)):
             raise TypeError(sentence(f"a category of column {name!r}", value, "text, a whole number or a truth"))
         if (isinstance(value, str) and value != value.strip()) or value == "":
             raise ValueError(
@@ -249,7 +254,7 @@ def _check_categories(name: str, values: list[Any]) -> tuple[Category, ...]:
         raise ValueError(f"categories of column {name!r} have {twice!r} twice; expected each once.")
     if len({type(value) for value in values}) > 1:
         raise TypeError(f"categories of column {name!r} are of several kinds; expected all text, or all whole numbers.")
-    return tuple(value.item() if isinstance(value, np.generic) else value for value in values)
+    return tuple(values)
 
 
 def is_separator(text: str) -> bool:
@@ -258,6 +263,8 @@ def is_separator(text: str) -> bool:
 
 
 def _checked_reading(reading: Mapping[str, Any]) -> dict[str, Any]:
+    if not isinstance(reading, Mapping):
+        raise TypeError(sentence("reading", reading, 'a dictionary, such as {"separator": ";"}'))
     for key, value in reading.items():
         if key not in _READING:
             raise ValueError(f"reading has {key!r}; expected {listed(sorted(_READING))}.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
+from typing import NoReturn
 
 from fastbp.data.samples import Samples
 from fastbp.engine.errors import NonFinite
@@ -64,6 +65,6 @@ class ArrayEpochs(Epochs):
             raise
         return None if figures is None else {**figures, "seconds": seconds}
 
-    def _explain(self, error: NonFinite, where: str) -> None:
+    def _explain(self, error: NonFinite, where: str) -> NoReturn:
         state, model = self._state, self._state.model
         explain_nonfinite(error, model.architecture, model.feed, self._data, where, state.divergence_remedy())

@@ -24,7 +24,7 @@ from fastbp.training.state import Snapshot, TrainingState, UnfinishedEpoch
 if TYPE_CHECKING:
     from fastbp.training.part_data import PartData
 
-__all__ = ["EpochParts", "Epochs", "changed_inside"]
+__all__ = ["EpochParts", "Epochs", "is_to_stop"]
 
 _MOST_ROLLBACKS = 10  # in a row; the learning rate is then a thousandth of the first
 
@@ -191,12 +191,20 @@ class Epochs(ABC):
         )
 
 
-def changed_inside() -> RuntimeError:
-    """Return the error where a callback has set what the other ranks have not."""
-    return RuntimeError(
-        "a callback has set the optimizer or the learning rate inside an epoch; expected that at its end, in "
-        "on_epoch_end, with several ranks: the others have gone on. A schedule changes it from step to step."
-    )
+def is_to_stop(state: TrainingState, revision: int) -> bool:
+    """Return whether the engine is to return: training is stopped, or a callback has set other numbers of the steps.
+
+    With several ranks these are an error, which all raise in the next step, or at the end of the epoch.
+    """
+    changed = state.numbers.revision != revision
+    if state.exchange is None:
+        return state.stopping or changed
+    if changed and state.exchange.deferred is None:
+        state.exchange.deferred = RuntimeError(
+            "a callback has set the optimizer or the learning rate inside an epoch; expected that at its end, in "
+            "on_epoch_end, with several ranks: the others have gone on. A schedule changes it from step to step."
+        )
+    return state.stopping
 
 
 class _InnerEvents:
@@ -233,10 +241,7 @@ class _InnerEvents:
                 if listeners.hear_steps:
                     listeners.step_end(figures | {"loss": self._loss_of_step(now)})
                 listeners.tick(figures | {"loss": loss})
-        changed = state.numbers.revision != self._revision
-        if changed and state.exchange is not None:
-            raise changed_inside()
-        return state.stopping or changed
+        return is_to_stop(state, self._revision)
 
     def _loss_of_step(self, now: UnfinishedEpoch | None) -> float:
         """Return the loss of the last step; NaN if all its sample weights are 0."""

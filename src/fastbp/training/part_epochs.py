@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NoReturn, cast
 
 import numpy as np
 
@@ -76,12 +76,12 @@ class PartEpochs(Epochs):
         """Return the number of steps that the epoch has made."""
         return 0 if unfinished is None else int(np.searchsorted(self._steps.ends, unfinished.progress[0]))
 
-    def _explain(self, error: NonFinite, samples: Samples) -> None:
+    def _explain(self, error: NonFinite, samples: Samples) -> NoReturn:
         """Raise the error for NaN and infinity, which the process that has the samples knows, on all."""
         state = self._state
         model = state.model
 
-        def explain() -> None:
+        def explain() -> NoReturn:
             where = f"in epoch {state.history.n_epochs + 1}"
             explain_nonfinite(error, model.architecture, model.feed, samples, where, state.divergence_remedy())
 

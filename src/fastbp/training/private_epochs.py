@@ -18,7 +18,7 @@ from fastbp.engine.errors import NonFinite
 from fastbp.engine.private_session import PrivateSession, PrivateSteps
 from fastbp.models.nonfinite import explain_nonfinite
 from fastbp.privacy import PrivacyAccount
-from fastbp.training.epochs import EpochParts, Epochs, changed_inside
+from fastbp.training.epochs import EpochParts, Epochs, is_to_stop
 from fastbp.training.private_checks import describe_bad_numbers
 from fastbp.training.settings import Figures, StopReason
 from fastbp.training.state import UnfinishedEpoch
@@ -192,10 +192,7 @@ class PrivateEpochs(Epochs):
                 if listeners.hear_steps:
                     listeners.step_end(figures)
                 listeners.tick(figures)
-        changed = state.numbers.revision != self._revision
-        if changed and state.exchange is not None:
-            raise changed_inside()
-        return state.stopping or changed
+        return is_to_stop(state, self._revision)
 
     @property
     def _is_quick(self) -> bool:

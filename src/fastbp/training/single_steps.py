@@ -132,7 +132,6 @@ class TrainerSteps(TrainerParts):
         model, state = self._model, self._state
         where, remedy = f"in step {self.n_steps + 1}", state.divergence_remedy()
         state.explain(lambda: explain_nonfinite(error, model.architecture, model.feed, data, where, remedy))
-        raise error  # no rank knew
 
     @underflows_to_zero
     def step_gradient(self, X: ArrayLike, output_gradient: ArrayLike, output: str = "prediction") -> None:
@@ -210,7 +209,7 @@ class TrainerSteps(TrainerParts):
         """As ``_explain``, in ``step_gradient``."""
         model, state = self._model, self._state
 
-        def explain() -> None:
+        def explain() -> NoReturn:
             if error.where == "inputs":
                 model.feed.refuse_inputs(array, "X", error.row)
             if error.where == "targets":
@@ -219,7 +218,6 @@ class TrainerSteps(TrainerParts):
             explain_divergence(error, model.architecture, model.feed, where, state.divergence_remedy())
 
         state.explain(explain)
-        raise error  # no rank knew
 
     @underflows_to_zero
     def apply_gradients(self, gradients: Sequence[ArrayLike]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -189,12 +189,11 @@ class TrainingState:
         if self.exchange is not None and self.model.built and not self.exchange.joined:
             self.exchange.give_up(cast("DividedSession", self.session), error)
 
-    def explain(self, explain: Callable[[], None]) -> None:
+    def explain(self, explain: Callable[[], NoReturn]) -> NoReturn:
         """Raise what explain() raises, the reason of the engine's error; on all ranks that of the one that had it."""
         if self.exchange is None:
             explain()
-        else:
-            self.exchange.explained(explain)
+        self.exchange.explained(explain)
 
     def serve(self, *, on: bool) -> None:
         """In a call of ``fit``, let rank 0 ask for this rank's part of the state; or no longer."""
