@@ -34,6 +34,7 @@ ENGINE_TESTS = {
     ],
     "array_reader": ["data/test_arrays", "data/test_sample_weight", "data/test_writings", "training/test_labels"],
     "chacha noise secret_numbers": ["privacy/test_secret_numbers", "privacy/test_private_steps"],
+    "cpu": ["engine/test_same_bits", "engine/test_isa", "engine/test_kernel_driver"],
     "curvature hessians tangents": ["models/test_second_derivatives"],
     "derivative_pass derivatives ways pointwise": [
         "engine/test_derivative_pass", "models/test_input_derivatives", "models/test_second_derivatives",
@@ -46,13 +47,19 @@ ENGINE_TESTS = {
         "engine/test_prepare_kernel", "data/test_first_bad_row", "data/test_sparse", "data/test_arrays",
         "preparation/test_model_preparation",
     ],
+    "fastbp": ["losses/test_losses", "optimizers/test_optimizers", "layers/test_activations", "engine/test_engine"],
     "few_rows rows": ["engine/test_few_rows", "engine/test_same_bits"],
     "gate python_calls": [
         "promises/test_many_threads", "engine/test_interruption", "losses/test_custom_loss", "support/test_threads",
     ],
     "given_gradients": ["training/test_given_gradients"],
     "bfloat16 half_panels narrow narrow_panels narrow_weights": ["engine/test_narrow", "training/test_precision"],
+    "lanes": ["privacy/test_private_steps"],
     "metrics": ["metrics/test_metrics", "metrics/test_metrics_in_training"],
+    "normalize": [
+        "layers/test_normalisation", "layers/test_layer_kinds::test_gradients_in_training_are_the_oracles",
+        "layers/test_layer_kinds::test_the_same_bits_on_any_team_and_any_cut",
+    ],
     "number_columns": ["tabular/test_encoding", "scikit_learn/test_tabular_estimators"],
     "numpy_shuffle": ["engine/test_numpy_shuffle"],
     "clip optimizer regularize update_rules weight_update": [

@@ -49,6 +49,19 @@ def test_one_that_dies_at_once_is_an_error(monkeypatch, dies):
     assert not worker.is_alive()
 
 
+def test_one_that_begins_late_is_waited_for(monkeypatch):
+    """As on a busy machine: it lives, and has not yet said that it runs."""
+    go_on = threading.Event()
+    worker = Worker(go_on.wait)
+    say = worker._begun.set
+    monkeypatch.setattr("fastbp.support.worker._LOOK_SECONDS", 0.001)
+    monkeypatch.setattr(worker._begun, "set", lambda: (time.sleep(0.1), say()))
+    worker.start()
+    assert worker.is_alive()
+    go_on.set()
+    worker.join()
+
+
 def test_where_the_system_starts_no_thread(monkeypatch):
     def refuse(*args):
         raise RuntimeError("can't start new thread")

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import fastbp as fb
+from fastbp.training.turns import Turns
 
 
 def make_data(n=600):
@@ -206,3 +207,20 @@ def test_a_forked_process_saves_what_another_thread_trains(tmp_path):
     stop.set()
     thread.join(30)
     assert codes == [0] * 5
+
+
+def test_what_happens_between_two_steps_waits_for_a_step_of_another_thread():
+    """Which has given up the lock for a moment, as for a loss function in Python."""
+    turns, entered = Turns(), threading.Event()
+
+    def enter():
+        with turns.between_steps():
+            entered.set()
+
+    turns.stepping = threading.get_ident()
+    thread = threading.Thread(target=enter)
+    thread.start()
+    assert not entered.wait(0.1)
+    turns.stepping = 0
+    assert entered.wait(30)
+    thread.join(30)
