@@ -37,7 +37,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
     ----------
     preset : {"fast", "default", "best"}, default "default"
         "fast" is one network, trained for half as long, or four of up to 4,000 rows; "best" is six networks of each of
-        eight folds, of one to three layers, which have the weights that are best on rows held out: about seventeen
+        eight folds, of one to three layers, which have the weights that are best on rows held out: about sixteen
         times the time.
     metric : {"auto", "accuracy", "log_loss", "roc_auc"}, default "auto"
         What decides which epoch is best; "auto" is the accuracy, and for two classes of which one has less than a
@@ -244,7 +244,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):
     ----------
     preset : {"fast", "default", "best"}, default "default"
         "fast" is one network, trained for half as long, or four of up to 4,000 rows; "best" is six networks of each of
-        eight folds, of one to three layers, which have the weights that are best on rows held out: about seventeen
+        eight folds, of one to three layers, which have the weights that are best on rows held out: about sixteen
         times the time.
     metric : {"auto", "rmse", "mae"}, default "auto"
         What decides which epoch is best; "auto" is "rmse".
