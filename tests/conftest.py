@@ -32,6 +32,20 @@ def isa(request):
 
 
 @pytest.fixture
+def bfloat16():
+    """Bfloat16 products of some kind: the fastest, or a slow one, or emulated where this CPU has none."""
+    former = kernels.isa()
+    for wish in ("", "always", "emulate"):
+        kernels.select_isa(former, wish)
+        if kernels.bf16() is not None and kernels.bf16_pays():
+            break
+    if kernels.bf16() is None:
+        pytest.skip("no bfloat16 products here, not even emulated")
+    yield
+    kernels.select_isa(former)
+
+
+@pytest.fixture
 def limits(monkeypatch):
     """`team.work_limits`, put back afterwards; and teams may have more threads than this machine has CPUs."""
     monkeypatch.setattr(threads, "_n_cpus", 64)

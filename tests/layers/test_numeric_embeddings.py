@@ -106,6 +106,7 @@ def test_a_step_function_is_learned_where_a_plain_network_lags():
     assert errors[0] < 0.5 * errors[1]
 
 
+@pytest.mark.usefixtures("bfloat16")
 @pytest.mark.parametrize("precision", ["float32", "bf16-mixed"])
 def test_it_stays_in_float32_in_mixed_precision(precision):
     """Its arrays are too small for narrow products: its outputs are the same bits."""

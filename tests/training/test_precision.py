@@ -15,19 +15,7 @@ from fastbp.engine import kernels
 
 MIXED = "bf16-mixed"
 
-
-@pytest.fixture(autouse=True)
-def products():
-    """Bfloat16 products of some kind: the fastest, or a slow one, or emulated where this CPU has none."""
-    former = kernels.isa()
-    for wish in ("", "always", "emulate"):
-        kernels.select_isa(former, wish)
-        if kernels.bf16() is not None and kernels.bf16_pays():
-            break
-    if kernels.bf16() is None:
-        pytest.skip("no bfloat16 products here, not even emulated")
-    yield
-    kernels.select_isa(former)
+pytestmark = pytest.mark.usefixtures("bfloat16")
 
 
 @pytest.fixture
