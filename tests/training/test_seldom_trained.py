@@ -150,3 +150,13 @@ def test_a_forked_child_trains_where_another_thread_had_just_begun_to():
     over.set()
     thread.join()
     assert trainer.n_steps == 5
+
+
+def test_tables_that_an_update_made_infinite_are_named():
+    model = fb.Model([fb.Dense(1, trainable=False)], inputs=fb.Tabular(1, [3]))
+    trainer = fb.Trainer(model, "mse", fb.SGD(3e38), batch_size=40)
+    rows = np.stack([X[:, 0], np.arange(40) % 3], axis=1)
+    with pytest.raises(
+        fb.DivergenceError, match=r"made the weights of the inputs, Tabular\(numeric=1.*\), infinite or"
+    ):
+        trainer.fit(rows, 1e3 * X[:, 1])
