@@ -2,6 +2,7 @@
 
 import sys
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -22,6 +23,26 @@ EVERY_ISA = [
 ]
 
 
+_FIRST_STATES = {}  # of each file's generator of random numbers, after the file was imported
+
+
+def pytest_collection_finish(session):
+    for generator in filter(None, map(_generator_of, session.items)):
+        _FIRST_STATES.setdefault(id(generator), generator.bit_generator.state)
+
+
+def pytest_runtest_setup(item):
+    """A test draws the same numbers whichever tests of its file ran before, in this process or in another."""
+    generator = _generator_of(item)
+    if generator is not None:
+        generator.bit_generator.state = _FIRST_STATES[id(generator)]
+
+
+def _generator_of(item):
+    found = getattr(getattr(item, "module", None), "RNG", None)
+    return found if isinstance(found, np.random.Generator) else None
+
+
 @pytest.fixture(params=EVERY_ISA)
 def isa(request):
     """The test runs once with each instruction set that was compiled in."""
@@ -32,7 +53,7 @@ def isa(request):
 
 
 @pytest.fixture
-def bfloat16():
+def bf16_products():
     """Bfloat16 products of some kind: the fastest, or a slow one, or emulated where this CPU has none."""
     former = kernels.isa()
     for wish in ("", "always", "emulate"):

@@ -15,7 +15,8 @@ FASTBP_OPTIONS: dict[str, dict[str, Any]] = {
     "fastbp-8": {"n_bags": 8},
     "fastbp-best": {"preset": "best"},
 }
-PEERS = (*FASTBP_OPTIONS, "linear", "mlp", "histogram", "lightgbm", "xgboost", "catboost", "realmlp", "tabm")
+_PYTABKIT = ("realmlp", "realmlp-8", "tabm")
+PEERS = (*FASTBP_OPTIONS, "linear", "mlp", "histogram", "lightgbm", "xgboost", "catboost", *_PYTABKIT)
 # The setting of AutoGluon and TabArena: piecewise-linear embeddings of numbers, 48 bins, one adapter in front.
 _TABM = {
     "arch_type": "tabm-mini",
@@ -68,6 +69,7 @@ _PREPARED = {
     "histogram": _few_categories,
     "catboost": _text_as_text,
     "realmlp": _filled,
+    "realmlp-8": _filled,
     "tabm": _filled,
     "linear": _filled,
     "mlp": _filled,
@@ -101,13 +103,15 @@ def _pytabkit(peer: str, kind: str, n_threads: int) -> Any:
     import pytabkit
 
     regression = kind == "rmse"
-    name = {"realmlp": "RealMLP_TD", "tabm": "TabM_D"}[peer]
+    name = "TabM_D" if peer == "tabm" else "RealMLP_TD"
     cls = getattr(pytabkit, f"{name}_{'Regressor' if regression else 'Classifier'}")
     options: dict[str, Any] = dict(_TABM) if peer == "tabm" else {}
     if kind == "auc":
         options["val_metric_name"] = "1-auc_ovr"
-        if peer == "realmlp":
+        if peer != "tabm":
             options["use_ls"] = False
+    if peer == "realmlp-8":
+        options["n_cv"] = 8
     return cls(device="cpu", random_state=0, n_threads=n_threads, verbosity=0, **options)
 
 
@@ -138,7 +142,7 @@ def _estimator(peer: str, kind: str, frame: Any, n_threads: int) -> Any:
 
         cls = TabularRegressor if regression else TabularClassifier
         return cls(random_state=0, n_threads=n_threads, **FASTBP_OPTIONS[peer])
-    if peer in ("realmlp", "tabm"):
+    if peer in _PYTABKIT:
         return _pytabkit(peer, kind, n_threads)
     if peer in ("linear", "mlp"):
         return _sklearn(peer, regression, frame)

@@ -364,7 +364,7 @@ def _add_recipe(train: argparse.ArgumentParser) -> None:
     recipe.add_argument(
         "--preset",
         choices=["fast", "default", "best"],
-        help="one network; one of each of four folds (default); four of each of eight; fast has folds up to 4,000 rows",
+        help="one network (up to 4,000 rows four); one of each of four folds (default); six of each of eight, weighted",
     )
     recipe.add_argument("--time-limit", type=_seconds, metavar="S", help="seconds that training may take")
     recipe.add_argument(

@@ -6,6 +6,7 @@ What was done before stays, no result is another one, and the process goes on as
 import os
 import platform
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -29,7 +30,8 @@ def shim(tmp_path_factory):
     if platform.libc_ver()[0] != "glibc":
         pytest.skip("the C library is not glibc")
     library = tmp_path_factory.mktemp("shim") / "failing_malloc.so"
-    command = [os.environ.get("CC", "cc"), "-shared", "-fPIC", "-O1", "-o", str(library), TESTS / "failing_malloc.c"]
+    compiler = shlex.split(os.environ.get("CC", "cc"))
+    command = [*compiler, "-shared", "-fPIC", "-O1", "-o", str(library), TESTS / "failing_malloc.c"]
     try:
         made = subprocess.run([*command, "-ldl"], capture_output=True, text=True)
     except FileNotFoundError:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from fastbp import cli
+from fastbp.commands.report import charts
 from fastbp.commands.report.fonts import families_for
 from fastbp.commands.report.markup import items
 from fastbp.commands.report.pictures import draw
@@ -143,6 +144,31 @@ def test_classes(here, n_classes):
     assert page.count("svg") == 11  # four of them of the dependence on a column
     assert ("The 40 of 120 classes with the smallest f1" in shown) == (n_classes == 120)
     assert ("Classes that are taken for each other are neighbours" in shown) == (n_classes == 120)
+
+
+def test_roc_curves_and_calibration_have_a_diagonal_and_nothing_else(here, monkeypatch):
+    straight = {}
+
+    def draw_and_look(paint, size, title, *names):
+        def paint_and_look(figure):
+            paint(figure)
+            lines = [line.get_xydata().tolist() for line in figure.axes[0].lines]
+            straight[title] = [[0, 0], [1, 1]] in lines
+
+        return draw(paint_and_look, size, title, *names)
+
+    monkeypatch.setattr(charts, "draw", draw_and_look)
+    report_on(make_table(["a", "b", "c"], "y"), "y", here)
+    assert [title for title in straight if straight[title]] == ["ROC", "calibration"]
+    assert "precision and recall" in straight
+
+
+def test_lines_of_a_network_are_not_folded_and_commands_are(here):
+    """A summary is a table: its columns are under each other only where lines stay as they are."""
+    text, _ = report_on(make_table(["a", "b"], "y"), "y", here)
+    blocks = re.findall(r"<pre( class=\"folds\")?>(.*?)</pre>", text, re.DOTALL)
+    assert [bool(folds) for folds, block in blocks if "dense" in block.lower()] == [False]
+    assert [bool(folds) for folds, block in blocks if "fastbp predict" in block] == [True]
 
 
 def test_names_stand_in_pictures_as_they_are(here):

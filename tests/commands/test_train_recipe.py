@@ -290,6 +290,13 @@ def test_the_report_says_what_was_chosen_and_why(here):
         assert part in page
 
 
+def test_the_report_says_that_the_best_preset_weighs_its_networks(here):
+    options = ["--drop", "sold", "--preset", "best", "--folds", "2", "--epochs", "3", "--quiet", "--report", "r.html"]
+    assert run("train", "table.csv", "--target", "price", *options) == 0
+    report = (here / "r.html").read_text(encoding="utf-8")
+    assert "the preset is best; what made their mean better on held-out rows has more weight in it" in report
+
+
 def test_it_needs_no_scikit_learn(here, monkeypatch):
     for name in [name for name in sys.modules if name.split(".")[0] == "sklearn" or name.startswith("fastbp.sklearn")]:
         monkeypatch.delitem(sys.modules, name)

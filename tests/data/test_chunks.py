@@ -14,6 +14,7 @@ from scipy import sparse
 
 import fastbp as fb
 from fastbp.data.chunks import Chunks
+from fastbp.data.prefetch import Prefetch
 from fastbp.support.worker import Worker
 
 
@@ -274,6 +275,32 @@ def test_a_reader_that_cannot_hand_over_its_error_is_not_waited_for(monkeypatch)
     monkeypatch.setattr(queue.Queue, "put", fails)
     with pytest.raises(MemoryError, match="no room"):
         make_trainer().fit(cut([100, 100, 30], X, y), epochs=1)
+
+
+def test_an_iterator_is_closed_where_no_thread_can_read_it(monkeypatch):
+    def no_thread(self):
+        raise RuntimeError("can't start new thread")
+
+    class Numbers:
+        """An iterator that is no generator: nothing closes it but a call."""
+
+        n_closed = 0
+
+        def __iter__(self):
+            return self
+
+        def __next__(self):
+            return 7
+
+        def close(self):
+            self.n_closed += 1
+
+    monkeypatch.setattr(Worker, "start", no_thread)
+    numbers = Numbers()
+    with Prefetch(numbers) as items:
+        assert next(items) == 7
+        assert numbers.n_closed == 0
+    assert numbers.n_closed == 1
 
 
 @pytest.mark.parametrize("how", ["stop", "raise"])

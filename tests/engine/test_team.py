@@ -1,5 +1,7 @@
 """How many threads work together: by the work there is, and by what proves faster."""
 
+import time
+
 import numpy as np
 import pytest
 
@@ -24,6 +26,16 @@ def test_a_step_gets_the_threads_that_its_work_is_enough_for(limits, specs, n_sa
     session = Session(network, "cross_entropy", (), "adam", 3)
     session.epoch(SampleSet(ArrayReader(X), y), EpochPlan(n_samples, True, 0, 0, ADAM))
     assert session.last_team == wanted
+
+
+@pytest.mark.parametrize("n_samples", [8, 16, 32, 50, 64, 200])
+def test_as_many_threads_as_there_are_shares(limits, n_samples):
+    limits(paced=0.0)
+    network, _ = make_pair(16, LARGE, "float32")
+    X, y = make_data(n_samples, 16, 4, "cross_entropy", "float32")
+    session = Session(network, "cross_entropy", (), "adam", 8)
+    session.epoch(SampleSet(ArrayReader(X), y), EpochPlan(n_samples, True, 0, 0, ADAM))
+    assert session.last_team == len(session.shares(n_samples))
 
 
 @pytest.mark.parametrize("n_threads", [8, 16, 64])
@@ -290,3 +302,56 @@ def test_a_lesson_is_for_steps_of_about_the_same_work(no_lessons):
     assert Search(2, work=1.01e6, kept=True).next()[0] == 2  # another network: what is fast, not how fast
     assert Search(2, work=9.0e6, kept=True).next()[0] == 1
     assert Search(4, work=1.0e6, kept=True).next()[0] == 1
+
+
+class BriefCalls:
+    """A session that may use two threads, and whose calls take some microseconds."""
+
+    def __init__(self):
+        network, _ = make_pair(16, [(4, "softmax", 0.0)], "float32")
+        X, y = make_data(100, 16, 4, "cross_entropy", "float32")
+        self.samples = SampleSet(ArrayReader(X), y)
+        self.session = Session(network, "cross_entropy", (), "adam", 2)
+
+    def team(self):
+        """The team of one more call."""
+        self.session.epoch(self.samples, EpochPlan(100, False, 0, 0, ADAM))
+        return self.session.last_team
+
+
+def teams_of_the_first_millisecond():
+    """The teams of calls by a search that has learned nothing."""
+    forget_lessons()
+    calls, teams = BriefCalls(), []
+    began = time.perf_counter()
+    while time.perf_counter() < began + 0.001:
+        teams.append(calls.team())
+    return teams[:-1]  # the last one may have ended later
+
+
+def test_nothing_is_tried_before_one_thread_has_worked_for_a_millisecond(limits, no_lessons):
+    """What counts is the time of the steps, and not how many calls there were."""
+    limits(tried_thread=1.0)
+    found = [teams_of_the_first_millisecond() for _ in range(50)]
+    assert {team for teams in found for team in teams} == {1}
+    assert max(map(len, found)) > 2  # the first call is not measured: the second might have been taken for enough
+
+
+def teams_after_another_session_tried_two():
+    """Of the calls that a session makes in the next 10 ms, after one call of its own before."""
+    forget_lessons()
+    first, other = BriefCalls(), BriefCalls()
+    assert first.team() == 1
+    assert any(other.team() == 2 for _ in range(100_000))
+    until, teams = time.perf_counter() + 0.01, []
+    while time.perf_counter() < until:
+        teams.append(first.team())
+    return teams[:-1]
+
+
+def test_a_session_takes_in_what_another_one_has_learned_since_its_last_call(limits, no_lessons):
+    """It goes on with the trial, or where that was given up it begins none for at least 60 ms."""
+    limits(tried_thread=1.0)
+    for _ in range(20):
+        teams = teams_after_another_session_tried_two()
+        assert 2 not in teams or teams[0] == 2

@@ -19,7 +19,8 @@ def linear(weights, bias=0.0):
 
 def curved(last=1, activation="linear", n_inputs=3):
     model = fb.Model([fb.Dense(6, "tanh"), fb.Dense(last, activation)], inputs=n_inputs, dtype="float64", seed=3)
-    model.set_weights([RNG.normal(size=weight.shape) for weight in model.get_weights()])
+    rng = np.random.default_rng(0)  # its own, so that the weights do not depend on the tests that ran before
+    model.set_weights([rng.normal(size=weight.shape) for weight in model.get_weights()])
     return model
 
 
@@ -196,18 +197,13 @@ def test_accumulated_effects_where_columns_go_together():
 
 def test_accumulated_effects_hold_their_intervals():
     model, rng, found = curved(), np.random.default_rng(5), []
-    edges = None
+    column = np.resize([-1, -0.5, 0, 0.5, 1], 120)  # the intervals take the bins and their rows as they are
     for _ in range(60):
-        rows = rng.uniform(-1, 1, (120, 3))
-        rows[:2, 0] = [-1, 1]
-        rows[:, 0] = np.round(rows[:, 0] * 2) / 2  # few values: the bins are the same each time
-        one = fb.accumulated_effects(model, rows, 0)
-        assert edges is None or (one.grid == edges).all()
-        edges = one.grid
-        found.append(one)
+        rows = np.column_stack([column, rng.uniform(-1, 1, (120, 2))])
+        found.append(fb.accumulated_effects(model, rows, 0))
     width = np.mean([one.high - one.means for one in found], axis=0) / 1.96
     deviation = np.std([one.means for one in found], axis=0)
-    assert 0.6 < (width / deviation).mean() < 1.3
+    assert 0.8 < (width / deviation).mean() < 1.3
 
 
 # --------------------------------------------------------------------------------------------------- interactions

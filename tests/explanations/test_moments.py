@@ -83,6 +83,21 @@ def test_what_is_no_date_is_refused_in_a_grid():
         fb.partial_dependence(fitted(FRAME), FRAME, "when", grid=["soon"])
 
 
+@pytest.mark.parametrize("effects", [fb.partial_dependence, fb.accumulated_effects])
+def test_a_grid_of_quantiles_has_dates_that_there_are(effects):
+    given = {"n_bins": 6} if effects is fb.accumulated_effects else {"grid": 7}
+    effect = effects(fitted(FRAME), FRAME, "when", **given)
+    assert len(effect.grid) == 7
+    assert set(effect.grid.tolist()) <= set(FRAME.when.dropna())
+
+
+def test_whole_days_stay_whole_days():
+    model = fitted(FRAME)
+    for goal in np.linspace(model.predict(FRAME).min() + 0.01, model.predict(FRAME).max() - 0.01, 9):
+        found = fb.counterfactual(model, FRAME[:3], (float(goal), None), FRAME, columns=["when", "size"])
+        assert all(each.time() == datetime.time() for each in found.changed[:, 0].tolist())
+
+
 def test_changes_of_dates():
     model = fitted(FRAME)
     answer = float(model.predict(FRAME).max())

@@ -13,12 +13,12 @@ from fastbp.tabular.targets import NumberTargets
 pytest.importorskip("sklearn")
 pd = pytest.importorskip("pandas")
 
-rng = np.random.default_rng(0)
+RNG = np.random.default_rng(0)
 N = 60
-NUMBERS = pd.DataFrame({"size": rng.normal(size=N) * 10, "gap": rng.normal(size=N), "count": rng.integers(0, 4, N)})
+NUMBERS = pd.DataFrame({"size": RNG.normal(size=N) * 10, "gap": RNG.normal(size=N), "count": RNG.integers(0, 4, N)})
 NUMBERS.loc[::7, "gap"] = np.nan
 MIXED = pd.DataFrame(  # the reader puts numbers first
-    {"city": [f"c{i % 12}" for i in range(N)], "size": NUMBERS["size"], "colour": rng.choice(["r", "g"], N)}
+    {"city": [f"c{i % 12}" for i in range(N)], "size": NUMBERS["size"], "colour": RNG.choice(["r", "g"], N)}
 ).assign(gap=NUMBERS["gap"])
 Y = np.exp(1 + NUMBERS["size"] / 10)
 
@@ -32,8 +32,8 @@ def regressor(X, y=Y, **options):
 @pytest.mark.parametrize("kind", [Kind(8), Kind(8, 100.0)])
 def test_slopes_of_encoded_numbers(kind):
     """Beside finite differences of the encoding, away from the edges between bins."""
-    column = np.concatenate([rng.normal(size=200) * 5 + 3, [np.nan]])
-    encoding = learn_encodings(np.stack([column, rng.normal(size=201)], axis=1), 2, [], {kind})[kind]
+    column = np.concatenate([RNG.normal(size=200) * 5 + 3, [np.nan]])
+    encoding = learn_encodings(np.stack([column, RNG.normal(size=201)], axis=1), 2, [], {kind})[kind]
     assert isinstance(encoding, TableEncoding)
     edges = encoding.numbers[0].edges
     values = np.concatenate([(edges[1:] + edges[:-1]) / 2, [edges[0] - 20, edges[-1] + 20, np.nan]])
@@ -46,11 +46,11 @@ def test_slopes_of_encoded_numbers(kind):
 
 @pytest.mark.parametrize("form", ["mse", "log", "poisson"])
 def test_outputs_in_units(form):
-    y = np.exp(rng.normal(size=(40, 2)))
+    y = np.exp(RNG.normal(size=(40, 2)))
     unbounded = {"lowest": np.full(2, -np.inf), "highest": np.full(2, np.inf)}
     targets = replace(NumberTargets.of(y, form), factor=1.25 if form == "log" else 1.0, **unbounded)
     model = fb.Model([fb.Dense(4, "mish"), fb.Dropout(0.1), fb.Dense(2, targets.activation)], inputs=3)
-    X = rng.normal(size=(5, 3))
+    X = RNG.normal(size=(5, 3))
     np.testing.assert_allclose(_in_units(model, targets).predict(X), targets.decode(model.predict(X)), rtol=1e-5)
 
 
@@ -130,7 +130,7 @@ def test_targets_in_units_with_tables_of_codes():
     """A model with tables of codes is explained in the units of its targets by gradients too."""
     inputs = fb.Tabular(1, [3], dims=[2])
     model = fb.Model([fb.Dense(4, "tanh"), fb.Dense(1)], inputs=inputs, prepare_targets=fb.Standardize())
-    X = np.column_stack([rng.normal(size=30), np.arange(30) % 3])
+    X = np.column_stack([RNG.normal(size=30), np.arange(30) % 3])
     fb.Trainer(model, loss="mse").fit(X, 100 + 50 * X[:, 0], epochs=1, progress=False)
     for method in ("integrated_gradients", "deeplift"):
         found = fb.explain(model, X[:3], method, baseline=X[20])
@@ -142,7 +142,7 @@ def test_targets_in_units_with_tables_of_codes():
 @pytest.mark.parametrize("method", ["integrated_gradients", "deeplift"])
 def test_rows_of_tables_for_values_count_for_their_column(method, monkeypatch):
     monkeypatch.setattr("fastbp.tabular.fitting.ROWS_FOR_VALUES", 0)
-    X = pd.DataFrame({"age": rng.integers(20, 32, 200), "size": rng.normal(size=200)})
+    X = pd.DataFrame({"age": RNG.integers(20, 32, 200), "size": RNG.normal(size=200)})
     from fastbp.sklearn import TabularRegressor
 
     model = TabularRegressor(epochs=1, n_bags=2, random_state=0).fit(X, X["size"] + (X["age"] == 25))

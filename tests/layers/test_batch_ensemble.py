@@ -362,8 +362,7 @@ def test_factors_name_the_members_arrays():
     assert [name for name, did in zip(["of before", *names], moved, strict=True) if did] == ["1.scale_in"]
 
 
-@pytest.mark.usefixtures("bfloat16")
-def test_narrow_products(limits):
+def test_narrow_products(limits, bf16_products):
     """bfloat16 rounds each operand to 8 bits; the same bits on any team and in a step of several pieces."""
     limits(epoch_thread=1.0, call_thread=1.0, paced=0.0)
     sizes = narrow.least_sizes(inputs=1, units=1, samples=1, products=1)

@@ -74,6 +74,7 @@ def test_a_layer_more_leaves_the_others_as_they_are():
     [
         (lambda: fb.He("gaussian"), ValueError, "distribution is 'gaussian'; expected 'normal' or 'uniform'"),
         (lambda: fb.Uniform(1.0, 1.0), ValueError, "high is 1.0; expected a finite number above 1"),
+        (lambda: fb.Uniform(-1.7e308, 1.7e308), ValueError, "high - low is inf; expected a finite number"),
         (lambda: fb.Normal(standard_deviation=-1), ValueError, "standard_deviation is -1"),
         (lambda: fb.Normal(mean="0"), TypeError, "mean is '0'"),
     ],

@@ -106,9 +106,8 @@ def test_a_step_function_is_learned_where_a_plain_network_lags():
     assert errors[0] < 0.5 * errors[1]
 
 
-@pytest.mark.usefixtures("bfloat16")
 @pytest.mark.parametrize("precision", ["float32", "bf16-mixed"])
-def test_it_stays_in_float32_in_mixed_precision(precision):
+def test_it_stays_in_float32_in_mixed_precision(precision, bf16_products):
     """Its arrays are too small for narrow products: its outputs are the same bits."""
     model = fb.Model([fb.Periodic(), fb.Dense(256, "relu"), fb.Dense(256)], inputs=64)
     X, y = make_data(256, 64, 256, "mse", "float32")

@@ -14,6 +14,7 @@ FLAGS = ["-DNDEBUG", "-fwrapv", "-fPIC", "-ffp-contract=fast", "-fno-trapping-ma
 
 # The tables that a header may be in, those that are built soonest first, and the FASTBP_ISA under which each is used.
 TABLES = {"avx2": "avx2", "avx512_bf16": "avx512", "avx512": "avx512", "baseline": "baseline"}
+STUBS = {f"csrc/isa/{table}.c": isa for table, isa in TABLES.items()}
 
 ENGINE, KERNELS = "src/fastbp/engine", "kernels"
 SUFFIX = sysconfig.get_config_var("EXT_SUFFIX")
@@ -38,6 +39,15 @@ class Builds:
         self._compiler = (os.environ.get("CC") or sysconfig.get_config_var("CC")).split()
         if not self._run([sys.executable, "setup.py", "build_ext", "--inplace"]):
             raise RuntimeError("the engine does not build without a change: python setup.py build_ext --inplace")
+        self.available = self._instruction_sets()
+        sources = [*STUBS, *(path.relative_to(root).as_posix() for path in root.glob("csrc/*.c"))]
+        self._expansions = {source: self._expanded(source) for source in sources}
+
+    def _instruction_sets(self):
+        """Return the instruction sets that this CPU runs, the best one first, as seen in a process of its own."""
+        ask = "from fastbp.engine import kernels; print(*kernels.available_isas())"
+        environment = {**os.environ, "PYTHONPATH": str(self.folder / "src")}
+        return subprocess.check_output([sys.executable, "-c", ask], env=environment, text=True).split()
 
     def close(self):
         self._holder.cleanup()
@@ -45,7 +55,8 @@ class Builds:
     def each(self, file, source):
         """Yield (a changed module's name, its file, FASTBP_ISA or None) of every module that the change may be seen in.
 
-        Nothing where it does not compile; and the file is None where the compiler makes of it what it made before.
+        The file is "no build" where it does not compile, and "same" where the compiler makes of it what it made before.
+        Nothing where only modules change that this CPU does not run.
         """
         path = self.folder / file
         former, times = path.read_bytes(), path.stat()
@@ -64,8 +75,8 @@ class Builds:
             for i, each in enumerate(files):
                 shutil.copy2(each, Path(aside) / str(i))
             try:
-                if self._run([sys.executable, "setup.py", "build_ext", "--inplace"]):
-                    yield path.stem, None if built.read_bytes() == former else built, None
+                made = self._run([sys.executable, "setup.py", "build_ext", "--inplace"])
+                yield path.stem, ("same" if built.read_bytes() == former else built) if made else "no build", None
             finally:
                 for i, each in enumerate(files):
                     shutil.copy2(Path(aside) / str(i), each)
@@ -73,18 +84,36 @@ class Builds:
     def _each_table(self, file):
         (objects,) = self.folder.glob("build/temp*")
         changed, module = self.folder / "changed.o", self.folder / f"{KERNELS}{SUFFIX}"
-        stubs = {f"csrc/isa/{table}.c": isa for table, isa in TABLES.items()}
-        for source, isa in {file: stubs.get(file)}.items() if file.endswith(".c") else stubs.items():
+        for source, isa in self._tables_with(file):
             former = objects / Path(source).with_suffix(".o")
             if not self._run([*self._compiler, *FLAGS, "-c", source, "-o", str(changed)]):
+                yield KERNELS, "no build", isa
                 continue
             if changed.read_bytes() == former.read_bytes():
-                yield KERNELS, None, isa
+                yield KERNELS, "same", isa
                 continue
             others = [path for path in objects.glob("csrc/**/*.o") if path != former]
             others += objects.glob(f"build/**/{KERNELS}.o")
             if self._run([*self._compiler, "-shared", str(changed), *map(str, others), "-o", str(module)]):
                 yield KERNELS, module, isa
+
+    def _tables_with(self, file):
+        """Return (source, FASTBP_ISA or None) of the tables that change, those that this CPU runs first; none without.
+
+        What the preprocessor makes of a table tells it at once, where the compiler takes half a minute.
+        """
+        stubs = STUBS.items() if file.endswith(".h") else [(file, STUBS.get(file))]
+        changed = [stub for stub in stubs if self._expanded(stub[0]) != self._expansions.get(stub[0])]
+        changed.sort(key=lambda stub: not self.runs(stub[1]))
+        return changed if changed and self.runs(changed[0][1]) else []
+
+    def runs(self, isa):
+        """Return whether this CPU runs an instruction set; None is for all."""
+        return isa is None or isa in self.available
+
+    def _expanded(self, source):
+        command = [*self._compiler, "-E", "-P", "-Icsrc", source]
+        return subprocess.run(command, cwd=self.folder, capture_output=True).stdout
 
     def _run(self, command):
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}

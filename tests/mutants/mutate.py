@@ -16,8 +16,9 @@ the place of those whose code has changed.
 
 With --engine an operator or a whole number of a .pyx or of csrc/ is changed (tokens.py), the module is built with it or
 the kernels with one table of an instruction set (builds.py), and the tests run that covering.py names for the file. The
-list is mutants_engine.json. There is one more verdict: same, where the compiler makes the code that it made before; and
-"no build" where it makes none. A module that crashes is killed.
+list is mutants_engine.json. There are more verdicts: same, where the compiler makes the code that it made before; "no
+build" where it makes none; and elsewhere, where only code changes that this machine's CPU does not run, so that another
+machine may try it. A module that crashes is killed.
 """
 
 import argparse
@@ -27,6 +28,7 @@ import random
 import time
 from contextlib import closing
 from functools import partial
+from pathlib import Path
 
 import expressions
 import tokens
@@ -35,6 +37,17 @@ from covering import Covering, other_instruction_sets, tests_of_engine
 from trials import Trials
 
 ROOT = expressions.ROOT
+UNTRIED = "waiting", "elsewhere"
+LANGUAGES = {".py": "Python", ".pyx": "Cython", ".c": "C", ".h": "C"}
+COLUMNS = [
+    ("noticed", ["killed"]),
+    ("by a test that does not end", ["slow"]),
+    ("survived", ["survived"]),
+    ("changes nothing", ["equivalent", "same", "no build"]),
+    ("a chosen number", ["choice"]),
+    ("for other CPUs", ["elsewhere"]),
+    ("not yet tried", ["waiting", "unclear", "no tests"]),
+]
 
 
 class Roll:
@@ -162,15 +175,17 @@ class EngineJudge(Judge):
         return tests_of_engine(ROOT, mutant["file"])
 
     def _tried(self, mutant, source, batches):
-        state, failed = "no build", None
+        state = "elsewhere"
         with closing(self._builds.each(mutant["file"], source)) as builds:
             for module, built, isa in builds:
-                if built is None:
-                    state = "same"  # so far: another instruction set's table may change
+                if isinstance(built, str):
+                    state = built  # so far: another instruction set's table may change
                     continue
+                if not self._builds.runs(isa):
+                    return "elsewhere", None
                 change = partial(self._trials.replaced, module, built, isa)
-                return self._tried_in(change, batches, other_instruction_sets(isa))
-        return state, failed
+                return self._tried_in(change, batches, other_instruction_sets(isa or self._builds.available[0]))
+        return state, None
 
 
 def judge_of(roll, coverage_file=None):
@@ -179,8 +194,9 @@ def judge_of(roll, coverage_file=None):
 
 def try_waiting(roll, seconds, only, coverage_file):
     until = time.monotonic() + seconds
-    waiting = [each for each in roll.load() if each["state"] == "waiting" and each["file"].startswith(only)]
+    waiting = [each for each in roll.load() if each["state"] in UNTRIED and each["file"].startswith(only)]
     random.Random(roll.language.SEED).shuffle(waiting)  # a run that is cut short has seen something of everything
+    waiting.sort(key=lambda each: each["state"] == "elsewhere")
     with closing(judge_of(roll, coverage_file)) as judge:
         for mutant in waiting:
             if time.monotonic() > until:
@@ -201,12 +217,22 @@ def try_again(roll, numbers, tests):
 
 
 def tell(roll):
-    mutants = roll.load()
-    for i, each in enumerate(mutants):
+    for i, each in enumerate(roll.load()):
         if each["state"] == "survived":
             print(f"{i}: {each['file']}:{each['line']}: {each['source']}")
-    counts = collections.Counter(each["state"] for each in mutants)
-    print(", ".join(f"{count} {state}" for state, count in counts.most_common()))
+    print("\n".join(table_of_counts()))
+
+
+def table_of_counts():
+    """Return the lines of a table of what became of all mutants, as CONTRIBUTING.md has it; a test compares them."""
+    states = collections.defaultdict(collections.Counter)
+    for language in (expressions, tokens):
+        for each in Roll(language).load():
+            states[LANGUAGES[Path(each["file"]).suffix]][each["state"]] += 1
+    rows = [("", "drawn", *(name for name, _ in COLUMNS)), ("---",) * (2 + len(COLUMNS))]
+    for language, counts in states.items():
+        rows.append((language, sum(counts.values()), *(sum(counts[each] for each in group) for _, group in COLUMNS)))
+    return [f"| {' | '.join(map(str, row))} |".replace("|  |", "| |") for row in rows]
 
 
 def show(roll, i):

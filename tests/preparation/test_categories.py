@@ -13,9 +13,9 @@ from fastbp.data.labels import NoLabelError, label_of
 
 pd = pytest.importorskip("pandas", reason="pandas is not installed")
 
-rng = np.random.default_rng(0)
-PICKS = rng.integers(0, 4, 60)
-Y = rng.normal(size=60)
+RNG = np.random.default_rng(0)
+PICKS = RNG.integers(0, 4, 60)
+Y = RNG.normal(size=60)
 
 CATEGORIES = {
     "integers": [30, 10, 20, 5],
@@ -115,7 +115,7 @@ def test_the_order_of_the_dtype_counts_and_unused_ones_too(values):
 
 
 def test_cuts_of_pandas():
-    numbers = pd.Series(rng.normal(size=60))
+    numbers = pd.Series(RNG.normal(size=60))
     for cut in (
         pd.cut(numbers, 4),
         pd.qcut(numbers, 5),

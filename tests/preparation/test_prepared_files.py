@@ -63,7 +63,7 @@ def test_other_columns_than_those_of_training_are_refused():
     with pytest.raises(TypeError, match=r"column 2 of X .* holds float and str; expected numbers, text or times alone"):
         model.predict(bad)
     bad[:, 2] = "seven"
-    with pytest.raises(TypeError, match=r"column 2 of X .* holds text; expected numbers. fb.Columns prepares"):
+    with pytest.raises(TypeError, match=r"column 2 of X .* holds text; expected numbers, as the preparation was learn"):
         model.predict(bad)
     with pytest.raises(TypeError, match=r"column 1 of X .* holds text; expected numbers. fb.Columns prepares"):
         trained(make_model(), (X, y))
@@ -77,6 +77,14 @@ def test_other_columns_than_those_of_training_are_refused():
     with pytest.raises(ValueError, match=r"categories has 5, which is not a column of X; .*places from 0 to 4"):
         trained(make_model(fb.Columns(categories=[5])), (X, y))
     assert model.predict([[None] * 5]).shape == (1, 1)
+
+
+def test_text_that_is_not_among_the_named_categories_is_refused():
+    X = np.array([["a", "u", 1.0], ["b", "v", 2.0]] * 4, object)
+    with pytest.raises(
+        TypeError, match=r"column 1 of X .* expected numbers. Name it in categories too, or leave it out"
+    ):
+        trained(make_model(fb.Columns(categories=[0])), (X, np.arange(8.0)))
 
 
 def test_targets_of_another_number_than_learnt_are_refused():

@@ -270,6 +270,34 @@ def test_training_is_not_kept_out_by_predictions():
     assert time.monotonic() - started < 100
 
 
+def reader_that_waits(model, seconds=10):
+    """A thread that has to wait before it predicts, or None where all that are tried in these seconds go in."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        reader = threading.Thread(target=model.predict, args=(X[:1],))
+        reader.start()
+        reader.join(0.2)
+        if reader.is_alive():
+            return reader
+    return None
+
+
+def test_who_waits_to_write_goes_before_those_who_come_to_read_later():
+    """Not only the first time: those who waited before are no longer counted."""
+    model = make_trainer("dense").model
+    weights = model.get_weights()
+    for _ in range(3):
+        with model.network.at_rest():
+            writer = threading.Thread(target=model.set_weights, args=(weights,))
+            writer.start()
+            reader = reader_that_waits(model)
+            assert writer.is_alive()
+        assert reader is not None
+        for thread in (writer, reader):
+            thread.join(30)
+            assert not thread.is_alive()
+
+
 def test_the_engine_can_be_held_between_two_steps():
     """As a thread does that saves a trainer while another one trains it."""
     trainer, ended = make_trainer("dense"), threading.Event()

@@ -7,6 +7,7 @@ from fastbp.sklearn import TabularRegressor
 from fastbp.tabular.blending import Said
 from fastbp.tabular.encoding import TableEncoding, learn_encoding
 from fastbp.tabular.fitted import FittedTable
+from fastbp.tabular.fitting import make_splits
 from fastbp.tabular.importances import sample_held_out
 from fastbp.tabular.learning import choose_metric
 from fastbp.tabular.recipe import PRESETS
@@ -28,6 +29,17 @@ def test_a_rare_class_of_two_is_told_by_ranks(counts, metric):
 
 def test_numbers_are_told_by_their_squares():
     assert choose_metric(np.zeros(10), 0)[0] == "rmse"
+
+
+@pytest.mark.parametrize(("n", "n_bags", "sizes"), [(5000, None, [1000]), (4000, None, [1000] * 4), (90, 3, [30] * 3)])
+def test_rows_are_trained_on_or_held_out_and_in_folds_each_is_held_out_once(n, n_bags, sizes):
+    """A fifth of many rows is held out, and all of few rows, a fold at a time."""
+    y = np.arange(n, dtype=float).reshape(-1, 1)
+    splits = make_splits(y, NumberTargets.of(y), n_bags, PRESETS["fast"], None, 0)
+    assert [len(held_out) for _, held_out in splits] == sizes
+    for train, held_out in splits:
+        np.testing.assert_array_equal(np.sort(np.concatenate([train, held_out])), np.arange(n))
+    assert len(set(np.concatenate([held_out for _, held_out in splits]))) == sum(sizes)
 
 
 @pytest.mark.parametrize("n_rows", [2000, 2001, 9000])
@@ -66,14 +78,14 @@ def test_a_row_that_only_one_kind_of_model_has_answered_tells_nothing_of_both():
 
 @pytest.mark.parametrize(("preset", "n_folds", "a_fold"), [
     ("fast", 1, 1), ("fast", 4, 1), ("default", 1, 4), ("default", 2, 2), ("default", 3, 2), ("default", 4, 1),
-    ("default", 8, 1), ("best", 8, 4), ("best", 1, 4), ("best", 20, 2),
+    ("default", 8, 1), ("best", 8, 6), ("best", 1, 6), ("best", 20, 6),
 ])  # fmt: skip
 def test_the_networks_of_a_preset_are_shared_out_to_its_folds(preset, n_folds, a_fold):
     folds = [PRESETS[preset].of_fold(fold, n_folds) for fold in range(n_folds)]
     assert {len(members) for members in folds} == {a_fold}
     assert all(len(set(members)) == a_fold for members in folds)
     if n_folds * a_fold >= 4 and preset != "fast":
-        assert len({member for members in folds for member in members}) == 4
+        assert len({member for members in folds for member in members}) == len(PRESETS[preset].members)
 
 
 def test_a_straight_line_with_far_ends_is_learned():

@@ -5,6 +5,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
+from fastbp.sklearn import TabularRegressor
 from fastbp.tabular.encoding import Kind, learn_encoding
 from fastbp.tabular.fitting import most_bins
 from fastbp.tabular.reading import learn_reader
@@ -52,3 +53,11 @@ def test_other_arrays_are_numbers_all_the_same():
     reader, table = learn_reader(X.astype(float), [1])  # a category in the middle: numbers come first
     assert reader.n_numbers == 2
     np.testing.assert_array_equal(table[:, :2], X[:, [0, 2]])
+
+
+def test_many_rows_are_predicted_in_blocks_to_the_same_bits():
+    rng = np.random.default_rng(0)
+    X, many = rng.normal(size=(300, 3)), rng.normal(size=(20_000, 3))
+    fitted = TabularRegressor(preset="fast", epochs=2, n_threads=1, random_state=0).fit(X, X[:, 0])
+    parts = [fitted.predict(many[start : start + 4000]) for start in range(0, 20_000, 4000)]
+    np.testing.assert_array_equal(fitted.predict(many), np.concatenate(parts))

@@ -78,6 +78,16 @@ def test_an_epoch_takes_every_sample_once_in_steps_of_about_one_size():
             assert abs(sum(number // 1000 == i for number in step) - n / len(steps)) <= 1
 
 
+def test_a_loss_function_is_called_with_all_that_a_part_gives_to_a_step():
+    calls, ends = steps_seen(shuffle=False)
+    n_steps, expected = len(ends), []
+    for step in range(n_steps):
+        for i, n in enumerate(SIZES):
+            first, last = ((n * cut + n_steps * i // 8) // n_steps for cut in (step, step + 1))
+            expected.append([1000 * i + j for j in range(first, last)])
+    assert calls == [call for call in expected if call]
+
+
 def test_parts_are_shuffled_among_themselves_anew_in_each_epoch():
     numbers = [number for call in steps_seen(shuffle=True, epochs=2)[0] for number in call if number // 1000 == 3]
     first, second = numbers[:150], numbers[150:]

@@ -13,9 +13,9 @@ import pytest
 import fastbp as fb
 from fastbp.engine import kernels
 
-MIXED = "bf16-mixed"
+pytestmark = pytest.mark.usefixtures("bf16_products")
 
-pytestmark = pytest.mark.usefixtures("bfloat16")
+MIXED = "bf16-mixed"
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ import numpy as np
 from fastbp.data.columns import TypedColumn, read_column, seconds_of, types_among
 from fastbp.data.labels import NoLabelError, labelled
 
-__all__ = ["UnusableColumnError", "as_labels", "as_numbers_or_text", "is_category", "problem_of"]
+__all__ = ["NO_NUMBERS", "UnusableColumnError", "as_labels", "as_numbers_or_text", "is_category", "problem_of"]
 
 _CATEGORY_DTYPES = ("category", "Categorical", "Enum", "dictionary")
-_NO_NUMBERS = (str, bytes, complex, np.complexfloating)  # which NumPy may make floats of
+NO_NUMBERS = (str, bytes, complex, np.complexfloating)  # which NumPy may make floats of
 
 
 class UnusableColumnError(TypeError):
@@ -80,7 +80,7 @@ def _usable(column: TypedColumn, raw: Any, name: str) -> TypedColumn:
     if column.kind in ("numbers", "text"):
         return column
     types = types_among(column.values) if column.kind == "objects" else []
-    if not types or any(issubclass(kind, _NO_NUMBERS) for kind in types):
+    if not types or any(issubclass(kind, NO_NUMBERS) for kind in types):
         raise _unusable(column, raw, name)
     try:
         return TypedColumn("numbers", column.values.astype(np.float64), [])  # None becomes NaN

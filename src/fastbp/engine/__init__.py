@@ -3,11 +3,11 @@
 It imports nothing: its modules use each other and the kernels in csrc/. They trust their arguments, which the
 library has checked.
 
-From the bottom: kernels, secret_numbers, numpy_shuffle, team, pace, gate, arena, array_reader, number_columns,
-layout; features, errors, records; groups, stage_specs, tables, penalty, members, stages, narrow, loss, update_rules;
-sweep, prediction, network; run, weight_update, step, private_step, shards, sharded_gradient, divided_update,
-sharded_step, session_memory, python_calls, session, sharded_session, divided_session, given_gradients, private_session,
-tangents, hessians, ways, derivative_pass, derivatives.
+From the bottom: kernels, secret_numbers, numpy_shuffle, cpus, team, pace, gate, arena, array_reader,
+number_columns, layout; features, errors, records; groups, stage_specs, tables, penalty, members, stages, narrow, loss,
+update_rules; sweep, prediction, network; run, weight_update, step, private_step, shards, sharded_gradient,
+divided_update, sharded_step, session_memory, python_calls, session, sharded_session, divided_session, given_gradients,
+private_session, tangents, hessians, ways, derivative_pass, derivatives.
 Each imports only those before it. A .pxd says what a struct's members are, with the shape of each buffer.
 
 Glossary

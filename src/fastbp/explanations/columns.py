@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,7 +75,9 @@ def values_to_try(subject: Subject, column: int, rows: Array, grid: Any) -> Arra
         distinct = np.unique(present)
         if len(distinct) <= n_values:
             return distinct
-        return np.unique(np.quantile(present, np.linspace(0, 1, n_values)))
+        # Halfway between two dates would be a time of day: of moments only such as there are.
+        method: Literal["inverted_cdf", "linear"] = "inverted_cdf" if column in subject.moments else "linear"
+        return np.unique(np.quantile(present, np.linspace(0, 1, n_values), method=method))
     listed = check_list(grid, "grid", "a number of values, or the values themselves")
     if not listed:
         raise ValueError("grid is empty; expected a value or more.")

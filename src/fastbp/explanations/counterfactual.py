@@ -27,6 +27,7 @@ _WIDTH = 12  # of the search: partial changes that are followed at once
 _SECTIONS, _N_SECTIONS = 10, 16  # of a change, each into so many parts, until it is as small as it can be
 _FINALISTS = 4  # changes after each step of the search that are made as small as possible
 _ROUNDS = 3  # in which all changes are made smaller in turn
+_SECONDS_OF_DAY = 86_400.0
 _DEVIATION_OF_MEDIAN = 1.4826  # the normal distribution's deviation, in units of its median deviation
 
 
@@ -49,7 +50,8 @@ def counterfactual(
     a change is the sum over the columns of the number's change, divided by the column's spread in ``data`` (the median
     deviation from the median, times 1.4826, or where that is 0 the standard deviation), and 1 for a changed category.
     So columns that change little are left alone. Changes stay within the range that the columns have in ``data``,
-    categories are those that the model knows, columns of whole numbers stay whole, and missing values missing.
+    categories are those that the model knows, columns of whole numbers stay whole, those of whole days too, and missing
+    values missing.
 
     The change is found by search, one column after the other, and then made as small as possible column by column; a
     smaller one may exist. What the model says after a change is not what the world would do.
@@ -170,15 +172,16 @@ class _Space:
         The values that are tried in each.
     spreads : float64 ndarray of shape (n_columns,)
         What a change of a number is divided by; 0 for categories, of which any change costs 1.
-    whole : set of int
-        The columns of numbers that are all whole, and stay so.
+    units : dict of int to float
+        Of the columns of which every number is a multiple of something, and stays so: 1 where they are whole, and
+        86,400 seconds where they are whole days.
     """
 
     def __init__(self, subject: Subject, possible: Array, columns: Sequence[int]) -> None:
         self.columns: list[int] = []
         self.values: dict[int, Floats] = {}
         self.spreads = np.zeros(possible.shape[1])
-        self.whole: set[int] = set()
+        self.units: dict[int, float] = {}
         for j in columns:
             known = subject.values_of(j)
             if known is not None:
@@ -190,9 +193,10 @@ class _Space:
                 self.columns.append(j)
                 self.values[j] = np.unique(np.quantile(column, np.linspace(0, 1, _N_VALUES)))
                 self.spreads[j] = _spread(column)
-                if (column == np.rint(column)).all():
-                    self.whole.add(j)
-                    self.values[j] = np.unique(np.rint(self.values[j]))
+                unit = _unit(column, j in subject.moments)
+                if unit is not None:
+                    self.units[j] = unit
+                    self.values[j] = np.unique(_rounded(self.values[j], unit))
 
     def costs(self, rows: Array, origin: Array) -> Floats:
         """Return the sizes of changes, (n,)."""
@@ -201,6 +205,16 @@ class _Space:
         is_number = self.spreads > 0
         of_numbers = (moved[:, is_number] / self.spreads[is_number]).sum(axis=1)
         return np.asarray(of_numbers + (moved[:, ~is_number] > 0).sum(axis=1))
+
+
+def _unit(column: Floats, is_moments: bool) -> float | None:
+    """Return of what all numbers of a column are multiples: of a day, for moments, or of 1; None of neither."""
+    units = (_SECONDS_OF_DAY, 1.0) if is_moments else (1.0,)
+    return next((unit for unit in units if (column == _rounded(column, unit)).all()), None)
+
+
+def _rounded(numbers: Floats, unit: float) -> Floats:
+    return np.rint(numbers / unit) * unit
 
 
 def _spread(column: Floats) -> float:
@@ -289,7 +303,8 @@ class _Search:
         for _ in range(_SECTIONS):
             places = near + (far - near) * np.arange(1, _N_SECTIONS) / _N_SECTIONS
             rows = np.repeat(row[np.newaxis], len(places), axis=0)
-            rows[:, j] = np.rint(places) if j in self._space.whole else places
+            unit = self._space.units.get(j)
+            rows[:, j] = places if unit is None else _rounded(places, unit)
             reached = self._goal.margins(self._subject, rows) >= 0
             first = int(reached.argmax()) if reached.any() else len(places)  # the closest to where it was
             ends = [near, *rows[:, j].tolist(), far]

@@ -212,6 +212,7 @@ class Uniform(Initializer):
     def __post_init__(self) -> None:
         _store(self, "low", check_number(self.low, "low"))
         _store(self, "high", check_number(self.high, "high", above=self.low))
+        check_number(self.high - self.low, "high - low")
 
     def draw(self, generator: np.random.Generator, n_inputs: int, n_units: int) -> Weights:
         """Return W of shape (n_inputs, n_units), float64."""

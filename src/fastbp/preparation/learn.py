@@ -15,7 +15,7 @@ from fastbp.data.written_moments import MomentWriting
 from fastbp.data.written_numbers import NumberWriting
 from fastbp.preparation.column_statistics import ColumnStatistics, Feature
 from fastbp.preparation.columns import Chain, Columns, Prepare
-from fastbp.preparation.learned import Learned, assemble, codes_of, numbers_of, text_codes_of
+from fastbp.preparation.learned import TEXT_REMEDY, Learned, assemble, codes_of, numbers_of, text_codes_of
 from fastbp.preparation.tables import Name, TypedColumns
 from fastbp.support.user_warnings import warn_user
 
@@ -37,6 +37,7 @@ def learn(prepare: Prepare, table: TypedColumns, rows: NDArray[np.int64] | None)
         If there is nothing to be learned from it.
     """
     named = _named_categories(prepare, table)
+    remedy = TEXT_REMEDY if isinstance(prepare, tuple) else ". Name it in categories too, or leave it out."
     texts: dict[int, list[str]] = {}
     writings: dict[int, Writing] = {}
     categorical: list[int] = []
@@ -57,7 +58,7 @@ def learn(prepare: Prepare, table: TypedColumns, rows: NDArray[np.int64] | None)
             texts[j] = _categories_of(table, j, column, rows)
             columns.append(text_codes_of(column, codes_of(texts[j]), table.place(j)))
         else:
-            columns.append(numbers_of(column, table.place(j)))
+            columns.append(numbers_of(column, table.place(j), remedy))
             if is_categorical:
                 _refuse_merged(columns[-1], table.place(j))
     array = assemble(columns, table.argument) if table.array is None else table.array

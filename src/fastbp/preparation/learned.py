@@ -27,9 +27,11 @@ from fastbp.support.checks import check_int, check_number, sentence
 if TYPE_CHECKING:
     from fastbp.engine.features import Step
 
-__all__ = ["Learned", "all_numbers", "assemble", "codes_of", "numbers_of", "text_codes_of"]
+__all__ = ["TEXT_REMEDY", "Learned", "all_numbers", "assemble", "codes_of", "numbers_of", "text_codes_of"]
 
 Array = NDArray[Any]
+
+TEXT_REMEDY = ". fb.Columns prepares columns of numbers and columns of categories, each in its way."
 
 _NUMBERS_OF_STEP = {"fill": 1, "affine": 3, "clip": 1, "missing": 0, "equals": 1}  # "code" has any number of them
 
@@ -119,7 +121,7 @@ class Learned:
             return numbers_written(column, writing, table.place(place))
         if self._knows_writings and not column.is_empty:
             _refuse_others(column, j in self._moments, table.place(place))
-        return numbers_of(column, table.place(place))
+        return numbers_of(column, table.place(place), ", as the preparation was learned from. Make its values numbers.")
 
     def _places(self, table: TypedColumns) -> Sequence[int] | None:
         """Return where the columns are in a table, by name; None if the table or the training data has no names."""
@@ -239,22 +241,23 @@ def all_numbers(table: TypedColumns) -> Array:
     """Return a table of numbers as one array that the engine reads, and refuse text."""
     if table.array is not None:
         return table.array
-    return assemble([numbers_of(table.column(j), table.place(j)) for j in range(table.n_columns)], table.argument)
+    columns = [numbers_of(table.column(j), table.place(j), TEXT_REMEDY) for j in range(table.n_columns)]
+    return assemble(columns, table.argument)
 
 
 def _rows_of(column: Array, start: int, stop: int) -> Array:
     return column[start:stop]
 
 
-def numbers_of(column: TypedColumn, place: str) -> Array:
-    """Return a column of numbers as they are, and refuse text; a column of text without any may be of either kind."""
+def numbers_of(column: TypedColumn, place: str, remedy: str) -> Array:
+    """Return a column of numbers as they are, and refuse text; a column of text without any may be of either kind.
+
+    ``remedy`` ends the message, after "expected numbers".
+    """
     if column.is_text and column.is_empty:
         return np.full(len(column.values), np.nan, np.float32)
     if column.is_text:
-        raise TypeError(
-            f"{place} holds text; expected numbers. fb.Columns prepares columns of numbers and columns of categories, "
-            "each in its way."
-        )
+        raise TypeError(f"{place} holds text; expected numbers{remedy}")
     return column.values
 
 

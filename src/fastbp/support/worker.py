@@ -7,13 +7,14 @@ gone, for whatever reason, so is the object.
 
 from __future__ import annotations
 
-import _thread
 import os
 import sys
 import threading
 import time
 import weakref
 from collections.abc import Callable
+
+from fastbp.engine.cpus import start_elsewhere, usable_cpus, use_cpus
 
 __all__ = ["Worker"]
 
@@ -38,6 +39,7 @@ class Worker:
         self._begun, self._ended = threading.Event(), threading.Event()
         self._life: weakref.ref[_Life] | None = None
         self._process = os.getpid()
+        self._cpus = b""  # that the thread may use once it has begun
 
     def start(self) -> None:
         """Start the thread, once.
@@ -62,7 +64,8 @@ class Worker:
         """
         life = _Life()
         self._life = weakref.ref(life)
-        _thread.start_new_thread(self._run, (life,))
+        self._cpus = usable_cpus()
+        start_elsewhere(self._run, (life,))
 
     def is_alive(self) -> bool:
         """Return whether it has been started and has not ended; in a forked child no thread of the parent lives."""
@@ -77,6 +80,7 @@ class Worker:
 
     def _run(self, life: _Life) -> None:  # pragma: no cover - a frame that began before it could be traced
         del life  # a traceback would hold it
+        use_cpus(self._cpus)
         sys.settrace(threading.gettrace())  # as any thread does: for debuggers and measurements
         sys.setprofile(threading.getprofile())
         self._live()

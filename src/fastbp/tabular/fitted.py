@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from fastbp.models.description import as_stored, named_weights
 from fastbp.models.model import Model
+from fastbp.support.checks import counted
 from fastbp.support.safetensors_file import TABLE, blaming_file, read_file, write_file
 from fastbp.tabular.encoding import Kind, TableEncoding
 from fastbp.tabular.reading import TableReader
@@ -55,18 +56,20 @@ class Course:
 
     @property
     def name(self) -> str:
-        """What tells it from the others: "network with 48 bins, fold 1"."""
-        network = f"network with {self.member.n_bins} bins"
+        """What tells it from the others: "network with 48 bins, fold 1"; the layers of one that has not three."""
+        layers = "" if self.member.depth == Member.depth else f"{counted(self.member.depth, 'layer')} and "
+        network = f"network with {layers}{self.member.n_bins} bins"
         what = {"nets": network, "linear": "linear model", "straight": "linear model of straight numbers"}
         return f"{what[self.member.kind]}, fold {self.fold + 1}"
 
 
 @dataclass(frozen=True)
 class FittedMember:
-    """A trained network, and how it came about."""
+    """A trained network, how it came about, and what it counts beside others of its kind."""
 
     model: Model
     course: Course
+    weight: float = 1.0
 
     @property
     def kind(self) -> str:
@@ -148,8 +151,8 @@ class FittedTable:
         self.kind_shares = {kind: share for kind, share in kind_shares.items() if share}
         self.courses = [member.course for member in members]
         self.members = [member for member in members if member.kind in self.kind_shares]
-        kinds = [member.kind for member in self.members]
-        self._shares = [self.kind_shares[kind] / kinds.count(kind) for kind in kinds]
+        whole = {kind: sum(each.weight for each in self.members if each.kind == kind) for kind in self.kind_shares}
+        self._shares = [self.kind_shares[each.kind] * each.weight / whole[each.kind] for each in self.members]
 
     def predict(self, X: Any, n_threads: int | None = None, precision: str | None = None) -> Floats:
         """Return probabilities (n_rows, n_classes), or numbers (n_rows, n_outputs)."""
@@ -227,6 +230,7 @@ class FittedTable:
             "targets": self.targets.to_config(),
             "encodings": [[k.n_bins, encoding.to_config(), k.with_values] for k, encoding in self.encodings.items()],
             "members": members,
+            "weights": [member.weight for member in self.members],
             "kind_shares": self.kind_shares,
             "record": {**asdict(self.record), "errors": dict(self.record.errors)},
         }, tensors
@@ -242,11 +246,12 @@ class FittedTable:
         description, tensors = read_file(path, TABLE)
         with blaming_file(path, TABLE):
             members = []
+            weights = description.get("weights", [1.0] * len(description["members"]))
             for i, (n_bins, kind, config, *course) in enumerate(description["members"]):
-                weights = [array for name, array in tensors.items() if name.startswith(f"members.{i}.")]
-                model = Model.from_config(config, as_stored(config, weights))
+                arrays = [array for name, array in tensors.items() if name.startswith(f"members.{i}.")]
+                model = Model.from_config(config, as_stored(config, arrays))
                 known = _course_from_config(*course) if course else Course(_of_old_file(n_bins, kind), 0, {}, 0)
-                members.append(FittedMember(model, known))
+                members.append(FittedMember(model, known, float(weights[i])))
             encodings = [_encoding_from_config(*config) for config in description["encodings"]]
             fitted = cls(
                 TableReader.from_config(description["reader"]),

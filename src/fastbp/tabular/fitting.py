@@ -170,6 +170,7 @@ class _Work:
         if not self.has_values:
             wanted = [kind._replace(with_values=False) for kind in wanted]
         self.most_bins = most_bins(n_cells, wanted)
+        self.settings = [self._as_here(member) for member in fit.preset.members]
         self.encodings: dict[Kind, TableEncoding] = {}
         self.encoded: dict[Kind, Array] = {}
 
@@ -185,16 +186,17 @@ class _Work:
 
     def members_of(self, fold: int) -> list[Member]:
         """Return the members that are trained on a fold: networks in turn, and linear models, which take little."""
-        networks = self.fit.preset.of_fold(fold, len(self.splits))
-        chosen = [
-            replace(
-                member,
-                n_bins=min(member.n_bins, self.most_bins),
-                with_values=member.with_values and self.has_values,
-            )
-            for member in networks
-        ]
+        chosen = [self._as_here(member) for member in self.fit.preset.of_fold(fold, len(self.splits))]
         return chosen + [member for member in LINEAR if member not in chosen]
+
+    def _as_here(self, member: Member) -> Member:
+        """Return a member with as many bins as there is memory for, and values if there are rows to learn them from."""
+        n_bins = min(member.n_bins, self.most_bins)
+        return replace(member, n_bins=n_bins, with_values=member.with_values and self.has_values)
+
+    def _setting_of(self, member: Member) -> int:
+        """Return which of the networks' settings a member has; 0 for linear models."""
+        return self.settings.index(member) if member.kind == "nets" else 0
 
     def run(self) -> FittedTable:
         said = Said(self.targets, self.y, self.weights)
@@ -212,12 +214,18 @@ class _Work:
             held_out = self.splits[fold][1]
             for start in range(0, len(held_out), _BLOCK_ROWS):  # a copy of all rows held out would be large
                 rows = held_out[start : start + _BLOCK_ROWS]
-                said.add(member.kind, rows, self._outputs(job.trainer.model, member, rows))
+                said.add(member.kind, rows, self._outputs(job.trainer.model, member, rows), self._setting_of(member))
             fitted.append(FittedMember(job.trainer.model, course))
         if not fitted:
             raise KeyboardInterrupt
         n_networks = sum(known.kind == "nets" for known in fitted)
-        blend = said.blend(self.fit.metric, n_networks, self.fit.may_be_constant)
+        blend = said.blend(self.fit.metric, n_networks, self.fit.may_be_constant, self.fit.preset.selects)
+        if blend.settings:
+            weights = [
+                blend.settings[self._setting_of(known.course.member)] if known.kind == "nets" else 1.0
+                for known in fitted
+            ]
+            fitted = [replace(known, weight=weight) for known, weight in zip(fitted, weights, strict=True)]
         if self.fit.refit and not interrupted:
             fitted = self._refitted(fitted)
         if blend.temperature != 1:
@@ -366,7 +374,7 @@ class _Work:
         if self.fit.budget is not None:
             self._expect([known.course.member for known in fitted])
         train_all(jobs, self.n_epochs, self.fit.n_threads, self.fit.progress)
-        return [FittedMember(job.trainer.model, known.course) for known, job in zip(fitted, jobs, strict=True)]
+        return [replace(known, model=job.trainer.model) for known, job in zip(fitted, jobs, strict=True)]
 
 
 class _StopAfter(Callback):

@@ -101,7 +101,10 @@ def _rows_part(trained: TableNetworks) -> Part:
 def _networks_part(trained: TableNetworks) -> Part:
     preset = trained.settings.preset or "default"
     chosen = count_members([course.member.kind for course in trained.fitted.courses])
-    return Part("trained", chosen, f"the preset is {preset}; a mean is better than each of them on most tables")
+    why = "a mean is better than each of them on most tables"
+    if len({member.weight for member in trained.fitted.members if member.kind == "nets"}) > 1:
+        why = "what made their mean better on held-out rows has more weight in it"
+    return Part("trained", chosen, f"the preset is {preset}; {why}")
 
 
 def _linear_parts(trained: TableNetworks) -> list[Part]:

@@ -1,0 +1,74 @@
+"""TabularRegressor's targets: all that are real numbers are read alike, all that are none are refused by a sentence."""
+
+import datetime
+import decimal
+import fractions
+
+import numpy as np
+import pytest
+
+from fastbp.sklearn import TabularRegressor
+
+pd = pytest.importorskip("pandas")
+
+N = 40
+X = np.linspace(0.0, 1.0, 2 * N).reshape(N, 2)
+Y = np.linspace(1.0, 4.0, N).round(3)
+DATES = pd.Series(pd.date_range("2020-01-01", periods=N))
+
+NO_NUMBERS = {
+    "dates": (DATES, "time since a reference date"),
+    "NumPy's dates": (DATES.to_numpy(), "time since a reference date"),
+    "durations": (DATES - DATES[0], "duration as a number"),
+    "objects of dates": (np.array([datetime.date(2020, 1, 1)] * N, object), "date"),
+    "complex numbers": (np.ones(N) * 1j, "real and the imaginary"),
+    "objects of complex numbers": (np.array([1j, 2.0] * (N // 2), object), "complex"),
+    "text": (["a"] * N, "Encode the text"),
+    "digits as text": (["1", "2"] * (N // 2), "Encode the text"),
+    "text among numbers": (np.array(["1", 2.0] * (N // 2), object), "str among them"),
+    "two columns, one of text": (pd.DataFrame({"a": ["x"] * N, "b": 1.0}), "str among them"),
+    "bytes": (np.array([b"1"] * N), "Encode the text"),
+    "records": (np.zeros(N, [("a", float)]), "plain dtype"),
+    "too large an integer": ([10**400] * N, "too large"),
+}
+WRONG_SHAPES = {"one number": 3.0, "three dimensions": np.ones((N, 2, 2)), "no rows": [], "no columns": np.ones((N, 0))}
+NUMBERS = {
+    "decimals": [decimal.Decimal(str(y)) for y in Y],
+    "fractions": [fractions.Fraction(str(y)) for y in Y],
+    "objects": Y.astype(object),
+    "foreign byte order": Y.astype(Y.dtype.newbyteorder()),
+    "long doubles": Y.astype(np.longdouble),
+    "nullable": pd.Series(Y, dtype="Float64"),
+    "every other of an array": np.repeat(Y, 2)[::2],
+    "a column": Y.reshape(-1, 1),
+}
+
+
+def fitted(y):
+    return TabularRegressor(preset="fast", epochs=2, random_state=0).fit(X, y)
+
+
+@pytest.mark.parametrize("case", NO_NUMBERS)
+def test_what_is_no_number_is_refused(case):
+    y, message = NO_NUMBERS[case]
+    with pytest.raises(TypeError, match=f"(?s)^y .*expected.*{message}"):
+        fitted(y)
+
+
+@pytest.mark.parametrize("case", WRONG_SHAPES)
+def test_other_shapes_are_refused(case):
+    with pytest.raises(ValueError, match=r"^y has shape .*expected"):
+        fitted(WRONG_SHAPES[case])
+
+
+@pytest.mark.filterwarnings("ignore:A column-vector y was passed")
+@pytest.mark.parametrize("case", NUMBERS)
+def test_the_same_numbers_are_learned_alike(case):
+    np.testing.assert_array_equal(fitted(NUMBERS[case]).predict(X), fitted(Y).predict(X))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, None])
+def test_a_missing_target_is_named_with_its_row(bad):
+    y = [*Y[:5], bad, *Y[6:]]
+    with pytest.raises(ValueError, match=r"^row 5, column 0 of y .* is (nan|inf); expected a finite number"):
+        fitted(y)
