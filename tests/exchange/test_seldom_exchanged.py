@@ -1,5 +1,7 @@
 """What exporters seldom meet: columns of moments, tables alone, categories that nobody has seen, files without end."""
 
+import importlib.util
+import sys
 import zipfile
 
 import numpy as np
@@ -8,7 +10,8 @@ import pytest
 
 import fastbp as fb
 from c_helpers import COMPILERS, Library, require
-from fastbp.exchange import keras_files
+from exchange_helpers import assert_close, matrix_input, write
+from fastbp.exchange import keras_files, onnx_check
 
 pd = pytest.importorskip("pandas", reason="pandas is not installed")
 
@@ -80,3 +83,26 @@ def test_a_function_with_shares_that_fastbp_lacks():
     net = torch.nn.Sequential(torch.nn.Linear(3, 2), Parametric(torch.nn.Hardtanh(), 2))
     with pytest.raises((TypeError, ValueError), match=r"(?s)Hardtanh.*expected one of nn\.\w+"):
         fb.Model.from_torch(net)
+
+
+def test_numbers_whose_scale_is_1_are_only_shifted(tmp_path):
+    X = np.array([[2.0], [4.0]] * 10)  # a mean of 3, a standard deviation of 1
+    model = fb.Model([fb.Dense(2)], prepare=fb.Standardize())
+    model.build(X)
+    file = write(model, tmp_path / "net.onnx")
+    kinds = [node.op_type for node in file.graph.node]
+    assert "Sub" in kinds
+    assert "Mul" not in kinds
+    (found,) = onnx_check.run(file, matrix_input(file, X))
+    assert_close(found, model.predict(X), 1e-5)
+
+
+def test_without_onnx_runtime_a_file_is_checked_by_onnx(tmp_path, monkeypatch):
+    model = fb.Model([fb.Dense(3, "gelu"), fb.LayerNorm(), fb.Dense(2)], inputs=4)
+    X = np.random.default_rng(0).normal(size=(5, 4))
+    file = write(model, tmp_path / "net.onnx")
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "onnxruntime" else find(name))
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    (found,) = onnx_check.run(file, matrix_input(file, X))
+    assert_close(found, model.predict(X), 1e-5)

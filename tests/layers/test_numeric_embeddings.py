@@ -234,3 +234,18 @@ def test_piecewise_linear_is_saved_with_its_edges(tmp_path):
     X = np.random.default_rng(0).normal(size=(20, 2))
     assert again.layers == model.layers
     assert again.predict(X).tobytes() == model.predict(X).tobytes()
+
+
+@pytest.mark.parametrize(
+    ("layer", "flops"),
+    [
+        (fb.Periodic(4, frequencies=5), 2 * 3 * (5 + 5 * 4)),  # of each number 5 products, then a 5 x 4 matrix
+        (fb.PiecewiseLinear([[0.0, 1.0, 2.0]] * 3, units=4), 2 * 3 * (2 + 2 * 4)),  # 2 bins
+        (fb.PiecewiseLinear([[0.0, 1.0, 2.0]] * 3), 2 * 3 * 2),
+    ],
+)
+def test_the_summary_says_what_a_sample_costs(layer, flops, capsys):
+    model = fb.Model([layer, fb.Dense(1)], inputs=3)
+    model.summary()
+    of_dense = 2 * model.get_weights()[-2].size
+    assert f"\n{flops + of_dense:,} FLOPs to predict a sample" in capsys.readouterr().out

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from cases import CASES, StopsInside, classifier, data, digest, own_loss, part, private
 from layer_cases import LAYER_CASES
-from rate_cases import rate_set_inside
+from refused_cases import losses_asked_for, rate_set_inside
 
 import fastbp as fb
 from fastbp.engine.team import work_limits
@@ -447,6 +447,7 @@ TASKS = {
         asked_for_nothing,
         callbacks_fail_inside,
         rate_set_inside,
+        losses_asked_for,
         loaded_after_saving,
         lost,
         one_fails,

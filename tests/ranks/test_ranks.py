@@ -297,6 +297,14 @@ def test_a_learning_rate_that_is_set_inside_an_epoch_is_an_error_on_all_ranks(tm
     assert of_ranks[0] == of_ranks[1]  # the same bits after that
 
 
+def test_no_rank_has_the_losses_of_all_samples(tmp_path):
+    code, of_ranks, errors = run(2, tmp_path, "losses_asked_for")
+    assert code == 0, errors
+    assert of_ranks[0] == of_ranks[1]
+    assert "return_losses is True; expected False with several ranks. Each rank knows" in of_ranks[0][0]
+    assert of_ranks[0][1] == 1
+
+
 def test_one_process_is_a_job_of_one_rank(tmp_path):
     code, said, errors = run(1, tmp_path, "arguments")
     assert code == 0, errors

@@ -48,6 +48,12 @@ def test_a_file_that_is_appended_to_ends_where_it_did_when_there_is_no_room(tmp_
     assert path.read_bytes() == b"first\n"
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
+def test_a_device_that_is_full_is_not_made_shorter():
+    with pytest.raises(OSError, match="No space left on device: '/dev/full'"):
+        replacement.append_whole("/dev/full", b"second\n")
+
+
 def test_an_error_names_the_file_of_the_user_alone(tmp_path):
     with pytest.raises(FileNotFoundError) as caught, replacement._naming("mine"):
         os.replace(tmp_path / "a.part", tmp_path / "b")

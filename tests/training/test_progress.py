@@ -200,6 +200,20 @@ def test_a_redirected_bar_is_plain_lines(capsys, clock):
     ]
 
 
+def test_a_long_epoch_of_unknown_length_is_told_without_the_time_left(capsys, clock):
+    """Of chunks, say, which nobody has counted yet."""
+    with ProgressBar(4, None) as bar:
+        clock[0] += 100
+        bar.tick(500, 0.25)
+        bar.learn_length(1000)
+        clock[0] += 100
+        bar.end_epoch(FIGURES)
+    assert capsys.readouterr().err.splitlines() == [
+        "epoch 1/4, 5.00/s, loss 0.25",
+        "epoch 1/4, 10:00 left, 5.00/s, loss 0.3123/0.3345, accuracy 0.9123/0.9",
+    ]
+
+
 @pytest.mark.parametrize(
     ("n_epochs", "n_run", "seconds", "expected"),
     [

@@ -1,5 +1,6 @@
 """Calls of fit that few programs make: of no epoch, after a stop on other data, ended by an error, seen by others."""
 
+import pickle
 import threading
 
 import numpy as np
@@ -119,3 +120,43 @@ def test_after_an_epoch_of_chunks_the_time_left_is_known(capsys):
     assert [line.split(",")[0] for line in lines] == ["epoch 1/3", "epoch 2/3", "epoch 3/3"]
     assert [" left, " in line for line in lines] == [True, True, False]
     assert " in all, " in lines[-1]
+
+
+def test_a_trainer_whose_model_is_not_built_is_pickled():
+    trainer = pickle.loads(pickle.dumps(fb.Trainer(fb.Model([fb.Dense(1)], seed=1), "mse")))
+    other = fb.Trainer(fb.Model([fb.Dense(1)], seed=1), "mse")
+    for each in (trainer, other):
+        each.fit(X, Y)
+    np.testing.assert_array_equal(weights_of(trainer), weights_of(other))
+
+
+def test_a_forked_child_trains_where_another_thread_had_just_begun_to():
+    """A fit that another thread has entered, and that has no epoch yet: in the child it will never have one."""
+    trainer = make_trainer()
+    turns, inside, over = trainer.parts.state.turns, threading.Event(), threading.Event()
+
+    def begin(lock):
+        with lock:
+            inside.set()
+            over.wait()
+
+    thread = threading.Thread(target=begin, args=(turns._training,))
+    thread.start()
+    inside.wait()
+    with pytest.raises(RuntimeError, match="already training, in another thread"):
+        trainer.fit(X, Y)
+    turns.renew()  # what is called in a forked child
+    trainer.fit(X, Y)
+    over.set()
+    thread.join()
+    assert trainer.n_steps == 5
+
+
+def test_tables_that_an_update_made_infinite_are_named():
+    model = fb.Model([fb.Dense(1, trainable=False)], inputs=fb.Tabular(1, [3]))
+    trainer = fb.Trainer(model, "mse", fb.SGD(3e38), batch_size=40)
+    rows = np.stack([X[:, 0], np.arange(40) % 3], axis=1)
+    with pytest.raises(
+        FloatingPointError, match=r"made the weights of the inputs, Tabular\(numeric=1.*\), infinite or"
+    ):
+        trainer.fit(rows, 1e3 * X[:, 1])

@@ -40,9 +40,6 @@ class Chunks:
     """
 
     def __init__(self, source: Any, argument: str) -> None:
-        if not is_source(source):
-            expected = f"an iterable of {_EXPECTED}, or a function that returns one"
-            raise TypeError(sentence(argument, source, expected))
         self._source, self.argument = source, argument
 
     @property

@@ -343,7 +343,8 @@ class _Crew:
                     thread.join()
         finally:
             for job in self._jobs:
-                if id(job) not in self._under_way:  # the interrupt may have come after its end
+                # The interrupt may have come after its end.
+                if id(job) not in self._under_way:  # pragma: no branch - a race
                     job.interrupt(wanted=False)
         if self._errors:
             first = self._errors[0]
@@ -390,7 +391,7 @@ class _Crew:
             return False
         self._under_way[id(job)] = job
         try:
-            if self._stopped:  # before this was under way
+            if self._stopped:  # pragma: no cover - a race: before this was under way
                 return False
             job.run(*self._arguments)
         except BaseException as error:

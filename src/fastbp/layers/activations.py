@@ -53,8 +53,8 @@ class Activation:
 
     @property
     def first(self) -> float:
-        """The initial value of all numbers in ``array``."""
-        return 0.0
+        """The initial value of all numbers in ``array``, where there is one."""
+        raise NotImplementedError
 
 
 class Linear(Activation):

@@ -250,9 +250,6 @@ def _check_members_layers(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
             )
         if isinstance(layer, Embedding):
             raise ValueError(f"{where} is {layer!r}; expected it before the fb.BatchEnsemble, for all members at once.")
-    for i, layer in enumerate(layers):
-        if layer.closing:
-            raise ValueError(f"layers[{i}] is {layer!r}; expected no fb.BatchEnsemble in another layer.")
     return layers
 
 

@@ -1,4 +1,4 @@
-"""A learning rate that a callback sets inside an epoch, on rank 0 alone, where the other ranks go on with another."""
+"""What all ranks refuse alike: a learning rate that one of them sets inside an epoch, and losses that none knows."""
 
 from cases import classifier, data, digest, private
 
@@ -29,3 +29,16 @@ def rate_set_inside(mpi):
         trainer.fit(X, y)
         seen.append([sentence, n_steps, digest(trainer)])
     return mpi.all_objects(seen, "what was seen")
+
+
+def losses_asked_for(mpi):
+    """What each rank gets where it asks for the loss of each sample; then a step that all can make."""
+    X, y = data()
+    trainer = fb.Trainer(classifier(), "cross_entropy", shards=8, distributed=mpi)
+    sentence = "none"
+    try:
+        trainer.step(X, y, return_losses=True)
+    except ValueError as error:
+        sentence = str(error)
+    trainer.step(X, y)
+    return mpi.all_objects([sentence, trainer.n_steps, digest(trainer)], "what was seen")
