@@ -49,7 +49,12 @@ def test_binary_cross_entropy_is_sklearns_log_loss(cancer):
 
 
 @pytest.mark.parametrize(
-    ("loss", "sklearns"), [("mse", metrics.mean_squared_error), ("mae", metrics.mean_absolute_error)]
+    ("loss", "sklearns"),
+    [
+        ("mse", metrics.mean_squared_error),
+        ("mae", metrics.mean_absolute_error),
+        ("cosine", lambda Y, outputs: metrics.pairwise.paired_cosine_distances(Y, outputs).mean()),
+    ],
 )
 def test_regression_losses_are_sklearns(loss, sklearns, diabetes):
     X, y = diabetes

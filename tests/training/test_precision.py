@@ -55,6 +55,21 @@ def test_training_is_in_bfloat16_and_learns():
     assert all(array.dtype == np.float32 for array in mixed.model.get_weights())
 
 
+def test_a_layer_without_biases_in_bfloat16():
+    """Its weights take the step, to the last bit, that they take beside biases that are zero."""
+    X, y = make_data(64)
+    weights = []
+    for use_bias in (False, True):
+        layers = [fb.Dense(64, "relu", use_bias=use_bias), fb.Dense(4, "softmax")]
+        model = fb.Model(layers, inputs=40, dtype="float32", seed=0)
+        trainer = fb.Trainer(model, "cross_entropy", fb.SGD(0.1), batch_size=64, shuffle=False, precision=MIXED)
+        before = model.get_weights()[0]
+        trainer.step(X, y)
+        weights.append(model.get_weights()[0])
+        assert not np.array_equal(before, weights[-1])
+    np.testing.assert_array_equal(*weights)
+
+
 def test_predictions_and_evaluation_in_bfloat16():
     X, y = make_data()
     trainer = make_trainer()
