@@ -193,6 +193,11 @@ class FittedTable:
         return 1.0 - self.kind_shares.get("nets", 0.0)
 
     @property
+    def weighs_networks(self) -> bool:
+        """Whether some networks count more than others, as was selected by rows held out."""
+        return len({member.weight for member in self.members if member.kind == "nets"}) > 1
+
+    @property
     def shares(self) -> list[tuple[FittedMember, float]]:
         """The members, and the share of each in a prediction."""
         return list(zip(self.members, self._shares, strict=True))
