@@ -23,24 +23,25 @@ EVERY_ISA = [
 ]
 
 
-_FIRST_STATES = {}  # of each file's generator of random numbers, after the file was imported
+_FIRST_STATES = {}  # of each file's generators of random numbers, after the file was imported
 
 
 def pytest_collection_finish(session):
-    for generator in filter(None, map(_generator_of, session.items)):
-        _FIRST_STATES.setdefault(id(generator), generator.bit_generator.state)
+    for item in session.items:
+        for generator in _generators_of(item):
+            _FIRST_STATES.setdefault(id(generator), generator.bit_generator.state)
 
 
 def pytest_runtest_setup(item):
     """A test draws the same numbers whichever tests of its file ran before, in this process or in another."""
-    generator = _generator_of(item)
-    if generator is not None:
+    for generator in _generators_of(item):
         generator.bit_generator.state = _FIRST_STATES[id(generator)]
 
 
-def _generator_of(item):
-    found = getattr(getattr(item, "module", None), "RNG", None)
-    return found if isinstance(found, np.random.Generator) else None
+def _generators_of(item):
+    """The generators that a file has under names of its own, as RNG."""
+    module = getattr(item, "module", None)
+    return [found for found in vars(module).values() if isinstance(found, np.random.Generator)] if module else []
 
 
 @pytest.fixture(params=EVERY_ISA)

@@ -16,7 +16,10 @@ def refusal(path):
     return str(error.value)
 
 
-@pytest.mark.parametrize("found", ["text", 3, {"a": 1}, {"a": [1], "b": [1, 2]}])
+NO_TABLES = ["text", 3, {"a": 1}, {"a": [1], "b": [1, 2]}, {"a": [1], "b": {"x": 1}}, [{"a": 1}, 2], [{"a": 1}, None]]
+
+
+@pytest.mark.parametrize("found", NO_TABLES)
 def test_json_that_is_no_table(tmp_path, found):
     path = tmp_path / "x.json"
     path.write_text(json.dumps(found))
@@ -38,10 +41,17 @@ def test_what_is_no_json_says_where(tmp_path):
     assert refusal(path).endswith("x.json' is not JSON: Expecting ',' delimiter: line 2 column 9 (char 19)")
 
 
-def test_numbers_that_pandas_does_not_read(tmp_path):
+def test_json_that_begins_with_a_mark_of_its_encoding(tmp_path):
+    path = tmp_path / "x.json"
+    path.write_text(json.dumps([{"a": 1}, {"a": 2}]), encoding="utf-8-sig")
+    assert read_table(path).frame["a"].tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("digits", [30, 5000])
+def test_numbers_that_pandas_does_not_read(tmp_path, digits):
     """The file is a table: what pandas says is told."""
     path = tmp_path / "x.json"
-    path.write_text(json.dumps([{"a": 10**30}]))
+    path.write_text(f'[{{"a": {"1" * digits}}}]')
     assert "x.json' cannot be read: ValueError: " in refusal(path)
 
 

@@ -290,11 +290,12 @@ def test_the_report_says_what_was_chosen_and_why(here):
         assert part in page
 
 
-def test_the_report_says_that_the_best_preset_weighs_its_networks(here):
-    options = ["--drop", "sold", "--preset", "best", "--folds", "2", "--epochs", "3", "--quiet", "--report", "r.html"]
+def test_the_report_says_that_the_best_preset_weighs_its_networks(here, capsys):
+    options = ["--drop", "sold", "--preset", "best", "--folds", "2", "--epochs", "3", "--report", "r.html"]
     assert run("train", "table.csv", "--target", "price", *options) == 0
     report = (here / "r.html").read_text(encoding="utf-8")
     assert "the preset is best; what made their mean better on held-out rows has more weight in it" in report
+    assert "The weighted mean of 12 networks" in capsys.readouterr().out
 
 
 def test_it_needs_no_scikit_learn(here, monkeypatch):

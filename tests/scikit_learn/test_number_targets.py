@@ -72,3 +72,21 @@ def test_a_missing_target_is_named_with_its_row(bad):
     y = [*Y[:5], bad, *Y[6:]]
     with pytest.raises(ValueError, match=r"^row 5, column 0 of y .* is (nan|inf); expected a finite number"):
         fitted(y)
+
+
+@pytest.mark.parametrize("argument", ["X", "y"])
+def test_masked_values_are_not_taken_for_what_lies_under_the_mask(argument):
+    data = {"X": X, "y": Y}
+    masked = np.ma.masked_less(data[argument], np.median(data[argument]))
+    data[argument] = masked
+    with pytest.raises(TypeError, match=rf"^{argument} is a masked array with masked values; expected numbers every"):
+        TabularRegressor(preset="fast", epochs=2).fit(**data)
+    if argument == "X":
+        with pytest.raises(TypeError, match="X is a masked array with masked values"):
+            fitted(Y).predict(masked)
+
+
+def test_other_columns_of_targets_to_choose_by_are_refused():
+    for y, others in ((Y, np.stack([Y, Y], axis=1)), (np.stack([Y, Y], axis=1), Y)):
+        with pytest.raises(ValueError, match=r"^y of validation_set has \d columns? and y \d; expected as many\."):
+            TabularRegressor(preset="fast", epochs=2).fit(X, y, validation_set=(X, others))

@@ -3,8 +3,13 @@
 import numpy as np
 import pytest
 
+from fastbp.ensembles.side_by_side import train_all
 from fastbp.sklearn import TabularClassifier, TabularRegressor
+from fastbp.tabular import fitting
 from fastbp.tabular.blending import Said
+from fastbp.tabular.learning import Rows, fit_rows, splits_of
+from fastbp.tabular.reading import learn_reader
+from fastbp.tabular.recipe import PRESETS
 from fastbp.tabular.selection import select
 from fastbp.tabular.targets import ClassTargets, NumberTargets
 
@@ -115,3 +120,25 @@ def test_refitted_networks_keep_their_weights():
     plain, refit = (TabularClassifier(**options, refit=refit).fit(X, y)._table for refit in (False, True))
     assert [share for _, share in plain.shares] == [share for _, share in refit.shares]
     assert len({round(share, 9) for _, share in plain.shares}) > 2
+
+
+def test_a_setting_with_networks_of_more_folds_than_others_counts_no_more(monkeypatch):
+    """Ctrl-C came when the second fold had one of its networks, and no linear model."""
+
+    def train_some(jobs, *arguments):
+        train_all([job for job in jobs if "of fold 0" in job.name or job.name.startswith("member 8 ")], *arguments)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fitting, "train_all", train_some)
+    X = np.random.default_rng(0).normal(size=(80, 2))
+    reader, table = learn_reader(X, [])
+    fit = fitting.Fit(PRESETS["best"], "rmse", 2, False, None, 1, 0, False, keeps_interrupted=True)
+    rows = Rows(table, X[:, :1], None)
+    fitted = fit_rows(reader, rows, "mse", fit, splits_of(rows, fit, 2, 0))
+    of_setting = {}
+    for member, share in fitted.shares:
+        if member.kind == "nets":
+            of_setting.setdefault(member.course.member, []).append(share)
+    assert sorted(map(len, of_setting.values())) == [1] * 5 + [2]
+    counts = [sum(shares) / fitted.kind_shares["nets"] * (6 + 40) for shares in of_setting.values()]
+    assert counts == pytest.approx(np.rint(counts))  # whole numbers of picks, as they were selected

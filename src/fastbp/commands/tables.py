@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import importlib
 import io
 import json
@@ -89,7 +90,8 @@ def read_table(
         raise CommandError(f"{file.name!r} cannot be read: {type(error).__name__}: {error}") from None
     if frame.shape[0] < fewest_rows or frame.shape[1] == 0:
         raise CommandError(
-            f"{file.name!r} has {frame.shape[0]} rows and {frame.shape[1]} columns; expected one or more of both"
+            f"{file.name!r} has {counted(frame.shape[0], 'row')} and {counted(frame.shape[1], 'column')}; "
+            "expected one or more of both"
         )
     return _tidy(file.name, frame, as_text, notes)
 
@@ -130,10 +132,10 @@ def _read_excel(pandas: Any, opened: Any, reading: Reading, as_text: Collection[
 
 
 def _read_json(pandas: Any, opened: Any, reading: Reading, as_text: Collection[str], notes: list[str]) -> Any:
-    text = opened.read()
+    text = opened.read().removeprefix(codecs.BOM_UTF8)  # which some programs of Windows write
     try:
         return pandas.read_json(io.BytesIO(text), dtype=False, convert_axes=False, **_no_dates(pandas))
-    except ValueError:
+    except (ValueError, TypeError):
         _refuse_json(text)
         raise
 
@@ -145,12 +147,12 @@ def _read_jsonl(pandas: Any, opened: Any, reading: Reading, as_text: Collection[
 def _refuse_json(text: bytes) -> None:
     """Refuse what is no JSON, or no table, of which pandas speaks in words of its own."""
     try:
-        found = json.loads(text)
+        found = json.loads(text, parse_int=float)  # of any number of digits
     except ValueError as error:
         raise CommandError(f"is not JSON: {error}") from None
-    columns = list(found.values()) if isinstance(found, dict) else []
-    of_one_length = all(isinstance(each, (list, dict)) for each in columns) and len({*map(len, columns)}) == 1
-    if not (isinstance(found, list) or of_one_length):
+    parts = list(found.values()) if isinstance(found, dict) else found if isinstance(found, list) else []
+    of_one_kind = len({type(part) for part in parts}) == 1 and isinstance(parts[0], (list, dict))
+    if not of_one_kind or (isinstance(found, dict) and len({*map(len, parts)}) > 1):
         raise CommandError(
             'holds no table; expected a list of rows, such as [{"a": 1}, {"a": 2}], or an object of columns of one '
             'length, such as {"a": [1, 2]}'

@@ -31,6 +31,7 @@ __all__ = [
     "check_each",
     "find_nonfinite",
     "refuse_first",
+    "refuse_masked",
     "refuse_nonfinite",
 ]
 
@@ -114,14 +115,19 @@ def _wrong_dimensions(array: Array, n_columns: int | None, argument: str) -> str
     return f"{was}; {expected}. {remedy}"
 
 
+def refuse_masked(values: Any, argument: str) -> None:
+    """Raise a TypeError for an array with masked values: what lies under the mask is no number that anybody gave."""
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+        remedy = f"Fill them in first, for example {argument}.filled(0), or leave out their rows."
+        raise TypeError(f"{argument} is a masked array with masked values; expected numbers everywhere. {remedy}")
+
+
 def as_array(values: ArrayLike, argument: str) -> Array:
     """Return an array-like of real numbers, of any shape, as an array of one of the dtypes that the engine reads."""
     if type(values) is np.ndarray and values.dtype in READABLE and values.flags.aligned:  # quickly: in a loop
         return values
+    refuse_masked(values, argument)
     if isinstance(values, np.ma.MaskedArray):
-        if np.ma.is_masked(values):
-            remedy = f"Fill them in first, for example {argument}.filled(0), or leave out their rows."
-            raise TypeError(f"{argument} is a masked array with masked values; expected numbers everywhere. {remedy}")
         array = values.data
     elif isinstance(values, np.ndarray):
         array = np.asarray(values)

@@ -37,7 +37,7 @@ def number_targets(array: Array, argument: str) -> NDArray[np.float64]:
         expected = "(n_samples,) or (n_samples, n_outputs)"
         raise ValueError(f"{argument} has shape {array.shape}; expected {expected}.")
     if array.size == 0:
-        raise ValueError(f"{argument} has shape {array.shape}: no targets; expected one row or more.")
+        raise ValueError(f"{argument} has shape {array.shape}: no targets; expected one row and one column or more.")
     numbers = as_array(_numbers_of_objects(array, argument) if array.dtype == object else array, argument)
     columns = numbers.astype(np.float64).reshape(len(array), -1)
     check_each(columns, np.isfinite, argument, "a finite number", "Leave out that row.")

@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 from fastbp.privacy import DifferentialPrivacy, Public
 from fastbp.sklearn.number_targets import number_targets
 from fastbp.sklearn.tabular_base import BaseTabular, PresetName
-from fastbp.support.checks import sentence
+from fastbp.support.checks import counted, sentence
 from fastbp.tabular.learning import CLASS_METRICS, NUMBER_METRICS, choose_metric
 from fastbp.tabular.targets import NumberTargets
 
@@ -343,7 +343,11 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         X, numbers, weights, groups = self._counting_rows(X, numbers, sample_weight, groups)
         validation = None
         if validation_set is not None:
-            validation = validation_set[0], self._numbers(validation_set[1])
+            held_out = self._numbers(validation_set[1])
+            if held_out.shape[1] != numbers.shape[1]:
+                of_others = counted(held_out.shape[1], "column")
+                raise ValueError(f"y of validation_set has {of_others} and y {numbers.shape[1]}; expected as many.")
+            validation = validation_set[0], held_out
         self._fit_table(X, numbers, 0, weights, groups, validation, self._check_metric("rmse"))
         return self
 

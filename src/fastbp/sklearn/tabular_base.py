@@ -14,6 +14,7 @@ from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from fastbp.data.arrays import refuse_masked
 from fastbp.data.folds import check_groups
 from fastbp.data.frames import is_frame
 from fastbp.privacy import DifferentialPrivacy, Promise, Public
@@ -110,6 +111,7 @@ class BaseTabular(PrivateTable, ExplainedTable, ExportedTable, BaseEstimator):
         if y is None:
             name = type(self).__name__
             raise ValueError(f"This {name} estimator requires y to be passed, but the target y is None.")
+        refuse_masked(y, "y")
         array = np.asarray(y.to_numpy() if hasattr(y, "to_numpy") else y)
         if array.dtype == object and array.ndim == 1 and len(array) and all(isinstance(each, str) for each in array):
             return array.astype(str)
@@ -135,6 +137,7 @@ class BaseTabular(PrivateTable, ExplainedTable, ExportedTable, BaseEstimator):
         """Return X as ``learn_reader`` takes it: frames as they are, the rest as scikit-learn checks it."""
         if is_frame(X):
             return X
+        refuse_masked(X, "X")
         array = X if hasattr(X, "toarray") else np.asarray(X)
         if array.dtype.kind in "OUS":
             if array.ndim != 2:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from math import isclose
 from typing import Any
 
 import numpy as np
@@ -192,6 +193,11 @@ class FittedTable:
         return 1.0 - self.kind_shares.get("nets", 0.0)
 
     @property
+    def weighs_networks(self) -> bool:
+        """Whether some networks count more than others, as was selected by rows held out."""
+        return len({member.weight for member in self.members if member.kind == "nets"}) > 1
+
+    @property
     def shares(self) -> list[tuple[FittedMember, float]]:
         """The members, and the share of each in a prediction."""
         return list(zip(self.members, self._shares, strict=True))
@@ -246,12 +252,12 @@ class FittedTable:
         description, tensors = read_file(path, TABLE)
         with blaming_file(path, TABLE):
             members = []
-            weights = description.get("weights", [1.0] * len(description["members"]))
+            weights = _weights_from_config(description)
             for i, (n_bins, kind, config, *course) in enumerate(description["members"]):
                 arrays = [array for name, array in tensors.items() if name.startswith(f"members.{i}.")]
                 model = Model.from_config(config, as_stored(config, arrays))
                 known = _course_from_config(*course) if course else Course(_of_old_file(n_bins, kind), 0, {}, 0)
-                members.append(FittedMember(model, known, float(weights[i])))
+                members.append(FittedMember(model, known, weights[i]))
             encodings = [_encoding_from_config(*config) for config in description["encodings"]]
             fitted = cls(
                 TableReader.from_config(description["reader"]),
@@ -281,12 +287,25 @@ def _course_from_config(config: Mapping[str, Any]) -> Course:
     return Course(Member(**config["member"]), int(config["fold"]), dict(config["figures"]), int(config["best_epoch"]))
 
 
+def _weights_from_config(description: Mapping[str, Any]) -> list[float]:
+    """Return what each member counts beside others of its kind; in an old file all count alike."""
+    n = len(description["members"])
+    weights = [float(weight) for weight in description.get("weights", [1.0] * n)]
+    if len(weights) != n or not all(0 < weight < np.inf for weight in weights):
+        raise ValueError(f"expected a weight above 0 for each of {n} members")
+    return weights
+
+
 def _shares_from_config(description: Mapping[str, Any], kinds: Sequence[str]) -> dict[str, float]:
     """Return the share of each kind of members; an old file says that of its linear models."""
     if "kind_shares" in description:
-        return {str(kind): float(share) for kind, share in description["kind_shares"].items()}
-    linear = float(description["linear_share"])
-    return {kinds[0]: 1.0} if len(set(kinds)) == 1 else {"nets": 1 - linear, "linear": linear}
+        shares = {str(kind): float(share) for kind, share in description["kind_shares"].items()}
+    else:
+        linear = float(description["linear_share"])
+        shares = {kinds[0]: 1.0} if len(set(kinds)) == 1 else {"nets": 1 - linear, "linear": linear}
+    if not set(shares) <= set(kinds) or min(shares.values(), default=-1.0) < 0 or not isclose(sum(shares.values()), 1):
+        raise ValueError("expected shares of the kinds of its members, 1 together")
+    return shares
 
 
 def _of_old_file(n_bins: int, kind: str) -> Member:

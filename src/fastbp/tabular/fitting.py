@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -221,11 +221,7 @@ class _Work:
         n_networks = sum(known.kind == "nets" for known in fitted)
         blend = said.blend(self.fit.metric, n_networks, self.fit.may_be_constant, self.fit.preset.selects)
         if blend.settings:
-            weights = [
-                blend.settings[self._setting_of(known.course.member)] if known.kind == "nets" else 1.0
-                for known in fitted
-            ]
-            fitted = [replace(known, weight=weight) for known, weight in zip(fitted, weights, strict=True)]
+            fitted = self._weighed(fitted, blend.settings)
         if self.fit.refit and not interrupted:
             fitted = self._refitted(fitted)
         if blend.temperature != 1:
@@ -244,6 +240,17 @@ class _Work:
             blend.constant is not None,
         )
         return FittedTable(self.reader, blend.targets, self.encodings, fitted, blend.shares, blend.residuals, record)
+
+    def _weighed(self, fitted: Sequence[FittedMember], settings: Mapping[int, float]) -> list[FittedMember]:
+        """Return members whose networks have the weights of their settings, shared out to all of a setting alike.
+
+        After Ctrl-C one setting may have networks of more folds than another.
+        """
+        of_each = [self._setting_of(known.course.member) if known.kind == "nets" else None for known in fitted]
+        return [
+            known if setting is None else replace(known, weight=settings[setting] / of_each.count(setting))
+            for known, setting in zip(fitted, of_each, strict=True)
+        ]
 
     def _share_time(self) -> None:
         """Say what trainings the time that is left is for."""

@@ -47,7 +47,8 @@ def describe_choices(trained: TableNetworks, task: Task) -> str:
         return f"All rows are predicted alike, as {_linear_parts(trained)[0].why}."
     rows = f"{record.n_folds} folds" if record.n_folds > 1 else "one split"
     who = count_members([member.kind for member in trained.fitted.members])
-    said = f"The mean of {who} is predicted, each at its best epoch by {record.metric} on rows of {rows}"
+    mean = "weighted mean" if trained.fitted.weighs_networks else "mean"
+    said = f"The {mean} of {who} is predicted, each at its best epoch by {record.metric} on rows of {rows}"
     said += "; then all were trained again on all of them." if record.refit else "."
     for part in (_target_part(trained, task), *_linear_parts(trained)):
         if part.what == "target" and part.chosen.startswith("as it is"):
@@ -102,7 +103,7 @@ def _networks_part(trained: TableNetworks) -> Part:
     preset = trained.settings.preset or "default"
     chosen = count_members([course.member.kind for course in trained.fitted.courses])
     why = "a mean is better than each of them on most tables"
-    if len({member.weight for member in trained.fitted.members if member.kind == "nets"}) > 1:
+    if trained.fitted.weighs_networks:
         why = "what made their mean better on held-out rows has more weight in it"
     return Part("trained", chosen, f"the preset is {preset}; {why}")
 
