@@ -39,7 +39,7 @@ def train(seed):
     """Return the trained model."""
     model = fb.Model([fb.Dense(64, "relu"), fb.Dense(64, "relu"), fb.Dense(2)], inputs=4, seed=seed)
     target = model.copy()
-    trainer = fb.Trainer(model, loss="huber", optimizer=fb.Adam(1e-3), clip_norm=10.0)
+    trainer = fb.Trainer(model, loss="huber", optimizer=fb.Adam(2e-3), clip_norm=10.0)
     poles, rng = CartPoles(COPIES, seed), np.random.default_rng(seed)
     replay = Replay(50_000, seed, 4, 1, 1, 4, 1)
     best, best_length = model, 0.0
@@ -56,7 +56,7 @@ def train(seed):
         to_come = target.predict(after)[np.arange(BATCH), next_actions][:, None]
         values = REWARD * rewards + DISCOUNT * (1 - fell) * to_come
         trainer.step(states, values * chosen, sample_weight=chosen)
-        target.blend(model, tau=0.01)
+        target.blend(model, tau=0.02)
         if i % 1000 == 999 and (length := evaluate(model, seed + 1)) >= best_length:
             best, best_length = model.copy(), length
     return best
