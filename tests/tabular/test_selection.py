@@ -74,6 +74,15 @@ def test_settings_count_alike_where_one_has_not_answered_all_rows():
     assert said.blend("rmse", selects_settings=True).settings == {}
 
 
+def test_many_rows_tell_the_weights_by_a_part_of_them():
+    """Every third of 60,000: the setting that is right for these alone has nearly all of the weight."""
+    y = np.random.default_rng(4).normal(size=(60_000, 1))
+    targets, is_third = NumberTargets.of(y), np.arange(len(y))[:, np.newaxis] % 3 == 0
+    predicted = [targets.encode(np.where(is_third == right, y, y + 1)) for right in (True, False)]
+    settings = said_of_settings(y, targets, predicted).blend("rmse", selects_settings=True).settings
+    assert settings[0] > 0.95
+
+
 def test_the_temperature_is_that_of_the_weighted_settings():
     rng = np.random.default_rng(3)
     logits = rng.normal(0, 2, size=(4000, 2))

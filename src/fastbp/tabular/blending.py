@@ -21,7 +21,7 @@ _Key = tuple[str, int]  # a kind of members, and which of its settings
 
 # Shares of the linear models in the prediction that are tried.
 _SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
-_CALIBRATED_ROWS = 20_000  # by which the temperature is found, at most
+_TELLING_ROWS = 20_000  # by which the temperature and the weights of settings are found, at most
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Said:
         self._sums: dict[_Key, Floats] = {}
         self._counts: dict[_Key, Floats] = {}
         self._logits: dict[_Key, list[Logits]] = {}
-        self._step = -(-len(y) // _CALIBRATED_ROWS)
+        self._step = -(-len(y) // _TELLING_ROWS)
 
     def add(self, kind: str, rows: NDArray[np.int64], outputs: NDArray[Any], setting: int = 0) -> None:
         """Add the outputs of a member for these rows.
@@ -118,7 +118,7 @@ class Said:
         def losses(predicted: Floats) -> Floats:
             return self._targets.losses(y, predicted, metric)
 
-        settings = self._selected(seen, losses) if selects_settings and "nets" in kinds else {}
+        settings = self._selected(seen, metric) if selects_settings and "nets" in kinds else {}
         means = {kind: self._mean(kind, seen, settings if kind == "nets" else {}) for kind in kinds}
         errors = {kind: float(np.average(losses(mean), weights=weights)) for kind, mean in means.items()}
         exponent = 1.0
@@ -168,16 +168,19 @@ class Said:
         total = np.sum([self._sums[key][rows] for key in self._keys_of(kind)], axis=0)
         return np.asarray(total / self._count(kind)[rows, np.newaxis])
 
-    def _answers(self, key: _Key, rows: NDArray[np.bool_]) -> Floats:
+    def _answers(self, key: _Key, rows: NDArray[Any]) -> Floats:
         """Return the mean of a setting's answers for some rows."""
         return np.asarray(self._sums[key][rows] / self._counts[key][rows, np.newaxis])
 
-    def _selected(self, rows: NDArray[np.bool_], losses: Callable[[Floats], Floats]) -> dict[int, float]:
+    def _selected(self, rows: NDArray[np.bool_], metric: str) -> dict[int, float]:
         """Return the weights of the networks' settings; none where a row has no answer of a setting."""
         keys = self._keys_of("nets")
         if not all((self._counts[key][rows] > 0).all() for key in keys):
             return {}
-        shares = select([self._answers(key, rows) for key in keys], losses, self._weights[rows])
+        some = np.flatnonzero(rows)[:: self._step]
+        y = self._y[some]
+        predicted = [self._answers(key, some) for key in keys]
+        shares = select(predicted, lambda mixed: self._targets.losses(y, mixed, metric), self._weights[some])
         return {setting: share for (_, setting), share in zip(keys, shares, strict=True)}
 
     def _numbers_of_networks(

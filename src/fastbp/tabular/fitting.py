@@ -195,8 +195,8 @@ class _Work:
         return replace(member, n_bins=n_bins, with_values=member.with_values and self.has_values)
 
     def _setting_of(self, member: Member) -> int:
-        """Return which of the networks' settings a member has; 0 for linear models."""
-        return self.settings.index(member) if member.kind == "nets" else 0
+        """Return which of the settings a network has, where they are weighted; else 0, as for linear models."""
+        return self.settings.index(member) if self.fit.preset.selects and member.kind == "nets" else 0
 
     def run(self) -> FittedTable:
         said = Said(self.targets, self.y, self.weights)
