@@ -62,8 +62,8 @@ _MEMBERS = (
     Member(n_bins=32, learning_rate=0.005, weight_decay=0.2, scaling=6.0),
     Member(n_bins=0, learning_rate=0.004, weight_decay=0.02, scaling=6.0, waves=2.0, with_values=True),
 )
-# What "best" trains in each fold: networks of one and two layers too, which are as good with few rows, and wrong
-# elsewhere. On most tables the best mixture has some of both; where waves are no good, it has hardly any.
+# What "best" trains in each fold: networks of one and two layers too, which are as good with few rows, and err on other
+# rows than deep ones. On most tables the best mixture has some of both; where waves are no good, it has hardly any.
 _PORTFOLIO = (
     _MEMBERS[0],
     _MEMBERS[1],
@@ -80,18 +80,26 @@ LINEAR = (_LINEAR, replace(_LINEAR, bound=FAR_BOUND))
 
 @dataclass(frozen=True)
 class Preset:
-    """How many networks: so many of all folds together or more, these members in turn; and how long they train."""
+    """How many networks, and how long they train.
+
+    So many of all folds together or more, the members in turn. Without a number each fold has all of them, and their
+    weights are selected by rows held out.
+    """
 
     members: tuple[Member, ...]
-    networks: int  # not heeded where settings are selected: each fold has all of them
+    networks: int | None
     folds: int  # where n_bags does not say it; 1: a single split, or FOLDS_OF_FEW_ROWS
     epochs: int
     least_steps: int  # where an epoch has so few that ``epochs`` would be too short
-    selects: bool = False  # whether each fold has all members, and their weights are chosen by rows held out
+
+    @property
+    def selects(self) -> bool:
+        """Whether the weights of the members are selected by rows held out."""
+        return self.networks is None
 
     def of_fold(self, fold: int, n_folds: int) -> list[Member]:
         """Return the networks of a fold: one at least, and each member once at most."""
-        if self.selects:
+        if self.networks is None:
             return list(self.members)
         n = min(max(-(-self.networks // n_folds), 1), len(self.members))
         return [self.members[(n * fold + i) % len(self.members)] for i in range(n)]
@@ -106,7 +114,7 @@ class Preset:
 PRESETS = {
     "fast": Preset(_MEMBERS[2:3], 1, 1, 16, 375),
     "default": Preset(_MEMBERS, 4, 4, 32, 750),
-    "best": Preset(_PORTFOLIO, 8 * len(_PORTFOLIO), 8, 48, 750, selects=True),
+    "best": Preset(_PORTFOLIO, None, 8, 48, 750),
 }
 
 # Rows of tables for values are too many to learn from fewer: with 2,500 rows, the error of diamonds rose by 2 to 5 %,
