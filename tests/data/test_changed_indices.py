@@ -1,4 +1,5 @@
-"""Labels, codes and sparse indices that change while they are used: a sentence, or no difference, and never a crash.
+"""Labels, targets, weights, codes and sparse indices that change while they are used: a sentence, or no difference, and
+never a crash or a loss that is none.
 
 What is an index leads the compiled code to memory. Each test runs in a process of its own, which a crash would end.
 """
@@ -90,6 +91,57 @@ def test_labels_of_the_validation_data():
         call(make_trainer().fit, dense, labels, epochs=3, validation_data=(dense, y), callbacks=change)
     """)
     assert "validation_data[1][7] is 1000000000; expected an integer 0 to 2" in printed
+
+
+_BOUNDED = {
+    "binary_cross_entropy": ("sigmoid", 1),
+    "focal": ("sigmoid", 1),
+    "cross_entropy": ("softmax", 3),
+    "poisson": ("exp", 1),
+    "gamma": ("exp", 1),
+    "tweedie": ("exp", 1),
+    "policy_gradient": ("softmax", 2),
+}
+
+
+@pytest.mark.parametrize("loss", _BOUNDED)
+@pytest.mark.parametrize("dtype", ["int32", "float32", "float64"])
+@pytest.mark.parametrize("of_validation", [False, True])
+def test_targets_that_a_callback_changes_to_what_the_loss_does_not_take(loss, dtype, of_validation):
+    rng = np.random.default_rng(0)
+    X, labels = rng.normal(size=(50, 4)), rng.integers(0, 2, 50)
+    activation, n_outputs = _BOUNDED[loss]
+    good = {"cross_entropy": np.eye(3)[labels], "policy_gradient": np.column_stack([labels, labels])}
+    y = np.asarray(good.get(loss, 1 + labels if loss == "gamma" else labels), dtype)
+    model = fb.Model([fb.Dense(n_outputs, activation)], inputs=4)
+    validation = (X, y) if of_validation else None
+
+    def change(trainer, figures):
+        y[33] = -5
+
+    trainer = fb.Trainer(model, loss, batch_size=16)
+    with pytest.raises(ValueError, match=r"(33|row 33, column 0 of [^ ]+ \(counted from 0\)|\[33\]) is -5|33 has"):
+        trainer.fit(X, y.copy() if of_validation else y, epochs=3, validation_data=validation, callbacks=change)
+    assert trainer.history.n_epochs <= 2
+
+
+@pytest.mark.parametrize("value", [-1, -(10**9), np.nan, np.inf, 0])
+@pytest.mark.parametrize("of_validation", [False, True])
+def test_sample_weights_are_copied(value, of_validation):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(100, 4)), rng.integers(0, 2, 100)
+    weights = rng.uniform(1, 2, 100)
+
+    def change(trainer, figures):
+        weights[::2] = value
+
+    results = []
+    for given, callbacks in [(weights.copy(), ()), (weights, change)]:
+        trainer = fb.Trainer(fb.Model([fb.Dense(2, "softmax")], inputs=4), "cross_entropy")
+        options = {"validation_data": (X, y, given)} if of_validation else {"sample_weight": given}
+        history = trainer.fit(X, y, epochs=3, callbacks=callbacks, **options)
+        results.append(history["val_loss" if of_validation else "loss"])
+    assert results[0] == results[1]
 
 
 def test_labels_that_another_thread_changes():

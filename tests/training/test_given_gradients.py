@@ -254,6 +254,27 @@ def test_outputs_that_overflow_end_the_step():
     assert model.get_weights()[0] == 1
 
 
+@pytest.mark.parametrize("bad", [0, 1])
+def test_an_update_that_makes_weights_infinite_is_told(bad):
+    """No forward pass follows that would show it: with ``loss_and_gradients`` of another model it could be long."""
+    model = fb.Model([fb.Dense(2), fb.Dense(1)], inputs=3)
+    trainer = fb.Trainer(model, "mse", optimizer=fb.SGD(1e5))
+    gradients = [np.zeros_like(array) for array in model.get_weights()]
+    trainer.apply_gradients(gradients)
+    gradients[2 * bad + 1][0] = 3e38
+    with pytest.raises(FloatingPointError, match=rf"in step 2, an update made the weights of layer {bad} .*infinite"):
+        trainer.apply_gradients(gradients)
+    assert trainer.n_steps == 2
+
+
+def test_an_update_that_makes_a_table_infinite_is_told():
+    model = fb.Model([fb.Dense(1)], inputs=fb.Tabular(1, [3]))
+    trainer = fb.Trainer(model, "mse", optimizer=fb.SGD(1e5))
+    gradients = [np.full_like(array, 3e38 if i == 0 else 0) for i, array in enumerate(model.get_weights())]
+    with pytest.raises(FloatingPointError, match="an update made the weights of the inputs, Tabular"):
+        trainer.apply_gradients(gradients)
+
+
 def test_lbfgs_makes_no_single_steps():
     trainer = fb.Trainer(fb.Model([fb.Dense(1)], inputs=1), "mse", optimizer="lbfgs", batch_size=None)
     for call in (lambda: trainer.step_gradient([[1.0]], [[1.0]]), lambda: trainer.apply_gradients([[[1.0]], [1.0]])):

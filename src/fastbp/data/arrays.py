@@ -208,8 +208,11 @@ def as_weights(values: ArrayLike, n_samples: int, argument: str) -> NDArray[np.f
 
 
 def as_good_weights(array: Array, argument: str) -> NDArray[np.float64]:
-    """Return weights as float64, C-contiguous, in their shape; finite, not negative, and not all 0."""
-    weights = np.ascontiguousarray(array, np.float64)
+    """Return a copy of weights as float64, C-contiguous, in their shape; finite, not negative, and not all 0.
+
+    A copy, as nobody looks at them again: weights that are changed later would make sums of 0 or less.
+    """
+    weights = np.array(array, np.float64, order="C")
     with np.errstate(over="ignore", invalid="ignore"):
         total, lowest = np.add.reduce(weights, axis=None), np.minimum.reduce(weights, axis=None, initial=math.inf)
     if not (lowest >= 0 and total < math.inf):

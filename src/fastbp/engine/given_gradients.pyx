@@ -47,9 +47,11 @@ def step_gradient(Session session, SampleSet samples, dict step_numbers, bint fr
 def apply_gradients(Session session, list arrays, dict step_numbers):
     """One update of a session by these gradients, an array for each of Network.get_arrays, all finite.
 
-    A row of a table whose gradient is zero is left as it is. Running statistics have no gradient, and stay.
+    A row of a table whose gradient is zero is left as it is. Running statistics have no gradient, and stay. Raises
+    NonFinite where the update made a weight infinite, as no pass follows that would show it.
     """
     session.call.enter()
+    cdef Py_ssize_t infinite
     cdef Run *run = &session.memory.run
     cdef fbp_update numbers
     cdef unsigned long former
@@ -72,6 +74,9 @@ def apply_gradients(Session session, list arrays, dict step_numbers):
                     update_parameters(run, &numbers, 0, 1)
                     restore_denormals(former)
             count_step(run, &numbers, True)
+            infinite = session.layer_of_infinity()
+            if infinite >= 0:
+                raise NonFinite("weights", layer=infinite)
         finally:
             session.python.go_out()
     finally:

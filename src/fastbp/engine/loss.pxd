@@ -34,6 +34,9 @@ cdef struct Scoring:
     const int32_t *all_labels  # [n_rows] or NULL
     const fbp_source *all_targets  # [n_rows][n_targets] or NULL
     const fbp_features *features   # that the targets are made into, or NULL: the targets stay as they are
+    Py_ssize_t n_bounded       # so many columns of targets, the first, have numbers from `least` to `most` only
+    double least
+    double most
     const double *all_sample_weights   # [n_rows] or NULL: each sample counts once
     const double *all_output_weights   # [n_rows][n_outputs] or NULL: then this, and not the former, is what counts
 

@@ -5,14 +5,31 @@ from libc.string cimport memcpy, memset
 
 from fastbp.engine.kernels cimport (
     FBP_ANSWER_BINARY, FBP_ANSWER_DISTRIBUTION, FBP_ANSWER_LABEL, FBP_CROSS_ENTROPY, FBP_CROSS_ENTROPY_LABELS,
-    FBP_LOSS_PARAMETERS, FBP_METRIC_ABSOLUTE_ERROR, FBP_METRIC_CORRECT, FBP_METRIC_COUNTS, FBP_METRIC_LOG_LOSS,
-    FBP_METRIC_PERCENTAGE_ERROR, FBP_METRIC_RANKS, FBP_METRIC_SQUARED_ERROR, FBP_METRIC_SQUARED_PROBABILITY,
-    FBP_SOFTMAX, averages_outputs, fbp_layer, fbp_loss, fbp_read_once, loss_named, loss_takes_Z,
+    FBP_FLOAT32, FBP_LOSS_PARAMETERS, FBP_METRIC_ABSOLUTE_ERROR, FBP_METRIC_CORRECT, FBP_METRIC_COUNTS,
+    FBP_METRIC_LOG_LOSS, FBP_METRIC_PERCENTAGE_ERROR, FBP_METRIC_RANKS, FBP_METRIC_SQUARED_ERROR,
+    FBP_METRIC_SQUARED_PROBABILITY, FBP_SOFTMAX, averages_outputs, fbp_layer, fbp_loss, fbp_read_once, loss_named,
+    loss_takes_Z,
 )
 from fastbp.engine.features cimport Features, features_of, gather_features
 from fastbp.engine.layout cimport Stage, item_size, panels_of_member
 from fastbp.engine.records cimport SampleSet
 from fastbp.engine.array_reader cimport ArrayReader
+
+ctypedef fused real:
+    float
+    double
+
+# From where to where the targets of a loss lie, checked when a call begins: beyond that it would be no loss. The
+# probabilities of a sample's classes may miss a sum of 1 by a thousandth. Of a policy it is the action, which the
+# number of outputs bounds.
+_BOUNDS = {
+    "binary_cross_entropy": (0, 1),
+    "focal": (0, 1),
+    "cross_entropy": (0, 1.001),
+    "poisson": (0, float("inf")),
+    "gamma": (0, float("inf")),
+    "tweedie": (0, float("inf")),
+}
 
 _METRICS = {
     "correct": FBP_METRIC_CORRECT,
@@ -50,6 +67,7 @@ cdef int set_scoring(Scoring *scoring, object loss, tuple metrics, SampleSet sam
     """
     scoring.all_labels = NULL
     scoring.all_targets = NULL
+    scoring.n_bounded = 0
     _set_weights(scoring, samples.sample_weights)
     scoring.features = features_of(features)
     scoring.given = False
@@ -126,6 +144,11 @@ cdef int _set_objective(Scoring *scoring, object loss, object targets, Py_ssize_
     scoring.terms_per_sample = (n_outputs if averages_outputs(scoring.objective.loss) else 1) / factor
     scoring.n_targets = n_columns or n_outputs
     scoring.answer = _answer(scoring.objective.loss)
+    if name == "policy_gradient":
+        scoring.n_bounded, scoring.least, scoring.most = 1, 0, n_outputs - 1
+    elif n_columns and name in _BOUNDS:
+        scoring.n_bounded = n_columns
+        scoring.least, scoring.most = _BOUNDS[name]
     return 0
 
 
@@ -157,8 +180,9 @@ cdef int gather_targets(const fbp_kernels *k, const Scoring *scoring, const int6
                         fbp_panels targets, int32_t *labels) noexcept nogil:
     """The targets of panel p: of rows index[0..n_rows), or first.. where index is NULL. 0 where one is not finite.
 
-    Labels lie in the user's array, which can change at any time: one that is no class is gathered as class 0, so that
-    nobody reads beyond the outputs, and 0 is returned. The targets of the rows next_index[0..n_next) are prefetched.
+    They lie in the user's array, which can change at any time. A label that is no class is gathered as class 0, so that
+    nobody reads beyond the outputs, and 0 is returned; also where a number is not what the loss takes. The targets of
+    the rows next_index[0..n_next) are prefetched.
     """
     cdef Py_ssize_t r
     cdef int32_t label
@@ -166,14 +190,37 @@ cdef int gather_targets(const fbp_kernels *k, const Scoring *scoring, const int6
     if scoring.custom:
         return 1
     if scoring.all_labels == NULL:
-        return gather_features(k, scoring.all_targets, scoring.features, index, first, n_rows, next_index, n_next, p,
+        good = gather_features(k, scoring.all_targets, scoring.features, index, first, n_rows, next_index, n_next, p,
                                targets, NULL, 0)
+        return good and (scoring.n_bounded == 0 or _within_bounds(k, scoring, targets, p, n_rows))
     for r in range(n_rows):
         label = fbp_read_once(scoring.all_labels + (first + r if index == NULL else index[r]))
         if <uint32_t>label >= <uint32_t>scoring.n_targets:     # a negative one too
             label = 0
             good = 0
         labels[p * k.lanes + r] = label
+    return good
+
+
+cdef bint _within_bounds(const fbp_kernels *k, const Scoring *scoring, fbp_panels targets, Py_ssize_t p,
+                         Py_ssize_t n_rows) noexcept nogil:
+    """Whether the gathered targets of panel p are such as the loss takes."""
+    cdef Py_ssize_t start = p * targets.stride
+    if k.dtype == FBP_FLOAT32:
+        return _all_between(<const float *>targets.data + start, scoring.n_bounded, k.lanes, n_rows,
+                            <float>scoring.least, <float>scoring.most)
+    return _all_between(<const double *>targets.data + start, scoring.n_bounded, k.lanes, n_rows, scoring.least,
+                        scoring.most)
+
+
+cdef bint _all_between(const real *columns, Py_ssize_t n_columns, Py_ssize_t lanes, Py_ssize_t n_rows, real least,
+                       real most) noexcept nogil:
+    cdef Py_ssize_t _, r
+    cdef int good = 1
+    for _ in range(n_columns):
+        for r in range(n_rows):
+            good &= (columns[r] >= least) & (columns[r] <= most)
+        columns += lanes
     return good
 
 

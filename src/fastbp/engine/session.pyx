@@ -474,20 +474,28 @@ cdef class Session:
     cdef int check_weights(self) except -1:
         """Raises NonFinite where the last update made a weight overflow, which no loss has shown yet."""
         cdef Run *run = &self.memory.run
+        cdef Py_ssize_t layer = self.layer_of_infinity()
+        if layer >= 0:
+            raise NonFinite("weights", (run.data.n_rows - 1) // run.data.batch_size, layer=layer)
+        return 0
+
+    cdef Py_ssize_t layer_of_infinity(self) noexcept:
+        """The first stage whose weights are not all finite, or -1."""
+        cdef Run *run = &self.memory.run
         cdef fbp_layer *layer
-        cdef Py_ssize_t i, size = item_size(run.k.dtype), batch = (run.data.n_rows - 1) // run.data.batch_size
+        cdef Py_ssize_t i, size = item_size(run.k.dtype)
         for i in range(run.stages[0].n_tables):
             if not run.k.all_finite(self.network.tables[i].weights,
                                     table_bytes(&self.network.tables[i], run.k.dtype) // size):
-                raise NonFinite("weights", batch, layer=0)
+                return 0
         for i in range(run.n_stages):
             layer = &run.stages[i].layer
             if layer.ld == 0:
                 continue
             if not (run.k.all_finite(layer.weights, layer.n_units * layer.ld)
                     and run.k.all_finite(layer.bias, layer.n_units)):
-                raise NonFinite("weights", batch, layer=i)
-        return 0
+                return i
+        return -1
 
 
 def gradients(Network network, SampleSet samples, object loss, int n_threads, bint training=False, dropout_rates=None):

@@ -235,6 +235,8 @@ class TrainerSteps(TrainerParts):
         ------
         TypeError, ValueError
             If their number or a shape is wrong, or an element is not finite.
+        FloatingPointError
+            If the update has made weights infinite: training has diverged.
 
         Examples
         --------
@@ -255,8 +257,17 @@ class TrainerSteps(TrainerParts):
             return arrays
 
         arrays = check() if state.exchange is None else state.exchange.together(check)
-        with self._stepping():
-            _given().apply_gradients(state.session, arrays, state.numbers_of(1))
+        try:
+            with self._stepping():
+                _given().apply_gradients(state.session, arrays, state.numbers_of(1))
+        except NonFinite as error:
+            self._explain_weights(error)
+
+    def _explain_weights(self, error: NonFinite) -> NoReturn:
+        """As ``_explain``, of weights that ``apply_gradients`` has made infinite."""
+        model, state = self._model, self._state
+        where, remedy = f"in step {self.n_steps}", state.divergence_remedy()
+        state.explain(lambda: explain_divergence(error, model.architecture, model.feed, where, remedy))
 
     def _check_single_steps(self, method: str) -> None:
         settings = self._settings
