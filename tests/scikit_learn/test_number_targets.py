@@ -1,4 +1,4 @@
-"""TabularRegressor's targets: all that are real numbers are read alike, all that are none are refused by a sentence."""
+"""The regressors' targets: all that are real numbers are read alike, all that are none are refused by a sentence."""
 
 import datetime
 import decimal
@@ -7,7 +7,7 @@ import fractions
 import numpy as np
 import pytest
 
-from fastbp.sklearn import TabularRegressor
+from fastbp.sklearn import MLPRegressor, TabularRegressor
 
 pd = pytest.importorskip("pandas")
 
@@ -26,7 +26,7 @@ NO_NUMBERS = {
     "text": (["a"] * N, "Encode the text"),
     "digits as text": (["1", "2"] * (N // 2), "Encode the text"),
     "text among numbers": (np.array(["1", 2.0] * (N // 2), object), "str among them"),
-    "two columns, one of text": (pd.DataFrame({"a": ["x"] * N, "b": 1.0}), "str among them"),
+    "two columns, one of text": (pd.DataFrame({"b": 1.0, "a": ["x"] * N}), "column 1 holds .* float: 'x'"),
     "bytes": (np.array([b"1"] * N), "Encode the text"),
     "records": (np.zeros(N, [("a", float)]), "plain dtype"),
     "too large an integer": ([10**400] * N, "too large"),
@@ -53,6 +53,25 @@ def test_what_is_no_number_is_refused(case):
     y, message = NO_NUMBERS[case]
     with pytest.raises(TypeError, match=f"(?s)^y .*expected.*{message}"):
         fitted(y)
+
+
+@pytest.mark.parametrize("case", ["objects of dates", "two columns, one of text", "too large an integer"])
+@pytest.mark.parametrize("method", ["fit", "partial_fit", "validation_set"])
+def test_objects_that_are_no_numbers_are_refused_by_the_drop_in_too(case, method):
+    y, message = NO_NUMBERS[case]
+    network = MLPRegressor(max_iter=1)
+    with pytest.raises(TypeError, match=f"^y is an array of Python objects .*expected numbers or booleans.*{message}"):
+        if method == "validation_set":
+            network.fit(X, np.ones(np.shape(y)), validation_set=(X, y))
+        else:
+            getattr(network, method)(X, y)
+
+
+def test_the_drop_in_leaves_what_is_wrong_with_others_to_scikit_learn():
+    with pytest.raises(ValueError, match="could not convert string to float"):
+        MLPRegressor().fit(np.array([["a"]] * N, object), np.array([1] * N, object))
+    with pytest.raises(ValueError, match="inhomogeneous"):
+        MLPRegressor().fit(X, [[1.0], [1.0, 2.0]] * (N // 2))
 
 
 @pytest.mark.parametrize("case", WRONG_SHAPES)

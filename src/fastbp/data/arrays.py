@@ -30,6 +30,7 @@ __all__ = [
     "as_weights",
     "check_each",
     "find_nonfinite",
+    "numbers_of_objects",
     "refuse_first",
     "refuse_masked",
     "refuse_nonfinite",
@@ -176,23 +177,41 @@ _REMEDIES = {
 
 def _not_numbers(array: Array, argument: str) -> str:
     if array.dtype.kind == "O" and array.ndim > 0:
-        return _no_number_among(array, argument)
+        numbers_of_objects(array, argument)  # which says what is none
+        was = f"{argument} is an array of Python objects (shape {array.shape}); expected numbers or booleans"
+        return f"{was}. Convert it first: {argument}.astype(np.float64)."
     remedy = _REMEDIES.get("U" if array.dtype.kind in "ST" else array.dtype.kind, "")
     what = f"shape {array.shape} and dtype {array.dtype}" if array.ndim else f"a single value of dtype {array.dtype}"
     return f"{argument} is {what}; expected an array of real numbers or booleans.{' ' + remedy if remedy else ''}"
 
 
-def _no_number_among(array: Array, argument: str) -> str:
-    """Name the first column of an array of objects that holds something other than numbers."""
-    was = f"{argument} is an array of Python objects (shape {array.shape})"
+def numbers_of_objects(array: Array, argument: str) -> NDArray[np.float64]:
+    """Return an array of Python objects that are real numbers or booleans as float64; None becomes NaN.
+
+    Raises
+    ------
+    TypeError
+        If an object is anything else; the first such column is named. Text is refused, though NumPy would read digits
+        in it, and so are complex numbers.
+    """
+    from fastbp.data.columns import types_among  # for objects only: `import fastbp` stays quick
+    from fastbp.data.usable import NO_NUMBERS
+
+    was = f"{argument} is an array of Python objects (shape {array.shape}); expected numbers or booleans"
+    numbers = np.empty(array.shape)
     columns: Sequence[Array] = [array] if array.ndim == 1 else list(array.reshape(len(array), -1).T)
+    to = [numbers] if array.ndim == 1 else list(numbers.reshape(len(array), -1).T)
     for j, column in enumerate(columns):
+        where = "it" if array.ndim == 1 else f"column {j}"
         try:
-            column.astype(np.float64)
+            to[j][:] = column.astype(np.float64)
         except Exception as error:  # TypeError, ValueError, OverflowError, or what an object's __float__ raises
-            where = "it" if array.ndim == 1 else f"column {j}"
-            return f"{was}; expected numbers or booleans, but {where} holds something else: {error}."
-    return f"{was}; expected numbers or booleans. Convert it first: {argument}.astype(np.float64)."
+            why = f"{where} holds something else: {str(error).rstrip('.')}"
+            raise TypeError(f"{was}, but {why}. Make them numbers first.") from None
+        strange = sorted(kind.__name__ for kind in types_among(column) if issubclass(kind, NO_NUMBERS))
+        if strange:
+            raise TypeError(f"{was}, but {where} has {strange[0]} among them. Make them numbers first.")
+    return numbers
 
 
 def as_weights(values: ArrayLike, n_samples: int, argument: str) -> NDArray[np.float64]:

@@ -7,11 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbp.data.arrays import as_array, check_each
-from fastbp.data.columns import types_among
-from fastbp.data.usable import NO_NUMBERS
+from fastbp.data.arrays import as_array, check_each, numbers_of_objects
 
-__all__ = ["number_targets"]
+__all__ = ["explain_targets", "number_targets"]
 
 Array = NDArray[Any]
 
@@ -38,19 +36,17 @@ def number_targets(array: Array, argument: str) -> NDArray[np.float64]:
         raise ValueError(f"{argument} has shape {array.shape}; expected {expected}.")
     if array.size == 0:
         raise ValueError(f"{argument} has shape {array.shape}: no targets; expected one row and one column or more.")
-    numbers = as_array(_numbers_of_objects(array, argument) if array.dtype == object else array, argument)
+    numbers = as_array(numbers_of_objects(array, argument) if array.dtype == object else array, argument)
     columns = numbers.astype(np.float64).reshape(len(array), -1)
     check_each(columns, np.isfinite, argument, "a finite number", "Leave out that row.")
     return columns
 
 
-def _numbers_of_objects(array: Array, argument: str) -> NDArray[np.float64]:
-    """Return numbers of Python objects; None becomes NaN. Text is refused, though NumPy would read digits in it."""
-    was = f"{argument} holds Python objects; expected real numbers, but it has"
-    strange = [kind for kind in types_among(array.reshape(-1)) if issubclass(kind, NO_NUMBERS)]
-    if strange:
-        raise TypeError(f"{was} {strange[0].__name__} among them. Make them numbers first.")
+def explain_targets(y: Any, argument: str) -> None:
+    """Raise the TypeError of ``number_targets`` for objects that are no numbers, where others have refused them."""
     try:
-        return array.astype(np.float64)
-    except Exception as error:  # TypeError, ValueError, OverflowError, or what an object's __float__ raises
-        raise TypeError(f"{was} something else among them: {error}. Make them numbers first.") from None
+        array = np.asarray(y)
+    except Exception:  # then it is not the objects that are wrong
+        return
+    if array.dtype == object and array.ndim in (1, 2):
+        numbers_of_objects(array, argument)

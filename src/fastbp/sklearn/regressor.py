@@ -23,6 +23,7 @@ from fastbp.sklearn.names import (
     RegressorLoss,
     WarmStart,
 )
+from fastbp.sklearn.number_targets import explain_targets
 from fastbp.sklearn.objectives import (
     REGRESSOR_LOSSES,
     Objective,
@@ -267,6 +268,13 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     _target_checks: ClassVar[dict[str, Any]] = {"y_numeric": True}
     _is_plain_weight = True
+
+    def _check_data(self, X: Any, y: Any, reset: bool) -> tuple[Any, Any]:
+        try:
+            return super()._check_data(X, y, reset)
+        except (TypeError, ValueError, OverflowError):  # of scikit-learn or NumPy, which do not say where
+            explain_targets(y, "y")
+            raise
 
     def _learn_public_targets(self) -> None:
         pass  # numbers are learned as they are
