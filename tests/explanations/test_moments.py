@@ -98,6 +98,28 @@ def test_whole_days_stay_whole_days():
         assert all(each.time() == datetime.time() for each in found.changed[:, 0].tolist())
 
 
+@pytest.mark.parametrize("zone", ["Asia/Tokyo", "Europe/Berlin", "Europe/London", "America/St_Johns", "UTC"])
+def test_whole_days_of_any_time_zone_stay_whole_days(zone):
+    """Also where clocks change: then days begin at two times of a day of UTC."""
+    frame = FRAME.assign(when=pd.to_datetime(FRAME.when).dt.tz_localize(zone))
+    model = fitted(frame)
+    for goal in np.linspace(model.predict(frame).min() + 0.01, model.predict(frame).max() - 0.01, 9):
+        found = fb.counterfactual(model, frame[:3], (float(goal), None), frame, columns=["when", "size"])
+        moments = pd.to_datetime(found.changed[:, 0].tolist(), utc=True).tz_convert(zone)
+        assert all(each.time() == datetime.time() for each in moments)
+
+
+def test_times_of_a_day_are_no_days():
+    """Two times an hour apart in a month are times of an event, and not the beginnings of days."""
+    from fastbp.explanations.counterfactual import _steps_of
+
+    day = 86400.0
+    assert _steps_of(np.array([10, 11]) * 3600 + np.array([0, day * 20]), is_moments=True).unit == 1
+    assert _steps_of(np.arange(9) * day + 0.5, is_moments=True) is None
+    assert _steps_of(np.arange(9) * day + 0.5, is_moments=False) is None
+    assert _steps_of(np.arange(9) * 7.0, is_moments=False).unit == 1
+
+
 def test_changes_of_dates():
     model = fitted(FRAME)
     answer = float(model.predict(FRAME).max())

@@ -28,6 +28,9 @@ _SECTIONS, _N_SECTIONS = 10, 16  # of a change, each into so many parts, until i
 _FINALISTS = 4  # changes after each step of the search that are made as small as possible
 _ROUNDS = 3  # in which all changes are made smaller in turn
 _SECONDS_OF_DAY = 86_400.0
+_OFFSET_SECONDS = 900.0  # the offsets of time zones are multiples of it
+_CLOCK_CHANGE = 7200.0  # the most by which clocks are put forward
+_DAYS_OF_CHANGES = 30  # moments of fewer days at two times of a day are no days of a zone
 _DEVIATION_OF_MEDIAN = 1.4826  # the normal distribution's deviation, in units of its median deviation
 
 
@@ -172,16 +175,15 @@ class _Space:
         The values that are tried in each.
     spreads : float64 ndarray of shape (n_columns,)
         What a change of a number is divided by; 0 for categories, of which any change costs 1.
-    units : dict of int to float
-        Of the columns of which every number is a multiple of something, and stays so: 1 where they are whole, and
-        86,400 seconds where they are whole days.
+    steps : dict of int to _Steps
+        Of the columns whose numbers are whole, or whole days, and stay so.
     """
 
     def __init__(self, subject: Subject, possible: Array, columns: Sequence[int]) -> None:
         self.columns: list[int] = []
         self.values: dict[int, Floats] = {}
         self.spreads = np.zeros(possible.shape[1])
-        self.units: dict[int, float] = {}
+        self.steps: dict[int, _Steps] = {}
         for j in columns:
             known = subject.values_of(j)
             if known is not None:
@@ -193,10 +195,10 @@ class _Space:
                 self.columns.append(j)
                 self.values[j] = np.unique(np.quantile(column, np.linspace(0, 1, _N_VALUES)))
                 self.spreads[j] = _spread(column)
-                unit = _unit(column, j in subject.moments)
-                if unit is not None:
-                    self.units[j] = unit
-                    self.values[j] = np.unique(_rounded(self.values[j], unit))
+                steps = _steps_of(column, j in subject.moments)
+                if steps is not None:
+                    self.steps[j] = steps
+                    self.values[j] = np.unique(steps.rounded(self.values[j]))
 
     def costs(self, rows: Array, origin: Array) -> Floats:
         """Return the sizes of changes, (n,)."""
@@ -207,14 +209,37 @@ class _Space:
         return np.asarray(of_numbers + (moved[:, ~is_number] > 0).sum(axis=1))
 
 
-def _unit(column: Floats, is_moments: bool) -> float | None:
-    """Return of what all numbers of a column are multiples: of a day, for moments, or of 1; None of neither."""
-    units = (_SECONDS_OF_DAY, 1.0) if is_moments else (1.0,)
-    return next((unit for unit in units if (column == _rounded(column, unit)).all()), None)
+class _Steps(NamedTuple):
+    """Where the numbers of a column lie: ``unit`` apart, from 0 on or, with ``starts``, from the nearest of these."""
+
+    unit: float
+    starts: Floats | None = None
+
+    def rounded(self, numbers: Floats) -> Floats:
+        """Return the nearest numbers that lie there."""
+        if self.starts is None:
+            return np.asarray(np.rint(numbers / self.unit) * self.unit)
+        after = np.searchsorted(self.starts, numbers).clip(1, len(self.starts) - 1)
+        low, high = self.starts[after - 1], self.starts[after]
+        start = np.where(numbers - low < high - numbers, low, high)
+        return np.asarray(start + np.rint((numbers - start) / self.unit) * self.unit)
 
 
-def _rounded(numbers: Floats, unit: float) -> Floats:
-    return np.rint(numbers / unit) * unit
+def _steps_of(column: Floats, is_moments: bool) -> _Steps | None:
+    """Return where all numbers of a column lie: at the beginnings of days, for moments, or where they are whole."""
+    if is_moments and _are_days(column):
+        return _Steps(_SECONDS_OF_DAY, np.unique(column))
+    return _Steps(1.0) if (column == np.rint(column)).all() else None
+
+
+def _are_days(column: Floats) -> bool:
+    """Return whether moments are beginnings of days: of UTC, or of a time zone, whose clocks may change in months."""
+    at = np.unique(column % _SECONDS_OF_DAY)
+    if len(at) > 2 or (at % _OFFSET_SECONDS).any():
+        return False
+    apart = float(at[-1] - at[0])
+    change, days = min(apart, _SECONDS_OF_DAY - apart), float(np.ptp(column)) / _SECONDS_OF_DAY
+    return not change or (change <= _CLOCK_CHANGE and days > _DAYS_OF_CHANGES)
 
 
 def _spread(column: Floats) -> float:
@@ -303,8 +328,8 @@ class _Search:
         for _ in range(_SECTIONS):
             places = near + (far - near) * np.arange(1, _N_SECTIONS) / _N_SECTIONS
             rows = np.repeat(row[np.newaxis], len(places), axis=0)
-            unit = self._space.units.get(j)
-            rows[:, j] = places if unit is None else _rounded(places, unit)
+            steps = self._space.steps.get(j)
+            rows[:, j] = places if steps is None else steps.rounded(places)
             reached = self._goal.margins(self._subject, rows) >= 0
             first = int(reached.argmax()) if reached.any() else len(places)  # the closest to where it was
             ends = [near, *rows[:, j].tolist(), far]
