@@ -47,6 +47,45 @@ def test_json_that_begins_with_a_mark_of_its_encoding(tmp_path):
     assert read_table(path).frame["a"].tolist() == [1, 2]
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+@pytest.mark.parametrize("suffix", ["json", "jsonl"])
+def test_json_of_any_encoding(tmp_path, encoding, suffix):
+    path = tmp_path / f"x.{suffix}"
+    rows = [json.dumps({"a": a, "b": "é"}, ensure_ascii=False) for a in (1, 2)]
+    path.write_text("\n".join(rows) if suffix == "jsonl" else f"[{', '.join(rows)}]", encoding=encoding)
+    frame = read_table(path).frame
+    assert (frame["a"].tolist(), frame["b"].tolist()) == ([1, 2], ["é", "é"])
+
+
+GOOD = '{"a": 1, "b": "x"}\n'
+
+
+@pytest.mark.parametrize(
+    ("lines", "sentence"),
+    [
+        (GOOD + "\n" + '{"a": 2\n' + GOOD, "is not JSON in line 3: Expecting ',' delimiter: line 1 column 8 (char 7)"),
+        (GOOD * 3 + GOOD[:9], "is not JSON in line 4: "),
+        ("hello\n", "is not JSON in line 1: Expecting value: line 1 column 1 (char 0)"),
+        (GOOD[:-1] + ",\n" + GOOD, "is not JSON in line 1: Extra data: line 1 column 19 (char 18)"),
+        (GOOD + '{"a": 1NaN, "b": "x"}\n', "is not JSON in line 2: Expecting ',' delimiter: line 1 column 8 (char 7)"),
+        (GOOD + "3\n", "holds no row in line 2; expected one in each line, such as {"),
+        (GOOD + "[" * 5000 + "\n", "has too many brackets one in another in line 2; expected rows of plain values"),
+        (GOOD.replace("x", "\xe9").encode("latin-1"), "is not JSON in line 1: 'utf-8' codec can't decode"),
+        (GOOD.encode("utf-16")[:-1], "is not JSON: 'utf-16"),
+    ],
+)
+def test_a_line_that_is_no_row_is_named(tmp_path, lines, sentence):
+    path = tmp_path / "x.jsonl"
+    path.write_bytes(lines if isinstance(lines, bytes) else lines.encode())
+    assert f"x.jsonl' {sentence}" in refusal(path)
+
+
+def test_json_without_end(tmp_path):
+    path = tmp_path / "x.json"
+    path.write_text("[" * 100_000)
+    assert "x.json' has too many brackets one in another; expected rows of plain values" in refusal(path)
+
+
 @pytest.mark.parametrize("digits", [30, 5000])
 def test_numbers_that_pandas_does_not_read(tmp_path, digits):
     """The file is a table: what pandas says is told."""

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import codecs
 import importlib
 import io
-import json
 import sys
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -18,6 +16,7 @@ from fastbp.commands.csv_files import read_csv
 from fastbp.commands.errors import CommandError, MissingPackageError
 from fastbp.commands.extras import require_pandas
 from fastbp.commands.files import COMPRESSED, PIPE, TableFile, find_file
+from fastbp.commands.json_files import read_json, read_jsonl
 from fastbp.commands.plain_columns import as_text_column, plain_column
 from fastbp.commands.written_tables import Reading, count_titles, find_heading
 from fastbp.support.checks import counted
@@ -132,36 +131,11 @@ def _read_excel(pandas: Any, opened: Any, reading: Reading, as_text: Collection[
 
 
 def _read_json(pandas: Any, opened: Any, reading: Reading, as_text: Collection[str], notes: list[str]) -> Any:
-    text = opened.read().removeprefix(codecs.BOM_UTF8)  # which some programs of Windows write
-    try:
-        return pandas.read_json(io.BytesIO(text), dtype=False, convert_axes=False, **_no_dates(pandas))
-    except (ValueError, TypeError):
-        _refuse_json(text)
-        raise
+    return read_json(pandas, opened.read())
 
 
 def _read_jsonl(pandas: Any, opened: Any, reading: Reading, as_text: Collection[str], notes: list[str]) -> Any:
-    return pandas.read_json(opened, lines=True, dtype=False, **_no_dates(pandas))
-
-
-def _refuse_json(text: bytes) -> None:
-    """Refuse what is no JSON, or no table, of which pandas speaks in words of its own."""
-    try:
-        found = json.loads(text, parse_int=float)  # of any number of digits
-    except ValueError as error:
-        raise CommandError(f"is not JSON: {error}") from None
-    parts = list(found.values()) if isinstance(found, dict) else found if isinstance(found, list) else []
-    of_one_kind = len({type(part) for part in parts}) == 1 and isinstance(parts[0], (list, dict))
-    if not of_one_kind or (isinstance(found, dict) and len({*map(len, parts)}) > 1):
-        raise CommandError(
-            'holds no table; expected a list of rows, such as [{"a": 1}, {"a": 2}], or an object of columns of one '
-            'length, such as {"a": [1, 2]}'
-        )
-
-
-def _no_dates(pandas: Any) -> dict[str, Any]:
-    """Return what keeps a reader of JSON from taking columns for dates by their names; from pandas 3 on it does not."""
-    return {"convert_dates": False} if pandas.__version__.startswith("2.") else {}
+    return read_jsonl(pandas, opened.read())
 
 
 def _read_parquet(pandas: Any, opened: Any, reading: Reading, as_text: Collection[str], notes: list[str]) -> Any:
