@@ -74,7 +74,7 @@ def apply_gradients(Session session, list arrays, dict step_numbers):
                     update_parameters(run, &numbers, 0, 1)
                     restore_denormals(former)
             count_step(run, &numbers, True)
-            infinite = session.layer_of_infinity()
+            infinite = session.memory.layer_of_infinity()
             if infinite >= 0:
                 raise NonFinite("weights", layer=infinite)
         finally:

@@ -49,4 +49,3 @@ cdef class Session:
     cdef double mean_loss(self) noexcept
     cdef object explain(self, SampleSet samples)
     cdef int check_weights(self) except -1
-    cdef Py_ssize_t layer_of_infinity(self) noexcept

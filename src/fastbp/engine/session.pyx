@@ -8,8 +8,7 @@ import numpy as np
 
 from fastbp.engine.features cimport features_of
 from fastbp.engine.gate cimport OneAtATime, begin_reading, begin_writing, end_reading, end_writing
-from fastbp.engine.kernels cimport fbp_layer
-from fastbp.engine.layout cimport Stage, item_size, stages_work, units_of_share
+from fastbp.engine.layout cimport Stage, stages_work, units_of_share
 from fastbp.engine.loss cimport BAD_INPUTS, BAD_TARGETS, set_given, set_scoring, split_sums, sums_of
 from fastbp.engine.network cimport Network
 from fastbp.engine.pace cimport keep_lesson, pace_done, pace_next, take_lesson
@@ -18,7 +17,7 @@ from fastbp.engine.records cimport EpochPlan, SampleSet
 from fastbp.engine.run cimport Progress, Run
 from fastbp.engine.session_memory cimport make_session_memory
 from fastbp.engine.step cimport MICROBATCH_SAMPLES, train_share, weigh_next_step
-from fastbp.engine.tables cimport refuse_sparse, split_columns, table_bytes
+from fastbp.engine.tables cimport refuse_sparse, split_columns
 from fastbp.engine.team cimport limits_in_use, look_seconds, monotonic_seconds, run_team, store_seconds, team_size
 from fastbp.engine.update_rules cimport reach_step, set_numbers, set_schedules, state_wanted, takes_norm
 
@@ -474,28 +473,10 @@ cdef class Session:
     cdef int check_weights(self) except -1:
         """Raises NonFinite where the last update made a weight overflow, which no loss has shown yet."""
         cdef Run *run = &self.memory.run
-        cdef Py_ssize_t layer = self.layer_of_infinity()
+        cdef Py_ssize_t layer = self.memory.layer_of_infinity()
         if layer >= 0:
             raise NonFinite("weights", (run.data.n_rows - 1) // run.data.batch_size, layer=layer)
         return 0
-
-    cdef Py_ssize_t layer_of_infinity(self) noexcept:
-        """The first stage whose weights are not all finite, or -1."""
-        cdef Run *run = &self.memory.run
-        cdef fbp_layer *layer
-        cdef Py_ssize_t i, size = item_size(run.k.dtype)
-        for i in range(run.stages[0].n_tables):
-            if not run.k.all_finite(self.network.tables[i].weights,
-                                    table_bytes(&self.network.tables[i], run.k.dtype) // size):
-                return 0
-        for i in range(run.n_stages):
-            layer = &run.stages[i].layer
-            if layer.ld == 0:
-                continue
-            if not (run.k.all_finite(layer.weights, layer.n_units * layer.ld)
-                    and run.k.all_finite(layer.bias, layer.n_units)):
-                return i
-        return -1
 
 
 def gradients(Network network, SampleSet samples, object loss, int n_threads, bint training=False, dropout_rates=None):

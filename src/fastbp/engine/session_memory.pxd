@@ -52,6 +52,7 @@ cdef class SessionMemory:
     cdef list state_views(self, str name, Arena arena)
     cdef list get_state(self)
     cdef int set_state(self, state) except -1
+    cdef Py_ssize_t layer_of_infinity(self) noexcept
     cdef int average(self) except -1
     cdef list get_averages(self)
     cdef int set_averages(self, averages, n_averaged) except -1

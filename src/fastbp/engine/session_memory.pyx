@@ -8,7 +8,7 @@ import numpy as np
 
 from fastbp.engine.arena cimport Arena, aligned
 from fastbp.engine.kernels cimport (
-    FBP_LINEAR, FBP_TABLE_SHARES, fbp_kernels, optimizer_named, state_names, stores_slope,
+    FBP_LINEAR, FBP_TABLE_SHARES, fbp_kernels, fbp_layer, optimizer_named, state_names, stores_slope,
 )
 from fastbp.engine.layout cimport (
     ADD, DENSE, FORK, GROUPED, HEADS, MEAN, MEMBER_AFFINE, SCALING, TABULAR, Stage, Statistics, block_stride,
@@ -20,7 +20,7 @@ from fastbp.engine.network cimport Network
 from fastbp.engine.run cimport Run
 from fastbp.engine.stage_specs cimport array_names
 from fastbp.engine.stages cimport saved_features
-from fastbp.engine.tables cimport TableMemory
+from fastbp.engine.tables cimport TableMemory, table_bytes
 from fastbp.engine.update_rules cimport state_wanted
 from fastbp.engine.weight_update cimport fused_units
 
@@ -328,6 +328,24 @@ cdef class SessionMemory:
             self.averages = self.like_parameters()
             self.run.memory.averages = self.averages.start
         return 0
+
+    cdef Py_ssize_t layer_of_infinity(self) noexcept:
+        """The first stage whose weights are not all finite, or -1."""
+        cdef Run *run = &self.run
+        cdef fbp_layer *layer
+        cdef Py_ssize_t i, size = item_size(run.k.dtype)
+        for i in range(run.stages[0].n_tables):
+            if not run.k.all_finite(self.network.tables[i].weights,
+                                    table_bytes(&self.network.tables[i], run.k.dtype) // size):
+                return 0
+        for i in range(run.n_stages):
+            layer = &run.stages[i].layer
+            if layer.ld == 0:
+                continue
+            if not (run.k.all_finite(layer.weights, layer.n_units * layer.ld)
+                    and run.k.all_finite(layer.bias, layer.n_units)):
+                return i
+        return -1
 
     cdef int average(self) except -1:
         """Takes the parameters as they are into their average, the plain mean of all that it has taken in."""
