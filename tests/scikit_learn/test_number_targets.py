@@ -7,7 +7,7 @@ import fractions
 import numpy as np
 import pytest
 
-from fastbp.sklearn import MLPRegressor, TabularRegressor
+from fastbp.sklearn import MLPRegressor, TabularClassifier, TabularRegressor
 
 pd = pytest.importorskip("pandas")
 
@@ -91,6 +91,31 @@ def test_a_missing_target_is_named_with_its_row(bad):
     y = [*Y[:5], bad, *Y[6:]]
     with pytest.raises(ValueError, match=r"^row 5, column 0 of y .* is (nan|inf); expected a finite number"):
         fitted(y)
+
+
+@pytest.mark.parametrize("numbers", [Y * 4e307, 1e308 + Y, np.where(Y > 2, 1.2e308, -1.2e308), np.full(N, 1.7e308)])
+def test_targets_whose_sum_is_infinite_are_not_said_to_be_infinite(numbers):
+    others = np.stack([Y, numbers], axis=1)
+    for y, column in ((numbers, 0), (others, 1)):
+        with pytest.raises(
+            ValueError, match=rf"^column {column} of y .* has numbers from .*e\+30\d.*whose sum can be inf"
+        ):
+            fitted(y)
+
+
+def test_large_targets_are_learned():
+    assert np.isfinite(fitted(Y * 1e300).predict(X)).all()
+
+
+@pytest.mark.parametrize("estimator", [TabularRegressor, TabularClassifier])
+def test_numbers_that_vanish_are_no_error(estimator):
+    y = Y * 1e-310 if estimator is TabularRegressor else Y > 2
+    table, rows = estimator(preset="fast", epochs=2, random_state=0), X * 1e-310
+    with np.errstate(all="raise"):
+        table.fit(rows, y)
+        table.predict(rows)
+        if estimator is TabularRegressor:
+            table.predict_interval(rows)
 
 
 @pytest.mark.parametrize("argument", ["X", "y"])

@@ -29,7 +29,7 @@ def number_targets(array: Array, argument: str) -> NDArray[np.float64]:
     TypeError
         If it holds anything else: text, dates, complex numbers.
     ValueError
-        If it has another shape, no rows, or a number that is NaN or infinite.
+        If it has another shape, no rows, a number that is NaN or infinite, or numbers whose sum may be infinite.
     """
     if array.ndim not in (1, 2):
         expected = "(n_samples,) or (n_samples, n_outputs)"
@@ -39,7 +39,20 @@ def number_targets(array: Array, argument: str) -> NDArray[np.float64]:
     numbers = as_array(numbers_of_objects(array, argument) if array.dtype == object else array, argument)
     columns = numbers.astype(np.float64).reshape(len(array), -1)
     check_each(columns, np.isfinite, argument, "a finite number", "Leave out that row.")
+    _check_sums(columns, argument)
     return columns
+
+
+def _check_sums(columns: NDArray[np.float64], argument: str) -> None:
+    """Refuse columns whose mean or range could be infinite, as a sum on the way to it."""
+    too_large = np.abs(columns).max(axis=0) > np.finfo(np.float64).max / (4 * len(columns))
+    if too_large.any():
+        j = int(too_large.argmax())
+        low, high = columns[:, j].min(), columns[:, j].max()
+        raise ValueError(
+            f"column {j} of {argument} (counted from 0) has numbers from {low:g} to {high:g}, whose sum can be "
+            "infinite; expected smaller ones. Divide them first, for example by 1e200."
+        )
 
 
 def explain_targets(y: Any, argument: str) -> None:

@@ -18,6 +18,7 @@ from fastbp.privacy import DifferentialPrivacy, Public
 from fastbp.sklearn.number_targets import number_targets
 from fastbp.sklearn.tabular_base import BaseTabular, PresetName
 from fastbp.support.checks import counted, sentence
+from fastbp.support.underflow import underflows_to_zero
 from fastbp.tabular.learning import CLASS_METRICS, NUMBER_METRICS, choose_metric
 from fastbp.tabular.targets import NumberTargets
 
@@ -378,6 +379,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         predicted = self._predicted(X)
         return predicted[:, 0] if self._single else predicted
 
+    @underflows_to_zero
     def predict_interval(self, X: Any, coverage: float = 0.9) -> tuple[Array, Array]:
         """Return the ends of an interval around each prediction that has the target with this probability.
 

@@ -23,6 +23,7 @@ from fastbp.sklearn.exported_table import ExportedTable
 from fastbp.sklearn.parallelism import threads_for
 from fastbp.sklearn.private_table import PrivateTable
 from fastbp.support.checks import sentence
+from fastbp.support.underflow import underflows_to_zero
 from fastbp.tabular.fitted import FittedTable
 from fastbp.tabular.fitting import Fit
 from fastbp.tabular.importances import HeldOut, column_importances, sample_held_out
@@ -68,6 +69,7 @@ class BaseTabular(PrivateTable, ExplainedTable, ExportedTable, BaseEstimator):
     def __sklearn_is_fitted__(self) -> bool:
         return "_table" in self.__dict__
 
+    @underflows_to_zero
     def _fit_table(
         self, X: Any, y: Array, n_classes: int, weights: Array | None, groups: Any, validation: Any, metric: str
     ) -> None:
@@ -148,6 +150,7 @@ class BaseTabular(PrivateTable, ExplainedTable, ExportedTable, BaseEstimator):
         checked = validate_data(self, X, reset=reset, dtype=None, ensure_all_finite="allow-nan")
         return checked.astype(np.float64) if checked.dtype.kind == "b" else checked
 
+    @underflows_to_zero
     def _predicted(self, X: Any) -> Array:
         if type(X) is np.ndarray and self._takes_at_once(X):
             return self._table.predict(X, threads_for(self.n_threads))
