@@ -242,6 +242,16 @@ def test_an_export_that_cannot_be_written(here, capsys):
     assert "nowhere" in capsys.readouterr().err
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_an_export_for_which_there_is_no_room(here, capsys):
+    fb.Model([fb.Dense(2)], inputs=2).save("m")
+    Path("m.c").symlink_to("/dev/full")
+    assert cli.main(["export", "m", "m.c"]) == 1
+    output = capsys.readouterr()
+    assert output.err == "fastbp: [Errno 28] No space left on device: 'm.c'\n"
+    assert output.out == ""  # nothing is said to be saved
+
+
 # ---- Explanations ----
 
 

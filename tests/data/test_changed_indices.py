@@ -283,6 +283,18 @@ def test_wrong_indices_are_refused(case):
         assert line.startswith("ValueError: X is a sparse matrix with wrong indices: "), line
 
 
+def test_a_label_that_is_in_order_again_is_told_as_what_it_was():
+    """Another thread may put it right between the engine's look and the search for it."""
+    from fastbp.engine.errors import NonFinite
+    from fastbp.models.nonfinite import explain_nonfinite
+
+    model = fb.Model([fb.Dense(3, "softmax")], inputs=2)
+    samples = model.feed.samples(np.zeros((4, 2)), np.array([0, 1, 2, 0]), fb.losses.CrossEntropy(), 3)
+    sentence = "y had a label that is no class while it was read; expected classes only."
+    with pytest.raises(ValueError, match=f"^{sentence}$"):
+        explain_nonfinite(NonFinite("targets", 0, row=3), model.architecture, model.feed, samples, "in epoch 1")
+
+
 @pytest.mark.parametrize("made", ["csr_matrix", "csr_array"])
 def test_what_scipy_remembers_of_a_matrix_is_not_believed(made):
     from scipy import sparse

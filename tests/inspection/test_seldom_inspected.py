@@ -31,3 +31,15 @@ def test_a_column_without_any_value_is_no_evidence():
     X = pandas.DataFrame({"a": RNG.normal(size=60), "empty": pandas.Series([None] * 60, dtype=object)})
     report = fb.inspect_data(X, np.arange(60) % 3)
     assert report.classes is not None
+
+
+def test_text_without_any_value_is_no_evidence_of_classes():
+    """Of 15 different targets, which could be numbers of something, the columns decide."""
+    pandas = pytest.importorskip("pandas")
+    y = np.arange(300) % 15
+    empty = pandas.Series([None] * 300, dtype="string")
+    kinds = [
+        fb.inspect_data(pandas.DataFrame({"a": a, "empty": empty}), y).classes is not None
+        for a in (np.random.default_rng(0).normal(size=300), y + 0.5)
+    ]
+    assert kinds == [True, False]

@@ -180,6 +180,22 @@ def saved_inside(mpi, path):
     return digest(CASES["sgd with momentum, clip_norm"](mpi=mpi, fit={"callbacks": SavesInside(path)}))
 
 
+def saved_by_the_loss(mpi, path):
+    """A loss function, which all ranks call, saves inside an epoch: each has named a file of its own."""
+    X, y = data()
+    asked = []
+
+    def loss(outputs, targets):
+        if trainer.n_steps == 1 and not asked:
+            asked.append(mpi.rank)
+            trainer.save(f"{path}.{mpi.rank}")
+        return own_loss(outputs, targets)
+
+    trainer = fb.Trainer(classifier(), loss, batch_size=128, shards=8, distributed=mpi)
+    trainer.fit(X, y, epochs=1)
+    return mpi.all_objects([asked, trainer.n_steps, digest(trainer)], "what was done")
+
+
 def asked_for_nothing(mpi):
     """Whether rank 0's question for the optimizer's state, where there is none, is still to be answered later."""
     if mpi.rank == 0:
@@ -444,6 +460,7 @@ TASKS = {
         divided_validation,
         own_rows_alone,
         saved_inside,
+        saved_by_the_loss,
         asked_for_nothing,
         callbacks_fail_inside,
         rate_set_inside,

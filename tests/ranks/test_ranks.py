@@ -20,7 +20,7 @@ pytest.importorskip("mpi4py", reason="mpi4py is not installed: pip install fastb
 FOLDER = Path(__file__).parent
 sys.path.insert(0, str(FOLDER))
 
-from cases import CASES, classifier, data, digest  # noqa: E402 - a module beside this one, which jobs import too
+from cases import CASES, classifier, data, digest, own_loss  # noqa: E402 - a module beside this one, which jobs import too
 from layer_cases import LAYER_CASES  # noqa: E402
 
 import fastbp as fb  # noqa: E402
@@ -166,6 +166,16 @@ def test_a_trainer_saved_inside_an_epoch_goes_on_in_one_process(alone, tmp_path)
     assert (trainer.n_steps, trainer.history.n_epochs, trainer.shards) == (4, 1, 8)
     trainer.fit(*data(), epochs=1)
     assert digest(trainer) == result == alone(8)["sgd with momentum, clip_norm"]
+
+
+def test_a_trainer_that_all_ranks_save_inside_an_epoch_is_written_by_the_first(tmp_path):
+    path = tmp_path / "trainer.safetensors"
+    code, of_ranks, errors = run(3, tmp_path, "saved_by_the_loss", str(path))
+    assert code == 0, errors
+    assert [asked for asked, *_ in of_ranks] == [[0], [1], [2]]
+    assert len({(n_steps, bits) for _, n_steps, bits in of_ranks}) == 1
+    assert [saved.name for saved in sorted(tmp_path.glob(f"{path.name}.*"))] == [f"{path.name}.0"]
+    assert fb.Trainer.load(f"{path}.0", loss=own_loss).n_steps == 1
 
 
 def test_private_ranks_share_the_key_of_the_first_and_fewer_go_on_with_it(tmp_path):

@@ -1,6 +1,7 @@
 """Targets that name classes: text, booleans and categories in every call that takes targets."""
 
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -222,6 +223,24 @@ def test_numbers_and_booleans_are_no_text(y):
     with pytest.raises(ValueError, match=r"y\[0\] is .*; expected one of the model's 3 classes, '1', '2', '0'"):
         trainer.fit(X, y)
     assert trainer.evaluate(X, np.eye(3)[NUMBERS])["loss"] > 0  # a number for each output
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (120, 2), (120, 3, 1)])
+def test_numbers_that_are_neither_a_label_nor_an_output_each_are_refused_by_their_shape(shape):
+    trainer = make(classes=["cat", "dog", "owl"])
+    for call in (trainer.fit, trainer.evaluate, trainer.step):
+        with pytest.raises(ValueError, match=re.escape(f"y has shape {shape}; expected labels of shape")):
+            call(X, np.ones(shape))
+
+
+@pytest.mark.parametrize("shape", [(0,), (120, 2), (120, 1, 1)])
+def test_signs_of_another_shape_are_refused_and_name_no_classes(shape):
+    y = np.resize([-1, 1], shape)
+    for call in ("fit", "evaluate", "step"):
+        trainer = make(1, "linear", "hinge")
+        with pytest.raises(ValueError, match=re.escape(f"y has shape {shape}; expected (n_samples,) or")):
+            getattr(trainer, call)(X, y)
+        assert trainer.model.classes is None
 
 
 def test_missing_labels_are_refused():

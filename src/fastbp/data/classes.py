@@ -227,10 +227,7 @@ def _fitting(n_found: int, n_classes: int) -> str:
 
 def _signs(y: Any, argument: str) -> Classes | None:
     """Return the classes that numbers -1 and 1, or 0 and 1, name; None for other targets."""
-    array = as_array(y, argument)
-    if array.size not in array.shape:
-        return None  # several outputs
-    found = np.unique(array).tolist()
+    found = np.unique(as_array(y, argument)).tolist()
     return Classes([int(label) for label in found]) if found in ([-1, 1], [0, 1]) else None
 
 

@@ -165,8 +165,6 @@ def _of_items(column: Any, array: Array, names: tuple[str, ...] | None, argument
     if read.is_text:
         _refuse_missing(read.values < 0, argument)
         return Labels(read.levels, read.values, False, names)
-    if array.dtype.kind != "O":
-        return None
     items = array.tolist()
     missing = np.array(list(map(is_missing, items)))
     types = {type(item) for item, gap in zip(items, missing, strict=True) if not gap}

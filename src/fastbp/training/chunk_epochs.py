@@ -107,9 +107,8 @@ class ChunkEpochs(Epochs):
                     standing = self.standing(start)
             state.turns.let_others()
         except NonFinite as error:
-            where = f"in epoch {state.history.n_epochs + 1}"
-            if error.batch >= 0:
-                where += f", batch {n_before // batch_size + error.batch + 1}"
+            batch = n_before // batch_size + error.batch  # of a step it is known
+            where = f"in epoch {state.history.n_epochs + 1}, batch {batch + 1}"
             explain_nonfinite(error, architecture, state.model.feed, block, where, state.divergence_remedy())
         return done
 
