@@ -50,6 +50,15 @@ def test_groups_stay_together(groups, fraction):
     assert not set(groups[train]) & set(groups[held_out])
 
 
+def test_all_groups_are_not_held_out_where_all_but_one_come_nearer():
+    """Groups of 2, 4, 1 and 1 rows, the largest as the last that is taken: 8 of 8 rows are nearer to 6.25 than 4."""
+    groups = np.array([2, 0, 3, 1, 1, 1, 0, 1])
+    train, _ = split_fraction(8, 0.78125, groups=groups)
+    assert groups[train].tolist() == [0, 0]
+    with pytest.raises(ValueError, match=r"0\.95 of 8 samples in 2 groups are 8; expected one"):
+        split_fraction(8, 0.95, groups=groups % 2)
+
+
 def test_seeds_differ():
     assert (split_fraction(100, 0.5, seed=0)[0] != split_fraction(100, 0.5, seed=1)[0]).any()
 

@@ -136,7 +136,10 @@ def _share_of_each_class(classes: Labels, order: RowIndex, fraction: float, n_he
 
 
 def _whole_groups(groups: Labels, order: RowIndex, n_wanted: float) -> RowIndex:
-    """Return the rows of groups, taken in this order, each if it brings their number nearer to n_wanted."""
+    """Return the rows of groups, taken in this order, each if it brings their number nearer to n_wanted.
+
+    Where all were taken, the one without which the number is nearest is given back, if it is nearer then.
+    """
     _, of_row, counts = np.unique(groups, return_inverse=True, return_counts=True)
     _, first = np.unique(of_row[order], return_index=True)
     taken = np.zeros(len(counts), bool)
@@ -145,6 +148,9 @@ def _whole_groups(groups: Labels, order: RowIndex, n_wanted: float) -> RowIndex:
         if abs(n_taken + counts[group] - n_wanted) < abs(n_taken - n_wanted):
             taken[group] = True
             n_taken += int(counts[group])
+    if taken.all():
+        without = np.abs(len(order) - counts - n_wanted)
+        taken[without.argmin()] = without.min() > len(order) - n_wanted
     return np.flatnonzero(taken[of_row])
 
 
