@@ -1,5 +1,6 @@
 """Epochs, steps, forward passes: against the oracle step by step, the same bits on any team, whole when interrupted."""
 
+import platform
 import threading
 import time
 
@@ -302,11 +303,12 @@ def test_divergence_is_found_and_its_layer_named(isa):
     assert all(np.isfinite(array).all() for array in parameters(network))
 
 
-@pytest.mark.parametrize("kind", ["dense", "layer_norm", "prelu"])
+@pytest.mark.parametrize("kind", ["dense", "layer_norm", "batch_norm", "prelu"])
 @pytest.mark.parametrize("n_samples", [1, 5, 17, 33])
 def test_lanes_without_a_sample_have_no_part_in_gradients(isa, kind, n_samples):
     """Where inputs are 0, as there, exp(b) and its slope are infinite; every sample's are small."""
-    after = [(5, "linear", 0.0)] if kind == "dense" else [{"kind": kind, "epsilon": 1e-5}, (5, "linear", 0.0)]
+    norm = {"kind": kind, "epsilon": 1e-5, "momentum": 0.1}
+    after = [(5, "linear", 0.0)] if kind == "dense" else [norm, (5, "linear", 0.0)]
     network = Network(3, [(4, "exp", 0.0), *after], "float32")
     network.set_layer(0, np.full((3, 4), -200 / 3), np.full(4, 200.0))
     X = np.ones((n_samples, 3), np.float32)
@@ -323,6 +325,27 @@ def test_weights_that_overflow_in_the_last_update_are_found(isa):
             SampleSet(ArrayReader(X), ArrayReader(100 * y)), EpochPlan(10, False, 0, 0, {"learning_rate": 3e38})
         )
     assert (caught.value.where, caught.value.layer) == ("weights", 0)
+
+
+CAN_FLUSH = platform.machine().lower() in ("x86_64", "amd64", "aarch64", "arm64")
+
+
+@pytest.mark.skipif(not CAN_FLUSH, reason="denormal numbers are as they are on this CPU")
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_training_takes_denormal_numbers_for_zero(isa, dtype):
+    """What it reads and what it writes: they would be a hundred times as slow."""
+    smallest = float(np.finfo(dtype).smallest_normal)
+    network = Network(1, [(1, "linear", 0.0)], dtype)
+    network.set_layer(0, [[smallest / 16]], [0.0])
+    targets = ArrayReader(np.zeros((1, 1), dtype))
+    large = SampleSet(ArrayReader(np.array([[1 / smallest]], dtype)), targets)
+    assert network.evaluate(large, "mse", (), 1)[0] == 1 / 256
+    session = Session(network, "mse", (), "sgd", 1)
+    plan = EpochPlan(1, False, 0, 0, {"learning_rate": 1 / 3})
+    assert session.epoch(large, plan)[0] == 0
+    network.set_layer(0, [[0.0]], [1.5 * smallest])
+    session.epoch(SampleSet(ArrayReader(np.zeros((1, 1), dtype)), targets), plan)  # half of the smallest would be left
+    assert network.get_layer(0)[1][0] == 0
 
 
 # ---- State ----
@@ -433,6 +456,14 @@ def test_an_evaluation_of_a_subset_is_one_of_those_rows_alone(n_threads, weighte
     result = network.evaluate(SampleSet(ArrayReader(X), y, weights, rows), "cross_entropy", ("correct",), n_threads)
     assert result[0] == wanted[0]
     assert_same_bits(result[1], wanted[1])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_groups_to_score_have_samples_each(isa, dtype):
+    """Else a rank that is given the last one has nothing to do."""
+    network, _ = make_pair(3, [(2, "linear", 0.0)], dtype)
+    size = network.group_samples
+    assert [network.n_groups(n) for n in (1, size - 1, size, size + 1, 2 * size)] == [1, 1, 1, 2, 2]
 
 
 def test_bad_input_in_a_subset_is_named_by_its_row_among_all():

@@ -78,6 +78,13 @@ def test_losses(isa, dtype, loss, activation, n_targets):
         check(41, 6, [(8, "tanh", 0.0), (n_outputs, activation, 0.0)], dtype, loss, labelled)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("loss", [loss for loss, activation in reference.EXAMPLES if activation == "linear"])
+def test_losses_of_outputs_through_an_activation(isa, dtype, loss):
+    """Whose slope is a factor of the gradient: these losses have none built in."""
+    check(41, 6, [(8, "tanh", 0.0), (3 * reference.outputs_a_target(loss), "tanh", 0.0)], dtype, loss)
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     n_samples=st.integers(1, 120),

@@ -363,6 +363,21 @@ def test_parts_of_the_parameters_begin_where_rows_do(dtype):
             assert not any(start * np.dtype(dtype).itemsize % 64 for start in starts), (units, n_ranks)
 
 
+def test_the_states_of_a_part_in_the_middle_are_those_of_its_rows():
+    """A part with as much before it as behind it is not the whole."""
+    model = fb.Model([fb.Dense(2)], inputs=16)
+    session = DividedSession(model.network, "mse", (), "adagrad", 1, 0, None)
+    session.cut_into(4, *shards_of(1, 3, 4))
+    session.share_with(None, 1, 3)
+    assert list(session.bounds) == [0, 16, 32, 48]  # the units' weights, and the biases
+    of_units = np.arange(1.0, 33.0).reshape(16, 2)
+    session.set_state([("square_sum.0.W", of_units), ("square_sum.0.b", np.ones(2))])
+    np.testing.assert_array_equal(session.own_states()[0][1], of_units[:, 1])
+    state = dict(session.get_state())
+    np.testing.assert_array_equal(state["square_sum.0.W"], of_units * [0, 1])
+    np.testing.assert_array_equal(state["square_sum.0.b"], 0)
+
+
 @pytest.mark.parametrize("n_ranks", [2, 3, 7])
 def test_slices_are_sent_in_pieces_of_few_rows(n_ranks):
     """All numbers of a slice, each once, biases last; the pieces take no more room for a larger network."""
