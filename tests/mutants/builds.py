@@ -100,10 +100,11 @@ class Builds:
     def _tables_with(self, file):
         """Return (source, FASTBP_ISA or None) of the tables that change, those that this CPU runs first; none without.
 
-        What the preprocessor makes of a table tells it at once, where the compiler takes half a minute.
+        After the tables what is compiled once for all of them. What the preprocessor makes of a source tells it at
+        once, where the compiler takes half a minute.
         """
-        stubs = STUBS.items() if file.endswith(".h") else [(file, STUBS.get(file))]
-        changed = [stub for stub in stubs if self._expanded(stub[0]) != self._expansions.get(stub[0])]
+        sources = self._expansions if file.endswith(".h") else [file]
+        changed = [(each, STUBS.get(each)) for each in sources if self._expanded(each) != self._expansions.get(each)]
         changed.sort(key=lambda stub: not self.runs(stub[1]))
         return changed if changed and self.runs(changed[0][1]) else []
 

@@ -62,7 +62,7 @@ ENGINE_TESTS = {
     ],
     "number_columns": ["tabular/test_encoding", "scikit_learn/test_tabular_estimators"],
     "numpy_shuffle": ["engine/test_numpy_shuffle"],
-    "clip optimizer regularize update_rules weight_update": [
+    "clip optimizer update_rules weight_update": [
         "optimizers/test_optimizers", "optimizers/test_averaging", "training/test_array_factors",
         "engine/test_same_bits", "training/test_accumulate", "engine/test_engine",
     ],
@@ -78,6 +78,7 @@ ENGINE_TESTS = {
         "losses/test_losses", "losses/test_custom_loss", "losses/test_policy_gradient", "losses/test_penalised_loss",
         "engine/test_engine", "data/test_class_weights",
     ],
+    "regularize": ["layers/test_layer_kinds", "losses/test_penalised_loss", "training/test_shards"],
     "session session_memory": [
         "engine/test_engine", "training/test_trainer", "training/test_accumulate", "engine/test_interruption",
         "training/test_edges", "layers/test_layers_in_training",

@@ -175,17 +175,20 @@ class EngineJudge(Judge):
         return tests_of_engine(ROOT, mutant["file"])
 
     def _tried(self, mutant, source, batches):
-        state = "elsewhere"
+        state, failed = "elsewhere", None
         with closing(self._builds.each(mutant["file"], source)) as builds:
             for module, built, isa in builds:
                 if isinstance(built, str):
-                    state = built  # so far: another instruction set's table may change
+                    state = state if state == "survived" else built  # so far: another table may change
                     continue
                 if not self._builds.runs(isa):
-                    return "elsewhere", None
+                    return (state if state == "survived" else "elsewhere"), None
                 change = partial(self._trials.replaced, module, built, isa)
-                return self._tried_in(change, batches, other_instruction_sets(isa or self._builds.available[0]))
-        return state, None
+                chosen = other_instruction_sets(isa or self._builds.available[0])
+                state, failed = self._tried_in(change, batches, chosen)
+                if state != "survived":  # else what is compiled from the same lines may do more elsewhere
+                    break
+        return state, failed
 
 
 def judge_of(roll, coverage_file=None):
