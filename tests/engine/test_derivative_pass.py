@@ -1,5 +1,8 @@
 """Passes over many rows for derivatives: what several threads find at once, and what need not be looked at."""
 
+import signal
+import time
+
 import numpy as np
 import pytest
 
@@ -50,3 +53,28 @@ def test_the_rows_of_a_product_alone_are_not_looked_at():
     with pytest.raises(NonFinite, match="inputs"):
         outputs = np.empty((64, 64), np.float32)
         product.vjp(ArrayReader(np.full((64, 16), np.nan, np.float32)), slopes, outputs, gradient, 1)
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no such timer")
+@pytest.mark.parametrize("n_threads", [1, 2])
+@pytest.mark.parametrize("by_outputs", [True, False])
+def test_signals_are_looked_at_within_a_long_jacobian(by_outputs, n_threads):
+    """Its rows are one group for each thread, which is left at a pause and gone on with after it, to the same bits."""
+    layers = [(1024, "relu", 0.0), (1024, "relu", 0.0), (128, "linear", 0.0)]
+    derivatives = Derivatives(make_pair(128, layers, "float32")[0])
+    X = np.random.default_rng(0).normal(size=(48, 128)).astype(np.float32)
+    out, alone = np.empty((48, 128, 128), np.float32), np.empty((1, 128, 128), np.float32)
+    heard = []
+    former = signal.signal(signal.SIGALRM, lambda *_: heard.append(time.monotonic()))
+    try:
+        start = time.monotonic()
+        signal.setitimer(signal.ITIMER_REAL, 1e-3, 1e-3)
+        derivatives.jacobian(ArrayReader(X), out, n_threads, by_outputs=by_outputs)
+        end = time.monotonic()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, former)
+    assert heard and min(heard) < start + 0.8 * (end - start)
+    for row in (0, 47):
+        derivatives.jacobian(ArrayReader(X[row : row + 1]), alone, 1, by_outputs=by_outputs)
+        np.testing.assert_array_equal(out[row], alone[0])

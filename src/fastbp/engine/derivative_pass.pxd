@@ -33,11 +33,14 @@ cdef struct DerivativeThread:
     int32_t *labels                # [panel][VL]
     void *scratch                  # what input_gradient needs
     WayBuffers ways                # of ALONG_WAYS
+    int group                      # of a Jacobian: the group that it has left at a pause, and
+    Py_ssize_t unit                # the next of its outputs, or inputs; 0: it has left none
 
 cdef struct DerivativePass:
     const fbp_kernels *k
     Wanted wanted
-    const DerivativeThread *threads    # [n_threads]
+    DerivativeThread *threads      # [n_threads]
+    int n_threads
     const Constants *constants
     Py_ssize_t n_stages
     fbp_source X                   # [n_rows][numeric columns] of the user's array
@@ -62,3 +65,4 @@ cdef struct DerivativePass:
     double pause_at                # seconds of the clock
 
 cdef void derivative_share(void *job, int t, int n_threads) noexcept nogil
+cdef bint has_more(const DerivativePass *run) noexcept nogil

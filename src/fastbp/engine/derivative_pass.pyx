@@ -29,9 +29,13 @@ cdef struct Group:
 
 
 cdef void derivative_share(void *job, int t, int n_threads) noexcept nogil:
-    """Thread t's groups."""
+    """Thread t's groups: first those that were left at a pause, also by threads that are not there any more."""
     cdef DerivativePass *run = <DerivativePass *>job
-    cdef int group
+    cdef int group, other = t
+    while other < run.n_threads:
+        if run.threads[other].unit > 0:
+            _pass_group(run, run.threads[other].group, &run.threads[other], t == 0)
+        other += n_threads
     while not load_flag(&run.n_bad) and not load_flag(&run.paused):
         group = fetch_and_add(&run.next_group, 1)
         if group >= run.n_groups:
@@ -39,9 +43,24 @@ cdef void derivative_share(void *job, int t, int n_threads) noexcept nogil:
         if run.wanted == ALONG_WAYS:
             _pass_ways(run, group, &run.threads[t])
         else:
-            _pass_group(run, group, &run.threads[t])
-        if t == 0 and monotonic_seconds() > run.pause_at:
-            store_flag(&run.paused, 1)
+            _pass_group(run, group, &run.threads[t], t == 0)
+        if t == 0:
+            _pause_in_time(run)
+
+
+cdef bint has_more(const DerivativePass *run) noexcept nogil:
+    """Whether there are groups that nobody has begun, or that were left at a pause."""
+    cdef int t
+    for t in range(run.n_threads):
+        if run.threads[t].unit > 0:
+            return True
+    return run.next_group < run.n_groups
+
+
+cdef void _pause_in_time(DerivativePass *run) noexcept nogil:
+    """Have all threads return if it is time to look at signals."""
+    if monotonic_seconds() > run.pause_at:
+        store_flag(&run.paused, 1)
 
 
 cdef void _refuse(DerivativePass *run, int group, int bad) noexcept nogil:
@@ -51,8 +70,11 @@ cdef void _refuse(DerivativePass *run, int group, int bad) noexcept nogil:
         run.bad_group = group
 
 
-cdef void _pass_group(DerivativePass *run, int number, const DerivativeThread *thread) noexcept nogil:
-    """The rows of one group, from X to outputs and derivatives."""
+cdef void _pass_group(DerivativePass *run, int number, DerivativeThread *thread, bint looks) noexcept nogil:
+    """The rows of one group, from X to outputs and derivatives; or the rest of what was left of it at a pause.
+
+    `looks` is True in the thread that sees when it is time for one.
+    """
     cdef Group group
     cdef int bad
     memset(&group, 0, sizeof(group))
@@ -63,14 +85,15 @@ cdef void _pass_group(DerivativePass *run, int number, const DerivativeThread *t
     group.through.n_samples = min(run.n_rows - group.first, run.group_panels * run.k.lanes)
     group.through.scratch = thread.scratch
     group.n_panels = (group.through.n_samples - 1) // run.k.lanes + 1
-    bad = _gather(run, &group)
-    if bad:
-        _refuse(run, number, bad)
-        return
-    if not run.only_backward:
-        _forward(run, &group)
-    if run.outputs != NULL:
-        _scatter(run, &group, thread.stages[run.n_stages - 1].output, _n_outputs(run), run.outputs, 1, 0)
+    if thread.unit == 0:
+        bad = _gather(run, &group)
+        if bad:
+            _refuse(run, number, bad)
+            return
+        if not run.only_backward:
+            _forward(run, &group)
+        if run.outputs != NULL:
+            _scatter(run, &group, thread.stages[run.n_stages - 1].output, _n_outputs(run), run.outputs, 1, 0)
     if run.wanted == VJP or run.wanted == LOSS_GRADIENT:
         if run.wanted == LOSS_GRADIENT:
             _loss_gradient(run, &group)
@@ -79,10 +102,9 @@ cdef void _pass_group(DerivativePass *run, int number, const DerivativeThread *t
     elif run.wanted == JVP:
         _tangents(run, &group)
         _scatter(run, &group, thread.stages[run.n_stages - 1].gradient, _n_outputs(run), run.derivatives, 1, 0)
-    elif run.wanted == JACOBIAN_BY_OUTPUTS:
-        _jacobian_by_outputs(run, &group)
-    elif run.wanted == JACOBIAN_BY_INPUTS:
-        _jacobian_by_inputs(run, &group)
+    elif run.wanted == JACOBIAN_BY_OUTPUTS or run.wanted == JACOBIAN_BY_INPUTS:
+        thread.group = number
+        thread.unit = _jacobian(run, &group, thread.unit, looks)
     elif run.wanted == HESSIAN_PRODUCT:
         hessian_product(&group.through, run.constants, thread.stages, thread.curves, run.n_stages, group.n_panels)
         _scatter(run, &group, thread.curves[0].second, _n_features(run), run.derivatives, 1, 0)
@@ -310,19 +332,34 @@ cdef void _set_unit(const DerivativePass *run, fbp_panels panels, Py_ssize_t n_u
                 (<double *>start)[lane] = 1
 
 
-cdef void _jacobian_by_outputs(const DerivativePass *run, const Group *group) noexcept nogil:
-    cdef Stage *stages = group.thread.stages
-    cdef Py_ssize_t unit, n_outputs = _n_outputs(run)
-    for unit in range(n_outputs):
-        _set_unit(run, stages[run.n_stages - 1].gradient, n_outputs, group.n_panels, unit)
-        _backward(run, group, False)
-        _scatter(run, group, stages[0].gradient, _n_features(run), run.derivatives, n_outputs, unit)
+cdef Py_ssize_t _jacobian(DerivativePass *run, const Group *group, Py_ssize_t unit, bint looks) noexcept nogil:
+    """The rows or columns of this unit and those after it, one at least. The next one at a pause, or 0 at the end."""
+    cdef bint by_outputs = run.wanted == JACOBIAN_BY_OUTPUTS
+    cdef Py_ssize_t n_units = _n_outputs(run) if by_outputs else _n_features(run)
+    while unit < n_units:
+        if by_outputs:
+            _jacobian_by_output(run, group, unit)
+        else:
+            _jacobian_by_input(run, group, unit)
+        unit += 1
+        if looks:
+            _pause_in_time(run)
+        if load_flag(&run.paused):
+            break
+    return unit if unit < n_units else 0
 
 
-cdef void _jacobian_by_inputs(const DerivativePass *run, const Group *group) noexcept nogil:
+cdef void _jacobian_by_output(const DerivativePass *run, const Group *group, Py_ssize_t unit) noexcept nogil:
     cdef Stage *stages = group.thread.stages
-    cdef Py_ssize_t unit, n_features = _n_features(run)
-    for unit in range(n_features):
-        _set_unit(run, stages[0].gradient, n_features, group.n_panels, unit)
-        _tangents(run, group)
-        _scatter(run, group, stages[run.n_stages - 1].gradient, _n_outputs(run), run.derivatives, n_features, unit)
+    cdef Py_ssize_t n_outputs = _n_outputs(run)
+    _set_unit(run, stages[run.n_stages - 1].gradient, n_outputs, group.n_panels, unit)
+    _backward(run, group, False)
+    _scatter(run, group, stages[0].gradient, _n_features(run), run.derivatives, n_outputs, unit)
+
+
+cdef void _jacobian_by_input(const DerivativePass *run, const Group *group, Py_ssize_t unit) noexcept nogil:
+    cdef Stage *stages = group.thread.stages
+    cdef Py_ssize_t n_features = _n_features(run)
+    _set_unit(run, stages[0].gradient, n_features, group.n_panels, unit)
+    _tangents(run, group)
+    _scatter(run, group, stages[run.n_stages - 1].gradient, _n_outputs(run), run.derivatives, n_features, unit)

@@ -13,7 +13,7 @@ import numpy as np
 from fastbp.engine.array_reader cimport start_of
 from fastbp.engine.derivative_pass cimport (
     ALONG_WAYS, DERIVATIVE_PANELS, HESSIAN_PRODUCT, JACOBIAN_BY_INPUTS, JACOBIAN_BY_OUTPUTS, JVP, LAPLACIAN,
-    LOSS_GRADIENT, OUTPUTS, VJP, derivative_share,
+    LOSS_GRADIENT, OUTPUTS, VJP, derivative_share, has_more,
 )
 from fastbp.engine.features cimport features_of
 from fastbp.engine.gate cimport end_reading, handle_signals
@@ -386,15 +386,17 @@ cdef class Derivatives:
         split_columns(&network.stages[0], &job.X, &job.codes)
         memory = self.make_room(job.group_panels, size, by_ways)
         job.threads = memory.threads
+        job.n_threads = size
         job.constants = &memory.constants
         for t in range(memory.n_threads):
+            memory.threads[t].unit = 0
             memory.threads[t].stages[self.n_stages - 1].layer.activation = (
                 FBP_LINEAR if logit and last in (FBP_SOFTMAX, activation_named("sigmoid")) else last)
         network.prediction.read()
         features = network.prediction.features     # held while it is read
         job.features = features_of(features)
         try:
-            while job.next_group < job.n_groups and not job.bad:
+            while has_more(job) and not job.bad:
                 job.paused = 0
                 job.pause_at = monotonic_seconds() + look_seconds()
                 with nogil:
