@@ -278,15 +278,15 @@ class Samples:
         """Return what a call of the engine takes."""
         return SampleSet(self.rows, self.targets, self.sample_weights, self.subset)
 
-    def refuse_targets(self) -> None:
-        """Raise the error for targets that were changed to what the loss does not take while the engine read them.
+    def refuse_targets(self, row: int) -> None:
+        """Raise the error for targets that were changed to what the loss does not take while the engine read this row.
 
         Nothing is raised for numbers that are not finite: the model knows their place.
         """
         if self.y.ndim == 1:
             self.loss.as_targets(self.y, self.n_outputs, self.names[1])
             raise ValueError(f"{self.names[1]} had a label that is no class while it was read; expected classes only.")
-        if np.isfinite(self.y).all():
+        if np.isfinite(self.y[row]).all():
             self.loss.as_targets(self.y, self.n_outputs, self.names[1])
 
     def __getstate__(self) -> dict[str, Any]:

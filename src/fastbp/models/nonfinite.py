@@ -45,7 +45,7 @@ def explain_nonfinite(
         there, row, numbers = data.origin_of(error.row)
         if error.where == "inputs":
             feed.refuse_inputs(there.X, there.names[0], row, numbers)
-        there.refuse_targets()
+        there.refuse_targets(row)
         feed.refuse_targets(there.y, there.names[1], row, numbers)
     explain_divergence(error, architecture, feed, where, remedy)
 
