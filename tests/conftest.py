@@ -1,5 +1,6 @@
 """What several test files share: a test for every instruction set, and teams forced on small networks."""
 
+import signal
 import sys
 
 import numpy as np
@@ -12,6 +13,10 @@ from fastbp.support import threads
 # A machine that is busy, or a measurement of coverage, makes no test fail.
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy")
+
+# A shell that is no terminal has what it starts in the background ignore Ctrl-C: tests that interrupt would not end.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Not every machine runs every instruction set: the ones it lacks are skipped, by name.
 EVERY_ISA = [
