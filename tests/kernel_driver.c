@@ -1,7 +1,7 @@
 /* kernel_driver.c: one training step on the kernels alone, for compilers and machines without the tests' Python.
  *
  *     kernel_driver ISA < problems > solutions
- *     kernel_driver                           checks that no table lacks a kernel; prints the tables
+ *     kernel_driver                           checks that no table lacks a kernel, and scratch; prints the tables
  *
  * One program solves problem after problem: an emulator takes longer to start than a problem to be solved.
  * Everything is a double, whatever the dtype. A problem, as test_kernel_driver.py writes it:
@@ -17,7 +17,8 @@
  *   X with four of ten numbers dropped out, as samples 7 and on, by seed 2^40 + 5 and stream 2^33 + 2.
  * With a loss that is taken from Z the last activation is given as linear.
  *
- * It fails where samples alone do not have the bits that they have in the panels, and where a kernel is missing.
+ * It fails where samples alone do not have the bits that they have in the panels, where a kernel is missing, and where
+ * input_gradient writes beyond its scratch.
  */
 #include "fastbp.h"
 
@@ -344,19 +345,46 @@ static int missing_kernels(const fbp_kernels *table)
     return missing;
 }
 
+/* How many tables (0 or 1) let input_gradient write beyond its scratch: with the inputs and units of the largest blocks
+ * that are packed, on each instruction set. */
+static int overflows(const fbp_kernels *table)
+{
+    static const ptrdiff_t shapes[][2] = {{224, 448}, {711, 288}, {426, 240}};
+    enum { BEYOND = 1 << 14 };
+    k = table;
+    item = k->dtype == FBP_FLOAT32 ? sizeof(float) : sizeof(double);
+    n_panels = 8;
+    char *const scratch = memory(k->scratch_elements + BEYOND), *const end = scratch + (size_t)k->scratch_elements * item;
+    for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
+        const ptrdiff_t n_inputs = shapes[s][0], n_units = shapes[s][1], ld = padded(n_inputs);
+        const fbp_layer layer = {n_inputs, n_units, ld, memory(n_units * ld), memory(n_units), FBP_LINEAR, 0};
+        const fbp_panels none = {NULL, 0}, dZ = make_panels(n_units), below = make_panels(n_inputs);
+        for (ptrdiff_t i = 0; i < n_units * ld; i++)
+            set(layer.weights, i, 1);
+        k->input_gradient(&layer, dZ, &layer, below, none, below, 0, n_panels, 0, n_inputs, 0, scratch);
+    }
+    for (size_t i = 0; i < BEYOND * item; i++)
+        if (end[i]) {
+            fprintf(stderr, "kernel_driver: %s, %s: input_gradient writes beyond its scratch\n", k->isa,
+                    k->dtype == FBP_FLOAT32 ? "float32" : "float64");
+            return 1;
+        }
+    return 0;
+}
+
 /* Every table that this CPU can run. */
 static int check_tables(void)
 {
-    int missing = 0;
+    int wrong = 0;
     for (int i = 0; fbp_isa_names[i]; i++)
         for (int dtype = FBP_FLOAT32; dtype <= FBP_FLOAT64; dtype++) {
             const fbp_kernels *table = fbp_kernels_for(fbp_isa_names[i], (fbp_dtype)dtype);
             if (!table)
                 continue;
-            missing += missing_kernels(table);
+            wrong += missing_kernels(table) || overflows(table);
             printf("%s %s\n", table->isa, table->dtype == FBP_FLOAT32 ? "float32" : "float64");
         }
-    return missing ? 4 : 0;
+    return wrong ? 4 : 0;
 }
 
 /* What comes after the kernels' table in a problem, and its solution. What it takes of memory goes with the program. */

@@ -303,12 +303,11 @@ def test_divergence_is_found_and_its_layer_named(isa):
     assert all(np.isfinite(array).all() for array in parameters(network))
 
 
-@pytest.mark.parametrize("kind", ["dense", "layer_norm", "batch_norm", "prelu"])
+@pytest.mark.parametrize("kind", ["dense", "layer_norm", "prelu"])
 @pytest.mark.parametrize("n_samples", [1, 5, 17, 33])
 def test_lanes_without_a_sample_have_no_part_in_gradients(isa, kind, n_samples):
     """Where inputs are 0, as there, exp(b) and its slope are infinite; every sample's are small."""
-    norm = {"kind": kind, "epsilon": 1e-5, "momentum": 0.1}
-    after = [(5, "linear", 0.0)] if kind == "dense" else [norm, (5, "linear", 0.0)]
+    after = [(5, "linear", 0.0)] if kind == "dense" else [{"kind": kind, "epsilon": 1e-5}, (5, "linear", 0.0)]
     network = Network(3, [(4, "exp", 0.0), *after], "float32")
     network.set_layer(0, np.full((3, 4), -200 / 3), np.full(4, 200.0))
     X = np.ones((n_samples, 3), np.float32)

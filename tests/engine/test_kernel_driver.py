@@ -252,7 +252,7 @@ def test_one_training_step_agrees_with_the_oracle(programs, build, isa, dtype):
 
 
 @pytest.mark.parametrize("build", BUILDS)
-def test_no_table_lacks_a_kernel(programs, build):
+def test_no_table_lacks_a_kernel_or_scratch(programs, build):
     """A member of fbp_kernels that kernels/all.h does not set is NULL, and its first caller would crash."""
     result = subprocess.run(programs(build), capture_output=True, text=True, timeout=120, check=False)
     assert missing_kernels(result.stderr) == []

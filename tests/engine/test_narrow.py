@@ -199,11 +199,14 @@ def test_amx_adds_up_in_the_order_that_is_written_down(small, n_inputs):
     assert_same_bits([forward(network, X)], [sums_by_amx(rounded(X), rounded(W))])
 
 
-def test_numbers_beyond_a_layer_are_not_read(way):
-    """What a wider layer left in a panel, infinite where a row overflowed, does not come into the next rows' sums."""
+@pytest.mark.parametrize("widths", [(40, 23, 19, 5), (7, 9, 40, 5)])
+def test_numbers_beyond_a_layer_are_not_read(way, widths):
+    """What a wider layer left in a panel, infinite where a row overflowed, does not come into the next rows' sums.
+
+    The second network's third layer leaves it where the next rows' first layer puts its own.
+    """
     rng = np.random.default_rng(0)
-    specs = [(40, "relu", 0.0), (23, "linear", 0.0), (19, "linear", 0.0), (5, "linear", 0.0)]
-    network, _ = make_pair(33, specs, "float32")
+    network, _ = make_pair(33, [(n, "linear" if i else "relu", 0.0) for i, n in enumerate(widths)], "float32")
     X = rng.normal(size=(3000, 33)).astype(np.float32)
     alone = forward(network, X[1500:])
     X[:1500] = np.sign(X[:1500]) * np.float32(3e38)

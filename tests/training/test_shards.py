@@ -74,6 +74,18 @@ def test_training_in_float64_is_that_without_shards_up_to_rounding(name):
     assert history["accuracy"] == plain_history["accuracy"]
 
 
+@pytest.mark.usefixtures("bf16_products")
+def test_a_step_of_narrow_products_is_that_without_shards_up_to_rounding():
+    """The operands are rounded alike; the sums alone have another order."""
+    X, y = data_of(512, n_inputs=40)
+    models = []
+    for shards in (1, 8):
+        models.append(model_of(layers=[fb.Dense(64, "relu"), fb.Dense(32, "tanh"), fb.Dense(3, "softmax")], inputs=40))
+        fb.Trainer(models[-1], "cross_entropy", fb.SGD(1.0), shards=shards, precision="bf16-mixed").step(X, y)
+    for whole, sharded in zip(*(model.get_weights() for model in models), strict=True):
+        np.testing.assert_allclose(sharded, whole, rtol=0, atol=1e-6)
+
+
 def test_batch_norm_sees_one_shard_at_a_time_and_takes_in_their_mean_statistics():
     X, y = data_of(64)
     layers = [fb.BatchNorm(momentum=0.25), fb.Dense(3, "softmax")]
