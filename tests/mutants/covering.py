@@ -34,7 +34,7 @@ ENGINE_TESTS = {
     ],
     "array_reader": ["data/test_arrays", "data/test_sample_weight", "data/test_writings", "training/test_labels"],
     "chacha noise secret_numbers": ["privacy/test_secret_numbers", "privacy/test_private_steps"],
-    "cpu": ["engine/test_same_bits", "engine/test_isa", "engine/test_kernel_driver"],
+    "cpu": ["engine/test_same_bits", "engine/test_isa", "engine/test_engine"],
     "curvature hessians tangents": ["models/test_second_derivatives"],
     "derivative_pass derivatives ways pointwise": [
         "engine/test_derivative_pass", "models/test_input_derivatives", "models/test_second_derivatives",
@@ -48,12 +48,13 @@ ENGINE_TESTS = {
         "preparation/test_model_preparation",
     ],
     "fastbp": ["losses/test_losses", "optimizers/test_optimizers", "layers/test_activations", "engine/test_engine"],
-    "few_rows rows": ["engine/test_few_rows", "engine/test_same_bits"],
+    "few_rows rows": ["engine/test_few_rows", "data/test_sparse", "engine/test_same_bits"],
     "gate python_calls": [
         "promises/test_many_threads", "engine/test_interruption", "losses/test_custom_loss", "support/test_threads",
     ],
     "given_gradients": ["training/test_given_gradients"],
-    "bfloat16 half_panels narrow narrow_panels narrow_weights": ["engine/test_narrow", "training/test_precision"],
+    "half_panels": ["engine/test_same_bits", "engine/test_layout"],
+    "bfloat16 narrow narrow_panels narrow_weights": ["engine/test_narrow", "training/test_precision"],
     "lanes": ["privacy/test_private_steps"],
     "metrics": ["metrics/test_metrics", "metrics/test_metrics_in_training"],
     "normalize": [

@@ -196,11 +196,11 @@ def judge_of(roll, coverage_file=None):
 
 
 def try_waiting(roll, seconds, only, coverage_file):
-    until = time.monotonic() + seconds
     waiting = [each for each in roll.load() if each["state"] in UNTRIED and each["file"].startswith(only)]
     random.Random(roll.language.SEED).shuffle(waiting)  # a run that is cut short has seen something of everything
     waiting.sort(key=lambda each: each["state"] == "elsewhere")
     with closing(judge_of(roll, coverage_file)) as judge:
+        until = time.monotonic() + seconds
         for mutant in waiting:
             if time.monotonic() > until:
                 break
