@@ -284,12 +284,18 @@ def test_a_font_is_looked_for_only_where_letters_are_missing():
 
 def test_an_installed_font_that_has_the_letters_is_taken(monkeypatch):
     dejavu = font_manager.fontManager.findfont("DejaVu Sans")
-    installed = [font_manager.FontEntry(fname=dejavu, name="Noto Sans CJK JP")]
-    monkeypatch.setattr(font_manager.fontManager, "ttflist", [*font_manager.fontManager.ttflist, *installed])
-    fonts = {dejavu: {ord("a")}}
-    monkeypatch.setattr(font_manager, "get_font", lambda name: FakeFont(fonts.get(name, ())))
+    letters = {dejavu: "a", "jp": "日", "sc": "国", "hei": "日国"}
+    installed = {"Noto Sans CJK JP": "jp", "Noto Sans CJK SC": "sc", "SimHei": "hei"}
+    entries = [font_manager.FontEntry(fname=file, name=name) for name, file in installed.items()]
+    monkeypatch.setattr(font_manager.fontManager, "ttflist", [*font_manager.fontManager.ttflist, *entries])
+    monkeypatch.setattr(font_manager, "get_font", lambda file: FakeFont(map(ord, letters.get(file, ""))))
     assert families_for("a b") == ["DejaVu Sans"]
-    assert "Noto Sans CJK JP" not in families_for("日")  # it is installed, but lacks the letter
+    assert families_for("a日") == ["DejaVu Sans", "Noto Sans CJK JP"]
+    assert families_for("国") == [
+        "DejaVu Sans",
+        "Noto Sans CJK SC",
+    ]  # the one before it lacks the letter
+    assert families_for("日国ñ") == ["DejaVu Sans", "Noto Sans CJK JP", "Noto Sans CJK SC"]  # a third has nothing more
 
 
 class FakeFont:

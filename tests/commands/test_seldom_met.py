@@ -24,11 +24,17 @@ from fastbp.commands.csv_files import with_gaps
 from fastbp.commands.errors import CommandError
 from fastbp.commands.explained_rows import ExplainedRow, Findings
 from fastbp.commands.learned_columns import as_learned, keep_writings, text_columns
+from fastbp.commands.outcome import Settings
 from fastbp.commands.plain_columns import plain_column
-from fastbp.commands.report import class_sections
+from fastbp.commands.report import charts, choices, class_sections, explanation_page, problems
+from fastbp.commands.report.highlights import _of_rare_classes
 from fastbp.commands.schema_file import _kind_of
 from fastbp.commands.task import find_task
+from fastbp.inspection.report import Finding
 from fastbp.support.threads import forget_threads
+from fastbp.tabular.fitted import Course
+from fastbp.tabular.recipe import Member
+from fastbp.tabular.targets import NumberTargets
 
 pd = pytest.importorskip("pandas", reason="pandas is not installed")
 
@@ -310,3 +316,94 @@ def test_rows_of_one_class_have_no_curves():
     y = np.zeros(5, np.int64)
     (said,) = class_sections._curves(y, outcome_of(y, np.full((5, 2), 0.5)))
     assert "All held-out rows are of one class: there are no curves." in said
+
+
+def test_a_single_rare_class_is_named_alone():
+    y = np.repeat([0, 1], [95, 5])
+    outcome = outcome_of(y, np.tile([0.9, 0.1], (100, 1)))
+    outcome.test_rows, outcome.scores = np.arange(100), {"accuracy": 0.95, "balanced_accuracy": 0.5}
+    assert _of_rare_classes(outcome) == [
+        "Class 'yes' is rare: it has 5 rows of 100, where 'no' has 95 %. Look at balanced_accuracy (0.5), not at "
+        "accuracy (0.95); never predicted: yes."
+    ]
+
+
+def test_copies_of_which_none_is_held_out_do_not_make_the_scores_too_good():
+    X = pd.DataFrame(np.random.default_rng(0).normal(size=(60, 2)), columns=["a", "b"])
+    X.iloc[40:50] = X.iloc[:10].to_numpy()
+    task = types.SimpleNamespace(X=X, y=np.zeros(60, int))
+    outcome = types.SimpleNamespace(task=task, train_rows=np.arange(50), test_rows=np.arange(50, 60))
+    findings = [Finding("note", "duplicate_rows", None, "")]
+    assert problems.describe_twins(outcome, findings) == ["10 rows are equal to an earlier one in every column."]
+
+
+def test_a_finding_without_words_of_its_own_is_said_as_it_is_but_for_names_of_python():
+    task = types.SimpleNamespace(X=pd.DataFrame({"a": [1.0, 2.0]}))
+    findings = [Finding("warning", "new", None, said) for said in ("A thing is odd.", "Call fb.inspect_data.")]
+    assert problems.describe_problems(task, findings) == [str(findings[0])]
+
+
+def test_a_network_none_of_whose_epochs_was_kept_has_a_line_without_a_dot(monkeypatch):
+    figures = {"loss": [2.0, 1.0], "val_loss": [3.0, 2.0]}
+    courses = [Course(Member(48, 0.01, 0.0), fold, figures, best) for fold, best in ((0, 2), (1, 0))]
+    painted = []
+    monkeypatch.setattr(charts, "draw", lambda paint, *arguments: painted.append(paint) or "drawn")
+    assert charts.learning_curves(courses, "loss") == "drawn"
+    figure = pytest.importorskip("matplotlib.figure").Figure()
+    painted[0](figure)
+    lines = [line.get_xydata().tolist() for line in figure.axes[0].lines]
+    assert lines == [[[1, 3], [2, 2]], [[2, 2]], [[1, 3], [2, 2]]]
+
+
+def test_a_row_of_a_number_that_nothing_changes_is_explained_by_its_share_alone(monkeypatch):
+    monkeypatch.setattr(explanation_page, "_bars", lambda explanation, title: "BARS")
+    explanation = [types.SimpleNamespace(base_values=np.array([2.5]))]
+    page = explanation_page._row(Findings("price", explanation, [], 40), 0, ExplainedRow(7, None, 3.25, None, None))
+    assert "Row 7: 3.25" in page
+    assert "From the mean of 40 rows, 2.5, to 3.25. Rows are counted from 1" in page
+    assert page.count("<p") == 1  # no change is spoken of
+
+
+# ---- What a recipe chose ----
+
+
+@pytest.mark.parametrize(
+    ("loss", "asked", "chosen", "why"),
+    [
+        ("log", "auto", "the logarithm of price", "held-out rows were predicted better so than with the squared error"),
+        ("log", "log", "the logarithm of price", "--loss says so"),
+        ("poisson", "auto", "price as counts, with the loss poisson", "held-out rows were predicted better so than"),
+        ("mse", "auto", "as it is, with the loss mse", "its values are numbers"),
+        ("mae", "mae", "as it is, with the loss mae", "--loss says so"),
+    ],
+)
+def test_the_form_of_the_target_and_its_reason(loss, asked, chosen, why):
+    targets = NumberTargets.of(np.array([[1.0], [2.0], [4.0]]), loss)
+    trained = types.SimpleNamespace(fitted=types.SimpleNamespace(targets=targets), settings=Settings(loss=asked))
+    part = choices._target_part(trained, types.SimpleNamespace(kind="regression", target="price"))
+    assert (part.what, part.chosen) == ("target", chosen)
+    assert part.why.startswith(why)
+
+
+@pytest.mark.parametrize(
+    ("n_folds", "settings", "chosen", "why"),
+    [
+        (1, {}, "a fifth of the rows that are trained on", "one split of many rows is enough"),
+        (5, {"preset": "fast"}, "5 folds, each held out once", "up to 4,000 rows are too few for one split"),
+        (8, {"preset": "best"}, "8 folds, each held out once", "--preset says so"),
+        (5, {}, "5 folds, each held out once", "a network is trained on all other folds"),
+        (3, {"preset": "best", "folds": 3}, "3 folds, each held out once", "--folds says so"),
+    ],
+)
+def test_the_rows_to_choose_by_and_their_reason(n_folds, settings, chosen, why):
+    record = types.SimpleNamespace(n_folds=n_folds)
+    trained = types.SimpleNamespace(fitted=types.SimpleNamespace(record=record), settings=Settings(**settings))
+    assert choices._rows_part(trained) == ("rows to choose by", chosen, why)
+
+
+def test_recurring_values_of_numbers_have_tables_too():
+    encoding = types.SimpleNamespace(numbers=[], levels=[1, 2], cardinalities=[3], coded_numbers=[0])
+    trained = types.SimpleNamespace(fitted=types.SimpleNamespace(encodings={"a": encoding}))
+    part = choices._columns_part(trained)
+    assert part.chosen == "2 written out by level, 1 with a trained table"
+    assert part.why.endswith("categories of ten levels or more and recurring values of numbers have a trained table")

@@ -7,6 +7,7 @@ from engine_helpers import make_pair
 from fastbp.engine.array_reader import ArrayReader
 from fastbp.engine.number_columns import NumberColumns
 from fastbp.engine.records import SampleSet
+from fastbp.engine.session import Session
 
 
 def samples(n_outputs):
@@ -19,6 +20,8 @@ def test_names_that_the_kernels_lack():
     network, _ = make_pair(3, [(2, "linear", 0.0)], "float64")
     with pytest.raises(ValueError, match="the kernels have no loss 'gain'"):
         network.evaluate(samples(2), "gain", ("squared_error",), 1)
+    with pytest.raises(ValueError, match="the kernels have no optimizer 'haste'"):
+        Session(network, "mse", (), "haste", 1)
 
 
 @pytest.mark.parametrize("array", [np.zeros((2, 3, 4)), np.zeros(3), np.zeros((2, 3), complex)])
