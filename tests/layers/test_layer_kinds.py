@@ -24,6 +24,29 @@ from layer_models import (
 )
 
 
+@pytest.mark.parametrize(
+    "layers",
+    [
+        lambda: [fb.Residual([fb.Dense(3, "tanh")])],
+        lambda: [
+            fb.LayerNorm(),
+            fb.Residual([fb.LayerNorm(), fb.Residual([fb.Dense(3, "tanh")])]),
+            fb.Activation("relu"),
+        ],
+    ],
+    ids=["one", "one in another"],
+)
+def test_the_outputs_of_residual_blocks_alone_are_known_before_the_inputs_are(layers):
+    X = np.random.default_rng(0).normal(size=(20, 3))
+    later, first = fb.Model(layers(), seed=0), fb.Model(layers(), inputs=3, seed=0)
+    assert later.n_outputs == 3
+    for model in (later, first):
+        fb.Trainer(model, "mse", batch_size=5, seed=0).fit(X, X[:, ::-1])
+    assert_same_bits(later.get_weights(), first.get_weights())
+    with pytest.raises(ValueError, match=r"Residual\(.*\) has 4 inputs and its layers have 3 outputs"):
+        fb.Trainer(fb.Model(layers()), "mse").fit(np.ones((20, 4)), X)
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("n", [1, 5, 16, 37])
 @pytest.mark.parametrize("name", MODELS)

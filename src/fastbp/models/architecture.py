@@ -17,7 +17,7 @@ from fastbp.engine.network import Network
 from fastbp.layers.activation_layer import Activation
 from fastbp.layers.base import Layer, Parameter
 from fastbp.layers.batch_ensemble import BatchEnsemble, refuse_batch_ensemble
-from fastbp.layers.composition import arrays_of, check_layers, innermost
+from fastbp.layers.composition import Residual, arrays_of, check_layers, innermost
 from fastbp.layers.dense import Dense
 from fastbp.layers.dropout import Dropout
 from fastbp.layers.initializers import make_generator
@@ -62,7 +62,7 @@ class Architecture:
     stages : list of dict
         The engine's stages.
     known_outputs : int or None
-        Number of outputs for a sample; None while it depends on data not yet seen.
+        Number of outputs for a sample; None of a single layer that has as many as inputs, until ``build``.
     tables : Tabular or None
     layer_of_stage : list of int
         The index of each stage's layer; -1 for tables.
@@ -86,8 +86,7 @@ class Architecture:
     @property
     def n_outputs(self) -> int:
         """The number of outputs."""
-        if self.known_outputs is None:
-            raise ValueError(NOT_BUILT)
+        assert self.known_outputs is not None
         return self.known_outputs
 
     @property
@@ -219,7 +218,9 @@ def _known_outputs_of(layers: Sequence[Layer]) -> int | None:
     """Return the number of outputs of layers, if it does not depend on the number of inputs."""
     width = None
     for layer in layers:
-        if isinstance(layer, Dense | BatchEnsemble) or width is not None:
+        if isinstance(layer, Residual) and width is None:
+            width = _known_outputs_of(layer.layers)  # which has as many inputs
+        elif isinstance(layer, Dense | BatchEnsemble) or width is not None:
             width = layer.n_outputs(width or 1)
     return width
 

@@ -280,7 +280,7 @@ class Feed:
             self.preparation.targets.refuse(y, row, self._dtype, argument, numbers)
         refuse_nonfinite(y, self._dtype, argument, row, numbers)
 
-    def check_loss(self, loss: Loss, n_outputs: int | None) -> None:
+    def check_loss(self, loss: Loss, n_outputs: int) -> None:
         """Refuse a loss that prepared targets would change."""
         if self.preparation is None or self.preparation.prepare_targets is None:
             return
@@ -289,7 +289,7 @@ class Feed:
                 f"prepare_targets is {list(self.preparation.prepare_targets)!r} and the loss {loss!r}; expected one "
                 "that measures distances: mse, mae, huber, log_cosh or quantile. Or omit prepare_targets."
             )
-        if self.preparation.targets is None or n_outputs is None:
+        if self.preparation.targets is None:
             return
         n_learned, n_targets = len(self.preparation.targets.features), loss.n_targets(n_outputs)
         if n_learned != n_targets:

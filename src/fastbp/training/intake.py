@@ -17,7 +17,7 @@ from fastbp.data.classes import Classes, number_targets
 from fastbp.data.folds import check_groups, split_fraction
 from fastbp.data.frames import names_of
 from fastbp.data.samples import NAMES, Samples
-from fastbp.data.target_labels import Labels, read_labels, target_names_of
+from fastbp.data.target_labels import target_names_of
 from fastbp.distributed.part import Part
 from fastbp.engine.records import SampleSet, plain_samples
 from fastbp.layers.tabular import n_features
@@ -134,14 +134,8 @@ class Intake:
             model.adopt(model.feed.observed(array, "X"))
 
     def targets(self, y: ArrayLike) -> Targets:
-        """Return y as the loss takes it, as far as the model is known."""
-        n_outputs = self._model.architecture.known_outputs
-        if n_outputs is None:
-            labels = read_labels(y, "y")
-            return Targets(labels if isinstance(labels, Labels) else np.asarray(y), None, target_names_of(y))
-        return self._targets(y, n_outputs)
-
-    def _targets(self, y: Any, n_outputs: int) -> Targets:
+        """Return y as the loss takes it."""
+        n_outputs = self._model.architecture.n_outputs
         numbers, classes = number_targets(y, self._loss, n_outputs, self._model.feed.classes, "y", learn=True)
         return Targets(self._loss.as_targets(numbers, n_outputs), classes, target_names_of(y))
 
@@ -184,8 +178,6 @@ class Intake:
         feed, array = model.feed.learn(X, targets.values, rows)
         assert feed.fed is not None
         n_outputs = outputs_of(model.layers, n_features(feed.fed))
-        if model.architecture.known_outputs is None:
-            targets = self._targets(targets.values, n_outputs)._replace(names=targets.names)
         samples = Samples(array, targets.values, n_outputs, loss, NAMES, sample_weight, classes=targets.classes)
         model.adopt(feed.labelled(targets.classes, feed.target_names or targets.names))
         check_loss(loss, model.architecture, feed)

@@ -244,10 +244,9 @@ def check_settings(
 
 def check_loss(loss: Loss, architecture: Architecture, feed: Feed) -> None:
     """Refuse a loss that does not fit a model, as far as the model is known."""
-    if architecture.known_outputs is not None:
-        loss.check_output(architecture.output_activation, architecture.known_outputs)
+    loss.check_output(architecture.output_activation, architecture.n_outputs)
     check_members_loss(loss, architecture.layers)
-    feed.check_loss(loss, architecture.known_outputs)
+    feed.check_loss(loss, architecture.n_outputs)
 
 
 def check_on_nan(on_nan: Any) -> OnNaN:
