@@ -90,3 +90,24 @@ def test_gradients_are_looked_at_with_targets(problem):
     assert lines[1].endswith("Dense(7, 'tanh')") and lines[-1] == f"loss {loss:.6g}"
     with pytest.raises(TypeError, match="y is given and loss is not; expected both, for gradients, or neither"):
         model.inspect(*problem)
+
+
+def test_numbers_that_are_not_finite_are_those_of_the_rows_or_of_a_layer():
+    """Rows are named by their own columns, whatever a preparation makes of them; a layer's outputs are not called X."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(20, 3))
+    model = fb.Model([fb.Dense(4), fb.Dense(2)], prepare=fb.Standardize(), seed=0)
+    fb.Trainer(model, "mse").fit(X, X[:, :2])
+    bad = X.copy()
+    bad[7, 1] = np.nan
+    with pytest.raises(ValueError, match=r"row 7, column 1 of X \(counted from 0\) is nan; expected a finite number"):
+        model.inspect(bad)
+    for layer in (0, 1):
+        weights = model.get_weights()
+        broken = [3e38 * np.sign(weight) if i == 2 * layer else weight for i, weight in enumerate(weights)]
+        model.set_weights(broken)
+        what = rf"in inspect, the outputs of layer {layer} \(counted from 0\), Dense\(., 'linear'\), are not all"
+        with pytest.raises(FloatingPointError, match=what):
+            model.inspect(X)
+        model.set_weights(weights)
+    assert len(model.inspect(X).layers) == 2

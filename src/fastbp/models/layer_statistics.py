@@ -15,6 +15,7 @@ from fastbp.layers.dropout import Dropout
 from fastbp.layers.tabular import Tabular, n_features
 from fastbp.models.architecture import Architecture
 from fastbp.models.feed import Feed
+from fastbp.models.nonfinite import explain_divergence
 from fastbp.support.threads import choose_threads
 from fastbp.support.underflow import underflows_to_zero
 
@@ -140,8 +141,11 @@ def layer_statistics(
         taken, outputs = outputs, np.empty((len(outputs), alone.n_outputs), architecture.dtype)
         try:
             network.forward(as_rows(taken), outputs, choose_threads(None))
-        except NonFinite as error:
-            Feed(fed, None, architecture.dtype).refuse_inputs(taken, "X", error.row)
+        except NonFinite as error:  # of X: what one layer gives to the next was looked at
+            feed.refuse_inputs(feed.read(X, "X"), "X", error.row)
+        if not np.isfinite(outputs).all():
+            here = NonFinite("loss", layer=architecture.layer_of_stage.index(i))
+            explain_divergence(here, architecture, feed, "in inspect")
         layers.append(
             LayerStatistics(
                 index=i,
