@@ -258,6 +258,12 @@ def test_an_export_for_which_there_is_no_room(here, capsys):
     assert output.out == ""  # nothing is said to be saved
 
 
+@pytest.mark.parametrize("norm", [1e-6, 2.5, 1e6])
+def test_norms_that_an_option_takes(norm):
+    options = cli.make_parser().parse_args(["train", "t.csv", "--target", "y", "--max-grad-norm", str(norm)])
+    assert options.max_grad_norm == norm
+
+
 # ---- Explanations ----
 
 

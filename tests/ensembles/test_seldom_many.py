@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import fastbp as fb
+from fastbp.ensembles import side_by_side
 from fastbp.support.worker import Worker
 
 RNG = np.random.default_rng(0)
@@ -84,3 +85,20 @@ def test_few_suspects_are_all_shown():
     assert len(found) == 12
     few = fb.suspect_labels(make_trainer(), X[:6], np.array([0, 1] * 3), folds=2, epochs=1)
     assert len(repr(few).splitlines()) == 6 + 2
+
+
+def test_ctrl_c_while_the_caller_s_thread_looks_on_stops_all(monkeypatch):
+    trainers = [make_trainer(seed) for seed in range(3)]
+    shown = []
+
+    def show(bar, n, *arguments):
+        shown.append(n)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(side_by_side.EpochBar, "show", show)
+    with pytest.raises(KeyboardInterrupt):
+        fb.fit_many(trainers, X, y, epochs=10**6, n_threads=2, progress=True)
+    assert len(shown) == 1
+    monkeypatch.undo()
+    assert all(trainer.history.n_epochs < 10**6 for trainer in trainers)
+    fb.fit_many(trainers, X, y, epochs=1, n_threads=2)  # they go on

@@ -92,6 +92,12 @@ def test_factors_of_the_inputs_have_no_counterpart():
         fb.Model([fb.Periodic(), fb.Dense(2)], inputs=3).to_keras()
 
 
+def test_a_dropout_rate_that_changes_has_no_counterpart():
+    layers = [fb.Dense(3), fb.Dropout(fb.schedules.FlatCosine(0.5, over=10)), fb.Dense(2)]
+    with pytest.raises(ValueError, match=r"a layer is Dropout\(Flat.*expected a rate that is a number for to_keras"):
+        fb.Model(layers, inputs=3).to_keras()
+
+
 def make_chain():
     keras.utils.set_random_seed(0)
     inputs = keras.Input((4,))

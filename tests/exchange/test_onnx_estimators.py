@@ -91,3 +91,12 @@ def test_values_of_numbers_that_recur(tmp_path, monkeypatch):
     X[2:200] = X[2:200].astype(np.float32)
     for outputs in run_both(file, matrix_input(file, X)):
         assert_close(outputs["predictions"][:, 0], model.predict(X), 1e-5)
+
+
+def test_categories_alone_none_of_which_has_two_levels(tmp_path):
+    frame = pd.DataFrame({"kind": np.resize(["a", "b", "c"], 90), "town": np.resize([f"t{i}" for i in range(12)], 90)})
+    model = TabularRegressor(preset="fast", epochs=1, random_state=0).fit(frame, np.arange(90.0) % 5)
+    other = frame.assign(kind=np.resize(["c", "b", "x"], 90))
+    file = write(model, tmp_path / "m.onnx")
+    for outputs in run_both(file, frame_inputs(file, other)):
+        assert_close(outputs["predictions"][:, 0], model.predict(other), 1e-5)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import fastbp as fb
+from fastbp.explanations.axes import draw_curves
 from fastbp.explanations.counterfactuals import _text
 from fastbp.explanations.levels import _shares
 from fastbp.explanations.products import Product
@@ -125,8 +126,16 @@ def test_a_chain_of_more_parts_than_steps_has_no_usual_value():
     assert np.isnan(_usual_value((fb.Standardize(), fb.Standardize()), []))
 
 
+def test_what_comes_behind_limits_does_not_say_what_is_usual():
+    """A median of limited numbers need not be that of the column; the mean before the limits is."""
+    chain = (fb.Standardize(), fb.RobustScale())
+    affine, median = ("affine", 5.0, 0.5, 0.0), ("affine", 1.0, 1.0, 0.0)
+    assert _usual_value(chain, [affine, median]) == 5.0 + 1.0 / 0.5
+    assert _usual_value(chain, [affine, ("clip", -3.0, 3.0), median]) == 5.0
+
+
 def test_a_network_that_ends_with_an_activation_after_a_dropout():
-    layers = [fb.Dense(4, "tanh"), fb.Dense(2), fb.Activation("softmax")]
+    layers = [fb.Dense(4, "tanh"), fb.Dense(2), fb.Dropout(0.5), fb.Activation("softmax")]
     model = fb.Model(layers, inputs=3, dtype="float64", seed=0)
     plain = fb.Model([fb.Dense(4, "tanh"), fb.Dense(2, "softmax")], inputs=3, dtype="float64")
     plain.set_weights(model.get_weights())
@@ -195,5 +204,32 @@ def test_pictures_of_names_and_of_categories():
         assert any(pair.startswith("letter x") and pair.endswith("a long name") for pair in pairs)
         greys = [one for one in found.plot("beeswarm").collections if len(one.get_offsets()) == 40]
         assert [tuple(one.get_facecolor()[0]) == to_rgba("0.5") for one in greys].count(True) == 2
+    finally:
+        pyplot.close("all")
+
+
+def test_a_swarm_of_categories_alone_has_no_scale_of_colours():
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    frame = pd.DataFrame({"a": np.resize(["x", "y"], 20), "b": np.resize(["u", "v", "w"], 20)})
+    both = frame.assign(c=X[:20, 0])
+    n_axes = []
+    try:
+        for table in (frame, both):
+            model = fb.Model([fb.Dense(1)], prepare=fb.Columns(fb.Standardize(), fb.OneHot()), seed=0)
+            model.build(table)
+            ax = fb.explain(model, table, background=table[:4]).plot("beeswarm")
+            n_axes.append(len(ax.figure.axes))
+    finally:
+        pyplot.close("all")
+    assert n_axes == [1, 2]
+
+
+@pytest.mark.parametrize("seen", [None, np.empty(0)])
+def test_curves_without_data_have_no_ticks_of_it(seen):
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    grid, curve = np.arange(3.0), np.zeros((3, 1))
+    try:
+        drawn = [draw_curves(grid, curve, (curve, curve), None, None, ("x", "y"), data, None) for data in (seen, grid)]
+        assert [len(ax.lines) for ax in drawn] == [1, 2]
     finally:
         pyplot.close("all")

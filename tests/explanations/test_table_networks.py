@@ -190,3 +190,17 @@ def test_slopes_of_waves_are_finite_differences(with_waves):
         steps = np.eye(3)[j] * 1e-3
         differences = (subject_mean(subject, table + steps) - subject_mean(subject, table - steps)) / 2e-3
         np.testing.assert_allclose(found[:, j], differences, rtol=0.05, atol=5e-3)
+
+
+def test_rows_of_the_background_are_called_so():
+    model = regressor(NUMBERS)
+    with pytest.raises((TypeError, ValueError), match=r"^in background, .*X has 2 columns"):
+        fb.explain(model, NUMBERS[:3], background=NUMBERS.to_numpy()[:5, :2])
+
+
+def test_a_column_without_values_has_no_usual_one():
+    frame = NUMBERS.assign(empty=pd.Series([None] * N, dtype="string"))
+    model = regressor(frame)
+    with pytest.raises(ValueError, match="baseline and background are None"):
+        fb.explain(model, frame[:3], method="integrated_gradients")
+    assert fb.explain(model, frame[:3], method="integrated_gradients", background=frame[5:9]).values.shape == (3, 4)

@@ -246,3 +246,19 @@ def test_a_steep_gradient_of_a_later_batch_names_the_batch():
 
     with pytest.raises(FloatingPointError, match="in epoch 1, batch 3, the gradient of the loss"):
         fb.Trainer(network(dtype="float32"), steep, batch_size=25).fit(X, Y, progress=False)
+
+
+def test_a_loss_is_not_asked_about_outputs_that_are_not_finite():
+    model = network(dtype="float32")
+    weights = model.get_weights()
+    weights[2][:] = 3e38
+    model.set_weights(weights)
+    asked = []
+
+    def loss(outputs, targets):
+        asked.append(len(outputs))
+        return mse(outputs, targets)
+
+    with pytest.raises(FloatingPointError, match="the loss on X is nan; expected a finite number"):
+        fb.Trainer(model, loss).evaluate(X, Y)
+    assert asked == []

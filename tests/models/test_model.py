@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import fastbp as fb
+from fastbp.models.feed import Feed
 
 datasets = pytest.importorskip("sklearn.datasets")
 
@@ -171,3 +172,17 @@ def test_every_public_name_is_there():
         assert getattr(fb, name) is not None
     with pytest.raises(AttributeError, match="module 'fastbp' has no attribute 'Modle'"):
         _ = fb.Modle
+
+
+def test_a_description_without_inputs_takes_no_weights():
+    config = fb.Model([fb.Dense(2)]).to_config()
+    with pytest.raises(ValueError, match="the model is not built yet: its number of inputs, and so its weights"):
+        fb.Model.from_config(config, [np.zeros((3, 2)), np.zeros(2)])
+
+
+def test_columns_that_have_names_already_are_learned_from_in_their_order():
+    pandas = pytest.importorskip("pandas")
+    feed = Feed(None, None, np.dtype("float32"), names=("a", "b"))
+    learned, array = feed.learn(pandas.DataFrame({"b": [1.0, 2.0], "a": [3.0, 4.0]}), None)
+    np.testing.assert_array_equal(array, [[3, 1], [4, 2]])
+    assert learned.names == ("a", "b")

@@ -8,6 +8,8 @@ import pytest
 
 import fastbp as fb
 from fastbp.data.folds import split_fraction
+from fastbp.preparation import column_statistics
+from fastbp.preparation import learned as learned_module
 from fastbp.preparation.column_statistics import ColumnStatistics
 from fastbp.preparation.model_preparation import ModelPreparation
 from preparation_helpers import CHAIN, bits, make_data, make_mixed, make_model, trained
@@ -334,3 +336,41 @@ def test_layers_that_do_not_fit_the_data_are_refused_and_the_model_stays_unbuilt
     assert model.inputs is None
     model.build([[1.0, 2.0, 3.0]])
     assert model.n_outputs == 3
+
+
+def test_different_numbers_are_sorted_in_between_where_there_are_many(monkeypatch):
+    monkeypatch.setattr(column_statistics, "_BLOCK_NUMBERS", 5)
+    found = column_statistics._Unique()
+    numbers = np.random.default_rng(0).integers(0, 40, 200).astype(float)
+    for start in range(0, 200, 4):
+        found.take(numbers[start : start + 4])
+        assert found._n_new <= len(found._known) + 5
+    np.testing.assert_array_equal(found.values(), np.unique(numbers))
+
+
+def test_a_column_without_numbers_has_no_quantiles():
+    X = np.column_stack([np.full(5, np.nan), np.arange(5.0)])
+    quantiles = ColumnStatistics([0, 1], X, None, {}, str).quantiles([0.0, 0.5])
+    np.testing.assert_array_equal(quantiles, [[np.nan, 0.0], [np.nan, 2.0]])
+
+
+@pytest.mark.parametrize("row", [2, 9])
+def test_a_bad_number_is_found_in_whatever_block_it_is(row, monkeypatch):
+    monkeypatch.setattr(learned_module, "BLOCK_ROWS", 4)
+    X = np.arange(24.0).reshape(12, 2)
+    model = fb.Model([fb.Dense(1)], prepare=fb.Standardize(), inputs=None)
+    model.build(X)
+    inputs = model.feed.preparation.inputs
+    X[row, 1] = np.inf
+    with pytest.raises(ValueError, match=rf"row {row}, column 1 of X .* is inf"):
+        inputs.refuse(X, 11, np.dtype("float32"), "X")
+
+
+def test_a_number_that_is_finite_again_is_told_as_what_it_was():
+    """Another thread may put it right between the engine's look and the search for it."""
+    X = np.arange(24.0).reshape(12, 2)
+    model = fb.Model([fb.Dense(1)], prepare=fb.Standardize())
+    model.build(X)
+    sentence = "X held NaN or infinity while it was read; expected finite numbers."
+    with pytest.raises(ValueError, match=f"^{sentence}$"):
+        model.feed.preparation.inputs.refuse(X, 11, np.dtype("float32"), "X")

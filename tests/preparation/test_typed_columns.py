@@ -8,6 +8,7 @@ import pytest
 
 import fastbp as fb
 from fastbp.data.columns import read_column
+from fastbp.preparation.learned import all_numbers
 from fastbp.preparation.model_preparation import ModelPreparation
 from fastbp.preparation.tables import read_table
 
@@ -309,3 +310,10 @@ def test_large_integers_are_numbers_all_the_same():
     model = fb.Model([fb.Dense(1)], prepare=fb.Standardize())
     model.build(np.array([[LARGE], [LARGE + 2], [2**60]]))
     assert np.isfinite(model.feed.features(np.array([[2**55]]))).all()
+
+
+def test_numbers_that_are_one_array_are_not_copied():
+    X = np.arange(6.0).reshape(3, 2)
+    assert np.shares_memory(all_numbers(read_table(X, "X")), X)
+    frame = pd.DataFrame({"a": [1, 2], "b": [0.5, 1.5]})
+    np.testing.assert_array_equal(all_numbers(read_table(frame, "X")), [[1, 0.5], [2, 1.5]])

@@ -235,3 +235,14 @@ def test_public_data_says_how_much_it_is():
 
     shown = [repr(fb.Public(np.zeros((n, 2)), y)) for n, y in ((3, np.zeros(3)), (1, np.zeros(1)), (1, Odd()))]
     assert shown == ["Public(3 samples)", "Public(1 sample)", "Public(...)"]
+
+
+def test_pld_of_a_few_sampled_steps_is_a_little_below_rdp():
+    pytest.importorskip("dp_accounting")
+    values = {name: epsilon(0.5, 2.0, 3, 1e-3, name) for name in ("rdp", "pld")}
+    assert 0.7 * values["rdp"] < values["pld"] < values["rdp"]
+    assert epsilon(1.0, 2.0, 3, 1e-3, "pld") > 1.5 * values["pld"]  # all rows in each step
+
+
+def test_a_divergence_below_every_float_is_none():
+    assert renyi._log_rest_between(1e-300, 1.0, 1.5) == -np.inf

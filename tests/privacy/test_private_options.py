@@ -275,3 +275,17 @@ def test_arguments_of_privacy(changes, words):
         privacy(**changes)
     with pytest.raises(TypeError, match="privacy is 3"):
         make(privacy=3)
+
+
+def test_who_hears_ticks_alone_may_stop():
+    class Ticks(Callback):
+        figures = None
+
+        def on_tick(self, trainer, figures):
+            self.figures = set(figures)
+            trainer.stop()
+
+    ticks, trainer = Ticks(), make()
+    trainer.fit(X, Y, epochs=10**6, callbacks=ticks)
+    assert ticks.figures <= {"epoch", "step", "samples", "steps", "epsilon", "seconds"}
+    assert trainer.history.n_epochs < 10**6

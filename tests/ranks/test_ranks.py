@@ -261,7 +261,11 @@ def test_a_single_step_that_is_interrupted_on_its_way_ends_at_once(tmp_path):
 
 @pytest.mark.parametrize(
     ("kind", "words"),
-    [("stopped", "expected all ranks to come within timeout=4"), ("error", "MPI says: ")],
+    [
+        ("stopped", "expected all ranks to come within timeout=4"),
+        ("error", "MPI says: "),
+        ("private error", "MPI says: "),
+    ],
 )
 def test_where_a_rank_is_lost_each_of_the_others_raises_at_a_completed_step(kind, words, tmp_path):
     """And the job ends with them, though their programs go on after the error."""

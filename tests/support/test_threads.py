@@ -316,3 +316,12 @@ def test_cgroup_version_1(tmp_path, mount):
 def test_without_cgroups(tmp_path):
     assert _quota_cpus(tmp_path / "missing", tmp_path / "fs") == MAX_THREADS
     assert quota(tmp_path, "4:memory:/a\n0::/") == MAX_THREADS
+
+
+def test_a_wrong_environment_does_not_hinder_the_import(monkeypatch):
+    """It is an error where the number of threads is needed, and not before."""
+    monkeypatch.setattr(threads, "openmp_threads", lambda: 3)
+    monkeypatch.setattr(threads, "_usable_cpus", lambda: 7)
+    for variable, began in (("many", 7), ("5", 5), ("2", 3)):
+        monkeypatch.setenv("OMP_NUM_THREADS", variable)
+        assert threads._openmp_began() == began

@@ -8,7 +8,7 @@ from fastbp.sklearn import TabularClassifier, TabularRegressor
 from fastbp.tabular import fitting
 from fastbp.tabular.blending import Said
 from fastbp.tabular.learning import Rows, fit_rows, splits_of
-from fastbp.tabular.reading import learn_reader
+from fastbp.tabular.reading import _n_codes, learn_reader
 from fastbp.tabular.recipe import PRESETS
 from fastbp.tabular.selection import select
 from fastbp.tabular.targets import ClassTargets, NumberTargets
@@ -151,3 +151,22 @@ def test_a_setting_with_networks_of_more_folds_than_others_counts_no_more(monkey
     assert sorted(map(len, of_setting.values())) == [1] * 5 + [2]
     counts = [sum(shares) / fitted.kind_shares["nets"] * (6 + 40) for shares in of_setting.values()]
     assert counts == pytest.approx(np.rint(counts))  # whole numbers of picks, as they were selected
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+def test_ctrl_c_before_an_epoch_is_completed_leaves_nothing_to_keep(monkeypatch, keeps):
+    def interrupted(jobs, *arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fitting, "train_all", interrupted)
+    X = np.random.default_rng(0).normal(size=(40, 2))
+    reader, table = learn_reader(X, [])
+    fit = fitting.Fit(PRESETS["fast"], "rmse", 2, False, None, 1, 0, False, keeps_interrupted=keeps)
+    rows = Rows(table, X[:, :1], None)
+    with pytest.raises(KeyboardInterrupt):
+        fit_rows(reader, rows, "mse", fit, splits_of(rows, fit, 2, 0))
+
+
+def test_only_steps_to_a_code_make_a_category():
+    assert _n_codes((("fill", 0.0), ("affine", 1.0, 2.0, 0.0))) == 0
+    assert _n_codes((("code", 1.0, 3.0, 7.0),)) == 4

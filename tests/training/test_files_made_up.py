@@ -9,6 +9,8 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 import fastbp as fb
+from fastbp.schedules import PlateauMemory
+from fastbp.training.trainer_file import _memory_from
 
 
 def make_data(n=230):
@@ -260,3 +262,11 @@ def test_a_column_that_is_named_twice(tmp_path):
     rewrite(tmp_path / "run", set_at("model", "preparing", "inputs", "names", value=["a", "a", "b"]))
     with pytest.raises(ValueError, match=r"names is .*; expected 2 names"):
         fb.Trainer.load(tmp_path / "run")
+
+
+@pytest.mark.parametrize("best", ["low", None, 3, float("nan")])
+def test_a_schedule_s_best_loss_is_a_number(best):
+    memory = {"factor": 0.5, "best": 0.25, "n_bad": 2}
+    assert _memory_from(memory) == PlateauMemory(0.5, 0.25, 2)
+    with pytest.raises(TypeError, match=r"best is .*; expected a number"):
+        _memory_from(memory | {"best": best})

@@ -94,7 +94,7 @@ class Subject:
 
     def shown(self, rows: Array) -> Array:
         """Return rows as a user reads them: text where the column has text, and dates where it has dates."""
-        return rows
+        raise NotImplementedError
 
     def usual(self) -> Floats:
         """Return the row of usual values that the preparation knows, (n_columns,).
@@ -111,7 +111,7 @@ class Subject:
 
     def values_of(self, j: int) -> Floats | None:
         """Return the codes of all categories that are known of a column; None for a column of numbers."""
-        return None
+        raise NotImplementedError
 
     def with_random_weights(self, seed: int) -> Subject | None:
         """Return this with new random weights; None where that cannot be done."""

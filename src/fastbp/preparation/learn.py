@@ -66,8 +66,6 @@ def learn(prepare: Prepare, table: TypedColumns, rows: NDArray[np.int64] | None)
     for chain, places in _chains(prepare, categorical, table.n_columns):
         statistics = ColumnStatistics(places, array, rows, {j: len(found) for j, found in texts.items()}, table.place)
         features += _learn_chain(chain, statistics)
-    if not features:
-        raise ValueError(f"the preparation of {table.argument} makes no features; expected at least one.")
     commonest = {j: value for j in categorical if (value := _commonest(array[:, j], rows, j in texts)) is not None}
     return Learned(table.n_columns, table.names, texts, features, writings, commonest), array
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -68,14 +69,13 @@ def factors_of(member: Member, model: Model) -> tuple[dict[int, float], dict[int
     """
     rates: dict[int, float] = {}
     decays: dict[int, float] = {}
-    for i, layer in enumerate(model.layers):
+    before = list(itertools.takewhile(lambda layer: not isinstance(layer, Dense), model.layers))
+    for i, layer in enumerate(before):
         if isinstance(layer, Periodic):
             rates[i], decays[i] = member.waves, 0.0
-        elif isinstance(layer, Scaling):
+        else:
             rates[i] = member.scaling
-        elif isinstance(layer, Dense):
-            n_inputs = outputs_of(model.layers[:i], n_features(model.architecture.feeding))
-            factor = (_WIDTH_AT_RATE / max(n_inputs, 1)) ** 0.5 if member.depth else 1.0
-            rates[i], decays[i] = factor, 1 / factor
-            break
+    n_inputs = outputs_of(before, n_features(model.architecture.feeding))
+    factor = (_WIDTH_AT_RATE / max(n_inputs, 1)) ** 0.5 if member.depth else 1.0
+    rates[len(before)], decays[len(before)] = factor, 1 / factor
     return rates, decays

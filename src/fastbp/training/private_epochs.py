@@ -184,7 +184,8 @@ class PrivateEpochs(Epochs):
             self._bar.show(n_samples, {"epsilon": self._account.epsilon()} if self._is_quick else {})
         if listeners.hear_steps or listeners.hear_ticks or state.turns.wanted:
             self._account.count(self._session.n_steps)
-            if state.is_first:  # a callback, or another thread, may save the trainer
+            # A callback, or another thread, may save the trainer.
+            if state.is_first:  # pragma: no branch - another rank's thread has begun to save before this fit: a race
                 self._account.keys.leave(self._circumstances())
             state.unfinished = self.standing(self._start)
             figures = state.figures_within(self._n_done * size)
