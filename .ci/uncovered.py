@@ -20,7 +20,8 @@ from pathlib import Path
 CODE, SKIPPED = 0, 2  # kinds of llvm-cov's regions: what is counted, and what the preprocessor leaves out
 GCOV_LINE = re.compile(r"\s*(?P<count>[-#=\d*]+):\s*(?P<number>\d+):(?P<code>.*)")
 CYTHON = re.compile(r"\.(pyx|pxd)$")
-NO_CODE = re.compile(r"\s*(//.*|/?\*.*|#.*|[{}\s;]*)$")  # nothing, braces and comments
+NAMES = re.compile(r"import \($")
+NO_CODE = re.compile(r"\s*(//.*|/?\*.*|#.*|[{}\s;]*|cdef (readonly|public) .*)$")  # braces, comments, declarations
 
 
 class Source:
@@ -81,13 +82,23 @@ def read_gcov(paths):
                 continue
             number, code = int(line["number"]), line["code"]
             if number == 0 and code.startswith("Source:"):
-                name = code.removeprefix("Source:")
+                name, end = code.removeprefix("Source:"), ""
                 source = sources.setdefault(name, Source({})) if CYTHON.search(name) else None
             elif number > 0 and source is not None:
                 source.text[number] = code
-                if line["count"] != "-":
+                is_code, end = _follow(code, end)
+                if is_code and line["count"] != "-":
                     source.note_line(number, not line["count"].startswith(("#", "=")))
     return sources
+
+
+def _follow(code, end):
+    """Return whether a line of Cython is code, and what ends the docstring or list of names that the next is in."""
+    if end:
+        return False, "" if end in code else end
+    if code.lstrip().startswith('"""'):
+        return False, '"""' if code.count('"""') == 1 else ""
+    return True, ")" if NAMES.search(code) else ""
 
 
 def read_llvm(path):

@@ -7,6 +7,7 @@ thread for them. Turns alternate, and the fastest turn counts. Both have to say 
 
 import argparse
 import os
+import shlex
 import subprocess
 import tempfile
 import time
@@ -57,9 +58,9 @@ def build(model: fb.Model, rows: np.ndarray, folder: Path) -> Path:
     model.to_c(folder / "net.c", "net")
     (folder / "main.c").write_text(_PROGRAM)
     rows.tofile(folder / "rows.bin")
-    compiler = os.environ.get("CC", "gcc")
+    compiler = shlex.split(os.environ.get("CC", "gcc"))
     options = ["-O3", "-march=native", f"-DN_ROWS={len(rows)}", "main.c", "net.c", "-lm", "-o", "timed"]
-    subprocess.run([compiler, *options], cwd=folder, check=True)
+    subprocess.run([*compiler, *options], cwd=folder, check=True)
     return folder / "timed"
 
 
