@@ -170,6 +170,7 @@ cdef extern from *:
 
 # The process that first used a team of several threads; 0: none yet. A child made by fork inherits the OpenMP runtime's
 # records of threads that it does not have, and GNU's runtime would wait for them for ever: so it works on one thread.
+# Several threads may start teams at once: hence load_flag and store_flag, here and below.
 cdef int _team_process = 0
 
 
@@ -186,26 +187,23 @@ cdef double RETRY_SECONDS = 1.0
 
 cdef int _able(int n_threads) noexcept nogil:
     """As many threads as the system gives this one, n_threads at most: asked before OpenMP starts new ones."""
-    global _startable, _try_again_at
     cdef int pool = max(fbp_pool, 1)
     if not FBP_PROBES or n_threads <= pool:
         return n_threads
-    if _try_again_at > 0:
-        if fbp_seconds() < _try_again_at:
-            return min(n_threads, max(pool, _startable))
-        _try_again_at = 0
+    if fbp_seconds() < load_seconds(&_try_again_at):
+        return min(n_threads, max(pool, load_flag(&_startable)))
     cdef int able = pool + fbp_startable(n_threads - pool)
     if able < n_threads:
-        _startable = able
-        _try_again_at = fbp_seconds() + RETRY_SECONDS
+        store_flag(&_startable, able)
+        store_seconds(&_try_again_at, fbp_seconds() + RETRY_SECONDS)
     return able
 
 
 cdef int run_team(share_function share, void *job, int n_threads) noexcept nogil:
-    global _team_process, fbp_pool
-    if n_threads > 1 and _team_process == 0:
-        _team_process = fbp_process_id()
-    if n_threads > 1 and _team_process == fbp_process_id():
+    global fbp_pool
+    if n_threads > 1 and load_flag(&_team_process) == 0:
+        store_flag(&_team_process, fbp_process_id())
+    if n_threads > 1 and load_flag(&_team_process) == fbp_process_id():
         n_threads = _able(n_threads)
     else:
         n_threads = 1
