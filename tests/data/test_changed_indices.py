@@ -43,7 +43,7 @@ def run(script):
     """Return what a script prints that begins as above; a crash fails the test."""
     code = textwrap.dedent(_BEGINNING) + textwrap.dedent(script)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100)
-    assert done.returncode == 0, f"exit {done.returncode}\n{done.stderr[-2000:]}"
+    assert done.returncode == 0, f"exit {done.returncode} after {done.stdout[-500:]}\n{done.stderr[-2000:]}"
     return done.stdout
 
 
@@ -259,15 +259,15 @@ _WRONG = {
 }
 
 
-@pytest.mark.parametrize("case", _WRONG)
-def test_wrong_indices_are_refused(case):
-    made, change = _WRONG[case]
-    printed = run(f"""
+@pytest.fixture(scope="module")
+def told_of_wrong_indices():
+    """Case to the lines that it printed: one process for all, as the imports take most of the time."""
+    cases = "".join(
+        f"""
+        print("case {case}", flush=True)
         X = sparse.{made}(np.where(dense > 0.5, dense, 0))
         {change}
-        from fastbp.sklearn import MLPClassifier
         trainer = make_trainer()
-        good = MLPClassifier(max_iter=2).fit(dense, labels)
         call(trainer.model.predict, X)
         call(trainer.fit, X, labels)
         call(trainer.evaluate, X, labels)
@@ -276,8 +276,20 @@ def test_wrong_indices_are_refused(case):
         call(good.predict, X)
         call(MLPClassifier(max_iter=2).fit, X, labels)
         call(MLPClassifier(max_iter=2, missing="impute").fit, X, labels)
-    """)
-    lines = printed.splitlines()
+        """
+        for case, (made, change) in _WRONG.items()
+    )
+    beginning = """
+        from fastbp.sklearn import MLPClassifier
+        good = MLPClassifier(max_iter=2).fit(dense, labels)
+    """
+    parts = run(beginning + cases).split("case ")[1:]
+    return {part.splitlines()[0]: part.splitlines()[1:] for part in parts}
+
+
+@pytest.mark.parametrize("case", _WRONG)
+def test_wrong_indices_are_refused(told_of_wrong_indices, case):
+    lines = told_of_wrong_indices[case]
     assert len(lines) == 8
     for line in lines:
         assert line.startswith("ValueError: X is a sparse matrix with wrong indices: "), line

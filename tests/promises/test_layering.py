@@ -1,6 +1,7 @@
 """The floors do not blur: C knows SIMD, Cython knows threads, Python knows models, and each uses only what is below."""
 
 import ast
+import functools
 import re
 from pathlib import Path
 
@@ -77,6 +78,7 @@ def imports_of(path):
                 yield name
 
 
+@functools.cache
 def graph():
     """Every module, and those that it imports anywhere, type checking included, Cython's cimports too."""
     modules = {module_of(path): path for path in [*PYTHON_SOURCES, *CYTHON_SOURCES]}
