@@ -30,11 +30,11 @@ int fbp_isa_available(const char *isa)
 #if defined(__x86_64__) && FBP_GNU_C
     __builtin_cpu_init();
     if (strcmp(isa, "avx2") == 0)
-        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); /* no branch - other CPUs */
     if (strcmp(isa, "avx512") == 0)
-        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-               __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-               __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && /* no branch - other CPUs */
+               __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") && /* no branch - other CPUs */
+               __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); /* no branch - other CPUs */
 #elif defined(__aarch64__)
     if (strcmp(isa, "neon") == 0)
         return 1; /* part of the architecture */
@@ -76,24 +76,26 @@ enum { GET_SUPPORTED_STATES = 0x1021, ASK_FOR_STATE = 0x1023, TILE_CONFIGURATION
 static int has_whole_tiles(void)
 {
     unsigned a, b, c, d;
-    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(d & 1u << 22) || !(d & 1u << 24)) /* AMX-BF16, AMX-TILE */
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) /* no branch - CPUs before Haswell */
+        return 0; /* no cover - CPUs before Haswell */
+    if (!(d & 1u << 22) || !(d & 1u << 24)) /* AMX-BF16, AMX-TILE; no branch - CPUs with AMX */
         return 0;
-    if (!__get_cpuid_count(0x1D, 1, &a, &b, &c, &d)) /* palette 1 */
-        return 0;
-    return (b & 0xFFFF) >= 64 && b >> 16 >= 8 && (c & 0xFFFF) >= 16;
+    if (!__get_cpuid_count(0x1D, 1, &a, &b, &c, &d)) /* palette 1; no cover - CPUs with AMX */
+        return 0; /* no cover - CPUs with AMX */
+    return (b & 0xFFFF) >= 64 && b >> 16 >= 8 && (c & 0xFFFF) >= 16; /* no cover - CPUs with AMX */
 }
 
 int fbp_has_amx(void)
 {
     const unsigned long needed = 1ul << TILE_CONFIGURATION | 1ul << TILE_DATA;
     unsigned long supported = 0;
-    return fbp_has_bf16() && has_whole_tiles() &&
+    return fbp_has_bf16() && has_whole_tiles() && /* no branch - CPUs with AMX, or without bfloat16 */
            syscall(SYS_arch_prctl, GET_SUPPORTED_STATES, &supported) == 0 && (supported & needed) == needed;
 }
 
 int fbp_may_use_amx(void)
 {
-    return fbp_has_amx() && syscall(SYS_arch_prctl, ASK_FOR_STATE, TILE_DATA) == 0;
+    return fbp_has_amx() && syscall(SYS_arch_prctl, ASK_FOR_STATE, TILE_DATA) == 0; /* no cover - CPUs with AMX */
 }
 #else
 int fbp_has_amx(void)
@@ -111,7 +113,7 @@ int fbp_prefetches_writes(void)
 {
 #if defined(__x86_64__) && FBP_GNU_C
     __builtin_cpu_init();
-    return __builtin_cpu_is("amd") && !__builtin_cpu_supports("avx512f");
+    return __builtin_cpu_is("amd") && !__builtin_cpu_supports("avx512f"); /* no branch - other CPUs */
 #else
     return 0;
 #endif
@@ -121,7 +123,8 @@ int fbp_gains_by_half_panels(void)
 {
 #if defined(__x86_64__) && FBP_GNU_C
     __builtin_cpu_init();
-    return __builtin_cpu_is("amdfam19h") && __builtin_cpu_supports("avx512f"); /* Zen 4; Zen 3 has no AVX-512 */
+    /* Zen 4; Zen 3 has no AVX-512. */
+    return __builtin_cpu_is("amdfam19h") && __builtin_cpu_supports("avx512f"); /* no branch - other CPUs */
 #else
     return 0;
 #endif
