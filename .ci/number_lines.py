@@ -1,7 +1,7 @@
-"""Give every line of Cython's C the number of the line of Cython that it is of, for gcov: python .ci/number_lines.py FILE.c
+"""Give every line of Cython's C the number of the line of Cython that it is of: python .ci/number_lines.py FILE.c
 
-Cython says it of a statement's first line of C alone. The next ones would count as the next lines of Cython, and gcov
-takes a line on which blocks of several functions end for one that only the last of them runs.
+Cython says it of a statement's first line of C alone. The next ones would count as the next lines of Cython, and of a
+line on which blocks of several functions end gcov counts only some.
 """
 
 import re

@@ -64,6 +64,8 @@ class Source:
             (place[0], f"{self._at(place)!r} is {'never' if not sides[0] else 'always'} true")
             for place, sides in self.conditions().items()
             if self.lines.get(place[0]) and not all(sides) and not self.is_excused(place[0], "no branch")
+            # Of a switch it would be that no case fits: compilers warn of a member of an enumeration that has none.
+            if f"switch ({self._at(place)})" not in self.text[place[0]]
         ]
 
     def _at(self, place):

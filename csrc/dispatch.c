@@ -22,7 +22,7 @@ const fbp_kernels *fbp_kernels_for(const char *isa, fbp_dtype dtype)
 {
     for (int i = 0; fbp_isa_names[i]; i++)
         if (strcmp(fbp_isa_names[i], isa) == 0)
-            return fbp_isa_available(isa) ? (*tables[i])[dtype] : NULL;
+            return fbp_isa_available(isa) ? (*tables[i])[dtype] : NULL; /* no branch - CPUs without it */
     return NULL;
 }
 
@@ -61,9 +61,12 @@ static int runs(fbp_bf16_kind kind)
 
 const fbp_narrow_kernels *fbp_narrow_kernels_for(const char *isa, fbp_bf16_kind kind)
 {
-    for (const narrow_row *row = narrow_rows; row->isa; row++)
-        if (strcmp(row->isa, isa) == 0)
-            return row->of_kind[kind] && fbp_isa_available(isa) && runs(kind) ? *row->of_kind[kind] : NULL;
+    for (const narrow_row *row = narrow_rows; row->isa; row++) /* no branch - each set of x86-64 has a row */
+        if (strcmp(row->isa, isa) == 0) {
+            if (!row->of_kind[kind] || !runs(kind))
+                return NULL;
+            return fbp_isa_available(isa) ? *row->of_kind[kind] : NULL; /* no branch - CPUs without it */
+        }
     return NULL;
 }
 

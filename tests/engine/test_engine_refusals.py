@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from engine_helpers import make_pair
+from fastbp.engine import kernels
 from fastbp.engine.array_reader import ArrayReader
 from fastbp.engine.number_columns import NumberColumns
 from fastbp.engine.records import SampleSet
@@ -22,6 +23,10 @@ def test_names_that_the_kernels_lack():
         network.evaluate(samples(2), "gain", ("squared_error",), 1)
     with pytest.raises(ValueError, match="the kernels have no optimizer 'haste'"):
         Session(network, "mse", (), "haste", 1)
+    with pytest.raises(ValueError, match="instruction set 'mmx' is not available on this machine"):
+        kernels.evaluate_function("exp", np.zeros(3), "mmx")
+    with pytest.raises(ValueError, match="name is 'gamma', expected one of the functions that csrc"):
+        kernels.evaluate_function("gamma", np.zeros(3))
 
 
 @pytest.mark.parametrize("array", [np.zeros((2, 3, 4)), np.zeros(3), np.zeros((2, 3), complex)])
