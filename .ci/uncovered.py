@@ -110,6 +110,8 @@ def read_llvm(path):
     for function in json.loads(Path(path).read_text())["data"][0]["functions"]:
         names = function["filenames"]  # of the file, and of those that its macros and includes come from
         static, _, _ = function["name"].rpartition(":")
+        if static and not function["count"] and len(function["regions"]) == 1:
+            continue  # an inline function that this object has no use for: of its lines nothing is known
         sources = objects[static or Path(names[0]).name]
         for name in names:
             if name not in texts:

@@ -32,7 +32,7 @@ static INLINE void NAME(forward_product)(const fbp_layer *layer, const operand *
         .row_stride = row_stride,
         .step_stride = 1,
         .n_steps = K,
-        .most_rows = most_units > MR ? most_units : MR,
+        .most_rows = most_units > MR ? most_units : MR, /* no branch - no set has an L2 so small for its KC */
         .packed = NULL,
         .relu = in_tiles,
         .finish = in_tiles ? NULL : NAME(finish_forward),

@@ -191,7 +191,7 @@ static void NAME(metric_panel)(fbp_metric metric, fbp_answer answer, fbp_panels 
     const NAME(metric_input) panel = {
         .answer = answer,
         .o = (const real *)output.data + p * output.stride,
-        .t = targets.data ? (const real *)targets.data + p * targets.stride : NULL,
+        .t = targets.data ? (const real *)targets.data + p * targets.stride : NULL, /* no branch - as in loss_panel */
         .labels = labels,
         .sample_weights = sample_weights,
         .n_units = n_units,

@@ -122,8 +122,8 @@ static void NAME(mix)(fbp_activation function, const real *alpha, const real *in
         CASE(FBP_SILU, NAME(silu)(z, 0, &d), d)
         CASE(FBP_RELU, NAME(relu)(z), d + NAME(keep)(MASK(z > zero), one))
 #undef CASE
-    default: /* the layer takes no other; C wants to be told */
-        break;
+    default:   /* no branch - the layer takes no other; C wants to be told */
+        break; /* no cover - the same */
     }
 }
 

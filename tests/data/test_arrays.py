@@ -66,6 +66,14 @@ def test_broadcast_rows(model):
     check(model, np.tile(row, (N_ROWS, 1)), X, in_place=True)
 
 
+@pytest.mark.parametrize("dtype", ["f4", "f8", "f2", "i1"])
+def test_broadcast_columns(model, dtype):
+    """From one column to the next it is no byte."""
+    columns = np.broadcast_to(np.arange(N_ROWS).astype(dtype)[:, np.newaxis], (N_ROWS, N_COLUMNS))
+    assert columns.strides[1] == 0
+    np.testing.assert_array_equal(model.predict(columns), model.predict(columns.copy()))
+
+
 def test_read_only(model, numbers):
     X = numbers.copy()
     X.flags.writeable = False

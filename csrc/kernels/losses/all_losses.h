@@ -37,7 +37,8 @@ static double NAME(loss_panel)(const fbp_objective *objective, fbp_panels output
 {
     const NAME(loss_input) panel = {
         .o = (const real *)output.data + p * output.stride,
-        .t = targets.data ? (const real *)targets.data + p * targets.stride : NULL,
+        /* The engine has room for targets beside labels too; other callers may give NULL. */
+        .t = targets.data ? (const real *)targets.data + p * targets.stride : NULL, /* no branch - see above */
         .labels = labels,
         .n_units = n_units,
         .n_rows = n_rows,
