@@ -407,6 +407,12 @@ def test_the_rows_to_choose_by_and_their_reason(n_folds, settings, chosen, why):
     assert choices._rows_part(trained) == ("rows to choose by", chosen, why)
 
 
+@pytest.mark.parametrize("errors", [{}, {"nets": 0.2}, {"linear": 0.2}])
+def test_of_one_kind_of_model_no_share_is_told(errors):
+    record = types.SimpleNamespace(errors=errors, is_constant=False)
+    assert choices._linear_parts(types.SimpleNamespace(fitted=types.SimpleNamespace(record=record))) == []
+
+
 def test_recurring_values_of_numbers_have_tables_too():
     encoding = types.SimpleNamespace(numbers=[], levels=[1, 2], cardinalities=[3], coded_numbers=[0])
     trained = types.SimpleNamespace(fitted=types.SimpleNamespace(encodings={"a": encoding}))

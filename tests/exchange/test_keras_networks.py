@@ -92,10 +92,12 @@ def test_factors_of_the_inputs_have_no_counterpart():
         fb.Model([fb.Periodic(), fb.Dense(2)], inputs=3).to_keras()
 
 
-def test_a_dropout_rate_that_changes_has_no_counterpart():
-    layers = [fb.Dense(3), fb.Dropout(fb.schedules.FlatCosine(0.5, over=10)), fb.Dense(2)]
-    with pytest.raises(ValueError, match=r"a layer is Dropout\(Flat.*expected a rate that is a number for to_keras"):
-        fb.Model(layers, inputs=3).to_keras()
+def test_a_dropout_keeps_its_rate():
+    model = fb.Model([fb.Dense(4, "tanh"), fb.Dropout(0.25), fb.Dense(2)], inputs=3)
+    net = model.to_keras()
+    assert [layer.rate for layer in net.layers if isinstance(layer, keras.layers.Dropout)] == [0.25]
+    X = np.random.default_rng(0).normal(size=(8, 3)).astype("float32")
+    assert_close(net.predict(X, verbose=0), model.predict(X))
 
 
 def make_chain():
