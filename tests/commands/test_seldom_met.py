@@ -278,6 +278,19 @@ def test_no_change_that_would_give_another_class():
     assert said == "No change of up to four columns was found for which it would be no."
 
 
+# ---- Training ----
+
+
+def test_ctrl_c_before_an_epoch_is_completed_saves_no_network(here, monkeypatch):
+    def interrupted(*arguments, **options):
+        raise KeyboardInterrupt
+
+    pd.DataFrame({"a": RNG.normal(size=60), "y": RNG.normal(size=60)}).to_csv("t.csv", index=False)
+    monkeypatch.setattr(fb.Trainer, "fit", interrupted)
+    assert cli.main(["train", "t.csv", "--target", "y", "--hidden", "4", "--quiet"]) == 130
+    assert [path.name for path in here.iterdir()] == ["t.csv"]
+
+
 # ---- Private rows, read line by line ----
 
 

@@ -137,6 +137,7 @@ def test_what_comes_behind_limits_does_not_say_what_is_usual():
 def test_a_network_that_ends_with_an_activation_after_a_dropout():
     layers = [fb.Dense(4, "tanh"), fb.Dense(2), fb.Dropout(0.5), fb.Activation("softmax")]
     model = fb.Model(layers, inputs=3, dtype="float64", seed=0)
+    assert model.architecture.to_logits.layers == tuple(layers[:2])
     plain = fb.Model([fb.Dense(4, "tanh"), fb.Dense(2, "softmax")], inputs=3, dtype="float64")
     plain.set_weights(model.get_weights())
     for method in ("saliency", "deepshap"):

@@ -146,7 +146,7 @@ class PrivateEpochs(Epochs):
             self._n_done = self._begun + session.n_steps - before
             account.count(session.n_steps)
             # Where another rank is lost nobody asks the others: the key that is not left is replaced by another one.
-            if exchange is None or error is None or error is exchange.agreed:  # pragma: no branch - MPI ends the process
+            if exchange is None or error is None or error is exchange.agreed:  # pragma: no branch - MPI ends it
                 self._take_stock()
         if exchange is not None and exchange.stopping:
             state.stopping = True
