@@ -111,10 +111,10 @@ static void NAME(round_panels)(fbp_panels from, ptrdiff_t n_features, ptrdiff_t 
                     NAME(store_pairs)(to + i * VL, (pair_vec)x[i]);
             }
         }
-        if (WHOLE_STEPS && pairs.data && n_vectors % 2) {
-            pair *rest = (pair *)pairs.data + p * pairs.stride + n_vectors * (VL / 2) * VL;
-            for (int i = 0; i < VL / 2; i++)
-                NAME(store_pairs)(rest + i * VL, (pair_vec){0});
+        if (WHOLE_STEPS && pairs.data && n_vectors % 2) { /* no branch - CPUs with AMX */
+            pair *rest = (pair *)pairs.data + p * pairs.stride + n_vectors * (VL / 2) * VL; /* no cover - the same */
+            for (int i = 0; i < VL / 2; i++) /* no cover - the same */
+                NAME(store_pairs)(rest + i * VL, (pair_vec){0}); /* no cover - the same */
         }
     }
 }

@@ -74,6 +74,14 @@ def test_broadcast_columns(model, dtype):
     np.testing.assert_array_equal(model.predict(columns), model.predict(columns.copy()))
 
 
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+def test_halves_that_are_not_finite_are_refused_by_their_place(model, numbers, value):
+    X = numbers.astype(np.float16)
+    X[7, 3] = value
+    with pytest.raises(ValueError, match=rf"row 7, column 3 of X \(counted from 0\) is {value}"):
+        model.predict(X)
+
+
 def test_read_only(model, numbers):
     X = numbers.copy()
     X.flags.writeable = False

@@ -4,6 +4,8 @@
  *
  * Rows are units in forward, and inputs in the other product; a column of tiles is a panel. All rows of a panel's last
  * tile are written, of which those beyond the layer's are zero: a panel has room for them.
+ *
+ * In .ci/coverage: no cover - CPUs with AMX.
  */
 
 /* The panels of a group stay in L2, where all weights pass by. */

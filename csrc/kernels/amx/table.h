@@ -1,4 +1,6 @@
-/* table.h of amx: every template of the narrow products by AMX, each after those that it uses, and their table. */
+/* table.h of amx: every template of the narrow products by AMX, each after those that it uses, and their table.
+ *
+ * In .ci/coverage: no cover - CPUs with AMX. */
 #include "../simd.h"
 
 #include "../vmath.h"

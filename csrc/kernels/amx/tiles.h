@@ -12,6 +12,8 @@
  * A block of sums is up to 2 x 2 tiles, 0 to 3, each row of them made from A in tile 4 or 5 and each column from B in
  * tile 6 or 7. The compiler does not know that the statements below share tiles; it keeps them in order because they are
  * volatile.
+ *
+ * In .ci/coverage: no cover - CPUs with AMX.
  */
 #define TILE 16         /* rows of a tile, and sums of a row */
 #define TILE_BYTES 1024

@@ -2,6 +2,8 @@
  *
  * Uses tiles.h, bias_gradient.h. Gives weight_gradient to the table. Rows are units, a column of tiles is a vector of 16
  * inputs, a step is 32 samples.
+ *
+ * In .ci/coverage: no cover - CPUs with AMX.
  */
 
 /* Units and samples of dZ that are packed at a time: in L1, while all inputs pass by. */

@@ -1,6 +1,8 @@
 /* weights.h of amx: weights of float32 -> the tiles of bfloat16 that the products read.
  *
  * Uses tiles.h, bfloat16.h and transpose.h. Gives round_weights to the table; fastbp_bf16.h has the layouts.
+ *
+ * In .ci/coverage: no cover - CPUs with AMX.
  */
 
 static INLINE ptrdiff_t NAME(steps_of)(ptrdiff_t n)
