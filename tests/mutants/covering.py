@@ -53,6 +53,7 @@ ENGINE_TESTS = {
         "promises/test_many_threads", "engine/test_interruption", "losses/test_custom_loss", "support/test_threads",
     ],
     "given_gradients": ["training/test_given_gradients"],
+    "groups": ["layers/test_numeric_embeddings", "models/test_second_derivatives", "layers/test_layer_kinds"],
     "half_panels": ["engine/test_same_bits", "engine/test_layout"],
     "bfloat16 narrow narrow_panels narrow_weights": ["engine/test_narrow", "training/test_precision"],
     "lanes": ["privacy/test_private_steps"],

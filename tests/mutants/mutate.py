@@ -15,10 +15,10 @@ against the tests of its folder that name its module. A run goes on where the on
 the place of those whose code has changed.
 
 With --engine an operator or a whole number of a .pyx or of csrc/ is changed (tokens.py), the module is built with it or
-the kernels with one table of an instruction set (builds.py), and the tests run that covering.py names for the file. The
-list is mutants_engine.json. There are more verdicts: same, where the compiler makes the code that it made before; "no
-build" where it makes none; and elsewhere, where only code changes that this machine's CPU does not run, so that another
-machine may try it. A module that crashes is killed.
+the kernels with one table of an instruction set after the other, until a test notices (builds.py), and the tests run
+that covering.py names for the file. The list is mutants_engine.json. There are more verdicts: same, where the compiler
+makes the code that it made before; "no build" where it makes none; and elsewhere, where only code changes that this
+machine's CPU does not run, so that another machine may try it. A module that crashes is killed.
 """
 
 import argparse
