@@ -1,12 +1,18 @@
 """FASTBP_ISA: forces an instruction set, and fails loudly where that cannot be had."""
 
 import os
+import platform
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from fastbp.engine import kernels
+
+CPU = Path("/proc/cpuinfo")
+NEEDED = {"avx2": {"avx2", "fma"}, "avx512": {"avx512f", "avx512dq", "avx512bw", "avx512vl", "avx2", "fma"}}
 
 
 def import_with(isa):
@@ -22,6 +28,13 @@ def import_with(isa):
 @pytest.mark.parametrize("isa", kernels.available_isas())
 def test_forces_each_one_that_is_available(isa):
     assert import_with(isa).stdout.strip() == isa
+
+
+@pytest.mark.skipif(not CPU.exists() or platform.machine() != "x86_64", reason="this system does not tell")
+def test_all_that_the_cpu_runs_are_available():
+    flags = set(re.search(r"^flags\s*:(.*)$", CPU.read_text(), re.M)[1].split())
+    wanted = {isa for isa, needed in NEEDED.items() if needed <= flags and isa in kernels.compiled_isas()}
+    assert set(kernels.available_isas()) - {"baseline"} == wanted
 
 
 def test_the_best_one_is_taken_unless_forced():
