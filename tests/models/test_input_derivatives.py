@@ -305,6 +305,17 @@ def test_embedded_vectors():
         model.vjp(X, V)
 
 
+def test_tangents_of_embedded_vectors_of_many_rows():
+    """Beside many codes: V (J D) is (V J) D, of each row."""
+    inputs = fb.Tabular(numeric=2, categories=[3, 4, 5, 6], dims=[1, 2, 1, 2])
+    model = fb.Model([fb.Dense(5, "tanh"), fb.Dense(2)], inputs=inputs, dtype="float64", seed=3)
+    rng = np.random.default_rng(4)
+    X = np.hstack([rng.normal(size=(300, 2)), rng.integers(0, 3, (300, 4))])
+    V, D = rng.normal(size=(300, 2)), rng.normal(size=(300, 8))
+    gradient, tangent = model.vjp(X, V, space="prepared")[1], model.jvp(X, D, space="prepared")[1]
+    np.testing.assert_allclose((V * tangent).sum(axis=1), (gradient * D).sum(axis=1), rtol=0, atol=1e-12)
+
+
 # ---- Activations of layers ----
 
 
