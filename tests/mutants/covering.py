@@ -85,7 +85,9 @@ ENGINE_TESTS = {
         "engine/test_engine", "training/test_trainer", "training/test_accumulate", "engine/test_interruption",
         "training/test_edges", "layers/test_layers_in_training",
     ],
-    "sharded_gradient sharded_session sharded_step": ["training/test_shards", "training/test_parts"],
+    "sharded_gradient sharded_session sharded_step": [
+        "training/test_shards", "training/test_parts", "ranks/test_ranks",
+    ],
     "team": ["engine/test_team", "engine/test_engine", "engine/test_thread_limits", "engine/test_interruption"],
     "vmath": ["engine/test_vmath", "layers/test_activations"],
 }  # fmt: skip
