@@ -269,16 +269,6 @@ cdef class Network:
     def interrupted(self, bint value):
         self.prediction.interrupted = value
 
-    @property
-    def features(self):
-        """What the first stage gets, or None: the columns of X themselves."""
-        return self.prediction.features
-
-    @property
-    def target_features(self):
-        """What outputs are compared with, or None: the targets themselves."""
-        return self.prediction.target_features
-
     def set_features(self, Features features, Features target_features):
         """From now on the first stage gets these features and outputs are compared with those; None: no features."""
         begin_writing(self.prediction.gate, NULL)
