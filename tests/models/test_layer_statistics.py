@@ -111,3 +111,11 @@ def test_numbers_that_are_not_finite_are_those_of_the_rows_or_of_a_layer():
             model.inspect(X)
         model.set_weights(weights)
     assert len(model.inspect(X).layers) == 2
+
+
+def test_an_activation_that_the_engine_has_in_one_with_its_layer_is_named_itself():
+    model = fb.Model([fb.Dense(4), fb.Activation("exp"), fb.Dense(2)], inputs=3, seed=0)
+    weights = model.get_weights()
+    model.set_weights([np.full_like(weights[0], 1e3), *weights[1:]])
+    with pytest.raises(FloatingPointError, match=r"outputs of layer 1 \(counted from 0\), Activation\('exp'\), are"):
+        model.inspect(np.ones((5, 3)))

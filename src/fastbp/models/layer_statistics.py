@@ -15,7 +15,7 @@ from fastbp.layers.dropout import Dropout
 from fastbp.layers.tabular import Tabular, n_features
 from fastbp.models.architecture import Architecture
 from fastbp.models.feed import Feed
-from fastbp.models.nonfinite import explain_divergence
+from fastbp.models.nonfinite import explain_outputs
 from fastbp.support.threads import choose_threads
 from fastbp.support.underflow import underflows_to_zero
 
@@ -118,7 +118,7 @@ def layer_statistics(
     Parameters
     ----------
     architecture, feed
-        architecture, feed
+        The model's.
     weights : sequence of ndarray
         The model's parameters, as ``get_weights`` returns them.
     X : array-like of shape (n_samples, n_inputs)
@@ -144,8 +144,7 @@ def layer_statistics(
         except NonFinite as error:  # of X: what one layer gives to the next was looked at
             feed.refuse_inputs(feed.read(X, "X"), "X", error.row)
         if not np.isfinite(outputs).all():
-            here = NonFinite("loss", layer=architecture.layer_of_stage.index(i))
-            explain_divergence(here, architecture, feed, "in inspect")
+            explain_outputs(i, architecture, "in inspect")
         layers.append(
             LayerStatistics(
                 index=i,

@@ -10,7 +10,9 @@ if TYPE_CHECKING:
     from fastbp.models.architecture import Architecture
     from fastbp.models.feed import Feed
 
-__all__ = ["DivergenceError", "explain_divergence", "explain_nonfinite"]
+__all__ = ["DivergenceError", "explain_divergence", "explain_nonfinite", "explain_outputs"]
+
+_OVERFLOWED = "the outputs of {}, are not all finite, although those of the layers before are"
 
 
 class DivergenceError(FloatingPointError):
@@ -60,13 +62,20 @@ def explain_divergence(
         what = "the loss is not finite, although the outputs of all layers are"
     else:
         i = architecture.layer_of_stage[error.layer]
-        layer = f"layer {i} (counted from 0), {architecture.layers[i]!r}"
-        if i < 0:
-            layer = f"the inputs, {feed.inputs!r}"
+        layer = _named(i, architecture) if i >= 0 else f"the inputs, {feed.inputs!r}"
         if error.where == "narrow weights":
             what = f"the weights of {layer}, are too large for bfloat16, although they are finite as float32"
         elif error.where == "weights":
             what = f"an update made the weights of {layer}, infinite or NaN"
         else:
-            what = f"the outputs of {layer}, are not all finite, although those of the layers before are"
+            what = _OVERFLOWED.format(layer)
     raise DivergenceError(f"{where}, {what}.{' ' + remedy if remedy else ''}") from None
+
+
+def explain_outputs(i: int, architecture: Architecture, where: str) -> NoReturn:
+    """Raise the DivergenceError for the first layer whose outputs are not finite; it may have no stage of its own."""
+    raise DivergenceError(f"{where}, {_OVERFLOWED.format(_named(i, architecture))}.")
+
+
+def _named(i: int, architecture: Architecture) -> str:
+    return f"layer {i} (counted from 0), {architecture.layers[i]!r}"
