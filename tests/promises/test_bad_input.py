@@ -187,6 +187,7 @@ BAD_X = [
     ([{"a": 1}], TypeError, r"X is \[{'a': 1}\]; expected an array or a data frame, as the model knows no names"),
     ([[1, 2, 3], [4, 5]], ValueError, "X .* cannot be read as an array of numbers: .*inhomogeneous"),
     ([[1, 2, None]], TypeError, r"X is an array of Python objects \(shape \(1, 3\)\)"),
+    (np.empty((0, 3), object), TypeError, r"X is an array of Python objects \(shape \(0, 3\)\)"),
     ([[1, 2, object()]], TypeError, "but column 2 holds something else"),
     ([[1, "a", None]], TypeError, "but column 1 holds something else: could not convert string to float: 'a'"),
     (frame, TypeError, r"column 'city' of X has dtype str; .*leave that column out"),

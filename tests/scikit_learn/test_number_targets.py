@@ -22,6 +22,9 @@ NO_NUMBERS = {
     "durations": (DATES - DATES[0], "duration as a number"),
     "objects of dates": (np.array([datetime.date(2020, 1, 1)] * N, object), "date"),
     "complex numbers": (np.ones(N) * 1j, "real and the imaginary"),
+    "objects of NumPy's dates": (np.array([np.datetime64("2020-01-01")] * N, object), "datetime64 among them"),
+    "a number and no time": (np.array([1.0, np.datetime64("NaT")] * (N // 2), object), "datetime64 among them"),
+    "objects of NumPy's durations": (np.array([np.timedelta64(1, "s"), 2.0] * (N // 2), object), "timedelta64 among"),
     "objects of complex numbers": (np.array([1j, 2.0] * (N // 2), object), "complex"),
     "text": (["a"] * N, "Encode the text"),
     "digits as text": (["1", "2"] * (N // 2), "Encode the text"),
@@ -70,6 +73,8 @@ def test_objects_that_are_no_numbers_are_refused_by_the_drop_in_too(case, method
 def test_the_drop_in_leaves_what_is_wrong_with_others_to_scikit_learn():
     with pytest.raises(ValueError, match="could not convert string to float"):
         MLPRegressor().fit(np.array([["a"]] * N, object), np.array([1] * N, object))
+    with pytest.raises(ValueError, match=r"Found array with 0 sample\(s\)"):
+        MLPRegressor().fit(X, np.empty((0, 2), object))
     with pytest.raises(ValueError, match="inhomogeneous"):
         MLPRegressor().fit(X, [[1.0], [1.0, 2.0]] * (N // 2))
 

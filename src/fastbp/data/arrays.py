@@ -8,7 +8,7 @@ foreign byte order or of misaligned elements, and of long doubles, which become 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 import numpy as np
@@ -192,19 +192,18 @@ def numbers_of_objects(array: Array, argument: str) -> NDArray[np.float64]:
     ------
     TypeError
         If an object is anything else; the first such column is named. Text is refused, though NumPy would read digits
-        in it, and so are complex numbers.
+        in it, and so are complex numbers and NumPy's dates and durations.
     """
     from fastbp.data.columns import types_among  # for objects only: `import fastbp` stays quick
     from fastbp.data.usable import NO_NUMBERS
 
     was = f"{argument} is an array of Python objects (shape {array.shape}); expected numbers or booleans"
     numbers = np.empty(array.shape)
-    columns: Sequence[Array] = [array] if array.ndim == 1 else list(array.reshape(len(array), -1).T)
-    to = [numbers] if array.ndim == 1 else list(numbers.reshape(len(array), -1).T)
-    for j, column in enumerate(columns):
+    shape = (len(array), math.prod(array.shape[1:]))  # NumPy finds no -1 where there are no rows
+    for j, (column, to) in enumerate(zip(array.reshape(shape).T, numbers.reshape(shape).T, strict=True)):
         where = "it" if array.ndim == 1 else f"column {j}"
         try:
-            to[j][:] = column.astype(np.float64)
+            to[:] = column.astype(np.float64)
         except Exception as error:  # TypeError, ValueError, OverflowError, or what an object's __float__ raises
             why = f"{where} holds something else: {str(error).rstrip('.')}"
             raise TypeError(f"{was}, but {why}. Make them numbers first.") from None

@@ -13,7 +13,8 @@ from fastbp.data.labels import NoLabelError, labelled
 __all__ = ["NO_NUMBERS", "UnusableColumnError", "as_labels", "as_numbers_or_text", "is_category", "problem_of"]
 
 _CATEGORY_DTYPES = ("category", "Categorical", "Enum", "dictionary")
-NO_NUMBERS = (str, bytes, complex, np.complexfloating)  # which NumPy may make floats of
+# What NumPy may make floats of, all the same.
+NO_NUMBERS = (str, bytes, complex, np.complexfloating, np.datetime64, np.timedelta64)
 
 
 class UnusableColumnError(TypeError):
