@@ -109,6 +109,24 @@ def test_whole_days_of_any_time_zone_stay_whole_days(zone):
         assert all(each.time() == datetime.time() for each in moments)
 
 
+@pytest.mark.parametrize("n_days", [10, 30, 200])
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe"])
+def test_days_far_from_any_that_is_known_are_days_where_clocks_change(zone, n_days):
+    """Between two far days nobody knows what the clocks say: then the nearer one is taken."""
+    from fastbp.explanations.counterfactual import _steps_of
+
+    rng = np.random.default_rng(n_days)
+    days = pd.date_range("2021-01-01", "2023-12-31", tz=zone)[np.sort(rng.choice(1000, n_days, replace=False))]
+    column = (days - pd.Timestamp(0, tz="UTC")).total_seconds().to_numpy()
+    moments = rng.uniform(column[0] - 1e7, column[-1] + 1e7, 1000)
+    rounded = _steps_of(column, is_moments=True).rounded(moments)
+    assert (pd.to_datetime(rounded, unit="s", utc=True).tz_convert(zone).hour == 0).all()
+    close = np.diff(column) == 3 * 86400.0
+    between = _steps_of(column, is_moments=True).rounded(column[:-1][close] + 86400.0)
+    np.testing.assert_array_equal(between, column[:-1][close] + 86400.0)
+    assert n_days < 200 or close.any()
+
+
 def test_times_of_a_day_are_no_days():
     """Two times an hour apart in a month are times of an event, and not the beginnings of days."""
     from fastbp.explanations.counterfactual import _steps_of

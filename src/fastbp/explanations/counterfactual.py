@@ -30,7 +30,7 @@ _ROUNDS = 3  # in which all changes are made smaller in turn
 _SECONDS_OF_DAY = 86_400.0
 _OFFSET_SECONDS = 900.0  # the offsets of time zones are multiples of it
 _CLOCK_CHANGE = 7200.0  # the most by which clocks are put forward
-_DAYS_OF_CHANGES = 30  # moments of fewer days at two times of a day are no days of a zone
+_DAYS_OF_CHANGES = 30  # no zone's clocks change twice in fewer: then two times of a day are no days of a zone
 _DEVIATION_OF_MEDIAN = 1.4826  # the normal distribution's deviation, in units of its median deviation
 
 
@@ -210,7 +210,11 @@ class _Space:
 
 
 class _Steps(NamedTuple):
-    """Where the numbers of a column lie: ``unit`` apart, from 0 on or, with ``starts``, from the nearest of these."""
+    """Where the numbers of a column lie: ``unit`` apart, from 0 on or, with ``starts``, from the nearest of these.
+
+    Where these begin at two times of a day, as clocks change, a day lies between two close ones of the same time, or is
+    one of them: what the clocks say anywhere else is not known.
+    """
 
     unit: float
     starts: Floats | None = None
@@ -222,7 +226,11 @@ class _Steps(NamedTuple):
         after = np.searchsorted(self.starts, numbers).clip(1, len(self.starts) - 1)
         low, high = self.starts[after - 1], self.starts[after]
         start = np.where(numbers - low < high - numbers, low, high)
-        return np.asarray(start + np.rint((numbers - start) / self.unit) * self.unit)
+        days = np.rint((numbers - start) / self.unit)
+        if (np.diff(self.starts) % self.unit).any():
+            close = (high - low <= _DAYS_OF_CHANGES * self.unit) & (low <= numbers) & (numbers <= high)
+            days[((high - low) % self.unit > 0) | ~close] = 0
+        return np.asarray(start + days * self.unit)
 
 
 def _steps_of(column: Floats, is_moments: bool) -> _Steps | None:
