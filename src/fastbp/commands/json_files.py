@@ -9,38 +9,23 @@ from typing import Any
 
 from fastbp.commands.errors import CommandError
 
-__all__ = ["read_json", "read_jsonl"]
+__all__ = ["read_json"]
 
 
-def read_json(pandas: Any, contents: bytes) -> Any:
-    """Return the data frame of a list of rows, or of an object of columns.
-
-    Raises
-    ------
-    CommandError
-        If it is no JSON or holds no table; the message begins with a verb.
-    """
-    text = _as_utf8(contents)
-    try:
-        return pandas.read_json(io.BytesIO(text), dtype=False, convert_axes=False, **_no_dates(pandas))
-    except (ValueError, TypeError):
-        _refuse_json(text)
-        raise
-
-
-def read_jsonl(pandas: Any, contents: bytes) -> Any:
-    """Return the data frame of rows, one in each line.
+def read_json(pandas: Any, contents: bytes, in_lines: bool) -> Any:
+    """Return the data frame of a list of rows, or of an object of columns; or of rows, one in each line.
 
     Raises
     ------
     CommandError
-        If a line is no JSON or no row; the message begins with a verb.
+        If it, or a line, is no JSON, or holds no table or row; the message begins with a verb.
     """
     text = _as_utf8(contents)
+    options = {"lines": True} if in_lines else {"convert_axes": False}
     try:
-        return pandas.read_json(io.BytesIO(text), lines=True, dtype=False, **_no_dates(pandas))
+        return pandas.read_json(io.BytesIO(text), dtype=False, **options, **_no_dates(pandas))
     except (ValueError, TypeError):
-        _refuse_lines(text)
+        (_refuse_lines if in_lines else _refuse_json)(text)
         raise
 
 

@@ -16,7 +16,7 @@ from fastbp.commands.csv_files import read_csv
 from fastbp.commands.errors import CommandError, MissingPackageError
 from fastbp.commands.extras import require_pandas
 from fastbp.commands.files import COMPRESSED, PIPE, TableFile, find_file
-from fastbp.commands.json_files import read_json, read_jsonl
+from fastbp.commands.json_files import read_json
 from fastbp.commands.plain_columns import as_text_column, plain_column
 from fastbp.commands.written_tables import Reading, count_titles, find_heading
 from fastbp.support.checks import counted
@@ -131,11 +131,11 @@ def _read_excel(pandas: Any, opened: Any, reading: Reading, as_text: Collection[
 
 
 def _read_json(pandas: Any, opened: Any, reading: Reading, as_text: Collection[str], notes: list[str]) -> Any:
-    return read_json(pandas, opened.read())
+    return read_json(pandas, opened.read(), in_lines=False)
 
 
 def _read_jsonl(pandas: Any, opened: Any, reading: Reading, as_text: Collection[str], notes: list[str]) -> Any:
-    return read_jsonl(pandas, opened.read())
+    return read_json(pandas, opened.read(), in_lines=True)
 
 
 def _read_parquet(pandas: Any, opened: Any, reading: Reading, as_text: Collection[str], notes: list[str]) -> Any:

@@ -138,7 +138,7 @@ def _share_of_each_class(classes: Labels, order: RowIndex, fraction: float, n_he
 def _whole_groups(groups: Labels, order: RowIndex, n_wanted: float) -> RowIndex:
     """Return the rows of groups, taken in this order, each if it brings their number nearer to n_wanted.
 
-    Where all were taken, the one without which the number is nearest is given back, if it is nearer then.
+    Where all were taken, the one without which the number is nearest is given back, unless it is farther then.
     """
     _, of_row, counts = np.unique(groups, return_inverse=True, return_counts=True)
     _, first = np.unique(of_row[order], return_index=True)
