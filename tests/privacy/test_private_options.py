@@ -277,6 +277,19 @@ def test_arguments_of_privacy(changes, words):
         make(privacy=3)
 
 
+@pytest.mark.parametrize(("argument", "value"), [("X", np.nan), ("y", -5)])
+def test_numbers_that_change_to_bad_ones_are_not_told(argument, value):
+    data = {"X": X.copy(), "y": Y.astype(np.float32)}
+
+    def change(trainer, figures):
+        data[argument][:100] = value
+
+    words = {"X": "NaN, infinite or too large", "y": "NaN, infinite, too large or not one that the loss takes"}
+    with pytest.raises(ValueError, match=f"^{argument} has a number that is {words[argument]}; expected") as error:
+        make([fb.Dense(1, "exp")], "poisson").fit(**data, epochs=9, callbacks=change)
+    assert "-5" not in str(error.value)
+
+
 def test_who_hears_ticks_alone_may_stop():
     class Ticks(Callback):
         figures = None

@@ -233,9 +233,12 @@ def without_values(read: Callable[[], T], remedy: str = _TRAINER_REMEDY) -> T:
 
 
 def describe_bad_numbers(where: str) -> str:
-    """Return the message for a NaN or infinity in private data."""
-    name = "X" if where == "inputs" else "y"
+    """Return the message for private data that the engine refuses, its inputs or its targets."""
+    wrong = {
+        "inputs": "X has a number that is NaN, infinite or too large; expected finite ones",
+        "targets": "y has a number that is NaN, infinite, too large or not one that the loss takes; expected others",
+    }
     return (
-        f"{name} has a number that is NaN, infinite or too large; expected finite ones. Which row is not told, as it "
-        "is private: fb.inspect_data(X, y) tells it, where nobody else reads. The steps before are in the account."
+        f"{wrong[where]}. Which row is not told, as it is private: fb.inspect_data(X, y) tells it, where nobody else "
+        "reads. The steps before are in the account."
     )
