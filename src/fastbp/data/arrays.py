@@ -207,9 +207,11 @@ def numbers_of_objects(array: Array, argument: str) -> NDArray[np.float64]:
         except Exception as error:  # TypeError, ValueError, OverflowError, or what an object's __float__ raises
             why = f"{where} holds something else: {str(error).rstrip('.')}"
             raise TypeError(f"{was}, but {why}. Make them numbers first.") from None
-        strange = sorted(kind.__name__ for kind in types_among(column) if issubclass(kind, NO_NUMBERS))
+        strange = sorted((kind for kind in types_among(column) if issubclass(kind, NO_NUMBERS)), key=repr)
         if strange:
-            raise TypeError(f"{was}, but {where} has {strange[0]} among them. Make them numbers first.")
+            is_text = all(issubclass(kind, (str, bytes)) for kind in strange)  # of digits
+            remedy = f"Convert it first: {argument}.astype(np.float64)." if is_text else "Make them numbers first."
+            raise TypeError(f"{was}, but {where} has {strange[0].__name__} among them. {remedy}")
     return numbers
 
 
