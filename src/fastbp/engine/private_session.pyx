@@ -136,7 +136,6 @@ cdef class PrivateSession(DividedSession):
         cdef Py_ssize_t i, n_stages = 0
         cdef double C = plan.max_grad_norm
         cdef const unsigned char[::1] key = plan.key
-        cdef const int64_t[::1] subset = samples.subset
         cdef int64_t[:, ::1] rows
         cdef Py_ssize_t[::1] counts
         if self.private_rows is None or self.private_rows.shape[1] != samples.n_samples:
@@ -154,7 +153,6 @@ cdef class PrivateSession(DividedSession):
         run.seed = int.from_bytes(blake2b(plan.key, digest_size=8, person=b"dropout").digest(), "little")
         private.log_missed = log1p(-plan.probability) if plan.probability < 1 else -INFINITY
         private.n_rows = samples.n_samples
-        private.subset = NULL if subset is None else &subset[0]
         private.taken, private.batch, private.n_taken = &rows[0, 0], &rows[1, 0], &counts[0]
         private.divisor = plan.divisor
         private.deviation = plan.noise_multiplier * C / plan.divisor if plan.noise_multiplier > 0 else 0

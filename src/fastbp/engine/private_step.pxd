@@ -16,7 +16,6 @@ cdef struct PrivateRun:
     # Which samples a step takes.
     double log_missed              # log(1 - the probability)
     Py_ssize_t n_rows              # samples that there are
-    const int64_t *subset          # [n_rows] their rows, or NULL: as they are numbered
     int64_t *taken                 # [n_rows] each thread's, where its part of the samples begins
     Py_ssize_t *n_taken            # [threads]
     int64_t *batch                 # [n_rows] the rows of the step: run.data.index

@@ -135,9 +135,6 @@ cdef void draw_batch(PrivateRun *private, int t, int n_threads) noexcept nogil:
     cdef Py_ssize_t i, first = 0
     cdef int64_t *own = private.taken + r0
     private.n_taken[t] = private.k.poisson_rows(&stream, private.log_missed, r0, r1, own)
-    if private.subset != NULL:
-        for i in range(private.n_taken[t]):
-            own[i] = private.subset[own[i]]
     wait_for_all(&run.barrier, n_threads)
     for i in range(t):
         first += private.n_taken[i]
