@@ -87,11 +87,13 @@ def test_json_without_end(tmp_path):
 
 
 @pytest.mark.parametrize("digits", [30, 5000])
-def test_numbers_that_pandas_does_not_read(tmp_path, digits):
+@pytest.mark.parametrize("suffix", ["json", "jsonl"])
+def test_numbers_that_pandas_does_not_read(tmp_path, digits, suffix):
     """The file is a table: what pandas says is told."""
-    path = tmp_path / "x.json"
-    path.write_text(f'[{{"a": {"1" * digits}}}]')
-    assert "x.json' cannot be read: ValueError: " in refusal(path)
+    path = tmp_path / f"x.{suffix}"
+    row = f'{{"a": {"1" * digits}}}'
+    path.write_text(f"[{row}]" if suffix == "json" else row)
+    assert f"x.{suffix}' cannot be read: ValueError: " in refusal(path)
 
 
 def test_a_parquet_file_whose_rows_are_damaged(tmp_path):
