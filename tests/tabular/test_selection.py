@@ -131,6 +131,16 @@ def test_refitted_networks_keep_their_weights():
     assert len({round(share, 9) for _, share in plain.shares}) > 2
 
 
+def fit_with(monkeypatch, train, preset, n_samples, keeps):
+    """Fit two folds of random numbers, with this in place of what trains all networks."""
+    monkeypatch.setattr(fitting, "train_all", train)
+    X = np.random.default_rng(0).normal(size=(n_samples, 2))
+    reader, table = learn_reader(X, [])
+    fit = fitting.Fit(PRESETS[preset], "rmse", 2, False, None, 1, 0, False, keeps_interrupted=keeps)
+    rows = Rows(table, X[:, :1], None)
+    return fit_rows(reader, rows, "mse", fit, splits_of(rows, fit, 2, 0))
+
+
 def test_a_setting_with_networks_of_more_folds_than_others_counts_no_more(monkeypatch):
     """Ctrl-C came when the second fold had one of its networks, and no linear model."""
 
@@ -138,12 +148,7 @@ def test_a_setting_with_networks_of_more_folds_than_others_counts_no_more(monkey
         train_all([job for job in jobs if "of fold 0" in job.name or job.name.startswith("member 8 ")], *arguments)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(fitting, "train_all", train_some)
-    X = np.random.default_rng(0).normal(size=(80, 2))
-    reader, table = learn_reader(X, [])
-    fit = fitting.Fit(PRESETS["best"], "rmse", 2, False, None, 1, 0, False, keeps_interrupted=True)
-    rows = Rows(table, X[:, :1], None)
-    fitted = fit_rows(reader, rows, "mse", fit, splits_of(rows, fit, 2, 0))
+    fitted = fit_with(monkeypatch, train_some, "best", n_samples=80, keeps=True)
     of_setting = {}
     for member, share in fitted.shares:
         if member.kind == "nets":
@@ -158,13 +163,8 @@ def test_ctrl_c_before_an_epoch_is_completed_leaves_nothing_to_keep(monkeypatch,
     def interrupted(jobs, *arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(fitting, "train_all", interrupted)
-    X = np.random.default_rng(0).normal(size=(40, 2))
-    reader, table = learn_reader(X, [])
-    fit = fitting.Fit(PRESETS["fast"], "rmse", 2, False, None, 1, 0, False, keeps_interrupted=keeps)
-    rows = Rows(table, X[:, :1], None)
     with pytest.raises(KeyboardInterrupt):
-        fit_rows(reader, rows, "mse", fit, splits_of(rows, fit, 2, 0))
+        fit_with(monkeypatch, interrupted, "fast", n_samples=40, keeps=keeps)
 
 
 def test_only_steps_to_a_code_make_a_category():

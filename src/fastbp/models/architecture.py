@@ -62,7 +62,8 @@ class Architecture:
     stages : list of dict
         The engine's stages.
     known_outputs : int or None
-        Number of outputs for a sample; None of a single layer that has as many as inputs, until ``build``.
+        Number of outputs for a sample. None until ``build`` where it is the number of inputs: of one layer alone, which
+        ``layer_statistics`` looks at; a model has a Dense.
     tables : Tabular or None
     layer_of_stage : list of int
         The index of each stage's layer; -1 for tables.
